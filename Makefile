@@ -1,0 +1,46 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_INDEX := .longctx/demo
+
+.PHONY: demo test check bench constraints clean
+
+## demo: install, read this project's own documentation, and ask it one question in English and one in Japanese
+demo: $(VENV)/installed
+	$(BIN)/longctx ingest docs README.md README.ja.md --prune --index $(DEMO_INDEX)
+	@echo
+	$(BIN)/longctx ask "By what does YaRN multiply cos and sin?" --index $(DEMO_INDEX)
+	@echo
+	$(BIN)/longctx ask "変更のないファイルはどうなりますか？" --index $(DEMO_INDEX)
+
+## test: the whole test suite
+test: $(VENV)/installed
+	$(BIN)/pytest
+
+## check: formatting, lint, types, and which package may import which
+check: $(VENV)/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+## bench: every benchmark that needs no data of yours
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/bench_cli.py
+	$(BIN)/python benchmarks/bench_rope.py
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 10) else "longctx needs Python 3.10 or newer, and $(PYTHON) is %d.%d: run `make PYTHON=python3.12`" % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+## constraints: pin anew what is tested, for every Python from 3.10 on (needs uv)
+constraints:
+	echo torch==2.13.0 | uv pip compile --quiet --universal --python-version 3.10 --all-extras --upgrade \
+		--no-annotate --no-header --constraint /dev/stdin pyproject.toml \
+		| grep -Ev '^(nvidia|cuda|triton)' > constraints.new  # torch pins its own
+	mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) .longctx .mypy_cache .ruff_cache .pytest_cache .hypothesis

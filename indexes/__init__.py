@@ -1,0 +1,53 @@
+"""Read, chunk, embed, store and search a corpus. It knows no language model and no prompt.
+
+>>> from indexes import CorpusIndex
+>>> with CorpusIndex.open("my-index") as index:
+...     index.ingest(["papers/"])
+...     hits = index.search("How is RoPE scaled?", k=5)
+"""
+
+from indexes.errors import (
+    CorpusError,
+    EncoderUnavailable,
+    IndexBusy,
+    IndexDamaged,
+    IndexMismatch,
+    IndexNotFound,
+    UnreadableFile,
+)
+from indexes.index import CorpusIndex, IndexInfo
+from indexes.readers import DEFAULT_LIMITS, ReadLimits
+from indexes.types import (
+    Chunk,
+    Document,
+    DocumentInfo,
+    Encoder,
+    Failure,
+    IngestProgress,
+    IngestReport,
+    SearchHit,
+    VerifyReport,
+)
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "Chunk",
+    "CorpusError",
+    "CorpusIndex",
+    "Document",
+    "DocumentInfo",
+    "Encoder",
+    "EncoderUnavailable",
+    "Failure",
+    "IndexBusy",
+    "IndexDamaged",
+    "IndexInfo",
+    "IndexMismatch",
+    "IndexNotFound",
+    "IngestProgress",
+    "IngestReport",
+    "ReadLimits",
+    "SearchHit",
+    "UnreadableFile",
+    "VerifyReport",
+]

@@ -1,0 +1,87 @@
+"""The dense index: exact inner products with FAISS, derived from the store.
+
+One FAISS file for each segment of chunk ids, named by the segment and the generation in which it last changed. A file
+that is there is right, whatever was killed when; one that is not is made again from the store. Only the segments that
+changed are, so that neither memory nor the cost of a change grows with the corpus. Knows no text and no encoder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from indexes.store import Store
+from indexes.types import Vectors
+
+
+class DenseIndex:
+    """The FAISS files in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open: dict[Path, Any] = {}
+
+    def is_current(self, segments: Mapping[int, int]) -> bool:
+        """Whether every segment's file is there as the store has it."""
+        return all(self._path(*segment).is_file() for segment in segments.items())
+
+    def sync(self, store: Store) -> None:
+        """Make the files of the segments that changed, and delete those that they replace."""
+        self._folder.mkdir(exist_ok=True)
+        current = {self._path(*segment): segment[0] for segment in store.segments().items()}
+        for path, segment in current.items():
+            if not path.is_file():
+                _write(path, *store.segment_vectors(segment))
+        for file in self._folder.iterdir():
+            if file not in current:
+                file.unlink()
+
+    def search(self, query: Vectors, k: int, segments: Mapping[int, int]) -> list[tuple[int, float]]:
+        """The k chunk ids with the largest inner product with `query` (dimension,), best first, with that product."""
+        found: list[tuple[int, float]] = []
+        paths = {self._path(*segment) for segment in segments.items()}
+        self._open = {path: index for path, index in self._open.items() if path in paths}
+        for path in sorted(paths):
+            index = self._read(path)
+            if index is not None and index.ntotal:
+                scores, ids = index.search(query[np.newaxis], min(k, index.ntotal))
+                found.extend(zip(ids[0].tolist(), scores[0].tolist(), strict=True))
+        return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
+
+    def count(self, segments: Mapping[int, int]) -> int:
+        """How many vectors the files hold."""
+        indexes = (self._read(self._path(*segment)) for segment in segments.items())
+        return sum(index.ntotal for index in indexes if index is not None)
+
+    def _path(self, segment: int, generation: int) -> Path:
+        return self._folder / f"{segment:06d}-{generation:012d}.faiss"
+
+    def _read(self, path: Path) -> Any:
+        import faiss
+
+        if path not in self._open:
+            # A missing file is one that a writer is replacing at this moment: its store is newer than our snapshot.
+            self._open[path] = faiss.read_index(str(path)) if path.is_file() else None
+        return self._open[path]
+
+
+def _write(path: Path, ids: np.ndarray[Any, np.dtype[np.int64]], vectors: Vectors) -> None:
+    import faiss
+
+    index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
+    if len(ids):
+        index.add_with_ids(vectors, ids)
+    partial = path.with_suffix(".partial")
+    faiss.write_index(index, str(partial))
+    _flush(partial)
+    partial.replace(path)
+
+
+def _flush(path: Path) -> None:
+    """Write the file out to the disk before it gets its name: after a power cut a name never stands for half a file."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())

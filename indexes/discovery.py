@@ -1,0 +1,161 @@
+"""Which files to read: roots that a user named, and what lies in their folders. It opens no file.
+
+Lazy: what it keeps at any time is one listing for each folder on the way down, not the corpus. Nothing
+outside the roots is ever reached through a link, hidden things stay hidden unless named, and every path that
+is given back is spelled as the user spelled the root, so that a citation names what the user knows.
+"""
+
+# Strings and not Paths: none is made for each entry, and ".." goes without following links.
+# ruff: noqa: PTH112, PTH114, PTH116, PTH118, PTH120
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexes.errors import UnreadableFile
+from indexes.readers import SUFFIXES, check_suffix
+from indexes.readers.files import check_regular, os_reason
+from indexes.types import Failure
+
+_NOT_ENTERED = frozenset({"__pycache__", "node_modules"})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file to read, by its absolute path; `explicit` if the user named the file itself."""
+
+    path: Path
+    explicit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file in a folder that is left out: of a kind that is not read, or a link to what is found anyway."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A file or folder: its path as the user spells it, the same with all links resolved, and its root's."""
+
+    path: str
+    real: str
+    root: str
+
+
+def discover(roots: Iterable[Path], *, exclude: Path | None = None) -> Iterator[Found | Skipped | Failure]:
+    """Every file under `roots`, each once, in the order of the roots and by name within a folder.
+
+    A root may be a file or a folder, may be hidden and may be a link. Inside a folder, what is hidden,
+    `__pycache__`, `node_modules` and `exclude` are passed over. A Failure stands for what cannot be followed:
+    a root that does not exist, a link that is broken, runs in a circle or leads out of the folder, a folder
+    without permission, a pipe or a device.
+    """
+    own = frozenset() if exclude is None else frozenset({os.path.realpath(exclude)})
+    places: dict[str, _Place] = {}
+    for root in roots:
+        path = os.path.abspath(root)
+        try:
+            real = os.path.realpath(path, strict=True)
+        except OSError as error:
+            yield _failure(path, _root_reason(path, error))
+            continue
+        places.setdefault(real, _Place(path, real, real))  # two spellings of one root count once
+    for place in places.values():
+        if os.path.isdir(place.real):
+            yield from _walk(place, own | (places.keys() - {place.real}))
+        else:
+            yield _named_file(place)
+
+
+def _root_reason(path: str, error: OSError) -> str:
+    if error.errno == errno.ENOENT:
+        return "a link to nothing" if os.path.islink(path) else "there is no such file or folder"
+    return os_reason(error)
+
+
+def _named_file(place: _Place) -> Found | Failure:
+    """A file that the user named itself: of a kind that no reader reads, it is a failure."""
+    try:
+        _check_name(place.path)
+        check_regular(os.stat(place.real).st_mode)
+        check_suffix(Path(place.path))
+    except UnreadableFile as error:
+        return _failure(place.path, error.reason)
+    except OSError as error:
+        return _failure(place.path, os_reason(error))
+    return Found(Path(place.path), explicit=True)
+
+
+def _walk(root: _Place, elsewhere: frozenset[str]) -> Iterator[Found | Skipped | Failure]:
+    """Everything in a folder but the real paths in `elsewhere`: other roots, which have their own turn."""
+    waiting = [root]
+    while waiting:
+        place = waiting.pop()
+        try:
+            mode = os.lstat(place.real).st_mode
+            if stat.S_ISDIR(mode):
+                waiting.extend(_inside(place, elsewhere))
+                continue
+            yield _from_link(place, elsewhere) if stat.S_ISLNK(mode) else _file(place, mode)
+        except UnreadableFile as error:
+            yield _failure(place.path, error.reason)
+        except OSError as error:
+            yield _failure(place.path, os_reason(error))
+
+
+def _inside(folder: _Place, elsewhere: frozenset[str]) -> list[_Place]:
+    """What to look at in a folder, the last name first, for a stack."""
+    with os.scandir(folder.real) as entries:
+        names = sorted((entry.name for entry in entries if not _is_passed_over(entry.name)), reverse=True)
+    places = (_Place(os.path.join(folder.path, name), os.path.join(folder.real, name), folder.root) for name in names)
+    return [place for place in places if place.real not in elsewhere]
+
+
+def _is_passed_over(name: str) -> bool:
+    return name.startswith(".") or name in _NOT_ENTERED
+
+
+def _file(place: _Place, mode: int) -> Found | Skipped:
+    if Path(place.path).suffix.lower() not in SUFFIXES:
+        return Skipped(Path(place.path))
+    _check_name(place.path)
+    check_regular(mode)
+    return Found(Path(place.path))
+
+
+def _from_link(place: _Place, elsewhere: frozenset[str]) -> Skipped:
+    """A link is never followed: its target is found under its own name, or there is a reason why not."""
+    try:
+        target = os.path.realpath(place.real, strict=True)
+    except FileNotFoundError as error:
+        raise UnreadableFile("a link to nothing") from error
+    if _is_within(os.path.dirname(place.real), target):
+        raise UnreadableFile("a link to a folder that it lies in, which would go round for ever")
+    holding = [root for root in (place.root, *elsewhere) if _is_within(target, root)]
+    if not holding:
+        raise UnreadableFile(f"a link that leads out of the folder, to {target}; name that to read it")
+    if all(any(map(_is_passed_over, Path(os.path.relpath(target, root)).parts)) for root in holding):
+        raise UnreadableFile(f"a link to something hidden, {target}; name that to read it")
+    return Skipped(Path(place.path))
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _check_name(path: str) -> None:
+    if any("\ud800" <= character <= "\udfff" for character in path):
+        raise UnreadableFile("its name is not valid UTF-8; rename it")
+
+
+def _failure(path: str, reason: str) -> Failure:
+    """A failure whose text can be printed whatever bytes the name has."""
+    source, reason = (text.encode("utf-8", "replace").decode("utf-8") for text in (path, reason))
+    return Failure(source, reason)

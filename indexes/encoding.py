@@ -1,0 +1,227 @@
+"""Bytes to text: which encoding a file is in, decided or refused, never half right.
+
+What is recognised: UTF-8, UTF-16 with and without a byte order mark, UTF-32 with one, ISO-2022-JP, Shift_JIS
+(as Windows has it, cp932) and EUC-JP. It knows no files and no formats.
+
+UTF-8 and ISO-2022-JP show themselves by their own rules. What is left can often be read in more than one way,
+so each reading is weighed by how likely its characters are in Japanese text, in nats, and the lightest is
+taken. A reading that is no likelier than noise is refused: a wrong guess would be indexed, a refusal can be
+answered with `--encoding`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+
+from indexes.errors import UnreadableFile
+
+_BOMS = (  # UTF-32 first: its little-endian mark begins with UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_NONE_OF_THESE = (
+    "not UTF-8, UTF-16, Shift_JIS, EUC-JP or ISO-2022-JP; convert it to UTF-8, or name its encoding with --encoding"
+)
+_JAPANESE = ("cp932", "euc_jp")
+_UTF16 = ("utf-16-le", "utf-16-be")
+_TINY, _SHORT = 6, 512  # bytes
+_SAMPLE = 1 << 16  # bytes that are weighed
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1b")) + b"\x7f"
+_ESCAPES = re.compile(rb"\x1b(?:\$[@B]|\$\([DOQ]|\([IJ])")
+
+_COMMON_KANJI = (
+    "年国日本会的大地人一中合主行生共員部民月産建者定力学上発用業法成化動自政事体物同立方時分家出関後代第多間入表実以議機場対制前"
+    "世選語現在設連基和要活数社名長権最戦区当期理水全気度持内結公高性下作応義目務北明道位記文通東都所平域組外見団回言教県海市"
+    "治条原保認子点開島特有経量進来論能新加受反変次資料説書近金土食手小安山川田今何思店話電車町村春夏秋冬男女百千万円"
+)
+# How Japanese text is made up: each class of characters, its share of the text and how many share that.
+_CLASSES = tuple(
+    (re.compile(f"[{characters}]"), -math.log(share / size))
+    for characters, share, size in (
+        (r"\t\n\r -~", 0.15, 98),
+        ("ぁ-ゖゝゞ", 0.40, 85),
+        ("ァ-ヶー", 0.12, 90),
+        ("　、。・「」『』（）！？…～〜", 0.08, 18),
+        ("０-９Ａ-Ｚａ-ｚ", 0.01, 62),
+        ("ｱｲｸｼｽﾄﾗﾘﾙﾝｰﾞﾟﾌ", 0.62, 14),  # half-width, within a run of them; that a run begins is weighed apart
+        ("ｳｵｶｷｺｻﾀﾃﾊﾎﾏﾑﾛﾚｯｨ", 0.26, 16),
+        ("｡-ﾟ", 0.08, 33),
+        (_COMMON_KANJI, 0.20, len(_COMMON_KANJI)),
+    )
+)
+_LEVEL_1 = -math.log(0.11 / 2800)  # the other kanji of everyday use
+_LEVEL_2 = -math.log(0.003 / 3390)
+_SYMBOL = -math.log(0.004 / 500)
+_OTHER = -math.log(0.0005 / 50000)
+_NEVER = -math.log(1e-6 / 6400)  # private use, control characters
+_HALF_WIDTH_RUN = re.compile("[｡-ﾟ]+")
+_RUN_BEGINS = -math.log(0.004)
+_MISPLACED_MARK = re.compile("(?<![ｳｶ-ﾄﾊ-ﾎ])ﾞ|(?<![ﾊ-ﾎ])ﾟ|[､｡･][､｡･]")
+_RARE_LATIN = re.compile(r"[\x00-\x7fƀ-ʯ]*")  # '1986年' in EUC-JP is valid UTF-8 with one of these
+_LONE = re.compile(  # as a curly quote of cp1252 looks in Shift_JIS
+    r"(?<=[A-Za-z])[^\x00-\x7f](?![^\x00-\x7f])|(?<![^\x00-\x7f])[^\x00-\x7f](?=[A-Za-z])"
+)
+_MISPLACED = 5.0
+_NEVER_IN_TEXT = frozenset({"Cc", "Co", "Cn", "Cs"})
+_KANA = re.compile("[ぁ-ヿ、。｡-ﾟ]")
+_NO_SUCH_BYTE = re.compile("[\x80-\xa0\uf8f0-\uf8ff]")  # from bytes without meaning in Shift_JIS
+_HEX = re.compile(rb"[0-9A-Fa-f]+")  # would be hiragana in UTF-16
+_NOT_ASCII = re.compile(rb"[^\t-\x7f]")
+# Nats a character (outside ASCII) above which a reading is noise:
+_PLAUSIBLE = 10.2
+_PLAUSIBLE_HALF = 4.6  # for half-width kana, which take one byte and not two
+_PLAUSIBLE_WITHOUT_KANA = 9.2
+# Kanji alone are Japanese if some are common: Korean and Chinese, read as EUC-JP, are rare kanji alone.
+_PLAUSIBLE_WITH_NUL = 12.0  # only UTF-16 has zero bytes, and what is not UTF-16 is noise over all of Unicode
+_MANY = 4  # kanji that do not often go by without kana
+_CERTAIN = 7.5  # below it a reading is Japanese prose
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A reading in one encoding: how unlikely it is, in nats, in all and by each character outside ASCII."""
+
+    encoding: str
+    weight: float
+    mean: float
+    plausible: bool
+
+
+_IMPOSSIBLE = _Reading("", math.inf, math.inf, False)
+
+
+def decode(data: bytes, encoding: str | None = None) -> str:
+    """A file's bytes as text, without its byte order mark and otherwise unchanged.
+
+    `encoding` is the user's own word for what the file is in; only a byte order mark overrides it. Raises
+    UnreadableFile for binaries and for text that is certainly in none of the encodings known here.
+    """
+    for mark, name in _BOMS:
+        if data.startswith(mark):
+            return _without_nul(_strict(data[len(mark) :], name, skipped=len(mark)))
+    if encoding is not None:
+        return _without_nul(_strict(data, encoding))
+    if _ESCAPES.search(data) and data.isascii():
+        return _strict(data, "iso2022_jp_ext")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return _guess(data, error)
+    if not _looks_like_text(data):
+        return _guess(data, None)
+    if len(data) <= _SHORT and not data.isascii() and _RARE_LATIN.fullmatch(text):
+        return _guess(data, None) if _weigh(data, "euc_jp").mean < _CERTAIN else text
+    return text
+
+
+def _strict(data: bytes, encoding: str, skipped: int = 0) -> str:
+    """Decode or refuse, naming the byte (counted from the file's start) that does not fit."""
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        at = error.start + skipped
+        raise UnreadableFile(f"not valid {encoding}: byte 0x{data[error.start]:02x} at offset {at}") from error
+    except (LookupError, UnicodeError) as error:
+        raise UnreadableFile(f"no text encoding is called {encoding!r}; give --encoding one that Python has") from error
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise UnreadableFile("binary, not text")
+    return text
+
+
+def _looks_like_text(data: bytes) -> bool:
+    """Whether valid UTF-8 is meant as such: binaries and UTF-16 without a mark can be valid by chance."""
+    if b"\0" in data or _share_of_controls(data) > 0.05:
+        return False
+    is_short = _TINY <= len(data) <= _SHORT and not _HEX.fullmatch(data)
+    if not is_short or len(data) % 2 or b"\n" in data:  # a line end in UTF-16 has a zero byte
+        return True
+    return all(_weigh(data, name).mean > _CERTAIN for name in _UTF16)
+
+
+def _share_of_controls(data: bytes) -> float:
+    sample = data[:_SAMPLE]
+    return 1 - len(sample.translate(None, _CONTROLS)) / max(len(sample), 1)
+
+
+def _guess(data: bytes, utf8_error: UnicodeDecodeError | None) -> str:
+    """The likeliest of the readings that are possible, or UnreadableFile."""
+    if utf8_error is not None and _is_damaged_utf8(data):
+        at = utf8_error.start
+        raise UnreadableFile(
+            f"UTF-8, but damaged: byte 0x{data[at]:02x} at offset {at}; mend it, or name its encoding with --encoding"
+        )
+    names = (*(() if b"\0" in data else _JAPANESE), *(() if len(data) % 2 else _UTF16))
+    readings = [_weigh(data, name) for name in names]
+    best = min(readings, key=lambda reading: reading.weight, default=_IMPOSSIBLE)
+    if best.plausible:
+        return _without_nul(_strict(data, best.encoding))
+    binary = b"\0" in data or _share_of_controls(data) > 0.05
+    raise UnreadableFile("binary, not text" if binary else _NONE_OF_THESE)
+
+
+def _is_damaged_utf8(data: bytes) -> bool:
+    """Whether nearly all that is not ASCII is valid UTF-8, as it hardly is by chance in another encoding."""
+    read = _sample(data, "utf-8", errors="surrogateescape")
+    damaged = sum("\ud800" <= c <= "\udfff" for c in read)
+    wide = sum(c > "\u07ff" for c in read) - damaged  # three bytes that fit each other
+    sound = sum(c > "\x7f" for c in read) - damaged
+    return wide > damaged or sound > 4 * damaged
+
+
+def _sample(data: bytes, encoding: str, errors: str = "strict") -> str:
+    """Text from about the first byte that is not ASCII: up to there all encodings agree."""
+    first = _NOT_ASCII.search(data)
+    start = max((first.start() & ~1) - 2, 0) if first else 0  # even, for UTF-16; what stands before it counts
+    piece = data[start : start + _SAMPLE]
+    return codecs.getincrementaldecoder(encoding)(errors).decode(piece, final=start + _SAMPLE >= len(data))
+
+
+def _weigh(data: bytes, encoding: str) -> _Reading:
+    try:
+        whole = data.decode(encoding)
+        text = _sample(data, encoding)
+    except UnicodeDecodeError:
+        return _IMPOSSIBLE
+    if encoding in _JAPANESE and _NO_SUCH_BYTE.search(whole):
+        return _IMPOSSIBLE
+    counts = Counter(text)
+    ascii_weight = sum(_character_weight(c) * n for c, n in counts.items() if " " <= c <= "~")
+    weight = sum(_character_weight(c) * n for c, n in counts.items()) - ascii_weight
+    runs = _HALF_WIDTH_RUN.findall(text)
+    half = sum(map(len, runs))
+    full = sum(n for c, n in counts.items() if not " " <= c <= "~") - half
+    weight += _RUN_BEGINS * len(runs) + _MISPLACED * (len(_MISPLACED_MARK.findall(text)) + len(_LONE.findall(text)))
+    most = _PLAUSIBLE * full + _PLAUSIBLE_HALF * half + 4 * len(runs)
+    if b"\0" in data:
+        most = _PLAUSIBLE_WITH_NUL * (full + half)
+    elif full >= _MANY and _KANA.search(text) is None:
+        most = _PLAUSIBLE_WITHOUT_KANA * full
+    return _Reading(encoding, ascii_weight + weight, weight / max(full + half, 1), weight <= most)
+
+
+@lru_cache(maxsize=1 << 16)
+def _character_weight(character: str) -> float:
+    for pattern, weight in _CLASSES:
+        if pattern.fullmatch(character):
+            return weight
+    if unicodedata.category(character) in _NEVER_IN_TEXT:
+        return _NEVER
+    try:
+        row = character.encode("euc_jp")[0]  # JIS X 0208 has the common kanji in rows 0xB0 to 0xCF
+    except UnicodeEncodeError:
+        return _OTHER
+    if 0xB0 <= row <= 0xCF:
+        return _LEVEL_1
+    return _LEVEL_2 if row >= 0xD0 else _SYMBOL

@@ -1,0 +1,96 @@
+"""Bytes of a file to a `Document`: one small reader for each family of formats, found by the file's suffix.
+
+A reader takes the bytes and the limits and gives a `Reading`; it knows no paths and no index. Whatever is in
+a file, a reader either gives text or raises UnreadableFile with one line for the user. The libraries for a
+format are imported when its first file is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from indexes.errors import UnreadableFile
+from indexes.readers.delimited import read_delimited
+from indexes.readers.files import read_bytes
+from indexes.readers.json_text import read_json, read_json_lines
+from indexes.readers.limits import DEFAULT_LIMITS, ReadLimits
+from indexes.readers.markdown import read_markdown
+from indexes.readers.notebook import read_notebook
+from indexes.readers.pdf import read_pdf
+from indexes.readers.plain import read_plain
+from indexes.readers.reading import Reading, one_line
+from indexes.readers.rst import read_rst
+from indexes.readers.source_code import read_braces, read_source
+from indexes.readers.web_page import read_web_page
+from indexes.readers.word import read_word
+from indexes.types import Document
+
+__all__ = ["READER_VERSION", "SUFFIXES", "ReadLimits", "check_suffix", "read_bytes", "read_document"]
+
+# Part of a document's content hash: raise it when what a reader gives changes, and every file is read again.
+READER_VERSION = b"1"
+
+_SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], Reading], str] = {
+    read_plain: ".txt .text .log .bib .css .scss .xml",
+    read_markdown: ".md .markdown",
+    read_rst: ".rst",
+    read_web_page: ".html .htm .xhtml",
+    read_pdf: ".pdf",
+    read_word: ".docx",
+    read_notebook: ".ipynb",
+    read_delimited: ".csv .tsv",
+    read_json: ".json",
+    read_json_lines: ".jsonl .ndjson",
+    read_braces: ".c .h .cc .cpp .cxx .hh .hpp .cu .cuh .m .mm .cs .java .dart .proto",
+    read_source: (
+        ".py .pyi .js .mjs .cjs .ts .tsx .jsx .vue .go .rs .rb .php .swift .kt .kts .scala .sh .bash .zsh"
+        " .ps1 .sql .r .jl .lua .pl .pm .hs .ml .mli .ex .exs .erl .clj .el .lisp .scm .nim .zig .f90"
+        " .yaml .yml .toml .ini .cfg .conf .tex .cmake"
+    ),
+}
+_READERS = {suffix: reader for reader, suffixes in _SUFFIXES_OF.items() for suffix in suffixes.split()}
+SUFFIXES = frozenset(_READERS)
+
+_NOT_IN_TEXT = re.compile("[\ud800-\udfff\0]")  # lone surrogates break every output in UTF-8
+
+
+def check_suffix(path: Path) -> None:
+    """Raise UnreadableFile, with a list of what is read, for a file whose suffix no reader reads."""
+    if path.suffix.lower() not in SUFFIXES:
+        kind = f"'{path.suffix}' files" if path.suffix else "files without a suffix"
+        raise UnreadableFile(f"no reader for {kind}; what is read: {' '.join(sorted(SUFFIXES))}")
+
+
+def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) -> Document:
+    """A file's bytes, as `read_bytes` gave them, as a Document; the suffix of `path` says how to read them.
+
+    Raises UnreadableFile for whatever cannot be read, and nothing else.
+    """
+    check_suffix(path)
+    if not data:
+        raise UnreadableFile("empty file")
+    try:
+        reading = _READERS[path.suffix.lower()](data, limits)
+    except RecursionError as error:
+        raise UnreadableFile("nested too deeply to be read") from error
+    except MemoryError as error:
+        raise UnreadableFile("takes more memory to read than there is") from error
+    return _document(path, reading, limits)
+
+
+def _document(path: Path, reading: Reading, limits: ReadLimits) -> Document:
+    text = _NOT_IN_TEXT.sub("\ufffd", reading.text)  # one character for one: offsets stay
+    if not text or text.isspace():
+        raise UnreadableFile("no text in it")
+    if len(text) > limits.max_text:
+        raise UnreadableFile(f"its text has {len(text):,} characters, over the limit of {limits.max_text:,}")
+    return Document(
+        source=str(path),
+        text=text,
+        title=one_line(_NOT_IN_TEXT.sub("\ufffd", reading.title)) or path.stem,
+        headings=reading.headings,
+        pages=reading.pages,
+        breaks=reading.breaks,
+    )

@@ -1,0 +1,24 @@
+"""Tables as text, with commas or tabs: the file's own text, and where its records begin."""
+
+from __future__ import annotations
+
+from indexes.encoding import decode
+from indexes.readers.limits import ReadLimits
+from indexes.readers.reading import Reading, lines_with_offsets
+
+
+def read_delimited(data: bytes, limits: ReadLimits) -> Reading:
+    """The text as it is; `breaks` at records, which may go over several lines inside quotes."""
+    text = decode(data, limits.encoding)
+    return Reading(text, breaks=tuple(_records(text)))
+
+
+def _records(text: str) -> list[int]:
+    """Where records begin: after a line up to which the number of quotes is even, so that all are closed."""
+    starts, every_line, is_open = [], [], False
+    for offset, line in lines_with_offsets(text):
+        every_line.append(offset)
+        if not is_open:
+            starts.append(offset)
+        is_open ^= line.count('"') % 2 == 1
+    return every_line if is_open else starts  # a quote that is never closed was no quote: inches, say

@@ -1,0 +1,82 @@
+"""Files to bytes: regular files only, never over the size cap, and every failure as one line for the user."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from indexes.errors import UnreadableFile
+from indexes.readers.limits import DEFAULT_LIMITS, ReadLimits
+
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # not to wait for a pipe that took the file's place
+_BLOCK = 1 << 20  # bytes
+_REASONS = {
+    errno.EACCES: "no permission to read it",
+    errno.EPERM: "no permission to read it",
+    errno.ENOENT: "vanished before it could be read",
+    errno.ENOTDIR: "vanished before it could be read",
+    errno.ELOOP: "a loop of links",
+    errno.ENAMETOOLONG: "its path is too long for the system",
+    errno.EISDIR: "a folder, not a file",
+}
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def read_bytes(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> bytes:
+    """All of a regular file, at most `limits.max_bytes` of it, even when it grows meanwhile.
+
+    Raises UnreadableFile for anything else: another kind of file, one too large or empty, one that the system
+    refuses.
+    """
+    try:
+        check_regular(path.stat().st_mode)  # before opening: to open a device can do something
+        descriptor = os.open(path, _READ)
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            status = os.fstat(descriptor)
+            check_regular(status.st_mode)
+            data = _read_at_most(file.read, limits.max_bytes, status.st_size)
+    except OSError as error:
+        raise UnreadableFile(os_reason(error)) from error
+    if not data:
+        raise UnreadableFile("empty file")
+    return data
+
+
+def check_regular(mode: int) -> None:
+    """Raise UnreadableFile unless `mode`, a file's st_mode, is that of a regular file."""
+    if not stat.S_ISREG(mode):
+        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "something else")
+        raise UnreadableFile(f"not a regular file, but {kind}")
+
+
+def os_reason(error: OSError) -> str:
+    """An OSError as one line for the user, without the file's name."""
+    reason = _REASONS.get(error.errno or 0)
+    return reason or f"cannot be read: {error.strerror or type(error).__name__}"
+
+
+def _read_at_most(read: Callable[[int], bytes | None], limit: int, size: int) -> bytes:
+    """Read to the end; `size` is what the file was said to have, and is believed only for the message."""
+    blocks: list[bytes] = []
+    total = 0
+    while max(total, size) <= limit and (block := read(_BLOCK)):
+        blocks.append(block)
+        total += len(block)
+    if max(total, size) > limit:
+        raise UnreadableFile(
+            f"over the size limit of {_megabytes(limit)} (it has {_megabytes(max(total, size))}); raise --max-size"
+        )
+    return b"".join(blocks)
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.0f} MB" if count >= 10_000_000 else f"{count:,} bytes"

@@ -1,0 +1,26 @@
+"""What a file may cost: bounds that every reader keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """Bounds on one file; a file over any of them is refused, and the rest of an ingest goes on.
+
+    `max_bytes`: its size on disk. `max_text`: characters of its text once it is read. `max_pages`: pages of a
+    PDF. `max_unpacked`: bytes that a docx unpacks to; `max_unpack_ratio`: how many times its own size that
+    may be, for one that unpacks to more than 10 MB. `encoding`: the user's word for what text files are in;
+    None to recognise it.
+    """
+
+    max_bytes: int = 100_000_000
+    max_text: int = 200_000_000
+    max_pages: int = 20_000
+    max_unpacked: int = 250_000_000
+    max_unpack_ratio: int = 200
+    encoding: str | None = None
+
+
+DEFAULT_LIMITS = ReadLimits()

@@ -1,0 +1,74 @@
+"""Markdown: the file's own text, its headings, and the title from its front matter or its first heading."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from indexes.encoding import decode
+from indexes.readers.limits import ReadLimits
+from indexes.readers.reading import Reading, lines_with_offsets, one_line
+from indexes.types import Heading
+
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*))?$")
+_CLOSING_HASHES = re.compile(r"(?:^|[ \t])#+[ \t]*$")
+_SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
+_NO_PARAGRAPH = re.compile(
+    r"\s*$| {4}|\t| {0,3}(?:[>|]|[-*+][ \t]|\d{1,9}[.)][ \t])"
+)  # cannot be underlined to a heading
+_FRONT_MATTER_LINES = 200  # a longer one is a text between rulers
+
+
+def read_markdown(data: bytes, limits: ReadLimits) -> Reading:
+    """The text as it is, with its headings (`#` and underlined), not those inside fenced code."""
+    text = decode(data, limits.encoding)
+    title, body = _front_matter(text)
+    headings = markdown_headings(text, body)
+    return Reading(text, title or (headings[0].text if headings else ""), headings)
+
+
+def markdown_headings(text: str, begin: int = 0) -> tuple[Heading, ...]:
+    """The headings of a Markdown text from offset `begin` on."""
+    headings = []
+    previous: tuple[int, str] | None = None  # the line above, where it could be underlined to a heading
+    for offset, line in _outside_fences(text, begin):
+        underline = _SETEXT.match(line) if previous else None
+        if atx := _ATX.match(line):
+            headings.append(Heading(offset, len(atx[1]), one_line(_CLOSING_HASHES.sub("", atx[2] or ""))))
+        elif underline and previous:
+            headings.append(Heading(previous[0], 1 if underline[1][0] == "=" else 2, one_line(previous[1])))
+        paragraph = not (atx or underline or _NO_PARAGRAPH.match(line))
+        previous = (offset, line) if paragraph else None
+    return tuple(heading for heading in headings if heading.text)
+
+
+def _outside_fences(text: str, begin: int) -> Iterator[tuple[int, str]]:
+    """The lines outside fenced code, a fence as an empty one. A fence that never closes runs to the end."""
+    fence = ""
+    for offset, line in lines_with_offsets(text):
+        if offset < begin:
+            continue
+        match = _FENCE.match(line)
+        if not fence:
+            opens = match is not None and not (match[1][0] == "`" and "`" in match[2])
+            fence = match[1] if match and opens else ""
+            yield offset, "" if fence else line
+        elif match and match[1].startswith(fence) and not match[2].strip():
+            fence = ""
+
+
+def _front_matter(text: str) -> tuple[str, int]:
+    """The title in the YAML between two `---` at the very beginning, and where the Markdown begins."""
+    title = ""
+    for number, (offset, line) in enumerate(lines_with_offsets(text)):
+        if number == 0:
+            if line.rstrip() != "---":
+                break
+        elif line.rstrip() in ("---", "..."):
+            return title, offset + len(line)
+        elif line.startswith("title:"):
+            title = line.removeprefix("title:").strip().strip("\"'")
+        if number > _FRONT_MATTER_LINES:
+            break
+    return "", 0

@@ -1,0 +1,74 @@
+"""Jupyter notebooks: the cells in order, and the small text that came out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from indexes.encoding import decode
+from indexes.errors import UnreadableFile
+from indexes.readers.json_text import parse_json
+from indexes.readers.limits import ReadLimits
+from indexes.readers.markdown import markdown_headings
+from indexes.readers.reading import Reading
+from indexes.types import Heading
+
+_LARGEST_OUTPUT = 2_000  # characters: a result is worth finding, a log of a training run is not
+
+
+def read_notebook(data: bytes, limits: ReadLimits) -> Reading:
+    """Markdown, code and short text outputs, an empty line apart; `breaks` at cells, headings from Markdown.
+
+    Pictures, HTML and outputs of more than 2,000 characters are left out.
+    """
+    notebook = parse_json(decode(data, limits.encoding))
+    parts: list[str] = []
+    headings: list[Heading] = []
+    breaks: list[int] = []
+    length = 0
+    for cell in _cells(notebook):
+        text = "\n\n".join(part for part in (_source(cell), *_outputs(cell)) if part.strip())
+        if not text:
+            continue
+        breaks.append(length)
+        if cell.get("cell_type") in ("markdown", "heading"):
+            headings += (Heading(h.start + length, h.level, h.text) for h in markdown_headings(text))
+        parts.append(text)
+        length += len(text) + 2
+    return Reading("\n\n".join(parts), headings[0].text if headings else "", tuple(headings), breaks=tuple(breaks))
+
+
+def _cells(notebook: Any) -> Iterator[dict[str, Any]]:
+    """The cells, which format 3 kept in worksheets."""
+    if not isinstance(notebook, dict) or not ("cells" in notebook or "worksheets" in notebook):
+        raise UnreadableFile("not a notebook: it has no cells")
+    for sheet in (notebook, *_dicts(notebook.get("worksheets"))):
+        yield from _dicts(sheet.get("cells"))
+
+
+def _source(cell: dict[str, Any]) -> str:
+    source = _text(cell.get("source", cell.get("input")))
+    if cell.get("cell_type") != "heading":  # format 3 had a kind of cell for them
+        return source
+    level = cell.get("level")
+    return "#" * (int(level) if level in ("1", "2", "3", "4", "5", "6") else 1) + " " + source
+
+
+def _outputs(cell: dict[str, Any]) -> Iterator[str]:
+    for output in _dicts(cell.get("outputs")):
+        data = output.get("data", output)
+        plain = data.get("text/plain", data.get("text")) if isinstance(data, dict) else None
+        text = _text(plain)
+        if len(text) <= _LARGEST_OUTPUT and output.get("output_type") not in ("error", "pyerr"):
+            yield text
+
+
+def _text(value: Any) -> str:
+    """A multi-line string, which a notebook holds whole or as a list of lines."""
+    if isinstance(value, list):
+        return "".join(line for line in value if isinstance(line, str))
+    return value if isinstance(value, str) else ""
+
+
+def _dicts(value: Any) -> Iterator[dict[str, Any]]:
+    yield from (item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()

@@ -1,0 +1,51 @@
+"""Ask questions of documents and conversations that are longer than a model's window.
+
+>>> from longctx import DocumentQA
+>>> qa = DocumentQA.open("my-index")
+
+Names are loaded when they are first used, so that `import longctx` and `longctx --help` stay quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from longctx.errors import BadRequest, ContextTooLong, LongctxError, ModelUnavailable
+    from longctx.models import LoadedModel, load_model
+    from longctx.qa import AnswerStream, DocumentQA
+    from longctx.types import Answer, Citation, Plan, Usage
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Answer",
+    "AnswerStream",
+    "BadRequest",
+    "Citation",
+    "ContextTooLong",
+    "DocumentQA",
+    "LoadedModel",
+    "LongctxError",
+    "ModelUnavailable",
+    "Plan",
+    "Usage",
+    "load_model",
+]
+
+_MODULES = {
+    "longctx.errors": ("BadRequest", "ContextTooLong", "LongctxError", "ModelUnavailable"),
+    "longctx.models": ("LoadedModel", "load_model"),
+    "longctx.qa": ("AnswerStream", "DocumentQA"),
+    "longctx.types": ("Answer", "Citation", "Plan", "Usage"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'longctx' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

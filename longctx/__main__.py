@@ -1,0 +1,5 @@
+"""`python -m longctx` is `longctx`."""
+
+from longctx.cli import main
+
+main()

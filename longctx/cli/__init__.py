@@ -1,0 +1,71 @@
+"""The command line. A command parses, makes one library call and prints; what is heavy is imported inside it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from longctx import __version__
+from longctx.cli import ask, index, ingest, rope, search
+
+app = typer.Typer(
+    name="longctx",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Ask questions of documents that are longer than a model's window.",
+)
+app.command()(ingest.ingest)
+app.command()(search.search)
+app.command()(ask.ask)
+app.add_typer(index.app, name="index")
+app.command()(rope.rope)
+app.command()(rope.extend)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"longctx {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop."),
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; allowed anywhere.")] = False,
+) -> None:
+    """Ask questions of documents that are longer than a model's window."""
+
+
+def main() -> NoReturn:
+    """Run the command line: one line on standard error, and exit code 1, for whatever goes wrong."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    if not debug:
+        # transformers and its kin warn about things that a user of longctx cannot change.
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    try:
+        app([argument for argument in arguments if argument != "--debug"])
+    except Exception as error:
+        if debug:
+            raise
+        typer.echo(f"longctx: {_one_line(error)}", err=True)
+    sys.exit(1)
+
+
+def _one_line(error: Exception) -> str:
+    """What to tell a user: the message of an error of ours; for another, its kind too, and how to see more."""
+    from indexes.errors import CorpusError
+    from longctx.errors import LongctxError
+    from rope_scaling.errors import RopeScalingError
+
+    message = " ".join(str(error).split())
+    if isinstance(error, CorpusError | LongctxError | RopeScalingError):
+        return message
+    return f"{type(error).__name__}: {message} (unexpected: --debug shows where)"

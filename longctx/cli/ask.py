@@ -1,0 +1,57 @@
+"""`longctx ask`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from longctx.cli.terminal import EncoderOption, IndexOption, JsonOption, place, print_json
+
+if TYPE_CHECKING:
+    from longctx.types import Answer
+
+_NO_MODEL = "No model was given: the answer quotes the documents. Give one with --model PATH_OR_HUB_ID."
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="What to ask.")],
+    index: IndexOption = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="PATH_OR_HUB_ID",
+            help="A causal language model; without one, sentences are quoted.",
+        ),
+    ] = None,
+    encoder: EncoderOption = None,
+    k: Annotated[int | None, typer.Option("-k", min=1, help="How many passages to look for [default: 8]")] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="The longest answer, in tokens [default: 256]")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Answer a question from the index, with citations."""
+    from longctx.qa import DocumentQA
+    from longctx.settings import load_settings
+
+    settings = load_settings(index=index, model=model, encoder=encoder, k=k, max_new_tokens=max_new_tokens)
+    with DocumentQA.open(settings.index, settings.model, encoder=settings.encoder, create=False) as qa:
+        stream = qa.stream(question, k=settings.k, max_new_tokens=settings.max_new_tokens)
+        if json:
+            print_json(stream.answer)
+            return
+        for piece in stream:
+            typer.echo(piece, nl=False)
+        typer.echo()
+        _sources(stream.answer, settings.model)
+
+
+def _sources(answer: Answer, model: str | None) -> None:
+    if answer.citations:
+        typer.secho("\nSources" if model is None else "\nPassages in the prompt", bold=True)
+    for number, citation in enumerate(answer.citations, start=1):
+        typer.echo(f"[{number}] {place(citation)}")
+    if model is None:
+        typer.secho(f"\n{_NO_MODEL}", err=True, dim=True)

@@ -1,0 +1,83 @@
+"""`longctx ingest`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from longctx.cli.terminal import (
+    EncoderOption,
+    IndexOption,
+    JsonOption,
+    ingest_progress,
+    print_json,
+    short_path,
+)
+
+if TYPE_CHECKING:
+    from indexes import IngestReport
+
+_SOME_FAILED = 3
+_NOTHING_DONE = 1
+
+
+def ingest(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Files and folders; folders are read recursively.")
+    ],
+    index: IndexOption = None,
+    encoder: EncoderOption = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove the documents under PATH whose files have gone.")
+    ] = False,
+    encoding: Annotated[
+        str | None,
+        typer.Option("--encoding", metavar="NAME", help="The text files' encoding, where it is not found out."),
+    ] = None,
+    max_size: Annotated[
+        int | None,
+        typer.Option("--max-size", metavar="BYTES", help="The largest file to read [default: 100000000]"),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Read documents into an index; files that have not changed are skipped.
+
+    Exit code: 0 everything is in, 3 some files failed, 1 nothing was done.
+    """
+    from indexes import ReadLimits
+    from longctx.qa import DocumentQA
+    from longctx.settings import load_settings
+
+    settings = load_settings(index=index, encoder=encoder, max_size=max_size)
+    limits = ReadLimits(max_bytes=settings.max_size, encoding=encoding)
+    with (
+        DocumentQA.open(settings.index, encoder=settings.encoder) as qa,
+        ingest_progress(quiet=json) as progress,
+    ):
+        report = qa.ingest(paths, prune=prune, limits=limits, progress=progress)
+    print_json(report) if json else _summary(report)
+    raise typer.Exit(_exit_code(report))
+
+
+def _summary(report: IngestReport) -> None:
+    for failure in report.failed:
+        typer.echo(f"failed: {short_path(failure.source)}: {failure.reason}", err=True)
+    typer.echo(
+        f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed, "
+        f"{len(report.failed)} failed; {report.skipped} files of other kinds skipped"
+    )
+    typer.echo(f"{report.chunks:,} chunks, {report.tokens:,} tokens in {report.seconds:.1f} s")
+    if not _done(report) and not report.failed:
+        typer.echo("longctx: there was nothing to ingest: no file that longctx reads is in there", err=True)
+
+
+def _done(report: IngestReport) -> int:
+    return report.added + report.changed + report.unchanged + report.removed
+
+
+def _exit_code(report: IngestReport) -> int:
+    if not _done(report):
+        return _NOTHING_DONE
+    return _SOME_FAILED if report.failed else 0

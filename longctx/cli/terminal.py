@@ -1,0 +1,102 @@
+"""What the commands share: how they print, and the options that several of them take."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from indexes import Chunk, IngestProgress
+    from longctx.types import Citation
+
+IndexOption = Annotated[
+    Path | None,
+    typer.Option("--index", metavar="DIR", help="The index's folder [default: .longctx]", show_default=False),
+]
+EncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        metavar="NAME",
+        help="The encoder: 'default', a sentence-transformers folder, or a hub name.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def print_json(value: Any) -> None:
+    """A dataclass, a mapping or a list as JSON on standard output, in readable Japanese."""
+    if isinstance(value, list):
+        plain: Any = [asdict(item) for item in value]
+    else:
+        plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    typer.echo(json.dumps(plain, ensure_ascii=False, indent=2))
+
+
+def place(where: Chunk | Citation) -> str:
+    """'docs/guide.md, line 12, characters 345-402': the file, its page or line, and the characters in its text."""
+    position = f"page {where.page}" if where.page is not None else f"line {where.line}"
+    return f"{short_path(where.source)}, {position}, characters {where.start}-{where.end}"
+
+
+def short_path(source: str) -> str:
+    """A path as seen from the working folder, if it lies below it."""
+    path = Path(source)
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else source
+
+
+@contextmanager
+def ingest_progress(quiet: bool) -> Iterator[Callable[[IngestProgress], None] | None]:
+    """A progress bar on a terminal, a plain line a file elsewhere, nothing if `quiet`; on standard error."""
+    if quiet:
+        yield None
+    elif sys.stderr.isatty():
+        yield from _progress_bar()
+    else:
+        yield _plain_line()
+
+
+def _plain_line() -> Callable[[IngestProgress], None]:
+    done = 0
+
+    def show(progress: IngestProgress) -> None:
+        nonlocal done
+        if progress.done > done:
+            done = progress.done
+            typer.echo(f"[{done}/{progress.total}] {short_path(progress.source)}", err=True)
+
+    return show
+
+
+def _progress_bar() -> Iterator[Callable[[IngestProgress], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[chunks]} chunks"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[source]}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("ingest", total=None, chunks=0, source="")
+
+        def show(progress: IngestProgress) -> None:
+            bar.update(
+                task,
+                total=progress.total,
+                completed=progress.done,
+                chunks=progress.chunks,
+                source=Path(progress.source).name,
+            )
+
+        yield show

@@ -1,0 +1,26 @@
+"""What can go wrong in longctx, for a user to mend.
+
+    LongctxError
+    ├── ModelUnavailable   the model's folder or hub name cannot be loaded
+    ├── ContextTooLong     the prompt does not fit the model's window
+    └── BadRequest         a question or an option that cannot be served
+
+The packages that longctx stands on can be used without it, and have trees of their own: `indexes.CorpusError` and
+`rope_scaling.RopeScalingError`. Every message says what was got and what to do.
+"""
+
+
+class LongctxError(Exception):
+    """Base of every error that `longctx` raises on purpose."""
+
+
+class ModelUnavailable(LongctxError):
+    """A model cannot be loaded from where the user said it is."""
+
+
+class ContextTooLong(LongctxError):
+    """What must be in the prompt is longer than the model's window."""
+
+
+class BadRequest(LongctxError):
+    """A question or an option that cannot be served as it is."""

@@ -1,0 +1,75 @@
+"""Causal language models and their tokenizers, loaded from a folder or the hub. Knows no prompts and no documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from indexes.hub import hub_folder
+from longctx.errors import ModelUnavailable
+
+_NO_LIMIT = 10**9  # what tokenizers say who know no limit is larger
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that is ready to generate: `native_window` is the number of tokens that it was trained to read."""
+
+    name: str
+    model: Any
+    tokenizer: Any
+    native_window: int
+
+
+def load_model(name_or_path: str | Path, *, native_window: int | None = None) -> LoadedModel:
+    """Load a causal language model from a folder, or by its name on the hub.
+
+    The dtype is the checkpoint's own, and a GPU is used if there is one. Only safetensors are read, and no code that a
+    checkpoint brings is run. `native_window` overrides what the configuration says. Raises ModelUnavailable.
+    """
+    name = str(name_or_path)
+    folder = model_folder(name)
+    if not (folder / "config.json").is_file():
+        raise ModelUnavailable(f"{folder} holds no config.json: give the folder of a transformers checkpoint")
+    try:
+        model, tokenizer = _load(folder)
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ModelUnavailable(f"no causal language model could be loaded from {folder}: {reason}") from error
+    window = native_window or _stated_window(model.config, tokenizer)
+    if window is None:
+        raise ModelUnavailable(f"the configuration in {folder} states no window: give native_window (--window)")
+    return LoadedModel(name, model, tokenizer, window)
+
+
+def model_folder(name: str) -> Path:
+    """The local folder of a checkpoint that is given as a path or a hub name. Raises ModelUnavailable."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if path.is_file() or name.startswith((".", "/", "~")):
+        raise ModelUnavailable(
+            f"there is no folder {name}: give a checkpoint's folder, or a name on the hub (owner/model)"
+        )
+    try:
+        return hub_folder(name)
+    except LookupError as error:
+        raise ModelUnavailable(f"model {error}") from error
+
+
+def _load(folder: Path) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype="auto", use_safetensors=True, local_files_only=True, trust_remote_code=False
+    )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return model.to(device).eval(), tokenizer
+
+
+def _stated_window(config: Any, tokenizer: Any) -> int | None:
+    stated = getattr(config.get_text_config(), "max_position_embeddings", None) or tokenizer.model_max_length
+    return int(stated) if stated and stated < _NO_LIMIT else None

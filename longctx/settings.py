@@ -1,0 +1,55 @@
+"""What the command line assumes where nothing is said: defaults < `longctx.toml` < `LONGCTX_*` < flags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from longctx.errors import BadRequest
+
+SETTINGS_FILE = "longctx.toml"
+
+
+class Settings(BaseSettings):
+    """Every setting; `longctx.toml` in the working folder and the environment use the same names."""
+
+    model_config = SettingsConfigDict(env_prefix="LONGCTX_", toml_file=SETTINGS_FILE, extra="forbid", frozen=True)
+
+    index: Path = Field(Path(".longctx"), description="the index's folder")
+    encoder: str | None = Field(None, description="'default', a sentence-transformers folder or a hub name")
+    model: str | None = Field(None, description="a causal language model: a folder or a hub name")
+    k: int = Field(8, ge=1, description="passages to look for")
+    max_new_tokens: int = Field(256, ge=1, description="the longest answer, in tokens")
+    max_size: int = Field(100_000_000, ge=1, description="the largest file to ingest, in bytes")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags come first, then the environment, then the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(**flags: Any) -> Settings:
+    """The settings in force; a flag that is None was not given. Raises BadRequest for a value that cannot be."""
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise BadRequest(f"setting {name} is {first['input']!r}: {first['msg'].lower()}") from error
+    except ValueError as error:  # a TOML file that does not parse
+        raise BadRequest(f"{SETTINGS_FILE} cannot be read: {error}") from error

@@ -1,0 +1,51 @@
+"""RoPE scaling for decoders that transformers loads: exact frequencies, put into a model and taken out again.
+
+>>> from rope_scaling import RopeScaling, scaled_rope
+>>> yarn = RopeScaling(method="yarn", factor=32.0, original_max_position_embeddings=4096)
+>>> with scaled_rope(model, yarn):
+...     model.generate(**inputs)
+"""
+
+from rope_scaling.apply import ScaledRotaryEmbedding, apply_rope_scaling, scaled_rope
+from rope_scaling.checkpoints import Checkpoint, open_checkpoint
+from rope_scaling.errors import (
+    AlreadyScaled,
+    CheckpointError,
+    InvalidScaling,
+    LengthNeeded,
+    PlotUnavailable,
+    RopeScalingError,
+    UnsupportedConfig,
+    UnsupportedModel,
+)
+from rope_scaling.export import export_checkpoint
+from rope_scaling.formulas import yarn_ramp
+from rope_scaling.frequencies import METHODS, RopeFrequencies, rope_frequencies
+from rope_scaling.hf_config import RopeBase, read_base
+from rope_scaling.plot import plot_frequencies
+from rope_scaling.scaling import RopeScaling
+
+__all__ = [
+    "METHODS",
+    "AlreadyScaled",
+    "Checkpoint",
+    "CheckpointError",
+    "InvalidScaling",
+    "LengthNeeded",
+    "PlotUnavailable",
+    "RopeBase",
+    "RopeFrequencies",
+    "RopeScaling",
+    "RopeScalingError",
+    "ScaledRotaryEmbedding",
+    "UnsupportedConfig",
+    "UnsupportedModel",
+    "apply_rope_scaling",
+    "export_checkpoint",
+    "open_checkpoint",
+    "plot_frequencies",
+    "read_base",
+    "rope_frequencies",
+    "scaled_rope",
+    "yarn_ramp",
+]

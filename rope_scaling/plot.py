@@ -1,0 +1,38 @@
+"""Pictures of frequencies before and after a scaling. matplotlib is imported only when one is drawn."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from rope_scaling.errors import PlotUnavailable
+from rope_scaling.frequencies import rope_frequencies
+from rope_scaling.hf_config import RopeBase
+from rope_scaling.scaling import RopeScaling
+
+
+def plot_frequencies(before: RopeScaling, after: RopeScaling, base: RopeBase, file: str | Path) -> None:
+    """Draw two fixed scalings: the wavelength of each pair, in tokens, and the ratio of their frequencies.
+
+    The suffix of `file` chooses the format (.png, .svg, .pdf). Raises PlotUnavailable without matplotlib.
+    """
+    try:
+        from matplotlib.figure import Figure  # the object interface: no display, no global state
+    except ImportError as error:
+        raise PlotUnavailable("drawing needs matplotlib: pip install 'longctx[plot]'") from error
+    old, new = (rope_frequencies(scaling, base.rotary_dim, base.theta).inv_freq for scaling in (before, after))
+    pairs = range(base.rotary_dim // 2)
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    waves, ratio = figure.subplots(1, 2)
+    for label, inv_freq in ((f"before: {before.method}", old), (f"after: {after.method}", new)):
+        waves.semilogy(pairs, (2 * math.pi / inv_freq).tolist(), label=label)
+    waves.axhline(base.window, color="grey", linestyle=":", label=f"original window, {base.window:,} tokens")
+    waves.set(xlabel="pair of dimensions", ylabel="wavelength (tokens)")
+    waves.legend()
+    ratio.plot(pairs, (new / old).tolist())
+    ratio.set(
+        xlabel="pair of dimensions",
+        ylabel="frequency after / before",
+        ylim=(0, 1.05 * float((new / old).max())),
+    )
+    figure.savefig(Path(file))

@@ -1,0 +1,366 @@
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexes import (
+    CorpusError,
+    CorpusIndex,
+    EncoderUnavailable,
+    IndexBusy,
+    IndexDamaged,
+    IndexMismatch,
+    IndexNotFound,
+    IngestProgress,
+)
+
+TEXTS = {
+    "rope.md": "# RoPE\n\nRotary position embedding turns queries and keys by an angle that grows with the position.\n",
+    "cats.txt": "Cats sleep for most of the day and hunt at dawn.\n\nA kitten needs milk.\n",
+    "tokyo.txt": "東京タワーは港区にある電波塔である。高さは三百三十三メートルである。\n",
+    "neko.txt": "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。\n",
+}
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for name, text in TEXTS.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def index(tmp_path: Path, encoder) -> Iterator[CorpusIndex]:
+    with CorpusIndex.open(tmp_path / "index", encoder) as index:
+        yield index
+
+
+def sources(hits) -> list[str]:
+    return [Path(hit.chunk.source).name for hit in hits]
+
+
+def test_what_was_ingested_is_found_in_every_mode(index: CorpusIndex, corpus: Path) -> None:
+    report = index.ingest([corpus])
+    assert (report.added, report.failed, report.chunks) == (4, (), 4)
+    assert report.tokens > 40
+    for mode in ("dense", "lexical", "hybrid"):
+        assert sources(index.search("when do cats hunt", mode=mode))[0] == "cats.txt"
+    assert sources(index.search("東京タワーの高さ"))[0] == "tokyo.txt"
+    assert sources(index.search("猫の名前"))[0] == "neko.txt"
+    assert sources(index.search("felines resting", mode="dense"))[0] == "cats.txt", "no word in common"
+
+
+def test_a_hit_says_exactly_where_it_stands(index: CorpusIndex, corpus: Path) -> None:
+    index.ingest(corpus)
+    [hit, *_] = index.search("angle that grows with the position")
+    chunk = hit.chunk
+    assert chunk.source == str(corpus / "rope.md")
+    assert (corpus / "rope.md").read_text()[chunk.start : chunk.end] == chunk.text
+    assert (chunk.title, chunk.heading, chunk.line, chunk.page) == ("RoPE", "RoPE", 1, None)
+    assert index.text(chunk.source) == TEXTS["rope.md"]
+
+
+def test_scores_fall_and_k_bounds_them(index: CorpusIndex, corpus: Path) -> None:
+    index.ingest(corpus)
+    hits = index.search("cats", k=3)
+    assert len(hits) <= 3
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_unchanged_files_are_skipped_and_changed_ones_replaced(index: CorpusIndex, corpus: Path) -> None:
+    index.ingest([corpus])
+    again = index.ingest([corpus])
+    assert (again.added, again.changed, again.unchanged, again.chunks) == (0, 0, 4, 0)
+
+    (corpus / "cats.txt").write_text("Dogs bark at the postman every single morning.\n")
+    report = index.ingest([corpus])
+    assert (report.added, report.changed, report.unchanged) == (0, 1, 3)
+    assert sources(index.search("dogs bark", mode="lexical")) == ["cats.txt"]
+    assert index.search("kitten", mode="lexical") == []
+    assert index.verify().problems == ()
+
+
+def test_prune_removes_what_has_gone_and_nothing_else(index: CorpusIndex, corpus: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.txt"
+    elsewhere.write_text("A file outside of the folder.\n")
+    index.ingest([corpus, elsewhere])
+    (corpus / "cats.txt").unlink()
+    elsewhere.unlink()
+    assert index.ingest([corpus]).removed == 0
+    assert index.ingest([corpus], prune=True).removed == 1
+    assert [Path(d.source).name for d in index.documents()] == [
+        "neko.txt",
+        "rope.md",
+        "tokyo.txt",
+        "elsewhere.txt",
+    ]
+    assert index.verify().problems == ()
+
+
+def test_prune_of_a_folder_that_is_not_there_removes_nothing(index: CorpusIndex, corpus: Path) -> None:
+    index.ingest([corpus])
+    shutil.rmtree(corpus)
+    report = index.ingest([corpus], prune=True)
+    assert (report.removed, len(report.failed), len(index.documents())) == (0, 1, 4)
+
+
+def test_remove_takes_out_a_document_or_a_folder(index: CorpusIndex, corpus: Path) -> None:
+    index.ingest([corpus])
+    assert index.remove(corpus / "cats.txt") == 1
+    assert index.remove(corpus / "cats.txt") == 0
+    assert "cats.txt" not in sources(index.search("cats", mode="lexical") + index.search("cats", mode="dense"))
+    assert index.remove(corpus) == 3
+    assert index.search("cats") == []
+    assert index.verify().problems == ()
+
+
+def test_an_index_survives_being_closed(tmp_path: Path, corpus: Path, encoder) -> None:
+    with CorpusIndex.open(tmp_path / "index", encoder) as index:
+        index.ingest([corpus])
+        before = index.search("cats hunt")
+    with CorpusIndex.open(tmp_path / "index", encoder) as index:
+        assert index.search("cats hunt") == before
+        assert index.verify().documents == 4
+
+
+@pytest.mark.parametrize("derived", ["dense", "lexical", "lexical/generation.json"])
+def test_a_derived_index_that_was_lost_is_made_again(tmp_path: Path, corpus: Path, encoder, derived: str) -> None:
+    with CorpusIndex.open(tmp_path / "index", encoder) as index:
+        index.ingest([corpus])
+        before = index.search("cats hunt")
+    lost = tmp_path / "index" / derived
+    shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
+    with CorpusIndex.open(tmp_path / "index", encoder) as index:
+        assert index.verify().problems == ()
+        assert index.search("cats hunt") == before
+
+
+def test_a_file_that_fails_is_reported_and_the_rest_is_in(index: CorpusIndex, corpus: Path) -> None:
+    (corpus / "bad.txt").write_bytes(b"\x00\x01\x02binary" * 50)
+    (corpus / "empty.md").touch()
+    report = index.ingest([corpus, corpus / "missing.txt"])
+    assert report.added == 4
+    assert sorted(Path(f.source).name for f in report.failed) == ["bad.txt", "empty.md", "missing.txt"]
+    assert all(f.reason and "\n" not in f.reason for f in report.failed)
+
+
+def test_a_file_that_fails_after_a_change_keeps_its_last_good_text(index: CorpusIndex, corpus: Path) -> None:
+    index.ingest([corpus])
+    (corpus / "cats.txt").write_bytes(b"\x00" * 100)
+    report = index.ingest([corpus], prune=True)
+    assert (len(report.failed), report.removed) == (1, 0)
+    assert sources(index.search("kitten"))[0] == "cats.txt"
+
+
+def test_progress_reaches_the_total(index: CorpusIndex, corpus: Path) -> None:
+    seen: list[IngestProgress] = []
+    index.ingest([corpus], progress=seen.append)
+    assert (seen[-1].done, seen[-1].total, seen[-1].chunks) == (4, 4, 4)
+    assert [p.done for p in seen] == sorted(p.done for p in seen)
+
+
+def test_the_index_does_not_ingest_itself(tmp_path: Path, corpus: Path, encoder) -> None:
+    with CorpusIndex.open(corpus / "index", encoder) as index:
+        assert index.ingest([corpus]).added == 4
+        assert index.ingest([corpus]).unchanged == 4
+
+
+class OtherEncoder:
+    name = "other"
+    fingerprint = "0"
+    max_tokens = 100
+    languages = None
+
+    def token_offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+        return [[(i, i + 1) for i in range(len(text))] for text in texts]
+
+    def encode_passages(self, texts: Sequence[str]):
+        return np.ones((len(texts), 4), dtype=np.float32) / 2
+
+    def encode_query(self, text: str):
+        return np.ones(4, dtype=np.float32) / 2
+
+
+def test_an_index_made_with_another_encoder_is_refused(tmp_path: Path, corpus: Path) -> None:
+    with CorpusIndex.open(tmp_path / "index", OtherEncoder()) as index:
+        index.ingest([corpus])
+    with pytest.raises(IndexMismatch, match=r"made with the encoder 'other', not 'default'.*--encoder"):
+        CorpusIndex.open(tmp_path / "index", "default")
+    changed = OtherEncoder()
+    changed.fingerprint = "1"
+    with CorpusIndex.open(tmp_path / "index", changed) as index:
+        with pytest.raises(IndexMismatch, match="other weights"):
+            index.search("cats", mode="dense")
+        with pytest.raises(IndexMismatch, match="other weights"):
+            index.ingest([corpus])
+
+
+def test_a_newer_format_is_refused(tmp_path: Path, index: CorpusIndex) -> None:
+    index.close()
+    with sqlite3.connect(tmp_path / "index" / "corpus.sqlite3") as database:
+        database.execute("PRAGMA user_version = 999")
+    database.close()
+    with pytest.raises(IndexMismatch, match=r"format 999.*upgrade"):
+        CorpusIndex.open(tmp_path / "index")
+
+
+def test_a_damaged_database_is_refused(tmp_path: Path, index: CorpusIndex) -> None:
+    index.close()
+    (tmp_path / "index" / "corpus.sqlite3").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(IndexDamaged, match="not a whole database"):
+        CorpusIndex.open(tmp_path / "index")
+
+
+def test_a_folder_that_is_no_index_is_left_alone(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(IndexNotFound, match="is no index"):
+        CorpusIndex.open(corpus)
+    with pytest.raises(IndexNotFound, match="longctx ingest"):
+        CorpusIndex.open(tmp_path / "nothing", create=False)
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize(
+    ("query", "options", "message"),
+    [
+        (" ", {}, "query is empty"),
+        ("cats", {"k": 0}, "k is 0"),
+        ("cats", {"mode": "lexicla"}, "did you mean 'lexical'"),
+    ],
+)
+def test_a_search_that_cannot_be_served_says_why(index: CorpusIndex, query: str, options: dict, message: str) -> None:
+    with pytest.raises(CorpusError, match=message):
+        index.search(query, **options)
+
+
+@pytest.mark.parametrize("query", ["cats", "東京", "\U0001f600", '((( " OR NOT *'])
+def test_an_empty_index_and_odd_queries_find_nothing_and_break_nothing(index: CorpusIndex, query: str) -> None:
+    assert index.search(query) == []
+
+
+def test_an_encoder_that_is_nowhere_says_so(tmp_path: Path, corpus: Path) -> None:
+    with (
+        CorpusIndex.open(tmp_path / "index", "no-such/encoder") as index,
+        pytest.raises(EncoderUnavailable, match="hub"),
+    ):
+        index.ingest([corpus])
+    (tmp_path / "empty").mkdir()
+    with (
+        CorpusIndex.open(tmp_path / "index2", str(tmp_path / "empty")) as index,
+        pytest.raises(EncoderUnavailable, match="safetensors"),
+    ):
+        index.ingest([corpus])
+
+
+def test_a_default_encoder_that_was_altered_is_refused(tmp_path: Path, corpus: Path, encoder) -> None:
+    from indexes.encoders import SentenceEncoder
+
+    copy = tmp_path / "model"
+    shutil.copytree(encoder.folder, copy)
+    with (copy / "model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x7f")
+    altered = SentenceEncoder("default", lambda: copy, encoder.fingerprint)
+    with (
+        CorpusIndex.open(tmp_path / "index", altered) as index,
+        pytest.raises(EncoderUnavailable, match="reinstall"),
+    ):
+        index.ingest([corpus])
+
+
+def test_one_writer_at_a_time_and_readers_meanwhile(tmp_path: Path, index: CorpusIndex, corpus: Path) -> None:
+    index.ingest([corpus])
+    hold = "import sys, filelock\nwith filelock.FileLock(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()"
+    command = [sys.executable, "-c", hold, str(tmp_path / "index" / "write.lock")]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:  # ends when its stdin is closed
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"held\n"
+        with pytest.raises(IndexBusy, match="another process"):
+            index.ingest([corpus])
+        with pytest.raises(IndexBusy):
+            index.remove(corpus)
+        assert sources(index.search("kitten"))[0] == "cats.txt"
+    assert index.ingest([corpus]).unchanged == 4
+
+
+SLOW_INGEST = """
+import sys, time
+import numpy as np
+from indexes import CorpusIndex
+
+class SlowEncoder:
+    name, fingerprint, max_tokens, languages = "slow", "0", 100, None
+    def token_offsets(self, texts):
+        return [[(i, i + 8) for i in range(0, len(text), 8)] for text in texts]
+    def encode_passages(self, texts):
+        time.sleep(0.3)
+        return np.ones((len(texts), 4), dtype=np.float32) / 2
+    def encode_query(self, text):
+        return np.ones(4, dtype=np.float32) / 2
+
+with CorpusIndex.open(sys.argv[1], SlowEncoder()) as index:
+    print(index.ingest(sys.argv[2:]))
+    print(index.verify())
+"""
+
+
+def test_a_killed_ingest_leaves_an_index_that_opens_and_goes_on(tmp_path: Path) -> None:
+    corpus = tmp_path / "many"
+    corpus.mkdir()
+    for number in range(60):
+        (corpus / f"{number:02}.txt").write_text(f"Document number {number} speaks of subject{number}. " * 400)
+    command = [sys.executable, "-c", SLOW_INGEST, str(tmp_path / "index"), str(corpus)]
+    with subprocess.Popen(command) as process:
+        while process.poll() is None and _count(tmp_path / "index" / "corpus.sqlite3") == 0:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    with CorpusIndex.open(tmp_path / "index", encoder=None) as index:
+        kept = len(index.documents())
+        assert 0 < kept < 60
+        assert index.verify().problems == ()
+        assert sources(index.search("subject0", mode="lexical"))[0] == "00.txt"
+    again = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+    assert f"added={60 - kept}, changed=0, unchanged={kept}" in again.stdout
+    assert "documents=60" in again.stdout
+    assert "problems=()" in again.stdout
+
+
+def _count(database: Path) -> int:
+    try:
+        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+            return int(connection.execute("SELECT count(*) FROM documents").fetchone()[0])
+    except sqlite3.Error:
+        return 0
+    finally:
+        if "connection" in locals():
+            connection.close()
+
+
+def test_verify_notices_what_is_wrong(tmp_path: Path, index: CorpusIndex, corpus: Path) -> None:
+    index.ingest([corpus])
+    assert index.verify().problems == ()
+    side_file = tmp_path / "index" / "lexical" / "generation.json"
+    side_file.write_text(json.dumps({**json.loads(side_file.read_text()), "generation": 1}))
+    for file in (tmp_path / "index" / "dense").iterdir():
+        file.unlink()
+    with sqlite3.connect(tmp_path / "index" / "corpus.sqlite3") as database:
+        database.execute("DELETE FROM vectors WHERE chunk_id = 1")
+    database.close()
+    problems = " / ".join(index.verify().problems)
+    assert "1 chunks without a vector" in problems
+    assert "dense index is behind" in problems
+    assert "lexical index is behind" in problems

@@ -1,0 +1,257 @@
+"""A zoo of hostile files: each costs itself only. It is refused in one line or read, and soon."""
+
+import io
+import json
+import re
+import struct
+import time
+import zipfile
+from pathlib import Path
+
+import docx
+import pypdf
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pypdf.generic import DecodedStreamObject, NameObject
+
+from indexes.errors import UnreadableFile
+from indexes.readers import SUFFIXES, read_document
+from indexes.types import Document
+
+SECONDS = 5.0  # generous: each takes well under one on an idle machine
+
+
+def outcome(name: str, data: bytes) -> Document | str:
+    """The document, sound in itself, or the reason why there is none; any other exception fails the test."""
+    try:
+        document = read_document(Path(name), data)
+    except UnreadableFile as error:
+        reason = error.reason
+    else:
+        check(document)
+        return document
+    assert len(reason.splitlines()) == 1
+    assert len(reason) < 1_200
+    return reason
+
+
+def check(document: Document) -> None:
+    """What everything after the readers relies on."""
+    length = len(document.text)
+    document.text.encode()
+    document.title.encode()
+    assert document.text.strip()
+    assert "\0" not in document.text
+    assert document.title
+    assert "\n" not in document.title
+    starts = [heading.start for heading in document.headings]
+    assert starts == sorted(set(starts))
+    assert all(0 <= start < length for start in starts)
+    assert all(heading.text and heading.level >= 1 for heading in document.headings)
+    assert list(document.pages) == sorted(document.pages)
+    assert all(0 <= start <= length for start in document.pages)
+    assert not document.pages or document.pages[0] == 0
+    assert list(document.breaks) == sorted(set(document.breaks))
+    assert all(0 <= start < length for start in document.breaks)
+
+
+def pdf_with(content: bytes, compress: bool = False) -> bytes:
+    writer = pypdf.PdfWriter()
+    page = writer.add_blank_page(100, 100)
+    stream = DecodedStreamObject()
+    stream.set_data(content)
+    page[NameObject("/Contents")] = writer._add_object(stream.flate_encode() if compress else stream)
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def docx_with(**replaced: str | bytes) -> bytes:
+    """A docx, with the parts given put in place of its own; `document` is word/document.xml."""
+    original = io.BytesIO()
+    file = docx.Document()
+    file.add_paragraph("text")
+    file.save(original)
+    out = io.BytesIO()
+    with zipfile.ZipFile(original) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            part = Path(name).stem
+            target.writestr(name, replaced.pop(part, source.read(name)) if name.endswith(".xml") else source.read(name))
+        for name, content in replaced.items():
+            target.writestr(name, content)
+    return out.getvalue()
+
+
+def word_xml(body: str, before: str = "") -> str:
+    return (
+        f'<?xml version="1.0"?>{before}'
+        '<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main">'
+        f"<w:body>{body}</w:body></w:document>"
+    )
+
+
+def zip_that_lies() -> bytes:
+    """Headers that say ten bytes over a part that unpacks to ten million."""
+    data = bytearray(docx_with(bomb=b"0" * 10_000_000))
+    size = struct.pack("<I", 10_000_000)
+    while (at := data.find(size)) >= 0:
+        data[at : at + 4] = struct.pack("<I", 10)
+    return bytes(data)
+
+
+def pdf_whose_pages_hold_each_other() -> bytes:
+    return (
+        b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n"
+        b"2 0 obj\n<< /Type /Pages /Count 9 /Kids [2 0 R 2 0 R] >>\nendobj\n"
+        b"xref\n0 3\n0000000000 65535 f \n0000000009 00000 n \n0000000058 00000 n \n"
+        b"trailer << /Size 3 /Root 1 0 R >>\nstartxref\n120\n%%EOF"
+    )
+
+
+PARAGRAPH = "<w:p><w:r><w:t>text</w:t></w:r></w:p>"
+LAUGHS = "<!DOCTYPE l [<!ENTITY a0 'ha'>" + "".join(
+    f"<!ENTITY a{i} '{f'&a{i - 1};' * 10}'>" for i in range(1, 12)
+) + "]>"  # fmt: skip
+FILE_ENTITY = "<!DOCTYPE d [<!ENTITY x SYSTEM 'file:///etc/passwd'>]>"
+
+REFUSED = {
+    "deep.html": (b"<div>" * 100_000 + b"text", "5,000 elements in each other"),
+    "unclosed.html": (b"<b><i><font>" * 50_000 + b"text", "5,000 elements in each other"),
+    "ends.html": (b"<div>" * 50_000 + b"</p>" * 50_000, "5,000 elements in each other"),
+    "deep.json": (b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
+    "open.json": (b'{"a":' * 100_000, "nested too deeply"),
+    "deep.ipynb": (b'{"cells":' + b"[" * 100_000, "nested too deeply"),
+    "deep.jsonl": (b'{"a": 1}\n' + b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
+    "binary.txt": (b"\x7fELF\x02\x01\x01\0" * 1_000, "binary, not text"),
+    "binary.py": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "binary, not text"),
+    "binary.html": (b"GIF89a\x01\0\x01\0\x80\0\0", "binary, not text"),
+    "not.pdf": (b"this is no PDF", "a broken PDF"),
+    "cut.pdf": (pdf_with(b"BT (text) Tj ET")[:300], "a broken PDF|no text in it"),
+    "loop.pdf": (pdf_whose_pages_hold_each_other(), "a broken PDF|no text in it"),
+    "bomb.pdf": (pdf_with(b"0 " * 38_000_000, compress=True), "a broken PDF|no text in it"),
+    "not.docx": (b"PK\x03\x04 this is no zip", "not a .docx"),
+    "old.docx": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "an encrypted or old Office file"),
+    "other.docx": (docx_with(**{"[Content_Types]": "<x/>"}), "a broken .docx"),
+    "cut.docx": (docx_with()[:-200], "not a .docx"),
+    "bomb.docx": (docx_with(bomb=b"0" * 30_000_000), r"unpacks to 30,\d+,\d+ bytes or more"),
+    "liar.docx": (zip_that_lies(), "unpacks to|not a .docx"),
+    "deep.docx": (docx_with(document=word_xml("<w:sdt>" * 10_000 + "</w:sdt>" * 10_000)), "a broken .docx"),
+    "bad.docx": (docx_with(document="<w:document>"), "a broken .docx"),
+}  # fmt: skip
+
+READ = {
+    "attribute.html": b'<a href="' + b"x" * 5_000_000 + b'">text</a>',
+    "attributes.html": b"<a " + b"".join(b"a%d=1 " % i for i in range(20_000)) + b">text</a>",
+    "entities.html": LAUGHS.encode() + b"<p>&a11; text",
+    "characters.html": b"<p>&#xD800;&#0;&#xFFFFFFFF;&nothing; text &#x1F600;",
+    "nothing closes.html": b"<p>text<!--" + b"<" * 100_000,
+    "angles.html": b"<" * 500_000 + b" text",
+    "ends.html": b"</div>" * 200_000 + b"text",
+    "long.md": b"#" * 1_000_000 + b"\n" + b"`" * 1_000_000 + b"\n" + b" " * 1_000_000 + b"x",
+    "hashes.md": b"# a" + b" #" * 500_000 + b" b\n",
+    "rulers.md": b"a\n---\n" * 100_000,
+    "rulers.rst": b"=" * 1_000_000 + b"\na\n" + b"=" * 1_000_000,
+    "many.rst": b"a\n====\n" * 50_000,
+    "long.py": b"export " * 200_000 + b"\n" + b"const " * 200_000,
+    "long.c": b"a" * 1_000_000 + b"(" * 1_000_000,
+    "quotes.csv": b'"' * 1_000_001 + b"\n" + b'a,"\n' * 100_000,
+    "numbers.json": b"[" + b"9" * 100_000 + b", 1e99999, -Infinity, " + b"1." + b"0" * 100_000 + b"]",
+    "backslashes.json": b'["' + b"\\\\" * 500_000 + b'\\u0041"]',
+    "escapes.json": b'["' + b"\\u3042" * 200_000 + b"\\ud800" * 3 + b'"]',
+    "deep.json": b"[" * 400 + b"1" + b",1]" * 400,
+    "surrogates.jsonl": b'{"\\udc00": "\\ud83d\\ude00\\ud800"}',
+    "surrogates.ipynb": json.dumps({"cells": [{"cell_type": "code", "source": "x\ud800"}]}).encode(),
+    "strange.ipynb": (
+        b'{"worksheets": 3, "cells": [3, {"source": {}}, {"source": [1, "x"], "outputs": [{"data": 3}, 4]}]}'
+    ),
+    "table.docx": docx_with(
+        document=word_xml(PARAGRAPH + "<w:tbl><w:tr><w:tc>" * 50 + "</w:tc></w:tr></w:tbl>" * 50)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused(name):
+    data, reason = REFUSED[name]
+    began = time.monotonic()
+    result = outcome(name, data)
+    assert time.monotonic() - began < SECONDS
+    assert isinstance(result, str), result
+    assert re.search(reason, result)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_is_read_all_the_same(name):
+    began = time.monotonic()
+    result = outcome(name, READ[name])
+    assert time.monotonic() - began < SECONDS
+    assert isinstance(result, Document), result
+
+
+@pytest.mark.parametrize("before", [LAUGHS, FILE_ENTITY])
+def test_entities_are_not_expanded_in_docx(before):
+    entity = "&a11;" if before is LAUGHS else "&x;"
+    data = docx_with(document=word_xml(f"<w:p><w:r><w:t>text{entity}</w:t></w:r></w:p>", before))
+    result = outcome("a.docx", data)
+    assert isinstance(result, str) or result.text == "text"
+
+
+def test_a_pdf_that_is_encrypted_with_aes_says_what_to_do():
+    """Whether or not the library for it is installed, which longctx does not need otherwise."""
+    zeros = b"<" + b"00" * 48 + b">"
+    encryption = (
+        b" /Encrypt << /Filter /Standard /V 5 /R 6 /Length 256 /P -4 /O %s /U %s"
+        b" /OE <%s> /UE <%s> /Perms <%s>"
+        b" /CF << /StdCF << /CFM /AESV3 /Length 32 >> >> /StmF /StdCF /StrF /StdCF >> /ID [<00> <00>]"
+        % (zeros, zeros, b"00" * 32, b"00" * 32, b"00" * 16)
+    )
+    pdf = re.sub(rb"/Root \d+ 0 R", lambda root: root[0] + encryption, pdf_with(b"BT (x) Tj ET"))
+    result = outcome("a.pdf", pdf)
+    assert isinstance(result, str)
+    assert "encrypted" in result
+
+
+SEEDS = {
+    ".pdf": pdf_with(b"BT /F1 12 Tf (text) Tj ET"),
+    ".docx": docx_with(),
+    ".ipynb": b'{"cells": [{"cell_type": "markdown", "source": "# a"}, {"source": ["b"], "outputs": []}]}',
+    ".html": "<html><meta charset=utf-8><h1>題</h1><pre>a\n</pre><table><tr><td>x<td>y</table>".encode(),
+    ".json": b'{"a": ["\\u3042", 1.5, {"b": null}]}',
+    ".jsonl": b'{"a": 1}\n{"b": "\\u3042"}\n',
+    ".md": "---\ntitle: t\n---\n# 題\n\na\n---\n```\n# x\n```\n".encode(),
+    ".rst": "====\n題名\n====\n\nb\n----\n".encode(),
+    ".csv": b'a,"b\nc"\n1,2\n',
+    ".py": b"@d\ndef f():\n    pass\nclass A: ...\n",
+    ".c": b"/* a */\nint f(int a) {\n}\n",
+    ".txt": "吾輩は猫である。".encode("cp932"),
+}  # fmt: skip
+
+
+# But for the few letters that '1986年' in EUC-JP looks like: see test_encoding.
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).map(lambda text: re.sub("[ƀ-ʯ]", "x", text))
+
+
+@given(st.sampled_from(sorted(SUFFIXES)), st.binary(min_size=1, max_size=200))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_in_any_reader(suffix, data):
+    outcome(f"a{suffix}", data)
+
+
+@given(st.sampled_from(sorted(SEEDS)), st.data())
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_damaged_files_in_any_reader(suffix, draw):
+    """A sound file with some bytes changed, cut out or put in."""
+    data = bytearray(SEEDS[suffix])
+    for _ in range(draw.draw(st.integers(1, 4))):
+        at = draw.draw(st.integers(0, len(data)))
+        data[at : at + draw.draw(st.integers(0, 8))] = draw.draw(st.binary(max_size=8))
+    outcome(f"a{suffix}", bytes(data))
+
+
+@given(st.sampled_from([".html", ".md", ".rst", ".csv", ".py", ".c", ".txt"]), TEXTS)
+@settings(max_examples=300, deadline=None)
+def test_any_text_in_any_reader(suffix, text):
+    result = outcome(f"a{suffix}", (text + "\n").encode("utf-8", "replace"))
+    if isinstance(result, Document) and suffix != ".html":
+        assert result.text == (text + "\n").removeprefix("\ufeff")

@@ -1,0 +1,229 @@
+"""The command line, as a user runs it: in a subprocess, on real files, with the real encoder."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+LIGHTHOUSE = (
+    "# The lighthouse\n\nThe lighthouse was built in 1874 by Anna Holm.\n\nIts lamp turns once in forty seconds.\n"
+)
+TOUDAI = "灯台は一八七四年に建てられた。レンズは四十秒で一回転する。\n"
+
+
+def run_in(folder: Path, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "longctx", *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=150,
+    )
+
+
+@pytest.fixture
+def longctx(tmp_path: Path) -> Run:
+    return lambda *arguments, **environment: run_in(tmp_path, *arguments, **environment)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with a corpus that one `longctx ingest` has read."""
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "docs").mkdir()
+    (folder / "docs" / "lighthouse.md").write_text(LIGHTHOUSE, encoding="utf-8")
+    (folder / "docs" / "toudai.txt").write_text(TOUDAI, encoding="euc-jp")
+    (folder / "docs" / "picture.png").write_bytes(b"\x89PNG")
+    done = run_in(folder, "ingest", "docs")
+    assert done.returncode == 0, done.stderr
+    assert "2 added, 0 changed, 0 unchanged, 0 removed, 0 failed; 1 files of other kinds skipped" in done.stdout
+    assert "2 chunks" in done.stdout
+    assert "[2/2] docs/toudai.txt" in done.stderr
+    return folder
+
+
+@pytest.fixture
+def copy(home: Path, tmp_path: Path) -> Path:
+    """A copy of `home` whose documents are its own."""
+    shutil.copytree(home, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / ".longctx")
+    return tmp_path
+
+
+def test_ask_quotes_and_cites_file_line_and_characters(home: Path) -> None:
+    done = run_in(home, "ask", "Who built the lighthouse?")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0] == "The lighthouse was built in 1874 by Anna Holm. [1]"
+    assert "[1] docs/lighthouse.md, line 3, characters 18-64" in done.stdout
+    assert done.stderr.count("\n") == 2
+    assert "No model was given" in done.stderr
+    assert "--model" in done.stderr
+
+
+def test_ask_in_japanese_as_json(home: Path) -> None:
+    done = run_in(home, "ask", "灯台はいつ建てられましたか？", "--json")
+    answer = json.loads(done.stdout)
+    citation = answer["citations"][0]
+    assert set(answer) == {"text", "citations", "plan", "usage"}
+    assert set(citation) >= {"source", "title", "page", "start", "end", "text"}
+    assert citation["text"] == "灯台は一八七四年に建てられた。"
+    assert "灯台は" in done.stdout, "Japanese is printed as it is, not escaped"
+    assert TOUDAI[citation["start"] : citation["end"]] == citation["text"]
+
+
+def test_ask_with_a_model_lists_the_passages_in_its_prompt(home: Path, tiny_chat_llama: Path) -> None:
+    done = run_in(home, "ask", "Who built it?", "--model", tiny_chat_llama, "--max-new-tokens", "6")
+    assert done.returncode == 0, done.stderr
+    assert "Passages in the prompt\n[1] docs/lighthouse.md, line 1, characters 0-" in done.stdout
+    assert "No model" not in done.stderr
+    answer = json.loads(
+        run_in(home, "ask", "Who built it?", "--model", tiny_chat_llama, "--json", LONGCTX_MAX_NEW_TOKENS="6").stdout
+    )
+    assert done.stdout.startswith(answer["text"])
+    assert answer["plan"]["max_new_tokens"] == 6
+    assert answer["usage"]["completion_tokens"] == 6
+
+
+def test_search_in_every_mode(home: Path) -> None:
+    done = run_in(home, "search", "lamp", "-k", "1")
+    assert done.stdout.startswith("1. docs/lighthouse.md, line 1, characters 0-")
+    hits = json.loads(run_in(home, "search", "灯台", "--mode", "lexical", "--json").stdout)
+    assert set(hits[0]) == {"chunk", "score"}
+    assert set(hits[0]["chunk"]) >= {"text", "source", "title", "heading", "page", "start", "end"}
+    assert hits[0]["chunk"]["text"] == TOUDAI.strip()
+    assert run_in(home, "search", "lamp", "--mode", "fuzzy").returncode == 2
+
+
+def test_index_commands(home: Path) -> None:
+    assert "2 documents, 2 chunks" in run_in(home, "index", "info").stdout
+    listed = json.loads(run_in(home, "index", "list", "--json").stdout)
+    assert [Path(d["source"]).name for d in listed] == ["lighthouse.md", "toudai.txt"]
+    assert run_in(home, "index", "show", "docs/toudai.txt").stdout == TOUDAI
+    verified = run_in(home, "index", "verify")
+    assert (verified.returncode, verified.stdout) == (0, "2 documents, 2 chunks: the index is whole\n")
+
+
+def test_a_second_ingest_changes_only_what_changed(copy: Path) -> None:
+    first = json.loads(run_in(copy, "ingest", "docs", "--json").stdout)
+    assert (first["added"], first["skipped"], first["failed"]) == (2, 1, [])
+    (copy / "docs" / "toudai.txt").unlink()
+    (copy / "docs" / "lighthouse.md").write_text("# New\n\nSomething else stands here now.\n")
+    (copy / "docs" / "bad.pdf").write_bytes(b"%PDF-1.7\nnot really")
+    done = run_in(copy, "ingest", "docs", "--prune")
+    assert done.returncode == 3
+    assert "0 added, 1 changed, 0 unchanged, 1 removed, 1 failed" in done.stdout
+    assert "failed: docs/bad.pdf: " in done.stderr
+    assert "Traceback" not in done.stderr
+    gone = run_in(copy, "index", "remove", "docs/lighthouse.md")
+    assert (gone.returncode, gone.stdout) == (0, "1 removed\n")
+    missing = run_in(copy, "index", "remove", "docs/lighthouse.md")
+    assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
+
+
+def test_a_terminal_gets_a_progress_bar(copy: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "longctx", "ingest", "docs"]
+    with subprocess.Popen(command, cwd=copy, stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                block = os.read(ours, 4096)
+            except OSError:  # the other end was closed
+                break
+            shown += block
+            if not block:
+                break
+        assert process.stdout is not None
+        assert b"2 added" in process.stdout.read()
+    os.close(ours)
+    assert process.returncode == 0
+    assert "━".encode() in shown
+    assert b"[1/2]" not in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["ask", "why?"], 1, "there is no index in"),
+        (["search", "why?", "--index", "nowhere"], 1, "make one with `longctx ingest PATH --index"),
+        (["index", "info"], 1, "there is no index in"),
+        (["ingest", "missing.txt"], 1, "there is no such file"),
+        (["ingest", "folder"], 1, "nothing to ingest"),
+        (["ingest", "full", "--index", "full"], 1, "is no index"),
+        (["ask"], 2, "Missing argument"),
+        (["ingest", "full", "--max-size", "0"], 1, "setting max_size is 0"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(longctx: Run, tmp_path: Path, arguments, code, message) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a.txt").write_text("text")
+    done = longctx(*arguments)
+    assert done.returncode == code
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_errors_of_models_and_encoders_take_one_line_and_debug_shows_more(home: Path) -> None:
+    for arguments in (["--model", "./nowhere"], ["--model", "owner/nothing"], ["--encoder", "owner/nothing"]):
+        done = run_in(home, "ask", "why?", *arguments)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
+        assert done.stderr.startswith("longctx: ")
+    assert "Traceback" in run_in(home, "ask", "why?", "--model", "./nowhere", "--debug").stderr
+
+
+def test_an_unexpected_error_takes_one_line_too(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home / ".longctx", tmp_path / "index")
+    database = tmp_path / "index" / "corpus.sqlite3"
+    size = database.stat().st_size
+    with database.open("r+b") as file:
+        file.seek(size // 2)
+        file.write(b"\xff" * (size // 2))
+    done = run_in(home, "index", "verify", "--index", tmp_path / "index")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_bad_files_are_reported_each_with_its_reason_and_the_rest_is_in(longctx: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "zoo"
+    (folder / "sub").mkdir(parents=True)
+    (tmp_path / "outside.txt").write_text("secret")
+    (folder / "good.txt").write_text("A good file among the bad.")
+    (folder / "empty.txt").touch()
+    (folder / "binary.txt").write_bytes(bytes(range(256)) * 8)
+    (folder / "latin.txt").write_bytes("déjà vu, très élégant à Besançon".encode("latin-1"))
+    (folder / "large.txt").write_text("x" * 200_000)
+    (folder / "deep.json").write_text("[" * 100_000)
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.4 broken")
+    (folder / "broken.docx").write_bytes(b"PK\x03\x04 broken")
+    (folder / "out.txt").symlink_to(tmp_path / "outside.txt")
+    (folder / "sub" / "loop").symlink_to(folder)
+    (folder / "nothing.md").symlink_to("missing.md")
+    done = longctx("ingest", folder, "--max-size", "150000", "--json", LONGCTX_INDEX="index")
+    report = json.loads(done.stdout)
+    reasons = {Path(failure["source"]).name: failure["reason"] for failure in report["failed"]}
+    assert (done.returncode, report["added"]) == (3, 1)
+    assert set(reasons) == {
+        *("empty.txt", "binary.txt", "latin.txt", "large.txt", "deep.json", "broken.pdf", "broken.docx"),
+        *("out.txt", "loop", "nothing.md"),
+    }
+    assert "empty" in reasons["empty.txt"]
+    assert "binary" in reasons["binary.txt"]
+    assert "--encoding" in reasons["latin.txt"]
+    assert "--max-size" in reasons["large.txt"]
+    assert "deep" in reasons["deep.json"]
+    assert "out of the folder" in reasons["out.txt"]
+    again = longctx("ingest", folder / "latin.txt", "--encoding", "latin-1", "--json", LONGCTX_INDEX="index")
+    assert (again.returncode, json.loads(again.stdout)["added"]) == (0, 1)

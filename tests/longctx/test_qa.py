@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from indexes import CorpusError
+from longctx import BadRequest, ContextTooLong, DocumentQA, ModelUnavailable, load_model
+from longctx.prompts import build_prompt
+from longctx.types import Citation
+
+LIGHTHOUSE = """# The lighthouse of Sørvik
+
+## History
+
+The lighthouse was built in 1874 by the engineer Anna Holm. It replaced a wooden beacon that had burnt down twice.
+
+## The lamp
+
+The lamp turns once in forty seconds. Its beam is seen from twenty nautical miles.
+On foggy days a horn sounds every minute.
+"""
+TOUDAI = """# 灯台
+
+灯台は一八七四年に建てられた。設計者は「海を見よ。恐れるな。」と言い残した。レンズは四十秒で一回転する。
+霧の日には霧笛が毎分鳴る。
+"""
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    (folder / "lighthouse.md").write_text(LIGHTHOUSE, encoding="utf-8")
+    (folder / "toudai.md").write_text(TOUDAI, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def qa(corpus: Path, tmp_path_factory: pytest.TempPathFactory, encoder) -> Iterator[DocumentQA]:
+    with DocumentQA.open(tmp_path_factory.mktemp("qa") / "index", encoder=encoder) as qa:
+        qa.ingest([corpus])
+        yield qa
+
+
+def with_model(qa: DocumentQA, model, encoder) -> DocumentQA:
+    return DocumentQA.open(qa.index.path, model, encoder=encoder)
+
+
+@pytest.mark.parametrize(
+    ("question", "file", "sentence"),
+    [
+        (
+            "Who built the lighthouse?",
+            "lighthouse.md",
+            "The lighthouse was built in 1874 by the engineer Anna Holm.",
+        ),
+        ("How far can the beam be seen?", "lighthouse.md", "Its beam is seen from twenty nautical miles."),
+        ("設計者は何と言いましたか？", "toudai.md", "設計者は「海を見よ。恐れるな。」と言い残した。"),
+        ("霧の日はどうなる", "toudai.md", "霧の日には霧笛が毎分鳴る。"),
+    ],
+)
+def test_without_a_model_the_best_sentence_is_quoted(qa: DocumentQA, corpus: Path, question, file, sentence) -> None:
+    answer = qa.ask(question)
+    first = answer.citations[0]
+    text = (corpus / file).read_text(encoding="utf-8")
+    assert first.text == sentence
+    assert answer.text.startswith(f"{sentence} [1]")
+    assert first.source == str(corpus / file)
+    assert text[first.start : first.end] == sentence
+    assert first.line == text.count("\n", 0, text.index(sentence)) + 1
+    assert (answer.plan.route, answer.plan.window, answer.usage.completion_tokens) == ("retrieval", None, 0)
+
+
+def test_headings_are_not_quoted_as_answers(qa: DocumentQA) -> None:
+    answer = qa.ask("The lighthouse of Sørvik history")
+    assert not any(citation.text.startswith("#") for citation in answer.citations)
+
+
+def test_streamed_pieces_are_the_answer(qa: DocumentQA) -> None:
+    stream = qa.stream("Who built the lighthouse?")
+    assert "".join(stream) == stream.answer.text
+
+
+def test_nothing_to_quote_is_said_in_the_questions_language(tmp_path: Path, encoder) -> None:
+    with DocumentQA.open(tmp_path / "index", encoder=encoder) as empty:
+        english, japanese = empty.ask("What is this?"), empty.ask("これは何ですか")
+    assert english.citations == japanese.citations == ()
+    assert "Nothing" in english.text
+    assert "見つかりません" in japanese.text
+
+
+@pytest.mark.parametrize(("question", "options"), [("  ", {}), ("x", {"max_new_tokens": 0})])
+def test_a_question_that_cannot_be_served_says_why(qa: DocumentQA, question: str, options: dict) -> None:
+    with pytest.raises(BadRequest):
+        qa.ask(question, **options)
+    with pytest.raises(CorpusError, match="at least 1"):
+        qa.ask("x", k=0)
+
+
+def test_with_a_model_the_answer_is_what_the_model_generates(qa: DocumentQA, tiny_llama: Path, encoder) -> None:
+    """The reference: transformers' own generate, on a prompt put together here from the passages that are cited."""
+    import torch
+
+    with with_model(qa, tiny_llama, encoder) as asked:
+        stream = asked.stream("Who built the lighthouse?", max_new_tokens=12)
+        pieces = list(stream)
+        answer = stream.answer
+    loaded = load_model(tiny_llama)
+    prompt = build_prompt("Who built the lighthouse?", answer.citations, loaded.tokenizer)
+    decoded = loaded.tokenizer.decode(prompt)
+    assert all(f"[{n}] {c.title}\n{c.text}" in decoded for n, c in enumerate(answer.citations, start=1))
+    assert decoded.endswith("Question: Who built the lighthouse?\nAnswer:")
+    ids = torch.tensor([prompt])
+    output = loaded.model.generate(
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False, pad_token_id=0
+    )
+    expected = loaded.tokenizer.decode(output[0, len(prompt) :], skip_special_tokens=True)
+    assert "".join(pieces) == expected
+    assert answer.text == expected.strip()
+    assert answer.usage.prompt_tokens == answer.plan.prompt_tokens == len(prompt)
+    assert answer.usage.completion_tokens == output.shape[1] - len(prompt)
+    assert (answer.plan.window, answer.plan.passages_used) == (2048, len(answer.citations))
+
+
+def test_a_chat_template_is_used_and_begins_with_one_bos(tiny_chat_llama: Path) -> None:
+    loaded = load_model(tiny_chat_llama)
+    passage = Citation("/x", "Title", None, 0, 4, "Text")
+    ids = build_prompt("What?", [passage], loaded.tokenizer)
+    text = loaded.tokenizer.decode(ids)
+    assert ids.count(loaded.tokenizer.bos_token_id) == 1
+    assert text.startswith("<s>[INST] Answer the question")
+    assert text.endswith("Question: What? [/INST]")
+
+
+def test_a_plain_prompt_begins_with_one_bos(tiny_llama: Path) -> None:
+    loaded = load_model(tiny_llama)
+    ids = build_prompt("これは何？", [], loaded.tokenizer)
+    assert ids.count(loaded.tokenizer.bos_token_id) == 1
+    assert ids[0] == loaded.tokenizer.bos_token_id
+    assert loaded.tokenizer.decode(ids).endswith("質問: これは何？\n回答:")
+
+
+def test_as_many_passages_as_fit_the_window(qa: DocumentQA, tiny_llama: Path, encoder) -> None:
+    whole = with_model(qa, load_model(tiny_llama), encoder)
+    full = whole.ask("When was it built? 灯台", max_new_tokens=4)
+    assert full.plan.passages_used == full.plan.passages_found >= 3
+    assert full.plan.prompt_tokens is not None
+    tight = with_model(qa, load_model(tiny_llama, native_window=full.plan.prompt_tokens + 3), encoder)
+    answer = tight.ask("When was it built? 灯台", max_new_tokens=4)
+    assert 1 <= answer.plan.passages_used < full.plan.passages_used
+    assert answer.plan.prompt_tokens + 4 <= answer.plan.window
+    assert answer.citations == full.citations[: answer.plan.passages_used]
+    none = with_model(qa, load_model(tiny_llama, native_window=64), encoder)
+    with pytest.raises(ContextTooLong, match=r"takes \d+ tokens and the window leaves 60"):
+        none.ask("When was it built?", max_new_tokens=4)
+
+
+def test_a_closed_stream_stops_the_model_and_the_next_answer_is_whole(
+    qa: DocumentQA, tiny_llama: Path, encoder
+) -> None:
+    import threading
+
+    with with_model(qa, tiny_llama, encoder) as asked:
+        expected = asked.ask("Who built it?", max_new_tokens=8).text
+        stream = asked.stream("Who built it?", max_new_tokens=500)
+        next(stream)
+        stream.close()
+        assert not any(thread.name == "longctx-generate" for thread in threading.enumerate())
+        with pytest.raises(BadRequest, match="closed"):
+            _ = stream.answer
+        assert asked.ask("Who built it?", max_new_tokens=8).text == expected
+
+
+def test_a_model_that_cannot_be_had_says_so(tmp_path: Path, tiny_llama: Path) -> None:
+    (tmp_path / "config.json").write_text("{")
+    for name, message in {
+        "./missing": "there is no folder",
+        str(tiny_llama / "config.json"): "there is no folder",
+        "owner/no-such-model": "hub could not be reached",
+        "not a name": "neither a folder here nor a name",
+        str(tmp_path): "no causal language model",
+        str(Path(__file__).parent): "no config.json",
+    }.items():
+        with pytest.raises(ModelUnavailable, match=message) as caught:
+            load_model(name)
+        assert "\n" not in str(caught.value)

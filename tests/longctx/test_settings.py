@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from longctx import BadRequest
+from longctx.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_flags_beat_the_environment_which_beats_the_file_which_beats_defaults(working_folder, monkeypatch) -> None:
+    assert (load_settings().k, load_settings().index) == (8, Path(".longctx"))
+    (working_folder / "longctx.toml").write_text('k = 3\nindex = "from-file"\nmax_new_tokens = 9\n')
+    assert (load_settings().k, load_settings().max_new_tokens) == (3, 9)
+    monkeypatch.setenv("LONGCTX_K", "4")
+    assert load_settings().k == 4
+    assert load_settings(k=5).k == 5
+    assert load_settings(k=None).index == Path("from-file")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("k = 0", "setting k is 0"), ("kk = 1", "setting kk is 1"), ("k = = 1", "longctx.toml cannot be read")],
+)
+def test_a_file_that_is_wrong_says_where(working_folder: Path, text: str, message: str) -> None:
+    (working_folder / "longctx.toml").write_text(text)
+    with pytest.raises(BadRequest, match=message):
+        load_settings()

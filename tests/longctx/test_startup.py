@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "transformers", "faiss", "llama_index", "sentence_transformers", "numpy", "tantivy")
+REPORT = """
+import sys
+try:
+    from longctx.cli import main
+    sys.argv = ["longctx", *sys.argv[1:]]
+    main()
+finally:
+    print("LOADED", *[name for name in %r if name in sys.modules], file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["ask", "--help"], ["ingest", "--help"], ["rope", "--help"]]
+)
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT % (HEAVY,), *arguments], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1] == "LOADED"
+
+
+def test_the_package_imports_nothing_heavy() -> None:
+    code = f"import sys, longctx; print([name for name in {HEAVY!r} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there() -> None:
+    import longctx
+
+    assert longctx.__all__ == sorted(longctx.__all__)
+    assert all(getattr(longctx, name).__module__.startswith("longctx.") for name in longctx.__all__)
+    assert set(longctx.__all__) <= set(dir(longctx))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = longctx.nothing
+
+
+def test_every_public_name_of_indexes_is_there() -> None:
+    import indexes
+
+    assert indexes.__all__ == sorted(indexes.__all__)
+    assert all(getattr(indexes, name).__doc__ for name in indexes.__all__)
