@@ -9,7 +9,7 @@ DEMO_INDEX := .longctx/demo
 demo: $(VENV)/installed
 	$(BIN)/longctx ingest docs README.md README.ja.md --prune --index $(DEMO_INDEX)
 	@echo
-	$(BIN)/longctx ask "By what does YaRN multiply cos and sin?" --index $(DEMO_INDEX)
+	$(BIN)/longctx ask "What happens when a file cannot be read?" --index $(DEMO_INDEX)
 	@echo
 	$(BIN)/longctx ask "変更のないファイルはどうなりますか？" --index $(DEMO_INDEX)
 

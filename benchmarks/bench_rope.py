@@ -32,9 +32,7 @@ CASES = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=200, help="rounds for each case")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -77,9 +75,7 @@ def make_model() -> LlamaForCausalLM:
     return LlamaForCausalLM(config).eval()
 
 
-def call(
-    model: Any, module: Any, case: tuple[str, int, int, int], dtype: torch.dtype
-) -> Callable[[], object]:
+def call(model: Any, module: Any, case: tuple[str, int, int, int], dtype: torch.dtype) -> Callable[[], object]:
     name, batch, tokens, first = case
     positions = (first + torch.arange(tokens)).expand(batch, -1)
     if name.startswith("rotary"):

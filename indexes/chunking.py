@@ -52,8 +52,8 @@ class _Unit(NamedTuple):
 def chunk_document(document: Document, encoder: Encoder) -> Iterator[Passage]:
     """The document's passages, in order, made as they are asked for.
 
-    Each `chunk.text` is `document.text[start:end]`; together they hold every character that is not white space. What the
-    encoder is given for a chunk (`embedded`) fits its window.
+    Each `chunk.text` is `document.text[start:end]`; together they hold every character that is not white space. What
+    the encoder is given for a chunk (`embedded`) fits its window.
     """
     limit = min(encoder.max_tokens, _DEFAULT_CHUNK_TOKENS)
     line = _LineCounter(document.text)

@@ -1,6 +1,7 @@
 """Files to the store: read, skip what has not changed, chunk, embed, write.
 
-It streams: memory does not grow with the corpus. Knows the store and an encoder; knows nothing of the dense and lexical indexes, which follow the store afterwards.
+It streams: memory does not grow with the corpus. Knows the store and an encoder; knows nothing of the dense and
+lexical indexes, which follow the store afterwards.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from indexes.store import Store
 from indexes.types import Document, Encoder, Failure, IngestProgress, IngestReport
 
 _PENDING_CHARACTERS = 150_000  # documents are embedded, and committed, together until they hold this many
+_DOCUMENT_OVERHEAD = 200  # what an empty document counts, so that many small ones are no exception
 _PASSAGES_AT_ONCE = 512  # embedded in one call: enough to sort by length
 
 ProgressCallback = Callable[[IngestProgress], None]
@@ -57,6 +59,7 @@ class _Ingest:
         self._store, self._encoder, self._options = store, encoder, options
         self._began = time.monotonic()
         self._pending: list[tuple[Document, str]] = []
+        self._waiting = 0
         self._failed: list[Failure] = []
         self._count = dict.fromkeys(("added", "changed", "unchanged", "removed", "skipped", "chunks", "tokens"), 0)
         self._done = 0
@@ -85,16 +88,13 @@ class _Ingest:
         for document, _ in self._pending:
             self._dealt_with(document.source)
         self._pending.clear()
+        self._waiting = 0
 
     def prune(self, roots: Sequence[Path]) -> None:
         """Remove the documents under `roots` whose files are no more."""
-        existing = tuple(root for root in roots if root.exists())
-        gone = [
-            document.source
-            for _, document in self._store.documents()
-            if any(Path(document.source).is_relative_to(root) for root in existing)
-            and not Path(document.source).exists()
-        ]
+        existing = tuple(root for root in roots if not _is_gone(root))
+        sources = (Path(document.source) for _, document in self._store.documents())
+        gone = [str(s) for s in sources if any(s.is_relative_to(root) for root in existing) and _is_gone(s)]
         if gone:
             with self._store.transaction() as generation:
                 self._count["removed"] = sum(self._store.remove_document(source, generation) for source in gone)
@@ -108,7 +108,8 @@ class _Ingest:
             data = read_bytes(path, self._options.limits)
             content_hash = hashlib.sha256(data + READER_VERSION).hexdigest()
             known = self._store.document(str(path))
-            if known is not None and known[1].content_hash == content_hash:
+            # A user who names an encoding wants the files read again: they were not recognised, or wrongly.
+            if known and known[1].content_hash == content_hash and self._options.limits.encoding is None:
                 self._count["unchanged"] += 1
                 self._dealt_with(str(path))
                 return
@@ -118,7 +119,8 @@ class _Ingest:
             self._dealt_with(str(path))
             return
         self._pending.append((document, content_hash))
-        if sum(len(document.text) for document, _ in self._pending) >= _PENDING_CHARACTERS:
+        self._waiting += len(document.text) + _DOCUMENT_OVERHEAD
+        if self._waiting >= _PENDING_CHARACTERS:
             self.flush()
 
     def _passages(self) -> Iterator[Passage]:
@@ -143,6 +145,17 @@ class _Ingest:
     def _tell(self, source: str) -> None:
         if self._options.progress is not None:
             self._options.progress(IngestProgress(self._done, self.total, source, self._count["chunks"]))
+
+
+def _is_gone(path: Path) -> bool:
+    """Whether there is no such file: one that cannot be looked at, in a folder without permission, is not gone."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _batches(passages: Iterable[Passage], size: int) -> Iterator[list[Passage]]:

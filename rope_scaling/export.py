@@ -22,7 +22,7 @@ import torch
 from rope_scaling.carried import carried_scaling, check_not_blended, windows_under
 from rope_scaling.checkpoints import Checkpoint, load_config, open_checkpoint
 from rope_scaling.errors import CheckpointError, LengthNeeded
-from rope_scaling.frequencies import rope_frequencies
+from rope_scaling.frequencies import RopeFrequencies, rope_frequencies
 from rope_scaling.hf_config import VLLM_MAGNITUDE, WINDOW, RopeBase, read_base
 from rope_scaling.scaling import RopeScaling
 
@@ -133,15 +133,23 @@ def _raise_tokenizer_limit(file: Path, window: int) -> None:
 
 
 def _check_readable(folder: Path, scaling: RopeScaling, base: RopeBase) -> None:
-    """Read the written configuration back as transformers does; its frequencies must be the scaling's."""
-    config = load_config(folder)
-    read = read_base(config)
-    wanted = rope_frequencies(scaling, base.rotary_dim, base.theta)
-    found = rope_frequencies(RopeScaling.from_config(config).at_length(1), read.rotary_dim, read.theta)
-    same = wanted.inv_freq.shape == found.inv_freq.shape and torch.allclose(
-        wanted.inv_freq, found.inv_freq, rtol=1e-6, atol=0
-    )
-    if not (same and math.isclose(wanted.attention_factor, found.attention_factor, rel_tol=1e-9)):
+    """Let transformers compute the frequencies of the written configuration; they must be the scaling's."""
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    config, wanted = load_config(folder), rope_frequencies(scaling, base.rotary_dim, base.theta)
+    native = ROPE_INIT_FUNCTIONS.get(config.rope_parameters["rope_type"])
+    try:
+        if native is None:  # the unscaled type, for which each model has a function of its own
+            read = read_base(config)
+            found = rope_frequencies(RopeScaling.from_config(config), read.rotary_dim, read.theta)
+        else:
+            found = RopeFrequencies(*native(config))
+        torch.testing.assert_close(found.inv_freq, wanted.inv_freq, rtol=1e-5, atol=0)  # theirs is float32 throughout
+        same = math.isclose(found.attention_factor, wanted.attention_factor, rel_tol=1e-6)
+    except (AssertionError, TypeError, ValueError):
+        same = False
+    if not same:
         raise CheckpointError(
-            f"{type(config).__name__} does not keep {scaling!r}: this family cannot be exported with it"
+            f"transformers does not get the frequencies of {scaling!r} from a {type(config).__name__}: choose another "
+            "method, or, if the source's config.json has no head_dim, state it there"
         )

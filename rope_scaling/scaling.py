@@ -30,6 +30,13 @@ PositiveFloat = Annotated[FiniteFloat, Field(gt=0)]
 Factors = Annotated[tuple[PositiveFloat, ...], Field(strict=False, min_length=1)]
 
 
+class _Many(tuple[float, ...]):
+    """Numbers of which a message tells how many there are."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} numbers>"
+
+
 class RopeScaling(BaseModel):
     """One way to scale RoPE: the method's name and its parameters, checked and frozen.
 
@@ -69,7 +76,9 @@ class RopeScaling(BaseModel):
                 raise InvalidScaling(_one_line(error, fields.get("method"))) from None
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        return ((name, value) for name, value in super().__repr_args__() if value is not None)
+        for name, value in super().__repr_args__():
+            if value is not None:
+                yield name, _Many(value) if isinstance(value, tuple) else value
 
     @field_validator("method")
     @classmethod

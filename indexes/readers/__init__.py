@@ -27,7 +27,7 @@ from indexes.readers.web_page import read_web_page
 from indexes.readers.word import read_word
 from indexes.types import Document
 
-__all__ = ["READER_VERSION", "SUFFIXES", "ReadLimits", "check_suffix", "read_bytes", "read_document"]
+__all__ = ["DEFAULT_LIMITS", "READER_VERSION", "SUFFIXES", "ReadLimits", "check_suffix", "read_bytes", "read_document"]
 
 # Part of a document's content hash: raise it when what a reader gives changes, and every file is read again.
 READER_VERSION = b"1"

@@ -17,7 +17,7 @@ _ROWS = 9  # pairs of dimensions in the table, from the fastest to the slowest
 
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A checkpoint's folder, or a hub name.")]
 FactorOption = Annotated[
-    float | None, typer.Option("--factor", metavar="S", help="The method's factor [default: from --to]")
+    float | None, typer.Option("--factor", metavar="S", help="The method's factor (default: what --to asks for).")
 ]
 
 

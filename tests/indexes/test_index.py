@@ -22,6 +22,7 @@ from indexes import (
     IndexMismatch,
     IndexNotFound,
     IngestProgress,
+    ReadLimits,
 )
 
 TEXTS = {
@@ -364,3 +365,21 @@ def test_verify_notices_what_is_wrong(tmp_path: Path, index: CorpusIndex, corpus
     assert "1 chunks without a vector" in problems
     assert "dense index is behind" in problems
     assert "lexical index is behind" in problems
+
+
+def test_a_named_encoding_reads_files_again(index: CorpusIndex, tmp_path: Path) -> None:
+    file = tmp_path / "old.txt"
+    file.write_bytes("Ärger mit Überlänge".encode("cp850"))
+    assert len(index.ingest([file]).failed) == 1
+    for encoding in ("cp850", "latin-1", "cp850"):
+        index.ingest([file], limits=ReadLimits(encoding=encoding))
+        assert index.text(file) == file.read_bytes().decode(encoding)
+    assert index.ingest([file]).unchanged == 1
+
+
+def test_many_small_documents_go_in_together(index: CorpusIndex, tmp_path: Path) -> None:
+    for number in range(300):
+        (tmp_path / f"{number}.txt").write_text(f"note {number} of three hundred")
+    report = index.ingest([tmp_path])
+    assert (report.added, report.chunks) == (300, 300)
+    assert sources(index.search("note 217", k=1, mode="lexical")) == ["217.txt"]

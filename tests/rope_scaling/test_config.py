@@ -136,6 +136,8 @@ def test_transformers_dynamic_is_our_dynamic_ntk() -> None:
     config = LlamaConfig(max_position_embeddings=4096, rope_scaling={"type": "dynamic", "factor": 2.0})
     want = RopeScaling(method="dynamic_ntk", factor=2.0, original_max_position_embeddings=4096)
     assert RopeScaling.from_config(config) == want
+    config.original_max_position_embeddings = 2048  # which transformers' dynamic type does not look at
+    assert RopeScaling.from_config(config) == want
 
 
 def test_linear_and_none() -> None:

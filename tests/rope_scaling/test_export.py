@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from rope_scaling import (
     AlreadyScaled,
@@ -201,9 +201,23 @@ def test_a_raised_theta_is_not_raised_again(checkpoint: Callable[..., Path], tmp
 
 
 def test_a_family_that_does_not_take_the_method_is_refused(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"transformers cannot read|cannot be exported"):
+    with pytest.raises(CheckpointError, match="transformers cannot read"):
         export_checkpoint(checkpoint("phi3"), YARN, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_transformers_cannot_compute_is_not_written(tmp_path: Path) -> None:
+    """Its YaRN fails where a configuration class leaves head_dim at None, as Mixtral's does."""
+    config = AutoConfig.for_model(
+        "mixtral", hidden_size=64, intermediate_size=32, num_hidden_layers=1, vocab_size=97, num_local_experts=2
+    )
+    config.max_position_embeddings = 64
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "source")
+    with pytest.raises(CheckpointError, match=r"MixtralConfig.*state it there"):
+        export_checkpoint(tmp_path / "source", YARN, tmp_path / "out")
+    written = config_of(tmp_path / "source") | {"head_dim": 2}
+    (tmp_path / "source" / "config.json").write_text(json.dumps(written))
+    assert export_checkpoint(tmp_path / "source", YARN, tmp_path / "out").is_dir()
 
 
 def test_where_it_will_not_write(checkpoint: Callable[..., Path], tmp_path: Path) -> None:

@@ -46,15 +46,20 @@ def test_a_cache_gives_what_one_pass_gives(
 
 
 def test_transformers_own_dynamic_rope_fails_this(family_model: Make, tokens: torch.Tensor, logits: Run) -> None:
-    """Seen in transformers 5.23. Should a later release mend it, this test says so."""
-    stock = family_model(rope_scaling={"type": "dynamic", "factor": 4.0})
-    whole = logits(stock, tokens)
-    anew = family_model(rope_scaling={"type": "dynamic", "factor": 4.0})
-    assert (fed_piece_by_piece(anew, tokens, first=50) - whole).abs().max() > 0.1
+    """Seen in transformers 5.23: why this package exists. Skipped with a release that has mended it."""
 
+    def stock() -> Any:
+        return family_model(rope_scaling={"type": "dynamic", "factor": 4.0})
+
+    used = stock()
+    whole = logits(used, tokens)
+    piece_by_piece = (fed_piece_by_piece(stock(), tokens, first=50) - whole).abs().max()
     short = tokens[:, :100]
-    fresh = logits(family_model(rope_scaling={"type": "dynamic", "factor": 4.0}), short)
-    assert (logits(stock, short) - fresh).abs().max() > 0.1  # after the longer call
+    after_a_longer_call = (logits(used, short) - logits(stock(), short)).abs().max()
+    if max(piece_by_piece, after_a_longer_call) < 1e-4:
+        pytest.skip("this transformers has mended it")
+    assert piece_by_piece > 0.1
+    assert after_a_longer_call > 0.1
 
 
 @pytest.mark.parametrize("method", ["dynamic_ntk", "dynamic_yarn", "longrope"])

@@ -1,6 +1,8 @@
 """What a RopeScaling accepts, refuses, and says about itself."""
 
+import copy
 import math
+import pickle
 from typing import Any
 
 import pytest
@@ -66,6 +68,10 @@ def test_a_scaling_is_frozen_hashable_and_compared_by_value() -> None:
     with pytest.raises(ValidationError):
         one.factor = 2.0  # type: ignore[misc]
     assert repr(one) == "RopeScaling(method='yarn', factor=32.0, original_max_position_embeddings=4096)"
+    many = RopeScaling(method="longrope", factor=8.0, **L, short_factor=[1.0] * 48, long_factor=[2.0] * 48)
+    assert "short_factor=<48 numbers>" in repr(many)
+    assert RopeScaling(**many.model_dump()) == many
+    assert pickle.loads(pickle.dumps(many)) == copy.deepcopy(many) == many
 
 
 def test_at_length_is_exact_and_fixes_what_depends_on_length() -> None:
