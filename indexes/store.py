@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from indexes.errors import CorpusError, IndexDamaged, IndexMismatch
 from indexes.types import Chunk, Document, DocumentInfo, Vectors
 
 FORMAT_VERSION = 1
-SEGMENT_SIZE = 65_536  # chunk ids to one segment of the dense index: its unit of rebuilding
+SEGMENT_SIZE = 16_384  # chunk ids to one segment of the dense index: its unit of rebuilding, held in memory then
 
 _PIECE = 16_384  # characters of a document's text to one compressed row
 _SCHEMA = """
@@ -207,13 +208,12 @@ class Store:
     def segment_vectors(self, segment: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Vectors]:
         """A segment's chunk ids (n,) and vectors (n, dimension)."""
         first = segment * SEGMENT_SIZE
-        rows = self._db.execute(
-            "SELECT chunk_id, vector FROM vectors WHERE chunk_id BETWEEN ? AND ?",
-            (first, first + SEGMENT_SIZE - 1),
-        ).fetchall()
-        ids = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
-        vectors = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f4")
-        return ids, vectors.reshape(len(rows), -1) if rows else vectors.reshape(0, 0)
+        sql = "SELECT chunk_id, vector FROM vectors WHERE chunk_id BETWEEN ? AND ?"
+        ids, data = array("q"), bytearray()
+        for chunk_id, vector in self._db.execute(sql, (first, first + SEGMENT_SIZE - 1)):
+            ids.append(chunk_id)
+            data += vector
+        return np.array(ids, dtype=np.int64), np.frombuffer(data, dtype="<f4").reshape(len(ids), -1 if ids else 0)
 
     def problems(self) -> list[str]:
         """What SQLite finds wrong with the file, and rows that do not fit each other."""

@@ -13,7 +13,7 @@ from indexes.tokenize import terms
 from longctx.types import Citation
 
 _MOST_SENTENCES = 3
-_AS_GOOD = 0.75  # a further sentence must score this share of the best one's
+_AS_GOOD = 0.8  # a further sentence must score this share of the best one's
 _FEWEST_TERMS = 4  # what has fewer is a heading or a scrap, not an answer
 _RANK_WEIGHT = 0.5  # how much the first passage found is worth against a sentence that holds every term of the question
 _HEADING = re.compile(r"\s*(?:#{1,6}\s|```|~~~)")

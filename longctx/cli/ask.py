@@ -26,9 +26,9 @@ def ask(
         ),
     ] = None,
     encoder: EncoderOption = None,
-    k: Annotated[int | None, typer.Option("-k", min=1, help="How many passages to look for [default: 8]")] = None,
+    k: Annotated[int | None, typer.Option("-k", min=1, help="How many passages to look for (default: 8)")] = None,
     max_new_tokens: Annotated[
-        int | None, typer.Option(min=1, help="The longest answer, in tokens [default: 256]")
+        int | None, typer.Option(min=1, help="The longest answer, in tokens (default: 256)")
     ] = None,
     json: JsonOption = False,
 ) -> None:

@@ -38,7 +38,7 @@ def ingest(
     ] = None,
     max_size: Annotated[
         int | None,
-        typer.Option("--max-size", metavar="BYTES", help="The largest file to read [default: 100000000]"),
+        typer.Option("--max-size", metavar="BYTES", help="The largest file to read (default: 100000000)"),
     ] = None,
     json: JsonOption = False,
 ) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 IndexOption = Annotated[
     Path | None,
-    typer.Option("--index", metavar="DIR", help="The index's folder [default: .longctx]", show_default=False),
+    typer.Option("--index", metavar="DIR", help="The index's folder (default: .longctx)", show_default=False),
 ]
 EncoderOption = Annotated[
     str | None,
