@@ -1,6 +1,6 @@
 """Generation over a long prompt: longctx beside transformers' `generate` and llama.cpp, in one run.
 
-    python benchmarks/bench_engine.py [--lengths 8192 32768] [--kv-heads 2 8] [--dtypes fp32 bf16] [--threads 1] [--plot FILE]
+    python benchmarks/bench_engine.py [--lengths 8192 32768] [--kv-heads 2 8] [--dtypes fp32 bf16] [--plot FILE]
 
 A random Llama of 26 million parameters (hidden 512, 8 layers, 8 heads of 64, YaRN x8 from 4,096 tokens; more at lengths
 beyond 32,768). Every measurement has a process of its own. A length is prompt and answer together. llama.cpp runs with
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.util
+import itertools
 import json
 import platform
 import resource
@@ -131,8 +132,9 @@ def write_gguf(model: Any, path: Path, factor: float) -> None:
 
 
 def load(case: Case) -> Any:
-    from longctx import LoadedModel
     from transformers import AutoModelForCausalLM
+
+    from longctx import LoadedModel
 
     model = AutoModelForCausalLM.from_pretrained(case.folder, dtype="auto").eval()
     return LoadedModel("bench", model, Codes(), model.config.max_position_embeddings)
@@ -145,7 +147,7 @@ def timed(steps: Iterator[Any]) -> dict[str, Any]:
     for token in steps:
         times.append(time.perf_counter())
         tokens.append(int(token))
-    gaps = [later - earlier for earlier, later in zip(times[1:], times[2:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times[1:])]
     return {"prefill": times[1] - began, "decode_ms": 1000 * statistics.median(gaps or [0.0]), "tokens": tokens}
 
 
@@ -188,7 +190,7 @@ def run_transformers(case: Case) -> dict[str, Any]:
     output = model.generate(
         ids, attention_mask=torch.ones_like(ids), max_new_tokens=case.new, do_sample=False, streamer=Clock()
     )
-    gaps = [b - a for a, b in zip(times[1:], times[2:], strict=False)]  # the first call is told of the prompt
+    gaps = [b - a for a, b in itertools.pairwise(times[1:])]  # the first call is told of the prompt
     prefill = times[1] - began
     tokens = output[0, ids.shape[1] :].tolist()
     decode = 1000 * statistics.median(gaps)
