@@ -7,8 +7,9 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from indexes import DEFAULT_LIMITS, CorpusIndex, Encoder, IngestReport, ReadLimits, SearchHit
+from indexes import CorpusIndex, Encoder, IngestReport, ReadLimits, SearchHit
 from indexes.ingest import ProgressCallback
+from indexes.readers import DEFAULT_LIMITS
 from longctx.answering import citation, quote
 from longctx.engine import Engine
 from longctx.errors import BadRequest

@@ -383,3 +383,13 @@ def test_many_small_documents_go_in_together(index: CorpusIndex, tmp_path: Path)
     report = index.ingest([tmp_path])
     assert (report.added, report.chunks) == (300, 300)
     assert sources(index.search("note 217", k=1, mode="lexical")) == ["217.txt"]
+
+
+def test_a_file_that_vanishes_midway_is_reported(index: CorpusIndex, corpus: Path) -> None:
+    """The first file's progress removes the last, which has been listed by then."""
+    index.ingest([corpus / "cats.txt"])
+    report = index.ingest([corpus], progress=lambda _: (corpus / "tokyo.txt").unlink(missing_ok=True))
+    assert [(Path(f.source).name, f.reason) for f in report.failed] == [
+        ("tokyo.txt", "vanished before it could be read")
+    ]
+    assert (report.added, report.unchanged) == (2, 1)
