@@ -132,7 +132,8 @@ class DocumentQA:
         sentences = [f"{' '.join(c.text.split())} [{number}]" for number, c in enumerate(citations, start=1)]
         text = "\n".join(sentences) or _NOTHING_FOUND[language_of(question)]
         yield text
-        used = len({(c.source, c.start) for c in citations})
+        places = {(c.source, c.start) for c in citations}
+        used = sum(any(s == h.chunk.source and h.chunk.start <= at < h.chunk.end for s, at in places) for h in hits)
         return Answer(text, citations, Plan("retrieval", len(hits), used), Usage(seconds=time.monotonic() - began))
 
     def _generated(
