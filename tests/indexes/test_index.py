@@ -208,6 +208,19 @@ def test_an_index_made_with_another_encoder_is_refused(tmp_path: Path, corpus: P
             index.ingest([corpus])
 
 
+def test_an_index_without_documents_takes_any_encoder(tmp_path: Path, corpus: Path, encoder) -> None:
+    with CorpusIndex.open(tmp_path / "index", OtherEncoder()) as index:
+        index.ingest([corpus / "missing.txt"])
+        index.ingest([corpus / "cats.txt"])
+        index.remove(corpus)
+    with CorpusIndex.open(tmp_path / "index", encoder) as index:
+        assert index.info().encoder is None
+        index.ingest([corpus])
+        assert sources(index.search("when do cats hunt", mode="dense"))[0] == "cats.txt"
+        assert index.info().encoder == "default"
+        assert index.verify().problems == ()
+
+
 def test_a_newer_format_is_refused(tmp_path: Path, index: CorpusIndex) -> None:
     index.close()
     with sqlite3.connect(tmp_path / "index" / "corpus.sqlite3") as database:
