@@ -10,9 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from longctx.errors import BadRequest, ContextTooLong, LongctxError, ModelUnavailable
+    from longctx.engine import Engine, Prefix
+    from longctx.errors import BadRequest, ContextTooLong, LongctxError, ModelUnavailable, NotEnoughMemory
+    from longctx.generation import Generation
     from longctx.models import LoadedModel, load_model
     from longctx.qa import AnswerStream, DocumentQA
+    from longctx.requests import Progress
+    from longctx.sampling import GenerationOptions
     from longctx.types import Answer, Citation, Plan, Usage
 
 __version__ = "0.1.0"
@@ -24,18 +28,28 @@ __all__ = [
     "Citation",
     "ContextTooLong",
     "DocumentQA",
+    "Engine",
+    "Generation",
+    "GenerationOptions",
     "LoadedModel",
     "LongctxError",
     "ModelUnavailable",
+    "NotEnoughMemory",
     "Plan",
+    "Prefix",
+    "Progress",
     "Usage",
     "load_model",
 ]
 
 _MODULES = {
-    "longctx.errors": ("BadRequest", "ContextTooLong", "LongctxError", "ModelUnavailable"),
+    "longctx.engine": ("Engine", "Prefix"),
+    "longctx.errors": ("BadRequest", "ContextTooLong", "LongctxError", "ModelUnavailable", "NotEnoughMemory"),
+    "longctx.generation": ("Generation",),
     "longctx.models": ("LoadedModel", "load_model"),
     "longctx.qa": ("AnswerStream", "DocumentQA"),
+    "longctx.requests": ("Progress",),
+    "longctx.sampling": ("GenerationOptions",),
     "longctx.types": ("Answer", "Citation", "Plan", "Usage"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -1,62 +1,183 @@
-"""Generation: token ids in, text out, piece by piece. Knows tokens and a model; knows no documents and no index."""
+"""`Engine`: generation over long prompts. Token ids in, text out, piece by piece.
+
+Knows tokens, a model and a `RopeScaling`; knows no documents and no index.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from threading import Event, Thread
-from typing import Any
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+from longctx import memory
+from longctx.errors import ModelUnavailable
+from longctx.generation import Generation, Speaker, generate
+from longctx.kv_cache import CacheDtype
 from longctx.models import LoadedModel
+from longctx.prefix_pool import Held, PrefixPool
+from longctx.prefix_store import (
+    Fingerprint,
+    PrefixRefused,
+    hash_tokenizer,
+    hash_tokens,
+    hash_weights,
+    read_prefix,
+    write_prefix,
+)
+from longctx.reading import AttentionPath, Reader, Reading
+from longctx.requests import ProgressCallback, Request, end_tokens, make_request
+from longctx.sampling import GenerationOptions
+from rope_scaling import RopeScaling
+
+_GREEDY = GenerationOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """A prefix whose keys and values are at hand; `computed` of its `tokens` had to be read by the model for it.
+
+    `refused` says why a file could not be used, where one was asked for.
+    """
+
+    tokens: int
+    computed: int
+    nbytes: int
+    refused: str | None = None
 
 
 class Engine:
-    """Generates greedily with one model. `completion_tokens` counts the tokens of the last answer."""
+    """Generates with one model, and keeps what it has read of the prefixes that it is given.
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    `cache_dtype` is how keys and values are kept: in the model's dtype, or in int8. `block` is how many tokens of a
+    prompt are read at a time; None lets the free memory decide. `prefix_bytes` limits the prefixes that are kept in
+    memory; None is a quarter of what is free now. Threads may share an engine: they take turns at each token, and
+    never share a cache. Raises ModelUnavailable for a model that keeps more than keys and values.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        *,
+        cache_dtype: CacheDtype = "model",
+        block: int | None = None,
+        prefix_bytes: int | None = None,
+    ) -> None:
+        _check_layers(loaded)
+        if prefix_bytes is None:
+            prefix_bytes = memory.available_bytes(loaded.model.device) // 4
         self.loaded = loaded
-        self.completion_tokens = 0
+        self.pool = PrefixPool(prefix_bytes)
+        self._reader = Reader(loaded, cache_dtype, block, self.pool)
+        self._hashes: tuple[str, str] | None = None
 
-    def stream(self, prompt_ids: Sequence[int], max_new_tokens: int) -> Iterator[str]:
-        """The text that follows the prompt, in pieces, as it is generated.
+    def attention_path(self, tokens: int) -> AttentionPath:
+        """Which attention a sequence of `tokens` tokens runs with, and why."""
+        return self._reader.path(tokens)
 
-        A consumer that stops early stops the generation. An error inside it is raised here.
+    def stream(
+        self,
+        prefix_ids: Sequence[int],
+        suffix_ids: Sequence[int],
+        scaling: RopeScaling | None = None,
+        options: GenerationOptions = _GREEDY,
+        progress: ProgressCallback | None = None,
+    ) -> Generation:
+        """The text that follows the tokens of prefix and suffix, in pieces as it is generated.
+
+        The keys and values of the prefix are kept for later calls that begin with the same tokens under the same
+        frequencies. `progress` is told how much of the prompt is read. Raises BadRequest, ContextTooLong and
+        NotEnoughMemory before any work, and the errors of `rope_scaling`.
         """
-        import torch
-        from transformers import GenerationConfig, StoppingCriteriaList, TextIteratorStreamer
+        request = make_request(self.loaded, prefix_ids, suffix_ids, scaling, options.max_new_tokens)
+        self._reader.check_memory(request)
+        speaker = Speaker(options, self.loaded.tokenizer, end_tokens(self.loaded))
 
-        model, tokenizer = self.loaded.model, self.loaded.tokenizer
-        streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
-        cancelled, failure = Event(), list[BaseException]()
-        ids = torch.tensor([list(prompt_ids)], device=model.device)
-        config = GenerationConfig.from_model_config(model.config) if model.generation_config is None else None
+        def pieces(told: Generation) -> Generator[str, None, None]:
+            with self._reader.open(request) as reading:
+                yield from generate(reading, speaker, progress, told)
 
-        def stop(input_ids: Any, scores: Any, **_: Any) -> Any:
-            return torch.full((input_ids.shape[0],), cancelled.is_set(), device=input_ids.device)
+        return Generation(len(request.ids), pieces)
 
-        def generate() -> None:
-            try:
-                with torch.inference_mode():
-                    output = model.generate(
-                        ids,
-                        attention_mask=torch.ones_like(ids),
-                        generation_config=config,
-                        max_new_tokens=max_new_tokens,
-                        do_sample=False,
-                        pad_token_id=tokenizer.pad_token_id or 0,
-                        stopping_criteria=StoppingCriteriaList([stop]),
-                        streamer=streamer,
-                    )
-                self.completion_tokens = output.shape[1] - ids.shape[1]
-            except BaseException as error:
-                failure.append(error)
-                streamer.end()
+    def prefix(
+        self,
+        prefix_ids: Sequence[int],
+        scaling: RopeScaling | None = None,
+        *,
+        room: int = 0,
+        progress: ProgressCallback | None = None,
+    ) -> Prefix:
+        """Read a prefix now, so that later calls begin after it.
 
-        worker = Thread(target=generate, name="longctx-generate", daemon=True)
-        worker.start()
+        `room` is how many tokens of suffix and answer will follow: where the frequencies depend on the length, they are
+        those of the whole. Raises as `stream` does.
+        """
+        return self._read(self._prefix_request(prefix_ids, scaling, room), progress)
+
+    def save_prefix(
+        self, path: str | Path, prefix_ids: Sequence[int], scaling: RopeScaling | None = None, *, room: int = 0
+    ) -> Prefix:
+        """Write the keys and values of a prefix to a file, for `load_prefix`; it is read first if it has not been."""
+        request = self._prefix_request(prefix_ids, scaling, room)
+        return self._read(request, save_to=Path(path))
+
+    def load_prefix(
+        self, path: str | Path, prefix_ids: Sequence[int], scaling: RopeScaling | None = None, *, room: int = 0
+    ) -> Prefix:
+        """Take the keys and values of a prefix from a file that `save_prefix` wrote.
+
+        A file that is missing, damaged, or made from other tokens, weights, tokenizer, frequencies or dtype is refused,
+        and the prefix read by the model; `refused` then says why.
+        """
+        request = self._prefix_request(prefix_ids, scaling, room)
+        reader = self._reader
         try:
-            yield from (piece for piece in streamer if piece)
-        finally:
-            cancelled.set()
-            worker.join()
-        if failure:
-            raise failure[0]
+            fingerprint = self._fingerprint(request)
+            cache = read_prefix(Path(path), fingerprint, reader.layout(len(request.ids)))
+        except PrefixRefused as refusal:
+            return self._read(request, refused=str(refusal))
+        nbytes = cache.nbytes
+        self.pool.put(Held(fingerprint.rotation, request.ids, cache))
+        return Prefix(len(request.ids), 0, nbytes)
+
+    def _prefix_request(self, prefix_ids: Sequence[int], scaling: RopeScaling | None, room: int) -> Request:
+        request = make_request(self.loaded, prefix_ids, (), scaling, room)
+        self._reader.check_memory(request)
+        return request
+
+    def _read(
+        self,
+        request: Request,
+        progress: ProgressCallback | None = None,
+        *,
+        save_to: Path | None = None,
+        refused: str | None = None,
+    ) -> Prefix:
+        with self._reader.open(request) as reading:
+            reading.read_prompt(progress)
+            if save_to is not None:
+                write_prefix(save_to, reading.cache, self._fingerprint(request))
+            return _prefix(reading, refused)
+
+    def _fingerprint(self, request: Request) -> Fingerprint:
+        """What the keys and values of a prompt depend on; the weights are hashed once for each engine."""
+        with self._reader.shared.streaming():
+            rotation = self._reader.rotation(request)
+        if self._hashes is None:
+            self._hashes = hash_weights(self.loaded.model), hash_tokenizer(self.loaded.tokenizer)
+        dtype = f"{self.loaded.model.dtype} {self._reader.dtype}"
+        return Fingerprint(*self._hashes, hash_tokens(request.ids), rotation, dtype)
+
+
+def _prefix(reading: Reading, refused: str | None) -> Prefix:
+    tokens = len(reading.request.ids)
+    return Prefix(tokens, tokens - reading.reused, reading.cache.nbytes, refused)
+
+
+def _check_layers(loaded: LoadedModel) -> None:
+    types = getattr(loaded.model.config.get_text_config(), "layer_types", None) or []
+    strange = sorted({name for name in types if not name.endswith("_attention") or name == "linear_attention"})
+    if strange:
+        raise ModelUnavailable(
+            f"{loaded.name} has layers of type {', '.join(strange)}, which keep more than keys and values: "
+            "use a model with attention in every layer"
+        )

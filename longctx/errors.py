@@ -3,6 +3,7 @@
     LongctxError
     ├── ModelUnavailable   the model's folder or hub name cannot be loaded
     ├── ContextTooLong     the prompt does not fit the model's window
+    ├── NotEnoughMemory    the prompt's keys and values do not fit the memory that is free
     └── BadRequest         a question or an option that cannot be served
 
 The packages that longctx stands on can be used without it, and have trees of their own: `indexes.CorpusError` and
@@ -20,6 +21,10 @@ class ModelUnavailable(LongctxError):
 
 class ContextTooLong(LongctxError):
     """What must be in the prompt is longer than the model's window."""
+
+
+class NotEnoughMemory(LongctxError):
+    """What a prompt needs is more memory than is free."""
 
 
 class BadRequest(LongctxError):

@@ -15,6 +15,7 @@ from longctx.engine import Engine
 from longctx.errors import BadRequest
 from longctx.models import LoadedModel, load_model
 from longctx.prompts import fit_prompt, language_of
+from longctx.sampling import GenerationOptions
 from longctx.types import Answer, Plan, Usage
 
 _NOTHING_FOUND = {
@@ -143,9 +144,11 @@ class DocumentQA:
         passages = [citation(hit.chunk) for hit in hits]
         prompt, used = fit_prompt(question, passages, engine.loaded.tokenizer, window - max_new_tokens)
         text = ""
-        for piece in engine.stream(prompt, max_new_tokens):
-            text += piece
-            yield piece
+        # Which passages come first changes with every question, so there is no prefix worth keeping.
+        with engine.stream((), prompt, options=GenerationOptions(max_new_tokens)) as stream:
+            for piece in stream:
+                text += piece
+                yield piece
         plan = Plan("retrieval", len(hits), used, window, len(prompt), max_new_tokens)
-        usage = Usage(len(prompt), engine.completion_tokens, time.monotonic() - began)
+        usage = Usage(len(prompt), stream.completion_tokens, time.monotonic() - began)
         return Answer(text.strip(), tuple(passages[:used]), plan, usage)

@@ -1,0 +1,186 @@
+"""Attention over a long past, for one sequence on a CPU. Knows tensors and transformers' attention interface.
+
+The query heads that share a KV head are rows of one query, so K and V are never repeated. A block of a prompt attends
+to the past without a mask and to itself causally, and the two are merged by their log-sum-exp. No mask is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AttentionInterface
+
+from longctx.kv_cache import Quantized
+
+NAME = "longctx"
+Merged = tuple[torch.Tensor, torch.Tensor]  # output (kv_heads, groups, n, head_dim), log-sum-exp (kv_heads, groups, n)
+
+_CHUNK = 2048  # tokens of an int8 cache that are turned into numbers at a time: they stay in the processor's cache
+_SPLIT = 1024  # tokens below which keys are not shared out over threads
+_DTYPES = frozenset({torch.float32, torch.bfloat16, torch.float16})
+_LAYER_TYPES = frozenset({"full_attention", "sliding_attention"})
+# What models hand over that changes nothing here. Anything else that is set may, and is refused.
+_HARMLESS = frozenset(
+    {"cache_position", "is_causal", "output_attentions", "output_hidden_states", "position_embeddings", "position_ids"}
+    | {"return_dict", "sliding_window", "use_cache"}
+)
+
+
+class AttentionRefused(Exception):
+    """A model asks for what this attention cannot do; the message says what. The engine then takes the stock path."""
+
+
+def why_stock(model: Any, tokens: int) -> str | None:
+    """Why a model's own attention is to be used for a sequence of `tokens` tokens; None if ours can be."""
+    config = model.config.get_text_config()
+    types = getattr(config, "layer_types", None) or ["full_attention"]
+    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    sliding = "sliding_attention" in types or not getattr(config, "layer_types", None)
+    reasons = {
+        f"the model is on {model.device.type}, where the stock kernels are fused": model.device.type != "cpu",
+        f"{model.dtype} is not for it": model.dtype not in _DTYPES,
+        "the model does not use transformers' attention interface": not model._supports_attention_backend,
+        f"layers of type {', '.join(sorted(set(types) - _LAYER_TYPES))}": not set(types) <= _LAYER_TYPES,
+        f"a sliding window of {window} tokens is in force": sliding and window is not None and window < tokens,
+        "attention is not causal": not getattr(config, "is_causal", True),
+    }
+    return next((reason for reason, applies in reasons.items() if applies), None)
+
+
+@contextmanager
+def attention(model: nn.Module) -> Iterator[None]:
+    """Let a model use this attention within the block; after it, its configuration says what it said before."""
+    configs = {id(config): config for module in model.modules() if (config := getattr(module, "config", None))}
+    before = {key: config._attn_implementation for key, config in configs.items()}
+    try:
+        for config in configs.values():
+            config._attn_implementation = NAME
+        yield
+    finally:
+        for key, config in configs.items():
+            config._attn_implementation = before[key]
+
+
+def attend(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor | Quantized,
+    value: torch.Tensor | Quantized,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention as transformers calls it: query (1, heads, n, d), key and value (1, kv_heads, total, d).
+
+    The queries are those of the last n of `total` tokens. Returns the output (1, n, heads, d), and None for the
+    weights. Raises AttentionRefused for what it does not know.
+    """
+    _refuse_unknown(query, key, value, attention_mask, dropout, kwargs)
+    _, heads, n, _ = query.shape
+    kv_heads, total = key.shape[1], key.shape[2]
+    grouped = query.reshape(kv_heads, heads // kv_heads, n, query.shape[3])
+    output = _attend_grouped(grouped, key, value, total, scaling)
+    return output.reshape(1, heads, n, -1).transpose(1, 2).to(query.dtype), None
+
+
+def _refuse_unknown(
+    query: torch.Tensor, key: Any, value: Any, mask: Any, dropout: float, others: dict[str, Any]
+) -> None:
+    window = others.get("sliding_window")
+    surplus = sorted(name for name, given in others.items() if given is not None and name not in _HARMLESS)
+    reasons = {
+        "a mask": mask is not None,
+        "a batch": query.shape[0] != 1,
+        "dropout": bool(dropout),
+        "keys and values of different sizes": key.shape != value.shape,
+        "attention that is not causal": others.get("is_causal") is False and query.shape[2] > 1,
+        f"a sliding window of {window} tokens": window is not None and window < key.shape[2],
+        f"{', '.join(surplus)}": bool(surplus),
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            raise AttentionRefused(f"the model's attention has {reason}")
+
+
+def _attend_grouped(query: torch.Tensor, key: Any, value: Any, total: int, scale: float | None) -> torch.Tensor:
+    """Attention of (kv_heads, groups, n, d) queries; the last n tokens are theirs."""
+    n = query.shape[2]
+    past = total - n if n > 1 else total  # one query sees everything, so it needs no causal part
+
+    def parts() -> Iterator[Merged]:
+        for start, end in _chunks(key, past):
+            yield _whole(query, _rows(key, start, end, query), _rows(value, start, end, query), scale)
+        if n > 1:
+            yield _causal(query, _rows(key, past, total, query), _rows(value, past, total, query), scale)
+
+    return reduce(_merge, parts())[0]
+
+
+def _chunks(key: Any, past: int) -> Iterator[tuple[int, int]]:
+    step = _CHUNK if isinstance(key, Quantized) else max(past, 1)
+    return ((start, min(start + step, past)) for start in range(0, past, step))
+
+
+def _rows(states: Any, start: int, end: int, query: torch.Tensor) -> torch.Tensor:
+    """Tokens `start` to `end` of keys or values, (kv_heads, 1, tokens, d)."""
+    dense = states.rows(start, end, query.dtype) if isinstance(states, Quantized) else states[:, :, start:end]
+    return dense.transpose(0, 1)
+
+
+def _whole(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None) -> Merged:
+    """Every query sees every key: the queries of a group are rows of one query (kv_heads, 1, groups·n, d)."""
+    rows = query.flatten(1, 2).unsqueeze(1)
+    count = rows.shape[2]
+    if count == 1 and query.dtype != torch.float32:
+        # torch's kernel takes a slow path for a single row of bfloat16: four equal ones take 18 ms where one takes 51
+        rows = rows.expand(-1, -1, 4, -1)
+    splits = torch.get_num_threads() // max(1, key.shape[0]) if count < 32 else 1
+    if splits > 1 and key.shape[2] >= _SPLIT * splits:
+        output, weight = _split(rows, key, value, scale, splits)
+    else:
+        output, weight = _flash(rows, key, value, scale)
+    return output[:, :, :count].reshape(query.shape), weight[:, :, :count].reshape(query.shape[:3])
+
+
+def _split(rows: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None, splits: int) -> Merged:
+    """Few rows and fewer KV heads than threads: share the keys out over the threads, and merge what each finds."""
+    size = key.shape[2] // splits
+    keys, values = (states[:, 0, : size * splits].view(-1, splits, size, states.shape[3]) for states in (key, value))
+    output, weight = _flash(rows.expand(-1, splits, -1, -1), keys, values, scale)
+    whole = weight.logsumexp(1, keepdim=True)
+    output = (output.float() * (weight - whole).exp().unsqueeze(-1)).sum(1, keepdim=True)
+    if size * splits == key.shape[2]:
+        return output, whole
+    rest = _flash(rows, key[:, :, size * splits :], value[:, :, size * splits :], scale)
+    return _merge((output, whole), rest)
+
+
+def _causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None) -> Merged:
+    """Query i sees keys 0 to i. K and V are seen by each query head of their group without being copied."""
+    groups = query.shape[1]
+    return _flash(query, key.expand(-1, groups, -1, -1), value.expand(-1, groups, -1, -1), scale, causal=True)
+
+
+def _flash(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None, *, causal: bool = False
+) -> Merged:
+    output, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        query, key, value, 0.0, causal, scale=scale
+    )
+    return output, weight
+
+
+def _merge(one: Merged, other: Merged) -> Merged:
+    """Attention over two sets of keys, from attention over each; in float32."""
+    whole = torch.logaddexp(one[1], other[1])
+    output = one[0] * (one[1] - whole).exp().unsqueeze(-1) + other[0] * (other[1] - whole).exp().unsqueeze(-1)
+    return output, whole
+
+
+AttentionInterface.register(NAME, attend)

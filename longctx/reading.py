@@ -1,0 +1,152 @@
+"""Letting a model read tokens into a cache, block by block. Knows token ids and logits; knows no text."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from longctx import memory
+from longctx.attention import AttentionRefused, attention, why_stock
+from longctx.errors import ModelUnavailable
+from longctx.kv_cache import CacheDtype, KVCache
+from longctx.models import LoadedModel
+from longctx.prefix_pool import Held, PrefixPool
+from longctx.prefix_store import Layout
+from longctx.requests import ProgressCallback, ProgressClock, Request
+from longctx.shared_model import rotation_of, shared
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionPath:
+    """Which attention a model runs with: 'longctx', or 'stock' and why."""
+
+    name: Literal["longctx", "stock"]
+    reason: str | None = None
+
+
+class Reader:
+    """One model, and the prefixes that it has read. `block` is tokens read at a time; None lets the memory decide."""
+
+    def __init__(self, loaded: LoadedModel, dtype: CacheDtype, block: int | None, pool: PrefixPool) -> None:
+        self.model = loaded.model
+        self.dtype: CacheDtype = dtype
+        self.block = block
+        self.pool = pool
+        self.shape = memory.CacheShape.of(loaded.model)
+        self.shared = shared(loaded.model)
+        parameters = inspect.signature(loaded.model.forward).parameters
+        self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
+        self._refused: str | None = None  # why this model cannot have our attention, once it has been tried
+
+    @contextmanager
+    def open(self, request: Request) -> Iterator[Reading]:
+        """A cache for a request, with what is known of its prompt; afterwards its prefix is kept.
+
+        At least one token is left to read, since the answer begins with what the model says after it.
+        """
+        with self.shared.streaming():
+            rotation = self.rotation(request)
+            held = self.pool.take(rotation, request.ids[:-1] if request.new_tokens else request.ids)
+            cache = KVCache(self.dtype) if held is None else held.cache
+            reading = Reading(self, request, cache, 0 if held is None else len(held.ids))
+            try:
+                yield reading
+            finally:
+                kept = request.ids[: min(reading.done, request.prefix)]
+                cache.crop(len(kept))
+                if kept:
+                    self.pool.put(Held(rotation, kept, cache))
+
+    def rotation(self, request: Request) -> str:
+        """The frequencies that a request is read under, as a hash."""
+        with self.shared.step(self.model, request.scaling):
+            return rotation_of(self.model)
+
+    def layout(self, tokens: int) -> Layout:
+        """What a file with a prefix of `tokens` tokens must hold."""
+        return Layout(tokens, self.shape, self.model.dtype, self.dtype)
+
+    def path(self, tokens: int) -> AttentionPath:
+        """The attention that a sequence of `tokens` tokens is read with."""
+        reason = self._refused or why_stock(self.model, tokens)
+        return AttentionPath("longctx") if reason is None else AttentionPath("stock", reason)
+
+    def need(self, tokens: int, reused: int) -> memory.Need:
+        """The memory for a sequence of `tokens` tokens of which `reused` are there already."""
+        masked = self.path(tokens).name == "stock"
+        each = self.shape.token_bytes(self.dtype)
+        return memory.Need(
+            tokens - reused, (tokens - reused) * each, memory.block_bytes(self.model, tokens, masked=masked)
+        )
+
+    def check_memory(self, request: Request) -> None:
+        """Raise NotEnoughMemory if a request cannot be served even when the prefixes kept are let go."""
+        free = memory.available_bytes(self.model.device)
+        need = self.need(request.length, self.pool.held_tokens(request.ids))
+        if need.least > free:
+            self.pool.shrink(0)
+            free, need = memory.available_bytes(self.model.device), self.need(request.length, 0)
+        memory.check(need, free, sum(p.nbytes for p in self.model.parameters()))
+
+    def forward(self, reading: Reading, ids: Sequence[int]) -> torch.Tensor:
+        """Let the model read `ids`; returns the logits (vocabulary,) after the last of them."""
+        try:
+            return self._forward(reading, ids)
+        except AttentionRefused as refusal:
+            self._refused = str(refusal)
+            reading.path = self.path(reading.request.length)
+            reading.cache.crop(reading.done)
+            return self._forward(reading, ids)
+
+    @torch.inference_mode()
+    def _forward(self, reading: Reading, ids: Sequence[int]) -> torch.Tensor:
+        ours = reading.path.name == "longctx"
+        with self.shared.step(self.model, reading.request.scaling), attention(self.model) if ours else nullcontext():
+            reading.cache.packed = ours
+            tokens = torch.tensor([list(ids)], device=self.model.device)
+            output: Any = self.model(
+                input_ids=tokens, past_key_values=reading.cache, use_cache=True, return_dict=True, **self._last_only
+            )
+        if reading.cache.length != reading.done + len(ids):
+            raise ModelUnavailable(
+                f"{type(self.model).__name__} does not keep its past as keys and values of each layer"
+            )
+        logits: torch.Tensor = output.logits[0, -1]
+        return logits
+
+
+class Reading:
+    """A sequence as far as the model has read it: the first `done` tokens, of which `reused` were there before."""
+
+    def __init__(self, reader: Reader, request: Request, cache: KVCache, reused: int) -> None:
+        self.request = request
+        self.cache = cache
+        self.reused = self.done = reused
+        self.path = reader.path(request.length)
+        self._reader = reader
+        cache.reserve(request.length)
+
+    def read(self, ids: Sequence[int]) -> torch.Tensor:
+        """Read more tokens; returns the logits (vocabulary,) after the last."""
+        logits = self._reader.forward(self, ids)
+        self.done += len(ids)
+        return logits
+
+    def read_prompt(self, progress: ProgressCallback | None) -> torch.Tensor | None:
+        """Read the rest of the prompt in blocks; returns the logits after it, None if nothing was left to read."""
+        ids, logits = self.request.ids, None
+        clock = ProgressClock(progress, self.done, len(ids))
+        block = self._reader.block or self._block()
+        while self.done < len(ids):
+            logits = self.read(ids[self.done : self.done + block])
+            clock.tell(self.done)
+        return logits
+
+    def _block(self) -> int:
+        need = self._reader.need(self.request.length, self.done)
+        return memory.block_tokens(need, memory.available_bytes(self._reader.model.device))
