@@ -318,7 +318,9 @@ def test_limits_come_first(llama: LoadedModel, monkeypatch: pytest.MonkeyPatch) 
     ]:
         with pytest.raises(BadRequest, match=message):
             engine.stream(prefix, suffix, options=GenerationOptions(**options))
-    with pytest.raises(ContextTooLong, match="500 tokens and 20 new ones are 520, and the window holds 512: ask for at"):
+    with pytest.raises(
+        ContextTooLong, match="500 tokens and 20 new ones are 520, and the window holds 512: ask for at"
+    ):
         engine.stream(prompt(400), prompt(100), options=GenerationOptions(max_new_tokens=20))
     with pytest.raises(ContextTooLong, match="shorten the prompt to 412 tokens"):
         engine.stream(prompt(600), (), options=GenerationOptions(max_new_tokens=100))
