@@ -28,6 +28,7 @@ check: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/bench_cli.py
 	$(BIN)/python benchmarks/bench_rope.py
+	$(BIN)/python benchmarks/bench_ingest_memory.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 10) else "longctx needs Python 3.10 or newer, and $(PYTHON) is %d.%d: run `make PYTHON=python3.12`" % v[:2])'

@@ -16,7 +16,7 @@ from indexes.errors import (
     UnreadableFile,
 )
 from indexes.index import CorpusIndex, IndexInfo
-from indexes.readers import DEFAULT_LIMITS, ReadLimits
+from indexes.readers import ReadLimits
 from indexes.types import (
     Chunk,
     Document,
@@ -30,7 +30,6 @@ from indexes.types import (
 )
 
 __all__ = [
-    "DEFAULT_LIMITS",
     "Chunk",
     "CorpusError",
     "CorpusIndex",

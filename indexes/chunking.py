@@ -17,7 +17,7 @@ from indexes.types import Chunk, Document, Encoder, Heading
 
 _DEFAULT_CHUNK_TOKENS = 256  # an encoder with a longer window still finds short passages better
 _HEADER_SHARE = 4  # title and headings get at most a quarter of the encoder's window
-_UNITS_AT_ONCE = 512  # sentences counted in one call of the tokenizer
+_CHARACTERS_AT_ONCE = 65_536  # given to the tokenizer in one call
 _LONGEST_TOKEN = 32  # characters; a longer one counts as several
 _VISIBLE = re.compile(r"\S")
 _LINE_OF_WORDS = re.compile(r"[^\W_][^\n]*")
@@ -103,19 +103,30 @@ def _has_body(text: str, start: int, end: int, is_heading: bool) -> bool:
 
 def _units(document: Document, section: _Section, encoder: Encoder, limit: int) -> Iterator[_Unit]:
     """The section's sentences with their token counts, those that are too long cut at token boundaries."""
-    spans = _block_sentences(document, section)
-    while batch := list(islice(spans, _UNITS_AT_ONCE)):
+    for batch in _batches(_block_sentences(document, section)):
         offsets = encoder.token_offsets([document.text[start:end] for start, end, _ in batch])
         for (start, end, starts_block), tokens in zip(batch, offsets, strict=True):
             yield from _cut(start, end, starts_block, tokens, limit)
+
+
+def _batches(sentences: Iterator[tuple[int, int, bool]]) -> Iterator[list[tuple[int, int, bool]]]:
+    """Sentences by about `_CHARACTERS_AT_ONCE`, so that what a tokenizer gives back takes little memory."""
+    batch: list[tuple[int, int, bool]] = []
+    for start, end, starts_block in sentences:
+        for part in range(start, end, _CHARACTERS_AT_ONCE):  # a "sentence" can be a file of one line
+            batch.append((part, min(end, part + _CHARACTERS_AT_ONCE), starts_block and part == start))
+            if batch[-1][1] - batch[0][0] >= _CHARACTERS_AT_ONCE:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
 
 
 def _block_sentences(document: Document, section: _Section) -> Iterator[tuple[int, int, bool]]:
     """(start, end, whether a paragraph, row, cell or definition starts here) for each sentence."""
     first = bisect_right(document.breaks, section.start)
     last = bisect_right(document.breaks, section.end - 1)
-    cuts = [section.start, *document.breaks[first:last], section.end]
-    for block_start, block_end in pairwise(cuts):
+    for block_start, block_end in pairwise([section.start, *document.breaks[first:last], section.end]):
         previous = block_start
         for number, (start, end) in enumerate(sentence_spans(document.text[block_start:block_end])):
             gap = document.text[previous : block_start + start]

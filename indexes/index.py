@@ -29,7 +29,7 @@ Ranking = list[tuple[int, float]]
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """What an index is made of. `encoder` is the name to open it with; None before anything was ingested."""
+    """What an index is made of. `encoder` is the name to open it with; None while it holds no document."""
 
     path: str
     encoder: str | None
@@ -74,7 +74,7 @@ class CorpusIndex:
         _check_folder(folder, create)
         store = Store.open(folder / _DATABASE)
         try:
-            remembered = store.meta("encoder")
+            remembered = _remembered(store, "encoder")
             index = cls(folder, store, load_encoder(encoder if encoder is not None else remembered or DEFAULT_ENCODER))
             if remembered is not None and remembered != index._encoder.name:
                 raise _other_encoder(folder, remembered, index._encoder.name)
@@ -175,7 +175,7 @@ class CorpusIndex:
     def info(self) -> IndexInfo:
         """What the index holds, with which encoder, and its size on disk."""
         size = sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
-        return IndexInfo(str(self.path), self._store.meta("encoder"), *self._store.counts(), size)
+        return IndexInfo(str(self.path), _remembered(self._store, "encoder"), *self._store.counts(), size)
 
     def verify(self) -> VerifyReport:
         """Check the database, and that the dense and lexical indexes hold what it holds."""
@@ -214,7 +214,7 @@ class CorpusIndex:
         """That the encoder's weights are those that made the index, or, for a new index, note them."""
         if self._encoder_checked:
             return
-        remembered = self._store.meta("encoder_fingerprint")
+        remembered = _remembered(self._store, "encoder_fingerprint")
         if remembered is None:
             with self._writing(), self._store.transaction():
                 self._store.set_meta("encoder", self._encoder.name)
@@ -271,6 +271,11 @@ def _check_folder(folder: Path, create: bool) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise IndexNotFound(f"{folder} is there already and is no index: name a new or an empty folder for one")
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def _remembered(store: Store, fact: str) -> str | None:
+    """A fact about the encoder that made the index. An index without documents is bound to none."""
+    return store.meta(fact) if store.counts()[0] else None
 
 
 def _other_encoder(folder: Path, remembered: str, given: str) -> IndexMismatch:

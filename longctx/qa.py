@@ -7,8 +7,9 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from indexes import DEFAULT_LIMITS, CorpusIndex, Encoder, IngestReport, ReadLimits, SearchHit
+from indexes import CorpusIndex, Encoder, IngestReport, ReadLimits, SearchHit
 from indexes.ingest import ProgressCallback
+from indexes.readers import DEFAULT_LIMITS
 from longctx.answering import citation, quote
 from longctx.engine import Engine
 from longctx.errors import BadRequest
@@ -132,7 +133,8 @@ class DocumentQA:
         sentences = [f"{' '.join(c.text.split())} [{number}]" for number, c in enumerate(citations, start=1)]
         text = "\n".join(sentences) or _NOTHING_FOUND[language_of(question)]
         yield text
-        used = len({(c.source, c.start) for c in citations})
+        places = {(c.source, c.start) for c in citations}
+        used = sum(any(s == h.chunk.source and h.chunk.start <= at < h.chunk.end for s, at in places) for h in hits)
         return Answer(text, citations, Plan("retrieval", len(hits), used), Usage(seconds=time.monotonic() - began))
 
     def _generated(

@@ -47,9 +47,8 @@ def main() -> NoReturn:
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     if not debug:
-        # transformers and its kin warn about things that a user of longctx cannot change.
+        # transformers warns about things that a user of longctx cannot change.
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-        os.environ.setdefault("PYTHONWARNINGS", "ignore")
     try:
         app([argument for argument in arguments if argument != "--debug"])
     except Exception as error:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,15 @@ def test_chunks_are_filled_not_one_a_sentence(encoder) -> None:
     text = "\n\n".join("A short paragraph of several words stands here." for _ in range(200))
     chunks = [passage.chunk for passage in chunk_document(Document("/x", text, ""), encoder)]
     assert sum(c.tokens for c in chunks) / len(chunks) > 150
+
+
+def test_a_file_of_one_enormous_line_is_cut_like_any_other(encoder) -> None:
+    text = "word" * 50_000 + "," + "no end in sight " * 10_000
+    chunks = [passage.chunk for passage in chunk_document(Document("/x", text, ""), encoder)]
+    assert chunks[0].start == 0
+    assert chunks[-1].end == len(text.rstrip())
+    assert all(a.end <= b.start <= a.end + 1 for a, b in pairwise(chunks))
+    assert max(len(c.text) for c in chunks) < 256 * 33
 
 
 def test_breaks_are_respected_when_a_chunk_is_full_enough(encoder) -> None:

@@ -208,6 +208,19 @@ def test_an_index_made_with_another_encoder_is_refused(tmp_path: Path, corpus: P
             index.ingest([corpus])
 
 
+def test_an_index_without_documents_takes_any_encoder(tmp_path: Path, corpus: Path, encoder) -> None:
+    with CorpusIndex.open(tmp_path / "index", OtherEncoder()) as index:
+        index.ingest([corpus / "missing.txt"])
+        index.ingest([corpus / "cats.txt"])
+        index.remove(corpus)
+    with CorpusIndex.open(tmp_path / "index", encoder) as index:
+        assert index.info().encoder is None
+        index.ingest([corpus])
+        assert sources(index.search("when do cats hunt", mode="dense"))[0] == "cats.txt"
+        assert index.info().encoder == "default"
+        assert index.verify().problems == ()
+
+
 def test_a_newer_format_is_refused(tmp_path: Path, index: CorpusIndex) -> None:
     index.close()
     with sqlite3.connect(tmp_path / "index" / "corpus.sqlite3") as database:
@@ -383,3 +396,13 @@ def test_many_small_documents_go_in_together(index: CorpusIndex, tmp_path: Path)
     report = index.ingest([tmp_path])
     assert (report.added, report.chunks) == (300, 300)
     assert sources(index.search("note 217", k=1, mode="lexical")) == ["217.txt"]
+
+
+def test_a_file_that_vanishes_midway_is_reported(index: CorpusIndex, corpus: Path) -> None:
+    """The first file's progress removes the last, which has been listed by then."""
+    index.ingest([corpus / "cats.txt"])
+    report = index.ingest([corpus], progress=lambda _: (corpus / "tokyo.txt").unlink(missing_ok=True))
+    assert [(Path(f.source).name, f.reason) for f in report.failed] == [
+        ("tokyo.txt", "vanished before it could be read")
+    ]
+    assert (report.added, report.unchanged) == (2, 1)

@@ -1,0 +1,134 @@
+"""Retrieval quality beside plain llama-index with the same encoder, in one run.
+
+    python benchmarks/bench_retrieval.py --data ../shared/data [--questions 4442]
+
+The data are JSQuAD's validation split (jsquad-valid-v1.3.json) and XQuAD English (xquad.en.json). Every paragraph of a
+split is one document with its title, and a question's own paragraph is the one relevant result. Printed are recall at
+1, 5 and 10 and the mean reciprocal rank at 10. The peer is llama-index's SentenceSplitter and VectorStoreIndex.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from llama_index.core import Document, VectorStoreIndex
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.node_parser import SentenceSplitter
+
+from indexes import CorpusIndex, Encoder
+from indexes.encoders import load_encoder
+
+FILES = {"JSQuAD (Japanese)": "jsquad-valid-v1.3.json", "XQuAD (English)": "xquad.en.json"}
+DEPTH = 10
+Retriever = Callable[[str], list[str]]  # a question to document names, best first
+
+
+@dataclass(frozen=True)
+class Split:
+    """Paragraphs as (title, text), and questions with the number of their paragraph."""
+
+    paragraphs: list[tuple[str, str]]
+    questions: list[tuple[str, int]]
+
+
+class SameEncoder(BaseEmbedding):
+    """Our encoder, as llama-index takes one."""
+
+    _encoder: Encoder
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__(model_name=encoder.name, embed_batch_size=256)
+        self._encoder = encoder
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        return self._get_text_embeddings([text])[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        return self._encoder.encode_passages(texts).tolist()
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        return self._encoder.encode_query(query).tolist()
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        return self._get_query_embedding(query)
+
+
+def read_split(file: Path) -> Split:
+    paragraphs: list[tuple[str, str]] = []
+    questions: list[tuple[str, int]] = []
+    for article in json.loads(file.read_text(encoding="utf-8"))["data"]:
+        for paragraph in article["paragraphs"]:
+            title, _, text = paragraph["context"].rpartition(" [SEP] ")
+            questions += [(qa["question"], len(paragraphs)) for qa in paragraph["qas"]]
+            paragraphs.append((title or article["title"].replace("_", " "), text))
+    return Split(paragraphs, questions)
+
+
+def longctx_retrievers(split: Split, folder: Path, encoder: Encoder) -> Iterator[tuple[str, Retriever]]:
+    corpus = folder / "corpus"
+    corpus.mkdir()
+    for number, (title, text) in enumerate(split.paragraphs):
+        (corpus / f"{number}.md").write_text(f"# {title}\n\n{text}\n", encoding="utf-8")
+    with CorpusIndex.open(folder / "index", encoder) as index:
+        index.ingest([corpus])
+        for mode in ("hybrid", "lexical", "dense"):
+            yield (
+                f"longctx, {mode}",
+                lambda q, mode=mode: [Path(hit.chunk.source).stem for hit in index.search(q, 3 * DEPTH, mode)],
+            )
+
+
+def llama_index_retriever(split: Split, encoder: Encoder) -> tuple[str, Retriever]:
+    documents = [
+        Document(text=text, metadata={"title": title}, id_=str(number))
+        for number, (title, text) in enumerate(split.paragraphs)
+    ]
+    index = VectorStoreIndex.from_documents(
+        documents, embed_model=SameEncoder(encoder), transformations=[SentenceSplitter()]
+    )
+    retriever = index.as_retriever(similarity_top_k=3 * DEPTH)
+    return "llama-index", lambda q: [found.node.ref_doc_id for found in retriever.retrieve(q)]
+
+
+def score(retriever: Retriever, questions: list[tuple[str, int]]) -> str:
+    ranks = []
+    for question, paragraph in questions:
+        documents = list(dict.fromkeys(retriever(question)))[:DEPTH]
+        ranks.append(documents.index(str(paragraph)) + 1 if str(paragraph) in documents else None)
+    recalls = [sum(rank is not None and rank <= k for rank in ranks) / len(ranks) for k in (1, 5, 10)]
+    mrr = sum(1 / rank for rank in ranks if rank) / len(ranks)
+    return "".join(f"{value:>9.4f}" for value in (*recalls, mrr))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the folder of the two files")
+    parser.add_argument("--questions", type=int, help="ask that many of each split, chosen at random")
+    arguments = parser.parse_args()
+    missing = [name for name in FILES.values() if not (arguments.data / name).is_file()]
+    if missing:
+        sys.exit(f"{arguments.data} lacks {' and '.join(missing)}")
+    encoder = load_encoder()
+    for name, file in FILES.items():
+        split = read_split(arguments.data / file)
+        questions = split.questions
+        if arguments.questions:
+            questions = random.Random(0).sample(questions, min(arguments.questions, len(questions)))
+        print(f"\n{name}: {len(questions)} questions, {len(split.paragraphs)} paragraphs")
+        print(f"{'':<20}{'R@1':>9}{'R@5':>9}{'R@10':>9}{'MRR@10':>9}")
+        with tempfile.TemporaryDirectory() as folder:
+            for label, retriever in longctx_retrievers(split, Path(folder), encoder):
+                print(f"{label:<20}{score(retriever, questions)}", flush=True)
+        label, retriever = llama_index_retriever(split, encoder)
+        print(f"{label:<20}{score(retriever, questions)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
