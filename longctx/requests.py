@@ -97,11 +97,12 @@ def _fixed_scaling(loaded: LoadedModel, scaling: RopeScaling | None, length: int
 def _check_window(window: int | None, prompt: int, new_tokens: int) -> None:
     if window is None or prompt + new_tokens <= window:
         return
-    fits = (
-        f"ask for at most {window - prompt} new tokens, shorten the prompt"
-        if prompt < window
-        else f"shorten the prompt to {max(0, window - max(1, new_tokens))} tokens"
-    )
+    if prompt < window:
+        fits = f"ask for at most {window - prompt} new tokens, shorten the prompt"
+    elif new_tokens < window:
+        fits = f"shorten the prompt to {window - new_tokens} tokens"
+    else:
+        fits = "ask for fewer new tokens and shorten the prompt"
     raise ContextTooLong(
         f"a prompt of {prompt} tokens and {new_tokens} new ones are {prompt + new_tokens}, and the window holds "
         f"{window}: {fits}, or extend the window with a scaling"

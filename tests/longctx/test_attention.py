@@ -47,10 +47,10 @@ def test_keys_are_shared_out_over_threads(kv_heads: int, total: int, monkeypatch
     monkeypatch.setattr(attention, "_split", lambda *given: splits.append(given[-1]) or split(*given))
     monkeypatch.setattr(torch, "get_num_threads", lambda: 9)
     monkeypatch.setattr(attention, "_SPLIT", 64)
-    query, key, value = states(kv_heads, 2, 1, total, 16)
+    query, key, value = states(kv_heads, 2, 1, total, 16, torch.bfloat16)
     output, _ = attend(torch.nn.Module(), query, key, value, None)
     assert splits == [9 // kv_heads]
-    torch.testing.assert_close(output.double(), reference(query, key, value, 0.25), atol=2e-6, rtol=1e-5)
+    torch.testing.assert_close(output.double(), reference(query, key, value, 0.25), atol=2e-3, rtol=1e-2)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
