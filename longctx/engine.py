@@ -93,7 +93,7 @@ class Engine:
         speaker = Speaker(options, self.loaded.tokenizer, end_tokens(self.loaded))
 
         def pieces(told: Generation) -> Generator[str, None, None]:
-            with self._reader.open(request) as reading:
+            with self._reader.open(request, answering=True) as reading:
                 yield from generate(reading, speaker, progress, told)
 
         return Generation(len(request.ids), pieces)
@@ -152,7 +152,7 @@ class Engine:
         save_to: Path | None = None,
         refused: str | None = None,
     ) -> Prefix:
-        with self._reader.open(request) as reading:
+        with self._reader.open(request, answering=False) as reading:
             reading.read_prompt(progress)
             if save_to is not None:
                 write_prefix(save_to, reading.cache, self._fingerprint(request))

@@ -44,16 +44,17 @@ class Reader:
         self._refused: str | None = None  # why this model cannot have our attention, once it has been tried
 
     @contextmanager
-    def open(self, request: Request) -> Iterator[Reading]:
+    def open(self, request: Request, *, answering: bool) -> Iterator[Reading]:
         """A cache for a request, with what is known of its prompt; afterwards its prefix is kept.
 
-        At least one token is left to read, since the answer begins with what the model says after it.
+        For an answer, at least one token is left to read, since it begins with what the model says after it.
         """
         with self.shared.streaming():
             rotation = self.rotation(request)
-            held = self.pool.take(rotation, request.ids[:-1] if request.new_tokens else request.ids)
+            held = self.pool.take(rotation, request.ids)
             cache = KVCache(self.dtype) if held is None else held.cache
-            reading = Reading(self, request, cache, 0 if held is None else len(held.ids))
+            cache.crop(len(request.ids) - answering)
+            reading = Reading(self, request, cache)
             try:
                 yield reading
             finally:
@@ -123,10 +124,10 @@ class Reader:
 class Reading:
     """A sequence as far as the model has read it: the first `done` tokens, of which `reused` were there before."""
 
-    def __init__(self, reader: Reader, request: Request, cache: KVCache, reused: int) -> None:
+    def __init__(self, reader: Reader, request: Request, cache: KVCache) -> None:
         self.request = request
         self.cache = cache
-        self.reused = self.done = reused
+        self.reused = self.done = cache.length
         self.path = reader.path(request.length)
         self._reader = reader
         cache.reserve(request.length)

@@ -113,7 +113,7 @@ def logits_of(loaded: LoadedModel, ids: Sequence[int], scaling: RopeScaling | No
 
 def engine_logits(engine: Engine, ids: Sequence[int], prefix: int, scaling: RopeScaling | None = None) -> torch.Tensor:
     request = make_request(engine.loaded, ids[:prefix], ids[prefix:], scaling, 1)
-    with engine._reader.open(request) as reading:
+    with engine._reader.open(request, answering=True) as reading:
         logits = reading.read_prompt(None)
     assert logits is not None
     return logits
@@ -207,6 +207,17 @@ def test_a_prefix_is_read_once(llama: LoadedModel) -> None:
     assert (longer.tokens, longer.computed) == (90, 10)
     assert engine.prefix(ids[:40] + prompt(20, 9)).computed == 20
     assert engine.prefix(ids[:90]).computed == 0, "the longer one is still there"
+
+
+def test_a_prompt_that_is_all_known_is_not_copied(llama: LoadedModel) -> None:
+    engine, ids = Engine(llama), prompt(100)
+    engine.prefix(ids, room=20)
+    (held,) = engine.pool._held
+    assert engine.prefix(ids, room=20).computed == 0
+    stream = engine.stream(ids, (), options=GenerationOptions(max_new_tokens=6))
+    assert "".join(stream) == text(reference(llama, ids, 6))
+    assert stream.reused_tokens == 99
+    assert [(again.cache is held.cache, again.ids) for again in engine.pool._held] == [(True, tuple(ids))]
 
 
 def test_the_least_recently_used_prefix_goes_first(llama: LoadedModel) -> None:
