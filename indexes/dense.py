@@ -43,30 +43,42 @@ class DenseIndex:
     def search(self, query: Vectors, k: int, segments: Mapping[int, int]) -> list[tuple[int, float]]:
         """The k chunk ids with the largest inner product with `query` (dimension,), best first, with that product."""
         found: list[tuple[int, float]] = []
-        paths = {self._path(*segment) for segment in segments.items()}
-        self._open = {path: index for path, index in self._open.items() if path in paths}
-        for path in sorted(paths):
-            index = self._read(path)
-            if index is not None and index.ntotal:
+        for index in self._indexes(segments):
+            if index.ntotal:
                 scores, ids = index.search(query[np.newaxis], min(k, index.ntotal))
                 found.extend(zip(ids[0].tolist(), scores[0].tolist(), strict=True))
         return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
 
     def count(self, segments: Mapping[int, int]) -> int:
         """How many vectors the files hold."""
-        indexes = (self._read(self._path(*segment)) for segment in segments.items())
-        return sum(index.ntotal for index in indexes if index is not None)
+        return sum(index.ntotal for index in self._indexes(segments))
+
+    def _indexes(self, segments: Mapping[int, int]) -> list[Any]:
+        """The segments' indexes, each read once for as long as it is of use."""
+        paths = [path for segment in segments.items() if (path := self._path_to_read(*segment)) is not None]
+        self._open = {path: self._open.get(path) or _read(path) for path in paths}
+        return [index for index in self._open.values() if index is not None]
+
+    def _path_to_read(self, segment: int, generation: int) -> Path | None:
+        path = self._path(segment, generation)
+        if path.is_file():
+            return path
+        # A writer has changed the segment and not made its file yet: what it held before serves until then.
+        return max(self._folder.glob(f"{segment:06d}-*.faiss"), default=None)
 
     def _path(self, segment: int, generation: int) -> Path:
         return self._folder / f"{segment:06d}-{generation:012d}.faiss"
 
-    def _read(self, path: Path) -> Any:
-        import faiss
 
-        if path not in self._open:
-            # A missing file is one that a writer is replacing at this moment: its store is newer than our snapshot.
-            self._open[path] = faiss.read_index(str(path)) if path.is_file() else None
-        return self._open[path]
+def _read(path: Path) -> Any:
+    import faiss
+
+    try:
+        return faiss.read_index(str(path))
+    except RuntimeError:
+        if path.is_file():
+            raise
+        return None  # a writer has just put a newer one in its place
 
 
 def _write(path: Path, ids: np.ndarray[Any, np.dtype[np.int64]], vectors: Vectors) -> None:

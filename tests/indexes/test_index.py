@@ -179,10 +179,12 @@ def test_the_index_does_not_ingest_itself(tmp_path: Path, corpus: Path, encoder)
 
 
 class OtherEncoder:
-    name = "other"
     fingerprint = "0"
     max_tokens = 100
     languages = None
+
+    def __init__(self, name: str = "other") -> None:
+        self.name = name
 
     def token_offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         return [[(i, i + 1) for i in range(len(text))] for text in texts]
@@ -362,6 +364,24 @@ def _count(database: Path) -> int:
     finally:
         if "connection" in locals():
             connection.close()
+
+
+def test_a_reader_goes_on_while_another_process_ingests(tmp_path: Path, corpus: Path) -> None:
+    """One batch is stored and not yet in the derived indexes, while the writer is at work on the next."""
+    for number in range(80):
+        (tmp_path / f"{number:02}.txt").write_text(f"Document number {number} speaks of subject{number}. " * 400)
+    command = [sys.executable, "-c", SLOW_INGEST, str(tmp_path / "index")]
+    subprocess.run([*command, str(corpus)], check=True, capture_output=True)
+    with CorpusIndex.open(tmp_path / "index", OtherEncoder("slow")) as reader:
+        before = len(reader.search("anything", k=50, mode="dense"))
+        with subprocess.Popen([*command, *map(str, tmp_path.glob("*.txt"))], stdout=subprocess.DEVNULL) as writer:
+            while len(reader.documents()) == 4 and writer.poll() is None:
+                time.sleep(0.02)
+            during = len(reader.search("anything", k=50, mode="dense"))
+            assert writer.poll() is None, "the writer was to be at work still"
+        assert before == during == 4
+        assert len(reader.search("anything", k=50, mode="dense")) == 50
+        assert reader.verify().problems == ()
 
 
 def test_verify_notices_what_is_wrong(tmp_path: Path, index: CorpusIndex, corpus: Path) -> None:
