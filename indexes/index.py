@@ -195,7 +195,7 @@ class CorpusIndex:
         return VerifyReport(documents, chunks, tuple(problems))
 
     def _dense_ranking(self, query: str, k: int) -> Ranking:
-        if not self._store.counts()[1]:
+        if self._store.is_empty():
             return []
         self._check_encoder()
         return self._dense.search(self._encoder.encode_query(query), k, self._store.segments())
@@ -275,7 +275,7 @@ def _check_folder(folder: Path, create: bool) -> None:
 
 def _remembered(store: Store, fact: str) -> str | None:
     """A fact about the encoder that made the index. An index without documents is bound to none."""
-    return store.meta(fact) if store.counts()[0] else None
+    return None if store.is_empty() else store.meta(fact)
 
 
 def _other_encoder(folder: Path, remembered: str, given: str) -> IndexMismatch:

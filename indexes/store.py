@@ -177,6 +177,10 @@ class Store:
         row = self._db.execute("SELECT count(*), total(chunks), total(tokens) FROM documents").fetchone()
         return int(row[0]), int(row[1]), int(row[2])
 
+    def is_empty(self) -> bool:
+        """Whether there is no document."""
+        return not self._db.execute("SELECT EXISTS (SELECT 1 FROM documents)").fetchone()[0]
+
     def chunks(self, ids: Iterable[int]) -> dict[int, Chunk]:
         """Chunks by id. An id that is not there, because its document has gone, is left out."""
         found = {}
