@@ -16,6 +16,7 @@ from indexes.errors import (
     UnreadableFile,
 )
 from indexes.index import CorpusIndex, IndexInfo
+from indexes.metadata import Metadata
 from indexes.readers import ReadLimits
 from indexes.types import (
     Chunk,
@@ -45,6 +46,7 @@ __all__ = [
     "IndexNotFound",
     "IngestProgress",
     "IngestReport",
+    "Metadata",
     "ReadLimits",
     "SearchHit",
     "UnreadableFile",

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from itertools import groupby, islice
 from pathlib import Path
 
@@ -113,7 +114,7 @@ class _Ingest:
                 self._count["unchanged"] += 1
                 self._dealt_with(str(path))
                 return
-            document = read_document(path, data, self._options.limits)
+            document = replace(read_document(path, data, self._options.limits), modified=_modified(path))
         except UnreadableFile as error:
             self._failed.append(Failure(str(path), error.reason))
             self._dealt_with(str(path))
@@ -145,6 +146,15 @@ class _Ingest:
     def _tell(self, source: str) -> None:
         if self._options.progress is not None:
             self._options.progress(IngestProgress(self._done, self.total, source, self._count["chunks"]))
+
+
+def _modified(path: Path) -> str | None:
+    """When the file was last written, in UTC; None if it has gone or its date is beyond the calendar."""
+    try:
+        moment = datetime.fromtimestamp(int(path.stat().st_mtime), timezone.utc)
+    except (OSError, OverflowError, ValueError):
+        return None
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _is_gone(path: Path) -> bool:

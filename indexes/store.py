@@ -12,13 +12,15 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from indexes.errors import CorpusError, IndexDamaged, IndexMismatch
+from indexes.metadata import Metadata
 from indexes.types import Chunk, Document, DocumentInfo, Vectors
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SEGMENT_SIZE = 16_384  # chunk ids to one segment of the dense index: its unit of rebuilding, held in memory then
 
 _PIECE = 16_384  # characters of a document's text to one compressed row
@@ -28,7 +30,8 @@ INSERT INTO meta VALUES ('generation', '0');
 -- AUTOINCREMENT: an id that was removed never comes back, so a derived index cannot mistake one document for another.
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL UNIQUE, title TEXT NOT NULL, content_hash TEXT NOT NULL,
-    characters INTEGER NOT NULL, chunks INTEGER NOT NULL, tokens INTEGER NOT NULL, generation INTEGER NOT NULL
+    characters INTEGER NOT NULL, chunks INTEGER NOT NULL, tokens INTEGER NOT NULL, generation INTEGER NOT NULL,
+    metadata TEXT NOT NULL DEFAULT '{}', modified TEXT
 ) STRICT;
 CREATE TABLE texts (
     document_id INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE, piece INTEGER NOT NULL, text BLOB NOT NULL,
@@ -45,9 +48,12 @@ CREATE TABLE vectors (chunk_id INTEGER PRIMARY KEY REFERENCES chunks ON DELETE C
 CREATE TABLE removals (document_id INTEGER PRIMARY KEY, generation INTEGER NOT NULL) STRICT;
 CREATE TABLE segments (id INTEGER PRIMARY KEY, generation INTEGER NOT NULL) STRICT;
 """
-_DOCUMENT_COLUMNS = "id, source, title, characters, chunks, tokens, content_hash"
+_DOCUMENT_COLUMNS = "id, source, title, characters, chunks, tokens, content_hash, metadata, modified"
 _CHUNKS = "chunks c JOIN documents d ON d.id = c.document_id"
-_CHUNK_COLUMNS = 'c.id, c.document_id, d.source, d.title, c.heading, c.page, c."start", c."end", c.line, c.tokens'
+_CHUNK_COLUMNS = (
+    'c.id, c.document_id, d.source, d.title, c.heading, c.page, c."start", c."end", c.line, c.tokens,'
+    " d.metadata, d.modified"
+)
 
 
 class Store:
@@ -111,10 +117,12 @@ class Store:
 
     def add_document(self, document: Document, content_hash: str, generation: int) -> int:
         """Put a document in, without its chunks; returns its id. One with the same source must have been removed."""
-        row = (document.source, document.title, content_hash, len(document.text), generation)
+        about = (document.metadata.json, document.modified)
+        row = (document.source, document.title, content_hash, len(document.text), generation, *about)
         document_id = self._db.execute(
-            "INSERT INTO documents (source, title, content_hash, characters, generation, chunks, tokens)"
-            " VALUES (?, ?, ?, ?, ?, 0, 0)",
+            "INSERT INTO documents"
+            " (source, title, content_hash, characters, generation, metadata, modified, chunks, tokens)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0)",
             row,
         ).lastrowid
         assert document_id is not None
@@ -159,13 +167,13 @@ class Store:
     def documents(self, after: int = 0) -> Iterator[tuple[int, DocumentInfo]]:
         """(id, document) of those put in after generation `after`, by source."""
         sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE generation > ? ORDER BY source"  # noqa: S608
-        return ((row[0], DocumentInfo(*row[1:])) for row in self._db.execute(sql, (after,)))
+        return ((row[0], _document(row)) for row in self._db.execute(sql, (after,)))
 
     def document(self, source: str) -> tuple[int, DocumentInfo] | None:
         """(id, document) of the one with that source."""
         sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE source = ?"  # noqa: S608
         row = self._db.execute(sql, (source,)).fetchone()
-        return None if row is None else (row[0], DocumentInfo(*row[1:]))
+        return None if row is None else (row[0], _document(row))
 
     def removals(self, after: int) -> list[int]:
         """Ids of the documents taken out after generation `after`."""
@@ -233,13 +241,12 @@ class Store:
         counts = {what: self._db.execute(sql).fetchone()[0] for what, sql in checks.items()}
         return found + [f"{count} {what}" for what, count in counts.items() if count]
 
-    def _chunk(self, row: Sequence[object]) -> Chunk:
-        chunk_id, document_id, source, title, heading, page, start, end, line, tokens = row
-        assert isinstance(document_id, int)
-        assert isinstance(start, int)
-        assert isinstance(end, int)
-        text = self.text(document_id, start, end)
-        return Chunk(text, source, title, heading, page, start, end, line, tokens, chunk_id)  # type: ignore[arg-type]
+    def _chunk(self, row: Sequence[Any]) -> Chunk:
+        chunk_id, document_id, source, title, heading, page, start, end, line, tokens, metadata, modified = row
+        about = (Metadata.parse(metadata), modified)
+        return Chunk(
+            self.text(document_id, start, end), source, title, heading, page, start, end, line, tokens, chunk_id, *about
+        )
 
     def _next_chunk_id(self) -> int:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
@@ -248,6 +255,11 @@ class Store:
     def _touch_segments(self, chunk_ids: Iterable[int], generation: int) -> None:
         touched = {chunk_id // SEGMENT_SIZE for chunk_id in chunk_ids}
         self._db.executemany("INSERT OR REPLACE INTO segments VALUES (?, ?)", ((s, generation) for s in touched))
+
+
+def _document(row: Sequence[Any]) -> DocumentInfo:
+    _, source, title, characters, chunks, tokens, content_hash, metadata, modified = row
+    return DocumentInfo(source, title, characters, chunks, tokens, content_hash, Metadata.parse(metadata), modified)
 
 
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:

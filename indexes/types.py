@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from indexes.metadata import NO_METADATA, Metadata
+
 Vectors = npt.NDArray[np.float32]
 
 
@@ -33,7 +35,8 @@ class Document:
     what the reader took out of the file. `headings` are in the order of their `start`. `pages` holds the offset at
     which each page begins (`pages[0] == 0`), and is empty for a format without pages. `breaks` holds further offsets,
     in rising order, where a chunk should rather begin than elsewhere: a notebook's cell, a definition in source code,
-    a record.
+    a record. `metadata` is what the file says of itself, such as its author; `modified`, when the file was last
+    written before it was read, as "2026-11-23T09:30:00Z" (UTC), or None for what is no file.
     """
 
     source: str
@@ -42,6 +45,8 @@ class Document:
     headings: tuple[Heading, ...] = ()
     pages: tuple[int, ...] = ()
     breaks: tuple[int, ...] = ()
+    metadata: Metadata = NO_METADATA
+    modified: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Chunk:
 
     `heading` is the path of headings above it, joined by " > ". `page` counts from 1 and is None for a format without
     pages; `line`, the line that `start` is on, counts from 1. `tokens` is the passage's length to the encoder's
-    tokenizer.
+    tokenizer. `metadata` and `modified` are its document's.
     """
 
     text: str
@@ -63,6 +68,8 @@ class Chunk:
     line: int
     tokens: int
     id: int = 0
+    metadata: Metadata = NO_METADATA
+    modified: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,8 @@ class DocumentInfo:
     chunks: int
     tokens: int
     content_hash: str
+    metadata: Metadata = NO_METADATA
+    modified: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from indexes.errors import UnreadableFile
+from indexes.metadata import Metadata
 from indexes.readers.delimited import read_delimited
 from indexes.readers.files import read_bytes
 from indexes.readers.json_text import read_json, read_json_lines
@@ -30,7 +31,7 @@ from indexes.types import Document
 __all__ = ["DEFAULT_LIMITS", "READER_VERSION", "SUFFIXES", "ReadLimits", "check_suffix", "read_bytes", "read_document"]
 
 # Part of a document's content hash: raise it when what a reader gives changes, and every file is read again.
-READER_VERSION = b"1"
+READER_VERSION = b"2"
 
 _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], Reading], str] = {
     read_plain: ".txt .text .log .bib .css .scss .xml",
@@ -93,4 +94,5 @@ def _document(path: Path, reading: Reading, limits: ReadLimits) -> Document:
         headings=reading.headings,
         pages=reading.pages,
         breaks=reading.breaks,
+        metadata=Metadata({name: _NOT_IN_TEXT.sub("\ufffd", value) for name, value in reading.metadata.items()}),
     )

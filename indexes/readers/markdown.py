@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from indexes.encoding import decode
 from indexes.readers.limits import ReadLimits
-from indexes.readers.reading import Reading, lines_with_offsets, one_line
+from indexes.readers.reading import Reading, lines_with_offsets, one_line, properties
 from indexes.types import Heading
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
@@ -17,15 +17,18 @@ _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _NO_PARAGRAPH = re.compile(
     r"\s*$| {4}|\t| {0,3}(?:[>|]|[-*+][ \t]|\d{1,9}[.)][ \t])"
 )  # cannot be underlined to a heading
+_ENTRY = re.compile(r"([^\W\d][\w-]{0,63}):[ \t]+(\S.*?)[ \t]*$")  # of a front matter; indented, it is part of another
+_NO_SIMPLE_VALUE = ("{", "|", ">", "&", "*", "!")  # YAML that is more than a line of text
 _FRONT_MATTER_LINES = 200  # a longer one is a text between rulers
 
 
 def read_markdown(data: bytes, limits: ReadLimits) -> Reading:
     """The text as it is, with its headings (`#` and underlined), not those inside fenced code."""
     text = decode(data, limits.encoding)
-    title, body = _front_matter(text)
+    front, body = _front_matter(text)
     headings = markdown_headings(text, body)
-    return Reading(text, title or (headings[0].text if headings else ""), headings)
+    title = front.pop("title", "") or (headings[0].text if headings else "")
+    return Reading(text, title, headings, metadata=front)
 
 
 def markdown_headings(text: str, begin: int = 0) -> tuple[Heading, ...]:
@@ -58,17 +61,20 @@ def _outside_fences(text: str, begin: int) -> Iterator[tuple[int, str]]:
             fence = ""
 
 
-def _front_matter(text: str) -> tuple[str, int]:
-    """The title in the YAML between two `---` at the very beginning, and where the Markdown begins."""
-    title = ""
+def _front_matter(text: str) -> tuple[dict[str, str], int]:
+    """The lines `name: value` of the YAML between two `---` at the very beginning, and where the Markdown begins.
+
+    What YAML can say beyond that, over several lines, is left out.
+    """
+    found: dict[str, str | None] = {}
     for number, (offset, line) in enumerate(lines_with_offsets(text)):
         if number == 0:
             if line.rstrip() != "---":
                 break
         elif line.rstrip() in ("---", "..."):
-            return title, offset + len(line)
-        elif line.startswith("title:"):
-            title = line.removeprefix("title:").strip().strip("\"'")
+            return properties(**found), offset + len(line)
+        elif (entry := _ENTRY.match(line)) and not entry[2].startswith(_NO_SIMPLE_VALUE):
+            found.setdefault(entry[1], entry[2].strip("\"'"))
         if number > _FRONT_MATTER_LINES:
             break
-    return "", 0
+    return {}, 0

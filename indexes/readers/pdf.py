@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from indexes.errors import UnreadableFile
 from indexes.readers.limits import ReadLimits
-from indexes.readers.reading import Reading, one_line
+from indexes.readers.reading import Reading, one_line, properties
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
@@ -34,7 +34,7 @@ def read_pdf(data: bytes, limits: ReadLimits) -> Reading:
             if len(reader.pages) > limits.max_pages:
                 raise UnreadableFile(f"has {len(reader.pages):,} pages, over the limit of {limits.max_pages:,}")
             pages = _page_texts(reader, limits.max_text)
-            title = _title(reader)
+            title, about = _title(reader), _properties(reader)
         except (UnreadableFile, MemoryError):
             raise
         except Exception as error:  # pypdf lets through whatever a broken file provokes: KeyError, zlib.error, …
@@ -43,7 +43,7 @@ def read_pdf(data: bytes, limits: ReadLimits) -> Reading:
     for page in pages:
         starts.append(length)
         length += len(page) + len(_BETWEEN_PAGES)
-    return Reading(_BETWEEN_PAGES.join(pages), title, pages=tuple(starts))
+    return Reading(_BETWEEN_PAGES.join(pages), title, pages=tuple(starts), metadata=about)
 
 
 def _open(data: bytes) -> PdfReader:
@@ -89,6 +89,14 @@ def _title(reader: PdfReader) -> str:
         return ""
     is_dull = title.lower().startswith(_NO_TITLES) or not any(map(str.isalpha, title))
     return "" if is_dull else title
+
+
+def _properties(reader: PdfReader) -> dict[str, str]:
+    try:
+        found = reader.metadata
+        return properties(author=found.author, subject=found.subject, keywords=found.keywords) if found else {}
+    except Exception:  # see _title
+        return {}
 
 
 def _reason(error: Exception) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from indexes.types import Heading
 
 _LINE = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 _TITLE_LENGTH = 200  # characters
+_VALUE_LENGTH = 2_000  # characters of a property; a longer one is no property
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Reading:
     headings: tuple[Heading, ...] = ()
     pages: tuple[int, ...] = ()
     breaks: tuple[int, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def lines_with_offsets(text: str) -> Iterator[tuple[int, str]]:
@@ -33,3 +35,9 @@ def lines_with_offsets(text: str) -> Iterator[tuple[int, str]]:
 def one_line(text: str) -> str:
     """Text fit for a title: white space collapsed, and cut where it is no title any more."""
     return " ".join(text[: 10 * _TITLE_LENGTH].split())[:_TITLE_LENGTH].rstrip()
+
+
+def properties(**values: str | None) -> dict[str, str]:
+    """What a file says of itself, without what it leaves empty, each on one line and bounded."""
+    lines = {name: " ".join((value or "")[:_VALUE_LENGTH].split()) for name, value in values.items()}
+    return {name: line for name, line in lines.items() if line}

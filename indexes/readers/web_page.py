@@ -9,7 +9,7 @@ from typing import Any
 from indexes.encoding import decode
 from indexes.errors import UnreadableFile
 from indexes.readers.limits import ReadLimits
-from indexes.readers.reading import Reading, one_line
+from indexes.readers.reading import Reading, one_line, properties
 from indexes.types import Heading
 
 _DECLARED = re.compile(
@@ -47,6 +47,7 @@ _BLOCKS = _names(
     " figcaption figure form h1 h2 h3 h4 h5 h6 header hr html legend li main menu ol p pre section summary"
     " table tbody tfoot thead title tr ul"
 )
+_PROPERTIES = _names("author description keywords")  # among the `meta` elements
 _CELLS = frozenset({"td", "th"})
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _DEEPEST = 5_000  # elements in each other: libxml2 looks through them at each end tag that fits none
@@ -107,6 +108,7 @@ class _Page:
         self._heading = 0  # level of the heading that is open
         self._title: list[str] = []
         self._in_title = False
+        self._properties: dict[str, str | None] = {}
 
     def start(self, tag: str, attributes: Any) -> None:
         """Begin an element."""
@@ -123,6 +125,8 @@ class _Page:
             self._heading = _HEADINGS[tag]
         elif tag in _CELLS and self._words:
             self._words.append(" | ")
+        elif tag == "meta" and (name := attributes.get("name", "").lower()) in _PROPERTIES:
+            self._properties.setdefault(name, attributes.get("content"))
         self._pre += tag == "pre"
         self._in_title = tag == "title"
 
@@ -164,7 +168,7 @@ class _Page:
         """Give what was read."""
         headings = tuple(self._headings)
         title = one_line("".join(self._title)) or (headings[0].text if headings else "")
-        return Reading("\n".join(self._lines), title, headings)
+        return Reading("\n".join(self._lines), title, headings, metadata=properties(**self._properties))
 
     def _end_line(self) -> None:
         line = "".join(self._words)

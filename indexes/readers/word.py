@@ -13,7 +13,7 @@ from typing import Any
 
 from indexes.errors import UnreadableFile
 from indexes.readers.limits import ReadLimits
-from indexes.readers.reading import Reading, one_line
+from indexes.readers.reading import Reading, one_line, properties
 from indexes.types import Heading
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -71,9 +71,11 @@ def _read(data: bytes) -> Reading:
     document = docx.Document(BytesIO(data))
     body = _Body(_heading_styles(document.styles.element))
     body.walk(document.element.body)
-    title = one_line(document.core_properties.title or "") or body.title
+    core = document.core_properties
+    title = one_line(core.title or "") or body.title
     headings = tuple(body.headings)
-    return Reading("\n".join(body.lines), title or (headings[0].text if headings else ""), headings)
+    about = properties(author=core.author, subject=core.subject, keywords=core.keywords)
+    return Reading("\n".join(body.lines), title or (headings[0].text if headings else ""), headings, metadata=about)
 
 
 def _heading_styles(styles: Any) -> dict[str, int]:

@@ -38,7 +38,7 @@ def print_json(value: Any) -> None:
         plain: Any = [asdict(item) for item in value]
     else:
         plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-    typer.echo(json.dumps(plain, ensure_ascii=False, indent=2))
+    typer.echo(json.dumps(plain, ensure_ascii=False, indent=2, default=dict))  # Metadata is a mapping, but no dict
 
 
 def place(where: Chunk | Citation) -> str:
