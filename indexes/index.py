@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,17 +13,15 @@ from types import TracebackType
 from indexes.dense import DenseIndex
 from indexes.encoders import DEFAULT_ENCODER, load_encoder
 from indexes.errors import CorpusError, IndexBusy, IndexMismatch, IndexNotFound
-from indexes.fusion import reciprocal_rank_fusion, serves
+from indexes.fusion import serves
 from indexes.ingest import IngestOptions, ProgressCallback, ingest_files
 from indexes.lexical import LexicalIndex
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
+from indexes.searching import Retrieval, search
 from indexes.store import Store
 from indexes.types import DocumentInfo, Encoder, IngestReport, SearchHit, VerifyReport
 
 _DATABASE = "corpus.sqlite3"
-_POOL = 50  # candidates that each retriever gives to the fusion
-
-Ranking = list[tuple[int, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +136,8 @@ class CorpusIndex:
         BM25 for a query in a language that the encoder does not know). Scores are inner products, BM25 or fused
         ranks.
         """
-        if not query.strip():
-            raise CorpusError("the query is empty: say what to look for")
-        if k < 1:
-            raise CorpusError(f"k is {k}: ask for at least 1 hit")
-        if mode not in _RANKINGS:
-            near = difflib.get_close_matches(mode, _RANKINGS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise CorpusError(f"there is no search mode {mode!r}: use {', '.join(_RANKINGS)}{hint}")
-        ranking = _RANKINGS[mode](self, query, k)
-        chunks = self._store.chunks(chunk_id for chunk_id, _ in ranking)
-        return [SearchHit(chunks[i], score) for i, score in ranking if i in chunks][:k]
+        retrieval = Retrieval(self._store, self._dense, self._lexical, self._encoder, self._check_encoder)
+        return search(retrieval, query, k, mode)
 
     def similarity(self, query: str, texts: Sequence[str]) -> list[float] | None:
         """The cosine of each text to the query; None if the encoder does not know the query's language."""
@@ -194,22 +182,6 @@ class CorpusIndex:
             problems.append("the lexical index is behind the database")
         return VerifyReport(documents, chunks, tuple(problems))
 
-    def _dense_ranking(self, query: str, k: int) -> Ranking:
-        if self._store.is_empty():
-            return []
-        self._check_encoder()
-        return self._dense.search(self._encoder.encode_query(query), k, self._store.segments())
-
-    def _lexical_ranking(self, query: str, k: int) -> Ranking:
-        return self._lexical.search(query, k)
-
-    def _hybrid_ranking(self, query: str, k: int) -> Ranking:
-        lexical = self._lexical_ranking(query, max(k, _POOL))
-        if not serves(self._encoder.languages, query):
-            return lexical
-        dense = self._dense_ranking(query, max(k, _POOL))
-        return list(reciprocal_rank_fusion([[i for i, _ in lexical], [i for i, _ in dense]]).items())
-
     def _check_encoder(self) -> None:
         """That the encoder's weights are those that made the index, or, for a new index, note them."""
         if self._encoder_checked:
@@ -253,13 +225,6 @@ class CorpusIndex:
             yield
         finally:
             self._lock.release()
-
-
-_RANKINGS: dict[str, Callable[[CorpusIndex, str, int], Ranking]] = {
-    "hybrid": CorpusIndex._hybrid_ranking,
-    "dense": CorpusIndex._dense_ranking,
-    "lexical": CorpusIndex._lexical_ranking,
-}
 
 
 def _check_folder(folder: Path, create: bool) -> None:
