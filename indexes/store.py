@@ -18,6 +18,7 @@ import numpy as np
 
 from indexes.errors import CorpusError, IndexDamaged, IndexMismatch
 from indexes.metadata import Metadata
+from indexes.node_table import NODE_SCHEMA, NodeTable
 from indexes.types import Chunk, Document, DocumentInfo, Vectors
 
 FORMAT_VERSION = 2
@@ -61,6 +62,7 @@ class Store:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self.nodes = NodeTable(connection)
 
     @classmethod
     def open(cls, path: Path) -> Store:
@@ -133,8 +135,8 @@ class Store:
         self._db.executemany("INSERT INTO texts VALUES (?, ?, ?)", pieces)
         return document_id
 
-    def add_chunks(self, document_id: int, chunks: Sequence[Chunk], vectors: Vectors, generation: int) -> None:
-        """Add (n,) chunks of a document with their (n, dimension) vectors."""
+    def add_chunks(self, document_id: int, chunks: Sequence[Chunk], vectors: Vectors, generation: int) -> range:
+        """Add (n,) chunks of a document with their (n, dimension) vectors; returns their ids."""
         first = self._next_chunk_id()
         ids = range(first, first + len(chunks))
         self._db.executemany(
@@ -151,6 +153,7 @@ class Store:
             (len(chunks), sum(chunk.tokens for chunk in chunks), document_id),
         )
         self._touch_segments(ids, generation)
+        return ids
 
     def remove_document(self, source: str, generation: int) -> bool:
         """Take a document out, with all that belongs to it; False if it was not there."""
@@ -227,6 +230,17 @@ class Store:
             data += vector
         return np.array(ids, dtype=np.int64), np.frombuffer(data, dtype="<f4").reshape(len(ids), -1 if ids else 0)
 
+    def vectors(self, ids: Sequence[int]) -> Vectors:
+        """(n,) chunk ids to their (n, dimension) vectors. Each must be there."""
+        sql = "SELECT vector FROM vectors WHERE chunk_id = ?"
+        rows = [self._db.execute(sql, (chunk_id,)).fetchone()[0] for chunk_id in ids]
+        return np.frombuffer(b"".join(rows), dtype="<f4").reshape(len(rows), -1 if rows else 0)
+
+    def dimension(self) -> int | None:
+        """How long a vector is; None while there is none."""
+        row = self._db.execute("SELECT length(vector) / 4 FROM vectors LIMIT 1").fetchone()
+        return None if row is None else int(row[0])
+
     def problems(self) -> list[str]:
         """What SQLite finds wrong with the file, and rows that do not fit each other."""
         found = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check(10)") if row[0] != "ok"]
@@ -236,7 +250,7 @@ class Store:
             "documents whose chunks do not add up": "SELECT count(*) FROM documents d WHERE chunks !="
             " (SELECT count(*) FROM chunks WHERE document_id = d.id)",
             "chunks that reach outside their document": "SELECT count(*) FROM chunks c JOIN documents d ON"
-            ' d.id = c.document_id WHERE c."start" < 0 OR c."end" <= c."start" OR c."end" > d.characters',
+            ' d.id = c.document_id WHERE c."start" < 0 OR c."end" < c."start" OR c."end" > d.characters',
         }
         counts = {what: self._db.execute(sql).fetchone()[0] for what, sql in checks.items()}
         return found + [f"{count} {what}" for what, count in counts.items() if count]
@@ -265,7 +279,9 @@ def _document(row: Sequence[Any]) -> DocumentInfo:
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
-        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {FORMAT_VERSION}; COMMIT;")
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {_SCHEMA} {NODE_SCHEMA} PRAGMA user_version = {FORMAT_VERSION}; COMMIT;"
+        )
     elif version != FORMAT_VERSION:
         raise IndexMismatch(
             f"{path} has format {version} and this longctx knows format {FORMAT_VERSION}: upgrade longctx "
