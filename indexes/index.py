@@ -132,9 +132,8 @@ class CorpusIndex:
     def search(self, query: str, k: int = 10, mode: str = "hybrid") -> list[SearchHit]:
         """The k chunks that answer `query` best, best first.
 
-        `mode` is 'dense' (the encoder's vectors), 'lexical' (BM25) or 'hybrid' (both, fused by reciprocal rank; only
-        BM25 for a query in a language that the encoder does not know). Scores are inner products, BM25 or fused
-        ranks.
+        `mode` is 'dense' (the encoder's vectors), 'lexical' (BM25) or 'hybrid' (both, their scores fused; only BM25
+        for a query in a language that the encoder does not know). Scores are inner products, BM25, or between 0 and 1.
         """
         retrieval = Retrieval(self._store, self._dense, self._lexical, self._encoder, self._check_encoder)
         return search(retrieval, query, k, mode)

@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from indexes.store import Store
-from indexes.tokenize import ANALYSIS_VERSION, terms
+from indexes.tokenize import ANALYSIS_VERSION, query_terms, terms
 
 _WRITER_HEAP = 64_000_000  # bytes; tantivy writes a segment out when it is full
 _LONGEST_QUERY = 256  # distinct terms
+# tantivy's BM25 has k1 = 1.2. Each term of a passage put in r times makes that 1.2 / r and leaves the length
+# normalisation (b = 0.75) as it is: a passage of some hundred words says a thing once or twice, and the second time
+# means little. Recall at 1 and 5 on JSQuAD .929/.977 with r = 3, .926/.975 with 2, .919/.974 with 1; 4 is as good as 3.
+# XQuAD's hybrid search: .960 with 3 and with 1.
+_REPEATED = 3
 
 
 class LexicalIndex:
@@ -61,8 +67,8 @@ class LexicalIndex:
             index.reload()
             self._searched = generation
         clauses = [
-            (Occur.Should, Query.term_query(index.schema, "body", term, "freq"))
-            for term in list(dict.fromkeys(terms(query)))[:_LONGEST_QUERY]
+            (Occur.Should, Query.boost_query(Query.term_query(index.schema, "body", term, "freq"), weight))
+            for term, weight in islice(query_terms(query).items(), _LONGEST_QUERY)
         ]
         searcher = index.searcher()
         hits = searcher.search(Query.boolean_query(clauses), max(1, k), count=False).hits
@@ -86,7 +92,7 @@ class LexicalIndex:
         for document_id, _ in store.documents(after=generation):
             writer.delete_documents_by_term("document", document_id)
             for chunk in store.chunks_of(document_id):
-                body = " ".join(terms(f"{chunk.title}\n{chunk.heading}\n{chunk.text}"))
+                body = " ".join(terms(f"{chunk.title}\n{chunk.heading}\n{chunk.text}") * _REPEATED)
                 writer.add_document(Document(body=body, chunk=chunk.id, document=document_id))
         writer.commit()
         writer.wait_merging_threads()

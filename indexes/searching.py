@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from indexes.dense import DenseIndex
 from indexes.errors import CorpusError
-from indexes.fusion import reciprocal_rank_fusion, serves
+from indexes.fusion import score_fusion, serves
 from indexes.lexical import LexicalIndex
 from indexes.store import Store
 from indexes.types import Encoder, SearchHit
@@ -56,11 +56,11 @@ def _lexical_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
 
 
 def _hybrid_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
-    lexical = _lexical_ranking(retrieval, query, max(k, _POOL))
+    depth = max(k, _POOL)
+    lexical = _lexical_ranking(retrieval, query, depth)
     if not serves(retrieval.encoder.languages, query):
         return lexical
-    dense = _dense_ranking(retrieval, query, max(k, _POOL))
-    return list(reciprocal_rank_fusion([[i for i, _ in lexical], [i for i, _ in dense]]).items())
+    return list(score_fusion([lexical, _dense_ranking(retrieval, query, depth)], depth).items())
 
 
 _RANKINGS: dict[str, Callable[[Retrieval, str, int], Ranking]] = {

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexes.tokenize import terms
+from indexes.tokenize import query_terms, terms
 
 
 @pytest.mark.parametrize(
@@ -14,21 +14,42 @@ from indexes.tokenize import terms
         ("ＹａＲＮ", "yarn"),
         ("ｻｰﾊﾞｰ", "サーバー"),
         ("附属", "付属"),
+        ("澤", "沢"),
+        ("廣島", "広島"),
     ],
 )
 def test_spellings_of_one_word_share_a_term(one: str, other: str) -> None:
     assert set(terms(one)) & set(terms(other))
 
 
-def test_japanese_gives_morphemes_and_bigrams() -> None:
-    found = terms("東京都に住む")
-    assert {"東京", "都", "京都"} <= set(found)
-    assert found.count("東京") == 2, "a morpheme of two characters is a bigram as well"
+def test_japanese_gives_morphemes_and_marked_bigrams() -> None:
+    assert sorted(terms("東京都に住む")) == sorted(
+        ["東京", "都", "に", "住む", "_東京", "_京都", "_都に", "_に住", "_住む"]
+    )
 
 
 def test_chinese_and_korean_are_found_by_bigrams() -> None:
-    assert "机器" in terms("机器学习")
+    assert {"_机器", "_学习"} <= set(query_terms("机器学习"))
+    assert set(query_terms("机器学习").values()) == {1.0}, "without kana a bigram is as good as a word"
     assert terms("한국어") == ["한국", "국어"]
+    assert query_terms("한국어") == {"한국": 1.0, "국어": 1.0}
+
+
+def test_a_question_looks_for_what_it_is_about() -> None:
+    wanted = query_terms("誰がこの塔をいつ建てたのか")
+    assert {"塔", "建てる"} <= set(wanted)
+    assert not {"誰", "が", "を", "いつ", "た", "か"} & set(wanted)
+    assert wanted["塔"] == 1.0 > wanted["_塔を"] > 0.0
+
+
+def test_a_query_of_function_words_alone_still_looks_for_them() -> None:
+    assert {"何", "が"} <= set(query_terms("何が"))
+
+
+@given(st.text(max_size=60))
+def test_whatever_has_terms_can_be_looked_for(text: str) -> None:
+    assert bool(query_terms(text)) == bool(terms(text))
+    assert set(query_terms(text)) <= set(terms(text))
 
 
 def test_a_run_longer_than_sudachi_accepts_is_no_error() -> None:
