@@ -13,11 +13,14 @@ from indexes.errors import (
     IndexDamaged,
     IndexMismatch,
     IndexNotFound,
+    RerankerUnavailable,
     UnreadableFile,
 )
+from indexes.filters import SearchFilter
 from indexes.index import CorpusIndex, IndexInfo
 from indexes.metadata import Metadata
 from indexes.readers import ReadLimits
+from indexes.rerankers import Reranker
 from indexes.types import (
     Chunk,
     Document,
@@ -48,6 +51,9 @@ __all__ = [
     "IngestReport",
     "Metadata",
     "ReadLimits",
+    "Reranker",
+    "RerankerUnavailable",
+    "SearchFilter",
     "SearchHit",
     "UnreadableFile",
     "VerifyReport",

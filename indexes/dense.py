@@ -8,7 +8,7 @@ changed are, so that neither memory nor the cost of a change grows with the corp
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,19 @@ class DenseIndex:
             if file not in current:
                 file.unlink()
 
-    def search(self, query: Vectors, k: int, segments: Mapping[int, int]) -> list[tuple[int, float]]:
-        """The k chunk ids with the largest inner product with `query` (dimension,), best first, with that product."""
+    def search(
+        self, query: Vectors, k: int, segments: Mapping[int, int], allowed: Set[int] | None = None
+    ) -> list[tuple[int, float]]:
+        """The k chunk ids with the largest inner product with `query` (dimension,), best first, with that product.
+
+        Of those in `allowed`, if it is given.
+        """
+        selected = {} if allowed is None else {"params": _only(allowed)}
         found: list[tuple[int, float]] = []
         for index in self._indexes(segments):
             if index.ntotal:
-                scores, ids = index.search(query[np.newaxis], min(k, index.ntotal))
-                found.extend(zip(ids[0].tolist(), scores[0].tolist(), strict=True))
+                scores, ids = index.search(query[np.newaxis], min(k, index.ntotal), **selected)
+                found.extend(hit for hit in zip(ids[0].tolist(), scores[0].tolist(), strict=True) if hit[0] >= 0)
         return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
 
     def count(self, segments: Mapping[int, int]) -> int:
@@ -68,6 +74,13 @@ class DenseIndex:
 
     def _path(self, segment: int, generation: int) -> Path:
         return self._folder / f"{segment:06d}-{generation:012d}.faiss"
+
+
+def _only(allowed: Set[int]) -> Any:
+    import faiss
+
+    ids = np.fromiter(allowed, np.int64, len(allowed))
+    return faiss.SearchParameters(sel=faiss.IDSelectorBatch(ids))  # type: ignore[call-arg]
 
 
 def _read(path: Path) -> Any:

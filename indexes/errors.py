@@ -6,7 +6,8 @@
     ├── IndexDamaged         the index's database is not whole
     ├── IndexBusy            another process is writing to the index
     ├── IndexNotFound        there is no index in that folder
-    └── EncoderUnavailable   the encoder's folder, package or hub name cannot be loaded
+    ├── EncoderUnavailable   the encoder's folder, package or hub name cannot be loaded
+    └── RerankerUnavailable  the reranker's folder or hub name cannot be loaded
 
 Every message says what was got and what to do.
 """
@@ -42,3 +43,7 @@ class IndexNotFound(CorpusError):
 
 class EncoderUnavailable(CorpusError):
     """The encoder cannot be loaded from where the user said it is."""
+
+
+class RerankerUnavailable(CorpusError):
+    """The reranker cannot be loaded from where the user said it is."""

@@ -13,11 +13,13 @@ from types import TracebackType
 from indexes.dense import DenseIndex
 from indexes.encoders import DEFAULT_ENCODER, load_encoder
 from indexes.errors import CorpusError, IndexBusy, IndexMismatch, IndexNotFound
+from indexes.filters import SearchFilter
 from indexes.fusion import serves
 from indexes.ingest import IngestOptions, ProgressCallback, ingest_files
 from indexes.lexical import LexicalIndex
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
-from indexes.searching import Retrieval, search
+from indexes.rerankers import Reranker, load_reranker
+from indexes.searching import Retrieval, SearchRequest, search
 from indexes.store import Store
 from indexes.types import DocumentInfo, Encoder, IngestReport, SearchHit, VerifyReport
 
@@ -46,12 +48,13 @@ class CorpusIndex:
     One process writes at a time; any number read meanwhile.
     """
 
-    def __init__(self, path: Path, store: Store, encoder: Encoder) -> None:
+    def __init__(self, path: Path, store: Store, encoder: Encoder, reranker: Reranker | None = None) -> None:
         from filelock import FileLock
 
         self.path = path
         self._store = store
         self._encoder = encoder
+        self._reranker = reranker
         self._dense = DenseIndex(path / "dense")
         self._lexical = LexicalIndex(path / "lexical")
         self._lock = FileLock(path / "write.lock")
@@ -59,20 +62,27 @@ class CorpusIndex:
 
     @classmethod
     def open(
-        cls, path: str | Path, encoder: str | Encoder | None = DEFAULT_ENCODER, *, create: bool = True
+        cls,
+        path: str | Path,
+        encoder: str | Encoder | None = DEFAULT_ENCODER,
+        *,
+        reranker: str | Reranker | None = None,
+        create: bool = True,
     ) -> CorpusIndex:
         """Open the index in the folder `path`, or make one there unless `create` is false.
 
         `encoder` is 'default', a sentence-transformers folder, a hub name or an `Encoder`; None means the one that
-        the index was made with. Raises IndexNotFound, IndexMismatch (made with another encoder or by a newer
-        longctx), IndexDamaged.
+        the index was made with. `reranker`, a CrossEncoder's folder, its hub name or a `Reranker`, puts the best
+        candidates of every search into its own order. Raises IndexNotFound, IndexMismatch (made with another encoder
+        or by a newer longctx), IndexDamaged.
         """
         folder = Path(abspath(Path(path).expanduser()))
         _check_folder(folder, create)
         store = Store.open(folder / _DATABASE)
         try:
             remembered = _remembered(store, "encoder")
-            index = cls(folder, store, load_encoder(encoder if encoder is not None else remembered or DEFAULT_ENCODER))
+            chosen = load_encoder(encoder if encoder is not None else remembered or DEFAULT_ENCODER)
+            index = cls(folder, store, chosen, None if reranker is None else load_reranker(reranker))
             if remembered is not None and remembered != index._encoder.name:
                 raise _other_encoder(folder, remembered, index._encoder.name)
             index._catch_up()
@@ -129,14 +139,24 @@ class CorpusIndex:
                 self._sync()
         return len(sources)
 
-    def search(self, query: str, k: int = 10, mode: str = "hybrid") -> list[SearchHit]:
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        mode: str = "hybrid",
+        *,
+        filters: SearchFilter | None = None,
+        expand: int = 0,
+    ) -> list[SearchHit]:
         """The k chunks that answer `query` best, best first.
 
         `mode` is 'dense' (the encoder's vectors), 'lexical' (BM25) or 'hybrid' (both, their scores fused; only BM25
-        for a query in a language that the encoder does not know). Scores are inner products, BM25, or between 0 and 1.
+        for a query in a language that the encoder does not know). Of the documents that `filters` allow, all that
+        match are found. `expand` widens each hit by so many neighbouring chunks of its document on either side.
+        Scores are inner products, BM25, or between 0 and 1; with a reranker, the reranker's. Raises CorpusError.
         """
         retrieval = Retrieval(self._store, self._dense, self._lexical, self._encoder, self._check_encoder)
-        return search(retrieval, query, k, mode)
+        return search(retrieval, SearchRequest(query, k, mode, filters, expand), self._reranker)
 
     def similarity(self, query: str, texts: Sequence[str]) -> list[float] | None:
         """The cosine of each text to the query; None if the encoder does not know the query's language."""

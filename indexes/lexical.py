@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Set
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,11 @@ class LexicalIndex:
         partial.write_text(json.dumps({"generation": store.generation(), "analysis": ANALYSIS_VERSION}))
         partial.replace(self._side_file)
 
-    def search(self, query: str, k: int) -> list[tuple[int, float]]:
-        """The k chunk ids with the highest BM25 score for the query's terms, best first, with that score."""
+    def search(self, query: str, k: int, allowed: Set[int] | None = None) -> list[tuple[int, float]]:
+        """The k chunk ids with the highest BM25 score for the query's terms, best first, with that score.
+
+        Of those in `allowed`, if it is given.
+        """
         from tantivy import Occur, Query
 
         generation = self.generation()
@@ -71,7 +75,11 @@ class LexicalIndex:
             for term, weight in islice(query_terms(query).items(), _LONGEST_QUERY)
         ]
         searcher = index.searcher()
-        hits = searcher.search(Query.boolean_query(clauses), max(1, k), count=False).hits
+        wanted = Query.boolean_query(clauses)
+        if allowed is not None:
+            only = Query.const_score_query(Query.term_set_query(index.schema, "chunk", list(allowed)), 0.0)
+            wanted = Query.boolean_query([(Occur.Must, wanted), (Occur.Must, only)])
+        hits = searcher.search(wanted, max(1, k), count=False).hits
         found = [(int(searcher.doc(address)["chunk"][0]), float(score)) for score, address in hits]
         return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
 
@@ -123,6 +131,6 @@ def _schema() -> Any:
     builder = SchemaBuilder()
     # The terms come ready, between spaces; without positions, since no query asks for a phrase.
     builder.add_text_field("body", tokenizer_name="whitespace", index_option="freq")
-    builder.add_integer_field("chunk", stored=True)
+    builder.add_integer_field("chunk", stored=True, indexed=True)
     builder.add_integer_field("document", indexed=True)
     return builder.build()

@@ -3,56 +3,104 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, replace
 
 from indexes.dense import DenseIndex
 from indexes.errors import CorpusError
+from indexes.filters import SearchFilter
 from indexes.fusion import score_fusion, serves
 from indexes.lexical import LexicalIndex
+from indexes.rerankers import Reranker
 from indexes.store import Store
-from indexes.types import Encoder, SearchHit
+from indexes.types import Chunk, Encoder, SearchHit
 
-_POOL = 50  # candidates that each retriever gives to the fusion
+_POOL = 50  # candidates that each retriever gives to the fusion, and that a reranker reads
 
 Ranking = list[tuple[int, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """What a search reads. `check_encoder` raises if the encoder's weights are not those that made the index."""
+    """What a search reads. `check_encoder` raises if the encoder's weights are not those that made the index.
+
+    Only the chunks in `allowed` are found, if it is given.
+    """
 
     store: Store
     dense: DenseIndex
     lexical: LexicalIndex
     encoder: Encoder
     check_encoder: Callable[[], None]
+    allowed: Set[int] | None = None
 
 
-def search(retrieval: Retrieval, query: str, k: int, mode: str) -> list[SearchHit]:
-    """The k chunks that answer `query` best, best first: see `CorpusIndex.search`."""
-    if not query.strip():
-        raise CorpusError("the query is empty: say what to look for")
-    if k < 1:
-        raise CorpusError(f"k is {k}: ask for at least 1 hit")
-    if mode not in _RANKINGS:
-        near = difflib.get_close_matches(mode, _RANKINGS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise CorpusError(f"there is no search mode {mode!r}: use {', '.join(_RANKINGS)}{hint}")
-    ranking = _RANKINGS[mode](retrieval, query, k)
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """What to look for: see `CorpusIndex.search`."""
+
+    query: str
+    k: int = 10
+    mode: str = "hybrid"
+    filters: SearchFilter | None = None
+    expand: int = 0
+
+    def check(self) -> None:
+        """Raise CorpusError for a request that cannot be answered."""
+        if not self.query.strip():
+            raise CorpusError("the query is empty: say what to look for")
+        if self.k < 1:
+            raise CorpusError(f"k is {self.k}: ask for at least 1 hit")
+        if self.expand < 0:
+            raise CorpusError(f"expand is {self.expand}: ask for 0 or more neighbours")
+        if self.mode not in _RANKINGS:
+            near = difflib.get_close_matches(self.mode, _RANKINGS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise CorpusError(f"there is no search mode {self.mode!r}: use {', '.join(_RANKINGS)}{hint}")
+
+
+def search(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | None = None) -> list[SearchHit]:
+    """The k chunks that answer the request's query best, best first."""
+    request.check()
+    if request.filters is not None:
+        retrieval = replace(retrieval, allowed=_allowed(retrieval.store, request.filters))
+    if retrieval.allowed is not None and not retrieval.allowed:
+        return []
+    depth = request.k if reranker is None else max(request.k, _POOL)
+    ranking = _RANKINGS[request.mode](retrieval, request.query, depth)
     chunks = retrieval.store.chunks(chunk_id for chunk_id, _ in ranking)
-    return [SearchHit(chunks[i], score) for i, score in ranking if i in chunks][:k]
+    hits = [SearchHit(chunks[i], score) for i, score in ranking if i in chunks][:depth]
+    if reranker is not None:
+        hits = _reranked(reranker, request.query, hits)
+    return [SearchHit(_widened(retrieval.store, hit.chunk, request.expand), hit.score) for hit in hits[: request.k]]
+
+
+def _allowed(store: Store, filters: SearchFilter) -> set[int]:
+    """The chunks of the documents that the filter allows."""
+    return store.chunk_ids_of(document_id for document_id, document in store.documents() if filters.allows(document))
+
+
+def _reranked(reranker: Reranker, query: str, hits: Sequence[SearchHit]) -> list[SearchHit]:
+    texts = [f"{hit.chunk.heading or hit.chunk.title}\n{hit.chunk.text}" for hit in hits]
+    scores = reranker.scores(query, texts)
+    scored = [SearchHit(hit.chunk, score) for hit, score in zip(hits, scores, strict=True)]
+    return sorted(scored, key=lambda hit: -hit.score)
+
+
+def _widened(store: Store, chunk: Chunk, neighbours: int) -> Chunk:
+    return store.widened(chunk, neighbours) if neighbours else chunk
 
 
 def _dense_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
     if retrieval.store.is_empty():
         return []
     retrieval.check_encoder()
-    return retrieval.dense.search(retrieval.encoder.encode_query(query), k, retrieval.store.segments())
+    vector = retrieval.encoder.encode_query(query)
+    return retrieval.dense.search(vector, k, retrieval.store.segments(), retrieval.allowed)
 
 
 def _lexical_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
-    return retrieval.lexical.search(query, k)
+    return retrieval.lexical.search(query, k, retrieval.allowed)
 
 
 def _hybrid_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:

@@ -11,6 +11,7 @@ import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,24 @@ class Store:
         """A document's chunks, in order."""
         sql = f"SELECT {_CHUNK_COLUMNS} FROM {_CHUNKS} WHERE d.id = ? ORDER BY c.id"  # noqa: S608
         return (self._chunk(row) for row in self._db.execute(sql, (document_id,)))
+
+    def chunk_ids_of(self, document_ids: Iterable[int]) -> set[int]:
+        """The ids of the chunks of some documents."""
+        sql = "SELECT id FROM chunks WHERE document_id = ?"
+        return {chunk_id for document_id in document_ids for (chunk_id,) in self._db.execute(sql, (document_id,))}
+
+    def widened(self, chunk: Chunk, neighbours: int) -> Chunk:
+        """A chunk with up to so many before it and after it in its document; id and heading are its own."""
+        [document_id] = self._db.execute("SELECT document_id FROM chunks WHERE id = ?", (chunk.id,)).fetchone()
+        columns = 'SELECT "start", "end", page, line, tokens FROM chunks WHERE document_id = ?'
+        before = self._db.execute(
+            f"{columns} AND id <= ? ORDER BY id DESC LIMIT ?", (document_id, chunk.id, neighbours + 1)
+        )
+        after = self._db.execute(f"{columns} AND id > ? ORDER BY id LIMIT ?", (document_id, chunk.id, neighbours))
+        rows = [*reversed(before.fetchall()), *after.fetchall()]
+        start, end = rows[0][0], rows[-1][1]
+        text, tokens = self.text(document_id, start, end), sum(row[4] for row in rows)
+        return replace(chunk, text=text, start=start, end=end, page=rows[0][2], line=rows[0][3], tokens=tokens)
 
     def text(self, document_id: int, start: int, end: int) -> str:
         """`document.text[start:end]`."""

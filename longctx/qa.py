@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from indexes import CorpusIndex, Encoder, IngestReport, ReadLimits, SearchHit
+from indexes import CorpusIndex, Encoder, IngestReport, ReadLimits, Reranker, SearchFilter, SearchHit
 from indexes.ingest import ProgressCallback
 from indexes.readers import DEFAULT_LIMITS
 from longctx.answering import citation, quote
@@ -73,15 +73,16 @@ class DocumentQA:
         model: str | Path | LoadedModel | None = None,
         *,
         encoder: str | Encoder | None = None,
+        reranker: str | Reranker | None = None,
         create: bool = True,
     ) -> DocumentQA:
         """Open the index in the folder `path`, or make one there unless `create` is false.
 
         `model` is a checkpoint's folder, a hub name or a `LoadedModel`; with None, answers quote the documents.
-        `encoder` is as for `CorpusIndex.open`; None means the one that the index was made with, and the default for a
-        new index. Raises ModelUnavailable, and the errors of `CorpusIndex.open`.
+        `encoder` and `reranker` are as for `CorpusIndex.open`; an encoder of None means the one that the index was made
+        with, and the default for a new index. Raises ModelUnavailable, and the errors of `CorpusIndex.open`.
         """
-        index = CorpusIndex.open(path, encoder, create=create)
+        index = CorpusIndex.open(path, encoder, reranker=reranker, create=create)
         try:
             loaded = load_model(model) if isinstance(model, str | Path) else model
         except BaseException:
@@ -112,18 +113,37 @@ class DocumentQA:
         """Bring the index up to date with files and folders: see `CorpusIndex.ingest`."""
         return self.index.ingest(paths, prune=prune, limits=limits, progress=progress)
 
-    def ask(self, question: str, *, k: int = 8, max_new_tokens: int = 256) -> Answer:
-        """Answer a question from the `k` passages that bear on it most. Raises BadRequest and ContextTooLong."""
-        return self.stream(question, k=k, max_new_tokens=max_new_tokens).answer
+    def ask(
+        self,
+        question: str,
+        *,
+        k: int = 8,
+        max_new_tokens: int = 256,
+        filters: SearchFilter | None = None,
+        expand: int = 0,
+    ) -> Answer:
+        """Answer a question from the `k` passages that bear on it most. Raises BadRequest and ContextTooLong.
 
-    def stream(self, question: str, *, k: int = 8, max_new_tokens: int = 256) -> AnswerStream:
+        `filters` and `expand` are as for `CorpusIndex.search`.
+        """
+        return self.stream(question, k=k, max_new_tokens=max_new_tokens, filters=filters, expand=expand).answer
+
+    def stream(
+        self,
+        question: str,
+        *,
+        k: int = 8,
+        max_new_tokens: int = 256,
+        filters: SearchFilter | None = None,
+        expand: int = 0,
+    ) -> AnswerStream:
         """As `ask`, in pieces of text as they come; the stream's `answer` is the whole afterwards."""
         if not question.strip():
             raise BadRequest("the question is empty: ask something")
         if max_new_tokens < 1:
             raise BadRequest(f"max_new_tokens is {max_new_tokens}: an answer needs at least 1")
         began = time.monotonic()
-        hits = self.index.search(question, k)
+        hits = self.index.search(question, k, filters=filters, expand=expand)
         if self._engine is None:
             return AnswerStream(self._quoted(question, hits, began))
         return AnswerStream(self._generated(self._engine, question, hits, max_new_tokens, began))

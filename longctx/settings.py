@@ -25,6 +25,7 @@ class Settings(BaseSettings):
 
     index: Path = Field(Path(".longctx"), description="the index's folder")
     encoder: str | None = Field(None, description="'default', a sentence-transformers folder or a hub name")
+    reranker: str | None = Field(None, description="a sentence-transformers CrossEncoder: a folder or a hub name")
     model: str | None = Field(None, description="a causal language model: a folder or a hub name")
     k: int = Field(8, ge=1, description="passages to look for")
     max_new_tokens: int = Field(256, ge=1, description="the longest answer, in tokens")

@@ -6,7 +6,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longctx.cli.terminal import EncoderOption, IndexOption, JsonOption, place, print_json
+from longctx.cli.terminal import (
+    AfterOption,
+    BeforeOption,
+    EncoderOption,
+    ExpandOption,
+    IndexOption,
+    JsonOption,
+    MetadataOption,
+    RerankerOption,
+    SourceOption,
+    TitleOption,
+    place,
+    print_json,
+    search_filter,
+)
 
 if TYPE_CHECKING:
     from longctx.types import Answer
@@ -30,15 +44,30 @@ def ask(
     max_new_tokens: Annotated[
         int | None, typer.Option(min=1, help="The longest answer, in tokens (default: 256)")
     ] = None,
+    source: SourceOption = None,
+    title: TitleOption = None,
+    metadata: MetadataOption = None,
+    after: AfterOption = None,
+    before: BeforeOption = None,
+    expand: ExpandOption = 0,
+    reranker: RerankerOption = None,
     json: JsonOption = False,
 ) -> None:
     """Answer a question from the index, with citations."""
     from longctx.qa import DocumentQA
     from longctx.settings import load_settings
 
-    settings = load_settings(index=index, model=model, encoder=encoder, k=k, max_new_tokens=max_new_tokens)
-    with DocumentQA.open(settings.index, settings.model, encoder=settings.encoder, create=False) as qa:
-        stream = qa.stream(question, k=settings.k, max_new_tokens=settings.max_new_tokens)
+    settings = load_settings(
+        index=index, model=model, encoder=encoder, reranker=reranker, k=k, max_new_tokens=max_new_tokens
+    )
+    wanted = search_filter(source, title, metadata, after, before)
+    opened = DocumentQA.open(
+        settings.index, settings.model, encoder=settings.encoder, reranker=settings.reranker, create=False
+    )
+    with opened as qa:
+        stream = qa.stream(
+            question, k=settings.k, max_new_tokens=settings.max_new_tokens, filters=wanted, expand=expand
+        )
         if json:
             print_json(stream.answer)
             return

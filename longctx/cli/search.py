@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from longctx.cli.terminal import EncoderOption, IndexOption, JsonOption, place, print_json
+from longctx.cli.terminal import (
+    AfterOption,
+    BeforeOption,
+    EncoderOption,
+    ExpandOption,
+    IndexOption,
+    JsonOption,
+    MetadataOption,
+    RerankerOption,
+    SourceOption,
+    TitleOption,
+    place,
+    print_json,
+    search_filter,
+)
 
 _EXCERPT = 240  # characters
 
@@ -26,15 +40,23 @@ def search(
     encoder: EncoderOption = None,
     mode: Annotated[Mode, typer.Option(help="By meaning, by words, or both.")] = Mode.hybrid,
     k: Annotated[int, typer.Option("-k", min=1, help="How many passages.")] = 10,
+    source: SourceOption = None,
+    title: TitleOption = None,
+    metadata: MetadataOption = None,
+    after: AfterOption = None,
+    before: BeforeOption = None,
+    expand: ExpandOption = 0,
+    reranker: RerankerOption = None,
     json: JsonOption = False,
 ) -> None:
     """List the passages that bear on a query, best first."""
     from indexes import CorpusIndex
     from longctx.settings import load_settings
 
-    settings = load_settings(index=index, encoder=encoder)
-    with CorpusIndex.open(settings.index, settings.encoder, create=False) as corpus:
-        hits = corpus.search(query, k, mode.value)
+    settings = load_settings(index=index, encoder=encoder, reranker=reranker)
+    wanted = search_filter(source, title, metadata, after, before)
+    with CorpusIndex.open(settings.index, settings.encoder, reranker=settings.reranker, create=False) as corpus:
+        hits = corpus.search(query, k, mode.value, filters=wanted, expand=expand)
     if json:
         print_json(hits)
         return

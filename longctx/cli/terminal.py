@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from indexes import Chunk, IngestProgress
+    from indexes import Chunk, IngestProgress, SearchFilter
     from longctx.types import Citation
 
 IndexOption = Annotated[
@@ -29,7 +29,56 @@ EncoderOption = Annotated[
         help="The encoder: 'default', a sentence-transformers folder, or a hub name.",
     ),
 ]
+RerankerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--reranker",
+        metavar="PATH_OR_HUB_ID",
+        help="A sentence-transformers CrossEncoder that puts the best candidates into its own order.",
+    ),
+]
+SourceOption = Annotated[
+    list[str] | None,
+    typer.Option("--source", metavar="PATH", help="Only this file, folder or pattern ('*.pdf'); repeat it for more."),
+]
+TitleOption = Annotated[
+    list[str] | None,
+    typer.Option("--title", metavar="TITLE", help="Only documents of this title or pattern; repeat it for more."),
+]
+MetadataOption = Annotated[
+    list[str] | None,
+    typer.Option("--metadata", metavar="NAME=VALUE", help="Only documents whose metadata have this; all of them hold."),
+]
+AfterOption = Annotated[
+    str | None, typer.Option("--after", metavar="DATE", help="Only files last written on this day (UTC) or later.")
+]
+BeforeOption = Annotated[
+    str | None, typer.Option("--before", metavar="DATE", help="Only files last written before this day (UTC).")
+]
+ExpandOption = Annotated[
+    int, typer.Option("--expand", min=0, help="Widen each passage by so many neighbours on either side.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def search_filter(
+    source: list[str] | None,
+    title: list[str] | None,
+    metadata: list[str] | None,
+    after: str | None,
+    before: str | None,
+) -> SearchFilter | None:
+    """The filter that the flags ask for; None if they ask for none. Raises BadParameter, CorpusError."""
+    from indexes import SearchFilter
+
+    pairs = [entry.partition("=") for entry in metadata or []]
+    if odd := [name for name, equals, _ in pairs if not (name and equals)]:
+        raise typer.BadParameter(f"{odd[0]!r}: write NAME=VALUE", param_hint="--metadata")
+    if not (source or title or pairs or after or before):
+        return None
+    return SearchFilter(
+        tuple(source or ()), tuple(title or ()), {name: value for name, _, value in pairs}, after, before
+    )
 
 
 def print_json(value: Any) -> None:

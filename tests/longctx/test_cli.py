@@ -105,6 +105,19 @@ def test_search_in_every_mode(home: Path) -> None:
     assert run_in(home, "search", "lamp", "--mode", "fuzzy").returncode == 2
 
 
+def test_search_and_ask_take_filters(home: Path) -> None:
+    flags = ("--source", "docs/lighthouse.md", "--title", "*", "--after", "2000-01-01", "--json")
+    hits = json.loads(run_in(home, "search", "灯台 lighthouse", *flags, "--expand", "1").stdout)
+    assert {Path(hit["chunk"]["source"]).name for hit in hits} == {"lighthouse.md"}
+    assert hits[0]["chunk"]["metadata"] == {}
+    answer = json.loads(run_in(home, "ask", "Who built the lighthouse?", "--before", "2000-01-01", "--json").stdout)
+    assert answer["citations"] == []
+    wrong = run_in(home, "search", "lamp", "--metadata", "author")
+    assert (wrong.returncode, "NAME=VALUE" in wrong.stderr) == (2, True)
+    missing = run_in(home, "search", "lamp", "--reranker", "no/such/model")
+    assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
+
+
 def test_index_commands(home: Path) -> None:
     assert "2 documents, 2 chunks" in run_in(home, "index", "info").stdout
     listed = json.loads(run_in(home, "index", "list", "--json").stdout)

@@ -1,0 +1,100 @@
+"""`SearchFilter`: which documents a search may find. Knows no index."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from indexes.errors import CorpusError
+from indexes.metadata import NO_METADATA, Metadata
+from indexes.types import DocumentInfo
+
+_PATTERN = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFilter:
+    """What a document must be to be found; every part that is given must hold.
+
+    - `source`: a file, a folder that it lies under, or a pattern (`reports/*.pdf`) of its path. Several: any of them.
+    - `title`: its title, or a pattern of it, whatever the case and the width of letters. Several: any of them.
+    - `metadata`: names and values that its metadata must have. A list there holds each of its items; text is also the
+      number, the boolean or the null that is written so in JSON.
+    - `after` and `before`: ISO dates or date-times (UTC unless they say otherwise) between which its file was last
+      written, `after` included and `before` not.
+
+    Raises CorpusError for a date that is none.
+    """
+
+    source: str | tuple[str, ...] = ()
+    title: str | tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default=NO_METADATA)
+    after: str | None = None
+    before: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("source", "title"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, (given,) if isinstance(given, str | os.PathLike) else tuple(given))
+        object.__setattr__(self, "metadata", Metadata(self.metadata))
+        for name in ("after", "before"):
+            object.__setattr__(self, name, _moment(getattr(self, name)))
+
+    def allows(self, document: DocumentInfo) -> bool:
+        """Whether the document may be found."""
+        return (
+            (not self.source or any(_is_source(document.source, wanted) for wanted in self.source))
+            and (not self.title or any(_is_title(document.title, wanted) for wanted in self.title))
+            and all(_holds(document.metadata, name, value) for name, value in self.metadata.items())
+            and (self.after is None or (document.modified is not None and document.modified >= self.after))
+            and (self.before is None or (document.modified is not None and document.modified < self.before))
+        )
+
+
+def _is_source(source: str, wanted: str) -> bool:
+    """An absolute path as it is; another one from the working folder."""
+    path = os.path.abspath(Path(wanted).expanduser())
+    if source == path or source.startswith(path.rstrip(os.sep) + os.sep):
+        return True
+    return bool(_PATTERN.search(wanted)) and fnmatchcase(source, path)
+
+
+def _is_title(title: str, wanted: str) -> bool:
+    return _folded(title) == _folded(wanted) or fnmatchcase(_folded(title), _folded(wanted))
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _holds(metadata: Metadata, name: str, wanted: Any) -> bool:
+    if name not in metadata:
+        return False
+    value = metadata[name]
+    return _equals(value, wanted) or (isinstance(value, list) and any(_equals(item, wanted) for item in value))
+
+
+def _equals(value: Any, wanted: Any) -> bool:
+    if isinstance(wanted, str) and not isinstance(value, str):
+        return json.dumps(value) == wanted
+    return isinstance(value, bool) == isinstance(wanted, bool) and bool(value == wanted)
+
+
+def _moment(given: str | None) -> str | None:
+    """A date or date-time as `DocumentInfo.modified` is written: a day begins at midnight, UTC."""
+    if given is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(given.strip().replace("Z", "+00:00"))
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+        return moment.astimezone(timezone.utc).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError) as error:
+        raise CorpusError(f"{given!r} is no date: write 2026-11-23, or 2026-11-23T09:30:00") from error
