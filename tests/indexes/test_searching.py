@@ -187,7 +187,7 @@ def test_a_cross_encoder_puts_the_candidates_in_its_order(folder: Path, index, e
     assert {hit.chunk.id for hit in found} != {hit.chunk.id for hit in plain[:5]}
 
 
-def test_a_reranker_may_be_an_object(folder: Path, encoder) -> None:
+def test_a_reranker_may_be_an_object(folder: Path, index, encoder) -> None:
     class Shortest:
         name = "shortest"
 
@@ -196,10 +196,11 @@ def test_a_reranker_may_be_an_object(folder: Path, encoder) -> None:
 
     with CorpusIndex.open(folder / "index", encoder, reranker=Shortest()) as reranked:
         lengths = [len(hit.chunk.text) for hit in reranked.search("lamp", 6)]
+    assert len(lengths) == 6
     assert lengths == sorted(lengths)
 
 
-def test_what_is_no_reranker_is_refused(folder: Path, encoder, tmp_path: Path) -> None:
+def test_what_is_no_reranker_is_refused(folder: Path, index, encoder, tmp_path: Path) -> None:
     for name in ("two", "empty"):
         (tmp_path / name).mkdir()
     make_cross_encoder(tmp_path / "two", outputs=2)
