@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexes.chunking import chunk_document
 from indexes.tokenize import query_terms, terms
+from indexes.types import Document
 
 
 @pytest.mark.parametrize(
@@ -64,3 +66,12 @@ def test_what_is_no_word_gives_no_term() -> None:
 @given(st.text(max_size=100))
 def test_terms_never_hold_white_space(text: str) -> None:
     assert all(term and len(term.split()) == 1 for term in terms(text))
+
+
+def test_a_long_japanese_text_without_a_sentence_end_is_chunked_and_has_terms(encoder) -> None:
+    text = "海辺の灯台守は夜ごとに灯を守り" * 13_334
+    assert len(text) > 200_000
+    chunks = [passage.chunk for passage in chunk_document(Document("/x", text, ""), encoder)]
+    assert "".join(chunk.text for chunk in chunks) == text
+    assert all(text[chunk.start : chunk.end] == chunk.text for chunk in chunks)
+    assert terms(text).count("灯台") > 13_000
