@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ DEFAULT_ENCODER = "default"
 # checked.
 _DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _BATCH_SIZE = 32
+_PASSAGE_PROMPTS = ("document", "passage", "corpus")  # the names that sentence-transformers knows
 _FALLBACK_WINDOW = 512  # tokens, for a model that does not state its own
 
 
@@ -73,7 +74,7 @@ class SentenceEncoder:
         """Tokens of content that fit beside the special tokens and the passage prompt."""
         window = self._model.max_seq_length or _FALLBACK_WINDOW
         tokenizer = self._model.tokenizer
-        prompt = (self._model.prompts or {}).get("document") or ""
+        prompt = self._passage_prompt or ""
         reserved = tokenizer.num_special_tokens_to_add() + len(tokenizer.encode(prompt, add_special_tokens=False))
         return int(window - reserved)
 
@@ -86,12 +87,19 @@ class SentenceEncoder:
 
     def encode_passages(self, texts: Sequence[str]) -> Vectors:
         """(n,) texts to (n, dimension) float32 rows of length 1."""
-        return self._encode(self._model.encode_document, list(texts))
+        return self._encode(partial(self._model.encode_document, prompt=self._passage_prompt), list(texts))
 
     def encode_query(self, text: str) -> Vectors:
         """One query to a (dimension,) float32 vector of length 1."""
         vector: Vectors = self._encode(self._model.encode_query, [text])[0]
         return vector
+
+    @cached_property
+    def _passage_prompt(self) -> str | None:
+        # Given by its text: sentence-transformers adds an empty prompt named "document" to every model, and would take
+        # that instead of one that the model calls "passage".
+        prompts = self._model.prompts or {}
+        return next((prompts[name] for name in _PASSAGE_PROMPTS if prompts.get(name)), None)
 
     @cached_property
     def _model(self) -> Any:
