@@ -1,0 +1,125 @@
+"""The demo model that is shipped: it finds keys in its window, YaRN lengthens the window, and saved prefixes change nothing."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from longctx import Engine, GenerationOptions, LoadedModel, load_model
+from rope_scaling import RopeScaling
+
+ROOT = Path(__file__).parents[2]
+MODEL = ROOT / "examples" / "models" / "passkey-llama"
+ROOM = 24  # tokens that an answer may take
+OPTIONS = GenerationOptions(ROOM)
+
+
+@pytest.fixture(scope="module")
+def loaded() -> LoadedModel:
+    return load_model(MODEL)
+
+
+@pytest.fixture(scope="module")
+def engine(loaded: LoadedModel) -> Engine:
+    return Engine(loaded)
+
+
+@pytest.fixture(scope="module")
+def words() -> list[str]:
+    """Prose that the model was not trained on: this project's own documents, without their code and numbers."""
+    pages = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))]
+    blocks = "".join(part for page in pages for part in page.split("```")[::2])
+    return [word for word in blocks.split() if word.strip(",.:;()").isalpha()]
+
+
+def haystack(
+    loaded: LoadedModel, words: list[str], length: int, depth: float, seed: int
+) -> tuple[list[int], list[int], str]:
+    """The tokens of a text with one key in it, those of the question, and the key: `length` tokens with the answer's."""
+    draw = random.Random(seed)
+    key = f"{draw.randrange(10**5):05d}"
+
+    def ids(text: str) -> list[int]:
+        return loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+
+    needle, suffix = ids(f" The pass key is {key}."), ids("\n\nWhat is the pass key?<|assistant|>")
+    start = draw.randrange(len(words))
+    prose = ids("<s><|user|>" + " ".join(words[start:] + words * (length // len(words) + 1)))
+    prose = prose[: length - ROOM - len(needle) - len(suffix)]
+    at = max(2, round(depth * len(prose)))
+    return prose[:at] + needle + prose[at:], suffix, key
+
+
+def found(engine: Engine, words: list[str], length: int, scaling: RopeScaling | None, trials: int) -> int:
+    """In how many of `trials` texts, over depths, the key is found."""
+    count = 0
+    for trial in range(trials):
+        prefix, suffix, key = haystack(engine.loaded, words, length, trial / (trials - 1), trial)
+        count += key in "".join(engine.stream(prefix, suffix, scaling, OPTIONS))
+    return count
+
+
+def yarn(loaded: LoadedModel, factor: int) -> RopeScaling:
+    return RopeScaling(method="yarn", factor=float(factor), original_max_position_embeddings=loaded.native_window)
+
+
+def test_it_finds_the_key_in_its_window(engine: Engine, words: list[str]) -> None:
+    assert found(engine, words, engine.loaded.native_window, None, trials=20) >= 19
+
+
+def test_yarn_finds_the_key_where_the_model_alone_does_not(engine: Engine, words: list[str]) -> None:
+    length = 8 * engine.loaded.native_window
+    alone = Engine(load_model(MODEL, native_window=length))  # or the engine would refuse
+    assert found(alone, words, length, None, trials=10) <= 1
+    assert found(engine, words, length, yarn(engine.loaded, 8), trials=10) >= 9
+
+
+def test_a_saved_prefix_changes_nothing(engine: Engine, loaded: LoadedModel, words: list[str], tmp_path: Path) -> None:
+    scaling = yarn(loaded, 4)
+    prefix, suffix, key = haystack(loaded, words, 4 * loaded.native_window, 0.3, seed=1)
+    engine.save_prefix(tmp_path / "prefix.safetensors", prefix, scaling)
+    fresh = Engine(loaded)
+    assert fresh.load_prefix(tmp_path / "prefix.safetensors", prefix, scaling).computed == 0
+    again = "".join(fresh.stream(prefix, suffix, scaling, OPTIONS))
+    assert again == "".join(Engine(loaded).stream((), [*prefix, *suffix], scaling, OPTIONS))
+    assert key in again
+
+
+def test_the_folder_is_small_and_holds_nothing_that_runs(loaded: LoadedModel) -> None:
+    files = " ".join(sorted(path.name for path in MODEL.iterdir() if path.suffix not in (".json", ".jinja")))
+    assert files == "README.md model.safetensors"
+    assert sum(path.stat().st_size for path in MODEL.iterdir()) < 12e6
+    assert type(loaded.model).__name__ == "LlamaForCausalLM"
+
+
+def test_every_digit_is_a_token(loaded: LoadedModel) -> None:
+    pieces = loaded.tokenizer.tokenize("keys 58213 and 007")
+    assert [piece.lstrip("Ġ") for piece in pieces if piece.lstrip("Ġ").isdigit()] == list("58213007")
+
+
+def test_it_answers_through_its_chat_template(engine: Engine, loaded: LoadedModel) -> None:
+    asked = [
+        {
+            "role": "user",
+            "content": "We walked along the river. The pass key is 40917. It rained. What is the pass key?",
+        }
+    ]
+    text = loaded.tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
+    ids = loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert "".join(engine.stream((), ids, None, OPTIONS)) == "The pass key is 40917."
+
+
+def test_the_training_script_writes_a_model_that_loads(tmp_path: Path) -> None:
+    script, pages = ROOT / "examples" / "train_demo_model.py", sorted(map(str, (ROOT / "docs").glob("*.md")))
+    subprocess.run(
+        [sys.executable, script, *pages, "--out", tmp_path / "m", "--smoke"], check=True, capture_output=True
+    )
+    made = load_model(tmp_path / "m")
+    assert made.native_window == 256
+    ids = made.tokenizer("What is the pass key?")["input_ids"]
+    assert ids[0] == made.tokenizer.bos_token_id
+    assert isinstance("".join(Engine(made).stream((), ids, None, GenerationOptions(4))), str)
