@@ -1,8 +1,8 @@
 """The dense index: exact inner products with FAISS, derived from the store.
 
-One FAISS file for each segment of chunk ids, named by the segment and the generation in which it last changed. A file
-that is there is right, whatever was killed when; one that is not is made again from the store. Only the segments that
-changed are, so that neither memory nor the cost of a change grows with the corpus. Knows no text and no encoder.
+One FAISS file for each segment of chunk ids, named by the segment and the generation in which it last changed. Only the
+segments that changed are made anew, so that neither memory nor the cost of a change grows with the corpus; a file that
+a reader may be using is never touched. Knows no text and no encoder.
 """
 
 from __future__ import annotations
@@ -25,20 +25,14 @@ class DenseIndex:
         self._folder = folder
         self._open: dict[Path, Any] = {}
 
-    def is_current(self, segments: Mapping[int, int]) -> bool:
-        """Whether every segment's file is there as the store has it."""
-        return all(self._path(*segment).is_file() for segment in segments.items())
-
-    def sync(self, store: Store) -> None:
-        """Make the files of the segments that changed, and delete those that they replace."""
+    def sync(self, store: Store) -> list[Path]:
+        """Make the files of the segments that changed; returns the files of all."""
         self._folder.mkdir(exist_ok=True)
-        current = {self._path(*segment): segment[0] for segment in store.segments().items()}
-        for path, segment in current.items():
+        paths = [self._path(*segment) for segment in store.segments().items()]
+        for path, segment in zip(paths, store.segments(), strict=True):
             if not path.is_file():
                 _write(path, *store.segment_vectors(segment))
-        for file in self._folder.iterdir():
-            if file not in current:
-                file.unlink()
+        return paths
 
     def search(
         self, query: Vectors, k: int, segments: Mapping[int, int], allowed: Set[int] | None = None
@@ -60,17 +54,10 @@ class DenseIndex:
         return sum(index.ntotal for index in self._indexes(segments))
 
     def _indexes(self, segments: Mapping[int, int]) -> list[Any]:
-        """The segments' indexes, each read once for as long as it is of use."""
-        paths = [path for segment in segments.items() if (path := self._path_to_read(*segment)) is not None]
+        """The segments' indexes, each read once for as long as it is of use. Raises RuntimeError for a missing file."""
+        paths = [self._path(*segment) for segment in segments.items()]
         self._open = {path: self._open.get(path) or _read(path) for path in paths}
-        return [index for index in self._open.values() if index is not None]
-
-    def _path_to_read(self, segment: int, generation: int) -> Path | None:
-        path = self._path(segment, generation)
-        if path.is_file():
-            return path
-        # A writer has changed the segment and not made its file yet: what it held before serves until then.
-        return max(self._folder.glob(f"{segment:06d}-*.faiss"), default=None)
+        return list(self._open.values())
 
     def _path(self, segment: int, generation: int) -> Path:
         return self._folder / f"{segment:06d}-{generation:012d}.faiss"
@@ -86,12 +73,7 @@ def _only(allowed: Set[int]) -> Any:
 def _read(path: Path) -> Any:
     import faiss
 
-    try:
-        return faiss.read_index(str(path))
-    except RuntimeError:
-        if path.is_file():
-            raise
-        return None  # a writer has just put a newer one in its place
+    return faiss.read_index(str(path))
 
 
 def _write(path: Path, ids: np.ndarray[Any, np.dtype[np.int64]], vectors: Vectors) -> None:

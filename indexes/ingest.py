@@ -1,7 +1,8 @@
 """Files to the store: read, skip what has not changed, chunk, embed, write.
 
-It streams: memory does not grow with the corpus. Knows the store and an encoder; knows nothing of the dense and
-lexical indexes, which follow the store afterwards.
+It streams: memory does not grow with the corpus. A file whose status is what it was is not opened, one whose bytes are
+what they were is not read, and the encoder is not touched until there is something to embed. Knows the writer's store
+and an encoder; knows nothing of the dense and lexical indexes, which follow the store.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from itertools import groupby, islice
 from pathlib import Path
+from typing import NamedTuple
 
 from indexes.chunking import Passage, chunk_document
 from indexes.discovery import Found, Skipped, discover
 from indexes.errors import UnreadableFile
+from indexes.file_status import FileStatus
 from indexes.readers import DEFAULT_LIMITS, READER_VERSION, ReadLimits, read_bytes, read_document
-from indexes.store import Store
 from indexes.types import Document, Encoder, Failure, IngestProgress, IngestReport
+from indexes.writing import Writer
 
 _PENDING_CHARACTERS = 150_000  # documents are embedded, and committed, together until they hold this many
 _DOCUMENT_OVERHEAD = 200  # what an empty document counts, so that many small ones are no exception
@@ -38,28 +40,41 @@ class IngestOptions:
 
 
 def ingest_files(
-    store: Store, encoder: Encoder, roots: Sequence[Path], own: Path, options: IngestOptions
+    writer: Writer, encoder: Callable[[], Encoder], roots: Sequence[Path], own: Path, options: IngestOptions
 ) -> IngestReport:
-    """Bring the store up to date with the files under `roots`, leaving out the index's `own` folder."""
-    run = _Ingest(store, encoder, options)
+    """Bring the writer's store up to date with the files under `roots`, leaving out the index's `own` folder.
+
+    `encoder` gives the encoder that the store is bound to; it is called inside a batch, when there is something to
+    embed.
+    """
+    run = _Ingest(writer, encoder, options)
     if options.progress is not None:
         run.total = sum(isinstance(found, Found) for found in discover(roots, exclude=own))
     for found in discover(roots, exclude=own):
         run.take(found)
     run.flush()
+    run.restamp()
     if options.prune:
         run.prune(roots)
     return run.report()
 
 
+class _Waiting(NamedTuple):
+    document: Document
+    content_hash: str
+    stamp: str | None
+
+
 class _Ingest:
     """The counts of one ingest, and the documents that wait to be embedded together."""
 
-    def __init__(self, store: Store, encoder: Encoder, options: IngestOptions) -> None:
+    def __init__(self, writer: Writer, encoder: Callable[[], Encoder], options: IngestOptions) -> None:
         self.total = 0
-        self._store, self._encoder, self._options = store, encoder, options
+        self._writer, self._encoder, self._options = writer, encoder, options
+        self._store = writer.store
         self._began = time.monotonic()
-        self._pending: list[tuple[Document, str]] = []
+        self._pending: list[_Waiting] = []
+        self._touched: dict[str, FileStatus] = {}
         self._waiting = 0
         self._failed: list[Failure] = []
         self._count = dict.fromkeys(("added", "changed", "unchanged", "removed", "skipped", "chunks", "tokens"), 0)
@@ -75,21 +90,30 @@ class _Ingest:
             self._read(found.path)
 
     def flush(self) -> None:
-        """Embed and store the documents that wait, all in one transaction."""
+        """Embed and store the documents that wait, all of them or none."""
         if not self._pending:
             return
-        with self._store.transaction() as generation:
+        with self._writer.batch() as generation:
+            encoder = self._encoder()
             ids = {}
-            for document, content_hash in self._pending:
+            for document, content_hash, stamp in self._pending:
                 replaced = self._store.remove_document(document.source, generation)
                 self._count["changed" if replaced else "added"] += 1
-                ids[document.source] = self._store.add_document(document, content_hash, generation)
-            for batch in _batches(self._passages(), _PASSAGES_AT_ONCE):
-                self._embed(batch, ids, generation)
-        for document, _ in self._pending:
-            self._dealt_with(document.source)
+                ids[document.source] = self._store.add_document(document, content_hash, generation, stamp)
+            passages = (passage for each in self._pending for passage in chunk_document(each.document, encoder))
+            for batch in _batches(passages, _PASSAGES_AT_ONCE):
+                self._embed(encoder, batch, ids, generation)
+        for waiting in self._pending:
+            self._dealt_with(waiting.document.source)
         self._pending.clear()
         self._waiting = 0
+
+    def restamp(self) -> None:
+        """Remember the new status of the files that have it and are unchanged, so that they are not opened again."""
+        if self._touched:
+            with self._writer.batch():
+                for source, status in self._touched.items():
+                    self._store.set_stamp(source, status.stamp, status.modified)
 
     def prune(self, roots: Sequence[Path]) -> None:
         """Remove the documents under `roots` whose files are no more."""
@@ -97,7 +121,7 @@ class _Ingest:
         sources = (Path(document.source) for _, document in self._store.documents())
         gone = [str(s) for s in sources if any(s.is_relative_to(root) for root in existing) and _is_gone(s)]
         if gone:
-            with self._store.transaction() as generation:
+            with self._writer.batch() as generation:
                 self._count["removed"] = sum(self._store.remove_document(source, generation) for source in gone)
 
     def report(self) -> IngestReport:
@@ -106,30 +130,38 @@ class _Ingest:
 
     def _read(self, path: Path) -> None:
         try:
-            data = read_bytes(path, self._options.limits)
-            content_hash = hashlib.sha256(data + READER_VERSION).hexdigest()
-            known = self._store.document(str(path))
-            # A user who names an encoding wants the files read again: they were not recognised, or wrongly.
-            if known and known[1].content_hash == content_hash and self._options.limits.encoding is None:
-                self._count["unchanged"] += 1
-                self._dealt_with(str(path))
-                return
-            document = replace(read_document(path, data, self._options.limits), modified=_modified(path))
+            waiting = self._if_changed(path)
         except UnreadableFile as error:
             self._failed.append(Failure(str(path), error.reason))
             self._dealt_with(str(path))
             return
-        self._pending.append((document, content_hash))
-        self._waiting += len(document.text) + _DOCUMENT_OVERHEAD
+        if waiting is None:
+            self._count["unchanged"] += 1
+            self._dealt_with(str(path))
+            return
+        self._pending.append(waiting)
+        self._waiting += len(waiting.document.text) + _DOCUMENT_OVERHEAD
         if self._waiting >= _PENDING_CHARACTERS:
             self.flush()
 
-    def _passages(self) -> Iterator[Passage]:
-        for document, _ in self._pending:
-            yield from chunk_document(document, self._encoder)
+    def _if_changed(self, path: Path) -> _Waiting | None:
+        """The file's document; None if it is in the store already. Raises UnreadableFile."""
+        # A user who names an encoding wants the files read again: they were not recognised, or wrongly.
+        known = self._store.stamp(str(path)) if self._options.limits.encoding is None else None
+        status = FileStatus.of(path)
+        if known and known.stamp is not None and known.stamp == status.stamp:
+            return None
+        data = read_bytes(path, self._options.limits)
+        content_hash = hashlib.sha256(data + READER_VERSION).hexdigest()
+        if known and known.content_hash == content_hash:
+            if (known.stamp, known.modified) != (status.stamp, status.modified):
+                self._touched[str(path)] = status
+            return None
+        document = replace(read_document(path, data, self._options.limits), modified=status.modified)
+        return _Waiting(document, content_hash, status.stamp)
 
-    def _embed(self, batch: Sequence[Passage], ids: dict[str, int], generation: int) -> None:
-        vectors = self._encoder.encode_passages([passage.embedded for passage in batch])
+    def _embed(self, encoder: Encoder, batch: Sequence[Passage], ids: dict[str, int], generation: int) -> None:
+        vectors = encoder.encode_passages([passage.embedded for passage in batch])
         first = 0
         for source, group in groupby(batch, key=lambda passage: passage.chunk.source):
             chunks = [passage.chunk for passage in group]
@@ -146,15 +178,6 @@ class _Ingest:
     def _tell(self, source: str) -> None:
         if self._options.progress is not None:
             self._options.progress(IngestProgress(self._done, self.total, source, self._count["chunks"]))
-
-
-def _modified(path: Path) -> str | None:
-    """When the file was last written, in UTC; None if it has gone or its date is beyond the calendar."""
-    try:
-        moment = datetime.fromtimestamp(int(path.stat().st_mtime), timezone.utc)
-    except (OSError, OverflowError, ValueError):
-        return None
-    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _is_gone(path: Path) -> bool:

@@ -1,17 +1,19 @@
 """The lexical index: BM25 with tantivy over terms of our own, derived from the store.
 
-A side file holds the generation that the index reflects. To catch up, every document that the store changed since is
-taken out and put in again, which gives the same index however often it is done: a process killed between tantivy's
-commit and the side file costs only time. Knows no vectors.
+Each generation of the store that changed a document has an index in a folder of its own, named by that generation. It
+grows from the one before it: tantivy never changes a file, so that the new folder shares the files of the old by hard
+links, and adds to them. Readers of the old one are not disturbed, and nothing is half written that anybody reads. Knows
+no vectors.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
 from collections.abc import Set
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from indexes.store import Store
@@ -27,49 +29,44 @@ _REPEATED = 3
 
 
 class LexicalIndex:
-    """The tantivy files in a folder, and the side file among them."""
+    """The tantivy indexes in a folder; the store says which one goes with its generation."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._side_file = folder / "generation.json"
-        self._index: Any = None
-        self._searched = -1
+        self._open: tuple[str, Any] = ("", None)
 
-    def generation(self) -> int:
-        """The store's generation that the index reflects; -1 when there is no usable index."""
-        try:
-            state = json.loads(self._side_file.read_text())
-            return int(state["generation"]) if state["analysis"] == ANALYSIS_VERSION else -1
-        except (OSError, ValueError, KeyError, TypeError):
-            return -1
+    def is_current(self, store: Store) -> bool:
+        """Whether the store's index was made with the terms of today."""
+        return store.meta("analysis") == str(ANALYSIS_VERSION)
 
-    def sync(self, store: Store) -> None:
-        """Catch up with the store; start afresh if the index is missing, damaged or ahead of the store."""
-        generation = self.generation()
-        if generation == store.generation():
-            return
-        if not 0 <= generation < store.generation() or not self._opens():
-            self._start_afresh()
-            generation = 0
-        self._write_changes(store, generation)
-        partial = self._side_file.with_suffix(".partial")
-        partial.write_text(json.dumps({"generation": store.generation(), "analysis": ANALYSIS_VERSION}))
-        partial.replace(self._side_file)
+    def sync(self, store: Store) -> list[Path]:
+        """Make the index of the store's generation, from the one before it if that can be; returns its files."""
+        generation = store.generation()
+        old = self._folder / (store.meta("lexical") or "none")
+        new = self._folder / f"{generation:012d}"
+        grows = old.is_dir() and self.is_current(store)
+        if grows and not (store.removals(generation - 1) or any(store.documents(generation - 1))):
+            return _files(old)
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        for file in _files(old) if grows else []:
+            _link(file, new / file.name)
+        _write_changes(new, store, generation - 1 if grows else 0)
+        store.set_meta("lexical", new.name)
+        store.set_meta("analysis", str(ANALYSIS_VERSION))
+        return _files(new)
 
-    def search(self, query: str, k: int, allowed: Set[int] | None = None) -> list[tuple[int, float]]:
+    def search(self, store: Store, query: str, k: int, allowed: Set[int] | None = None) -> list[tuple[int, float]]:
         """The k chunk ids with the highest BM25 score for the query's terms, best first, with that score.
 
         Of those in `allowed`, if it is given.
         """
         from tantivy import Occur, Query
 
-        generation = self.generation()
-        if generation < 0:
+        name = store.meta("lexical")
+        if name is None:
             return []
-        index = self._tantivy()
-        if generation != self._searched:
-            index.reload()
-            self._searched = generation
+        index = self._tantivy(name)
         clauses = [
             (Occur.Should, Query.boost_query(Query.term_query(index.schema, "body", term, "freq"), weight))
             for term, weight in islice(query_terms(query).items(), _LONGEST_QUERY)
@@ -83,46 +80,66 @@ class LexicalIndex:
         found = [(int(searcher.doc(address)["chunk"][0]), float(score)) for score, address in hits]
         return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
 
-    def count(self) -> int:
+    def count(self, store: Store) -> int:
         """How many chunks the index holds."""
-        if self.generation() < 0:
-            return 0
-        index = self._tantivy()
-        index.reload()
-        return int(index.searcher().num_docs)
+        name = store.meta("lexical")
+        return 0 if name is None else int(self._tantivy(name).searcher().num_docs)
 
-    def _write_changes(self, store: Store, generation: int) -> None:
-        from tantivy import Document
+    def _tantivy(self, name: str) -> Any:
+        """The index in the folder `name`, opened once for as long as it is the one that is asked for."""
+        opened, index = self._open
+        if opened != name:
+            index = _open(self._folder / name)
+            self._open = (name, index)
+        return index
 
-        writer = self._tantivy().writer(heap_size=_WRITER_HEAP, num_threads=1)
-        for document_id in store.removals(after=generation):
-            writer.delete_documents_by_term("document", document_id)
-        for document_id, _ in store.documents(after=generation):
-            writer.delete_documents_by_term("document", document_id)
-            for chunk in store.chunks_of(document_id):
-                body = " ".join(terms(f"{chunk.title}\n{chunk.heading}\n{chunk.text}") * _REPEATED)
-                writer.add_document(Document(body=body, chunk=chunk.id, document=document_id))
-        writer.commit()
-        writer.wait_merging_threads()
 
-    def _tantivy(self) -> Any:
-        from tantivy import Index
+def _open(folder: Path) -> Any:
+    """A tantivy index that never looks for a newer one."""
+    from tantivy import Index
 
-        if self._index is None:
-            self._index = Index(_schema(), str(self._folder))
-        return self._index
+    if os.access(folder, os.W_OK):
+        return _without_watching(Index.open(str(folder)))
+    # tantivy wants to make a lock file beside the files; they are mapped into memory by the time that it returns.
+    with TemporaryDirectory(prefix="longctx-") as elsewhere:
+        for file in _files(folder):
+            (Path(elsewhere) / file.name).symlink_to(file)
+        return _without_watching(Index.open(elsewhere))
 
-    def _opens(self) -> bool:
-        try:
-            self._tantivy()
-        except (OSError, ValueError):
-            return False
-        return True
 
-    def _start_afresh(self) -> None:
-        self._index = None
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir()
+def _without_watching(index: Any) -> Any:
+    index.config_reader(reload_policy="manual")
+    index.searcher()
+    return index
+
+
+def _write_changes(folder: Path, store: Store, after: int) -> None:
+    """Bring the index in `folder`, which nobody reads yet, from generation `after` to the store's."""
+    from tantivy import Document, Index
+
+    index = Index(_schema(), str(folder))
+    writer = index.writer(heap_size=_WRITER_HEAP, num_threads=1)
+    for document_id in store.removals(after):
+        writer.delete_documents_by_term("document", document_id)
+    for document_id, _ in store.documents(after):
+        for chunk in store.chunks_of(document_id):
+            body = " ".join(terms(f"{chunk.title}\n{chunk.heading}\n{chunk.text}") * _REPEATED)
+            writer.add_document(Document(body=body, chunk=chunk.id, document=document_id))
+    writer.commit()
+    writer.wait_merging_threads()
+
+
+def _files(folder: Path) -> list[Path]:
+    """An index's files, without tantivy's lock files."""
+    return sorted(file for file in folder.iterdir() if file.suffix != ".lock")
+
+
+def _link(file: Path, to: Path) -> None:
+    """Give a file a second name, or a copy where the file system knows no links."""
+    try:
+        os.link(file, to)
+    except OSError:
+        shutil.copy2(file, to)
 
 
 def _schema() -> Any:

@@ -68,8 +68,8 @@ def search(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | No
         return []
     depth = request.k if reranker is None else max(request.k, _POOL)
     ranking = _RANKINGS[request.mode](retrieval, request.query, depth)
-    chunks = retrieval.store.chunks(chunk_id for chunk_id, _ in ranking)
-    hits = [SearchHit(chunks[i], score) for i, score in ranking if i in chunks][:depth]
+    chunks = retrieval.store.chunks(chunk_id for chunk_id, _ in ranking[:depth])
+    hits = [SearchHit(chunks[i], score) for i, score in ranking[:depth]]
     if reranker is not None:
         hits = _reranked(reranker, request.query, hits)
     return [SearchHit(_widened(retrieval.store, hit.chunk, request.expand), hit.score) for hit in hits[: request.k]]
@@ -100,7 +100,7 @@ def _dense_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
 
 
 def _lexical_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
-    return retrieval.lexical.search(query, k, retrieval.allowed)
+    return retrieval.lexical.search(retrieval.store, query, k, retrieval.allowed)
 
 
 def _hybrid_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:

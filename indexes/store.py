@@ -1,7 +1,10 @@
-"""The corpus in SQLite: documents, their text, chunks, vectors. The one source of truth of an index.
+"""The corpus as rows: documents, their text, chunks, vectors. The one source of truth of an index.
 
-A document is in it wholly or not at all. Every change raises the store's *generation*; the dense and lexical indexes
-carry the generation that they reflect and catch up from here. Knows no encoder and no search.
+Consistency. A document is in it wholly or not at all. Every publication raises the store's *generation*: in one SQLite
+transaction the writer puts rows in and takes them out, makes the files of the dense and lexical indexes that go with
+them, under new names and without touching the old, and notes those names (`derived_files`). Its COMMIT publishes all of
+it at once. A reader works inside one read transaction, and so sees documents, chunks and both derived indexes of one
+generation, whatever the writer does meanwhile. Knows no encoder and no search; `indexes.database` opens it.
 """
 
 from __future__ import annotations
@@ -12,101 +15,69 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from indexes.errors import CorpusError, IndexDamaged, IndexMismatch
+from indexes.errors import IndexDamaged
 from indexes.metadata import Metadata
-from indexes.node_table import NODE_SCHEMA, NodeTable
+from indexes.node_table import NodeTable
+from indexes.schema import CHUNK_FACTS, DOCUMENT_FACTS, checksum
 from indexes.types import Chunk, Document, DocumentInfo, Vectors
 
-FORMAT_VERSION = 2
 SEGMENT_SIZE = 16_384  # chunk ids to one segment of the dense index: its unit of rebuilding, held in memory then
 
 _PIECE = 16_384  # characters of a document's text to one compressed row
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-INSERT INTO meta VALUES ('generation', '0');
--- AUTOINCREMENT: an id that was removed never comes back, so a derived index cannot mistake one document for another.
-CREATE TABLE documents (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL UNIQUE, title TEXT NOT NULL, content_hash TEXT NOT NULL,
-    characters INTEGER NOT NULL, chunks INTEGER NOT NULL, tokens INTEGER NOT NULL, generation INTEGER NOT NULL,
-    metadata TEXT NOT NULL DEFAULT '{}', modified TEXT
-) STRICT;
-CREATE TABLE texts (
-    document_id INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE, piece INTEGER NOT NULL, text BLOB NOT NULL,
-    PRIMARY KEY (document_id, piece)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE chunks (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, document_id INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
-    heading TEXT NOT NULL, page INTEGER, "start" INTEGER NOT NULL, "end" INTEGER NOT NULL, line INTEGER NOT NULL,
-    tokens INTEGER NOT NULL
-) STRICT;
-CREATE INDEX chunks_of_document ON chunks (document_id);
-CREATE TABLE vectors (chunk_id INTEGER PRIMARY KEY REFERENCES chunks ON DELETE CASCADE, vector BLOB NOT NULL) STRICT;
--- What the derived indexes need to catch up: documents taken out, and when each range of chunk ids last changed.
-CREATE TABLE removals (document_id INTEGER PRIMARY KEY, generation INTEGER NOT NULL) STRICT;
-CREATE TABLE segments (id INTEGER PRIMARY KEY, generation INTEGER NOT NULL) STRICT;
-"""
-_DOCUMENT_COLUMNS = "id, source, title, characters, chunks, tokens, content_hash, metadata, modified"
-_CHUNKS = "chunks c JOIN documents d ON d.id = c.document_id"
-_CHUNK_COLUMNS = (
-    'c.id, c.document_id, d.source, d.title, c.heading, c.page, c."start", c."end", c.line, c.tokens,'
-    " d.metadata, d.modified"
-)
+_DOCUMENT_COLUMNS = f"{DOCUMENT_FACTS}, checksum"
+_CHUNK_COLUMNS = f"{CHUNK_FACTS}, checksum"
+
+
+class DerivedFile(NamedTuple):
+    """A file of a derived index: its path relative to the index's folder, what it was when it was made."""
+
+    name: str
+    bytes: int
+    mtime_ns: int
+    checksum: int
+
+
+class KnownFile(NamedTuple):
+    """The hash of a document's file, and its status: None where an equal one would not mean an equal file."""
+
+    content_hash: str
+    stamp: str | None
+    modified: str | None
 
 
 class Store:
-    """An open database. `Store.open` makes or opens one; every method that changes it belongs in a `transaction`."""
+    """The rows of an open database, in the transaction that `indexes.database` began: one to read or one to write.
+
+    Every row is checked against its checksum when it is read: IndexDamaged is raised for one that is not what it was.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self.nodes = NodeTable(connection)
 
-    @classmethod
-    def open(cls, path: Path) -> Store:
-        """Open the database at `path`, or make it. Raises IndexDamaged and IndexMismatch."""
-        # Threads may share a Store: SQLite serialises the calls, and CorpusIndex allows one writer at a time.
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            _check_format(connection, path)
-        except sqlite3.OperationalError as error:
-            connection.close()
-            raise CorpusError(f"{path} cannot be opened: {error}") from error
-        except sqlite3.DatabaseError as error:
-            connection.close()
-            raise IndexDamaged(
-                f"{path} is not a whole database ({error}): put a copy of it back, "
-                "or delete its folder and ingest again"
-            ) from error
-        except BaseException:
-            connection.close()
-            raise
-        return cls(connection)
-
-    def close(self) -> None:
-        """Close the database; a second call does nothing."""
-        self._db.close()
-
     @contextmanager
-    def transaction(self) -> Iterator[int]:
-        """All changes inside are kept together or not at all; yields the generation that they make."""
-        self._db.execute("BEGIN IMMEDIATE")
+    def savepoint(self) -> Iterator[None]:
+        """All changes inside are kept together or not at all, within the transaction that is open."""
+        self._db.execute("SAVEPOINT changes")
         try:
-            generation = self.generation() + 1
-            self.set_meta("generation", str(generation))
-            yield generation
+            yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # SQLite has ended it itself when the disk was full
+                self._db.execute("ROLLBACK TO changes")
+                self._db.execute("RELEASE changes")
             raise
-        self._db.execute("COMMIT")
+        self._db.execute("RELEASE changes")
+
+    def format(self) -> int:
+        """The version of the tables."""
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     def generation(self) -> int:
-        """The number of changes so far."""
+        """The number of publications so far; inside a writer's transaction, that of the one to come."""
         return int(self.meta("generation") or 0)
 
     def meta(self, key: str) -> str | None:
@@ -118,14 +89,16 @@ class Store:
         """Remember a fact about the index as a whole."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
-    def add_document(self, document: Document, content_hash: str, generation: int) -> int:
-        """Put a document in, without its chunks; returns its id. One with the same source must have been removed."""
-        about = (document.metadata.json, document.modified)
+    def add_document(self, document: Document, content_hash: str, generation: int, stamp: str | None = None) -> int:
+        """Put a document in, without its chunks; returns its id. One with the same source must have been removed.
+
+        `stamp` is the file's status, if an equal one means that the file has not changed.
+        """
+        about = (document.metadata.json, document.modified, zlib.crc32(document.text.encode()), stamp)
         row = (document.source, document.title, content_hash, len(document.text), generation, *about)
         document_id = self._db.execute(
-            "INSERT INTO documents"
-            " (source, title, content_hash, characters, generation, metadata, modified, chunks, tokens)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0)",
+            "INSERT INTO documents (source, title, content_hash, characters, generation, metadata, modified,"
+            " text_checksum, stamp, chunks, tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
             row,
         ).lastrowid
         assert document_id is not None
@@ -134,25 +107,29 @@ class Store:
             for number, start in enumerate(range(0, len(document.text), _PIECE))
         )
         self._db.executemany("INSERT INTO texts VALUES (?, ?, ?)", pieces)
+        self._seal(document_id)
         return document_id
 
     def add_chunks(self, document_id: int, chunks: Sequence[Chunk], vectors: Vectors, generation: int) -> range:
         """Add (n,) chunks of a document with their (n, dimension) vectors; returns their ids."""
         first = self._next_chunk_id()
         ids = range(first, first + len(chunks))
+        rows = [
+            (i, document_id, c.heading, c.page, c.start, c.end, c.line, c.tokens)
+            for i, c in zip(ids, chunks, strict=True)
+        ]
+        sums = (checksum(row, chunk.text.encode()) for row, chunk in zip(rows, chunks, strict=True))
         self._db.executemany(
-            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (i, document_id, c.heading, c.page, c.start, c.end, c.line, c.tokens)
-                for i, c in zip(ids, chunks, strict=True)
-            ),
+            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((*row, sum_) for row, sum_ in zip(rows, sums, strict=True)),
         )
-        rows = ((i, vector.astype("<f4").tobytes()) for i, vector in zip(ids, vectors, strict=True))
-        self._db.executemany("INSERT INTO vectors VALUES (?, ?)", rows)
+        blobs = ((i, vector.astype("<f4").tobytes()) for i, vector in zip(ids, vectors, strict=True))
+        self._db.executemany("INSERT INTO vectors VALUES (?, ?, ?)", ((i, b, checksum((i,), b)) for i, b in blobs))
         self._db.execute(
             "UPDATE documents SET chunks = chunks + ?, tokens = tokens + ? WHERE id = ?",
             (len(chunks), sum(chunk.tokens for chunk in chunks), document_id),
         )
+        self._seal(document_id)
         self._touch_segments(ids, generation)
         return ids
 
@@ -179,10 +156,26 @@ class Store:
         row = self._db.execute(sql, (source,)).fetchone()
         return None if row is None else (row[0], _document(row))
 
+    def stamp(self, source: str) -> KnownFile | None:
+        """What the file of the document with that source was when it was read."""
+        sql = "SELECT content_hash, stamp, modified FROM documents WHERE source = ?"
+        row = self._db.execute(sql, (source,)).fetchone()
+        return None if row is None else KnownFile(*row)
+
+    def set_stamp(self, source: str, stamp: str | None, modified: str | None) -> None:
+        """Remember the status of a document's file, and when it was written, when it was found unchanged."""
+        sql = "UPDATE documents SET stamp = ?, modified = ? WHERE source = ? RETURNING id"
+        [[document_id]] = self._db.execute(sql, (stamp, modified, source)).fetchall()
+        self._seal(document_id)
+
     def removals(self, after: int) -> list[int]:
         """Ids of the documents taken out after generation `after`."""
         rows = self._db.execute("SELECT document_id FROM removals WHERE generation > ?", (after,))
         return [document_id for (document_id,) in rows]
+
+    def forget_removals(self) -> None:
+        """Drop the list of removals, once all derived indexes have followed."""
+        self._db.execute("DELETE FROM removals")
 
     def counts(self) -> tuple[int, int, int]:
         """Documents, chunks and tokens."""
@@ -194,18 +187,22 @@ class Store:
         return not self._db.execute("SELECT EXISTS (SELECT 1 FROM documents)").fetchone()[0]
 
     def chunks(self, ids: Iterable[int]) -> dict[int, Chunk]:
-        """Chunks by id. An id that is not there, because its document has gone, is left out."""
+        """Chunks by id. Raises IndexDamaged for one that is not there: the derived indexes hold none but these."""
+        sql = f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE id = ?"  # noqa: S608
+        documents: dict[int, DocumentInfo] = {}
         found = {}
         for chunk_id in ids:
-            sql = f"SELECT {_CHUNK_COLUMNS} FROM {_CHUNKS} WHERE c.id = ?"  # noqa: S608
-            if row := self._db.execute(sql, (chunk_id,)).fetchone():
-                found[chunk_id] = self._chunk(row)
+            row = _found(self._db.execute(sql, (chunk_id,)).fetchone(), f"chunk {chunk_id}")
+            if row[1] not in documents:
+                documents[row[1]] = self._document_of(row[1])
+            found[chunk_id] = self._chunk(row, documents[row[1]])
         return found
 
     def chunks_of(self, document_id: int) -> Iterator[Chunk]:
         """A document's chunks, in order."""
-        sql = f"SELECT {_CHUNK_COLUMNS} FROM {_CHUNKS} WHERE d.id = ? ORDER BY c.id"  # noqa: S608
-        return (self._chunk(row) for row in self._db.execute(sql, (document_id,)))
+        document = self._document_of(document_id)
+        sql = f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE document_id = ? ORDER BY id"  # noqa: S608
+        return (self._chunk(row, document) for row in self._db.execute(sql, (document_id,)))
 
     def chunk_ids_of(self, document_ids: Iterable[int]) -> set[int]:
         """The ids of the chunks of some documents."""
@@ -215,15 +212,15 @@ class Store:
     def widened(self, chunk: Chunk, neighbours: int) -> Chunk:
         """A chunk with up to so many before it and after it in its document; id and heading are its own."""
         [document_id] = self._db.execute("SELECT document_id FROM chunks WHERE id = ?", (chunk.id,)).fetchone()
-        columns = 'SELECT "start", "end", page, line, tokens FROM chunks WHERE document_id = ?'
+        ids = "SELECT id FROM chunks WHERE document_id = ?"
         before = self._db.execute(
-            f"{columns} AND id <= ? ORDER BY id DESC LIMIT ?", (document_id, chunk.id, neighbours + 1)
+            f"{ids} AND id <= ? ORDER BY id DESC LIMIT ?", (document_id, chunk.id, neighbours + 1)
         )
-        after = self._db.execute(f"{columns} AND id > ? ORDER BY id LIMIT ?", (document_id, chunk.id, neighbours))
-        rows = [*reversed(before.fetchall()), *after.fetchall()]
-        start, end = rows[0][0], rows[-1][1]
-        text, tokens = self.text(document_id, start, end), sum(row[4] for row in rows)
-        return replace(chunk, text=text, start=start, end=end, page=rows[0][2], line=rows[0][3], tokens=tokens)
+        after = self._db.execute(f"{ids} AND id > ? ORDER BY id LIMIT ?", (document_id, chunk.id, neighbours))
+        parts = list(self.chunks(i for [i] in [*reversed(before.fetchall()), *after.fetchall()]).values())
+        first, end = parts[0], parts[-1].end
+        text, tokens = self.text(document_id, first.start, end), sum(part.tokens for part in parts)
+        return replace(chunk, text=text, start=first.start, end=end, page=first.page, line=first.line, tokens=tokens)
 
     def text(self, document_id: int, start: int, end: int) -> str:
         """`document.text[start:end]`."""
@@ -232,8 +229,20 @@ class Store:
             "SELECT text FROM texts WHERE document_id = ? AND piece BETWEEN ? AND ? ORDER BY piece",
             (document_id, first, max(first, (end - 1) // _PIECE)),
         )
-        text = "".join(zlib.decompress(blob).decode() for (blob,) in rows)
+        try:
+            text = "".join(zlib.decompress(blob).decode() for (blob,) in rows)
+        except (zlib.error, UnicodeDecodeError, TypeError) as error:
+            raise IndexDamaged(f"the text of document {document_id} is damaged ({error})") from error
         return text[start - first * _PIECE : end - first * _PIECE]
+
+    def whole_text(self, document_id: int) -> str:
+        """All of a document's text, checked."""
+        row = self._db.execute("SELECT characters, text_checksum FROM documents WHERE id = ?", (document_id,))
+        characters, expected = _found(row.fetchone(), f"document {document_id}")
+        text = self.text(document_id, 0, characters)
+        if zlib.crc32(text.encode()) != expected:
+            raise IndexDamaged(f"the text of document {document_id} is not what it was")
+        return text
 
     def segments(self) -> dict[int, int]:
         """The generation in which each segment of chunk ids last changed."""
@@ -242,44 +251,57 @@ class Store:
     def segment_vectors(self, segment: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Vectors]:
         """A segment's chunk ids (n,) and vectors (n, dimension)."""
         first = segment * SEGMENT_SIZE
-        sql = "SELECT chunk_id, vector FROM vectors WHERE chunk_id BETWEEN ? AND ?"
+        sql = "SELECT chunk_id, vector, checksum FROM vectors WHERE chunk_id BETWEEN ? AND ?"
         ids, data = array("q"), bytearray()
-        for chunk_id, vector in self._db.execute(sql, (first, first + SEGMENT_SIZE - 1)):
+        for chunk_id, vector, expected in self._db.execute(sql, (first, first + SEGMENT_SIZE - 1)):
+            _check((chunk_id,), expected, f"the vector of chunk {chunk_id}", vector)
             ids.append(chunk_id)
             data += vector
         return np.array(ids, dtype=np.int64), np.frombuffer(data, dtype="<f4").reshape(len(ids), -1 if ids else 0)
 
     def vectors(self, ids: Sequence[int]) -> Vectors:
-        """(n,) chunk ids to their (n, dimension) vectors. Each must be there."""
-        sql = "SELECT vector FROM vectors WHERE chunk_id = ?"
-        rows = [self._db.execute(sql, (chunk_id,)).fetchone()[0] for chunk_id in ids]
-        return np.frombuffer(b"".join(rows), dtype="<f4").reshape(len(rows), -1 if rows else 0)
+        """(n,) chunk ids to their (n, dimension) vectors. Raises IndexDamaged for one that is not there."""
+        sql = "SELECT vector, checksum FROM vectors WHERE chunk_id = ?"
+        data = bytearray()
+        for chunk_id in ids:
+            vector, expected = _found(self._db.execute(sql, (chunk_id,)).fetchone(), f"the vector of chunk {chunk_id}")
+            _check((chunk_id,), expected, f"the vector of chunk {chunk_id}", vector)
+            data += vector
+        return np.frombuffer(data, dtype="<f4").reshape(len(ids), -1 if ids else 0)
 
     def dimension(self) -> int | None:
         """How long a vector is; None while there is none."""
         row = self._db.execute("SELECT length(vector) / 4 FROM vectors LIMIT 1").fetchone()
         return None if row is None else int(row[0])
 
-    def problems(self) -> list[str]:
-        """What SQLite finds wrong with the file, and rows that do not fit each other."""
-        found = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check(10)") if row[0] != "ok"]
-        found += [f"row of {row[0]} without its {row[2]}" for row in self._db.execute("PRAGMA foreign_key_check")]
-        checks = {
-            "chunks without a vector": "SELECT count(*) FROM chunks WHERE id NOT IN (SELECT chunk_id FROM vectors)",
-            "documents whose chunks do not add up": "SELECT count(*) FROM documents d WHERE chunks !="
-            " (SELECT count(*) FROM chunks WHERE document_id = d.id)",
-            "chunks that reach outside their document": "SELECT count(*) FROM chunks c JOIN documents d ON"
-            ' d.id = c.document_id WHERE c."start" < 0 OR c."end" < c."start" OR c."end" > d.characters',
-        }
-        counts = {what: self._db.execute(sql).fetchone()[0] for what, sql in checks.items()}
-        return found + [f"{count} {what}" for what, count in counts.items() if count]
+    def derived_files(self) -> list[DerivedFile]:
+        """The files of the derived indexes that belong to this generation."""
+        return [DerivedFile(*row) for row in self._db.execute("SELECT * FROM derived_files ORDER BY name")]
 
-    def _chunk(self, row: Sequence[Any]) -> Chunk:
-        chunk_id, document_id, source, title, heading, page, start, end, line, tokens, metadata, modified = row
-        about = (Metadata.parse(metadata), modified)
-        return Chunk(
-            self.text(document_id, start, end), source, title, heading, page, start, end, line, tokens, chunk_id, *about
-        )
+    def set_derived_files(self, files: Iterable[DerivedFile]) -> None:
+        """Name the files that belong to the generation that is being made."""
+        self._db.execute("DELETE FROM derived_files")
+        self._db.executemany("INSERT INTO derived_files VALUES (?, ?, ?, ?)", files)
+
+    def rows(self, sql: str) -> Iterator[Sequence[Any]]:
+        """What a query gives, for `indexes.verify`."""
+        return self._db.execute(sql)
+
+    def _document_of(self, document_id: int) -> DocumentInfo:
+        sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE id = ?"  # noqa: S608
+        return _document(_found(self._db.execute(sql, (document_id,)).fetchone(), f"document {document_id}"))
+
+    def _chunk(self, row: Sequence[Any], document: DocumentInfo) -> Chunk:
+        chunk_id, document_id, heading, page, start, end, line, tokens, expected = row
+        text = self.text(document_id, start, end) if isinstance(start, int) and isinstance(end, int) else ""
+        _check(row[:-1], expected, f"chunk {chunk_id} of {document.source}", text.encode())
+        about = (document.metadata, document.modified)
+        return Chunk(text, document.source, document.title, heading, page, start, end, line, tokens, chunk_id, *about)
+
+    def _seal(self, document_id: int) -> None:
+        sql = f"SELECT {DOCUMENT_FACTS} FROM documents WHERE id = ?"  # noqa: S608
+        row = self._db.execute(sql, (document_id,)).fetchone()
+        self._db.execute("UPDATE documents SET checksum = ? WHERE id = ?", (checksum(row), document_id))
 
     def _next_chunk_id(self) -> int:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
@@ -291,18 +313,21 @@ class Store:
 
 
 def _document(row: Sequence[Any]) -> DocumentInfo:
-    _, source, title, characters, chunks, tokens, content_hash, metadata, modified = row
+    document_id, source, title, content_hash, characters, chunks, tokens, metadata, modified, _, expected = row
+    _check(row[:-1], expected, f"document {document_id} ({source})")
     return DocumentInfo(source, title, characters, chunks, tokens, content_hash, Metadata.parse(metadata), modified)
 
 
-def _check_format(connection: sqlite3.Connection, path: Path) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {_SCHEMA} {NODE_SCHEMA} PRAGMA user_version = {FORMAT_VERSION}; COMMIT;"
-        )
-    elif version != FORMAT_VERSION:
-        raise IndexMismatch(
-            f"{path} has format {version} and this longctx knows format {FORMAT_VERSION}: upgrade longctx "
-            "(pip install -U longctx), or ingest into a new index"
-        )
+def _found(row: Any, what: str) -> Sequence[Any]:
+    if row is None:
+        raise IndexDamaged(f"{what} is missing")
+    return row  # type: ignore[no-any-return]
+
+
+def _check(row: Sequence[object], expected: object, what: str, data: bytes = b"") -> None:
+    try:
+        whole = checksum(row, data) == expected
+    except TypeError:  # bytes where text or a number was
+        whole = False
+    if not whole:
+        raise IndexDamaged(f"{what} is not what it was")

@@ -109,9 +109,10 @@ class DocumentQA:
         prune: bool = False,
         limits: ReadLimits = DEFAULT_LIMITS,
         progress: ProgressCallback | None = None,
+        wait: bool | float = False,
     ) -> IngestReport:
         """Bring the index up to date with files and folders: see `CorpusIndex.ingest`."""
-        return self.index.ingest(paths, prune=prune, limits=limits, progress=progress)
+        return self.index.ingest(paths, prune=prune, limits=limits, progress=progress, wait=wait)
 
     def ask(
         self,

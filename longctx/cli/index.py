@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longctx.cli.terminal import IndexOption, JsonOption, print_json, short_path
+from longctx.cli.terminal import IndexOption, JsonOption, WaitOption, print_json, short_path
 
 if TYPE_CHECKING:
     from indexes import CorpusIndex
@@ -56,12 +56,12 @@ def show(source: Source, index: IndexOption = None) -> None:
 
 
 @app.command()
-def remove(source: Source, index: IndexOption = None, json: JsonOption = False) -> None:
+def remove(source: Source, index: IndexOption = None, wait: WaitOption = False, json: JsonOption = False) -> None:
     """Take a document, or all under a folder, out of the index; files are left alone."""
     from indexes import CorpusError
 
     with _open(index) as corpus:
-        removed = corpus.remove(source)
+        removed = corpus.remove(source, wait=wait)
     if not removed:
         raise CorpusError(f"{source} is not in the index: see `longctx index list`")
     print_json({"removed": removed}) if json else typer.echo(f"{removed} removed")

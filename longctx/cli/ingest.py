@@ -11,6 +11,7 @@ from longctx.cli.terminal import (
     EncoderOption,
     IndexOption,
     JsonOption,
+    WaitOption,
     ingest_progress,
     print_json,
     short_path,
@@ -40,6 +41,7 @@ def ingest(
         int | None,
         typer.Option("--max-size", metavar="BYTES", help="The largest file to read (default: 100000000)"),
     ] = None,
+    wait: WaitOption = False,
     json: JsonOption = False,
 ) -> None:
     """Read documents into an index; files that have not changed are skipped.
@@ -56,7 +58,7 @@ def ingest(
         DocumentQA.open(settings.index, encoder=settings.encoder) as qa,
         ingest_progress(quiet=json) as progress,
     ):
-        report = qa.ingest(paths, prune=prune, limits=limits, progress=progress)
+        report = qa.ingest(paths, prune=prune, limits=limits, progress=progress, wait=wait)
     print_json(report) if json else _summary(report)
     raise typer.Exit(_exit_code(report))
 

@@ -59,6 +59,7 @@ ExpandOption = Annotated[
     int, typer.Option("--expand", min=0, help="Widen each passage by so many neighbours on either side.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait while another process is writing to the index.")]
 
 
 def search_filter(
