@@ -25,3 +25,44 @@ def test_an_encoder_brings_its_prompts_window_and_languages(encoder, tmp_path: P
     np.testing.assert_allclose(given.encode_query("the lamp") @ expected[0], 1.0, atol=1e-3)
     np.testing.assert_allclose(given.encode_passages(["the lamp"])[0] @ expected[1], 1.0, atol=1e-3)
     assert given.encode_query("the lamp") @ expected[1] < 0.99
+
+
+TEXTS = ["the lamp on a table by the old bridge"[: 3 + 5 * (i % 7)] + " over it" * (i % 5) for i in range(60)]
+TEXTS += ["東京の川。", "word " * 400, "x"]
+
+
+@pytest.mark.parametrize("bf16", [True, False])
+def test_passages_in_batches_of_one_length_get_the_vectors_of_the_plain_model(
+    encoder, monkeypatch: pytest.MonkeyPatch, bf16: bool
+) -> None:
+    """In the order of the texts, and with fp32's cosine; bf16 is slow but right where a processor lacks it."""
+    from sentence_transformers import SentenceTransformer
+
+    monkeypatch.setattr("indexes.inference.has_bf16", lambda: bf16)
+    given = load_encoder(str(encoder.folder))
+    expected = SentenceTransformer(str(encoder.folder), device="cpu").encode(TEXTS, normalize_embeddings=True)
+    vectors = given.encode_passages(TEXTS)
+    assert vectors.dtype == np.float32
+    cosines = (vectors * expected).sum(1)
+    assert cosines.mean() > (0.9999 if bf16 else 0.999999)
+    assert cosines.min() > 0.9995
+    np.testing.assert_allclose(given.encode_passages(TEXTS[7:8])[0] @ vectors[7], 1.0, atol=1e-4)
+    assert given.encode_passages([]).shape == (0, vectors.shape[1])
+
+
+def test_a_tokenizer_that_pads_on_the_left(encoder, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(encoder.folder), device="cpu")
+    model.tokenizer.padding_side = "left"
+    model.save_pretrained(str(tmp_path))
+    vectors = load_encoder(str(tmp_path)).encode_passages(TEXTS)
+    assert ((vectors * encoder.encode_passages(TEXTS)).sum(1) > 0.999).all()
+
+
+def test_encoding_leaves_the_number_of_threads_alone(encoder) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    encoder.encode_passages(TEXTS)
+    assert torch.get_num_threads() == before
