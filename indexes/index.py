@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from os.path import abspath
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
 
 from indexes.encoders import DEFAULT_ENCODER, load_encoder
 from indexes.errors import CorpusError, IndexMismatch
@@ -15,12 +16,18 @@ from indexes.filters import SearchFilter
 from indexes.folder import IndexFolder
 from indexes.fusion import serves
 from indexes.ingest import IngestOptions, ProgressCallback, ingest_files
+from indexes.node_table import NAMESPACE
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
 from indexes.rerankers import Reranker, load_reranker
 from indexes.searching import Retrieval, SearchRequest, search
 from indexes.store import Store
 from indexes.types import DocumentInfo, Encoder, IngestReport, SearchHit, VerifyReport
 from indexes.verify import verify
+
+if TYPE_CHECKING:
+    from indexes.vector_store import CorpusVectorStore
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +119,17 @@ class CorpusIndex:
         roots = [Path(abspath(Path(path).expanduser())) for path in given]
         options = IngestOptions(prune, limits, progress)
         with self._folder.writing(wait) as writer:
-            return ingest_files(writer, lambda: self._bound_encoder(writer.store), roots, self.path, options)
+            return ingest_files(writer, lambda: self.bound_encoder(writer.store), roots, self.path, options)
 
     def remove(self, source: str | Path, *, wait: bool | float = False) -> int:
         """Take a document out of the index, or all that lie under a folder; returns how many. Files are left alone.
 
         Raises IndexBusy as `ingest` does.
         """
-        target = Path(abspath(Path(source).expanduser()))
+        target = _target(source)
         with self._folder.writing(wait) as writer:
             documents = [document.source for _, document in writer.store.documents()]
-            sources = [each for each in documents if Path(each).is_relative_to(target)]
+            sources = [each for each in documents if _lies_in(each, target)]
             if sources:
                 with writer.batch() as generation:
                     for each in sources:
@@ -156,13 +163,19 @@ class CorpusIndex:
         cosines = self._encoder.encode_passages(texts) @ self._encoder.encode_query(query)
         return [float(cosine) for cosine in cosines]
 
+    def as_vector_store(self) -> CorpusVectorStore:
+        """The index as a llama-index vector store; close the index when that is done with."""
+        from indexes.vector_store import CorpusVectorStore  # it imports llama-index, which takes a second
+
+        return CorpusVectorStore.from_index(self)
+
     def documents(self) -> list[DocumentInfo]:
         """Every document in the index, by source."""
         return self._folder.read(lambda store: [document for _, document in store.documents()])
 
     def text(self, source: str | Path) -> str:
         """The text of a document, which chunks and citations count their `start` and `end` in. Raises CorpusError."""
-        target = abspath(Path(source).expanduser())
+        target = _target(source)
         text = self._folder.read(lambda store: _text(store, target))
         if text is None:
             raise CorpusError(f"{target} is not in the index {self.path}: see `longctx index list`")
@@ -177,6 +190,26 @@ class CorpusIndex:
         """Read everything: that the database is whole, and that the dense and lexical indexes hold what it holds."""
         return self._folder.read(lambda store: verify(store, self._folder.derived))
 
+    @property
+    def encoder(self) -> Encoder:
+        """What makes the index's vectors."""
+        return self._encoder
+
+    @property
+    def reranker(self) -> Reranker | None:
+        """What puts the hits of a search in their order, if anything does."""
+        return self._reranker
+
+    def read(self, read: Callable[[Retrieval], T]) -> T:
+        """What `read` gives for the index at one generation. For `indexes.vector_store`, as the two below are."""
+        return self._folder.read_derived(lambda store: read(self._retrieval(store)))
+
+    @contextmanager
+    def changing(self, wait: bool | float) -> Iterator[tuple[Store, int]]:
+        """The store, for changes that are kept wholly or not at all, and the generation that they make."""
+        with self._folder.writing(wait) as writer, writer.batch() as generation:
+            yield writer.store, generation
+
     def _retrieval(self, store: Store) -> Retrieval:
         derived = self._folder.derived
         return Retrieval(store, derived.dense, derived.lexical, self._encoder, lambda: self._check_encoder(store))
@@ -189,12 +222,23 @@ class CorpusIndex:
                 "or ingest into a new index"
             )
 
-    def _bound_encoder(self, store: Store) -> Encoder:
+    def bound_encoder(self, store: Store) -> Encoder:
         """The encoder, checked, and noted in an index that has no document yet."""
         self._check_encoder(store)
         store.set_meta("encoder", self._encoder.name)
         store.set_meta("encoder_fingerprint", self._encoder.fingerprint)
         return self._encoder
+
+
+def _target(source: str | Path) -> str:
+    """A path as the index has it; the source of a llama-index document is none and stays as it is."""
+    is_path = isinstance(source, Path) or not source.startswith(NAMESPACE)
+    return abspath(Path(source).expanduser()) if is_path else str(source)
+
+
+def _lies_in(source: str, target: str) -> bool:
+    """Whether it is that document, or a file under that folder."""
+    return source == target or (not source.startswith(NAMESPACE) and Path(source).is_relative_to(target))
 
 
 def _remembered(store: Store, fact: str) -> str | None:

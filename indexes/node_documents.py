@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from llama_index.core.schema import BaseNode, MetadataMode
 
 from indexes.node_table import NAMESPACE, NodeRow
-from indexes.nodes import NodeRecord, common_metadata, describe
+from indexes.nodes import NodeRecord, common_metadata, describe, record, unit_vector
 from indexes.store import Store
-from indexes.types import Chunk, Document, Vectors
+from indexes.types import Chunk, Document, Encoder, Vectors
 
+_AT_ONCE = 512  # nodes that are embedded together: enough to sort by length
 _BETWEEN = "\n\n"  # two nodes' texts
 
 
@@ -28,6 +30,28 @@ class StoredNode:
     record: NodeRecord
     vector: Vectors
     tokens: int
+
+
+def encoded(nodes: Sequence[BaseNode], encoder: Encoder, dimension: int | None) -> Iterator[StoredNode]:
+    """Nodes with the embeddings that they have, or else the encoder's; `dimension` is that of the vectors in the store.
+
+    The encoder is given a node's text with the metadata that are not excluded from embedding, as llama-index does.
+    Raises CorpusError for an embedding that does not fit.
+    """
+    for first in range(0, len(nodes), _AT_ONCE):
+        batch = nodes[first : first + _AT_ONCE]
+        records = [record(node) for node in batch]
+        bare = [node.get_content(MetadataMode.EMBED) for node in batch if node.embedding is None]
+        # Metadata may hold half a surrogate pair, which JSON can say and a tokenizer cannot read.
+        made = iter(encoder.encode_passages([text.encode(errors="replace").decode() for text in bare]) if bare else ())
+        tokens = encoder.token_offsets([each.text for each in records])
+        for node, kept, offsets in zip(batch, records, tokens, strict=True):
+            if node.embedding is None:
+                yield StoredNode(kept, next(made), len(offsets))
+            else:
+                dimension = dimension or encoder.encode_query(kept.text).shape[0]
+                what = f"the embedding of the node {node.node_id!r}"
+                yield StoredNode(kept, unit_vector(node.embedding, dimension, what), len(offsets))
 
 
 def put_nodes(store: Store, nodes: Iterable[StoredNode], generation: int) -> None:
@@ -72,7 +96,7 @@ def _nodes_of(store: Store, source: str) -> Iterator[StoredNode]:
     found = store.document(source)
     chunks = list(store.chunks_of(found[0])) if found else []
     rows = store.nodes.of_chunks(chunk.id for chunk in chunks)
-    vectors = store.vectors([chunk.id for chunk in chunks])
+    vectors = store.nodes.vectors([chunk.id for chunk in chunks])
     for chunk, vector in zip(chunks, vectors, strict=True):
         row = rows[chunk.id]
         kept = NodeRecord(row.node_id, source.removeprefix(NAMESPACE), chunk.text, row.metadata, row.rest)

@@ -1,22 +1,22 @@
-"""The table of what llama-index's nodes hold beyond a chunk. A part of the store; knows no llama-index.
+"""The rows behind llama-index's nodes. A part of the store; knows no llama-index.
 
-A node that was added through llama-index is a chunk with a row here; a file's chunk has none.
+A node that was added through llama-index is a chunk with a row in `nodes`; a file's chunk has none.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
+
+import numpy as np
+
+from indexes.errors import IndexDamaged
+from indexes.types import Spot, Vectors
 
 NAMESPACE = "llama-index:"  # before a llama-index document's id, in its source: no path of a file begins so
 
-NODE_SCHEMA = """
-CREATE TABLE nodes (
-    chunk_id INTEGER PRIMARY KEY REFERENCES chunks ON DELETE CASCADE, node_id TEXT NOT NULL UNIQUE,
-    metadata TEXT NOT NULL, rest TEXT NOT NULL
-) STRICT;
-"""
 _OF_DOCUMENTS = "nodes n JOIN chunks c ON c.id = n.chunk_id JOIN documents d ON d.id = c.document_id"
 
 
@@ -39,20 +39,26 @@ class ScannedNode(NamedTuple):
 
 
 class NodeTable:
-    """The nodes of an open database. What changes it belongs in a transaction of the store."""
+    """The nodes of an open database. What changes it belongs in a writer's batch.
+
+    Rows are checked against their checksums when they are read, as the store's are: IndexDamaged.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
 
     def add(self, rows: Iterable[NodeRow]) -> None:
         """Add the nodes of chunks that are there already."""
-        self._db.executemany("INSERT INTO nodes VALUES (?, ?, ?, ?)", rows)
+        self._db.executemany(
+            "INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?)",
+            ((*row, _checksum(row.node_id, row.metadata), _checksum(row.node_id, row.rest)) for row in rows),
+        )
 
     def of_chunks(self, chunk_ids: Iterable[int]) -> dict[int, NodeRow]:
         """The nodes of those chunks that have one, by chunk id."""
-        sql = "SELECT chunk_id, node_id, metadata, rest FROM nodes WHERE chunk_id = ?"
+        sql = "SELECT * FROM nodes WHERE chunk_id = ?"
         rows = (self._db.execute(sql, (chunk_id,)).fetchone() for chunk_id in chunk_ids)
-        return {row[0]: NodeRow(*row) for row in rows if row is not None}
+        return {row[0]: _checked(row) for row in rows if row is not None}
 
     def places(self, node_ids: Iterable[str]) -> Iterator[tuple[int, str]]:
         """(chunk id, source of its document) of each node that is there."""
@@ -62,5 +68,53 @@ class NodeTable:
 
     def scan(self) -> Iterator[ScannedNode]:
         """Every node, for a filter to look at."""
-        sql = f"SELECT n.chunk_id, n.node_id, d.source, n.metadata FROM {_OF_DOCUMENTS}"  # noqa: S608
-        return map(ScannedNode._make, self._db.execute(sql))
+        sql = f"SELECT n.chunk_id, n.node_id, d.source, n.metadata, n.metadata_checksum FROM {_OF_DOCUMENTS}"  # noqa: S608
+        for chunk_id, node_id, source, metadata, expected in self._db.execute(sql):
+            _check(node_id, metadata, expected)
+            yield ScannedNode(chunk_id, node_id, source, metadata)
+
+    def read_all(self) -> None:
+        """Read every row, to have it checked."""
+        for row in self._db.execute("SELECT * FROM nodes"):
+            _checked(row)
+
+    def chunk_ids(self, document_id: int) -> Iterator[int]:
+        """The chunks of a document, in order."""
+        rows = self._db.execute("SELECT id FROM chunks WHERE document_id = ? ORDER BY id", (document_id,))
+        return (chunk_id for (chunk_id,) in rows)
+
+    def all_chunk_ids(self) -> Iterator[int]:
+        """All chunks, files' too, in the order in which they came."""
+        return (chunk_id for (chunk_id,) in self._db.execute("SELECT id FROM chunks ORDER BY id"))
+
+    def spots(self, document_id: int) -> Iterator[Spot]:
+        """Where the chunks of a document stand in it, for a filter to look at."""
+        sql = 'SELECT id, heading, page, line, "start", "end" FROM chunks WHERE document_id = ? ORDER BY id'
+        return map(Spot._make, self._db.execute(sql, (document_id,)))
+
+    def vectors(self, chunk_ids: Sequence[int]) -> Vectors:
+        """(n,) chunk ids to their (n, dimension) vectors. Each must be there."""
+        sql = "SELECT vector FROM vectors WHERE chunk_id = ?"
+        rows = [self._db.execute(sql, (chunk_id,)).fetchone()[0] for chunk_id in chunk_ids]
+        return np.frombuffer(b"".join(rows), dtype="<f4").reshape(len(rows), -1 if rows else 0)
+
+    def dimension(self) -> int | None:
+        """How long a vector is; None while there is none."""
+        row = self._db.execute("SELECT length(vector) / 4 FROM vectors LIMIT 1").fetchone()
+        return None if row is None else int(row[0])
+
+
+def _checksum(node_id: str, text: str) -> int:
+    return zlib.crc32(text.encode(), zlib.crc32(node_id.encode()))
+
+
+def _checked(row: Sequence[object]) -> NodeRow:
+    chunk_id, node_id, metadata, rest, metadata_checksum, rest_checksum = row
+    _check(node_id, metadata, metadata_checksum)
+    _check(node_id, rest, rest_checksum)
+    return NodeRow(chunk_id, node_id, metadata, rest)  # type: ignore[arg-type]
+
+
+def _check(node_id: object, text: object, expected: object) -> None:
+    if not isinstance(node_id, str) or not isinstance(text, str) or _checksum(node_id, text) != expected:
+        raise IndexDamaged(f"the node {node_id!r} is not what it was")

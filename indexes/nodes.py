@@ -28,11 +28,13 @@ from llama_index.core.schema import (
 
 from indexes.errors import CorpusError
 from indexes.metadata import Metadata
-from indexes.types import Chunk, Vectors
+from indexes.types import Chunk, DocumentInfo, Spot, Vectors
 
 _CLASSES: dict[str, type[BaseNode]] = {
     kind.class_name(): kind for kind in (Document, ImageDocument, ImageNode, IndexNode, Node)
 }
+PLACE_KEYS = ("heading", "page", "line", "start", "end")
+_OF_NO_USE = ("line", "start", "end", "modified")
 _REF_DOC_KEYS = ("document_id", "doc_id", "ref_doc_id")  # filters may ask for them, as in llama-index's own store
 _TITLE_KEYS = ("title", "document_title", "file_name")
 _HEADING_KEYS = ("heading", "header_path")
@@ -86,17 +88,14 @@ def filterable(metadata: Mapping[str, Any], ref_doc_id: str | None) -> dict[str,
     return {**metadata, **dict.fromkeys(_REF_DOC_KEYS, ref_doc_id or "None")}
 
 
-def chunk_metadata(chunk: Chunk) -> dict[str, Any]:
-    """A file's passage as a node's metadata: where it stands."""
-    return {
-        "source": chunk.source,
-        "title": chunk.title,
-        "heading": chunk.heading,
-        "page": chunk.page,
-        "line": chunk.line,
-        "start": chunk.start,
-        "end": chunk.end,
-    }
+def passage_metadata(of: Chunk | DocumentInfo) -> dict[str, Any]:
+    """What the metadata of a file's passages as nodes have in common: what the file says of itself, and which it is."""
+    return {**of.metadata, "source": of.source, "title": of.title, "modified": of.modified}
+
+
+def place_metadata(of: Chunk | Spot) -> dict[str, Any]:
+    """Where in its file a passage stands, under `PLACE_KEYS`."""
+    return {key: getattr(of, key) for key in PLACE_KEYS}
 
 
 def chunk_node_id(chunk: Chunk) -> str:
@@ -106,9 +105,9 @@ def chunk_node_id(chunk: Chunk) -> str:
 
 def chunk_node(chunk: Chunk) -> TextNode:
     """A file's passage as a node."""
-    metadata = chunk_metadata(chunk)
+    metadata = passage_metadata(chunk) | place_metadata(chunk)
     # What the passage is about helps a model or an encoder; character offsets, or a page that there is not, do not.
-    of_no_use = [key for key, value in metadata.items() if key in ("line", "start", "end") or value in (None, "")]
+    of_no_use = [key for key, value in metadata.items() if key in _OF_NO_USE or value in (None, "")]
     return TextNode(
         id_=chunk_node_id(chunk),
         text=chunk.text,
@@ -139,14 +138,6 @@ def common_metadata(records: Sequence[NodeRecord]) -> Metadata:
     parsed = [json.loads(text) for text in {each.metadata for each in records}]
     common = {key: value for key, value in parsed[0].items() if all(key in m and m[key] == value for m in parsed)}
     return Metadata({key: value for key, value in common.items() if _is_json(key) and _is_json(value)})
-
-
-def embeddings(nodes: Sequence[BaseNode], dimension: int) -> Vectors:
-    """The nodes' embeddings as (n, dimension) rows of length 1. Raises CorpusError for one that does not fit."""
-    rows = np.empty((len(nodes), dimension), np.float32)
-    for row, node in zip(rows, nodes, strict=True):
-        row[:] = unit_vector(node.get_embedding(), dimension, f"the embedding of the node {node.node_id!r}")
-    return rows
 
 
 def unit_vector(values: Sequence[float], dimension: int, what: str) -> Vectors:

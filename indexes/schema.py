@@ -11,12 +11,9 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Sequence
 
-from indexes.node_table import NODE_SCHEMA
-
 FORMAT_VERSION = 2
 
-SCHEMA = (
-    """
+SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO meta VALUES ('generation', '0');
 -- AUTOINCREMENT: an id that was removed never comes back, so a derived index cannot mistake one document for another.
@@ -50,9 +47,12 @@ CREATE TABLE segments (id INTEGER PRIMARY KEY, generation INTEGER NOT NULL) STRI
 CREATE TABLE derived_files (
     name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, checksum INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+-- What a node of llama-index holds beyond its chunk. A file's chunks have no row here.
+CREATE TABLE nodes (
+    chunk_id INTEGER PRIMARY KEY REFERENCES chunks ON DELETE CASCADE, node_id TEXT NOT NULL UNIQUE,
+    metadata TEXT NOT NULL, rest TEXT NOT NULL, metadata_checksum INTEGER NOT NULL, rest_checksum INTEGER NOT NULL
+) STRICT;
 """
-    + NODE_SCHEMA
-)
 
 # What a document's and a chunk's checksum are of, besides the chunk's text.
 DOCUMENT_FACTS = "id, source, title, content_hash, characters, chunks, tokens, metadata, modified, text_checksum"

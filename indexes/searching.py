@@ -15,7 +15,7 @@ from indexes.rerankers import Reranker
 from indexes.store import Store
 from indexes.types import Chunk, Encoder, SearchHit
 
-_POOL = 50  # candidates that each retriever gives to the fusion, and that a reranker reads
+POOL = 50  # candidates that each retriever gives to the fusion, and that a reranker reads
 
 Ranking = list[tuple[int, float]]
 
@@ -66,7 +66,7 @@ def search(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | No
         retrieval = replace(retrieval, allowed=_allowed(retrieval.store, request.filters))
     if retrieval.allowed is not None and not retrieval.allowed:
         return []
-    depth = request.k if reranker is None else max(request.k, _POOL)
+    depth = request.k if reranker is None else max(request.k, POOL)
     ranking = _RANKINGS[request.mode](retrieval, request.query, depth)
     chunks = retrieval.store.chunks(chunk_id for chunk_id, _ in ranking[:depth])
     hits = [SearchHit(chunks[i], score) for i, score in ranking[:depth]]
@@ -104,7 +104,7 @@ def _lexical_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
 
 
 def _hybrid_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
-    depth = max(k, _POOL)
+    depth = max(k, POOL)
     lexical = _lexical_ranking(retrieval, query, depth)
     if not serves(retrieval.encoder.languages, query):
         return lexical

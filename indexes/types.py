@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +70,17 @@ class Chunk:
     id: int = 0
     metadata: Metadata = NO_METADATA
     modified: str | None = None
+
+
+class Spot(NamedTuple):
+    """Where a chunk stands in its document: a `Chunk` without its text and its document."""
+
+    id: int
+    heading: str
+    page: int | None
+    line: int
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)

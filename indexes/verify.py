@@ -20,6 +20,8 @@ _IMPOSSIBLE = {
     " (SELECT count(*) FROM chunks WHERE document_id = d.id)",
     "chunks that reach outside their document": "SELECT count(*) FROM chunks c JOIN documents d ON"
     ' d.id = c.document_id WHERE c."start" < 0 OR c."end" < c."start" OR c."end" > d.characters',
+    "chunks of llama-index documents without a node": "SELECT count(*) FROM chunks c JOIN documents d ON"
+    " d.id = c.document_id WHERE d.source GLOB 'llama-index:*' AND c.id NOT IN (SELECT chunk_id FROM nodes)",
 }
 
 
@@ -39,7 +41,7 @@ def verify(store: Store, derived: Derived) -> VerifyReport:
 
 
 def _database_problems(store: Store) -> Iterator[str]:
-    for check in (_sqlite_problems, _impossible_rows, _damaged_documents, _damaged_vectors):
+    for check in (_sqlite_problems, _impossible_rows, _damaged_documents, _damaged_vectors, _damaged_nodes):
         try:
             yield from check(store)
         except (sqlite3.Error, IndexDamaged) as error:
@@ -69,6 +71,10 @@ def _read_chunks(store: Store, document_id: int) -> None:
 
 def _damaged_vectors(store: Store) -> Iterator[str]:
     yield from _reasons(*(partial(store.segment_vectors, segment) for segment in store.segments()))
+
+
+def _damaged_nodes(store: Store) -> Iterator[str]:
+    yield from _reasons(store.nodes.read_all)
 
 
 def _reasons(*checks: Callable[[], object]) -> Iterator[str]:
