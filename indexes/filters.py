@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 from indexes.errors import CorpusError
 from indexes.metadata import NO_METADATA, Metadata
+from indexes.sources import full_source, lies_in
 from indexes.types import DocumentInfo
 
 _PATTERN = re.compile(r"[*?\[]")
@@ -60,11 +60,8 @@ class SearchFilter:
 
 
 def _is_source(source: str, wanted: str) -> bool:
-    """An absolute path as it is; another one from the working folder."""
-    path = os.path.abspath(Path(wanted).expanduser())
-    if source == path or source.startswith(path.rstrip(os.sep) + os.sep):
-        return True
-    return bool(_PATTERN.search(wanted)) and fnmatchcase(source, path)
+    place = full_source(wanted)
+    return lies_in(source, place) or (bool(_PATTERN.search(wanted)) and fnmatchcase(source, place))
 
 
 def _is_title(title: str, wanted: str) -> bool:

@@ -16,10 +16,10 @@ from indexes.filters import SearchFilter
 from indexes.folder import IndexFolder
 from indexes.fusion import serves
 from indexes.ingest import IngestOptions, ProgressCallback, ingest_files
-from indexes.node_table import NAMESPACE
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
 from indexes.rerankers import Reranker, load_reranker
 from indexes.searching import Retrieval, SearchRequest, search
+from indexes.sources import full_source, lies_in
 from indexes.store import Store
 from indexes.types import DocumentInfo, Encoder, IngestReport, SearchHit, VerifyReport
 from indexes.verify import verify
@@ -126,10 +126,10 @@ class CorpusIndex:
 
         Raises IndexBusy as `ingest` does.
         """
-        target = _target(source)
+        target = full_source(source)
         with self._folder.writing(wait) as writer:
             documents = [document.source for _, document in writer.store.documents()]
-            sources = [each for each in documents if _lies_in(each, target)]
+            sources = [each for each in documents if lies_in(each, target)]
             if sources:
                 with writer.batch() as generation:
                     for each in sources:
@@ -175,7 +175,7 @@ class CorpusIndex:
 
     def text(self, source: str | Path) -> str:
         """The text of a document, which chunks and citations count their `start` and `end` in. Raises CorpusError."""
-        target = _target(source)
+        target = full_source(source)
         text = self._folder.read(lambda store: _text(store, target))
         if text is None:
             raise CorpusError(f"{target} is not in the index {self.path}: see `longctx index list`")
@@ -228,17 +228,6 @@ class CorpusIndex:
         store.set_meta("encoder", self._encoder.name)
         store.set_meta("encoder_fingerprint", self._encoder.fingerprint)
         return self._encoder
-
-
-def _target(source: str | Path) -> str:
-    """A path as the index has it; the source of a llama-index document is none and stays as it is."""
-    is_path = isinstance(source, Path) or not source.startswith(NAMESPACE)
-    return abspath(Path(source).expanduser()) if is_path else str(source)
-
-
-def _lies_in(source: str, target: str) -> bool:
-    """Whether it is that document, or a file under that folder."""
-    return source == target or (not source.startswith(NAMESPACE) and Path(source).is_relative_to(target))
 
 
 def _remembered(store: Store, fact: str) -> str | None:

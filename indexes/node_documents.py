@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from llama_index.core.schema import BaseNode, MetadataMode
 
-from indexes.node_table import NAMESPACE, NodeRow
+from indexes.node_table import NodeRow
 from indexes.nodes import NodeRecord, common_metadata, describe, record, unit_vector
+from indexes.sources import NAMESPACE
 from indexes.store import Store
 from indexes.types import Chunk, Document, Encoder, Vectors
 

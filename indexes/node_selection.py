@@ -14,7 +14,7 @@ from llama_index.core.schema import BaseNode
 from llama_index.core.vector_stores.types import MetadataFilters
 
 from indexes.node_filters import check_filters, filter_keys, matches
-from indexes.node_table import NAMESPACE, NodeRow
+from indexes.node_table import NodeRow
 from indexes.nodes import (
     PLACE_KEYS,
     NodeRecord,
@@ -25,6 +25,7 @@ from indexes.nodes import (
     place_metadata,
     restore,
 )
+from indexes.sources import NAMESPACE, is_file
 from indexes.store import Store
 from indexes.types import Chunk, DocumentInfo
 
@@ -79,7 +80,7 @@ def _with_places(store: Store, node_ids: Iterable[str]) -> Iterator[int]:
     """The passages of files among them: a passage's node id says where it stands."""
     for place in filter(None, map(parse_chunk_node_id, node_ids)):
         source, start, end = place
-        if (found := store.document(source)) and not source.startswith(NAMESPACE):
+        if (found := store.document(source)) and is_file(source):
             yield from (spot.id for spot in store.nodes.spots(found[0]) if (spot.start, spot.end) == (start, end))
 
 
@@ -93,7 +94,7 @@ def _of_documents(store: Store, doc_ids: Iterable[str]) -> set[int]:
 def _passing(store: Store, filters: MetadataFilters) -> Iterator[int]:
     yield from _passing_nodes(store, filters)
     for document_id, document in store.documents():
-        if not document.source.startswith(NAMESPACE):
+        if is_file(document.source):
             yield from _passing_passages(store, document_id, document, filters)
 
 

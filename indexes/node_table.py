@@ -15,8 +15,6 @@ import numpy as np
 from indexes.errors import IndexDamaged
 from indexes.types import Spot, Vectors
 
-NAMESPACE = "llama-index:"  # before a llama-index document's id, in its source: no path of a file begins so
-
 _OF_DOCUMENTS = "nodes n JOIN chunks c ON c.id = n.chunk_id JOIN documents d ON d.id = c.document_id"
 
 

@@ -25,8 +25,8 @@ from indexes.index import CorpusIndex
 from indexes.node_documents import drop_nodes, encoded, put_nodes
 from indexes.node_query import answer
 from indexes.node_selection import Selection, nodes_of, passages_by_document
-from indexes.node_table import NAMESPACE
 from indexes.searching import Retrieval
+from indexes.sources import NAMESPACE
 from indexes.store import Store
 
 _WAIT = 60.0  # seconds

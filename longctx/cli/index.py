@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Look at an index, and look after it.")
 
-Source = Annotated[Path, typer.Argument(help="A document's path.")]
+Source = Annotated[str, typer.Argument(help="A document's path, or its source as `list` shows it.")]
 
 
 def _open(index: Path | None) -> CorpusIndex:

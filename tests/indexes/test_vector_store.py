@@ -112,6 +112,9 @@ def test_what_is_added_is_a_document_of_the_index(store: CorpusVectorStore, inde
     assert all(index.text(chunk.source)[chunk.start : chunk.end] == chunk.text for chunk in chunks)
     by_author = index.search("What was the lamp lit with?", filters=SearchFilter(metadata={"author": "K"}))
     assert {hit.chunk.source for hit in by_author} == {"llama-index:light"}
+    for source in ("llama-index:light", "llama-index:l*"):
+        by_source = index.search("What was the lamp lit with?", filters=SearchFilter(source=source))
+        assert {hit.chunk.source for hit in by_source} == {"llama-index:light"}
     assert index.remove("llama-index:light") == 1
     assert ids(store.get_nodes()) == ["bread"]
     assert index.verify().problems == ()

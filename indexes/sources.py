@@ -1,0 +1,24 @@
+"""A document's source: the absolute path of a file, or the name of what came through llama-index."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+NAMESPACE = "llama-index:"  # before a llama-index document's id, in its source: no absolute path begins so
+
+
+def is_file(source: str) -> bool:
+    """Whether the source is a file's path."""
+    return not source.startswith(NAMESPACE)
+
+
+def full_source(given: str | Path) -> str:
+    """The source that a user means: a path from the working folder made absolute, another source as it is."""
+    is_path = isinstance(given, Path) or is_file(given)
+    return os.path.abspath(Path(given).expanduser()) if is_path else str(given)
+
+
+def lies_in(source: str, place: str) -> bool:
+    """Whether a source is `place`, or a file under that folder."""
+    return source == place or (is_file(source) and source.startswith(place.rstrip(os.sep) + os.sep))
