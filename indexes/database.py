@@ -145,6 +145,8 @@ class Database:
             yield
         except IndexDamaged as error:
             raise IndexDamaged(f"{self._path} is damaged: {error}; {_REMEDY}") from error
+        except UnicodeDecodeError as error:  # of a message of SQLite's about text that is none
+            raise IndexDamaged(f"{self._path} is not a whole database (text that is no UTF-8); {_REMEDY}") from error
         except sqlite3.Error as error:
             raise _explain(error, self._path, self.writable) from error
 
@@ -176,7 +178,7 @@ def _check_length(path: Path) -> None:
 
 def _explain(error: sqlite3.Error, path: Path, writable: bool) -> CorpusError:
     """What an error of SQLite's means for the user. By its words: Python 3.10 does not give its code."""
-    what = str(error)
+    what = " ".join(str(error).split())[:200]
     if isinstance(error, sqlite3.OperationalError):
         if "locked" in what:
             return IndexBusy(f"another process is writing to {path}: wait until it has finished")

@@ -28,9 +28,8 @@ class Derived:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.dense = DenseIndex(folder / "dense")
-        self.lexical = LexicalIndex(folder / "lexical")
         self._whole = -1  # the last generation whose files were found whole
+        self._open()
 
     def write(self, store: Store) -> None:
         """Make the files that go with the store as the open transaction leaves it, and name them there.
@@ -83,11 +82,12 @@ class Derived:
         if not self.lexical.is_current(store):
             return ["the lexical index was made by another version of longctx"]
         damaged = self._damaged(store, read_all)
-        return [f"{self._folder / name} is missing or damaged" for name in damaged]
+        return [f"{self._folder / name} is missing or damaged: delete it, and it is made again" for name in damaged]
 
     def discard_damaged(self, store: Store) -> None:
-        """Delete what is damaged, so that the next `write` makes it again."""
+        """Delete what is damaged, so that the next `write` makes it again; forget what was read of it."""
         self._whole = -1
+        self._open()
         if store.meta("published") != _published(store):
             store.set_derived_files([])
             self.clean(store)
@@ -97,6 +97,10 @@ class Derived:
                 file.unlink(missing_ok=True)
             else:  # a tantivy index is of one piece
                 shutil.rmtree(file.parent, ignore_errors=True)
+
+    def _open(self) -> None:
+        self.dense = DenseIndex(self._folder / "dense")
+        self.lexical = LexicalIndex(self._folder / "lexical")
 
     def _damaged(self, store: Store, read_all: bool) -> list[str]:
         return [file.name for file in store.derived_files() if not self._is_whole(file, read_all)]

@@ -114,6 +114,8 @@ class IndexFolder:
                 f"the search indexes in {self.path} have to be made again, and another process is writing there: "
                 "try again when it has finished"
             ) from error
+        except IndexDamaged:
+            raise
         except CorpusError as error:
             raise CorpusError(f"the search indexes in {self.path} have to be made again: {error}") from error
         return self.read(Store.generation)

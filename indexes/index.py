@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -250,7 +251,8 @@ def _text(store: Store, source: str) -> str | None:
 def _size(folder: Path) -> int:
     """Bytes in a folder, whatever comes and goes meanwhile."""
     size = 0
-    for file in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            size += file.lstat().st_size if file.is_file() else 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size += Path(path, name).lstat().st_size
     return size

@@ -127,6 +127,8 @@ def _write_changes(folder: Path, store: Store, after: int) -> None:
             writer.add_document(Document(body=body, chunk=chunk.id, document=document_id))
     writer.commit()
     writer.wait_merging_threads()
+    for file in folder.glob("*.json"):  # tantivy gives them to their owner alone; who may read the folder may search
+        file.chmod(folder.stat().st_mode & 0o666)
 
 
 def _files(folder: Path) -> list[Path]:

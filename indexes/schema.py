@@ -11,6 +11,8 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Sequence
 
+from indexes.errors import IndexDamaged
+
 FORMAT_VERSION = 2
 
 SCHEMA = """
@@ -94,7 +96,10 @@ def _from_1(connection: sqlite3.Connection) -> None:
     _execute_all(connection, _FORMAT_1_TO_2)
     for (document_id,) in connection.execute("SELECT id FROM documents").fetchall():
         pieces = connection.execute("SELECT text FROM texts WHERE document_id = ? ORDER BY piece", (document_id,))
-        text = "".join(zlib.decompress(piece).decode() for (piece,) in pieces)
+        try:
+            text = "".join(zlib.decompress(piece).decode() for (piece,) in pieces)
+        except (zlib.error, UnicodeDecodeError) as error:
+            raise IndexDamaged(f"the text of document {document_id} is damaged ({error})") from error
         connection.execute(
             "UPDATE documents SET text_checksum = ? WHERE id = ?", (zlib.crc32(text.encode()), document_id)
         )

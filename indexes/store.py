@@ -78,7 +78,10 @@ class Store:
 
     def generation(self) -> int:
         """The number of publications so far; inside a writer's transaction, that of the one to come."""
-        return int(self.meta("generation") or 0)
+        value = self.meta("generation") or ""
+        if not value.isdecimal():
+            raise IndexDamaged("its generation is no number")
+        return int(value)
 
     def meta(self, key: str) -> str | None:
         """A fact about the index as a whole."""
@@ -246,7 +249,8 @@ class Store:
 
     def segments(self) -> dict[int, int]:
         """The generation in which each segment of chunk ids last changed."""
-        return dict(self._db.execute("SELECT id, generation FROM segments").fetchall())
+        rows = self._db.execute("SELECT id, generation FROM segments").fetchall()
+        return dict(_of_types(rows, (int, int), "the list of segments"))
 
     def segment_vectors(self, segment: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Vectors]:
         """A segment's chunk ids (n,) and vectors (n, dimension)."""
@@ -276,7 +280,8 @@ class Store:
 
     def derived_files(self) -> list[DerivedFile]:
         """The files of the derived indexes that belong to this generation."""
-        return [DerivedFile(*row) for row in self._db.execute("SELECT * FROM derived_files ORDER BY name")]
+        rows = self._db.execute("SELECT * FROM derived_files ORDER BY name").fetchall()
+        return [DerivedFile(*row) for row in _of_types(rows, (str, int, int, int), "the list of derived files")]
 
     def set_derived_files(self, files: Iterable[DerivedFile]) -> None:
         """Name the files that belong to the generation that is being made."""
@@ -322,6 +327,13 @@ def _found(row: Any, what: str) -> Sequence[Any]:
     if row is None:
         raise IndexDamaged(f"{what} is missing")
     return row  # type: ignore[no-any-return]
+
+
+def _of_types(rows: list[Any], types: Sequence[type], what: str) -> list[Any]:
+    """Rows without a checksum, if they can be what they were."""
+    if any(not isinstance(value, kind) for row in rows for value, kind in zip(row, types, strict=True)):
+        raise IndexDamaged(f"{what} is not what it was")
+    return rows
 
 
 def _check(row: Sequence[object], expected: object, what: str, data: bytes = b"") -> None:

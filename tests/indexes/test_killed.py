@@ -7,7 +7,6 @@ by another's after so many milliseconds.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -16,36 +15,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from indexes import CorpusIndex
+from indexes import CorpusIndex, Encoder
 
 STORING = ("store.py", "database.py", "derived.py", "dense.py", "lexical.py", "writing.py", "folder.py", "schema.py")
-POINTS, TIMES = 84, 36  # kills at counted calls and returns, and after random times
+POINTS, TIMES = 96, 60  # runs to be killed at counted calls and returns, and after random times
+GROUPS, LEAST = 6, 18  # and how many of a group's must die
 DOCUMENTS = 7
-
-
-class HashingEncoder:
-    """Words to buckets: deterministic, fast, and the same in every process."""
-
-    name, fingerprint, max_tokens, languages = "hashing", "1", 60, None
-
-    def token_offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        return [[(i, min(i + 6, len(text))) for i in range(0, len(text), 6)] for text in texts]
-
-    def encode_passages(self, texts: Sequence[str]):
-        vectors = np.full((len(texts), 64), 1e-3, dtype=np.float32)
-        for row, text in zip(vectors, texts, strict=True):
-            for word in text.lower().split():
-                row[hashlib.blake2b(word.encode(), digest_size=8).digest()[0] % 64] += 1
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-    def encode_query(self, text: str):
-        return self.encode_passages([text])[0]
 
 
 def text_of(document: int, version: int) -> str:
@@ -95,22 +75,22 @@ def dying() -> Iterator[Dying]:
     process.close()
 
 
-def ingest(index: Path, corpus: Path) -> None:
-    with CorpusIndex.open(index, HashingEncoder()) as corpus_index:
+def ingest(index: Path, corpus: Path, encoder: Encoder) -> None:
+    with CorpusIndex.open(index, encoder) as corpus_index:
         corpus_index.ingest(corpus, prune=True)
 
 
-def remove(index: Path, corpus: Path) -> None:
-    with CorpusIndex.open(index, HashingEncoder()) as corpus_index:
+def remove(index: Path, corpus: Path, encoder: Encoder) -> None:
+    with CorpusIndex.open(index, encoder) as corpus_index:
         corpus_index.remove(corpus / "0.txt")
         corpus_index.remove(corpus)
 
 
-def rebuild(index: Path, corpus: Path) -> None:
+def rebuild(index: Path, corpus: Path, encoder: Encoder) -> None:
     """Opening makes derived files again that have gone."""
     for derived in sorted(index.glob("dense/*")) + sorted(index.glob("lexical/*/*.store")):
         derived.unlink()
-    CorpusIndex.open(index, HashingEncoder()).close()
+    CorpusIndex.open(index, encoder).close()
 
 
 ACTIONS = {"ingest": ingest, "remove": remove, "rebuild": rebuild}
@@ -142,16 +122,16 @@ def moments(dying: Dying, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     }
 
 
-@pytest.mark.parametrize("group", range(6))
+@pytest.mark.parametrize("group", range(GROUPS))
 def test_killed_at_any_moment_it_is_whole_and_goes_on(
-    group: int, dying: Dying, moments: dict[str, dict], tmp_path: Path
+    group: int, dying: Dying, moments: dict[str, dict], hashing: Encoder, tmp_path: Path
 ) -> None:
-    luck = random.Random(group)
+    luck, killed = random.Random(group), 0
     index_folder, corpus = tmp_path / "index", tmp_path / "corpus"
     old = dict.fromkeys(range(DOCUMENTS), 1)
     write_corpus(corpus, old)
-    ingest(index_folder, corpus)
-    for number, (action, by_point) in enumerate(MOMENTS[group::6]):
+    ingest(index_folder, corpus, hashing)
+    for number, (action, by_point) in enumerate(MOMENTS[group::GROUPS]):
         new = {d: number + 2 for d in range(DOCUMENTS) if luck.random() < 0.7} if action == "ingest" else old
         new = {**{d: v for d, v in old.items() if luck.random() < 0.8}, **new}
         write_corpus(corpus, new)
@@ -161,13 +141,15 @@ def test_killed_at_any_moment_it_is_whole_and_goes_on(
         else:
             outcome = dying.run(action, index_folder, corpus, seconds=luck.uniform(0, usual["seconds"]))
         assert outcome["status"] in (-signal.SIGKILL, 0), outcome
-        check_what_is_left(index_folder, corpus, old, new, action)
-        check_that_it_goes_on(index_folder, corpus, tmp_path / "afresh")
+        killed += outcome["status"] != 0
+        check_what_is_left(index_folder, old, new, action, hashing)
+        check_that_it_goes_on(index_folder, corpus, tmp_path / "afresh", hashing)
         old = new
+    assert killed >= LEAST, "a run that ends before its moment has come shows nothing"
 
 
-def check_what_is_left(folder: Path, corpus: Path, old: dict[int, int], new: dict[int, int], action: str) -> None:
-    with CorpusIndex.open(folder, HashingEncoder()) as index:
+def check_what_is_left(folder: Path, old: dict[int, int], new: dict[int, int], action: str, encoder: Encoder) -> None:
+    with CorpusIndex.open(folder, encoder) as index:
         assert index.verify().problems == ()
         left = {int(Path(document.source).stem): index.text(document.source) for document in index.documents()}
         for document, text in left.items():
@@ -182,12 +164,12 @@ def check_what_is_left(folder: Path, corpus: Path, old: dict[int, int], new: dic
             assert bool(chunks) == bool(text)
 
 
-def check_that_it_goes_on(folder: Path, corpus: Path, afresh: Path) -> None:
+def check_that_it_goes_on(folder: Path, corpus: Path, afresh: Path, encoder: Encoder) -> None:
     shutil.rmtree(afresh, ignore_errors=True)
-    ingest(afresh, corpus)
+    ingest(afresh, corpus, encoder)
     with (
-        CorpusIndex.open(folder, HashingEncoder()) as index,
-        CorpusIndex.open(afresh, HashingEncoder()) as made_in_one_go,
+        CorpusIndex.open(folder, encoder) as index,
+        CorpusIndex.open(afresh, encoder) as made_in_one_go,
     ):
         index.ingest(corpus, prune=True)
         assert index.verify().problems == ()
@@ -200,10 +182,12 @@ def main() -> None:
     import faiss  # noqa: F401
     import filelock  # noqa: F401
     import tantivy  # noqa: F401
+    from conftest import HashingEncoder
 
     from indexes.tokenize import terms
 
     terms("日本語 and words")
+    encoder = HashingEncoder()
     assert sys.platform != "linux" or len([*Path("/proc/self/task").iterdir()]) == 1, (
         "a thread would not survive a fork"
     )
@@ -213,7 +197,7 @@ def main() -> None:
         began = time.monotonic()
         if (child := os.fork()) == 0:
             os.close(reading)
-            os._exit(run(asked, writing))
+            os._exit(run(asked, writing, encoder))
         os.close(writing)
         print(
             json.dumps(await_end(child, reading, began + asked["seconds"]) | {"seconds": time.monotonic() - began}),
@@ -234,7 +218,7 @@ def await_end(child: int, reading: int, deadline: float) -> dict:
         return {"status": os.waitstatus_to_exitcode(status), "events": int(stream.read() or 0)}
 
 
-def run(asked: dict, writing: int) -> int:
+def run(asked: dict, writing: int, encoder: Encoder) -> int:
     events = 0
 
     def count(frame, event, argument) -> None:
@@ -246,7 +230,7 @@ def run(asked: dict, writing: int) -> int:
 
     try:
         sys.setprofile(count)
-        ACTIONS[asked["action"]](Path(asked["index"]), Path(asked["corpus"]))
+        ACTIONS[asked["action"]](Path(asked["index"]), Path(asked["corpus"]), encoder)
         sys.setprofile(None)
     except BaseException:
         import traceback
