@@ -19,7 +19,7 @@ from indexes.chunking import Passage, chunk_document
 from indexes.discovery import Found, Skipped, discover
 from indexes.errors import UnreadableFile
 from indexes.file_status import FileStatus
-from indexes.readers import DEFAULT_LIMITS, READER_VERSION, ReadLimits, read_bytes, read_document
+from indexes.readers import DEFAULT_LIMITS, READER_VERSION, ReadLimits, end_isolation, read_bytes, read_document
 from indexes.types import Document, Encoder, Failure, IngestProgress, IngestReport
 from indexes.writing import Writer
 
@@ -50,8 +50,11 @@ def ingest_files(
     run = _Ingest(writer, encoder, options)
     if options.progress is not None:
         run.total = sum(isinstance(found, Found) for found in discover(roots, exclude=own))
-    for found in discover(roots, exclude=own):
-        run.take(found)
+    try:
+        for found in discover(roots, exclude=own):
+            run.take(found)
+    finally:
+        end_isolation()
     run.flush()
     run.restamp()
     if options.prune:

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     k: int = Field(8, ge=1, description="passages to look for")
     max_new_tokens: int = Field(256, ge=1, description="the longest answer, in tokens")
     max_size: int = Field(100_000_000, ge=1, description="the largest file to ingest, in bytes")
+    max_seconds: float = Field(120, gt=0, description="the longest that one file may take to read, in seconds")
 
     @classmethod
     def settings_customise_sources(

@@ -1,8 +1,8 @@
 """Bytes of a file to a `Document`: one small reader for each family of formats, found by the file's suffix.
 
 A reader takes the bytes and the limits and gives a `Reading`; it knows no paths and no index. Whatever is in
-a file, a reader either gives text or raises UnreadableFile with one line for the user. The libraries for a
-format are imported when its first file is read.
+a file, a reader either gives text or raises UnreadableFile with one line for the user. Formats that need more than a
+walk along their lines are read in a process of their own, which has limits; the libraries for them are imported there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from indexes.errors import UnreadableFile
 from indexes.metadata import Metadata
 from indexes.readers.delimited import read_delimited
 from indexes.readers.files import read_bytes
+from indexes.readers.isolation import end_isolation, read_isolated
 from indexes.readers.json_text import read_json, read_json_lines
 from indexes.readers.limits import DEFAULT_LIMITS, ReadLimits
 from indexes.readers.markdown import read_markdown
@@ -28,7 +29,16 @@ from indexes.readers.web_page import read_web_page
 from indexes.readers.word import read_word
 from indexes.types import Document
 
-__all__ = ["DEFAULT_LIMITS", "READER_VERSION", "SUFFIXES", "ReadLimits", "check_suffix", "read_bytes", "read_document"]
+__all__ = [
+    "DEFAULT_LIMITS",
+    "READER_VERSION",
+    "SUFFIXES",
+    "ReadLimits",
+    "check_suffix",
+    "end_isolation",
+    "read_bytes",
+    "read_document",
+]
 
 # Part of a document's content hash: raise it when what a reader gives changes, and every file is read again.
 READER_VERSION = b"2"
@@ -53,6 +63,8 @@ _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], Reading], str] = {
 }
 _READERS = {suffix: reader for reader, suffixes in _SUFFIXES_OF.items() for suffix in suffixes.split()}
 SUFFIXES = frozenset(_READERS)
+# They go along the lines once: their time and memory are bounded by the file's size.
+_BY_LINES = frozenset({read_plain, read_markdown, read_rst, read_delimited, read_braces, read_source})
 
 _NOT_IN_TEXT = re.compile("[\ud800-\udfff\0]")  # lone surrogates break every output in UTF-8
 
@@ -72,21 +84,29 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
     check_suffix(path)
     if not data:
         raise UnreadableFile("empty file")
+    suffix = path.suffix.lower()
+    read = read_here if _READERS[suffix] in _BY_LINES else read_isolated
     try:
-        reading = _READERS[path.suffix.lower()](data, limits)
-    except RecursionError as error:
-        raise UnreadableFile("nested too deeply to be read") from error
+        return _document(path, read(suffix, data, limits))
     except MemoryError as error:
         raise UnreadableFile("takes more memory to read than there is") from error
-    return _document(path, reading, limits)
 
 
-def _document(path: Path, reading: Reading, limits: ReadLimits) -> Document:
+def read_here(suffix: str, data: bytes, limits: ReadLimits) -> Reading:
+    """A file's bytes as a Reading, made in this process. Raises UnreadableFile and MemoryError."""
+    try:
+        reading = _READERS[suffix](data, limits)
+    except RecursionError as error:
+        raise UnreadableFile("nested too deeply to be read") from error
+    if len(reading.text) > limits.max_text:
+        raise UnreadableFile(f"its text has {len(reading.text):,} characters, over the limit of {limits.max_text:,}")
+    return reading
+
+
+def _document(path: Path, reading: Reading) -> Document:
     text = _NOT_IN_TEXT.sub("\ufffd", reading.text)  # one character for one: offsets stay
     if not text or text.isspace():
         raise UnreadableFile("no text in it")
-    if len(text) > limits.max_text:
-        raise UnreadableFile(f"its text has {len(text):,} characters, over the limit of {limits.max_text:,}")
     return Document(
         source=str(path),
         text=text,

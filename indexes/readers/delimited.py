@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from indexes.encoding import decode
 from indexes.readers.limits import ReadLimits
-from indexes.readers.reading import Reading, lines_with_offsets
+from indexes.readers.reading import MOST_MARKS, Reading, lines_with_offsets
 
 
 def read_delimited(data: bytes, limits: ReadLimits) -> Reading:
@@ -16,7 +18,7 @@ def read_delimited(data: bytes, limits: ReadLimits) -> Reading:
 def _records(text: str) -> list[int]:
     """Where records begin: after a line up to which the number of quotes is even, so that all are closed."""
     starts, every_line, is_open = [], [], False
-    for offset, line in lines_with_offsets(text):
+    for offset, line in islice(lines_with_offsets(text), MOST_MARKS):
         every_line.append(offset)
         if not is_open:
             starts.append(offset)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import re
 from io import StringIO
+from itertools import islice
 from typing import Any
 
 from indexes.encoding import decode
 from indexes.errors import UnreadableFile
 from indexes.readers.limits import ReadLimits
-from indexes.readers.reading import Reading, lines_with_offsets
+from indexes.readers.reading import MOST_MARKS, Reading, lines_with_offsets
 
 _LONGEST_LINE = 2_000  # characters: with a longer one, a file is not laid out for people
 _DEEPEST_INDENT = 40  # levels; deeper ones are not indented further, so that nesting cannot multiply a file's size
@@ -55,7 +56,8 @@ def read_json_lines(data: bytes, limits: ReadLimits) -> Reading:
         except UnreadableFile as error:
             raise UnreadableFile(error.reason.replace(" at line 1,", f" at line {number},")) from error
     text = _unescaped(text)
-    return Reading(text, breaks=tuple(offset for offset, line in lines_with_offsets(text) if line.strip()))
+    records = (offset for offset, line in lines_with_offsets(text) if line.strip())
+    return Reading(text, breaks=tuple(islice(records, MOST_MARKS)))
 
 
 def _unescaped(text: str) -> str:

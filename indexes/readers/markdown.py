@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from indexes.encoding import decode
 from indexes.readers.limits import ReadLimits
-from indexes.readers.reading import Reading, lines_with_offsets, one_line, properties
+from indexes.readers.reading import MOST_MARKS, Reading, lines_with_offsets, one_line, properties
 from indexes.types import Heading
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
@@ -17,7 +17,7 @@ _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _NO_PARAGRAPH = re.compile(
     r"\s*$| {4}|\t| {0,3}(?:[>|]|[-*+][ \t]|\d{1,9}[.)][ \t])"
 )  # cannot be underlined to a heading
-_ENTRY = re.compile(r"([^\W\d][\w-]{0,63}):[ \t]+(\S.*?)[ \t]*$")  # of a front matter; indented, it is part of another
+_ENTRY = re.compile(r"([^\W\d][\w-]{0,63}):[ \t]+(\S.*)")  # of a front matter; indented, it is part of another
 _NO_SIMPLE_VALUE = ("{", "|", ">", "&", "*", "!")  # YAML that is more than a line of text
 _FRONT_MATTER_LINES = 200  # a longer one is a text between rulers
 
@@ -43,6 +43,8 @@ def markdown_headings(text: str, begin: int = 0) -> tuple[Heading, ...]:
             headings.append(Heading(previous[0], 1 if underline[1][0] == "=" else 2, one_line(previous[1])))
         paragraph = not (atx or underline or _NO_PARAGRAPH.match(line))
         previous = (offset, line) if paragraph else None
+        if len(headings) == MOST_MARKS:
+            break
     return tuple(heading for heading in headings if heading.text)
 
 
@@ -74,7 +76,7 @@ def _front_matter(text: str) -> tuple[dict[str, str], int]:
         elif line.rstrip() in ("---", "..."):
             return properties(**found), offset + len(line)
         elif (entry := _ENTRY.match(line)) and not entry[2].startswith(_NO_SIMPLE_VALUE):
-            found.setdefault(entry[1], entry[2].strip("\"'"))
+            found.setdefault(entry[1], entry[2].rstrip().strip("\"'"))
         if number > _FRONT_MATTER_LINES:
             break
     return {}, 0

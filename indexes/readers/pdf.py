@@ -7,10 +7,6 @@ left empty and the others keep their numbers; a file in which no page can be rea
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -23,22 +19,20 @@ if TYPE_CHECKING:
 
 _BETWEEN_PAGES = "\f"
 _NO_TITLES = ("untitled", "microsoft word", "microsoft powerpoint", "powerpoint ", "slide 1")
-_LOGGER_IN_USE = threading.Lock()
 
 
 def read_pdf(data: bytes, limits: ReadLimits) -> Reading:
     """The pages' text, with the offset of each page in `pages`, and the title among the file's properties."""
-    with _silent_pypdf():
-        try:
-            reader = _open(data)
-            if len(reader.pages) > limits.max_pages:
-                raise UnreadableFile(f"has {len(reader.pages):,} pages, over the limit of {limits.max_pages:,}")
-            pages = _page_texts(reader, limits.max_text)
-            title, about = _title(reader), _properties(reader)
-        except (UnreadableFile, MemoryError):
-            raise
-        except Exception as error:  # pypdf lets through whatever a broken file provokes: KeyError, zlib.error, …
-            raise UnreadableFile(f"a broken PDF: {_reason(error)}") from error
+    try:
+        reader = _open(data)
+        if len(reader.pages) > limits.max_pages:
+            raise UnreadableFile(f"has {len(reader.pages):,} pages, over the limit of {limits.max_pages:,}")
+        pages = _page_texts(reader, limits.max_text)
+        title, about = _title(reader), _properties(reader)
+    except (UnreadableFile, MemoryError):
+        raise
+    except Exception as error:  # pypdf lets through whatever a broken file provokes: KeyError, zlib.error, …
+        raise UnreadableFile(f"a broken PDF: {_reason(error)}") from error
     starts, length = [], 0
     for page in pages:
         starts.append(length)
@@ -101,16 +95,3 @@ def _properties(reader: PdfReader) -> dict[str, str]:
 
 def _reason(error: Exception) -> str:
     return one_line(str(error)).rstrip(".") or type(error).__name__
-
-
-@contextmanager
-def _silent_pypdf() -> Iterator[None]:
-    """Keep pypdf from logging each oddity. One thread at a time, or one would restore another's silence."""
-    logger = logging.getLogger("pypdf")
-    with _LOGGER_IN_USE:
-        level = logger.level
-        logger.setLevel(logging.CRITICAL + 1)
-        try:
-            yield
-        finally:
-            logger.setLevel(level)

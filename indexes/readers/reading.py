@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from indexes.types import Heading
 
 _LINE = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
+# Headings, records or definitions; further ones are not marked: a file of nothing else would cost many times its size.
+MOST_MARKS = 500_000
 _TITLE_LENGTH = 200  # characters
 _VALUE_LENGTH = 2_000  # characters of a property; a longer one is no property
 

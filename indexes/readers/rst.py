@@ -7,7 +7,7 @@ import unicodedata
 
 from indexes.encoding import decode
 from indexes.readers.limits import ReadLimits
-from indexes.readers.reading import Reading, lines_with_offsets, one_line
+from indexes.readers.reading import MOST_MARKS, Reading, lines_with_offsets, one_line
 from indexes.types import Heading
 
 _RULER = re.compile(r"([!-/:-@\[-`{-~])\1+[ \t]*$")
@@ -32,6 +32,8 @@ def _headings(text: str) -> tuple[Heading, ...]:
             if over or not title[1][0].isspace():
                 headings.append(Heading(above[0] if over else title[0], level, one_line(title[1])))
         above, title = title, (offset, line)
+        if len(headings) == MOST_MARKS:
+            break
     return tuple(headings)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from indexes.encoding import decode
 from indexes.readers.limits import ReadLimits
-from indexes.readers.reading import Reading, lines_with_offsets
+from indexes.readers.reading import MOST_MARKS, Reading, lines_with_offsets
 
 _BEFORE = (
     r"(?:export|default|pub(?:\([a-z]+\))?|public|private|internal|abstract|final|open|sealed|static|async|unsafe"
@@ -76,5 +76,7 @@ def _breaks(text: str, begins: Callable[[str], bool]) -> tuple[int, ...]:
             continue
         if line and not line[0].isspace() and begins(line[:300]):
             breaks.append(offset if lead is None else lead)
+            if len(breaks) == MOST_MARKS:
+                break
         lead = None
     return tuple(breaks)

@@ -41,6 +41,10 @@ def ingest(
         int | None,
         typer.Option("--max-size", metavar="BYTES", help="The largest file to read (default: 100000000)"),
     ] = None,
+    max_seconds: Annotated[
+        float | None,
+        typer.Option("--max-seconds", metavar="SECONDS", help="The longest that one file may take (default: 120)"),
+    ] = None,
     wait: WaitOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -52,8 +56,8 @@ def ingest(
     from longctx.qa import DocumentQA
     from longctx.settings import load_settings
 
-    settings = load_settings(index=index, encoder=encoder, max_size=max_size)
-    limits = ReadLimits(max_bytes=settings.max_size, encoding=encoding)
+    settings = load_settings(index=index, encoder=encoder, max_size=max_size, max_seconds=max_seconds)
+    limits = ReadLimits(max_bytes=settings.max_size, max_seconds=settings.max_seconds, encoding=encoding)
     with (
         DocumentQA.open(settings.index, encoder=settings.encoder) as qa,
         ingest_progress(quiet=json) as progress,

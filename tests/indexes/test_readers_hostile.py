@@ -1,10 +1,12 @@
-"""A zoo of hostile files: each costs itself only. It is refused in one line or read, and soon."""
+"""A zoo of hostile files: each costs itself only. It is refused in one line or read.
+
+What a file may take of time and memory is in test_readers_isolated.py.
+"""
 
 import io
 import json
 import re
 import struct
-import time
 import zipfile
 from pathlib import Path
 
@@ -18,8 +20,6 @@ from pypdf.generic import DecodedStreamObject, NameObject
 from indexes.errors import UnreadableFile
 from indexes.readers import SUFFIXES, read_document
 from indexes.types import Document
-
-SECONDS = 5.0  # generous: each takes well under one on an idle machine
 
 
 def outcome(name: str, data: bytes) -> Document | str:
@@ -100,12 +100,49 @@ def zip_that_lies() -> bytes:
     return bytes(data)
 
 
-def pdf_whose_pages_hold_each_other() -> bytes:
-    return (
-        b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n"
-        b"2 0 obj\n<< /Type /Pages /Count 9 /Kids [2 0 R 2 0 R] >>\nendobj\n"
-        b"xref\n0 3\n0000000000 65535 f \n0000000009 00000 n \n0000000058 00000 n \n"
-        b"trailer << /Size 3 /Root 1 0 R >>\nstartxref\n120\n%%EOF"
+def pdf_of(*objects: bytes) -> bytes:
+    """A PDF of these objects, numbered from 1; the first is the catalogue."""
+    out = bytearray(b"%PDF-1.7\n")
+    offsets = []
+    for number, body in enumerate(objects, start=1):
+        offsets.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    start = len(out)
+    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    return bytes(out + b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF" % (len(objects) + 1, start))
+
+
+def stream(content: bytes, entries: bytes = b"") -> bytes:
+    return b"<< /Length %d %s >>\nstream\n%s\nendstream" % (len(content), entries, content)
+
+
+def pdf_page(page: bytes = b"", pages: bytes = b"/Count 1 /Kids [3 0 R]") -> bytes:
+    """A PDF whose one page, object 3, and whose tree of pages, object 2, have these entries; object 4 is the content."""
+    return pdf_of(
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages " + pages + b" >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Contents 4 0 R " + page + b" >>",
+        stream(b"BT (text) Tj ET"),
+    )
+
+
+def pdf_of_laughs(depth: int = 40) -> bytes:
+    """Forms that each draw the next one twice: 2**40 times the last one."""
+    forms = [
+        stream(
+            b"/X Do /X Do",
+            b"/Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /X %d 0 R >> >>" % (6 + number),
+        )
+        for number in range(depth)
+    ]
+    return pdf_of(
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Count 1 /Kids [3 0 R] >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Contents 4 0 R /Resources << /XObject << /X 5 0 R >> >> >>",
+        stream(b"/X Do"),
+        *forms,
+        stream(b"BT (ha) Tj ET", b"/Type /XObject /Subtype /Form /BBox [0 0 9 9]"),
     )
 
 
@@ -128,7 +165,12 @@ REFUSED = {
     "binary.html": (b"GIF89a\x01\0\x01\0\x80\0\0", "binary, not text"),
     "not.pdf": (b"this is no PDF", "a broken PDF"),
     "cut.pdf": (pdf_with(b"BT (text) Tj ET")[:300], "a broken PDF|no text in it"),
-    "loop.pdf": (pdf_whose_pages_hold_each_other(), "a broken PDF|no text in it"),
+    "loop.pdf": (pdf_page(pages=b"/Count 9 /Kids [2 0 R 2 0 R]"), "a broken PDF|no text in it"),
+    "before.pdf": (pdf_page().replace(b"/Root", b"/Prev 9 /Root"), "a broken PDF|no text in it"),
+    "count.pdf": (pdf_page(pages=b"/Count 2000000000 /Kids [3 0 R]"), "a broken PDF|no text in it|pages, over"),
+    "kids.pdf": (pdf_page(pages=b"/Count 200000 /Kids [" + b"3 0 R " * 200_000 + b"]"), "a broken PDF|pages, over"),
+    "lists.pdf": (pdf_page(b"/X " + b"[" * 100_000 + b"]" * 100_000), "a broken PDF|no text in it|nested too deeply"),
+    "laughs.pdf": (pdf_of_laughs(), "a broken PDF|no text in it"),
     "bomb.pdf": (pdf_with(b"0 " * 38_000_000, compress=True), "a broken PDF|no text in it"),
     "not.docx": (b"PK\x03\x04 this is no zip", "not a .docx"),
     "old.docx": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "an encrypted or old Office file"),
@@ -149,6 +191,9 @@ READ = {
     "angles.html": b"<" * 500_000 + b" text",
     "ends.html": b"</div>" * 200_000 + b"text",
     "long.md": b"#" * 1_000_000 + b"\n" + b"`" * 1_000_000 + b"\n" + b" " * 1_000_000 + b"x",
+    "million.html": b"<i>x</i><br>" * 500_000,
+    "cells.html": b"<table>" + b"<tr><td>x" * 200_000,
+    "front.md": b"---\na: x" + b" " * 1_000_000 + b"y\n---\ntext",
     "hashes.md": b"# a" + b" #" * 500_000 + b" b\n",
     "rulers.md": b"a\n---\n" * 100_000,
     "rulers.rst": b"=" * 1_000_000 + b"\na\n" + b"=" * 1_000_000,
@@ -156,6 +201,11 @@ READ = {
     "long.py": b"export " * 200_000 + b"\n" + b"const " * 200_000,
     "long.c": b"a" * 1_000_000 + b"(" * 1_000_000,
     "quotes.csv": b'"' * 1_000_001 + b"\n" + b'a,"\n' * 100_000,
+    "field.csv": b'"' + b"x,\n" * 1_000_000 + b'"',
+    "newlines.csv": b"\n" * 5_000_000 + b"x",
+    "definitions.py": b"def f\n" * 1_000_000,
+    "headings.md": b"# a\n" * 1_000_000,
+    "cells.ipynb": b'{"cells":[' + b'{"source":"x"},' * 200_000 + b"{}]}",
     "numbers.json": b"[" + b"9" * 100_000 + b", 1e99999, -Infinity, " + b"1." + b"0" * 100_000 + b"]",
     "backslashes.json": b'["' + b"\\\\" * 500_000 + b'\\u0041"]',
     "escapes.json": b'["' + b"\\u3042" * 200_000 + b"\\ud800" * 3 + b'"]',
@@ -174,18 +224,14 @@ READ = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused(name):
     data, reason = REFUSED[name]
-    began = time.monotonic()
     result = outcome(name, data)
-    assert time.monotonic() - began < SECONDS
     assert isinstance(result, str), result
     assert re.search(reason, result)
 
 
 @pytest.mark.parametrize("name", READ)
 def test_what_is_read_all_the_same(name):
-    began = time.monotonic()
     result = outcome(name, READ[name])
-    assert time.monotonic() - began < SECONDS
     assert isinstance(result, Document), result
 
 
