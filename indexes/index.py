@@ -245,7 +245,10 @@ def _other_encoder(folder: Path, remembered: str, given: str) -> IndexMismatch:
 
 def _text(store: Store, source: str) -> str | None:
     found = store.document(source)
-    return None if found is None else store.whole_text(found[0])
+    if found is None:
+        store.check_absent(source)
+        return None
+    return store.whole_text(found[0])
 
 
 def _size(folder: Path) -> int:

@@ -66,6 +66,11 @@ def checksum(row: Sequence[object], data: bytes = b"") -> int:
     return zlib.crc32(data, zlib.crc32(json.dumps(row).encode()))
 
 
+def vector_checksum(chunk_id: int, vector: bytes) -> int:
+    """CRC-32 of a vector that stands at its chunk's id."""
+    return zlib.crc32(vector, chunk_id & 0xFFFFFFFF)
+
+
 def make_or_migrate(connection: sqlite3.Connection) -> int:
     """Bring an open database to this format, all at once or not at all; returns the format that it then has."""
     if _version(connection) >= FORMAT_VERSION:
@@ -109,7 +114,7 @@ def _from_1(connection: sqlite3.Connection) -> None:
         sums = [(checksum(row, text[row[4] : row[5]].encode()), row[0]) for row in rows]
         connection.executemany("UPDATE chunks SET checksum = ? WHERE id = ?", sums)
     for chunk_id, vector in connection.execute("SELECT chunk_id, vector FROM vectors"):
-        sum_ = (checksum((chunk_id,), vector), chunk_id)
+        sum_ = (vector_checksum(chunk_id, vector), chunk_id)
         connection.execute("UPDATE vectors SET checksum = ? WHERE chunk_id = ?", sum_)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from indexes.errors import IndexDamaged
 from indexes.metadata import Metadata
 from indexes.node_table import NodeTable
-from indexes.schema import CHUNK_FACTS, DOCUMENT_FACTS, checksum
+from indexes.schema import CHUNK_FACTS, DOCUMENT_FACTS, checksum, vector_checksum
 from indexes.types import Chunk, Document, DocumentInfo, Vectors
 
 SEGMENT_SIZE = 16_384  # chunk ids to one segment of the dense index: its unit of rebuilding, held in memory then
@@ -127,7 +127,7 @@ class Store:
             ((*row, sum_) for row, sum_ in zip(rows, sums, strict=True)),
         )
         blobs = ((i, vector.astype("<f4").tobytes()) for i, vector in zip(ids, vectors, strict=True))
-        self._db.executemany("INSERT INTO vectors VALUES (?, ?, ?)", ((i, b, checksum((i,), b)) for i, b in blobs))
+        self._db.executemany("INSERT INTO vectors VALUES (?, ?, ?)", ((i, b, vector_checksum(i, b)) for i, b in blobs))
         self._db.execute(
             "UPDATE documents SET chunks = chunks + ?, tokens = tokens + ? WHERE id = ?",
             (len(chunks), sum(chunk.tokens for chunk in chunks), document_id),
@@ -150,7 +150,8 @@ class Store:
 
     def documents(self, after: int = 0) -> Iterator[tuple[int, DocumentInfo]]:
         """(id, document) of those put in after generation `after`, by source."""
-        sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE generation > ? ORDER BY source"  # noqa: S608
+        # "+": SQLite would rather read all documents in this order than sort the few that are new.
+        sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE generation > ? ORDER BY +source"  # noqa: S608
         return ((row[0], _document(row)) for row in self._db.execute(sql, (after,)))
 
     def document(self, source: str) -> tuple[int, DocumentInfo] | None:
@@ -158,6 +159,12 @@ class Store:
         sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE source = ?"  # noqa: S608
         row = self._db.execute(sql, (source,)).fetchone()
         return None if row is None else (row[0], _document(row))
+
+    def check_absent(self, source: str) -> None:
+        """Look at every document for one that has not been found by its source. Raises IndexDamaged if it is there."""
+        sql = "SELECT EXISTS (SELECT 1 FROM documents NOT INDEXED WHERE source = ?)"
+        if self._db.execute(sql, (source,)).fetchone()[0]:
+            raise IndexDamaged(f"{source} is there and is not found")
 
     def stamp(self, source: str) -> KnownFile | None:
         """What the file of the document with that source was when it was read."""
@@ -258,7 +265,7 @@ class Store:
         sql = "SELECT chunk_id, vector, checksum FROM vectors WHERE chunk_id BETWEEN ? AND ?"
         ids, data = array("q"), bytearray()
         for chunk_id, vector, expected in self._db.execute(sql, (first, first + SEGMENT_SIZE - 1)):
-            _check((chunk_id,), expected, f"the vector of chunk {chunk_id}", vector)
+            _check_vector(chunk_id, vector, expected)
             ids.append(chunk_id)
             data += vector
         return np.array(ids, dtype=np.int64), np.frombuffer(data, dtype="<f4").reshape(len(ids), -1 if ids else 0)
@@ -269,7 +276,7 @@ class Store:
         data = bytearray()
         for chunk_id in ids:
             vector, expected = _found(self._db.execute(sql, (chunk_id,)).fetchone(), f"the vector of chunk {chunk_id}")
-            _check((chunk_id,), expected, f"the vector of chunk {chunk_id}", vector)
+            _check_vector(chunk_id, vector, expected)
             data += vector
         return np.frombuffer(data, dtype="<f4").reshape(len(ids), -1 if ids else 0)
 
@@ -334,6 +341,11 @@ def _of_types(rows: list[Any], types: Sequence[type], what: str) -> list[Any]:
     if any(not isinstance(value, kind) for row in rows for value, kind in zip(row, types, strict=True)):
         raise IndexDamaged(f"{what} is not what it was")
     return rows
+
+
+def _check_vector(chunk_id: int, vector: object, expected: object) -> None:
+    if not isinstance(vector, bytes) or vector_checksum(chunk_id, vector) != expected:
+        raise IndexDamaged(f"the vector of chunk {chunk_id} is not what it was")
 
 
 def _check(row: Sequence[object], expected: object, what: str, data: bytes = b"") -> None:

@@ -52,17 +52,16 @@ def ingest(
 
     Exit code: 0 everything is in, 3 some files failed, 1 nothing was done.
     """
-    from indexes import ReadLimits
-    from longctx.qa import DocumentQA
+    from indexes import CorpusIndex, ReadLimits  # and not longctx.qa, which takes seconds to import
     from longctx.settings import load_settings
 
     settings = load_settings(index=index, encoder=encoder, max_size=max_size, max_seconds=max_seconds)
     limits = ReadLimits(max_bytes=settings.max_size, max_seconds=settings.max_seconds, encoding=encoding)
     with (
-        DocumentQA.open(settings.index, encoder=settings.encoder) as qa,
+        CorpusIndex.open(settings.index, settings.encoder) as corpus,
         ingest_progress(quiet=json) as progress,
     ):
-        report = qa.ingest(paths, prune=prune, limits=limits, progress=progress, wait=wait)
+        report = corpus.ingest(paths, prune=prune, limits=limits, progress=progress, wait=wait)
     print_json(report) if json else _summary(report)
     raise typer.Exit(_exit_code(report))
 

@@ -141,6 +141,18 @@ def test_a_database_with_altered_bytes_never_gives_a_wrong_answer(
     assert refused
 
 
+def test_a_name_that_was_altered_where_it_is_looked_up_is_no_reason_to_deny_the_document(
+    folder: Path, hashing: Encoder, right: list[object]
+) -> None:
+    database = folder / "corpus.sqlite3"
+    whole = database.read_bytes()
+    places = [found.start() for found in re.finditer(rb"corpus/5\.md", whole)]
+    assert len(places) >= 2, "in its row, and in the index of the names"
+    for place in places:
+        database.write_bytes(whole[:place] + b"C" + whole[place + 1 :])
+        assert is_refused(folder, hashing, right)
+
+
 def is_refused(folder: Path, encoder: Encoder, right: list[object]) -> bool:
     """Whether an error says what to do; the answers are right, otherwise."""
     try:

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from indexes import CorpusIndex, Encoder
 
 HEAVY = ("torch", "transformers", "faiss", "llama_index", "sentence_transformers", "numpy", "tantivy")
 REPORT = """
@@ -26,6 +29,16 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     )
     assert done.returncode == 0
     assert done.stderr.splitlines()[-1] == "LOADED"
+
+
+def test_ingesting_what_is_unchanged_imports_no_model_and_no_search(tmp_path: Path, encoder: Encoder) -> None:
+    (tmp_path / "a.txt").write_text("Nothing will be new.")
+    with CorpusIndex.open(tmp_path / "index", encoder) as index:
+        index.ingest(tmp_path / "a.txt")
+    arguments = ["ingest", str(tmp_path / "a.txt"), "--index", str(tmp_path / "index")]
+    done = subprocess.run([sys.executable, "-c", REPORT % (HEAVY,), *arguments], capture_output=True, text=True)
+    assert "1 unchanged" in done.stdout
+    assert done.stderr.splitlines()[-1] == "LOADED numpy"
 
 
 def test_the_package_imports_nothing_heavy() -> None:
