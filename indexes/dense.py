@@ -1,94 +1,158 @@
-"""The dense index: exact inner products with FAISS, derived from the store.
+"""The dense index: inner products with FAISS, derived from the store.
 
-One FAISS file for each segment of chunk ids, named by the segment and the generation in which it last changed. Only the
-segments that changed are made anew, so that neither memory nor the cost of a change grows with the corpus; a file that
-a reader may be using is never touched. Knows no text and no encoder.
+Its files (`indexes.dense_files`) each hold a range of chunk ids. Only those that changed are made anew, so that neither
+memory nor the cost of a change grows with the corpus. While there are few vectors, the files hold them as they are, and
+a search compares all. When there are many, they hold 8-bit codes under a model (`indexes.ivf`), and a search scans some
+of them and compares the best exactly. Files of another kind, or of a model that the corpus has outgrown, are searched
+as they are, and follow one by one when something is published. A search makes none. Knows no text and no encoder.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Set
+from collections.abc import Set
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from indexes import ivf
+from indexes.dense_files import DenseFile, FileWriter, model_file, parsed, read, shards, write
+from indexes.ivf import Ids
 from indexes.store import Store
 from indexes.types import Vectors
 
+FLAT_BELOW = 65_536  # vectors, up to which a search compares all: so many take about 4 ms
+
+_MORE_CANDIDATES = 50  # than asked for, because 8-bit codes err in the third decimal
+_FEW = 1024  # allowed chunks up to which their vectors are read and compared, and no index is asked
+_SEED = 0
+
+Scored = list[tuple[int, float]]
+
+
+class _Opened(NamedTuple):
+    """What one generation is searched with: indexes of whole vectors, and the shards of each model."""
+
+    names: frozenset[str]
+    flat: dict[DenseFile, Any]
+    shards: list[ivf.Shards]
+
 
 class DenseIndex:
-    """The FAISS files in a folder."""
+    """The FAISS files in a folder; the store says which belong to its generation."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._open: dict[Path, Any] = {}
+        self._opened = _Opened(frozenset(), {}, [])
 
     def sync(self, store: Store) -> list[Path]:
-        """Make the files of the segments that changed; returns the files of all."""
+        """Make the files of what changed; returns the files of all."""
         self._folder.mkdir(exist_ok=True)
-        paths = [self._path(*segment) for segment in store.segments().items()]
-        for path, segment in zip(paths, store.segments(), strict=True):
-            if not path.is_file():
-                _write(path, *store.segment_vectors(segment))
-        return paths
+        files, models = parsed(name for name in self._names(store) if (self._folder / name).is_file())
+        present = {file for file in files if file.model in models | {""}}
+        writer = FileWriter(self._folder, store, present, self._model_for(store, max(models, default="")))
+        kept = [file for shard in shards(store.segments()) for file in writer.follow(*shard)]
+        used = sorted({file.model for file in kept} - {""})
+        return [self._folder / name for name in (*(file.name for file in kept), *map(model_file, used))]
 
-    def search(
-        self, query: Vectors, k: int, segments: Mapping[int, int], allowed: Set[int] | None = None
-    ) -> list[tuple[int, float]]:
+    def search(self, query: Vectors, k: int, store: Store, allowed: Set[int] | None = None) -> Scored:
         """The k chunk ids with the largest inner product with `query` (dimension,), best first, with that product.
 
-        Of those in `allowed`, if it is given.
+        `allowed` are ids of the store's chunks to choose from; for them all lists are searched.
         """
-        selected = {} if allowed is None else {"params": _only(allowed)}
-        found: list[tuple[int, float]] = []
-        for index in self._indexes(segments):
-            if index.ntotal:
-                scores, ids = index.search(query[np.newaxis], min(k, index.ntotal), **selected)
-                found.extend(hit for hit in zip(ids[0].tolist(), scores[0].tolist(), strict=True) if hit[0] >= 0)
-        return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
+        if allowed is not None and len(allowed) <= _FEW:
+            return _exact(query, _array(allowed), store)[:k]
+        opened = self._open(store)
+        selector, bits = _selector(None if allowed is None else _array(allowed))
+        found: Scored = []
+        for index in opened.flat.values():
+            found += _search_flat(index, query, k, selector)
+        for stack in opened.shards:
+            ids = stack.candidates(query, k + _MORE_CANDIDATES, selector, everywhere=allowed is not None)
+            found += _exact(query, ids, store)
+        del bits  # FAISS reads them until here
+        return _best(found)[:k]
 
-    def count(self, segments: Mapping[int, int]) -> int:
+    def count(self, store: Store) -> int:
         """How many vectors the files hold."""
-        return sum(index.ntotal for index in self._indexes(segments))
+        opened = self._open(store)
+        flat: int = sum(index.ntotal for index in opened.flat.values())
+        return flat + sum(stack.count for stack in opened.shards)
 
-    def _indexes(self, segments: Mapping[int, int]) -> list[Any]:
-        """The segments' indexes, each read once for as long as it is of use. Raises RuntimeError for a missing file."""
-        paths = [self._path(*segment) for segment in segments.items()]
-        self._open = {path: self._open.get(path) or _read(path) for path in paths}
-        return list(self._open.values())
+    def _names(self, store: Store) -> frozenset[str]:
+        """Of the files that belong to the store's generation."""
+        paths = (file.name.split("/") for file in store.derived_files())
+        return frozenset(path[1] for path in paths if len(path) == 2 and path[0] == self._folder.name)
 
-    def _path(self, segment: int, generation: int) -> Path:
-        return self._folder / f"{segment:06d}-{generation:012d}.faiss"
+    def _open(self, store: Store) -> _Opened:
+        """The files of the store's generation, opened once. Raises RuntimeError for one that is missing."""
+        names, opened = self._names(store), self._opened
+        if opened.names != names:
+            files, models = parsed(names)
+            flat = sorted(file for file in files if not file.model)
+            self._opened = opened = _Opened(
+                names,
+                {file: opened.flat.get(file) or read(self._folder / file.name) for file in flat},
+                [self._shards(model, files) for model in sorted(models)],
+            )
+        return opened
+
+    def _shards(self, model: str, files: Set[DenseFile]) -> ivf.Shards:
+        paths = [self._folder / file.name for file in sorted(files) if file.model == model]
+        return ivf.Shards(read(self._folder / model_file(model)), paths)
+
+    def _model_for(self, store: Store, newest: str) -> str:
+        """The model that suits the number of vectors: the newest that there is, a new one, or none."""
+        _, vectors, _ = store.counts()
+        if vectors < (FLAT_BELOW / 2 if newest else FLAT_BELOW):
+            return ""
+        lists = ivf.lists_for(vectors)
+        if newest and lists <= _lists(newest) <= 2 * lists:  # one that is too fine does no harm yet
+            return newest
+        model = f"{store.generation():012d}-{lists:06d}"
+        ids = np.random.default_rng(_SEED).permutation(store.chunk_ids())[: ivf.sample_size(lists)]
+        write(ivf.train(store.vectors(np.sort(ids).tolist()), lists), self._folder / model_file(model))
+        return model
 
 
-def _only(allowed: Set[int]) -> Any:
+def _lists(model: str) -> int:
+    return int(model.split("-")[1])
+
+
+def _array(ids: Set[int]) -> Ids:
+    return np.sort(np.fromiter(ids, np.int64, len(ids)))
+
+
+def _selector(allowed: Ids | None) -> tuple[Any, Any]:
+    """FAISS's selector of these ids, and the memory that it reads."""
     import faiss
 
-    ids = np.fromiter(allowed, np.int64, len(allowed))
-    return faiss.SearchParameters(sel=faiss.IDSelectorBatch(ids))  # type: ignore[call-arg]
+    if allowed is None:
+        return None, None
+    flags = np.zeros(int(allowed.max()) + 1, dtype=bool)
+    flags[allowed] = True
+    bits = np.packbits(flags, bitorder="little")
+    return faiss.IDSelectorBitmap(bits), bits
 
 
-def _read(path: Path) -> Any:
+def _search_flat(index: Any, query: Vectors, k: int, selector: Any) -> Scored:
     import faiss
 
-    return faiss.read_index(str(path))
+    if not index.ntotal:
+        return []
+    options = faiss.SearchParameters(sel=selector) if selector else None
+    scores, ids = index.search(query[np.newaxis], min(k, index.ntotal), params=options)
+    found = ids[0] >= 0
+    return list(zip(ids[0][found].tolist(), scores[0][found].tolist(), strict=True))
 
 
-def _write(path: Path, ids: np.ndarray[Any, np.dtype[np.int64]], vectors: Vectors) -> None:
-    import faiss
-
-    index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
-    if len(ids):
-        index.add_with_ids(vectors, ids)
-    partial = path.with_suffix(".partial")
-    faiss.write_index(index, str(partial))
-    _flush(partial)
-    partial.replace(path)
+def _exact(query: Vectors, ids: Ids, store: Store) -> Scored:
+    """The chunks with their inner products, best first."""
+    if not len(ids):
+        return []
+    products = store.vectors(ids.tolist()) @ query
+    return _best(list(zip(ids.tolist(), products.tolist(), strict=True)))
 
 
-def _flush(path: Path) -> None:
-    """Write the file out to the disk before it gets its name: after a power cut a name never stands for half a file."""
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
+def _best(found: Scored) -> Scored:
+    return sorted(found, key=lambda hit: (-hit[1], hit[0]))

@@ -98,7 +98,7 @@ def _dense(retrieval: Retrieval, query: VectorStoreQuery, k: int) -> Ranking:
     if dimension is None:
         return []
     vector = unit_vector(query.query_embedding or [], dimension, "the query_embedding")
-    return retrieval.dense.search(vector, k, retrieval.store.segments(), retrieval.allowed)
+    return retrieval.dense.search(vector, k, retrieval.store, retrieval.allowed)
 
 
 def _lexical(retrieval: Retrieval, query: VectorStoreQuery, k: int) -> Ranking:

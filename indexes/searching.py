@@ -96,7 +96,7 @@ def _dense_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
         return []
     retrieval.check_encoder()
     vector = retrieval.encoder.encode_query(query)
-    return retrieval.dense.search(vector, k, retrieval.store.segments(), retrieval.allowed)
+    return retrieval.dense.search(vector, k, retrieval.store, retrieval.allowed)
 
 
 def _lexical_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:

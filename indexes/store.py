@@ -259,6 +259,12 @@ class Store:
         rows = self._db.execute("SELECT id, generation FROM segments").fetchall()
         return dict(_of_types(rows, (int, int), "the list of segments"))
 
+    def chunk_ids(self, segments: range | None = None) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """The ids (n,) of the chunks in some consecutive segments, or of all, in rising order."""
+        first, end = (segments.start * SEGMENT_SIZE, segments.stop * SEGMENT_SIZE) if segments else (0, 2**63 - 1)
+        rows = self._db.execute("SELECT id FROM chunks WHERE id >= ? AND id < ? ORDER BY id", (first, end))
+        return np.fromiter((chunk_id for (chunk_id,) in rows), dtype=np.int64)
+
     def segment_vectors(self, segment: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Vectors]:
         """A segment's chunk ids (n,) and vectors (n, dimension)."""
         first = segment * SEGMENT_SIZE

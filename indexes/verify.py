@@ -33,7 +33,7 @@ def verify(store: Store, derived: Derived) -> VerifyReport:
     except sqlite3.Error:
         return VerifyReport(0, 0, tuple(problems))
     problems += derived.problems(store, read_all=True)
-    counts = {"dense": lambda: derived.dense.count(store.segments()), "lexical": lambda: derived.lexical.count(store)}
+    counts = {"dense": lambda: derived.dense.count(store), "lexical": lambda: derived.lexical.count(store)}
     for name, count in counts.items():
         if (held := _count_or_reason(count)) != chunks:
             problems.append(f"the {name} index holds {held} chunks and the database {chunks}")

@@ -22,7 +22,22 @@ import pytest
 
 from indexes import CorpusIndex, Encoder
 
-STORING = ("store.py", "database.py", "derived.py", "dense.py", "lexical.py", "writing.py", "folder.py", "schema.py")
+STORING = tuple(
+    f"/indexes/{name}.py"
+    for name in [
+        "store",
+        "database",
+        "derived",
+        "dense",
+        "dense_files",
+        "ivf",
+        "lexical",
+        "writing",
+        "folder",
+        "schema",
+    ]
+)
+FLAT, CODES = 10**9, 2  # vectors from which the dense index trains a model and holds codes
 POINTS, TIMES = 96, 60  # runs to be killed at counted calls and returns, and after random times
 GROUPS, LEAST = 6, 18  # and how many of a group's must die
 DOCUMENTS = 7
@@ -54,12 +69,14 @@ class Dying:
             env={**os.environ, **threads, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
 
-    def run(self, action: str, index: Path, corpus: Path, *, point: int = -1, seconds: float = 60) -> dict:
+    def run(
+        self, action: str, index: Path, corpus: Path, flat_below: int, *, point: int = -1, seconds: float = 60
+    ) -> dict:
         """Run an action in a process; it dies at its storing code's `point`-th call or return, or after `seconds`."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        asked = {"action": action, "index": str(index), "corpus": str(corpus), "point": point, "seconds": seconds}
-        print(json.dumps(asked), file=self._process.stdin, flush=True)
+        asked = {"action": action, "index": str(index), "corpus": str(corpus), "flat_below": flat_below}
+        print(json.dumps(asked | {"point": point, "seconds": seconds}), file=self._process.stdin, flush=True)
         return json.loads(self._process.stdout.readline())
 
     def close(self) -> None:
@@ -113,20 +130,28 @@ def contents(index: CorpusIndex) -> dict[str, list[tuple]]:
 
 
 @pytest.fixture(scope="module")
-def moments(dying: Dying, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+def moments(dying: Dying, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], dict]:
     """How many calls and returns, and how much time, each action takes when nobody kills it."""
     folder = tmp_path_factory.mktemp("whole")
     write_corpus(folder / "corpus", dict.fromkeys(range(DOCUMENTS), 1))
     return {
-        action: dying.run(action, folder / "index", folder / "corpus") for action in ("ingest", "rebuild", "remove")
+        (action, kind): dying.run(action, folder / str(kind), folder / "corpus", kind)
+        for kind in (FLAT, CODES)
+        for action in ("ingest", "rebuild", "remove")
     }
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_killed_at_any_moment_it_is_whole_and_goes_on(
-    group: int, dying: Dying, moments: dict[str, dict], hashing: Encoder, tmp_path: Path
+    group: int,
+    dying: Dying,
+    moments: dict[tuple[str, int], dict],
+    hashing: Encoder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    luck, killed = random.Random(group), 0
+    luck, killed, kind = random.Random(group), 0, CODES if group % 2 else FLAT
+    monkeypatch.setattr("indexes.dense.FLAT_BELOW", kind)
     index_folder, corpus = tmp_path / "index", tmp_path / "corpus"
     old = dict.fromkeys(range(DOCUMENTS), 1)
     write_corpus(corpus, old)
@@ -135,11 +160,11 @@ def test_killed_at_any_moment_it_is_whole_and_goes_on(
         new = {d: number + 2 for d in range(DOCUMENTS) if luck.random() < 0.7} if action == "ingest" else old
         new = {**{d: v for d, v in old.items() if luck.random() < 0.8}, **new}
         write_corpus(corpus, new)
-        usual = moments[action]
+        usual = moments[action, kind]
         if by_point:
-            outcome = dying.run(action, index_folder, corpus, point=luck.randrange(usual["events"]))
+            outcome = dying.run(action, index_folder, corpus, kind, point=luck.randrange(usual["events"]))
         else:
-            outcome = dying.run(action, index_folder, corpus, seconds=luck.uniform(0, usual["seconds"]))
+            outcome = dying.run(action, index_folder, corpus, kind, seconds=luck.uniform(0, usual["seconds"]))
         assert outcome["status"] in (-signal.SIGKILL, 0), outcome
         killed += outcome["status"] != 0
         check_what_is_left(index_folder, old, new, action, hashing)
@@ -228,6 +253,9 @@ def run(asked: dict, writing: int, encoder: Encoder) -> int:
             if events == asked["point"]:
                 os.kill(os.getpid(), signal.SIGKILL)
 
+    import indexes.dense
+
+    indexes.dense.FLAT_BELOW = asked["flat_below"]
     try:
         sys.setprofile(count)
         ACTIONS[asked["action"]](Path(asked["index"]), Path(asked["corpus"]), encoder)

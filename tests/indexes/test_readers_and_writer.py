@@ -16,12 +16,13 @@ import pytest
 from indexes import CorpusIndex, Encoder, IndexBusy, IngestProgress
 
 DOCUMENTS = 9
+FLAT, CODES = 10**9, 2  # vectors from which the dense index trains a model and holds codes
 _SAYS = re.compile(r"subject(\d+) in version(\d+)")
 _START = """
 import sys
 sys.path[:0] = {path!r}
 from conftest import HashingEncoder
-from indexes import CorpusIndex
+from indexes import CorpusIndex, dense
 """
 # Replaces every document in turn, in one batch and in several, until its standard input is closed.
 WRITER = """
@@ -29,7 +30,8 @@ import threading
 from pathlib import Path
 over = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
-folder, corpus = map(Path, sys.argv[1:])
+folder, corpus = map(Path, sys.argv[1:3])
+dense.FLAT_BELOW = int(sys.argv[3])
 with CorpusIndex.open(folder, HashingEncoder()) as index:
     version = 1
     while not over.is_set():
@@ -107,9 +109,12 @@ def read_for(index: CorpusIndex, seconds: float, newest: list[int]) -> None:
 
 
 @contextmanager
-def writer_at_work(folder: Path, corpus: Path) -> Iterator[subprocess.Popen]:
+def writer_at_work(folder: Path, corpus: Path, flat_below: int = FLAT) -> Iterator[subprocess.Popen]:
     with subprocess.Popen(
-        [*script(WRITER), str(folder), str(corpus)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*script(WRITER), str(folder), str(corpus), str(flat_below)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         yield process
         assert process.poll() is None, "it was to be at work until now"
@@ -118,12 +123,14 @@ def writer_at_work(folder: Path, corpus: Path) -> Iterator[subprocess.Popen]:
         assert written > 1, "and to have written meanwhile"
 
 
+@pytest.mark.parametrize("flat_below", [FLAT, CODES])
 def test_a_reader_sees_one_generation_while_documents_are_replaced(
-    folder: Path, corpus: Path, hashing: Encoder
+    folder: Path, corpus: Path, hashing: Encoder, flat_below: int
 ) -> None:
     newest: list[int] = []
-    with CorpusIndex.open(folder, hashing) as index, writer_at_work(folder, corpus):
-        read_for(index, 3, newest)
+    with CorpusIndex.open(folder, hashing) as index, writer_at_work(folder, corpus, flat_below):
+        read_for(index, 2, newest)
+    assert bool([*folder.glob("dense/model-*")]) == (flat_below == CODES)
     assert newest[-1] > newest[0]
 
 
