@@ -20,7 +20,7 @@ from longctx.kv_cache import Quantized
 NAME = "longctx"
 Merged = tuple[torch.Tensor, torch.Tensor]  # output (kv_heads, groups, n, head_dim), log-sum-exp (kv_heads, groups, n)
 
-_CHUNK = 2048  # tokens of an int8 cache that are turned into numbers at a time: they stay in the processor's cache
+_CHUNK = 2048  # tokens of a cache that are turned into another dtype at a time: they stay in the processor's cache
 _DTYPES = frozenset({torch.float32, torch.bfloat16, torch.float16})
 _LAYER_TYPES = frozenset({"full_attention", "sliding_attention"})
 # What models hand over that changes nothing here. Anything else that is set may, and is refused.
@@ -109,15 +109,15 @@ def _refuse_unknown(
 
 def _attend_grouped(query: torch.Tensor, key: Any, value: Any, total: int, scale: float | None) -> torch.Tensor:
     """Attention of (kv_heads, groups, n, d) queries; the last n tokens are theirs."""
-    n = query.shape[2]
+    n, dtype = query.shape[2], query.dtype
     if n == 1:
         return _decode(query, key, value, scale)
     past = total - n
 
     def parts() -> Iterator[Merged]:
-        for start, end in _chunks(key, past):
-            yield _whole(query, _rows(key, start, end, query), _rows(value, start, end, query), scale)
-        yield _causal(query, _rows(key, past, total, query), _rows(value, past, total, query), scale)
+        for start, end in _chunks(key, past, dtype):
+            yield _whole(query, _rows(key, start, end, dtype), _rows(value, start, end, dtype), scale)
+        yield _causal(query, _rows(key, past, total, dtype), _rows(value, past, total, dtype), scale)
 
     return reduce(_merge, parts())[0]
 
@@ -125,33 +125,50 @@ def _attend_grouped(query: torch.Tensor, key: Any, value: Any, total: int, scale
 def _decode(query: torch.Tensor, key: Any, value: Any, scale: float | None) -> torch.Tensor:
     """One query of each head (kv_heads, groups, 1, d), which sees everything, by plain matrix products.
 
-    One and a half to four times as fast as torch's fused kernel for a few rows. In half precision the scores are
-    rounded to it once, as in transformers' own 'eager' attention.
+    They are faster than torch's fused kernel for a few rows. In bfloat16 the scores are rounded to it once, as in
+    transformers' own 'eager' attention; int8 and float16, whose products are slow on a CPU, are computed in float32.
     """
-    rows = query.squeeze(2) * (query.shape[3] ** -0.5 if scale is None else scale)
-    chunks = list(_chunks(key, key.shape[2]))
-    scores = [_scores(rows, _rows(key, start, end, query).squeeze(1)) for start, end in chunks]
-    weights = torch.cat(scores, dim=-1).softmax(-1, dtype=torch.float32).to(query.dtype)
-    parts = (weights[:, :, start:end] @ _rows(value, start, end, query).squeeze(1) for start, end in chunks)
-    return reduce(torch.add, parts).unsqueeze(2)
+    exact = isinstance(key, Quantized) or query.dtype == torch.float16
+    dtype = torch.float32 if exact else query.dtype
+    rows = query.squeeze(2).to(dtype) * (query.shape[3] ** -0.5 if scale is None else scale)
+    spans = list(_chunks(key, key.shape[2], dtype))
+    scores = torch.cat([_scores(rows, _rows(key, *span, dtype).squeeze(1)) for span in spans], dim=-1)
+    weights = scores.softmax(-1, dtype=torch.float32).to(dtype)
+    found = (_weighted(weights[:, :, start:end], _rows(value, start, end, dtype).squeeze(1)) for start, end in spans)
+    return reduce(torch.add, found).unsqueeze(2)
 
 
 def _scores(rows: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
     """Inner products of rows (kv_heads, groups, d) and keys (kv_heads, tokens, d): (kv_heads, groups, tokens)."""
-    if rows.dtype == torch.float32:  # MKL is faster with the long side first, oneDNN with the short one
-        return (key @ rows.transpose(1, 2)).transpose(1, 2).contiguous()
-    return rows @ key.transpose(1, 2)
+    if _batches(key):
+        return (key @ rows.transpose(1, 2)).transpose(1, 2).contiguous()  # the long side first is faster
+    scores = rows.new_empty(*rows.shape[:2], key.shape[1])
+    for head in range(len(rows)):
+        torch.mm(rows[head], key[head].T, out=scores[head])
+    return scores
 
 
-def _chunks(key: Any, past: int) -> Iterator[tuple[int, int]]:
-    step = _CHUNK if isinstance(key, Quantized) else max(past, 1)
+def _weighted(weights: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """Sums of values (kv_heads, tokens, d) by weights (kv_heads, groups, tokens): (kv_heads, groups, d)."""
+    if _batches(value):
+        return weights @ value
+    return torch.stack([own @ head for own, head in zip(weights, value, strict=True)])
+
+
+def _batches(states: torch.Tensor) -> bool:
+    """Whether one product over all heads is best: in bfloat16 it copies what is part of a longer buffer first."""
+    return states.dtype == torch.float32 or states.is_contiguous()
+
+
+def _chunks(key: Any, past: int, dtype: torch.dtype) -> Iterator[tuple[int, int]]:
+    step = _CHUNK if isinstance(key, Quantized) or key.dtype != dtype else max(past, 1)
     return ((start, min(start + step, past)) for start in range(0, past, step))
 
 
-def _rows(states: Any, start: int, end: int, query: torch.Tensor) -> torch.Tensor:
+def _rows(states: Any, start: int, end: int, dtype: torch.dtype) -> torch.Tensor:
     """Tokens `start` to `end` of keys or values, (kv_heads, 1, tokens, d)."""
-    dense = states.rows(start, end, query.dtype) if isinstance(states, Quantized) else states[:, :, start:end]
-    return dense.transpose(0, 1)
+    given = states.rows(start, end, dtype) if isinstance(states, Quantized) else states[:, :, start:end].to(dtype)
+    return given.transpose(0, 1)
 
 
 def _whole(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None) -> Merged:
