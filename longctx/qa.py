@@ -8,15 +8,17 @@ from pathlib import Path
 from types import TracebackType
 
 from indexes import CorpusIndex, Encoder, IngestReport, ReadLimits, Reranker, SearchFilter, SearchHit
-from indexes.ingest import ProgressCallback
+from indexes.ingest import ProgressCallback as IngestCallback
 from indexes.readers import DEFAULT_LIMITS
 from longctx.answering import citation, quote
 from longctx.engine import Engine
 from longctx.errors import BadRequest
 from longctx.models import LoadedModel, load_model
 from longctx.prompts import fit_prompt, language_of
+from longctx.requests import ProgressCallback
 from longctx.sampling import GenerationOptions
 from longctx.types import Answer, Plan, Usage
+from rope_scaling import RopeScaling
 
 _NOTHING_FOUND = {
     "en": "Nothing in the index bears on this question.",
@@ -72,6 +74,7 @@ class DocumentQA:
         path: str | Path,
         model: str | Path | LoadedModel | None = None,
         *,
+        scaling: str | RopeScaling | None = None,
         encoder: str | Encoder | None = None,
         reranker: str | Reranker | None = None,
         create: bool = True,
@@ -79,12 +82,16 @@ class DocumentQA:
         """Open the index in the folder `path`, or make one there unless `create` is false.
 
         `model` is a checkpoint's folder, a hub name or a `LoadedModel`; with None, answers quote the documents.
+        `scaling` is as for `load_model`.
         `encoder` and `reranker` are as for `CorpusIndex.open`; an encoder of None means the one that the index was made
-        with, and the default for a new index. Raises ModelUnavailable, and the errors of `CorpusIndex.open`.
+        with, and the default for a new index. Raises BadRequest, and as `load_model` and `CorpusIndex.open` do.
         """
+        if scaling is not None and not isinstance(model, str | Path):
+            remedy = "give a model too" if model is None else "give it to load_model"
+            raise BadRequest(f"scaling is {scaling!r}, and there is no model to load: {remedy}")
         index = CorpusIndex.open(path, encoder, reranker=reranker, create=create)
         try:
-            loaded = load_model(model) if isinstance(model, str | Path) else model
+            loaded = load_model(model, scaling=scaling) if isinstance(model, str | Path) else model
         except BaseException:
             index.close()
             raise
@@ -108,7 +115,7 @@ class DocumentQA:
         *,
         prune: bool = False,
         limits: ReadLimits = DEFAULT_LIMITS,
-        progress: ProgressCallback | None = None,
+        progress: IngestCallback | None = None,
         wait: bool | float = False,
     ) -> IngestReport:
         """Bring the index up to date with files and folders: see `CorpusIndex.ingest`."""
@@ -122,12 +129,16 @@ class DocumentQA:
         max_new_tokens: int = 256,
         filters: SearchFilter | None = None,
         expand: int = 0,
+        progress: ProgressCallback | None = None,
     ) -> Answer:
         """Answer a question from the `k` passages that bear on it most. Raises BadRequest and ContextTooLong.
 
-        `filters` and `expand` are as for `CorpusIndex.search`.
+        `filters` and `expand` are as for `CorpusIndex.search`; `progress` is told how much of the prompt the model has
+        read.
         """
-        return self.stream(question, k=k, max_new_tokens=max_new_tokens, filters=filters, expand=expand).answer
+        return self.stream(
+            question, k=k, max_new_tokens=max_new_tokens, filters=filters, expand=expand, progress=progress
+        ).answer
 
     def stream(
         self,
@@ -137,6 +148,7 @@ class DocumentQA:
         max_new_tokens: int = 256,
         filters: SearchFilter | None = None,
         expand: int = 0,
+        progress: ProgressCallback | None = None,
     ) -> AnswerStream:
         """As `ask`, in pieces of text as they come; the stream's `answer` is the whole afterwards."""
         if not question.strip():
@@ -147,7 +159,7 @@ class DocumentQA:
         hits = self.index.search(question, k, filters=filters, expand=expand)
         if self._engine is None:
             return AnswerStream(self._quoted(question, hits, began))
-        return AnswerStream(self._generated(self._engine, question, hits, max_new_tokens, began))
+        return AnswerStream(self._generated(self._engine, question, hits, max_new_tokens, progress, began))
 
     def _quoted(self, question: str, hits: Sequence[SearchHit], began: float) -> Generator[str, None, Answer]:
         citations = quote(question, hits, self.index.similarity)
@@ -159,14 +171,20 @@ class DocumentQA:
         return Answer(text, citations, Plan("retrieval", len(hits), used), Usage(seconds=time.monotonic() - began))
 
     def _generated(
-        self, engine: Engine, question: str, hits: Sequence[SearchHit], max_new_tokens: int, began: float
+        self,
+        engine: Engine,
+        question: str,
+        hits: Sequence[SearchHit],
+        max_new_tokens: int,
+        progress: ProgressCallback | None,
+        began: float,
     ) -> Generator[str, None, Answer]:
-        window = engine.loaded.native_window
+        window = engine.loaded.window
         passages = [citation(hit.chunk) for hit in hits]
         prompt, used = fit_prompt(question, passages, engine.loaded.tokenizer, window - max_new_tokens)
         text = ""
         # Which passages come first changes with every question, so there is no prefix worth keeping.
-        with engine.stream((), prompt, options=GenerationOptions(max_new_tokens)) as stream:
+        with engine.stream((), prompt, options=GenerationOptions(max_new_tokens), progress=progress) as stream:
             for piece in stream:
                 text += piece
                 yield piece

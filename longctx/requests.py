@@ -49,6 +49,8 @@ class ProgressClock:
         self._callback, self._begun, self._total = callback, begun, total
         self._since = time.monotonic()
 
+        self.tell(begun)
+
     def tell(self, done: int) -> None:
         """Call back with the tokens done so far."""
         if self._callback is not None:
@@ -79,19 +81,31 @@ def make_request(
 
 
 def _fixed_scaling(loaded: LoadedModel, scaling: RopeScaling | None, length: int) -> RopeScaling | None:
-    """One set of frequencies for the whole sequence, also where a checkpoint brings one that depends on length."""
-    if scaling is None:
+    """One set of frequencies for the whole sequence, also where a checkpoint brings one that depends on length.
+
+    Lengths are rounded up to native windows times a power of two, so that sequences of different lengths share them.
+    """
+    asked = loaded.scaling if scaling is None else scaling
+    if isinstance(asked, str):
+        if length <= loaded.native_window:
+            return None
+        window = min(_rounded(length, loaded.native_window), loaded.window)
+        return RopeScaling.for_window(asked, window, loaded.native_window)
+    if asked is None:
         try:
             carried = RopeScaling.from_config(loaded.model.config)
         except RopeScalingError:  # not understood, so left as it is
             return None
         if carried.is_fixed:
             return None
-        scaling = carried
-    rounded = scaling.original_max_position_embeddings or loaded.native_window
-    while rounded < length:
-        rounded *= 2
-    return scaling.at_length(rounded)
+        asked = carried
+    return asked.at_length(_rounded(length, asked.original_max_position_embeddings or loaded.native_window))
+
+
+def _rounded(length: int, window: int) -> int:
+    while window < length:
+        window *= 2
+    return window
 
 
 def _check_window(window: int | None, prompt: int, new_tokens: int) -> None:

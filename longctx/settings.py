@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     encoder: str | None = Field(None, description="'default', a sentence-transformers folder or a hub name")
     reranker: str | None = Field(None, description="a sentence-transformers CrossEncoder: a folder or a hub name")
     model: str | None = Field(None, description="a causal language model: a folder or a hub name")
+    scaling: str | None = Field(None, description="the RoPE scaling that takes the model past its native window")
     k: int = Field(8, ge=1, description="passages to look for")
     max_new_tokens: int = Field(256, ge=1, description="the longest answer, in tokens")
     max_size: int = Field(100_000_000, ge=1, description="the largest file to ingest, in bytes")

@@ -32,6 +32,12 @@ def tiny_chat_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_llama(tmp_path_factory.mktemp("chat-llama"), CHAT_TEMPLATE)
 
 
+@pytest.fixture(scope="session")
+def short_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as `tiny_llama` with a native window of 64 tokens."""
+    return make_llama(tmp_path_factory.mktemp("short-llama"), window=64)
+
+
 def make_llama(folder: Path, chat_template: str | None = None, window: int = 2048) -> Path:
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +19,7 @@ from longctx.cli.terminal import (
     SourceOption,
     TitleOption,
     place,
+    prefill_progress,
     print_json,
     search_filter,
 )
@@ -39,6 +41,12 @@ def ask(
             help="A causal language model; without one, sentences are quoted.",
         ),
     ] = None,
+    scaling: Annotated[
+        str | None,
+        typer.Option(
+            "--scaling", metavar="METHOD", help="Take the model past its native window, by 'yarn' or another method."
+        ),
+    ] = None,
     encoder: EncoderOption = None,
     k: Annotated[int | None, typer.Option("-k", min=1, help="How many passages to look for (default: 8)")] = None,
     max_new_tokens: Annotated[
@@ -58,20 +66,38 @@ def ask(
     from longctx.settings import load_settings
 
     settings = load_settings(
-        index=index, model=model, encoder=encoder, reranker=reranker, k=k, max_new_tokens=max_new_tokens
+        index=index,
+        model=model,
+        scaling=scaling,
+        encoder=encoder,
+        reranker=reranker,
+        k=k,
+        max_new_tokens=max_new_tokens,
     )
     wanted = search_filter(source, title, metadata, after, before)
     opened = DocumentQA.open(
-        settings.index, settings.model, encoder=settings.encoder, reranker=settings.reranker, create=False
+        settings.index,
+        settings.model,
+        scaling=settings.scaling,
+        encoder=settings.encoder,
+        reranker=settings.reranker,
+        create=False,
     )
     with opened as qa:
-        stream = qa.stream(
-            question, k=settings.k, max_new_tokens=settings.max_new_tokens, filters=wanted, expand=expand
-        )
+        with prefill_progress(quiet=json) as progress:
+            stream = qa.stream(
+                question,
+                k=settings.k,
+                max_new_tokens=settings.max_new_tokens,
+                filters=wanted,
+                expand=expand,
+                progress=progress,
+            )
+            first = next(stream, "")
         if json:
             print_json(stream.answer)
             return
-        for piece in stream:
+        for piece in chain((first,), stream):
             typer.echo(piece, nl=False)
         typer.echo()
         _sources(stream.answer, settings.model)

@@ -15,6 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from indexes import Chunk, IngestProgress, SearchFilter
+    from longctx.requests import Progress
     from longctx.types import Citation
 
 IndexOption = Annotated[
@@ -112,6 +113,34 @@ def ingest_progress(quiet: bool) -> Iterator[Callable[[IngestProgress], None] | 
         yield from _progress_bar()
     else:
         yield _plain_line()
+
+
+@contextmanager
+def prefill_progress(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
+    """A bar on a terminal while the model reads a prompt, on standard error; nothing elsewhere, or if `quiet`."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("reading the prompt"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("tokens, {task.fields[rate]:,.0f}/s"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("prefill", total=None, rate=0.0, visible=False)
+
+        def show(progress: Progress) -> None:
+            bar.update(
+                task, total=progress.total, completed=progress.done, rate=progress.tokens_per_second, visible=True
+            )
+
+        yield show
 
 
 def _plain_line() -> Callable[[IngestProgress], None]:

@@ -144,10 +144,11 @@ def test_a_second_ingest_changes_only_what_changed(copy: Path) -> None:
     assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
 
 
-def test_a_terminal_gets_a_progress_bar(copy: Path) -> None:
+def run_on_a_terminal(folder: Path, *arguments: str | Path) -> tuple[bytes, bytes]:
+    """What a command prints, and what it shows where standard error is a terminal."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "longctx", "ingest", "docs"]
-    with subprocess.Popen(command, cwd=copy, stdout=subprocess.PIPE, stderr=theirs) as process:
+    command = [sys.executable, "-m", "longctx", *map(str, arguments)]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=theirs) as process:
         os.close(theirs)
         shown = b""
         while True:
@@ -159,11 +160,34 @@ def test_a_terminal_gets_a_progress_bar(copy: Path) -> None:
             if not block:
                 break
         assert process.stdout is not None
-        assert b"2 added" in process.stdout.read()
+        printed = process.stdout.read()
     os.close(ours)
-    assert process.returncode == 0
+    assert process.returncode == 0, shown
+    return printed, shown
+
+
+def test_a_terminal_gets_a_progress_bar(copy: Path) -> None:
+    printed, shown = run_on_a_terminal(copy, "ingest", "docs")
+    assert b"2 added" in printed
     assert "━".encode() in shown
     assert b"[1/2]" not in shown
+
+
+def test_a_terminal_sees_the_model_read_the_prompt(home: Path, short_llama: Path) -> None:
+    asked = ("ask", "When was the lighthouse built?", "--model", short_llama, "--scaling", "yarn")
+    printed, shown = run_on_a_terminal(home, *asked, "--max-new-tokens", "3")
+    assert b"Passages in the prompt" in printed
+    assert b"reading the prompt" in shown
+    assert b"reading the prompt" not in printed
+    plain = run_in(home, *asked, "--max-new-tokens", "3")
+    assert plain.stdout.encode() == printed
+    assert "reading the prompt" not in plain.stderr
+
+
+def test_a_scaling_without_a_model_is_refused(home: Path) -> None:
+    done = run_in(home, "ask", "When was the lighthouse built?", "--scaling", "yarn")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "scaling is 'yarn', and there is no model" in done.stderr
 
 
 @pytest.mark.parametrize(

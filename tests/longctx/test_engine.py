@@ -292,8 +292,11 @@ def test_progress_is_told(llama: LoadedModel) -> None:
     told = []
     engine, ids = Engine(llama, block=16), prompt(40)
     engine.prefix(ids, progress=told.append)
-    assert [(p.done, p.total) for p in told] == [(16, 40), (32, 40), (40, 40)]
-    assert all(p.tokens_per_second > 0 for p in told)
+    assert [(p.done, p.total) for p in told] == [(0, 40), (16, 40), (32, 40), (40, 40)]
+    assert all(p.tokens_per_second > 0 for p in told[1:])
+    told.clear()
+    engine.prefix([*ids[:20], *ids[:20]], progress=told.append)
+    assert [(p.done, p.total) for p in told] == [(20, 40), (36, 40), (40, 40)]
 
 
 def test_int8_keys_and_values_are_near(llama: LoadedModel) -> None:
