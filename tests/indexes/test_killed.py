@@ -1,8 +1,10 @@
 """SIGKILL, at many moments of everything that writes: what is left is whole, and the next ingest goes on from there.
 
+In all, `GROUPS * KILLS` = 120 processes die; one that ends before its moment has come is not counted.
+
 The processes that die are forked from one that has imported everything and started no thread, which is this file run as
 a program. They die by their own hand at a function call or return of the code that stores, counted from the start; or
-by another's after so many milliseconds.
+by another's after so many milliseconds. Their ingests have several batches, and publish each or as many as they would.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -24,22 +27,24 @@ from indexes import CorpusIndex, Encoder
 
 STORING = tuple(
     f"/indexes/{name}.py"
-    for name in [
-        "store",
-        "database",
-        "derived",
-        "dense",
-        "dense_files",
-        "ivf",
-        "lexical",
-        "writing",
-        "folder",
-        "schema",
-    ]
+    for name in (
+        [
+            "store",
+            "database",
+            "derived",
+            "dense",
+            "dense_files",
+            "ivf",
+            "lexical",
+            "writing",
+            "folder",
+            "schema",
+            "integrity",
+        ]
+    )
 )
 FLAT, CODES = 10**9, 2  # vectors from which the dense index trains a model and holds codes
-POINTS, TIMES = 96, 60  # runs to be killed at counted calls and returns, and after random times
-GROUPS, LEAST = 6, 18  # and how many of a group's must die
+GROUPS, KILLS, MOST_RUNS = 6, 20, 60  # kills in each group, and the runs that they may take
 DOCUMENTS = 7
 
 
@@ -70,13 +75,17 @@ class Dying:
         )
 
     def run(
-        self, action: str, index: Path, corpus: Path, flat_below: int, *, point: int = -1, seconds: float = 60
+        self, action: str, index: Path, corpus: Path, flat_below: int, *, eager: bool = True, **moment: float
     ) -> dict:
-        """Run an action in a process; it dies at its storing code's `point`-th call or return, or after `seconds`."""
+        """Run an action in a process; it dies at its storing code's `point`-th call or return, or after `seconds`.
+
+        An eager one publishes each of its batches.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         asked = {"action": action, "index": str(index), "corpus": str(corpus), "flat_below": flat_below}
-        print(json.dumps(asked | {"point": point, "seconds": seconds}), file=self._process.stdin, flush=True)
+        asked |= {"eager": eager, "point": -1, "seconds": 60, **moment}
+        print(json.dumps(asked), file=self._process.stdin, flush=True)
         return json.loads(self._process.stdout.readline())
 
     def close(self) -> None:
@@ -110,23 +119,8 @@ def rebuild(index: Path, corpus: Path, encoder: Encoder) -> None:
     CorpusIndex.open(index, encoder).close()
 
 
+START = attrgetter("start")
 ACTIONS = {"ingest": ingest, "remove": remove, "rebuild": rebuild}
-MOMENTS = [
-    *((action, True) for action in ACTIONS for _ in range(POINTS // 3)),
-    *((action, False) for action in ACTIONS for _ in range(TIMES // 3)),
-]
-
-
-def contents(index: CorpusIndex) -> dict[str, list[tuple]]:
-    """What a search finds in each document, by its words and by its meaning, without ids."""
-    found = {}
-    for document in range(DOCUMENTS):
-        for mode in ("lexical", "dense"):
-            hits = index.search(f"subject{document}", k=60, mode=mode)
-            own = [hit for hit in hits if Path(hit.chunk.source).stem == str(document)]
-            assert mode == "dense" or own == hits, "a search by word found another document"
-            found[f"{document} {mode}"] = sorted((h.chunk.source, h.chunk.start, h.chunk.text) for h in own)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -152,54 +146,62 @@ def test_killed_at_any_moment_it_is_whole_and_goes_on(
 ) -> None:
     luck, killed, kind = random.Random(group), 0, CODES if group % 2 else FLAT
     monkeypatch.setattr("indexes.dense.FLAT_BELOW", kind)
-    index_folder, corpus = tmp_path / "index", tmp_path / "corpus"
+    index, corpus = tmp_path / "index", tmp_path / "corpus"
     old = dict.fromkeys(range(DOCUMENTS), 1)
     write_corpus(corpus, old)
-    ingest(index_folder, corpus, hashing)
-    for number, (action, by_point) in enumerate(MOMENTS[group::GROUPS]):
-        new = {d: number + 2 for d in range(DOCUMENTS) if luck.random() < 0.7} if action == "ingest" else old
+    ingest(index, corpus, hashing)
+    for version in range(2, 2 + MOST_RUNS):
+        action, eager = luck.choice(list(ACTIONS)), luck.random() < 0.5
+        new = {d: version for d in range(DOCUMENTS) if luck.random() < 0.7} if action == "ingest" else old
         new = {**{d: v for d, v in old.items() if luck.random() < 0.8}, **new}
         write_corpus(corpus, new)
-        usual = moments[action, kind]
-        if by_point:
-            outcome = dying.run(action, index_folder, corpus, kind, point=luck.randrange(usual["events"]))
-        else:
-            outcome = dying.run(action, index_folder, corpus, kind, seconds=luck.uniform(0, usual["seconds"]))
+        calls, seconds = (luck.uniform(0, moments[action, kind][what]) for what in ("events", "seconds"))
+        moment = {"point": 1 + int(calls)} if luck.random() < 0.6 else {"seconds": seconds}
+        outcome = dying.run(action, index, corpus, kind, eager=eager, **moment)
         assert outcome["status"] in (-signal.SIGKILL, 0), outcome
         killed += outcome["status"] != 0
-        check_what_is_left(index_folder, old, new, action, hashing)
-        check_that_it_goes_on(index_folder, corpus, tmp_path / "afresh", hashing)
+        check_what_is_left(index, old, new, action, hashing)
+        check_that_it_goes_on(index, corpus, new, hashing)
         old = new
-    assert killed >= LEAST, "a run that ends before its moment has come shows nothing"
+        if killed == KILLS:
+            break
+    assert killed == KILLS
 
 
 def check_what_is_left(folder: Path, old: dict[int, int], new: dict[int, int], action: str, encoder: Encoder) -> None:
     with CorpusIndex.open(folder, encoder) as index:
-        assert index.verify().problems == ()
-        left = {int(Path(document.source).stem): index.text(document.source) for document in index.documents()}
+        left = texts(index)
         for document, text in left.items():
             assert text in {text_of(document, versions[document]) for versions in (old, new) if document in versions}
         if action == "ingest":
             assert old.keys() & new.keys() <= left.keys(), "a document that was replaced is one or the other"
         if action == "rebuild":
             assert left.keys() == old.keys()
-        for name, chunks in contents(index).items():
-            text = left.get(int(name.split()[0]), "")
-            assert [chunk[2] for chunk in chunks] == [text[c[1] : c[1] + len(c[2])] for c in chunks]
-            assert bool(chunks) == bool(text)
+        check_whole(index, left)
 
 
-def check_that_it_goes_on(folder: Path, corpus: Path, afresh: Path, encoder: Encoder) -> None:
-    shutil.rmtree(afresh, ignore_errors=True)
-    ingest(afresh, corpus, encoder)
-    with (
-        CorpusIndex.open(folder, encoder) as index,
-        CorpusIndex.open(afresh, encoder) as made_in_one_go,
-    ):
+def check_that_it_goes_on(folder: Path, corpus: Path, new: dict[int, int], encoder: Encoder) -> None:
+    with CorpusIndex.open(folder, encoder) as index:
         index.ingest(corpus, prune=True)
-        assert index.verify().problems == ()
-        assert sorted(map(str, index.documents())) == sorted(map(str, made_in_one_go.documents()))
-        assert contents(index) == contents(made_in_one_go)
+        assert texts(index) == {document: text_of(document, version) for document, version in new.items()}
+        check_whole(index, texts(index))
+
+
+def texts(index: CorpusIndex) -> dict[int, str]:
+    return {int(Path(document.source).stem): index.text(document.source) for document in index.documents()}
+
+
+def check_whole(index: CorpusIndex, texts: dict[int, str]) -> None:
+    """Every passage of every document is found by its words and by its meaning, once, and nothing else is."""
+    assert index.verify().problems == ()
+    for document in range(DOCUMENTS):
+        text = texts.get(document, "")
+        for mode in ("lexical", "dense"):
+            hits = index.search(f"subject{document}", k=60, mode=mode)
+            own = sorted((hit.chunk for hit in hits if Path(hit.chunk.source).stem == str(document)), key=START)
+            assert mode == "dense" or len(own) == len(hits), "a search by word found another document"
+            assert [chunk.text for chunk in own] == [text[chunk.start : chunk.end] for chunk in own]
+            assert [word for chunk in own for word in chunk.text.split()] == text.split()
 
 
 def main() -> None:
@@ -209,10 +211,12 @@ def main() -> None:
     import tantivy  # noqa: F401
     from conftest import HashingEncoder
 
+    import indexes.ingest
     from indexes.tokenize import terms
 
     terms("日本語 and words")
     encoder = HashingEncoder()
+    indexes.ingest._PENDING_CHARACTERS = 2500  # two or three documents to a batch
     assert sys.platform != "linux" or len([*Path("/proc/self/task").iterdir()]) == 1, (
         "a thread would not survive a fork"
     )
@@ -254,7 +258,10 @@ def run(asked: dict, writing: int, encoder: Encoder) -> int:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     import indexes.dense
+    import indexes.writing
 
+    if asked["eager"]:
+        indexes.writing._PUBLISHING_SHARE = float("inf")
     indexes.dense.FLAT_BELOW = asked["flat_below"]
     try:
         sys.setprofile(count)
