@@ -129,6 +129,11 @@ class Haystacks:
         return torch.tensor([span.ids for span in spans]), torch.tensor([span.weights for span in spans])
 
     def sequence(self, length: int) -> Span:
+        """`length` tokens: what `halves` gives, as one."""
+        prose, turns = self.halves(length)
+        return prose + turns
+
+    def halves(self, length: int) -> tuple[Span, Span]:
         """Prose with keys in it, and questions about all or some of them with the answers, in another order."""
         rng = self._random
         chat = rng.random() < 0.6
@@ -144,7 +149,7 @@ class Haystacks:
             used += len(needle) + len(turn)
             needles.append(needle)
             tail += turn
-        return head + self._bury(rng.sample(needles, len(needles)), length - used) + tail
+        return head + self._bury(rng.sample(needles, len(needles)), length - used), tail
 
     def _facts(self, count: int, unnamed: float = 0.15) -> list[Fact]:
         """Different names, one of them sometimes none."""

@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from longctx.engine import Engine, Prefix
-    from longctx.errors import BadRequest, ContextTooLong, LongctxError, ModelUnavailable, NotEnoughMemory
+    from longctx.errors import (
+        BadRequest,
+        ContextTooLong,
+        LongctxError,
+        ModelUnavailable,
+        NotEnoughMemory,
+        TrainingError,
+    )
     from longctx.generation import Generation
     from longctx.models import LoadedModel, load_model
     from longctx.qa import AnswerStream, DocumentQA
     from longctx.requests import Progress
     from longctx.sampling import GenerationOptions
+    from longctx.training import TrainingOptions, TrainingStep, fine_tune
     from longctx.types import Answer, Citation, Plan, Usage
 
 __version__ = "0.1.0"
@@ -38,18 +46,30 @@ __all__ = [
     "Plan",
     "Prefix",
     "Progress",
+    "TrainingError",
+    "TrainingOptions",
+    "TrainingStep",
     "Usage",
+    "fine_tune",
     "load_model",
 ]
 
 _MODULES = {
     "longctx.engine": ("Engine", "Prefix"),
-    "longctx.errors": ("BadRequest", "ContextTooLong", "LongctxError", "ModelUnavailable", "NotEnoughMemory"),
+    "longctx.errors": (
+        "BadRequest",
+        "ContextTooLong",
+        "LongctxError",
+        "ModelUnavailable",
+        "NotEnoughMemory",
+        "TrainingError",
+    ),
     "longctx.generation": ("Generation",),
     "longctx.models": ("LoadedModel", "load_model"),
     "longctx.qa": ("AnswerStream", "DocumentQA"),
     "longctx.requests": ("Progress",),
     "longctx.sampling": ("GenerationOptions",),
+    "longctx.training": ("TrainingOptions", "TrainingStep", "fine_tune"),
     "longctx.types": ("Answer", "Citation", "Plan", "Usage"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -4,7 +4,8 @@
     ├── ModelUnavailable   the model's folder or hub name cannot be loaded
     ├── ContextTooLong     the prompt does not fit the model's window
     ├── NotEnoughMemory    the prompt's keys and values do not fit the memory that is free
-    └── BadRequest         a question or an option that cannot be served
+    ├── BadRequest         a question or an option that cannot be served
+    └── TrainingError      a model cannot be trained as asked: its data, an option, a folder, a missing package
 
 The packages that longctx stands on can be used without it, and have trees of their own: `indexes.CorpusError` and
 `rope_scaling.RopeScalingError`. Every message says what was got and what to do.
@@ -29,3 +30,7 @@ class NotEnoughMemory(LongctxError):
 
 class BadRequest(LongctxError):
     """A question or an option that cannot be served as it is."""
+
+
+class TrainingError(LongctxError):
+    """A model cannot be trained as asked."""

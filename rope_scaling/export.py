@@ -31,13 +31,16 @@ _WEIGHTS = frozenset({".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".m
 _STRETCHES_WINDOW = frozenset({"linear"})
 
 
-def export_checkpoint(source: str | Path, scaling: RopeScaling, destination: str | Path) -> Path:
+def export_checkpoint(
+    source: str | Path, scaling: RopeScaling, destination: str | Path, *, weights: Path | None = None
+) -> Path:
     """Write the checkpoint at `source`, scaled, to `destination`, and return that.
 
-    The scaling must be fixed (`at_length`). Weights are hard-linked, or copied where the file system cannot;
-    the tokenizer and the generation settings are copied; code files are left out, and so is the `auto_map`
-    that would call for them. `destination` appears whole or not at all. Raises CheckpointError for a folder
-    that cannot be read or written, LengthNeeded, and AlreadyScaled where the source carries another scaling.
+    The scaling must be fixed (`at_length`). Weights, the source's or those in the folder `weights`, are hard-linked,
+    or copied where the file system cannot; the tokenizer and the generation settings are copied; code files are left
+    out, and so is the `auto_map` that would call for them. `destination` appears whole or not at all. Raises
+    CheckpointError for a folder that cannot be read or written, LengthNeeded, and AlreadyScaled where the source
+    carries another scaling.
     """
     if not scaling.is_fixed:
         raise LengthNeeded(
@@ -54,7 +57,7 @@ def export_checkpoint(source: str | Path, scaling: RopeScaling, destination: str
     windows = windows_under(scaling, base, carried)
     window = windows.get("max_position_embeddings", 0)
     with _appearing_whole(target) as partial:
-        _copy_files(folder, partial)
+        _copy_files(folder, weights or folder, partial)
         _write_json(partial / "config.json", _scaled_config(checkpoint, scaling, windows))
         _raise_tokenizer_limit(partial / "tokenizer_config.json", window)
         _check_readable(partial, scaling, base)
@@ -100,18 +103,23 @@ def _appearing_whole(target: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _copy_files(folder: Path, partial: Path) -> None:
-    files = [path for path in folder.iterdir() if path.is_file() and path.suffix != ".py"]
+def _copy_files(folder: Path, weights: Path, partial: Path) -> None:
+    files = [path for path in weights.iterdir() if path.is_file() and _is_of_weights(path)]
     if not any(path.suffix in _WEIGHTS for path in files):
-        raise CheckpointError(f"{folder} holds no weights ({', '.join(sorted(_WEIGHTS))}): give a whole checkpoint")
+        raise CheckpointError(f"{weights} holds no weights ({', '.join(sorted(_WEIGHTS))}): give a whole checkpoint")
     for path in files:
-        if path.suffix in _WEIGHTS:
-            _link_or_copy(path.resolve(), partial / path.name)  # the files of a hub cache are links
-        elif path.name != "config.json":
+        place = shutil.copy2 if path.suffix == ".json" else _link_or_copy
+        place(path.resolve(), partial / path.name)  # the files of a hub cache are links
+    for path in folder.iterdir():
+        if path.is_file() and not _is_of_weights(path) and path.suffix != ".py" and path.name != "config.json":
             shutil.copy2(path, partial / path.name)
     templates = folder / "additional_chat_templates"
     if templates.is_dir():
         shutil.copytree(templates, partial / templates.name)
+
+
+def _is_of_weights(path: Path) -> bool:
+    return path.suffix in _WEIGHTS or path.name.endswith(".index.json")
 
 
 def _link_or_copy(file: Path, to: Path) -> None:

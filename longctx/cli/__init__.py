@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from longctx import __version__
-from longctx.cli import ask, index, ingest, rope, search
+from longctx.cli import ask, extend, index, ingest, rope, search
 
 app = typer.Typer(
     name="longctx",
@@ -22,7 +22,7 @@ app.command()(search.search)
 app.command()(ask.ask)
 app.add_typer(index.app, name="index")
 app.command()(rope.rope)
-app.command()(rope.extend)
+app.command()(extend.extend)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""`longctx rope` and `longctx extend`: a model's RoPE, what a scaling would change, and writing it."""
+"""`longctx rope`: a model's RoPE, and what a scaling would change."""
 
 from __future__ import annotations
 
@@ -43,34 +43,14 @@ def rope(
     after = checkpoint.scaled(method or "yarn", to, factor) if asked else None
     if plot is not None:
         plot_frequencies(before, after or before, base, plot)
-    described = [_describe(scaling, base) for scaling in (before, after) if scaling is not None]
+    described = [describe(scaling, base) for scaling in (before, after) if scaling is not None]
     if json:
         print_json(dict(zip(("before", "after"), described, strict=False)))
     else:
         _print_tables(described)
 
 
-def extend(
-    model: ModelArgument,
-    to: Annotated[int, typer.Option("--to", metavar="TOKENS", help="The window to reach, in tokens.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write: new, or empty.")],
-    method: Annotated[str, typer.Option("--method", metavar="NAME", help="yarn, ntk, linear, ...")] = "yarn",
-    factor: FactorOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Write a checkpoint with a longer window, which transformers and vLLM load as it is."""
-    from rope_scaling import export_checkpoint, open_checkpoint
-
-    checkpoint = open_checkpoint(model)
-    scaling = checkpoint.scaled(method, to, factor)
-    written = export_checkpoint(checkpoint.folder, scaling, out)
-    if json:
-        print_json({"out": str(written), **_describe(scaling, checkpoint.base)})
-    else:
-        typer.echo(f"{written}: {scaling.method}, from {checkpoint.base.window:,} to {to:,} tokens")
-
-
-def _describe(scaling: RopeScaling, base: RopeBase) -> dict[str, Any]:
+def describe(scaling: RopeScaling, base: RopeBase) -> dict[str, Any]:
     """Describe one scaling of a model; θ as NTK raises it, `inv_freq` in radians per token."""
     from rope_scaling import rope_frequencies
 

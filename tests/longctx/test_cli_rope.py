@@ -12,7 +12,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from longctx.cli.rope import extend, rope
+from longctx.cli.extend import extend
+from longctx.cli.rope import rope
 from rope_scaling import RopeScalingError
 
 ROOT = Path(__file__).parents[2]

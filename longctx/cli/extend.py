@@ -1,0 +1,120 @@
+"""`longctx extend`: a longer window, written into a checkpoint's configuration, and trained into its weights."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from longctx.cli.rope import FactorOption, ModelArgument, describe
+from longctx.cli.terminal import JsonOption, print_json
+
+if TYPE_CHECKING:
+    from longctx.training import TrainingStep
+
+_TRAINING = "Training (needs --data)"
+
+
+def _training_option(flag: str, metavar: str | None, text: str) -> Any:
+    return typer.Option(flag, metavar=metavar, help=text, rich_help_panel=_TRAINING)
+
+
+def extend(
+    model: ModelArgument,
+    to: Annotated[int, typer.Option("--to", metavar="TOKENS", help="The window to reach, in tokens.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write: new, or empty.")],
+    method: Annotated[str, typer.Option("--method", metavar="NAME", help="yarn, ntk, linear, ...")] = "yarn",
+    factor: FactorOption = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--data",
+            metavar="PATH",
+            help="Fine-tune on this: files or folders of text, or .jsonl with text, or with prompt and completion. "
+            "Repeat it for more.",
+        ),
+    ] = None,
+    steps: Annotated[int, _training_option("--steps", "N", "Optimizer steps.")] = 400,
+    learning_rate: Annotated[
+        float, _training_option("--learning-rate", "RATE", "After the warm-up; it then falls to zero.")
+    ] = 2e-5,
+    warmup: Annotated[int, _training_option("--warmup", "N", "Steps in which the rate rises.")] = 20,
+    batch: Annotated[
+        int, _training_option("--batch", "N", "Sequences a step, read one at a time (gradient accumulation).")
+    ] = 8,
+    length: Annotated[
+        int | None,
+        _training_option("--length", "TOKENS", "The length of packed text, the most for an example (default: --to)."),
+    ] = None,
+    prompt_loss: Annotated[
+        float, _training_option("--prompt-loss", "W", "The weight of prompts in the loss; completions have 1.")
+    ] = 0.0,
+    lora: Annotated[bool, _training_option("--lora", None, "Train adapters of rank 16 and merge them.")] = False,
+    checkpointing: Annotated[
+        bool,
+        _training_option("--checkpointing/--no-checkpointing", None, "Recompute activations: less memory, more work."),
+    ] = True,
+    save_every: Annotated[int, _training_option("--save-every", "STEPS", "Steps between checkpoints.")] = 50,
+    seed: Annotated[int, _training_option("--seed", "N", "Of the order of the data.")] = 0,
+    resume: Annotated[bool, _training_option("--resume", None, "Go on with the run in DIR.unfinished.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Write a checkpoint with a longer window, which transformers and vLLM load as it is; with --data, fine-tuned."""
+    from rope_scaling import export_checkpoint, open_checkpoint
+
+    if (lora or resume) and not data:
+        raise typer.BadParameter("needs --data: without it nothing is trained", param_hint="--lora, --resume")
+    checkpoint = open_checkpoint(model)
+    scaling = checkpoint.scaled(method, to, factor)
+    if not data:
+        written = export_checkpoint(checkpoint.folder, scaling, out)
+    else:
+        from transformers.utils.logging import disable_progress_bar
+
+        from longctx.training import TrainingOptions, fine_tune
+
+        disable_progress_bar()  # for each time that weights are written
+
+        options = TrainingOptions(
+            steps, learning_rate, warmup, batch, length, prompt_loss, lora, checkpointing, save_every, seed
+        )
+        with _step_progress(quiet=json) as progress:
+            written = fine_tune(checkpoint, scaling, data, out, options, resume=resume, progress=progress)
+    if json:
+        print_json({"out": str(written), **describe(scaling, checkpoint.base)})
+    else:
+        typer.echo(f"{written}: {scaling.method}, from {checkpoint.base.window:,} to {to:,} tokens")
+
+
+@contextmanager
+def _step_progress(quiet: bool) -> Iterator[Callable[[TrainingStep], None] | None]:
+    """A progress bar on a terminal, a line for each twentieth of the steps elsewhere, nothing if `quiet`; on stderr."""
+    if quiet:
+        yield None
+    elif sys.stderr.isatty():
+        yield from _bar()
+    else:
+        yield _line
+
+
+def _line(done: TrainingStep) -> None:
+    if done.step == 1 or done.step * 20 // done.steps > (done.step - 1) * 20 // done.steps:
+        typer.echo(f"step {done.step} of {done.steps}: loss {done.loss:.3f}", err=True)
+
+
+def _bar() -> Iterator[Callable[[TrainingStep], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]}"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("train", total=None, loss="…")
+
+        def show(done: TrainingStep) -> None:
+            bar.update(task, total=done.steps, completed=done.step, loss=f"{done.loss:.3f}")
+
+        yield show
