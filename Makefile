@@ -38,9 +38,11 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 ## constraints: pin anew what is tested, for every Python from 3.10 on (needs uv)
 constraints:
-	echo torch==2.13.0 | uv pip compile --quiet --universal --python-version 3.10 --all-extras --upgrade \
-		--no-annotate --no-header --constraint /dev/stdin pyproject.toml \
-		| grep -Ev '^(nvidia|cuda|triton)' > constraints.new  # torch pins its own
+	# torch pins its own libraries; the last onnxruntime that magika takes on Windows fits no new Python elsewhere
+	printf 'torch==2.13.0\nonnxruntime>=1.23; sys_platform != "win32"\n' \
+		| uv pip compile --quiet --universal --python-version 3.10 --all-extras --upgrade \
+			--no-annotate --no-header --constraint /dev/stdin pyproject.toml \
+		| grep -Ev '^(nvidia|cuda|triton)' > constraints.new
 	mv constraints.new constraints.txt
 
 clean:

@@ -20,13 +20,13 @@ from indexes.readers.json_text import read_json, read_json_lines
 from indexes.readers.limits import DEFAULT_LIMITS, ReadLimits
 from indexes.readers.markdown import read_markdown
 from indexes.readers.notebook import read_notebook
+from indexes.readers.office import read_sheets, read_slides, read_word
 from indexes.readers.pdf import read_pdf
 from indexes.readers.plain import read_plain
 from indexes.readers.reading import Reading, one_line
 from indexes.readers.rst import read_rst
 from indexes.readers.source_code import read_braces, read_source
 from indexes.readers.web_page import read_web_page
-from indexes.readers.word import read_word
 from indexes.types import Document
 
 __all__ = [
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 # Part of a document's content hash: raise it when what a reader gives changes, and every file is read again.
-READER_VERSION = b"2"
+READER_VERSION = b"3"
 
 _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], Reading], str] = {
     read_plain: ".txt .text .log .bib .css .scss .xml",
@@ -50,6 +50,8 @@ _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], Reading], str] = {
     read_web_page: ".html .htm .xhtml",
     read_pdf: ".pdf",
     read_word: ".docx",
+    read_slides: ".pptx",
+    read_sheets: ".xlsx",
     read_notebook: ".ipynb",
     read_delimited: ".csv .tsv",
     read_json: ".json",

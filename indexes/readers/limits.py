@@ -10,7 +10,7 @@ class ReadLimits:
     """Bounds on one file; a file over any of them is refused, and the rest of an ingest goes on.
 
     `max_bytes`: its size on disk. `max_text`: characters of its text once it is read. `max_pages`: pages of a
-    PDF. `max_unpacked`: bytes that a docx unpacks to; `max_unpack_ratio`: how many times its own size that
+    PDF. `max_unpacked`: bytes that an Office file unpacks to; `max_unpack_ratio`: how many times its own size that
     may be, for one that unpacks to more than 10 MB. `max_seconds` (by the clock) and `max_memory` (bytes of address
     space; macOS does not hold it): what a format that is read in a process of its own may take. `encoding`: the
     user's word for what text files are in; None to recognise it.

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 from indexes.errors import UnreadableFile
 from indexes.readers.limits import ReadLimits
-from indexes.readers.reading import Reading, one_line, properties
+from indexes.readers.reading import Reading, one_line, properties, real_title
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
 
 _BETWEEN_PAGES = "\f"
-_NO_TITLES = ("untitled", "microsoft word", "microsoft powerpoint", "powerpoint ", "slide 1")
 
 
 def read_pdf(data: bytes, limits: ReadLimits) -> Reading:
@@ -76,13 +75,10 @@ def _page_texts(reader: PdfReader, limit: int) -> list[str]:
 
 
 def _title(reader: PdfReader) -> str:
-    """The title among the properties, unless a program put it there."""
     try:
-        title = one_line((reader.metadata.title if reader.metadata else None) or "")
+        return real_title((reader.metadata.title if reader.metadata else None) or "")
     except Exception:  # see read_pdf; the pages were read, and a title is not worth refusing them for
         return ""
-    is_dull = title.lower().startswith(_NO_TITLES) or not any(map(str.isalpha, title))
-    return "" if is_dull else title
 
 
 def _properties(reader: PdfReader) -> dict[str, str]:

@@ -12,6 +12,7 @@ _LINE = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 # Headings, records or definitions; further ones are not marked: a file of nothing else would cost many times its size.
 MOST_MARKS = 500_000
 _TITLE_LENGTH = 200  # characters
+_NO_TITLES = ("untitled", "microsoft word", "microsoft powerpoint", "powerpoint ", "slide 1", "word document")
 _VALUE_LENGTH = 2_000  # characters of a property; a longer one is no property
 
 
@@ -37,6 +38,12 @@ def lines_with_offsets(text: str) -> Iterator[tuple[int, str]]:
 def one_line(text: str) -> str:
     """Text fit for a title: white space collapsed, and cut where it is no title any more."""
     return " ".join(text[: 10 * _TITLE_LENGTH].split())[:_TITLE_LENGTH].rstrip()
+
+
+def real_title(text: str) -> str:
+    """A title from a file's properties; nothing if a program put it there."""
+    title = one_line(text)
+    return "" if title.lower().startswith(_NO_TITLES) or not any(map(str.isalpha, title)) else title
 
 
 def properties(**values: str | None) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """A zoo of hostile files: each costs itself only. It is refused in one line or read.
 
-What a file may take of time and memory is in test_readers_isolated.py.
+What a file may take of time and memory is in test_isolated.py.
 """
 
 import io
@@ -174,11 +174,11 @@ REFUSED = {
     "bomb.pdf": (pdf_with(b"0 " * 38_000_000, compress=True), "a broken PDF|no text in it"),
     "not.docx": (b"PK\x03\x04 this is no zip", "not a .docx"),
     "old.docx": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "an encrypted or old Office file"),
-    "other.docx": (docx_with(**{"[Content_Types]": "<x/>"}), "a broken .docx"),
     "cut.docx": (docx_with()[:-200], "not a .docx"),
     "bomb.docx": (docx_with(bomb=b"0" * 30_000_000), r"unpacks to 30,\d+,\d+ bytes or more"),
     "liar.docx": (zip_that_lies(), "unpacks to|not a .docx"),
     "deep.docx": (docx_with(document=word_xml("<w:sdt>" * 10_000 + "</w:sdt>" * 10_000)), "a broken .docx"),
+    "tables.docx": (docx_with(document=word_xml("<w:tbl><w:tr><w:tc>" * 70 + "</w:tc></w:tr></w:tbl>" * 70)), "too deeply"),
     "bad.docx": (docx_with(document="<w:document>"), "a broken .docx"),
 }  # fmt: skip
 
@@ -215,9 +215,8 @@ READ = {
     "strange.ipynb": (
         b'{"worksheets": 3, "cells": [3, {"source": {}}, {"source": [1, "x"], "outputs": [{"data": 3}, 4]}]}'
     ),
-    "table.docx": docx_with(
-        document=word_xml(PARAGRAPH + "<w:tbl><w:tr><w:tc>" * 50 + "</w:tc></w:tr></w:tbl>" * 50)
-    ),
+    "types.docx": docx_with(**{"[Content_Types]": "<x/>"}),
+    "table.docx": docx_with(document=word_xml(PARAGRAPH + "<w:tbl><w:tr><w:tc>" * 9 + "</w:tc></w:tr></w:tbl>" * 9)),
 }  # fmt: skip
 
 

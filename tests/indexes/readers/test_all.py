@@ -1,0 +1,30 @@
+"""What holds for every reader."""
+
+import json
+
+import pytest
+
+from indexes.readers import SUFFIXES
+
+
+def test_no_text(tmp_path, refusal):
+    assert refusal("a.txt", b"") == "empty file"
+    assert refusal("a.txt", " \n\t　\n") == "no text in it"
+    assert refusal("a.html", "<html><script>x</script></html>") == "no text in it"
+    assert refusal("a.ipynb", '{"cells": []}') == "no text in it"
+
+
+def test_the_limit_on_text(refusal):
+    assert refusal("a.txt", "x" * 11, max_text=10) == "its text has 11 characters, over the limit of 10"
+    assert "over the limit of 5,000" in refusal("a.json", json.dumps(["x" * 3_000, *range(1_000)]), max_text=5_000)
+
+
+@pytest.mark.parametrize(
+    "suffix", sorted(SUFFIXES - {".pdf", ".docx", ".pptx", ".xlsx", ".ipynb", ".json", ".jsonl", ".ndjson"})
+)
+def test_every_suffix_has_a_reader(suffix, read):
+    assert "text" in read(f"a{suffix}", "text\n").text
+
+
+def test_a_suffix_that_no_reader_reads(refusal):
+    assert refusal("a.xyz", "text").startswith("no reader for '.xyz' files; what is read: .bash .bib .c ")

@@ -1,0 +1,40 @@
+"""JSON and JSON Lines: what hides behind escapes is readable, and the value stays."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def test_json_that_people_can_read_is_left_as_it_is(read):
+    text = '{"b": [1.0, 1e999, NaN],\n  "a": "日本",  "a": 2}\n'
+    assert read("a.json", text).text == text
+
+
+def test_hidden_text_in_json_becomes_readable(read):
+    text = r'{"a": "\u65e5\u672c\ud83d\ude00", "b": "\\u65e5 \"\u0022\n\u0000\u000a", "c": "\ud800"}'
+    assert read("a.json", text).text == r'{"a": "日本😀", "b": "\\u65e5 \"\"\n\u0000\n", "c": "�"}'
+
+
+def test_json_on_one_line_is_indented(read):
+    value = {"n": ["x" * 3_000, 1.5, {}, [], {"k": None}], "[": "{,:}", "big": int("9" * 4_000)}
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":")).replace('"big":9', '"big":-9' + "9" * 5_000)
+    document = read("a.json", text)
+    assert document.text == json.dumps(value, indent=2).replace('"big": 9', '"big": -9' + "9" * 5_000)
+
+
+SCALARS = st.none() | st.booleans() | st.text() | st.floats(allow_nan=False)
+
+
+@given(value=st.recursive(SCALARS, lambda values: st.lists(values) | st.dictionaries(st.text(), values)))
+def test_json_keeps_its_value(read, value):
+    padded = ["x" * 2_001, value]
+    text = read("a.json", json.dumps(padded)).text
+    assert json.loads(text) == json.loads(json.dumps(padded))
+    assert "\\ud" not in text
+
+
+def test_json_that_is_none(refusal):
+    assert refusal("a.json", '{"a":\n 1,}').startswith("not valid JSON: ")
+    assert refusal("a.json", '{"a":\n 1,}').endswith("at line 2, column 4")
+    assert refusal("a.jsonl", '{"a": 1}\n\n{bad}\n').endswith("at line 3, column 2")

@@ -1,0 +1,48 @@
+"""Notebooks: cells, headings, and small outputs."""
+
+import json
+
+import pytest
+
+
+def make_notebook(*cells: dict) -> str:
+    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": list(cells)})
+
+
+def test_notebook(read, outline, parts):
+    document = read(
+        "a.ipynb",
+        make_notebook(
+            {"cell_type": "markdown", "source": ["# 題\n", "text"]},
+            {"cell_type": "raw", "source": "  \n"},
+            {
+                "cell_type": "code",
+                "source": "# no heading\nx = 1",
+                "outputs": [
+                    {"output_type": "stream", "name": "stdout", "text": ["loss ", "0.5"]},
+                    {"output_type": "display_data", "data": {"text/plain": "42", "image/png": "iVBOR"}},
+                    {"output_type": "stream", "text": "x" * 2_001},
+                    {"output_type": "error", "ename": "E", "traceback": ["trace"]},
+                ],
+            },
+            {"cell_type": "markdown", "source": "end\n\n## Sub"},
+        ),
+    )
+    assert document.text == "# 題\ntext\n\n# no heading\nx = 1\n\nloss 0.5\n\n42\n\nend\n\n## Sub"
+    assert outline(document) == [(1, "題"), (2, "Sub")]
+    assert [part[:3] for part in parts(document)] == ["# 題", "# n", "end"]
+    assert document.title == "題"
+
+
+def test_an_old_notebook(read):
+    cells = [
+        {"cell_type": "heading", "level": 2, "source": "Old"},
+        {"cell_type": "code", "input": "x", "outputs": [{"output_type": "stream", "text": "y"}]},
+    ]
+    document = read("a.ipynb", json.dumps({"nbformat": 3, "worksheets": [{"cells": cells}]}))
+    assert document.text == "## Old\n\nx\n\ny"
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"nbformat": 4}', "1"])
+def test_what_is_no_notebook(text, refusal):
+    assert refusal("a.ipynb", text) == "not a notebook: it has no cells"
