@@ -20,7 +20,7 @@ from indexes.ingest import IngestOptions, ProgressCallback, ingest_files
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
 from indexes.rerankers import Reranker, load_reranker
 from indexes.searching import Retrieval, SearchRequest, search
-from indexes.sources import full_source, lies_in
+from indexes.sources import full_source
 from indexes.store import Store
 from indexes.types import DocumentInfo, Encoder, IngestReport, SearchHit, VerifyReport
 from indexes.verify import verify
@@ -129,9 +129,10 @@ class CorpusIndex:
         """
         target = full_source(source)
         with self._folder.writing(wait) as writer:
-            documents = [document.source for _, document in writer.store.documents()]
-            sources = [each for each in documents if lies_in(each, target)]
-            if sources:
+            sources = writer.store.sources_in(target)
+            if not sources:
+                writer.store.check_absent(target)
+            else:
                 with writer.batch() as generation:
                     for each in sources:
                         writer.store.remove_document(each, generation)

@@ -9,6 +9,7 @@ generation, whatever the writer does meanwhile. Knows no encoder and no search; 
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import zlib
 from array import array
@@ -23,6 +24,7 @@ from indexes.errors import IndexDamaged
 from indexes.metadata import Metadata
 from indexes.node_table import NodeTable
 from indexes.schema import CHUNK_FACTS, DOCUMENT_FACTS, checksum, vector_checksum
+from indexes.sources import is_file
 from indexes.types import Chunk, Document, DocumentInfo, Vectors
 
 SEGMENT_SIZE = 16_384  # chunk ids to one segment of the dense index: its unit of rebuilding, held in memory then
@@ -153,6 +155,13 @@ class Store:
         # "+": SQLite would rather read all documents in this order than sort the few that are new.
         sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE generation > ? ORDER BY +source"  # noqa: S608
         return ((row[0], _document(row)) for row in self._db.execute(sql, (after,)))
+
+    def sources_in(self, place: str) -> list[str]:
+        """The sources that are `place` or lie in that folder: see `indexes.sources.lies_in`."""
+        inside = place.rstrip(os.sep) + os.sep
+        after = inside[:-1] + chr(ord(os.sep) + 1)
+        sql = "SELECT source FROM documents WHERE source = ? OR (? AND source > ? AND source < ?)"
+        return [source for (source,) in self._db.execute(sql, (place, is_file(place), inside, after))]
 
     def document(self, source: str) -> tuple[int, DocumentInfo] | None:
         """(id, document) of the one with that source."""

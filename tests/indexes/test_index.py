@@ -119,6 +119,19 @@ def test_remove_takes_out_a_document_or_a_folder(index: CorpusIndex, corpus: Pat
     assert index.verify().problems == ()
 
 
+def test_remove_of_a_folder_leaves_those_alone_that_are_called_alike(index: CorpusIndex, tmp_path: Path) -> None:
+    inside = ["a/b.txt", "a/日本.txt", "a/\U0010ffff.txt", "a/c/d.txt"]
+    beside = ["a!/b.txt", "a.txt", "a0.txt", "aa/b.txt", "b.txt"]
+    for name in [*inside, *beside]:
+        (tmp_path / "alike" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "alike" / name).write_text("about cats")
+    index.ingest(tmp_path / "alike")
+    assert index.remove(tmp_path / "alike" / "a") == 4
+    left = [Path(document.source).relative_to(tmp_path / "alike").as_posix() for document in index.documents()]
+    assert sorted(left) == sorted(beside)
+    assert index.remove("/") == len(beside)
+
+
 def test_an_index_survives_being_closed(tmp_path: Path, corpus: Path, encoder) -> None:
     with CorpusIndex.open(tmp_path / "index", encoder) as index:
         index.ingest([corpus])

@@ -94,6 +94,23 @@ def test_what_each_part_of_a_filter_means(index, folder, monkeypatch, wanted: Se
     assert found == set(numbers)
 
 
+def test_terms_of_most_chunks_are_left_out_of_a_query_of_a_large_index(tmp_path, hashing, monkeypatch) -> None:
+    for number in range(30):
+        (tmp_path / f"{number}.txt").write_text(f"lamp {'tower' if number < 14 else ''} log{number}")
+
+    def found(query: str) -> set[int]:
+        return {int(Path(hit.chunk.source).stem) for hit in index.search(query, 100, "lexical")}
+
+    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+        index.ingest(tmp_path)
+        assert found("lamp log7") == set(range(30))
+        monkeypatch.setattr("indexes.lexical.LARGE", 20)
+        assert found("lamp log7") == {7}
+        assert found("tower log20") == {*range(14), 20}, "what less than half hold stays"
+        assert found("lamp") == set(range(30)), "unless there is nothing else"
+        assert found("lamp nowhere") == set(range(30))
+
+
 def test_metadata_are_compared_by_their_kind(index) -> None:
     from indexes import DocumentInfo, Metadata
 
