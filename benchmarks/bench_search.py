@@ -1,20 +1,19 @@
 """Search in a large index: time to open, to search and to add, memory, and recall, beside llama-index's FAISS store.
 
-    python benchmarks/bench_search.py make FOLDER [--chunks 1000000]
-    python benchmarks/bench_search.py search FOLDER [--queries 300]
-    python benchmarks/bench_search.py peer [--chunks 100000]
+    python benchmarks/bench_search.py make FOLDER [--chunks 1000000]         a longctx index of made chunks
+    python benchmarks/bench_search.py make-peer FOLDER [--chunks 100000]     llama-index's FaissVectorStore, persisted
+    python benchmarks/bench_search.py search FOLDER [--peer FOLDER]          measures and prints a table
 
-`make` fills an index with made chunks, without an encoder. Their vectors are a mixture of 4,000 Gaussians on the sphere
-of 384 dimensions, of unequal weight, whose noise has a decaying spectrum (variance 1/i in dimension i of a random
-basis), as that of embeddings does; queries are drawn from the same mixture. Their texts are words of a vocabulary of
-100,000, by Zipf's law. `search` measures in a process that is bound to one core, and `peer` puts llama-index's
-FaissVectorStore (an exact IndexFlatIP) beside an index of ours, with the same vectors and texts. A query's words are
-taken from a random chunk.
+`made_chunks.py` says what the chunks are. Each side is measured in a process that is bound to one core, after its files
+have been read once, so that they are in the system's cache. A query comes with its vector; what it takes to encode one
+is printed by itself. longctx's search gives chunks with their text, and so does llama-index's retriever, whose
+IndexFlatIP is exact.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import subprocess
@@ -22,278 +21,204 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from made_chunks import DIMENSION, Mixture, StandIn, Words, batches, exact, make, queries
 
-DIMENSION, CLUSTERS, VOCABULARY, WORDS, CHUNKS_OF_DOCUMENT = 384, 4000, 100_000, 160, 10
-BATCH = 20_000
-Vectors = npt.NDArray[np.float32]
-
-
-class Mixture:
-    """Where the vectors come from; `draw` gives unit vectors."""
-
-    def __init__(self) -> None:
-        random = np.random.default_rng(123)
-        self._basis = np.linalg.qr(random.standard_normal((DIMENSION, DIMENSION)))[0].astype(np.float32)
-        spectrum = 1 / np.sqrt(np.arange(1, DIMENSION + 1))
-        self._spectrum = (spectrum / np.linalg.norm(spectrum)).astype(np.float32)
-        self._centres = unit(self._noise(random, CLUSTERS))
-        weights = 1 / np.sqrt(np.arange(1, CLUSTERS + 1))
-        self._weights = weights / weights.sum()
-
-    def draw(self, count: int, seed: int) -> Vectors:
-        random = np.random.default_rng(seed)
-        of = random.choice(CLUSTERS, count, p=self._weights)
-        return unit(self._centres[of] + np.float32(0.8) * self._noise(random, count))
-
-    def _noise(self, random: np.random.Generator, count: int) -> Vectors:
-        noise: Vectors = (random.standard_normal((count, DIMENSION), dtype=np.float32) * self._spectrum) @ self._basis
-        return noise
+K = 10
+ASKED = {  # of a million chunks
+    "open, s": "≤ 1",
+    "hybrid, p50 ms": "≤ 15",
+    "hybrid, p99 ms": "≤ 50",
+    "recall at 10, dense": "≥ .95",
+    "resident memory, MB": "≤ 2,560",
+    "add 100 chunks, s": "≤ 1",
+}
+Figures = dict[str, float]
 
 
-def unit(vectors: Vectors) -> Vectors:
-    scaled: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return scaled
+def make_peer(folder: Path, chunks: int) -> None:
+    import faiss
+    from llama_index.core import StorageContext, VectorStoreIndex
+    from llama_index.core.embeddings import MockEmbedding
+    from llama_index.core.schema import TextNode
+    from llama_index.vector_stores.faiss import FaissVectorStore
+
+    store = FaissVectorStore(faiss_index=faiss.IndexFlatIP(DIMENSION))
+    context = StorageContext.from_defaults(vector_store=store)
+    index = VectorStoreIndex([], storage_context=context, embed_model=MockEmbedding(DIMENSION))
+    for _, texts, vectors in batches(chunks):
+        index.insert_nodes([TextNode(text=t, embedding=v.tolist()) for t, v in zip(texts, vectors, strict=True)])
+    index.storage_context.persist(str(folder))
 
 
-class Words:
-    """Where the texts come from."""
+def measure_longctx(folder: Path, count: int) -> Figures:
+    from indexes import CorpusIndex
 
-    def __init__(self) -> None:
-        random = np.random.default_rng(5)
-        syllables = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
-        picks = random.integers(len(syllables), size=(VOCABULARY, 4))
-        self._words = ["".join(syllables[i] for i in row[: 1 + number % 4]) for number, row in enumerate(picks)]
-        self._upto = np.cumsum(1 / np.arange(1, VOCABULARY + 1))
-
-    def texts(self, count: int, seed: int) -> list[str]:
-        draws = np.random.default_rng(seed).random((count, WORDS)) * self._upto[-1]
-        return [" ".join(map(self._words.__getitem__, row)) for row in np.searchsorted(self._upto, draws).tolist()]
-
-
-class StandIn:
-    """An `indexes.Encoder` without a model: a query has the vector that was put beside it, a passage a random one."""
-
-    name, fingerprint, max_tokens, languages = "stand-in", "0", 256, None
-
-    def __init__(self) -> None:
-        self.queries: dict[str, Vectors] = {}
-        self._mixture = Mixture()
-
-    def token_offsets(self, texts: list[str]) -> list[list[tuple[int, int]]]:
-        return [[(i, min(i + 5, len(text))) for i in range(0, len(text), 5)] for text in texts]
-
-    def encode_passages(self, texts: list[str]) -> Vectors:
-        return self._mixture.draw(len(texts), len(texts[0]))
-
-    def encode_query(self, text: str) -> Vectors:
-        return self.queries[text]
+    encoder, figures = StandIn(), Figures()
+    with timed("open, s", figures):
+        index = CorpusIndex.open(folder, encoder)
+    figures["chunks"] = index.info().chunks
+    asked = {words: asked_queries(encoder, count, words) for words in (8, 24)}
+    warm = asked_queries(encoder, 50, 8, seed=9)
+    with timed("first search, s", figures):
+        index.search(warm[0])
+    for text in warm:
+        index.search(text)
+    for mode in ("hybrid", "dense", "lexical"):
+        figures |= quantiles(mode, lambda i, mode=mode: index.search(asked[8][i], K, mode), count)
+    figures |= quantiles("hybrid of 24 words", lambda i: index.search(asked[24][i], K), count)
+    figures |= memory()
+    found = [{hit.chunk.id for hit in index.search(text, K, "dense")} for text in asked[8]]
+    truth = exact(int(figures["chunks"]), queries(count, 8, 7)[1], K).tolist()
+    figures["recall at 10, dense"] = float(np.mean([len(a & {*b}) / K for a, b in zip(found, truth, strict=True)]))
+    return figures | add_and_remove(index)
 
 
-def batches(chunks: int, there: int = 0) -> Iterator[tuple[int, list[str], Vectors]]:
-    """Number, texts and vectors of each batch that is not there yet."""
-    mixture, words = Mixture(), Words()
-    for number, first in enumerate(range(0, chunks, BATCH)):
-        if first < there:
-            continue
-        count = min(BATCH, chunks - first)
-        yield number, words.texts(count, 1000 + number), mixture.draw(count, 1000 + number)
+def asked_queries(encoder: StandIn, count: int, words: int, seed: int = 7) -> list[str]:
+    texts, vectors = queries(count, words, seed)
+    encoder.queries |= dict(zip(texts, vectors, strict=True))
+    return texts
 
 
-def make(folder: Path, chunks: int) -> None:
-    from indexes.folder import IndexFolder
+def add_and_remove(index: Any) -> Figures:
+    """Files of 100 chunks in all, ingested and removed again: the slowest of three times."""
+    figures = Figures()
+    with tempfile.TemporaryDirectory() as corpus:
+        for number in range(3):
+            new = Path(corpus) / str(number)
+            new.mkdir()
+            for file, text in enumerate(Words().texts(100, 100_000 + number)):
+                (new / f"{file}.txt").write_text(text)
+            with timed("add 100 chunks, s", figures):
+                assert index.ingest([new]).chunks == 100
+            with timed("remove 100 chunks, s", figures):
+                assert index.remove(new) == 100
+    return figures
 
+
+def measure_peer(folder: Path, count: int) -> Figures:
+    import faiss
+    from llama_index.core import QueryBundle, StorageContext, load_index_from_storage
+    from llama_index.core.embeddings import MockEmbedding
+    from llama_index.core.schema import TextNode
+    from llama_index.vector_stores.faiss import FaissVectorStore
+
+    faiss.omp_set_num_threads(1)
+    figures = Figures()
+    with timed("open, s", figures):
+        store = FaissVectorStore.from_persist_dir(str(folder))
+        context = StorageContext.from_defaults(vector_store=store, persist_dir=str(folder))
+        index = load_index_from_storage(context, embed_model=MockEmbedding(DIMENSION))
+    figures["chunks"] = store.client.ntotal
+    retriever = index.as_retriever(similarity_top_k=K)
+    bundles = [QueryBundle(text, embedding=v.tolist()) for text, v in zip(*queries(count + 50, 8, 7), strict=True)]
+    with timed("first search, s", figures):
+        retriever.retrieve(bundles[-1])
+    for bundle in bundles[count:]:
+        retriever.retrieve(bundle)
+    figures |= quantiles("dense", lambda i: retriever.retrieve(bundles[i]), count)
+    figures |= memory() | {"recall at 10, dense": 1.0}
+    new = [TextNode(text=f"new {i}", embedding=v.tolist()) for i, v in enumerate(Mixture().draw(100, 99))]
+    with tempfile.TemporaryDirectory() as again, timed("add 100 chunks, s", figures):
+        index.insert_nodes(new)
+        index.storage_context.persist(again)
+    return figures
+
+
+def measure_encoding(_: Path, count: int) -> Figures:
+    from indexes.encoders import load_encoder
+
+    encoder = load_encoder()
+    encoder.encode_query("warm")
+    texts = ["How is the rotary position embedding scaled past the window?", "When do cats hunt?"]
+    return quantiles("encoding a query", lambda i: encoder.encode_query(texts[i % 2]), min(count, 100))
+
+
+@contextmanager
+def timed(name: str, figures: Figures) -> Iterator[None]:
+    """The seconds that a block takes, or took the slowest time, under a name."""
     began = time.perf_counter()
-    index = IndexFolder.open(folder, create=True)
-    with index.writing() as writer:
-        for number, texts, vectors in batches(chunks, writer.store.counts()[1]):
-            with writer.batch() as generation:
-                writer.store.set_meta("encoder", StandIn.name)
-                writer.store.set_meta("encoder_fingerprint", StandIn.fingerprint)
-                for first in range(0, len(texts), CHUNKS_OF_DOCUMENT):
-                    rows = slice(first, first + CHUNKS_OF_DOCUMENT)
-                    add_document(
-                        writer.store, f"/made/{number:04}/{first:06}.txt", texts[rows], vectors[rows], generation
-                    )
-            print(f"{(number + 1) * BATCH:>9} chunks, {time.perf_counter() - began:.0f} s", flush=True)
-    index.close()
-    print(f"made in {time.perf_counter() - began:.0f} s, {megabytes(folder)} MB on the disk")
+    yield
+    figures[name] = max(figures.get(name, 0.0), time.perf_counter() - began)
 
 
-def add_document(store, source: str, texts: list[str], vectors: Vectors, generation: int) -> None:  # noqa: ANN001
-    from indexes.types import Chunk, Document
-
-    text = "\n".join(texts)
-    document_id = store.add_document(Document(source, text, Path(source).stem), source, generation)
-    chunks, start = [], 0
-    for line, each in enumerate(texts, start=1):
-        chunks.append(Chunk(each, source, Path(source).stem, "", None, start, start + len(each), line, WORDS))
-        start += len(each) + 1
-    store.add_chunks(document_id, chunks, vectors, generation)
-
-
-def megabytes(folder: Path) -> dict[str, int]:
-    parts = {
-        "database": folder.glob("corpus*"),
-        "dense": folder.glob("dense/*"),
-        "lexical": folder.rglob("lexical/*/*"),
-    }
-    return {name: sum(file.stat().st_size for file in files) // 2**20 for name, files in parts.items()}
-
-
-def queries(count: int, words: int, seed: int) -> tuple[list[str], Vectors]:
-    random = np.random.default_rng(seed)
-    texts = [" ".join(random.choice(text.split(), words, replace=False)) for text in Words().texts(count, seed)]
-    return texts, Mixture().draw(count, seed)
-
-
-def exact(chunks: int, asked: Vectors, k: int) -> npt.NDArray[np.int64]:
-    """Ids (n, k) of the chunks with the largest products: the chunk ids count from 1."""
-    scores, ids = np.full((len(asked), k), -9, np.float32), np.zeros((len(asked), k), np.int64)
-    mixture = Mixture()
-    for number, first in enumerate(range(0, chunks, BATCH)):
-        new = asked @ mixture.draw(min(BATCH, chunks - first), 1000 + number).T
-        best = np.argpartition(-new, k, axis=1)[:, :k]
-        scores, ids = np.hstack([scores, np.take_along_axis(new, best, 1)]), np.hstack([ids, best + first + 1])
-        order = np.argsort(-scores, axis=1)[:, :k]
-        scores, ids = np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1)
-    return ids
-
-
-def timed(call: Callable[[int], object], count: int) -> str:
+def quantiles(name: str, call: Callable[[int], object], count: int) -> Figures:
     seconds = []
     for number in range(count):
         began = time.perf_counter()
         call(number)
         seconds.append(time.perf_counter() - began)
     p50, p99 = np.quantile(seconds, [0.5, 0.99]) * 1000
-    return f"p50 {p50:6.1f} ms   p99 {p99:6.1f} ms   slowest {max(seconds) * 1000:6.1f} ms"
+    return {f"{name}, p50 ms": p50, f"{name}, p99 ms": p99}
 
 
-def child(folder: Path, count: int) -> None:
+def memory() -> Figures:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "resident memory, MB": pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
+        "resident memory at most, MB": peak / 2**10,
+    }
+
+
+MEASURES = {"longctx": measure_longctx, "llama-index": measure_peer, "encoding": measure_encoding}
+
+
+def child(what: str, folder: Path, count: int) -> None:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    from indexes import CorpusIndex
-
-    encoder = StandIn()
-    began = time.perf_counter()
-    index = CorpusIndex.open(folder, encoder)
-    report("open", f"{time.perf_counter() - began:.3f} s")
-    texts, vectors = queries(count, 8, 7)
-    encoder.queries = dict(zip(texts, vectors, strict=True))
-    began = time.perf_counter()
-    index.search(texts[0])
-    report("first search", f"{time.perf_counter() - began:.3f} s")
-    for mode in ("hybrid", "dense", "lexical"):
-        report(f"{mode}, 8 words", timed(lambda number, mode=mode: index.search(texts[number], 10, mode), count))
-    longer, vectors_too = queries(count, 24, 8)
-    encoder.queries = dict(zip(longer, vectors_too, strict=True))
-    report("hybrid, 24 words", timed(lambda number: index.search(longer[number]), count))
-    report(
-        "resident memory", f"{resident()} MB now, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB peak"
-    )
-    chunks = index.info().chunks
-    encoder.queries = dict(zip(texts, vectors, strict=True))
-    ids = [{hit.chunk.id for hit in index.search(text, 10, "dense")} for text in texts]
-    truth = exact(chunks, vectors, 10)
-    report(
-        "recall at 10, dense",
-        f"{np.mean([len(a & set(b)) / 10 for a, b in zip(ids, truth.tolist(), strict=True)]):.4f}",
-    )
+    print(json.dumps(MEASURES[what](folder, count)))
 
 
-def add(folder: Path, rounds: int) -> None:
-    """Files of 100 chunks in all, ingested into the index and removed again."""
-    from indexes import CorpusIndex
-
-    with tempfile.TemporaryDirectory() as corpus, CorpusIndex.open(folder, StandIn()) as index:
-        for number in range(rounds):
-            new = Path(corpus) / str(number)
-            new.mkdir()
-            for file, text in enumerate(Words().texts(100, 100_000 + number)):
-                (new / f"{file}.txt").write_text(text)
-            began = time.perf_counter()
-            ingested = index.ingest([new])
-            report(f"add {ingested.chunks} chunks", f"{time.perf_counter() - began:.2f} s")
-            began = time.perf_counter()
-            index.remove(new)
-            report("remove them", f"{time.perf_counter() - began:.2f} s")
+def in_a_process(what: str, folder: Path, count: int) -> Figures:
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as stream:
+                while stream.read(1 << 24):
+                    pass
+    command = [sys.executable, __file__, what, str(folder), "--queries", str(count)]
+    figures: Figures = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return figures
 
 
-def encoding() -> None:
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    from indexes.encoders import load_encoder
-
-    encoder = load_encoder()
-    encoder.encode_query("warm")
-    texts = ["How is the rotary position embedding scaled past the window?", "When do cats hunt?"]
-    report("encode one query", timed(lambda number: encoder.encode_query(texts[number % 2]), 100))
-
-
-def peer(chunks: int, count: int) -> None:
-    import faiss
-    from llama_index.core import StorageContext, VectorStoreIndex
-    from llama_index.core.embeddings import MockEmbedding
-    from llama_index.core.schema import TextNode
-    from llama_index.core.vector_stores.types import VectorStoreQuery
-    from llama_index.vector_stores.faiss import FaissVectorStore
-
-    faiss.omp_set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        store = FaissVectorStore(faiss_index=faiss.IndexFlatIP(DIMENSION))
-        context = StorageContext.from_defaults(vector_store=store)
-        index = VectorStoreIndex([], storage_context=context, embed_model=MockEmbedding(DIMENSION))
-        for _, texts, vectors in batches(chunks):
-            index.insert_nodes([TextNode(text=t, embedding=v.tolist()) for t, v in zip(texts, vectors, strict=True)])
-        index.storage_context.persist(folder)
-        del index, store, context
-        began = time.perf_counter()
-        loaded = StorageContext.from_defaults(
-            vector_store=FaissVectorStore.from_persist_dir(folder), persist_dir=folder
-        )
-        report("llama-index: open", f"{time.perf_counter() - began:.3f} s")
-        _, asked = queries(count, 8, 7)
-        vector_queries = [VectorStoreQuery(query_embedding=v.tolist(), similarity_top_k=10) for v in asked]
-        report("llama-index: dense", timed(lambda number: loaded.vector_store.query(vector_queries[number]), count))
-        report("llama-index: resident memory", f"{resident()} MB")
-        new = [TextNode(text=f"new {i}", embedding=v.tolist()) for i, v in enumerate(Mixture().draw(100, 99))]
-        began = time.perf_counter()
-        loaded.vector_store.add(new)
-        loaded.docstore.add_documents(new)
-        loaded.persist(folder)
-        report("llama-index: add 100 chunks", f"{time.perf_counter() - began:.2f} s")
+def search(folder: Path, peer: Path | None, count: int) -> None:
+    columns = {"longctx": in_a_process("longctx", folder, count)}
+    columns["longctx"] |= in_a_process("encoding", folder, count)
+    if peer is not None:
+        columns["llama-index"] = in_a_process("llama-index", peer, count)
+    print(f"{'':<30}{'asked':>10}" + "".join(f"{name:>14}" for name in columns))
+    for name in columns["longctx"]:
+        cells = "".join(f"{_cell(name, figures):>14}" for figures in columns.values())
+        print(f"{name:<30}{ASKED.get(name, ''):>10}{cells}")
+    sizes = [(name, sum(f.stat().st_size for f in folder.rglob(name)) // 2**20) for name in ("*", "*.faiss")]
+    print("longctx, MB on the disk: " + ", ".join(f"{name} {size:,}" for name, size in sizes))
 
 
-def resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 2**20
-
-
-def report(what: str, value: str) -> None:
-    print(f"{what:<30}{value}", flush=True)
-
-
-def run_child(*arguments: str) -> None:
-    subprocess.run([sys.executable, __file__, *arguments], check=True)
+def _cell(name: str, figures: Figures) -> str:
+    if name not in figures:
+        return "-"
+    return f"{figures[name]:,.{0 if name == 'chunks' or 'MB' in name else 1 if 'ms' in name else 3}f}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["make", "search", "child", "add", "encode", "peer"])
-    parser.add_argument("folder", type=Path, nargs="?", default=Path("made-index"))
-    parser.add_argument("--chunks", type=int, default=1_000_000)
+    parser.add_argument("what", choices=["make", "make-peer", "search", *MEASURES])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--chunks", type=int)
     parser.add_argument("--queries", type=int, default=300)
+    parser.add_argument("--peer", type=Path, help="what make-peer made, for a second column")
     arguments = parser.parse_args()
-    parts: dict[str, Callable[[], None]] = {
-        "make": lambda: make(arguments.folder, arguments.chunks),
-        "child": lambda: child(arguments.folder, arguments.queries),
-        "add": lambda: add(arguments.folder, 3),
-        "encode": encoding,
-        "peer": lambda: peer(min(arguments.chunks, 100_000), arguments.queries),
-        "search": lambda: [run_child(part, str(arguments.folder)) for part in ("child", "encode", "add")] and None,
-    }
-    parts[arguments.what]()
+    if arguments.what == "make":
+        make(arguments.folder, arguments.chunks or 1_000_000)
+    elif arguments.what == "make-peer":
+        make_peer(arguments.folder, arguments.chunks or 100_000)
+    elif arguments.what == "search":
+        search(arguments.folder, arguments.peer, arguments.queries)
+    else:
+        child(arguments.what, arguments.folder, arguments.queries)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
@@ -50,22 +50,37 @@ class SearchFilter:
 
     def allows(self, document: DocumentInfo) -> bool:
         """Whether the document may be found."""
-        return (
-            (not self.source or any(_is_source(document.source, wanted) for wanted in self.source))
-            and (not self.title or any(_is_title(document.title, wanted) for wanted in self.title))
-            and all(_holds(document.metadata, name, value) for name, value in self.metadata.items())
-            and (self.after is None or (document.modified is not None and document.modified >= self.after))
-            and (self.before is None or (document.modified is not None and document.modified < self.before))
-        )
+        return self.matcher()(document)
+
+    def matcher(self) -> Callable[[DocumentInfo], bool]:
+        """`allows`, for many documents: with what it takes from the surroundings taken once."""
+        places = [(full_source(wanted), bool(_PATTERN.search(wanted))) for wanted in self.source]
+        titles = [_folded(wanted) for wanted in self.title]
+
+        def allows(document: DocumentInfo) -> bool:
+            return (
+                (not places or any(_is_source(document.source, *place) for place in places))
+                and (not titles or _is_title(_folded(document.title), titles))
+                and all(_holds(document.metadata, name, value) for name, value in self.metadata.items())
+                and (self.after is None or (document.modified is not None and document.modified >= self.after))
+                and (self.before is None or (document.modified is not None and document.modified < self.before))
+            )
+
+        return allows
+
+    def places(self) -> list[str] | None:
+        """The files and folders that all it allows lie in; None where only a look at every document tells."""
+        if not self.source or any(_PATTERN.search(wanted) for wanted in self.source):
+            return None
+        return [full_source(wanted) for wanted in self.source]
 
 
-def _is_source(source: str, wanted: str) -> bool:
-    place = full_source(wanted)
-    return lies_in(source, place) or (bool(_PATTERN.search(wanted)) and fnmatchcase(source, place))
+def _is_source(source: str, place: str, is_pattern: bool) -> bool:
+    return lies_in(source, place) or (is_pattern and fnmatchcase(source, place))
 
 
-def _is_title(title: str, wanted: str) -> bool:
-    return _folded(title) == _folded(wanted) or fnmatchcase(_folded(title), _folded(wanted))
+def _is_title(title: str, wanted: Sequence[str]) -> bool:
+    return any(title == each or fnmatchcase(title, each) for each in wanted)
 
 
 def _folded(text: str) -> str:

@@ -129,7 +129,7 @@ class CorpusIndex:
         """
         target = full_source(source)
         with self._folder.writing(wait) as writer:
-            sources = writer.store.sources_in(target)
+            sources = [document.source for _, document in writer.store.documents_in(target)]
             if not sources:
                 writer.store.check_absent(target)
             else:

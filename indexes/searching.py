@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from indexes.dense import DenseIndex
 from indexes.errors import CorpusError
@@ -75,9 +76,12 @@ def search(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | No
     return [SearchHit(_widened(retrieval.store, hit.chunk, request.expand), hit.score) for hit in hits[: request.k]]
 
 
-def _allowed(store: Store, filters: SearchFilter) -> set[int]:
-    """The chunks of the documents that the filter allows."""
-    return store.chunk_ids_of(document_id for document_id, document in store.documents() if filters.allows(document))
+def _allowed(store: Store, filters: SearchFilter) -> set[int] | None:
+    """The chunks of the documents that the filter allows; None if it allows all."""
+    places, allows = filters.places(), filters.matcher()
+    documents = store.documents() if places is None else chain.from_iterable(map(store.documents_in, places))
+    ids = {document_id for document_id, document in documents if allows(document)}
+    return None if len(ids) == store.counts()[0] else store.chunk_ids_of(ids)
 
 
 def _reranked(reranker: Reranker, query: str, hits: Sequence[SearchHit]) -> list[SearchHit]:

@@ -156,12 +156,13 @@ class Store:
         sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE generation > ? ORDER BY +source"  # noqa: S608
         return ((row[0], _document(row)) for row in self._db.execute(sql, (after,)))
 
-    def sources_in(self, place: str) -> list[str]:
-        """The sources that are `place` or lie in that folder: see `indexes.sources.lies_in`."""
+    def documents_in(self, place: str) -> Iterator[tuple[int, DocumentInfo]]:
+        """(id, document) of the one whose source is `place`, or of those in that folder: see `sources.lies_in`."""
         inside = place.rstrip(os.sep) + os.sep
         after = inside[:-1] + chr(ord(os.sep) + 1)
-        sql = "SELECT source FROM documents WHERE source = ? OR (? AND source > ? AND source < ?)"
-        return [source for (source,) in self._db.execute(sql, (place, is_file(place), inside, after))]
+        sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE source = ? OR (? AND source > ? AND source < ?)"  # noqa: S608
+        rows = self._db.execute(sql, (place, is_file(place), inside, after))
+        return ((row[0], _document(row)) for row in rows)
 
     def document(self, source: str) -> tuple[int, DocumentInfo] | None:
         """(id, document) of the one with that source."""
