@@ -80,6 +80,7 @@ class _Ingest:
         self._touched: dict[str, FileStatus] = {}
         self._waiting = 0
         self._failed: list[Failure] = []
+        self._warnings: list[Failure] = []
         self._count = dict.fromkeys(("added", "changed", "unchanged", "removed", "skipped", "chunks", "tokens"), 0)
         self._done = 0
 
@@ -129,7 +130,8 @@ class _Ingest:
 
     def report(self) -> IngestReport:
         """What was done so far."""
-        return IngestReport(**self._count, failed=tuple(self._failed), seconds=time.monotonic() - self._began)
+        seconds = time.monotonic() - self._began
+        return IngestReport(**self._count, failed=tuple(self._failed), seconds=seconds, warnings=tuple(self._warnings))
 
     def _read(self, path: Path) -> None:
         try:
@@ -161,6 +163,7 @@ class _Ingest:
                 self._touched[str(path)] = status
             return None
         document = replace(read_document(path, data, self._options.limits), modified=status.modified)
+        self._warnings += (Failure(str(path), warning) for warning in document.warnings)
         return _Waiting(document, content_hash, status.stamp)
 
     def _embed(self, encoder: Encoder, batch: Sequence[Passage], ids: dict[str, int], generation: int) -> None:

@@ -36,7 +36,8 @@ class Document:
     which each page begins (`pages[0] == 0`), and is empty for a format without pages. `breaks` holds further offsets,
     in rising order, where a chunk should rather begin than elsewhere: a notebook's cell, a definition in source code,
     a record. `metadata` is what the file says of itself, such as its author; `modified`, when the file was last
-    written before it was read, as "2026-11-23T09:30:00Z" (UTC), or None for what is no file.
+    written before it was read, as "2026-11-23T09:30:00Z" (UTC), or None for what is no file. `warnings`, a line each,
+    say what of the file could not be read, such as a damaged page; they are not kept in an index.
     """
 
     source: str
@@ -47,6 +48,7 @@ class Document:
     breaks: tuple[int, ...] = ()
     metadata: Metadata = NO_METADATA
     modified: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class DocumentInfo:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file that could not be ingested, and why."""
+    """A file that could not be ingested, or a part of it, and why."""
 
     source: str
     reason: str
@@ -117,7 +119,8 @@ class Failure:
 class IngestReport:
     """What one ingest did. Counts are of documents unless they say otherwise; `seconds` is wall-clock time.
 
-    `skipped` counts files inside a folder that are of no kind longctx reads; they are no failure.
+    `skipped` counts files inside a folder that are of no kind longctx reads; they are no failure. `warnings` are of
+    files that were ingested, but for a part of them.
     """
 
     added: int = 0
@@ -129,6 +132,7 @@ class IngestReport:
     chunks: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    warnings: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

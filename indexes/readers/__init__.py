@@ -117,4 +117,5 @@ def _document(path: Path, reading: Reading) -> Document:
         pages=reading.pages,
         breaks=reading.breaks,
         metadata=Metadata({name: _NOT_IN_TEXT.sub("\ufffd", value) for name, value in reading.metadata.items()}),
+        warnings=tuple(map(one_line, reading.warnings)),
     )

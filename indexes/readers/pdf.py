@@ -1,23 +1,28 @@
 """PDF: the text of its pages through pypdf, a form feed between them.
 
-What pypdf gives is in the order in which the file draws it: columns usually come one after the other,
-vertical Japanese text comes as the file has it, and pictures of text give nothing. A page that is damaged is
-left empty and the others keep their numbers; a file in which no page can be read is refused.
+Pictures of text give nothing. A page that is damaged is left empty, or with the text that could be saved, and is
+named; the others keep their numbers. A file in which no page can be read is refused.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 from indexes.errors import UnreadableFile
 from indexes.readers.limits import ReadLimits
+from indexes.readers.pdf_page import page_text
 from indexes.readers.reading import Reading, one_line, properties, real_title
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
 
 _BETWEEN_PAGES = "\f"
+_MOST_WARNINGS = 10
+_OF_CONTENT = ("pypdf.filters", "pypdf._page", "pypdf.generic._data_structures")  # loggers; others tell of fonts
 
 
 def read_pdf(data: bytes, limits: ReadLimits) -> Reading:
@@ -26,7 +31,7 @@ def read_pdf(data: bytes, limits: ReadLimits) -> Reading:
         reader = _open(data)
         if len(reader.pages) > limits.max_pages:
             raise UnreadableFile(f"has {len(reader.pages):,} pages, over the limit of {limits.max_pages:,}")
-        pages = _page_texts(reader, limits.max_text)
+        pages, damage = _page_texts(reader, limits.max_text)
         title, about = _title(reader), _properties(reader)
     except (UnreadableFile, MemoryError):
         raise
@@ -36,7 +41,7 @@ def read_pdf(data: bytes, limits: ReadLimits) -> Reading:
     for page in pages:
         starts.append(length)
         length += len(page) + len(_BETWEEN_PAGES)
-    return Reading(_BETWEEN_PAGES.join(pages), title, pages=tuple(starts), metadata=about)
+    return Reading(_BETWEEN_PAGES.join(pages), title, pages=tuple(starts), metadata=about, warnings=_warnings(damage))
 
 
 def _open(data: bytes) -> PdfReader:
@@ -53,25 +58,55 @@ def _open(data: bytes) -> PdfReader:
     return reader
 
 
-def _page_texts(reader: PdfReader, limit: int) -> list[str]:
+def _page_texts(reader: PdfReader, limit: int) -> tuple[list[str], dict[int, str]]:
+    """Each page's text, and what is wrong with the pages that are damaged, by their numbers from 1."""
     texts: list[str] = []
-    length, damage = 0, None
-    for page in reader.pages:
-        try:
-            texts.append(page.extract_text().replace(_BETWEEN_PAGES, "\n"))
-        except MemoryError:
-            raise
-        except Exception as error:  # see read_pdf
-            texts.append("")
-            damage = error
+    damage: dict[int, str] = {}
+    length = 0
+    for number, page in enumerate(reader.pages, start=1):
+        with _complaints() as complaints:
+            try:
+                texts.append(page_text(page).replace(_BETWEEN_PAGES, "\n"))
+            except MemoryError:
+                raise
+            except Exception as error:  # see read_pdf
+                texts.append("")
+                complaints.append(_reason(error))
+        if complaints:
+            damage[number] = complaints[0]
         length += len(texts[-1])
         if length > limit:
             raise UnreadableFile(f"its text has over {limit:,} characters, which is the limit")
-    if any(text.strip() for text in texts):
-        return texts
-    if damage is not None:
-        raise damage
-    raise UnreadableFile("no text in it (a scan?); run OCR on it first")
+    if not any(text.strip() for text in texts):
+        raise UnreadableFile(_no_text(damage))
+    return texts, damage
+
+
+def _no_text(damage: dict[int, str]) -> str:
+    if damage:
+        return f"a broken PDF: {next(iter(damage.values()))}"
+    return "no text in it (a scan?); run OCR on it first"
+
+
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What pypdf logs of content that it cannot read: it goes on with what it could."""
+    found: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: found.append(one_line(record.getMessage()))  # type: ignore[method-assign]
+    handler.addFilter(lambda record: record.name in _OF_CONTENT)
+    logger = logging.getLogger("pypdf")
+    logger.addHandler(handler)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)
+
+
+def _warnings(damage: dict[int, str]) -> tuple[str, ...]:
+    lines = [f"page {number} is damaged, and its text not or not wholly read: {why}" for number, why in damage.items()]
+    more = len(lines) - _MOST_WARNINGS
+    return (*lines[:_MOST_WARNINGS], f"{more} more pages are damaged") if more > 0 else tuple(lines)
 
 
 def _title(reader: PdfReader) -> str:

@@ -26,6 +26,7 @@ class Reading:
     pages: tuple[int, ...] = ()
     breaks: tuple[int, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def lines_with_offsets(text: str) -> Iterator[tuple[int, str]]:

@@ -8,7 +8,6 @@ to it, it cannot do to the ingest.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import resource
 import struct
@@ -51,6 +50,7 @@ def reading_of(message: dict[str, Any], payload: bytes) -> Reading:
         tuple(message["pages"]),
         tuple(message["breaks"]),
         message["metadata"],
+        tuple(message["warnings"]),
     )
 
 
@@ -58,7 +58,6 @@ def main() -> None:
     """Read files until the parent has gone."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
-    logging.disable(logging.CRITICAL)  # pypdf logs each oddity of a file
     with suppress(EOFError):
         while True:
             request, data = receive(requests)
@@ -79,7 +78,7 @@ def _answer(suffix: str, data: bytes, limits: ReadLimits) -> tuple[dict[str, Any
         reading = read_here(suffix, data, limits)
         marks = {"title": reading.title, "pages": reading.pages, "breaks": reading.breaks[:MOST_MARKS]}
         headings = [(heading.start, heading.level, heading.text) for heading in reading.headings[:MOST_MARKS]]
-        message = {**marks, "headings": headings, "metadata": dict(reading.metadata)}
+        message = {**marks, "headings": headings, "metadata": dict(reading.metadata), "warnings": reading.warnings}
         return message, reading.text.encode("utf-8", "surrogatepass")
     except UnreadableFile as error:
         return {"refused": error.reason}, b""

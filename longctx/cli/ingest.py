@@ -67,6 +67,8 @@ def ingest(
 
 
 def _summary(report: IngestReport) -> None:
+    for warning in report.warnings:
+        typer.echo(f"warning: {short_path(warning.source)}: {warning.reason}", err=True)
     for failure in report.failed:
         typer.echo(f"failed: {short_path(failure.source)}: {failure.reason}", err=True)
     typer.echo(

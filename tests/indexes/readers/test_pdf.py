@@ -6,32 +6,53 @@ import logging
 import pypdf
 import pytest
 
+from indexes import CorpusIndex, Failure
+
 
 def make_pdf(pages: list[str], title: str | None = None, password: str | None = None) -> bytes:
-    """A PDF whose font maps every UTF-16 unit to itself, as one with embedded Japanese does."""
-    used = sorted({ord(character) for page in pages for character in page})
+    """Pages with these lines, from their upper left corner."""
+    return pdf_of(
+        [b"BT /F 12 Tf 14 TL 50 700 Td %s ET" % b" T* ".join(map(show, page.split("\n"))) for page in pages],
+        title,
+        password,
+    )
+
+
+def show(text: str) -> bytes:
+    return b"<%s> Tj" % text.encode("utf-16-be").hex().encode()
+
+
+def at(x: float, y: float, text: str) -> bytes:
+    return b"1 0 0 1 %d %d Tm %s" % (x, y, show(text))
+
+
+def pdf_of(
+    contents: list[bytes], title: str | None = None, password: str | None = None, encoding="Identity-H"
+) -> bytes:
+    """A PDF whose font F maps every UTF-16 unit to itself, as one with embedded Japanese does."""
+    used = [*range(0x20, 0x7F), *range(0x3000, 0x3100), *map(ord, "吾輩猫名前無生見当何二頁目文章")]
     cmap = (
         b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapType 2 def 1 begincodespacerange "
         b"<0000> <FFFF> endcodespacerange %d beginbfchar %s endbfchar endcmap end end"
     ) % (len(used), b" ".join(b"<%04X> <%04X>" % (code, code) for code in used))
-    count = len(pages)
+    count = len(contents)
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Count %d /Kids [%s] >>" % (count, b" ".join(b"%d 0 R" % (6 + 2 * i) for i in range(count))),
-        b"<< /Type /Font /Subtype /Type0 /BaseFont /Made /Encoding /Identity-H /ToUnicode 5 0 R "
-        b"/DescendantFonts [4 0 R] >>",
+        b"<< /Type /Font /Subtype /Type0 /BaseFont /Made /Encoding /%s /ToUnicode 5 0 R "
+        b"/DescendantFonts [4 0 R] >>" % encoding.encode(),
         b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Made /CIDSystemInfo << /Registry (Adobe) "
-        b"/Ordering (Identity) /Supplement 0 >> >>",
+        b"/Ordering (Identity) /Supplement 0 >> /DW 500 /W [12288 65535 1000] >>",
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(cmap), cmap),
     ]
-    for i, page in enumerate(pages):
-        shown = b" T* ".join(b"<%s> Tj" % line.encode("utf-16-be").hex().encode() for line in page.split("\n"))
-        content = b"BT /F 12 Tf 14 TL 50 700 Td %s ET" % shown
+    for i, content in enumerate(contents):
         objects.append(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents %d 0 R "
             b"/Resources << /Font << /F 3 0 R >> >> >>" % (7 + 2 * i)
         )
-        objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content))
+        objects.append(
+            content if b"stream" in content else b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content)
+        )
     out, offsets = bytearray(b"%PDF-1.4\n"), []
     for number, body in enumerate(objects, start=1):
         offsets.append(len(out))
@@ -71,12 +92,92 @@ def test_a_pdf_without_text_keeps_the_empty_page(read, refusal):
     assert refusal("a.pdf", make_pdf(["", ""])) == "no text in it (a scan?); run OCR on it first"
 
 
-def test_a_damaged_page_is_left_empty_and_the_others_are_read(read):
-    data = make_pdf(["one", "two", "three"])
-    broken = data.replace(b"/Contents 9 0 R", b"/Contents (bad)")
-    document = read("a.pdf", broken)
+def test_a_damaged_page_is_told_and_the_others_are_read(read):
+    document = read("a.pdf", pdf_of([b"BT /F 12 Tf " + content for content in (show("one"), b"<006", show("three"))]))
     assert document.text == "one\f\fthree"
     assert len(document.pages) == 3
+    [warning] = document.warnings
+    assert warning.startswith("page 2 is damaged, and its text not or not wholly read: ")
+
+
+def test_a_page_that_cannot_be_unpacked_is_told(read, refusal, tmp_path, hashing):
+    """pypdf gives nothing for it and goes on."""
+    rubbish = b"<< /Length 60 /Filter /FlateDecode >>\nstream\n" + b"U" * 60 + b"\nendstream"
+    good = b"BT /F 12 Tf 50 700 Td " + show("good") + b" ET"
+    document = read("a.pdf", pdf_of([rubbish, good]))
+    assert document.text == "\fgood"
+    [warning] = document.warnings
+    assert warning.startswith("page 1 is damaged")
+    assert refusal("a.pdf", pdf_of([rubbish] * 2)).startswith("a broken PDF: Error -3 while decompressing")
+    many = read("a.pdf", pdf_of([rubbish] * 14 + [good])).warnings
+    assert (len(many), many[-1]) == (11, "4 more pages are damaged")
+    (tmp_path / "a.pdf").write_bytes(pdf_of([rubbish, good]))
+    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+        report = index.ingest(tmp_path / "a.pdf")
+    assert (report.added, report.failed, report.warnings) == (1, (), (Failure(str(tmp_path / "a.pdf"), warning),))
+
+
+# Two columns and vertical text
+
+LEFT = [
+    "The quick brown fox jumps over it",
+    "and then the lazy dog sleeps on a",
+    "mat of straw, while the night now",
+] * 3
+RIGHT = [
+    "Another story is told in the next",
+    "column, where the river runs along",
+    "the fields and the miller grinds a",
+] * 3
+BOTH = "\n".join([*LEFT, *RIGHT])
+
+
+def two_columns(left: list[str], right: list[str], by_row: bool, between: bytes = b" ") -> bytes:
+    ys = range(650, 0, -14)
+    cells = [[at(x, y, line) for y, line in zip(ys, lines)] for x, lines in ((50, left), (320, right))]  # noqa: B905
+    drawn = [cell for row in zip(*cells, strict=True) for cell in row] if by_row else [*cells[0], *cells[1]]
+    return b"BT /F 12 Tf " + between.join(drawn) + b" ET"
+
+
+@pytest.mark.parametrize("between", [b" ", b" ET BT /F 12 Tf "])
+@pytest.mark.parametrize("by_row", [True, False])
+def test_two_columns_are_read_one_after_the_other(by_row, between, read):
+    assert read("a.pdf", pdf_of([two_columns(LEFT, RIGHT, by_row, between)])).text == BOTH
+
+
+def test_a_line_across_both_columns_stays_where_it_is(read):
+    wide = "A heading that goes from one side of this page to the other, over both"
+    line = b"BT /F 12 Tf " + at(50, 720, wide) + b" ET "
+    assert read("a.pdf", pdf_of([line + two_columns(LEFT, RIGHT, True)])).text == f"{wide}\n{BOTH}"
+
+
+def test_japanese_columns(read):
+    left, right = ["吾輩は猫である。名前はまだ無い。どこ"] * 8, ["見当がつぬ。何でもところでしていた。"] * 8
+    assert read("a.pdf", pdf_of([two_columns(left, right, True)])).text == "\n".join([*left, *right])
+
+
+def test_a_table_is_read_row_by_row(read):
+    names, values = [f"Item number {i}" for i in range(9)], [f"{i * 100} yen" for i in range(9)]
+    rows = [f"{name} {value}" for name, value in zip(names, values, strict=True)]
+    assert read("a.pdf", pdf_of([two_columns(names, values, True)])).text == "\n".join(rows)
+
+
+COLUMNS = ["　吾輩は猫である。名前は", "まだ無い。どこで生れたか", "とんと見当がつぬ。", "　何でもところで"]
+
+
+@pytest.mark.parametrize("encoding", ["Identity-V", "Identity-H"])
+@pytest.mark.parametrize("is_backwards", [False, True])
+def test_vertical_text_drawn_character_by_character(encoding, is_backwards, read):
+    columns = [[at(500 - 20 * i, 700 - 12 * j, c) for j, c in enumerate(text)] for i, text in enumerate(COLUMNS)]
+    drawn = [cell for column in (columns[::-1] if is_backwards else columns) for cell in column]
+    document = read("a.pdf", pdf_of([b"BT /F 12 Tf " + b" ".join(drawn) + b" ET"], encoding=encoding))
+    assert document.text == "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつぬ。\n何でもところで"
+
+
+def test_vertical_text_drawn_column_by_column(read):
+    drawn = b" ".join(at(500 - 20 * i, 700, text) for i, text in enumerate(COLUMNS))
+    document = read("a.pdf", pdf_of([b"BT /F 12 Tf " + drawn + b" ET"], encoding="Identity-V"))
+    assert document.text.replace(" ", "") == "".join(COLUMNS)
 
 
 def test_an_encrypted_pdf(read, refusal):

@@ -1,0 +1,136 @@
+"""The text of one page of a PDF, in the order in which it is read as far as pypdf tells.
+
+pypdf gives text in the order in which the file draws it, which is nearly always that of reading. Two kinds of pages are
+put right: vertical Japanese text that is drawn character by character, and two columns that are drawn line by line
+across both. Furigana stays where the file draws it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from pypdf import PageObject
+
+_SHOWS = frozenset({b"Tj", b"TJ", b"'", b'"'})
+_FEWEST_ROWS = 6  # of two columns, and of characters one under the other: fewer prove nothing
+_GAP = re.compile(r"(?<=\S) {3,}(?=\S)")
+_NARROWEST = 15  # characters in the middle line of a column of prose; narrower ones are a table
+_FILLED = 0.6  # of the longest line: how long the middle line of prose is at least
+
+
+class _Piece(NamedTuple):
+    """Some text, where it begins, and the size of its letters, in points or nearly."""
+
+    text: str
+    x: float
+    y: float
+    size: float
+
+
+def page_text(page: PageObject) -> str:
+    """The page's text. Raises what pypdf raises for a damaged page."""
+    pieces: list[_Piece] = []
+    starts: list[tuple[float, float]] = []
+    text = page.extract_text(visitor_text=_collector(pieces), visitor_operand_before=_watcher(starts))
+    if _is_vertical(pieces):
+        return _down_the_columns(pieces)
+    if _goes_across(starts):
+        return unwoven(page.extract_text(extraction_mode="layout"), text)
+    return text
+
+
+def unwoven(layout: str, text: str) -> str:
+    """The lines of a page in two columns of prose, column by column; `text` if that is not what `layout` shows.
+
+    `layout` is the page's text with spaces where it has empty room. A line across both columns ends them.
+    """
+    lines = layout.split("\n")
+    starts = Counter(match.end() for line in lines for match in _GAP.finditer(line))
+    place, count = max(starts.items(), key=lambda item: item[1], default=(0, 0))
+    rows = [(line[:place].rstrip(), line[place:].rstrip()) for line in lines if line[place - 3 : place].isspace()]
+    if count < _FEWEST_ROWS or not all(map(_is_prose, zip(*rows, strict=True))):
+        return text
+    out: list[str] = []
+    columns: tuple[list[str], list[str]] = ([], [])
+    for line in [*lines, "\f"]:
+        is_across = bool(line[place - 3 : place].strip()) and bool(line[place:].strip())
+        if is_across or line == "\f":
+            out += [*columns[0], *columns[1], line]
+            columns = ([], [])
+            continue
+        for column, part in zip(columns, (line[:place], line[place:]), strict=True):
+            column += [part.strip()] if part.strip() else []
+    return "\n".join(line.strip() for line in out).strip()
+
+
+def _collector(pieces: list[_Piece]) -> Callable[..., None]:
+    def collect(text: str, cm: Sequence[float], tm: Sequence[float], font: Any, size: float) -> None:
+        if text.strip():
+            scale = abs(tm[3] or tm[1]) * abs(cm[3] or cm[1])
+            pieces.append(_Piece(text, *_place(cm, tm), size * scale or 1.0))
+
+    return collect
+
+
+def _watcher(starts: list[tuple[float, float]]) -> Callable[..., None]:
+    def watch(operator: bytes, operands: Any, cm: Sequence[float], tm: Sequence[float]) -> None:
+        if operator in _SHOWS:
+            starts.append(_place(cm, tm))
+
+    return watch
+
+
+def _place(cm: Sequence[float], tm: Sequence[float]) -> tuple[float, float]:
+    return tm[4] * cm[0] + tm[5] * cm[2] + cm[4], tm[4] * cm[1] + tm[5] * cm[3] + cm[5]
+
+
+def _is_vertical(pieces: Sequence[_Piece]) -> bool:
+    """Whether most pieces are single characters of full width, each under the one before."""
+    under = sum(_is_under(a, b) and _is_wide(a) and _is_wide(b) for a, b in pairwise(pieces))
+    return under >= max(_FEWEST_ROWS, len(pieces) // 2)
+
+
+def _is_under(above: _Piece, below: _Piece) -> bool:
+    return abs(above.x - below.x) < 0.6 * above.size and below.y < above.y
+
+
+def _is_wide(piece: _Piece) -> bool:
+    text = piece.text.strip()
+    return len(text) == 1 and unicodedata.east_asian_width(text) in "WF"
+
+
+def _down_the_columns(pieces: Sequence[_Piece]) -> str:
+    """Characters joined down each column, and columns from right to left; an indented column begins a paragraph."""
+    beside = [b.x - a.x for a, b in pairwise(pieces) if not _is_under(a, b)]
+    if sum(step > 0 for step in beside) > sum(step < 0 for step in beside):  # drawn from left to right
+        pieces = sorted(pieces, key=lambda piece: (-round(piece.x / piece.size), -piece.y))
+    out = [pieces[0].text.strip()]
+    top = pieces[0].y
+    for before, piece in pairwise(pieces):
+        if not _is_under(before, piece):
+            is_next = piece.x < before.x and piece.y > top - 0.8 * piece.size
+            out.append("" if is_next else "\n")
+            top = max(top, piece.y) if piece.x < before.x else piece.y
+        out.append(piece.text.strip("\n"))
+    return "".join(out)
+
+
+def _goes_across(starts: Sequence[tuple[float, float]]) -> bool:
+    """Whether many lines, one after the other, go on at the same place to the right: two columns, or a table."""
+    places = Counter(round(b[0]) for a, b in pairwise(starts) if abs(a[1] - b[1]) < 1 and b[0] > a[0])
+    return max(places.values(), default=0) >= _FEWEST_ROWS
+
+
+def _is_prose(column: Sequence[str]) -> bool:
+    """Whether lines are long, about as long as each other, and without gaps of their own."""
+    lengths = [len(line.strip()) for line in column]
+    middle = median(lengths)
+    gaps = sum(_GAP.search(line.strip()) is not None for line in column)
+    return middle >= max(_NARROWEST, _FILLED * max(lengths)) and gaps * 4 < len(column)
