@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from longctx.engine import Engine, Prefix
     from longctx.errors import (
+        BadReport,
         BadRequest,
         ContextTooLong,
         LongctxError,
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     )
     from longctx.generation import Generation
     from longctx.models import LoadedModel, load_model
+    from longctx.probe.options import ProbeOptions
+    from longctx.probe.report import ProbeReport, load_report
+    from longctx.probe.running import ProbeProgress, run_probe
     from longctx.qa import AnswerStream, DocumentQA
     from longctx.requests import Progress
     from longctx.sampling import GenerationOptions
@@ -32,6 +36,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Answer",
     "AnswerStream",
+    "BadReport",
     "BadRequest",
     "Citation",
     "ContextTooLong",
@@ -45,6 +50,9 @@ __all__ = [
     "NotEnoughMemory",
     "Plan",
     "Prefix",
+    "ProbeOptions",
+    "ProbeProgress",
+    "ProbeReport",
     "Progress",
     "TrainingError",
     "TrainingOptions",
@@ -52,11 +60,14 @@ __all__ = [
     "Usage",
     "fine_tune",
     "load_model",
+    "load_report",
+    "run_probe",
 ]
 
 _MODULES = {
     "longctx.engine": ("Engine", "Prefix"),
     "longctx.errors": (
+        "BadReport",
         "BadRequest",
         "ContextTooLong",
         "LongctxError",
@@ -66,6 +77,9 @@ _MODULES = {
     ),
     "longctx.generation": ("Generation",),
     "longctx.models": ("LoadedModel", "load_model"),
+    "longctx.probe.options": ("ProbeOptions",),
+    "longctx.probe.report": ("ProbeReport", "load_report"),
+    "longctx.probe.running": ("ProbeProgress", "run_probe"),
     "longctx.qa": ("AnswerStream", "DocumentQA"),
     "longctx.requests": ("Progress",),
     "longctx.sampling": ("GenerationOptions",),

@@ -9,8 +9,11 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch.nn.functional import cross_entropy
+
 from longctx import memory
-from longctx.errors import ModelUnavailable
+from longctx.errors import BadRequest, ModelUnavailable
 from longctx.generation import Generation, Speaker, generate
 from longctx.kv_cache import CacheDtype
 from longctx.models import LoadedModel
@@ -112,6 +115,22 @@ class Engine:
         those of the whole. Raises as `stream` does.
         """
         return self._read(self._prefix_request(prefix_ids, scaling, room), progress)
+
+    def losses(self, ids: Sequence[int], last: int, scaling: RopeScaling | None = None) -> list[float]:
+        """How badly the model foretells each of the last tokens of `ids` from those before it.
+
+        Minus the logarithms of their probabilities, in nats; the exponential of their mean is the perplexity. Nothing
+        is kept. Raises as `stream` does, and BadRequest unless `last` leaves one token before.
+        """
+        if not 0 < last < len(ids):
+            raise BadRequest(f"last is {last}: of {len(ids)} tokens, 1 to {len(ids) - 1} can be scored")
+        request = make_request(self.loaded, (), ids[:-1], scaling, 1)
+        self._reader.check_memory(request)
+        with self._reader.open(request, answering=True) as reading:
+            logits = reading.read_ending(last)
+        wanted = torch.tensor(list(ids[-last:]), device=logits.device)
+        losses: list[float] = cross_entropy(logits.float(), wanted, reduction="none").tolist()
+        return losses
 
     def save_prefix(
         self, path: str | Path, prefix_ids: Sequence[int], scaling: RopeScaling | None = None, *, room: int = 0

@@ -5,6 +5,7 @@
     ├── ContextTooLong     the prompt does not fit the model's window
     ├── NotEnoughMemory    the prompt's keys and values do not fit the memory that is free
     ├── BadRequest         a question or an option that cannot be served
+    ├── BadReport          a probe's report that cannot be read
     └── TrainingError      a model cannot be trained as asked: its data, an option, a folder, a missing package
 
 The packages that longctx stands on can be used without it, and have trees of their own: `indexes.CorpusError` and
@@ -30,6 +31,10 @@ class NotEnoughMemory(LongctxError):
 
 class BadRequest(LongctxError):
     """A question or an option that cannot be served as it is."""
+
+
+class BadReport(LongctxError):
+    """A file that is not there, or is no report of a probe's."""
 
 
 class TrainingError(LongctxError):

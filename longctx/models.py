@@ -82,7 +82,12 @@ def _load(folder: Path) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise ModelUnavailable(
+            f"no tokenizer could be loaded from {folder}: add the model's own (tokenizer.json, or tokenizer.model)"
+        ) from error
     model: Any = AutoModelForCausalLM.from_pretrained(
         folder, dtype="auto", use_safetensors=True, local_files_only=True, trust_remote_code=False
     )

@@ -40,7 +40,7 @@ class Reader:
         self.shape = memory.CacheShape.of(loaded.model)
         self.shared = shared(loaded.model)
         parameters = inspect.signature(loaded.model.forward).parameters
-        self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
+        self._keeps_last = "logits_to_keep" in parameters
         self._refused: str | None = None  # why this model cannot have our attention, once it has been tried
 
     @contextmanager
@@ -94,30 +94,31 @@ class Reader:
             free, need = memory.available_bytes(self.model.device), self.need(request.length, 0)
         memory.check(need, free, sum(p.nbytes for p in self.model.parameters()))
 
-    def forward(self, reading: Reading, ids: Sequence[int]) -> torch.Tensor:
-        """Let the model read `ids`; returns the logits (vocabulary,) after the last of them."""
+    def forward(self, reading: Reading, ids: Sequence[int], last: int = 1) -> torch.Tensor:
+        """Let the model read `ids`; returns the logits (last, vocabulary) after each of the last of them."""
         try:
-            return self._forward(reading, ids)
+            return self._forward(reading, ids, last)
         except AttentionRefused as refusal:
             self._refused = str(refusal)
             reading.path = self.path(reading.request.length)
             reading.cache.crop(reading.done)
-            return self._forward(reading, ids)
+            return self._forward(reading, ids, last)
 
     @torch.inference_mode()
-    def _forward(self, reading: Reading, ids: Sequence[int]) -> torch.Tensor:
+    def _forward(self, reading: Reading, ids: Sequence[int], last: int) -> torch.Tensor:
         ours = reading.path.name == "longctx"
+        wanted = {"logits_to_keep": last} if self._keeps_last else {}
         with self.shared.step(self.model, reading.request.scaling), attention(self.model) if ours else nullcontext():
             reading.cache.packed = ours
             tokens = torch.tensor([list(ids)], device=self.model.device)
             output: Any = self.model(
-                input_ids=tokens, past_key_values=reading.cache, use_cache=True, return_dict=True, **self._last_only
+                input_ids=tokens, past_key_values=reading.cache, use_cache=True, return_dict=True, **wanted
             )
         if reading.cache.length != reading.done + len(ids):
             raise ModelUnavailable(
                 f"{type(self.model).__name__} does not keep its past as keys and values of each layer"
             )
-        logits: torch.Tensor = output.logits[0, -1]
+        logits: torch.Tensor = output.logits[0, -last:]
         return logits
 
 
@@ -136,15 +137,28 @@ class Reading:
         """Read more tokens; returns the logits (vocabulary,) after the last."""
         logits = self._reader.forward(self, ids)
         self.done += len(ids)
+        return logits[0]
+
+    def read_ending(self, last: int) -> torch.Tensor:
+        """Read the whole prompt; returns the logits (last, vocabulary) after each of its last tokens."""
+        ids = self.request.ids[-last:]
+        self.cache.crop(len(self.request.ids) - last)  # what is known of those gives no logits
+        self.done = self.cache.length
+        self.read_prompt(None, but=last)
+        logits = self._reader.forward(self, ids, last)
+        self.done += last
         return logits
 
-    def read_prompt(self, progress: ProgressCallback | None) -> torch.Tensor | None:
-        """Read the rest of the prompt in blocks; returns the logits after it, None if nothing was left to read."""
-        ids, logits = self.request.ids, None
-        clock = ProgressClock(progress, self.done, len(ids))
+    def read_prompt(self, progress: ProgressCallback | None, but: int = 0) -> torch.Tensor | None:
+        """Read the rest of the prompt, `but` for its last tokens, in blocks.
+
+        Returns the logits (vocabulary,) after it, None if nothing was left to read.
+        """
+        end, logits = len(self.request.ids) - but, None
+        clock = ProgressClock(progress, self.done, end)
         block = self._reader.block or self._block()
-        while self.done < len(ids):
-            logits = self.read(ids[self.done : self.done + block])
+        while self.done < end:
+            logits = self.read(self.request.ids[self.done : min(self.done + block, end)])
             clock.tell(self.done)
         return logits
 

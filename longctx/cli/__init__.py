@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from longctx import __version__
-from longctx.cli import ask, extend, index, ingest, rope, search
+from longctx.cli import ask, extend, index, ingest, probe, rope, search
 
 app = typer.Typer(
     name="longctx",
@@ -23,6 +23,7 @@ app.command()(ask.ask)
 app.add_typer(index.app, name="index")
 app.command()(rope.rope)
 app.command()(extend.extend)
+app.command()(probe.probe)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,143 @@
+"""Everything a probe works with, opened and checked before the first question. Knows models, texts and options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from longctx.engine import Engine
+from longctx.errors import BadRequest
+from longctx.models import LoadedModel, load_model
+from longctx.prefix_store import hash_tokenizer, hash_weights
+from longctx.probe.documents import Scribe
+from longctx.probe.options import ProbeOptions
+from longctx.probe.perplexity import stride
+from longctx.probe.prompting import Prompting, prompting
+from longctx.probe.report import PERPLEXITY, UNSCALED, ModelFacts
+from longctx.probe.source import Source, Text, open_source, read_text
+from longctx.probe.tasks import TASKS, Draft
+from longctx.probe.wording import LANGUAGES
+from longctx.sampling import GenerationOptions
+from rope_scaling import METHODS, RopeScaling, read_base, scaled_rope
+from rope_scaling.carried import carried_scaling
+
+VERSION = version("longctx")
+_MULTIPLES = (1, 2, 4, 8)  # of the native window, where no lengths are given
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A model, its window, the text in each language, and what is asked for, with nothing left to default.
+
+    `step` is how many tokens of a window perplexity is of.
+    """
+
+    engine: Engine
+    facts: ModelFacts
+    prompting: Prompting
+    text: Text
+    scribes: Mapping[str, Scribe]
+    prose: Source
+    options: ProbeOptions
+    step: int
+
+    def scaling(self, method: str, length: int) -> RopeScaling | None:
+        """The scaling of a method for texts of a length; None where the model is as it is."""
+        native, factor = self.facts.native_window, self.options.factor
+        if method == UNSCALED:
+            return None
+        if factor is not None and method in METHODS and not METHODS[method].depends_on_length:
+            return RopeScaling(method=method, factor=factor, original_max_position_embeddings=native)
+        if length <= native:
+            return None
+        # as an engine extends a model that was loaded with this method
+        return RopeScaling.for_window(method, native << (-(-length // native) - 1).bit_length(), native)
+
+    def effective_method(self, method: str, length: int) -> str:
+        """The method that a length is measured under: no method scales what fits the native window."""
+        return UNSCALED if self.scaling(method, length) is None else method
+
+    def drafts(self, task: str, language: str, length: int, trial: int) -> list[Draft]:
+        """What a task asks in trial number `trial`: the same under every method."""
+        wording = self.options.needle or LANGUAGES[language].needle
+        draw = Random(f"{self.options.seed} {task} {language} {length} {trial}")
+        return TASKS[task](draw, self.options.places, LANGUAGES[language], wording)
+
+    def setting(self) -> dict[str, Any]:
+        """What a result depends on beside its key."""
+        options = self.options
+        return {
+            "longctx": VERSION,
+            "model": self.facts.model_dump(exclude={"name"}),
+            "dtype": str(self.engine.loaded.model.dtype),
+            "text": self.text.sha256,
+            "prompt": self.prompting.style,
+            "seed": options.seed,
+            "depths": options.depths,
+            "factor": options.factor,
+            "needle": None if options.needle is None else list(astuple(options.needle)),
+        }
+
+
+def open_bench(model: str | Path | LoadedModel, options: ProbeOptions, native_window: int | None = None) -> Bench:
+    """Load what is needed and check that it can be done. Raises LongctxError and RopeScalingError."""
+    loaded = model if isinstance(model, LoadedModel) else load_model(model)
+    config = loaded.model.config
+    base, carried = read_base(config), carried_scaling(config)
+    native = native_window or base.window
+    options = replace(
+        options,
+        lengths=tuple(sorted({native, *(options.lengths or (native * times for times in _MULTIPLES))})),
+        methods=options.methods or ((UNSCALED, "yarn") if carried is None else (UNSCALED,)),
+    )
+    # the engine refuses what is past the window, and that is what is to be measured
+    engine = Engine(replace(loaded, native_window=max(*options.lengths, loaded.native_window), scaling=None))
+    text, form = read_text(options.text), prompting(loaded.tokenizer, options.style)
+    options = replace(options, languages=options.languages or (text.language,))
+    step = stride(native)
+    needed = options.lengths[-1] + (step * options.windows if PERPLEXITY in options.tasks else 0)
+    sources = {
+        language: open_source(text, language, form, needed=needed, seed=options.seed)
+        for language in {text.language, *options.languages}
+    }
+    facts = ModelFacts(
+        name=loaded.name,
+        weights_sha256=hash_weights(loaded.model),
+        tokenizer_sha256=hash_tokenizer(loaded.tokenizer),
+        native_window=native,
+        carried=None if carried is None else repr(carried),
+    )
+    scribes = {name: Scribe(form, sources[name], LANGUAGES[name], native) for name in options.languages}
+    bench = Bench(engine, facts, form, text, scribes, sources[text.language], options, step)
+    _check(bench)
+    return bench
+
+
+def _check(bench: Bench) -> None:
+    """Raise what the work would raise, before it begins: lengths without room, scalings that are none, memory."""
+    options, longest = bench.options, bench.options.lengths[-1]
+    for task in options.tasks:
+        for language in options.languages if task in TASKS else ():
+            for draft in bench.drafts(task, language, options.lengths[0], 0):
+                _check_room(bench, task, language, draft)
+    for method in options.methods:
+        for length in options.lengths:
+            scaling = bench.scaling(method, length)
+            if scaling is not None:
+                with scaled_rope(bench.engine.loaded.model, scaling, length):
+                    pass
+        # nothing is read; asking for an answer of that length checks the window and the memory
+        bench.engine.stream((0,), (), bench.scaling(method, longest), GenerationOptions(longest - 1)).close()
+
+
+def _check_room(bench: Bench, task: str, language: str, draft: Draft) -> None:
+    shortest, native = bench.options.lengths[0], bench.facts.native_window
+    try:
+        bench.scribes[language].write(draft, shortest, Random(0))
+    except BadRequest as error:
+        window = f" (the native window is {native})" if shortest == native else ""
+        raise BadRequest(f"task {task}{window}: {error}") from error

@@ -1,0 +1,110 @@
+"""What has been answered, one line of a file for each question, kept as it comes. Knows files; knows no model.
+
+A probe that is stopped, or killed, goes on from here: nothing that is in the file is computed again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from longctx.errors import BadRequest
+
+FORMAT = 1
+_FILE, _LOCK = "results.jsonl", ".lock"
+
+Key = tuple[str, str, str, int, int, int]
+
+
+class Result(BaseModel):
+    """The answer to question `question` of text `trial`, and its `score` from 0 to 1.
+
+    For perplexity, `trial` is a window and `score` the mean loss of its tokens, in nats.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    language: str
+    method: str
+    length: int
+    trial: int
+    question: int
+    depth: float | None
+    score: float
+    answer: str = ""
+    expected: tuple[str, ...] = ()
+    read: int
+    seconds: float
+
+    @property
+    def key(self) -> Key:
+        """What was asked, whatever came out."""
+        return self.task, self.language, self.method, self.length, self.trial, self.question
+
+
+class Results:
+    """The results in a file, and those that are added to it."""
+
+    def __init__(self, results: Mapping[Key, Result], file: TextIO) -> None:
+        self.known = dict(results)
+        self._file = file
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.known
+
+    def add(self, result: Result) -> None:
+        """Keep a result, in the file too: a process that is killed after this has it."""
+        self.known[result.key] = result
+        self._file.write(result.model_dump_json() + "\n")
+        self._file.flush()
+
+
+@contextmanager
+def open_results(folder: Path, setting: Mapping[str, Any]) -> Iterator[Results]:
+    """The results in a folder, which is made if need be, for this process alone.
+
+    `setting` is what results depend on beside their keys. Raises BadRequest where the folder's are of another setting,
+    or another process is writing.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / _LOCK, timeout=0), (folder / _FILE).open("a+", encoding="utf-8") as file:
+            yield Results(_known(file, folder, {"format": FORMAT, **setting}), file)
+    except Timeout as error:
+        raise BadRequest(f"another probe is writing to {folder}: wait for it, or give another --out") from error
+    except OSError as error:
+        raise BadRequest(f"{folder} cannot be written to: {error.strerror or error}") from error
+
+
+def _known(file: TextIO, folder: Path, setting: Mapping[str, Any]) -> dict[Key, Result]:
+    """The results in a file that is open; a new one gets its first line, and a line cut short by a kill goes."""
+    file.seek(0)
+    text = file.read()
+    whole = text[: text.rfind("\n") + 1]
+    file.truncate(len(whole.encode()))
+    first, *lines = whole.splitlines() or [""]
+    if not first:
+        file.write(json.dumps(setting, ensure_ascii=False) + "\n")
+        return {}
+    try:
+        _check_setting(json.loads(first), setting, folder)
+        results = map(Result.model_validate_json, lines)
+        return {result.key: result for result in results}
+    except (ValueError, ValidationError, AttributeError) as error:
+        raise BadRequest(f"{folder / _FILE} is damaged or no probe's: remove it, or give another --out") from error
+
+
+def _check_setting(there: Mapping[str, Any], setting: Mapping[str, Any], folder: Path) -> None:
+    other = [name for name in setting if there.get(name) != setting[name]]
+    if other:
+        raise BadRequest(
+            f"{folder} holds a probe with another {', '.join(other)} "
+            f"({there.get(other[0])!r}, now {setting[other[0]]!r}): give another --out, or remove the folder"
+        )
