@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import random
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoModelForCausalLM
 
 from longctx import Engine, GenerationOptions, LoadedModel, load_model
 from rope_scaling import RopeScaling
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "examples" / "models" / "passkey-llama"
+EXTENDED = MODEL.with_name("passkey-llama-yarn-8k")
 ROOM = 24  # tokens that an answer may take
 OPTIONS = GenerationOptions(ROOM)
 
@@ -89,11 +95,49 @@ def test_a_saved_prefix_changes_nothing(engine: Engine, loaded: LoadedModel, wor
     assert key in again
 
 
-def test_the_folder_is_small_and_holds_nothing_that_runs(loaded: LoadedModel) -> None:
-    files = " ".join(sorted(path.name for path in MODEL.iterdir() if path.suffix not in (".json", ".jinja")))
+def test_the_fine_tuned_model_finds_the_key_far_out_as_it_is(words: list[str]) -> None:
+    engine = Engine(load_model(EXTENDED))
+    assert engine.loaded.native_window == 8192
+    assert found(engine, words, 4096, None, trials=5) >= 4
+
+    prefix, suffix, key = haystack(engine.loaded, words, 2048, 0.5, seed=3)
+    stock = AutoModelForCausalLM.from_pretrained(EXTENDED)
+    ids = stock.generate(torch.tensor([[*prefix, *suffix]]), max_new_tokens=ROOM, do_sample=False)[0]
+    answer = engine.loaded.tokenizer.decode(ids[len(prefix) + len(suffix) :], skip_special_tokens=True)
+    assert key in answer
+    assert answer == "".join(engine.stream(prefix, suffix, None, OPTIONS))
+
+
+@pytest.mark.parametrize("folder", [MODEL, EXTENDED], ids=lambda folder: folder.name)
+def test_the_folder_is_small_and_holds_nothing_that_runs(folder: Path) -> None:
+    files = " ".join(sorted(path.name for path in folder.iterdir() if path.suffix not in (".json", ".jsonl", ".jinja")))
     assert files == "README.md model.safetensors"
-    assert sum(path.stat().st_size for path in MODEL.iterdir()) < 12e6
-    assert type(loaded.model).__name__ == "LlamaForCausalLM"
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 12e6
+    assert type(load_model(folder).model).__name__ == "LlamaForCausalLM"
+
+
+def test_the_data_script_writes_examples_of_every_length(
+    tmp_path: Path, loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book, out = tmp_path / "book.txt", tmp_path / "needles.jsonl"
+    # fmt: off
+    nouns = ["bakery", "bridge", "castle", "cellar", "chapel", "factory", "forest", "garden", "island", "kitchen", "market", "museum"]
+    # fmt: on
+    book.write_text(" ".join(f"the {noun} was there." for noun in nouns * 500), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["write_needle_data.py", str(book), "--out", str(out), "--examples", "12"])
+    monkeypatch.syspath_prepend(ROOT / "examples")  # where it finds the training script
+    runpy.run_path(str(ROOT / "examples" / "write_needle_data.py"), run_name="__main__")
+    examples = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert len(examples) == 12
+    for example in examples:
+        keys = re.findall(r"is (\d{5})", example["completion"])
+        assert keys
+        assert all(key in example["prompt"] for key in keys)
+    lengths = {
+        len(loaded.tokenizer(e["prompt"] + e["completion"], add_special_tokens=False)["input_ids"]) for e in examples
+    }
+    assert all(length <= 8192 for length in lengths)
+    assert len({-(-length // 256) for length in lengths}) >= 3
 
 
 def test_every_digit_is_a_token(loaded: LoadedModel) -> None:
