@@ -24,7 +24,7 @@ import torch
 from transformers import DynamicCache
 
 from longctx import Engine, GenerationOptions, LoadedModel, load_model
-from rope_scaling import RopeScaling, scaled_rope
+from rope_scaling import RopeScaling, read_base, scaled_rope
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from train_demo_model import question, read_book, statement
@@ -160,7 +160,7 @@ def main() -> None:
     options = parser.parse_args()
     loaded = load_model(options.model)
     model = loaded.model.float()
-    native = model.config.rope_parameters.get("original_max_position_embeddings", loaded.native_window)
+    native = read_base(model.config).window
     haystacks = Haystacks(loaded.tokenizer, read_book(options.text))
     for method in options.methods:
         for factor in options.factors:
