@@ -192,7 +192,8 @@ def search(folder: Path, peer: Path | None, count: int) -> None:
     print(f"{'':<30}{'asked':>10}" + "".join(f"{name:>14}" for name in columns))
     for name in columns["longctx"]:
         cells = "".join(f"{_cell(name, figures):>14}" for figures in columns.values())
-        print(f"{name:<30}{ASKED.get(name, ''):>10}{cells}")
+        asked = ASKED.get(name, "") if columns["longctx"]["chunks"] >= 1_000_000 else ""
+        print(f"{name:<30}{asked:>10}{cells}")
     sizes = [(name, sum(f.stat().st_size for f in folder.rglob(name)) // 2**20) for name in ("*", "*.faiss")]
     print("longctx, MB on the disk: " + ", ".join(f"{name} {size:,}" for name, size in sizes))
 

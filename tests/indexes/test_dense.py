@@ -257,6 +257,23 @@ def test_a_reader_is_served_while_the_writer_trains(make) -> None:
     assert filled.is_right()
 
 
+def test_readers_have_the_old_index_until_the_new_one_is_published(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled = make(500, 20)
+    query, seen, train = clustered(1, 5)[0], [], ivf.train
+    before = filled.search(query, 300)
+
+    def training(*arguments):
+        seen.append(filled.search(query, 300))
+        return train(*arguments)
+
+    monkeypatch.setattr("indexes.ivf.train", training)
+    filled.add(40)
+    assert (seen, len(before)) == ([before], 200)
+    assert len(filled.search(query, 900)) == 600
+    assert filled.coded() == 2
+    assert len(seen) == 1, "a search trains nothing"
+
+
 def test_recall_of_the_default_settings(tmp_path: Path) -> None:
     """120,000 vectors: more than one query scans."""
     vectors, queries = clustered(120_000, 1, clusters=1000), clustered(100, 2, clusters=1000)
