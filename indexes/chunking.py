@@ -5,22 +5,72 @@ Knows documents and an encoder's tokenizer; knows no database and no vectors.
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
+import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
+from indexes.cutting import cut_places
+from indexes.errors import CorpusError
+from indexes.sections import Section, sections
 from indexes.sentences import sentence_spans
-from indexes.types import Chunk, Document, Encoder, Heading
+from indexes.types import Chunk, Document, Encoder
 
 _DEFAULT_CHUNK_TOKENS = 256  # an encoder with a longer window still finds short passages better
 _HEADER_SHARE = 4  # title and headings get at most a quarter of the encoder's window
 _CHARACTERS_AT_ONCE = 65_536  # given to the tokenizer in one call
 _LONGEST_TOKEN = 32  # characters; a longer one counts as several
-_VISIBLE = re.compile(r"\S")
-_LINE_OF_WORDS = re.compile(r"[^\W_][^\n]*")
+_FEWEST_TOKENS = 32
+_SLACK = 8  # tokens: a word cut in two can have more than before
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How to cut: up to how many tokens a chunk has, and how many of them it may share with the one before it.
+
+    `tokens` counts a chunk's title and headings too; None is what the encoder reads, and at most 256. What is shared
+    are whole sentences. Raises CorpusError.
+    """
+
+    tokens: int | None = None
+    overlap: int = 0
+
+    def __post_init__(self) -> None:
+        if self.tokens is not None and self.tokens < _FEWEST_TOKENS:
+            raise CorpusError(f"chunks of {self.tokens} tokens say too little: ask for at least {_FEWEST_TOKENS}")
+        if self.overlap < 0:
+            raise CorpusError(f"the overlap is {self.overlap}: ask for 0 or more tokens")
+        if self.tokens is not None:
+            self._check_overlap(self.tokens)
+
+    def longest(self, encoder: Encoder) -> int:
+        """The most tokens of a chunk for that encoder. Raises CorpusError for more than it reads."""
+        if self.tokens is not None and self.tokens > encoder.max_tokens:
+            raise CorpusError(
+                f"the encoder {encoder.name} reads {encoder.max_tokens} tokens, and would not see the end of chunks of "
+                f"{self.tokens}: ask for at most {encoder.max_tokens} (--chunk-tokens)"
+            )
+        tokens = self.tokens or min(encoder.max_tokens, _DEFAULT_CHUNK_TOKENS)
+        self._check_overlap(tokens)
+        return tokens
+
+    def dump(self) -> str:
+        """As text, for `load`; '' for the default."""
+        return "" if self == Chunking() else json.dumps([self.tokens, self.overlap])
+
+    @classmethod
+    def load(cls, text: str) -> Chunking:
+        """What `dump` gave."""
+        return cls(*json.loads(text)) if text else cls()
+
+    def _check_overlap(self, tokens: int) -> None:
+        if self.overlap > tokens // 2:
+            raise CorpusError(
+                f"an overlap of {self.overlap} tokens is more than half of a chunk of {tokens}: ask for at most "
+                f"{tokens // 2} (--overlap), or for longer chunks (--chunk-tokens)"
+            )
 
 
 class Passage(NamedTuple):
@@ -30,16 +80,6 @@ class Passage(NamedTuple):
     embedded: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
-    """A stretch of a document under one heading path and on one page."""
-
-    start: int
-    end: int
-    heading: str
-    page: int | None
-
-
 class _Unit(NamedTuple):
     """The smallest piece that is kept whole: a sentence, or a part of one that is longer than a chunk."""
 
@@ -47,20 +87,25 @@ class _Unit(NamedTuple):
     end: int
     tokens: int
     starts_block: bool
+    is_whole: bool
 
 
-def chunk_document(document: Document, encoder: Encoder) -> Iterator[Passage]:
+DEFAULT_CHUNKING = Chunking()
+
+
+def chunk_document(document: Document, encoder: Encoder, chunking: Chunking = DEFAULT_CHUNKING) -> Iterator[Passage]:
     """The document's passages, in order, made as they are asked for.
 
     Each `chunk.text` is `document.text[start:end]`; together they hold every character that is not white space. What
-    the encoder is given for a chunk (`embedded`) fits its window.
+    the encoder is given for a chunk (`embedded`) fits its window. Raises CorpusError for a `chunking` that the encoder
+    does not allow.
     """
-    limit = min(encoder.max_tokens, _DEFAULT_CHUNK_TOKENS)
+    limit = chunking.longest(encoder)
     line = _LineCounter(document.text)
-    for section in _sections(document):
+    for section in sections(document):
         header, header_tokens = _header(document.title, section.heading, encoder, limit // _HEADER_SHARE)
         units = _units(document, section, encoder, limit - header_tokens)
-        for start, end, tokens in _pack(units, limit - header_tokens):
+        for start, end, tokens in _pack(units, limit - header_tokens, chunking.overlap):
             text = document.text[start:end]
             chunk = Chunk(
                 text=text,
@@ -76,37 +121,12 @@ def chunk_document(document: Document, encoder: Encoder) -> Iterator[Passage]:
             yield Passage(chunk, f"{header}\n{text}" if header else text)
 
 
-def _sections(document: Document) -> Iterator[_Section]:
-    """Cut at headings and at pages; a heading with nothing under it goes with the section that follows on its page."""
-    text, headings = document.text, {heading.start: heading for heading in document.headings}
-    cuts = sorted({0, *headings, *document.pages})
-    page_ends = {*document.pages, len(text)}
-    path: list[Heading] = []
-    start = 0
-    for cut, end in zip(cuts, [*cuts[1:], len(text)], strict=True):
-        if cut in headings:
-            path = [*(h for h in path if h.level < headings[cut].level), headings[cut]]
-        if _has_body(text, cut, end, cut in headings) or (end in page_ends and _VISIBLE.search(text, start, end)):
-            page = bisect_right(document.pages, cut) or None
-            yield _Section(start, end, " > ".join(heading.text for heading in path), page)
-            start = end
-        elif not _VISIBLE.search(text, start, end):
-            start = end
-
-
-def _has_body(text: str, start: int, end: int, is_heading: bool) -> bool:
-    """Whether anything but a heading stands there: its own line and one to underline it do not count."""
-    if not is_heading:
-        return _VISIBLE.search(text, start, end) is not None
-    return len(list(islice(_LINE_OF_WORDS.finditer(text, start, end), 2))) == 2
-
-
-def _units(document: Document, section: _Section, encoder: Encoder, limit: int) -> Iterator[_Unit]:
+def _units(document: Document, section: Section, encoder: Encoder, limit: int) -> Iterator[_Unit]:
     """The section's sentences with their token counts, those that are too long cut at token boundaries."""
     for batch in _batches(_block_sentences(document, section)):
         offsets = encoder.token_offsets([document.text[start:end] for start, end, _ in batch])
         for (start, end, starts_block), tokens in zip(batch, offsets, strict=True):
-            yield from _cut(start, end, starts_block, tokens, limit)
+            yield from _cut(document.text[start:end], start, starts_block, tokens, limit)
 
 
 def _batches(sentences: Iterator[tuple[int, int, bool]]) -> Iterator[list[tuple[int, int, bool]]]:
@@ -122,45 +142,57 @@ def _batches(sentences: Iterator[tuple[int, int, bool]]) -> Iterator[list[tuple[
         yield batch
 
 
-def _block_sentences(document: Document, section: _Section) -> Iterator[tuple[int, int, bool]]:
+def _block_sentences(document: Document, section: Section) -> Iterator[tuple[int, int, bool]]:
     """(start, end, whether a paragraph, row, cell or definition starts here) for each sentence."""
     first = bisect_right(document.breaks, section.start)
     last = bisect_right(document.breaks, section.end - 1)
     for block_start, block_end in pairwise([section.start, *document.breaks[first:last], section.end]):
         previous = block_start
-        for number, (start, end) in enumerate(sentence_spans(document.text[block_start:block_end])):
-            gap = document.text[previous : block_start + start]
-            yield block_start + start, block_start + end, number == 0 or "\n" in gap
-            previous = block_start + end
+        for number, (start, end) in enumerate(sentence_spans(document.text, block_start, block_end)):
+            yield start, end, number == 0 or document.text.find("\n", previous, start) >= 0
+            previous = end
 
 
-def _cut(start: int, end: int, starts_block: bool, tokens: Sequence[tuple[int, int]], limit: int) -> Iterator[_Unit]:
-    """A sentence as it is if it fits, else in parts that begin where a token begins."""
+def _cut(text: str, start: int, starts_block: bool, tokens: Sequence[tuple[int, int]], limit: int) -> Iterator[_Unit]:
+    """A sentence, which stands at `start`, as it is if it fits, else in parts that begin where a token begins."""
     # WordPiece calls a "word" of any length one unknown token: measured in tokens alone, a base64 blob would be one
     # chunk.
     places = [place for first, last in tokens for place in range(first, last, _LONGEST_TOKEN)]
     if len(places) <= limit:
-        yield _Unit(start, end, max(1, len(places)), starts_block)
+        yield _Unit(start, start + len(text), max(1, len(places)), starts_block, True)
         return
-    # A word cut in two can have more tokens than before: a little room keeps every part inside the limit.
-    step = max(1, limit - 8)
-    edges = [start, *(start + places[i] for i in range(step, len(places), step)), end]
-    for part_start, part_end in pairwise(edges):
-        yield _Unit(part_start, part_end, min(step, len(places)), starts_block and part_start == start)
+    cuts = cut_places(text, places, max(1, limit - _SLACK))
+    for first, last in pairwise([0, *cuts, len(text)]):
+        count = bisect_left(places, last) - bisect_left(places, first)
+        end = first + len(text[first:last].rstrip())
+        yield _Unit(start + first, start + end, min(limit, count + _SLACK), starts_block and first == 0, False)
 
 
-def _pack(units: Iterator[_Unit], limit: int) -> Iterator[tuple[int, int, int]]:
+def _pack(units: Iterator[_Unit], limit: int, overlap: int) -> Iterator[tuple[int, int, int]]:
     """Fill chunks with units as (start, end, tokens); one that is half full would rather end where a paragraph ends."""
-    start = end = tokens = 0
+    held: list[_Unit] = []
+    tokens = shared = 0  # of what is held, and of how much of it the chunk before holds, too
     for unit in units:
         total = tokens + unit.tokens
-        if tokens and (total > limit or (unit.starts_block and tokens > limit // 2 and total > limit * 3 // 4)):
-            yield start, end, tokens
-            tokens = 0
-        start = start if tokens else unit.start
-        end, tokens = unit.end, tokens + unit.tokens
-    if tokens:
-        yield start, end, tokens
+        if tokens > shared and (
+            total > limit or (unit.starts_block and tokens > limit // 2 and total > limit * 3 // 4)
+        ):
+            yield held[0].start, held[-1].end, tokens
+            held = _last(held, min(overlap, limit - unit.tokens))
+            tokens = shared = sum(each.tokens for each in held)
+        held.append(unit)
+        tokens += unit.tokens
+    if tokens > shared:
+        yield held[0].start, held[-1].end, tokens
+
+
+def _last(units: list[_Unit], room: int) -> list[_Unit]:
+    """The last sentences that have no more tokens than that; never all of them."""
+    first = len(units)
+    while first > 1 and units[first - 1].is_whole and units[first - 1].tokens <= room:
+        first -= 1
+        room -= units[first].tokens
+    return units[first:]
 
 
 def _header(title: str, heading: str, encoder: Encoder, limit: int) -> tuple[str, int]:

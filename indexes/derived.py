@@ -16,7 +16,8 @@ from indexes.database import Superseded
 from indexes.dense import DenseIndex
 from indexes.errors import CorpusError
 from indexes.lexical import LexicalIndex
-from indexes.store import DerivedFile, Store
+from indexes.rows import DerivedFile
+from indexes.store import Store
 
 _BLOCK = 1 << 20  # bytes
 # What FAISS, tantivy and the system raise for a file that is missing or is not what it should be, or a full disk.

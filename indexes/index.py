@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
+from indexes.chunking import Chunking
 from indexes.encoders import DEFAULT_ENCODER, load_encoder
 from indexes.errors import CorpusError, IndexMismatch
 from indexes.filters import SearchFilter
@@ -105,6 +106,8 @@ class CorpusIndex:
         *,
         prune: bool = False,
         limits: ReadLimits = DEFAULT_LIMITS,
+        chunk_tokens: int | None = None,
+        overlap: int | None = None,
         progress: ProgressCallback | None = None,
         wait: bool | float = False,
     ) -> IngestReport:
@@ -113,13 +116,18 @@ class CorpusIndex:
         `prune` removes the documents under `paths` whose files have gone. A file that cannot be read is reported in
         `failed` and the rest is ingested. Interrupted, it keeps the documents that were finished.
 
+        A chunk has up to `chunk_tokens` tokens, of which it may share `overlap` with the chunk before it, in whole
+        sentences. The index remembers both; documents that were cut otherwise are cut anew when their files are
+        ingested again. At first they are what the encoder reads, but at most 256, and 0.
+
         Raises IndexBusy while another process writes, unless `wait` is true (until it has finished) or so many
-        seconds are enough; EncoderUnavailable, IndexMismatch.
+        seconds are enough; EncoderUnavailable, IndexMismatch; CorpusError for an overlap of more than half a chunk, or
+        chunks that the encoder would not read to their end.
         """
         given = [paths] if isinstance(paths, str | Path) else paths
         roots = [Path(abspath(Path(path).expanduser())) for path in given]
-        options = IngestOptions(prune, limits, progress)
         with self._folder.writing(wait) as writer:
+            options = IngestOptions(prune, limits, progress, _chunking(writer.store, chunk_tokens, overlap))
             return ingest_files(writer, lambda: self.bound_encoder(writer.store), roots, self.path, options)
 
     def remove(self, source: str | Path, *, wait: bool | float = False) -> int:
@@ -147,11 +155,12 @@ class CorpusIndex:
         filters: SearchFilter | None = None,
         expand: int = 0,
     ) -> list[SearchHit]:
-        """The k chunks that answer `query` best, best first.
+        """The k chunks that answer `query` best, best first, and no text twice.
 
         `mode` is 'dense' (the encoder's vectors), 'lexical' (BM25) or 'hybrid' (both, their scores fused; only BM25
         for a query in a language that the encoder does not know). Of the documents that `filters` allow, all that
-        match are found. `expand` widens each hit by so many neighbouring chunks of its document on either side.
+        match are found. `expand` widens each hit by so many neighbouring chunks of its document on either side. What a
+        better hit shows already is cut off; a chunk that is in one wholly is left out.
         Scores are inner products, BM25, or between 0 and 1; with a reranker, the reranker's. Raises CorpusError.
         """
         request = SearchRequest(query, k, mode, filters, expand)
@@ -233,8 +242,14 @@ class CorpusIndex:
 
 
 def _remembered(store: Store, fact: str) -> str | None:
-    """A fact about the encoder that made the index. An index without documents is bound to none."""
+    """A fact about how the index was made. One without documents is bound to none."""
     return None if store.is_empty() else store.meta(fact)
+
+
+def _chunking(store: Store, tokens: int | None, overlap: int | None) -> Chunking:
+    """What was asked for, and for the rest what was remembered."""
+    remembered = Chunking.load(_remembered(store, "chunking") or "")
+    return Chunking(remembered.tokens if tokens is None else tokens, remembered.overlap if overlap is None else overlap)
 
 
 def _other_encoder(folder: Path, remembered: str, given: str) -> IndexMismatch:

@@ -15,7 +15,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
 
-from indexes.chunking import Passage, chunk_document
+from indexes.chunking import DEFAULT_CHUNKING, Chunking, Passage, chunk_document
 from indexes.discovery import Found, Skipped, discover
 from indexes.errors import UnreadableFile
 from indexes.file_status import FileStatus
@@ -32,11 +32,12 @@ ProgressCallback = Callable[[IngestProgress], None]
 
 @dataclass(frozen=True, slots=True)
 class IngestOptions:
-    """How to ingest: whether documents whose file has gone are removed, what a file may be, whom to tell."""
+    """How to ingest: whether to prune, what a file may be, whom to tell, how to chunk."""
 
     prune: bool = False
     limits: ReadLimits = DEFAULT_LIMITS
     progress: ProgressCallback | None = None
+    chunking: Chunking = DEFAULT_CHUNKING
 
 
 def ingest_files(
@@ -75,6 +76,7 @@ class _Ingest:
         self.total = 0
         self._writer, self._encoder, self._options = writer, encoder, options
         self._store = writer.store
+        self._version = READER_VERSION.decode() + options.chunking.dump()
         self._began = time.monotonic()
         self._pending: list[_Waiting] = []
         self._touched: dict[str, FileStatus] = {}
@@ -98,13 +100,16 @@ class _Ingest:
         if not self._pending:
             return
         with self._writer.batch() as generation:
-            encoder = self._encoder()
+            encoder, chunking = self._encoder(), self._options.chunking
+            self._store.set_meta("chunking", chunking.dump())
             ids = {}
             for document, content_hash, stamp in self._pending:
                 replaced = self._store.remove_document(document.source, generation)
                 self._count["changed" if replaced else "added"] += 1
                 ids[document.source] = self._store.add_document(document, content_hash, generation, stamp)
-            passages = (passage for each in self._pending for passage in chunk_document(each.document, encoder))
+            passages = (
+                passage for each in self._pending for passage in chunk_document(each.document, encoder, chunking)
+            )
             for batch in _batches(passages, _PASSAGES_AT_ONCE):
                 self._embed(encoder, batch, ids, generation)
         for waiting in self._pending:
@@ -153,11 +158,11 @@ class _Ingest:
         """The file's document; None if it is in the store already. Raises UnreadableFile."""
         # A user who names an encoding wants the files read again: they were not recognised, or wrongly.
         known = self._store.stamp(str(path)) if self._options.limits.encoding is None else None
-        status = FileStatus.of(path)
+        status = FileStatus.of(path, self._version)
         if known and known.stamp is not None and known.stamp == status.stamp:
             return None
         data = read_bytes(path, self._options.limits)
-        content_hash = hashlib.sha256(data + READER_VERSION).hexdigest()
+        content_hash = _hash(data, self._version)
         if known and known.content_hash == content_hash:
             if (known.stamp, known.modified) != (status.stamp, status.modified):
                 self._touched[str(path)] = status
@@ -184,6 +189,12 @@ class _Ingest:
     def _tell(self, source: str) -> None:
         if self._options.progress is not None:
             self._options.progress(IngestProgress(self._done, self.total, source, self._count["chunks"]))
+
+
+def _hash(data: bytes, version: str) -> str:
+    digest = hashlib.sha256(data)
+    digest.update(version.encode())
+    return digest.hexdigest()
 
 
 def _is_gone(path: Path) -> bool:

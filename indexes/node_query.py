@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 
 from llama_index.core.schema import NodeWithScore
 from llama_index.core.vector_stores.types import (
@@ -30,7 +31,7 @@ from indexes.fusion import score_fusion, serves
 from indexes.node_selection import Selection, nodes_of
 from indexes.nodes import unit_vector
 from indexes.rerankers import Reranker
-from indexes.searching import POOL, Ranking, Retrieval, SearchRequest, search
+from indexes.searching import POOL, Ranking, Retrieval, SearchRequest, ranked
 
 
 def answer(retrieval: Retrieval, query: VectorStoreQuery) -> VectorStoreQueryResult:
@@ -49,7 +50,7 @@ def retrieve(
 ) -> list[NodeWithScore]:
     """What `CorpusIndex.search` finds, as nodes, among those that pass the filters."""
     allowed = Selection(filters=filters).chunk_ids(retrieval.store)
-    hits = search(replace(retrieval, allowed=allowed), request, reranker)
+    hits = [*islice(ranked(replace(retrieval, allowed=allowed), request, reranker), request.k)]
     nodes = nodes_of(retrieval.store, (hit.chunk for hit in hits))
     return [NodeWithScore(node=node, score=hit.score) for node, hit in zip(nodes, hits, strict=True)]
 

@@ -6,12 +6,12 @@ found when the row is read, and is an error instead of an answer. Knows rows and
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from indexes.errors import IndexDamaged
+from indexes.integrity import checksum, text_checksum, vector_checksum
 
 FORMAT_VERSION = 2
 
@@ -61,16 +61,6 @@ DOCUMENT_FACTS = "id, source, title, content_hash, characters, chunks, tokens, m
 CHUNK_FACTS = 'id, document_id, heading, page, "start", "end", line, tokens'
 
 
-def checksum(row: Sequence[object], data: bytes = b"") -> int:
-    """CRC-32 of a row of text, whole numbers and NULLs, and of `data` after it. Raises TypeError for anything else."""
-    return zlib.crc32(data, zlib.crc32(json.dumps(row).encode()))
-
-
-def vector_checksum(chunk_id: int, vector: bytes) -> int:
-    """CRC-32 of a vector that stands at its chunk's id."""
-    return zlib.crc32(vector, chunk_id & 0xFFFFFFFF)
-
-
 def make_or_migrate(connection: sqlite3.Connection) -> int:
     """Bring an open database to this format, all at once or not at all; returns the format that it then has."""
     if _version(connection) >= FORMAT_VERSION:
@@ -105,9 +95,7 @@ def _from_1(connection: sqlite3.Connection) -> None:
             text = "".join(zlib.decompress(piece).decode() for (piece,) in pieces)
         except (zlib.error, UnicodeDecodeError) as error:
             raise IndexDamaged(f"the text of document {document_id} is damaged ({error})") from error
-        connection.execute(
-            "UPDATE documents SET text_checksum = ? WHERE id = ?", (zlib.crc32(text.encode()), document_id)
-        )
+        connection.execute("UPDATE documents SET text_checksum = ? WHERE id = ?", (text_checksum(text), document_id))
         facts = connection.execute(f"SELECT {DOCUMENT_FACTS} FROM documents WHERE id = ?", (document_id,))  # noqa: S608
         connection.execute("UPDATE documents SET checksum = ? WHERE id = ?", (checksum(facts.fetchone()), document_id))
         rows = connection.execute(f"SELECT {CHUNK_FACTS} FROM chunks WHERE document_id = ?", (document_id,))  # noqa: S608

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 
 from indexes.dense import DenseIndex
 from indexes.errors import CorpusError
@@ -13,8 +13,9 @@ from indexes.filters import SearchFilter
 from indexes.fusion import score_fusion, serves
 from indexes.lexical import LexicalIndex
 from indexes.rerankers import Reranker
+from indexes.showing import shown
 from indexes.store import Store
-from indexes.types import Chunk, Encoder, SearchHit
+from indexes.types import Encoder, SearchHit
 
 POOL = 50  # candidates that each retriever gives to the fusion, and that a reranker reads
 
@@ -61,19 +62,30 @@ class SearchRequest:
 
 
 def search(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | None = None) -> list[SearchHit]:
-    """The k chunks that answer the request's query best, best first."""
+    """Up to k stretches of text that answer the request's query best, best first."""
+    hits = ranked(retrieval, request, reranker)
+    return [*islice(shown(retrieval.store, hits, request.expand), request.k)]
+
+
+def ranked(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | None = None) -> Iterator[SearchHit]:
+    """The chunks that answer the request's query best, best first: at least k, where there are so many."""
     request.check()
     if request.filters is not None:
         retrieval = replace(retrieval, allowed=_allowed(retrieval.store, request.filters))
     if retrieval.allowed is not None and not retrieval.allowed:
-        return []
-    depth = request.k if reranker is None else max(request.k, POOL)
-    ranking = _RANKINGS[request.mode](retrieval, request.query, depth)
-    chunks = retrieval.store.chunks(chunk_id for chunk_id, _ in ranking[:depth])
-    hits = [SearchHit(chunks[i], score) for i, score in ranking[:depth]]
-    if reranker is not None:
-        hits = _reranked(reranker, request.query, hits)
-    return [SearchHit(_widened(retrieval.store, hit.chunk, request.expand), hit.score) for hit in hits[: request.k]]
+        return iter(())
+    depth = max(request.k, POOL)
+    ranking = _RANKINGS[request.mode](retrieval, request.query, depth)[:depth]
+    hits = _read(retrieval.store, ranking, request.k)
+    return hits if reranker is None else iter(_reranked(reranker, request.query, [*hits]))
+
+
+def _read(store: Store, ranking: Ranking, at_once: int) -> Iterator[SearchHit]:
+    """The hits of a ranking, read as they are asked for."""
+    for first in range(0, len(ranking), at_once):
+        some = ranking[first : first + at_once]
+        chunks = store.chunks(chunk_id for chunk_id, _ in some)
+        yield from (SearchHit(chunks[chunk_id], score) for chunk_id, score in some)
 
 
 def _allowed(store: Store, filters: SearchFilter) -> set[int] | None:
@@ -89,10 +101,6 @@ def _reranked(reranker: Reranker, query: str, hits: Sequence[SearchHit]) -> list
     scores = reranker.scores(query, texts)
     scored = [SearchHit(hit.chunk, score) for hit, score in zip(hits, scores, strict=True)]
     return sorted(scored, key=lambda hit: -hit.score)
-
-
-def _widened(store: Store, chunk: Chunk, neighbours: int) -> Chunk:
-    return store.widened(chunk, neighbours) if neighbours else chunk
 
 
 def _dense_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:

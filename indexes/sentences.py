@@ -27,45 +27,46 @@ _ENDED = re.compile(rf"[。．！？｡.!?…][{_CLOSE}\"'”’)\]]*$")
 _LONGEST_QUOTE = 1000  # characters; past it a bracket was probably never closed
 
 
-def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
-    """The sentences of a text as (start, end), in order, without the white space around them.
+def sentence_spans(text: str, begin: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
+    """The sentences of `text[begin:end]` as (start, end) in `text`, in order, without the white space around them.
 
     No sentence ends inside Japanese brackets (「…。」). Paragraphs, list items, table rows and headings end one too.
     """
-    start, opened = 0, []
-    for mark in _MARKS.finditer(text):
+    end = len(text) if end is None else end
+    start, opened = begin, []
+    for mark in _MARKS.finditer(text, begin, end):
         kind = mark.lastgroup
         if kind == "open":
             opened.append(mark.start())
         elif kind == "close":
             if opened:
                 opened.pop()
-        elif _ends_sentence(text, mark, opened):
+        elif _ends_sentence(text, mark, opened, start, end):
             opened.clear()
             if span := _trim(text, start, mark.end()):
                 yield span
             start = mark.end()
-    if span := _trim(text, start, len(text)):
+    if span := _trim(text, start, end):
         yield span
 
 
-def _ends_sentence(text: str, mark: re.Match[str], opened: list[int]) -> bool:
+def _ends_sentence(text: str, mark: re.Match[str], opened: list[int], begin: int, end: int) -> bool:
+    """Whether a mark ends the sentence that begins at `begin`."""
     if mark.lastgroup in ("blank", "line"):
         return True
     if opened and mark.start() - opened[0] < _LONGEST_QUOTE:
         return False
     if mark.lastgroup == "newline":
-        return _ENDED.search(text, max(0, mark.start() - 8), mark.start()) is not None
+        return _ENDED.search(text, max(begin, mark.start() - 8), mark.start()) is not None
     if mark.lastgroup == "cjk":
         return True
-    before = text[max(0, mark.start() - 12) : mark.end()]
-    return _STARTS_SENTENCE.match(text, mark.end()) is not None and not _ABBREVIATION.search(before)
+    before = text[max(begin, mark.start() - 12) : mark.end()]
+    return _STARTS_SENTENCE.match(text, mark.end(), end) is not None and not _ABBREVIATION.search(before)
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:
-    piece = text[start:end]
-    stripped = piece.strip()
-    if not stripped:
-        return None
-    start += len(piece) - len(piece.lstrip())
-    return start, start + len(stripped)
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return (start, end) if start < end else None

@@ -115,11 +115,14 @@ class DocumentQA:
         *,
         prune: bool = False,
         limits: ReadLimits = DEFAULT_LIMITS,
+        chunk_tokens: int | None = None,
+        overlap: int | None = None,
         progress: IngestCallback | None = None,
         wait: bool | float = False,
     ) -> IngestReport:
         """Bring the index up to date with files and folders: see `CorpusIndex.ingest`."""
-        return self.index.ingest(paths, prune=prune, limits=limits, progress=progress, wait=wait)
+        chunking = {"chunk_tokens": chunk_tokens, "overlap": overlap}
+        return self.index.ingest(paths, prune=prune, limits=limits, progress=progress, wait=wait, **chunking)
 
     def ask(
         self,

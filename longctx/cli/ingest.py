@@ -45,6 +45,14 @@ def ingest(
         float | None,
         typer.Option("--max-seconds", metavar="SECONDS", help="The longest that one file may take (default: 120)"),
     ] = None,
+    chunk_tokens: Annotated[
+        int | None,
+        typer.Option("--chunk-tokens", metavar="N", help="The most tokens of a chunk (default: the encoder's)"),
+    ] = None,
+    overlap: Annotated[
+        int | None,
+        typer.Option("--overlap", metavar="N", help="How many tokens of it a chunk may share with the one before it."),
+    ] = None,
     wait: WaitOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -61,7 +69,8 @@ def ingest(
         CorpusIndex.open(settings.index, settings.encoder) as corpus,
         ingest_progress(quiet=json) as progress,
     ):
-        report = corpus.ingest(paths, prune=prune, limits=limits, progress=progress, wait=wait)
+        chunking = {"chunk_tokens": chunk_tokens, "overlap": overlap}
+        report = corpus.ingest(paths, prune=prune, limits=limits, progress=progress, wait=wait, **chunking)
     print_json(report) if json else _summary(report)
     raise typer.Exit(_exit_code(report))
 

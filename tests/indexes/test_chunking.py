@@ -64,6 +64,22 @@ def test_a_file_of_one_enormous_line_is_cut_like_any_other(encoder) -> None:
     assert max(len(c.text) for c in chunks) < 256 * 33
 
 
+def test_quotes_are_kept_whole_where_they_fit(encoder) -> None:
+    quotes = ["「" + "灯をともせ。" * n + "」" for n in (3, 9, 15, 21, 12, 6)]
+    text = "、".join(f"{'灯台守は長い夜に' * 6}{quote}と言い" for quote in quotes * 4)
+    chunks = [passage.chunk for passage in chunk_document(Document("/x", text, ""), encoder)]
+    assert len(chunks) > 12
+    for quote in quotes:
+        assert sum(chunk.text.count(quote) for chunk in chunks) == text.count(quote)
+
+
+def test_a_long_sentence_is_cut_where_it_pauses(encoder) -> None:
+    text = "and then, when the lamp was lit, the keeper slept and dreamt of a harbour; " * 40
+    chunks = [passage.chunk.text for passage in chunk_document(Document("/x", text, ""), encoder)]
+    assert len(chunks) > 2
+    assert all(chunk.endswith((",", ";")) for chunk in chunks)
+
+
 def test_breaks_are_respected_when_a_chunk_is_full_enough(encoder) -> None:
     rows = [f"row {i}; value {i * 7} some words to fill the row a little" for i in range(100)]
     text = "\n".join(rows)

@@ -39,6 +39,7 @@ STORING = tuple(
             "writing",
             "folder",
             "schema",
+            "rows",
             "integrity",
         ]
     )

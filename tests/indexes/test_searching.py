@@ -146,14 +146,23 @@ def test_a_hit_brings_its_neighbours(book: tuple[CorpusIndex, str], neighbours: 
     plain = index.search("keeper", 1000, "lexical")
     in_order = sorted((hit.chunk for hit in plain), key=lambda chunk: chunk.start)
     wide = index.search("keeper", k, "lexical", expand=neighbours)
-    for hit, narrow in zip(wide, plain, strict=False):
+    taken: set[int] = set()  # what a better hit has shown is not shown again
+    for narrow in plain:
         place = [chunk.id for chunk in in_order].index(narrow.chunk.id)
-        expected = in_order[max(0, place - neighbours) : place + neighbours + 1]
+        if place in taken or not wide:
+            continue
+        hit, first, last = wide.pop(0), place, place
+        while first > max(0, place - neighbours) and first - 1 not in taken:
+            first -= 1
+        while last < min(len(in_order) - 1, place + neighbours) and last + 1 not in taken:
+            last += 1
         assert (hit.chunk.id, hit.score) == (narrow.chunk.id, narrow.score)
-        assert (hit.chunk.start, hit.chunk.end) == (expected[0].start, expected[-1].end)
+        assert (hit.chunk.start, hit.chunk.end) == (in_order[first].start, in_order[last].end)
         assert hit.chunk.text == text[hit.chunk.start : hit.chunk.end]
         assert hit.chunk.line == text.count("\n", 0, hit.chunk.start) + 1
-        assert hit.chunk.tokens == sum(chunk.tokens for chunk in expected)
+        assert hit.chunk.tokens == sum(chunk.tokens for chunk in in_order[first : last + 1])
+        taken |= {*range(first, last + 1)}
+    assert not wide
 
 
 def test_fewer_than_no_neighbours_is_refused(index) -> None:
