@@ -129,9 +129,11 @@ def test_a_reader_sees_one_generation_while_documents_are_replaced(
 ) -> None:
     newest: list[int] = []
     with CorpusIndex.open(folder, hashing) as index, writer_at_work(folder, corpus, flat_below):
-        read_for(index, 2, newest)
+        until = time.monotonic() + 120
+        while not newest or newest[-1] < newest[0] + 3:  # the writer takes its time to start where others are at work
+            assert time.monotonic() < until
+            read_for(index, 1, newest)
     assert bool([*folder.glob("dense/model-*")]) == (flat_below == CODES)
-    assert newest[-1] > newest[0]
 
 
 def test_readers_that_open_the_index_meanwhile_see_one_generation(folder: Path, corpus: Path, hashing: Encoder) -> None:
