@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_INDEX := .longctx/demo
 
-.PHONY: demo test check bench constraints clean
+.PHONY: demo test check bench figures constraints clean
 
 ## demo: install, read this project's own documentation, and ask it one question in English and one in Japanese
 demo: $(VENV)/installed
@@ -29,6 +29,13 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/bench_cli.py
 	$(BIN)/python benchmarks/bench_rope.py
 	$(BIN)/python benchmarks/bench_ingest_memory.py
+
+## figures: measure the demo model anew, and draw the pictures of the README; some minutes
+figures: $(VENV)/installed
+	$(BIN)/longctx probe examples/models/passkey-llama --methods none,linear,ntk,yarn --lengths 512,1k,2k,4k \
+		--trials 4 --windows 8 --out .longctx/figures
+	mkdir -p docs/images
+	cp .longctx/figures/heatmap-needle-en.png .longctx/figures/perplexity.png docs/images/
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 10) else "longctx needs Python 3.10 or newer, and $(PYTHON) is %d.%d: run `make PYTHON=python3.12`" % v[:2])'

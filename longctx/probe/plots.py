@@ -47,7 +47,7 @@ def _heatmaps(report: ProbeReport, task: str, language: str, file: Path) -> Path
     for panel, method in zip(panels, report.methods, strict=True):
         scores = {(cell.depth, cell.length): cell.score for cell in cells if cell.method == method}
         grid = [[scores.get((depth, length), float("nan")) for length in lengths] for depth in depths]
-        image = panel.imshow(grid, vmin=0, vmax=1, cmap="RdYlGn", aspect="auto")
+        image = panel.imshow(grid, vmin=0, vmax=1, cmap="viridis", aspect="auto")
         panel.set(title=_label(report, method), xlabel="tokens")
         panel.set_xticks(range(len(lengths)), [f"{length:,}" for length in lengths], rotation=45)
         panel.set_yticks(range(len(depths)), [f"{depth:.0%}" for depth in depths])
@@ -75,6 +75,8 @@ def _perplexity(report: ProbeReport, file: Path) -> Path:
     for method in report.methods:
         _curve(panel, report.select(PERPLEXITY, method), _label(report, method))
     panel.set_yscale("log")
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_minor_formatter("{x:g}")
     panel.set(ylabel=f"perplexity of {report.scored_tokens} tokens")
     _length_axis(panel, report)
     panel.legend()
