@@ -26,6 +26,71 @@ x</pre><h3>Sub</h3><noscript>no</noscript><template>no</template><svg><text>no</
     assert outline(document) == [(1, "Main heading"), (3, "Sub")]
 
 
+PAGE = """<!doctype html><html><head><title>The post | Site</title></head><body style="visibility: hidden">
+<div id="cookie-banner">We use cookies. <div>Really</div></div><a class="btn Skip-Link" href="#main">Skip to content</a>
+<header><a href="/">Site name</a><nav><ul><li>Home</ul></nav></header>
+{before}<h1>The post<a class="headerlink" href="#x">¶</a></h1>
+<p>Text with <code>inline_code()</code>, <a href="x">a link</a>{sentence}</p>
+<aside class="note">A note</aside><div role="dialog">Subscribe!</div>
+<div hidden>no <div>no</div></div><div hidden="until-found">found</div><p style="display: none">no</p><i aria-hidden="true">x</i>
+<h2>Second<span class="mw-editsection">[edit]</span></h2><ul><li>one<li>two<ul><li>nested</ul></ul>
+<pre><code>def f(x):
+    return x
+</code></pre>{after}
+<aside><h3>Related</h3>Other posts</aside><div class="breadcrumb">Home</div><div role="contentinfo">(c)</div></body></html>"""
+MAIN = """The post
+Text with inline_code(), a link{sentence}
+A note
+found
+Second
+one
+two
+nested
+def f(x):
+    return x"""
+
+
+@pytest.mark.parametrize(("before", "after"), [("<main>", "</main>"), ("<article>", "</article>")])
+@pytest.mark.parametrize("sentence", [".", ", and more and more." * 20])
+def test_the_main_text_of_a_page(before, after, sentence, read, outline):
+    document = read("a.html", PAGE.format(before=before, after=after, sentence=sentence))
+    assert document.text.strip() == MAIN.format(sentence=sentence)
+    assert outline(document) == [(1, "The post"), (2, "Second")]
+
+
+def test_a_page_that_does_not_say_which_is_its_main_text(read):
+    """Nothing is lost but what can be known to be no part of it. A `main` that scripts will fill is none."""
+    expected = "Site name\n" + MAIN.format(sentence=".").replace("A note\n", "")
+    assert read("a.html", PAGE.format(before="", after="", sentence=".")).text.strip() == expected
+    assert read("a.html", PAGE.format(before="<main>Loading</main>", after="", sentence=".")).text.startswith(
+        "Site name"
+    )
+
+
+def test_furigana_is_left_out_and_lines_of_japanese_are_joined(read, outline):
+    page = (
+        "<h1><ruby>東京<rp>(</rp><rt>とうきょう</rt><rp>)</rp></ruby>の<ruby>歴<rt>れき</rt>史<rt>し</ruby></h1>"
+        "<p><ruby><rb>漢字</rb><rtc><rt>かんじ</rt></rtc></ruby>の文章は\n  折り返す。\nIn English\ntoo.</p>"
+    )
+    document = read("a.html", page)
+    assert document.text == "東京の歴史\n漢字の文章は折り返す。 In English too."
+    assert outline(document) == [(1, "東京の歴史")]
+
+
+def test_paragraphs_in_cells_do_not_break_a_row(read):
+    page = (
+        "<table><caption>Sales</caption><tr><th><p>Year</p></th>\n <th><p>Yen</p></th></tr>"
+        "<tr><td> <div><p>2025</p></div></td><td><p>12</p><p>about</p></td><td>x</tr></table>after"
+    )
+    assert read("a.html", page).text == "Sales\nYear | Yen\n2025 | 12\nabout | x\nafter"
+
+
+def test_a_page_laid_out_in_a_table_keeps_its_lines(read, outline):
+    document = read("a.html", "<table><tr><td><h1>Title</h1><p>One</p><p>Two</p><ul><li>a<li>b</ul></td></tr></table>")
+    assert document.text == "Title\nOne\nTwo\na\nb"
+    assert outline(document) == [(1, "Title")]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "shift_jis", "euc_jp", "iso2022_jp"])
 @pytest.mark.parametrize(
     "declared",
