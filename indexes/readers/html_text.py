@@ -119,7 +119,9 @@ class Page:
         else:
             if self._ends and not text.isspace():
                 self._end_line()
-            self._words.append(_SPACE.sub(" ", _LINE_END_IN_JAPANESE.sub("", text)))
+            text = _SPACE.sub(" ", _LINE_END_IN_JAPANESE.sub("", text))
+            if text != " " or (self._words and not self._words[-1].endswith(" ")):
+                self._words.append(text)
 
     def comment(self, text: str) -> None:
         """Comments are no text."""
@@ -172,7 +174,7 @@ class Page:
 
     def _break(self, tag: str) -> None:
         if tag in _SOFT and (self._open["td"] or self._open["th"]) and not self._open["pre"]:
-            self._ends = any(map(str.strip, self._words)) and not self._words[-1].endswith(" | ")
+            self._ends = bool(self._words) and not self._words[-1].endswith(" | ")
         else:
             self._end_line()
 

@@ -41,6 +41,10 @@ class _Child:
         )
         self._late = False
 
+    def wait_until_ready(self) -> None:
+        """Return when it waits for a file, so that its start takes none of the file's time. Raises EOFError."""
+        receive(cast("BinaryIO", self._process.stdout))
+
     def read(self, suffix: str, data: bytes, limits: ReadLimits) -> Reading:
         """What the child makes of a file; raises UnreadableFile. It may be dead afterwards: see `is_usable`."""
         clock = threading.Timer(limits.max_seconds, self._too_late)
@@ -109,9 +113,17 @@ def read_isolated(suffix: str, data: bytes, limits: ReadLimits) -> Reading:
 
 def _start() -> _Child:
     try:
-        return _Child()
+        child = _Child()
     except OSError as error:
         raise UnreadableFile(f"no process to read it in could be started: {error.strerror}") from error
+    try:
+        child.wait_until_ready()
+    except BaseException as error:
+        child.end()
+        if isinstance(error, (EOFError, OSError)):
+            raise UnreadableFile("the process to read it in ended before it began") from error
+        raise
+    return child
 
 
 def end_isolation() -> None:

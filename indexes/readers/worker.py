@@ -58,6 +58,7 @@ def main() -> None:
     """Read files until the parent has gone."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+    send(answers, {"ready": True}, b"")
     with suppress(EOFError):
         while True:
             request, data = receive(requests)

@@ -60,3 +60,42 @@ def parts() -> Callable[[Document], list[str]]:
         return [document.text[start:end] for start, end in pairwise(edges)]
 
     return parts
+
+
+@pytest.fixture(scope="session")
+def outcome() -> Callable[..., Document | str]:
+    """The document, sound in itself, or the reason why there is none; any other exception fails the test."""
+
+    def outcome(name: str, data: bytes, **limits) -> Document | str:
+        try:
+            document = read_document(Path(name), data, ReadLimits(**limits))
+        except UnreadableFile as error:
+            reason = error.reason
+        else:
+            check(document)
+            return document
+        assert len(reason.splitlines()) == 1
+        assert len(reason) < 1_200
+        return reason
+
+    return outcome
+
+
+def check(document: Document) -> None:
+    """What everything after the readers relies on."""
+    length = len(document.text)
+    document.text.encode()
+    document.title.encode()
+    assert document.text.strip()
+    assert "\0" not in document.text
+    assert document.title
+    assert "\n" not in document.title
+    starts = [heading.start for heading in document.headings]
+    assert starts == sorted(set(starts))
+    assert all(0 <= start < length for start in starts)
+    assert all(heading.text and heading.level >= 1 for heading in document.headings)
+    assert list(document.pages) == sorted(document.pages)
+    assert all(0 <= start <= length for start in document.pages)
+    assert not document.pages or document.pages[0] == 0
+    assert list(document.breaks) == sorted(set(document.breaks))
+    assert all(0 <= start < length for start in document.breaks)
