@@ -23,7 +23,7 @@ from indexes.rerankers import Reranker, load_reranker
 from indexes.searching import Retrieval, SearchRequest, search
 from indexes.sources import full_source
 from indexes.store import Store
-from indexes.types import DocumentInfo, Encoder, IngestReport, SearchHit, VerifyReport
+from indexes.types import Chunk, DocumentInfo, Encoder, IngestReport, SearchHit, VerifyReport
 from indexes.verify import verify
 
 if TYPE_CHECKING:
@@ -183,6 +183,26 @@ class CorpusIndex:
     def documents(self) -> list[DocumentInfo]:
         """Every document in the index, by source."""
         return self._folder.read(lambda store: [document for _, document in store.documents()])
+
+    def chunks(self, filters: SearchFilter | None = None) -> list[Chunk]:
+        """Every chunk of the documents that `filters` allow, document by document, in order."""
+
+        def read(store: Store) -> list[Chunk]:
+            allowed = [i for i, document in store.documents() if filters is None or filters.allows(document)]
+            return [chunk for i in allowed for chunk in store.chunks_of(i)]
+
+        return self._folder.read(read)
+
+    def neighbours(self, chunk: Chunk, count: int) -> tuple[list[Chunk], list[Chunk]]:
+        """Up to `count` chunks before a chunk in its document, and as many after it, in order."""
+
+        def read(store: Store) -> list[Chunk]:
+            document = store.document(chunk.source)
+            there = document is not None and chunk.id in store.chunk_ids_of([document[0]])
+            return store.around(chunk, count) if there else []  # a writer may have taken it out since it was found
+
+        parts = self._folder.read(read)
+        return [part for part in parts if part.id < chunk.id], [part for part in parts if part.id > chunk.id]
 
     def text(self, source: str | Path) -> str:
         """The text of a document, which chunks and citations count their `start` and `end` in. Raises CorpusError."""

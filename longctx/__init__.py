@@ -22,14 +22,17 @@ if TYPE_CHECKING:
     )
     from longctx.generation import Generation
     from longctx.models import LoadedModel, load_model
+    from longctx.planner import Policy
     from longctx.probe.options import ProbeOptions
     from longctx.probe.report import ProbeReport, load_report
     from longctx.probe.running import ProbeProgress, run_probe
     from longctx.qa import AnswerStream, DocumentQA
     from longctx.requests import Progress
     from longctx.sampling import GenerationOptions
+    from longctx.templates import PromptTemplate
     from longctx.training import TrainingOptions, TrainingStep, fine_tune
-    from longctx.types import Answer, Citation, Plan, Usage
+    from longctx.types import Answer, Citation, Message, Plan, Share, Usage
+    from longctx.windows import Measured
 
 __version__ = "0.1.0"
 
@@ -46,14 +49,19 @@ __all__ = [
     "GenerationOptions",
     "LoadedModel",
     "LongctxError",
+    "Measured",
+    "Message",
     "ModelUnavailable",
     "NotEnoughMemory",
     "Plan",
+    "Policy",
     "Prefix",
     "ProbeOptions",
     "ProbeProgress",
     "ProbeReport",
     "Progress",
+    "PromptTemplate",
+    "Share",
     "TrainingError",
     "TrainingOptions",
     "TrainingStep",
@@ -77,14 +85,17 @@ _MODULES = {
     ),
     "longctx.generation": ("Generation",),
     "longctx.models": ("LoadedModel", "load_model"),
+    "longctx.planner": ("Policy",),
     "longctx.probe.options": ("ProbeOptions",),
     "longctx.probe.report": ("ProbeReport", "load_report"),
     "longctx.probe.running": ("ProbeProgress", "run_probe"),
     "longctx.qa": ("AnswerStream", "DocumentQA"),
     "longctx.requests": ("Progress",),
     "longctx.sampling": ("GenerationOptions",),
+    "longctx.templates": ("PromptTemplate",),
+    "longctx.windows": ("Measured",),
+    "longctx.types": ("Answer", "Citation", "Message", "Plan", "Share", "Usage"),
     "longctx.training": ("TrainingOptions", "TrainingStep", "fine_tune"),
-    "longctx.types": ("Answer", "Citation", "Plan", "Usage"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

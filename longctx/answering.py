@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from indexes import Chunk, SearchHit
 from indexes.sentences import sentence_spans
@@ -21,8 +22,8 @@ _HEADING = re.compile(r"\s*(?:#{1,6}\s|```|~~~)")
 Similarity = Callable[[str, Sequence[str]], "list[float] | None"]
 
 
-def citation(chunk: Chunk, start: int = 0, end: int | None = None) -> Citation:
-    """The place of `chunk.text[start:end]` in its document."""
+def citation(chunk: Chunk, start: int = 0, end: int | None = None, number: int = 0) -> Citation:
+    """The place of `chunk.text[start:end]` in its document, and the number of its mark."""
     end = len(chunk.text) if end is None else end
     return Citation(
         source=chunk.source,
@@ -32,6 +33,7 @@ def citation(chunk: Chunk, start: int = 0, end: int | None = None) -> Citation:
         end=chunk.start + end,
         text=chunk.text[start:end],
         line=chunk.line + chunk.text.count("\n", 0, start),
+        number=number,
     )
 
 
@@ -59,7 +61,7 @@ def quote(question: str, hits: Sequence[SearchHit], similarity: Similarity) -> t
         for i, share, cosine in zip(kept, shares, cosines, strict=True)
         if share > 0 or cosine > 0
     ]
-    return _best(scored)
+    return tuple(replace(sentence, number=number) for number, sentence in enumerate(_best(scored), start=1))
 
 
 def _term_shares(wanted: set[str], bags: Sequence[set[str]]) -> list[float]:

@@ -77,6 +77,10 @@ class Engine:
         """Which attention a sequence of `tokens` tokens runs with, and why."""
         return self._reader.path(tokens)
 
+    def tokens_in_memory(self) -> int:
+        """The longest sequence, in tokens, that free memory has room for, and what kept prefixes would give back."""
+        return self._reader.fitting(memory.available_bytes(self.loaded.model.device) + self.pool.nbytes)
+
     def stream(
         self,
         prefix_ids: Sequence[int],

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 from indexes import CorpusIndex, Encoder, IngestReport, ReadLimits, Reranker, SearchFilter, SearchHit
 from indexes.ingest import ProgressCallback as IngestCallback
 from indexes.readers import DEFAULT_LIMITS
-from longctx.answering import citation, quote
+from longctx.answering import quote
 from longctx.engine import Engine
 from longctx.errors import BadRequest
+from longctx.language import language_of
+from longctx.material import Scope, gather
 from longctx.models import LoadedModel, load_model
-from longctx.prompts import fit_prompt, language_of
+from longctx.planner import Policy, plan
+from longctx.prompts import Asked, PromptWriter
 from longctx.requests import ProgressCallback
-from longctx.sampling import GenerationOptions
-from longctx.types import Answer, Plan, Usage
+from longctx.speaking import Speaker, Spoken, speak
+from longctx.templates import PromptTemplate, choose_template
+from longctx.types import Answer, Message, Plan, RouteChoice, Usage
+from longctx.windows import Measured, windows_of
 from rope_scaling import RopeScaling
 
+_DEFAULT_POLICY = Policy()
 _NOTHING_FOUND = {
     "en": "Nothing in the index bears on this question.",
     "ja": "この質問に関係する記述は、索引の中に見つかりませんでした。",
@@ -64,9 +71,18 @@ class DocumentQA:
     >>> answer.citations[0].source
     """
 
-    def __init__(self, index: CorpusIndex, engine: Engine | None) -> None:
+    def __init__(
+        self,
+        index: CorpusIndex,
+        engine: Engine | None,
+        *,
+        template: str | PromptTemplate | None = None,
+        policy: Policy = _DEFAULT_POLICY,
+        measured: Sequence[Measured] = (),
+    ) -> None:
         self.index = index
-        self._engine = engine
+        self._policy = policy
+        self._speaker = None if engine is None else _speaker(engine, template, measured)
 
     @classmethod
     def open(
@@ -77,6 +93,9 @@ class DocumentQA:
         scaling: str | RopeScaling | None = None,
         encoder: str | Encoder | None = None,
         reranker: str | Reranker | None = None,
+        template: str | PromptTemplate | None = None,
+        policy: Policy = _DEFAULT_POLICY,
+        measured: Sequence[Measured] = (),
         create: bool = True,
     ) -> DocumentQA:
         """Open the index in the folder `path`, or make one there unless `create` is false.
@@ -84,7 +103,10 @@ class DocumentQA:
         `model` is a checkpoint's folder, a hub name or a `LoadedModel`; with None, answers quote the documents.
         `scaling` is as for `load_model`.
         `encoder` and `reranker` are as for `CorpusIndex.open`; an encoder of None means the one that the index was made
-        with, and the default for a new index. Raises BadRequest, and as `load_model` and `CorpusIndex.open` do.
+        with, and the default for a new index. `template` is how prompts are written: a name in `TEMPLATES`, one of your
+        own, or None for the one that fits the model. `policy` is how a route is chosen where a question names none, and
+        `measured` what the model was seen to read, by method. Raises BadRequest, and as `load_model` and
+        `CorpusIndex.open` do.
         """
         if scaling is not None and not isinstance(model, str | Path):
             remedy = "give a model too" if model is None else "give it to load_model"
@@ -92,10 +114,11 @@ class DocumentQA:
         index = CorpusIndex.open(path, encoder, reranker=reranker, create=create)
         try:
             loaded = load_model(model, scaling=scaling) if isinstance(model, str | Path) else model
+            engine = None if loaded is None else Engine(loaded)
+            return cls(index, engine, template=template, policy=policy, measured=measured)
         except BaseException:
             index.close()
             raise
-        return cls(index, None if loaded is None else Engine(loaded))
 
     def close(self) -> None:
         """Close the index."""
@@ -128,27 +151,46 @@ class DocumentQA:
         self,
         question: str,
         *,
+        route: RouteChoice | None = None,
         k: int = 8,
         max_new_tokens: int = 256,
+        system: str = "",
+        history: Sequence[Message] = (),
         filters: SearchFilter | None = None,
         expand: int = 0,
         progress: ProgressCallback | None = None,
     ) -> Answer:
-        """Answer a question from the `k` passages that bear on it most. Raises BadRequest and ContextTooLong.
+        """Answer a question. `Answer.plan` says how, and why so.
 
-        `filters` and `expand` are as for `CorpusIndex.search`; `progress` is told how much of the prompt the model has
-        read.
+        `route` is 'native' or 'extended' (all documents in the prompt), 'retrieval' (the passages that bear on the
+        question most, `k` of them found, and those beside them), 'self' (passages first, all documents if the model
+        says that they do not hold the answer), or 'auto': the first of those three that works; None is the policy's.
+        `system` comes before the rules that longctx gives to the model, and `history` is what was said before.
+        `filters` are as for `CorpusIndex.search`; `expand` neighbours of each passage are taken with it; `progress` is
+        told how much of the prompt the model has read. Raises BadRequest; ContextTooLong, with numbers, where a route
+        cannot be taken; and NotEnoughMemory.
         """
         return self.stream(
-            question, k=k, max_new_tokens=max_new_tokens, filters=filters, expand=expand, progress=progress
+            question,
+            route=route,
+            k=k,
+            max_new_tokens=max_new_tokens,
+            system=system,
+            history=history,
+            filters=filters,
+            expand=expand,
+            progress=progress,
         ).answer
 
     def stream(
         self,
         question: str,
         *,
+        route: RouteChoice | None = None,
         k: int = 8,
         max_new_tokens: int = 256,
+        system: str = "",
+        history: Sequence[Message] = (),
         filters: SearchFilter | None = None,
         expand: int = 0,
         progress: ProgressCallback | None = None,
@@ -159,38 +201,39 @@ class DocumentQA:
         if max_new_tokens < 1:
             raise BadRequest(f"max_new_tokens is {max_new_tokens}: an answer needs at least 1")
         began = time.monotonic()
-        hits = self.index.search(question, k, filters=filters, expand=expand)
-        if self._engine is None:
+        policy = replace(self._policy, route=route or self._policy.route, expand=max(expand, self._policy.expand))
+        speaker = self._speaker
+        if speaker is None:
+            if policy.route not in ("auto", "retrieval"):
+                raise BadRequest(f"route {policy.route} needs a model: give one (--model), or leave the route out")
+            hits = self.index.search(question, k, filters=filters, expand=policy.expand)
             return AnswerStream(self._quoted(question, hits, began))
-        return AnswerStream(self._generated(self._engine, question, hits, max_new_tokens, progress, began))
+        scope = Scope(self.index, self.index.search(question, k, filters=filters), filters)
+        windows = windows_of(speaker.engine.loaded, speaker.measured, speaker.engine.tokens_in_memory())
+        asked = Asked(question, system, tuple(history))
+        material = gather(scope, speaker.writer, asked, max_new_tokens, windows.largest)
+        spoken = Spoken(plan(material.counts, windows, policy))
+        return AnswerStream(_told(spoken, speak(speaker, material, spoken, progress), began))
 
     def _quoted(self, question: str, hits: Sequence[SearchHit], began: float) -> Generator[str, None, Answer]:
         citations = quote(question, hits, self.index.similarity)
-        sentences = [f"{' '.join(c.text.split())} [{number}]" for number, c in enumerate(citations, start=1)]
+        sentences = [f"{' '.join(c.text.split())} [{c.number}]" for c in citations]
         text = "\n".join(sentences) or _NOTHING_FOUND[language_of(question)]
         yield text
         places = {(c.source, c.start) for c in citations}
         used = sum(any(s == h.chunk.source and h.chunk.start <= at < h.chunk.end for s, at in places) for h in hits)
-        return Answer(text, citations, Plan("retrieval", len(hits), used), Usage(seconds=time.monotonic() - began))
+        reason = "there is no model: the best sentences of the passages are quoted"
+        planned = Plan("retrieval", reason, passages_found=len(hits), passages_used=used)
+        return Answer(text, citations, planned, Usage(seconds=time.monotonic() - began))
 
-    def _generated(
-        self,
-        engine: Engine,
-        question: str,
-        hits: Sequence[SearchHit],
-        max_new_tokens: int,
-        progress: ProgressCallback | None,
-        began: float,
-    ) -> Generator[str, None, Answer]:
-        window = engine.loaded.window
-        passages = [citation(hit.chunk) for hit in hits]
-        prompt, used = fit_prompt(question, passages, engine.loaded.tokenizer, window - max_new_tokens)
-        text = ""
-        # Which passages come first changes with every question, so there is no prefix worth keeping.
-        with engine.stream((), prompt, options=GenerationOptions(max_new_tokens), progress=progress) as stream:
-            for piece in stream:
-                text += piece
-                yield piece
-        plan = Plan("retrieval", len(hits), used, window, len(prompt), max_new_tokens)
-        usage = Usage(len(prompt), stream.completion_tokens, time.monotonic() - began)
-        return Answer(text.strip(), tuple(passages[:used]), plan, usage)
+
+def _told(spoken: Spoken, pieces: Generator[str, None, None], began: float) -> Generator[str, None, Answer]:
+    yield from pieces
+    usage = Usage(spoken.prompt_tokens, spoken.completion_tokens, time.monotonic() - began)
+    return Answer(spoken.text, spoken.cited, spoken.plan, usage, tuple(spoken.passages))
+
+
+def _speaker(engine: Engine, template: str | PromptTemplate | None, measured: Sequence[Measured]) -> Speaker:
+    loaded = engine.loaded
+    chosen = choose_template(template, loaded.name, loaded.tokenizer)
+    return Speaker(engine, PromptWriter(loaded.tokenizer, chosen), tuple(measured))

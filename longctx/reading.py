@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from longctx.prefix_pool import Held, PrefixPool
 from longctx.prefix_store import Layout
 from longctx.requests import ProgressCallback, ProgressClock, Request
 from longctx.shared_model import rotation_of, shared
+
+_LONGEST = 1 << 30  # tokens: no sequence is longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,10 @@ class Reader:
         return memory.Need(
             tokens - reused, (tokens - reused) * each, memory.block_bytes(self.model, tokens, masked=masked)
         )
+
+    def fitting(self, free: int) -> int:
+        """How many tokens a sequence can have in so many free bytes."""
+        return max(0, bisect_right(range(_LONGEST), free, key=lambda tokens: self.need(tokens, 0).least) - 1)
 
     def check_memory(self, request: Request) -> None:
         """Raise NotEnoughMemory if a request cannot be served even when the prefixes kept are let go."""

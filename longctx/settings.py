@@ -14,6 +14,7 @@ from pydantic_settings import (
 )
 
 from longctx.errors import BadRequest
+from longctx.types import RouteChoice
 
 SETTINGS_FILE = "longctx.toml"
 
@@ -28,6 +29,8 @@ class Settings(BaseSettings):
     reranker: str | None = Field(None, description="a sentence-transformers CrossEncoder: a folder or a hub name")
     model: str | None = Field(None, description="a causal language model: a folder or a hub name")
     scaling: str | None = Field(None, description="the RoPE scaling that takes the model past its native window")
+    template: str | None = Field(None, description="how prompts are written: a family's name")
+    route: RouteChoice = Field("auto", description="how a question is answered")
     k: int = Field(8, ge=1, description="passages to look for")
     max_new_tokens: int = Field(256, ge=1, description="the longest answer, in tokens")
     max_size: int = Field(100_000_000, ge=1, description="the largest file to ingest, in bytes")

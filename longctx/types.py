@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Route = Literal["retrieval"]
+Route = Literal["native", "extended", "retrieval", "self"]
+RouteChoice = Literal["auto", "native", "extended", "retrieval", "self"]
+ShareKind = Literal["system", "document", "turn", "question", "answer", "free", "found", "documents"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What was said in a conversation, and by whom."""
+
+    role: Literal["user", "assistant"]
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +23,7 @@ class Citation:
     """A place in a document: `text` is exactly what stands there, `document.text[start:end]`.
 
     `page` counts from 1 and is None for a format without pages; `line`, the line of the document's text that `start`
-    is on, counts from 1.
+    is on, counts from 1. `number` is its mark in the answer: 1 for [1].
     """
 
     source: str
@@ -23,22 +33,45 @@ class Citation:
     end: int
     text: str
     line: int | None = None
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """So many tokens of a window, or of what was left out: what for, and of which document or turn of a conversation.
+
+    `passages` is how many of a document. What was left out is 'found', a passage that bears on the question; of a
+    'document', passages that do not; and 'documents' that were not counted.
+    """
+
+    kind: ShareKind
+    name: str
+    tokens: int
+    passages: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a question was answered: by which route, with how many of the passages found, in how much of the window.
+    """How a question is answered: by which route, why, in how much of which window, and what was left out.
 
-    Numbers are tokens of the model unless they say otherwise; `window` and `prompt_tokens` are None when no model was
-    given.
+    `window` is in tokens of the model, and None without one; `scale` is how many native windows it is. `shares` add up
+    to what can be used of it. `places` are the ids of the passages in the prompt, in its order, and `turns` how many of
+    the last turns are in it. On route 'self', `otherwise` is what is done if the passages do not hold the answer.
     """
 
     route: Route
-    passages_found: int
-    passages_used: int
+    reason: str
     window: int | None = None
+    scale: float = 1.0
+    shares: tuple[Share, ...] = ()
+    left_out: tuple[Share, ...] = ()
+    places: tuple[int, ...] = ()
+    turns: int = 0
+    passages_found: int = 0
+    passages_used: int = 0
     prompt_tokens: int | None = None
     max_new_tokens: int | None = None
+    otherwise: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +87,13 @@ class Usage:
 class Answer:
     """An answer, and where it comes from.
 
-    A mark such as [1] in `text` means `citations[0]`. Without a model, `text` is made of the sentences cited; with one,
-    `citations` are the passages that were in its prompt.
+    A mark such as [1] in `text` means the citation whose `number` is 1; a mark that a model made up is written [9?],
+    and stands for nothing. Without a model, `text` is made of the sentences cited. `passages` are all those that were
+    in a model's prompt, and `citations` those of them that its answer names.
     """
 
     text: str
     citations: tuple[Citation, ...]
     plan: Plan
     usage: Usage
+    passages: tuple[Citation, ...] = ()

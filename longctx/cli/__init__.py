@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from longctx import __version__
-from longctx.cli import ask, extend, index, ingest, probe, rope, search
+from longctx.cli import ask, extend, index, ingest, plan, probe, rope, search
 
 app = typer.Typer(
     name="longctx",
@@ -21,6 +21,7 @@ app.command()(ingest.ingest)
 app.command()(search.search)
 app.command()(ask.ask)
 app.add_typer(index.app, name="index")
+app.command()(plan.plan)
 app.command()(rope.rope)
 app.command()(extend.extend)
 app.command()(probe.probe)

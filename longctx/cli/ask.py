@@ -21,6 +21,7 @@ from longctx.cli.terminal import (
     place,
     prefill_progress,
     print_json,
+    print_plan,
     search_filter,
 )
 
@@ -47,6 +48,23 @@ def ask(
             "--scaling", metavar="METHOD", help="Take the model past its native window, by 'yarn' or another method."
         ),
     ] = None,
+    route: Annotated[
+        str | None,
+        typer.Option(
+            "--route", metavar="ROUTE", help="auto, native, extended, retrieval or self (default: auto; see the guide)."
+        ),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show how the question was answered, and what the window was used for.")
+    ] = False,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            "--template",
+            metavar="NAME",
+            help="How prompts are written: llama-2, code-llama, elyza, chat, plain (default: what fits the model).",
+        ),
+    ] = None,
     encoder: EncoderOption = None,
     k: Annotated[int | None, typer.Option("-k", min=1, help="How many passages to look for (default: 8)")] = None,
     max_new_tokens: Annotated[
@@ -71,6 +89,8 @@ def ask(
         scaling=scaling,
         encoder=encoder,
         reranker=reranker,
+        template=template,
+        route=route,
         k=k,
         max_new_tokens=max_new_tokens,
     )
@@ -81,12 +101,14 @@ def ask(
         scaling=settings.scaling,
         encoder=settings.encoder,
         reranker=settings.reranker,
+        template=settings.template,
         create=False,
     )
     with opened as qa:
         with prefill_progress(quiet=json) as progress:
             stream = qa.stream(
                 question,
+                route=settings.route,
                 k=settings.k,
                 max_new_tokens=settings.max_new_tokens,
                 filters=wanted,
@@ -101,12 +123,15 @@ def ask(
             typer.echo(piece, nl=False)
         typer.echo()
         _sources(stream.answer, settings.model)
+        if explain:
+            print_plan(stream.answer.plan)
 
 
 def _sources(answer: Answer, model: str | None) -> None:
-    if answer.citations:
-        typer.secho("\nSources" if model is None else "\nPassages in the prompt", bold=True)
-    for number, citation in enumerate(answer.citations, start=1):
-        typer.echo(f"[{number}] {place(citation)}")
+    shown = answer.citations or answer.passages  # a model that names none may have used any
+    if shown:
+        typer.secho("\nSources" if answer.citations else "\nPassages in the prompt", bold=True)
+    for citation in shown:
+        typer.echo(f"[{citation.number}] {place(citation)}")
     if model is None:
         typer.secho(f"\n{_NO_MODEL}", err=True, dim=True)

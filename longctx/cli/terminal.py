@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 if TYPE_CHECKING:
     from indexes import Chunk, IngestProgress, SearchFilter
     from longctx.requests import Progress
-    from longctx.types import Citation
+    from longctx.types import Citation, Plan
 
 IndexOption = Annotated[
     Path | None,
@@ -90,6 +91,35 @@ def print_json(value: Any) -> None:
     else:
         plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
     typer.echo(json.dumps(plain, ensure_ascii=False, indent=2, default=dict))  # Metadata is a mapping, but no dict
+
+
+_KINDS = {
+    "system": "system prompt",
+    "document": "document",
+    "turn": "turn",
+    "question": "question",
+    "answer": "room for the answer",
+    "free": "not used",
+    "found": "found, but no room",
+    "documents": "",
+}
+
+
+def print_plan(plan: Plan) -> None:
+    """How a question was answered, as a table of what the window was used for and what was left out."""
+    from rich.console import Console
+    from rich.table import Table
+
+    window = "" if plan.window is None else f", window {plan.window:,}"
+    table = Table("", "", "passages", "tokens", title=f"route {plan.route}{window}", caption=plan.reason)
+    for heading, shares in (("in the prompt", plan.shares), ("left out", plan.left_out)):
+        if shares:
+            table.add_section()
+            table.add_row(heading, style="bold")
+        for share in shares:
+            name = short_path(share.name) if share.kind in ("document", "found") else share.name
+            table.add_row(_KINDS[share.kind], escape(name), str(share.passages or ""), f"{share.tokens:,}")
+    Console().print(table)
 
 
 def place(where: Chunk | Citation) -> str:

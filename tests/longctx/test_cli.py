@@ -75,7 +75,7 @@ def test_ask_in_japanese_as_json(home: Path) -> None:
     done = run_in(home, "ask", "灯台はいつ建てられましたか？", "--json")
     answer = json.loads(done.stdout)
     citation = answer["citations"][0]
-    assert set(answer) == {"text", "citations", "plan", "usage"}
+    assert set(answer) == {"text", "citations", "plan", "usage", "passages"}
     assert set(citation) >= {"source", "title", "page", "start", "end", "text"}
     assert citation["text"] == "灯台は一八七四年に建てられた。"
     assert "灯台は" in done.stdout, "Japanese is printed as it is, not escaped"
@@ -93,6 +93,28 @@ def test_ask_with_a_model_lists_the_passages_in_its_prompt(home: Path, tiny_chat
     assert done.stdout.startswith(answer["text"])
     assert answer["plan"]["max_new_tokens"] == 6
     assert answer["usage"]["completion_tokens"] == 6
+
+
+def test_ask_explains_its_route(home: Path, tiny_chat_llama: Path) -> None:
+    model = ("--model", tiny_chat_llama, "--max-new-tokens", "6")
+    shown = run_in(home, "ask", "Who built it?", *model, "--explain", "--route", "native", COLUMNS="120").stdout
+    assert "route native, window 2,048" in shown
+    for row in (
+        "system prompt",
+        "docs/lighthouse.md",
+        "docs/toudai.txt",
+        "question",
+        "room for the answer",
+        "not used",
+    ):
+        assert row in shown
+    refused = run_in(home, "ask", "Who built it?", *model, LONGCTX_ROUTE="extended")
+    assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
+    last = refused.stderr.splitlines()[-1]  # those before it show the weights being loaded
+    assert last.startswith("longctx: route extended cannot be taken: no scaling extends the window")
+    assert run_in(home, "ask", "Who built it?", *model, "--route", "best").returncode == 1
+    quoted = run_in(home, "ask", "Who built the lighthouse?", "--explain").stdout
+    assert "there is no model" in quoted
 
 
 def test_search_in_every_mode(home: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from longctx import BadRequest, ContextTooLong, DocumentQA, Engine, GenerationOptions, load_model
+from longctx import BadRequest, ContextTooLong, DocumentQA, Engine, GenerationOptions, Policy, load_model
 from rope_scaling import (
     AlreadyScaled,
     InvalidScaling,
@@ -111,7 +111,8 @@ def test_a_model_without_rope_is_refused(tmp_path: Path, short_llama: Path) -> N
 def test_questions_use_the_window_that_the_scaling_gives(short_llama: Path, tmp_path: Path, encoder) -> None:
     (tmp_path / "log.txt").write_text("The keeper wrote down what she saw.\n\n" + "The lamp turned. " * 400)
     told = []
-    with DocumentQA.open(tmp_path / "index", short_llama, scaling="yarn", encoder=encoder) as qa:
+    policy = Policy(extend_retrieval=True)
+    with DocumentQA.open(tmp_path / "index", short_llama, scaling="yarn", policy=policy, encoder=encoder) as qa:
         qa.ingest([tmp_path / "log.txt"])
         answer = qa.ask("Did the lamp turn?", max_new_tokens=4, progress=told.append)
     assert answer.plan.window == 32 * NATIVE

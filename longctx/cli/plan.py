@@ -1,0 +1,77 @@
+"""`longctx plan`: what a model and a long prompt take in memory."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from longctx.cli.terminal import JsonOption, print_json
+
+if TYPE_CHECKING:
+    from longctx.sizing import Sizing
+
+_GIB = 2**30
+
+
+class Quantized(str, Enum):
+    """How weights are kept."""
+
+    none = "none"
+    eight = "8bit"
+    four = "4bit"
+
+
+class Cache(str, Enum):
+    """How keys and values are kept."""
+
+    model = "model"
+    int8 = "int8"
+
+
+def plan(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A checkpoint's folder, a hub name, or a name such as llama-2-70b.")
+    ],
+    context: Annotated[
+        int | None,
+        typer.Option("--context", metavar="TOKENS", help="The longest sequence (default: 32 native windows).", min=1),
+    ] = None,
+    quantization: Annotated[
+        Quantized, typer.Option("--quantization", help="How the weights are kept.")
+    ] = Quantized.none,
+    cache: Annotated[Cache, typer.Option("--cache", help="How keys and values are kept.")] = Cache.model,
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", metavar="SIZE", help="Such as 80GiB (default: what is free on this machine)."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what a model and prompts of several lengths take in memory, and what fits. No weights are read."""
+    from longctx.sizing import parse_bytes, size_model
+
+    available = None if memory is None else parse_bytes(memory)
+    sizing = size_model(model, context, quantization.value, cache.value, available)
+    if json:
+        print_json(sizing)
+    else:
+        _print_table(sizing)
+
+
+def _print_table(sizing: Sizing) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("tokens", "weights", "keys and values", "activations", "total", "fits", box=box.SIMPLE)
+    for column in table.columns[:-1]:
+        column.justify = "right"
+    for need in sizing.needs:
+        sizes = (need.weights, need.cache, need.activations, need.total)
+        table.add_row(f"{need.tokens:,}", *(f"{size / _GIB:.2f} GiB" for size in sizes), "yes" if need.fits else "no")
+    typer.echo(f"{sizing.name}: {sizing.parameters:,} parameters, native window {sizing.window:,} tokens")
+    typer.echo(f"a token's keys and values take {sizing.token_bytes / 1024:g} KiB")
+    Console().print(table)
+    fits = f"up to {sizing.longest:,} tokens fit" if sizing.longest else "the weights alone do not fit"
+    typer.echo(f"in {sizing.memory / _GIB:.1f} GiB of memory, {fits}")

@@ -1,0 +1,135 @@
+"""What could go into a prompt, counted in the model's tokens. Knows the index and prompts; knows no model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from indexes import Chunk, CorpusIndex, SearchFilter, SearchHit
+from longctx.answering import citation
+from longctx.planner import Counts, Found, Part
+from longctx.prompts import Asked, Ids, PromptWriter, assemble
+from longctx.templates import check_turns
+from longctx.types import Citation, Message, Plan
+
+_CHARACTERS_A_TOKEN = 16  # more than any text has on average: documents beyond it need no counting
+_CHUNKS_AT_ONCE = 256
+_NEIGHBOURS = 32  # on either side of a passage, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Counts for the planner, and the passages and token ids behind them."""
+
+    counts: Counts
+    asked: Asked
+    chunks: dict[int, Chunk]
+    ids: dict[int, Ids]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where to look for an answer: the `hits` of a search among the documents that `filters` allow."""
+
+    index: CorpusIndex
+    hits: Sequence[SearchHit]
+    filters: SearchFilter | None = None
+
+
+def gather(scope: Scope, writer: PromptWriter, asked: Asked, max_new_tokens: int, largest: int) -> Material:
+    """Count everything that a prompt in a window of `largest` tokens could hold. Raises BadRequest as templates do."""
+    check_turns((*asked.history, Message("user", asked.question)))
+    whole, ids, uncounted = _whole(scope, writer, largest)
+    runs = [_surroundings(scope.index, hit.chunk, largest, len(scope.hits)) for hit in scope.hits]
+    # a hit may be a part of its chunk, where another hit shows the rest: where the chunk is known, it is taken whole
+    chunks = {chunk.id: chunk for before, chunk, after in runs for chunk in (*before, chunk, *after)} | whole
+    missing = [chunk for chunk in chunks.values() if chunk.id not in ids]
+    ids |= zip((chunk.id for chunk in missing), writer.texts([chunk.text for chunk in missing]), strict=True)
+
+    def part(chunk: Chunk) -> Part:
+        return Part(chunk.id, chunk.source, len(ids[chunk.id]))
+
+    titles = {chunk.source: chunk.title for chunk in chunks.values()}
+    fences = zip(titles, writer.fences(list(titles.values())), strict=True)
+    frame, turns = writer.frame(_without_history(asked)), _turns(writer, asked, largest)
+    giving_up = writer.frame(_without_history(asked, may_give_up=True))
+    counts = Counts(
+        system=len(frame.head),
+        question=len(frame.tail),
+        max_new_tokens=max_new_tokens,
+        found=tuple(Found(part(c), tuple(map(part, before)), tuple(map(part, after))) for before, c, after in runs),
+        whole=tuple(map(part, whole.values())),
+        uncounted=uncounted,
+        turns=turns,
+        fences={source: len(before) + len(after) for source, (before, after) in fences},
+        numbers=tuple(map(len, writer.numbers(len(chunks)))),
+        give_up=len(giving_up) - len(frame),
+    )
+    return Material(counts, asked, chunks, ids)
+
+
+def write(material: Material, writer: PromptWriter, plan: Plan) -> tuple[Ids, Ids, list[Citation]]:
+    """The prompt of a plan, up to the end of its passages and from there, and the passages."""
+    asked = material.asked
+    kept = asked.history[len(asked.history) - 2 * plan.turns :]
+    frame = writer.frame(Asked(asked.question, asked.system, kept, may_give_up=plan.otherwise is not None))
+    passages = [citation(material.chunks[place], number=number) for number, place in enumerate(plan.places, start=1)]
+    documents = assemble(writer, passages, [material.ids[place] for place in plan.places])
+    prefix, suffix = (*frame.head, *documents), frame.tail
+    assert len(prefix) + len(suffix) == plan.prompt_tokens
+    return prefix, suffix, passages
+
+
+def _whole(scope: Scope, writer: PromptWriter, largest: int) -> tuple[dict[int, Chunk], dict[int, Ids], int]:
+    """The passages of all documents and their ids, until they are more than `largest` tokens; and how many are left."""
+    allowed = [d for d in scope.index.documents() if scope.filters is None or scope.filters.allows(d)]
+    if sum(document.characters for document in allowed) > _CHARACTERS_A_TOKEN * largest:
+        return {}, {}, len(allowed)
+    chunks: dict[int, Chunk] = {}
+    ids: dict[int, Ids] = {}
+    counted = 0
+    for batch in _batches(scope.index.chunks(scope.filters)):
+        if counted > largest:
+            return chunks, ids, len({chunk.source for chunk in batch} | {d.source for d in allowed} - _sources(chunks))
+        texts = writer.texts([chunk.text for chunk in batch])
+        chunks |= {chunk.id: chunk for chunk in batch}
+        ids |= {chunk.id: text for chunk, text in zip(batch, texts, strict=True)}
+        counted += sum(map(len, texts))
+    return chunks, ids, 0
+
+
+def _sources(chunks: dict[int, Chunk]) -> set[str]:
+    return {chunk.source for chunk in chunks.values()}
+
+
+def _batches(chunks: Sequence[Chunk]) -> Iterator[Sequence[Chunk]]:
+    for start in range(0, len(chunks), _CHUNKS_AT_ONCE):
+        yield chunks[start : start + _CHUNKS_AT_ONCE]
+
+
+def _surroundings(
+    index: CorpusIndex, chunk: Chunk, largest: int, hits: int
+) -> tuple[Sequence[Chunk], Chunk, Sequence[Chunk]]:
+    """A passage, and as many of those before and after it, nearest first, as could have room beside the other hits."""
+    reach = min(_NEIGHBOURS, 1 + largest // (2 * hits * max(1, chunk.tokens)))
+    before, after = index.neighbours(chunk, reach)
+    return before[::-1], chunk, after
+
+
+def _without_history(asked: Asked, *, may_give_up: bool = False) -> Asked:
+    return Asked(asked.question, asked.system, may_give_up=may_give_up)
+
+
+def _turns(writer: PromptWriter, asked: Asked, largest: int) -> tuple[int, ...]:
+    """Tokens of each turn of the conversation, oldest first."""
+    tokens: list[int] = []
+    before = len(writer.frame(_without_history(asked)))
+    for start in range(len(asked.history) - 2, -1, -2):
+        if sum(tokens) > largest:  # of those before, none has room: their text alone is counted
+            texts = writer.texts([message.content for message in asked.history[start : start + 2]])
+            tokens.insert(0, sum(map(len, texts)))
+            continue
+        total = len(writer.frame(Asked(asked.question, asked.system, asked.history[start:])))
+        tokens.insert(0, total - before)
+        before = total
+    return tuple(tokens)

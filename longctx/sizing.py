@@ -1,0 +1,154 @@
+"""What a model and a long prompt take in memory, from the configuration alone. Reads and makes no weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from longctx import memory
+from longctx.errors import BadRequest, ModelUnavailable
+from longctx.kv_cache import CacheDtype
+from longctx.shapes import known_shape
+
+Quantization = Literal["none", "8bit", "4bit"]
+
+# Bytes for each number of a quantised matrix, as bitsandbytes keeps it: half a byte and, for each 64, a scale of
+# four bytes; or one byte, its scales, one for each row, being too few to count.
+_QUANTIZED: dict[str, float] = {"4bit": 0.5 + 4 / 64, "8bit": 1.0}
+_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a sequence of `tokens` tokens takes, in bytes; `activations` are those of a block of the prompt."""
+
+    tokens: int
+    weights: int
+    cache: int
+    activations: int
+    fits: bool
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.weights + self.cache + self.activations
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """A model in so much `memory`: what sequences of several lengths need, and the `longest` that fits, in tokens.
+
+    `parameters` are counted; `window` is what the configuration states; `token_bytes` are those of one token's keys
+    and values.
+    """
+
+    name: str
+    parameters: int
+    window: int
+    token_bytes: int
+    memory: int
+    longest: int
+    needs: tuple[Need, ...]
+
+
+def size_model(
+    name: str | Path,
+    context: int | None = None,
+    quantization: Quantization = "none",
+    cache: CacheDtype = "model",
+    available: int | None = None,
+) -> Sizing:
+    """Size a model for sequences up to `context` tokens; None is 32 native windows.
+
+    `name` is a checkpoint's folder, a name of the LLaMA, Llama 2 and Code Llama families, or one on the hub, of which
+    only the configuration is fetched. `available` is bytes of memory; None is what is free on this machine. Raises
+    BadRequest and ModelUnavailable.
+    """
+    model = _empty_model(name)
+    stated = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2048
+    context = 32 * stated if context is None else context
+    if context < 1:
+        raise BadRequest(f"context is {context}: give 1 token or more")
+    weights, each = _weights(model, quantization), memory.CacheShape.of(model).token_bytes(cache)
+    free = _free() if available is None else available
+    fixed = memory.Need(1, 0, memory.block_bytes(model, 1, masked=False)).least
+    longest = max(0, (free - weights - fixed) // each)
+
+    def need(tokens: int) -> Need:
+        one = memory.Need(tokens, tokens * each, memory.block_bytes(model, tokens, masked=False))
+        block = min(tokens, memory.block_tokens(one, free - weights))
+        return Need(tokens, weights, one.cache_bytes, block * one.block_bytes, tokens <= longest)
+
+    parameters = sum(p.numel() for p in model.parameters())
+    return Sizing(str(name), parameters, stated, each, free, longest, tuple(map(need, _lengths(stated, context))))
+
+
+def parse_bytes(text: str) -> int:
+    """'80GiB', '80 G' (both of 1,024) or '80GB' (of 1,000) as bytes. Raises BadRequest."""
+    found = re.fullmatch(r"(?i)\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)\s*", text)
+    if found is None or float(found[1]) <= 0:
+        raise BadRequest(f"memory is {text!r}: write it like 80GiB")
+    decimal = found[4] and not found[3]
+    return int(float(found[1]) * (_DECIMAL if decimal else _UNITS)[found[2].lower()])
+
+
+def _empty_model(name: str | Path) -> Any:
+    """The model without its weights, on torch's meta device."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = None if Path(name).expanduser().is_dir() else known_shape(str(name))
+    if config is None:
+        config = AutoConfig.from_pretrained(_config_folder(str(name)), local_files_only=True, trust_remote_code=False)
+    try:
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config, dtype=config.dtype or torch.bfloat16)
+    except (ValueError, KeyError, ImportError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ModelUnavailable(f"{name} is no causal language model that can be sized: {reason}") from error
+
+
+def _config_folder(name: str) -> Path:
+    from rope_scaling import CheckpointError, open_checkpoint
+
+    try:
+        return open_checkpoint(name, config_only=True).folder
+    except CheckpointError as error:
+        raise ModelUnavailable(
+            f"{error}; known without a configuration are LLaMA, Llama 2 and Code Llama by their names, such as "
+            "llama-2-70b"
+        ) from error
+
+
+def _weights(model: Any, quantization: Quantization) -> int:
+    """Bytes of the weights. Quantised are the matrices of the layers; embeddings and the head stay as they are."""
+    import torch
+
+    if quantization != "none" and quantization not in _QUANTIZED:
+        raise BadRequest(f"quantization is {quantization!r}: use {' or '.join(_QUANTIZED)}")
+    whole = int(sum(parameter.nbytes for parameter in model.parameters()))
+    if quantization == "none":
+        return whole
+    head = model.get_output_embeddings()
+    matrices = [m.weight for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
+    numbers, size = sum(w.numel() for w in matrices), sum(w.nbytes for w in matrices)
+    return int(whole - size + numbers * _QUANTIZED[quantization])
+
+
+def _lengths(window: int, context: int) -> Sequence[int]:
+    """The native window times powers of two, and the length that was asked for."""
+    lengths = {context}
+    while window < context:
+        lengths.add(window)
+        window *= 2
+    return sorted(lengths)
+
+
+def _free() -> int:
+    import torch
+
+    return memory.available_bytes(torch.device("cuda" if torch.cuda.is_available() else "cpu"))

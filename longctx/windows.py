@@ -1,0 +1,76 @@
+"""How long a prompt a model takes: natively, scaled, and in the memory that there is. Knows models; runs none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from longctx.models import LARGEST_FACTOR, LoadedModel
+from longctx.planner import Windows
+from rope_scaling import RopeScaling, RopeScalingError
+
+UNSCALED = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How many tokens of a prompt a model was seen to use under a scaling `method`; 'none' is the model as it is."""
+
+    method: str
+    window: int
+
+
+def windows_of(loaded: LoadedModel, measured: Sequence[Measured] = (), memory: int | None = None) -> Windows:
+    """The windows of a model.
+
+    They are extended by the scaling that it was loaded with; where it has none, by the method that was measured to
+    reach furthest; in native windows times powers of two, and never past what was measured.
+    """
+    seen = {each.method: each.window for each in measured}
+    native = min(loaded.native_window, seen.get(UNSCALED, loaded.native_window))
+    method = extending_method(loaded, measured)
+    if method is None:
+        return Windows(native, (), memory)
+    reach = min(_stated(loaded), seen.get(method, _stated(loaded)))
+    if isinstance(loaded.scaling, RopeScaling):
+        steps = [reach]
+    else:
+        steps = [loaded.native_window << i for i in range(1, LARGEST_FACTOR.bit_length())]
+        steps = [step for step in steps if step < reach] + [reach]
+    return Windows(native, tuple(step for step in steps if step > native), memory)
+
+
+def scaling_for(loaded: LoadedModel, measured: Sequence[Measured], window: int, scaled: bool) -> RopeScaling | None:
+    """What a prompt in a window is read under; None leaves it to the model as it was loaded."""
+    if not scaled:
+        if isinstance(loaded.scaling, RopeScaling):  # which would be in force at every length
+            return RopeScaling(method="default", original_max_position_embeddings=loaded.native_window)
+        return None
+    method = extending_method(loaded, measured)
+    if loaded.scaling is not None or method is None:
+        return None
+    rounded = loaded.native_window
+    while rounded < window:
+        rounded *= 2
+    return RopeScaling.for_window(method, rounded, loaded.native_window)
+
+
+def extending_method(loaded: LoadedModel, measured: Sequence[Measured]) -> str | None:
+    """The method that takes a model past its native window, if any does."""
+    if loaded.scaling is not None:
+        return loaded.scaling if isinstance(loaded.scaling, str) else loaded.scaling.method
+    furthest = max((m for m in measured if m.method != UNSCALED), key=lambda m: m.window, default=None)
+    if furthest is None or furthest.window <= loaded.native_window or _carries_scaling(loaded):
+        return None
+    return furthest.method
+
+
+def _stated(loaded: LoadedModel) -> int:
+    return LARGEST_FACTOR * loaded.native_window if loaded.scaling is None else loaded.window
+
+
+def _carries_scaling(loaded: LoadedModel) -> bool:
+    try:
+        return RopeScaling.from_config(loaded.model.config).method != "default"
+    except RopeScalingError:
+        return True

@@ -1,0 +1,214 @@
+"""The ways past the window, taken by a model that can: the demo model, which finds pass keys in prose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from indexes import SearchFilter
+from longctx import (
+    BadRequest,
+    ContextTooLong,
+    DocumentQA,
+    Engine,
+    GenerationOptions,
+    LoadedModel,
+    Measured,
+    Message,
+    NotEnoughMemory,
+    Policy,
+    load_model,
+)
+from rope_scaling import RopeScaling
+
+DEMO = Path(__file__).parents[2] / "examples" / "models" / "passkey-llama"
+QUESTION = "What is the pass key?"
+KEY = "The pass key is 40917."
+PROSE = [
+    "The keeper walked along the shore in the evening and looked at the sea.",
+    "A boat with brown sails lay beyond the point, waiting for the tide.",
+    "Nobody had slept well, and the wind had risen again before the morning.",
+]
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory, encoder) -> Path:
+    """An index of prose that holds the key, about 1, 7 and 45 native windows long."""
+    folder = tmp_path_factory.mktemp("routes")
+    for name, sentences in (("short", 1), ("long", 60), ("huge", 400)):
+        prose = [PROSE[i % 3] for i in range(sentences)]
+        (folder / f"{name}.txt").write_text(" ".join([*prose[::2], KEY, *prose[1::2]]))
+    with DocumentQA.open(folder / "index", encoder=encoder) as qa:
+        qa.ingest([folder / f"{name}.txt" for name in ("short", "long", "huge")])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def demo() -> LoadedModel:
+    return load_model(DEMO, scaling="yarn")
+
+
+@pytest.fixture
+def opened(indexed: Path, encoder) -> Iterator[Callable[..., DocumentQA]]:
+    made: list[DocumentQA] = []
+
+    def open_with(model: LoadedModel, **options) -> DocumentQA:
+        made.append(DocumentQA.open(indexed / "index", model, encoder=encoder, **options))
+        return made[-1]
+
+    yield open_with
+    for qa in made:
+        qa.close()
+
+
+def only(indexed: Path, name: str) -> SearchFilter:
+    return SearchFilter((str(indexed / f"{name}.txt"),))
+
+
+@pytest.mark.parametrize(
+    ("name", "route", "taken", "scale"),
+    [
+        ("short", "auto", "native", 1),
+        ("long", "auto", "extended", 8),
+        ("huge", "auto", "retrieval", 4),
+        ("short", "extended", "extended", 2),
+        ("short", "retrieval", "retrieval", 1),
+        ("long", "self", "self", 4),
+    ],
+)
+def test_the_answer_is_found_on_every_route(indexed, opened, demo, name, route, taken, scale) -> None:
+    k = 1 if route == "self" else 8
+    answer = opened(demo).ask(QUESTION, route=route, k=k, max_new_tokens=12, filters=only(indexed, name))
+    assert answer.text.startswith(KEY)
+    assert (answer.plan.route, answer.plan.scale) == (taken, scale)
+    assert answer.usage.prompt_tokens == answer.plan.prompt_tokens
+    text = (indexed / f"{name}.txt").read_text()
+    assert all(text[c.start : c.end] == c.text for c in answer.passages)
+    whole = "".join("".join(c.text for c in answer.passages).split()) == "".join(text.split())
+    assert whole == (taken in ("native", "extended")) or name == "short"
+
+
+def test_asking_all_documents_again_reads_only_the_question(indexed, opened, demo) -> None:
+    qa, told = opened(demo), []
+    for question in (QUESTION, "Where did the boat lie?"):
+        told.clear()
+        answer = qa.ask(question, max_new_tokens=2, filters=only(indexed, "long"), progress=told.append)
+    share = {share.kind: share.tokens for share in answer.plan.shares}
+    assert told[0].done == share["system"] + share["document"]
+
+
+def test_what_was_measured_sets_the_windows(indexed, opened) -> None:
+    plain = load_model(DEMO)
+    long = only(indexed, "long")
+    assert opened(plain).ask(QUESTION, max_new_tokens=2, filters=only(indexed, "short")).plan.route == "native"
+    measured = opened(plain, measured=[Measured("yarn", 2048), Measured("linear", 300)])
+    extended = measured.ask(QUESTION, max_new_tokens=12, filters=long)
+    assert (extended.plan.route, extended.plan.window) == ("extended", 2048)
+    assert extended.text.startswith(KEY)
+    less = opened(load_model(DEMO, scaling="yarn"), measured=[Measured("yarn", 600), Measured("none", 128)])
+    taken = less.ask(QUESTION, max_new_tokens=2, filters=long).plan
+    assert (taken.route, taken.window) == ("retrieval", 512)
+    assert "extended window 600" in taken.reason
+
+
+def test_a_fixed_scaling_is_left_out_of_the_native_window(indexed, opened) -> None:
+    fixed = load_model(DEMO, scaling=RopeScaling(method="linear", factor=8.0))
+    short = only(indexed, "short")
+    native = opened(fixed).ask(QUESTION, max_new_tokens=12, filters=short)
+    assert native.plan.route == "native"
+    assert native.text == opened(load_model(DEMO)).ask(QUESTION, max_new_tokens=12, filters=short).text
+    with pytest.raises(ContextTooLong, match="native window 256"):
+        opened(fixed).ask(QUESTION, route="native", filters=only(indexed, "long"))
+    assert opened(fixed).ask(QUESTION, max_new_tokens=2, filters=only(indexed, "long")).plan.window == 2048
+
+
+def test_a_conversation_is_part_of_the_prompt(indexed, opened, demo) -> None:
+    history = [Message("user", "Who walked there?"), Message("assistant", "The keeper.")] * 2
+    plan = opened(demo).ask(QUESTION, max_new_tokens=2, history=history, filters=only(indexed, "short")).plan
+    assert (plan.turns, [share.name for share in plan.shares if share.kind == "turn"]) == (2, ["1", "2"])
+    with pytest.raises(BadRequest, match="message 1 is the assistant's"):
+        opened(demo).ask(QUESTION, history=history[1:], filters=only(indexed, "short"))
+
+
+def test_self_reads_everything_if_the_model_gives_up(indexed, opened, tmp_path: Path) -> None:
+    qa = opened(giving_up(tmp_path))
+    stream = qa.stream(QUESTION, route="self", k=1, max_new_tokens=3, filters=only(indexed, "long"))
+    pieces = list(stream)
+    answer = stream.answer
+    assert answer.plan.route == "native"
+    assert answer.plan.reason.startswith("the model said that the passages do not hold the answer")
+    assert answer.usage.prompt_tokens > answer.plan.prompt_tokens, "both prompts were read"
+    assert "".join(pieces).strip() == answer.text == "unanswerable", "what was held back is not in the answer"
+
+
+def giving_up(folder: Path) -> LoadedModel:
+    """A Llama whose next token depends on the last one alone: after a prompt 'unanswerable', and then the end."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    bpe = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(letters)}, merges=[]))
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    bpe.add_tokens(["unanswerable"])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="</s>")
+    colon, word, end = tokenizer.convert_tokens_to_ids([":", "unanswerable", "</s>"])
+    config = LlamaConfig(
+        vocab_size=260,
+        hidden_size=260,
+        intermediate_size=4,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=16384,
+        eos_token_id=end,
+    )
+    model = LlamaForCausalLM(config).eval()
+    with torch.no_grad():
+        for parameter in model.model.layers.parameters():
+            parameter.zero_()
+        model.model.embed_tokens.weight.copy_(torch.eye(260))
+        model.lm_head.weight.zero_()
+        model.lm_head.weight[word, colon] = model.lm_head.weight[end, word] = 1.0
+    return LoadedModel("gives up", model, tokenizer, 16384)
+
+
+@pytest.mark.parametrize(
+    ("question", "options", "message"),
+    [
+        ("x " * 20_000, {}, r"the question takes [\d,]+ tokens.*the largest window here holds 8,192"),
+        ("Why?", {"system": "Be brief. " * 5000}, r"the system prompt takes [\d,]+ tokens"),
+        ("Why?", {"max_new_tokens": 9000}, r"an answer of 9,000 tokens \(max_new_tokens\) leaves no room"),
+        ("Why?", {"route": "native"}, r"route native cannot be taken: all documents take [\d,]+ tokens"),
+        ("Why?", {"route": "self"}, r"route self cannot be taken: .*the extended window 8,192"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_with_numbers(opened, demo, question, options, message) -> None:
+    with pytest.raises(ContextTooLong, match=message):
+        opened(demo).stream(question, **options)
+
+
+def test_routes_need_a_model_and_a_name(indexed, opened, encoder, demo) -> None:
+    with pytest.raises(BadRequest, match="route extended needs a model"):
+        opened(None).ask(QUESTION, route="extended")
+    with pytest.raises(BadRequest, match="no route 'best'"):
+        opened(demo).ask(QUESTION, route="best")
+    assert opened(None).ask(QUESTION, route="retrieval").plan.reason.startswith("there is no model")
+
+
+def test_the_policy_is_what_a_question_does_not_say(indexed, opened, demo) -> None:
+    qa = opened(demo, policy=Policy("retrieval", extend_retrieval=True))
+    assert qa.ask(QUESTION, max_new_tokens=2, filters=only(indexed, "short")).plan.window == 8192
+    assert qa.ask(QUESTION, route="auto", max_new_tokens=2, filters=only(indexed, "short")).plan.window == 256
+
+
+def test_memory_limits_the_windows_to_what_a_request_could_have(monkeypatch: pytest.MonkeyPatch, demo) -> None:
+    monkeypatch.setattr("longctx.memory.available_bytes", lambda device: 70 * 2**20)
+    engine = Engine(demo, prefix_bytes=0)
+    tokens = engine.tokens_in_memory()
+    assert 1000 < tokens < 8000
+    engine.stream([5] * (tokens - 1), [], options=GenerationOptions(1)).close()
+    with pytest.raises(NotEnoughMemory):
+        engine.stream([5] * tokens, [], options=GenerationOptions(1))

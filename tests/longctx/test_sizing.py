@@ -1,0 +1,107 @@
+"""`longctx plan`: counts against what was published, memory against what the parts take."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from longctx import BadRequest, ModelUnavailable, load_model
+from longctx.cli import app
+from longctx.sizing import parse_bytes, size_model
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "window"),
+    [  # as the model cards and the safetensors indices of the checkpoints on the hub have them
+        ("llama-7b", 6_738_415_616, 2048),
+        ("LLaMA 13B", 13_015_864_320, 2048),
+        ("llama-33b", 32_528_943_616, 2048),
+        ("llama-65b", 65_285_660_672, 2048),
+        ("meta-llama/Llama-2-7b-chat-hf", 6_738_415_616, 4096),
+        ("Llama 2 13B", 13_015_864_320, 4096),
+        ("llama2-70b", 68_976_648_192, 4096),
+        ("codellama/CodeLlama-7b-Instruct-hf", 6_738_546_688, 16384),
+        ("CodeLlama-7b-Python", 6_738_415_616, 16384),
+        ("CodeLlama-13b-hf", 13_016_028_160, 16384),
+        ("CodeLlama-34b-hf", 33_743_970_304, 16384),
+        ("elyza/ELYZA-japanese-Llama-2-7b-fast-instruct", 6_845_263_872, 4096),
+    ],
+)
+def test_families_are_known_by_name_with_their_published_counts(name: str, parameters: int, window: int) -> None:
+    sizing = size_model(name, 1, available=GIB)
+    assert (sizing.parameters, sizing.window) == (parameters, window)
+
+
+def test_llama_2_at_128k() -> None:
+    sizing = size_model("llama-2-7b", 131_072, available=80 * GIB)
+    assert [need.tokens for need in sizing.needs] == [4096, 8192, 16384, 32768, 65536, 131072]
+    assert sizing.needs[-1].cache == 64 * GIB
+    assert sizing.needs[-1].weights == 2 * sizing.parameters
+    assert sizing.needs[-1].fits
+    assert sizing.needs[-1].total <= 80 * GIB
+    small = size_model("llama-2-7b", 131_072, cache="int8", available=80 * GIB).needs[-1]
+    assert small.cache == 131_072 * 2 * 32 * 32 * (128 + 4)
+
+
+def test_llama_2_70b_in_4_bits_on_one_card() -> None:
+    full, small = (size_model("llama-2-70b", 8192, q, available=80 * GIB) for q in ("none", "4bit"))
+    assert [need.fits for need in full.needs] == [False, False]
+    assert full.longest == 0
+    assert [need.fits for need in small.needs] == [True, True]
+    assert 36 * GIB < small.needs[0].weights < 38 * GIB
+    assert small.needs[0].cache == 4096 * 320 * 1024
+    eight = size_model("llama-2-70b", 8192, "8bit", available=80 * GIB).needs[0].weights
+    assert small.needs[0].weights < eight < full.needs[0].weights
+
+
+def test_what_fits_is_where_the_table_turns() -> None:
+    sizing = size_model("llama-2-7b", available=40 * GIB)
+    assert [need.tokens <= sizing.longest for need in sizing.needs] == [need.fits for need in sizing.needs]
+    for tokens, fits in ((sizing.longest, True), (sizing.longest + 1, False)):
+        need = size_model("llama-2-7b", tokens, available=40 * GIB).needs[-1]
+        assert need.fits is fits
+        assert (need.total <= 40 * GIB) or not fits
+
+
+def test_a_checkpoints_configuration_is_enough(tiny_llama: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes((tiny_llama / "config.json").read_bytes())
+    sizing = size_model(tmp_path, 4096, available=GIB)
+    assert (sizing.window, sizing.token_bytes) == (2048, 2 * 2 * 2 * 8 * 4)
+    assert sizing.parameters == sum(p.numel() for p in load_model(tiny_llama).model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("80GiB", 80 * GIB), ("80 g", 80 * GIB), ("1.5GB", 1_500_000_000), ("12", 12), ("4kib", 4096)]
+)
+def test_sizes_are_read(text: str, count: int) -> None:
+    assert parse_bytes(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "lots", "-1GiB", "0", "1 GiB of memory"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(BadRequest, match="80GiB"):
+        parse_bytes(text)
+
+
+def test_what_cannot_be_sized(tmp_path: Path) -> None:
+    for name in ("nobody/nothing", str(tmp_path)):
+        with pytest.raises(ModelUnavailable, match="llama-2-70b"):
+            size_model(name)
+    with pytest.raises(BadRequest, match="context is 0"):
+        size_model("llama-2-7b", 0)
+
+
+def test_the_command_shows_a_table_and_json() -> None:
+    arguments = ["plan", "llama-2-7b", "--context", "131072", "--memory", "80GiB"]
+    shown = CliRunner().invoke(app, arguments).stdout
+    assert "6,738,415,616 parameters, native window 4,096" in shown
+    assert "131,072" in shown
+    assert "64.00 GiB" in shown
+    assert "in 80.0 GiB of memory, up to " in shown
+    plain = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    assert plain["needs"][-1]["cache"] == 64 * GIB
