@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 _SCRIPTS = {
     "ja": re.compile(r"[\u3040-\u30ff]"),
@@ -12,7 +12,6 @@ _SCRIPTS = {
 }
 # Han characters alone may be either: an encoder that knows one of the two reads them.
 _SAME_SCRIPT = {"zh": {"zh", "ja"}}
-_RRF_K = 60
 
 
 def script_language(text: str) -> str | None:
@@ -27,19 +26,6 @@ def serves(languages: frozenset[str] | None, query: str) -> bool:
     """
     language = script_language(query)
     return languages is None or language is None or bool(languages & _SAME_SCRIPT.get(language, {language}))
-
-
-def reciprocal_rank_fusion(rankings: Iterable[Sequence[int]]) -> Mapping[int, float]:
-    """Score each id by the sum of 1/(60 + rank) over the rankings that hold it.
-
-    Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning Methods"
-    (2009).
-    """
-    scores: dict[int, float] = {}
-    for ranking in rankings:
-        for rank, item in enumerate(ranking, start=1):
-            scores[item] = scores.get(item, 0.0) + 1 / (_RRF_K + rank)
-    return dict(sorted(scores.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def score_fusion(
