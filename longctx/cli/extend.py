@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from longctx.cli.rope import FactorOption, ModelArgument, describe
-from longctx.cli.terminal import JsonOption, print_json
+from longctx.cli.terminal import JsonOption, bar_on_stderr, print_json
 
 if TYPE_CHECKING:
     from longctx.training import TrainingStep
@@ -107,14 +107,12 @@ def _line(done: TrainingStep) -> None:
 
 
 def _bar() -> Iterator[Callable[[TrainingStep], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]}"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("train", total=None, loss="…")
+    with bar_on_stderr(*columns, loss="…") as update:
 
         def show(done: TrainingStep) -> None:
-            bar.update(task, total=done.steps, completed=done.step, loss=f"{done.loss:.3f}")
+            update(total=done.steps, completed=done.step, loss=f"{done.loss:.3f}")
 
         yield show

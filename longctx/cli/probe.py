@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longctx.cli.terminal import JsonOption
+from longctx.cli.terminal import JsonOption, bar_on_stderr
 
 if TYPE_CHECKING:
     from longctx.probe.report import ProbeReport
@@ -141,16 +141,13 @@ def _lines() -> Callable[[ProbeProgress], None]:
 
 
 def _bar() -> Iterator[Callable[[ProbeProgress], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("loading", total=None, left="")
+    with bar_on_stderr(*columns, description="loading", left="") as update:
 
         def show(progress: ProbeProgress) -> None:
-            bar.update(
-                task,
+            update(
                 total=progress.total,
                 completed=progress.done,
                 left=_left(progress),

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,8 @@ import typer
 from rich.markup import escape
 
 if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
+
     from indexes import Chunk, IngestProgress, SearchFilter
     from longctx.requests import Progress
     from longctx.types import Citation, Plan
@@ -151,9 +154,7 @@ def prefill_progress(quiet: bool) -> Iterator[Callable[[Progress], None] | None]
     if quiet or not sys.stderr.isatty():
         yield None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
 
     columns = (
         TextColumn("reading the prompt"),
@@ -162,15 +163,22 @@ def prefill_progress(quiet: bool) -> Iterator[Callable[[Progress], None] | None]
         TextColumn("tokens, {task.fields[rate]:,.0f}/s"),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("prefill", total=None, rate=0.0, visible=False)
+    with bar_on_stderr(*columns, rate=0.0, visible=False) as update:
 
         def show(progress: Progress) -> None:
-            bar.update(
-                task, total=progress.total, completed=progress.done, rate=progress.tokens_per_second, visible=True
-            )
+            update(total=progress.total, completed=progress.done, rate=progress.tokens_per_second, visible=True)
 
         yield show
+
+
+@contextmanager
+def bar_on_stderr(*columns: ProgressColumn, **fields: Any) -> Iterator[Callable[..., None]]:
+    """A progress bar that vanishes at the end; what it gives is called with what has changed, as rich's `update` is."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield partial(bar.update, bar.add_task(**{"description": "", "total": None, **fields}))
 
 
 def _plain_line() -> Callable[[IngestProgress], None]:
@@ -186,8 +194,7 @@ def _plain_line() -> Callable[[IngestProgress], None]:
 
 
 def _progress_bar() -> Iterator[Callable[[IngestProgress], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     columns = (
         BarColumn(),
@@ -196,12 +203,10 @@ def _progress_bar() -> Iterator[Callable[[IngestProgress], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[source]}", markup=False),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("ingest", total=None, chunks=0, source="")
+    with bar_on_stderr(*columns, chunks=0, source="") as update:
 
         def show(progress: IngestProgress) -> None:
-            bar.update(
-                task,
+            update(
                 total=progress.total,
                 completed=progress.done,
                 chunks=progress.chunks,
