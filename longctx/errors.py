@@ -3,6 +3,7 @@
     LongctxError
     ├── ModelUnavailable   the model's folder or hub name cannot be loaded
     ├── ContextTooLong     the prompt does not fit the model's window
+    │   └── PromptRefused  a model takes less than it was said to take
     ├── NotEnoughMemory    the prompt's keys and values do not fit the memory that is free
     ├── BadRequest         a question or an option that cannot be served
     ├── BadReport          a probe's report that cannot be read
@@ -23,6 +24,10 @@ class ModelUnavailable(LongctxError):
 
 class ContextTooLong(LongctxError):
     """What must be in the prompt is longer than the model's window."""
+
+
+class PromptRefused(ContextTooLong):
+    """A prompt was refused for its length, though it was in the window that the model was said to have."""
 
 
 class NotEnoughMemory(LongctxError):

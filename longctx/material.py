@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Generic
 
 from indexes import Chunk, CorpusIndex, SearchFilter, SearchHit
 from longctx.answering import citation
 from longctx.planner import Counts, Found, Part
-from longctx.prompts import Asked, Ids, PromptWriter, assemble
+from longctx.prompts import Asked, Framing, PartT, Writer, assemble
 from longctx.templates import check_turns
 from longctx.types import Citation, Message, Plan
 
@@ -18,13 +19,22 @@ _NEIGHBOURS = 32  # on either side of a passage, at most
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
-    """Counts for the planner, and the passages and token ids behind them."""
+class Material(Generic[PartT]):
+    """Counts for the planner, and the passages and the parts of a prompt behind them."""
 
     counts: Counts
     asked: Asked
     chunks: dict[int, Chunk]
-    ids: dict[int, Ids]
+    parts: dict[int, PartT]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt(Generic[PartT]):
+    """A prompt of a plan: what stands around the passages, they with numbers and fences, and where they are from."""
+
+    frame: Framing
+    documents: list[PartT]
+    passages: list[Citation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +46,18 @@ class Scope:
     filters: SearchFilter | None = None
 
 
-def gather(scope: Scope, writer: PromptWriter, asked: Asked, max_new_tokens: int, largest: int) -> Material:
+def gather(scope: Scope, writer: Writer[PartT], asked: Asked, max_new_tokens: int, largest: int) -> Material[PartT]:
     """Count everything that a prompt in a window of `largest` tokens could hold. Raises BadRequest as templates do."""
     check_turns((*asked.history, Message("user", asked.question)))
-    whole, ids, uncounted = _whole(scope, writer, largest)
+    whole, parts, uncounted = _whole(scope, writer, largest)
     runs = [_surroundings(scope.index, hit.chunk, largest, len(scope.hits)) for hit in scope.hits]
     # a hit may be a part of its chunk, where another hit shows the rest: where the chunk is known, it is taken whole
     chunks = {chunk.id: chunk for before, chunk, after in runs for chunk in (*before, chunk, *after)} | whole
-    missing = [chunk for chunk in chunks.values() if chunk.id not in ids]
-    ids |= zip((chunk.id for chunk in missing), writer.texts([chunk.text for chunk in missing]), strict=True)
+    missing = [chunk for chunk in chunks.values() if chunk.id not in parts]
+    parts |= zip((chunk.id for chunk in missing), writer.texts([chunk.text for chunk in missing]), strict=True)
 
     def part(chunk: Chunk) -> Part:
-        return Part(chunk.id, chunk.source, len(ids[chunk.id]))
+        return Part(chunk.id, chunk.source, len(parts[chunk.id]))
 
     titles = {chunk.source: chunk.title for chunk in chunks.values()}
     fences = zip(titles, writer.fences(list(titles.values())), strict=True)
@@ -65,37 +75,36 @@ def gather(scope: Scope, writer: PromptWriter, asked: Asked, max_new_tokens: int
         numbers=tuple(map(len, writer.numbers(len(chunks)))),
         give_up=len(giving_up) - len(frame),
     )
-    return Material(counts, asked, chunks, ids)
+    return Material(counts, asked, chunks, parts)
 
 
-def write(material: Material, writer: PromptWriter, plan: Plan) -> tuple[Ids, Ids, list[Citation]]:
-    """The prompt of a plan, up to the end of its passages and from there, and the passages."""
+def write(material: Material[PartT], writer: Writer[PartT], plan: Plan) -> Prompt[PartT]:
+    """The prompt of a plan."""
     asked = material.asked
     kept = asked.history[len(asked.history) - 2 * plan.turns :]
-    frame = writer.frame(Asked(asked.question, asked.system, kept, may_give_up=plan.otherwise is not None))
+    asked = Asked(asked.question, asked.system, kept, may_give_up=plan.otherwise is not None)
     passages = [citation(material.chunks[place], number=number) for number, place in enumerate(plan.places, start=1)]
-    documents = assemble(writer, passages, [material.ids[place] for place in plan.places])
-    prefix, suffix = (*frame.head, *documents), frame.tail
-    assert len(prefix) + len(suffix) == plan.prompt_tokens
-    return prefix, suffix, passages
+    documents = assemble(writer, passages, [material.parts[place] for place in plan.places])
+    return Prompt(writer.frame(asked), documents, passages)
 
 
-def _whole(scope: Scope, writer: PromptWriter, largest: int) -> tuple[dict[int, Chunk], dict[int, Ids], int]:
-    """The passages of all documents and their ids, until they are more than `largest` tokens; and how many are left."""
+def _whole(scope: Scope, writer: Writer[PartT], largest: int) -> tuple[dict[int, Chunk], dict[int, PartT], int]:
+    """The passages of all documents, until they are more than `largest` tokens; and how many documents are left."""
     allowed = [d for d in scope.index.documents() if scope.filters is None or scope.filters.allows(d)]
     if sum(document.characters for document in allowed) > _CHARACTERS_A_TOKEN * largest:
         return {}, {}, len(allowed)
     chunks: dict[int, Chunk] = {}
-    ids: dict[int, Ids] = {}
+    parts: dict[int, PartT] = {}
     counted = 0
     for batch in _batches(scope.index.chunks(scope.filters)):
         if counted > largest:
-            return chunks, ids, len({chunk.source for chunk in batch} | {d.source for d in allowed} - _sources(chunks))
+            left = {chunk.source for chunk in batch} | {d.source for d in allowed} - _sources(chunks)
+            return chunks, parts, len(left)
         texts = writer.texts([chunk.text for chunk in batch])
         chunks |= {chunk.id: chunk for chunk in batch}
-        ids |= {chunk.id: text for chunk, text in zip(batch, texts, strict=True)}
+        parts |= {chunk.id: text for chunk, text in zip(batch, texts, strict=True)}
         counted += sum(map(len, texts))
-    return chunks, ids, 0
+    return chunks, parts, 0
 
 
 def _sources(chunks: dict[int, Chunk]) -> set[str]:
@@ -120,7 +129,7 @@ def _without_history(asked: Asked, *, may_give_up: bool = False) -> Asked:
     return Asked(asked.question, asked.system, may_give_up=may_give_up)
 
 
-def _turns(writer: PromptWriter, asked: Asked, largest: int) -> tuple[int, ...]:
+def _turns(writer: Writer[PartT], asked: Asked, largest: int) -> tuple[int, ...]:
     """Tokens of each turn of the conversation, oldest first."""
     tokens: list[int] = []
     before = len(writer.frame(_without_history(asked)))

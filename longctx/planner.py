@@ -63,11 +63,15 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Tokens of prompt and answer: the `native` window, longer ones by scaling, rising, and what `memory` allows."""
+    """Tokens of prompt and answer: the `native` window, longer ones by scaling, rising, and what `memory` allows.
+
+    `only_native` is why there is no longer one, where there is none.
+    """
 
     native: int
     extended: tuple[int, ...] = ()
     memory: int | None = None
+    only_native: str = "no scaling extends the window: load the model with one (--scaling yarn)"
 
     def holds(self, window: int) -> int:
         """How many tokens can be used of a window."""
@@ -190,7 +194,7 @@ def _native(counts: Counts, windows: Windows, policy: Policy) -> Plan | str:
 
 def _extended(counts: Counts, windows: Windows, policy: Policy) -> Plan | str:
     if not windows.extended:
-        return "no scaling extends the window: load the model with one (--scaling yarn)"
+        return windows.only_native
     return _whole(counts, windows, "extended", windows.extended)
 
 

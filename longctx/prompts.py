@@ -7,10 +7,10 @@ many tokens as its parts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
+from itertools import chain, groupby
+from typing import Any, Protocol, TypeVar
 
 from longctx.control_text import ControlText
 from longctx.errors import BadRequest
@@ -18,10 +18,11 @@ from longctx.language import wording_for
 from longctx.templates import PromptTemplate
 from longctx.types import Citation, Message
 
-_STAND_IN = "<longctx-passages>"  # where the passages go in what a template renders
-_FENCE = ("<document>", "</document>")
+STAND_IN = "<longctx-passages>"  # where the passages go in a conversation
+FENCE = ("<document>", "</document>")
 
 Ids = tuple[int, ...]
+PartT = TypeVar("PartT", bound=Sized)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +50,56 @@ class Asked:
     may_give_up: bool = False
 
 
+class Framing(Protocol):
+    """What stands before and after the passages; lengths are tokens."""
+
+    @property
+    def head(self) -> Sized:
+        """The system prompt, and what introduces the passages."""
+
+    @property
+    def tail(self) -> Sized:
+        """What was said, and the question."""
+
+    def __len__(self) -> int: ...
+
+
+class Writer(Protocol[PartT]):
+    """Writes the parts of prompts for a model, each of which has as many tokens as its length says.
+
+    What others wrote cannot steer the model in any of them.
+    """
+
+    def frame(self, asked: Asked) -> Framing:
+        """What stands around the passages. Raises BadRequest for what cannot be written."""
+
+    def texts(self, texts: Sequence[str]) -> list[PartT]:
+        """Passages, each without its number."""
+
+    def numbers(self, count: int) -> list[PartT]:
+        """The lines [1], [2], … that stand before passages."""
+
+    def fences(self, titles: Sequence[str]) -> list[tuple[PartT, PartT]]:
+        """What stands before and after the passages of documents with such titles."""
+
+
 class PromptWriter:
-    """Writes prompts with a tokenizer and a template. What is not the template's cannot become part of it."""
+    """Writes prompts as token ids. What is not the template's cannot become part of it."""
 
     def __init__(self, tokenizer: Any, template: PromptTemplate) -> None:
         self.template = template
         self._tokenizer = tokenizer
-        self._control = ControlText(tokenizer, (*template.markers, *_FENCE, _STAND_IN))
+        self._control = ControlText(tokenizer, (*template.markers, *FENCE, STAND_IN))
         self._line_break = self._fresh("\n")
 
     def frame(self, asked: Asked) -> Frame:
         """What stands around the passages. Raises BadRequest for what the template or the tokenizer cannot write."""
-        wording = wording_for(asked.question)
-        rules = wording.system(may_give_up=asked.may_give_up)
-        system = "\n".join(part for part in (self._harmless(asked.system), rules) if part)
-        said = [self._said(m, wording.question) for m in (*asked.history, Message("user", asked.question))]
-        if wording.in_language:
-            said[-1] = Message("user", f"{said[-1].content}\n{wording.in_language}")
-        said[0] = Message(said[0].role, f"{wording.passages}\n{_STAND_IN}{said[0].content}")
-        return self._cut(self.template.render(self._tokenizer, system, said))
+        return self._cut(self.template.render(self._tokenizer, *as_messages(asked, self._harmless)))
+
+    def conversation(self, system: str, messages: Sequence[Message]) -> Ids:
+        """The ids of a conversation without passages. Raises BadRequest as `frame` does."""
+        said = [Message(message.role, self._harmless(message.content)) for message in messages]
+        return self._ids(self.template.render(self._tokenizer, self._harmless(system), said))
 
     def texts(self, texts: Sequence[str]) -> list[Ids]:
         """The ids of passages, each without its number. Raises BadRequest for text that becomes control tokens."""
@@ -83,22 +115,17 @@ class PromptWriter:
 
     def fences(self, titles: Sequence[str]) -> list[tuple[Ids, Ids]]:
         """The ids of what stands before and after the passages of documents with such titles."""
-        before, after = _FENCE
-        lines = [f"{before} {self._control.harmless(' '.join(title.split()))}".rstrip() + "\n" for title in titles]
-        [closing] = self._going_on([f"{after}\n"])
+        lines = [opening_line(title, self._control.harmless) for title in titles]
+        [closing] = self._going_on([f"{FENCE[1]}\n"])
         openings = self._going_on(lines)
         for line, ids in zip(lines, openings, strict=True):
             self._control.check(line, ids)
         return [(opening, closing) for opening in openings]
 
-    def _said(self, message: Message, label: str) -> Message:
-        content = self._harmless(message.content)
-        return Message(message.role, f"{label} {content}" if message.role == "user" else content)
-
     def _cut(self, pieces: Sequence[int | str]) -> Frame:
         """What a template rendered, cut where the passages go."""
-        holds = [i for i, piece in enumerate(pieces) if isinstance(piece, str) and _STAND_IN in piece]
-        before, *after = str(pieces[holds[0]]).split(_STAND_IN) if len(holds) == 1 else ("",)
+        holds = [i for i, piece in enumerate(pieces) if isinstance(piece, str) and STAND_IN in piece]
+        before, *after = str(pieces[holds[0]]).split(STAND_IN) if len(holds) == 1 else ("",)
         if len(after) != 1:
             raise BadRequest(
                 f"the template {self.template.name} does not write a message once, as it is: "
@@ -129,21 +156,43 @@ class PromptWriter:
         return [tuple(ids[cut:]) if ids[:cut] == start else self._fresh(text) for text, ids in parts]
 
 
-def assemble(writer: PromptWriter, passages: Sequence[Citation], texts: Sequence[Ids]) -> Ids:
-    """The ids of passages, numbered in their order, those of a document that follow one another in one fence."""
-    numbers, ids, place = writer.numbers(len(passages)), list[int](), 0
+def as_messages(asked: Asked, harmless: Callable[[str], str]) -> tuple[str, list[Message]]:
+    """The system prompt and the messages of a question, STAND_IN where the passages go.
+
+    `harmless` takes the meaning from what would steer the model in the texts of others.
+    """
+    wording = wording_for(asked.question)
+    rules = wording.system(may_give_up=asked.may_give_up)
+    system = "\n".join(part for part in (harmless(asked.system), rules) if part)
+    labels = {"user": f"{wording.question} ", "assistant": ""}
+    messages = (*asked.history, Message("user", asked.question))
+    said = [Message(message.role, labels[message.role] + harmless(message.content)) for message in messages]
+    if wording.in_language:
+        said[-1] = Message("user", f"{said[-1].content}\n{wording.in_language}")
+    said[0] = Message(said[0].role, f"{wording.passages}\n{STAND_IN}{said[0].content}")
+    return system, said
+
+
+def opening_line(title: str, harmless: Callable[[str], str]) -> str:
+    """What stands before the passages of a document."""
+    return f"{FENCE[0]} {harmless(' '.join(title.split()))}".rstrip() + "\n"
+
+
+def assemble(writer: Writer[PartT], passages: Sequence[Citation], texts: Sequence[PartT]) -> list[PartT]:
+    """Passages numbered in their order, those of a document that follow one another in one fence."""
+    numbers, parts, place = writer.numbers(len(passages)), list[PartT](), 0
     for (_, title), group in groupby(passages, key=lambda passage: (passage.source, passage.title)):
         [(opening, closing)] = writer.fences([title])
-        ids += opening
+        parts.append(opening)
         for _ in group:
-            ids += (*numbers[place], *texts[place])
+            parts += (numbers[place], texts[place])
             place += 1
-        ids += closing
-    return tuple(ids)
+        parts.append(closing)
+    return parts
 
 
 def build_prompt(writer: PromptWriter, passages: Sequence[Citation], asked: Asked) -> list[int]:
     """The token ids of a whole prompt."""
     frame = writer.frame(asked)
     texts = writer.texts([passage.text for passage in passages])
-    return [*frame.head, *assemble(writer, passages, texts), *frame.tail]
+    return [*frame.head, *chain.from_iterable(assemble(writer, passages, texts)), *frame.tail]

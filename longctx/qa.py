@@ -18,12 +18,13 @@ from longctx.language import language_of
 from longctx.material import Scope, gather
 from longctx.models import LoadedModel, load_model
 from longctx.planner import Policy, plan
-from longctx.prompts import Asked, PromptWriter
+from longctx.prompts import Asked
 from longctx.requests import ProgressCallback
-from longctx.speaking import Speaker, Spoken, speak
-from longctx.templates import PromptTemplate, choose_template
+from longctx.speakers import speaker_of
+from longctx.speaking import Spoken, speak
+from longctx.templates import PromptTemplate
 from longctx.types import Answer, Message, Plan, RouteChoice, Usage
-from longctx.windows import Measured, windows_of
+from longctx.windows import Measured
 from rope_scaling import RopeScaling
 
 _DEFAULT_POLICY = Policy()
@@ -82,7 +83,7 @@ class DocumentQA:
     ) -> None:
         self.index = index
         self._policy = policy
-        self._speaker = None if engine is None else _speaker(engine, template, measured)
+        self._speaker = None if engine is None else speaker_of(engine, template, measured)
 
     @classmethod
     def open(
@@ -209,11 +210,11 @@ class DocumentQA:
             hits = self.index.search(question, k, filters=filters, expand=policy.expand)
             return AnswerStream(self._quoted(question, hits, began))
         scope = Scope(self.index, self.index.search(question, k, filters=filters), filters)
-        windows = windows_of(speaker.engine.loaded, speaker.measured, speaker.engine.tokens_in_memory())
+        windows = speaker.windows()
         asked = Asked(question, system, tuple(history))
         material = gather(scope, speaker.writer, asked, max_new_tokens, windows.largest)
         spoken = Spoken(plan(material.counts, windows, policy))
-        return AnswerStream(_told(spoken, speak(speaker, material, spoken, progress), began))
+        return AnswerStream(_told(spoken, speak(speaker, material, spoken, policy, progress), began))
 
     def _quoted(self, question: str, hits: Sequence[SearchHit], began: float) -> Generator[str, None, Answer]:
         citations = quote(question, hits, self.index.similarity)
@@ -231,9 +232,3 @@ def _told(spoken: Spoken, pieces: Generator[str, None, None], began: float) -> G
     yield from pieces
     usage = Usage(spoken.prompt_tokens, spoken.completion_tokens, time.monotonic() - began)
     return Answer(spoken.text, spoken.cited, spoken.plan, usage, tuple(spoken.passages))
-
-
-def _speaker(engine: Engine, template: str | PromptTemplate | None, measured: Sequence[Measured]) -> Speaker:
-    loaded = engine.loaded
-    chosen = choose_template(template, loaded.name, loaded.tokenizer)
-    return Speaker(engine, PromptWriter(loaded.tokenizer, chosen), tuple(measured))

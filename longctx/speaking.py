@@ -4,25 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from longctx.citing import CitedText
-from longctx.engine import Engine
+from longctx.errors import PromptRefused
+from longctx.generation import Generation
 from longctx.language import gives_up
-from longctx.material import Material, write
-from longctx.prompts import PromptWriter
+from longctx.material import Material, Prompt, write
+from longctx.planner import Policy, Windows, plan
+from longctx.prompts import PartT, Writer
 from longctx.requests import ProgressCallback
-from longctx.sampling import GenerationOptions
-from longctx.types import Citation, Plan
-from longctx.windows import Measured, scaling_for
+from longctx.types import Citation, Message, Plan
+
+_NEW_PLANS = 2  # for one question, where a model refuses what it was said to take
 
 
-@dataclass(frozen=True, slots=True)
-class Speaker:
-    """What speaks: an engine, how its prompts are written, and what was measured of it."""
+class Speaker(Protocol[PartT]):
+    """A model that answers, here or elsewhere: it has windows, prompts that are written for it, and it speaks."""
 
-    engine: Engine
-    writer: PromptWriter
-    measured: Sequence[Measured] = ()
+    @property
+    def writer(self) -> Writer[PartT]:
+        """What writes its prompts and counts their tokens."""
+
+    def windows(self) -> Windows:
+        """How long its prompts can be, as far as is known now."""
+
+    def say(self, prompt: Prompt[PartT], plan: Plan, progress: ProgressCallback | None) -> Generation:
+        """An answer as it comes.
+
+        Raises PromptRefused, then or before the first piece, if the prompt is longer than the model takes after all,
+        and `windows` says so from then on.
+        """
+
+    def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> Generation:
+        """What is said to messages, without passages."""
 
 
 @dataclass(slots=True)
@@ -38,9 +53,28 @@ class Spoken:
 
 
 def speak(
-    speaker: Speaker, material: Material, spoken: Spoken, progress: ProgressCallback | None
+    speaker: Speaker[PartT],
+    material: Material[PartT],
+    spoken: Spoken,
+    policy: Policy,
+    progress: ProgressCallback | None,
 ) -> Generator[str, None, None]:
-    """The pieces of an answer. On route self, the first are held back until it is clear that they are one."""
+    """The pieces of an answer; planned again, and said so, if the model refuses the length of the prompt."""
+    for left in reversed(range(_NEW_PLANS + 1)):
+        try:
+            yield from _follow(speaker, material, spoken, progress)
+            return
+        except PromptRefused as refusal:
+            if not left:
+                raise
+            planned = plan(material.counts, speaker.windows(), policy)
+            spoken.plan = replace(planned, reason=f"{refusal}; {planned.reason}")
+
+
+def _follow(
+    speaker: Speaker[PartT], material: Material[PartT], spoken: Spoken, progress: ProgressCallback | None
+) -> Generator[str, None, None]:
+    """Carry out a plan. On route self, the first pieces are held back until it is clear that they are an answer."""
     otherwise, held = spoken.plan.otherwise, ""
     if otherwise is None:
         yield from _carry_out(speaker, material, spoken, progress)
@@ -64,24 +98,19 @@ def speak(
 
 
 def _carry_out(
-    speaker: Speaker, material: Material, spoken: Spoken, progress: ProgressCallback | None
+    speaker: Speaker[PartT], material: Material[PartT], spoken: Spoken, progress: ProgressCallback | None
 ) -> Generator[str, None, None]:
-    plan, engine = spoken.plan, speaker.engine
-    assert plan.window is not None
-    assert plan.max_new_tokens is not None
-    prefix, suffix, spoken.passages = write(material, speaker.writer, plan)
-    if plan.route in ("retrieval", "self"):  # which passages come first changes with every question
-        prefix, suffix = (), (*prefix, *suffix)
-    scaling = scaling_for(engine.loaded, speaker.measured, plan.window, plan.scale > 1)
-    options = GenerationOptions(plan.max_new_tokens, stop=tuple(speaker.writer.template.stops))
-    cited, before = CitedText(len(spoken.passages)), spoken.completion_tokens
-    spoken.prompt_tokens += len(prefix) + len(suffix)
-    with engine.stream(prefix, suffix, scaling, options, progress) as stream:
+    prompt = write(material, speaker.writer, spoken.plan)
+    spoken.passages = prompt.passages
+    cited, read, said = CitedText(len(prompt.passages)), spoken.prompt_tokens, spoken.completion_tokens
+    with speaker.say(prompt, spoken.plan, progress) as stream:
+        spoken.prompt_tokens = read + stream.prompt_tokens
         for piece in stream:
-            spoken.completion_tokens = before + stream.completion_tokens
+            spoken.completion_tokens = said + stream.completion_tokens
             if settled := cited.add(piece):
                 yield settled
-    spoken.completion_tokens = before + stream.completion_tokens
+    # a server says how many there were when it is done
+    spoken.prompt_tokens, spoken.completion_tokens = read + stream.prompt_tokens, said + stream.completion_tokens
     if settled := cited.finish():
         yield settled
     spoken.text = cited.text.strip()
