@@ -282,7 +282,10 @@ def plot(path: str, grown: dict[str, list[tuple[int, dict[str, Any]]]]) -> None:
     figure, axes = plt.subplots(1, 3, figsize=(13, 4))
     for axis, name in zip(axes, ("prefill", "decode_ms", "peak_mib"), strict=True):
         for label, points in grown.items():
-            axis.plot([length for length, _ in points], [result[name] for _, result in points], "o-", label=label)
+            lengths = [length for length, _ in points]
+            axis.plot(lengths, [result[name] for _, result in points], "o-", label=label)
+        apart = [length for length in lengths if 8 * length > max(lengths)]
+        axis.set_xticks(apart, [f"{length // 1024}K" for length in apart])
         axis.set(xlabel="tokens", title=name, ylim=(0, None))
     axes[0].legend()
     figure.tight_layout()

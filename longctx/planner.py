@@ -65,13 +65,15 @@ class Counts:
 class Windows:
     """Tokens of prompt and answer: the `native` window, longer ones by scaling, rising, and what `memory` allows.
 
-    `only_native` is why there is no longer one, where there is none.
+    `only_native` is why there is no longer one, where there is none; `shown` says whether a probe has shown how far the
+    scaling carries the model.
     """
 
     native: int
     extended: tuple[int, ...] = ()
     memory: int | None = None
     only_native: str = "no scaling extends the window: load the model with one (--scaling yarn)"
+    shown: bool = False
 
     def holds(self, window: int) -> int:
         """How many tokens can be used of a window."""
@@ -104,6 +106,7 @@ class Policy:
 
 
 _DEFAULT_POLICY = Policy()
+_NOT_SHOWN = "no probe's report shows that the model reads so far"
 
 
 def plan(counts: Counts, windows: Windows, policy: Policy = _DEFAULT_POLICY) -> Plan:
@@ -303,8 +306,11 @@ def _written(counts: Counts, windows: Windows, parts: Sequence[Part], turns: int
     ]
     prompt = sum(share.tokens for share in shares)
     free = windows.holds(planned.window) - prompt - counts.max_new_tokens
+    shown = windows.shown or planned.window <= windows.native
     return replace(
         planned,
+        reason=planned.reason if shown else f"{planned.reason}; {_NOT_SHOWN}",
+        shown=shown,
         scale=max(1.0, planned.window / windows.native),
         shares=(*shares, Share("answer", "", counts.max_new_tokens), Share("free", "", free)),
         left_out=tuple(_left_out(counts, {part.place for part in parts}, turns)),

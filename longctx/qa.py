@@ -18,13 +18,13 @@ from longctx.language import language_of
 from longctx.material import Scope, gather
 from longctx.models import LoadedModel, load_model
 from longctx.planner import Policy, plan
+from longctx.probe.evidence import Shown
 from longctx.prompts import Asked
 from longctx.requests import ProgressCallback
 from longctx.speakers import speaker_of
 from longctx.speaking import Spoken, speak
 from longctx.templates import PromptTemplate
 from longctx.types import Answer, Message, Plan, RouteChoice, Usage
-from longctx.windows import Measured
 from rope_scaling import RopeScaling
 
 _DEFAULT_POLICY = Policy()
@@ -79,7 +79,7 @@ class DocumentQA:
         *,
         template: str | PromptTemplate | None = None,
         policy: Policy = _DEFAULT_POLICY,
-        measured: Sequence[Measured] = (),
+        measured: Shown = (),
     ) -> None:
         self.index = index
         self._policy = policy
@@ -96,7 +96,7 @@ class DocumentQA:
         reranker: str | Reranker | None = None,
         template: str | PromptTemplate | None = None,
         policy: Policy = _DEFAULT_POLICY,
-        measured: Sequence[Measured] = (),
+        measured: Shown = (),
         create: bool = True,
     ) -> DocumentQA:
         """Open the index in the folder `path`, or make one there unless `create` is false.
@@ -105,9 +105,9 @@ class DocumentQA:
         `scaling` is as for `load_model`.
         `encoder` and `reranker` are as for `CorpusIndex.open`; an encoder of None means the one that the index was made
         with, and the default for a new index. `template` is how prompts are written: a name in `TEMPLATES`, one of your
-        own, or None for the one that fits the model. `policy` is how a route is chosen where a question names none, and
-        `measured` what the model was seen to read, by method. Raises BadRequest, and as `load_model` and
-        `CorpusIndex.open` do.
+        own, or None for the one that fits the model. `policy` is how a route is chosen where a question names none.
+        `measured` is how far the model was seen to read: the report of a probe, the folder that it was written to, or
+        figures of your own. Raises BadRequest, BadReport, and as `load_model` and `CorpusIndex.open` do.
         """
         if scaling is not None and not isinstance(model, str | Path):
             remedy = "give a model too" if model is None else "give it to load_model"

@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     reranker: str | None = Field(None, description="a sentence-transformers CrossEncoder: a folder or a hub name")
     model: str | None = Field(None, description="a causal language model: a folder or a hub name")
     scaling: str | None = Field(None, description="the RoPE scaling that takes the model past its native window")
+    report: Path | None = Field(None, description="what a probe of the model found: the folder that it was written to")
     template: str | None = Field(None, description="how prompts are written: a family's name")
     route: RouteChoice = Field("auto", description="how a question is answered")
     k: int = Field(8, ge=1, description="passages to look for")

@@ -11,6 +11,7 @@ from longctx.engine import Engine
 from longctx.generation import Generation
 from longctx.material import Prompt
 from longctx.planner import Windows
+from longctx.probe.evidence import Shown, measured_by
 from longctx.prompts import Frame, Ids, PromptWriter
 from longctx.requests import ProgressCallback
 from longctx.sampling import GenerationOptions
@@ -20,11 +21,11 @@ from longctx.types import Message, Plan
 from longctx.windows import Measured, scaling_for, windows_of
 
 
-def speaker_of(engine: Engine, template: str | PromptTemplate | None, measured: Sequence[Measured]) -> Speaker[Any]:
-    """What answers with a model. Raises BadRequest for a template that is none."""
+def speaker_of(engine: Engine, template: str | PromptTemplate | None, measured: Shown) -> Speaker[Any]:
+    """What answers with a model. Raises BadRequest for a template that is none, and BadReport."""
     loaded = engine.loaded
     chosen = choose_template(template, loaded.name, loaded.tokenizer)
-    return EngineSpeaker(engine, PromptWriter(loaded.tokenizer, chosen), tuple(measured))
+    return EngineSpeaker(engine, PromptWriter(loaded.tokenizer, chosen), measured_by(measured, loaded))
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,8 @@ class Share:
 class Plan:
     """How a question is answered: by which route, why, in how much of which window, and what was left out.
 
-    `window` is in tokens of the model, and None without one; `scale` is how many native windows it is. `shares` add up
+    `window` is in tokens of the model, and None without one; `scale` is how many native windows it is, and `shown` says
+    whether the model is known to read so many: natively, or by the report of a probe. `shares` add up
     to what can be used of it. `places` are the ids of the passages in the prompt, in its order, and `turns` how many of
     the last turns are in it. On route 'self', `otherwise` is what is done if the passages do not hold the answer.
     """
@@ -63,6 +64,7 @@ class Plan:
     reason: str
     window: int | None = None
     scale: float = 1.0
+    shown: bool = True
     shares: tuple[Share, ...] = ()
     left_out: tuple[Share, ...] = ()
     places: tuple[int, ...] = ()

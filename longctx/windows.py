@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from longctx.models import LARGEST_FACTOR, LoadedModel
 from longctx.planner import Windows
 from rope_scaling import RopeScaling, RopeScalingError
 
 UNSCALED = "none"
+_NOTHING_BEYOND = "nothing was measured to carry the model beyond its native window"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +30,19 @@ def windows_of(loaded: LoadedModel, measured: Sequence[Measured] = (), memory: i
     seen = {each.method: each.window for each in measured}
     native = min(loaded.native_window, seen.get(UNSCALED, loaded.native_window))
     method = extending_method(loaded, measured)
-    if method is None:
-        return Windows(native, (), memory)
-    reach = min(_stated(loaded), seen.get(method, _stated(loaded)))
+    steps = () if method is None else _steps(loaded, seen.get(method))
+    windows = Windows(native, tuple(step for step in steps if step > native), memory, shown=method in seen)
+    return replace(windows, only_native=_NOTHING_BEYOND) if seen.keys() - {UNSCALED} else windows
+
+
+def _steps(loaded: LoadedModel, seen: int | None) -> Sequence[int]:
+    """Windows that a scaling leads to, rising, up to the one that was seen to work."""
+    stated = _stated(loaded)
+    reach = stated if seen is None else min(stated, seen)
     if isinstance(loaded.scaling, RopeScaling):
-        steps = [reach]
-    else:
-        steps = [loaded.native_window << i for i in range(1, LARGEST_FACTOR.bit_length())]
-        steps = [step for step in steps if step < reach] + [reach]
-    return Windows(native, tuple(step for step in steps if step > native), memory)
+        return (reach,)
+    doubled = (loaded.native_window << i for i in range(1, LARGEST_FACTOR.bit_length()))
+    return (*(step for step in doubled if step < reach), reach)
 
 
 def scaling_for(loaded: LoadedModel, measured: Sequence[Measured], window: int, scaled: bool) -> RopeScaling | None:

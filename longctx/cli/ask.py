@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 
 _NO_MODEL = "No model was given: the answer quotes the documents. Give one with --model PATH_OR_HUB_ID."
 
+_NOT_SHOWN = (
+    "The prompt was read in a window of {window:,} tokens, and no report shows that the model reads so many: "
+    "run 'longctx probe' on it, and give its report with --report DIR."
+)
+
 
 def ask(
     question: Annotated[str, typer.Argument(help="What to ask.")],
@@ -46,6 +52,12 @@ def ask(
         str | None,
         typer.Option(
             "--scaling", metavar="METHOD", help="Take the model past its native window, by 'yarn' or another method."
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", metavar="DIR", help="Use no window beyond what 'longctx probe --out DIR' has shown to work."
         ),
     ] = None,
     route: Annotated[
@@ -87,6 +99,7 @@ def ask(
         index=index,
         model=model,
         scaling=scaling,
+        report=report,
         encoder=encoder,
         reranker=reranker,
         template=template,
@@ -102,6 +115,7 @@ def ask(
         encoder=settings.encoder,
         reranker=settings.reranker,
         template=settings.template,
+        measured=settings.report or (),
         create=False,
     )
     with opened as qa:
@@ -123,6 +137,8 @@ def ask(
             typer.echo(piece, nl=False)
         typer.echo()
         _sources(stream.answer, settings.model)
+        if not stream.answer.plan.shown:
+            typer.secho(f"\n{_NOT_SHOWN.format(window=stream.answer.plan.window)}", err=True, dim=True)
         if explain:
             print_plan(stream.answer.plan)
 

@@ -192,6 +192,13 @@ def test_memory_is_a_window_too() -> None:
         plan(counts(20), Windows(1000, (4000,), memory=2000), Policy("extended"))
 
 
+@pytest.mark.parametrize(("passages", "shown", "said"), [(20, False, True), (20, True, False), (8, False, False)])
+def test_a_window_that_no_probe_has_shown_is_not_used_without_a_word(passages: int, shown: bool, said: bool) -> None:
+    made = plan(counts(passages), Windows(1000, (4000,), shown=shown))
+    assert made.shown != said
+    assert ("no probe's report shows" in made.reason) == said
+
+
 def test_recent_turns_come_before_old_ones_and_leave_room_for_passages() -> None:
     made = plan(counts(40, turns=(100,) * 30), Windows(1000))
     assert (made.route, made.turns) == ("retrieval", 1)

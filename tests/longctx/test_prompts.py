@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from longctx import BadRequest, Message
@@ -261,6 +261,7 @@ def occurrences(ids: list[int], wanted: list[int]) -> int:
 
 
 @given(st.text(alphabet="<>/s[]INSTab \u2581|", max_size=40))
+@example("<<s>")  # breaking the one string makes another
 def test_what_is_harmless_holds_no_control_string_and_all_other_characters(byte_level, text: str) -> None:
     markers = ("[INST]", "<s>", "</s>", "<<s", "s>>", "ab", "bI")
     harmless = ControlText(byte_level, markers).harmless(text)

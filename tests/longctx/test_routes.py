@@ -9,6 +9,7 @@ import pytest
 
 from indexes import SearchFilter
 from longctx import (
+    BadReport,
     BadRequest,
     ContextTooLong,
     DocumentQA,
@@ -19,8 +20,11 @@ from longctx import (
     Message,
     NotEnoughMemory,
     Policy,
+    ProbeOptions,
     load_model,
+    run_probe,
 )
+from longctx.cli import app
 from rope_scaling import RopeScaling
 
 DEMO = Path(__file__).parents[2] / "examples" / "models" / "passkey-llama"
@@ -111,6 +115,28 @@ def test_what_was_measured_sets_the_windows(indexed, opened) -> None:
     taken = less.ask(QUESTION, max_new_tokens=2, filters=long).plan
     assert (taken.route, taken.window) == ("retrieval", 512)
     assert "extended window 600" in taken.reason
+    none = opened(load_model(DEMO, scaling="yarn"), measured=[Measured("yarn", 256)])
+    with pytest.raises(ContextTooLong, match="nothing was measured to carry the model beyond its native window"):
+        none.ask(QUESTION, route="extended", filters=long)
+
+
+def test_the_report_of_a_probe_sets_the_windows(indexed, opened, encoder, tmp_path: Path, capsys) -> None:
+    probed = ProbeOptions(methods=("none", "yarn"), lengths=(512, 1024), tasks=("needle",), trials=1, depths=2)
+    report = run_probe(DEMO, tmp_path, probed)
+    long = only(indexed, "long")
+    taken = opened(load_model(DEMO), measured=tmp_path).ask(QUESTION, max_new_tokens=2, filters=long).plan
+    assert (taken.route, taken.window, taken.shown) == ("retrieval", 512, True)
+    assert f"the extended window {report.effective_window('yarn'):,}" in taken.reason
+    assert not opened(load_model(DEMO, scaling="yarn")).ask(QUESTION, max_new_tokens=2, filters=long).plan.shown
+    with pytest.raises(BadReport, match=r"another scaling .* run `longctx probe .*yarn-8k`"):
+        opened(load_model(DEMO.with_name("passkey-llama-yarn-8k")), measured=report)
+    with pytest.raises(BadReport, match="give the folder that `longctx probe --out` wrote"):
+        opened(load_model(DEMO), measured=indexed)
+    command = ["ask", QUESTION, "--index", str(indexed / "index"), "--model", str(DEMO), "--scaling", "yarn"]
+    command += ["--max-new-tokens", "2", "--source", str(indexed / "long.txt")]
+    for more, said in (([], True), (["--report", str(tmp_path)], False)):
+        app([*command, *more], standalone_mode=False)
+        assert ("no report shows that the model reads so many" in capsys.readouterr().err) == said
 
 
 def test_a_fixed_scaling_is_left_out_of_the_native_window(indexed, opened) -> None:
