@@ -117,7 +117,7 @@ def test_what_was_measured_sets_the_windows(indexed, opened) -> None:
     assert "extended window 600" in taken.reason
     none = opened(load_model(DEMO, scaling="yarn"), measured=[Measured("yarn", 256)])
     with pytest.raises(ContextTooLong, match="nothing was measured to carry the model beyond its native window"):
-        none.ask(QUESTION, route="extended", filters=long)
+        none.ask(QUESTION, route="extended", max_new_tokens=2, filters=long)
 
 
 def test_the_report_of_a_probe_sets_the_windows(indexed, opened, encoder, tmp_path: Path, capsys) -> None:
