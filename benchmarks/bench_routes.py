@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--text", type=Path, required=True, help="prose that the model was not trained on")
     parser.add_argument("--trials", type=int, default=50, help="documents of each length")
     parser.add_argument("--windows", type=float, nargs="+", default=[0.5, 1, 2, 4, 8, 16, 32, 64])
-    parser.add_argument("--chunk-tokens", type=int, default=64, help="of a passage, in the encoder's tokens")
+    parser.add_argument("--chunk-tokens", type=int, help="of a passage; without it, what the encoder takes")
     parser.add_argument("--plot", help="draw accuracy and tokens against length, into this file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
