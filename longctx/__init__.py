@@ -18,6 +18,8 @@ if TYPE_CHECKING:
         LongctxError,
         ModelUnavailable,
         NotEnoughMemory,
+        PromptRefused,
+        ServerFailed,
         TrainingError,
     )
     from longctx.generation import Generation
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from longctx.probe.report import ProbeReport, load_report
     from longctx.probe.running import ProbeProgress, run_probe
     from longctx.qa import AnswerStream, DocumentQA
+    from longctx.remote.model import ServedModel
     from longctx.requests import Progress
     from longctx.sampling import GenerationOptions
     from longctx.templates import PromptTemplate
@@ -60,7 +63,10 @@ __all__ = [
     "ProbeProgress",
     "ProbeReport",
     "Progress",
+    "PromptRefused",
     "PromptTemplate",
+    "ServedModel",
+    "ServerFailed",
     "Share",
     "TrainingError",
     "TrainingOptions",
@@ -81,6 +87,8 @@ _MODULES = {
         "LongctxError",
         "ModelUnavailable",
         "NotEnoughMemory",
+        "PromptRefused",
+        "ServerFailed",
         "TrainingError",
     ),
     "longctx.generation": ("Generation",),
@@ -90,6 +98,7 @@ _MODULES = {
     "longctx.probe.report": ("ProbeReport", "load_report"),
     "longctx.probe.running": ("ProbeProgress", "run_probe"),
     "longctx.qa": ("AnswerStream", "DocumentQA"),
+    "longctx.remote.model": ("ServedModel",),
     "longctx.requests": ("Progress",),
     "longctx.sampling": ("GenerationOptions",),
     "longctx.templates": ("PromptTemplate",),

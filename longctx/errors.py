@@ -2,6 +2,7 @@
 
     LongctxError
     ├── ModelUnavailable   the model's folder or hub name cannot be loaded
+    │   └── ServerFailed   a server that is the model cannot be reached, or does not do what it should
     ├── ContextTooLong     the prompt does not fit the model's window
     │   └── PromptRefused  a model takes less than it was said to take
     ├── NotEnoughMemory    the prompt's keys and values do not fit the memory that is free
@@ -20,6 +21,10 @@ class LongctxError(Exception):
 
 class ModelUnavailable(LongctxError):
     """A model cannot be loaded from where the user said it is."""
+
+
+class ServerFailed(ModelUnavailable):
+    """A server that is the model cannot be reached, refuses, or breaks off."""
 
 
 class ContextTooLong(LongctxError):

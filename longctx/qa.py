@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from indexes import CorpusIndex, Encoder, IngestReport, ReadLimits, Reranker, SearchFilter, SearchHit
 from indexes.ingest import ProgressCallback as IngestCallback
@@ -16,13 +18,14 @@ from longctx.engine import Engine
 from longctx.errors import BadRequest
 from longctx.language import language_of
 from longctx.material import Scope, gather
-from longctx.models import LoadedModel, load_model
+from longctx.models import LoadedModel
 from longctx.planner import Policy, plan
 from longctx.probe.evidence import Shown
 from longctx.prompts import Asked
+from longctx.remote.model import ServedModel
 from longctx.requests import ProgressCallback
-from longctx.speakers import speaker_of
-from longctx.speaking import Spoken, speak
+from longctx.speakers import open_model, speaker_of
+from longctx.speaking import Prepared, Spoken, speak
 from longctx.templates import PromptTemplate
 from longctx.types import Answer, Message, Plan, RouteChoice, Usage
 from rope_scaling import RopeScaling
@@ -75,7 +78,7 @@ class DocumentQA:
     def __init__(
         self,
         index: CorpusIndex,
-        engine: Engine | None,
+        model: Engine | ServedModel | None,
         *,
         template: str | PromptTemplate | None = None,
         policy: Policy = _DEFAULT_POLICY,
@@ -83,15 +86,18 @@ class DocumentQA:
     ) -> None:
         self.index = index
         self._policy = policy
-        self._speaker = None if engine is None else speaker_of(engine, template, measured)
+        self._speaker = None if model is None else speaker_of(model, template, measured)
+        self._owned = ExitStack()
+        self._owned.callback(index.close)
 
     @classmethod
     def open(
         cls,
         path: str | Path,
-        model: str | Path | LoadedModel | None = None,
+        model: str | Path | LoadedModel | ServedModel | None = None,
         *,
         scaling: str | RopeScaling | None = None,
+        window: int | None = None,
         encoder: str | Encoder | None = None,
         reranker: str | Reranker | None = None,
         template: str | PromptTemplate | None = None,
@@ -101,29 +107,30 @@ class DocumentQA:
     ) -> DocumentQA:
         """Open the index in the folder `path`, or make one there unless `create` is false.
 
-        `model` is a checkpoint's folder, a hub name or a `LoadedModel`; with None, answers quote the documents.
-        `scaling` is as for `load_model`.
+        `model` is a checkpoint's folder, a hub name, a server (`openai:URL#name`), a `LoadedModel` or a `ServedModel`;
+        with None, answers quote the documents. `scaling` is as for `load_model`, and `window` its native window, or a
+        server's, where that should not be what the model or the server says.
         `encoder` and `reranker` are as for `CorpusIndex.open`; an encoder of None means the one that the index was made
         with, and the default for a new index. `template` is how prompts are written: a name in `TEMPLATES`, one of your
         own, or None for the one that fits the model. `policy` is how a route is chosen where a question names none.
         `measured` is how far the model was seen to read: the report of a probe, the folder that it was written to, or
         figures of your own. Raises BadRequest, BadReport, and as `load_model` and `CorpusIndex.open` do.
         """
-        if scaling is not None and not isinstance(model, str | Path):
-            remedy = "give a model too" if model is None else "give it to load_model"
-            raise BadRequest(f"scaling is {scaling!r}, and there is no model to load: {remedy}")
-        index = CorpusIndex.open(path, encoder, reranker=reranker, create=create)
-        try:
-            loaded = load_model(model, scaling=scaling) if isinstance(model, str | Path) else model
-            engine = None if loaded is None else Engine(loaded)
-            return cls(index, engine, template=template, policy=policy, measured=measured)
-        except BaseException:
-            index.close()
-            raise
+        given = {name: value for name, value in (("scaling", scaling), ("window", window)) if value is not None}
+        if given and not isinstance(model, str | Path):
+            remedy = "give a model too" if model is None else "give it where the model is loaded"
+            raise BadRequest(f"{' and '.join(given)} cannot be used without a model to load: {remedy}")
+        with ExitStack() as owned:
+            index = owned.enter_context(CorpusIndex.open(path, encoder, reranker=reranker, create=create))
+            qa = cls(
+                index, open_model(model, scaling, window, owned), template=template, policy=policy, measured=measured
+            )
+            qa._owned = owned.pop_all()
+            return qa
 
     def close(self) -> None:
-        """Close the index."""
-        self.index.close()
+        """Close the index, and what was connected for it."""
+        self._owned.close()
 
     def __enter__(self) -> DocumentQA:
         return self
@@ -210,11 +217,15 @@ class DocumentQA:
             hits = self.index.search(question, k, filters=filters, expand=policy.expand)
             return AnswerStream(self._quoted(question, hits, began))
         scope = Scope(self.index, self.index.search(question, k, filters=filters), filters)
-        windows = speaker.windows()
         asked = Asked(question, system, tuple(history))
-        material = gather(scope, speaker.writer, asked, max_new_tokens, windows.largest)
-        spoken = Spoken(plan(material.counts, windows, policy))
-        return AnswerStream(_told(spoken, speak(speaker, material, spoken, policy, progress), began))
+
+        def prepare() -> Prepared[Any]:
+            windows = speaker.windows()
+            material = gather(scope, speaker.writer, asked, max_new_tokens, windows.largest)
+            return material, plan(material.counts, windows, policy)
+
+        spoken, pieces = speak(speaker, prepare, progress)
+        return AnswerStream(_told(spoken, pieces, began))
 
     def _quoted(self, question: str, hits: Sequence[SearchHit], began: float) -> Generator[str, None, Answer]:
         citations = quote(question, hits, self.index.similarity)

@@ -45,7 +45,17 @@ def ask(
         typer.Option(
             "--model",
             metavar="PATH_OR_HUB_ID",
-            help="A causal language model; without one, sentences are quoted.",
+            help="A causal language model, or openai:http://host:port/v1#name for one on a server; without one, "
+            "sentences are quoted.",
+        ),
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(
+            "--window",
+            min=1,
+            metavar="TOKENS",
+            help="The model's native window (default: what the model or server says).",
         ),
     ] = None,
     scaling: Annotated[
@@ -98,6 +108,7 @@ def ask(
     settings = load_settings(
         index=index,
         model=model,
+        window=window,
         scaling=scaling,
         report=report,
         encoder=encoder,
@@ -112,6 +123,7 @@ def ask(
         settings.index,
         settings.model,
         scaling=settings.scaling,
+        window=settings.window,
         encoder=settings.encoder,
         reranker=settings.reranker,
         template=settings.template,
