@@ -10,16 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from longctx.conversation import Conversation
     from longctx.engine import Engine, Prefix
     from longctx.errors import (
         BadReport,
         BadRequest,
-        BadSession,
         ContextTooLong,
         LongctxError,
         ModelUnavailable,
         NotEnoughMemory,
+        PromptRefused,
+        ServerFailed,
         TrainingError,
     )
     from longctx.generation import Generation
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from longctx.probe.report import ProbeReport, load_report
     from longctx.probe.running import ProbeProgress, run_probe
     from longctx.qa import AnswerStream, DocumentQA
+    from longctx.remote.model import ServedModel
     from longctx.requests import Progress
     from longctx.sampling import GenerationOptions
     from longctx.templates import PromptTemplate
     from longctx.training import TrainingOptions, TrainingStep, fine_tune
-    from longctx.types import Answer, Citation, Message, Plan, Share, Turn, Usage
+    from longctx.types import Answer, Citation, Message, Plan, Share, Usage
     from longctx.windows import Measured
 
 __version__ = "0.1.0"
@@ -43,10 +44,8 @@ __all__ = [
     "AnswerStream",
     "BadReport",
     "BadRequest",
-    "BadSession",
     "Citation",
     "ContextTooLong",
-    "Conversation",
     "DocumentQA",
     "Engine",
     "Generation",
@@ -64,12 +63,14 @@ __all__ = [
     "ProbeProgress",
     "ProbeReport",
     "Progress",
+    "PromptRefused",
     "PromptTemplate",
+    "ServedModel",
+    "ServerFailed",
     "Share",
     "TrainingError",
     "TrainingOptions",
     "TrainingStep",
-    "Turn",
     "Usage",
     "fine_tune",
     "load_model",
@@ -78,16 +79,16 @@ __all__ = [
 ]
 
 _MODULES = {
-    "longctx.conversation": ("Conversation",),
     "longctx.engine": ("Engine", "Prefix"),
     "longctx.errors": (
         "BadReport",
         "BadRequest",
-        "BadSession",
         "ContextTooLong",
         "LongctxError",
         "ModelUnavailable",
         "NotEnoughMemory",
+        "PromptRefused",
+        "ServerFailed",
         "TrainingError",
     ),
     "longctx.generation": ("Generation",),
@@ -97,11 +98,12 @@ _MODULES = {
     "longctx.probe.report": ("ProbeReport", "load_report"),
     "longctx.probe.running": ("ProbeProgress", "run_probe"),
     "longctx.qa": ("AnswerStream", "DocumentQA"),
+    "longctx.remote.model": ("ServedModel",),
     "longctx.requests": ("Progress",),
     "longctx.sampling": ("GenerationOptions",),
     "longctx.templates": ("PromptTemplate",),
     "longctx.windows": ("Measured",),
-    "longctx.types": ("Answer", "Citation", "Message", "Plan", "Share", "Turn", "Usage"),
+    "longctx.types": ("Answer", "Citation", "Message", "Plan", "Share", "Usage"),
     "longctx.training": ("TrainingOptions", "TrainingStep", "fine_tune"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

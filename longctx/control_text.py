@@ -19,23 +19,30 @@ _OPENING, _CLOSING = "<[{|", ">]}|"
 _LONGEST_SHOWN = 40  # characters of a refused text in a message
 
 
-class ControlText:
-    """Knows the strings that a tokenizer, and a template's `markers`, give a meaning to, and takes it from them."""
+class HarmlessText:
+    """Takes from `strings`, and from what is like `kind`, the meaning that a model could give to them."""
 
-    def __init__(self, tokenizer: Any, markers: Iterable[str] = ()) -> None:
-        tokens = control_tokens(tokenizer)
-        self.ids = frozenset(tokens.values())
-        strings = {string for string in {*tokens, *markers} if len(string) > 1}
-        longest_first = sorted(strings, key=lambda string: (-len(string), string))
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+    def __init__(self, strings: Iterable[str], kind: re.Pattern[str] | None = None) -> None:
+        longest_first = sorted({s for s in strings if len(s) > 1}, key=lambda string: (-len(string), string))
+        patterns = [*map(re.escape, longest_first), *([] if kind is None else [kind.pattern])]
+        self._pattern = re.compile("|".join(patterns) or r"(?!)")
 
     def harmless(self, text: str) -> str:
-        """The text with a space after the first character of every control string, and of those that this makes."""
+        """The text with a space after the first character of every such string, and of those that this makes."""
         while True:
             broken = self._pattern.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
             if broken == text:
                 return text
             text = broken
+
+
+class ControlText(HarmlessText):
+    """Knows the strings that a tokenizer, and a template's `markers`, give a meaning to, and takes it from them."""
+
+    def __init__(self, tokenizer: Any, markers: Iterable[str] = ()) -> None:
+        tokens = control_tokens(tokenizer)
+        self.ids = frozenset(tokens.values())
+        super().__init__({*tokens, *markers})
 
     def check(self, text: str, ids: Sequence[int]) -> None:
         """Raise BadRequest if a text became control tokens all the same, through what its tokenizer normalises."""

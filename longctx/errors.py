@@ -2,12 +2,12 @@
 
     LongctxError
     ├── ModelUnavailable   the model's folder or hub name cannot be loaded
+    │   └── ServerFailed   a server that is the model cannot be reached, or does not do what it should
     ├── ContextTooLong     the prompt does not fit the model's window
     │   └── PromptRefused  a model takes less than it was said to take
     ├── NotEnoughMemory    the prompt's keys and values do not fit the memory that is free
     ├── BadRequest         a question or an option that cannot be served
     ├── BadReport          a probe's report that cannot be read
-    ├── BadSession         a conversation's file that cannot be gone on with
     └── TrainingError      a model cannot be trained as asked: its data, an option, a folder, a missing package
 
 The packages that longctx stands on can be used without it, and have trees of their own: `indexes.CorpusError` and
@@ -21,6 +21,10 @@ class LongctxError(Exception):
 
 class ModelUnavailable(LongctxError):
     """A model cannot be loaded from where the user said it is."""
+
+
+class ServerFailed(ModelUnavailable):
+    """A server that is the model cannot be reached, refuses, or breaks off."""
 
 
 class ContextTooLong(LongctxError):
@@ -41,10 +45,6 @@ class BadRequest(LongctxError):
 
 class BadReport(LongctxError):
     """A file that is not there, or is no report of a probe's."""
-
-
-class BadSession(LongctxError):
-    """A conversation's file is damaged, of another version, or something else."""
 
 
 class TrainingError(LongctxError):

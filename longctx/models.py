@@ -8,6 +8,7 @@ from typing import Any
 
 from indexes.hub import hub_folder
 from longctx.errors import ModelUnavailable
+from longctx.remote.address import is_address
 from rope_scaling import RopeScaling, scaled_rope
 
 LARGEST_FACTOR = 32  # how far a method goes that is given by its name only: YaRN's 128K for the 4,096 of Llama 2
@@ -65,6 +66,8 @@ def load_model(
 
 def model_folder(name: str) -> Path:
     """The local folder of a checkpoint that is given as a path or a hub name. Raises ModelUnavailable."""
+    if is_address(name):
+        raise ModelUnavailable(f"{name} is a server, whose model cannot be loaded here: it can be asked (longctx ask)")
     path = Path(name).expanduser()
     if path.is_dir():
         return path

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from indexes import CorpusIndex, Encoder, IngestReport, ReadLimits, Reranker, SearchFilter, SearchHit
 from indexes.ingest import ProgressCallback as IngestCallback
@@ -15,14 +17,15 @@ from longctx.answering import quote
 from longctx.engine import Engine
 from longctx.errors import BadRequest
 from longctx.language import language_of
-from longctx.material import Scope, gather, planned
-from longctx.models import LoadedModel, load_model
-from longctx.planner import Policy
+from longctx.material import Scope, gather
+from longctx.models import LoadedModel
+from longctx.planner import Policy, plan
 from longctx.probe.evidence import Shown
 from longctx.prompts import Asked
+from longctx.remote.model import ServedModel
 from longctx.requests import ProgressCallback
-from longctx.speakers import speaker_of
-from longctx.speaking import Spoken, speak
+from longctx.speakers import open_model, speaker_of
+from longctx.speaking import Prepared, Spoken, speak
 from longctx.templates import PromptTemplate
 from longctx.types import Answer, Message, Plan, RouteChoice, Usage
 from rope_scaling import RopeScaling
@@ -75,7 +78,7 @@ class DocumentQA:
     def __init__(
         self,
         index: CorpusIndex,
-        engine: Engine | None,
+        model: Engine | ServedModel | None,
         *,
         template: str | PromptTemplate | None = None,
         policy: Policy = _DEFAULT_POLICY,
@@ -83,15 +86,18 @@ class DocumentQA:
     ) -> None:
         self.index = index
         self._policy = policy
-        self._speaker = None if engine is None else speaker_of(engine, template, measured)
+        self._speaker = None if model is None else speaker_of(model, template, measured)
+        self._owned = ExitStack()
+        self._owned.callback(index.close)
 
     @classmethod
     def open(
         cls,
         path: str | Path,
-        model: str | Path | LoadedModel | None = None,
+        model: str | Path | LoadedModel | ServedModel | None = None,
         *,
         scaling: str | RopeScaling | None = None,
+        window: int | None = None,
         encoder: str | Encoder | None = None,
         reranker: str | Reranker | None = None,
         template: str | PromptTemplate | None = None,
@@ -101,34 +107,30 @@ class DocumentQA:
     ) -> DocumentQA:
         """Open the index in the folder `path`, or make one there unless `create` is false.
 
-        `model` is a checkpoint's folder, a hub name or a `LoadedModel`; with None, answers quote the documents.
-        `scaling` is as for `load_model`.
+        `model` is a checkpoint's folder, a hub name, a server (`openai:URL#name`), a `LoadedModel` or a `ServedModel`;
+        with None, answers quote the documents. `scaling` is as for `load_model`, and `window` its native window, or a
+        server's, where that should not be what the model or the server says.
         `encoder` and `reranker` are as for `CorpusIndex.open`; an encoder of None means the one that the index was made
         with, and the default for a new index. `template` is how prompts are written: a name in `TEMPLATES`, one of your
         own, or None for the one that fits the model. `policy` is how a route is chosen where a question names none.
         `measured` is how far the model was seen to read: the report of a probe, the folder that it was written to, or
         figures of your own. Raises BadRequest, BadReport, and as `load_model` and `CorpusIndex.open` do.
         """
-        if scaling is not None and not isinstance(model, str | Path):
-            remedy = "give a model too" if model is None else "give it to load_model"
-            raise BadRequest(f"scaling is {scaling!r}, and there is no model to load: {remedy}")
-        index = CorpusIndex.open(path, encoder, reranker=reranker, create=create)
-        try:
-            loaded = load_model(model, scaling=scaling) if isinstance(model, str | Path) else model
-            engine = None if loaded is None else Engine(loaded)
-            return cls(index, engine, template=template, policy=policy, measured=measured)
-        except BaseException:
-            index.close()
-            raise
-
-    @property
-    def has_model(self) -> bool:
-        """Whether answers are a model's; otherwise they quote."""
-        return self._speaker is not None
+        given = {name: value for name, value in (("scaling", scaling), ("window", window)) if value is not None}
+        if given and not isinstance(model, str | Path):
+            remedy = "give a model too" if model is None else "give it where the model is loaded"
+            raise BadRequest(f"{' and '.join(given)} cannot be used without a model to load: {remedy}")
+        with ExitStack() as owned:
+            index = owned.enter_context(CorpusIndex.open(path, encoder, reranker=reranker, create=create))
+            qa = cls(
+                index, open_model(model, scaling, window, owned), template=template, policy=policy, measured=measured
+            )
+            qa._owned = owned.pop_all()
+            return qa
 
     def close(self) -> None:
-        """Close the index."""
-        self.index.close()
+        """Close the index, and what was connected for it."""
+        self._owned.close()
 
     def __enter__(self) -> DocumentQA:
         return self
@@ -161,9 +163,7 @@ class DocumentQA:
         k: int = 8,
         max_new_tokens: int = 256,
         system: str = "",
-        history: Sequence[Message] | None = None,
-        recalled: Sequence[int] = (),
-        search_for: str | None = None,
+        history: Sequence[Message] = (),
         filters: SearchFilter | None = None,
         expand: int = 0,
         progress: ProgressCallback | None = None,
@@ -173,9 +173,7 @@ class DocumentQA:
         `route` is 'native' or 'extended' (all documents in the prompt), 'retrieval' (the passages that bear on the
         question most, `k` of them found, and those beside them), 'self' (passages first, all documents if the model
         says that they do not hold the answer), or 'auto': the first of those three that works; None is the policy's.
-        `system` comes before the rules that longctx gives to the model. `history` is what was said before, empty at the
-        beginning of a conversation and None where there is none; `recalled` are the numbers, from 1, of its turns that
-        bear on the question, best first, and `search_for` what to look for, if not the question as it stands.
+        `system` comes before the rules that longctx gives to the model, and `history` is what was said before.
         `filters` are as for `CorpusIndex.search`; `expand` neighbours of each passage are taken with it; `progress` is
         told how much of the prompt the model has read. Raises BadRequest; ContextTooLong, with numbers, where a route
         cannot be taken; and NotEnoughMemory.
@@ -187,8 +185,6 @@ class DocumentQA:
             max_new_tokens=max_new_tokens,
             system=system,
             history=history,
-            recalled=recalled,
-            search_for=search_for,
             filters=filters,
             expand=expand,
             progress=progress,
@@ -202,9 +198,7 @@ class DocumentQA:
         k: int = 8,
         max_new_tokens: int = 256,
         system: str = "",
-        history: Sequence[Message] | None = None,
-        recalled: Sequence[int] = (),
-        search_for: str | None = None,
+        history: Sequence[Message] = (),
         filters: SearchFilter | None = None,
         expand: int = 0,
         progress: ProgressCallback | None = None,
@@ -220,41 +214,32 @@ class DocumentQA:
         if speaker is None:
             if policy.route not in ("auto", "retrieval"):
                 raise BadRequest(f"route {policy.route} needs a model: give one (--model), or leave the route out")
-            hits = self.index.search(search_for or question, k, filters=filters, expand=policy.expand)
-            return AnswerStream(self._quoted(question, search_for, hits, began))
-        hits = self.index.search(search_for or question, k, filters=filters)
-        scope = Scope(self.index, hits, filters, tuple(recalled))
-        windows = speaker.windows()
-        asked = Asked(question, system, tuple(history or ()), conversing=history is not None)
-        material = gather(scope, speaker.writer, asked, max_new_tokens, windows.largest)
-        spoken = Spoken(planned(material, speaker.writer, windows, policy))
-        return AnswerStream(_told(spoken, speak(speaker, material, spoken, policy, progress), search_for, began))
+            hits = self.index.search(question, k, filters=filters, expand=policy.expand)
+            return AnswerStream(self._quoted(question, hits, began))
+        scope = Scope(self.index, self.index.search(question, k, filters=filters), filters)
+        asked = Asked(question, system, tuple(history))
 
-    def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> str:
-        """What the model says to messages, without documents. Raises BadRequest without a model."""
-        if self._speaker is None:
-            raise BadRequest("there is no model to reply: give one (--model)")
-        with self._speaker.reply(system, messages, max_new_tokens) as pieces:
-            return "".join(pieces)
+        def prepare() -> Prepared[Any]:
+            windows = speaker.windows()
+            material = gather(scope, speaker.writer, asked, max_new_tokens, windows.largest)
+            return material, plan(material.counts, windows, policy)
 
-    def _quoted(
-        self, question: str, search_for: str | None, hits: Sequence[SearchHit], began: float
-    ) -> Generator[str, None, Answer]:
-        citations = quote(search_for or question, hits, self.index.similarity)
+        spoken, pieces = speak(speaker, prepare, progress)
+        return AnswerStream(_told(spoken, pieces, began))
+
+    def _quoted(self, question: str, hits: Sequence[SearchHit], began: float) -> Generator[str, None, Answer]:
+        citations = quote(question, hits, self.index.similarity)
         sentences = [f"{' '.join(c.text.split())} [{c.number}]" for c in citations]
         text = "\n".join(sentences) or _NOTHING_FOUND[language_of(question)]
         yield text
         places = {(c.source, c.start) for c in citations}
         used = sum(any(s == h.chunk.source and h.chunk.start <= at < h.chunk.end for s, at in places) for h in hits)
         reason = "there is no model: the best sentences of the passages are quoted"
-        made = Plan("retrieval", reason, passages_found=len(hits), passages_used=used, searched=search_for)
-        return Answer(text, citations, made, Usage(seconds=time.monotonic() - began))
+        planned = Plan("retrieval", reason, passages_found=len(hits), passages_used=used)
+        return Answer(text, citations, planned, Usage(seconds=time.monotonic() - began))
 
 
-def _told(
-    spoken: Spoken, pieces: Generator[str, None, None], searched: str | None, began: float
-) -> Generator[str, None, Answer]:
+def _told(spoken: Spoken, pieces: Generator[str, None, None], began: float) -> Generator[str, None, Answer]:
     yield from pieces
     usage = Usage(spoken.prompt_tokens, spoken.completion_tokens, time.monotonic() - began)
-    made = replace(spoken.plan, searched=searched)
-    return Answer(spoken.text, spoken.cited, made, usage, tuple(spoken.passages))
+    return Answer(spoken.text, spoken.cited, spoken.plan, usage, tuple(spoken.passages))

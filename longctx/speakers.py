@@ -1,31 +1,61 @@
-"""Models that answer questions. Knows prompts; knows no index."""
+"""Models that answer questions: here, by an engine, and on a server. Knows prompts; knows no index."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from longctx.engine import Engine
+from longctx.errors import BadRequest
 from longctx.generation import Generation
 from longctx.material import Prompt
+from longctx.models import LoadedModel, load_model
 from longctx.planner import Windows
 from longctx.probe.evidence import Shown, measured_by
 from longctx.prompts import Frame, Ids, PromptWriter
+from longctx.remote.address import is_address
+from longctx.remote.messages import CountedText, MessageFrame, MessageWriter
+from longctx.remote.model import ServedModel
 from longctx.requests import ProgressCallback
 from longctx.sampling import GenerationOptions
 from longctx.speaking import Speaker
 from longctx.templates import PromptTemplate, choose_template
 from longctx.types import Message, Plan
 from longctx.windows import Measured, scaling_for, windows_of
+from rope_scaling import RopeScaling
 
 
-def speaker_of(engine: Engine, template: str | PromptTemplate | None, measured: Shown) -> Speaker[Any]:
-    """What answers with a model. Raises BadRequest for a template that is none, and BadReport."""
-    loaded = engine.loaded
+def open_model(
+    model: str | Path | LoadedModel | ServedModel | None,
+    scaling: str | RopeScaling | None,
+    window: int | None,
+    owned: ExitStack,
+) -> Engine | ServedModel | None:
+    """Load a model, or connect one, which is closed with `owned`. Raises as `load_model` and `ServedModel` do."""
+    if isinstance(model, str) and is_address(model):
+        if scaling is not None:
+            raise BadRequest(f"scaling is {scaling!r}, and {model} has the window that it serves: leave --scaling out")
+        return owned.enter_context(ServedModel.connect(model, window=window))
+    if isinstance(model, str | Path):
+        model = load_model(model, scaling=scaling, native_window=window)
+    return Engine(model) if isinstance(model, LoadedModel) else model
+
+
+def speaker_of(model: Engine | ServedModel, template: str | PromptTemplate | None, measured: Shown) -> Speaker[Any]:
+    """What answers with a model. Raises BadRequest for what cannot be had with it, and BadReport."""
+    if isinstance(model, ServedModel):
+        if template is not None:
+            raise BadRequest(f"{model.url} writes prompts by a template of its own: leave the template out")
+        if measured:
+            raise BadRequest(f"what was measured is of a model here, not of {model.url}: give the window (--window)")
+        return ServedSpeaker(model)
+    loaded = model.loaded
     chosen = choose_template(template, loaded.name, loaded.tokenizer)
-    return EngineSpeaker(engine, PromptWriter(loaded.tokenizer, chosen), measured_by(measured, loaded))
+    return EngineSpeaker(model, PromptWriter(loaded.tokenizer, chosen), measured_by(measured, loaded))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +90,30 @@ class EngineSpeaker:
 
     def _options(self, new_tokens: int) -> GenerationOptions:
         return GenerationOptions(new_tokens, stop=tuple(self.writer.template.stops))
+
+
+class ServedSpeaker:
+    """A model on a server, which has its template, its tokenizer and the only window that there is."""
+
+    def __init__(self, model: ServedModel) -> None:
+        self.writer = MessageWriter(model.counter)
+        self._model = model
+
+    def windows(self) -> Windows:
+        """The server's."""
+        model = self._model
+        only = f"{model.url} serves a window of {model.window:,} tokens, which only the server can extend"
+        return Windows(model.window, only_native=only)
+
+    def say(self, prompt: Prompt[CountedText], plan: Plan, progress: ProgressCallback | None) -> Generation:
+        """Ask the server, which does not tell how much it has read."""
+        assert isinstance(prompt.frame, MessageFrame)
+        messages = prompt.frame.filled("".join(part.text for part in prompt.documents))
+        planned = len(prompt.frame) + sum(map(len, prompt.documents))
+        assert plan.max_new_tokens is not None
+        return self._model.chat(messages, GenerationOptions(plan.max_new_tokens), planned)
+
+    def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> Generation:
+        """Ask the server."""
+        frame = self.writer.conversation(system, messages)
+        return self._model.chat(frame.filled(""), GenerationOptions(max_new_tokens), len(frame))

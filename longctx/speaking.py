@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -10,13 +10,15 @@ from longctx.citing import CitedText
 from longctx.errors import PromptRefused
 from longctx.generation import Generation
 from longctx.language import gives_up
-from longctx.material import Material, Prompt, planned, write
-from longctx.planner import Policy, Windows
+from longctx.material import Material, Prompt, write
+from longctx.planner import Windows
 from longctx.prompts import PartT, Writer
 from longctx.requests import ProgressCallback
 from longctx.types import Citation, Message, Plan
 
 _NEW_PLANS = 2  # for one question, where a model refuses what it was said to take
+
+Prepared = tuple[Material[PartT], Plan]
 
 
 class Speaker(Protocol[PartT]):
@@ -53,22 +55,28 @@ class Spoken:
 
 
 def speak(
-    speaker: Speaker[PartT],
-    material: Material[PartT],
-    spoken: Spoken,
-    policy: Policy,
-    progress: ProgressCallback | None,
-) -> Generator[str, None, None]:
-    """The pieces of an answer; planned again, and said so, if the model refuses the length of the prompt."""
-    for left in reversed(range(_NEW_PLANS + 1)):
-        try:
-            yield from _follow(speaker, material, spoken, progress)
-            return
-        except PromptRefused as refusal:
-            if not left:
-                raise
-            made = planned(material, speaker.writer, speaker.windows(), policy)
-            spoken.plan = replace(made, reason=f"{refusal}; {made.reason}")
+    speaker: Speaker[PartT], prepare: Callable[[], Prepared[PartT]], progress: ProgressCallback | None
+) -> tuple[Spoken, Generator[str, None, None]]:
+    """What will have been said, and the pieces of it as they come.
+
+    A question is prepared at once; and again, which its plan says, if the model refuses the length of the prompt.
+    """
+    material, plan = prepare()
+    spoken = Spoken(plan)
+
+    def pieces() -> Generator[str, None, None]:
+        nonlocal material
+        for left in reversed(range(_NEW_PLANS + 1)):
+            try:
+                yield from _follow(speaker, material, spoken, progress)
+                return
+            except PromptRefused as refusal:
+                if not left:
+                    raise
+                material, plan = prepare()
+                spoken.plan = replace(plan, reason=f"{refusal}; {plan.reason}")
+
+    return spoken, pieces()
 
 
 def _follow(
@@ -104,8 +112,8 @@ def _carry_out(
     spoken.passages = prompt.passages
     cited, read, said = CitedText(len(prompt.passages)), spoken.prompt_tokens, spoken.completion_tokens
     with speaker.say(prompt, spoken.plan, progress) as stream:
-        spoken.prompt_tokens = read + stream.prompt_tokens
         for piece in stream:
+            spoken.prompt_tokens = read + stream.prompt_tokens
             spoken.completion_tokens = said + stream.completion_tokens
             if settled := cited.add(piece):
                 yield settled
