@@ -72,6 +72,20 @@ def query_terms(text: str) -> dict[str, float]:
     return {term: bigram_weight if term.startswith(_BIGRAM) else 1.0 for term in telling}
 
 
+def telling_words(text: str) -> list[str]:
+    """The words of a text in their order, without Japanese function words and question words.
+
+    Words in Japanese or Chinese are as the dictionary writes them, others as they stand.
+    """
+    words: list[str] = []
+    for run in _RUNS.finditer(unicodedata.normalize("NFKC", text)):
+        if run.lastgroup == "cjk":
+            words += (form for form, tells in _morphemes(run.group()) if tells)
+        else:
+            words.append(run.group())
+    return words
+
+
 def _analysed(text: str) -> Iterator[tuple[str, bool]]:
     """Each term of a text, and whether it tells what the text is about."""
     normal = unicodedata.normalize("NFKC", text).casefold().translate(_NEW_FORMS)

@@ -10,10 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from longctx.conversation import Conversation
     from longctx.engine import Engine, Prefix
     from longctx.errors import (
         BadReport,
         BadRequest,
+        BadSession,
         ContextTooLong,
         LongctxError,
         ModelUnavailable,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from longctx.sampling import GenerationOptions
     from longctx.templates import PromptTemplate
     from longctx.training import TrainingOptions, TrainingStep, fine_tune
-    from longctx.types import Answer, Citation, Message, Plan, Share, Usage
+    from longctx.types import Answer, Citation, Message, Plan, Share, Turn, Usage
     from longctx.windows import Measured
 
 __version__ = "0.1.0"
@@ -44,8 +46,10 @@ __all__ = [
     "AnswerStream",
     "BadReport",
     "BadRequest",
+    "BadSession",
     "Citation",
     "ContextTooLong",
+    "Conversation",
     "DocumentQA",
     "Engine",
     "Generation",
@@ -71,6 +75,7 @@ __all__ = [
     "TrainingError",
     "TrainingOptions",
     "TrainingStep",
+    "Turn",
     "Usage",
     "fine_tune",
     "load_model",
@@ -79,10 +84,12 @@ __all__ = [
 ]
 
 _MODULES = {
+    "longctx.conversation": ("Conversation",),
     "longctx.engine": ("Engine", "Prefix"),
     "longctx.errors": (
         "BadReport",
         "BadRequest",
+        "BadSession",
         "ContextTooLong",
         "LongctxError",
         "ModelUnavailable",
@@ -103,7 +110,7 @@ _MODULES = {
     "longctx.sampling": ("GenerationOptions",),
     "longctx.templates": ("PromptTemplate",),
     "longctx.windows": ("Measured",),
-    "longctx.types": ("Answer", "Citation", "Message", "Plan", "Share", "Usage"),
+    "longctx.types": ("Answer", "Citation", "Message", "Plan", "Share", "Turn", "Usage"),
     "longctx.training": ("TrainingOptions", "TrainingStep", "fine_tune"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

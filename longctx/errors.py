@@ -8,6 +8,7 @@
     ├── NotEnoughMemory    the prompt's keys and values do not fit the memory that is free
     ├── BadRequest         a question or an option that cannot be served
     ├── BadReport          a probe's report that cannot be read
+    ├── BadSession         a conversation's file that cannot be gone on with
     └── TrainingError      a model cannot be trained as asked: its data, an option, a folder, a missing package
 
 The packages that longctx stands on can be used without it, and have trees of their own: `indexes.CorpusError` and
@@ -45,6 +46,10 @@ class BadRequest(LongctxError):
 
 class BadReport(LongctxError):
     """A file that is not there, or is no report of a probe's."""
+
+
+class BadSession(LongctxError):
+    """A conversation's file is damaged, of another version, or something else."""
 
 
 class TrainingError(LongctxError):

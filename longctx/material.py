@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic
 
 from indexes import Chunk, CorpusIndex, SearchFilter, SearchHit
 from longctx.answering import citation
-from longctx.planner import Counts, Found, Part
+from longctx.planner import Counts, Found, Part, Policy, Windows, plan
 from longctx.prompts import Asked, Framing, PartT, Writer, assemble
 from longctx.templates import check_turns
 from longctx.types import Citation, Message, Plan
@@ -39,11 +39,15 @@ class Prompt(Generic[PartT]):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where to look for an answer: the `hits` of a search among the documents that `filters` allow."""
+    """Where to look for an answer: the `hits` of a search among the documents that `filters` allow.
+
+    `recalled` are the numbers of the turns of the conversation that bear on the question, best first.
+    """
 
     index: CorpusIndex
     hits: Sequence[SearchHit]
     filters: SearchFilter | None = None
+    recalled: tuple[int, ...] = ()
 
 
 def gather(scope: Scope, writer: Writer[PartT], asked: Asked, max_new_tokens: int, largest: int) -> Material[PartT]:
@@ -61,8 +65,8 @@ def gather(scope: Scope, writer: Writer[PartT], asked: Asked, max_new_tokens: in
 
     titles = {chunk.source: chunk.title for chunk in chunks.values()}
     fences = zip(titles, writer.fences(list(titles.values())), strict=True)
-    frame, turns = writer.frame(_without_history(asked)), _turns(writer, asked, largest)
-    giving_up = writer.frame(_without_history(asked, may_give_up=True))
+    frame = writer.frame(replace(asked, history=()))
+    giving_up = writer.frame(replace(asked, history=(), may_give_up=True))
     counts = Counts(
         system=len(frame.head),
         question=len(frame.tail),
@@ -70,7 +74,8 @@ def gather(scope: Scope, writer: Writer[PartT], asked: Asked, max_new_tokens: in
         found=tuple(Found(part(c), tuple(map(part, before)), tuple(map(part, after))) for before, c, after in runs),
         whole=tuple(map(part, whole.values())),
         uncounted=uncounted,
-        turns=turns,
+        turns=_turns(writer, asked, scope.recalled, largest),
+        recalled=scope.recalled,
         fences={source: len(before) + len(after) for source, (before, after) in fences},
         numbers=tuple(map(len, writer.numbers(len(chunks)))),
         give_up=len(giving_up) - len(frame),
@@ -78,14 +83,29 @@ def gather(scope: Scope, writer: Writer[PartT], asked: Asked, max_new_tokens: in
     return Material(counts, asked, chunks, parts)
 
 
+def planned(material: Material[PartT], writer: Writer[PartT], windows: Windows, policy: Policy) -> Plan:
+    """The plan for a question, counted on the prompt that it makes. Raises as `planner.plan` does.
+
+    A turn is counted as it stands alone before the question; between others it may take a token more or less. Where a
+    plan would take more than it says, it is made again with a turn counted so much longer.
+    """
+    counts = material.counts
+    while True:
+        made = plan(counts, windows, policy)
+        both = [(each, _longer(material, writer, each)) for each in (made, made.otherwise) if each is not None]
+        over = {each.turns[0]: longer for each, longer in both if longer > 0}
+        if not over:
+            first, *others = [_as_written(each, longer) for each, longer in both]
+            return replace(first, otherwise=others[0] if others else None)
+        turns = tuple(tokens + over.get(number, 0) for number, tokens in enumerate(counts.turns, start=1))
+        counts = replace(counts, turns=turns)
+
+
 def write(material: Material[PartT], writer: Writer[PartT], plan: Plan) -> Prompt[PartT]:
     """The prompt of a plan."""
-    asked = material.asked
-    kept = asked.history[len(asked.history) - 2 * plan.turns :]
-    asked = Asked(asked.question, asked.system, kept, may_give_up=plan.otherwise is not None)
     passages = [citation(material.chunks[place], number=number) for number, place in enumerate(plan.places, start=1)]
     documents = assemble(writer, passages, [material.parts[place] for place in plan.places])
-    return Prompt(writer.frame(asked), documents, passages)
+    return Prompt(_frame(material, writer, plan), documents, passages)
 
 
 def _whole(scope: Scope, writer: Writer[PartT], largest: int) -> tuple[dict[int, Chunk], dict[int, PartT], int]:
@@ -125,20 +145,41 @@ def _surroundings(
     return before[::-1], chunk, after
 
 
-def _without_history(asked: Asked, *, may_give_up: bool = False) -> Asked:
-    return Asked(asked.question, asked.system, may_give_up=may_give_up)
-
-
-def _turns(writer: Writer[PartT], asked: Asked, largest: int) -> tuple[int, ...]:
+def _turns(writer: Writer[PartT], asked: Asked, recalled: Sequence[int], largest: int) -> tuple[int, ...]:
     """Tokens of each turn of the conversation, oldest first."""
     tokens: list[int] = []
-    before = len(writer.frame(_without_history(asked)))
-    for start in range(len(asked.history) - 2, -1, -2):
-        if sum(tokens) > largest:  # of those before, none has room: their text alone is counted
-            texts = writer.texts([message.content for message in asked.history[start : start + 2]])
-            tokens.insert(0, sum(map(len, texts)))
+    recent, alone = 0, len(writer.frame(replace(asked, history=())))
+    for number in range(len(asked.history) // 2, 0, -1):
+        turn = asked.history[2 * number - 2 : 2 * number]
+        if recent > largest and number not in recalled:  # it can have no room: its text alone is counted
+            tokens.append(sum(map(len, writer.texts([message.content for message in turn]))))
             continue
-        total = len(writer.frame(Asked(asked.question, asked.system, asked.history[start:])))
-        tokens.insert(0, total - before)
-        before = total
-    return tuple(tokens)
+        tokens.append(len(writer.frame(replace(asked, history=turn))) - alone)
+        recent += tokens[-1]
+    return tuple(reversed(tokens))
+
+
+def _frame(material: Material[PartT], writer: Writer[PartT], plan: Plan) -> Framing:
+    """What stands around the passages in the prompt of a plan."""
+    history = material.asked.history
+    kept = tuple(message for number in plan.turns for message in history[2 * number - 2 : 2 * number])
+    return writer.frame(replace(material.asked, history=kept, may_give_up=plan.otherwise is not None))
+
+
+def _longer(material: Material[PartT], writer: Writer[PartT], plan: Plan) -> int:
+    """How many tokens the prompt of a plan has more than the plan says."""
+    if not plan.turns:
+        return 0
+    said = sum(share.tokens for share in plan.shares if share.kind in ("system", "turn", "question"))
+    return len(_frame(material, writer, plan)) - said
+
+
+def _as_written(plan: Plan, longer: int) -> Plan:
+    """A plan with the tokens that its turns really take."""
+    if not longer:
+        return plan
+    assert plan.prompt_tokens is not None
+    first = str(plan.turns[0])
+    less = {("turn", first): longer, ("free", ""): -longer}
+    shares = [replace(share, tokens=share.tokens + less.get((share.kind, share.name), 0)) for share in plan.shares]
+    return replace(plan, shares=tuple(shares), prompt_tokens=plan.prompt_tokens + longer)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
+from itertools import islice
 
 from longctx.errors import BadRequest, ContextTooLong
 from longctx.types import Plan, Route, RouteChoice, Share, ShareKind
@@ -39,9 +39,10 @@ class Counts:
 
     `system` and `question` stand in every prompt. `found` are passages, best first; `whole` all passages of the
     documents that were counted, and `uncounted` how many documents were not, because no window could hold them too.
-    `turns` of the conversation are oldest first. `fences` is what surrounds the passages of each document, `numbers`
-    the lines [1], [2], … before passages, at least as many as there are passages. `give_up` is how much longer the
-    system prompt is that lets the model say that the passages do not hold the answer.
+    `turns` of the conversation are oldest first, and `recalled` the numbers, from 1, of those that bear on the
+    question, best first. `fences` is what surrounds the passages of each document, `numbers` the lines [1], [2], …
+    before passages, at least as many as there are passages. `give_up` is how much longer the system prompt is that lets
+    the model say that the passages do not hold the answer.
     """
 
     system: int
@@ -51,6 +52,7 @@ class Counts:
     whole: tuple[Part, ...] = ()
     uncounted: int = 0
     turns: tuple[int, ...] = ()
+    recalled: tuple[int, ...] = ()
     fences: Mapping[str, int] = field(default_factory=dict)
     numbers: tuple[int, ...] = ()
     give_up: int = 0
@@ -192,22 +194,26 @@ def _order(part: Part) -> tuple[str, int]:
 
 
 def _native(counts: Counts, windows: Windows, policy: Policy) -> Plan | str:
-    return _whole(counts, windows, "native", (windows.native,))
+    return _whole(counts, windows, policy, "native", (windows.native,))
 
 
 def _extended(counts: Counts, windows: Windows, policy: Policy) -> Plan | str:
     if not windows.extended:
         return windows.only_native
-    return _whole(counts, windows, "extended", windows.extended)
+    return _whole(counts, windows, policy, "extended", windows.extended)
 
 
-def _whole(counts: Counts, windows: Windows, route: Route, among: Sequence[int]) -> Plan | str:
-    """Everything in the smallest of some windows that holds it."""
+def _whole(counts: Counts, windows: Windows, policy: Policy, route: Route, among: Sequence[int]) -> Plan | str:
+    """Everything in the smallest of some windows that holds it; where the route was asked for, old turns may go."""
     everything = _Selection(counts, float("inf"))
     for part in counts.whole:
         everything.add(part)
-    need = counts.fixed + sum(counts.turns) + everything.tokens
+    need = counts.fixed + everything.tokens + sum(counts.turns)
     holds = max(map(windows.holds, among))
+    turns: Sequence[int] = range(1, len(counts.turns) + 1)
+    if policy.route != "auto" and need > holds:
+        turns = _remembered(counts, holds - counts.fixed - everything.tokens)
+        need = counts.fixed + everything.tokens + _tokens_of(counts, turns)
     if counts.uncounted or need > holds:
         more = " and more" if counts.uncounted else ""
         limit = " by the memory that is free" if holds < max(among) else ""
@@ -217,7 +223,9 @@ def _whole(counts: Counts, windows: Windows, route: Route, among: Sequence[int])
     reason = (
         f"all documents take {need:,} tokens with question and answer and fit the {route} window ({scale}{window:,})"
     )
-    return _written(counts, windows, everything.parts, len(counts.turns), Plan(route, reason, window))
+    if len(turns) < len(counts.turns):
+        reason += f", with {len(turns)} of {len(counts.turns)} turns of the conversation"
+    return _written(counts, windows, everything.parts, turns, Plan(route, reason, window))
 
 
 def _retrieval(counts: Counts, windows: Windows, policy: Policy) -> Plan | str:
@@ -240,23 +248,45 @@ def _retrieval(counts: Counts, windows: Windows, policy: Policy) -> Plan | str:
     )
 
 
-def _filled(selection: _Selection, counts: Counts, policy: Policy) -> int:
-    """Fill what the best passage leaves: recent turns up to their share, passages, neighbours, then more turns."""
-    share = int(selection.left * policy.history_share)
-    turns = _fitting_turns(counts.turns, share)
-    selection.spend(sum(counts.turns[len(counts.turns) - turns :]))
+def _filled(selection: _Selection, counts: Counts, policy: Policy) -> Sequence[int]:
+    """Fill what the best passage leaves: turns up to their share, passages, neighbours, then more turns."""
+    turns = _remembered(counts, int(selection.left * policy.history_share))
+    selection.spend(_tokens_of(counts, turns))
     for candidates in _candidates(counts.found, policy.expand):
         for part in candidates:
             if not selection.add(part):
                 break  # a neighbour comes only with those between
-    more = _fitting_turns(counts.turns[: len(counts.turns) - turns], int(selection.left))
-    selection.spend(sum(counts.turns[len(counts.turns) - turns - more : len(counts.turns) - turns]))
-    return turns + more
+    return _remembered(counts, int(selection.left), turns)
 
 
-def _fitting_turns(turns: Sequence[int], room: int) -> int:
-    """How many of the last turns fit."""
-    return sum(total <= room for total in accumulate(reversed(turns)))
+def _remembered(counts: Counts, room: int, kept: Sequence[int] = ()) -> Sequence[int]:
+    """The turns that fit beside those that are kept: the last ones, and by turns with them those that were recalled.
+
+    Of the last ones none is left out between others; of those that were recalled any may be.
+    """
+    chosen = set(kept)
+
+    def add(number: int) -> bool:
+        nonlocal room
+        cost = 0 if number in chosen else counts.turns[number - 1]
+        if cost > room:
+            return False
+        chosen.add(number)
+        room -= cost
+        return True
+
+    recalled, last = iter(counts.recalled), len(counts.turns)
+    while last and add(last):
+        last -= 1
+        for number in islice(recalled, 1):
+            add(number)
+    for number in recalled:
+        add(number)
+    return sorted(chosen)
+
+
+def _tokens_of(counts: Counts, turns: Iterable[int]) -> int:
+    return sum(counts.turns[number - 1] for number in turns)
 
 
 def _candidates(found: Sequence[Found], expand: int) -> Iterator[Iterable[Part]]:
@@ -294,14 +324,13 @@ _ROUTES: dict[str, Callable[[Counts, Windows, Policy], Plan | str]] = {
 }
 
 
-def _written(counts: Counts, windows: Windows, parts: Sequence[Part], turns: int, planned: Plan) -> Plan:
+def _written(counts: Counts, windows: Windows, parts: Sequence[Part], turns: Sequence[int], planned: Plan) -> Plan:
     """A plan with what each part of the prompt takes and what is left out of it."""
     assert planned.window is not None
-    kept = counts.turns[len(counts.turns) - turns :]
     shares = [
         Share("system", "", counts.system),
         *_documents(counts, parts),
-        *(Share("turn", str(len(counts.turns) - turns + i), tokens) for i, tokens in enumerate(kept, start=1)),
+        *(Share("turn", str(number), counts.turns[number - 1]) for number in turns),
         Share("question", "", counts.question),
     ]
     prompt = sum(share.tokens for share in shares)
@@ -313,9 +342,9 @@ def _written(counts: Counts, windows: Windows, parts: Sequence[Part], turns: int
         shown=shown,
         scale=max(1.0, planned.window / windows.native),
         shares=(*shares, Share("answer", "", counts.max_new_tokens), Share("free", "", free)),
-        left_out=tuple(_left_out(counts, {part.place for part in parts}, turns)),
+        left_out=tuple(_left_out(counts, {part.place for part in parts}, set(turns))),
         places=tuple(part.place for part in parts),
-        turns=turns,
+        turns=tuple(turns),
         passages_found=len(counts.found),
         passages_used=len(parts),
         prompt_tokens=prompt,
@@ -333,7 +362,7 @@ def _documents(counts: Counts, parts: Sequence[Part]) -> Iterator[Share]:
         yield Share("document", document, tokens[document] + counts.fences[document], count)
 
 
-def _left_out(counts: Counts, chosen: set[int], turns: int) -> Iterator[Share]:
+def _left_out(counts: Counts, chosen: set[int], turns: set[int]) -> Iterator[Share]:
     """What is not in the prompt: passages that were found, the other passages of each document, and old turns."""
     found = {one.part.place: one.part for one in counts.found}
     others = {part.place: part for part in counts.whole if part.place not in found}
@@ -341,8 +370,9 @@ def _left_out(counts: Counts, chosen: set[int], turns: int) -> Iterator[Share]:
     yield from _by_document("document", [part for place, part in others.items() if place not in chosen])
     if counts.uncounted:
         yield Share("documents", f"{counts.uncounted:,} documents that were not counted", 0)
-    for i, tokens in enumerate(counts.turns[: len(counts.turns) - turns], start=1):
-        yield Share("turn", str(i), tokens)
+    for number, tokens in enumerate(counts.turns, start=1):
+        if number not in turns:
+            yield Share("turn", str(number), tokens)
 
 
 def _by_document(kind: ShareKind, parts: Sequence[Part]) -> Iterator[Share]:

@@ -41,13 +41,14 @@ class Asked:
     """A question as it goes into a prompt.
 
     `system` comes before the rules for the passages; `may_give_up` has the model say so in one word if they do not hold
-    the answer.
+    the answer. `conversing`: what was said before may be answered from, too, whether or not any of it is in `history`.
     """
 
     question: str
     system: str = ""
     history: tuple[Message, ...] = ()
     may_give_up: bool = False
+    conversing: bool = False
 
 
 class Framing(Protocol):
@@ -162,7 +163,7 @@ def as_messages(asked: Asked, harmless: Callable[[str], str]) -> tuple[str, list
     `harmless` takes the meaning from what would steer the model in the texts of others.
     """
     wording = wording_for(asked.question)
-    rules = wording.system(may_give_up=asked.may_give_up)
+    rules = wording.system(may_give_up=asked.may_give_up, conversing=asked.conversing)
     system = "\n".join(part for part in (harmless(asked.system), rules) if part)
     labels = {"user": f"{wording.question} ", "assistant": ""}
     messages = (*asked.history, Message("user", asked.question))

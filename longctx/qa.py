@@ -17,9 +17,9 @@ from longctx.answering import quote
 from longctx.engine import Engine
 from longctx.errors import BadRequest
 from longctx.language import language_of
-from longctx.material import Scope, gather
+from longctx.material import Scope, gather, planned
 from longctx.models import LoadedModel
-from longctx.planner import Policy, plan
+from longctx.planner import Policy
 from longctx.probe.evidence import Shown
 from longctx.prompts import Asked
 from longctx.remote.model import ServedModel
@@ -128,6 +128,11 @@ class DocumentQA:
             qa._owned = owned.pop_all()
             return qa
 
+    @property
+    def has_model(self) -> bool:
+        """Whether answers are a model's; otherwise they quote."""
+        return self._speaker is not None
+
     def close(self) -> None:
         """Close the index, and what was connected for it."""
         self._owned.close()
@@ -163,7 +168,9 @@ class DocumentQA:
         k: int = 8,
         max_new_tokens: int = 256,
         system: str = "",
-        history: Sequence[Message] = (),
+        history: Sequence[Message] | None = None,
+        recalled: Sequence[int] = (),
+        search_for: str | None = None,
         filters: SearchFilter | None = None,
         expand: int = 0,
         progress: ProgressCallback | None = None,
@@ -173,7 +180,9 @@ class DocumentQA:
         `route` is 'native' or 'extended' (all documents in the prompt), 'retrieval' (the passages that bear on the
         question most, `k` of them found, and those beside them), 'self' (passages first, all documents if the model
         says that they do not hold the answer), or 'auto': the first of those three that works; None is the policy's.
-        `system` comes before the rules that longctx gives to the model, and `history` is what was said before.
+        `system` comes before the rules that longctx gives to the model. `history` is what was said before, empty at the
+        beginning of a conversation and None where there is none; `recalled` are the numbers, from 1, of its turns that
+        bear on the question, best first, and `search_for` what to look for, if not the question as it stands.
         `filters` are as for `CorpusIndex.search`; `expand` neighbours of each passage are taken with it; `progress` is
         told how much of the prompt the model has read. Raises BadRequest; ContextTooLong, with numbers, where a route
         cannot be taken; and NotEnoughMemory.
@@ -185,6 +194,8 @@ class DocumentQA:
             max_new_tokens=max_new_tokens,
             system=system,
             history=history,
+            recalled=recalled,
+            search_for=search_for,
             filters=filters,
             expand=expand,
             progress=progress,
@@ -198,7 +209,9 @@ class DocumentQA:
         k: int = 8,
         max_new_tokens: int = 256,
         system: str = "",
-        history: Sequence[Message] = (),
+        history: Sequence[Message] | None = None,
+        recalled: Sequence[int] = (),
+        search_for: str | None = None,
         filters: SearchFilter | None = None,
         expand: int = 0,
         progress: ProgressCallback | None = None,
@@ -214,32 +227,45 @@ class DocumentQA:
         if speaker is None:
             if policy.route not in ("auto", "retrieval"):
                 raise BadRequest(f"route {policy.route} needs a model: give one (--model), or leave the route out")
-            hits = self.index.search(question, k, filters=filters, expand=policy.expand)
-            return AnswerStream(self._quoted(question, hits, began))
-        scope = Scope(self.index, self.index.search(question, k, filters=filters), filters)
-        asked = Asked(question, system, tuple(history))
+            hits = self.index.search(search_for or question, k, filters=filters, expand=policy.expand)
+            return AnswerStream(self._quoted(question, search_for, hits, began))
+        hits = self.index.search(search_for or question, k, filters=filters)
+        scope = Scope(self.index, hits, filters, tuple(recalled))
+        asked = Asked(question, system, tuple(history or ()), conversing=history is not None)
 
         def prepare() -> Prepared[Any]:
             windows = speaker.windows()
             material = gather(scope, speaker.writer, asked, max_new_tokens, windows.largest)
-            return material, plan(material.counts, windows, policy)
+            return material, planned(material, speaker.writer, windows, policy)
 
         spoken, pieces = speak(speaker, prepare, progress)
-        return AnswerStream(_told(spoken, pieces, began))
+        return AnswerStream(_told(spoken, pieces, search_for, began))
 
-    def _quoted(self, question: str, hits: Sequence[SearchHit], began: float) -> Generator[str, None, Answer]:
-        citations = quote(question, hits, self.index.similarity)
+    def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> str:
+        """What the model says to messages, without documents. Raises BadRequest without a model."""
+        if self._speaker is None:
+            raise BadRequest("there is no model to reply: give one (--model)")
+        with self._speaker.reply(system, messages, max_new_tokens) as pieces:
+            return "".join(pieces)
+
+    def _quoted(
+        self, question: str, search_for: str | None, hits: Sequence[SearchHit], began: float
+    ) -> Generator[str, None, Answer]:
+        citations = quote(search_for or question, hits, self.index.similarity)
         sentences = [f"{' '.join(c.text.split())} [{c.number}]" for c in citations]
         text = "\n".join(sentences) or _NOTHING_FOUND[language_of(question)]
         yield text
         places = {(c.source, c.start) for c in citations}
         used = sum(any(s == h.chunk.source and h.chunk.start <= at < h.chunk.end for s, at in places) for h in hits)
         reason = "there is no model: the best sentences of the passages are quoted"
-        planned = Plan("retrieval", reason, passages_found=len(hits), passages_used=used)
-        return Answer(text, citations, planned, Usage(seconds=time.monotonic() - began))
+        made = Plan("retrieval", reason, passages_found=len(hits), passages_used=used, searched=search_for)
+        return Answer(text, citations, made, Usage(seconds=time.monotonic() - began))
 
 
-def _told(spoken: Spoken, pieces: Generator[str, None, None], began: float) -> Generator[str, None, Answer]:
+def _told(
+    spoken: Spoken, pieces: Generator[str, None, None], searched: str | None, began: float
+) -> Generator[str, None, Answer]:
     yield from pieces
     usage = Usage(spoken.prompt_tokens, spoken.completion_tokens, time.monotonic() - began)
-    return Answer(spoken.text, spoken.cited, spoken.plan, usage, tuple(spoken.passages))
+    made = replace(spoken.plan, searched=searched)
+    return Answer(spoken.text, spoken.cited, made, usage, tuple(spoken.passages))

@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     route: RouteChoice = Field("auto", description="how a question is answered")
     k: int = Field(8, ge=1, description="passages to look for")
     max_new_tokens: int = Field(256, ge=1, description="the longest answer, in tokens")
+    session: str = Field("default", description="the conversation's name")
+    sessions: Path | None = Field(None, description="the folder of conversations; none is one beside the index")
     max_size: int = Field(100_000_000, ge=1, description="the largest file to ingest, in bytes")
     max_seconds: float = Field(120, gt=0, description="the longest that one file may take to read, in seconds")
 

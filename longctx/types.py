@@ -55,9 +55,10 @@ class Plan:
     """How a question is answered: by which route, why, in how much of which window, and what was left out.
 
     `window` is in tokens of the model, and None without one; `scale` is how many native windows it is, and `shown` says
-    whether the model is known to read so many: natively, or by the report of a probe. `shares` add up
-    to what can be used of it. `places` are the ids of the passages in the prompt, in its order, and `turns` how many of
-    the last turns are in it. On route 'self', `otherwise` is what is done if the passages do not hold the answer.
+    whether the model is known to read so many: natively, or by the report of a probe. `shares` add up to what can be
+    used of it. `places` are the ids of the passages in the prompt, in its order, and `turns` the numbers of the turns
+    of the conversation in it, counted from 1. On route 'self', `otherwise` is what is done if the passages do not hold
+    the answer. `searched` is what was searched for, where that was not the question as it stands.
     """
 
     route: Route
@@ -68,12 +69,13 @@ class Plan:
     shares: tuple[Share, ...] = ()
     left_out: tuple[Share, ...] = ()
     places: tuple[int, ...] = ()
-    turns: int = 0
+    turns: tuple[int, ...] = ()
     passages_found: int = 0
     passages_used: int = 0
     prompt_tokens: int | None = None
     max_new_tokens: int | None = None
     otherwise: Plan | None = None
+    searched: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +101,16 @@ class Answer:
     plan: Plan
     usage: Usage
     passages: tuple[Citation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question and its answer in a conversation; `number` counts from 1.
+
+    `asked_at` is when the answer was finished, as "2026-11-23T09:30:00Z" (UTC).
+    """
+
+    number: int
+    question: str
+    answer: Answer
+    asked_at: str

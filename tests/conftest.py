@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from longctx import LoadedModel
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach a hub, and none may wait for one
 
@@ -36,6 +41,45 @@ def tiny_chat_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def short_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same as `tiny_llama` with a native window of 64 tokens."""
     return make_llama(tmp_path_factory.mktemp("short-llama"), window=64)
+
+
+@pytest.fixture(scope="session")
+def saying() -> Callable[[str], LoadedModel]:
+    return _saying
+
+
+def _saying(text: str) -> LoadedModel:
+    """A Llama whose next token depends on the last one alone: after a prompt `text`, and then the end."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    from longctx import LoadedModel
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    bpe = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(letters)}, merges=[]))
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    bpe.add_tokens([text])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="</s>")
+    colon, said, end = tokenizer.convert_tokens_to_ids([":", text, "</s>"])
+    config = LlamaConfig(
+        vocab_size=260,
+        hidden_size=260,
+        intermediate_size=4,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=16384,
+        eos_token_id=end,
+    )
+    model = LlamaForCausalLM(config).eval()
+    with torch.no_grad():
+        for parameter in model.model.layers.parameters():
+            parameter.zero_()
+        model.model.embed_tokens.weight.copy_(torch.eye(260))
+        model.lm_head.weight.zero_()
+        model.lm_head.weight[said, colon] = model.lm_head.weight[end, said] = 1.0
+    return LoadedModel(text, model, tokenizer, 16384)
 
 
 def make_llama(folder: Path, chat_template: str | None = None, window: int = 2048) -> Path:

@@ -9,7 +9,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from longctx import __version__
-from longctx.cli import ask, extend, index, ingest, plan, probe, rope, search
+from longctx.cli import ask, chat, extend, index, ingest, plan, probe, rope, search
+from longctx.cli.terminal import one_line
 
 app = typer.Typer(
     name="longctx",
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command()(ingest.ingest)
 app.command()(search.search)
 app.command()(ask.ask)
+app.command()(chat.chat)
 app.add_typer(index.app, name="index")
 app.command()(plan.plan)
 app.command()(rope.rope)
@@ -56,17 +58,5 @@ def main() -> NoReturn:
     except Exception as error:
         if debug:
             raise
-        typer.echo(f"longctx: {_one_line(error)}", err=True)
+        typer.echo(f"longctx: {one_line(error)}", err=True)
     sys.exit(1)
-
-
-def _one_line(error: Exception) -> str:
-    """What to tell a user: the message of an error of ours; for another, its kind too, and how to see more."""
-    from indexes.errors import CorpusError
-    from longctx.errors import LongctxError
-    from rope_scaling.errors import RopeScalingError
-
-    message = " ".join(str(error).split())
-    if isinstance(error, CorpusError | LongctxError | RopeScalingError):
-        return message
-    return f"{type(error).__name__}: {message} (unexpected: --debug shows where)"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from indexes import Chunk, IngestProgress, SearchFilter
     from longctx.requests import Progress
-    from longctx.types import Citation, Plan
+    from longctx.types import Answer, Citation, Plan, Share
 
 IndexOption = Annotated[
     Path | None,
@@ -42,6 +42,52 @@ RerankerOption = Annotated[
         help="A sentence-transformers CrossEncoder that puts the best candidates into its own order.",
     ),
 ]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="PATH_OR_HUB_ID",
+        help="A causal language model, or openai:http://host:port/v1#name for one on a server; without one, "
+        "sentences are quoted.",
+    ),
+]
+WindowOption = Annotated[
+    int | None,
+    typer.Option(
+        "--window",
+        min=1,
+        metavar="TOKENS",
+        help="The model's native window (default: what the model or server says).",
+    ),
+]
+ScalingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scaling", metavar="METHOD", help="Take the model past its native window, by 'yarn' or another method."
+    ),
+]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--report", metavar="DIR", help="Use no window beyond what 'longctx probe --out DIR' has shown to work."
+    ),
+]
+RouteOption = Annotated[
+    str | None,
+    typer.Option(
+        "--route", metavar="ROUTE", help="auto, native, extended, retrieval or self (default: auto; see the guide)."
+    ),
+]
+TemplateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--template",
+        metavar="NAME",
+        help="How prompts are written: llama-2, code-llama, elyza, chat, plain (default: what fits the model).",
+    ),
+]
+PassagesOption = Annotated[int | None, typer.Option("-k", min=1, help="How many passages to look for (default: 8)")]
+NewTokensOption = Annotated[int | None, typer.Option(min=1, help="The longest answer, in tokens (default: 256)")]
 SourceOption = Annotated[
     list[str] | None,
     typer.Option("--source", metavar="PATH", help="Only this file, folder or pattern ('*.pdf'); repeat it for more."),
@@ -65,6 +111,8 @@ ExpandOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait while another process is writing to the index.")]
+
+NO_MODEL = "No model was given: the answer quotes the documents. Give one with --model PATH_OR_HUB_ID."
 
 
 def search_filter(
@@ -108,21 +156,58 @@ _KINDS = {
 }
 
 
+def print_sources(answer: Answer) -> None:
+    """Where an answer comes from; what was in the prompt, if a model names none: it may have used any."""
+    shown = answer.citations or answer.passages
+    if shown:
+        typer.secho("\nSources" if answer.citations else "\nPassages in the prompt", bold=True)
+    for citation in shown:
+        typer.echo(f"[{citation.number}] {place(citation)}")
+
+
 def print_plan(plan: Plan) -> None:
     """How a question was answered, as a table of what the window was used for and what was left out."""
     from rich.console import Console
     from rich.table import Table
 
     window = "" if plan.window is None else f", window {plan.window:,}"
-    table = Table("", "", "passages", "tokens", title=f"route {plan.route}{window}", caption=plan.reason)
+    caption = plan.reason if plan.searched is None else f"{plan.reason}\nsearched for: {plan.searched}"
+    table = Table("", "", "passages", "tokens", title=f"route {plan.route}{window}", caption=escape(caption))
     for heading, shares in (("in the prompt", plan.shares), ("left out", plan.left_out)):
         if shares:
             table.add_section()
             table.add_row(heading, style="bold")
-        for share in shares:
+        for share in _with_turns_together(shares):
             name = short_path(share.name) if share.kind in ("document", "found") else share.name
             table.add_row(_KINDS[share.kind], escape(name), str(share.passages or ""), f"{share.tokens:,}")
     Console().print(table)
+
+
+def _with_turns_together(shares: Sequence[Share]) -> Iterator[Share]:
+    """The shares, turns of a conversation that follow one another as one: '4-187'."""
+    runs: list[list[Share]] = []
+    for share in shares:
+        last = runs[-1][-1] if runs else None
+        follows = last and last.kind == share.kind == "turn" and int(last.name) + 1 == int(share.name)
+        if follows:
+            runs[-1].append(share)
+        else:
+            runs.append([share])
+    for run in runs:
+        name = run[0].name if len(run) == 1 else f"{run[0].name}-{run[-1].name}"
+        yield replace(run[0], name=name, tokens=sum(share.tokens for share in run))
+
+
+def one_line(error: Exception) -> str:
+    """What to tell a user: the message of an error of ours; for another, its kind too, and how to see more."""
+    from indexes.errors import CorpusError
+    from longctx.errors import LongctxError
+    from rope_scaling.errors import RopeScalingError
+
+    message = " ".join(str(error).split())
+    if isinstance(error, CorpusError | LongctxError | RopeScalingError):
+        return message
+    return f"{type(error).__name__}: {message} (unexpected: --debug shows where)"
 
 
 def place(where: Chunk | Citation) -> str:

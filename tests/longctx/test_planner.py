@@ -30,6 +30,7 @@ def questions(draw: st.DrawFn) -> Counts:
     def beside(part: Part, step: int) -> tuple[Part, ...]:
         return tuple(near[place] for i in (1, 2, 3) if (place := part.place + step * i) in near)
 
+    turns = draw(st.lists(st.integers(1, 80), max_size=6))
     return Counts(
         system=draw(st.integers(0, 60)),
         question=draw(st.integers(1, 60)),
@@ -37,7 +38,8 @@ def questions(draw: st.DrawFn) -> Counts:
         found=tuple(Found(part, beside(part, -1), beside(part, 1)) for part in found),
         whole=whole,
         uncounted=draw(st.sampled_from([0, 0, 0, 2])),
-        turns=tuple(draw(st.lists(st.integers(1, 80), max_size=5))),
+        turns=tuple(turns),
+        recalled=tuple(draw(st.permutations(range(1, len(turns) + 1)))[: draw(st.integers(0, 4))]),
         fences={f"/{d}": draw(st.integers(0, 20)) for d in range(len(sizes))},
         numbers=(4,) * 9 + (5,) * 40,
         give_up=draw(st.integers(-3, 3)),
@@ -102,10 +104,25 @@ def assert_nothing_is_lost(counts: Counts, made: Plan) -> None:
         if share.kind in ("document", "found"):
             seen[share.name] += share.passages
     assert seen == Counter(part.document for part in counts.whole)
-    turns = [share for share in (*made.left_out, *made.shares) if share.kind == "turn"]
-    assert [share.name for share in turns] == [str(i) for i in range(1, len(counts.turns) + 1)]
-    assert [share.tokens for share in turns] == list(counts.turns)
+    kept, left = ([share for share in shares if share.kind == "turn"] for shares in (made.shares, made.left_out))
+    assert tuple(int(share.name) for share in kept) == made.turns == tuple(sorted(made.turns))
+    assert {int(share.name): share.tokens for share in (*kept, *left)} == dict(enumerate(counts.turns, start=1))
+    assert len(kept) + len(left) == len(counts.turns)
     assert bool(counts.uncounted) == any(share.kind == "documents" for share in made.left_out)
+
+
+@given(questions(), windows, policies)
+def test_which_turns_of_a_conversation_are_in_the_prompt(counts: Counts, windows: Windows, policy: Policy) -> None:
+    """The last ones without a gap, those that bear on the question, and no other; and no less than there is room for."""
+    made = planned(counts, windows, policy)
+    for each in [] if made is None else [made, *([made.otherwise] if made.otherwise else [])]:
+        missing = [number for number in range(1, len(counts.turns) + 1) if number not in each.turns]
+        recent = range(max(missing, default=0) + 1, len(counts.turns) + 1)
+        assert set(each.turns) - set(recent) <= set(counts.recalled)
+        could = {number for number in missing if number == max(missing) or number in counts.recalled}
+        assert all(counts.turns[number - 1] > tokens(each, "free") for number in could)
+        if policy.route == "auto" and each.route != "retrieval":
+            assert not missing, "everything fits"
 
 
 @st.composite
@@ -123,6 +140,7 @@ def smaller(draw: st.DrawFn) -> tuple[Counts, Counts]:
         for one in large.found
     )
     whole = tuple(part for place, part in sizes.items() if ends[place] or any(f.part.place == place for f in found))
+    gone = less(len(large.turns))
     return large, replace(
         large,
         system=less(large.system),
@@ -131,7 +149,8 @@ def smaller(draw: st.DrawFn) -> tuple[Counts, Counts]:
         found=found,
         whole=whole,
         uncounted=less(large.uncounted),
-        turns=tuple(map(less, large.turns[less(len(large.turns)) :])),
+        turns=tuple(map(less, large.turns[gone:])),
+        recalled=tuple(number - gone for number in large.recalled if number > gone),
         fences={document: less(size) for document, size in large.fences.items()},
     )
 
@@ -201,10 +220,30 @@ def test_a_window_that_no_probe_has_shown_is_not_used_without_a_word(passages: i
 
 def test_recent_turns_come_before_old_ones_and_leave_room_for_passages() -> None:
     made = plan(counts(40, turns=(100,) * 30), Windows(1000))
-    assert (made.route, made.turns) == ("retrieval", 1)
+    assert (made.route, made.turns) == ("retrieval", (30,))
     assert [share.name for share in made.shares if share.kind == "turn"] == ["30"]
     alone = plan(counts(40, turns=(100,) * 30, found=()), Windows(1000))
-    assert (alone.turns, alone.places) == (9, ())
+    assert (alone.turns, alone.places) == (tuple(range(22, 31)), ())
+
+
+def test_turns_that_bear_on_the_question_come_in_turns_with_the_last_ones_and_stand_in_order() -> None:
+    long = counts(40, turns=(100,) * 300, recalled=(3, 150, 299))
+    assert plan(long, Windows(1000), Policy(history_share=0.5)).turns == (3, 299, 300)
+    assert plan(replace(long, found=()), Windows(1000)).turns == (3, 150, 294, 295, 296, 297, 298, 299, 300)
+    large = replace(long, turns=(*long.turns[:2], 900, *long.turns[3:]), found=())
+    assert 3 not in plan(large, Windows(1000)).turns
+    assert 150 in plan(large, Windows(1000)).turns, "one that has no room does not keep out the next"
+    last = replace(long, turns=(*long.turns[:-1], 900), found=())
+    assert plan(last, Windows(1000)).turns == (3, 150, 299), "nor does the last turn"
+
+
+def test_a_route_that_was_asked_for_keeps_all_documents_and_lets_old_turns_go() -> None:
+    long = counts(3, turns=(100,) * 300, recalled=(3,))
+    made = plan(long, Windows(1000), Policy("native"))
+    assert (made.route, made.turns, len(made.places)) == ("native", (3, 297, 298, 299, 300), 3)
+    assert made.reason.endswith("with 5 of 300 turns of the conversation")
+    assert plan(long, Windows(1000)).route == "retrieval"
+    assert plan(long, Windows(1000, (40_000,))).turns == tuple(range(1, 301))
 
 
 def test_self_reads_passages_first_and_knows_what_else_it_could_read() -> None:

@@ -153,13 +153,13 @@ def test_a_fixed_scaling_is_left_out_of_the_native_window(indexed, opened) -> No
 def test_a_conversation_is_part_of_the_prompt(indexed, opened, demo) -> None:
     history = [Message("user", "Who walked there?"), Message("assistant", "The keeper.")] * 2
     plan = opened(demo).ask(QUESTION, max_new_tokens=2, history=history, filters=only(indexed, "short")).plan
-    assert (plan.turns, [share.name for share in plan.shares if share.kind == "turn"]) == (2, ["1", "2"])
+    assert (plan.turns, [share.name for share in plan.shares if share.kind == "turn"]) == ((1, 2), ["1", "2"])
     with pytest.raises(BadRequest, match="message 1 is the assistant's"):
         opened(demo).ask(QUESTION, history=history[1:], filters=only(indexed, "short"))
 
 
-def test_self_reads_everything_if_the_model_gives_up(indexed, opened, tmp_path: Path) -> None:
-    qa = opened(giving_up(tmp_path))
+def test_self_reads_everything_if_the_model_gives_up(indexed, opened, saying) -> None:
+    qa = opened(saying("unanswerable"))
     stream = qa.stream(QUESTION, route="self", k=1, max_new_tokens=3, filters=only(indexed, "long"))
     pieces = list(stream)
     answer = stream.answer
@@ -167,38 +167,6 @@ def test_self_reads_everything_if_the_model_gives_up(indexed, opened, tmp_path: 
     assert answer.plan.reason.startswith("the model said that the passages do not hold the answer")
     assert answer.usage.prompt_tokens > answer.plan.prompt_tokens, "both prompts were read"
     assert "".join(pieces).strip() == answer.text == "unanswerable", "what was held back is not in the answer"
-
-
-def giving_up(folder: Path) -> LoadedModel:
-    """A Llama whose next token depends on the last one alone: after a prompt 'unanswerable', and then the end."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    bpe = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(letters)}, merges=[]))
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    bpe.add_tokens(["unanswerable"])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="</s>")
-    colon, word, end = tokenizer.convert_tokens_to_ids([":", "unanswerable", "</s>"])
-    config = LlamaConfig(
-        vocab_size=260,
-        hidden_size=260,
-        intermediate_size=4,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=16384,
-        eos_token_id=end,
-    )
-    model = LlamaForCausalLM(config).eval()
-    with torch.no_grad():
-        for parameter in model.model.layers.parameters():
-            parameter.zero_()
-        model.model.embed_tokens.weight.copy_(torch.eye(260))
-        model.lm_head.weight.zero_()
-        model.lm_head.weight[word, colon] = model.lm_head.weight[end, word] = 1.0
-    return LoadedModel("gives up", model, tokenizer, 16384)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ finally:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["ask", "--help"], ["ingest", "--help"], ["rope", "--help"]]
+    "arguments",
+    [["--help"], ["--version"], ["ask", "--help"], ["chat", "--help"], ["ingest", "--help"], ["rope", "--help"]],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run(

@@ -1,0 +1,267 @@
+"""`longctx chat`: a conversation in the terminal, or questions from standard input, one a line."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+
+from longctx.cli.terminal import (
+    NO_MODEL,
+    AfterOption,
+    BeforeOption,
+    EncoderOption,
+    ExpandOption,
+    IndexOption,
+    MetadataOption,
+    ModelOption,
+    NewTokensOption,
+    PassagesOption,
+    ReportOption,
+    RerankerOption,
+    RouteOption,
+    ScalingOption,
+    SourceOption,
+    TemplateOption,
+    TitleOption,
+    WindowOption,
+    one_line,
+    prefill_progress,
+    print_plan,
+    print_sources,
+    search_filter,
+)
+
+if TYPE_CHECKING:
+    from longctx.conversation import Conversation
+
+_SOME_FAILED = 3  # as `longctx ingest` ends when some files could not be read
+_NOTHING_ASKED = "Nothing has been answered in this conversation yet."
+
+
+def chat(
+    session: Annotated[
+        str | None,
+        typer.Option("--session", metavar="NAME", help="Which conversation to go on with (default: default)"),
+    ] = None,
+    sessions: Annotated[
+        Path | None,
+        typer.Option(
+            "--sessions",
+            metavar="DIR",
+            help="The folder that keeps conversations (default: the index's name and -sessions)",
+        ),
+    ] = None,
+    index: IndexOption = None,
+    model: ModelOption = None,
+    window: WindowOption = None,
+    scaling: ScalingOption = None,
+    report: ReportOption = None,
+    route: RouteOption = None,
+    rewrite: Annotated[
+        bool,
+        typer.Option(
+            "--rewrite/--no-rewrite",
+            help="Have the model put questions in full that lean on the last ones, before anything is searched for.",
+        ),
+    ] = True,
+    template: TemplateOption = None,
+    encoder: EncoderOption = None,
+    k: PassagesOption = None,
+    max_new_tokens: NewTokensOption = None,
+    source: SourceOption = None,
+    title: TitleOption = None,
+    metadata: MetadataOption = None,
+    after: AfterOption = None,
+    before: BeforeOption = None,
+    expand: ExpandOption = 0,
+    reranker: RerankerOption = None,
+) -> None:
+    """Hold a conversation about the documents in an index. It is kept, and goes on where it stopped.
+
+    /sources, /plan, /route NAME, /reset, /help and /quit are commands. Ctrl-C stops an answer, Ctrl-D ends. Where
+    standard input is no terminal, each line of it is a question.
+    """
+    from longctx.conversation import Conversation
+    from longctx.qa import DocumentQA
+    from longctx.settings import load_settings
+
+    settings = load_settings(
+        session=session,
+        sessions=sessions,
+        index=index,
+        model=model,
+        window=window,
+        scaling=scaling,
+        report=report,
+        encoder=encoder,
+        reranker=reranker,
+        template=template,
+        route=route,
+        k=k,
+        max_new_tokens=max_new_tokens,
+    )
+    options = {
+        "route": settings.route,
+        "k": settings.k,
+        "max_new_tokens": settings.max_new_tokens,
+        "filters": search_filter(source, title, metadata, after, before),
+        "expand": expand,
+    }
+    opened = DocumentQA.open(
+        settings.index,
+        settings.model,
+        window=settings.window,
+        scaling=settings.scaling,
+        encoder=settings.encoder,
+        reranker=settings.reranker,
+        template=settings.template,
+        measured=settings.report or (),
+        create=False,
+    )
+    with opened as qa, Conversation.open(qa, settings.session, folder=settings.sessions, rewrite=rewrite) as held:
+        if settings.model is None:
+            typer.secho(NO_MODEL, err=True, dim=True)
+        failed = _Chat(held, options).run(_lines(held))
+    raise typer.Exit(_SOME_FAILED if failed and not sys.stdin.isatty() else 0)
+
+
+def _lines(conversation: Conversation) -> Iterator[str]:
+    """What the user enters, line by line, until the end."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        yield from sys.stdin
+        return
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.history import InMemoryHistory
+
+    asked = [turn.question for turn in conversation.turns]
+    typer.secho(f"{conversation.path.stem}: {len(asked):,} turns so far; /help says what there is", err=True, dim=True)
+    prompt: PromptSession[str] = PromptSession("> ", history=InMemoryHistory(asked))
+    while True:
+        try:
+            yield prompt.prompt()
+        except KeyboardInterrupt:  # clears the line
+            continue
+        except EOFError:
+            return
+
+
+@dataclass
+class _Chat:
+    """A conversation, and how its questions are asked at the moment."""
+
+    conversation: Conversation
+    options: dict[str, Any]
+    ended: bool = field(default=False, init=False)
+
+    def run(self, lines: Iterator[str]) -> int:
+        """Answer until the lines end, or the user ends it; returns how many questions could not be answered."""
+        failed = 0
+        for line in lines:
+            failed += not self._deal_with(line.strip())
+            if self.ended:
+                break
+        return failed
+
+    def _deal_with(self, line: str) -> bool:
+        try:
+            if line.startswith("/"):
+                name, _, argument = line[1:].partition(" ")
+                _COMMANDS.get(name, _unknown)(self, argument.strip() if name in _COMMANDS else name)
+            elif line:
+                self._answer(line)
+        except Exception as error:
+            if "--debug" in sys.argv:
+                traceback.print_exc()
+            typer.echo(f"longctx: {one_line(error)}", err=True)
+            return False
+        return True
+
+    def _answer(self, question: str) -> None:
+        """Print an answer as it comes. In a terminal Ctrl-C stops it, and then neither it nor the question is kept."""
+        stream = None
+        try:
+            with prefill_progress(quiet=False) as progress:
+                stream = self.conversation.stream(question, progress=progress, **self.options)
+                first = next(stream, "")
+            for piece in chain((first,), stream):
+                typer.echo(piece, nl=False)
+            typer.echo()
+        except KeyboardInterrupt:
+            if not sys.stdin.isatty():
+                raise
+            typer.secho("\nStopped: this turn is not kept.", err=True, dim=True)
+        finally:
+            if stream is not None:
+                stream.close()
+
+
+def _sources(chat: _Chat, argument: str) -> None:
+    """Where the last answer comes from."""
+    answer = chat.conversation.last
+    if answer is None:
+        typer.echo(_NOTHING_ASKED)
+    elif answer.citations or answer.passages:
+        print_sources(answer)
+    else:
+        typer.echo("The last answer comes from no document.")
+
+
+def _plan(chat: _Chat, argument: str) -> None:
+    """How the last question was answered, and what the window was used for."""
+    answer = chat.conversation.last
+    if answer is None:
+        typer.echo(_NOTHING_ASKED)
+    else:
+        print_plan(answer.plan)
+
+
+def _route(chat: _Chat, argument: str) -> None:
+    """How the next questions are answered: auto, native, extended, retrieval or self."""
+    from longctx.errors import BadRequest
+    from longctx.types import RouteChoice
+
+    routes = get_args(RouteChoice)
+    if argument and argument not in routes:
+        raise BadRequest(f"there is no route {argument!r}: use {', '.join(routes)}")
+    chat.options["route"] = argument or chat.options["route"]
+    typer.echo(f"The route is {chat.options['route']}.")
+
+
+def _reset(chat: _Chat, argument: str) -> None:
+    """Forget this conversation, and begin anew."""
+    typer.echo(f"{chat.conversation.reset():,} turns are forgotten.")
+
+
+def _help(chat: _Chat, argument: str) -> None:
+    """What there is."""
+    for name, command in _COMMANDS.items():
+        typer.echo(f"/{name:<9}{command.__doc__}")
+    typer.echo("Ctrl-C stops an answer, or clears the line; Ctrl-D ends.")
+
+
+def _quit(chat: _Chat, argument: str) -> None:
+    """End; the conversation is kept."""
+    chat.ended = True
+
+
+def _unknown(chat: _Chat, name: str) -> None:
+    from longctx.errors import BadRequest
+
+    raise BadRequest(f"there is no command /{name}: use {', '.join(f'/{known}' for known in _COMMANDS)}")
+
+
+_COMMANDS: dict[str, Callable[[_Chat, str], None]] = {
+    "sources": _sources,
+    "plan": _plan,
+    "route": _route,
+    "reset": _reset,
+    "help": _help,
+    "quit": _quit,
+}
