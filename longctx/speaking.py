@@ -16,6 +16,7 @@ from longctx.prompts import PartT, Writer
 from longctx.requests import ProgressCallback
 from longctx.types import Citation, Message, Plan
 
+_CUT_SHORT = 0.5  # of a prompt: if so little was read, some of it was left out
 _NEW_PLANS = 2  # for one question, where a model refuses what it was said to take
 
 Prepared = tuple[Material[PartT], Plan]
@@ -119,6 +120,9 @@ def _carry_out(
                 yield settled
     # a server says how many there were when it is done
     spoken.prompt_tokens, spoken.completion_tokens = read + stream.prompt_tokens, said + stream.completion_tokens
+    if stream.prompt_tokens < _CUT_SHORT * (spoken.plan.prompt_tokens or 0):
+        cut = f"the model read only {stream.prompt_tokens:,} tokens of this, and may have cut the rest: give its window"
+        spoken.plan = replace(spoken.plan, reason=f"{spoken.plan.reason}; {cut} (--window)")
     if settled := cited.finish():
         yield settled
     spoken.text = cited.text.strip()

@@ -84,12 +84,12 @@ class Connection:
             stream.close()
 
     def _chunks(self, url: str, stream: Iterable[Any]) -> Iterator[Any]:
-        with self._explained(url):
+        with self._explained(url, "broke off in the middle of an answer"):
             yield from stream
 
     @contextmanager
-    def _explained(self, url: str) -> Generator[None, None, None]:
-        """Errors of the client as ours, with the URL and a remedy."""
+    def _explained(self, url: str, lost: str = "cannot be reached") -> Generator[None, None, None]:
+        """Errors of the client as ours, with the URL and a remedy; `lost` is what a lost connection means."""
         import openai
 
         try:
@@ -103,9 +103,7 @@ class Connection:
         except openai.APITimeoutError as error:
             raise ServerFailed(f"{url} was silent for {self._timeout:g} s: is the server busy, or gone?") from error
         except openai.APIConnectionError as error:
-            raise ServerFailed(
-                f"{url} cannot be reached, or broke off ({_cause(error)}): is the server running, the address right?"
-            ) from error
+            raise ServerFailed(f"{url} {lost} ({_cause(error)}): is the server running, the address right?") from error
         except openai.APIError as error:  # an error in the middle of an answer
             refusal = refusal_in(400, error.body, error.message)
             if refusal is not None:

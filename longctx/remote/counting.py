@@ -23,6 +23,7 @@ Messages = Sequence[Mapping[str, str]]
 _AT_ONCE = 8  # requests, where a server counts one text in each
 _CUT = -1  # between texts that llama.cpp's server counts together: it passes numbers on as they are
 _REMEMBERED = 16_384  # texts whose counts are kept
+_CUT_SHORT = 0.5
 _TRIED = "How long is this?\n"
 _WORD, _DIGIT_OR_SIGN, _OTHER = re.compile(r"[A-Za-z\s]+"), re.compile(r"[!-@\[-`{-~]"), re.compile(r"[^\x00-\x7f]+")
 
@@ -164,6 +165,8 @@ class TokenCounter:
 
         The estimate becomes the most that was seen, and a tenth more; a count by the server grows by what it lacked.
         """
+        if used < _CUT_SHORT * planned:  # by a server that leaves out what is too long, and does not say so
+            return
         if self.kind is None:
             self._seen = max(self._seen, used / (planned / self.ratio))
             self.ratio = 1.1 * self._seen

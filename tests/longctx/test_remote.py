@@ -153,6 +153,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def chat(self, body: Any) -> None:
         fault, ids, new = self.server.fault, self.server.rendered(body["messages"]), body["max_tokens"]
+        if fault == "cutting":
+            ids = ids[-(self.server.takes - new) :]
         if len(ids) + new > self.server.takes:
             numbers = (
                 f"maximum context length is {self.server.takes} tokens. However, you requested {len(ids) + new} tokens"
@@ -177,6 +179,8 @@ class Handler(BaseHTTPRequestHandler):
                 if number == 2 and fault == "broken":
                     self.close_connection = True
                     return
+                if number == 2 and fault == "told":
+                    self.event({"error": {"message": "out of memory", "code": 500}})
                 if number == 2 and fault == "garbled":
                     self.chunk("data: {no json\n\n")
                 self.event(
@@ -398,23 +402,24 @@ def test_what_is_no_address_gets_an_example_and_no_secret_is_shown(text, problem
     assert "secret" not in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    ("fault", "message"),
-    [
-        ("broken", r"/v1/chat/completions cannot be reached, or broke off \(.+\)"),
-        ("garbled", "does not speak OpenAI's protocol"),
-        ("odd", "sends what is no chat completion"),
-        ("endless", r"broke off after \d+ characters of an answer"),
-        ("not JSON", "does not speak OpenAI's protocol|broke off before an answer"),
-    ],
-)
-def test_a_server_that_fails_midway_is_named_and_can_be_asked_again(indexed, opened, server, fault, message) -> None:
+FAULTS = {
+    "broken": r"/v1/chat/completions broke off in the middle of an answer \(.+\): is the server running",
+    "garbled": "does not speak OpenAI's protocol",
+    "odd": "sends what is no chat completion",
+    "endless": r"broke off after \d+ characters of an answer",
+    "told": r"broke off \(out of memory\)",
+    "not JSON": "does not speak OpenAI's protocol",
+}
+
+
+def test_a_server_that_fails_midway_is_named_and_can_be_asked_again(indexed, opened, server) -> None:
     qa = opened()
-    server.fault = fault
-    with pytest.raises(ServerFailed, match=message) as raised:
-        qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "short"))
-    assert "http://127.0.0.1" in str(raised.value)
-    assert "\n" not in str(raised.value)
+    for fault, message in FAULTS.items():
+        server.fault = fault
+        with pytest.raises(ServerFailed, match=message) as raised:
+            qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "short"))
+        assert "http://127.0.0.1" in str(raised.value)
+        assert "\n" not in str(raised.value)
     server.fault = None
     assert qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "short")).text.startswith(KEY)
 
@@ -475,6 +480,15 @@ def test_a_server_that_takes_nothing_is_given_up_with_both_numbers(indexed, open
     with pytest.raises(ContextTooLong, match=r"refused a prompt .* as [\d,]+ tokens .* in a window of [\d,]+"):
         opened().ask(QUESTION, max_new_tokens=12, filters=only(indexed, "long"))
     assert len(server.chats()) == 3
+
+
+def test_a_server_that_cuts_what_is_too_long_is_seen_by_what_it_read(indexed, opened, server) -> None:
+    server.reset("plain", "cutting", takes=300)
+    qa = opened(window=WINDOW)
+    for _ in range(2):
+        answer = qa.ask(QUESTION, max_new_tokens=2, filters=only(indexed, "long"))
+        assert answer.usage.prompt_tokens == 298
+        assert "the model read only 298 tokens of this" in answer.plan.reason
 
 
 @pytest.mark.parametrize(
@@ -545,20 +559,14 @@ def test_the_command_line_asks_a_server(
 ) -> None:
     from longctx.cli import main
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["longctx", "ask", QUESTION, "--index", str(indexed / "index"), *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code or 0, *capsys.readouterr()
-
+    command = ["longctx", "ask", QUESTION, "--index", str(indexed / "index")]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "longctx.toml").write_text(f'model = "{server.address}"\nwindow = 700\nmax_new_tokens = 12')
     monkeypatch.setenv("LONGCTX_API_KEY", "sesame")
     server.key = "sesame"
-    flags = ("--source", str(indexed / "short.txt"), "--explain")
-    code, out, err = run(*flags)
-    assert (code, out.startswith(KEY), err) == (0, True, "")
-    assert "route native, window 700" in out
-    server.fault = "broken"
-    code, _, err = run(*flags, "--window", "800")
-    assert (code, err.count("\n")) == (1, 1)
+    monkeypatch.setattr(sys, "argv", [*command, "--source", str(indexed / "short.txt"), "--window", "800", "--explain"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    assert (ended.value.code or 0, out.startswith(KEY), err) == (0, True, "")
+    assert "route native, window 800" in out
