@@ -1,16 +1,17 @@
 """Ingesting beside llama-index's pipeline with the same encoder, in one run.
 
-    python benchmarks/bench_ingest.py --data ../shared/data [--characters 300000] [--files 1000]
+    python benchmarks/bench_ingest.py --data ../shared/data [--characters 300000] [--files 1000 4000]
 
-First, the three books (books/*.txt), chunked, embedded and indexed: longctx as it is, longctx with bf16 switched off,
-and llama-index (SentenceSplitter, IngestionPipeline, VectorStoreIndex, and an embedding as its HuggingFaceEmbedding is
-by default: fp32, ten texts at a time). Each has a process of its own, in which the model is loaded before the clock
-starts. SentenceSplitter is told a size at which its chunks are on average as long as ours. The vectors of longctx are
-compared with those that it makes in fp32, and so is what they find: the longest sentence of every third chunk should
-find its chunk among all.
+First, the three books (books/*.txt, the whole of them without `--characters`), chunked, embedded and indexed: longctx
+as it is, longctx with bf16 switched off, and llama-index (SentenceSplitter, IngestionPipeline, VectorStoreIndex, and
+an embedding as its HuggingFaceEmbedding is by default: fp32, ten texts at a time). Each has a process of its own, in
+which the model is loaded before the clock starts. SentenceSplitter is told a size at which its chunks are on average
+as long as ours. The vectors of longctx are compared with those that it makes in fp32. Recall is of the vectors alone:
+the longest sentence of every third chunk should find its chunk among all of the same table row.
 
 Then as many small files as `--files` says: the first time, again unchanged, and with one file changed. The peer is an
-IngestionPipeline with a docstore, which recognises what it has seen.
+IngestionPipeline with a docstore, which recognises what it has seen. `--characters 0` leaves out the books, `--files`
+without a number the files.
 """
 
 from __future__ import annotations
@@ -94,17 +95,17 @@ def books_longctx(corpus: Path, folder: Path, bf16: bool) -> dict[str, Any]:
     np.save(folder / f"{bf16}.npy", vectors)
     tokens = sum(map(len, encoder.token_offsets(encoder.texts)))
     shares = {job: spent / total for job, spent in encoder.seconds.items()}
-    found = recall(encoder, encoder.texts, vectors)
+    found = recall(encoder.encode_query, encoder.texts, vectors)
     return {"chunks": len(vectors), "tokens": tokens, "seconds": total, "shares": shares, "recall": found}
 
 
-def recall(encoder: Encoder, texts: list[str], vectors: Any) -> list[float]:
+def recall(encode_query: Callable[[str], Any], texts: list[str], vectors: Any) -> list[float]:
     """At 1, 5 and 10: the longest sentence of every third chunk as the question, that chunk as the answer."""
     ranks = []
     for number in range(0, len(texts), 3):
         body = texts[number].split("\n", 1)[-1]
         start, end = max(sentence_spans(body), key=lambda span: span[1] - span[0])
-        scores = vectors @ encoder.encode_query(body[start:end])
+        scores = vectors @ np.asarray(encode_query(body[start:end]), np.float32)
         ranks.append(int((scores > scores[number]).sum()))
     return [float(np.mean(np.array(ranks) < k)) for k in (1, 5, 10)]
 
@@ -165,7 +166,10 @@ def books_llama_index(corpus: Path, folder: Path) -> dict[str, Any]:
 
     total = seconds(work)
     texts = [node.get_content(MetadataMode.EMBED) for node in nodes]
-    return {"chunks": len(nodes), "tokens": sum(map(len, load_encoder().token_offsets(texts))), "seconds": total}
+    tokens = sum(map(len, load_encoder().token_offsets(texts)))
+    vectors = np.array([node.embedding for node in nodes], np.float32)
+    found = recall(embedding.get_query_embedding, texts, vectors)
+    return {"chunks": len(nodes), "tokens": tokens, "seconds": total, "recall": found}
 
 
 def files_longctx(corpus: Path, folder: Path) -> dict[str, Any]:
@@ -230,7 +234,7 @@ def compare_books(books: list[Path], characters: int | None, folder: Path) -> No
     for job in ("longctx", "longctx, fp32", "llama-index"):
         got = results[job] = measure(job, corpus, folder)
         chunks, tokens, spent = got["chunks"], got["tokens"], got["seconds"]
-        found = "".join(f"{value:>8.4f}" for value in got.get("recall", [])[:2])
+        found = "".join(f"{value:>8.4f}" for value in got["recall"][:2])
         rates = f"{chunks / spent:>10.1f}{tokens / spent:>10.0f}"
         print(f"{job:<16}{chunks:>8}{tokens / chunks:>13.0f}{spent:>8.1f}{rates} {found}", flush=True)
     peer = results["llama-index"]
@@ -260,8 +264,8 @@ def compare_files(books: list[Path], files: int, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="the folder in which books/ lies")
-    parser.add_argument("--characters", type=int, help="read that many of each book")
-    parser.add_argument("--files", type=int, default=1000, help="small files for the second part")
+    parser.add_argument("--characters", type=int, help="read that many of each book; 0: leave the books out")
+    parser.add_argument("--files", type=int, nargs="*", default=[1000], help="small files for the second part")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -271,9 +275,12 @@ def main() -> None:
     books = sorted((arguments.data / "books").glob("*.txt")) if arguments.data else []
     if not books:
         sys.exit(f"there is no books/*.txt in {arguments.data}: name their folder with --data")
-    with tempfile.TemporaryDirectory() as folder:
-        compare_books(books, arguments.characters, Path(folder))
-        compare_files(books, arguments.files, Path(folder))
+    if arguments.characters != 0:
+        with tempfile.TemporaryDirectory() as folder:
+            compare_books(books, arguments.characters, Path(folder))
+    for files in arguments.files:
+        with tempfile.TemporaryDirectory() as folder:
+            compare_files(books, files, Path(folder))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
     python benchmarks/bench_search.py make FOLDER [--chunks 1000000]         a longctx index of made chunks
     python benchmarks/bench_search.py make-peer FOLDER [--chunks 100000]     llama-index's FaissVectorStore, persisted
     python benchmarks/bench_search.py search FOLDER [--peer FOLDER]          measures and prints a table
+    python benchmarks/bench_search.py make FOLDER --chunks 100000 --chunks-of-document 1
+    python benchmarks/bench_search.py filters FOLDER                         measures filters among many documents
 
 `made_chunks.py` says what the chunks are. Each side is measured in a process that is bound to one core, after its files
 have been read once, so that they are in the system's cache. A query comes with its vector; what it takes to encode one
 is printed by itself. longctx's search gives chunks with their text, and so does llama-index's retriever, whose
-IndexFlatIP is exact.
+IndexFlatIP is exact. llama-index's FAISS store has no filters: they are compared with a look at every document.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +141,44 @@ def measure_encoding(_: Path, count: int) -> Figures:
     return quantiles("encoding a query", lambda i: encoder.encode_query(texts[i % 2]), min(count, 100))
 
 
+def filters(folder: Path) -> None:
+    """What each kind of filter takes: to choose the documents, to look at every document instead, and to search."""
+    from indexes import CorpusIndex, SearchFilter
+
+    kinds = {
+        "source, a folder": SearchFilter("/made/0002"),
+        "source, a pattern": SearchFilter("/made/*/0*777.txt"),
+        "title": SearchFilter(title="000777"),
+        "title, a pattern": SearchFilter(title="*777"),
+        "metadata": SearchFilter(metadata={"author": "Author 77"}),
+        "date": SearchFilter(after="1984-05-01", before="1984-06-01"),
+        "half of the documents": SearchFilter(after="1995-01-01"),
+    }
+    encoder = StandIn()
+    text = asked_queries(encoder, 1, 8)[0]
+    with CorpusIndex.open(folder, encoder) as index:
+        index.search(text)
+        print(f"{index.info().documents:,} documents")
+        print(f"{'':<24}{'allowed':>10}{'chosen, ms':>14}{'by a look at all, ms':>24}{'hybrid search, ms':>20}")
+        for name, wanted in kinds.items():
+            allows = wanted.matcher()
+            allowed, chosen = milliseconds(partial(index.documents, wanted))
+            looked, all_of_them = milliseconds(lambda f=allows: [*filter(f, index.documents())], times=1)
+            assert allowed == looked
+            _, searched = milliseconds(partial(index.search, text, filters=wanted))
+            print(f"{name:<24}{len(allowed):>10,}{chosen:>14.1f}{all_of_them:>24,.0f}{searched:>20.1f}", flush=True)
+
+
+def milliseconds(call: Callable[[], Any], times: int = 5) -> tuple[Any, float]:
+    """What a call gives, and the median of what it takes."""
+    spent = []
+    for _ in range(times):
+        began = time.perf_counter()
+        result = call()
+        spent.append((time.perf_counter() - began) * 1000)
+    return result, float(np.median(spent))
+
+
 @contextmanager
 def timed(name: str, figures: Figures) -> Iterator[None]:
     """The seconds that a block takes, or took the slowest time, under a name."""
@@ -206,16 +247,19 @@ def _cell(name: str, figures: Figures) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["make", "make-peer", "search", *MEASURES])
+    parser.add_argument("what", choices=["make", "make-peer", "search", "filters", *MEASURES])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--chunks", type=int)
+    parser.add_argument("--chunks-of-document", type=int, default=10)
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--peer", type=Path, help="what make-peer made, for a second column")
     arguments = parser.parse_args()
     if arguments.what == "make":
-        make(arguments.folder, arguments.chunks or 1_000_000)
+        make(arguments.folder, arguments.chunks or 1_000_000, arguments.chunks_of_document)
     elif arguments.what == "make-peer":
         make_peer(arguments.folder, arguments.chunks or 100_000)
+    elif arguments.what == "filters":
+        filters(arguments.folder)
     elif arguments.what == "search":
         search(arguments.folder, arguments.peer, arguments.queries)
     else:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-DIMENSION, CLUSTERS, VOCABULARY, WORDS, CHUNKS_OF_DOCUMENT = 384, 4000, 100_000, 160, 10
+DIMENSION, CLUSTERS, VOCABULARY, WORDS = 384, 4000, 100_000, 160
 BATCH = 20_000
 Vectors = npt.NDArray[np.float32]
 
@@ -90,7 +90,7 @@ def batches(chunks: int, there: int = 0) -> Iterator[tuple[int, list[str], Vecto
         yield number, words.texts(count, 1000 + number), mixture.draw(count, 1000 + number)
 
 
-def make(folder: Path, chunks: int) -> None:
+def make(folder: Path, chunks: int, of_document: int = 10) -> None:
     from indexes.folder import IndexFolder
 
     began = time.perf_counter()
@@ -100,8 +100,8 @@ def make(folder: Path, chunks: int) -> None:
             with writer.batch() as generation:
                 writer.store.set_meta("encoder", StandIn.name)
                 writer.store.set_meta("encoder_fingerprint", StandIn.fingerprint)
-                for first in range(0, len(texts), CHUNKS_OF_DOCUMENT):
-                    rows = slice(first, first + CHUNKS_OF_DOCUMENT)
+                for first in range(0, len(texts), of_document):
+                    rows = slice(first, first + of_document)
                     add_document(
                         writer.store, f"/made/{number:04}/{first:06}.txt", texts[rows], vectors[rows], generation
                     )
@@ -111,13 +111,20 @@ def make(folder: Path, chunks: int) -> None:
 
 
 def add_document(store, source: str, texts: list[str], vectors: Vectors, generation: int) -> None:  # noqa: ANN001
+    from indexes.metadata import Metadata
     from indexes.types import Chunk, Document
 
     text = "\n".join(texts)
-    document_id = store.add_document(Document(source, text, Path(source).stem), source, generation)
+    name = Path(source).stem
+    metadata = Metadata(
+        {"author": f"Author {int(name) // 20}", "year": str(1900 + int(name) % 120), "keywords": "a, b"}
+    )
+    modified = f"{1970 + int(name) % 50}-{1 + int(name) // 50 % 12:02}-11T00:00:00Z"
+    document = Document(source, text, name, metadata=metadata, modified=modified)
+    document_id = store.add_document(document, source, generation)
     chunks, start = [], 0
     for line, each in enumerate(texts, start=1):
-        chunks.append(Chunk(each, source, Path(source).stem, "", None, start, start + len(each), line, WORDS))
+        chunks.append(Chunk(each, source, name, "", None, start, start + len(each), line, WORDS))
         start += len(each) + 1
     store.add_chunks(document_id, chunks, vectors, generation)
 

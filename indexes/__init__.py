@@ -17,7 +17,7 @@ from indexes.errors import (
     UnreadableFile,
 )
 from indexes.filters import SearchFilter
-from indexes.index import CorpusIndex, IndexInfo
+from indexes.index import CorpusIndex
 from indexes.metadata import Metadata
 from indexes.readers import ReadLimits
 from indexes.rerankers import Reranker
@@ -27,6 +27,7 @@ from indexes.types import (
     DocumentInfo,
     Encoder,
     Failure,
+    IndexInfo,
     IngestProgress,
     IngestReport,
     SearchHit,

@@ -19,6 +19,8 @@ from indexes.lexical import LexicalIndex
 from indexes.rows import DerivedFile
 from indexes.store import Store
 
+Status = tuple[int, int] | None  # bytes and time of a file, if it is there
+
 _BLOCK = 1 << 20  # bytes
 # What FAISS, tantivy and the system raise for a file that is missing or is not what it should be, or a full disk.
 FILE_ERRORS = (OSError, RuntimeError, ValueError)
@@ -29,7 +31,7 @@ class Derived:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._whole = -1  # the last generation whose files were found whole
+        self._whole: tuple[int, list[Status]] | None = None  # the last files that were found whole
         self._open()
 
     def write(self, store: Store) -> None:
@@ -62,13 +64,16 @@ class Derived:
                     entry.unlink(missing_ok=True)
 
     def check(self, store: Store) -> None:
-        """Raises Superseded unless the store's generation has all its files: they were replaced, or damaged."""
-        generation = store.generation()
-        if generation == self._whole:
+        """Raises Superseded unless the store's generation has all its files: they were replaced, or damaged.
+
+        For every search: to read a file that is mapped into memory and was cut short would end the process.
+        """
+        found = (store.generation(), [_status(self._folder / file.name) for file in store.derived_files()])
+        if found == self._whole:
             return
         if self.problems(store):
             raise Superseded
-        self._whole = generation
+        self._whole = found
 
     def problems(self, store: Store, *, read_all: bool = False) -> list[str]:
         """What is wrong with the files of the store's generation.
@@ -87,7 +92,7 @@ class Derived:
 
     def discard_damaged(self, store: Store) -> None:
         """Delete what is damaged, so that the next `write` makes it again; forget what was read of it."""
-        self._whole = -1
+        self._whole = None
         self._open()
         if store.meta("published") != _published(store):
             store.set_derived_files([])
@@ -131,6 +136,14 @@ def _published(store: Store) -> str:
     """The generation, and a checksum of what says which files go with it."""
     named = [store.generation(), sorted(store.segments().items()), store.meta("lexical"), store.derived_files()]
     return f"{named[0]}-{zlib.crc32(json.dumps(named).encode()):08x}"
+
+
+def _status(path: Path) -> Status:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def _checksum(path: Path) -> int:

@@ -17,7 +17,7 @@ from indexes.metadata import NO_METADATA, Metadata
 from indexes.sources import full_source, lies_in
 from indexes.types import DocumentInfo
 
-_PATTERN = re.compile(r"[*?\[]")
+PATTERN = re.compile(r"[*?\[]")  # what makes a source or a title a pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +54,19 @@ class SearchFilter:
 
     def matcher(self) -> Callable[[DocumentInfo], bool]:
         """`allows`, for many documents: with what it takes from the surroundings taken once."""
-        places = [(full_source(wanted), bool(_PATTERN.search(wanted))) for wanted in self.source]
-        titles = [_folded(wanted) for wanted in self.title]
+        places = [(full_source(wanted), bool(PATTERN.search(wanted))) for wanted in self.source]
+        titles = [folded(wanted) for wanted in self.title]
 
         def allows(document: DocumentInfo) -> bool:
             return (
                 (not places or any(_is_source(document.source, *place) for place in places))
-                and (not titles or _is_title(_folded(document.title), titles))
+                and (not titles or _is_title(folded(document.title), titles))
                 and all(_holds(document.metadata, name, value) for name, value in self.metadata.items())
                 and (self.after is None or (document.modified is not None and document.modified >= self.after))
                 and (self.before is None or (document.modified is not None and document.modified < self.before))
             )
 
         return allows
-
-    def places(self) -> list[str] | None:
-        """The files and folders that all it allows lie in; None where only a look at every document tells."""
-        if not self.source or any(_PATTERN.search(wanted) for wanted in self.source):
-            return None
-        return [full_source(wanted) for wanted in self.source]
 
 
 def _is_source(source: str, place: str, is_pattern: bool) -> bool:
@@ -83,7 +77,8 @@ def _is_title(title: str, wanted: Sequence[str]) -> bool:
     return any(title == each or fnmatchcase(title, each) for each in wanted)
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """A title as filters compare it: whatever the case and the width of letters."""
     return unicodedata.normalize("NFKC", text).casefold()
 
 

@@ -6,8 +6,9 @@ go while it opens them, when a writer has published two generations meanwhile: t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -96,6 +97,15 @@ class IndexFolder:
                 yield writer
             finally:
                 writer.finish()
+
+    def size(self) -> int:
+        """Bytes in the folder, whatever comes and goes meanwhile."""
+        size = 0
+        for path, _, names in os.walk(self.path):
+            for name in names:
+                with suppress(FileNotFoundError):
+                    size += Path(path, name).lstat().st_size
+        return size
 
     def _is_to_blame(self, generation: int) -> bool:
         """Whether an error came of derived files that had gone or are damaged."""

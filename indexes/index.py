@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from os.path import abspath
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from indexes.chunking import Chunking
-from indexes.encoders import DEFAULT_ENCODER, load_encoder
-from indexes.errors import CorpusError, IndexMismatch
+from indexes.binding import bind, check_weights, choose_encoder, chunking, encoder_name
+from indexes.encoders import DEFAULT_ENCODER
+from indexes.errors import CorpusError
+from indexes.filtering import allowed_documents
 from indexes.filters import SearchFilter
 from indexes.folder import IndexFolder
 from indexes.fusion import serves
@@ -23,25 +22,13 @@ from indexes.rerankers import Reranker, load_reranker
 from indexes.searching import Retrieval, SearchRequest, search
 from indexes.sources import full_source
 from indexes.store import Store
-from indexes.types import Chunk, DocumentInfo, Encoder, IngestReport, SearchHit, VerifyReport
+from indexes.types import Chunk, DocumentInfo, Encoder, IndexInfo, IngestReport, SearchHit, VerifyReport
 from indexes.verify import verify
 
 if TYPE_CHECKING:
     from indexes.vector_store import CorpusVectorStore
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class IndexInfo:
-    """What an index is made of. `encoder` is the name to open it with; None while it holds no document."""
-
-    path: str
-    encoder: str | None
-    documents: int
-    chunks: int
-    tokens: int
-    bytes: int
 
 
 class CorpusIndex:
@@ -79,10 +66,7 @@ class CorpusIndex:
         """
         folder = IndexFolder.open(Path(abspath(Path(path).expanduser())), create=create)
         try:
-            made_with = folder.read(lambda store: _remembered(store, "encoder"))
-            chosen = load_encoder(encoder if encoder is not None else made_with or DEFAULT_ENCODER)
-            if made_with is not None and made_with != chosen.name:
-                raise _other_encoder(folder.path, made_with, chosen.name)
+            chosen = folder.read(lambda store: choose_encoder(store, encoder, folder.path))
         except BaseException:
             folder.close()
             raise
@@ -127,7 +111,7 @@ class CorpusIndex:
         given = [paths] if isinstance(paths, str | Path) else paths
         roots = [Path(abspath(Path(path).expanduser())) for path in given]
         with self._folder.writing(wait) as writer:
-            options = IngestOptions(prune, limits, progress, _chunking(writer.store, chunk_tokens, overlap))
+            options = IngestOptions(prune, limits, progress, chunking(writer.store, chunk_tokens, overlap))
             return ingest_files(writer, lambda: self.bound_encoder(writer.store), roots, self.path, options)
 
     def remove(self, source: str | Path, *, wait: bool | float = False) -> int:
@@ -180,16 +164,15 @@ class CorpusIndex:
 
         return CorpusVectorStore.from_index(self)
 
-    def documents(self) -> list[DocumentInfo]:
-        """Every document in the index, by source."""
-        return self._folder.read(lambda store: [document for _, document in store.documents()])
+    def documents(self, filters: SearchFilter | None = None) -> list[DocumentInfo]:
+        """Every document in the index that `filters` allow, by source."""
+        return self._folder.read(lambda store: [*allowed_documents(store, filters).values()])
 
     def chunks(self, filters: SearchFilter | None = None) -> list[Chunk]:
         """Every chunk of the documents that `filters` allow, document by document, in order."""
 
         def read(store: Store) -> list[Chunk]:
-            allowed = [i for i, document in store.documents() if filters is None or filters.allows(document)]
-            return [chunk for i in allowed for chunk in store.chunks_of(i)]
+            return [chunk for i in allowed_documents(store, filters) for chunk in store.chunks_of(i)]
 
         return self._folder.read(read)
 
@@ -207,15 +190,15 @@ class CorpusIndex:
     def text(self, source: str | Path) -> str:
         """The text of a document, which chunks and citations count their `start` and `end` in. Raises CorpusError."""
         target = full_source(source)
-        text = self._folder.read(lambda store: _text(store, target))
+        text = self._folder.read(lambda store: store.text_of(target))
         if text is None:
             raise CorpusError(f"{target} is not in the index {self.path}: see `longctx index list`")
         return text
 
     def info(self) -> IndexInfo:
         """What the index holds, with which encoder, and its size on disk."""
-        encoder, counts = self._folder.read(lambda store: (_remembered(store, "encoder"), store.counts()))
-        return IndexInfo(str(self.path), encoder, *counts, _size(self.path))
+        encoder, counts = self._folder.read(lambda store: (encoder_name(store), store.counts()))
+        return IndexInfo(str(self.path), encoder, *counts, self._folder.size())
 
     def verify(self) -> VerifyReport:
         """Read everything: that the database is whole, and that the dense and lexical indexes hold what it holds."""
@@ -241,57 +224,13 @@ class CorpusIndex:
         with self._folder.writing(wait) as writer, writer.batch() as generation:
             yield writer.store, generation
 
+    def bound_encoder(self, store: Store) -> Encoder:
+        """The encoder, checked, and noted in an index that has no document yet. For those who use `changing`."""
+        return bind(store, self._encoder, self.path)
+
     def _retrieval(self, store: Store) -> Retrieval:
         derived = self._folder.derived
         return Retrieval(store, derived.dense, derived.lexical, self._encoder, lambda: self._check_encoder(store))
 
     def _check_encoder(self, store: Store) -> None:
-        """That the encoder's weights are those that made the index."""
-        if _remembered(store, "encoder_fingerprint") not in (None, self._encoder.fingerprint):
-            raise IndexMismatch(
-                f"{self.path} was made with other weights of the encoder {self._encoder.name}: put those back, "
-                "or ingest into a new index"
-            )
-
-    def bound_encoder(self, store: Store) -> Encoder:
-        """The encoder, checked, and noted in an index that has no document yet."""
-        self._check_encoder(store)
-        store.set_meta("encoder", self._encoder.name)
-        store.set_meta("encoder_fingerprint", self._encoder.fingerprint)
-        return self._encoder
-
-
-def _remembered(store: Store, fact: str) -> str | None:
-    """A fact about how the index was made. One without documents is bound to none."""
-    return None if store.is_empty() else store.meta(fact)
-
-
-def _chunking(store: Store, tokens: int | None, overlap: int | None) -> Chunking:
-    """What was asked for, and for the rest what was remembered."""
-    remembered = Chunking.load(_remembered(store, "chunking") or "")
-    return Chunking(remembered.tokens if tokens is None else tokens, remembered.overlap if overlap is None else overlap)
-
-
-def _other_encoder(folder: Path, remembered: str, given: str) -> IndexMismatch:
-    return IndexMismatch(
-        f"{folder} was made with the encoder {remembered!r}, not {given!r}: open it with {remembered!r} "
-        "(--encoder), or ingest into a new index"
-    )
-
-
-def _text(store: Store, source: str) -> str | None:
-    found = store.document(source)
-    if found is None:
-        store.check_absent(source)
-        return None
-    return store.whole_text(found[0])
-
-
-def _size(folder: Path) -> int:
-    """Bytes in a folder, whatever comes and goes meanwhile."""
-    size = 0
-    for path, _, names in os.walk(folder):
-        for name in names:
-            with suppress(FileNotFoundError):
-                size += Path(path, name).lstat().st_size
-    return size
+        check_weights(store, self._encoder, self.path)

@@ -10,10 +10,8 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from indexes.errors import IndexDamaged
-from indexes.types import Spot, Vectors
+from indexes.types import Spot
 
 _OF_DOCUMENTS = "nodes n JOIN chunks c ON c.id = n.chunk_id JOIN documents d ON d.id = c.document_id"
 
@@ -89,17 +87,6 @@ class NodeTable:
         """Where the chunks of a document stand in it, for a filter to look at."""
         sql = 'SELECT id, heading, page, line, "start", "end" FROM chunks WHERE document_id = ? ORDER BY id'
         return map(Spot._make, self._db.execute(sql, (document_id,)))
-
-    def vectors(self, chunk_ids: Sequence[int]) -> Vectors:
-        """(n,) chunk ids to their (n, dimension) vectors. Each must be there."""
-        sql = "SELECT vector FROM vectors WHERE chunk_id = ?"
-        rows = [self._db.execute(sql, (chunk_id,)).fetchone()[0] for chunk_id in chunk_ids]
-        return np.frombuffer(b"".join(rows), dtype="<f4").reshape(len(rows), -1 if rows else 0)
-
-    def dimension(self) -> int | None:
-        """How long a vector is; None while there is none."""
-        row = self._db.execute("SELECT length(vector) / 4 FROM vectors LIMIT 1").fetchone()
-        return None if row is None else int(row[0])
 
 
 def _checksum(node_id: str, text: str) -> int:

@@ -26,6 +26,16 @@ _DOCUMENT_COLUMNS = f"{DOCUMENT_FACTS}, checksum"
 _CHUNK_COLUMNS = f"{CHUNK_FACTS}, checksum"
 
 
+Condition = tuple[str, list[Any]]  # SQL on a row of `documents`, and the values of its parameters
+
+
+def in_place(place: str) -> Condition:
+    """That `sources.lies_in` holds for a source."""
+    inside = place.rstrip(os.sep) + os.sep
+    after = inside[:-1] + chr(ord(os.sep) + 1)
+    return "(source = ? OR (? AND source > ? AND source < ?))", [place, is_file(place), inside, after]
+
+
 def segment_of(chunk_id: int) -> int:
     """The segment of the dense index that a chunk is in."""
     return chunk_id // SEGMENT_SIZE
@@ -82,11 +92,12 @@ class Rows:
 
     def documents_in(self, place: str) -> Iterator[tuple[int, DocumentInfo]]:
         """(id, document) of the one whose source is `place`, or of those in that folder: see `sources.lies_in`."""
-        inside = place.rstrip(os.sep) + os.sep
-        after = inside[:-1] + chr(ord(os.sep) + 1)
-        sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE source = ? OR (? AND source > ? AND source < ?)"  # noqa: S608
-        rows = self._db.execute(sql, (place, is_file(place), inside, after))
-        return ((row[0], _document(row)) for row in rows)
+        return self.documents_where(in_place(place))
+
+    def documents_where(self, condition: Condition) -> Iterator[tuple[int, DocumentInfo]]:
+        """(id, document) of those whose row meets the condition."""
+        sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE {condition[0]}"  # noqa: S608
+        return ((row[0], _document(row)) for row in self._db.execute(sql, condition[1]))
 
     def document(self, source: str) -> tuple[int, DocumentInfo] | None:
         """(id, document) of the one with that source."""
@@ -115,6 +126,10 @@ class Rows:
         """Documents, chunks and tokens."""
         row = self._db.execute("SELECT count(*), total(chunks), total(tokens) FROM documents").fetchone()
         return int(row[0]), int(row[1]), int(row[2])
+
+    def document_count(self) -> int:
+        """How many documents there are; `counts` reads all of them."""
+        return int(self._db.execute("SELECT count(*) FROM documents").fetchone()[0])
 
     def is_empty(self) -> bool:
         """Whether there is no document."""
@@ -179,6 +194,14 @@ class Rows:
         if text_checksum(text) != expected:
             raise IndexDamaged(f"the text of document {document_id} is not what it was")
         return text
+
+    def text_of(self, source: str) -> str | None:
+        """The text of the document with that source, checked; None if there is none."""
+        there = self.document(source)
+        if there is None:
+            self.check_absent(source)
+            return None
+        return self.whole_text(there[0])
 
     def segments(self) -> dict[int, int]:
         """The generation in which each segment of chunk ids last changed."""

@@ -11,9 +11,10 @@ import zlib
 from collections.abc import Callable
 
 from indexes.errors import IndexDamaged
+from indexes.filters import folded
 from indexes.integrity import checksum, text_checksum, vector_checksum
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -24,7 +25,8 @@ CREATE TABLE documents (
     characters INTEGER NOT NULL, chunks INTEGER NOT NULL, tokens INTEGER NOT NULL, generation INTEGER NOT NULL,
     metadata TEXT NOT NULL DEFAULT '{}', modified TEXT,
     text_checksum INTEGER NOT NULL DEFAULT 0, checksum INTEGER NOT NULL DEFAULT 0,
-    stamp TEXT  -- what the file's status was when it was read; NULL where that does not tell whether it has changed
+    stamp TEXT,  -- what the file's status was when it was read; NULL where that does not tell whether it has changed
+    folded_title TEXT NOT NULL DEFAULT ''  -- for filters to look for
 ) STRICT;
 CREATE INDEX documents_of_generation ON documents (generation);
 CREATE TABLE texts (
@@ -106,6 +108,15 @@ def _from_1(connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE vectors SET checksum = ? WHERE chunk_id = ?", sum_)
 
 
+def _from_2(connection: sqlite3.Connection) -> None:
+    """Format 2 had no folded titles."""
+    _execute_all(connection, _FORMAT_2_TO_3)
+    titles = connection.execute("SELECT title, id FROM documents").fetchall()
+    connection.executemany(
+        "UPDATE documents SET folded_title = ? WHERE id = ?", ((folded(title), i) for title, i in titles)
+    )
+
+
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:
     """Run a script in the transaction that is open: `executescript` would end it first."""
     statement = ""
@@ -129,4 +140,8 @@ ALTER TABLE vectors ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 {SCHEMA[SCHEMA.index("-- The files of the derived indexes") :]}
 PRAGMA user_version = 2;
 """
-_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {0: _make, 1: _from_1}
+_FORMAT_2_TO_3 = """
+ALTER TABLE documents ADD COLUMN folded_title TEXT NOT NULL DEFAULT '';
+PRAGMA user_version = 3;
+"""
+_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {0: _make, 1: _from_1, 2: _from_2}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import islice
 
 from indexes.dense import DenseIndex
 from indexes.errors import CorpusError
+from indexes.filtering import allowed_documents
 from indexes.filters import SearchFilter
 from indexes.fusion import score_fusion, serves
 from indexes.lexical import LexicalIndex
@@ -90,10 +91,8 @@ def _read(store: Store, ranking: Ranking, at_once: int) -> Iterator[SearchHit]:
 
 def _allowed(store: Store, filters: SearchFilter) -> set[int] | None:
     """The chunks of the documents that the filter allows; None if it allows all."""
-    places, allows = filters.places(), filters.matcher()
-    documents = store.documents() if places is None else chain.from_iterable(map(store.documents_in, places))
-    ids = {document_id for document_id, document in documents if allows(document)}
-    return None if len(ids) == store.counts()[0] else store.chunk_ids_of(ids)
+    ids = allowed_documents(store, filters)
+    return None if len(ids) == store.document_count() else store.chunk_ids_of(ids)
 
 
 def _reranked(reranker: Reranker, query: str, hits: Sequence[SearchHit]) -> list[SearchHit]:

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from indexes.filters import folded
 from indexes.integrity import checksum, text_checksum, vector_checksum
 from indexes.rows import PIECE, DerivedFile, Rows, segment_of
 from indexes.schema import DOCUMENT_FACTS
@@ -44,11 +45,11 @@ class Store(Rows):
 
         `stamp` is the file's status, if an equal one means that the file has not changed.
         """
-        about = (document.metadata.json, document.modified, text_checksum(document.text), stamp)
+        about = (document.metadata.json, document.modified, text_checksum(document.text), stamp, folded(document.title))
         row = (document.source, document.title, content_hash, len(document.text), generation, *about)
         document_id = self._db.execute(
             "INSERT INTO documents (source, title, content_hash, characters, generation, metadata, modified,"
-            " text_checksum, stamp, chunks, tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
+            " text_checksum, stamp, folded_title, chunks, tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
             row,
         ).lastrowid
         assert document_id is not None

@@ -108,6 +108,18 @@ class DocumentInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """What an index is made of. `encoder` is the name to open it with; None while it holds no document."""
+
+    path: str
+    encoder: str | None
+    documents: int
+    chunks: int
+    tokens: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """A file that could not be ingested, or a part of it, and why."""
 

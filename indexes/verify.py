@@ -10,6 +10,7 @@ from itertools import islice
 
 from indexes.derived import FILE_ERRORS, Derived
 from indexes.errors import IndexDamaged
+from indexes.filters import folded
 from indexes.store import Store
 from indexes.types import VerifyReport
 
@@ -41,7 +42,8 @@ def verify(store: Store, derived: Derived) -> VerifyReport:
 
 
 def _database_problems(store: Store) -> Iterator[str]:
-    for check in (_sqlite_problems, _impossible_rows, _damaged_documents, _damaged_vectors, _damaged_nodes):
+    checks = (_sqlite_problems, _impossible_rows, _wrong_titles, _damaged_documents, _damaged_vectors, _damaged_nodes)
+    for check in checks:
         try:
             yield from check(store)
         except (sqlite3.Error, IndexDamaged) as error:
@@ -58,6 +60,12 @@ def _impossible_rows(store: Store) -> Iterator[str]:
         [[count]] = store.rows(sql)
         if count:
             yield f"{count} {what}"
+
+
+def _wrong_titles(store: Store) -> Iterator[str]:
+    for document_id, title, folded_title in store.rows("SELECT id, title, folded_title FROM documents"):
+        if folded(title) != folded_title:
+            yield f"document {document_id} is not found by its title"
 
 
 def _damaged_documents(store: Store) -> Iterator[str]:

@@ -110,7 +110,7 @@ def write(material: Material[PartT], writer: Writer[PartT], plan: Plan) -> Promp
 
 def _whole(scope: Scope, writer: Writer[PartT], largest: int) -> tuple[dict[int, Chunk], dict[int, PartT], int]:
     """The passages of all documents, until they are more than `largest` tokens; and how many documents are left."""
-    allowed = [d for d in scope.index.documents() if scope.filters is None or scope.filters.allows(d)]
+    allowed = scope.index.documents(scope.filters)
     if sum(document.characters for document in allowed) > _CHARACTERS_A_TOKEN * largest:
         return {}, {}, len(allowed)
     chunks: dict[int, Chunk] = {}

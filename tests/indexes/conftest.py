@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,3 +33,24 @@ class HashingEncoder:
 @pytest.fixture(scope="session")
 def hashing() -> HashingEncoder:
     return HashingEncoder()
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, hashing: HashingEncoder) -> Path:
+    """A folder with `corpus` and its `index`."""
+    from indexes import CorpusIndex
+
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "corpus").mkdir()
+    for number in range(12):
+        text = f"# Subject{number}\n\n" + f"Subject{number} is what this document is about. " * (5 + 9 * number)
+        (folder / "corpus" / f"{number}.md").write_text(text)
+    with CorpusIndex.open(folder / "index", hashing) as index:
+        index.ingest(folder / "corpus")
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy of that index."""
+    return Path(shutil.copytree(made / "index", tmp_path / "index"))

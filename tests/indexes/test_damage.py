@@ -7,6 +7,8 @@ import random
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,22 +57,17 @@ def flip(path: Path, seed: int = 0, most: int = 16) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, hashing: Encoder) -> Path:
-    """A folder with `corpus` and its `index`, from which a document has been removed again."""
-    folder = tmp_path_factory.mktemp("made")
-    (folder / "corpus").mkdir()
-    for number in range(12):
-        text = f"# Subject{number}\n\n" + f"Subject{number} is what this document is about. " * (5 + 9 * number)
-        (folder / "corpus" / f"{number}.md").write_text(text)
-    with CorpusIndex.open(folder / "index", hashing) as index:
-        index.ingest(folder / "corpus")
-        index.remove(folder / "corpus" / "3.md")
+def removed(made: Path, tmp_path_factory: pytest.TempPathFactory, hashing: Encoder) -> Path:
+    """The index without one of its documents, so that tantivy's files name some that are gone."""
+    folder = Path(shutil.copytree(made / "index", tmp_path_factory.mktemp("removed") / "index"))
+    with CorpusIndex.open(folder, hashing) as index:
+        assert index.remove(made / "corpus" / "3.md") == 1
     return folder
 
 
 @pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made / "index", tmp_path / "index"))
+def folder(removed: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(removed, tmp_path / "index"))
 
 
 def answers(index: CorpusIndex) -> list[object]:
@@ -83,8 +80,8 @@ def answers(index: CorpusIndex) -> list[object]:
 
 
 @pytest.fixture(scope="module")
-def right(made: Path, hashing: Encoder) -> list[object]:
-    with CorpusIndex.open(made / "index", hashing) as index:
+def right(removed: Path, hashing: Encoder) -> list[object]:
+    with CorpusIndex.open(removed, hashing) as index:
         return answers(index)
 
 
@@ -113,11 +110,39 @@ def test_files_that_go_while_they_are_searched_change_no_answer(
         assert answers(index) == right
         for derived in ("dense", "lexical"):
             delete(folder / derived)
-        assert answers(index) == right
         assert index.verify().problems
-    with CorpusIndex.open(folder, hashing) as index:
         assert answers(index) == right
         assert index.verify().problems == ()
+
+
+SEARCH_WHAT_IS_CUT = """
+import os, sys
+from pathlib import Path
+sys.path[:0] = {path!r}
+from conftest import HashingEncoder
+from indexes import CorpusIndex, dense
+dense.FLAT_BELOW = 2  # codes, which are mapped into memory, as all of tantivy's files are
+with CorpusIndex.open(sys.argv[1], HashingEncoder()) as index:
+    assert index.remove(sys.argv[2]) == 1
+    def answers():  # not the scores: tantivy counts removed documents until it has merged them
+        return [{{hit.chunk.id for hit in index.search("subject7 is", 60, mode)}} for mode in ("dense", "lexical")]
+    right = answers()
+    files = {{Path(line.split()[-1]) for line in open("/proc/self/maps") if sys.argv[1] in line}}
+    assert {{file.suffix for file in files}} >= {{".faiss", ".term"}}
+    for file in files:
+        if file.suffix != ".sqlite3-shm":
+            os.truncate(file, int(sys.argv[3]))
+    assert answers() == right
+    assert index.verify().problems == ()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux says what is mapped")
+@pytest.mark.parametrize("left", [0, 1])
+def test_files_cut_short_after_they_were_mapped_do_not_end_the_process(folder: Path, made: Path, left: int) -> None:
+    code = SEARCH_WHAT_IS_CUT.format(path=[str(Path(__file__).parent), *sys.path])
+    document = str(made / "corpus" / "5.md")
+    subprocess.run([sys.executable, "-c", code, str(folder), document, str(left)], check=True)
 
 
 def test_a_file_that_was_altered_and_has_its_old_time_is_found_by_verify(
@@ -200,10 +225,17 @@ def test_verify_says_what_is_wrong(folder: Path, hashing: Encoder) -> None:
             database.execute("DELETE FROM vectors WHERE chunk_id = 1")
             database.execute("UPDATE chunks SET heading = 'Another' WHERE id = 2")
             database.execute("UPDATE documents SET text_checksum = 1 WHERE id = 3")
+            database.execute("UPDATE documents SET folded_title = 'another' WHERE id = 7")
             database.execute("UPDATE vectors SET vector = zeroblob(256) WHERE chunk_id = 5")
         database.close()
         problems = " / ".join(index.verify().problems)
-    for problem in ("1 chunks without a vector", "chunk 2 of", "document 3", "the vector of chunk 5"):
+    for problem in (
+        "1 chunks without a vector",
+        "chunk 2 of",
+        "document 3",
+        "document 7 is not found",
+        "the vector of chunk 5",
+    ):
         assert problem in problems
 
 

@@ -18,24 +18,6 @@ import pytest
 from indexes import CorpusError, CorpusIndex, Encoder
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, hashing: Encoder) -> Path:
-    """A folder with `corpus` and its `index`."""
-    folder = tmp_path_factory.mktemp("made")
-    (folder / "corpus").mkdir()
-    for number in range(12):
-        text = f"# Subject{number}\n\n" + f"Subject{number} is what this document is about. " * (5 + 9 * number)
-        (folder / "corpus" / f"{number}.md").write_text(text)
-    with CorpusIndex.open(folder / "index", hashing) as index:
-        index.ingest(folder / "corpus")
-    return folder
-
-
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made / "index", tmp_path / "index"))
-
-
 def answers(index: CorpusIndex) -> list[object]:
     found = [index.search(f"subject{n}", k=5, mode=mode) for n in range(12) for mode in ("lexical", "dense")]
     return [index.documents(), *found]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from indexes import CorpusIndex, Encoder, IndexDamaged, IndexMismatch
+from indexes import CorpusIndex, Encoder, IndexDamaged, IndexMismatch, SearchFilter
 from indexes.schema import FORMAT_VERSION
 
 # The tables as longctx at commit cee4160 made them.
@@ -85,6 +85,7 @@ def test_format_1_is_brought_up_to_date_and_loses_nothing(folder: Path, hashing:
     with CorpusIndex.open(folder / "index", hashing) as index:
         assert index.verify().problems == ()
         assert {Path(d.source).stem: index.text(d.source) for d in index.documents()} == TEXTS
+        assert [Path(d.source).stem for d in index.documents(SearchFilter(title="ＧＡＭＭＡ"))] == ["Gamma"]
         assert index.info().chunks == sum(len(text.splitlines()) for text in TEXTS.values())
         for mode in ("dense", "lexical"):
             [hit] = index.search("gamma", k=1, mode=mode)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -98,14 +98,22 @@ def check_lists(index: CorpusIndex) -> None:
         assert len(index.text(document.source)) >= len(text_of(int(name), int(version)))
 
 
-def read_for(index: CorpusIndex, seconds: float, newest: list[int]) -> None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        for mode in ("lexical", "dense", "hybrid"):
-            version = check_one_generation(index, mode)
-            assert version >= max(newest, default=1), "what was seen once does not go back"
-            newest.append(version)
-        check_lists(index)
+def read_on(read: Callable[[], int]) -> None:
+    """Read until three new versions have been seen, however long the writer takes to start where others are at work."""
+    seen = [read()]
+    until = time.monotonic() + 120
+    while seen[-1] < seen[0] + 3:
+        assert time.monotonic() < until
+        seen.append(read())
+        assert seen[-1] >= seen[-2], "what was seen once does not go back"
+
+
+def read_all(index: CorpusIndex) -> int:
+    """Search in each way, and list; returns the newest version."""
+    versions = [check_one_generation(index, mode) for mode in ("lexical", "dense", "hybrid")]
+    assert versions == sorted(versions)
+    check_lists(index)
+    return versions[-1]
 
 
 @contextmanager
@@ -127,22 +135,18 @@ def writer_at_work(folder: Path, corpus: Path, flat_below: int = FLAT) -> Iterat
 def test_a_reader_sees_one_generation_while_documents_are_replaced(
     folder: Path, corpus: Path, hashing: Encoder, flat_below: int
 ) -> None:
-    newest: list[int] = []
     with CorpusIndex.open(folder, hashing) as index, writer_at_work(folder, corpus, flat_below):
-        until = time.monotonic() + 120
-        while not newest or newest[-1] < newest[0] + 3:  # the writer takes its time to start where others are at work
-            assert time.monotonic() < until
-            read_for(index, 1, newest)
+        read_on(lambda: read_all(index))
     assert bool([*folder.glob("dense/model-*")]) == (flat_below == CODES)
 
 
 def test_readers_that_open_the_index_meanwhile_see_one_generation(folder: Path, corpus: Path, hashing: Encoder) -> None:
+    def read() -> int:
+        with CorpusIndex.open(folder, hashing) as index:
+            return read_all(index)
+
     with writer_at_work(folder, corpus):
-        until = time.monotonic() + 2
-        while time.monotonic() < until:
-            with CorpusIndex.open(folder, hashing) as index:
-                check_one_generation(index, "hybrid")
-                check_lists(index)
+        read_on(read)
 
 
 def test_threads_share_a_reader(folder: Path, corpus: Path, hashing: Encoder) -> None:
@@ -150,7 +154,7 @@ def test_threads_share_a_reader(folder: Path, corpus: Path, hashing: Encoder) ->
 
     def read() -> None:
         try:
-            read_for(index, 2, [])
+            read_on(lambda: read_all(index))
         except BaseException as error:
             failed.append(error)
 

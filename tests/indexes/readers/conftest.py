@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import strategies as st
 
 from indexes.errors import UnreadableFile
 from indexes.readers import ReadLimits, read_document
@@ -79,6 +80,20 @@ def outcome() -> Callable[..., Document | str]:
         return reason
 
     return outcome
+
+
+@pytest.fixture(scope="session")
+def damaged() -> Callable[[st.DataObject, bytes], bytes]:
+    """A sound file with some bytes changed, cut out or put in, as hypothesis draws them."""
+
+    def damaged(draw: st.DataObject, sound: bytes) -> bytes:
+        data = bytearray(sound)
+        for _ in range(draw.draw(st.integers(1, 4))):
+            at = draw.draw(st.integers(0, len(data)))
+            data[at : at + draw.draw(st.integers(0, 8))] = draw.draw(st.binary(max_size=8))
+        return bytes(data)
+
+    return damaged
 
 
 def check(document: Document) -> None:

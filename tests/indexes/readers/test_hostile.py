@@ -199,13 +199,8 @@ def test_any_bytes_in_any_reader(suffix, data, outcome):
 
 @given(suffix=st.sampled_from(sorted(SEEDS)), draw=st.data())
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_damaged_files_in_any_reader(suffix, draw, outcome):
-    """A sound file with some bytes changed, cut out or put in."""
-    data = bytearray(SEEDS[suffix])
-    for _ in range(draw.draw(st.integers(1, 4))):
-        at = draw.draw(st.integers(0, len(data)))
-        data[at : at + draw.draw(st.integers(0, 8))] = draw.draw(st.binary(max_size=8))
-    outcome(f"a{suffix}", bytes(data))
+def test_damaged_files_in_any_reader(suffix, draw, outcome, damaged):
+    outcome(f"a{suffix}", damaged(draw, SEEDS[suffix]))
 
 
 @given(suffix=st.sampled_from([".html", ".md", ".rst", ".csv", ".py", ".c", ".txt"]), text=TEXTS)

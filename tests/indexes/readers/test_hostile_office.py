@@ -158,10 +158,5 @@ SEEDS = {".docx": docx_with(), ".pptx": pptx_with(1), ".xlsx": xlsx_with(TEXT)}
 
 @given(suffix=st.sampled_from(sorted(SEEDS)), draw=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_damaged_files(suffix, draw, outcome):
-    """A sound file with some bytes changed, cut out or put in."""
-    data = bytearray(SEEDS[suffix])
-    for _ in range(draw.draw(st.integers(1, 4))):
-        at = draw.draw(st.integers(0, len(data)))
-        data[at : at + draw.draw(st.integers(0, 8))] = draw.draw(st.binary(max_size=8))
-    outcome(f"a{suffix}", bytes(data))
+def test_damaged_files(suffix, draw, outcome, damaged):
+    outcome(f"a{suffix}", damaged(draw, SEEDS[suffix]))
