@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from longctx.generation import Generation
+    from longctx.llama_index_llm import LongContextLLM
     from longctx.models import LoadedModel, load_model
     from longctx.planner import Policy
     from longctx.probe.options import ProbeOptions
@@ -55,6 +56,7 @@ __all__ = [
     "Generation",
     "GenerationOptions",
     "LoadedModel",
+    "LongContextLLM",
     "LongctxError",
     "Measured",
     "Message",
@@ -99,6 +101,7 @@ _MODULES = {
         "TrainingError",
     ),
     "longctx.generation": ("Generation",),
+    "longctx.llama_index_llm": ("LongContextLLM",),
     "longctx.models": ("LoadedModel", "load_model"),
     "longctx.planner": ("Policy",),
     "longctx.probe.options": ("ProbeOptions",),

@@ -74,6 +74,12 @@ def block_tokens(need: Need, free: int) -> int:
     return 1 << (size.bit_length() - 1)
 
 
+def weight_bytes(model: Any) -> int:
+    """Bytes of a model's weights as they are held: quantised ones with their scales, shared ones once."""
+    tensors = {tensor.data_ptr(): tensor.nbytes for tensor in model.state_dict().values()}
+    return sum(tensors.values())
+
+
 def check(need: Need, free: int, weights: int) -> None:
     """Raise NotEnoughMemory if the smallest block would not fit, with the numbers and what would."""
     if need.least <= free:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from indexes.hub import hub_folder
-from longctx.errors import ModelUnavailable
+from longctx.adapters import Adapter, is_adapter, put_on, read_adapter
+from longctx.devices import Dtype, device_named, dtype_named
+from longctx.errors import BadRequest, ModelUnavailable
+from longctx.quantizing import Quantization, check_scheme, is_quantized, loading_settings, plain_products
 from longctx.remote.address import is_address
+from longctx.tokenizing import has_tokenizer, load_tokenizer
 from rope_scaling import RopeScaling, scaled_rope
+
+if TYPE_CHECKING:
+    import torch
 
 LARGEST_FACTOR = 32  # how far a method goes that is given by its name only: YaRN's 128K for the 4,096 of Llama 2
 _NO_LIMIT = 10**9  # what tokenizers say who know no limit is larger
+_FAILURES = (OSError, ValueError, KeyError, ImportError, RuntimeError)  # what transformers raises, for all reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +29,7 @@ class LoadedModel:
 
     `scaling` is what takes it further where a call names none: a `RopeScaling`; or the name of a method, which leaves
     sequences within the native window as they are and extends by powers of two, by as little as a sequence needs.
+    `quantization` and `adapter` are what it was loaded with; `name` is that of the model below the adapter.
     """
 
     name: str
@@ -28,6 +37,8 @@ class LoadedModel:
     tokenizer: Any
     native_window: int
     scaling: str | RopeScaling | None = None
+    quantization: Quantization | None = None
+    adapter: str | None = None
 
     @property
     def window(self) -> int:
@@ -40,28 +51,64 @@ class LoadedModel:
 
 
 def load_model(
-    name_or_path: str | Path, *, scaling: str | RopeScaling | None = None, native_window: int | None = None
+    name_or_path: str | Path,
+    *,
+    dtype: Dtype = "auto",
+    device: str = "auto",
+    scaling: str | RopeScaling | None = None,
+    quantization: Quantization | None = None,
+    adapter: str | Path | None = None,
+    native_window: int | None = None,
 ) -> LoadedModel:
     """Load a causal language model from a folder, or by its name on the hub.
 
-    The dtype is the checkpoint's own, and a GPU is used if there is one. Only safetensors are read, and no code that a
-    checkpoint brings is run. `scaling` is a method's name, such as "yarn", or a `RopeScaling`: see `LoadedModel`.
-    `native_window` overrides what the configuration says. Raises ModelUnavailable; and the errors of `rope_scaling`
-    where the model cannot be scaled so.
+    `dtype` is "auto" (the checkpoint's own), "float32", "bfloat16" or "float16"; `device` is "auto" (a GPU if there is
+    one), "cpu", "cuda", "cuda:1", …. `scaling` is a method's name, such as "yarn", or a `RopeScaling`: see
+    `LoadedModel`. `quantization` makes the weights "4bit" or "8bit" as they are loaded; checkpoints that are quantised
+    already need none. `adapter` is a LoRA adapter's folder or hub name; one in the place of the model brings the model
+    that it was trained on. `native_window` overrides what the configuration says.
+
+    Only safetensors are read, and no code that a checkpoint brings is run. Raises ModelUnavailable; BadRequest for an
+    option that cannot be; and the errors of `rope_scaling` where the model cannot be scaled so.
     """
-    name = str(name_or_path)
-    folder = model_folder(name)
+    held = dtype_named(dtype), device_named(device)
+    check_scheme(quantization)
+    name, folder, lora = _parts(str(name_or_path), None if adapter is None else str(adapter))
     if not (folder / "config.json").is_file():
         raise ModelUnavailable(f"{folder} holds no config.json: give the folder of a transformers checkpoint")
     try:
-        model, tokenizer = _load(folder)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        tokenizer = load_tokenizer(lora.folder if lora is not None and has_tokenizer(lora.folder) else folder)
+        model, quantized = _load(folder, *held, quantization)
+    except _FAILURES as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelUnavailable(f"no causal language model could be loaded from {folder}: {reason}") from error
+    if lora is not None:
+        if len(tokenizer) > model.get_input_embeddings().num_embeddings:  # tokens that the adapter was trained with
+            model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+        model = put_on(model, lora, merge=not quantized)
     window = native_window or _stated_window(model.config, tokenizer)
     if window is None:
         raise ModelUnavailable(f"the configuration in {folder} states no window: give native_window (--window)")
-    return LoadedModel(name, model, tokenizer, window, None if scaling is None else _tried(scaling, model, window))
+    tried = None if scaling is None else _tried(scaling, model, window)
+    return LoadedModel(name, model, tokenizer, window, tried, quantization, None if lora is None else str(lora.folder))
+
+
+def _parts(name: str, adapter: str | None) -> tuple[str, Path, Adapter | None]:
+    """The name and the folder of the model itself, and the adapter that goes onto it."""
+    folder = model_folder(name)
+    if not is_adapter(folder):
+        return name, folder, None if adapter is None else read_adapter(model_folder(adapter))
+    if adapter is not None:
+        raise BadRequest(f"{name} is an adapter itself: give its base model with the adapter {adapter}, or no other")
+    lora = read_adapter(folder)
+    remedy = f"give that model, and {name} as its adapter"
+    if not lora.base:
+        raise ModelUnavailable(f"the adapter {name} does not say what model it was trained on: {remedy}")
+    try:
+        base = model_folder(lora.base)
+    except ModelUnavailable as error:
+        raise ModelUnavailable(f"the adapter {name} was trained on {lora.base}: {error}; or {remedy}") from error
+    return lora.base, base, lora
 
 
 def model_folder(name: str) -> Path:
@@ -81,21 +128,24 @@ def model_folder(name: str) -> Path:
         raise ModelUnavailable(f"model {error}") from error
 
 
-def _load(folder: Path) -> tuple[Any, Any]:
+def _load(
+    folder: Path, dtype: torch.dtype | Literal["auto"], device: torch.device, quantization: Quantization | None
+) -> tuple[Any, bool]:
+    """The model on its device, and whether its weights are quantised."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM
 
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise ModelUnavailable(
-            f"no tokenizer could be loaded from {folder}: add the model's own (tokenizer.json, or tokenizer.model)"
-        ) from error
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        folder, dtype="auto", use_safetensors=True, local_files_only=True, trust_remote_code=False
-    )
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return model.to(device).eval(), tokenizer
+    given: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    quantized = is_quantized(folder, quantization)
+    if quantization is not None:
+        if dtype == "auto":
+            dtype = AutoConfig.from_pretrained(folder, **given).dtype or torch.float32
+        given["quantization_config"] = loading_settings(quantization, dtype)
+    if quantized:  # which is done where they are to stay
+        given["device_map"] = {"": device}
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, **given)
+    plain_products(model)
+    return (model if quantized else model.to(device)).eval(), quantized
 
 
 def _tried(scaling: str | RopeScaling, model: Any, window: int) -> str | RopeScaling:

@@ -102,6 +102,13 @@ class PromptWriter:
         said = [Message(message.role, self._harmless(message.content)) for message in messages]
         return self._ids(self.template.render(self._tokenizer, self._harmless(system), said))
 
+    def completion(self, text: str) -> Ids:
+        """The ids of a text that is to be gone on with: the BOS, if there is one, and the text without a template."""
+        harmless, bos = self._control.harmless(text), self._tokenizer.bos_token_id
+        ids = self._fresh(harmless)
+        self._control.check(harmless, ids)
+        return ids if bos is None else (bos, *ids)
+
     def texts(self, texts: Sequence[str]) -> list[Ids]:
         """The ids of passages, each without its number. Raises BadRequest for text that becomes control tokens."""
         lines = [f"{self._control.harmless(text)}\n" for text in texts]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from indexes import CorpusIndex, Encoder, IngestReport, ReadLimits, Reranker, SearchFilter, SearchHit
@@ -98,6 +98,7 @@ class DocumentQA:
         *,
         scaling: str | RopeScaling | None = None,
         window: int | None = None,
+        loading: Mapping[str, Any] = MappingProxyType({}),
         encoder: str | Encoder | None = None,
         reranker: str | Reranker | None = None,
         template: str | PromptTemplate | None = None,
@@ -109,22 +110,22 @@ class DocumentQA:
 
         `model` is a checkpoint's folder, a hub name, a server (`openai:URL#name`), a `LoadedModel` or a `ServedModel`;
         with None, answers quote the documents. `scaling` is as for `load_model`, and `window` its native window, or a
-        server's, where that should not be what the model or the server says.
+        server's, where that should not be what the model or the server says. `loading` is what else `load_model` is to
+        be told, such as {"quantization": "4bit"}.
         `encoder` and `reranker` are as for `CorpusIndex.open`; an encoder of None means the one that the index was made
         with, and the default for a new index. `template` is how prompts are written: a name in `TEMPLATES`, one of your
         own, or None for the one that fits the model. `policy` is how a route is chosen where a question names none.
         `measured` is how far the model was seen to read: the report of a probe, the folder that it was written to, or
         figures of your own. Raises BadRequest, BadReport, and as `load_model` and `CorpusIndex.open` do.
         """
-        given = {name: value for name, value in (("scaling", scaling), ("window", window)) if value is not None}
+        given = [(k, v) for k, v in {"scaling": scaling, "window": window, **loading}.items() if v is not None]
         if given and not isinstance(model, str | Path):
             remedy = "give a model too" if model is None else "give it where the model is loaded"
-            raise BadRequest(f"{' and '.join(given)} cannot be used without a model to load: {remedy}")
+            raise BadRequest(f"{given[0][0]} is {given[0][1]!r}, and there is no model to load: {remedy}")
         with ExitStack() as owned:
             index = owned.enter_context(CorpusIndex.open(path, encoder, reranker=reranker, create=create))
-            qa = cls(
-                index, open_model(model, scaling, window, owned), template=template, policy=policy, measured=measured
-            )
+            opened = open_model(model, scaling, window, loading, owned)
+            qa = cls(index, opened, template=template, policy=policy, measured=measured)
             qa._owned = owned.pop_all()
             return qa
 

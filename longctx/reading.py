@@ -41,6 +41,7 @@ class Reader:
         self.block = block
         self.pool = pool
         self.shape = memory.CacheShape.of(loaded.model)
+        self.weights = memory.weight_bytes(loaded.model)
         self.shared = shared(loaded.model)
         parameters = inspect.signature(loaded.model.forward).parameters
         self._keeps_last = "logits_to_keep" in parameters
@@ -99,7 +100,7 @@ class Reader:
         if need.least > free:
             self.pool.shrink(0)
             free, need = memory.available_bytes(self.model.device), self.need(request.length, 0)
-        memory.check(need, free, sum(p.nbytes for p in self.model.parameters()))
+        memory.check(need, free, self.weights)
 
     def forward(self, reading: Reading, ids: Sequence[int], last: int = 1) -> torch.Tensor:
         """Let the model read `ids`; returns the logits (last, vocabulary) after each of the last of them."""

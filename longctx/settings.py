@@ -13,7 +13,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from longctx.devices import Dtype
 from longctx.errors import BadRequest
+from longctx.quantizing import Quantization
 from longctx.types import RouteChoice
 
 SETTINGS_FILE = "longctx.toml"
@@ -29,6 +31,10 @@ class Settings(BaseSettings):
     reranker: str | None = Field(None, description="a sentence-transformers CrossEncoder: a folder or a hub name")
     model: str | None = Field(None, description="a causal language model: a folder, a hub name or openai:URL#name")
     window: int | None = Field(None, ge=1, description="the model's native window, or the server's, in tokens")
+    adapter: str | None = Field(None, description="a LoRA adapter that goes onto the model: a folder or a hub name")
+    quantization: Quantization | None = Field(None, description="how the model's weights are kept, to save memory")
+    dtype: Dtype = Field("auto", description="the model's numbers; 'auto' is the checkpoint's own")
+    device: str = Field("auto", description="where the model runs; 'auto' is a GPU if there is one")
     scaling: str | None = Field(None, description="the RoPE scaling that takes the model past its native window")
     report: Path | None = Field(None, description="what a probe of the model found: the folder that it was written to")
     template: str | None = Field(None, description="how prompts are written: a family's name")
@@ -39,6 +45,12 @@ class Settings(BaseSettings):
     sessions: Path | None = Field(None, description="the folder of conversations; none is one beside the index")
     max_size: int = Field(100_000_000, ge=1, description="the largest file to ingest, in bytes")
     max_seconds: float = Field(120, gt=0, description="the longest that one file may take to read, in seconds")
+
+    @property
+    def loading(self) -> dict[str, Any]:
+        """How the model is to be held, where that is not left as it is: what `load_model` is told."""
+        held = {"adapter": self.adapter, "quantization": self.quantization, "dtype": self.dtype, "device": self.device}
+        return {name: value for name, value in held.items() if value not in (None, "auto")}
 
     @classmethod
     def settings_customise_sources(

@@ -6,18 +6,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from longctx import memory
 from longctx.errors import BadRequest, ModelUnavailable
 from longctx.kv_cache import CacheDtype
+from longctx.quantizing import SCHEMES, Quantization, check_scheme
 from longctx.shapes import known_shape
 
-Quantization = Literal["none", "8bit", "4bit"]
-
-# Bytes for each number of a quantised matrix, as bitsandbytes keeps it: half a byte and, for each 64, a scale of
-# four bytes; or one byte, its scales, one for each row, being too few to count.
-_QUANTIZED: dict[str, float] = {"4bit": 0.5 + 4 / 64, "8bit": 1.0}
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
@@ -58,7 +54,7 @@ class Sizing:
 def size_model(
     name: str | Path,
     context: int | None = None,
-    quantization: Quantization = "none",
+    quantization: Quantization | None = None,
     cache: CacheDtype = "model",
     available: int | None = None,
 ) -> Sizing:
@@ -124,19 +120,17 @@ def _config_folder(name: str) -> Path:
         ) from error
 
 
-def _weights(model: Any, quantization: Quantization) -> int:
+def _weights(model: Any, quantization: Quantization | None) -> int:
     """Bytes of the weights. Quantised are the matrices of the layers; embeddings and the head stay as they are."""
     import torch
 
-    if quantization != "none" and quantization not in _QUANTIZED:
-        raise BadRequest(f"quantization is {quantization!r}: use {' or '.join(_QUANTIZED)}")
+    check_scheme(quantization)
     whole = int(sum(parameter.nbytes for parameter in model.parameters()))
-    if quantization == "none":
+    if quantization is None:
         return whole
     head = model.get_output_embeddings()
     matrices = [m.weight for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
-    numbers, size = sum(w.numel() for w in matrices), sum(w.nbytes for w in matrices)
-    return int(whole - size + numbers * _QUANTIZED[quantization])
+    return int(whole + sum(SCHEMES[quantization].nbytes(matrix) - matrix.nbytes for matrix in matrices))
 
 
 def _lengths(window: int, context: int) -> Sequence[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
@@ -33,15 +33,18 @@ def open_model(
     model: str | Path | LoadedModel | ServedModel | None,
     scaling: str | RopeScaling | None,
     window: int | None,
+    loading: Mapping[str, Any],
     owned: ExitStack,
 ) -> Engine | ServedModel | None:
     """Load a model, or connect one, which is closed with `owned`. Raises as `load_model` and `ServedModel` do."""
     if isinstance(model, str) and is_address(model):
         if scaling is not None:
             raise BadRequest(f"scaling is {scaling!r}, and {model} has the window that it serves: leave --scaling out")
+        if loading:
+            raise BadRequest(f"{model} is loaded where it is served: leave {' and '.join(loading)} out")
         return owned.enter_context(ServedModel.connect(model, window=window))
     if isinstance(model, str | Path):
-        model = load_model(model, scaling=scaling, native_window=window)
+        model = load_model(model, scaling=scaling, native_window=window, **loading)
     return Engine(model) if isinstance(model, LoadedModel) else model
 
 

@@ -11,6 +11,7 @@ import typer
 from longctx import __version__
 from longctx.cli import ask, chat, extend, index, ingest, plan, probe, rope, search
 from longctx.cli.terminal import one_line
+from longctx.quantizing import hide_bitsandbytes
 
 app = typer.Typer(
     name="longctx",
@@ -53,6 +54,7 @@ def main() -> NoReturn:
     if not debug:
         # transformers warns about things that a user of longctx cannot change.
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    hide_bitsandbytes()
     try:
         app([argument for argument in arguments if argument != "--debug"])
     except Exception as error:

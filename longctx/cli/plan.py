@@ -7,20 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longctx.cli.terminal import JsonOption, print_json
+from longctx.cli.terminal import JsonOption, QuantizationOption, print_json
 
 if TYPE_CHECKING:
     from longctx.sizing import Sizing
 
 _GIB = 2**30
-
-
-class Quantized(str, Enum):
-    """How weights are kept."""
-
-    none = "none"
-    eight = "8bit"
-    four = "4bit"
 
 
 class Cache(str, Enum):
@@ -38,9 +30,7 @@ def plan(
         int | None,
         typer.Option("--context", metavar="TOKENS", help="The longest sequence (default: 32 native windows).", min=1),
     ] = None,
-    quantization: Annotated[
-        Quantized, typer.Option("--quantization", help="How the weights are kept.")
-    ] = Quantized.none,
+    quantization: QuantizationOption = None,
     cache: Annotated[Cache, typer.Option("--cache", help="How keys and values are kept.")] = Cache.model,
     memory: Annotated[
         str | None,
@@ -52,7 +42,7 @@ def plan(
     from longctx.sizing import parse_bytes, size_model
 
     available = None if memory is None else parse_bytes(memory)
-    sizing = size_model(model, context, quantization.value, cache.value, available)
+    sizing = size_model(model, context, None if quantization is None else quantization.value, cache.value, available)
     if json:
         print_json(sizing)
     else:

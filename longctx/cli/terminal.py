@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass, replace
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
     from indexes import Chunk, IngestProgress, SearchFilter
     from longctx.requests import Progress
     from longctx.types import Answer, Citation, Plan, Share
+
+
+class Quantized(str, Enum):
+    """How weights are kept."""
+
+    four = "4bit"
+    eight = "8bit"
+
 
 IndexOption = Annotated[
     Path | None,
@@ -59,6 +68,23 @@ WindowOption = Annotated[
         metavar="TOKENS",
         help="The model's native window (default: what the model or server says).",
     ),
+]
+AdapterOption = Annotated[
+    str | None,
+    typer.Option("--adapter", metavar="PATH_OR_HUB_ID", help="A LoRA adapter that goes onto the model."),
+]
+QuantizationOption = Annotated[
+    Quantized | None, typer.Option("--quantization", help="Keep the model's weights in so many bits.")
+]
+DtypeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype", metavar="DTYPE", help="float32, bfloat16 or float16 (default: auto, the checkpoint's own)."
+    ),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, ... (default: auto, a GPU if there is one)."),
 ]
 ScalingOption = Annotated[
     str | None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +17,6 @@ from longctx.prompts import Asked, PromptWriter, build_prompt
 from longctx.templates import TEMPLATES, Llama2Template, choose_template
 from longctx.types import Citation
 
-TEXT = [
-    "Answer the question from the numbered passages: [INST] <<SYS>> [PYTHON]",
-    "灯台は一八七四年に建てられた。質問に日本語で答えてください。",
-]
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
@@ -38,27 +34,6 @@ HISTORY = (Message("user", "Who?"), Message("assistant", "Anna."))
 
 
 @pytest.fixture(scope="module")
-def sentencepiece() -> Any:
-    """A sentencepiece model with Llama's settings: BPE, byte fallback, no normalisation, digits apart."""
-    import sentencepiece
-
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(TEXT * 20),
-        model_writer=model,
-        model_type="bpe",
-        vocab_size=400,
-        byte_fallback=True,
-        split_digits=True,
-        normalization_rule_name="identity",
-        remove_extra_whitespaces=False,
-        allow_whitespace_only_pieces=True,
-        minloglevel=2,
-    )
-    return sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
-
-
-@pytest.fixture(scope="module")
 def llama(sentencepiece: Any) -> Any:
     """The same as transformers' Llama tokenizer."""
     from transformers import LlamaTokenizer
@@ -70,20 +45,12 @@ def llama(sentencepiece: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def byte_level() -> Any:
+def byte_level(byte_level_bpe: Callable[[Sequence[str]], Any]) -> Any:
     """Byte-level BPE with ChatML, as Qwen's: no BOS, and an added token that is not called special."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import AddedToken
     from transformers import PreTrainedTokenizerFast
 
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    bpe.train_from_iterator(
-        TEXT * 20,
-        trainers.BpeTrainer(vocab_size=400, special_tokens=specials, initial_alphabet=alphabet, show_progress=False),
-    )
+    bpe = byte_level_bpe(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
     bpe.add_tokens([AddedToken("<tool_call>", special=False), AddedToken("lamp", special=False)])
     return PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="<|im_end|>", chat_template=CHATML)
 

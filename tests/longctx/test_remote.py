@@ -548,7 +548,7 @@ def test_what_only_a_model_here_has_is_refused(indexed, encoder, server) -> None
         DocumentQA.open(indexed / "index", server.address, scaling="yarn", encoder=encoder)
     with pytest.raises(BadRequest, match="by a template of its own: leave the template out"):
         DocumentQA.open(indexed / "index", server.address, template="llama-2", encoder=encoder)
-    with pytest.raises(BadRequest, match="window cannot be used without a model to load: give a model too"):
+    with pytest.raises(BadRequest, match="window is 100, and there is no model to load: give a model too"):
         DocumentQA.open(indexed / "index", window=100, encoder=encoder)
     with pytest.raises(BadRequest, match=r"what was measured is of a model here.*give the window"):
         DocumentQA.open(indexed / "index", server.address, measured=[Measured("none", 400)], encoder=encoder)

@@ -49,7 +49,7 @@ def test_llama_2_at_128k() -> None:
 
 
 def test_llama_2_70b_in_4_bits_on_one_card() -> None:
-    full, small = (size_model("llama-2-70b", 8192, q, available=80 * GIB) for q in ("none", "4bit"))
+    full, small = (size_model("llama-2-70b", 8192, q, available=80 * GIB) for q in (None, "4bit"))
     assert [need.fits for need in full.needs] == [False, False]
     assert full.longest == 0
     assert [need.fits for need in small.needs] == [True, True]

@@ -1,0 +1,128 @@
+"""Quantised weights: what bitsandbytes makes of a matrix, and what checkpoints that have them already need.
+
+Knows configurations and which packages are installed; reads no weights and runs no model.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from longctx.errors import BadRequest, ModelUnavailable
+
+if TYPE_CHECKING:
+    import torch
+
+Quantization = Literal["4bit", "8bit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """How a matrix is kept: its `nbytes`, and the `settings` that transformers' BitsAndBytesConfig takes for it."""
+
+    nbytes: Callable[[torch.Tensor], float]
+    settings: Callable[[torch.dtype], dict[str, Any]]
+
+
+SCHEMES: dict[str, Scheme] = {
+    # NF4 (Dettmers et al., "QLoRA", arXiv 2305.14314): half a byte, and a float32 scale for each 64. The scales are
+    # not quantised in their turn: that would save 8 % of the weights, and cost a step more at every token.
+    "4bit": Scheme(
+        lambda matrix: matrix.numel() * (0.5 + 4 / 64),
+        lambda dtype: {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype},
+    ),
+    # LLM.int8 (Dettmers et al., arXiv 2208.07339): a byte, and a float32 scale for each row.
+    "8bit": Scheme(lambda matrix: matrix.numel() + 4 * matrix.shape[0], lambda _: {"load_in_8bit": True}),
+}
+
+_BITSANDBYTES = "bitsandbytes"
+_HIDDEN: Any = None  # what makes Python say of a module that it is not there
+_PACKAGES = {  # what transformers loads such checkpoints with
+    _BITSANDBYTES: (_BITSANDBYTES, "accelerate"),
+    "gptq": ("gptqmodel", "optimum"),
+    "awq": ("gptqmodel", "accelerate"),
+}
+
+
+def check_scheme(quantization: Quantization | None) -> None:
+    """Raise BadRequest for a quantisation that there is not."""
+    if quantization is not None and quantization not in SCHEMES:
+        raise BadRequest(f"quantization is {quantization!r}: use {' or '.join(SCHEMES)}")
+
+
+def is_quantized(folder: Path, quantization: Quantization | None) -> bool:
+    """Whether a checkpoint's weights will be quantised: by its own configuration, or as they are loaded.
+
+    Raises BadRequest for both at once, and ModelUnavailable where a package is missing.
+    """
+    carried = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("quantization_config") or {}
+    method = carried.get("quant_method")
+    if method and quantization:
+        raise BadRequest(f"{folder} is quantised already, by {method}: leave quantization={quantization!r} out")
+    if quantization and (missing := _missing(_BITSANDBYTES)):
+        raise ModelUnavailable(
+            f'quantization is {quantization!r}, which needs {missing}: pip install "longctx[quant]", or leave it out'
+        )
+    if method and (missing := _missing(method)):
+        raise ModelUnavailable(
+            f"{folder} is quantised by {method}, which needs {missing}: pip install {missing.replace(' and ', ' ')}"
+        )
+    if quantization or method == _BITSANDBYTES:
+        _import_bitsandbytes()
+    return bool(carried or quantization)
+
+
+def loading_settings(quantization: Quantization, dtype: torch.dtype) -> Any:
+    """What transformers is told, so that it quantises as it loads; products are computed in `dtype`."""
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(**SCHEMES[quantization].settings(dtype))
+
+
+def plain_products(model: Any) -> None:
+    """Let bitsandbytes multiply on every CPU as on any other: by the numbers that its 4 bits stand for, in their dtype.
+
+    Where a processor has bfloat16, its release 0.50 lays weights out anew at the first call, and multiplies in
+    bfloat16 whatever was asked for; when the state of such a model has been read once, its scales are in disorder.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
+def hide_bitsandbytes() -> None:
+    """Keep it from being imported until weights are quantised.
+
+    Whatever imports transformers imports peft where it is installed, and with it bitsandbytes, which takes a second.
+    """
+    sys.modules.setdefault(_BITSANDBYTES, _HIDDEN)
+
+
+def _import_bitsandbytes() -> None:
+    """Import it without the code that it fetches from the hub and runs where the package `kernels` is installed."""
+    _show_bitsandbytes()
+    logging.getLogger(_BITSANDBYTES).setLevel(logging.ERROR)  # it warns at every product, of what it does by design
+    kernels = {name: module for name, module in sys.modules.items() if name == "kernels"}
+    sys.modules["kernels"] = _HIDDEN
+    try:
+        importlib.import_module(_BITSANDBYTES)
+    finally:
+        del sys.modules["kernels"]
+        sys.modules.update(kernels)
+
+
+def _show_bitsandbytes() -> None:
+    if sys.modules.get(_BITSANDBYTES, sys) is _HIDDEN:
+        del sys.modules[_BITSANDBYTES]
+
+
+def _missing(method: str) -> str:
+    _show_bitsandbytes()
+    return " and ".join(name for name in _PACKAGES.get(method, ()) if importlib.util.find_spec(name) is None)
