@@ -66,7 +66,7 @@ def make_documents(folder: Path, tokenizer: Any, book: str, windows: float, nati
         key = f"{draw.randrange(10**5):05d}"
         first = draw.randrange(len(offsets) - room)
         prose = book[offsets[first][0] : offsets[first + room - 16][1]]  # the needle takes about 16 tokens
-        sentence_ends = [i + 2 for i in range(len(prose) - 2) if prose[i : i + 2] == ". "] or [len(prose)]
+        sentence_ends = [i + 2 for i in range(len(prose) - 2) if prose[i : i + 2] == ". "] or [prose.rfind(" ") + 1]
         at = min(sentence_ends, key=lambda end: abs(end - len(prose) * (trial % 10) / 9))
         text = f"{prose[:at]}The pass key is {key}. {prose[at:]}"
         file = folder / f"{windows:g}-{trial}.txt"
@@ -94,12 +94,11 @@ def ask_cut(loaded: LoadedModel, document: Document, windows: int) -> tuple[str,
     """The answer from as much of a document's beginning as fits so many native windows, and the prompt's tokens."""
     writer = PromptWriter(loaded.tokenizer, choose_template(None, loaded.name, loaded.tokenizer))
     room = windows * loaded.native_window - NEW
-    low, high = 0, len(document.text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        fits = len(prompt(writer, document.text[:middle])) <= room
-        low, high = (middle, high) if fits else (low, middle - 1)
-    ids = prompt(writer, document.text[:low])
+    text = document.text
+    fixed, ids = len(prompt(writer, "")), prompt(writer, text)
+    while len(ids) > room:
+        text = text[: len(text) * (room - fixed) // (len(ids) - fixed)]
+        ids = prompt(writer, text)
     native = loaded.native_window
     scaling = None if windows == 1 else RopeScaling.for_window("yarn", windows * native, native)
     stream = Engine(loaded, prefix_bytes=0).stream((), ids, scaling, GenerationOptions(NEW))
