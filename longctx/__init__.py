@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from longctx.budget import Policy
     from longctx.conversation import Conversation
     from longctx.engine import Engine, Prefix
     from longctx.errors import (
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from longctx.generation import Generation
     from longctx.llama_index_llm import LongContextLLM
     from longctx.models import LoadedModel, load_model
-    from longctx.planner import Policy
     from longctx.probe.options import ProbeOptions
     from longctx.probe.report import ProbeReport, load_report
     from longctx.probe.running import ProbeProgress, run_probe
@@ -103,7 +103,7 @@ _MODULES = {
     "longctx.generation": ("Generation",),
     "longctx.llama_index_llm": ("LongContextLLM",),
     "longctx.models": ("LoadedModel", "load_model"),
-    "longctx.planner": ("Policy",),
+    "longctx.budget": ("Policy",),
     "longctx.probe.options": ("ProbeOptions",),
     "longctx.probe.report": ("ProbeReport", "load_report"),
     "longctx.probe.running": ("ProbeProgress", "run_probe"),

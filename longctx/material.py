@@ -8,7 +8,8 @@ from typing import Generic
 
 from indexes import Chunk, CorpusIndex, SearchFilter, SearchHit
 from longctx.answering import citation
-from longctx.planner import Counts, Found, Part, Policy, Windows, plan
+from longctx.budget import Counts, Found, Part, Policy, Windows
+from longctx.planner import plan
 from longctx.prompts import Asked, Framing, PartT, Writer, assemble
 from longctx.templates import check_turns
 from longctx.types import Citation, Message, Plan

@@ -14,12 +14,12 @@ from indexes import CorpusIndex, Encoder, IngestReport, ReadLimits, Reranker, Se
 from indexes.ingest import ProgressCallback as IngestCallback
 from indexes.readers import DEFAULT_LIMITS
 from longctx.answering import quote
+from longctx.budget import Policy
 from longctx.engine import Engine
 from longctx.errors import BadRequest
 from longctx.language import language_of
 from longctx.material import Scope, gather, planned
 from longctx.models import LoadedModel
-from longctx.planner import Policy
 from longctx.probe.evidence import Shown
 from longctx.prompts import Asked
 from longctx.remote.model import ServedModel

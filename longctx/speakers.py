@@ -9,12 +9,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from longctx.budget import Windows
 from longctx.engine import Engine
 from longctx.errors import BadRequest
 from longctx.generation import Generation
 from longctx.material import Prompt
 from longctx.models import LoadedModel, load_model
-from longctx.planner import Windows
 from longctx.probe.evidence import Shown, measured_by
 from longctx.prompts import Frame, Ids, PromptWriter
 from longctx.remote.address import is_address

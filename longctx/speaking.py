@@ -6,12 +6,12 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from longctx.budget import Windows
 from longctx.citing import CitedText
 from longctx.errors import PromptRefused
 from longctx.generation import Generation
 from longctx.language import gives_up
 from longctx.material import Material, Prompt, write
-from longctx.planner import Windows
 from longctx.prompts import PartT, Writer
 from longctx.requests import ProgressCallback
 from longctx.types import Citation, Message, Plan

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from longctx.budget import Windows
 from longctx.models import LARGEST_FACTOR, LoadedModel
-from longctx.planner import Windows
 from rope_scaling import RopeScaling, RopeScalingError
 
 UNSCALED = "none"

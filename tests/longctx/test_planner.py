@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longctx import BadRequest, ContextTooLong, Plan, Policy
-from longctx.planner import Counts, Found, Part, Windows, plan
+from longctx.budget import Counts, Found, Part, Windows
+from longctx.planner import plan
 
 RANK = {"native": 0, "extended": 1, "retrieval": 2, "refused": 3}
 
