@@ -54,6 +54,8 @@ def main() -> NoReturn:
     if not debug:
         # transformers warns about things that a user of longctx cannot change.
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")  # the bars of the libraries, such as transformers' 'Loading weights'
     hide_bitsandbytes()
     try:
         app([argument for argument in arguments if argument != "--debug"])
