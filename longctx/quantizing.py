@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from longctx.errors import BadRequest, ModelUnavailable
 
@@ -55,6 +55,13 @@ def check_scheme(quantization: Quantization | None) -> None:
     """Raise BadRequest for a quantisation that there is not."""
     if quantization is not None and quantization not in SCHEMES:
         raise BadRequest(f"quantization is {quantization!r}: use {' or '.join(SCHEMES)}")
+
+
+def carried_scheme(config: Any) -> Quantization | None:
+    """The scheme whose bits a checkpoint's own quantisation has, by its configuration; None if it has none of them."""
+    carried = getattr(config, "quantization_config", None) or {}
+    bits = carried.get("bits") or (4 if carried.get("load_in_4bit") else 8 if carried.get("load_in_8bit") else None)
+    return next((scheme for scheme in get_args(Quantization) if scheme == f"{bits}bit"), None)
 
 
 def is_quantized(folder: Path, quantization: Quantization | None) -> bool:
