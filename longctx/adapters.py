@@ -80,8 +80,9 @@ def put_on(model: Any, adapter: Adapter, *, merge: bool) -> Any:
             wrapped: Any = PeftModelForCausalLM(model, config)
             wrapped.load_adapter(str(adapter.folder), "default", torch_device=str(model.device))
             with safe_open(adapter.folder / _WEIGHTS, framework="pt") as file:
-                lone = {*file.keys()} ^ {*get_peft_model_state_dict(wrapped, save_embedding_layers=False)}
-            if lone := {name for name in lone if "embed_tokens" not in name}:
+                held, wanted = {*file.keys()}, {*get_peft_model_state_dict(wrapped, save_embedding_layers=False)}
+            # embeddings may have been saved whole beside the adapter's own matrices
+            if lone := (wanted - held) | {name for name in held - wanted if "lora_" in name}:
                 raise ValueError(f"{min(lone)} and {len(lone) - 1} more are in one of the two only")
             whole = wrapped.merge_and_unload(safe_merge=True) if merge else wrapped.base_model.model
         except (ValueError, RuntimeError, KeyError, TypeError, OSError, SafetensorError) as error:

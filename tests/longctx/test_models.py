@@ -219,6 +219,27 @@ def test_an_adapter_changes_the_model_as_peft_does(checkpoint: Path, tmp_path: P
     torch.testing.assert_close(logits(by_itself), expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("settings", [{}, {"modules_to_save": ["embed_tokens", "lm_head"]}])
+def test_an_adapter_brings_the_tokens_that_it_was_trained_with(checkpoint: Path, tmp_path: Path, settings: Any) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    tokenizer = load_model(checkpoint).tokenizer
+    tokenizer.add_tokens(["<note>", "</note>"])
+    tokenizer.save_pretrained(tmp_path / "lora")
+    base = AutoModelForCausalLM.from_pretrained(checkpoint)
+    base.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    with peft_alone():
+        trained: Any = get_peft_model(base, LoraConfig(target_modules=["q_proj"], task_type="CAUSAL_LM", **settings))
+        trained.save_pretrained(tmp_path / "lora", save_embedding_layers=True)
+    loaded = load_model(checkpoint, adapter=tmp_path / "lora")
+    assert len(loaded.tokenizer) == loaded.model.get_input_embeddings().num_embeddings == 292
+    torch.testing.assert_close(loaded.model.get_input_embeddings().weight, base.get_input_embeddings().weight)
+    torch.testing.assert_close(loaded.model.get_output_embeddings().weight, base.get_output_embeddings().weight)
+    (tmp_path / "lora" / "tokenizer.json").unlink()
+    with pytest.raises(ModelUnavailable, match="does not go onto"):
+        load_model(checkpoint, adapter=tmp_path / "lora")
+
+
 def test_an_adapter_stays_beside_quantised_weights(checkpoint: Path, lora: Path) -> None:
     from peft import PeftModel
 
