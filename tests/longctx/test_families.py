@@ -60,18 +60,22 @@ def sentencepiece_files(**config: Any) -> Callable[[Path, Parts], None]:
     return write
 
 
-def longer_vocabulary(folder: Path, parts: Parts) -> None:
-    """Llama's pieces and, after them, Japanese ones, as ELYZA's "fast" models have them."""
-    from sentencepiece import sentencepiece_model_pb2
+def longer_vocabulary(highest: float) -> Callable[[Path, Parts], None]:
+    """Llama's pieces and, after them, Japanese ones, as ELYZA's "fast" models have them; the first has that score."""
 
-    proto = sentencepiece_model_pb2.ModelProto()
-    proto.ParseFromString(parts.sentencepiece.serialized_model_proto())
-    known, lowest = {piece.piece for piece in proto.pieces}, min(piece.score for piece in proto.pieces)
-    added = [character for character in "霧笛鳴毎分塔" if character not in known] + ["霧笛", "毎分"]
-    for number, piece in enumerate(added, start=1):
-        proto.pieces.add(piece=piece, score=lowest - number)
-    (folder / "tokenizer.model").write_bytes(proto.SerializeToString())
-    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "LlamaTokenizer"}))
+    def write(folder: Path, parts: Parts) -> None:
+        from sentencepiece import sentencepiece_model_pb2
+
+        proto = sentencepiece_model_pb2.ModelProto()
+        proto.ParseFromString(parts.sentencepiece.serialized_model_proto())
+        known = {piece.piece for piece in proto.pieces}
+        added = [*"霧笛鳴毎分塔語はで", "霧笛", "毎分", "日本", "に日本", "語で", "本語"]
+        for number, piece in enumerate(piece for piece in added if piece not in known):
+            proto.pieces.add(piece=piece, score=highest - number / 8)
+        (folder / "tokenizer.model").write_bytes(proto.SerializeToString())
+        (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "LlamaTokenizer"}))
+
+    return write
 
 
 def qwen_files(folder: Path, parts: Parts) -> None:
@@ -106,7 +110,8 @@ FAMILIES = [
         sentencepiece_files(tokenizer_class="CodeLlamaTokenizer"),
     ),
     Family("elyza/ELYZA-japanese-Llama-2-7b-instruct", "llama", "elyza", LLAMA),
-    Family("elyza/ELYZA-japanese-Llama-2-7b-fast-instruct", "llama", "elyza", longer_vocabulary),
+    Family("elyza/ELYZA-japanese-Llama-2-7b-fast-instruct", "llama", "elyza", longer_vocabulary(-1000.0)),
+    Family("elyza/ELYZA-japanese-Llama-2-13b-fast-instruct", "llama", "elyza", longer_vocabulary(0.0)),
     Family(
         "mistralai/Mistral-7B-Instruct-v0.1",
         "mistral",
