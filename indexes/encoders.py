@@ -32,7 +32,7 @@ class SentenceEncoder:
     """A sentence-transformers model in a local folder.
 
     Passages and queries get the prompts that the model's own configuration names for them. On a CPU with bf16
-    arithmetic the matrix products run in bf16 (cosine to fp32 0.99998 on average); the rest and the results stay fp32.
+    arithmetic the matrix products run in bf16 (cosine to fp32 0.99997 on average); the results are fp32.
     """
 
     def __init__(self, name: str, folder: Callable[[], Path], fingerprint: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""How a sentence-transformers model is run on a CPU: products in bf16, batches of one length, a thread for each batch.
+"""How a sentence-transformers model is run on a CPU: products in bf16, batches by length, a thread for each batch.
 
 Knows a model, no files and no index. It imports torch; import it where a model is used.
 """
@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import groupby
 from typing import Any, NamedTuple
 
 import torch
 
-_TOKENS_AT_ONCE = 3_200  # in a batch: its widest activations then fit a core's share of the cache
+from indexes.packed_bert import is_packed, pack_encoders
+
+_TOKENS_AT_ONCE = 2_048  # in a batch: enough for products of full speed, and few enough for a core's cache
 
 
 class _Batch(NamedTuple):
-    """Texts of one length in tokens: nothing is padded, and attention needs no mask."""
+    """Texts of like length in tokens."""
 
     rows: list[int]
     columns: slice
@@ -34,10 +35,12 @@ def use_bf16(model: torch.nn.Module) -> None:
 
     Norms, embeddings and the residual stream stay fp32. Run the model under `torch.autocast` from then on.
     """
+    has_operators = hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    packed = {part for encoder in (pack_encoders(model) if has_operators else ()) for part in encoder.modules()}
     for module in model.modules():
         if type(module) is torch.nn.Linear:
             module.to(torch.bfloat16)
-            if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+            if has_operators and module not in packed:
                 module.forward = _packed_product(module)  # type: ignore[method-assign]
 
 
@@ -62,7 +65,7 @@ def embed_passages(model: Any, texts: Sequence[str], prompt: str | None) -> torc
     mask = features.get("attention_mask")
     if mask is None:  # a model without attention, which is fast as it is
         return _run(model, features).float()
-    batches = _batches(mask)
+    batches = _batches(mask, is_packed(model))
     workers = min(torch.get_num_threads(), len(batches))
     run = partial(_run_batch, model, features, mask.shape)
     vectors = _run_in_threads(run, batches, workers) if workers > 1 else [run(batch) for batch in batches]
@@ -70,15 +73,24 @@ def embed_passages(model: Any, texts: Sequence[str], prompt: str | None) -> torc
     return torch.cat(vectors).float()[order.argsort()]
 
 
-def _batches(mask: torch.Tensor) -> list[_Batch]:
-    """Rows by their number of tokens, the longest first, so that no long batch is begun last."""
+def _batches(mask: torch.Tensor, mixed: bool) -> list[_Batch]:
+    """Rows by their number of tokens, the longest first, so that no long batch is begun last.
+
+    Those of a batch have one length, so that nothing is padded and attention needs no mask, unless it may be `mixed`.
+    Padding on the left would then move the positions of a text.
+    """
     lengths = mask.sum(1).tolist()
     padded_right = bool(mask[:, 0].all())
+    mixed = mixed and padded_right
+    rows = sorted(range(len(lengths)), key=lambda row: -lengths[row])
     batches = []
-    for length, same in groupby(sorted(range(len(lengths)), key=lambda row: -lengths[row]), key=lengths.__getitem__):
-        rows, size = list(same), max(1, _TOKENS_AT_ONCE // max(1, length))
-        columns = slice(0, length) if padded_right else slice(mask.shape[1] - length, None)
-        batches += [_Batch(rows[i : i + size], columns) for i in range(0, len(rows), size)]
+    while rows:
+        longest = lengths[rows[0]]
+        size = max(1, _TOKENS_AT_ONCE // max(1, longest))
+        batch = [row for row in rows[:size] if mixed or lengths[row] == longest]
+        columns = slice(0, longest) if padded_right else slice(mask.shape[1] - longest, None)
+        batches.append(_Batch(batch, columns))
+        rows = rows[len(batch) :]
     return batches
 
 

@@ -66,3 +66,38 @@ def test_encoding_leaves_the_number_of_threads_alone(encoder) -> None:
     before = torch.get_num_threads()
     encoder.encode_passages(TEXTS)
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "activation", "can_be_packed"),
+    [
+        ("bert", "gelu", True),
+        ("roberta", "gelu", True),
+        ("xlm-roberta", "gelu", True),
+        ("bert", "gelu_new", False),
+        ("roberta-prelayernorm", "gelu", False),
+        ("distilbert", "gelu", False),
+    ],
+)
+@pytest.mark.parametrize("padded", ["not", "right", "left"])
+def test_what_is_packed_gives_what_the_plain_model_does(
+    kind: str, activation: str, can_be_packed: bool, padded: str
+) -> None:
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    from indexes.packed_bert import is_packed, pack_encoders
+
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(kind, vocab_size=100, hidden_act=activation, initializer_range=0.2, **sizes)
+    model = AutoModel.from_config(config).eval()
+    lengths = torch.tensor([12, 12, 12] if padded == "not" else [12, 3, 7])
+    mask = torch.arange(12) < lengths[:, None]
+    mask = mask.flip(1) if padded == "left" else mask
+    given = {"input_ids": torch.randint(5, 100, (3, 12)), "attention_mask": mask.long()}
+    with torch.inference_mode():
+        plain = model(**given).last_hidden_state[mask]
+        assert bool(pack_encoders(model)) == is_packed(model) == can_be_packed
+        packed = model(**given).last_hidden_state[mask]
+    assert torch.nn.functional.cosine_similarity(packed, plain).min() > 0.999

@@ -1,0 +1,121 @@
+"""The layers of BERT and its kin in bf16 on a CPU, in few operators and without padding.
+
+The tokens of a batch stand one after another, whatever texts they are of, so that every product is one of large
+matrices; attention alone goes from text to text. Queries, keys and values are one product, and what is added to a
+product or applied to it (bias, GELU, the residual) is done by the same operator. Sums are formed in fp32, and LayerNorm
+is computed in it; what goes from operator to operator is bf16. Knows torch and the names that transformers gives.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch.nn import functional
+
+# Their layers are alike: attention, then two products with GELU between, each added to its input and normalised.
+_ENCODERS = frozenset({"BertEncoder", "RobertaEncoder", "XLMRobertaEncoder", "CamembertEncoder"})
+
+
+def pack_encoders(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """Let the encoders in a model that can be packed run so, for good; returns them."""
+    packed = [module for module in model.modules() if _can_be_packed(module)]
+    for encoder in packed:
+        encoder.forward = _PackedEncoder(encoder)
+    return packed
+
+
+def is_packed(model: torch.nn.Module) -> bool:
+    """Whether texts of any lengths can go through a model together at no cost."""
+    return any(isinstance(module.forward, _PackedEncoder) for module in model.modules())
+
+
+def _can_be_packed(module: torch.nn.Module) -> bool:
+    config: Any = getattr(module, "config", None)
+    return (
+        type(module).__name__ in _ENCODERS
+        and config._attn_implementation == "sdpa"
+        and config.hidden_act == "gelu"
+        and not (config.is_decoder or config.add_cross_attention)
+        and not (config.output_hidden_states or config.output_attentions)
+    )
+
+
+class _PackedEncoder:
+    """The forward of an encoder: (texts, length, width) fp32 in, the same out, zeros where there is no text."""
+
+    def __init__(self, encoder: Any) -> None:
+        self._layers = [_PackedLayer(layer) for layer in encoder.layer]
+
+    def __call__(self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **_: Any) -> Any:
+        from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
+
+        shape = hidden_states.shape[:2]
+        # What a text attends to is itself, all of it: any row of its mask says where it stands.
+        is_text = torch.ones(shape, dtype=torch.bool) if attention_mask is None else attention_mask[:, 0, 0].bool()
+        lengths = is_text.sum(1).tolist()
+        with torch.autocast("cpu", enabled=False):
+            tokens = hidden_states[is_text].bfloat16()
+            for layer in self._layers:
+                tokens = layer(tokens, lengths)
+            result = torch.zeros_like(hidden_states, dtype=torch.float32)
+            result[is_text] = tokens.float()
+        return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=result)
+
+
+class _Product(NamedTuple):
+    """A Linear, with its weight laid out as oneDNN multiplies it."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    @classmethod
+    def of(cls, weight: torch.Tensor, bias: torch.Tensor) -> _Product:
+        laid_out = torch.ops.mkldnn._reorder_linear_weight(weight.detach().bfloat16(), None)
+        return cls(laid_out, bias.detach().bfloat16())
+
+    def __call__(self, inputs: torch.Tensor, activation: str = "none") -> torch.Tensor:
+        result: torch.Tensor = torch.ops.mkldnn._linear_pointwise(inputs, *self, activation, [], "none")
+        return result
+
+    def added_to(self, residual: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = torch.ops.mkldnn._linear_pointwise.binary(inputs, residual, *self, "add")
+        return result
+
+
+class _PackedLayer:
+    """A layer: (tokens, width) bf16 of texts of those lengths in, the same out."""
+
+    def __init__(self, layer: Any) -> None:
+        attention, mixed = layer.attention.self, layer.attention.output
+        self._heads = attention.num_attention_heads
+        scale = attention.attention_head_size**-0.5  # of the scores: in the weights it costs nothing
+        parts = ((attention.query, scale), (attention.key, 1.0), (attention.value, 1.0))
+        weight = torch.cat([part.weight * factor for part, factor in parts])
+        bias = torch.cat([part.bias * factor for part, factor in parts])
+        self._queries_keys_values = _Product.of(weight, bias)
+        self._mixed, self._mixed_norm = _Product.of(mixed.dense.weight, mixed.dense.bias), mixed.LayerNorm
+        inner, output = layer.intermediate.dense, layer.output
+        self._inner = _Product.of(inner.weight, inner.bias)
+        self._output, self._output_norm = _Product.of(output.dense.weight, output.dense.bias), output.LayerNorm
+
+    def __call__(self, tokens: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+        attended = self._attended(self._queries_keys_values(tokens), lengths)
+        tokens = _normalised(self._mixed.added_to(tokens, attended), self._mixed_norm)
+        inner = self._inner(tokens, "gelu")
+        return _normalised(self._output.added_to(tokens, inner), self._output_norm)
+
+    def _attended(self, projected: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+        """Each text's attention to itself. By products and softmax: torch's fused kernel takes 1.6 times as long."""
+        attended = projected.new_empty(len(projected), projected.shape[1] // 3)
+        texts = zip(torch.split(projected, lengths), torch.split(attended, lengths), strict=True)
+        for text, target in texts:
+            heads = text.view(len(text), 3, self._heads, -1).permute(1, 2, 0, 3).contiguous()
+            queries, keys, values = heads.unbind(0)
+            shares = torch.bmm(queries, keys.transpose(1, 2)).softmax(-1)
+            target.view(len(text), self._heads, -1).copy_(torch.bmm(shares, values).transpose(0, 1))
+        return attended
+
+
+def _normalised(tokens: torch.Tensor, norm: Any) -> torch.Tensor:
+    return functional.layer_norm(tokens, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
