@@ -50,7 +50,7 @@ parts = {
 }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     source=st.lists(parts["source"], max_size=2),
     title=st.lists(parts["title"], max_size=2),
