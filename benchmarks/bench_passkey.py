@@ -142,7 +142,7 @@ def interval(right: int, trials: int) -> str:
     """Wilson's 95 % interval."""
     z, p = 1.96, right / trials
     middle, half = p + z * z / (2 * trials), z * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials**2))
-    low, high = (middle - half) / (1 + z * z / trials), (middle + half) / (1 + z * z / trials)
+    low, high = max(0.0, middle - half) / (1 + z * z / trials), (middle + half) / (1 + z * z / trials)
     return f"{p:.3f} ({low:.2f}–{high:.2f})"
 
 

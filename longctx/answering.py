@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from indexes import Chunk, SearchHit
@@ -37,12 +37,12 @@ def citation(chunk: Chunk, start: int = 0, end: int | None = None, number: int =
     )
 
 
-def quote(question: str, hits: Sequence[SearchHit], similarity: Similarity) -> tuple[Citation, ...]:
+def quote(question: str, hits: Sequence[SearchHit], similarity: Similarity, searched: str = "") -> tuple[Citation, ...]:
     """The sentences of the hits that answer the question best, best first; none if no sentence has to do with it.
 
     A sentence is scored by how much of the question's terms it holds, rare ones counting more; by its cosine to the
     question where the encoder knows the language (`similarity` gives None where it does not); and by the rank of its
-    passage.
+    passage. `searched` is what was searched for, if not the question; its other terms count half.
     """
     candidates = [
         (rank, citation(hit.chunk, start, end))
@@ -54,8 +54,9 @@ def quote(question: str, hits: Sequence[SearchHit], similarity: Similarity) -> t
     kept = [i for i, bag in enumerate(bags) if len(bag) >= _FEWEST_TERMS]
     if not kept:
         return ()
-    shares = _term_shares(set(terms(question)), [bags[i] for i in kept])
-    cosines = similarity(question, [candidates[i][1].text for i in kept]) or [0.0] * len(kept)
+    wanted = dict.fromkeys(terms(searched), 0.5) | dict.fromkeys(terms(question), 1.0)
+    shares = _term_shares(wanted, [bags[i] for i in kept])
+    cosines = similarity(searched or question, [candidates[i][1].text for i in kept]) or [0.0] * len(kept)
     scored = [
         (share + cosine + _RANK_WEIGHT / (1 + candidates[i][0]), candidates[i][1])
         for i, share, cosine in zip(kept, shares, cosines, strict=True)
@@ -64,12 +65,12 @@ def quote(question: str, hits: Sequence[SearchHit], similarity: Similarity) -> t
     return tuple(replace(sentence, number=number) for number, sentence in enumerate(_best(scored), start=1))
 
 
-def _term_shares(wanted: set[str], bags: Sequence[set[str]]) -> list[float]:
-    """For each bag, the share of the wanted terms that it holds, weighted by their inverse document frequency."""
-    frequency = Counter(term for bag in bags for term in bag & wanted)
-    weight = {term: math.log(1 + len(bags) / (1 + frequency[term])) for term in wanted}
+def _term_shares(wanted: Mapping[str, float], bags: Sequence[set[str]]) -> list[float]:
+    """For each bag, the share of the wanted terms that it holds, by their weight and inverse document frequency."""
+    frequency = Counter(term for bag in bags for term in bag & wanted.keys())
+    weight = {term: each * math.log(1 + len(bags) / (1 + frequency[term])) for term, each in wanted.items()}
     total = sum(weight.values()) or 1.0
-    return [sum(weight[term] for term in bag & wanted) / total for bag in bags]
+    return [sum(weight[term] for term in bag & wanted.keys()) / total for bag in bags]
 
 
 def _best(scored: Sequence[tuple[float, Citation]]) -> tuple[Citation, ...]:

@@ -51,8 +51,16 @@ def _order(part: Part) -> tuple[str, int]:
 
 
 def fill(selection: Selection, counts: Counts, policy: Policy) -> Sequence[int]:
-    """Fill what the best passage leaves: turns up to their share, passages, neighbours, then more turns."""
-    turns = remembered(counts, int(selection.left * policy.history_share))
+    """Fill what the best passage leaves: turns up to their share, passages, neighbours, then more turns.
+
+    The turn that bears on the question most comes first, as the best passage does, unless it takes more than half of
+    what both share.
+    """
+    best = counts.recalled[:1] if policy.history_share else ()
+    if counts.of_turns(best) > min(selection.left, (selection.left + selection.tokens) / 2):
+        best = ()
+    share = int(selection.left * policy.history_share) - counts.of_turns(best)
+    turns = remembered(counts, max(0, share), best)
     selection.spend(counts.of_turns(turns))
     for candidates in _candidates(counts.found, policy.expand):
         for part in candidates:

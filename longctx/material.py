@@ -147,17 +147,16 @@ def _surroundings(
 
 
 def _turns(writer: Writer[PartT], asked: Asked, recalled: Sequence[int], largest: int) -> tuple[int, ...]:
-    """Tokens of each turn of the conversation, oldest first."""
-    tokens: list[int] = []
+    """Tokens of each turn of the conversation, oldest first; of those that can have no room, the text alone's."""
+    lengths = list(map(len, writer.texts([message.content for message in asked.history])))
+    tokens = [said + answered for said, answered in zip(lengths[::2], lengths[1::2], strict=True)]
     recent, alone = 0, len(writer.frame(replace(asked, history=())))
-    for number in range(len(asked.history) // 2, 0, -1):
-        turn = asked.history[2 * number - 2 : 2 * number]
-        if recent > largest and number not in recalled:  # it can have no room: its text alone is counted
-            tokens.append(sum(map(len, writer.texts([message.content for message in turn]))))
-            continue
-        tokens.append(len(writer.frame(replace(asked, history=turn))) - alone)
-        recent += tokens[-1]
-    return tuple(reversed(tokens))
+    for number in range(len(tokens), 0, -1):
+        if recent <= largest or number in recalled:
+            turn = asked.history[2 * number - 2 : 2 * number]
+            tokens[number - 1] = len(writer.frame(replace(asked, history=turn))) - alone
+            recent += tokens[number - 1]
+    return tuple(tokens)
 
 
 def _frame(material: Material[PartT], writer: Writer[PartT], plan: Plan) -> Framing:

@@ -252,7 +252,7 @@ class DocumentQA:
     def _quoted(
         self, question: str, search_for: str | None, hits: Sequence[SearchHit], began: float
     ) -> Generator[str, None, Answer]:
-        citations = quote(search_for or question, hits, self.index.similarity)
+        citations = quote(question, hits, self.index.similarity, search_for or "")
         sentences = [f"{' '.join(c.text.split())} [{c.number}]" for c in citations]
         text = "\n".join(sentences) or _NOTHING_FOUND[language_of(question)]
         yield text

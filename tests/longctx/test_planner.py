@@ -234,6 +234,8 @@ def test_turns_that_bear_on_the_question_come_in_turns_with_the_last_ones_and_st
     large = replace(long, turns=(*long.turns[:2], 900, *long.turns[3:]), found=())
     assert 3 not in plan(large, Windows(1000)).turns
     assert 150 in plan(large, Windows(1000)).turns, "one that has no room does not keep out the next"
+    assert plan(replace(long, turns=(200,) * 300), Windows(1000)).turns == (3,), "more than the conversation's share"
+    assert plan(replace(long, turns=(200,) * 300), Windows(1000), Policy(history_share=0)).turns == ()
     last = replace(long, turns=(*long.turns[:-1], 900), found=())
     assert plan(last, Windows(1000)).turns == (3, 150, 299), "nor does the last turn"
 
