@@ -13,7 +13,7 @@ import pytest
 from longctx import BadRequest, ContextTooLong, Conversation, DocumentQA, Engine, Message, load_model
 from longctx.recall import Recall
 from longctx.session_store import SessionStore, session_path
-from longctx.templates import TEMPLATES, ChatTemplate
+from longctx.templates import TEMPLATES, ChatTemplate, PlainTemplate
 
 DEMO = Path(__file__).parents[2] / "examples" / "models" / "passkey-llama"
 LIGHTHOUSE = (
@@ -210,14 +210,23 @@ class Telling:
         return self.inner.render(tokenizer, system, messages)
 
 
-@pytest.mark.parametrize("template", ["llama-2", "elyza", "chat", "plain"])
+class Uneven(PlainTemplate):
+    """One in which a turn takes more tokens beside others than alone, or fewer."""
+
+    def render(self, tokenizer, system, messages):
+        turns = len(messages) // 2
+        more = "and so on " * (turns if self.name == "longer" else 4 * (turns == 1))
+        return super().render(tokenizer, system, [Message("user", f"{messages[0].content} {more}"), *messages[1:]])
+
+
+@pytest.mark.parametrize("template", ["llama-2", "elyza", "chat", "plain", Uneven("longer"), Uneven("shorter")])
 def test_a_prompt_with_gaps_takes_what_its_plan_says_and_user_and_assistant_take_turns(
-    tmp_path: Path, demo: DocumentQA, encoder, template: str
+    demo: DocumentQA, template: str | Uneven
 ) -> None:
     draw, told = random.Random(7), list[list[Message]]()
     said = [("Who walked there?", "he"), ("  spaces \n", "\n\n in  between "), ("犬は？", "ポチ"), ("a" * 9, "1 2 3")]
     history = [Message(r, t) for i in range(14) for r, t in zip(("user", "assistant"), said[i % 4], strict=True)]
-    qa = DocumentQA(demo.index, Engine(load_model(DEMO)), template=Telling(told, TEMPLATES[template]))
+    qa = DocumentQA(demo.index, Engine(load_model(DEMO)), template=Telling(told, TEMPLATES.get(template, template)))
     for recalled in (draw.sample(range(1, 15), 3) for _ in range(4)):
         answer = qa.ask("Who?", history=history, recalled=recalled, max_new_tokens=1)
         plan = answer.plan
