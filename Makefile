@@ -15,7 +15,7 @@ demo: $(VENV)/installed
 
 ## test: the whole test suite
 test: $(VENV)/installed
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 ## check: formatting, lint, types, and which package may import which
 check: $(VENV)/installed

@@ -13,6 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from longctx import LoadedModel
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each process, and no threads in each other's way
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach a hub, and none may wait for one
 
 TEXT = [

@@ -121,7 +121,7 @@ def test_questions_use_the_window_that_the_scaling_gives(short_llama: Path, tmp_
 
 
 def test_a_scaling_needs_a_model_to_load(short_llama: Path, tmp_path: Path) -> None:
-    for model, remedy in ((None, "give a model"), (load_model(short_llama), "give it to load_model")):
+    for model, remedy in ((None, "give a model"), (load_model(short_llama), "give it where the model is loaded")):
         with pytest.raises(BadRequest, match=f"scaling is 'yarn'.*{remedy}"):
             DocumentQA.open(tmp_path / "index", model, scaling="yarn")
     assert not (tmp_path / "index").exists()
