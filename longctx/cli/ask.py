@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from longctx.cli.terminal import (
-    NO_MODEL,
+from longctx.cli.bars import prefill_progress
+from longctx.cli.options import (
     AdapterOption,
     AfterOption,
     BeforeOption,
@@ -31,17 +31,10 @@ from longctx.cli.terminal import (
     TemplateOption,
     TitleOption,
     WindowOption,
-    prefill_progress,
-    print_json,
-    print_plan,
-    print_sources,
+    open_qa,
     search_filter,
 )
-
-_NOT_SHOWN = (
-    "The prompt was read in a window of {window:,} tokens, and no report shows that the model reads so many: "
-    "run 'longctx probe' on it, and give its report with --report DIR."
-)
+from longctx.cli.terminal import NO_MODEL, note_unshown, print_json, print_plan, print_sources
 
 
 def ask(
@@ -73,7 +66,6 @@ def ask(
     json: JsonOption = False,
 ) -> None:
     """Answer a question from the index, with citations."""
-    from longctx.qa import DocumentQA
     from longctx.settings import load_settings
 
     settings = load_settings(
@@ -94,19 +86,7 @@ def ask(
         max_new_tokens=max_new_tokens,
     )
     wanted = search_filter(source, title, metadata, after, before)
-    opened = DocumentQA.open(
-        settings.index,
-        settings.model,
-        scaling=settings.scaling,
-        window=settings.window,
-        loading=settings.loading,
-        encoder=settings.encoder,
-        reranker=settings.reranker,
-        template=settings.template,
-        measured=settings.report or (),
-        create=False,
-    )
-    with opened as qa:
+    with open_qa(settings) as qa:
         with prefill_progress(quiet=json) as progress:
             stream = qa.stream(
                 question,
@@ -127,7 +107,6 @@ def ask(
         print_sources(stream.answer)
         if settings.model is None:
             typer.secho(f"\n{NO_MODEL}", err=True, dim=True)
-        if not stream.answer.plan.shown:
-            typer.secho(f"\n{_NOT_SHOWN.format(window=stream.answer.plan.window)}", err=True, dim=True)
+        note_unshown(stream.answer.plan)
         if explain:
             print_plan(stream.answer.plan)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from longctx.cli.terminal import (
-    NO_MODEL,
+from longctx.cli.bars import prefill_progress
+from longctx.cli.options import (
     AdapterOption,
     AfterOption,
     BeforeOption,
@@ -35,12 +35,10 @@ from longctx.cli.terminal import (
     TemplateOption,
     TitleOption,
     WindowOption,
-    one_line,
-    prefill_progress,
-    print_plan,
-    print_sources,
+    open_qa,
     search_filter,
 )
+from longctx.cli.terminal import NO_MODEL, note_unshown, one_line, print_plan, print_sources
 
 if TYPE_CHECKING:
     from longctx.conversation import Conversation
@@ -97,7 +95,6 @@ def chat(
     standard input is no terminal, each line of it is a question.
     """
     from longctx.conversation import Conversation
-    from longctx.qa import DocumentQA
     from longctx.settings import load_settings
 
     settings = load_settings(
@@ -126,18 +123,7 @@ def chat(
         "filters": search_filter(source, title, metadata, after, before),
         "expand": expand,
     }
-    opened = DocumentQA.open(
-        settings.index,
-        settings.model,
-        window=settings.window,
-        loading=settings.loading,
-        scaling=settings.scaling,
-        encoder=settings.encoder,
-        reranker=settings.reranker,
-        template=settings.template,
-        measured=settings.report or (),
-        create=False,
-    )
+    opened = open_qa(settings)
     with opened as qa, Conversation.open(qa, settings.session, folder=settings.sessions, rewrite=rewrite) as held:
         if settings.model is None:
             typer.secho(NO_MODEL, err=True, dim=True)
@@ -172,6 +158,7 @@ class _Chat:
     conversation: Conversation
     options: dict[str, Any]
     ended: bool = field(default=False, init=False)
+    noted: bool = field(default=False, init=False)  # that no report shows a window; once is enough
 
     def run(self, lines: Iterator[str]) -> int:
         """Answer until the lines end, or the user ends it; returns how many questions could not be answered."""
@@ -206,6 +193,9 @@ class _Chat:
             for piece in chain((first,), stream):
                 typer.echo(piece, nl=False)
             typer.echo()
+            if not self.noted:
+                note_unshown(stream.answer.plan)
+                self.noted = not stream.answer.plan.shown
         except KeyboardInterrupt:
             if not sys.stdin.isatty():
                 raise

@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longctx.cli.terminal import (
-    EncoderOption,
-    IndexOption,
-    JsonOption,
-    WaitOption,
-    ingest_progress,
-    print_json,
-    short_path,
-)
+from longctx.cli.bars import ingest_progress
+from longctx.cli.options import EncoderOption, IndexOption, JsonOption, WaitOption
+from longctx.cli.terminal import print_json, short_path
 
 if TYPE_CHECKING:
     from indexes import IngestReport

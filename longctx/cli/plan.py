@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longctx.cli.terminal import JsonOption, QuantizationOption, print_json
+from longctx.cli.options import JsonOption, QuantizationOption
+from longctx.cli.terminal import print_json
 
 if TYPE_CHECKING:
     from longctx.sizing import Sizing

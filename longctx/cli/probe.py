@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longctx.cli.terminal import JsonOption, bar_on_stderr
+from longctx.cli.bars import bar_on_stderr
+from longctx.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from longctx.probe.report import ProbeReport

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from longctx.cli.terminal import JsonOption, print_json
+from longctx.cli.options import JsonOption
+from longctx.cli.terminal import print_json
 
 if TYPE_CHECKING:
     from rope_scaling import RopeBase, RopeScaling

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from longctx.cli.terminal import (
+from longctx.cli.options import (
     AfterOption,
     BeforeOption,
     EncoderOption,
@@ -18,10 +18,9 @@ from longctx.cli.terminal import (
     RerankerOption,
     SourceOption,
     TitleOption,
-    place,
-    print_json,
     search_filter,
 )
+from longctx.cli.terminal import place, print_json
 
 _EXCERPT = 240  # characters
 
