@@ -166,8 +166,9 @@ def draw_plot(scores: dict[str, dict[float, Score]], trials: int, file: str) -> 
     figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(7, 6), layout="constrained")
     for (route, by_length), marker in zip(scores.items(), "ovs^D", strict=True):
         style = {"marker": marker, "label": route, "linewidth": 3 if route == "auto" else 1.2, "alpha": 0.8}
-        above.plot(list(by_length), [score.right / trials for score in by_length.values()], **style)
-        below.plot(list(by_length), [score.tokens / trials for score in by_length.values()], **style)
+        answered = {windows: score for windows, score in by_length.items() if score.tokens}
+        above.plot(list(answered), [score.right / trials for score in answered.values()], **style)
+        below.plot(list(answered), [score.tokens / trials for score in answered.values()], **style)
     above.set(ylabel="answers that are right", ylim=(-0.05, 1.05), xscale="log")
     below.set(xlabel="length of the document, in native windows", ylabel="tokens read for an answer", yscale="log")
     lengths = list(next(iter(scores.values())))
