@@ -65,9 +65,12 @@ def print_plan(plan: Plan) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    window = "" if plan.window is None else f", window {plan.window:,}"
+    title = f"route {plan.route}" + ("" if plan.window is None else f", window {plan.window:,}")
     caption = plan.reason if plan.searched is None else f"{plan.reason}\nsearched for: {plan.searched}"
-    table = Table("", "", "passages", "tokens", title=f"route {plan.route}{window}", caption=escape(caption))
+    if not plan.shares:  # without a model there is no window to be used
+        Console().print(f"{title}: {escape(caption)}")
+        return
+    table = Table("", "", "passages", "tokens", title=title, caption=escape(caption))
     for heading, shares in (("in the prompt", plan.shares), ("left out", plan.left_out)):
         if shares:
             table.add_section()

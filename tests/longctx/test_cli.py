@@ -114,7 +114,7 @@ def test_ask_explains_its_route(home: Path, tiny_chat_llama: Path) -> None:
     assert last.startswith("longctx: route extended cannot be taken: no scaling extends the window")
     assert run_in(home, "ask", "Who built it?", *model, "--route", "best").returncode == 1
     quoted = run_in(home, "ask", "Who built the lighthouse?", "--explain").stdout
-    assert "there is no model" in quoted
+    assert "\nroute retrieval: there is no model" in quoted, "and no table of a window that is not there"
 
 
 def test_search_in_every_mode(home: Path) -> None:
