@@ -111,6 +111,17 @@ def _parts(name: str, adapter: str | None) -> tuple[str, Path, Adapter | None]:
     return lora.base, base, lora
 
 
+def extended_window(native_window: int, length: int) -> int:
+    """The window that is extended for `length` tokens: the least native window times a power of two that holds them.
+
+    Windows grow in such steps so that sequences of different lengths share their frequencies.
+    """
+    window = native_window
+    while window < length:
+        window *= 2
+    return window
+
+
 def model_folder(name: str) -> Path:
     """The local folder of a checkpoint that is given as a path or a hub name. Raises ModelUnavailable."""
     if is_address(name):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from longctx.errors import BadRequest, ContextTooLong
-from longctx.models import LoadedModel
+from longctx.models import LoadedModel, extended_window
 from rope_scaling import RopeScaling, RopeScalingError
 
 
@@ -81,15 +81,12 @@ def make_request(
 
 
 def _fixed_scaling(loaded: LoadedModel, scaling: RopeScaling | None, length: int) -> RopeScaling | None:
-    """One set of frequencies for the whole sequence, also where a checkpoint brings one that depends on length.
-
-    Lengths are rounded up to native windows times a power of two, so that sequences of different lengths share them.
-    """
+    """One set of frequencies for the whole sequence, also where a checkpoint brings one that depends on length."""
     asked = loaded.scaling if scaling is None else scaling
     if isinstance(asked, str):
         if length <= loaded.native_window:
             return None
-        window = min(_rounded(length, loaded.native_window), loaded.window)
+        window = min(extended_window(loaded.native_window, length), loaded.window)
         return RopeScaling.for_window(asked, window, loaded.native_window)
     if asked is None:
         try:
@@ -99,13 +96,7 @@ def _fixed_scaling(loaded: LoadedModel, scaling: RopeScaling | None, length: int
         if carried.is_fixed:
             return None
         asked = carried
-    return asked.at_length(_rounded(length, asked.original_max_position_embeddings or loaded.native_window))
-
-
-def _rounded(length: int, window: int) -> int:
-    while window < length:
-        window *= 2
-    return window
+    return asked.at_length(extended_window(asked.original_max_position_embeddings or loaded.native_window, length))
 
 
 def _check_window(window: int | None, prompt: int, new_tokens: int) -> None:

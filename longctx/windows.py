@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from longctx.budget import Windows
-from longctx.models import LARGEST_FACTOR, LoadedModel
+from longctx.models import LARGEST_FACTOR, LoadedModel, extended_window
 from rope_scaling import RopeScaling, RopeScalingError
 
 UNSCALED = "none"
@@ -54,10 +54,8 @@ def scaling_for(loaded: LoadedModel, measured: Sequence[Measured], window: int, 
     method = extending_method(loaded, measured)
     if loaded.scaling is not None or method is None:
         return None
-    rounded = loaded.native_window
-    while rounded < window:
-        rounded *= 2
-    return RopeScaling.for_window(method, rounded, loaded.native_window)
+    native = loaded.native_window
+    return RopeScaling.for_window(method, extended_window(native, window), native)
 
 
 def extending_method(loaded: LoadedModel, measured: Sequence[Measured]) -> str | None:

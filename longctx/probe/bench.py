@@ -11,7 +11,7 @@ from typing import Any
 
 from longctx.engine import Engine
 from longctx.errors import BadRequest
-from longctx.models import LoadedModel, load_model
+from longctx.models import LoadedModel, extended_window, load_model
 from longctx.prefix_store import hash_tokenizer, hash_weights
 from longctx.probe.documents import Scribe
 from longctx.probe.options import ProbeOptions
@@ -54,8 +54,7 @@ class Bench:
             return RopeScaling(method=method, factor=factor, original_max_position_embeddings=native)
         if length <= native:
             return None
-        # as an engine extends a model that was loaded with this method
-        return RopeScaling.for_window(method, native << (-(-length // native) - 1).bit_length(), native)
+        return RopeScaling.for_window(method, extended_window(native, length), native)
 
     def effective_method(self, method: str, length: int) -> str:
         """The method that a length is measured under: no method scales what fits the native window."""

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from longctx import BadRequest, ContextTooLong, DocumentQA, Engine, GenerationOptions, Policy, load_model
+from longctx.models import extended_window
 from rope_scaling import (
     AlreadyScaled,
     InvalidScaling,
@@ -125,3 +126,10 @@ def test_a_scaling_needs_a_model_to_load(short_llama: Path, tmp_path: Path) -> N
         with pytest.raises(BadRequest, match=f"scaling is 'yarn'.*{remedy}"):
             DocumentQA.open(tmp_path / "index", model, scaling="yarn")
     assert not (tmp_path / "index").exists()
+
+
+@pytest.mark.parametrize(
+    ("length", "window"), [(1, 256), (256, 256), (257, 512), (513, 1024), (1024, 1024), (1025, 2048)]
+)
+def test_a_window_grows_by_powers_of_two_and_no_more_than_a_sequence_needs(length: int, window: int) -> None:
+    assert extended_window(256, length) == window
