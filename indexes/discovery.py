@@ -6,7 +6,7 @@ is given back is spelled as the user spelled the root, so that a citation names 
 """
 
 # Strings and not Paths: none is made for each entry, and ".." goes without following links.
-# ruff: noqa: PTH112, PTH114, PTH116, PTH118, PTH120
+# ruff: noqa: PTH112, PTH114, PTH116, PTH118, PTH120, PTH122
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from indexes.errors import UnreadableFile
 from indexes.readers import SUFFIXES, check_suffix
@@ -27,10 +28,16 @@ _NOT_ENTERED = frozenset({"__pycache__", "node_modules"})
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file to read, by its absolute path; `explicit` if the user named the file itself."""
+    """A file to read, by its absolute path; its status then; `explicit` if the user named the file itself."""
 
-    path: Path
+    source: str
+    status: os.stat_result = field(compare=False, repr=False)
     explicit: bool = False
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return Path(self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +47,7 @@ class Skipped:
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """A file or folder: its path as the user spells it, the same with all links resolved, and its root's."""
 
     path: str
@@ -84,13 +90,14 @@ def _named_file(place: _Place) -> Found | Failure:
     """A file that the user named itself: of a kind that no reader reads, it is a failure."""
     try:
         _check_name(place.path)
-        check_regular(os.stat(place.real).st_mode)
+        status = os.stat(place.real)
+        check_regular(status.st_mode)
         check_suffix(Path(place.path))
     except UnreadableFile as error:
         return _failure(place.path, error.reason)
     except OSError as error:
         return _failure(place.path, os_reason(error))
-    return Found(Path(place.path), explicit=True)
+    return Found(place.path, status, explicit=True)
 
 
 def _walk(root: _Place, elsewhere: frozenset[str]) -> Iterator[Found | Skipped | Failure]:
@@ -99,11 +106,11 @@ def _walk(root: _Place, elsewhere: frozenset[str]) -> Iterator[Found | Skipped |
     while waiting:
         place = waiting.pop()
         try:
-            mode = os.lstat(place.real).st_mode
-            if stat.S_ISDIR(mode):
+            status = os.lstat(place.real)
+            if stat.S_ISDIR(status.st_mode):
                 waiting.extend(_inside(place, elsewhere))
                 continue
-            yield _from_link(place, elsewhere) if stat.S_ISLNK(mode) else _file(place, mode)
+            yield _from_link(place, elsewhere) if stat.S_ISLNK(status.st_mode) else _file(place, status)
         except UnreadableFile as error:
             yield _failure(place.path, error.reason)
         except OSError as error:
@@ -114,20 +121,20 @@ def _inside(folder: _Place, elsewhere: frozenset[str]) -> list[_Place]:
     """What to look at in a folder, the last name first, for a stack."""
     with os.scandir(folder.real) as entries:
         names = sorted((entry.name for entry in entries if not _is_passed_over(entry.name)), reverse=True)
-    places = (_Place(os.path.join(folder.path, name), os.path.join(folder.real, name), folder.root) for name in names)
-    return [place for place in places if place.real not in elsewhere]
+    path, real = os.path.join(folder.path, ""), os.path.join(folder.real, "")
+    return [_Place(path + name, real + name, folder.root) for name in names if real + name not in elsewhere]
 
 
 def _is_passed_over(name: str) -> bool:
     return name.startswith(".") or name in _NOT_ENTERED
 
 
-def _file(place: _Place, mode: int) -> Found | Skipped:
-    if Path(place.path).suffix.lower() not in SUFFIXES:
+def _file(place: _Place, status: os.stat_result) -> Found | Skipped:
+    if os.path.splitext(place.path)[1].lower() not in SUFFIXES:
         return Skipped(Path(place.path))
     _check_name(place.path)
-    check_regular(mode)
-    return Found(Path(place.path))
+    check_regular(status.st_mode)
+    return Found(place.path, status)
 
 
 def _from_link(place: _Place, elsewhere: frozenset[str]) -> Skipped:
@@ -151,8 +158,10 @@ def _is_within(path: str, folder: str) -> bool:
 
 
 def _check_name(path: str) -> None:
-    if any("\ud800" <= character <= "\udfff" for character in path):
-        raise UnreadableFile("its name is not valid UTF-8; rename it")
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:  # half a surrogate pair stands for each byte that is none
+        raise UnreadableFile("its name is not valid UTF-8; rename it") from error
 
 
 def _failure(path: str, reason: str) -> Failure:

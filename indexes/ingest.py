@@ -93,7 +93,7 @@ class _Ingest:
         elif isinstance(found, Failure):
             self._failed.append(found)
         else:
-            self._read(found.path)
+            self._read(found)
 
     def flush(self) -> None:
         """Embed and store the documents that wait, all of them or none."""
@@ -138,37 +138,37 @@ class _Ingest:
         seconds = time.monotonic() - self._began
         return IngestReport(**self._count, failed=tuple(self._failed), seconds=seconds, warnings=tuple(self._warnings))
 
-    def _read(self, path: Path) -> None:
+    def _read(self, found: Found) -> None:
         try:
-            waiting = self._if_changed(path)
+            waiting = self._if_changed(found)
         except UnreadableFile as error:
-            self._failed.append(Failure(str(path), error.reason))
-            self._dealt_with(str(path))
+            self._failed.append(Failure(found.source, error.reason))
+            self._dealt_with(found.source)
             return
         if waiting is None:
             self._count["unchanged"] += 1
-            self._dealt_with(str(path))
+            self._dealt_with(found.source)
             return
         self._pending.append(waiting)
         self._waiting += len(waiting.document.text) + _DOCUMENT_OVERHEAD
         if self._waiting >= _PENDING_CHARACTERS:
             self.flush()
 
-    def _if_changed(self, path: Path) -> _Waiting | None:
+    def _if_changed(self, found: Found) -> _Waiting | None:
         """The file's document; None if it is in the store already. Raises UnreadableFile."""
         # A user who names an encoding wants the files read again: they were not recognised, or wrongly.
-        known = self._store.stamp(str(path)) if self._options.limits.encoding is None else None
-        status = FileStatus.of(path, self._version)
+        known = self._store.stamp(found.source) if self._options.limits.encoding is None else None
+        status = FileStatus.of(found.status, self._version)
         if known and known.stamp is not None and known.stamp == status.stamp:
             return None
-        data = read_bytes(path, self._options.limits)
+        data = read_bytes(found.path, self._options.limits)
         content_hash = _hash(data, self._version)
         if known and known.content_hash == content_hash:
             if (known.stamp, known.modified) != (status.stamp, status.modified):
-                self._touched[str(path)] = status
+                self._touched[found.source] = status
             return None
-        document = replace(read_document(path, data, self._options.limits), modified=status.modified)
-        self._warnings += (Failure(str(path), warning) for warning in document.warnings)
+        document = replace(read_document(found.path, data, self._options.limits), modified=status.modified)
+        self._warnings += (Failure(found.source, warning) for warning in document.warnings)
         return _Waiting(document, content_hash, status.stamp)
 
     def _embed(self, encoder: Encoder, batch: Sequence[Passage], ids: dict[str, int], generation: int) -> None:

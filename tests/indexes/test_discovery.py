@@ -18,6 +18,7 @@ from indexes.readers import ReadLimits, read_bytes
 from indexes.types import Failure
 
 NOBODY = 65534
+STATUS = Path(__file__).stat()  # which of them it is, is not compared
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_kinds_that_are_not_read_are_skipped_in_a_folder(tmp_path):
     make(tmp_path, "a.txt", "b.png", "Makefile")
     assert list(discover([tmp_path])) == [
         Skipped(tmp_path / "Makefile"),
-        Found(tmp_path / "a.txt"),
+        Found(str(tmp_path / "a.txt"), STATUS),
         Skipped(tmp_path / "b.png"),
     ]
 
@@ -118,7 +119,7 @@ def test_nothing_comes_twice(tmp_path):
 def test_a_named_file_stays_named_inside_a_named_folder(tmp_path):
     make(tmp_path, "a.md", "b.xyz")
     items = list(discover([tmp_path, tmp_path / "b.xyz", tmp_path / "a.md"]))
-    assert Found(tmp_path / "a.md", explicit=True) in items
+    assert Found(str(tmp_path / "a.md"), STATUS, explicit=True) in items
     assert [type(item) for item in items] == [Failure, Found]
 
 
@@ -234,7 +235,7 @@ def test_a_very_deep_tree(tmp_path):
 def test_a_file_that_goes_away_meanwhile(tmp_path):
     make(tmp_path, "a.md", "b/c.md")
     items = discover([tmp_path])
-    assert next(items) == Found(tmp_path / "a.md")
+    assert next(items) == Found(str(tmp_path / "a.md"), STATUS)
     shutil.rmtree(tmp_path / "b")
     assert list(items) == [Failure(str(tmp_path / "b"), "vanished before it could be read")]
     with pytest.raises(UnreadableFile, match="vanished before it could be read"):
