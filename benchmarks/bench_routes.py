@@ -34,7 +34,7 @@ from train_demo_model import read_book
 
 MODEL = Path(__file__).parents[1] / "examples" / "models" / "passkey-llama"
 ROUTES = ("native", "extended", "retrieval", "self", "auto")
-QUESTION, NEW = "What is the pass key?", 12
+QUESTION, NEW = "What is the pass key?", 24
 READS = {"native": 1, "extended": 32}  # the most native windows that a route reads; what is longer is cut to them
 
 

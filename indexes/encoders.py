@@ -79,9 +79,15 @@ class SentenceEncoder:
     def token_offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         """For each text, where each of its tokens starts and ends, in characters."""
         encoded = self._model.tokenizer(
-            list(texts), add_special_tokens=False, return_offsets_mapping=True, verbose=False
+            list(texts),
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,
         )
-        return [[(int(start), int(end)) for start, end in offsets] for offsets in encoded["offset_mapping"]]
+        offsets: list[list[tuple[int, int]]] = encoded["offset_mapping"]
+        return offsets
 
     def encode_passages(self, texts: Sequence[str]) -> Vectors:
         """(n,) texts to (n, dimension) float32 rows of length 1."""

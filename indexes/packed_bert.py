@@ -8,6 +8,7 @@ is computed in it; what goes from operator to operator is bf16. Knows torch and 
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +16,9 @@ from torch.nn import functional
 
 # Their layers are alike: attention, then two products with GELU between, each added to its input and normalised.
 _ENCODERS = frozenset({"BertEncoder", "RobertaEncoder", "XLMRobertaEncoder", "CamembertEncoder"})
+
+_LN_2 = math.log(2)
+_LEAST_SUM, _MOST_SUM = 2.0**-100, 2.0**100  # of a row of powers: far from where floats of 8 bits of exponent end
 
 
 def pack_encoders(model: torch.nn.Module) -> list[torch.nn.Module]:
@@ -89,7 +93,8 @@ class _PackedLayer:
     def __init__(self, layer: Any) -> None:
         attention, mixed = layer.attention.self, layer.attention.output
         self._heads = attention.num_attention_heads
-        scale = attention.attention_head_size**-0.5  # of the scores: in the weights it costs nothing
+        # In the weights the scale of the scores costs nothing, nor that they are binary logarithms.
+        scale = attention.attention_head_size**-0.5 / _LN_2
         parts = ((attention.query, scale), (attention.key, 1.0), (attention.value, 1.0))
         weight = torch.cat([part.weight * factor for part, factor in parts])
         bias = torch.cat([part.bias * factor for part, factor in parts])
@@ -106,15 +111,29 @@ class _PackedLayer:
         return _normalised(self._output.added_to(tokens, inner), self._output_norm)
 
     def _attended(self, projected: torch.Tensor, lengths: list[int]) -> torch.Tensor:
-        """Each text's attention to itself. By products and softmax: torch's fused kernel takes 1.6 times as long."""
+        """Each text's attention to itself. By products: torch's fused kernel takes twice as long."""
         attended = projected.new_empty(len(projected), projected.shape[1] // 3)
         texts = zip(torch.split(projected, lengths), torch.split(attended, lengths), strict=True)
         for text, target in texts:
             heads = text.view(len(text), 3, self._heads, -1).permute(1, 2, 0, 3).contiguous()
-            queries, keys, values = heads.unbind(0)
-            shares = torch.bmm(queries, keys.transpose(1, 2)).softmax(-1)
-            target.view(len(text), self._heads, -1).copy_(torch.bmm(shares, values).transpose(0, 1))
+            _attend(*heads.unbind(0), target.view(len(text), self._heads, -1).transpose(0, 1))
         return attended
+
+
+def _attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, target: torch.Tensor) -> None:
+    """Attention of (heads, tokens, width) bf16, into `target`. The scores, queries times keys, are binary logarithms.
+
+    2 is raised to the scores as they are: half of the time of softmax, which subtracts each row's largest first. That
+    matters only where a row's sum would be too small or too large to be held well, which is looked at.
+    """
+    shares = torch.bmm(queries, keys.transpose(1, 2)).exp2_()
+    sums = shares.sum(-1, keepdim=True, dtype=torch.float32)
+    least, most = torch.aminmax(sums)
+    if least > _LEAST_SUM and most < _MOST_SUM:
+        torch.div(torch.bmm(shares, values), sums, out=target)
+        return
+    scores = torch.bmm(queries, keys.transpose(1, 2))
+    target.copy_(torch.bmm((scores * _LN_2).softmax(-1), values))
 
 
 def _normalised(tokens: torch.Tensor, norm: Any) -> torch.Tensor:

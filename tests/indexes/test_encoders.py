@@ -101,3 +101,25 @@ def test_what_is_packed_gives_what_the_plain_model_does(
         assert bool(pack_encoders(model)) == is_packed(model) == can_be_packed
         packed = model(**given).last_hidden_state[mask]
     assert torch.nn.functional.cosine_similarity(packed, plain).min() > 0.999
+
+
+@pytest.mark.parametrize("spread", [0.2, 8.0, 40.0])
+def test_scores_of_any_size_are_shared_out_as_softmax_does(spread: float) -> None:
+    # In the widest the powers of scores are infinite, or all zero, for some of the tokens.
+    import torch
+    from transformers import AutoModel, BertConfig
+
+    from indexes.packed_bert import pack_encoders
+
+    sizes = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 128}
+    torch.manual_seed(0)
+    model = AutoModel.from_config(BertConfig(vocab_size=100, **sizes)).eval()
+    attention = model.encoder.layer[0].attention.self
+    for part in (attention.query, attention.key):
+        torch.nn.init.normal_(part.weight, std=spread / 8)
+    given = {"input_ids": torch.randint(5, 100, (3, 12))}
+    with torch.inference_mode():
+        plain = model(**given).last_hidden_state
+        assert pack_encoders(model)
+        packed = model(**given).last_hidden_state
+    assert torch.nn.functional.cosine_similarity(packed, plain, dim=-1).mean() > 0.999
