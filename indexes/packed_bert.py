@@ -116,7 +116,8 @@ class _PackedLayer:
         texts = zip(torch.split(projected, lengths), torch.split(attended, lengths), strict=True)
         for text, target in texts:
             heads = text.view(len(text), 3, self._heads, -1).permute(1, 2, 0, 3).contiguous()
-            _attend(*heads.unbind(0), target.view(len(text), self._heads, -1).transpose(0, 1))
+            queries, keys, values = heads.unbind(0)
+            _attend(queries, keys, values, target.view(len(text), self._heads, -1).transpose(0, 1))
         return attended
 
 
