@@ -6,7 +6,9 @@ import os
 import sqlite3
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache, partial
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,14 +146,15 @@ class Rows:
             row = found(self._db.execute(sql, (chunk_id,)).fetchone(), f"chunk {chunk_id}")
             if row[1] not in documents:
                 documents[row[1]] = self._document_of(row[1])
-            chunks[chunk_id] = self._chunk(row, documents[row[1]])
+            chunks[chunk_id] = _chunk(row, documents[row[1]], partial(self._piece, row[1]))
         return chunks
 
     def chunks_of(self, document_id: int) -> Iterator[Chunk]:
         """A document's chunks, in order."""
         document = self._document_of(document_id)
+        piece = lru_cache(maxsize=2)(partial(self._piece, document_id))  # or it would be decompressed for each chunk
         sql = f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE document_id = ? ORDER BY id"  # noqa: S608
-        return (self._chunk(row, document) for row in self._db.execute(sql, (document_id,)))
+        return (_chunk(row, document, piece) for row in self._db.execute(sql, (document_id,)))
 
     def chunk_ids_of(self, document_ids: Iterable[int]) -> set[int]:
         """The ids of the chunks of some documents."""
@@ -175,16 +178,7 @@ class Rows:
 
     def text(self, document_id: int, start: int, end: int) -> str:
         """`document.text[start:end]`."""
-        first = start // PIECE
-        rows = self._db.execute(
-            "SELECT text FROM texts WHERE document_id = ? AND piece BETWEEN ? AND ? ORDER BY piece",
-            (document_id, first, max(first, (end - 1) // PIECE)),
-        )
-        try:
-            text = "".join(zlib.decompress(blob).decode() for (blob,) in rows)
-        except (zlib.error, UnicodeDecodeError, TypeError) as error:
-            raise IndexDamaged(f"the text of document {document_id} is damaged ({error})") from error
-        return text[start - first * PIECE : end - first * PIECE]
+        return _stretch(partial(self._piece, document_id), start, end)
 
     def whole_text(self, document_id: int) -> str:
         """All of a document's text, checked."""
@@ -253,12 +247,29 @@ class Rows:
         sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE id = ?"  # noqa: S608
         return _document(found(self._db.execute(sql, (document_id,)).fetchone(), f"document {document_id}"))
 
-    def _chunk(self, row: Sequence[Any], document: DocumentInfo) -> Chunk:
-        chunk_id, document_id, heading, page, start, end, line, tokens, expected = row
-        text = self.text(document_id, start, end) if isinstance(start, int) and isinstance(end, int) else ""
-        check_row(row[:-1], expected, f"chunk {chunk_id} of {document.source}", text.encode())
-        about = (document.metadata, document.modified)
-        return Chunk(text, document.source, document.title, heading, page, start, end, line, tokens, chunk_id, *about)
+    def _piece(self, document_id: int, number: int) -> str:
+        """One of the rows that a document's text is in; nothing after the last."""
+        sql = "SELECT text FROM texts WHERE document_id = ? AND piece = ?"
+        row = self._db.execute(sql, (document_id, number)).fetchone()
+        try:
+            return "" if row is None else zlib.decompress(row[0]).decode()
+        except (zlib.error, UnicodeDecodeError, TypeError) as error:
+            raise IndexDamaged(f"the text of document {document_id} is damaged ({error})") from error
+
+
+def _stretch(piece: Callable[[int], str], start: int, end: int) -> str:
+    """A text's characters from `start` to `end`, from its pieces."""
+    first, last = start // PIECE, (end - 1) // PIECE
+    text = "".join(takewhile(bool, map(piece, range(first, last + 1))))
+    return text[start - first * PIECE : end - first * PIECE]
+
+
+def _chunk(row: Sequence[Any], document: DocumentInfo, piece: Callable[[int], str]) -> Chunk:
+    chunk_id, _, heading, page, start, end, line, tokens, expected = row
+    text = _stretch(piece, start, end) if isinstance(start, int) and isinstance(end, int) else ""
+    check_row(row[:-1], expected, f"chunk {chunk_id} of {document.source}", text.encode())
+    about = (document.metadata, document.modified)
+    return Chunk(text, document.source, document.title, heading, page, start, end, line, tokens, chunk_id, *about)
 
 
 def _document(row: Sequence[Any]) -> DocumentInfo:

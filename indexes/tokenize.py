@@ -11,10 +11,12 @@ that is worth, stands in benchmarks/results/2026-11-23-retrieval.md.
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 # A change to the terms that a text gives must change this: an index built with other terms is built again.
 ANALYSIS_VERSION = 2
@@ -22,7 +24,10 @@ ANALYSIS_VERSION = 2
 # Escapes, not characters: U+F900 looks just like U+8C48.
 _KANA_OR_HAN = r"\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _HANGUL = r"\u1100-\u11ff\u3130-\u318f\uac00-\ud7af"
-_RUNS = re.compile(rf"(?P<cjk>[{_KANA_OR_HAN}]+)|(?P<hangul>[{_HANGUL}]+)|(?P<word>[^\W_{_KANA_OR_HAN}{_HANGUL}]+)")
+_CJK_RUN = re.compile(f"[{_KANA_OR_HAN}]+")
+_HANGUL_RUN = re.compile(f"[{_HANGUL}]+")
+_WORD = re.compile(rf"[^\W_{_KANA_OR_HAN}{_HANGUL}]+")
+_RUN = re.compile(f"(?P<cjk>{_CJK_RUN.pattern})|{_HANGUL_RUN.pattern}|{_WORD.pattern}")
 _KANA = re.compile(r"[\u3040-\u30ff]")
 _SUDACHI_PIECE = 4096  # characters at a time; Sudachi refuses more than 49,149 bytes
 _LONGEST_TERM = 64  # characters; what is longer is no word that anyone looks for
@@ -52,11 +57,15 @@ _NEW += "増蔵臓属続堕対体帯滞台滝択沢単担胆団弾断痴遅昼�
 _OLD += "拂佛竝變邊寶豐沒萬滿默譯藥彌與譽搖樣謠來賴亂覽龍兩獵綠壘勵禮隸靈齡戀爐勞樓祿灣"
 _NEW += "払仏並変辺宝豊没万満黙訳薬弥与誉揺様謡来頼乱覧竜両猟緑塁励礼隷霊齢恋炉労楼禄湾"
 _NEW_FORMS = str.maketrans(_OLD, _NEW)
+_OLD_FORM = re.compile(f"[{_OLD}]")  # few texts hold one, and to look is quicker than to translate
+
+_of_thread = threading.local()  # a Sudachi tokenizer refuses a second thread while it works for one
 
 
 def terms(text: str) -> list[str]:
     """The lexical terms of a text, repeated as often as they occur, in no order that means anything."""
-    return [term for term, _ in _analysed(text)]
+    runs = _runs_of(text)
+    return [morpheme.normalized_form() for morpheme in _morphemes(runs.cjk)] + _other_terms(runs)
 
 
 def query_terms(text: str) -> dict[str, float]:
@@ -64,12 +73,13 @@ def query_terms(text: str) -> dict[str, float]:
 
     Function words and question words count only where there is nothing else.
     """
-    found = list(_analysed(text))
-    telling = [term for term, tells in found if tells]
-    if not any(not term.startswith(_BIGRAM) for term in telling):
-        telling = [term for term, _ in found]
-    bigram_weight = _BIGRAM_WEIGHT if _KANA.search(unicodedata.normalize("NFKC", text)) else 1.0
-    return {term: bigram_weight if term.startswith(_BIGRAM) else 1.0 for term in telling}
+    runs = _runs_of(text)
+    morphemes, others = [*_morphemes(runs.cjk)], _other_terms(runs)
+    looked_for = [morpheme.normalized_form() for morpheme in morphemes if _tells(morpheme)] + others
+    if all(term.startswith(_BIGRAM) for term in looked_for):
+        looked_for = [morpheme.normalized_form() for morpheme in morphemes] + others
+    bigram_weight = _BIGRAM_WEIGHT if any(map(_KANA.search, runs.cjk)) else 1.0
+    return {term: bigram_weight if term.startswith(_BIGRAM) else 1.0 for term in looked_for}
 
 
 def telling_words(text: str) -> list[str]:
@@ -78,48 +88,66 @@ def telling_words(text: str) -> list[str]:
     Words in Japanese or Chinese are as the dictionary writes them, others as they stand.
     """
     words: list[str] = []
-    for run in _RUNS.finditer(unicodedata.normalize("NFKC", text)):
+    for run in _RUN.finditer(unicodedata.normalize("NFKC", text)):
         if run.lastgroup == "cjk":
-            words += (form for form, tells in _morphemes(run.group()) if tells)
+            words += (morpheme.normalized_form() for morpheme in _morphemes([run.group()]) if _tells(morpheme))
         else:
             words.append(run.group())
     return words
 
 
-def _analysed(text: str) -> Iterator[tuple[str, bool]]:
-    """Each term of a text, and whether it tells what the text is about."""
-    normal = unicodedata.normalize("NFKC", text).casefold().translate(_NEW_FORMS)
-    words: list[str] = []
-    for run in _RUNS.finditer(normal):
-        if run.lastgroup == "cjk":
-            yield from _morphemes(run.group())
-            yield from ((_BIGRAM + bigram, True) for bigram in _bigrams(run.group()))
-        elif run.lastgroup == "hangul":
-            yield from ((bigram, True) for bigram in _bigrams(run.group()))
-        elif len(run.group()) <= _LONGEST_TERM:
-            words.append(run.group())
-    stems: Iterable[str] = _stemmer().analyze(" ".join(words))
-    yield from ((stem, True) for stem in stems)
+class _Runs(NamedTuple):
+    """The stretches of a text that are analysed alike, in their order."""
+
+    cjk: list[str]
+    hangul: list[str]
+    words: list[str]
 
 
-def _bigrams(run: str) -> Iterator[str]:
-    if len(run) == 1:
-        yield run
-    yield from (run[i : i + 2] for i in range(len(run) - 1))
+def _runs_of(text: str) -> _Runs:
+    normal = unicodedata.normalize("NFKC", text).casefold()
+    if _OLD_FORM.search(normal):
+        normal = normal.translate(_NEW_FORMS)
+    words = [word for word in _WORD.findall(normal) if len(word) <= _LONGEST_TERM]
+    return _Runs(_CJK_RUN.findall(normal), _HANGUL_RUN.findall(normal), words)
 
 
-def _morphemes(run: str) -> Iterator[tuple[str, bool]]:
-    for start in range(0, len(run), _SUDACHI_PIECE):
-        for morpheme in _sudachi().tokenize(run[start : start + _SUDACHI_PIECE]):
-            form = morpheme.normalized_form()
-            yield form, form not in _ASKING and morpheme.part_of_speech()[0] not in _FUNCTION_WORDS
+def _other_terms(runs: _Runs) -> list[str]:
+    """The terms that are no morphemes: bigrams and stems."""
+    bigrams = [_BIGRAM + bigram for run in runs.cjk for bigram in _bigrams(run)]
+    bigrams += [bigram for run in runs.hangul for bigram in _bigrams(run)]
+    stems: list[str] = _stemmer().analyze(" ".join(runs.words))
+    return bigrams + stems
+
+
+def _bigrams(run: str) -> list[str]:
+    return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
+
+
+def _morphemes(runs: Iterable[str]) -> Iterator[Any]:
+    pieces = (run[start : start + _SUDACHI_PIECE] for run in runs for start in range(0, len(run), _SUDACHI_PIECE))
+    return chain.from_iterable(map(_sudachi().tokenize, pieces))
+
+
+def _tells(morpheme: Any) -> bool:
+    """Whether a morpheme tells what the text is about."""
+    return morpheme.normalized_form() not in _ASKING and morpheme.part_of_speech()[0] not in _FUNCTION_WORDS
+
+
+def _sudachi() -> Any:
+    """The tokenizer of the thread that asks."""
+    if not hasattr(_of_thread, "sudachi"):
+        from sudachipy import SplitMode
+
+        _of_thread.sudachi = _dictionary().tokenizer(mode=SplitMode.A)
+    return _of_thread.sudachi
 
 
 @cache
-def _sudachi() -> Any:
-    from sudachipy import Dictionary, SplitMode
+def _dictionary() -> Any:
+    from sudachipy import Dictionary
 
-    return Dictionary(dict="core").tokenizer(mode=SplitMode.A)
+    return Dictionary(dict="core")
 
 
 @cache

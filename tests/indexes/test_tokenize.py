@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sudachipy import Dictionary, SplitMode
+from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
 
 from indexes.chunking import chunk_document
 from indexes.tokenize import query_terms, terms
 from indexes.types import Document
+
+KINDS = CJK, HANGUL, WORDS, REST = "々〇をはがたアヴー東京都漢字学习何誰𠮷", "한국어를", "abcdeginrst019é", "_- \n。、"
 
 
 @pytest.mark.parametrize(
@@ -75,3 +83,37 @@ def test_a_long_japanese_text_without_a_sentence_end_is_chunked_and_has_terms(en
     assert "".join(chunk.text for chunk in chunks) == text
     assert all(text[chunk.start : chunk.end] == chunk.text for chunk in chunks)
     assert terms(text).count("灯台") > 13_000
+
+
+@pytest.fixture(scope="module")
+def sudachi():
+    return Dictionary(dict="core").tokenizer(mode=SplitMode.A)
+
+
+@pytest.fixture(scope="module")
+def stemmer():
+    return TextAnalyzerBuilder(Tokenizer.whitespace()).filter(Filter.stemmer("english")).build()
+
+
+@given(text=st.text("".join(KINDS), max_size=80))
+def test_the_terms_are_those_of_each_stretch_of_one_kind(sudachi, stemmer, text: str) -> None:
+    """By their definition, one stretch after another."""
+    expected: Counter[str] = Counter()
+    for kind, group in groupby(text, lambda character: next(kind for kind in KINDS if character in kind)):
+        run = "".join(group)
+        if kind in (CJK, HANGUL):
+            mark = "_" if kind == CJK else ""
+            expected.update(mark + run[i : i + 2] for i in range(max(1, len(run) - 1)))
+        if kind == CJK:
+            expected.update(morpheme.normalized_form() for morpheme in sudachi.tokenize(run))
+        if kind == WORDS:
+            expected.update(stemmer.analyze(run))
+    assert Counter(terms(text)) == expected
+
+
+def test_threads_analyse_at_the_same_time() -> None:
+    """Sudachi lets other threads run, and refuses one that comes while it works for another."""
+    text = "東京都に住む人々は、灯台守が夜ごとに灯を守るのを見ていた。" * 40
+    expected = terms(text)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(found == expected for found in pool.map(terms, [text] * 40))

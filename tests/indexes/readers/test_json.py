@@ -35,6 +35,5 @@ def test_json_keeps_its_value(read, value):
 
 
 def test_json_that_is_none(refusal):
-    assert refusal("a.json", '{"a":\n 1,}').startswith("not valid JSON: ")
-    assert refusal("a.json", '{"a":\n 1,}').endswith("at line 2, column 4")
+    assert refusal("a.json", '{"a":\n 1 2}') == "not valid JSON: Expecting ',' delimiter at line 2, column 4"
     assert refusal("a.jsonl", '{"a": 1}\n\n{bad}\n').endswith("at line 3, column 2")
