@@ -11,9 +11,10 @@ import json
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from longctx.errors import BadRequest, ModelUnavailable
 
@@ -42,12 +43,12 @@ SCHEMES: dict[str, Scheme] = {
     "8bit": Scheme(lambda matrix: matrix.numel() + 4 * matrix.shape[0], lambda _: {"load_in_8bit": True}),
 }
 
-_BITSANDBYTES = "bitsandbytes"
+_BITSANDBYTES, _GPTQMODEL = "bitsandbytes", "gptqmodel"
 _HIDDEN: Any = None  # what makes Python say of a module that it is not there
 _PACKAGES = {  # what transformers loads such checkpoints with
     _BITSANDBYTES: (_BITSANDBYTES, "accelerate"),
-    "gptq": ("gptqmodel", "optimum"),
-    "awq": ("gptqmodel", "accelerate"),
+    "gptq": (_GPTQMODEL, "optimum"),
+    "awq": (_GPTQMODEL, "accelerate"),
 }
 
 
@@ -57,11 +58,34 @@ def check_scheme(quantization: Quantization | None) -> None:
         raise BadRequest(f"quantization is {quantization!r}: use {' or '.join(SCHEMES)}")
 
 
-def carried_scheme(config: Any) -> Quantization | None:
-    """The scheme whose bits a checkpoint's own quantisation has, by its configuration; None if it has none of them."""
+def matrix_bytes(config: Any, quantization: Quantization | None) -> Callable[[torch.Tensor], float] | None:
+    """What says how many bytes a layer's matrix takes: by the scheme it is loaded with, or the checkpoint's own.
+
+    None if neither quantises.
+    """
     carried = getattr(config, "quantization_config", None) or {}
-    bits = carried.get("bits") or (4 if carried.get("load_in_4bit") else 8 if carried.get("load_in_8bit") else None)
-    return next((scheme for scheme in get_args(Quantization) if scheme == f"{bits}bit"), None)
+    if quantization is None and carried.get("quant_method") == _BITSANDBYTES:
+        quantization = "4bit" if carried.get("load_in_4bit") else "8bit"
+    if quantization is not None:
+        return SCHEMES[quantization].nbytes
+    if not carried.get("bits"):
+        return None
+    order = 4 if carried.get("quant_method") == "gptq" else 0
+    return _grouped(carried["bits"], carried.get("group_size") or 128, order)
+
+
+def _grouped(bits: int, group: int, order: int) -> Callable[[torch.Tensor], float]:
+    """How GPTQ and AWQ lay a matrix out: a float16 scale and a zero point for each `group` of a row's numbers.
+
+    A group of -1 is the whole row; `order` are the bytes that say which group a column belongs to.
+    """
+
+    def nbytes(matrix: torch.Tensor) -> float:
+        rows, columns = matrix.shape
+        groups = -(-columns // group) if group > 0 else 1
+        return rows * columns * bits / 8 + rows * groups * (2 + bits / 8) + order * columns
+
+    return nbytes
 
 
 def is_quantized(folder: Path, quantization: Quantization | None) -> bool:
@@ -83,6 +107,8 @@ def is_quantized(folder: Path, quantization: Quantization | None) -> bool:
         )
     if quantization or method == _BITSANDBYTES:
         _import_bitsandbytes()
+    if method and _GPTQMODEL in _PACKAGES.get(method, ()):
+        _import_gptqmodel()
     return bool(carried or quantization)
 
 
@@ -123,6 +149,20 @@ def _import_bitsandbytes() -> None:
     finally:
         del sys.modules["kernels"]
         sys.modules.update(kernels)
+
+
+def _import_gptqmodel() -> None:
+    """Import it without its reports, which go to standard output, and the handler that it leaves on the root logger."""
+    if importlib.util.find_spec(_BITSANDBYTES):  # which it imports
+        _import_bitsandbytes()
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    with redirect_stdout(sys.stderr):
+        if importlib.util.find_spec("logbar"):
+            importlib.import_module("logbar").LogBar.shared().setLevel(logging.ERROR)
+        importlib.import_module(_GPTQMODEL)
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 def _show_bitsandbytes() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from longctx import memory
 from longctx.errors import BadRequest, ModelUnavailable
 from longctx.kv_cache import CacheDtype
-from longctx.quantizing import SCHEMES, Quantization, carried_scheme, check_scheme
+from longctx.quantizing import Quantization, check_scheme, matrix_bytes
 from longctx.shapes import known_shape
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -61,18 +61,15 @@ def size_model(
     """Size a model for sequences up to `context` tokens; None is 32 native windows.
 
     `name` is a checkpoint's folder, a name of the LLaMA, Llama 2 and Code Llama families, or one on the hub, of which
-    only the configuration is fetched; one that is quantised already is taken to be what its bits say. `available` is
-    bytes of memory; None is what is free on this machine. Raises BadRequest and ModelUnavailable.
+    only the configuration is fetched; one that is quantised already takes what that says. `available` is bytes of
+    memory; None is what is free on this machine. Raises BadRequest and ModelUnavailable.
     """
     model = _empty_model(name)
     stated = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2048
     context = 32 * stated if context is None else context
     if context < 1:
         raise BadRequest(f"context is {context}: give 1 token or more")
-    weights, each = (
-        _weights(model, quantization or carried_scheme(model.config)),
-        memory.CacheShape.of(model).token_bytes(cache),
-    )
+    weights, each = _weights(model, quantization), memory.CacheShape.of(model).token_bytes(cache)
     free = _free() if available is None else available
     fixed = memory.Need(1, 0, memory.block_bytes(model, 1, masked=False)).least
     longest = max(0, (free - weights - fixed) // each)
@@ -129,11 +126,12 @@ def _weights(model: Any, quantization: Quantization | None) -> int:
 
     check_scheme(quantization)
     whole = int(sum(parameter.nbytes for parameter in model.parameters()))
-    if quantization is None:
+    nbytes = matrix_bytes(model.config, quantization)
+    if nbytes is None:
         return whole
     head = model.get_output_embeddings()
     matrices = [m.weight for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
-    return int(whole + sum(SCHEMES[quantization].nbytes(matrix) - matrix.nbytes for matrix in matrices))
+    return int(whole + sum(nbytes(matrix) - matrix.nbytes for matrix in matrices))
 
 
 def _lengths(window: int, context: int) -> Sequence[int]:

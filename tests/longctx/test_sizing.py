@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from longctx import BadRequest, ModelUnavailable, load_model
 from longctx.cli import app
+from longctx.quantizing import Quantization
+from longctx.shapes import known_shape
 from longctx.sizing import parse_bytes, size_model
 
 GIB = 2**30
@@ -57,6 +59,32 @@ def test_llama_2_70b_in_4_bits_on_one_card() -> None:
     assert small.needs[0].cache == 4096 * 320 * 1024
     eight = size_model("llama-2-70b", 8192, "8bit", available=80 * GIB).needs[0].weights
     assert small.needs[0].weights < eight < full.needs[0].weights
+
+
+@pytest.mark.parametrize(("bits", "group"), [(4, 128), (4, 32), (8, 128), (3, 128), (4, -1)])
+@pytest.mark.parametrize("method", ["gptq", "awq"])
+def test_checkpoints_that_are_quantised_already(method: str, bits: int, group: int, tmp_path: Path) -> None:
+    """As their tensors are laid out: packed weights and zero points, float16 scales, and GPTQ's groups of columns."""
+    carried = {"quant_method": method, "bits": bits, "group_size": group}
+    config = known_shape("llama-2-7b").to_dict() | {"quantization_config": carried}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    whole = 2 * (2 * 32000 * 4096 + 65 * 4096)  # embeddings, head and norms
+    for rows, columns in 4 * [(4096, 4096)] + 2 * [(11008, 4096)] + [(4096, 11008)]:
+        groups = 1 if group < 0 else columns // group
+        qweight, qzeros, scales = 4 * rows * columns * bits // 32, 4 * groups * rows * bits // 32, 2 * groups * rows
+        whole += 32 * (qweight + qzeros + scales + (4 * columns if method == "gptq" else 0))
+    assert size_model(tmp_path, 1, available=GIB).needs[0].weights == whole
+    if (bits, group) == (4, 128):
+        assert round(whole / 1e9, 1) == 3.9  # the size of such files on the hub
+
+
+@pytest.mark.parametrize("bits", ["4bit", "8bit"])
+def test_checkpoints_that_bitsandbytes_has_quantised(bits: Quantization, tmp_path: Path) -> None:
+    carried = {"quant_method": "bitsandbytes", f"load_in_{bits}": True}
+    config = known_shape("llama-2-7b").to_dict() | {"quantization_config": carried}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    planned = [size_model(*given, available=GIB) for given in ((tmp_path, 1), ("llama-2-7b", 1, bits))]
+    assert planned[0].needs == planned[1].needs
 
 
 def test_what_fits_is_where_the_table_turns() -> None:
