@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from longctx.kv_cache import KVCache
 
+_LITTLE = 4  # an end that is as many times shorter than what it follows
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -35,8 +37,8 @@ class PrefixPool:
     def take(self, rotation: str, ids: Sequence[int]) -> Held | None:
         """The longest run of tokens from the start of `ids` that is held under the same frequencies.
 
-        What is wholly of use is given away, and is the caller's until it is put back; of what goes on otherwise, the
-        start is copied.
+        A cache that is of use, but for a little at its end, is given away without that, and is the caller's until it is
+        put back; of one that goes on otherwise for long, the start is copied.
         """
         with self._lock:
             lengths = [shared_length(held.ids, ids) if held.rotation == rotation else 0 for held in self._held]
@@ -45,15 +47,17 @@ class PrefixPool:
                 return None
             best = min((i for i, n in enumerate(lengths) if n == longest), key=lambda i: len(self._held[i].ids))
             held = self._held.pop(best)
-            if len(held.ids) == longest:
-                return held
+            if _is_given(held, longest):
+                held.cache.crop(longest)
+                return Held(rotation, held.ids[:longest], held.cache)
             self._held.append(held)  # the most recently used now
             return Held(rotation, held.ids[:longest], held.cache.head(longest))
 
     def held_tokens(self, ids: Sequence[int]) -> int:
-        """How many tokens from the start of `ids` are held, under whatever frequencies."""
+        """How many tokens from the start of `ids` are held, under whatever frequencies, and need not be copied."""
         with self._lock:
-            return max((len(held.ids) for held in self._held if held.ids == tuple(ids[: len(held.ids)])), default=0)
+            lengths = ((held, shared_length(held.ids, ids)) for held in self._held)
+            return max((length for held, length in lengths if _is_given(held, length)), default=0)
 
     def put(self, held: Held) -> None:
         """Keep a cache. It takes the place of those that have read no more than its own first tokens."""
@@ -80,6 +84,11 @@ def shared_length(one: Sequence[int], other: Sequence[int]) -> int:
     if tuple(one[:length]) == tuple(other[:length]):
         return length
     return next(i for i in range(length) if one[i] != other[i])
+
+
+def _is_given(held: Held, length: int) -> bool:
+    """Whether so little follows the first `length` tokens that it is sooner read again than these are copied."""
+    return (len(held.ids) - length) * _LITTLE <= length
 
 
 def _covers(one: Held, other: Held) -> bool:

@@ -74,13 +74,13 @@ class EngineSpeaker:
         return windows_of(self.engine.loaded, self.measured, self.engine.tokens_in_memory())
 
     def say(self, prompt: Prompt[Ids], plan: Plan, progress: ProgressCallback | None) -> Generation:
-        """Generate; documents that are whole are worth keeping for the next question."""
+        """Generate. A prompt with whole documents is kept: the next question's begins with them and what was said."""
         assert isinstance(prompt.frame, Frame)
         assert plan.window is not None
-        prefix, suffix = (*prompt.frame.head, *chain.from_iterable(prompt.documents)), prompt.frame.tail
-        assert len(prefix) + len(suffix) == plan.prompt_tokens
-        if plan.route in ("retrieval", "self"):  # which passages come first changes with every question
-            prefix, suffix = (), (*prefix, *suffix)
+        ids = (*prompt.frame.head, *chain.from_iterable(prompt.documents), *prompt.frame.tail)
+        assert len(ids) == plan.prompt_tokens
+        # otherwise, which passages come first changes with every question
+        prefix, suffix = ((), ids) if plan.route in ("retrieval", "self") else (ids, ())
         scaling = scaling_for(self.engine.loaded, self.measured, plan.window, plan.scale > 1)
         assert plan.max_new_tokens is not None
         return self.engine.stream(prefix, suffix, scaling, self._options(plan.max_new_tokens), progress)

@@ -12,6 +12,7 @@ import pytest
 
 from longctx import BadRequest, ContextTooLong, Conversation, DocumentQA, Engine, Message, load_model
 from longctx.recall import Recall
+from longctx.requests import Progress
 from longctx.session_store import SessionStore, session_path
 from longctx.templates import TEMPLATES, ChatTemplate, PlainTemplate
 
@@ -272,3 +273,32 @@ def test_a_conversation_is_intact_after_what_cannot_be_asked(demo: DocumentQA, t
         assert conversation.ask(ASKED, max_new_tokens=12).text == FACT
     with pytest.raises(BadRequest, match="has been closed: open it again"):
         conversation.ask(ASKED)
+
+
+# What is read again
+
+
+@pytest.mark.parametrize("template", ["plain", "llama-2", "chat"])
+def test_of_a_conversation_over_whole_documents_only_what_is_new_is_read(
+    tmp_path: Path, encoder, template: str
+) -> None:
+    (tmp_path / "lighthouse.md").write_text(LIGHTHOUSE, encoding="utf-8")
+    began: list[int] = []
+
+    def first_told(progress: Progress) -> None:
+        began.extend([progress.done] if progress.done < progress.total and len(began) == asked else [])
+
+    loaded = load_model(DEMO, scaling="yarn")
+    with (
+        DocumentQA.open(tmp_path / "index", loaded, encoder=encoder, template=template) as qa,
+        Conversation.open(qa, folder=tmp_path) as conversation,
+    ):
+        qa.ingest(tmp_path / "lighthouse.md")
+        read = 0
+        for asked, question in enumerate(
+            ["Who built the lighthouse?", "When was the harbour built?", "By which company?"]
+        ):
+            answer = conversation.ask(question, route="extended", max_new_tokens=8, progress=first_told)
+            assert answer.plan.turns == tuple(range(1, asked + 1))
+            assert began[asked] >= 0.9 * read, "all but the beginning of the answer"
+            read = answer.usage.prompt_tokens

@@ -220,6 +220,17 @@ def test_a_prompt_that_is_all_known_is_not_copied(llama: LoadedModel) -> None:
     assert [(again.cache is held.cache, again.ids) for again in engine.pool._held] == [(True, tuple(ids))]
 
 
+def test_a_prompt_that_ends_otherwise_is_not_copied(llama: LoadedModel) -> None:
+    engine, ids = Engine(llama), prompt(100)
+    engine.prefix(ids, room=20)
+    (held,) = engine.pool._held
+    other = [*ids[:90], *prompt(15, 5)]
+    stream = engine.stream(other, (), options=GenerationOptions(max_new_tokens=6))
+    assert "".join(stream) == text(reference(llama, other, 6))
+    assert stream.reused_tokens == 90
+    assert [(again.cache is held.cache, again.ids) for again in engine.pool._held] == [(True, tuple(other))]
+
+
 def test_the_least_recently_used_prefix_goes_first(llama: LoadedModel) -> None:
     one = Engine(llama).prefix(prompt(100, 1)).nbytes
     engine = Engine(llama, prefix_bytes=2 * one)
