@@ -71,12 +71,14 @@ def _scores(report: ProbeReport, groups: list[tuple[str, str]], file: Path) -> P
 
 def _perplexity(report: ProbeReport, file: Path) -> Path:
     """Perplexity against length, both logarithmic."""
+    from matplotlib.ticker import LogLocator
+
     figure, (panel,) = _figure(1, 5.6, 3.2)
     for method in report.methods:
         _curve(panel, report.select(PERPLEXITY, method), _label(report, method))
-    panel.set_yscale("log")
+    panel.set_yscale("log", subs=())
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # so that some are marked in less than a decade, too
     panel.yaxis.set_major_formatter("{x:g}")
-    panel.yaxis.set_minor_formatter("{x:g}")
     panel.set(ylabel=f"perplexity of {report.scored_tokens} tokens")
     _length_axis(panel, report)
     panel.legend()
