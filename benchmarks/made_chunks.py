@@ -126,7 +126,7 @@ def add_document(store, source: str, texts: list[str], vectors: Vectors, generat
     for line, each in enumerate(texts, start=1):
         chunks.append(Chunk(each, source, name, "", None, start, start + len(each), line, WORDS))
         start += len(each) + 1
-    store.add_chunks(document_id, chunks, vectors, generation)
+    store.add_chunks(document_id, chunks, vectors)
 
 
 def queries(count: int, words: int, seed: int) -> tuple[list[str], Vectors]:

@@ -1,7 +1,8 @@
 """The dense index: inner products with FAISS, derived from the store.
 
-Its files (`indexes.dense_files`) each hold a range of chunk ids. Only those that changed are made anew, so that neither
-memory nor the cost of a change grows with the corpus. While there are few vectors, the files hold them as they are, and
+Its files (`indexes.dense_files`) each hold a range of chunk ids. A few changes are left in the store, to be read when
+the files are opened; where there are many, a file is made anew. So neither memory nor the cost of a change grows with
+the corpus. While there are few vectors, the files hold them as they are, and
 a search compares all. When there are many, they hold 8-bit codes under a model (`indexes.ivf`), and a search scans some
 of them and compares the best exactly. Files of another kind, or of a model that the corpus has outgrown, are searched
 as they are, and follow one by one when something is published. A search makes none. Knows no text and no encoder.
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from indexes import ivf
-from indexes.dense_files import DenseFile, FileWriter, model_file, parsed, read, shards, write
+from indexes.dense_files import DenseFile, FileWriter, flat_index, model_file, parsed, read, write
 from indexes.ivf import Ids
 from indexes.store import Store
 from indexes.types import Vectors
@@ -31,11 +32,18 @@ Scored = list[tuple[int, float]]
 
 
 class _Opened(NamedTuple):
-    """What one generation is searched with: indexes of whole vectors, and the shards of each model."""
+    """What one generation is searched with: indexes of whole vectors, and the shards of each model.
 
+    `loose` is an index of the chunks that came since they were made; `but_gone` selects none of those that went.
+    """
+
+    generation: int
     names: frozenset[str]
     flat: dict[DenseFile, Any]
     shards: list[ivf.Shards]
+    loose: Any
+    gone: int
+    but_gone: tuple[Any, Any]
 
 
 class DenseIndex:
@@ -43,15 +51,14 @@ class DenseIndex:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._opened = _Opened(frozenset(), {}, [])
+        self._opened: _Opened | None = None
 
     def sync(self, store: Store) -> list[Path]:
         """Make the files of what changed; returns the files of all."""
         self._folder.mkdir(exist_ok=True)
         files, models = parsed(name for name in self._names(store) if (self._folder / name).is_file())
         present = {file for file in files if file.model in models | {""}}
-        writer = FileWriter(self._folder, store, present, self._model_for(store, max(models, default="")))
-        kept = [file for shard in shards(store.segments()) for file in writer.follow(*shard)]
+        kept = FileWriter(self._folder, store, present, self._model_for(store, max(models, default=""))).follow()
         used = sorted({file.model for file in kept} - {""})
         return [self._folder / name for name in (*(file.name for file in kept), *map(model_file, used))]
 
@@ -63,9 +70,9 @@ class DenseIndex:
         if allowed is not None and len(allowed) <= _FEW:
             return _exact(query, _array(allowed), store)[:k]
         opened = self._open(store)
-        selector, bits = _selector(None if allowed is None else _array(allowed))
+        selector, bits = _selector(_array(allowed)) if allowed is not None else opened.but_gone
         found: Scored = []
-        for index in opened.flat.values():
+        for index in (*opened.flat.values(), opened.loose):
             found += _search_flat(index, query, k, selector)
         for stack in opened.shards:
             ids = stack.candidates(query, k + _MORE_CANDIDATES, selector, everywhere=allowed is not None)
@@ -77,7 +84,8 @@ class DenseIndex:
         """How many vectors the files hold."""
         opened = self._open(store)
         flat: int = sum(index.ntotal for index in opened.flat.values())
-        return flat + sum(stack.count for stack in opened.shards)
+        coded = sum(stack.count for stack in opened.shards)
+        return flat + coded + int(opened.loose.ntotal) - opened.gone
 
     def _names(self, store: Store) -> frozenset[str]:
         """Of the files that belong to the store's generation."""
@@ -86,15 +94,15 @@ class DenseIndex:
 
     def _open(self, store: Store) -> _Opened:
         """The files of the store's generation, opened once. Raises RuntimeError for one that is missing."""
-        names, opened = self._names(store), self._opened
-        if opened.names != names:
+        opened, generation = self._opened, store.generation()
+        if opened is None or opened.generation != generation:
+            names = self._names(store)
             files, models = parsed(names)
-            flat = sorted(file for file in files if not file.model)
-            self._opened = opened = _Opened(
-                names,
-                {file: opened.flat.get(file) or read(self._folder / file.name) for file in flat},
-                [self._shards(model, files) for model in sorted(models)],
-            )
+            old = {} if opened is None else opened.flat
+            flat = {file: old.get(file) or read(self._folder / file.name) for file in files if not file.model}
+            same = opened is not None and opened.names == names
+            coded = opened.shards if opened and same else [self._shards(model, files) for model in sorted(models)]
+            self._opened = opened = _Opened(generation, names, flat, coded, *_unfiled(store))
         return opened
 
     def _shards(self, model: str, files: Set[DenseFile]) -> ivf.Shards:
@@ -103,7 +111,7 @@ class DenseIndex:
 
     def _model_for(self, store: Store, newest: str) -> str:
         """The model that suits the number of vectors: the newest that there is, a new one, or none."""
-        _, vectors, _ = store.counts()
+        vectors = store.chunk_count()
         if vectors < (FLAT_BELOW / 2 if newest else FLAT_BELOW):
             return ""
         lists = ivf.lists_for(vectors)
@@ -123,12 +131,24 @@ def _array(ids: Set[int]) -> Ids:
     return np.sort(np.fromiter(ids, np.int64, len(ids)))
 
 
-def _selector(allowed: Ids | None) -> tuple[Any, Any]:
+def _unfiled(store: Store) -> tuple[Any, int, tuple[Any, Any]]:
+    """An index of the chunks that came since their files were made, how many went, and a selector of all but those."""
+    import faiss
+
+    unfiled = store.unfiled()
+    came = [chunk_id for chunk_id, there in unfiled if there]
+    gone = np.array([chunk_id for chunk_id, there in unfiled if not there], dtype=np.int64)
+    loose = flat_index(np.array(came, dtype=np.int64), store.vectors(came))
+    if not len(gone):
+        return loose, 0, (None, None)
+    selected = faiss.IDSelectorBatch(gone)
+    return loose, len(gone), (faiss.IDSelectorNot(selected), selected)
+
+
+def _selector(allowed: Ids) -> tuple[Any, Any]:
     """FAISS's selector of these ids, and the memory that it reads."""
     import faiss
 
-    if allowed is None:
-        return None, None
     flags = np.zeros(int(allowed.max()) + 1, dtype=bool)
     flags[allowed] = True
     bits = np.packbits(flags, bitorder="little")

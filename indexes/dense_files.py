@@ -23,6 +23,10 @@ from indexes.types import Vectors
 SEGMENTS_OF_SHARD = 4
 _ADDED_AT_ONCE = 16_384  # vectors, read into memory
 _CONVERTED_AT_ONCE = 1  # shards that have not changed, in one publication: each takes a second or two
+# Chunks that came or went and are in no file: reading so many when a generation is opened takes 4 ms, and making a file
+# anew a tenth of a second and more.
+UNFILED = 512
+_NEVER = -1  # the generation of a segment that has no file
 
 
 class DenseFile(NamedTuple):
@@ -63,40 +67,75 @@ def shards(segments: Mapping[int, int]) -> Iterator[tuple[int, dict[int, int]]]:
     yield from grouped.items()
 
 
+class _Unit(NamedTuple):
+    """Segments of a shard that are made anew together, with the generations in which they last were."""
+
+    shard: int
+    segments: dict[int, int]
+
+    def files(self, model: str) -> list[DenseFile]:
+        """What they are kept in."""
+        if model:
+            return [DenseFile(self.shard, max(self.segments.values()), model)]
+        return [DenseFile(segment, generation) for segment, generation in self.segments.items()]
+
+    def changes(self, of_segments: Mapping[int, int]) -> int:
+        """How many of their chunks are unfiled."""
+        return sum(of_segments.get(segment, 0) for segment in self.segments)
+
+
 class FileWriter:
     """Brings files up to date, all of them to one model ('' for none); `present` are those that can be kept."""
 
     def __init__(self, folder: Path, store: Store, present: set[DenseFile], model: str) -> None:
         self._folder, self._store, self._present, self._name = folder, store, present, model
         self._model = read(folder / model_file(model)) if model else None
-        self._spare = _CONVERTED_AT_ONCE
 
-    def follow(self, shard: int, segments: Mapping[int, int]) -> list[DenseFile]:
-        """The files of a shard whose segments last changed in those generations, made if need be.
+    def follow(self) -> list[DenseFile]:
+        """The files of all segments, some of them made now."""
+        changes, before = self._store.unfiled_by_segment(), self._store.segments()
+        units = [*self._units(dict.fromkeys(changes, _NEVER) | before)]
+        is_empty = not self._store.chunk_count()  # the next vectors may be of another encoder and dimension
+        due = [unit for unit in units if is_empty or not self._held(unit)]
+        due += [unit for unit in units if unit not in due and not self._present.issuperset(unit.files(self._name))][
+            :_CONVERTED_AT_ONCE
+        ]
+        few = sorted((unit for unit in units if unit not in due), key=lambda unit: unit.changes(changes))
+        while sum(unit.changes(changes) for unit in few) > UNFILED:
+            due.append(few.pop())
+        kept = [file for unit in few for file in self._held(unit)]
+        return kept + [file for unit in due for file in self._made(unit)]
 
-        If nothing has changed but the model, it can be left to another time.
-        """
-        wanted = _files(shard, segments, self._name)
-        if not self._present.issuperset(wanted):
-            if current := self._current(shard, segments):
-                if not self._spare:
-                    return current
-                self._spare -= 1
-            for file in wanted:
-                if file not in self._present:
-                    self._make(file)
-        return wanted
+    def _units(self, segments: Mapping[int, int]) -> Iterator[_Unit]:
+        """What is made anew together: the segments of a shard, or each segment where they have files of their own."""
+        for shard, its in shards(segments):
+            whole = _Unit(shard, its)
+            if self._name or any(self._present.issuperset(whole.files(model)) for model in self._models()):
+                yield whole
+            else:
+                yield from (_Unit(shard, {segment: generation}) for segment, generation in its.items())
 
-    def _current(self, shard: int, segments: Mapping[int, int]) -> list[DenseFile]:
-        """The files of another kind or model that hold what the store does, if there are."""
-        for model in {file.model for file in self._present}:
-            if self._present.issuperset(files := _files(shard, segments, model)):
+    def _held(self, unit: _Unit) -> list[DenseFile]:
+        """The files that hold the unit but for what is unfiled, if there are; rather those that it should have."""
+        for model in (self._name, "", *self._models()):
+            if self._present.issuperset(files := unit.files(model)):
                 return files
         return []
 
+    def _models(self) -> set[str]:
+        return {file.model for file in self._present} - {""}
+
+    def _made(self, unit: _Unit) -> list[DenseFile]:
+        generation = self._store.generation()
+        self._store.set_filed(unit.segments, generation)
+        files = _Unit(unit.shard, dict.fromkeys(unit.segments, generation)).files(self._name)
+        for file in files:
+            self._make(file)
+        return files
+
     def _make(self, file: DenseFile) -> None:
         if self._model is None:
-            write(_flat(*self._store.segment_vectors(file.number)), self._folder / file.name)
+            write(flat_index(*self._store.segment_vectors(file.number)), self._folder / file.name)
             return
         old = [each for each in self._present if (each.number, each.model) == (file.number, file.model)]
         shard = ivf.read_shard(self._model, self._folder / old[0].name) if old else ivf.new_shard(self._model)
@@ -135,14 +174,8 @@ def write(index: Any, path: Path) -> None:
     partial.replace(path)
 
 
-def _files(shard: int, segments: Mapping[int, int], model: str) -> list[DenseFile]:
-    """What a shard is kept in."""
-    if model:
-        return [DenseFile(shard, max(segments.values()), model)]
-    return [DenseFile(segment, generation) for segment, generation in segments.items()]
-
-
-def _flat(ids: Ids, vectors: Vectors) -> Any:
+def flat_index(ids: Ids, vectors: Vectors) -> Any:
+    """(n,) ids with their (n, dimension) vectors, all of which a search compares."""
     import faiss
 
     index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))

@@ -111,7 +111,7 @@ class _Ingest:
                 passage for each in self._pending for passage in chunk_document(each.document, encoder, chunking)
             )
             for batch in _batches(passages, _PASSAGES_AT_ONCE):
-                self._embed(encoder, batch, ids, generation)
+                self._embed(encoder, batch, ids)
         for waiting in self._pending:
             self._dealt_with(waiting.document.source)
         self._pending.clear()
@@ -171,12 +171,12 @@ class _Ingest:
         self._warnings += (Failure(found.source, warning) for warning in document.warnings)
         return _Waiting(document, content_hash, status.stamp)
 
-    def _embed(self, encoder: Encoder, batch: Sequence[Passage], ids: dict[str, int], generation: int) -> None:
+    def _embed(self, encoder: Encoder, batch: Sequence[Passage], ids: dict[str, int]) -> None:
         vectors = encoder.encode_passages([passage.embedded for passage in batch])
         first = 0
         for source, group in groupby(batch, key=lambda passage: passage.chunk.source):
             chunks = [passage.chunk for passage in group]
-            self._store.add_chunks(ids[source], chunks, vectors[first : first + len(chunks)], generation)
+            self._store.add_chunks(ids[source], chunks, vectors[first : first + len(chunks)])
             first += len(chunks)
         self._count["chunks"] += len(batch)
         self._count["tokens"] += sum(passage.chunk.tokens for passage in batch)

@@ -113,7 +113,7 @@ def _put_in(store: Store, source: str, nodes: Sequence[StoredNode], generation: 
     document = Document(source, text, title, metadata=common_metadata(records))
     document_id = store.add_document(document, _content_hash(records), generation)
     vectors = np.stack([node.vector for node in nodes])
-    ids = store.add_chunks(document_id, list(_chunks(document, nodes)), vectors, generation)
+    ids = store.add_chunks(document_id, list(_chunks(document, nodes)), vectors)
     rows = (NodeRow(i, each.node_id, each.metadata, each.rest) for i, each in zip(ids, records, strict=True))
     store.nodes.add(rows)
 

@@ -38,9 +38,9 @@ def in_place(place: str) -> Condition:
     return "(source = ? OR (? AND source > ? AND source < ?))", [place, is_file(place), inside, after]
 
 
-def segment_of(chunk_id: int) -> int:
-    """The segment of the dense index that a chunk is in."""
-    return chunk_id // SEGMENT_SIZE
+def of_segment(segment: int) -> tuple[int, int]:
+    """The first and the last chunk id that a segment can have."""
+    return segment * SEGMENT_SIZE, (segment + 1) * SEGMENT_SIZE - 1
 
 
 class DerivedFile(NamedTuple):
@@ -129,6 +129,10 @@ class Rows:
         row = self._db.execute("SELECT count(*), total(chunks), total(tokens) FROM documents").fetchone()
         return int(row[0]), int(row[1]), int(row[2])
 
+    def chunk_count(self) -> int:
+        """How many chunks there are."""
+        return int(self._db.execute("SELECT count(*) FROM chunks").fetchone()[0])
+
     def document_count(self) -> int:
         """How many documents there are; `counts` reads all of them."""
         return int(self._db.execute("SELECT count(*) FROM documents").fetchone()[0])
@@ -197,8 +201,21 @@ class Rows:
             return None
         return self.whole_text(there[0])
 
+    def unfiled(self) -> list[tuple[int, bool]]:
+        """The chunks that came or went since the dense files of their segments were made, and whether they are there.
+
+        In rising order.
+        """
+        sql = "SELECT u.chunk_id, c.id IS NOT NULL FROM unfiled u LEFT JOIN chunks c ON c.id = u.chunk_id ORDER BY 1"
+        return [(chunk_id, bool(there)) for chunk_id, there in self._db.execute(sql)]
+
+    def unfiled_by_segment(self) -> dict[int, int]:
+        """How many of them each segment has."""
+        sql = "SELECT chunk_id / ? AS segment, count(*) FROM unfiled GROUP BY segment"
+        return dict(self._db.execute(sql, (SEGMENT_SIZE,)).fetchall())
+
     def segments(self) -> dict[int, int]:
-        """The generation in which each segment of chunk ids last changed."""
+        """The generation in which the dense file of each segment of chunk ids was made."""
         rows = self._db.execute("SELECT id, generation FROM segments").fetchall()
         return dict(of_types(rows, (int, int), "the list of segments"))
 
@@ -210,10 +227,9 @@ class Rows:
 
     def segment_vectors(self, segment: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Vectors]:
         """A segment's chunk ids (n,) and vectors (n, dimension)."""
-        first = segment * SEGMENT_SIZE
         sql = "SELECT chunk_id, vector, checksum FROM vectors WHERE chunk_id BETWEEN ? AND ?"
         ids, data = array("q"), bytearray()
-        for chunk_id, vector, expected in self._db.execute(sql, (first, first + SEGMENT_SIZE - 1)):
+        for chunk_id, vector, expected in self._db.execute(sql, of_segment(segment)):
             check_vector(chunk_id, vector, expected)
             ids.append(chunk_id)
             data += vector

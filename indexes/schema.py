@@ -14,7 +14,7 @@ from indexes.errors import IndexDamaged
 from indexes.filters import folded
 from indexes.integrity import checksum, text_checksum, vector_checksum
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -43,10 +43,11 @@ CREATE TABLE vectors (
     chunk_id INTEGER PRIMARY KEY REFERENCES chunks ON DELETE CASCADE, vector BLOB NOT NULL,
     checksum INTEGER NOT NULL DEFAULT 0
 ) STRICT;
--- What the derived indexes need to follow: documents taken out since they last did, and when each range of chunk ids
--- last changed.
+-- What the derived indexes need to follow: documents taken out since the lexical one last did; the generation in which
+-- the dense file of each range of chunk ids was made, and the chunks that came or went since.
 CREATE TABLE removals (document_id INTEGER PRIMARY KEY, generation INTEGER NOT NULL) STRICT;
 CREATE TABLE segments (id INTEGER PRIMARY KEY, generation INTEGER NOT NULL) STRICT;
+CREATE TABLE unfiled (chunk_id INTEGER PRIMARY KEY) STRICT;
 -- The files of the derived indexes that belong to this generation: paths relative to the index's folder.
 CREATE TABLE derived_files (
     name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, checksum INTEGER NOT NULL
@@ -117,6 +118,11 @@ def _from_2(connection: sqlite3.Connection) -> None:
     )
 
 
+def _from_3(connection: sqlite3.Connection) -> None:
+    """In format 3 the dense files had all chunks."""
+    _execute_all(connection, _FORMAT_3_TO_4)
+
+
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:
     """Run a script in the transaction that is open: `executescript` would end it first."""
     statement = ""
@@ -144,4 +150,8 @@ _FORMAT_2_TO_3 = """
 ALTER TABLE documents ADD COLUMN folded_title TEXT NOT NULL DEFAULT '';
 PRAGMA user_version = 3;
 """
-_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {0: _make, 1: _from_1, 2: _from_2}
+_FORMAT_3_TO_4 = """
+CREATE TABLE unfiled (chunk_id INTEGER PRIMARY KEY) STRICT;
+PRAGMA user_version = 4;
+"""
+_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {0: _make, 1: _from_1, 2: _from_2, 3: _from_3}

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from indexes.filters import folded
 from indexes.integrity import checksum, text_checksum, vector_checksum
-from indexes.rows import PIECE, DerivedFile, Rows, segment_of
+from indexes.rows import PIECE, DerivedFile, Rows, of_segment
 from indexes.schema import DOCUMENT_FACTS
 from indexes.types import Chunk, Document, Vectors
 
@@ -61,7 +61,7 @@ class Store(Rows):
         self._seal(document_id)
         return document_id
 
-    def add_chunks(self, document_id: int, chunks: Sequence[Chunk], vectors: Vectors, generation: int) -> range:
+    def add_chunks(self, document_id: int, chunks: Sequence[Chunk], vectors: Vectors) -> range:
         """Add (n,) chunks of a document with their (n, dimension) vectors; returns their ids."""
         first = self._next_chunk_id()
         ids = range(first, first + len(chunks))
@@ -81,7 +81,7 @@ class Store(Rows):
             (len(chunks), sum(chunk.tokens for chunk in chunks), document_id),
         )
         self._seal(document_id)
-        self._touch_segments(ids, generation)
+        self._db.executemany("INSERT INTO unfiled VALUES (?)", zip(ids))
         return ids
 
     def remove_document(self, source: str, generation: int) -> bool:
@@ -90,8 +90,10 @@ class Store(Rows):
         if found is None:
             return False
         document_id = found[0]
-        ids = self._db.execute("SELECT id FROM chunks WHERE document_id = ?", (document_id,))
-        self._touch_segments([chunk_id for (chunk_id,) in ids], generation)
+        its = "SELECT id FROM chunks WHERE document_id = ?"
+        came = self._db.execute(f"DELETE FROM unfiled WHERE chunk_id IN ({its}) RETURNING *", (document_id,)).fetchall()  # noqa: S608
+        filed = set(self._db.execute(its, (document_id,))) - set(came)
+        self._db.executemany("INSERT INTO unfiled VALUES (?)", filed)
         self._db.execute("DELETE FROM documents WHERE id = ?", (document_id,))
         self._db.execute("INSERT INTO removals VALUES (?, ?)", (document_id, generation))
         return True
@@ -111,6 +113,12 @@ class Store(Rows):
         self._db.execute("DELETE FROM derived_files")
         self._db.executemany("INSERT INTO derived_files VALUES (?, ?, ?, ?)", files)
 
+    def set_filed(self, segments: Iterable[int], generation: int) -> None:
+        """Note that the dense files of these segments are made as the store is now."""
+        for segment in segments:
+            self._db.execute("INSERT OR REPLACE INTO segments VALUES (?, ?)", (segment, generation))
+            self._db.execute("DELETE FROM unfiled WHERE chunk_id BETWEEN ? AND ?", of_segment(segment))
+
     def _seal(self, document_id: int) -> None:
         sql = f"SELECT {DOCUMENT_FACTS} FROM documents WHERE id = ?"  # noqa: S608
         row = self._db.execute(sql, (document_id,)).fetchone()
@@ -119,7 +127,3 @@ class Store(Rows):
     def _next_chunk_id(self) -> int:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
         return 1 if row is None else int(row[0]) + 1
-
-    def _touch_segments(self, chunk_ids: Iterable[int], generation: int) -> None:
-        touched = {segment_of(chunk_id) for chunk_id in chunk_ids}
-        self._db.executemany("INSERT OR REPLACE INTO segments VALUES (?, ?)", ((s, generation) for s in touched))

@@ -91,7 +91,7 @@ def _take_in(index: CorpusIndex, turns: Sequence[Said]) -> None:
             store.remove_document(source, generation)
             document = Document(source, wanted[source], "")
             ident = store.add_document(document, _hash(wanted[source]), generation)
-            store.add_chunks(ident, chunks, vectors[first : first + len(chunks)], generation)
+            store.add_chunks(ident, chunks, vectors[first : first + len(chunks)])
             first += len(chunks)
 
 

@@ -219,6 +219,19 @@ def test_what_is_no_database_and_what_has_none_is_refused(folder: Path, hashing:
         CorpusIndex.open(folder, hashing)
 
 
+@pytest.mark.parametrize("change", ["DELETE FROM unfiled", "INSERT INTO unfiled VALUES (1)"])
+def test_what_is_in_no_dense_file_is_not_mistaken(
+    folder: Path, hashing: Encoder, right: list[object], change: str
+) -> None:
+    with sqlite3.connect(folder / "corpus.sqlite3") as database:
+        assert database.execute("SELECT count(*) FROM unfiled").fetchone()[0] > 0, "the document that was removed"
+        database.execute(change)
+    database.close()
+    with CorpusIndex.open(folder, hashing) as index:
+        assert answers(index) == right
+        assert index.verify().problems == ()
+
+
 def test_verify_says_what_is_wrong(folder: Path, hashing: Encoder) -> None:
     with CorpusIndex.open(folder, hashing) as index:
         with sqlite3.connect(folder / "corpus.sqlite3") as database:

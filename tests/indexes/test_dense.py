@@ -29,7 +29,9 @@ def clustered(count: int, seed: int, clusters: int = 50) -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And every change goes into files."""
     monkeypatch.setattr("indexes.rows.SEGMENT_SIZE", 150)
+    monkeypatch.setattr("indexes.dense_files.UNFILED", 0)
 
 
 class Filled:
@@ -51,7 +53,7 @@ class Filled:
                 vectors, source = clustered(10, self.seed), f"/{self.seed}"
                 document_id = writer.store.add_document(Document(source, "a" * 10, source), source, generation)
                 chunks = [Chunk("a", source, source, "", None, i, i + 1, 1, 1) for i in range(10)]
-                ids = writer.store.add_chunks(document_id, chunks, vectors, generation)
+                ids = writer.store.add_chunks(document_id, chunks, vectors)
                 self.documents[source] = ids
                 self.vectors.update(zip(ids, vectors, strict=True))
 
@@ -122,6 +124,44 @@ def test_what_is_removed_or_changed_is_found_no_more(make, flat_below: int) -> N
     filled.remove(list(filled.documents))
     assert filled.search(clustered(1, 1)[0], 3) == []
     filled.add(3)
+    assert filled.is_right()
+
+
+@pytest.mark.parametrize("flat_below", [ALL_FLAT, ALL_CODES])
+def test_few_changes_are_found_and_make_no_file(make, flat_below: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexes.dense_files.UNFILED", 100)
+    filled = make(flat_below, 160)
+    before = filled.names()
+    for step in range(1, 4):
+        filled.remove([f"/{step}", f"/{step + 50}"])
+        filled.add(1)
+        if step > 1:
+            filled.remove([f"/{filled.seed - 1}"])  # which came and went between two files
+        assert filled.is_right()
+        assert filled.names() == before
+    allowed = {i for i in filled.vectors if i > 30}
+    query = clustered(1, 3)[0]
+    assert [i for i, _ in filled.search(query, 9, allowed)] == filled.exact(query, 9, allowed)
+    filled.folder.close()
+    filled.open()
+    assert filled.is_right()
+
+
+@pytest.mark.parametrize("flat_below", [ALL_FLAT, ALL_CODES])
+def test_where_there_are_many_changes_the_files_with_most_are_made_anew(
+    make, flat_below: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexes.dense_files.UNFILED", 100)
+    filled = make(flat_below, 160)
+    before = filled.names()
+    filled.remove([f"/{n}" for n in (1, 2, 3, *range(120, 132))])  # of the first shard, and of the last but one
+    assert filled.is_right()
+    assert {name[:6] for name in before if name not in filled.names()} == (
+        {"000008"} if flat_below == ALL_FLAT else {"000002"}
+    )
+    for _ in range(30):
+        filled.add(2)
+        filled.remove([f"/{filled.seed - 140}"])
     assert filled.is_right()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import zlib
 from pathlib import Path
@@ -136,3 +137,16 @@ def version(folder: Path) -> int:
     found = database.execute("PRAGMA user_version").fetchone()[0]
     database.close()
     return int(found)
+
+
+def test_what_format_3_had_in_its_dense_files_stays_there(made: Path, folder: Path, hashing: Encoder) -> None:
+    index = Path(shutil.copytree(made / "index", folder / "format 3"))
+    with sqlite3.connect(index / "corpus.sqlite3") as database:
+        database.executescript("DROP TABLE unfiled; PRAGMA user_version = 3;")
+    database.close()
+    before = {file.name: file.stat().st_ino for file in index.glob("dense/*")}
+    with CorpusIndex.open(index, hashing) as opened:
+        assert opened.verify().problems == ()
+        assert opened.search("subject1", k=1, mode="dense")
+    assert {file.name: file.stat().st_ino for file in index.glob("dense/*")} == before
+    assert len(before) == 1

@@ -44,6 +44,7 @@ STORING = tuple(
         ]
     )
 )
+UNFILED = (0, 10, 1000)  # chunks that may be in no dense file
 FLAT, CODES = 10**9, 2  # vectors from which the dense index trains a model and holds codes
 GROUPS, KILLS, MOST_RUNS = 6, 20, 60  # kills in each group, and the runs that they may take
 DOCUMENTS = 7
@@ -76,7 +77,15 @@ class Dying:
         )
 
     def run(
-        self, action: str, index: Path, corpus: Path, flat_below: int, *, eager: bool = True, **moment: float
+        self,
+        action: str,
+        index: Path,
+        corpus: Path,
+        flat_below: int,
+        *,
+        eager: bool = True,
+        unfiled: int = 0,
+        **moment: float,
     ) -> dict:
         """Run an action in a process; it dies at its storing code's `point`-th call or return, or after `seconds`.
 
@@ -85,7 +94,7 @@ class Dying:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         asked = {"action": action, "index": str(index), "corpus": str(corpus), "flat_below": flat_below}
-        asked |= {"eager": eager, "point": -1, "seconds": 60, **moment}
+        asked |= {"eager": eager, "unfiled": unfiled, "point": -1, "seconds": 60, **moment}
         print(json.dumps(asked), file=self._process.stdin, flush=True)
         return json.loads(self._process.stdout.readline())
 
@@ -147,6 +156,7 @@ def test_killed_at_any_moment_it_is_whole_and_goes_on(
 ) -> None:
     luck, killed, kind = random.Random(group), 0, CODES if group % 2 else FLAT
     monkeypatch.setattr("indexes.dense.FLAT_BELOW", kind)
+    monkeypatch.setattr("indexes.dense_files.UNFILED", unfiled := UNFILED[group % 3])
     index, corpus = tmp_path / "index", tmp_path / "corpus"
     old = dict.fromkeys(range(DOCUMENTS), 1)
     write_corpus(corpus, old)
@@ -158,7 +168,7 @@ def test_killed_at_any_moment_it_is_whole_and_goes_on(
         write_corpus(corpus, new)
         calls, seconds = (luck.uniform(0, moments[action, kind][what]) for what in ("events", "seconds"))
         moment = {"point": 1 + int(calls)} if luck.random() < 0.6 else {"seconds": seconds}
-        outcome = dying.run(action, index, corpus, kind, eager=eager, **moment)
+        outcome = dying.run(action, index, corpus, kind, eager=eager, unfiled=unfiled, **moment)
         assert outcome["status"] in (-signal.SIGKILL, 0), outcome
         killed += outcome["status"] != 0
         check_what_is_left(index, old, new, action, hashing)
@@ -259,11 +269,13 @@ def run(asked: dict, writing: int, encoder: Encoder) -> int:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     import indexes.dense
+    import indexes.dense_files
     import indexes.writing
 
     if asked["eager"]:
         indexes.writing._PUBLISHING_SHARE = float("inf")
     indexes.dense.FLAT_BELOW = asked["flat_below"]
+    indexes.dense_files.UNFILED = asked["unfiled"]
     try:
         sys.setprofile(count)
         ACTIONS[asked["action"]](Path(asked["index"]), Path(asked["corpus"]), encoder)
