@@ -2,14 +2,15 @@
 
 SQLite is asked for a few of them first: its conditions hold for every document that the filter allows, and for some
 others, because it compares neither patterns nor metadata as the filter does. Those that it finds are read and checked,
-and the filter itself decides.
+and the filter itself decides. For a search, which checks what it finds, they are not checked before, and where SQLite
+compares as the filter does, they are not read.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -23,14 +24,37 @@ _PLAIN_INTEGERS = 10**15  # beyond it JSON writes 1e+16 for a float that equals 
 _MOST_TERMS = 100  # of one AND or OR: SQLite refuses more than 1,000
 
 
+def allowed_chunks(store: Rows, filters: SearchFilter) -> set[int] | None:
+    """The chunks of the documents that the filter allows; None if those are all chunks."""
+    allowed = set[int]()
+    for condition in _conditions(filters):
+        if _decides(filters):
+            allowed |= store.chunk_ids_where(condition)
+        else:
+            allows = filters.matcher()
+            found = store.documents_where(condition, check=False)
+            allowed |= store.chunk_ids_of(document_id for document_id, document in found if allows(document))
+    return None if len(allowed) == store.chunk_count() else allowed
+
+
 def allowed_documents(store: Rows, filters: SearchFilter | None) -> dict[int, DocumentInfo]:
     """The documents that the filter allows, by id, in the order of their sources."""
     if filters is None:
         return dict(store.documents())
-    allows, some = filters.matcher(), range(0, len(filters.source) or 1, _MOST_TERMS)
-    conditions = (_condition(filters, filters.source[first : first + _MOST_TERMS]) for first in some)
-    found = chain.from_iterable(map(store.documents_where, conditions))
+    allows = filters.matcher()
+    found = chain.from_iterable(map(store.documents_where, _conditions(filters)))
     return dict(sorted((each for each in found if allows(each[1])), key=lambda each: each[1].source))
+
+
+def _decides(filters: SearchFilter) -> bool:
+    """Whether a document that meets one of the conditions is allowed."""
+    return not filters.title and not filters.metadata and not any(map(PATTERN.search, filters.source))
+
+
+def _conditions(filters: SearchFilter) -> Iterator[Condition]:
+    """A document that is allowed meets one of them."""
+    for first in range(0, len(filters.source) or 1, _MOST_TERMS):
+        yield _condition(filters, filters.source[first : first + _MOST_TERMS])
 
 
 def _condition(filters: SearchFilter, sources: Sequence[str]) -> Condition:

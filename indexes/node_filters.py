@@ -18,7 +18,7 @@ from indexes.errors import CorpusError
 _LISTS = (FilterOperator.IN, FilterOperator.NIN, FilterOperator.ANY, FilterOperator.ALL)
 _ORDERS = (FilterOperator.GT, FilterOperator.GTE, FilterOperator.LT, FilterOperator.LTE)
 _TEXTS = (FilterOperator.TEXT_MATCH, FilterOperator.TEXT_MATCH_INSENSITIVE)
-_TRUE_OF_MISSING = (FilterOperator.NE, FilterOperator.NIN, FilterOperator.IS_EMPTY)
+TRUE_OF_MISSING = (FilterOperator.NE, FilterOperator.NIN, FilterOperator.IS_EMPTY)
 
 
 def matches(metadata: Mapping[str, Any], filters: MetadataFilters) -> bool:
@@ -64,7 +64,7 @@ def _expected(kind: FilterOperator, value: object) -> tuple[str, bool]:
 def _holds(metadata: Mapping[str, Any], condition: MetadataFilter) -> bool:
     value = metadata.get(condition.key)
     if value is None:
-        return condition.operator in _TRUE_OF_MISSING
+        return condition.operator in TRUE_OF_MISSING
     try:
         return bool(_OPERATORS[condition.operator](value, condition.value))
     except TypeError:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from llama_index.core.schema import BaseNode
 from llama_index.core.vector_stores.types import MetadataFilters
 
+from indexes.node_conditions import file_condition, node_condition
 from indexes.node_filters import check_filters, filter_keys, matches
 from indexes.node_table import NodeRow
 from indexes.nodes import (
@@ -93,14 +94,13 @@ def _of_documents(store: Store, doc_ids: Iterable[str]) -> set[int]:
 
 def _passing(store: Store, filters: MetadataFilters) -> Iterator[int]:
     yield from _passing_nodes(store, filters)
-    for document_id, document in store.documents():
-        if is_file(document.source):
-            yield from _passing_passages(store, document_id, document, filters)
+    for document_id, document in store.documents_where(file_condition(filters)):
+        yield from _passing_passages(store, document_id, document, filters)
 
 
 def _passing_nodes(store: Store, filters: MetadataFilters) -> Iterator[int]:
     decided: dict[tuple[str, str | None], bool] = {}  # most nodes of a document have its metadata and no other
-    for node in store.nodes.scan():
+    for node in store.nodes.scan(node_condition(filters)):
         document = node.source.removeprefix(NAMESPACE)
         facts = (node.metadata, None if document == node.node_id else document)
         if facts not in decided:

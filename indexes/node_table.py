@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from indexes.errors import IndexDamaged
 from indexes.types import Spot
@@ -62,10 +62,11 @@ class NodeTable:
         rows = (self._db.execute(sql, (node_id,)).fetchone() for node_id in node_ids)
         return (row for row in rows if row is not None)
 
-    def scan(self) -> Iterator[ScannedNode]:
-        """Every node, for a filter to look at."""
-        sql = f"SELECT n.chunk_id, n.node_id, d.source, n.metadata, n.metadata_checksum FROM {_OF_DOCUMENTS}"  # noqa: S608
-        for chunk_id, node_id, source, metadata, expected in self._db.execute(sql):
+    def scan(self, condition: tuple[str, list[Any]]) -> Iterator[ScannedNode]:
+        """Every node that meets the condition on `n.metadata`, for a filter to look at."""
+        columns = "n.chunk_id, n.node_id, d.source, n.metadata, n.metadata_checksum"
+        sql = f"SELECT {columns} FROM {_OF_DOCUMENTS} WHERE {condition[0]}"  # noqa: S608
+        for chunk_id, node_id, source, metadata, expected in self._db.execute(sql, condition[1]):
             _check(node_id, metadata, expected)
             yield ScannedNode(chunk_id, node_id, source, metadata)
 

@@ -36,6 +36,7 @@ _CLASSES: dict[str, type[BaseNode]] = {
 PLACE_KEYS = ("heading", "page", "line", "start", "end")
 _OF_NO_USE = ("line", "start", "end", "modified")
 _REF_DOC_KEYS = ("document_id", "doc_id", "ref_doc_id")  # filters may ask for them, as in llama-index's own store
+COMPUTED_KEYS = frozenset((*PLACE_KEYS, *_REF_DOC_KEYS))  # that filters see and that are not in a file's metadata
 _TITLE_KEYS = ("title", "document_title", "file_name")
 _HEADING_KEYS = ("heading", "header_path")
 _PAGE_KEYS = ("page", "page_label")

@@ -8,7 +8,7 @@ import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,8 @@ from indexes.types import Chunk, DocumentInfo, Vectors
 
 SEGMENT_SIZE = 16_384  # chunk ids to one segment of the dense index: its unit of rebuilding, held in memory then
 PIECE = 16_384  # characters of a document's text to one compressed row
+
+_AT_ONCE = 500  # parameters of one statement
 
 _DOCUMENT_COLUMNS = f"{DOCUMENT_FACTS}, checksum"
 _CHUNK_COLUMNS = f"{CHUNK_FACTS}, checksum"
@@ -96,10 +98,13 @@ class Rows:
         """(id, document) of the one whose source is `place`, or of those in that folder: see `sources.lies_in`."""
         return self.documents_where(in_place(place))
 
-    def documents_where(self, condition: Condition) -> Iterator[tuple[int, DocumentInfo]]:
-        """(id, document) of those whose row meets the condition."""
+    def documents_where(self, condition: Condition, *, check: bool = True) -> Iterator[tuple[int, DocumentInfo]]:
+        """(id, document) of those whose row meets the condition.
+
+        Unless `check`, their rows are not checked: for those who will read, and so check, what they choose of them.
+        """
         sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE {condition[0]}"  # noqa: S608
-        return ((row[0], _document(row)) for row in self._db.execute(sql, condition[1]))
+        return ((row[0], (_document if check else _info)(row)) for row in self._db.execute(sql, condition[1]))
 
     def document(self, source: str) -> tuple[int, DocumentInfo] | None:
         """(id, document) of the one with that source."""
@@ -133,10 +138,6 @@ class Rows:
         """How many chunks there are."""
         return int(self._db.execute("SELECT count(*) FROM chunks").fetchone()[0])
 
-    def document_count(self) -> int:
-        """How many documents there are; `counts` reads all of them."""
-        return int(self._db.execute("SELECT count(*) FROM documents").fetchone()[0])
-
     def is_empty(self) -> bool:
         """Whether there is no document."""
         return not self._db.execute("SELECT EXISTS (SELECT 1 FROM documents)").fetchone()[0]
@@ -162,8 +163,16 @@ class Rows:
 
     def chunk_ids_of(self, document_ids: Iterable[int]) -> set[int]:
         """The ids of the chunks of some documents."""
-        sql = "SELECT id FROM chunks WHERE document_id = ?"
-        return {chunk_id for document_id in document_ids for (chunk_id,) in self._db.execute(sql, (document_id,))}
+        ids, found = iter(document_ids), set[int]()
+        while some := list(islice(ids, _AT_ONCE)):
+            found |= self.chunk_ids_where((f"id IN ({', '.join('?' * len(some))})", some))
+        return found
+
+    def chunk_ids_where(self, condition: Condition) -> set[int]:
+        """The ids of the chunks of the documents whose row, which is not checked, meets the condition."""
+        documents = f"SELECT id FROM documents WHERE {condition[0]}"  # noqa: S608
+        sql = f"SELECT id FROM chunks WHERE document_id IN ({documents})"  # noqa: S608
+        return {chunk_id for (chunk_id,) in self._db.execute(sql, condition[1])}
 
     def around(self, chunk: Chunk, neighbours: int) -> list[Chunk]:
         """A chunk with up to so many before it and after it in its document, in order."""
@@ -289,6 +298,10 @@ def _chunk(row: Sequence[Any], document: DocumentInfo, piece: Callable[[int], st
 
 
 def _document(row: Sequence[Any]) -> DocumentInfo:
-    document_id, source, title, content_hash, characters, chunks, tokens, metadata, modified, _, expected = row
-    check_row(row[:-1], expected, f"document {document_id} ({source})")
+    check_row(row[:-1], row[-1], f"document {row[0]} ({row[1]})")
+    return _info(row)
+
+
+def _info(row: Sequence[Any]) -> DocumentInfo:
+    _, source, title, content_hash, characters, chunks, tokens, metadata, modified, _, _ = row
     return DocumentInfo(source, title, characters, chunks, tokens, content_hash, Metadata.parse(metadata), modified)

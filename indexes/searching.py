@@ -9,7 +9,7 @@ from itertools import islice
 
 from indexes.dense import DenseIndex
 from indexes.errors import CorpusError
-from indexes.filtering import allowed_documents
+from indexes.filtering import allowed_chunks
 from indexes.filters import SearchFilter
 from indexes.fusion import score_fusion, serves
 from indexes.lexical import LexicalIndex
@@ -72,7 +72,7 @@ def ranked(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | No
     """The chunks that answer the request's query best, best first: at least k, where there are so many."""
     request.check()
     if request.filters is not None:
-        retrieval = replace(retrieval, allowed=_allowed(retrieval.store, request.filters))
+        retrieval = replace(retrieval, allowed=allowed_chunks(retrieval.store, request.filters))
     if retrieval.allowed is not None and not retrieval.allowed:
         return iter(())
     depth = max(request.k, POOL)
@@ -87,12 +87,6 @@ def _read(store: Store, ranking: Ranking, at_once: int) -> Iterator[SearchHit]:
         some = ranking[first : first + at_once]
         chunks = store.chunks(chunk_id for chunk_id, _ in some)
         yield from (SearchHit(chunks[chunk_id], score) for chunk_id, score in some)
-
-
-def _allowed(store: Store, filters: SearchFilter) -> set[int] | None:
-    """The chunks of the documents that the filter allows; None if it allows all."""
-    ids = allowed_documents(store, filters)
-    return None if len(ids) == store.document_count() else store.chunk_ids_of(ids)
 
 
 def _reranked(reranker: Reranker, query: str, hits: Sequence[SearchHit]) -> list[SearchHit]:

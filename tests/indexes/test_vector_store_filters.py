@@ -19,7 +19,9 @@ from llama_index.core.vector_stores import (
 from llama_index.core.vector_stores.types import VectorStoreQuery
 from llama_index.core.vector_stores.utils import build_metadata_filter_fn
 
-from indexes import CorpusError, CorpusIndex
+from indexes import Chunk, CorpusError, CorpusIndex, Document, Metadata
+from indexes.node_filters import matches
+from indexes.nodes import filterable
 from indexes.vector_store import CorpusVectorStore
 
 WORDS = ["", "a", "b", "ab", "A b", "夏目 漱石", "夏目", "2024-05-01"]
@@ -120,6 +122,76 @@ def test_a_filtered_query_finds_what_simple_vector_store_finds(
     result = store.query(query)
     assert result.ids == expected.ids
     np.testing.assert_allclose(result.similarities, expected.similarities, atol=1e-5)
+
+
+FRONT = [
+    *(
+        {"author": author}
+        for author in ["Natsume", "夏目 漱石", 'a "b"', "a\\b", "1901", 1901, True, None, ["a", "夏目"]]
+    ),
+    {"author": "Ito", "title": "夏目"},
+    {"夏": "1901", "tags": ["1901", "b"]},
+]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, hashing) -> Iterator[CorpusVectorStore]:
+    """Passages of files with metadata of many kinds, and the nodes of above."""
+    with CorpusIndex.open(tmp_path_factory.mktemp("files"), hashing) as index:
+        with index.changing(wait=False) as (store, generation):
+            index.bound_encoder(store)
+            for number, front in enumerate(FRONT):
+                source, text, date = f"/{number % 3}/{number}", "Words. " * 9, f"200{number % 4}-01-04T17:46:40Z"
+                about = {"metadata": Metadata(front), "modified": date if number % 5 else None}
+                document = Document(source, text, str(front.get("title", number)), **about)
+                chunks = [Chunk("Words.", source, "", "", None, at, at + 6, at, 1) for at in (0, 7, 14)]
+                document_id = store.add_document(document, source, generation)
+                store.add_chunks(document_id, chunks, hashing.encode_passages(["words"] * 3))
+        vector_store = index.as_vector_store()
+        vector_store.add([TextNode(id_=node.node_id, text=node.text, metadata=node.metadata) for node in NODES])
+        yield vector_store
+
+
+file_keys = st.sampled_from(["author", "夏", "tags", "title", "source", "modified", "line", "page", "colour", "doc_id"])
+texts = st.sampled_from(
+    ["a", "", '"', "\\b", "夏目", "夏目 漱石", "1901", "5", "Natsume", "2002-01-04T17:46:40Z", "\ud800", "/1/"]
+)
+of_files = st.recursive(
+    st.one_of(
+        st.builds(
+            MetadataFilter,
+            key=file_keys,
+            value=texts | st.sampled_from([1901, 1, 0]),
+            operator=st.sampled_from(OTHER_OPERATORS),
+        ),
+        st.builds(
+            MetadataFilter,
+            key=file_keys,
+            value=st.lists(texts, max_size=3) | st.lists(st.integers(0, 2), min_size=1, max_size=2),
+            operator=st.sampled_from(LIST_OPERATORS),
+        ),
+        st.builds(MetadataFilter, key=file_keys, value=texts, operator=st.sampled_from(TEXT_OPERATORS)),
+    ),
+    lambda inner: st.builds(MetadataFilters, filters=st.lists(inner, max_size=3), condition=conditions),
+    max_leaves=5,
+).filter(lambda tree: isinstance(tree, MetadataFilters))
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(tree=of_files)
+def test_looking_in_sql_first_loses_nothing(files: CorpusVectorStore, tree: MetadataFilters) -> None:
+    every = files.get_nodes()
+    assert len(every) > len(FRONT) + len(NODES)
+    expected = [node.node_id for node in every if matches(filterable(node.metadata, node.ref_doc_id), tree)]
+    assert found(files, tree) == expected
+
+
+def test_a_filter_of_more_values_than_sqlite_takes_is_answered(files: CorpusVectorStore) -> None:
+    many = MetadataFilter(key="author", value=["Natsume", *map(str, range(40_000))], operator=FilterOperator.IN)
+    tree = MetadataFilters(filters=[many])
+    for _ in range(150):
+        tree = MetadataFilters(filters=[tree])
+    assert {node.metadata["author"] for node in files.get_nodes(filters=tree)} == {"Natsume", "1901"}
 
 
 @pytest.mark.parametrize("operator", FilterOperator, ids=lambda each: each.name)
