@@ -42,16 +42,12 @@ class Database:
         What is checked is its length and its format; rows are checked when they are read, and all of it by `verify`.
         """
         database = cls(path)
-        with database._explained():
-            _check_length(path)
-            if database.writable:
-                connection = database._connect()
-                database._idle.append(connection)
-                connection.execute("PRAGMA journal_mode = WAL")
-                _check_format(make_or_migrate(connection), path)
-            else:
-                with database.reading() as store:
-                    _check_format(store.format(), path, writable=False)
+        try:
+            with database._explained():
+                database._check()
+        except BaseException:
+            database.close()
+            raise
         return database
 
     def close(self) -> None:
@@ -59,6 +55,17 @@ class Database:
         self._closed = True
         while self._idle:
             self._idle.pop().close()
+
+    def _check(self) -> None:
+        _check_length(self._path)
+        if self.writable:
+            connection = self._connect()
+            self._idle.append(connection)
+            connection.execute("PRAGMA journal_mode = WAL")
+            _check_format(make_or_migrate(connection), self._path)
+        else:
+            with self.reading() as store:
+                _check_format(store.format(), self._path, writable=False)
 
     @contextmanager
     def reading(self) -> Iterator[Store]:

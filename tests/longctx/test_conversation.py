@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,8 @@ def test_a_conversation_goes_on_where_it_stopped(qa: DocumentQA, tmp_path: Path)
         assert again.last == last, "its citations and its plan as well"
         assert last.citations[0].text == "灯台のレンズは四十秒で一回転する。"
         assert [(turn.number, turn.answer) for turn in again.turns] == [(1, first), (2, last)]
-        assert Conversation.open(qa, "another", folder=tmp_path).turns == ()
+        with Conversation.open(qa, "another", folder=tmp_path) as another:
+            assert another.turns == ()
         assert again.reset() == 2
         assert (again.turns, again.last) == ((), None)
         assert again.record("One", "1") == 1
@@ -169,8 +171,8 @@ def test_what_was_said_long_ago_is_found_again(demo: DocumentQA, tmp_path: Path)
 
 
 def conversation_turns(folder: Path) -> list[tuple[tuple[Any, str], tuple[Any, str]]]:
-    turns = SessionStore.open(session_path(folder, "default")).turns()
-    return [(("user", turn.question), ("assistant", turn.answer.text)) for turn in turns]
+    with closing(SessionStore.open(session_path(folder, "default"))) as store:
+        return [(("user", turn.question), ("assistant", turn.answer.text)) for turn in store.turns()]
 
 
 def test_a_turn_is_found_at_the_next_question_and_the_index_of_turns_can_be_made_again(tmp_path: Path, encoder) -> None:
