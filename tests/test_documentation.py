@@ -26,6 +26,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("own_loop")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_block_does_what_the_page_says(page: Path, workplace: Path) -> None:
     namespace: dict[str, object] = {"__name__": "__main__"}

@@ -1,5 +1,6 @@
 """The notebooks run from top to bottom, offline; their own assertions are part of the test."""
 
+import asyncio
 import os
 from collections import Counter
 from pathlib import Path
@@ -25,7 +26,8 @@ def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     notebook = nbformat.read(ROOT / "examples" / f"{name}.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=800, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
+    client = NotebookClient(notebook, timeout=800, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
+    asyncio.run(client.async_execute())  # execute() leaves its loop open
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
     kinds = Counter(kind for output in outputs for kind in output["data"])
     assert {kind: kinds[kind] for kind in shown} == shown

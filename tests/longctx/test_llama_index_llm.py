@@ -24,6 +24,8 @@ from longctx import BadRequest, ContextTooLong, Engine, LoadedModel, LongContext
 from longctx.sampling import GenerationOptions
 from rope_scaling import RopeScaling
 
+pytestmark = pytest.mark.usefixtures("own_loop")
+
 DEMO = Path(__file__).parents[2] / "examples" / "models" / "passkey-llama"
 PROSE = (
     "The road went down through the wood to the river, and the old men sat by the gate and talked of the harvest. "
@@ -61,16 +63,6 @@ def counting(llm: LongContextLLM) -> Iterator[None]:
     Settings.tokenizer = llm.tokenize
     yield
     Settings._tokenizer = before
-
-
-@pytest.fixture(autouse=True)
-def loop() -> Iterator[None]:
-    """llama-index makes one in the main thread where there is none, and never closes it."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    asyncio.set_event_loop(None)
-    loop.close()
 
 
 def user(text: str) -> ChatMessage:
