@@ -5,11 +5,16 @@
     python benchmarks/bench_search.py search FOLDER [--peer FOLDER]          measures and prints a table
     python benchmarks/bench_search.py make FOLDER --chunks 100000 --chunks-of-document 1
     python benchmarks/bench_search.py filters FOLDER                         measures filters among many documents
+    python benchmarks/bench_search.py node-filters FOLDER                    llama-index's filters, beside the peer's
+    python benchmarks/bench_search.py training FOLDER                        searches while an ingest trains
 
 `made_chunks.py` says what the chunks are. Each side is measured in a process that is bound to one core, after its files
 have been read once, so that they are in the system's cache. A query comes with its vector; what it takes to encode one
 is printed by itself. longctx's search gives chunks with their text, and so does llama-index's retriever, whose
-IndexFlatIP is exact. llama-index's FAISS store has no filters: they are compared with a look at every document.
+IndexFlatIP is exact. llama-index's FAISS store has no filters: they are compared with a look at every document, and
+llama-index's own filters with its SimpleVectorStore, which has the same nodes. `training` makes an index of 60,000
+chunks in a new FOLDER and adds 60,000 in another process, which trains a model; another thread of a process that
+searches, and another process, have their times printed, before and during.
 """
 
 from __future__ import annotations
@@ -169,6 +174,124 @@ def filters(folder: Path) -> None:
             print(f"{name:<24}{len(allowed):>10,}{chosen:>14.1f}{all_of_them:>24,.0f}{searched:>20.1f}", flush=True)
 
 
+def node_filters(folder: Path) -> None:
+    """llama-index's filters among the documents of an index that `make` made, in its vector store and in the peer's."""
+    from llama_index.core.vector_stores import MetadataFilter, MetadataFilters, SimpleVectorStore
+    from llama_index.core.vector_stores.types import VectorStoreQuery
+
+    from indexes import CorpusIndex
+    from indexes.searching import Retrieval
+
+    kinds = {
+        "author ==": ("author", "Author 77", "=="),
+        "author in": ("author", ["Author 77", "Author 78"], "in"),
+        "year >": ("year", "2010", ">"),
+        "title contains": ("title", "777", "text_match"),
+        "author !=": ("author", "Author 77", "!="),
+    }
+    with CorpusIndex.open(folder, StandIn()) as index:
+        ours, peer = index.as_vector_store(), SimpleVectorStore()
+
+        def vectors(retrieval: Retrieval) -> Any:
+            return retrieval.store.vectors(sorted(retrieval.store.nodes.all_chunk_ids()))
+
+        nodes = ours.get_nodes()
+        for node, vector in zip(nodes, index.read(vectors), strict=True):
+            node.embedding = vector.tolist()
+        peer.add(nodes)
+        asked = queries(1, 8, 7)[1][0].tolist()
+        print(f"{len(nodes):,} nodes, one to a document\n{'':<18}{'longctx, ms':>14}{'SimpleVectorStore, ms':>24}")
+        for name, (key, value, operator) in {"(none)": ("", "", ""), **kinds}.items():
+            leaves = [MetadataFilter(key=key, value=value, operator=operator)] if key else []
+            query = VectorStoreQuery(
+                query_embedding=asked, similarity_top_k=K, filters=MetadataFilters(filters=leaves) if leaves else None
+            )
+            found, own = milliseconds(partial(ours.query, query))
+            expected, others = milliseconds(partial(peer.query, query), times=2)
+            assert found.ids == expected.ids
+            print(f"{name:<18}{own:>14.1f}{others:>24.1f}", flush=True)
+
+
+def training(folder: Path) -> None:
+    """The times of searches in another thread of the ingesting process, and in another process, before and during."""
+    import threading
+
+    make(folder, 60_000)
+    process = subprocess.Popen(
+        [sys.executable, __file__, "searching", str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline() == "searching\n"
+    own: list[tuple[float, float]] = []
+    stop = threading.Event()
+    thread = threading.Thread(target=search_on, args=(folder, own, stop.is_set))
+    thread.start()
+    new = [*batches(120_000, 60_000)]  # not made meanwhile: that would hold the searches up
+    time.sleep(6)
+    began = time.time()
+    times = train_times()
+    make(folder, 120_000, made=new)
+    ended = time.time()
+    time.sleep(1)
+    stop.set()
+    thread.join()
+    others = [tuple(each) for each in json.loads(process.communicate("")[0])]
+    print(f"the ingest took {ended - began:.1f} s; training, {', '.join(f'{b - a:.2f} s' for a, b in times)}")
+    print(f"{'searches, ms':<20}{'':>24}{'count':>8}{'p50':>10}{'p99':>10}{'worst':>10}")
+    spans = {"before": [(began - 6, began)], "during the ingest": [(began, ended)], "during training": times}
+    for name, measured in (("another thread", own), ("another process", others)):
+        for when, stretches in spans.items():
+            some = [1000 * (b - a) for a, b in measured if any(a < end and b > start for start, end in stretches)]
+            cells = "".join(f"{value:>10.1f}" for value in (*np.quantile(some, [0.5, 0.99]), max(some)))
+            print(f"{name:<20}{when:>24}{len(some):>8}{cells}")
+
+
+def train_times() -> list[tuple[float, float]]:
+    """When each training of this process began and ended, from now on."""
+    from indexes import ivf
+
+    times: list[tuple[float, float]] = []
+    train = ivf.train
+
+    def timed_train(*arguments: Any) -> Any:
+        began = time.time()
+        model = train(*arguments)
+        times.append((began, time.time()))
+        return model
+
+    ivf.train = timed_train
+    return times
+
+
+def search_on(folder: Path, times: list[tuple[float, float]], stopped: Callable[[], bool]) -> None:
+    from indexes import CorpusIndex
+
+    encoder = StandIn()
+    texts = asked_queries(encoder, 200, 8)
+    with CorpusIndex.open(folder, encoder) as index:
+        for number in range(10):
+            index.search(texts[number])
+        while not stopped():
+            for text in texts[:20]:
+                began = time.time()
+                assert len(index.search(text)) == K
+                times.append((began, time.time()))
+                time.sleep(0.005)
+
+
+def searching(folder: Path) -> None:
+    """Searches until its standard input is closed, and prints when each search began and ended."""
+    import threading
+
+    over = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+    print("searching", flush=True)
+    times: list[tuple[float, float]] = []
+    search_on(folder, times, over.is_set)
+    print(json.dumps(times))
+
+
 def milliseconds(call: Callable[[], Any], times: int = 5) -> tuple[Any, float]:
     """What a call gives, and the median of what it takes."""
     spent = []
@@ -207,6 +330,8 @@ def memory() -> Figures:
 
 
 MEASURES = {"longctx": measure_longctx, "llama-index": measure_peer, "encoding": measure_encoding}
+
+ALONE = {"filters": filters, "node-filters": node_filters, "training": training, "searching": searching}
 
 
 def child(what: str, folder: Path, count: int) -> None:
@@ -247,7 +372,7 @@ def _cell(name: str, figures: Figures) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["make", "make-peer", "search", "filters", *MEASURES])
+    parser.add_argument("what", choices=["make", "make-peer", "search", *ALONE, *MEASURES])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--chunks", type=int)
     parser.add_argument("--chunks-of-document", type=int, default=10)
@@ -258,8 +383,8 @@ def main() -> None:
         make(arguments.folder, arguments.chunks or 1_000_000, arguments.chunks_of_document)
     elif arguments.what == "make-peer":
         make_peer(arguments.folder, arguments.chunks or 100_000)
-    elif arguments.what == "filters":
-        filters(arguments.folder)
+    elif arguments.what in ALONE:
+        ALONE[arguments.what](arguments.folder)
     elif arguments.what == "search":
         search(arguments.folder, arguments.peer, arguments.queries)
     else:

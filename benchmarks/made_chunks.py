@@ -8,7 +8,7 @@ mixture. Texts are 160 words of a vocabulary of 100,000, by Zipf's law; a query'
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy.typing as npt
 DIMENSION, CLUSTERS, VOCABULARY, WORDS = 384, 4000, 100_000, 160
 BATCH = 20_000
 Vectors = npt.NDArray[np.float32]
+Batch = tuple[int, list[str], Vectors]
 
 
 class Mixture:
@@ -80,7 +81,7 @@ class StandIn:
         return self.queries[text]
 
 
-def batches(chunks: int, there: int = 0) -> Iterator[tuple[int, list[str], Vectors]]:
+def batches(chunks: int, there: int = 0) -> Iterator[Batch]:
     """Number, texts and vectors of each batch that is not there yet."""
     mixture, words = Mixture(), Words()
     for number, first in enumerate(range(0, chunks, BATCH)):
@@ -90,13 +91,13 @@ def batches(chunks: int, there: int = 0) -> Iterator[tuple[int, list[str], Vecto
         yield number, words.texts(count, 1000 + number), mixture.draw(count, 1000 + number)
 
 
-def make(folder: Path, chunks: int, of_document: int = 10) -> None:
+def make(folder: Path, chunks: int, of_document: int = 10, made: Iterable[Batch] | None = None) -> None:
     from indexes.folder import IndexFolder
 
     began = time.perf_counter()
     index = IndexFolder.open(folder, create=True)
     with index.writing() as writer:
-        for number, texts, vectors in batches(chunks, writer.store.counts()[1]):
+        for number, texts, vectors in made or batches(chunks, writer.store.counts()[1]):
             with writer.batch() as generation:
                 writer.store.set_meta("encoder", StandIn.name)
                 writer.store.set_meta("encoder_fingerprint", StandIn.fingerprint)

@@ -58,9 +58,11 @@ def _of_tree(filters: MetadataFilters, of_one: Callable[[MetadataFilter], Condit
 def _of_file(each: MetadataFilter) -> Condition:
     if each.key not in _COLUMNS:
         return _in_json(each, "metadata", ascii_only=False)
-    if not isinstance(each.value, str) or each.operator not in _SIGNS:
+    if not isinstance(each.value, str) or not _is_text(each.value):
         return _ANYTHING
-    return (f"{each.key} {_SIGNS[each.operator]} ?", [each.value]) if _is_text(each.value) else _ANYTHING
+    if each.operator in (FilterOperator.CONTAINS, FilterOperator.TEXT_MATCH):
+        return f"instr({each.key}, ?) > 0", [each.value]
+    return (f"{each.key} {_SIGNS[each.operator]} ?", [each.value]) if each.operator in _SIGNS else _ANYTHING
 
 
 def _in_json(each: MetadataFilter, column: str, *, ascii_only: bool) -> Condition:

@@ -94,7 +94,8 @@ def _of_documents(store: Store, doc_ids: Iterable[str]) -> set[int]:
 
 def _passing(store: Store, filters: MetadataFilters) -> Iterator[int]:
     yield from _passing_nodes(store, filters)
-    for document_id, document in store.documents_where(file_condition(filters)):
+    # Their rows are not checked: those of the passages that are found, or removed, are when they are read.
+    for document_id, document in store.documents_where(file_condition(filters), check=False):
         yield from _passing_passages(store, document_id, document, filters)
 
 

@@ -91,7 +91,7 @@ def filterable(metadata: Mapping[str, Any], ref_doc_id: str | None) -> dict[str,
 
 def passage_metadata(of: Chunk | DocumentInfo) -> dict[str, Any]:
     """What the metadata of a file's passages as nodes have in common: what the file says of itself, and which it is."""
-    return {**of.metadata, "source": of.source, "title": of.title, "modified": of.modified}
+    return {**json.loads(of.metadata.json), "source": of.source, "title": of.title, "modified": of.modified}
 
 
 def place_metadata(of: Chunk | Spot) -> dict[str, Any]:
