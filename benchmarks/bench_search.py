@@ -13,8 +13,8 @@ have been read once, so that they are in the system's cache. A query comes with 
 is printed by itself. longctx's search gives chunks with their text, and so does llama-index's retriever, whose
 IndexFlatIP is exact. llama-index's FAISS store has no filters: they are compared with a look at every document, and
 llama-index's own filters with its SimpleVectorStore, which has the same nodes. `training` makes an index of 60,000
-chunks in a new FOLDER and adds 60,000 in another process, which trains a model; another thread of a process that
-searches, and another process, have their times printed, before and during.
+chunks in a new FOLDER and adds 60,000, which trains a model; the times of searches are printed, before and meanwhile,
+in another thread of that process and in another process.
 """
 
 from __future__ import annotations
