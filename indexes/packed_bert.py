@@ -59,12 +59,24 @@ class _PackedEncoder:
         is_text = torch.ones(shape, dtype=torch.bool) if attention_mask is None else attention_mask[:, 0, 0].bool()
         lengths = is_text.sum(1).tolist()
         with torch.autocast("cpu", enabled=False):
-            tokens = hidden_states[is_text].bfloat16()
+            given = hidden_states[is_text].bfloat16()
+            if spare := _to_round(len(given)):
+                lengths.append(spare)
+            tokens = functional.pad(given, (0, 0, 0, spare))
             for layer in self._layers:
                 tokens = layer(tokens, lengths)
             result = torch.zeros_like(hidden_states, dtype=torch.float32)
-            result[is_text] = tokens.float()
+            result[is_text] = tokens[: len(given)].float()
         return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=result)
+
+
+def _to_round(tokens: int) -> int:
+    """How many tokens are added to a batch, as a text that is not asked for, so that it has one of 16 sizes an octave.
+
+    oneDNN makes a program for each size of a product and keeps a thousand of them, of a megabyte or more: if every
+    batch has a size of its own, that takes gigabytes, and some milliseconds each time.
+    """
+    return -tokens % (1 << max(0, tokens.bit_length() - 5))
 
 
 class _Product(NamedTuple):
