@@ -193,7 +193,7 @@ def node_filters(folder: Path) -> None:
         ours, peer = index.as_vector_store(), SimpleVectorStore()
 
         def vectors(retrieval: Retrieval) -> Any:
-            return retrieval.store.vectors(sorted(retrieval.store.nodes.all_chunk_ids()))
+            return retrieval.store.vectors.of(sorted(retrieval.store.nodes.all_chunk_ids()))
 
         nodes = ours.get_nodes()
         for node, vector in zip(nodes, index.read(vectors), strict=True):

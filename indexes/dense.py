@@ -118,8 +118,8 @@ class DenseIndex:
         if newest and lists <= _lists(newest) <= 2 * lists:  # one that is too fine does no harm yet
             return newest
         model = f"{store.generation():012d}-{lists:06d}"
-        ids = np.random.default_rng(_SEED).permutation(store.chunk_ids())[: ivf.sample_size(lists)]
-        write(ivf.train(store.vectors(np.sort(ids).tolist()), lists), self._folder / model_file(model))
+        ids = np.random.default_rng(_SEED).permutation(store.vectors.chunk_ids())[: ivf.sample_size(lists)]
+        write(ivf.train(store.vectors.of(np.sort(ids).tolist()), lists), self._folder / model_file(model))
         return model
 
 
@@ -135,10 +135,10 @@ def _unfiled(store: Store) -> tuple[Any, int, tuple[Any, Any]]:
     """An index of the chunks that came since their files were made, how many went, and a selector of all but those."""
     import faiss
 
-    unfiled = store.unfiled()
+    unfiled = store.vectors.unfiled()
     came = [chunk_id for chunk_id, there in unfiled if there]
     gone = np.array([chunk_id for chunk_id, there in unfiled if not there], dtype=np.int64)
-    loose = flat_index(np.array(came, dtype=np.int64), store.vectors(came))
+    loose = flat_index(np.array(came, dtype=np.int64), store.vectors.of(came))
     if not len(gone):
         return loose, 0, (None, None)
     selected = faiss.IDSelectorBatch(gone)
@@ -170,7 +170,7 @@ def _exact(query: Vectors, ids: Ids, store: Store) -> Scored:
     """The chunks with their inner products, best first."""
     if not len(ids):
         return []
-    products = store.vectors(ids.tolist()) @ query
+    products = store.vectors.of(ids.tolist()) @ query
     return _best(list(zip(ids.tolist(), products.tolist(), strict=True)))
 
 

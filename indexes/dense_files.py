@@ -93,7 +93,7 @@ class FileWriter:
 
     def follow(self) -> list[DenseFile]:
         """The files of all segments, some of them made now."""
-        changes, before = self._store.unfiled_by_segment(), self._store.segments()
+        changes, before = self._store.vectors.unfiled_by_segment(), self._store.vectors.segments()
         units = [*self._units(dict.fromkeys(changes, _NEVER) | before)]
         is_empty = not self._store.chunk_count()  # the next vectors may be of another encoder and dimension
         due = [unit for unit in units if is_empty or not self._held(unit)]
@@ -127,7 +127,7 @@ class FileWriter:
 
     def _made(self, unit: _Unit) -> list[DenseFile]:
         generation = self._store.generation()
-        self._store.set_filed(unit.segments, generation)
+        self._store.vectors.set_filed(unit.segments, generation)
         files = _Unit(unit.shard, dict.fromkeys(unit.segments, generation)).files(self._name)
         for file in files:
             self._make(file)
@@ -135,7 +135,7 @@ class FileWriter:
 
     def _make(self, file: DenseFile) -> None:
         if self._model is None:
-            write(flat_index(*self._store.segment_vectors(file.number)), self._folder / file.name)
+            write(flat_index(*self._store.vectors.of_segment(file.number)), self._folder / file.name)
             return
         old = [each for each in self._present if (each.number, each.model) == (file.number, file.model)]
         shard = ivf.read_shard(self._model, self._folder / old[0].name) if old else ivf.new_shard(self._model)
@@ -147,13 +147,13 @@ class FileWriter:
         """Take out what the store no longer has, and add what it has now: ids rise and never come back."""
         import faiss
 
-        ids = self._store.chunk_ids(range(number * SEGMENTS_OF_SHARD, (number + 1) * SEGMENTS_OF_SHARD))
+        ids = self._store.vectors.chunk_ids(range(number * SEGMENTS_OF_SHARD, (number + 1) * SEGMENTS_OF_SHARD))
         kept = faiss.IDSelectorBatch(ids)
         shard.remove_ids(faiss.IDSelectorNot(kept))
         new = ids[shard.ntotal :]
         for start in range(0, len(new), _ADDED_AT_ONCE):
             some = new[start : start + _ADDED_AT_ONCE]
-            shard.add_with_ids(self._store.vectors(some.tolist()), some)
+            shard.add_with_ids(self._store.vectors.of(some.tolist()), some)
 
 
 def read(path: Path) -> Any:

@@ -134,7 +134,7 @@ class Derived:
 
 def _published(store: Store) -> str:
     """The generation, and a checksum of what says which files go with it."""
-    segments, files, unfiled = sorted(store.segments().items()), store.derived_files(), store.unfiled()
+    segments, files, unfiled = sorted(store.vectors.segments().items()), store.derived_files(), store.vectors.unfiled()
     named = [store.generation(), segments, store.meta("lexical"), files, *([unfiled] if unfiled else [])]
     return f"{named[0]}-{zlib.crc32(json.dumps(named).encode()):08x}"
 

@@ -97,7 +97,7 @@ def _nodes_of(store: Store, source: str) -> Iterator[StoredNode]:
     found = store.document(source)
     chunks = list(store.chunks_of(found[0])) if found else []
     rows = store.nodes.of_chunks(chunk.id for chunk in chunks)
-    vectors = store.vectors([chunk.id for chunk in chunks])
+    vectors = store.vectors.of([chunk.id for chunk in chunks])
     for chunk, vector in zip(chunks, vectors, strict=True):
         row = rows[chunk.id]
         kept = NodeRecord(row.node_id, source.removeprefix(NAMESPACE), chunk.text, row.metadata, row.rest)

@@ -95,7 +95,7 @@ def _hybrid(retrieval: Retrieval, query: VectorStoreQuery) -> Ranking:
 
 def _dense(retrieval: Retrieval, query: VectorStoreQuery, k: int) -> Ranking:
     retrieval.check_encoder()
-    dimension = retrieval.store.dimension()
+    dimension = retrieval.store.vectors.dimension()
     if dimension is None:
         return []
     vector = unit_vector(query.query_embedding or [], dimension, "the query_embedding")

@@ -1,27 +1,24 @@
-"""The corpus as rows, read and checked: documents, their text, chunks, vectors. `indexes.store` changes them."""
+"""The corpus as rows, read and checked: documents, their text, chunks. `indexes.store` changes them."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 import zlib
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import islice, takewhile
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from indexes.errors import IndexDamaged
-from indexes.integrity import check_row, check_vector, found, of_types, text_checksum
+from indexes.integrity import check_row, found, of_types, text_checksum
 from indexes.metadata import Metadata
 from indexes.node_table import NodeTable
 from indexes.schema import CHUNK_FACTS, DOCUMENT_FACTS
 from indexes.sources import is_file
-from indexes.types import Chunk, DocumentInfo, Vectors
+from indexes.types import Chunk, DocumentInfo
+from indexes.vector_table import VectorTable
 
-SEGMENT_SIZE = 16_384  # chunk ids to one segment of the dense index: its unit of rebuilding, held in memory then
 PIECE = 16_384  # characters of a document's text to one compressed row
 
 _AT_ONCE = 500  # parameters of one statement
@@ -38,11 +35,6 @@ def in_place(place: str) -> Condition:
     inside = place.rstrip(os.sep) + os.sep
     after = inside[:-1] + chr(ord(os.sep) + 1)
     return "(source = ? OR (? AND source > ? AND source < ?))", [place, is_file(place), inside, after]
-
-
-def of_segment(segment: int) -> tuple[int, int]:
-    """The first and the last chunk id that a segment can have."""
-    return segment * SEGMENT_SIZE, (segment + 1) * SEGMENT_SIZE - 1
 
 
 class DerivedFile(NamedTuple):
@@ -71,6 +63,7 @@ class Rows:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self.nodes = NodeTable(connection)
+        self.vectors = VectorTable(connection)
 
     def format(self) -> int:
         """The version of the tables."""
@@ -209,55 +202,6 @@ class Rows:
             self.check_absent(source)
             return None
         return self.whole_text(there[0])
-
-    def unfiled(self) -> list[tuple[int, bool]]:
-        """The chunks that came or went since the dense files of their segments were made, and whether they are there.
-
-        In rising order.
-        """
-        sql = "SELECT u.chunk_id, c.id IS NOT NULL FROM unfiled u LEFT JOIN chunks c ON c.id = u.chunk_id ORDER BY 1"
-        return [(chunk_id, bool(there)) for chunk_id, there in self._db.execute(sql)]
-
-    def unfiled_by_segment(self) -> dict[int, int]:
-        """How many of them each segment has."""
-        sql = "SELECT chunk_id / ? AS segment, count(*) FROM unfiled GROUP BY segment"
-        return dict(self._db.execute(sql, (SEGMENT_SIZE,)).fetchall())
-
-    def segments(self) -> dict[int, int]:
-        """The generation in which the dense file of each segment of chunk ids was made."""
-        rows = self._db.execute("SELECT id, generation FROM segments").fetchall()
-        return dict(of_types(rows, (int, int), "the list of segments"))
-
-    def chunk_ids(self, segments: range | None = None) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """The ids (n,) of the chunks in some consecutive segments, or of all, in rising order."""
-        first, end = (segments.start * SEGMENT_SIZE, segments.stop * SEGMENT_SIZE) if segments else (0, 2**63 - 1)
-        rows = self._db.execute("SELECT id FROM chunks WHERE id >= ? AND id < ? ORDER BY id", (first, end))
-        return np.fromiter((chunk_id for (chunk_id,) in rows), dtype=np.int64)
-
-    def segment_vectors(self, segment: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Vectors]:
-        """A segment's chunk ids (n,) and vectors (n, dimension)."""
-        sql = "SELECT chunk_id, vector, checksum FROM vectors WHERE chunk_id BETWEEN ? AND ?"
-        ids, data = array("q"), bytearray()
-        for chunk_id, vector, expected in self._db.execute(sql, of_segment(segment)):
-            check_vector(chunk_id, vector, expected)
-            ids.append(chunk_id)
-            data += vector
-        return np.array(ids, dtype=np.int64), np.frombuffer(data, dtype="<f4").reshape(len(ids), -1 if ids else 0)
-
-    def vectors(self, ids: Sequence[int]) -> Vectors:
-        """(n,) chunk ids to their (n, dimension) vectors. Raises IndexDamaged for one that is not there."""
-        sql = "SELECT vector, checksum FROM vectors WHERE chunk_id = ?"
-        data = bytearray()
-        for chunk_id in ids:
-            vector, expected = found(self._db.execute(sql, (chunk_id,)).fetchone(), f"the vector of chunk {chunk_id}")
-            check_vector(chunk_id, vector, expected)
-            data += vector
-        return np.frombuffer(data, dtype="<f4").reshape(len(ids), -1 if ids else 0)
-
-    def dimension(self) -> int | None:
-        """How long a vector is; None while there is none."""
-        row = self._db.execute("SELECT length(vector) / 4 FROM vectors LIMIT 1").fetchone()
-        return None if row is None else int(row[0])
 
     def derived_files(self) -> list[DerivedFile]:
         """The files of the derived indexes that belong to this generation."""

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from indexes.filters import folded
-from indexes.integrity import checksum, text_checksum, vector_checksum
-from indexes.rows import PIECE, DerivedFile, Rows, of_segment
+from indexes.integrity import checksum, text_checksum
+from indexes.rows import PIECE, DerivedFile, Rows
 from indexes.schema import DOCUMENT_FACTS
 from indexes.types import Chunk, Document, Vectors
 
@@ -74,14 +74,12 @@ class Store(Rows):
             "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             ((*row, sum_) for row, sum_ in zip(rows, sums, strict=True)),
         )
-        blobs = ((i, vector.astype("<f4").tobytes()) for i, vector in zip(ids, vectors, strict=True))
-        self._db.executemany("INSERT INTO vectors VALUES (?, ?, ?)", ((i, b, vector_checksum(i, b)) for i, b in blobs))
+        self.vectors.add(ids, vectors)
         self._db.execute(
             "UPDATE documents SET chunks = chunks + ?, tokens = tokens + ? WHERE id = ?",
             (len(chunks), sum(chunk.tokens for chunk in chunks), document_id),
         )
         self._seal(document_id)
-        self._db.executemany("INSERT INTO unfiled VALUES (?)", zip(ids))
         return ids
 
     def remove_document(self, source: str, generation: int) -> bool:
@@ -90,10 +88,7 @@ class Store(Rows):
         if found is None:
             return False
         document_id = found[0]
-        its = "SELECT id FROM chunks WHERE document_id = ?"
-        came = self._db.execute(f"DELETE FROM unfiled WHERE chunk_id IN ({its}) RETURNING *", (document_id,)).fetchall()  # noqa: S608
-        filed = set(self._db.execute(its, (document_id,))) - set(came)
-        self._db.executemany("INSERT INTO unfiled VALUES (?)", filed)
+        self.vectors.forget(document_id)
         self._db.execute("DELETE FROM documents WHERE id = ?", (document_id,))
         self._db.execute("INSERT INTO removals VALUES (?, ?)", (document_id, generation))
         return True
@@ -112,12 +107,6 @@ class Store(Rows):
         """Name the files that belong to the generation that is being made."""
         self._db.execute("DELETE FROM derived_files")
         self._db.executemany("INSERT INTO derived_files VALUES (?, ?, ?, ?)", files)
-
-    def set_filed(self, segments: Iterable[int], generation: int) -> None:
-        """Note that the dense files of these segments are made as the store is now."""
-        for segment in segments:
-            self._db.execute("INSERT OR REPLACE INTO segments VALUES (?, ?)", (segment, generation))
-            self._db.execute("DELETE FROM unfiled WHERE chunk_id BETWEEN ? AND ?", of_segment(segment))
 
     def _seal(self, document_id: int) -> None:
         sql = f"SELECT {DOCUMENT_FACTS} FROM documents WHERE id = ?"  # noqa: S608

@@ -93,7 +93,7 @@ class CorpusVectorStore(BasePydanticVectorStore):
         """
         with self.client.changing(self.wait) as (store, generation):
             encoder = self.client.bound_encoder(store)
-            put_nodes(store, encoded(nodes, encoder, store.dimension()), generation)
+            put_nodes(store, encoded(nodes, encoder, store.vectors.dimension()), generation)
         return [node.node_id for node in nodes]
 
     def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:

@@ -78,7 +78,7 @@ def _read_chunks(store: Store, document_id: int) -> None:
 
 
 def _damaged_vectors(store: Store) -> Iterator[str]:
-    yield from _reasons(*(partial(store.segment_vectors, segment) for segment in store.segments()))
+    yield from _reasons(*(partial(store.vectors.of_segment, segment) for segment in store.vectors.segments()))
 
 
 def _damaged_nodes(store: Store) -> Iterator[str]:

@@ -30,7 +30,7 @@ def clustered(count: int, seed: int, clusters: int = 50) -> np.ndarray:
 @pytest.fixture(autouse=True)
 def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """And every change goes into files."""
-    monkeypatch.setattr("indexes.rows.SEGMENT_SIZE", 150)
+    monkeypatch.setattr("indexes.vector_table.SEGMENT_SIZE", 150)
     monkeypatch.setattr("indexes.dense_files.UNFILED", 0)
 
 
@@ -234,7 +234,7 @@ def test_a_writer_that_fails_leaves_the_index_as_it_was(make, flat_below: int, m
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Filled]]:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("indexes.rows.SEGMENT_SIZE", 150)
+        patched.setattr("indexes.vector_table.SEGMENT_SIZE", 150)
         both = {kind: Filled(tmp_path_factory.mktemp("large")) for kind in (ALL_FLAT, ALL_CODES)}
         for flat_below, filled in both.items():
             patched.setattr("indexes.dense.FLAT_BELOW", flat_below)
