@@ -106,10 +106,11 @@ def _retrieval(counts: Counts, windows: Windows, policy: Policy) -> Plan | str:
     for found in counts.found[:1]:
         least.add(found.part)
     leaves = max(0, windows.largest - counts.max_new_tokens)
+    beyond = "" if windows.extended else f"; {windows.only_native}"
     return (
         f"the question with its best passage takes {least.tokens + counts.system + counts.question:,} tokens "
-        f"and the window leaves {leaves:,} for the prompt: ask for fewer new tokens (--max-new-tokens), shorten the "
-        "question, or use a longer window (--scaling)"
+        f"and the window leaves {leaves:,} for the prompt: ask for fewer new tokens (--max-new-tokens), or shorten "
+        f"the question{beyond}"
     )
 
 

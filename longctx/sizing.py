@@ -12,6 +12,7 @@ from longctx import memory
 from longctx.errors import BadRequest, ModelUnavailable
 from longctx.kv_cache import CacheDtype
 from longctx.quantizing import Quantization, check_scheme, matrix_bytes
+from longctx.remote.address import is_address
 from longctx.shapes import known_shape
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -97,6 +98,8 @@ def _empty_model(name: str | Path) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    if is_address(name):
+        raise BadRequest(f"{name} takes memory on its server, not here: give the checkpoint that is served there")
     config = None if Path(name).expanduser().is_dir() else known_shape(str(name))
     if config is None:
         config = AutoConfig.from_pretrained(_config_folder(str(name)), local_files_only=True, trust_remote_code=False)

@@ -266,6 +266,7 @@ def test_self_reads_passages_first_and_knows_what_else_it_could_read() -> None:
         ({}, Windows(400, (800,)), "extended", r"take 4,310 tokens .*extended window 800"),
         ({}, Windows(400, (800,)), "self", r"self cannot be taken: all .*window 400; all .*window 800"),
         ({}, Windows(150), "auto", r"question with its best passage takes 195 tokens and the window leaves 130"),
+        ({}, Windows(150, only_native="it is the server's"), "auto", r"shorten the question; it is the server's"),
         ({"question": 500}, Windows(400), "auto", r"question takes 500 tokens.*holds 400"),
         ({"system": 390}, Windows(400), "auto", r"system prompt takes 390 tokens .*holds 400"),
         ({"max_new_tokens": 400}, Windows(400), "auto", r"answer of 400 tokens \(max_new_tokens\) leaves no room"),

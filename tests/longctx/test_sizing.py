@@ -122,6 +122,8 @@ def test_what_cannot_be_sized(tmp_path: Path) -> None:
             size_model(name)
     with pytest.raises(BadRequest, match="context is 0"):
         size_model("llama-2-7b", 0)
+    with pytest.raises(BadRequest, match="memory on its server"):
+        size_model("openai:http://localhost:8000/v1#llama")
 
 
 def test_the_command_shows_a_table_and_json() -> None:
