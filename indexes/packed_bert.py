@@ -18,7 +18,8 @@ from torch.nn import functional
 _ENCODERS = frozenset({"BertEncoder", "RobertaEncoder", "XLMRobertaEncoder", "CamembertEncoder"})
 
 _LN_2 = math.log(2)
-_LEAST_SUM, _MOST_SUM = 2.0**-100, 2.0**100  # of a row of powers: far from where floats of 8 bits of exponent end
+# Of a row of powers: floats of 8 bits of exponent hold it and, up to 2^17 times as large, its products with values.
+_LEAST_SUM, _MOST_SUM = 2.0**-100, 2.0**110
 
 
 def pack_encoders(model: torch.nn.Module) -> list[torch.nn.Module]:

@@ -90,6 +90,11 @@ def kept(folder: Path) -> tuple[Turn, ...]:
     return turns
 
 
+def answered(folder: Path, turns: int) -> Callable[[str], bool]:
+    """Whether an answer has been printed to its end, and is kept beside so many turns."""
+    return lambda shown: shown.endswith("\n") and len(kept(folder)) > turns
+
+
 def test_a_chat_that_is_killed_goes_on_from_its_last_finished_turn(start: Start, tmp_path: Path) -> None:
     """An answer's last piece is printed before the turn is kept, and the end of its line afterwards."""
     draw, finished, unfinished = random.Random(11), tuple[Turn, ...](), 0
@@ -97,7 +102,7 @@ def test_a_chat_that_is_killed_goes_on_from_its_last_finished_turn(start: Start,
         chat, asked = start(), [turn.question for turn in finished]
         first, second = f"How was it built, {kill}?", f"How does it turn, {kill}?"
         chat.ask(first)
-        chat.read(lambda shown: shown.endswith("\n") and len(kept(tmp_path)) > len(finished))
+        chat.read(answered(tmp_path, len(finished)))
         before = kept(tmp_path)
         assert [turn.question for turn in before] == [*asked, first]
         assert before[:-1] == finished
@@ -108,7 +113,7 @@ def test_a_chat_that_is_killed_goes_on_from_its_last_finished_turn(start: Start,
             enough = draw.randrange(1, 30)
             chat.read(lambda shown, enough=enough: len(shown) >= enough)
         elif kill % 3 == 1:  # between turns
-            chat.read(lambda shown: shown.endswith("\n") and len(kept(tmp_path)) > len(before))
+            chat.read(answered(tmp_path, len(before)))
         else:  # whenever it is
             time.sleep(draw.uniform(0, 0.4))
         chat.kill()
