@@ -2,10 +2,10 @@
 
 Its files (`indexes.dense_files`) each hold a range of chunk ids. A few changes are left in the store, to be read when
 the files are opened; where there are many, a file is made anew. So neither memory nor the cost of a change grows with
-the corpus. While there are few vectors, the files hold them as they are, and
-a search compares all. When there are many, they hold 8-bit codes under a model (`indexes.ivf`), and a search scans some
-of them and compares the best exactly. Files of another kind, or of a model that the corpus has outgrown, are searched
-as they are, and follow one by one when something is published. A search makes none. Knows no text and no encoder.
+the corpus. While there are few vectors, the files hold them as they are, and a search compares all. When there are
+many, they hold 8-bit codes under a model (`indexes.ivf`), and a search scans some of them and compares the best
+exactly. Files of another kind, or of a model that the corpus has outgrown, are searched as they are, and follow one by
+one when something is published. A search makes none. Knows no text and no encoder.
 """
 
 from __future__ import annotations
@@ -46,12 +46,15 @@ class _Opened(NamedTuple):
     but_gone: tuple[Any, Any]
 
 
+_NOTHING = _Opened(-1, frozenset(), {}, [], None, 0, (None, None))
+
+
 class DenseIndex:
     """The FAISS files in a folder; the store says which belong to its generation."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._opened: _Opened | None = None
+        self._opened = _NOTHING
 
     def sync(self, store: Store) -> list[Path]:
         """Make the files of what changed; returns the files of all."""
@@ -95,13 +98,12 @@ class DenseIndex:
     def _open(self, store: Store) -> _Opened:
         """The files of the store's generation, opened once. Raises RuntimeError for one that is missing."""
         opened, generation = self._opened, store.generation()
-        if opened is None or opened.generation != generation:
+        if opened.generation != generation:
             names = self._names(store)
             files, models = parsed(names)
-            old = {} if opened is None else opened.flat
-            flat = {file: old.get(file) or read(self._folder / file.name) for file in files if not file.model}
-            same = opened is not None and opened.names == names
-            coded = opened.shards if opened and same else [self._shards(model, files) for model in sorted(models)]
+            flat = {file: opened.flat.get(file) or read(self._folder / file.name) for file in files if not file.model}
+            same = opened.names == names
+            coded = opened.shards if same else [self._shards(model, files) for model in sorted(models)]
             self._opened = opened = _Opened(generation, names, flat, coded, *_unfiled(store))
         return opened
 

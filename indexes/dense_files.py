@@ -97,9 +97,8 @@ class FileWriter:
         units = [*self._units(dict.fromkeys(changes, _NEVER) | before)]
         is_empty = not self._store.chunk_count()  # the next vectors may be of another encoder and dimension
         due = [unit for unit in units if is_empty or not self._held(unit)]
-        due += [unit for unit in units if unit not in due and not self._present.issuperset(unit.files(self._name))][
-            :_CONVERTED_AT_ONCE
-        ]
+        others = [unit for unit in units if unit not in due]
+        due += [unit for unit in others if not self._present.issuperset(unit.files(self._name))][:_CONVERTED_AT_ONCE]
         few = sorted((unit for unit in units if unit not in due), key=lambda unit: unit.changes(changes))
         while sum(unit.changes(changes) for unit in few) > UNFILED:
             due.append(few.pop())
