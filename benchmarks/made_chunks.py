@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -111,7 +112,7 @@ def make(folder: Path, chunks: int, of_document: int = 10, made: Iterable[Batch]
     print(f"made in {time.perf_counter() - began:.0f} s")
 
 
-def add_document(store, source: str, texts: list[str], vectors: Vectors, generation: int) -> None:  # noqa: ANN001
+def add_document(store: Any, source: str, texts: list[str], vectors: Vectors, generation: int) -> None:
     from indexes.metadata import Metadata
     from indexes.types import Chunk, Document
 

@@ -17,11 +17,12 @@ from longctx.probe.documents import Scribe
 from longctx.probe.options import ProbeOptions
 from longctx.probe.perplexity import stride
 from longctx.probe.prompting import Prompting, prompting
-from longctx.probe.report import PERPLEXITY, UNSCALED, ModelFacts
+from longctx.probe.report import PERPLEXITY, ModelFacts
 from longctx.probe.source import Source, Text, open_source, read_text
 from longctx.probe.tasks import TASKS, Draft
 from longctx.probe.wording import LANGUAGES
 from longctx.sampling import GenerationOptions
+from longctx.windows import UNSCALED
 from rope_scaling import METHODS, RopeScaling, read_base, scaled_rope
 from rope_scaling.carried import carried_scaling
 

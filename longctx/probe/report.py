@@ -12,10 +12,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from longctx.errors import BadReport
+from longctx.windows import UNSCALED
 
 REPORT = "report.json"
 PERPLEXITY = "perplexity"
-UNSCALED = "none"
 
 
 class _Frozen(BaseModel):

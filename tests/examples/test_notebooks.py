@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
+        ("01_rope_scaling", {"image/png": 5}),
         ("02_document_qa", {"image/png": 1}),
         ("03_conversation", {}),
         ("04_probe", {"image/png": 2, "text/markdown": 1}),
