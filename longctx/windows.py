@@ -36,11 +36,12 @@ def windows_of(loaded: LoadedModel, measured: Sequence[Measured] = (), memory: i
 
 
 def _steps(loaded: LoadedModel, seen: int | None) -> Sequence[int]:
-    """Windows that a scaling leads to, rising, up to the one that was seen to work."""
+    """Windows that a scaling leads to, rising, up to the one that was seen to work.
+
+    Under a fixed scaling too, though all of them are read alike: passages fill the first that holds the best of them.
+    """
     stated = _stated(loaded)
     reach = stated if seen is None else min(stated, seen)
-    if isinstance(loaded.scaling, RopeScaling):
-        return (reach,)
     doubled = (loaded.native_window << i for i in range(1, LARGEST_FACTOR.bit_length()))
     return (*(step for step in doubled if step < reach), reach)
 
@@ -48,7 +49,7 @@ def _steps(loaded: LoadedModel, seen: int | None) -> Sequence[int]:
 def scaling_for(loaded: LoadedModel, measured: Sequence[Measured], window: int, scaled: bool) -> RopeScaling | None:
     """What a prompt in a window is read under; None leaves it to the model as it was loaded."""
     if not scaled:
-        if isinstance(loaded.scaling, RopeScaling):  # which would be in force at every length
+        if isinstance(loaded.scaling, RopeScaling) and not _carries_scaling(loaded):  # in force at every length
             return RopeScaling(method="default", original_max_position_embeddings=loaded.native_window)
         return None
     method = extending_method(loaded, measured)

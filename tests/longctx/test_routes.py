@@ -28,6 +28,7 @@ from longctx.cli import app
 from rope_scaling import RopeScaling
 
 DEMO = Path(__file__).parents[2] / "examples" / "models" / "passkey-llama"
+TUNED = DEMO.with_name("passkey-llama-yarn-8k")
 QUESTION = "What is the pass key?"
 KEY = "The pass key is 40917."
 PROSE = [
@@ -148,6 +149,16 @@ def test_a_fixed_scaling_is_left_out_of_the_native_window(indexed, opened) -> No
     with pytest.raises(ContextTooLong, match="native window 256"):
         opened(fixed).ask(QUESTION, route="native", filters=only(indexed, "long"))
     assert opened(fixed).ask(QUESTION, max_new_tokens=2, filters=only(indexed, "long")).plan.window == 2048
+
+
+def test_a_scaling_that_the_checkpoint_brings_is_never_left_out(indexed, opened) -> None:
+    own = RopeScaling.from_config(load_model(TUNED).model.config)
+    qa = opened(load_model(TUNED, scaling=own, native_window=256))
+    for name, route, window in (("short", "native", 256), ("long", "extended", 2048), ("huge", "retrieval", 1024)):
+        answer = qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, name))
+        assert (answer.plan.route, answer.plan.window) == (route, window)
+    as_it_is = opened(load_model(TUNED)).ask(QUESTION, max_new_tokens=12, filters=only(indexed, "short"))
+    assert as_it_is.text == qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "short")).text
 
 
 def test_a_conversation_is_part_of_the_prompt(indexed, opened, demo) -> None:
