@@ -2,10 +2,11 @@
 
     python benchmarks/bench_routes.py --text ../shared/data/books/news-from-nowhere.txt [--trials 50] [--plot FILE]
 
-The demo model, whose native window is 256 tokens, is asked for the pass key in prose of 0.5 to 64 native windows. Every
-route is asked about the same documents, each of them by itself. A document that a route cannot hold whole is cut to its
-window at the end, as is done where nothing better is at hand: on 'native' the model as it is, on 'extended' YaRN up to
-32 native windows. 'self' refuses such a document.
+The demo model, whose native window is 256 tokens, is asked for the pass key in prose of 0.5 to 64 native windows. It
+has been fine-tuned for 32 of them and reads under the scaling that it brings; `--model examples/models/passkey-llama`
+is the one that has not, under YaRN. Every route is asked about the same documents, each of them by itself. A document
+that a route cannot hold whole is cut to its window at the end, as is done where nothing better is at hand: on 'native'
+to the native window, on 'extended' to 32. 'self' refuses such a document.
 
 right      of the answers hold the key                     tokens   the model reads for an answer, on average
 seconds    for an answer, on average, the search included
@@ -32,7 +33,7 @@ from rope_scaling import RopeScaling
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from train_demo_model import read_book
 
-MODEL = Path(__file__).parents[1] / "examples" / "models" / "passkey-llama"
+MODEL = Path(__file__).parents[1] / "examples" / "models" / "passkey-llama-yarn-8k"
 ROUTES = ("native", "extended", "retrieval", "self", "auto")
 QUESTION, NEW = "What is the pass key?", 24
 READS = {"native": 1, "extended": 32}  # the most native windows that a route reads; what is longer is cut to them
@@ -62,7 +63,7 @@ def make_documents(folder: Path, tokenizer: Any, book: str, windows: float, nati
     offsets = tokenizer(book, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
     made, room = [], round(windows * native)
     for trial in range(trials):
-        draw = random.Random(f"{windows} {trial}")
+        draw = random.Random(f"{windows:g} {trial}")
         key = f"{draw.randrange(10**5):05d}"
         first = draw.randrange(len(offsets) - room)
         prose = book[offsets[first][0] : offsets[first + room - 16][1]]  # the needle takes about 16 tokens
@@ -73,6 +74,14 @@ def make_documents(folder: Path, tokenizer: Any, book: str, windows: float, nati
         file.write_text(text)
         made.append(Document(file, text, key))
     return made
+
+
+def load(folder: Path) -> LoadedModel:
+    """The model, its native window, and the scaling that takes it further: its own, or YaRN as each prompt needs."""
+    own = RopeScaling.from_config(load_model(folder).model.config)
+    if own.method == "default":
+        return load_model(folder, scaling="yarn")
+    return load_model(folder, scaling=own, native_window=own.original_max_position_embeddings)
 
 
 def ask(qa: DocumentQA, loaded: LoadedModel, document: Document, route: str, score: Score) -> None:
@@ -101,8 +110,9 @@ def ask_cut(loaded: LoadedModel, document: Document, windows: int) -> tuple[str,
     while len(ids) > room:
         text = text[: len(text) * (room - fixed) // (len(ids) - fixed)]
         ids = prompt(writer, text)
-    native = loaded.native_window
-    scaling = None if windows == 1 else RopeScaling.for_window("yarn", windows * native, native)
+    native, own = loaded.native_window, loaded.scaling
+    fixed = own if isinstance(own, RopeScaling) else RopeScaling.for_window("yarn", windows * native, native)
+    scaling = None if windows == 1 else fixed
     stream = Engine(loaded, prefix_bytes=0).stream((), ids, scaling, GenerationOptions(NEW))
     return "".join(stream), len(ids)
 
@@ -113,7 +123,7 @@ def prompt(writer: PromptWriter, text: str) -> list[int]:
 
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, dict[float, Score]]:
     """Every route at every length; prints a line for each."""
-    loaded = load_model(MODEL, scaling="yarn")
+    loaded = load(options.model)
     book = read_book(options.text)
     engine = Engine(loaded, prefix_bytes=0)  # what one route has read must not be there for the next
     scores: dict[str, dict[float, Score]] = {route: {} for route in ROUTES}
@@ -179,6 +189,7 @@ def draw_plot(scores: dict[str, dict[float, Score]], trials: int, file: str) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--text", type=Path, required=True, help="prose that the model was not trained on")
     parser.add_argument("--trials", type=int, default=50, help="documents of each length")
     parser.add_argument("--windows", type=float, nargs="+", default=[0.5, 1, 2, 4, 8, 16, 32, 64])

@@ -124,15 +124,18 @@ def test_the_data_script_writes_examples_of_every_length(
     nouns = ["bakery", "bridge", "castle", "cellar", "chapel", "factory", "forest", "garden", "island", "kitchen", "market", "museum"]
     # fmt: on
     book.write_text(" ".join(f"the {noun} was there." for noun in nouns * 500), encoding="utf-8")
-    monkeypatch.setattr(sys, "argv", ["write_needle_data.py", str(book), "--out", str(out), "--examples", "12"])
+    monkeypatch.setattr(sys, "argv", ["write_needle_data.py", str(book), "--out", str(out), "--examples", "40"])
     monkeypatch.syspath_prepend(ROOT / "examples")  # where it finds the training script
     runpy.run_path(str(ROOT / "examples" / "write_needle_data.py"), run_name="__main__")
     examples = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
-    assert len(examples) == 12
+    assert len(examples) == 40
     for example in examples:
         keys = re.findall(r"is (\d{5})", example["completion"])
         assert keys
         assert all(key in example["prompt"] for key in keys)
+    as_longctx_asks = [e["prompt"] for e in examples if "Passages:\n<document>" in e["prompt"]]
+    assert 10 <= len(as_longctx_asks) <= 30
+    assert all(prompt.endswith("?<|assistant|>") for prompt in as_longctx_asks)
     lengths = {
         len(loaded.tokenizer(e["prompt"] + e["completion"], add_special_tokens=False)["input_ids"]) for e in examples
     }
