@@ -28,7 +28,7 @@ from longctx import ContextTooLong, DocumentQA, Engine, GenerationOptions, Loade
 from longctx.prompts import Asked, PromptWriter, build_prompt
 from longctx.templates import choose_template
 from longctx.types import Citation
-from rope_scaling import RopeScaling
+from rope_scaling import RopeScaling, open_checkpoint
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from train_demo_model import read_book
@@ -78,7 +78,7 @@ def make_documents(folder: Path, tokenizer: Any, book: str, windows: float, nati
 
 def load(folder: Path) -> LoadedModel:
     """The model, its native window, and the scaling that takes it further: its own, or YaRN as each prompt needs."""
-    own = RopeScaling.from_config(load_model(folder).model.config)
+    own = open_checkpoint(folder, config_only=True).scaling
     if own.method == "default":
         return load_model(folder, scaling="yarn")
     return load_model(folder, scaling=own, native_window=own.original_max_position_embeddings)
@@ -111,9 +111,8 @@ def ask_cut(loaded: LoadedModel, document: Document, windows: int) -> tuple[str,
         text = text[: len(text) * (room - fixed) // (len(ids) - fixed)]
         ids = prompt(writer, text)
     native, own = loaded.native_window, loaded.scaling
-    fixed = own if isinstance(own, RopeScaling) else RopeScaling.for_window("yarn", windows * native, native)
-    scaling = None if windows == 1 else fixed
-    stream = Engine(loaded, prefix_bytes=0).stream((), ids, scaling, GenerationOptions(NEW))
+    far = own if isinstance(own, RopeScaling) else RopeScaling.for_window("yarn", windows * native, native)
+    stream = Engine(loaded, prefix_bytes=0).stream((), ids, None if windows == 1 else far, GenerationOptions(NEW))
     return "".join(stream), len(ids)
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from train_demo_model import ASSISTANT, END, USER, Haystacks, Span, common_nouns, read_book
+from train_demo_model import ASSISTANT, END, USER, Haystacks, Span, read_book
 from transformers import AutoTokenizer
 
 from longctx.prompts import Asked, PromptWriter, build_prompt
@@ -29,7 +29,7 @@ MODEL = Path(__file__).parent / "models" / "passkey-llama"
 SHARES = {1: 0.12, 4: 0.25, 8: 0.35, 16: 0.20, 32: 0.08}  # of lengths, in windows
 SPARE = 16  # tokens that a text may have more of when it is tokenised again
 RULES = 112  # tokens of longctx's rules and what stands around the passages, at most
-PASSAGE = 60  # tokens of a passage at least; its number and fences take up to a third as many
+PASSAGE, MARKS = 60, 20  # tokens of a passage at least, and of its number and fences at most
 
 _TURN = re.compile(r"(What is the pass key[a-z ]*\?)\D*?(The pass key[a-z ]* is \d{5}\.)")
 
@@ -40,7 +40,6 @@ class Examples:
     def __init__(self, books: list[str], tokenizer: Any, seed: int) -> None:
         self._haystacks, self._draw, self._tokenizer = Haystacks(books, tokenizer, seed), random.Random(seed), tokenizer
         self._writer = PromptWriter(tokenizer, choose_template(None, "", tokenizer))
-        self._names = common_nouns("\n".join(books))
 
     def make(self, count: int) -> Iterator[dict[str, str]]:
         """So many, of lengths in the proportions of SHARES."""
@@ -57,7 +56,7 @@ class Examples:
         """As longctx asks, on route self, too, where the model may give up."""
         draw = self._draw
         size = draw.choice((PASSAGE, 2 * PASSAGE, 4 * PASSAGE))
-        prose, turns = map(self._text, self._haystacks.halves((length - RULES) * size // (size + 20)))
+        prose, turns = map(self._text, self._haystacks.halves((length - RULES) * size // (size + MARKS)))
         text, asked = prose.removeprefix(self._tokenizer.bos_token).removeprefix(USER), _TURN.findall(turns)
         (question, answer), *others = asked
         asking = Asked(question, may_give_up=draw.random() < 0.3)
@@ -78,8 +77,8 @@ class Examples:
         ]
 
     def _title(self) -> str:
-        draw = self._draw
-        return draw.choice((f"{draw.choice(self._names)}.txt", f"{draw.randrange(40)}-{draw.randrange(200)}.txt"))
+        draw, nouns = self._draw, self._haystacks.names
+        return draw.choice((f"{draw.choice(nouns)}.txt", f"{draw.randrange(40)}-{draw.randrange(200)}.txt"))
 
     def _text(self, span: Span) -> str:
         return str(self._tokenizer.decode(list(span.ids)))

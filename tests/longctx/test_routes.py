@@ -25,7 +25,7 @@ from longctx import (
     run_probe,
 )
 from longctx.cli import app
-from rope_scaling import RopeScaling
+from rope_scaling import RopeScaling, open_checkpoint
 
 DEMO = Path(__file__).parents[2] / "examples" / "models" / "passkey-llama"
 TUNED = DEMO.with_name("passkey-llama-yarn-8k")
@@ -152,7 +152,7 @@ def test_a_fixed_scaling_is_left_out_of_the_native_window(indexed, opened) -> No
 
 
 def test_a_scaling_that_the_checkpoint_brings_is_never_left_out(indexed, opened) -> None:
-    own = RopeScaling.from_config(load_model(TUNED).model.config)
+    own = open_checkpoint(TUNED, config_only=True).scaling
     qa = opened(load_model(TUNED, scaling=own, native_window=256))
     for name, route, window in (("short", "native", 256), ("long", "extended", 2048), ("huge", "retrieval", 1024)):
         answer = qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, name))
