@@ -141,8 +141,11 @@ def _without_nul(text: str) -> str:
 
 
 def _looks_like_text(data: bytes) -> bool:
-    """Whether valid UTF-8 is meant as such: binaries and UTF-16 without a mark can be valid by chance."""
-    if b"\0" in data or _share_of_controls(data) > 0.05:
+    """Tell whether valid UTF-8 is meant as such: binaries and UTF-16 without a mark can be valid by chance.
+
+    Multi-byte characters hardly ever are, so control characters beside them change nothing.
+    """
+    if b"\0" in data or (data.isascii() and _share_of_controls(data) > 0.05):
         return False
     is_short = _TINY <= len(data) <= _SHORT and not _HEX.fullmatch(data)
     if not is_short or len(data) % 2 or b"\n" in data:  # a line end in UTF-16 has a zero byte

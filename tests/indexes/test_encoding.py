@@ -158,6 +158,31 @@ def test_valid_utf8_with_a_line_end_is_never_read_as_anything_else(text):
     assert decode(text.encode()) == text
 
 
+@pytest.mark.parametrize(
+    "text", ["0\x1f00á\n", "á\x01b\n", "\x02é\n", "1\x1f2\x1f3 é\n", "日\x7f\n", "名\x1e前\x1e\x1f\n", "é\x0e\x0fa"]
+)
+def test_a_few_control_characters_do_not_make_utf8_anything_else(text):
+    assert decode(text.encode()) == text
+
+
+CONTROLS = st.characters(max_codepoint=0x1F, exclude_characters="\0\t\n\v\f\r\b\x1b") | st.just("\x7f")
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs", "Cc"]) | CONTROLS),
+    st.characters(min_codepoint=0x80, exclude_categories=["Cs"], exclude_characters="\ufeff"),
+)
+def test_multi_byte_utf8_with_control_characters_is_never_read_as_anything_else(text, beyond_ascii):
+    text = re.sub(RARE, "x", beyond_ascii + text).replace("x", "é", 1) + "\n"
+    assert decode(text.encode()) == text
+
+
+@pytest.mark.parametrize("data", [b"\x01\x02\x03 text", b"\x01\x02\x03\x04", b"\x7fELF\x02\x01\x01"])
+def test_ascii_with_many_control_characters_is_binary(data):
+    with pytest.raises(UnreadableFile, match="binary, not text"):
+        decode(data)
+
+
 def test_a_year_in_euc_jp_is_no_ezh():
     """Its two bytes are valid UTF-8 too, for a letter that hardly any language has."""
     assert decode("1986年\n".encode("euc_jp")) == "1986年\n"
