@@ -84,9 +84,10 @@ def keep_likeliest(scores: torch.Tensor, top_k: int, top_p: float) -> torch.Tens
     if 0 < top_k < scores.shape[0]:
         scores = scores.masked_fill(scores < scores.topk(top_k).values[-1], -math.inf)
     if top_p < 1:
-        ordered, tokens = scores.sort(descending=True)
-        probabilities = ordered.softmax(-1)
-        # the token that crosses top_p is kept, so that there is always one
-        past = probabilities.cumsum(-1) - probabilities >= top_p
+        ordered, tokens = scores.sort()
+        # Summed from the unlikeliest token up, as transformers does: float32 rounds the small sums of the tail far less
+        # than sums close to 1.
+        past = ordered.softmax(-1).cumsum(-1) <= 1 - top_p
+        past[-1] = False  # the likeliest token is always kept
         scores = scores.scatter(0, tokens, ordered.masked_fill(past, -math.inf))
     return scores

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from transformers import RepetitionPenaltyLogitsProcessor, TopKLogitsWarper, TopPLogitsWarper
 
@@ -25,6 +25,20 @@ def test_the_same_tokens_are_kept_as_in_transformers(seed: int, top_k: int, top_
     if top_p < 1:
         expected = TopPLogitsWarper(top_p)(None, expected)
     assert torch.equal(keep_likeliest(scores, top_k, top_p), expected[0])
+
+
+@given(st.integers(0, 999), st.integers(1, 5000), st.floats(0, 1, exclude_min=True) | st.floats(0.999, 1))
+@example(77, 40, 0.99999)
+@example(0, 5, 1e-12)
+def test_the_fewest_tokens_that_have_top_p_are_kept(seed: int, count: int, top_p: float) -> None:
+    """By the definition in float64, but for a token whose sum is within float32's rounding of top_p."""
+    scores = logits(seed, count)
+    kept = keep_likeliest(scores, 0, top_p) > -torch.inf
+    likely, tokens = scores.double().softmax(-1).sort(descending=True)
+    before = likely.cumsum(-1) - likely
+    rounding = 1e-5 * (1 - top_p) + 1e-12
+    assert kept[tokens[before < top_p - rounding]].all()
+    assert not kept[tokens[1:][before[1:] > top_p + rounding]].any()
 
 
 @given(st.integers(0, 99), st.lists(st.integers(0, 39), min_size=1), st.floats(0.5, 2.0))
