@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from indexes.packed_bert import is_packed, pack_encoders
+from indexes.packed_bert import is_packed, pack_encoders, why_not_bf16
 
 _TOKENS_AT_ONCE = 2_048  # in a batch: enough for products of full speed, and few enough for a core's cache
 
@@ -25,22 +25,26 @@ class _Batch(NamedTuple):
 
 
 def has_bf16() -> bool:
-    """Whether this processor multiplies bf16 matrices in hardware. Elsewhere bf16 is emulated, and slower."""
+    """Tell whether bf16 products are worth using: the processor has them, and oneDNN will use them.
+
+    Everywhere else they are emulated, which is slower than float32, or refused.
+    """
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    in_hardware = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+    return bool(in_hardware) and why_not_bf16() is None
 
 
 def use_bf16(model: torch.nn.Module) -> None:
     """Turn the weights of every Linear of the model to bf16, laid out as oneDNN multiplies them; for good.
 
-    Norms, embeddings and the residual stream stay fp32. Run the model under `torch.autocast` from then on.
+    Norms, embeddings and the residual stream stay fp32. Run the model under `torch.autocast` from then on. Only for a
+    machine that `has_bf16`.
     """
-    has_operators = hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    packed = {part for encoder in (pack_encoders(model) if has_operators else ()) for part in encoder.modules()}
+    packed = {part for encoder in pack_encoders(model) for part in encoder.modules()}
     for module in model.modules():
         if type(module) is torch.nn.Linear:
             module.to(torch.bfloat16)
-            if has_operators and module not in packed:
+            if module not in packed:
                 module.forward = _packed_product(module)  # type: ignore[method-assign]
 
 

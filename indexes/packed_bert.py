@@ -9,6 +9,7 @@ is computed in it; what goes from operator to operator is bf16. Knows torch and 
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -22,8 +23,29 @@ _LN_2 = math.log(2)
 _LEAST_SUM, _MOST_SUM = 2.0**-100, 2.0**110
 
 
+@cache
+def why_not_bf16() -> str | None:
+    """Say why oneDNN cannot multiply bf16 matrices here; None if it can.
+
+    One product is tried, because the processor's features do not settle it: torch may have been built without oneDNN
+    (as on macOS), and oneDNN may be limited to an older instruction set (`ONEDNN_MAX_CPU_ISA`).
+    """
+    ones = torch.ones(2, 16, dtype=torch.bfloat16)
+    try:
+        product = _Product.of(torch.ones(16, 16), torch.ones(16))
+        product.added_to(ones, product(ones, "gelu"))
+    except (AttributeError, RuntimeError) as error:
+        return f"oneDNN has no bf16 products here: {str(error).splitlines()[0]}"
+    return None
+
+
 def pack_encoders(model: torch.nn.Module) -> list[torch.nn.Module]:
-    """Let the encoders in a model that can be packed run so, for good; returns them."""
+    """Let the encoders in a model that can be packed run so, for good; returns them.
+
+    Where oneDNN cannot multiply bf16 matrices, none can be packed, and the model stays as it is.
+    """
+    if why_not_bf16() is not None:
+        return []
     packed = [module for module in model.modules() if _can_be_packed(module)]
     for encoder in packed:
         encoder.forward = _PackedEncoder(encoder)

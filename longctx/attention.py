@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 import torch
@@ -43,6 +43,7 @@ def why_stock(model: Any, tokens: int) -> str | None:
     reasons = {
         f"the model is on {model.device.type}, where the stock kernels are fused": model.device.type != "cpu",
         f"{model.dtype} is not for it": model.dtype not in _DTYPES,
+        f"this torch has no fused attention for {model.dtype} on a CPU": not has_flash(model.dtype),
         "the model does not use transformers' attention interface": not model._supports_attention_backend,
         f"layers of type {', '.join(sorted(set(types) - _LAYER_TYPES))}": not set(types) <= _LAYER_TYPES,
         f"a sliding window of {window} tokens is in force": sliding and window is not None and window < tokens,
@@ -181,6 +182,17 @@ def _causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: 
     """Query i sees keys 0 to i. K and V are seen by each query head of their group without being copied."""
     groups = query.shape[1]
     return _flash(query, key.expand(-1, groups, -1, -1), value.expand(-1, groups, -1, -1), scale, causal=True)
+
+
+@cache
+def has_flash(dtype: torch.dtype) -> bool:
+    """Tell whether torch has the operator that `_flash` needs, by using it: it is internal to torch and may go."""
+    tried = torch.zeros(1, 1, 2, 8, dtype=dtype, device="cpu")
+    try:
+        _flash(tried, tried, tried, None, causal=True)
+    except (AttributeError, RuntimeError, TypeError):  # NotImplementedError, for a missing kernel, is a RuntimeError
+        return False
+    return True
 
 
 def _flash(

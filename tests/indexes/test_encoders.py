@@ -5,7 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from indexes import inference
 from indexes.encoders import load_encoder
+from indexes.packed_bert import is_packed, pack_encoders, why_not_bf16
+
+
+@pytest.fixture
+def bf16_products() -> None:
+    """Skips a test of bf16 products where `why_not_bf16`, which also keeps them from being used, gives a reason."""
+    if (reason := why_not_bf16()) is not None:
+        pytest.skip(reason)
 
 
 @pytest.mark.parametrize("passage_prompt", ["document", "passage", "corpus"])
@@ -33,11 +42,13 @@ TEXTS += ["東京の川。", "word " * 400, "x"]
 
 @pytest.mark.parametrize("bf16", [True, False])
 def test_passages_in_batches_of_one_length_get_the_vectors_of_the_plain_model(
-    encoder, monkeypatch: pytest.MonkeyPatch, bf16: bool
+    encoder, monkeypatch: pytest.MonkeyPatch, bf16: bool, request: pytest.FixtureRequest
 ) -> None:
-    """In the order of the texts, and with fp32's cosine; bf16 is slow but right where a processor lacks it."""
+    """In the order of the texts, and with fp32's cosine; bf16 is slow but right where oneDNN emulates it."""
     from sentence_transformers import SentenceTransformer
 
+    if bf16:
+        request.getfixturevalue("bf16_products")
     monkeypatch.setattr("indexes.inference.has_bf16", lambda: bf16)
     given = load_encoder(str(encoder.folder))
     expected = SentenceTransformer(str(encoder.folder), device="cpu").encode(TEXTS, normalize_embeddings=True)
@@ -48,6 +59,42 @@ def test_passages_in_batches_of_one_length_get_the_vectors_of_the_plain_model(
     assert cosines.min() > 0.9995
     np.testing.assert_allclose(given.encode_passages(TEXTS[7:8])[0] @ vectors[7], 1.0, atol=1e-4)
     assert given.encode_passages([]).shape == (0, vectors.shape[1])
+
+
+def test_a_processor_with_bf16_that_onednn_does_not_use_gets_the_plain_model(
+    encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under ONEDNN_MAX_CPU_ISA, or in a torch without oneDNN."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    features = {"avx512_bf16": True, "amx_bf16": True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features, raising=False)
+    assert inference.has_bf16() == (why_not_bf16() is None)
+    monkeypatch.setattr(inference, "why_not_bf16", lambda: "oneDNN has no bf16 products here")
+    assert not inference.has_bf16()
+    expected = SentenceTransformer(str(encoder.folder), device="cpu").encode(TEXTS, normalize_embeddings=True)
+    given = load_encoder(str(encoder.folder))
+    np.testing.assert_allclose(given.encode_passages(TEXTS), expected, atol=1e-5)
+    np.testing.assert_allclose(given.encode_query(TEXTS[0]), expected[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("gone", ["_reorder_linear_weight", "_linear_pointwise"])
+@pytest.mark.parametrize("error", [AttributeError, NotImplementedError])
+def test_a_missing_operator_is_noticed(gone: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def missing(*_: object) -> None:
+        raise error("no such operator")
+
+    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        pytest.skip("this torch was built without oneDNN")
+    monkeypatch.setattr(torch.ops.mkldnn, gone, missing)
+    why_not_bf16.cache_clear()
+    try:
+        assert "oneDNN has no bf16 products here: " in why_not_bf16()
+    finally:
+        why_not_bf16.cache_clear()
 
 
 def test_a_tokenizer_that_pads_on_the_left(encoder, tmp_path: Path) -> None:
@@ -81,13 +128,13 @@ def test_encoding_leaves_the_number_of_threads_alone(encoder) -> None:
 )
 @pytest.mark.parametrize("padded", ["not", "right", "left"])
 def test_what_is_packed_gives_what_the_plain_model_does(
-    kind: str, activation: str, can_be_packed: bool, padded: str
+    kind: str, activation: str, can_be_packed: bool, padded: str, request: pytest.FixtureRequest
 ) -> None:
     import torch
     from transformers import AutoConfig, AutoModel
 
-    from indexes.packed_bert import is_packed, pack_encoders
-
+    if can_be_packed:
+        request.getfixturevalue("bf16_products")
     sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
     torch.manual_seed(0)
     config = AutoConfig.for_model(kind, vocab_size=100, hidden_act=activation, initializer_range=0.2, **sizes)
@@ -103,13 +150,27 @@ def test_what_is_packed_gives_what_the_plain_model_does(
     assert torch.nn.functional.cosine_similarity(packed, plain).min() > 0.999
 
 
+def test_nothing_is_packed_where_bf16_cannot_be_multiplied(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    from transformers import AutoModel, BertConfig
+
+    monkeypatch.setattr("indexes.packed_bert.why_not_bf16", lambda: "oneDNN has no bf16 products here")
+    sizes = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 128}
+    model = AutoModel.from_config(BertConfig(vocab_size=100, **sizes)).eval()
+    given = {"input_ids": torch.randint(5, 100, (3, 12))}
+    with torch.inference_mode():
+        plain = model(**given).last_hidden_state
+        assert pack_encoders(model) == []
+        assert not is_packed(model)
+        assert torch.equal(model(**given).last_hidden_state, plain)
+
+
 @pytest.mark.parametrize("spread", [0.2, 8.0, 40.0])
+@pytest.mark.usefixtures("bf16_products")
 def test_scores_of_any_size_are_shared_out_as_softmax_does(spread: float) -> None:
     # In the widest the powers of scores are infinite, or all zero, for some of the tokens.
     import torch
     from transformers import AutoModel, BertConfig
-
-    from indexes.packed_bert import pack_encoders
 
     sizes = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 128}
     torch.manual_seed(0)

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from longctx import attention
-from longctx.attention import AttentionRefused, attend
+from longctx.attention import AttentionRefused, attend, has_flash
 from longctx.kv_cache import Quantized, quantize
+
+needs_flash = pytest.mark.skipif(not has_flash(torch.float32), reason="this torch has no fused attention for CPUs")
 
 
 def reference(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float) -> torch.Tensor:
@@ -27,7 +29,7 @@ def states(kv_heads: int, groups: int, n: int, total: int, size: int, dtype: tor
     return query, make(1, kv_heads, total + 7, size)[:, :, :total], make(1, kv_heads, total + 7, size)[:, :, :total]
 
 
-@settings(deadline=None, max_examples=60)
+@needs_flash
 @given(
     st.integers(1, 4), st.sampled_from([1, 2, 3, 8]), st.integers(1, 70), st.integers(0, 150), st.sampled_from([8, 24])
 )
@@ -48,6 +50,7 @@ def test_one_query_sees_a_long_past(kv_heads: int, dtype: torch.dtype, tolerance
     torch.testing.assert_close(output.double(), reference(query, key, value, 0.25), atol=tolerance, rtol=1e-2)
 
 
+@needs_flash
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize(("groups", "n"), [(1, 1), (4, 1), (1, 50), (2, 50)])
 def test_half_precision(dtype: torch.dtype, groups: int, n: int) -> None:
@@ -57,6 +60,7 @@ def test_half_precision(dtype: torch.dtype, groups: int, n: int) -> None:
     torch.testing.assert_close(output.double(), reference(query, key, value, 0.25), atol=0.02, rtol=0.02)
 
 
+@needs_flash
 @pytest.mark.parametrize("n", [1, 40])
 def test_an_int8_cache_is_read_in_chunks(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "_CHUNK", 32)
@@ -86,6 +90,20 @@ def test_what_it_does_not_know_it_refuses(given_to_it: dict, named: str) -> None
         attend(torch.nn.Module(), query, key, value, mask, **given_to_it)
 
 
+@pytest.mark.parametrize("error", [AttributeError, NotImplementedError, TypeError])
+def test_a_missing_operator_is_noticed(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise error("no such operator")
+
+    monkeypatch.setattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", missing)
+    has_flash.cache_clear()
+    try:
+        assert not has_flash(torch.float32)
+    finally:
+        has_flash.cache_clear()
+
+
+@needs_flash
 def test_what_changes_nothing_is_taken() -> None:
     query, key, value = states(2, 1, 5, 10, 8)
     plain, _ = attend(torch.nn.Module(), query, key, value, None)

@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from longctx import BadRequest, ContextTooLong, Engine, GenerationOptions, LoadedModel, NotEnoughMemory, load_model
 from longctx import memory as memory_module
+from longctx.attention import has_flash
 from longctx.reading import Reader
 from longctx.requests import make_request
 from rope_scaling import RopeScaling, scaled_rope
@@ -47,6 +48,7 @@ STOCK = {
     "gemma2, soft caps": ("gemma2", {"num_key_value_heads": 2, "head_dim": 16, "sliding_window": 400}, "softcap"),
     "gpt2, learned positions": ("gpt2", {"n_positions": 512}, None),
 }
+OURS = "longctx" if has_flash(torch.float32) else "stock"
 YARN = RopeScaling(method="yarn", factor=4.0, original_max_position_embeddings=512)
 DYNAMIC = RopeScaling(method="dynamic_ntk", original_max_position_embeddings=64)
 
@@ -135,7 +137,7 @@ def test_families(family: str) -> None:
                 torch.testing.assert_close(engine_logits(engine, ids, prefix), expected, atol=1e-4, rtol=0)
             stream = engine.stream(ids, (), options=GenerationOptions(max_new_tokens=4))
             assert "".join(stream) == text(tokens)
-            assert (stream.path.name, stream.path.reason) == ("longctx", None)
+            assert stream.path.name == OURS
     assert loaded.model.config._attn_implementation == "sdpa"
 
 
@@ -153,13 +155,29 @@ def test_what_our_attention_cannot_do_the_stock_path_does(case: str) -> None:
             torch.testing.assert_close(engine_logits(engine, ids, prefix), expected, atol=1e-4, rtol=0)
         assert answer(engine, ids, ()) == text(reference(loaded, ids, 6))
     path = engine.attention_path(66)
-    assert path.name == ("longctx" if reason is None else "stock")
+    assert path.name == (OURS if reason is None else "stock")
     assert reason is None or reason in path.reason
     if family == "mistral":
-        assert engine.attention_path(16).name == "longctx"
+        assert engine.attention_path(16).name == OURS
 
 
-@settings(deadline=None, max_examples=60)
+@pytest.mark.parametrize("cache_dtype", ["model", "int8"])
+def test_without_the_fused_operator_the_stock_path_is_taken(
+    llama: LoadedModel, cache_dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("longctx.attention.has_flash", lambda dtype: False)
+    ids = prompt(60)
+    engine = Engine(llama, block=16, cache_dtype=cache_dtype)
+    assert "no fused attention for torch.float32 on a CPU" in engine.attention_path(60).reason
+    for prefix in (0, 30, 60):
+        logits = engine_logits(engine, ids, prefix)
+        assert torch.nn.functional.cosine_similarity(logits, logits_of(llama, ids), dim=0) > 0.999
+    if cache_dtype == "model":
+        torch.testing.assert_close(logits, logits_of(llama, ids), atol=1e-4, rtol=0)
+        assert answer(engine, ids, ()) == text(reference(llama, ids, 6))
+
+
+@settings(max_examples=settings.default.max_examples // 2)
 @given(data=st.data())
 def test_any_prefix_suffix_and_block(llama: LoadedModel, data: st.DataObject) -> None:
     """One engine for a run of questions on documents that overlap: whatever was read before, the answer is the same."""
