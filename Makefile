@@ -2,8 +2,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_INDEX := .longctx/demo
+PYTEST = $(BIN)/pytest --numprocesses auto --maxprocesses 4
+# What depends on the processor's instructions: the encoder, the engine and its attention
+PROCESSOR_TESTS := tests/indexes/test_encoders.py tests/longctx/test_engine.py tests/longctx/test_attention.py
 
-.PHONY: demo test check bench figures constraints clean
+.PHONY: demo test test-avx2 test-sse41 test-random check bench figures constraints clean
 
 ## demo: install, read this project's own documentation, and ask it one question in English and one in Japanese
 demo: $(VENV)/installed
@@ -15,7 +18,19 @@ demo: $(VENV)/installed
 
 ## test: the whole test suite
 test: $(VENV)/installed
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(PYTEST) --dist loadfile
+
+## test-avx2, test-sse41: the tests that depend on the processor, as on an older one
+test-avx2: export ATEN_CPU_CAPABILITY = avx2
+test-avx2: export ONEDNN_MAX_CPU_ISA = AVX2
+test-sse41: export ATEN_CPU_CAPABILITY = default
+test-sse41: export ONEDNN_MAX_CPU_ISA = SSE41
+test-avx2 test-sse41: $(VENV)/installed
+	$(PYTEST) --dist loadfile $(PROCESSOR_TESTS)
+
+## test-random: the property tests, with thousands of examples that are new each time; an hour or so on two cores
+test-random: $(VENV)/installed
+	$(PYTEST) --dist worksteal -m hypothesis --hypothesis-profile random --timeout 3600
 
 ## check: formatting, lint, types, and which package may import which
 check: $(VENV)/installed

@@ -10,12 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from longctx import LoadedModel
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each process, and no threads in each other's way
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The suite tries the same examples every time; `make test-random` tries many more, and others each time. A test that
+# needs more or fewer than the rest states it as a multiple of `settings.default.max_examples`.
+_ANY_PACE: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("fixed", derandomize=True, **_ANY_PACE)
+settings.register_profile("random", max_examples=2000, print_blob=True, **_ANY_PACE)
+settings.load_profile("fixed")
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach a hub, and none may wait for one
 
 TEXT = [

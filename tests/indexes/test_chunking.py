@@ -103,7 +103,7 @@ paragraph = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(st.lists(paragraph, max_size=80), st.data())
 def test_offsets_are_exact_and_nothing_visible_is_lost(encoder, pieces: list[str], data: st.DataObject) -> None:
     text = "".join(pieces)

@@ -246,7 +246,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Filled
 
 
 @pytest.mark.parametrize("kind", [ALL_FLAT, ALL_CODES])
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings.default.max_examples // 4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6), share=st.sampled_from([0.0, 0.001, 0.1, 0.6, 0.9, 1.0]), k=st.integers(1, 60))
 def test_allowed_ids_are_the_only_ones_and_the_best_of_them(large, kind: int, seed: int, share: float, k: int) -> None:
     filled = large[kind]

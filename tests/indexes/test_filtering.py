@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes import CorpusIndex, Document, DocumentInfo, Metadata, SearchFilter
@@ -50,7 +50,6 @@ parts = {
 }
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     source=st.lists(parts["source"], max_size=2),
     title=st.lists(parts["title"], max_size=2),

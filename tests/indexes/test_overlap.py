@@ -28,7 +28,7 @@ def cut(text: str, encoder: Encoder, chunking: Chunking) -> list[Chunk]:
     return [passage.chunk for passage in chunk_document(Document("/x", text, ""), encoder, chunking)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(text=sentences, overlap=st.integers(1, 30))
 def test_neighbours_share_whole_sentences_and_no_more_than_asked_for(hashing: Encoder, text: str, overlap: int) -> None:
     starts = {start for start, _ in sentence_spans(text)}

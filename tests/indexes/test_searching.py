@@ -52,7 +52,7 @@ filters = st.builds(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(
     wanted=filters,
     query=st.sampled_from(["lamp", "storm keeper", "灯台の海", "day 7"]),
@@ -139,7 +139,7 @@ def book(tmp_path_factory: pytest.TempPathFactory, encoder) -> Iterator[tuple[Co
         yield index, text
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(neighbours=st.integers(0, 40), k=st.integers(1, 5))
 def test_a_hit_brings_its_neighbours(book: tuple[CorpusIndex, str], neighbours: int, k: int) -> None:
     index, text = book

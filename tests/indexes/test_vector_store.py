@@ -325,7 +325,7 @@ changes = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings.default.max_examples // 8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=changes, seed=st.integers(0, 99))
 def test_any_changes_leave_what_simple_vector_store_has(store: CorpusVectorStore, changes: list, seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 from llama_index.core.vector_stores import (
@@ -101,13 +101,13 @@ def found(store: CorpusVectorStore, filters: MetadataFilters) -> list[str]:
     return [node.node_id for node in store.get_nodes(filters=filters)]
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings.default.max_examples * 3)
 @given(tree=nested)
 def test_nested_filters_pass_what_their_parts_pass(store: CorpusVectorStore, tree: MetadataFilters) -> None:
     assert set(found(store, tree)) == {node.node_id for node in NODES if passes(tree, node.node_id)}
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings.default.max_examples * 2)
 @given(filters=flat, seed=st.integers(0, 9), k=st.integers(1, 80))
 def test_a_filtered_query_finds_what_simple_vector_store_finds(
     store: CorpusVectorStore, filters: MetadataFilters, seed: int, k: int
@@ -177,7 +177,7 @@ of_files = st.recursive(
 ).filter(lambda tree: isinstance(tree, MetadataFilters))
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings.default.max_examples * 3)
 @given(tree=of_files)
 def test_looking_in_sql_first_loses_nothing(files: CorpusVectorStore, tree: MetadataFilters) -> None:
     every = files.get_nodes()

@@ -13,7 +13,7 @@ def tokens(count: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> tup
     return tuple(torch.randn(1, 2, count, 8, generator=random).to(dtype) for _ in range(2))  # type: ignore[return-value]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(st.lists(st.tuples(st.integers(1, 400), st.integers(0, 400)), min_size=1, max_size=6))
 def test_it_holds_what_was_written_and_not_cropped(steps: list[tuple[int, int]]) -> None:
     cache, expected = KVCache(), torch.empty(1, 2, 0, 8)

@@ -51,7 +51,7 @@ def written(form: Prompting, task: str, language: str, length: int, seed: int) -
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
 @pytest.mark.parametrize("task", sorted(TASKS))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=settings.default.max_examples // 20)
 @given(length=st.integers(2500, 4000), seed=st.integers(0, 10**6))
 def test_a_document_has_its_length_and_holds_what_is_asked(
     form: Prompting, task: str, language: str, length: int, seed: int

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
@@ -49,7 +49,6 @@ def test_a_character_is_given_when_it_is_whole(name: str, request: pytest.Fixtur
     assert sum(map(bool, given_out)) > 10, "piece by piece, not all at the end"
 
 
-@settings(deadline=None)
 @given(text=st.text(min_size=1, max_size=30))
 def test_any_text_comes_out_whole(byte_level, byte_fallback, text: str) -> None:
     ids = byte_level(text, add_special_tokens=False)["input_ids"]

@@ -191,7 +191,7 @@ def frequencies_of(method: str, d: int, theta: float, window: int, s: float) -> 
     return rope_frequencies(scaling, d, theta).inv_freq.double().numpy()
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(
     st.sampled_from(["linear", "ntk", "ntk_by_parts", "yarn", "dynamic_yarn", "llama3"]),
     dims,
@@ -210,7 +210,7 @@ def test_scaled_frequencies_fall_and_lie_between_linear_and_unscaled(
     assert np.all(np.diff(got) <= 0)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(st.sampled_from(["dynamic_ntk", "dynamic_yarn"]), dims, thetas, windows, st.data())
 def test_dynamic_methods_are_the_identity_up_to_the_original_length(
     method: str, d: int, theta: float, window: int, data: st.DataObject
@@ -223,7 +223,7 @@ def test_dynamic_methods_are_the_identity_up_to_the_original_length(
     assert got.attention_factor == 1.0
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(st.sampled_from(["dynamic_ntk", "dynamic_yarn"]), dims, thetas, windows, st.data())
 def test_longer_sequences_never_turn_faster(
     method: str, d: int, theta: float, window: int, data: st.DataObject

@@ -138,7 +138,7 @@ def _end() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("suffix", MADE)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=settings.default.max_examples // 8)
 @given(
     texts=st.lists(st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join), min_size=1, max_size=8),
     overlap=st.sampled_from([0, 8, 30]),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pypdf
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf.generic import DecodedStreamObject, NameObject
 
@@ -192,19 +192,19 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).map(lambda
 
 
 @given(suffix=st.sampled_from(sorted(SUFFIXES)), data=st.binary(min_size=1, max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=settings.default.max_examples * 3)
 def test_any_bytes_in_any_reader(suffix, data, outcome):
     outcome(f"a{suffix}", data)
 
 
 @given(suffix=st.sampled_from(sorted(SEEDS)), draw=st.data())
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings.default.max_examples * 4)
 def test_damaged_files_in_any_reader(suffix, draw, outcome, damaged):
     outcome(f"a{suffix}", damaged(draw, SEEDS[suffix]))
 
 
 @given(suffix=st.sampled_from([".html", ".md", ".rst", ".csv", ".py", ".c", ".txt"]), text=TEXTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=settings.default.max_examples * 3)
 def test_any_text_in_any_reader(suffix, text, outcome):
     result = outcome(f"a{suffix}", (text + "\n").encode("utf-8", "replace"))
     if isinstance(result, Document) and suffix != ".html":

@@ -10,7 +10,7 @@ import docx
 import openpyxl
 import pptx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexes.types import Document
@@ -157,6 +157,6 @@ SEEDS = {".docx": docx_with(), ".pptx": pptx_with(1), ".xlsx": xlsx_with(TEXT)}
 
 
 @given(suffix=st.sampled_from(sorted(SEEDS)), draw=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings.default.max_examples // 2)
 def test_damaged_files(suffix, draw, outcome, damaged):
     outcome(f"a{suffix}", damaged(draw, SEEDS[suffix]))
