@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from longctx import __version__
 from longctx.engine import Engine
 from longctx.errors import BadRequest
 from longctx.models import LoadedModel, extended_window, load_model
@@ -26,7 +26,6 @@ from longctx.windows import UNSCALED
 from rope_scaling import METHODS, RopeScaling, read_base, scaled_rope
 from rope_scaling.carried import carried_scaling
 
-VERSION = version("longctx")
 _MULTIPLES = (1, 2, 4, 8)  # of the native window, where no lengths are given
 
 
@@ -71,7 +70,7 @@ class Bench:
         """What a result depends on beside its key."""
         options = self.options
         return {
-            "longctx": VERSION,
+            "longctx": __version__,
             "model": self.facts.model_dump(exclude={"name"}),
             "dtype": str(self.engine.loaded.model.dtype),
             "text": self.text.sha256,
