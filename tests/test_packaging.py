@@ -8,10 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from longctx import __version__
+
 ROOT = Path(__file__).parent.parent
 INSTALL = re.compile(r"\b(?:pip3?|pipx|uv)(?:\s+(?:pip|tool))?\s+(?:install|add|run|upgrade)\b((?:\\\n|[^\n`])*)")
 # The name as a requirement: not as part of a path, of an option or of another name.
 REQUIREMENT = re.compile(r"(?<![\w./=-])longctx(?:[-_.]?qa)?(?![\w./-])", re.IGNORECASE)
+
+
+def test_the_distribution_has_a_name_of_its_own_and_the_version_of_the_package() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("[project]")[2]
+    assert re.search(r'^name = "(.*?)"', project, re.MULTILINE)[1] == "longctx-qa"
+    assert re.search(r'^version = "(.*?)"', project, re.MULTILINE)[1] == __version__
 
 
 def fetched(text: str) -> list[str]:

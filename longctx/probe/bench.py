@@ -8,7 +8,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from longctx import __version__
 from longctx.engine import Engine
 from longctx.errors import BadRequest
 from longctx.models import LoadedModel, extended_window, load_model
@@ -22,6 +21,7 @@ from longctx.probe.source import Source, Text, open_source, read_text
 from longctx.probe.tasks import TASKS, Draft
 from longctx.probe.wording import LANGUAGES
 from longctx.sampling import GenerationOptions
+from longctx.version import __version__
 from longctx.windows import UNSCALED
 from rope_scaling import METHODS, RopeScaling, read_base, scaled_rope
 from rope_scaling.carried import carried_scaling

@@ -6,11 +6,11 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from longctx import __version__
 from longctx.probe.bench import Bench
 from longctx.probe.report import PERPLEXITY, Cell, ProbeReport, Reach, TextFacts
 from longctx.probe.results import Result
 from longctx.probe.scoring import perplexity_interval, wilson
+from longctx.version import __version__
 
 THRESHOLD = 0.85  # of the score at the native window: RULER's own bar is one model's score, which ours cannot be
 
