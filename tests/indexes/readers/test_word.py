@@ -143,19 +143,19 @@ def test_docx_notes_text_boxes_breaks_and_symbols(read):
         f"<mc:Fallback><w:pict>{box}</w:pict></mc:Fallback></mc:AlternateContent>"
     )
     symbols = '<w:r><w:sym w:font="Symbol" w:char="F0B3"/><w:sym w:font="Wingdings" w:char="F0FE"/></w:r>'
+    tabs = "<w:pPr><w:tabs><w:tab w:val='left' w:pos='9'/></w:tabs></w:pPr>"
     file = word_of(
         f"<w:p {W}>{run('before')}<w:r>{alternatives}</w:r>{run(' after')}<w:r><w:br/></w:r>{run('line')}</w:p>",
-        f"<w:p {W}><w:pPr><w:tabs><w:tab w:val='left' w:pos='9'/></w:tabs></w:pPr>{run('a')}<w:r><w:tab/></w:r>"
-        f"{run('b')}{symbols}</w:p>",
+        f"<w:p {W}>{tabs}{run('a')}<w:r><w:tab/></w:r>{run('b')}{symbols}</w:p>",
         f"<w:p {W}><w:pPr><w:rPr><w:del w:id='1' w:author=''/></w:rPr></w:pPr>{run('joined')}</w:p>",
-        f"<w:p {W}>{run(' up')}<w:r><w:footnoteReference w:id='5'/></w:r></w:p>",
+        f"<w:p {W}>{tabs}{run('up')}<w:r><w:footnoteReference w:id='5'/></w:r></w:p>",
     )
     notes = f"<w:footnotes {W}><w:footnote w:id='5'><w:p>{run('A note.')}</w:p></w:footnote></w:footnotes>"
     kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/footnotes"
     part = Part(PackURI("/word/notes2.xml"), "application/xml", notes.encode(), file.part.package)
     file.part.relate_to(part, kind)
     assert read("a.docx", saved(file)).text == (
-        "before after\nline\n\nin the box\n\na b≥☑\n\njoined up[1]\n\n[1] A note."
+        "before after\nline\n\nin the box\n\na b≥☑\n\njoinedup[1]\n\n[1] A note."
     )
 
 
