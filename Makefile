@@ -60,8 +60,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 ## constraints: pin what is not pinned yet, for every Python from 3.10 on (needs uv); UPGRADE=--upgrade pins all anew
 constraints:
-	# torch pins its own libraries; the last onnxruntime that magika takes on Windows fits no new Python elsewhere
-	printf 'torch==2.13.0\nonnxruntime>=1.23; sys_platform != "win32"\n' \
+	# torch pins its own libraries
+	echo 'torch==2.13.0' \
 		| uv pip compile --quiet --universal --python-version 3.10 --all-extras $(UPGRADE) --no-annotate --no-header \
 			--constraint /dev/stdin --output-file constraints.txt pyproject.toml
 	grep -Ev '^(nvidia|cuda|triton)' constraints.txt > constraints.new

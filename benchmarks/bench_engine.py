@@ -4,7 +4,7 @@
 
 A random Llama of 26 million parameters (hidden 512, 8 layers, 8 heads of 64, YaRN x8 from 4,096 tokens; more at lengths
 beyond 32,768). Every measurement has a process of its own. A length is prompt and answer together. llama.cpp runs with
-flash attention on and off and weights and cache in f16; it needs `pip install longctx[bench]`.
+flash attention on and off and weights and cache in f16; it needs the extra `bench`.
 
 prefill s      time to the first token                          decode ms  each token after it, the median
 again s        time to the first token of a second question     restart s  the same in a new process, from disk

@@ -161,8 +161,8 @@ class Database:
 def _check_format(version: int, path: Path, writable: bool = True) -> None:
     if version > FORMAT_VERSION:
         raise IndexMismatch(
-            f"{path} has format {version} and this longctx knows format {FORMAT_VERSION}: upgrade longctx "
-            "(pip install -U longctx), or ingest into a new index"
+            f"{path} has format {version} and this longctx knows format {FORMAT_VERSION}: upgrade longctx, "
+            "or ingest into a new index"
         )
     if version < FORMAT_VERSION and not writable:
         raise IndexMismatch(

@@ -9,6 +9,8 @@ Names are loaded when they are first used, so that `import longctx` and `longctx
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from longctx.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from longctx.budget import Policy
     from longctx.conversation import Conversation
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
     from longctx.training import TrainingOptions, TrainingStep, fine_tune
     from longctx.types import Answer, Citation, Message, Plan, Share, Turn, Usage
     from longctx.windows import Measured
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Answer",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from longctx.errors import ModelUnavailable
+from longctx.errors import ModelUnavailable, extra
 
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -96,7 +96,7 @@ def put_on(model: Any, adapter: Adapter, *, merge: bool) -> Any:
 
 def _need_peft(folder: Path) -> None:
     if importlib.util.find_spec("peft") is None:
-        raise ModelUnavailable(f'{folder} is a LoRA adapter, which needs peft: pip install "longctx[peft]"')
+        raise ModelUnavailable(f"{folder} is a LoRA adapter, which needs peft, from {extra('peft')}")
 
 
 def _check_understood(folder: Path, said: Mapping[str, Any]) -> None:

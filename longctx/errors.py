@@ -16,6 +16,15 @@ The packages that longctx stands on can be used without it, and have trees of th
 """
 
 
+def extra(name: str) -> str:
+    """Return the name of an optional extra and how to install it, for the message of an error.
+
+    Args:
+        name: The extra, as pyproject.toml has it.
+    """
+    return f'the extra "{name}": in a checkout of longctx, pip install -c constraints.txt ".[{name}]"'
+
+
 class LongctxError(Exception):
     """Base of every error that `longctx` raises on purpose."""
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from longctx.errors import BadRequest, ModelUnavailable
+from longctx.errors import BadRequest, ModelUnavailable, extra
 
 if TYPE_CHECKING:
     import torch
@@ -99,7 +99,7 @@ def is_quantized(folder: Path, quantization: Quantization | None) -> bool:
         raise BadRequest(f"{folder} is quantised already, by {method}: leave quantization={quantization!r} out")
     if quantization and (missing := _missing(_BITSANDBYTES)):
         raise ModelUnavailable(
-            f'quantization is {quantization!r}, which needs {missing}: pip install "longctx[quant]", or leave it out'
+            f"quantization is {quantization!r}, which needs {missing}, from {extra('quant')}; or leave it out"
         )
     if method and (missing := _missing(method)):
         raise ModelUnavailable(

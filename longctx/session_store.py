@@ -187,7 +187,7 @@ def _check_header(path: Path) -> None:
     if version != VERSION:
         raise BadSession(
             f"{path} has version {version} and this longctx knows version {VERSION}: "
-            f"{'upgrade longctx (pip install -U longctx), or use' if version > VERSION else 'use'} another name"
+            f"{'upgrade longctx, or use' if version > VERSION else 'use'} another name"
         )
 
 

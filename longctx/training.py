@@ -23,7 +23,7 @@ from torch.nn import functional
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from indexes.inference import has_bf16
-from longctx.errors import TrainingError
+from longctx.errors import TrainingError, extra
 from longctx.models import load_model
 from longctx.training_data import TrainingSequence, read_sequences
 from rope_scaling import Checkpoint, RopeScaling, apply_rope_scaling, export_checkpoint
@@ -121,7 +121,7 @@ def fine_tune(
 def _check_packages(options: TrainingOptions) -> None:
     for package in ("accelerate", "peft") if options.lora else ("accelerate",):
         if importlib.util.find_spec(package) is None:
-            raise TrainingError(f"training needs {package}, which is not installed: pip install 'longctx[train]'")
+            raise TrainingError(f"training needs {package}, from {extra('train')}")
 
 
 def _settings(

@@ -19,7 +19,10 @@ def plot_frequencies(before: RopeScaling, after: RopeScaling, base: RopeBase, fi
     try:
         from matplotlib.figure import Figure  # the object interface: no display, no global state
     except ImportError as error:
-        raise PlotUnavailable("drawing needs matplotlib: pip install 'longctx[plot]'") from error
+        raise PlotUnavailable(
+            'drawing needs matplotlib, from the extra "plot": in a checkout of longctx, '
+            'pip install -c constraints.txt ".[plot]"'
+        ) from error
     old, new = (rope_frequencies(scaling, base.rotary_dim, base.theta).inv_freq for scaling in (before, after))
     pairs = range(base.rotary_dim // 2)
     figure = Figure(figsize=(9, 4), layout="constrained")

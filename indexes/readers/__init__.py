@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 # Part of a document's content hash: raise it when what a reader gives changes, and every file is read again.
-READER_VERSION = b"3"
+READER_VERSION = b"4"
 
 _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], Reading], str] = {
     read_plain: ".txt .text .log .bib .css .scss .xml",

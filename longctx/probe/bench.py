@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,11 +21,11 @@ from longctx.probe.source import Source, Text, open_source, read_text
 from longctx.probe.tasks import TASKS, Draft
 from longctx.probe.wording import LANGUAGES
 from longctx.sampling import GenerationOptions
+from longctx.version import __version__
 from longctx.windows import UNSCALED
 from rope_scaling import METHODS, RopeScaling, read_base, scaled_rope
 from rope_scaling.carried import carried_scaling
 
-VERSION = version("longctx")
 _MULTIPLES = (1, 2, 4, 8)  # of the native window, where no lengths are given
 
 
@@ -71,7 +70,7 @@ class Bench:
         """What a result depends on beside its key."""
         options = self.options
         return {
-            "longctx": VERSION,
+            "longctx": __version__,
             "model": self.facts.model_dump(exclude={"name"}),
             "dtype": str(self.engine.loaded.model.dtype),
             "text": self.text.sha256,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from longctx.errors import extra
 from longctx.probe.report import PERPLEXITY, Cell, ProbeReport
 from rope_scaling import PlotUnavailable
 
@@ -33,7 +34,7 @@ def _figure(panels: int, width: float, height: float) -> tuple[Any, Any]:
     try:
         from matplotlib.figure import Figure  # the object interface: no display, no global state
     except ImportError as error:
-        raise PlotUnavailable("drawing needs matplotlib: pip install 'longctx[plot]'") from error
+        raise PlotUnavailable(f"drawing needs matplotlib, from {extra('plot')}") from error
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(1, panels, squeeze=False)[0]
 

@@ -6,10 +6,11 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from longctx.probe.bench import VERSION, Bench
+from longctx.probe.bench import Bench
 from longctx.probe.report import PERPLEXITY, Cell, ProbeReport, Reach, TextFacts
 from longctx.probe.results import Result
 from longctx.probe.scoring import perplexity_interval, wilson
+from longctx.version import __version__
 
 THRESHOLD = 0.85  # of the score at the native window: RULER's own bar is one model's score, which ours cannot be
 
@@ -22,7 +23,7 @@ def summarize(bench: Bench, results: Iterable[Result], *, complete: bool) -> Pro
     cells = [cell for method, taken in by_method.items() for cell in _cells(method, taken)]
     native = bench.facts.native_window
     return ProbeReport(
-        longctx=VERSION,
+        longctx=__version__,
         model=bench.facts,
         text=TextFacts(name=bench.text.name, sha256=bench.text.sha256),
         prompt=bench.prompting.style,

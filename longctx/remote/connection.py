@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from longctx.errors import BadRequest, ServerFailed
+from longctx.errors import BadRequest, ServerFailed, extra
 from longctx.remote.address import ServerAddress
 from longctx.remote.refusals import Refused, refusal_in
 
@@ -40,9 +40,7 @@ class Connection:
         try:
             from openai import OpenAI, Timeout
         except ImportError as error:
-            raise ServerFailed(
-                f"the model at {address.url} needs the package openai: pip install 'longctx[openai]'"
-            ) from error
+            raise ServerFailed(f"the model at {address.url} needs openai, from {extra('openai')}") from error
         key = (api_key or os.environ.get("LONGCTX_API_KEY") or os.environ.get("OPENAI_API_KEY") or _NO_KEY).strip()
         if not (key.isascii() and key.isprintable()):
             raise BadRequest("the key for the server holds characters that no key has: check LONGCTX_API_KEY")

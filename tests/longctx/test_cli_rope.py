@@ -133,5 +133,8 @@ def test_a_plot_without_matplotlib_says_what_to_install(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(RopeScalingError, match=r"pip install 'longctx\[plot\]'"):
+    with pytest.raises(
+        RopeScalingError,
+        match=r'the extra "plot": in a checkout of longctx, pip install -c constraints.txt "\.\[plot\]"',
+    ):
         rope(str(model), plot=tmp_path / "x.png")

@@ -212,7 +212,10 @@ def test_pictures(report: ProbeReport, tmp_path: Path, monkeypatch: pytest.Monke
     assert [file.name for file in drawn] == ["heatmap-needle-en.png", "scores.png", "perplexity.png"]
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in drawn)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(PlotUnavailable, match=r"pip install 'longctx\[plot\]'"):
+    with pytest.raises(
+        PlotUnavailable,
+        match=r'the extra "plot": in a checkout of longctx, pip install -c constraints.txt "\.\[plot\]"',
+    ):
         draw_report(report, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Office documents, made by the libraries for them and by hand: text, headings, rows, slides."""
+"""Slides and sheets, made by the libraries for them and by hand: text, headings, rows, charts."""
 
 import io
 import subprocess
@@ -7,94 +7,22 @@ import zipfile
 from datetime import date, datetime
 from pathlib import Path
 
-import docx
 import openpyxl
 import pptx
-import pytest
 from docx.oxml import parse_xml
-from pptx.chart.data import CategoryChartData
+from pptx.chart.data import CategoryChartData, XyChartData
 from pptx.enum.chart import XL_CHART_TYPE
 
 from indexes.chunking import chunk_document
-from indexes.readers import end_isolation
 
-W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+MC = "http://schemas.openxmlformats.org/markup-compatibility/2006"
+DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/main"
 
 
 def saved(file) -> bytes:
     stream = io.BytesIO()
     file.save(stream)
     return stream.getvalue()
-
-
-def word_of(*elements: str) -> docx.document.Document:
-    """A document whose body is this XML."""
-    file = docx.Document()
-    for element in elements:
-        file.element.body.insert(len(file.element.body) - 1, parse_xml(element))
-    return file
-
-
-def run(text: str) -> str:
-    return f"<w:r><w:t>{text}</w:t></w:r>"
-
-
-def test_docx(read, outline, parts):
-    file = docx.Document()
-    file.add_heading("Report", 0)
-    file.add_heading("First", 1)
-    paragraph = file.add_paragraph("Some ")
-    paragraph.add_run("bold").bold = True
-    paragraph.add_run(" snake_case *text*")
-    table = file.add_table(2, 3)
-    for row, cells in enumerate([("a", "b", "c"), ("1", "", "三")]):
-        for column, text in enumerate(cells):
-            table.cell(row, column).text = text
-    file.add_heading("Deeper", 3)
-    file.add_paragraph("重要", style="List Bullet").add_run("な点").bold = True
-    file.core_properties.author, file.core_properties.subject = "山田", "Sales"
-    document = read("a.docx", saved(file))
-    assert document.text == (
-        "Report\n\nFirst\n\nSome bold snake_case *text*\n\na | b | c\n1 |  | 三\n\nDeeper\n\n* 重要な点"
-    )
-    assert outline(document) == [(1, "Report"), (1, "First"), (3, "Deeper")]
-    assert [part.split("\n")[0] for part in parts(document)] == ["a | b | c", "1 |  | 三"]
-    assert document.title == "Report"
-    assert document.metadata == {"author": "山田", "subject": "Sales"}
-
-
-def test_docx_headings_by_japanese_style_outline_level_and_base(read, outline):
-    identifiers = ("1", "o2", "b1", "loop")
-    paragraphs = (f'<w:p {W}><w:pPr><w:pStyle w:val="{i}"/></w:pPr>{run("style " + i)}</w:p>' for i in identifiers)
-    file = word_of(*paragraphs, f'<w:p {W}><w:pPr><w:outlineLvl w:val="8"/></w:pPr>{run("direct")}</w:p>')
-    for identifier, inside in zip(
-        identifiers,
-        (
-            '<w:name w:val="見出し 1"/>',
-            '<w:name w:val="Mine"/><w:pPr><w:outlineLvl w:val="1"/></w:pPr>',
-            '<w:name w:val="Based"/><w:basedOn w:val="1"/>',
-            '<w:name w:val="Loop"/><w:basedOn w:val="loop"/>',
-        ),
-        strict=True,
-    ):
-        style = f'<w:style {W} w:type="paragraph" w:styleId="{identifier}">{inside}</w:style>'
-        file.styles.element.append(parse_xml(style))
-    file.core_properties.title = "From the properties"
-    document = read("a.docx", saved(file))
-    assert outline(document) == [(1, "style 1"), (2, "style o2"), (1, "style b1"), (6, "direct")]
-    assert document.title == "From the properties"
-
-
-def test_docx_text_within_other_elements(read):
-    """What mammoth passes over is read; what the author deleted, and furigana, is not."""
-    ruby = f"<w:r><w:ruby><w:rt>{run('とうきょう')}</w:rt><w:rubyBase>{run('東京')}</w:rubyBase></w:ruby></w:r>"
-    file = word_of(
-        f"<w:p {W}>{run('彼は')}{ruby}{run('へ行った。')}</w:p>",
-        f"<w:p {W}>{run('kept')}<w:del><w:r><w:delText>deleted</w:delText></w:r></w:del>"
-        f"<w:moveFrom>{run('moved')}</w:moveFrom><w:ins>{run(' and new')}</w:ins><w:moveTo>{run(', here')}</w:moveTo></w:p>",
-        f"<w:p {W}><w:customXml>{run('custom')}</w:customXml><w:fldSimple>{run(' field')}</w:fldSimple></w:p>",
-    )
-    assert read("a.docx", saved(file)).text == "彼は東京へ行った。\n\nkept and new, here\n\ncustom field"
 
 
 def test_pptx(read, outline, parts, hashing):
@@ -140,6 +68,71 @@ def test_pptx_pictures_are_known_by_what_was_written_about_them(read, tmp_path):
     for top, text in enumerate(["", "売上のグラフ"]):
         slide.shapes.add_picture(str(pixel), 0, top)._element.nvPicPr.cNvPr.set("descr", text)
     assert read("a.pptx", saved(file)).text == "売上のグラフ"
+
+
+def chart_of(kind: XL_CHART_TYPE, data) -> tuple[pptx.presentation.Presentation, object]:
+    file = pptx.Presentation()
+    slide = file.slides.add_slide(file.slide_layouts[6])
+    return file, slide.shapes.add_chart(kind, 0, 0, 9, 9, data).chart
+
+
+def test_pptx_charts_say_what_their_points_say(read):
+    """A point that is an error does not cost the file; categories that look like numbers stay as they are."""
+    data = CategoryChartData()
+    data.categories = ["007", "Feb", "Mar"]
+    data.add_series("Visitors", (120, 0.1 + 0.2, 5))
+    data.add_series("Boats", (1, None, 3))
+    file, chart = chart_of(XL_CHART_TYPE.LINE, data)
+    chart.has_title = True
+    chart.chart_title.text_frame.text = "Harbour"
+    value = chart._chartSpace.xpath("//c:val//c:v")[2]
+    value.text = "#N/A"
+    assert read("a.pptx", saved(file)).text == (
+        "Chart: Harbour\n\nCategory | Visitors | Boats\n007 | 120 | 1\nFeb | 0.3 |\nMar | #N/A | 3"
+    )
+
+
+def test_pptx_scatter_charts_have_a_table_for_each_series(read):
+    data = XyChartData()
+    for name, points in (("A", [(1, 10), (2.5, 20)]), ("B", [(7, 70)])):
+        series = data.add_series(name)
+        for x, y in points:
+            series.add_data_point(x, y)
+    file, _ = chart_of(XL_CHART_TYPE.XY_SCATTER, data)
+    assert read("a.pptx", saved(file)).text == ("Chart\n\nCategory | A\n1 | 10\n2.5 | 20\n\nCategory | B\n7 | 70")
+
+
+def test_pptx_shapes_in_groups_without_a_place_and_with_alternatives(read, outline):
+    file = pptx.Presentation()
+    slide = file.slides.add_slide(file.slide_layouts[5])
+    slide.shapes.title.text, slide.shapes.title.top = "Last on the slide", 9_000_000
+    group = slide.shapes.add_group_shape().shapes
+    for top, text in ((900, "lower"), (100, "upper")):
+        group.add_textbox(0, top, 9, 9).text_frame.text = text
+    nowhere = slide.shapes.add_textbox(0, 500, 9, 9)
+    nowhere.text_frame.text = "nowhere"
+    nowhere._element.spPr.remove(nowhere._element.spPr.find(f"{{{DRAWING}}}xfrm"))
+    table = slide.shapes.add_table(1, 1, 0, 5_000, 9, 9)
+    table.table.cell(0, 0).text = "cell"
+    table._element.remove(table._element.xfrm)
+    other = slide.shapes.add_textbox(0, 7_000, 9, 9)
+    other.text_frame.text = "chosen"
+    element = other._element
+    alternatives = parse_xml(f'<mc:AlternateContent xmlns:mc="{MC}"><mc:Choice Requires="a14"/></mc:AlternateContent>')
+    element.addprevious(alternatives)
+    alternatives[0].append(element)
+    document = read("a.pptx", saved(file))
+    assert document.text.split("\n") == ["Last on the slide", "nowhere", "cell", "upper", "lower", "chosen"]
+    assert outline(document) == [(1, "Last on the slide")]
+
+
+def test_pptx_whose_last_slide_is_empty(read):
+    file = pptx.Presentation()
+    for text in ("words", ""):
+        file.slides.add_slide(file.slide_layouts[6]).shapes.add_textbox(0, 0, 9, 9).text_frame.text = text
+    document = read("a.pptx", saved(file))
+    assert document.text == "words\n\n\f"
+    assert document.pages == (0, len(document.text))
 
 
 def test_xlsx(read, outline, parts):
@@ -188,21 +181,8 @@ def test_xlsx_without_furigana_and_whatever_size_it_claims(read):
     assert read("a.xlsx", out.getvalue()).text.split() == ["Sheet", "東京"]
 
 
-@pytest.mark.parametrize("name", ["a.docx", "a.pptx", "a.xlsx"])
-def test_without_the_extra(name, refusal, tmp_path, monkeypatch):
-    (tmp_path / "markitdown.py").write_text("raise ModuleNotFoundError('no', name='markitdown')")
-    monkeypatch.syspath_prepend(tmp_path)
-    end_isolation()  # the next reads with this path
-    try:
-        assert refusal(name, b"PK") == f'markitdown is needed to read .{name[2:]}: pip install "longctx[office]"'
-    finally:
-        end_isolation()
-
-
-def test_nothing_of_markitdown_is_loaded_where_files_are_searched():
-    loaded = (
-        "import sys, indexes; print([name for name in ('markitdown', 'openpyxl', 'magika') if name in sys.modules])"
-    )
+def test_no_library_for_office_files_is_loaded_where_files_are_searched():
+    loaded = "import sys, indexes; print([name for name in ('pptx', 'openpyxl', 'lxml') if name in sys.modules])"
     path = f"import sys; sys.path[:] = {sys.path!r}; "
     done = subprocess.run([sys.executable, "-c", path + loaded], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -1,10 +1,12 @@
-"""The zip packages that Office documents are: what they unpack to, checked first, and the properties in them."""
+"""The zip packages that Office documents are: their size once unpacked, their parts, and the properties in them."""
 
 from __future__ import annotations
 
+import posixpath
 import zipfile
 import zlib
 from io import BytesIO
+from typing import Any
 
 from indexes.errors import UnreadableFile
 from indexes.readers.limits import ReadLimits
@@ -14,6 +16,11 @@ _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # an OLE container
 _RATIO_FROM = 10_000_000  # bytes unpacked, up to which any ratio will do
 _BLOCK = 1 << 20
 _CORE = "docProps/core.xml"
+_RELATIONSHIP = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
+_STRICT = {  # the namespaces of "Strict Open XML", and the usual ones for the same elements
+    b"http://purl.oclc.org/ooxml/wordprocessingml/main": b"http://schemas.openxmlformats.org/wordprocessingml/2006/main",
+    b"http://purl.oclc.org/ooxml/officeDocument/math": b"http://schemas.openxmlformats.org/officeDocument/2006/math",
+}
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _CP = "{http://schemas.openxmlformats.org/package/2006/metadata/core-properties}"
 
@@ -41,13 +48,60 @@ def check_package(suffix: str, data: bytes, limits: ReadLimits) -> None:
         raise UnreadableFile(f"a {suffix} that cannot be unpacked: {one_line(str(error))}") from error
 
 
+class Package:
+    """The XML parts of a package, found by the relationships between them rather than by their usual names."""
+
+    def __init__(self, data: bytes) -> None:
+        self._archive = zipfile.ZipFile(BytesIO(data))
+
+    def root(self, name: str) -> Any:
+        """Parse a part and return its root element.
+
+        Raises:
+            KeyError: There is no such part.
+            lxml.etree.XMLSyntaxError: It is not well-formed, or nested more than 256 deep.
+        """
+        data = self._archive.read(name)
+        for strict, usual in _STRICT.items():
+            data = data.replace(strict, usual)
+        return parse(data)
+
+    def related(self, name: str = "") -> dict[str, str]:
+        """Map each kind of relationship that a part has, such as `styles`, to the name of the first such part.
+
+        Args:
+            name: The part; an empty string for the package itself, whose `officeDocument` is the main part.
+        """
+        folder, base = posixpath.split(name)
+        relationships = posixpath.join(folder, "_rels", f"{base}.rels")
+        found: dict[str, str] = {}
+        if relationships in self._archive.namelist():
+            for relationship in self.root(relationships).iter(_RELATIONSHIP):
+                target = posixpath.join("/", folder, relationship.get("Target", ""))
+                kind = relationship.get("Type", "").rpartition("/")[2]
+                found.setdefault(kind, posixpath.normpath(target).lstrip("/"))
+        return found
+
+
+def parse(data: bytes) -> Any:
+    """Parse XML without expanding entities and without comments, which would stand between pieces of text.
+
+    Raises:
+        lxml.etree.XMLSyntaxError: It is not well-formed, or nested more than 256 deep.
+    """
+    from lxml import etree
+
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
+    return etree.fromstring(data, parser)
+
+
 def core_properties(data: bytes) -> tuple[str, dict[str, str]]:
     """The title that a person gave it, or nothing, and author, subject and keywords."""
     from lxml import etree
 
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
-            root = etree.fromstring(archive.read(_CORE), etree.XMLParser(resolve_entities=False, no_network=True))
+            root = parse(archive.read(_CORE))
     except (KeyError, etree.XMLSyntaxError):  # without them, or with broken ones, it is a document all the same
         return "", {}
     about = properties(

@@ -1,0 +1,47 @@
+"""Equations of Office documents (OMML) in one line of text, much as Word's linear format writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+_SCRIPTS = {f"{M}sub": "_", f"{M}sup": "^", f"{M}lim": "_"}
+
+
+def equation_text(element: Any) -> str:
+    """Return an equation's text, such as `x=(a+b)/2` or `∑_(i=1)^n x_i`."""
+    name = element.tag.removeprefix(M) if isinstance(element.tag, str) else ""
+    if name == "t":
+        return element.text or ""
+    if name == "f":
+        return f"{_argument(element, 'num')}/{_argument(element, 'den')}"
+    if name == "rad":
+        return f"{_argument(element, 'deg')}√{_argument(element, 'e')}"
+    if name == "d":
+        begin, end = _property(element, "begChr", "("), _property(element, "endChr", ")")
+        return f"{begin}{_property(element, 'sepChr', '|').join(map(equation_text, element.findall(f'{M}e')))}{end}"
+    if name in ("m", "eqArr"):
+        return "; ".join(equation_text(row) for row in element if row.tag in (f"{M}mr", f"{M}e"))
+    if name == "mr":
+        return ", ".join(map(equation_text, element))
+    text = _property(element, "chr", "∫") if name == "nary" else ""
+    for child in element:
+        mark = _SCRIPTS.get(child.tag)
+        if mark is None:
+            text += equation_text(child)
+        elif argument := _argument(element, child.tag.removeprefix(M)):
+            text += mark + argument
+    return text
+
+
+def _argument(element: Any, name: str) -> str:
+    """An argument's text, in parentheses where it is longer than a character or a number."""
+    argument = element.find(f"{M}{name}")
+    text = "" if argument is None else equation_text(argument)
+    return text if len(text) < 2 or text.isdecimal() else f"({text})"
+
+
+def _property(element: Any, name: str, default: str) -> str:
+    """A character among an element's properties."""
+    found = element.find(f"*/{M}{name}")
+    return default if found is None else str(found.get(f"{M}val", ""))

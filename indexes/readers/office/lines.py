@@ -1,0 +1,82 @@
+"""The text of an Office document, built line by line, with the offsets of its headings, pages and table rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from indexes.readers.reading import MOST_MARKS, Reading, one_line
+from indexes.types import Heading
+
+_SPACES = re.compile(r"[ \t\v\r]+")
+
+
+class Lines:
+    """Lines of text. White space at the ends of a line and further blank lines in a row are left out."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._length = 0
+        self._headings: list[Heading] = []
+        self._pages: list[int] = []
+        self._rows: list[int] = []
+
+    def add(self, text: str) -> None:
+        """Add text of one or more lines; an empty one adds a blank line."""
+        for line in text.split("\n"):
+            if line := _SPACES.sub(" ", line).strip():
+                self._append(line)
+            else:
+                self.blank()
+
+    def blank(self) -> None:
+        """Add a blank line, unless there is one already or there is nothing to separate."""
+        if self._lines and self._lines[-1]:
+            self._append("")
+
+    def heading(self, text: str, level: int) -> None:
+        """Add a heading on a line of its own.
+
+        Args:
+            text: The heading; line breaks in it become spaces.
+            level: 1 for the outermost.
+        """
+        if title := one_line(text):
+            if len(self._headings) < MOST_MARKS:
+                self._headings.append(Heading(self._length, level, title))
+            self.add(text.strip().replace("\n", " "))
+
+    def row(self, cells: Iterable[str]) -> None:
+        """Add a table row as one line, with its cells joined by ` | `; a row of empty cells is left out."""
+        texts = [" ".join(cell.split()) for cell in cells]
+        if any(texts):
+            if len(self._rows) < MOST_MARKS:
+                self._rows.append(self._length)
+            self._append(" | ".join(texts).strip())
+
+    def page(self) -> None:
+        """Begin a page, with a form feed between it and the page before."""
+        if self._pages:
+            self.blank()
+            self._append("\f")
+        self._pages.append(self._length)
+
+    def joined(self) -> str:
+        """Return all of the text on one line."""
+        return " ".join(filter(None, self._lines))
+
+    def reading(self, title: str, about: Mapping[str, str]) -> Reading:
+        """Return the text and its marks.
+
+        Args:
+            title: The document's title, or an empty string to take its first heading.
+            about: The document's properties.
+        """
+        title = title or (self._headings[0].text if self._headings else "")
+        text = "\n".join(self._lines).removesuffix("\n")
+        pages = tuple(min(start, len(text)) for start in self._pages)  # the last one may be empty
+        return Reading(text, title, tuple(self._headings), pages, tuple(self._rows), metadata=about)
+
+    def _append(self, line: str) -> None:
+        self._lines.append(line)
+        self._length += len(line) + 1

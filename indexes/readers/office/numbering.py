@@ -1,0 +1,178 @@
+"""The numbers that Word puts before the paragraphs of its lists: they are counted, and stand nowhere in the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from indexes.readers.office.styles import Styles, W, value
+
+_LEVELS = 9
+_MOST = 1_000_000  # no list is longer: a number beyond is a hostile one
+_ROMAN = (
+    *((1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL")),
+    *((10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I")),
+)
+_LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_AIUEO = "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワヲン"
+_IROHA = "イロハニホヘトチリヌルヲワカヨタレソツネナラムウヰノオクヤマケフコエテアサキユメミシヱヒモセスン"
+_KANJI = "〇一二三四五六七八九"
+_FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
+
+
+class Numbering:
+    """The lists of a document, and how far each has been counted.
+
+    Args:
+        root: The root of the numbering part, or None for a document without one.
+        styles: The document's styles, which put paragraphs in lists too.
+    """
+
+    def __init__(self, root: Any, styles: Styles) -> None:
+        self._styles = styles
+        self._lists: dict[str, Any] = {}
+        self._numbers: dict[str, Any] = {}
+        if root is not None:
+            self._lists = {each.get(f"{W}abstractNumId", ""): each for each in root.iter(f"{W}abstractNum")}
+            self._numbers = {each.get(f"{W}numId", ""): each for each in root.iter(f"{W}num")}
+        self._levels: dict[str, dict[int, Any]] = {}
+        self._counts: dict[str, dict[int, int]] = {}
+        self._started: set[tuple[str, int]] = set()
+
+    def label(self, paragraph: Any) -> str:
+        """Count a paragraph and return what stands before it, such as `3. ` or `第2条 `; `* ` for a bullet."""
+        style = value(paragraph, "pPr", "pStyle") or ""
+        number = value(paragraph, "pPr", "numPr", "numId")
+        level = _integer(value(paragraph, "pPr", "numPr", "ilvl"))
+        by_style = self._styles.numbering(style)
+        if number is None and by_style is not None:
+            number, style = by_style
+            level = self._level_of_style(number, style)
+        levels = self._levels_of(number or "")
+        if number is None or level not in levels:
+            return ""
+        if value(levels[level], "numFmt") == "bullet":
+            return "* "
+        counts = self._count(number, level, levels)
+        return _text(level, levels, counts)
+
+    def _level_of_style(self, number: str, style: str) -> int:
+        levels = self._levels_of(number).items()
+        return next((index for index, level in levels if value(level, "pStyle") == style), 0)
+
+    def _levels_of(self, number: str) -> dict[int, Any]:
+        """The levels of a list, with those that the number has of its own; none for an unknown number."""
+        if number not in self._levels:
+            levels: dict[int, Any] = {}
+            for source in (self._list_of(number), self._numbers.get(number)):
+                for level in () if source is None else source.iter(f"{W}lvl"):
+                    levels[_integer(level.get(f"{W}ilvl"))] = level
+            self._levels[number] = levels
+        return self._levels[number]
+
+    def _list_of(self, number: str) -> Any:
+        """The list that a number belongs to, also where it only names a style of lists."""
+        entry = self._numbers.get(number)
+        found = None if entry is None else self._lists.get(value(entry, "abstractNumId") or "")
+        link = None if found is None else value(found, "numStyleLink")
+        if link is None:
+            return found
+        return next((each for each in self._lists.values() if value(each, "styleLink") == link), found)
+
+    def _count(self, number: str, level: int, levels: dict[int, Any]) -> dict[int, int]:
+        counts = self._counts.setdefault(self._list_of(number).get(f"{W}abstractNumId", ""), {})
+        first = self._override(number, level)
+        if first is not None and (number, level) not in self._started:
+            counts[level] = first
+        elif level in counts:
+            counts[level] += 1
+        self._started.add((number, level))
+        for index in range(level + 1):
+            counts.setdefault(index, _start(levels.get(index)))
+        for index in range(level + 1, _LEVELS):
+            counts.pop(index, None)
+        return counts
+
+    def _override(self, number: str, level: int) -> int | None:
+        for override in self._numbers[number].iter(f"{W}lvlOverride"):
+            if _integer(override.get(f"{W}ilvl")) == level and (start := value(override, "startOverride")) is not None:
+                return _integer(start)
+        return None
+
+
+def _text(level: int, levels: dict[int, Any], counts: dict[int, int]) -> str:
+    decimal = levels[level].find(f"{W}isLgl") is not None
+
+    def number(match: re.Match[str]) -> str:
+        index = int(match[1]) - 1
+        kind = value(levels[index], "numFmt") if index in levels else None
+        return _formatted(counts.get(index, 1), "decimal" if decimal else kind or "decimal")
+
+    text = re.sub("%([1-9])", number, value(levels[level], "lvlText") or "")
+    return text if not text or value(levels[level], "suff") == "nothing" else f"{text} "
+
+
+def _formatted(number: int, kind: str) -> str:
+    """A number as Word's `numFmt` of that name; in digits for those that are rare."""
+    format_ = _FORMATS.get(kind.removesuffix("FullWidth") if kind not in _FORMATS else kind, str)
+    return format_(number) if 0 < number <= _MOST else str(number)
+
+
+def _start(level: Any) -> int:
+    return 1 if level is None else _integer(value(level, "start") or "1")
+
+
+def _integer(text: str | None) -> int:
+    return int(text) if text and re.fullmatch("[0-9]{1,9}", text) else 0
+
+
+def _roman(number: int) -> str:
+    text = ""
+    for worth, letters in _ROMAN:
+        count, number = divmod(number, worth)
+        text += letters * min(count, 100)
+    return text
+
+
+def _letters(number: int) -> str:
+    """A to Z, then AA to ZZ, as Word does it."""
+    return _LATIN[(number - 1) % 26] * min((number - 1) // 26 + 1, 100)
+
+
+def _kanji(number: int) -> str:
+    if number >= 10_000:
+        return str(number)
+    text = ""
+    for worth, unit in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
+        digit, number = divmod(number, worth)
+        text += "" if not digit else unit if digit == 1 and unit else _KANJI[digit] + unit
+    return text
+
+
+def _from(letters: str) -> Callable[[int], str]:
+    return lambda number: letters[(number - 1) % len(letters)]
+
+
+def _circled(number: int) -> str:
+    return chr(0x2460 + number - 1) if number <= 20 else str(number)
+
+
+_FORMATS: dict[str, Callable[[int], str]] = {
+    "none": lambda number: "",
+    "decimalZero": lambda number: f"{number:02}",
+    "decimalFullWidth": lambda number: str(number).translate(_FULL_WIDTH),
+    "decimalFullWidth2": lambda number: str(number).translate(_FULL_WIDTH),
+    "decimalEnclosedCircle": _circled,
+    "decimalEnclosedCircleChinese": _circled,
+    "upperRoman": _roman,
+    "lowerRoman": lambda number: _roman(number).lower(),
+    "upperLetter": _letters,
+    "lowerLetter": lambda number: _letters(number).lower(),
+    "ideographDigital": lambda number: "".join(_KANJI[int(digit)] for digit in str(number)),
+    "japaneseCounting": _kanji,
+    "japaneseDigitalTenThousand": _kanji,
+    "chineseCounting": _kanji,
+    "aiueo": _from(_AIUEO),
+    "iroha": _from(_IROHA),
+}

@@ -1,0 +1,92 @@
+"""The slides of a .pptx, by python-pptx."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from io import BytesIO
+from typing import Any
+
+import pptx
+from pptx.exc import InvalidXmlError
+
+from indexes.readers.office.charts import add_chart
+from indexes.readers.office.equations import M, equation_text
+from indexes.readers.office.lines import Lines
+
+_A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+_P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
+_ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
+_FIRST = float("-inf")
+
+
+def slide_lines(data: bytes) -> Lines:
+    """Return the lines of a presentation: for each slide a page with its title, its shapes and its notes."""
+    lines = Lines()
+    for slide in pptx.Presentation(BytesIO(data)).slides:
+        lines.page()
+        _choose_alternatives(slide.element)
+        title = slide.shapes.title
+        _add_shapes(lines, slide.shapes, None if title is None else title.element)
+        notes = slide.notes_slide.notes_placeholder if slide.has_notes_slide else None
+        if notes is not None and any(paragraphs := _paragraphs(notes.element)):
+            lines.blank()
+            lines.heading("Notes:", 3)
+            lines.add("\n".join(paragraphs))
+    return lines
+
+
+def _choose_alternatives(slide: Any) -> None:
+    """Put the first of alternative contents in their place: python-pptx passes over shapes that have some."""
+    for alternatives in list(slide.iter(_ALTERNATIVES)):
+        parent = alternatives.getparent()
+        if len(alternatives):
+            for element in list(alternatives[0]):
+                alternatives.addprevious(element)
+        parent.remove(alternatives)
+
+
+def _add_shapes(lines: Lines, shapes: Iterable[Any], title: Any) -> None:
+    """Add shapes, the title first wherever it stands: what follows it is under it."""
+    for shape in sorted(shapes, key=lambda shape: (shape.element is not title, *_position(shape))):
+        element = shape.element
+        if element.tag == f"{_P}grpSp":
+            _add_shapes(lines, shape.shapes, title)
+        elif element.tag == f"{_P}pic":
+            # A picture's name is PowerPoint's own; its description is what somebody wrote about it.
+            lines.add(element.nvPicPr.cNvPr.get("descr", "").replace("\n", " "))
+        elif element.tag == f"{_P}graphicFrame" and shape.has_chart:
+            add_chart(lines, shape.chart.element)
+        elif element.tag == f"{_P}graphicFrame":
+            for row in element.iter(f"{_A}tr"):
+                lines.row("\n".join(_paragraphs(cell)) for cell in row.iterchildren(f"{_A}tc"))
+        elif element is title:
+            lines.heading("\n".join(_paragraphs(element)), 1)
+        else:
+            lines.add("\n".join(_paragraphs(element)))
+
+
+def _position(shape: Any) -> tuple[float, float]:
+    """From top to bottom, then from left to right; a shape that has no place of its own comes first."""
+    try:
+        top, left = shape.top, shape.left
+    except (InvalidXmlError, KeyError):  # neither it nor its layout says where it is
+        return _FIRST, _FIRST
+    return _FIRST if top is None else top, _FIRST if left is None else left
+
+
+def _paragraphs(element: Any) -> list[str]:
+    return [_text(paragraph) for paragraph in element.iter(f"{_A}p")]
+
+
+def _text(element: Any) -> str:
+    text = ""
+    for child in element:
+        if child.tag == f"{_A}t":
+            text += child.text or ""
+        elif child.tag == f"{_A}br":
+            text += " "
+        elif child.tag == f"{M}oMath":
+            text += equation_text(child)
+        else:
+            text += _text(child)
+    return text

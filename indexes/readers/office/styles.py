@@ -1,0 +1,66 @@
+"""What the styles of a Word document say of its paragraphs: which are headings, and which belong to a numbered list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_HEADING_STYLE = re.compile(r"(?:heading|見出し)\s*([1-9])", re.IGNORECASE)
+_TITLE_STYLES = frozenset({"title", "表題", "タイトル"})
+_STYLES_DEEP = 20  # a style is based on another, and in a hostile file on itself
+_DEEPEST_HEADING = 6
+
+
+class Styles:
+    """The paragraph styles of a document, by their ids.
+
+    Args:
+        root: The root of the styles part, or None for a document without one.
+    """
+
+    def __init__(self, root: Any) -> None:
+        self._styles = {} if root is None else {style.get(f"{W}styleId"): style for style in root.iter(f"{W}style")}
+
+    def heading_level(self, paragraph: Any) -> int:
+        """Return 1 to 6 for a heading or the document's title, and 0 for any other paragraph."""
+        level = _outline_level(paragraph)
+        identifier = value(paragraph, "pPr", "pStyle") or ""
+        if not level and identifier not in self._styles and (named := _HEADING_STYLE.match(identifier)):
+            level = int(named[1])
+        for style in self._chain(identifier):
+            if level:
+                break
+            name = value(style, "name") or ""
+            named = _HEADING_STYLE.match(name)
+            level = 1 if name.lower() in _TITLE_STYLES else int(named[1]) if named else _outline_level(style)
+        return min(level, _DEEPEST_HEADING)
+
+    def numbering(self, identifier: str) -> tuple[str, str] | None:
+        """Return the list (`numId`) that a style puts its paragraphs in, and the style that says so."""
+        for style in self._chain(identifier):
+            if (number := value(style, "pPr", "numPr", "numId")) is not None:
+                return number, style.get(f"{W}styleId", "")
+        return None
+
+    def _chain(self, identifier: str) -> Iterator[Any]:
+        """The style and those that it is based on."""
+        for _ in range(_STYLES_DEEP):
+            style = self._styles.get(identifier)
+            if style is None:
+                return
+            yield style
+            identifier = value(style, "basedOn") or ""
+
+
+def value(element: Any, *path: str) -> str | None:
+    """Return the `val` of the element at the end of a path of WordprocessingML names, or None."""
+    found = element.find("/".join(W + name for name in path))
+    return None if found is None else found.get(f"{W}val")
+
+
+def _outline_level(element: Any) -> int:
+    """1 to 9, or 0 for body text."""
+    level = value(element, "pPr", "outlineLvl") or ""
+    return int(level) + 1 if level in tuple("012345678") else 0

@@ -1,0 +1,175 @@
+"""The text of a .docx, taken from its XML element by element.
+
+An element that is not known here is passed through to the text in it, so that nothing is lost. Left out are what an
+author has deleted, furigana, field codes, pictures, comments, headers and footers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from indexes.errors import UnreadableFile
+from indexes.readers.office.equations import M, equation_text
+from indexes.readers.office.lines import Lines
+from indexes.readers.office.numbering import Numbering
+from indexes.readers.office.ooxml import Package
+from indexes.readers.office.styles import Styles, W, value
+from indexes.readers.office.symbols import symbol
+
+ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
+_LEFT_OUT = frozenset(W + name for name in ("del", "moveFrom", "rt", "pPr", "rPr"))
+_CHARACTERS = {
+    f"{W}tab": " ",
+    f"{W}br": "\n",
+    f"{W}cr": "\n",
+    f"{W}noBreakHyphen": "\u2011",
+    f"{W}softHyphen": "",  # shown at the end of a line only
+}
+_NOTES = {f"{W}footnoteReference": "footnotes", f"{W}endnoteReference": "endnotes"}
+_NUMBERED = tuple(W + name for name in ("footnote", "endnote"))
+_TABLES_DEEP = 20
+_COLUMNS = 63  # the most that Word allows
+
+
+def word_lines(data: bytes) -> Lines:
+    """Return the lines of a document: its paragraphs and table rows, then its notes, each under its number."""
+    package = Package(data)
+    name = package.related().get("officeDocument", "word/document.xml")
+    parts = package.related(name)
+
+    def root(kind: str) -> Any:
+        return package.root(parts[kind]) if kind in parts else None
+
+    styles = Styles(root("styles"))
+    notes = {
+        (kind, note.get(f"{W}id")): note
+        for kind in _NOTES.values()
+        if (part := root(kind)) is not None
+        for note in part.iter(*_NUMBERED)
+    }
+    return _Walk(styles, Numbering(root("numbering"), styles), notes).document(package.root(name))
+
+
+class _Walk:
+    """A walk through a document, which writes its lines as it goes."""
+
+    def __init__(self, styles: Styles, numbering: Numbering, notes: dict[tuple[str, str | None], Any]) -> None:
+        self._styles = styles
+        self._numbering = numbering
+        self._notes = notes
+        self._cited: dict[tuple[str, str | None], int] = {}  # the numbers of the notes referred to so far
+        self._cited_notes: list[Any] = []
+        self._lines = Lines()
+        self._before = ""  # what the next paragraph begins with
+        self._boxes: list[Any] = []  # text boxes, which follow the paragraph that holds them
+        self._in_list = False
+        self._depth = 0  # of tables in each other
+
+    def document(self, root: Any) -> Lines:
+        """Walk through the document and the notes that it refers to."""
+        body = root.find(f"{W}body")
+        if body is None:
+            raise UnreadableFile("a .docx with no document in it")
+        self._blocks(body)
+        for number, note in enumerate(self._cited_notes, 1):  # which grows: a note may refer to a further one
+            self._before = f"[{number}] "
+            self._blocks(note)
+        return self._lines
+
+    def _blocks(self, parent: Any) -> None:
+        for element in parent:
+            if element.tag == f"{W}p":
+                self._paragraph(element)
+            elif element.tag == f"{W}tbl":
+                self._table(element)
+            elif element.tag == ALTERNATIVES:
+                self._blocks(element[0] if len(element) else ())
+            elif element.tag not in _LEFT_OUT:
+                self._blocks(element)
+
+    def _paragraph(self, element: Any) -> None:
+        parts = [self._before]
+        self._inline(element, parts)
+        self._before = "".join(parts)
+        if element.find(f"{W}pPr/{W}rPr/{W}del") is not None:
+            return  # the end of the paragraph is deleted, and the next one continues it
+        text, self._before = self._before, ""
+        level = self._styles.heading_level(element)
+        label = self._numbering.label(element)
+        if text.strip():
+            if not (label and self._in_list):
+                self._lines.blank()
+            self._in_list = bool(label)
+            if level:
+                self._lines.heading(label.removeprefix("* ") + text, level)
+            else:
+                self._lines.add(label + text)
+        boxes, self._boxes = self._boxes, []
+        for box in boxes:
+            self._blocks(box)
+
+    def _inline(self, parent: Any, parts: list[str]) -> None:
+        for element in parent:
+            if element.tag == f"{W}t":
+                parts.append(element.text or "")
+            elif element.tag == f"{W}txbxContent":
+                self._boxes.append(element)
+            elif element.tag == ALTERNATIVES:
+                self._inline(element[0] if len(element) else (), parts)
+            elif element.tag in _LEFT_OUT:
+                continue
+            elif (text := self._text(element)) is not None:
+                parts.append(text)
+            else:
+                self._inline(element, parts)
+
+    def _text(self, element: Any) -> str | None:
+        """What an element stands for; None for one that only holds others."""
+        if element.tag in _CHARACTERS:
+            return _CHARACTERS[element.tag]
+        if element.tag == f"{M}oMath":
+            return equation_text(element)
+        if element.tag == f"{W}sym":
+            return symbol(element.get(f"{W}font", ""), element.get(f"{W}char", ""))
+        if element.tag in _NOTES:
+            return self._reference((_NOTES[element.tag], element.get(f"{W}id")))
+        return None
+
+    def _reference(self, note: tuple[str, str | None]) -> str:
+        """The number of a note, in brackets; nothing for one that is not there."""
+        if note not in self._notes:
+            return ""
+        if note not in self._cited:
+            self._cited_notes.append(self._notes[note])
+            self._cited[note] = len(self._cited_notes)
+        return f"[{self._cited[note]}]"
+
+    def _table(self, table: Any) -> None:
+        if self._depth == _TABLES_DEEP:
+            raise UnreadableFile("tables nested too deeply to be read")
+        self._depth += 1
+        self._lines.blank()
+        for row in _within(table, f"{W}tr"):
+            if row.find(f"{W}trPr/{W}del") is None:
+                self._lines.row([text for cell in _within(row, f"{W}tc") for text in self._cell(cell)])
+        self._depth -= 1
+        self._in_list = False
+
+    def _cell(self, cell: Any) -> list[str]:
+        """A cell's text, and an empty one for each further column that it spans."""
+        lines, self._lines = self._lines, Lines()
+        self._blocks(cell)
+        lines, self._lines = self._lines, lines
+        span = value(cell, "tcPr", "gridSpan") or ""
+        return [lines.joined(), *[""] * (min(int(span), _COLUMNS) - 1 if span.isdecimal() else 0)]
+
+
+def _within(parent: Any, tag: str) -> list[Any]:
+    """The nearest elements of that tag, also inside others, as in a content control."""
+    found: list[Any] = []
+    for element in parent:
+        if element.tag == tag:
+            found.append(element)
+        elif element.tag not in _LEFT_OUT:
+            found.extend(_within(element, tag))
+    return found
