@@ -5,13 +5,15 @@ DEMO_INDEX := .longctx/demo
 
 .PHONY: demo test check bench figures constraints clean
 
-## demo: install, read this project's own documentation, and ask it one question in English and one in Japanese
+## demo: install, ask this project's own documentation in English and in Japanese, and watch a model's window grow
 demo: $(VENV)/installed
 	$(BIN)/longctx ingest docs README.md README.ja.md --prune --index $(DEMO_INDEX)
 	@echo
 	$(BIN)/longctx ask "What happens when a file cannot be read?" --index $(DEMO_INDEX)
 	@echo
 	$(BIN)/longctx ask "変更のないファイルはどうなりますか？" --index $(DEMO_INDEX)
+	@echo
+	$(BIN)/python examples/grow_the_window.py
 
 ## test: the whole test suite
 test: $(VENV)/installed
