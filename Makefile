@@ -8,13 +8,15 @@ PROCESSOR_TESTS := tests/indexes/test_encoders.py tests/longctx/test_engine.py t
 
 .PHONY: demo test test-avx2 test-sse41 test-random check bench figures constraints clean
 
-## demo: install, read this project's own documentation, and ask it one question in English and one in Japanese
+## demo: install, ask this project's own documentation in English and in Japanese, and watch a model's window grow
 demo: $(VENV)/installed
 	$(BIN)/longctx ingest docs README.md README.ja.md --prune --index $(DEMO_INDEX)
 	@echo
 	$(BIN)/longctx ask "What happens when a file cannot be read?" --index $(DEMO_INDEX)
 	@echo
 	$(BIN)/longctx ask "変更のないファイルはどうなりますか？" --index $(DEMO_INDEX)
+	@echo
+	$(BIN)/python examples/grow_the_window.py
 
 ## test: the whole test suite
 test: $(VENV)/installed

@@ -50,7 +50,9 @@ def ingest_files(
     """
     run = _Ingest(writer, encoder, options)
     if options.progress is not None:
+        run.tell(doing="looking for files")
         run.total = sum(isinstance(found, Found) for found in discover(roots, exclude=own))
+        run.tell(doing="reading files")
     try:
         for found in discover(roots, exclude=own):
             run.take(found)
@@ -60,6 +62,7 @@ def ingest_files(
     run.restamp()
     if options.prune:
         run.prune(roots)
+    run.tell(doing="writing the index")  # the writer publishes when it is left
     return run.report()
 
 
@@ -83,6 +86,7 @@ class _Ingest:
         self._waiting = 0
         self._failed: list[Failure] = []
         self._warnings: list[Failure] = []
+        self._source = ""
         self._count = dict.fromkeys(("added", "changed", "unchanged", "removed", "skipped", "chunks", "tokens"), 0)
         self._done = 0
 
@@ -100,6 +104,8 @@ class _Ingest:
         if not self._pending:
             return
         with self._writer.batch() as generation:
+            if not self._count["chunks"]:
+                self.tell(doing="loading the encoder")
             encoder, chunking = self._encoder(), self._options.chunking
             self._store.set_meta("chunking", chunking.dump())
             ids = {}
@@ -112,6 +118,7 @@ class _Ingest:
             )
             for batch in _batches(passages, _PASSAGES_AT_ONCE):
                 self._embed(encoder, batch, ids)
+            self.tell(doing="writing the index")
         for waiting in self._pending:
             self._dealt_with(waiting.document.source)
         self._pending.clear()
@@ -137,6 +144,13 @@ class _Ingest:
         """What was done so far."""
         seconds = time.monotonic() - self._began
         return IngestReport(**self._count, failed=tuple(self._failed), seconds=seconds, warnings=tuple(self._warnings))
+
+    def tell(self, source: str | None = None, *, doing: str) -> None:
+        """Tell the caller what is being done, to the file `source` or to the one named last."""
+        self._source = self._source if source is None else source
+        if self._options.progress is not None:
+            chunks = self._count["chunks"]
+            self._options.progress(IngestProgress(self._done, self.total, self._source, chunks, doing))
 
     def _read(self, found: Found) -> None:
         try:
@@ -172,6 +186,7 @@ class _Ingest:
         return _Waiting(document, content_hash, status.stamp)
 
     def _embed(self, encoder: Encoder, batch: Sequence[Passage], ids: dict[str, int]) -> None:
+        self.tell(batch[0].chunk.source, doing="embedding")
         vectors = encoder.encode_passages([passage.embedded for passage in batch])
         first = 0
         for source, group in groupby(batch, key=lambda passage: passage.chunk.source):
@@ -180,15 +195,11 @@ class _Ingest:
             first += len(chunks)
         self._count["chunks"] += len(batch)
         self._count["tokens"] += sum(passage.chunk.tokens for passage in batch)
-        self._tell(batch[-1].chunk.source)
+        self.tell(batch[-1].chunk.source, doing="embedding")
 
     def _dealt_with(self, source: str) -> None:
         self._done += 1
-        self._tell(source)
-
-    def _tell(self, source: str) -> None:
-        if self._options.progress is not None:
-            self._options.progress(IngestProgress(self._done, self.total, source, self._count["chunks"]))
+        self.tell(source, doing="reading files")
 
 
 def _hash(data: bytes, version: str) -> str:

@@ -149,12 +149,21 @@ class IngestReport:
 
 @dataclass(frozen=True, slots=True)
 class IngestProgress:
-    """Where an ingest stands: `done` files of `total`, the file just dealt with, and the chunks made so far."""
+    """Where an ingest stands.
+
+    Args:
+        done: Files that are finished: in the index, or failed.
+        total: Files that were found; 0 until all have been looked for.
+        source: The file at hand; empty before the first one.
+        chunks: Chunks made so far.
+        doing: What is being done now, such as "loading the encoder".
+    """
 
     done: int
     total: int
     source: str
     chunks: int
+    doing: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,9 @@ def _load(
     """The model on its device, and whether its weights are quantised."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()  # 'Loading weights', as for an encoder
     given: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     quantized = is_quantized(folder, quantization)
     if quantization is not None:

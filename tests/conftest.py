@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from forked_longctx import ForkedLongctx, forking_server
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
@@ -40,6 +41,13 @@ def own_loop() -> Iterator[None]:
     yield
     asyncio.set_event_loop(None)
     loop.close()
+
+
+@pytest.fixture(scope="session")
+def forked_longctx() -> Iterator[ForkedLongctx]:
+    """Starts `longctx` in real processes, each forked from one that has imported what it needs."""
+    with forking_server() as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

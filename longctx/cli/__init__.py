@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from longctx import __version__
 from longctx.cli import ask, chat, extend, index, ingest, plan, probe, rope, search
-from longctx.cli.terminal import one_line
+from longctx.cli.terminal import INTERRUPTED, one_line
 from longctx.quantizing import hide_bitsandbytes
+
+_GROUPS: tuple[list[str], ...] = ([], ["index"])  # commands of which nothing can be done, and that show their help
+
+
+class _Commands(TyperGroup):
+    """The commands; any of them that Ctrl-C stops ends in one line, unless it has its own to say."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("\ninterrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
 
 app = typer.Typer(
     name="longctx",
-    no_args_is_help=True,
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Ask questions of documents that are longer than a model's window.",
 )
@@ -40,7 +57,7 @@ def _print_version(wanted: bool) -> None:
 def root(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop."),
+        typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version and stop."),
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; allowed anywhere.")] = False,
 ) -> None:
@@ -57,8 +74,9 @@ def main() -> NoReturn:
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")  # the bars of the libraries, such as transformers' 'Loading weights'
     hide_bitsandbytes()
+    given = [argument for argument in arguments if argument != "--debug"]
     try:
-        app([argument for argument in arguments if argument != "--debug"])
+        app([*given, "--help"] if given in _GROUPS else given)
     except Exception as error:
         if debug:
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,16 +20,30 @@ if TYPE_CHECKING:
     from indexes import IngestProgress
     from longctx.requests import Progress
 
+_SECONDS_BETWEEN_LINES = 10.0  # where there is no terminal
+
 
 @contextmanager
 def ingest_progress(quiet: bool) -> Iterator[Callable[[IngestProgress], None] | None]:
-    """A progress bar on a terminal, a plain line a file elsewhere, nothing if `quiet`; on standard error."""
+    """A progress bar on a terminal, a line every ten seconds elsewhere, nothing if `quiet`; on standard error."""
     if quiet:
         yield None
     elif sys.stderr.isatty():
-        yield from _progress_bar()
+        yield from _ingest_bar()
     else:
-        yield _plain_line()
+        yield _ingest_lines()
+
+
+@contextmanager
+def waiting_for(what: str) -> Iterator[None]:
+    """On a terminal, say on standard error what is being done, until it is done; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
 
 
 @contextmanager
@@ -64,36 +79,47 @@ def bar_on_stderr(*columns: ProgressColumn, **fields: Any) -> Iterator[Callable[
         yield partial(bar.update, bar.add_task(**{"description": "", "total": None, **fields}))
 
 
-def _plain_line() -> Callable[[IngestProgress], None]:
-    done = 0
+def _ingest_lines() -> Callable[[IngestProgress], None]:
+    last = time.monotonic()
 
     def show(progress: IngestProgress) -> None:
-        nonlocal done
-        if progress.done > done:
-            done = progress.done
-            typer.echo(f"[{done}/{progress.total}] {short_path(progress.source)}", err=True)
+        nonlocal last
+        if time.monotonic() - last < _SECONDS_BETWEEN_LINES:
+            return
+        last = time.monotonic()
+        typer.echo(f"{_counted(progress)}{progress.doing}: {short_path(progress.source)}".removesuffix(": "), err=True)
 
     return show
 
 
-def _progress_bar() -> Iterator[Callable[[IngestProgress], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+def _ingest_bar() -> Iterator[Callable[[IngestProgress], None]]:
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
     columns = (
+        TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[chunks]} chunks"),
+        TextColumn("{task.fields[counted]}"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[source]}", markup=False),
     )
-    with bar_on_stderr(*columns, chunks=0, source="") as update:
+    with bar_on_stderr(*columns, description="opening the index", counted="", source="") as update:
+        shown = ""
 
         def show(progress: IngestProgress) -> None:
+            nonlocal shown
+            changed, shown = progress.doing != shown, progress.doing
             update(
-                total=progress.total,
+                refresh=changed,  # at once, since what is done now may take long
+                description=progress.doing,
+                total=progress.total or None,
                 completed=progress.done,
-                chunks=progress.chunks,
+                counted=_counted(progress),
                 source=Path(progress.source).name,
             )
 
         yield show
+
+
+def _counted(progress: IngestProgress) -> str:
+    """How far an ingest is; empty while the files are being looked for."""
+    return f"{progress.done:,}/{progress.total:,} files, {progress.chunks:,} chunks  " if progress.total else ""

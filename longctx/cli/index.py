@@ -13,7 +13,7 @@ from longctx.cli.terminal import print_json, short_path
 if TYPE_CHECKING:
     from indexes import CorpusIndex
 
-app = typer.Typer(no_args_is_help=True, help="Look at an index, and look after it.")
+app = typer.Typer(help="Look at an index, and look after it.")
 
 Source = Annotated[str, typer.Argument(help="A document's path, or its source as `list` shows it.")]
 

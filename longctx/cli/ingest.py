@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from os.path import abspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from longctx.cli.bars import ingest_progress
 from longctx.cli.options import EncoderOption, IndexOption, JsonOption, WaitOption
-from longctx.cli.terminal import print_json, short_path
+from longctx.cli.terminal import INTERRUPTED, print_json, short_path
 
 if TYPE_CHECKING:
-    from indexes import IngestReport
+    from indexes import CorpusIndex, IngestProgress, IngestReport
 
 _SOME_FAILED = 3
 _NOTHING_DONE = 1
@@ -52,21 +53,44 @@ def ingest(
 ) -> None:
     """Read documents into an index; files that have not changed are skipped.
 
-    Exit code: 0 everything is in, 3 some files failed, 1 nothing was done.
+    Stop it with Ctrl-C, and the same command goes on where it stopped.
+
+    Exit code: 0 everything is in, 3 some files failed, 1 nothing was done, 130 interrupted.
     """
     from indexes import CorpusIndex, ReadLimits  # and not longctx.qa, which takes seconds to import
     from longctx.settings import load_settings
 
     settings = load_settings(index=index, encoder=encoder, max_size=max_size, max_seconds=max_seconds)
     limits = ReadLimits(max_bytes=settings.max_size, max_seconds=settings.max_seconds, encoding=encoding)
-    with (
-        CorpusIndex.open(settings.index, settings.encoder) as corpus,
-        ingest_progress(quiet=json) as progress,
-    ):
-        chunking = {"chunk_tokens": chunk_tokens, "overlap": overlap}
-        report = corpus.ingest(paths, prune=prune, limits=limits, progress=progress, wait=wait, **chunking)
+    options = {"prune": prune, "limits": limits, "wait": wait, "chunk_tokens": chunk_tokens, "overlap": overlap}
+    with CorpusIndex.open(settings.index, settings.encoder) as corpus:
+        report = _ingest(corpus, paths, options, quiet=json)
     print_json(report) if json else _summary(report)
     raise typer.Exit(_exit_code(report))
+
+
+def _ingest(corpus: CorpusIndex, paths: list[Path], options: dict[str, Any], *, quiet: bool) -> IngestReport:
+    """Ingest, and show how it goes. After Ctrl-C, say how many of the files are in the index, and end."""
+    total = 0
+    try:
+        with ingest_progress(quiet) as show:
+
+            def told(progress: IngestProgress) -> None:
+                nonlocal total
+                total = progress.total
+                if show is not None:
+                    show(progress)
+
+            return corpus.ingest(paths, progress=None if quiet else told, **options)
+    except KeyboardInterrupt:
+        roots = [Path(abspath(path.expanduser())) for path in paths]
+        sources = (Path(document.source) for document in corpus.documents())
+        kept = sum(any(source.is_relative_to(root) for root in roots) for source in sources)
+        of_all = f" of {total:,}" if total else ""
+        typer.echo(
+            f"interrupted: {kept:,}{of_all} files are in the index; run the same command again to go on", err=True
+        )
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _summary(report: IngestReport) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from longctx.cli.bars import waiting_for
+
 if TYPE_CHECKING:
     from indexes import SearchFilter
     from longctx.qa import DocumentQA
@@ -151,17 +153,18 @@ def search_filter(
 
 def open_qa(settings: Settings) -> DocumentQA:
     """The index and the model that the settings name. Raises as `DocumentQA.open` does; makes no index."""
-    from longctx.qa import DocumentQA
+    with waiting_for("opening the index" if settings.model is None else "loading the model"):
+        from longctx.qa import DocumentQA
 
-    return DocumentQA.open(
-        settings.index,
-        settings.model,
-        window=settings.window,
-        loading=settings.loading,
-        scaling=settings.scaling,
-        encoder=settings.encoder,
-        reranker=settings.reranker,
-        template=settings.template,
-        measured=settings.report or (),
-        create=False,
-    )
+        return DocumentQA.open(
+            settings.index,
+            settings.model,
+            window=settings.window,
+            loading=settings.loading,
+            scaling=settings.scaling,
+            encoder=settings.encoder,
+            reranker=settings.reranker,
+            template=settings.template,
+            measured=settings.report or (),
+            create=False,
+        )

@@ -12,13 +12,12 @@ import typer
 
 from longctx.cli.bars import bar_on_stderr
 from longctx.cli.options import JsonOption
+from longctx.cli.terminal import INTERRUPTED
 
 if TYPE_CHECKING:
     from longctx.probe.report import ProbeReport
     from longctx.probe.running import ProbeProgress
     from longctx.probe.wording import Wording
-
-_INTERRUPTED = 130  # as shells have it for a process that Ctrl-C ended
 
 
 def probe(
@@ -88,7 +87,7 @@ def probe(
             report = run_probe(model, out, options, native_window=window, progress=progress)
     except KeyboardInterrupt:
         typer.echo(f"stopped: what was answered is kept in {out}, and the same command goes on from there", err=True)
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     if json:
         typer.echo(report.model_dump_json(indent=1))
         return

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from longctx.types import Answer, Citation, Plan, Share
 
 
+INTERRUPTED = 130  # the exit code that shells have for a process that Ctrl-C ended
 _NOT_SHOWN = (
     "The prompt was read in a window of {window:,} tokens, and no report shows that the model reads so many: "
     "run 'longctx probe' on it, and give its report with --report DIR."

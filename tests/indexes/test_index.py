@@ -295,7 +295,7 @@ def test_many_small_documents_go_in_together(index: CorpusIndex, tmp_path: Path)
 def test_a_file_that_vanishes_midway_is_reported(index: CorpusIndex, corpus: Path) -> None:
     """The first file's progress removes the last, which has been listed by then."""
     index.ingest([corpus / "cats.txt"])
-    report = index.ingest([corpus], progress=lambda _: (corpus / "tokyo.txt").unlink(missing_ok=True))
+    report = index.ingest([corpus], progress=lambda now: now.done and (corpus / "tokyo.txt").unlink(missing_ok=True))
     assert [(Path(f.source).name, f.reason) for f in report.failed] == [
         ("tokyo.txt", "vanished before it could be read")
     ]

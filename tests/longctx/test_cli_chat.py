@@ -8,16 +8,14 @@ import io
 import os
 import pty
 import re
-import select
 import struct
-import subprocess
 import sys
 import termios
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forked_longctx import ForkedLongctx
 
 from longctx import DocumentQA
 from longctx.cli import main
@@ -116,17 +114,12 @@ def test_a_conversation_that_cannot_be_opened(
 class Terminal:
     """A command in a terminal of its own: keys go in, and what is shown comes out."""
 
-    def __init__(self, *arguments: str | Path) -> None:
+    def __init__(self, forked_longctx: ForkedLongctx, *arguments: str | Path) -> None:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "longctx", *map(str, arguments)],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            preexec_fn=lambda: _control(0),
-            env={**os.environ, "PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"},
+        streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+        self.process = forked_longctx.start(
+            *arguments, **streams, terminal=True, PROMPT_TOOLKIT_NO_CPR="1", TERM="xterm"
         )
         os.close(theirs)
         self.shown = ""
@@ -134,24 +127,18 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
 
-    def wait_for(self, text: str, seconds: float = 60) -> None:
+    def wait_for(self, text: str) -> None:
         """Read until it is shown, after what was waited for before."""
-        until = time.monotonic() + seconds
         while text not in self.shown:
-            ready, _, _ = select.select([self._ours], [], [], max(0, until - time.monotonic()))
-            assert ready, self.shown
-            self.shown += os.read(self._ours, 65536).decode(errors="replace")
+            try:
+                self.shown += os.read(self._ours, 65536).decode(errors="replace")
+            except OSError:  # the other end is closed
+                pytest.fail(f"it ended, and {text!r} was not in {self.shown!r}")
         self.shown = self.shown[self.shown.index(text) + len(text) :]
 
     def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        self.process.close()
         os.close(self._ours)
-
-
-def _control(descriptor: int) -> None:
-    """Make a terminal this process's own, so that Ctrl-C in it is a signal."""
-    fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
 
 PROMPT = "\x1b[?2004h"  # text that is pasted may come: the prompt is ready
@@ -159,10 +146,10 @@ LEFT, BACKSPACE, UP, CTRL_C, CTRL_D = "\x1b[D", "\x7f", "\x1b[A", "\x03", "\x04"
 
 
 def test_a_terminal_edits_japanese_recalls_questions_and_stops_answers(
-    index: Path, tmp_path: Path, tiny_chat_llama: Path
+    index: Path, tmp_path: Path, tiny_chat_llama: Path, forked_longctx: ForkedLongctx
 ) -> None:
     options = ("--sessions", tmp_path, "--index", index, "--model", tiny_chat_llama, "--max-new-tokens", "1300")
-    terminal = Terminal("chat", *options)
+    terminal = Terminal(forked_longctx, "chat", *options)
     try:
         terminal.wait_for("default: 0 turns so far")
         terminal.wait_for(PROMPT)
@@ -173,7 +160,6 @@ def test_a_terminal_edits_japanese_recalls_questions_and_stops_answers(
         terminal.wait_for(PROMPT)
         terminal.type("灯台と港は" + LEFT + LEFT + BACKSPACE + "や" + "\r")
         terminal.wait_for("reading the prompt")
-        time.sleep(0.3)
         terminal.type(CTRL_C)
         terminal.wait_for("Stopped: this turn is not kept.")
         terminal.wait_for(PROMPT)
@@ -183,7 +169,7 @@ def test_a_terminal_edits_japanese_recalls_questions_and_stops_answers(
         terminal.type(UP)
         terminal.wait_for("灯台や港は")
         terminal.type(CTRL_C + CTRL_D)
-        assert terminal.process.wait(30) == 0
+        assert terminal.process.wait() == 0
     finally:
         terminal.close()
 

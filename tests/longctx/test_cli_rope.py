@@ -2,21 +2,22 @@
 
 import json
 import math
-import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from forked_longctx import ForkedLongctx
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from longctx.cli.extend import extend
 from longctx.cli.rope import rope
 from rope_scaling import RopeScalingError
 
-ROOT = Path(__file__).parents[2]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +37,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def longctx(*arguments: Any) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
-    command = [sys.executable, "-m", "longctx", *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+@pytest.fixture
+def longctx(forked_longctx: ForkedLongctx) -> Run:
+    return lambda *arguments: forked_longctx.run(*map(str, arguments), COLUMNS="120")
 
 
 def fails_in_one_line(result: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -50,7 +50,7 @@ def fails_in_one_line(result: subprocess.CompletedProcess[str], *words: str) -> 
         assert word in result.stderr
 
 
-def test_rope_tells_what_the_model_has_and_what_would_change(model: Path, tmp_path: Path) -> None:
+def test_rope_tells_what_the_model_has_and_what_would_change(longctx: Run, model: Path, tmp_path: Path) -> None:
     plot = tmp_path / "frequencies.png"
     result = longctx("rope", model, "--method", "yarn", "--to", 131_072, "--plot", plot)
     assert result.returncode == 0, result.stderr
@@ -75,7 +75,7 @@ def test_rope_as_json(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_extend_writes_a_checkpoint_that_transformers_loads(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    longctx: Run, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "long"
     result = longctx("extend", model, "--method", "yarn", "--to", 131_072, "--out", out, "--json")
@@ -103,7 +103,7 @@ def test_extending_a_scaled_checkpoint_by_its_own_scaling(model: Path, tmp_path:
     assert one == two
 
 
-def test_a_model_that_is_nowhere_gets_one_line() -> None:
+def test_a_model_that_is_nowhere_gets_one_line(longctx: Run) -> None:
     fails_in_one_line(longctx("rope", "nobody/no-such-model"), "nobody/no-such-model", "hub")
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from forked_longctx import ForkedLongctx, Process
 
 from longctx import (
     BadReport,
@@ -106,15 +105,13 @@ def test_a_probe_grows(loaded: LoadedModel, tmp_path: Path) -> None:
     assert set(report.methods) == {"none", "yarn", "ntk"}
 
 
-def test_stopped_or_killed_it_goes_on(loaded: LoadedModel, tmp_path: Path) -> None:
-    stopped, killed = start(tmp_path / "stopped"), start(tmp_path / "killed")
-    wait_for(stopped, tmp_path / "stopped", lines=4).send_signal(signal.SIGINT)
-    wait_for(killed, tmp_path / "killed", lines=6).send_signal(signal.SIGKILL)
-    _, errors = stopped.communicate(timeout=60)
-    killed.communicate(timeout=60)
-    assert stopped.returncode == 130
-    assert "the same command goes on" in errors
-    assert "Traceback" not in errors
+def test_stopped_or_killed_it_goes_on(loaded: LoadedModel, forked_longctx: ForkedLongctx, tmp_path: Path) -> None:
+    with start(forked_longctx, tmp_path / "stopped") as stopped, start(forked_longctx, tmp_path / "killed") as killed:
+        wait_for(stopped, tmp_path / "stopped", lines=4).send_signal(signal.SIGINT)
+        wait_for(killed, tmp_path / "killed", lines=6).kill()
+        assert stopped.wait() == 130
+        assert "the same command goes on" in stopped.stderr
+        assert "Traceback" not in stopped.stderr
     assert not load_report(tmp_path / "stopped").complete
     with (tmp_path / "killed" / "results.jsonl").open("a") as file:
         file.write('{"task":"needle","langu')  # as a kill in the middle of a line would leave it
@@ -130,21 +127,15 @@ def test_stopped_or_killed_it_goes_on(loaded: LoadedModel, tmp_path: Path) -> No
         assert len(lines) == 1 + 3 * 6
 
 
-def start(out: Path) -> subprocess.Popen[str]:
+def start(forked_longctx: ForkedLongctx, out: Path) -> Process:
     options = ["--methods", "none,yarn", "--lengths", "512", "--tasks", "needle", "--trials", "3", "--depths", "2"]
-    return subprocess.Popen(
-        [sys.executable, "-m", "longctx", "probe", str(MODEL), "--out", str(out), *options],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return forked_longctx.start("probe", MODEL, "--out", out, *options)
 
 
-def wait_for(process: subprocess.Popen[str], out: Path, lines: int) -> subprocess.Popen[str]:
+def wait_for(process: Process, out: Path, lines: int) -> Process:
     file = out / "results.jsonl"
     while not file.is_file() or file.read_bytes().count(b"\n") < lines:
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, process.stderr
         time.sleep(0.01)
     return process
 
