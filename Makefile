@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 DEMO_INDEX := .longctx/demo
 PYTEST = $(BIN)/pytest --numprocesses auto --maxprocesses 4
 # What depends on the processor's instructions: the encoder, the engine and its attention
-PROCESSOR_TESTS := tests/indexes/test_encoders.py tests/longctx/test_engine.py tests/longctx/test_attention.py
+PROCESSOR_TESTS := tests/indexes/encoders/test_encoders.py tests/longctx/engine/test_engine.py tests/longctx/engine/test_attention.py
 
 .PHONY: demo test test-avx2 test-sse41 test-random check bench figures constraints clean
 

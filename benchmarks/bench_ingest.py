@@ -31,7 +31,7 @@ import numpy as np
 
 from indexes import CorpusIndex, Encoder
 from indexes.encoders import load_encoder
-from indexes.sentences import sentence_spans
+from indexes.text import sentence_spans
 
 SAME_SIZE = 222  # tokens; SentenceSplitter(256) fills its chunks to 240 on average, ours have about 200
 Times = dict[str, float]
@@ -83,9 +83,9 @@ def ingest(folder: Path, index: Path, encoder: Encoder) -> None:
 def books_longctx(corpus: Path, folder: Path, bf16: bool) -> dict[str, Any]:
     """What was measured; the vectors go to a file in `folder`."""
     if not bf16:
-        import indexes.inference
+        import indexes.encoders.cpu_inference
 
-        indexes.inference.has_bf16 = lambda: False
+        indexes.encoders.cpu_inference.has_bf16 = lambda: False
     encoder = Recorder(load_encoder())
     warm(encoder)
     encoder.texts.clear(), encoder.vectors.clear()

@@ -2,7 +2,7 @@
 
     python benchmarks/bench_lexical.py --data ../shared/data [--characters 150000]
 
-First `indexes.tokenize.terms`, on English (the books) and Japanese (the paragraphs of JSQuAD), a paragraph at a time,
+First `terms`, on English (the books) and Japanese (the paragraphs of JSQuAD), a paragraph at a time,
 on one core. The peers do a part of that work: SudachiPy cuts the same Japanese into morphemes, tantivy's own analyser
 cuts and stems the same English. Processor time, the best of five. Then, of the first `--characters` of each, ingested
 with the default encoder: the seconds, and the shares of embedding and of making the lexical index. `--characters 0`
@@ -24,8 +24,8 @@ from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
 
 from indexes import CorpusIndex
 from indexes.encoders import load_encoder
-from indexes.lexical import LexicalIndex
-from indexes.tokenize import terms
+from indexes.storage import LexicalIndex
+from indexes.text import terms
 
 TIMES = 5
 SMALLEST = 20  # characters; shorter paragraphs are headings and page numbers

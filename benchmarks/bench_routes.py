@@ -25,8 +25,7 @@ from typing import Any
 
 from indexes import SearchFilter
 from longctx import ContextTooLong, DocumentQA, Engine, GenerationOptions, LoadedModel, load_model
-from longctx.prompts import Asked, PromptWriter, build_prompt
-from longctx.templates import choose_template
+from longctx.prompts import PromptInputs, TokenWriter, build_prompt, choose_template
 from longctx.types import Citation
 from rope_scaling import RopeScaling, open_checkpoint
 
@@ -103,7 +102,7 @@ def ask(qa: DocumentQA, loaded: LoadedModel, document: Document, route: str, sco
 
 def ask_cut(loaded: LoadedModel, document: Document, windows: int) -> tuple[str, int]:
     """The answer from as much of a document's beginning as fits so many native windows, and the prompt's tokens."""
-    writer = PromptWriter(loaded.tokenizer, choose_template(None, loaded.name, loaded.tokenizer))
+    writer = TokenWriter(loaded.tokenizer, choose_template(None, loaded.name, loaded.tokenizer))
     room = windows * loaded.native_window - NEW
     text = document.text
     fixed, ids = len(prompt(writer, "")), prompt(writer, text)
@@ -116,8 +115,8 @@ def ask_cut(loaded: LoadedModel, document: Document, windows: int) -> tuple[str,
     return "".join(stream), len(ids)
 
 
-def prompt(writer: PromptWriter, text: str) -> list[int]:
-    return build_prompt(writer, [Citation("", "", None, 0, len(text), text, number=1)], Asked(QUESTION))
+def prompt(writer: TokenWriter, text: str) -> list[int]:
+    return build_prompt(writer, [Citation("", "", None, 0, len(text), text, number=1)], PromptInputs(QUESTION))
 
 
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, dict[float, Score]]:

@@ -180,7 +180,7 @@ def node_filters(folder: Path) -> None:
     from llama_index.core.vector_stores.types import VectorStoreQuery
 
     from indexes import CorpusIndex
-    from indexes.searching import Retrieval
+    from indexes.search import Retrieval
 
     kinds = {
         "author ==": ("author", "Author 77", "=="),
@@ -249,7 +249,7 @@ def training(folder: Path) -> None:
 
 def train_times() -> list[tuple[float, float]]:
     """When each training of this process began and ended, from now on."""
-    from indexes import ivf
+    from indexes.storage.dense import ivf
 
     times: list[tuple[float, float]] = []
     train = ivf.train

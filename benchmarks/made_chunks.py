@@ -93,7 +93,7 @@ def batches(chunks: int, there: int = 0) -> Iterator[Batch]:
 
 
 def make(folder: Path, chunks: int, of_document: int = 10, made: Iterable[Batch] | None = None) -> None:
-    from indexes.folder import IndexFolder
+    from indexes.storage import IndexFolder
 
     began = time.perf_counter()
     index = IndexFolder.open(folder, create=True)

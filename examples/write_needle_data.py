@@ -21,8 +21,7 @@ from typing import Any
 from train_demo_model import ASSISTANT, END, USER, Haystacks, Span, read_book
 from transformers import AutoTokenizer
 
-from longctx.prompts import Asked, PromptWriter, build_prompt
-from longctx.templates import choose_template
+from longctx.prompts import PromptInputs, TokenWriter, build_prompt, choose_template
 from longctx.types import Citation
 
 MODEL = Path(__file__).parent / "models" / "passkey-llama"
@@ -39,7 +38,7 @@ class Examples:
 
     def __init__(self, books: list[str], tokenizer: Any, seed: int) -> None:
         self._haystacks, self._draw, self._tokenizer = Haystacks(books, tokenizer, seed), random.Random(seed), tokenizer
-        self._writer = PromptWriter(tokenizer, choose_template(None, "", tokenizer))
+        self._writer = TokenWriter(tokenizer, choose_template(None, "", tokenizer))
 
     def make(self, count: int) -> Iterator[dict[str, str]]:
         """So many, of lengths in the proportions of SHARES."""
@@ -59,7 +58,7 @@ class Examples:
         prose, turns = map(self._text, self._haystacks.halves((length - RULES) * size // (size + MARKS)))
         text, asked = prose.removeprefix(self._tokenizer.bos_token).removeprefix(USER), _TURN.findall(turns)
         (question, answer), *others = asked
-        asking = Asked(question, may_give_up=draw.random() < 0.3)
+        asking = PromptInputs(question, may_give_up=draw.random() < 0.3)
         ids = build_prompt(self._writer, self._passages(text, size), asking)
         later = "".join(f"{USER}Question: {q}{ASSISTANT}{a}{END}" for q, a in others)
         return {"prompt": self._tokenizer.decode(ids), "completion": f"{answer}{END}{later}"}

@@ -6,56 +6,6 @@
 ...     hits = index.search("How is RoPE scaled?", k=5)
 """
 
-from indexes.errors import (
-    CorpusError,
-    EncoderUnavailable,
-    IndexBusy,
-    IndexDamaged,
-    IndexMismatch,
-    IndexNotFound,
-    RerankerUnavailable,
-    UnreadableFile,
-)
-from indexes.filters import SearchFilter
-from indexes.index import CorpusIndex
-from indexes.metadata import Metadata
-from indexes.readers import ReadLimits
-from indexes.rerankers import Reranker
-from indexes.types import (
-    Chunk,
-    Document,
-    DocumentInfo,
-    Encoder,
-    Failure,
-    IndexInfo,
-    IngestProgress,
-    IngestReport,
-    SearchHit,
-    VerifyReport,
-)
+import lazy_loader
 
-__all__ = [
-    "Chunk",
-    "CorpusError",
-    "CorpusIndex",
-    "Document",
-    "DocumentInfo",
-    "Encoder",
-    "EncoderUnavailable",
-    "Failure",
-    "IndexBusy",
-    "IndexDamaged",
-    "IndexInfo",
-    "IndexMismatch",
-    "IndexNotFound",
-    "IngestProgress",
-    "IngestReport",
-    "Metadata",
-    "ReadLimits",
-    "Reranker",
-    "RerankerUnavailable",
-    "SearchFilter",
-    "SearchHit",
-    "UnreadableFile",
-    "VerifyReport",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,24 +9,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from indexes.binding import bind, check_weights, choose_encoder, chunking, encoder_name
-from indexes.encoders import DEFAULT_ENCODER
+from indexes.encoders import DEFAULT_ENCODER, Reranker, load_reranker
 from indexes.errors import CorpusError
-from indexes.filtering import allowed_documents
-from indexes.filters import SearchFilter
-from indexes.folder import IndexFolder
-from indexes.fusion import serves
-from indexes.ingest import IngestOptions, ProgressCallback, ingest_files
+from indexes.ingest import IngestCallback, IngestOptions, ingest_files
+from indexes.manifest import bind, check_weights, choose_encoder, chunking, encoder_name
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
-from indexes.rerankers import Reranker, load_reranker
-from indexes.searching import Retrieval, SearchRequest, search
+from indexes.search import Retrieval, SearchFilter, SearchRequest, allowed_documents, search
 from indexes.sources import full_source
-from indexes.store import Store
+from indexes.storage import IndexFolder, Store, verify
+from indexes.text import serves
 from indexes.types import Chunk, DocumentInfo, Encoder, IndexInfo, IngestReport, SearchHit, VerifyReport
-from indexes.verify import verify
 
 if TYPE_CHECKING:
-    from indexes.vector_store import CorpusVectorStore
+    from indexes.llama_index import CorpusVectorStore
 
 T = TypeVar("T")
 
@@ -92,7 +87,7 @@ class CorpusIndex:
         limits: ReadLimits = DEFAULT_LIMITS,
         chunk_tokens: int | None = None,
         overlap: int | None = None,
-        progress: ProgressCallback | None = None,
+        progress: IngestCallback | None = None,
         wait: bool | float = False,
     ) -> IngestReport:
         """Bring the index up to date with files and folders; files that have not changed are skipped.
@@ -160,7 +155,7 @@ class CorpusIndex:
 
     def as_vector_store(self) -> CorpusVectorStore:
         """The index as a llama-index vector store; close the index when that is done with."""
-        from indexes.vector_store import CorpusVectorStore  # it imports llama-index, which takes a second
+        from indexes.llama_index import CorpusVectorStore
 
         return CorpusVectorStore.from_index(self)
 
@@ -215,7 +210,7 @@ class CorpusIndex:
         return self._reranker
 
     def read(self, read: Callable[[Retrieval], T]) -> T:
-        """What `read` gives for the index at one generation. For `indexes.vector_store`, as the two below are."""
+        """What `read` gives for the index at one generation. For `indexes.llama_index.vector_store`, as the two below are."""
         return self._folder.read_derived(lambda store: read(self._retrieval(store)))
 
     @contextmanager

@@ -11,22 +11,16 @@ from types import MappingProxyType, TracebackType
 from typing import Any
 
 from indexes import CorpusIndex, Encoder, IngestReport, ReadLimits, Reranker, SearchFilter, SearchHit
-from indexes.ingest import ProgressCallback as IngestCallback
+from indexes.ingest import IngestCallback as IngestCallback
 from indexes.readers import DEFAULT_LIMITS
-from longctx.answering import quote
-from longctx.budget import Policy
-from longctx.engine import Engine
+from longctx.answering import Prepared, Scope, Spoken, extract, gather, plan_prompt, speak
+from longctx.backends import ServedModel, backend_for, open_model
+from longctx.engine import Engine, PrefillCallback
 from longctx.errors import BadRequest
-from longctx.language import language_of
-from longctx.material import Scope, gather, planned
 from longctx.models import LoadedModel
-from longctx.probe.evidence import Shown
-from longctx.prompts import Asked
-from longctx.remote.model import ServedModel
-from longctx.requests import ProgressCallback
-from longctx.speakers import open_model, speaker_of
-from longctx.speaking import Prepared, Spoken, speak
-from longctx.templates import PromptTemplate
+from longctx.planning import Policy
+from longctx.probe import Measurements
+from longctx.prompts import PromptInputs, PromptTemplate, language_of
 from longctx.types import Answer, Message, Plan, RouteChoice, Usage
 from rope_scaling import RopeScaling
 
@@ -82,11 +76,11 @@ class DocumentQA:
         *,
         template: str | PromptTemplate | None = None,
         policy: Policy = _DEFAULT_POLICY,
-        measured: Shown = (),
+        measured: Measurements = (),
     ) -> None:
         self.index = index
         self._policy = policy
-        self._speaker = None if model is None else speaker_of(model, template, measured)
+        self._speaker = None if model is None else backend_for(model, template, measured)
         self._owned = ExitStack()
         self._owned.callback(index.close)
 
@@ -103,7 +97,7 @@ class DocumentQA:
         reranker: str | Reranker | None = None,
         template: str | PromptTemplate | None = None,
         policy: Policy = _DEFAULT_POLICY,
-        measured: Shown = (),
+        measured: Measurements = (),
         create: bool = True,
     ) -> DocumentQA:
         """Open the index in the folder `path`, or make one there unless `create` is false.
@@ -174,7 +168,7 @@ class DocumentQA:
         search_for: str | None = None,
         filters: SearchFilter | None = None,
         expand: int = 0,
-        progress: ProgressCallback | None = None,
+        progress: PrefillCallback | None = None,
     ) -> Answer:
         """Answer a question. `Answer.plan` says how, and why so.
 
@@ -215,7 +209,7 @@ class DocumentQA:
         search_for: str | None = None,
         filters: SearchFilter | None = None,
         expand: int = 0,
-        progress: ProgressCallback | None = None,
+        progress: PrefillCallback | None = None,
     ) -> AnswerStream:
         """As `ask`, in pieces of text as they come; the stream's `answer` is the whole afterwards."""
         if not question.strip():
@@ -232,12 +226,12 @@ class DocumentQA:
             return AnswerStream(self._quoted(question, search_for, hits, began))
         hits = self.index.search(search_for or question, k, filters=filters)
         scope = Scope(self.index, hits, filters, tuple(recalled))
-        asked = Asked(question, system, tuple(history or ()), conversing=history is not None)
+        asked = PromptInputs(question, system, tuple(history or ()), conversing=history is not None)
 
         def prepare() -> Prepared[Any]:
             windows = speaker.windows()
             material = gather(scope, speaker.writer, asked, max_new_tokens, windows.largest)
-            return material, planned(material, speaker.writer, windows, policy)
+            return material, plan_prompt(material, speaker.writer, windows, policy)
 
         spoken, pieces = speak(speaker, prepare, progress)
         return AnswerStream(_told(spoken, pieces, search_for, began))
@@ -252,7 +246,7 @@ class DocumentQA:
     def _quoted(
         self, question: str, search_for: str | None, hits: Sequence[SearchHit], began: float
     ) -> Generator[str, None, Answer]:
-        citations = quote(question, hits, self.index.similarity, search_for or "")
+        citations = extract(question, hits, self.index.similarity, search_for or "")
         sentences = [f"{' '.join(c.text.split())} [{c.number}]" for c in citations]
         text = "\n".join(sentences) or _NOTHING_FOUND[language_of(question)]
         yield text

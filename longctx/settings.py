@@ -13,9 +13,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from longctx.devices import Dtype
 from longctx.errors import BadRequest
-from longctx.quantizing import Quantization
+from longctx.models import Dtype, Quantization
 from longctx.types import RouteChoice
 
 SETTINGS_FILE = "longctx.toml"

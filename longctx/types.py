@@ -7,7 +7,7 @@ from typing import Literal
 
 Route = Literal["native", "extended", "retrieval", "self"]
 RouteChoice = Literal["auto", "native", "extended", "retrieval", "self"]
-ShareKind = Literal["system", "document", "turn", "question", "answer", "free", "found", "documents"]
+BudgetItemKind = Literal["system", "document", "turn", "question", "answer", "free", "found", "documents"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,14 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class BudgetItem:
     """So many tokens of a window, or of what was left out: what for, and of which document or turn of a conversation.
 
     `passages` is how many of a document. What was left out is 'found', a passage that bears on the question; of a
     'document', passages that do not; and 'documents' that were not counted.
     """
 
-    kind: ShareKind
+    kind: BudgetItemKind
     name: str
     tokens: int
     passages: int = 0
@@ -66,8 +66,8 @@ class Plan:
     window: int | None = None
     scale: float = 1.0
     shown: bool = True
-    shares: tuple[Share, ...] = ()
-    left_out: tuple[Share, ...] = ()
+    shares: tuple[BudgetItem, ...] = ()
+    left_out: tuple[BudgetItem, ...] = ()
     places: tuple[int, ...] = ()
     turns: tuple[int, ...] = ()
     passages_found: int = 0

@@ -7,7 +7,7 @@
 """
 
 from rope_scaling.apply import ScaledRotaryEmbedding, apply_rope_scaling, scaled_rope
-from rope_scaling.checkpoints import Checkpoint, open_checkpoint
+from rope_scaling.checkpoint import Checkpoint, open_checkpoint
 from rope_scaling.errors import (
     AlreadyScaled,
     CheckpointError,
@@ -21,9 +21,9 @@ from rope_scaling.errors import (
 from rope_scaling.export import export_checkpoint
 from rope_scaling.formulas import yarn_ramp
 from rope_scaling.frequencies import METHODS, RopeFrequencies, rope_frequencies
-from rope_scaling.hf_config import RopeBase, read_base
 from rope_scaling.plot import plot_frequencies
 from rope_scaling.scaling import RopeScaling
+from rope_scaling.transformers_config import RopeBase, read_base
 
 __all__ = [
     "METHODS",

@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from rope_scaling.carried import carried_scaling, check_not_blended, windows_under
+from rope_scaling.checkpoint import carried_scaling, check_not_blended, windows_under
 from rope_scaling.errors import AlreadyScaled, LengthNeeded, UnsupportedModel
 from rope_scaling.frequencies import RopeFrequencies, rope_frequencies
-from rope_scaling.hf_config import RopeBase, read_base, text_config
 from rope_scaling.scaling import RopeScaling
+from rope_scaling.transformers_config import RopeBase, read_base, text_config
 
 _SWAP = threading.Lock()  # held while modules are looked at and swapped, never while a model runs
 _MISSING = object()

@@ -19,12 +19,18 @@ from typing import Any
 
 import torch
 
-from rope_scaling.carried import carried_scaling, check_not_blended, windows_under
-from rope_scaling.checkpoints import Checkpoint, load_config, open_checkpoint
+from rope_scaling.checkpoint import (
+    Checkpoint,
+    carried_scaling,
+    check_not_blended,
+    load_config,
+    open_checkpoint,
+    windows_under,
+)
 from rope_scaling.errors import CheckpointError, LengthNeeded
 from rope_scaling.frequencies import RopeFrequencies, rope_frequencies
-from rope_scaling.hf_config import VLLM_MAGNITUDE, WINDOW, RopeBase, read_base
 from rope_scaling.scaling import RopeScaling
+from rope_scaling.transformers_config import VLLM_MAGNITUDE, WINDOW, RopeBase, read_base
 
 _WEIGHTS = frozenset({".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack"})
 # vLLM multiplies max_position_embeddings by the factor of these types, so that it stays at the original window.

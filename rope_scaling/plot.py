@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rope_scaling.errors import PlotUnavailable
 from rope_scaling.frequencies import rope_frequencies
-from rope_scaling.hf_config import RopeBase
 from rope_scaling.scaling import RopeScaling
+from rope_scaling.transformers_config import RopeBase
 
 
 def plot_frequencies(before: RopeScaling, after: RopeScaling, base: RopeBase, file: str | Path) -> None:

@@ -19,7 +19,7 @@ from pydantic import (
 from rope_scaling.errors import InvalidScaling
 from rope_scaling.formulas import BETA_FAST, BETA_SLOW, HIGH_FREQ_FACTOR, LOW_FREQ_FACTOR, Rotary
 from rope_scaling.frequencies import METHODS
-from rope_scaling.hf_config import read_scaling
+from rope_scaling.transformers_config import read_scaling
 
 RANGES = (
     (("beta_slow", BETA_SLOW), ("beta_fast", BETA_FAST)),

@@ -53,7 +53,7 @@ def forked_longctx() -> Iterator[ForkedLongctx]:
 @pytest.fixture(scope="session")
 def encoder():
     """The default encoder, loaded once."""
-    from indexes.encoders import load_encoder
+    from indexes.encoders.sentence_encoder import load_encoder
 
     return load_encoder("default")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from indexes.errors import UnreadableFile
-from indexes.readers.limits import DEFAULT_LIMITS, ReadLimits
+from indexes.readers.base import DEFAULT_LIMITS, ReadLimits
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # not to wait for a pipe that took the file's place
 _BLOCK = 1 << 20  # bytes

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from indexes.encoding import decode
-from indexes.readers.limits import ReadLimits
-from indexes.readers.reading import MOST_MARKS, Reading, lines_with_offsets, one_line, properties
+from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets, one_line, properties
+from indexes.readers.charset import decode
 from indexes.types import Heading
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
@@ -22,13 +21,13 @@ _NO_SIMPLE_VALUE = ("{", "|", ">", "&", "*", "!")  # YAML that is more than a li
 _FRONT_MATTER_LINES = 200  # a longer one is a text between rulers
 
 
-def read_markdown(data: bytes, limits: ReadLimits) -> Reading:
+def read_markdown(data: bytes, limits: ReadLimits) -> ReadText:
     """The text as it is, with its headings (`#` and underlined), not those inside fenced code."""
     text = decode(data, limits.encoding)
     front, body = _front_matter(text)
     headings = markdown_headings(text, body)
     title = front.pop("title", "") or (headings[0].text if headings else "")
-    return Reading(text, title, headings, metadata=front)
+    return ReadText(text, title, headings, metadata=front)
 
 
 def markdown_headings(text: str, begin: int = 0) -> tuple[Heading, ...]:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from indexes.encoding import decode
 from indexes.errors import UnreadableFile
-from indexes.readers.json_text import parse_json
-from indexes.readers.limits import ReadLimits
+from indexes.readers.base import ReadLimits, ReadText
+from indexes.readers.charset import decode
+from indexes.readers.json import parse_json
 from indexes.readers.markdown import markdown_headings
-from indexes.readers.reading import Reading
 from indexes.types import Heading
 
 _LARGEST_OUTPUT = 2_000  # characters: a result is worth finding, a log of a training run is not
 
 
-def read_notebook(data: bytes, limits: ReadLimits) -> Reading:
+def read_notebook(data: bytes, limits: ReadLimits) -> ReadText:
     """Markdown, code and short text outputs, an empty line apart; `breaks` at cells, headings from Markdown.
 
     Pictures, HTML and outputs of more than 2,000 characters are left out.
@@ -35,7 +34,7 @@ def read_notebook(data: bytes, limits: ReadLimits) -> Reading:
             headings += (Heading(h.start + length, h.level, h.text) for h in markdown_headings(text))
         parts.append(text)
         length += len(text) + 2
-    return Reading("\n\n".join(parts), headings[0].text if headings else "", tuple(headings), breaks=tuple(breaks))
+    return ReadText("\n\n".join(parts), headings[0].text if headings else "", tuple(headings), breaks=tuple(breaks))
 
 
 def _cells(notebook: Any) -> Iterator[dict[str, Any]]:

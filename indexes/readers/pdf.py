@@ -13,9 +13,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from indexes.errors import UnreadableFile
-from indexes.readers.limits import ReadLimits
-from indexes.readers.pdf_page import page_text
-from indexes.readers.reading import Reading, one_line, properties, real_title
+from indexes.readers.base import ReadLimits, ReadText, one_line, properties, real_title
+from indexes.readers.pdf_layout import page_text
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
@@ -25,7 +24,7 @@ _MOST_WARNINGS = 10
 _OF_CONTENT = ("pypdf.filters", "pypdf._page", "pypdf.generic._data_structures")  # loggers; others tell of fonts
 
 
-def read_pdf(data: bytes, limits: ReadLimits) -> Reading:
+def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
     """The pages' text, with the offset of each page in `pages`, and the title among the file's properties."""
     try:
         reader = _open(data)
@@ -41,7 +40,7 @@ def read_pdf(data: bytes, limits: ReadLimits) -> Reading:
     for page in pages:
         starts.append(length)
         length += len(page) + len(_BETWEEN_PAGES)
-    return Reading(_BETWEEN_PAGES.join(pages), title, pages=tuple(starts), metadata=about, warnings=_warnings(damage))
+    return ReadText(_BETWEEN_PAGES.join(pages), title, pages=tuple(starts), metadata=about, warnings=_warnings(damage))
 
 
 def _open(data: bytes) -> PdfReader:

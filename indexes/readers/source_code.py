@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from indexes.encoding import decode
-from indexes.readers.limits import ReadLimits
-from indexes.readers.reading import MOST_MARKS, Reading, lines_with_offsets
+from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets
+from indexes.readers.charset import decode
 
 _BEFORE = (
     r"(?:export|default|pub(?:\([a-z]+\))?|public|private|internal|abstract|final|open|sealed|static|async|unsafe"
@@ -42,16 +41,16 @@ _LEADS = (
 _NOT_A_FUNCTION = re.compile(r"(?:if|for|while|switch|return|else|do|case|using|import|include|typedef)\b")
 
 
-def read_source(data: bytes, limits: ReadLimits) -> Reading:
+def read_source(data: bytes, limits: ReadLimits) -> ReadText:
     """The text as it is; `breaks` at unindented definitions that a keyword begins, and at sections."""
     text = decode(data, limits.encoding)
-    return Reading(text, breaks=_breaks(text, _begins_definition))
+    return ReadText(text, breaks=_breaks(text, _begins_definition))
 
 
-def read_braces(data: bytes, limits: ReadLimits) -> Reading:
+def read_braces(data: bytes, limits: ReadLimits) -> ReadText:
     """The same for C and its relatives, where a function has no keyword."""
     text = decode(data, limits.encoding)
-    return Reading(text, breaks=_breaks(text, _begins_function))
+    return ReadText(text, breaks=_breaks(text, _begins_function))
 
 
 def _begins_definition(line: str) -> bool:

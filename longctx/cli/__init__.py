@@ -10,9 +10,10 @@ import typer
 from typer.core import TyperGroup
 
 from longctx import __version__
-from longctx.cli import ask, chat, extend, index, ingest, plan, probe, rope, search
-from longctx.cli.terminal import INTERRUPTED, one_line
-from longctx.quantizing import hide_bitsandbytes
+from longctx.cli import ask, chat, extend, index, ingest, probe, rope, search
+from longctx.cli import estimate as plan
+from longctx.cli.output import INTERRUPTED, one_line
+from longctx.models import hide_bitsandbytes
 
 _GROUPS: tuple[list[str], ...] = ([], ["index"])  # commands of which nothing can be done, and that show their help
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from longctx.cli.bars import prefill_progress
 from longctx.cli.options import (
     AdapterOption,
     AfterOption,
@@ -34,7 +33,8 @@ from longctx.cli.options import (
     open_qa,
     search_filter,
 )
-from longctx.cli.terminal import NO_MODEL, note_unshown, print_json, print_plan, print_sources
+from longctx.cli.output import NO_MODEL, note_unshown, print_json, print_plan, print_sources
+from longctx.cli.progress import prefill_progress
 
 
 def ask(

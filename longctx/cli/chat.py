@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from longctx.cli.bars import prefill_progress
 from longctx.cli.options import (
     AdapterOption,
     AfterOption,
@@ -38,7 +37,8 @@ from longctx.cli.options import (
     open_qa,
     search_filter,
 )
-from longctx.cli.terminal import NO_MODEL, note_unshown, one_line, print_plan, print_sources
+from longctx.cli.output import NO_MODEL, note_unshown, one_line, print_plan, print_sources
+from longctx.cli.progress import prefill_progress
 
 if TYPE_CHECKING:
     from longctx.conversation import Conversation

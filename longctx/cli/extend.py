@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from longctx.cli.bars import bar_on_stderr
 from longctx.cli.options import JsonOption
+from longctx.cli.output import print_json
+from longctx.cli.progress import bar_on_stderr
 from longctx.cli.rope import FactorOption, ModelArgument, describe
-from longctx.cli.terminal import print_json
 
 if TYPE_CHECKING:
     from longctx.training import TrainingStep

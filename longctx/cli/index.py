@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from longctx.cli.options import IndexOption, JsonOption, WaitOption
-from longctx.cli.terminal import print_json, short_path
+from longctx.cli.output import print_json, short_path
 
 if TYPE_CHECKING:
     from indexes import CorpusIndex

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from longctx.cli.bars import ingest_progress
 from longctx.cli.options import EncoderOption, IndexOption, JsonOption, WaitOption
-from longctx.cli.terminal import INTERRUPTED, print_json, short_path
+from longctx.cli.output import INTERRUPTED, print_json, short_path
+from longctx.cli.progress import ingest_progress
 
 if TYPE_CHECKING:
     from indexes import CorpusIndex, IngestProgress, IngestReport

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longctx.cli.bars import waiting_for
+from longctx.cli.progress import waiting_for
 
 if TYPE_CHECKING:
     from indexes import SearchFilter
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from longctx.settings import Settings
 
 
-class Quantized(str, Enum):
+class QuantizationChoice(str, Enum):
     """How weights are kept."""
 
     four = "4bit"
@@ -66,7 +66,7 @@ AdapterOption = Annotated[
     typer.Option("--adapter", metavar="PATH_OR_HUB_ID", help="A LoRA adapter that goes onto the model."),
 ]
 QuantizationOption = Annotated[
-    Quantized | None, typer.Option("--quantization", help="Keep the model's weights in so many bits.")
+    QuantizationChoice | None, typer.Option("--quantization", help="Keep the model's weights in so many bits.")
 ]
 DtypeOption = Annotated[
     str | None,

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longctx.cli.bars import bar_on_stderr
 from longctx.cli.options import JsonOption
-from longctx.cli.terminal import INTERRUPTED
+from longctx.cli.output import INTERRUPTED
+from longctx.cli.progress import bar_on_stderr
 
 if TYPE_CHECKING:
-    from longctx.probe.report import ProbeReport
-    from longctx.probe.running import ProbeProgress
-    from longctx.probe.wording import Wording
+    from longctx.probe import ProbeProgress, ProbeReport, TaskTexts
 
 
 def probe(
@@ -64,8 +62,7 @@ def probe(
 
     Results are kept as they come: stop it with Ctrl-C, and the same command goes on. Exit code: 130 when stopped.
     """
-    from longctx.probe.options import ALL_TASKS, DEFAULT_TASKS, ProbeOptions
-    from longctx.probe.running import run_probe
+    from longctx.probe import ALL_TASKS, DEFAULT_TASKS, ProbeOptions, run_probe
 
     names = _split(tasks)
     options = ProbeOptions(
@@ -108,14 +105,14 @@ def _numbers(values: tuple[str, ...]) -> tuple[int, ...]:
         raise typer.BadParameter("give numbers of tokens, such as 4096,8k,32k", param_hint="--lengths") from None
 
 
-def _wording(needle: str | None, question: str | None) -> Wording | None:
-    from longctx.probe.wording import Wording
+def _wording(needle: str | None, question: str | None) -> TaskTexts | None:
+    from longctx.probe import TaskTexts
 
     if (needle is None) != (question is None):
         raise typer.BadParameter("give both or none", param_hint="--needle and --question")
     if needle is None or question is None:
         return None
-    return Wording(needle, question, needle.partition("{value}")[0].rstrip())
+    return TaskTexts(needle, question, needle.partition("{value}")[0].rstrip())
 
 
 @contextmanager
@@ -167,8 +164,7 @@ def _left(progress: ProbeProgress) -> str:
 
 def _draw(report: ProbeReport, out: Path) -> None:
     """Draw pictures if matplotlib is there, and say so if it is not."""
-    from longctx.probe.markdown import write_markdown
-    from longctx.probe.plots import draw_report
+    from longctx.probe import draw_report, write_markdown
     from rope_scaling import PlotUnavailable
 
     try:
@@ -183,7 +179,7 @@ def _print_report(report: ProbeReport, out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from longctx.probe.markdown import reach_text, score_text
+    from longctx.probe import reach_text, score_text
 
     console = Console()
     for task, language in dict.fromkeys((cell.task, cell.language) for cell in report.cells):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from longctx.cli.options import JsonOption
-from longctx.cli.terminal import print_json
+from longctx.cli.output import print_json
 
 if TYPE_CHECKING:
     from rope_scaling import RopeBase, RopeScaling

@@ -20,7 +20,7 @@ from longctx.cli.options import (
     TitleOption,
     search_filter,
 )
-from longctx.cli.terminal import place, print_json
+from longctx.cli.output import place, print_json
 
 _EXCERPT = 240  # characters
 

@@ -1,5 +1,5 @@
-"""The probe: how long a window a model really uses, under each scaling method.
+"""Measuring how long a context window a model really uses, for each RoPE scaling method."""
 
-`longctx.run_probe` lets a model answer questions about texts of rising length and writes what came out;
-`longctx.load_report` reads it again, for whoever has to decide how long a prompt may be.
-"""
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,8 +10,8 @@ from typing import Literal
 
 from longctx.errors import BadRequest
 from longctx.probe.report import PERPLEXITY, method_name
+from longctx.probe.task_texts import LANGUAGES, TaskTexts
 from longctx.probe.tasks import TASKS
-from longctx.probe.wording import LANGUAGES, Wording
 
 ALL_TASKS = (*TASKS, PERPLEXITY)
 DEFAULT_TASKS = ("needle", PERPLEXITY)
@@ -44,7 +44,7 @@ class ProbeOptions:
     windows: int = 16
     seed: int = 0
     factor: float | None = None
-    needle: Wording | None = None
+    needle: TaskTexts | None = None
     style: PromptStyle = "auto"
 
     def __post_init__(self) -> None:

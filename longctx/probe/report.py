@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from longctx.errors import BadReport
-from longctx.windows import UNSCALED
+from longctx.models import UNSCALED
 
 REPORT = "report.json"
 PERPLEXITY = "perplexity"

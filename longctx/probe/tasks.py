@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from types import MappingProxyType
 
-from longctx.probe.filler import filler_sentences
-from longctx.probe.wording import Language, Wording
+from longctx.probe.generated_prose import filler_sentences
+from longctx.probe.task_texts import Language, TaskTexts
 
 _VALUES = 4  # of one name, in multi-value
 _CHAINS, _HOPS = 2, 3  # in variable-tracking: one chain is asked for, the other leads astray
@@ -56,10 +56,10 @@ class Draft:
     least: int = 1
 
 
-Task = Callable[[random.Random, Depths, Language, Wording], list[Draft]]
+Task = Callable[[random.Random, Depths, Language, TaskTexts], list[Draft]]
 
 
-def needle(draw: random.Random, depths: Depths, language: Language, wording: Wording) -> list[Draft]:
+def needle(draw: random.Random, depths: Depths, language: Language, wording: TaskTexts) -> list[Draft]:
     """One needle at each depth, in a text of its own; the texts are alike up to the needle, the deepest comes first."""
     (value,) = _numbers(draw, 1)
     statement = wording.statement.format(value=value)
@@ -69,7 +69,7 @@ def needle(draw: random.Random, depths: Depths, language: Language, wording: Wor
     ]
 
 
-def multi_key(draw: random.Random, depths: Depths, language: Language, wording: Wording) -> list[Draft]:
+def multi_key(draw: random.Random, depths: Depths, language: Language, wording: TaskTexts) -> list[Draft]:
     """A needle with a name of its own at each depth; each of them is asked for."""
     keyed = language.keyed
     names = draw.sample(language.names, len(depths))
@@ -79,14 +79,14 @@ def multi_key(draw: random.Random, depths: Depths, language: Language, wording: 
     return [Draft(needles, tuple(questions))]
 
 
-def multi_value(draw: random.Random, depths: Depths, language: Language, wording: Wording) -> list[Draft]:
+def multi_value(draw: random.Random, depths: Depths, language: Language, wording: TaskTexts) -> list[Draft]:
     """Several numbers of one name, anywhere; all are to be named."""
     name, values = draw.choice(language.names), _numbers(draw, _VALUES)
     needles = tuple(Needle(language.valued.statement.format(name=name, value=value), draw.random()) for value in values)
     return [Draft(needles, (_ask(language.valued, name=name, value="", answers=values),))]
 
 
-def variable_tracking(draw: random.Random, depths: Depths, language: Language, wording: Wording) -> list[Draft]:
+def variable_tracking(draw: random.Random, depths: Depths, language: Language, wording: TaskTexts) -> list[Draft]:
     """Chains of names, each standing for the one before, the first for a number; the names of each number are asked."""
     names = ["".join(three) for three in _distinct(draw, lambda: draw.sample(_CONSONANTS, 3), _CHAINS * (_HOPS + 1))]
     needles: list[Needle] = []
@@ -100,7 +100,7 @@ def variable_tracking(draw: random.Random, depths: Depths, language: Language, w
     return [Draft(tuple(needles), tuple(questions))]
 
 
-def common_words(draw: random.Random, depths: Depths, language: Language, wording: Wording) -> list[Draft]:
+def common_words(draw: random.Random, depths: Depths, language: Language, wording: TaskTexts) -> list[Draft]:
     """A list of words; the few that come at least twice as often as any other are to be named."""
     words = draw.sample(language.words, len(language.words))
     common, others = words[:_COMMON], words[_COMMON:]
@@ -117,7 +117,7 @@ def common_words(draw: random.Random, depths: Depths, language: Language, wordin
     return [Draft((), (question,), listed, 2 * _COMMON + _UNCOMMON)]
 
 
-def qa(draw: random.Random, depths: Depths, language: Language, wording: Wording) -> list[Draft]:
+def qa(draw: random.Random, depths: Depths, language: Language, wording: TaskTexts) -> list[Draft]:
     """Short passages about people; the one at each depth is asked about, the others are like it."""
     people = [(first, last) for first in language.first_names for last in language.last_names]
     draw.shuffle(people)
@@ -153,7 +153,9 @@ TASKS: Mapping[str, Task] = MappingProxyType(
 )
 
 
-def _ask(wording: Wording, *, name: str, value: str, answers: tuple[str, ...], depth: float | None = None) -> Question:
+def _ask(
+    wording: TaskTexts, *, name: str, value: str, answers: tuple[str, ...], depth: float | None = None
+) -> Question:
     question, lead = (text.format(name=name, value=value) for text in (wording.question, wording.lead))
     return Question(question, lead, answers, depth)
 

@@ -259,7 +259,7 @@ def test_an_encoder_that_is_nowhere_says_so(tmp_path: Path, corpus: Path) -> Non
 
 
 def test_a_default_encoder_that_was_altered_is_refused(tmp_path: Path, corpus: Path, encoder) -> None:
-    from indexes.encoders import SentenceEncoder
+    from indexes.encoders.sentence_encoder import SentenceEncoder
 
     copy = tmp_path / "model"
     shutil.copytree(encoder.folder, copy)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes import CorpusError, CorpusIndex, Metadata
-from indexes.readers import read_document
+from indexes.readers.registry import read_document
 
 json_values = st.recursive(
     st.none()

@@ -7,8 +7,8 @@ import pytest
 
 from indexes import CorpusError
 from longctx import BadRequest, ContextTooLong, DocumentQA, ModelUnavailable, load_model
-from longctx.prompts import Asked, PromptWriter, build_prompt
-from longctx.templates import choose_template
+from longctx.prompts.templates import choose_template
+from longctx.prompts.writer import PromptInputs, TokenWriter, build_prompt
 
 LIGHTHOUSE = """# The lighthouse of Sørvik
 
@@ -107,8 +107,8 @@ def test_with_a_model_the_answer_is_what_the_model_generates(qa: DocumentQA, tin
         pieces = list(stream)
         answer = stream.answer
     loaded = load_model(tiny_llama)
-    writer = PromptWriter(loaded.tokenizer, choose_template(None, loaded.name, loaded.tokenizer))
-    prompt = build_prompt(writer, answer.passages, Asked("Who built the lighthouse?"))
+    writer = TokenWriter(loaded.tokenizer, choose_template(None, loaded.name, loaded.tokenizer))
+    prompt = build_prompt(writer, answer.passages, PromptInputs("Who built the lighthouse?"))
     decoded = loaded.tokenizer.decode(prompt)
     assert all(f"[{n}]\n{c.text}\n" in decoded for n, c in enumerate(answer.passages, start=1))
     assert [c.number for c in answer.passages] == list(range(1, len(answer.passages) + 1))

@@ -210,7 +210,7 @@ def test_the_policy_is_what_a_question_does_not_say(indexed, opened, demo) -> No
 
 
 def test_memory_limits_the_windows_to_what_a_request_could_have(monkeypatch: pytest.MonkeyPatch, demo) -> None:
-    monkeypatch.setattr("longctx.memory.available_bytes", lambda device: 70 * 2**20)
+    monkeypatch.setattr("longctx.models.memory.available_bytes", lambda device: 70 * 2**20)
     engine = Engine(demo, prefix_bytes=0)
     tokens = engine.tokens_in_memory()
     assert 1000 < tokens < 8000

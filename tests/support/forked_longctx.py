@@ -217,7 +217,7 @@ def become(request: dict[str, Any], streams: list[int]) -> None:
 
 def import_everything() -> None:
     """Import what commands import, and start no thread."""
-    from longctx.quantizing import hide_bitsandbytes
+    from longctx.models.quantization import hide_bitsandbytes
 
     hide_bitsandbytes()  # as `longctx.cli.main` does before transformers is imported
     import faiss  # noqa: F401
@@ -229,9 +229,9 @@ def import_everything() -> None:
     import tantivy  # noqa: F401
     from transformers.models.llama import modeling_llama  # noqa: F401
 
-    import longctx.conversation
-    import longctx.probe.running  # noqa: F401
-    from indexes.tokenize import terms
+    import longctx.conversation.conversation
+    import longctx.probe.runner  # noqa: F401
+    from indexes.text.analyzer import terms
 
     terms("日本語 and words")
     assert sys.platform != "linux" or len([*Path("/proc/self/task").iterdir()]) == 1, "a thread survives no fork"

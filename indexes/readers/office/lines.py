@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from indexes.readers.reading import MOST_MARKS, Reading, one_line
+from indexes.readers.base import MOST_MARKS, ReadText, one_line
 from indexes.types import Heading
 
 _SPACES = re.compile(r"[ \t\v\r]+")
@@ -65,7 +65,7 @@ class Lines:
         """Return all of the text on one line."""
         return " ".join(filter(None, self._lines))
 
-    def reading(self, title: str, about: Mapping[str, str]) -> Reading:
+    def reading(self, title: str, about: Mapping[str, str]) -> ReadText:
         """Return the text and its marks.
 
         Args:
@@ -75,7 +75,7 @@ class Lines:
         title = title or (self._headings[0].text if self._headings else "")
         text = "\n".join(self._lines).removesuffix("\n")
         pages = tuple(min(start, len(text)) for start in self._pages)  # the last one may be empty
-        return Reading(text, title, tuple(self._headings), pages, tuple(self._rows), metadata=about)
+        return ReadText(text, title, tuple(self._headings), pages, tuple(self._rows), metadata=about)
 
     def _append(self, line: str) -> None:
         self._lines.append(line)

@@ -9,8 +9,7 @@ from io import BytesIO
 from typing import Any
 
 from indexes.errors import UnreadableFile
-from indexes.readers.limits import ReadLimits
-from indexes.readers.reading import one_line, properties, real_title
+from indexes.readers.base import ReadLimits, one_line, properties, real_title
 
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # an OLE container
 _RATIO_FROM = 10_000_000  # bytes unpacked, up to which any ratio will do

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import strategies as st
 
 from indexes.errors import UnreadableFile
-from indexes.readers import ReadLimits, read_document
+from indexes.readers.base import ReadLimits
+from indexes.readers.registry import read_document
 from indexes.types import Document
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from indexes.readers import SUFFIXES
+from indexes.readers.registry import SUFFIXES
 
 
 def test_no_text(tmp_path, refusal):

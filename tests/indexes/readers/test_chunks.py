@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from indexes import Encoder
-from indexes.chunking import Chunking, chunk_document
-from indexes.readers import SUFFIXES, end_isolation, read_document
+from indexes.chunking.chunker import Chunking, chunk_document
+from indexes.readers.registry import SUFFIXES, read_document
+from indexes.readers.sandbox import end_sandbox
 
 PIECES = [
     "The keeper lit the lamp. ",
@@ -134,7 +135,7 @@ MADE: dict[str, Callable[[list[str]], bytes]] = {
 @pytest.fixture(scope="module", autouse=True)
 def _end() -> Iterator[None]:
     yield
-    end_isolation()
+    end_sandbox()
 
 
 @pytest.mark.parametrize("suffix", MADE)

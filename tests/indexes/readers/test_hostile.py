@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pypdf.generic import DecodedStreamObject, NameObject
 
 from indexes import CorpusIndex
-from indexes.readers import SUFFIXES
+from indexes.readers.registry import SUFFIXES
 from indexes.types import Document
 
 

@@ -20,7 +20,7 @@ from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
-from indexes.readers import SUFFIXES
+from indexes.readers.registry import SUFFIXES
 
 OFFLINE = Path(__file__).with_name("offline.py")
 NOTEBOOK = {
@@ -168,7 +168,8 @@ def test_only_libraries_that_are_known_read_files(corpus: Path, tmp_path: Path) 
 
         calls = []
         sys.addaudithook(lambda event, _: event.startswith("socket.") and calls.append(event))
-        from indexes.readers import DEFAULT_LIMITS, read_here
+        from indexes.readers.base import DEFAULT_LIMITS
+        from indexes.readers.registry import read_here
 
         for path in sorted(Path(sys.argv[1]).iterdir()):
             assert "some text" in read_here(path.suffix, path.read_bytes(), DEFAULT_LIMITS).text, path

@@ -13,7 +13,7 @@ from docx.oxml import parse_xml
 from pptx.chart.data import CategoryChartData, XyChartData
 from pptx.enum.chart import XL_CHART_TYPE
 
-from indexes.chunking import chunk_document
+from indexes.chunking.chunker import chunk_document
 
 MC = "http://schemas.openxmlformats.org/markup-compatibility/2006"
 DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/main"

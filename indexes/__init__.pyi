@@ -1,0 +1,53 @@
+from .encoders import Reranker
+from .errors import (
+    CorpusError,
+    EncoderUnavailable,
+    IndexBusy,
+    IndexDamaged,
+    IndexMismatch,
+    IndexNotFound,
+    RerankerUnavailable,
+    UnreadableFile,
+)
+from .index import CorpusIndex
+from .metadata import Metadata
+from .readers import ReadLimits
+from .search import SearchFilter
+from .types import (
+    Chunk,
+    Document,
+    DocumentInfo,
+    Encoder,
+    Failure,
+    IndexInfo,
+    IngestProgress,
+    IngestReport,
+    SearchHit,
+    VerifyReport,
+)
+
+__all__ = [
+    "Chunk",
+    "CorpusError",
+    "CorpusIndex",
+    "Document",
+    "DocumentInfo",
+    "Encoder",
+    "EncoderUnavailable",
+    "Failure",
+    "IndexBusy",
+    "IndexDamaged",
+    "IndexInfo",
+    "IndexMismatch",
+    "IndexNotFound",
+    "IngestProgress",
+    "IngestReport",
+    "Metadata",
+    "ReadLimits",
+    "Reranker",
+    "RerankerUnavailable",
+    "SearchFilter",
+    "SearchHit",
+    "UnreadableFile",
+    "VerifyReport",
+]

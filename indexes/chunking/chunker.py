@@ -1,0 +1,215 @@
+"""Documents to chunks: by structure first, by sentences next, and never longer than the encoder reads.
+
+Knows documents and an encoder's tokenizer; knows no database and no vectors.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+from indexes.chunking.sections import Section, sections
+from indexes.errors import CorpusError
+from indexes.text import cut_places, sentence_spans
+from indexes.types import Chunk, Document, Encoder
+
+_DEFAULT_CHUNK_TOKENS = 256  # an encoder with a longer window still finds short passages better
+_HEADER_SHARE = 4  # title and headings get at most a quarter of the encoder's window
+_CHARACTERS_AT_ONCE = 65_536  # given to the tokenizer in one call
+_LONGEST_TOKEN = 32  # characters; a longer one counts as several
+_FEWEST_TOKENS = 32
+_SLACK = 8  # tokens: a word cut in two can have more than before
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How to cut: up to how many tokens a chunk has, and how many of them it may share with the one before it.
+
+    `tokens` counts a chunk's title and headings too; None is what the encoder reads, and at most 256. What is shared
+    are whole sentences. Raises CorpusError.
+    """
+
+    tokens: int | None = None
+    overlap: int = 0
+
+    def __post_init__(self) -> None:
+        if self.tokens is not None and self.tokens < _FEWEST_TOKENS:
+            raise CorpusError(f"chunks of {self.tokens} tokens say too little: ask for at least {_FEWEST_TOKENS}")
+        if self.overlap < 0:
+            raise CorpusError(f"the overlap is {self.overlap}: ask for 0 or more tokens")
+        if self.tokens is not None:
+            self._check_overlap(self.tokens)
+
+    def longest(self, encoder: Encoder) -> int:
+        """The most tokens of a chunk for that encoder. Raises CorpusError for more than it reads."""
+        if self.tokens is not None and self.tokens > encoder.max_tokens:
+            raise CorpusError(
+                f"the encoder {encoder.name} reads {encoder.max_tokens} tokens, and would not see the end of chunks of "
+                f"{self.tokens}: ask for at most {encoder.max_tokens} (--chunk-tokens)"
+            )
+        tokens = self.tokens or min(encoder.max_tokens, _DEFAULT_CHUNK_TOKENS)
+        self._check_overlap(tokens)
+        return tokens
+
+    def dump(self) -> str:
+        """As text, for `load`; '' for the default."""
+        return "" if self == Chunking() else json.dumps([self.tokens, self.overlap])
+
+    @classmethod
+    def load(cls, text: str) -> Chunking:
+        """What `dump` gave."""
+        return cls(*json.loads(text)) if text else cls()
+
+    def _check_overlap(self, tokens: int) -> None:
+        if self.overlap > tokens // 2:
+            raise CorpusError(
+                f"an overlap of {self.overlap} tokens is more than half of a chunk of {tokens}: ask for at most "
+                f"{tokens // 2} (--overlap), or for longer chunks (--chunk-tokens)"
+            )
+
+
+class Passage(NamedTuple):
+    """A chunk, and what the encoder reads for it: its title and headings, then its text."""
+
+    chunk: Chunk
+    embedded: str
+
+
+class _Unit(NamedTuple):
+    """The smallest piece that is kept whole: a sentence, or a part of one that is longer than a chunk."""
+
+    start: int
+    end: int
+    tokens: int
+    starts_block: bool
+    is_whole: bool
+
+
+DEFAULT_CHUNKING = Chunking()
+
+
+def chunk_document(document: Document, encoder: Encoder, chunking: Chunking = DEFAULT_CHUNKING) -> Iterator[Passage]:
+    """The document's passages, in order, made as they are asked for.
+
+    Each `chunk.text` is `document.text[start:end]`; together they hold every character that is not white space. What
+    the encoder is given for a chunk (`embedded`) fits its window. Raises CorpusError for a `chunking` that the encoder
+    does not allow.
+    """
+    limit = chunking.longest(encoder)
+    line = _LineCounter(document.text)
+    for section in sections(document):
+        header, header_tokens = _header(document.title, section.heading, encoder, limit // _HEADER_SHARE)
+        units = _units(document, section, encoder, limit - header_tokens)
+        for start, end, tokens in _pack(units, limit - header_tokens, chunking.overlap):
+            text = document.text[start:end]
+            chunk = Chunk(
+                text=text,
+                source=document.source,
+                title=document.title,
+                heading=section.heading,
+                page=section.page,
+                start=start,
+                end=end,
+                line=line.at(start),
+                tokens=tokens,
+            )
+            yield Passage(chunk, f"{header}\n{text}" if header else text)
+
+
+def _units(document: Document, section: Section, encoder: Encoder, limit: int) -> Iterator[_Unit]:
+    """The section's sentences with their token counts, those that are too long cut at token boundaries."""
+    for batch in _batches(_block_sentences(document, section)):
+        offsets = encoder.token_offsets([document.text[start:end] for start, end, _ in batch])
+        for (start, end, starts_block), tokens in zip(batch, offsets, strict=True):
+            yield from _cut(document.text[start:end], start, starts_block, tokens, limit)
+
+
+def _batches(sentences: Iterator[tuple[int, int, bool]]) -> Iterator[list[tuple[int, int, bool]]]:
+    """Sentences by about `_CHARACTERS_AT_ONCE`, so that what a tokenizer gives back takes little memory."""
+    batch: list[tuple[int, int, bool]] = []
+    for start, end, starts_block in sentences:
+        for part in range(start, end, _CHARACTERS_AT_ONCE):  # a "sentence" can be a file of one line
+            batch.append((part, min(end, part + _CHARACTERS_AT_ONCE), starts_block and part == start))
+            if batch[-1][1] - batch[0][0] >= _CHARACTERS_AT_ONCE:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
+
+
+def _block_sentences(document: Document, section: Section) -> Iterator[tuple[int, int, bool]]:
+    """(start, end, whether a paragraph, row, cell or definition starts here) for each sentence."""
+    first = bisect_right(document.breaks, section.start)
+    last = bisect_right(document.breaks, section.end - 1)
+    for block_start, block_end in pairwise([section.start, *document.breaks[first:last], section.end]):
+        previous = block_start
+        for number, (start, end) in enumerate(sentence_spans(document.text, block_start, block_end)):
+            yield start, end, number == 0 or document.text.find("\n", previous, start) >= 0
+            previous = end
+
+
+def _cut(text: str, start: int, starts_block: bool, tokens: Sequence[tuple[int, int]], limit: int) -> Iterator[_Unit]:
+    """A sentence, which stands at `start`, as it is if it fits, else in parts that begin where a token begins."""
+    # WordPiece calls a "word" of any length one unknown token: measured in tokens alone, a base64 blob would be one
+    # chunk.
+    places = [place for first, last in tokens for place in range(first, last, _LONGEST_TOKEN)]
+    if len(places) <= limit:
+        yield _Unit(start, start + len(text), max(1, len(places)), starts_block, True)
+        return
+    cuts = cut_places(text, places, max(1, limit - _SLACK))
+    for first, last in pairwise([0, *cuts, len(text)]):
+        count = bisect_left(places, last) - bisect_left(places, first)
+        end = first + len(text[first:last].rstrip())
+        yield _Unit(start + first, start + end, min(limit, count + _SLACK), starts_block and first == 0, False)
+
+
+def _pack(units: Iterator[_Unit], limit: int, overlap: int) -> Iterator[tuple[int, int, int]]:
+    """Fill chunks with units as (start, end, tokens); one that is half full would rather end where a paragraph ends."""
+    held: list[_Unit] = []
+    tokens = shared = 0  # of what is held, and of how much of it the chunk before holds, too
+    for unit in units:
+        total = tokens + unit.tokens
+        if tokens > shared and (
+            total > limit or (unit.starts_block and tokens > limit // 2 and total > limit * 3 // 4)
+        ):
+            yield held[0].start, held[-1].end, tokens
+            held = _last(held, min(overlap, limit - unit.tokens))
+            tokens = shared = sum(each.tokens for each in held)
+        held.append(unit)
+        tokens += unit.tokens
+    if tokens > shared:
+        yield held[0].start, held[-1].end, tokens
+
+
+def _last(units: list[_Unit], room: int) -> list[_Unit]:
+    """The last sentences that have no more tokens than that; never all of them."""
+    first = len(units)
+    while first > 1 and units[first - 1].is_whole and units[first - 1].tokens <= room:
+        first -= 1
+        room -= units[first].tokens
+    return units[first:]
+
+
+def _header(title: str, heading: str, encoder: Encoder, limit: int) -> tuple[str, int]:
+    """Title and headings, cut to `limit` tokens, and their number of tokens."""
+    header = "\n".join(part for part in (title, heading) if part)
+    [offsets] = encoder.token_offsets([header])
+    if len(offsets) > limit:
+        header, offsets = header[: offsets[limit][0]].rstrip(), offsets[:limit]
+    return header, len(offsets)
+
+
+class _LineCounter:
+    """Line numbers for rising offsets, each part of the text counted once."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._offset, self._line = text, 0, 1
+
+    def at(self, offset: int) -> int:
+        self._line += self._text.count("\n", self._offset, offset)
+        self._offset = offset
+        return self._line

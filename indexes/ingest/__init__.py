@@ -1,0 +1,5 @@
+"""Files and folders to the store: discover, read, chunk, embed, write."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

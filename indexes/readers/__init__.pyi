@@ -1,0 +1,19 @@
+from .base import DEFAULT_LIMITS, ReadLimits
+from .charset import decode
+from .files import check_regular, os_reason, read_bytes
+from .registry import READER_VERSION, SUFFIXES, check_suffix, read_document
+from .sandbox import end_sandbox
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "READER_VERSION",
+    "SUFFIXES",
+    "ReadLimits",
+    "check_regular",
+    "check_suffix",
+    "decode",
+    "end_sandbox",
+    "os_reason",
+    "read_bytes",
+    "read_document",
+]

@@ -1,0 +1,107 @@
+"""Bytes of a file to a `Document`: one small reader for each family of formats, found by the file's suffix.
+
+A reader takes the bytes and the limits and gives a `ReadText`; it knows no paths and no index. Whatever is in
+a file, a reader either gives text or raises UnreadableFile with one line for the user. Formats that need more than a
+walk along their lines are read in a process of their own, which has limits; the libraries for them are imported there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from indexes.errors import UnreadableFile
+from indexes.metadata import Metadata
+from indexes.readers.base import DEFAULT_LIMITS, ReadLimits, ReadText, one_line
+from indexes.readers.html import read_web_page
+from indexes.readers.json import read_json, read_json_lines
+from indexes.readers.markdown import read_markdown
+from indexes.readers.notebook import read_notebook
+from indexes.readers.office import read_sheets, read_slides, read_word
+from indexes.readers.pdf import read_pdf
+from indexes.readers.restructuredtext import read_rst
+from indexes.readers.sandbox import read_in_sandbox
+from indexes.readers.source_code import read_braces, read_source
+from indexes.readers.text import read_delimited, read_plain
+from indexes.types import Document
+
+# Part of a document's content hash: raise it when what a reader gives changes, and every file is read again.
+READER_VERSION = b"4"
+
+_SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
+    read_plain: ".txt .text .log .bib .css .scss .xml",
+    read_markdown: ".md .markdown",
+    read_rst: ".rst",
+    read_web_page: ".html .htm .xhtml",
+    read_pdf: ".pdf",
+    read_word: ".docx",
+    read_slides: ".pptx",
+    read_sheets: ".xlsx",
+    read_notebook: ".ipynb",
+    read_delimited: ".csv .tsv",
+    read_json: ".json",
+    read_json_lines: ".jsonl .ndjson",
+    read_braces: ".c .h .cc .cpp .cxx .hh .hpp .cu .cuh .m .mm .cs .java .dart .proto",
+    read_source: (
+        ".py .pyi .js .mjs .cjs .ts .tsx .jsx .vue .go .rs .rb .php .swift .kt .kts .scala .sh .bash .zsh"
+        " .ps1 .sql .r .jl .lua .pl .pm .hs .ml .mli .ex .exs .erl .clj .el .lisp .scm .nim .zig .f90"
+        " .yaml .yml .toml .ini .cfg .conf .tex .cmake"
+    ),
+}
+_READERS = {suffix: reader for reader, suffixes in _SUFFIXES_OF.items() for suffix in suffixes.split()}
+SUFFIXES = frozenset(_READERS)
+# They go along the lines once: their time and memory are bounded by the file's size.
+_BY_LINES = frozenset({read_plain, read_markdown, read_rst, read_delimited, read_braces, read_source})
+
+_NOT_IN_TEXT = re.compile("[\ud800-\udfff\0]")  # lone surrogates break every output in UTF-8
+
+
+def check_suffix(path: Path) -> None:
+    """Raise UnreadableFile, with a list of what is read, for a file whose suffix no reader reads."""
+    if path.suffix.lower() not in SUFFIXES:
+        kind = f"'{path.suffix}' files" if path.suffix else "files without a suffix"
+        raise UnreadableFile(f"no reader for {kind}; what is read: {' '.join(sorted(SUFFIXES))}")
+
+
+def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) -> Document:
+    """A file's bytes, as `read_bytes` gave them, as a Document; the suffix of `path` says how to read them.
+
+    Raises UnreadableFile for whatever cannot be read, and nothing else.
+    """
+    check_suffix(path)
+    if not data:
+        raise UnreadableFile("empty file")
+    suffix = path.suffix.lower()
+    read = read_here if _READERS[suffix] in _BY_LINES else read_in_sandbox
+    try:
+        return _document(path, read(suffix, data, limits))
+    except MemoryError as error:
+        raise UnreadableFile("takes more memory to read than there is") from error
+
+
+def read_here(suffix: str, data: bytes, limits: ReadLimits) -> ReadText:
+    """A file's bytes as a Reading, made in this process. Raises UnreadableFile and MemoryError."""
+    try:
+        reading = _READERS[suffix](data, limits)
+    except RecursionError as error:
+        raise UnreadableFile("nested too deeply to be read") from error
+    if len(reading.text) > limits.max_text:
+        raise UnreadableFile(f"its text has {len(reading.text):,} characters, over the limit of {limits.max_text:,}")
+    return reading
+
+
+def _document(path: Path, reading: ReadText) -> Document:
+    text = _NOT_IN_TEXT.sub("\ufffd", reading.text)  # one character for one: offsets stay
+    if not text or text.isspace():
+        raise UnreadableFile("no text in it")
+    return Document(
+        source=str(path),
+        text=text,
+        title=one_line(_NOT_IN_TEXT.sub("\ufffd", reading.title)) or path.stem,
+        headings=reading.headings,
+        pages=reading.pages,
+        breaks=reading.breaks,
+        metadata=Metadata({name: _NOT_IN_TEXT.sub("\ufffd", value) for name, value in reading.metadata.items()}),
+        warnings=tuple(map(one_line, reading.warnings)),
+    )

@@ -1,0 +1,30 @@
+"""Plain text, and tables in text (CSV, TSV)."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets
+from indexes.readers.charset import decode
+
+
+def read_plain(data: bytes, limits: ReadLimits) -> ReadText:
+    """The text as it is."""
+    return ReadText(decode(data, limits.encoding))
+
+
+def read_delimited(data: bytes, limits: ReadLimits) -> ReadText:
+    """The text as it is; `breaks` at records, which may go over several lines inside quotes."""
+    text = decode(data, limits.encoding)
+    return ReadText(text, breaks=tuple(_records(text)))
+
+
+def _records(text: str) -> list[int]:
+    """Where records begin: after a line up to which the number of quotes is even, so that all are closed."""
+    starts, every_line, is_open = [], [], False
+    for offset, line in islice(lines_with_offsets(text), MOST_MARKS):
+        every_line.append(offset)
+        if not is_open:
+            starts.append(offset)
+        is_open ^= line.count('"') % 2 == 1
+    return every_line if is_open else starts  # a quote that is never closed was no quote: inches, say

@@ -1,0 +1,121 @@
+"""One search: a query to hits, through the dense index, the lexical one, or both. Writes nothing."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from indexes.encoders import Reranker
+from indexes.errors import CorpusError
+from indexes.search.expansion import shown
+from indexes.search.filters import SearchFilter, allowed_chunks
+from indexes.search.fusion import score_fusion
+from indexes.storage import DenseIndex, LexicalIndex, Store
+from indexes.text import serves
+from indexes.types import Encoder, SearchHit
+
+POOL = 50  # candidates that each retriever gives to the fusion, and that a reranker reads
+
+Ranking = list[tuple[int, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What a search reads. `check_encoder` raises if the encoder's weights are not those that made the index.
+
+    Only the chunks in `allowed` are found, if it is given.
+    """
+
+    store: Store
+    dense: DenseIndex
+    lexical: LexicalIndex
+    encoder: Encoder
+    check_encoder: Callable[[], None]
+    allowed: Set[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """What to look for: see `CorpusIndex.search`."""
+
+    query: str
+    k: int = 10
+    mode: str = "hybrid"
+    filters: SearchFilter | None = None
+    expand: int = 0
+
+    def check(self) -> None:
+        """Raise CorpusError for a request that cannot be answered."""
+        if not self.query.strip():
+            raise CorpusError("the query is empty: say what to look for")
+        if self.k < 1:
+            raise CorpusError(f"k is {self.k}: ask for at least 1 hit")
+        if self.expand < 0:
+            raise CorpusError(f"expand is {self.expand}: ask for 0 or more neighbours")
+        if self.mode not in _RANKINGS:
+            near = difflib.get_close_matches(self.mode, _RANKINGS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise CorpusError(f"there is no search mode {self.mode!r}: use {', '.join(_RANKINGS)}{hint}")
+
+
+def search(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | None = None) -> list[SearchHit]:
+    """Up to k stretches of text that answer the request's query best, best first."""
+    hits = ranked(retrieval, request, reranker)
+    return [*islice(shown(retrieval.store, hits, request.expand), request.k)]
+
+
+def ranked(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | None = None) -> Iterator[SearchHit]:
+    """The chunks that answer the request's query best, best first: at least k, where there are so many."""
+    request.check()
+    if request.filters is not None:
+        retrieval = replace(retrieval, allowed=allowed_chunks(retrieval.store, request.filters))
+    if retrieval.allowed is not None and not retrieval.allowed:
+        return iter(())
+    depth = max(request.k, POOL)
+    ranking = _RANKINGS[request.mode](retrieval, request.query, depth)[:depth]
+    hits = _read(retrieval.store, ranking, request.k)
+    return hits if reranker is None else iter(_reranked(reranker, request.query, [*hits]))
+
+
+def _read(store: Store, ranking: Ranking, at_once: int) -> Iterator[SearchHit]:
+    """The hits of a ranking, read as they are asked for."""
+    for first in range(0, len(ranking), at_once):
+        some = ranking[first : first + at_once]
+        chunks = store.chunks(chunk_id for chunk_id, _ in some)
+        yield from (SearchHit(chunks[chunk_id], score) for chunk_id, score in some)
+
+
+def _reranked(reranker: Reranker, query: str, hits: Sequence[SearchHit]) -> list[SearchHit]:
+    texts = [f"{hit.chunk.heading or hit.chunk.title}\n{hit.chunk.text}" for hit in hits]
+    scores = reranker.scores(query, texts)
+    scored = [SearchHit(hit.chunk, score) for hit, score in zip(hits, scores, strict=True)]
+    return sorted(scored, key=lambda hit: -hit.score)
+
+
+def _dense_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
+    if retrieval.store.is_empty():
+        return []
+    retrieval.check_encoder()
+    vector = retrieval.encoder.encode_query(query)
+    return retrieval.dense.search(vector, k, retrieval.store, retrieval.allowed)
+
+
+def _lexical_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
+    return retrieval.lexical.search(retrieval.store, query, k, retrieval.allowed)
+
+
+def _hybrid_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
+    depth = max(k, POOL)
+    lexical = _lexical_ranking(retrieval, query, depth)
+    if not serves(retrieval.encoder.languages, query):
+        return lexical
+    return list(score_fusion([lexical, _dense_ranking(retrieval, query, depth)], depth).items())
+
+
+_RANKINGS: dict[str, Callable[[Retrieval, str, int], Ranking]] = {
+    "hybrid": _hybrid_ranking,
+    "dense": _dense_ranking,
+    "lexical": _lexical_ranking,
+}

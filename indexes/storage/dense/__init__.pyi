@@ -1,0 +1,5 @@
+from .index import DenseIndex
+
+__all__ = [
+    "DenseIndex",
+]

@@ -1,0 +1,180 @@
+"""The dense index: inner products with FAISS, derived from the store.
+
+Its files (`indexes.storage.dense.files`) each hold a range of chunk ids. A few changes are left in the store, to be read when
+the files are opened; where there are many, a file is made anew. So neither memory nor the cost of a change grows with
+the corpus. While there are few vectors, the files hold them as they are, and a search compares all. When there are
+many, they hold 8-bit codes under a model (`indexes.storage.dense.ivf`), and a search scans some of them and compares the best
+exactly. Files of another kind, or of a model that the corpus has outgrown, are searched as they are, and follow one by
+one when something is published. A search makes none. Knows no text and no encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from indexes.storage.dense import ivf
+from indexes.storage.dense.files import DenseFile, FileWriter, flat_index, model_file, parsed, read, write
+from indexes.storage.dense.ivf import ChunkIds
+from indexes.storage.sqlite import Store
+from indexes.types import Vectors
+
+FLAT_BELOW = 65_536  # vectors, up to which a search compares all: so many take about 4 ms
+
+_MORE_CANDIDATES = 50  # than asked for, because 8-bit codes err in the third decimal
+_FEW = 1024  # allowed chunks up to which their vectors are read and compared, and no index is asked
+_SEED = 0
+
+Scored = list[tuple[int, float]]
+
+
+class _Opened(NamedTuple):
+    """What one generation is searched with: indexes of whole vectors, and the shards of each model.
+
+    `loose` is an index of the chunks that came since they were made; `but_gone` selects none of those that went.
+    """
+
+    generation: int
+    names: frozenset[str]
+    flat: dict[DenseFile, Any]
+    shards: list[ivf.Shards]
+    loose: Any
+    gone: int
+    but_gone: tuple[Any, Any]
+
+
+_NOTHING = _Opened(-1, frozenset(), {}, [], None, 0, (None, None))
+
+
+class DenseIndex:
+    """The FAISS files in a folder; the store says which belong to its generation."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._opened = _NOTHING
+
+    def sync(self, store: Store) -> list[Path]:
+        """Make the files of what changed; returns the files of all."""
+        self._folder.mkdir(exist_ok=True)
+        files, models = parsed(name for name in self._names(store) if (self._folder / name).is_file())
+        present = {file for file in files if file.model in models | {""}}
+        kept = FileWriter(self._folder, store, present, self._model_for(store, max(models, default=""))).follow()
+        used = sorted({file.model for file in kept} - {""})
+        return [self._folder / name for name in (*(file.name for file in kept), *map(model_file, used))]
+
+    def search(self, query: Vectors, k: int, store: Store, allowed: Set[int] | None = None) -> Scored:
+        """The k chunk ids with the largest inner product with `query` (dimension,), best first, with that product.
+
+        `allowed` are ids of the store's chunks to choose from; for them all lists are searched.
+        """
+        if allowed is not None and len(allowed) <= _FEW:
+            return _exact(query, _array(allowed), store)[:k]
+        opened = self._open(store)
+        selector, bits = _selector(_array(allowed)) if allowed is not None else opened.but_gone
+        found: Scored = []
+        for index in (*opened.flat.values(), opened.loose):
+            found += _search_flat(index, query, k, selector)
+        for stack in opened.shards:
+            ids = stack.candidates(query, k + _MORE_CANDIDATES, selector, everywhere=allowed is not None)
+            found += _exact(query, ids, store)
+        del bits  # FAISS reads them until here
+        return _best(found)[:k]
+
+    def count(self, store: Store) -> int:
+        """How many vectors the files hold."""
+        opened = self._open(store)
+        flat: int = sum(index.ntotal for index in opened.flat.values())
+        coded = sum(stack.count for stack in opened.shards)
+        return flat + coded + int(opened.loose.ntotal) - opened.gone
+
+    def _names(self, store: Store) -> frozenset[str]:
+        """Of the files that belong to the store's generation."""
+        paths = (file.name.split("/") for file in store.derived_files())
+        return frozenset(path[1] for path in paths if len(path) == 2 and path[0] == self._folder.name)
+
+    def _open(self, store: Store) -> _Opened:
+        """The files of the store's generation, opened once. Raises RuntimeError for one that is missing."""
+        opened, generation = self._opened, store.generation()
+        if opened.generation != generation:
+            names = self._names(store)
+            files, models = parsed(names)
+            flat = {file: opened.flat.get(file) or read(self._folder / file.name) for file in files if not file.model}
+            same = opened.names == names
+            coded = opened.shards if same else [self._shards(model, files) for model in sorted(models)]
+            self._opened = opened = _Opened(generation, names, flat, coded, *_unfiled(store))
+        return opened
+
+    def _shards(self, model: str, files: Set[DenseFile]) -> ivf.Shards:
+        paths = [self._folder / file.name for file in sorted(files) if file.model == model]
+        return ivf.Shards(read(self._folder / model_file(model)), paths)
+
+    def _model_for(self, store: Store, newest: str) -> str:
+        """The model that suits the number of vectors: the newest that there is, a new one, or none."""
+        vectors = store.chunk_count()
+        if vectors < (FLAT_BELOW / 2 if newest else FLAT_BELOW):
+            return ""
+        lists = ivf.lists_for(vectors)
+        if newest and lists <= _lists(newest) <= 2 * lists:  # one that is too fine does no harm yet
+            return newest
+        model = f"{store.generation():012d}-{lists:06d}"
+        ids = np.random.default_rng(_SEED).permutation(store.vectors.chunk_ids())[: ivf.sample_size(lists)]
+        write(ivf.train(store.vectors.of(np.sort(ids).tolist()), lists), self._folder / model_file(model))
+        return model
+
+
+def _lists(model: str) -> int:
+    return int(model.split("-")[1])
+
+
+def _array(ids: Set[int]) -> ChunkIds:
+    return np.sort(np.fromiter(ids, np.int64, len(ids)))
+
+
+def _unfiled(store: Store) -> tuple[Any, int, tuple[Any, Any]]:
+    """An index of the chunks that came since their files were made, how many went, and a selector of all but those."""
+    import faiss
+
+    unfiled = store.vectors.unfiled()
+    came = [chunk_id for chunk_id, there in unfiled if there]
+    gone = np.array([chunk_id for chunk_id, there in unfiled if not there], dtype=np.int64)
+    loose = flat_index(np.array(came, dtype=np.int64), store.vectors.of(came))
+    if not len(gone):
+        return loose, 0, (None, None)
+    selected = faiss.IDSelectorBatch(gone)
+    return loose, len(gone), (faiss.IDSelectorNot(selected), selected)
+
+
+def _selector(allowed: ChunkIds) -> tuple[Any, Any]:
+    """FAISS's selector of these ids, and the memory that it reads."""
+    import faiss
+
+    flags = np.zeros(int(allowed.max()) + 1, dtype=bool)
+    flags[allowed] = True
+    bits = np.packbits(flags, bitorder="little")
+    return faiss.IDSelectorBitmap(bits), bits
+
+
+def _search_flat(index: Any, query: Vectors, k: int, selector: Any) -> Scored:
+    import faiss
+
+    if not index.ntotal:
+        return []
+    options = faiss.SearchParameters(sel=selector) if selector else None
+    scores, ids = index.search(query[np.newaxis], min(k, index.ntotal), params=options)
+    found = ids[0] >= 0
+    return list(zip(ids[0][found].tolist(), scores[0][found].tolist(), strict=True))
+
+
+def _exact(query: Vectors, ids: ChunkIds, store: Store) -> Scored:
+    """The chunks with their inner products, best first."""
+    if not len(ids):
+        return []
+    products = store.vectors.of(ids.tolist()) @ query
+    return _best(list(zip(ids.tolist(), products.tolist(), strict=True)))
+
+
+def _best(found: Scored) -> Scored:
+    return sorted(found, key=lambda hit: (-hit[1], hit[0]))

@@ -1,0 +1,153 @@
+"""The dense and lexical indexes beside the store: made to follow it, checked, and mended.
+
+Their files are made under new names inside the store's transaction, whose COMMIT makes them the ones that readers use;
+none is ever changed afterwards, and one that no generation names any more is deleted later. So a process that is killed
+at any moment leaves the files of the last generation as they were, and some that nobody will miss.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zlib
+from pathlib import Path
+
+from indexes.errors import CorpusError
+from indexes.storage.dense import DenseIndex
+from indexes.storage.lexical import LexicalIndex
+from indexes.storage.sqlite import DerivedFile, Store, Superseded
+
+Status = tuple[int, int] | None  # bytes and time of a file, if it is there
+
+_BLOCK = 1 << 20  # bytes
+# What FAISS, tantivy and the system raise for a file that is missing or is not what it should be, or a full disk.
+FILE_ERRORS = (OSError, RuntimeError, ValueError)
+
+
+class Derived:
+    """The derived indexes in an index's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._whole: tuple[int, list[Status]] | None = None  # the last files that were found whole
+        self._open()
+
+    def write(self, store: Store) -> None:
+        """Make the files that go with the store as the open transaction leaves it, and name them there.
+
+        Raises CorpusError when they cannot be written; the transaction is then to be rolled back.
+        """
+        known = {file.name: file for file in store.derived_files()}
+        try:
+            files = [*self.dense.sync(store), *self.lexical.sync(store)]
+            store.set_derived_files([self._describe(file, known) for file in files])
+        except FILE_ERRORS as error:
+            raise CorpusError(
+                f"the search indexes in {self._folder} could not be written ({error}): make room on the disk; "
+                "what was in the index is whole"
+            ) from error
+        store.forget_removals()
+        store.set_meta("published", _published(store))
+
+    def clean(self, store: Store) -> None:
+        """Delete what the store does not name: files of older generations, and of writers that were killed."""
+        named = {self._folder / file.name for file in store.derived_files()}
+        folders = {file.parent for file in named}
+        for folder in (self._folder / "dense", self._folder / "lexical"):
+            for entry in folder.iterdir() if folder.is_dir() else ():
+                if entry.is_dir() and not entry.is_symlink():
+                    if entry not in folders:
+                        shutil.rmtree(entry, ignore_errors=True)
+                elif entry not in named:
+                    entry.unlink(missing_ok=True)
+
+    def check(self, store: Store) -> None:
+        """Raises Superseded unless the store's generation has all its files: they were replaced, or damaged.
+
+        For every search: to read a file that is mapped into memory and was cut short would end the process.
+        """
+        found = (store.generation(), [_status(self._folder / file.name) for file in store.derived_files()])
+        if found == self._whole:
+            return
+        if self.problems(store):
+            raise Superseded
+        self._whole = found
+
+    def problems(self, store: Store, *, read_all: bool = False) -> list[str]:
+        """What is wrong with the files of the store's generation.
+
+        A file whose length and time are what they were when it was made is believed, unless `read_all`; another is
+        read, and may prove to be a copy of the same.
+        """
+        if store.generation() == 0:
+            return []
+        if store.meta("published") != _published(store):
+            return ["the search indexes are behind the database"]
+        if not self.lexical.is_current(store):
+            return ["the lexical index was made by another version of longctx"]
+        damaged = self._damaged(store, read_all)
+        return [f"{self._folder / name} is missing or damaged: delete it, and it is made again" for name in damaged]
+
+    def discard_damaged(self, store: Store) -> None:
+        """Delete what is damaged, so that the next `write` makes it again; forget what was read of it."""
+        self._whole = None
+        self._open()
+        if store.meta("published") != _published(store):
+            store.set_derived_files([])
+            self.clean(store)
+        for name in self._damaged(store, read_all=True):
+            file = self._folder / name
+            if file.parent == self._folder / "dense":
+                file.unlink(missing_ok=True)
+            else:  # a tantivy index is of one piece
+                shutil.rmtree(file.parent, ignore_errors=True)
+
+    def _open(self) -> None:
+        self.dense = DenseIndex(self._folder / "dense")
+        self.lexical = LexicalIndex(self._folder / "lexical")
+
+    def _damaged(self, store: Store, read_all: bool) -> list[str]:
+        return [file.name for file in store.derived_files() if not self._is_whole(file, read_all)]
+
+    def _is_whole(self, file: DerivedFile, read_all: bool) -> bool:
+        path = self._folder / file.name
+        try:
+            status = path.stat()
+            if status.st_size != file.bytes:
+                return False
+            if status.st_mtime_ns == file.mtime_ns and not read_all:
+                return True
+            return _checksum(path) == file.checksum
+        except OSError:
+            return False
+
+    def _describe(self, path: Path, known: dict[str, DerivedFile]) -> DerivedFile:
+        status = path.stat()
+        name = path.relative_to(self._folder).as_posix()
+        for old in known.values():  # the same file, or another name of it: tantivy's are shared between generations
+            if Path(old.name).name == path.name and (old.bytes, old.mtime_ns) == (status.st_size, status.st_mtime_ns):
+                return old._replace(name=name)
+        return DerivedFile(name, status.st_size, status.st_mtime_ns, _checksum(path))
+
+
+def _published(store: Store) -> str:
+    """The generation, and a checksum of what says which files go with it."""
+    segments, files, unfiled = sorted(store.vectors.segments().items()), store.derived_files(), store.vectors.unfiled()
+    named = [store.generation(), segments, store.meta("lexical"), files, *([unfiled] if unfiled else [])]
+    return f"{named[0]}-{zlib.crc32(json.dumps(named).encode()):08x}"
+
+
+def _status(path: Path) -> Status:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _checksum(path: Path) -> int:
+    total = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            total = zlib.crc32(block, total)
+    return total

@@ -1,0 +1,197 @@
+"""The SQLite file of an index: opens it, hands out `Store`s that read or write, and says what is wrong in plain words.
+
+A folder that may not be written to can still be read: see `_connect_read_only`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from indexes.errors import CorpusError, IndexBusy, IndexDamaged, IndexMismatch
+from indexes.storage.sqlite.schema import FORMAT_VERSION, make_or_migrate
+from indexes.storage.sqlite.store import Store
+
+_LOCK_TIMEOUT = 30.0  # seconds, for what SQLite locks for moments
+_REMEDY = "put a copy of it back, or delete its folder and ingest again"
+_PAGE_SIZE, _PAGE_COUNT = slice(16, 18), slice(28, 32)  # in a database's first 100 bytes, big-endian
+
+
+class Superseded(Exception):
+    """What was being read has been replaced meanwhile: read again. It never reaches a user."""
+
+
+class Database:
+    """An index's database. Threads may share it: each reading has a connection of its own while it lasts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.writable = os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._closed = False
+
+    @classmethod
+    def open(cls, path: Path) -> Database:
+        """Open the database at `path`, or make it. Raises IndexDamaged, IndexMismatch, CorpusError.
+
+        What is checked is its length and its format; rows are checked when they are read, and all of it by `verify`.
+        """
+        database = cls(path)
+        try:
+            with database._explained():
+                database._check()
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def close(self) -> None:
+        """Close the database; a second call does nothing."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    def _check(self) -> None:
+        _check_length(self._path)
+        if self.writable:
+            connection = self._connect()
+            self._idle.append(connection)
+            connection.execute("PRAGMA journal_mode = WAL")
+            _check_format(make_or_migrate(connection), self._path)
+        else:
+            with self.reading() as store:
+                _check_format(store.format(), self._path, writable=False)
+
+    @contextmanager
+    def reading(self) -> Iterator[Store]:
+        """A store that sees one generation for as long as the context lasts."""
+        with self._unchanged(), self._explained():
+            connection = self._take()
+            try:
+                connection.execute("BEGIN")
+                yield Store(connection)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")  # nothing was written
+                self._give_back(connection)
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A connection to write with. The caller holds the index's lock."""
+        if not self.writable:
+            raise CorpusError(f"{self._path.parent} cannot be written to: an index there can only be searched")
+        with self._explained():
+            connection = self._take()
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                self._give_back(connection)
+
+    def _take(self) -> sqlite3.Connection:
+        if self._closed:
+            raise CorpusError(f"the index in {self._path.parent} has been closed: open it again")
+        if not self.writable:
+            return self._connect_read_only()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connect()
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        if self._closed or not self.writable:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=_LOCK_TIMEOUT)
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    def _connect_read_only(self) -> sqlite3.Connection:
+        """Where nothing may be written, SQLite cannot make the files that it shares between processes.
+
+        With a log beside the database, its owner is at work or was killed; the log is read if those files are there.
+        Without one, the database is read as a file that nobody changes, and `_unchanged` says afterwards if somebody
+        did.
+        """
+        mode = "mode=ro" if self._has_log() else "immutable=1"
+        return sqlite3.connect(
+            f"file:{quote(str(self._path))}?{mode}", uri=True, isolation_level=None, check_same_thread=False
+        )
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """Raises Superseded if the database was written while it was read without locks."""
+        before = self._state()
+        try:
+            yield
+        finally:
+            if not self.writable and self._state() != before:
+                raise Superseded
+
+    def _state(self) -> tuple[bool, int, int]:
+        status = self._path.stat()
+        return self._has_log(), status.st_mtime_ns, status.st_size
+
+    def _has_log(self) -> bool:
+        log = Path(f"{self._path}-wal")
+        return log.exists() and log.stat().st_size > 0
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """SQLite's errors as ours."""
+        try:
+            yield
+        except IndexDamaged as error:
+            raise IndexDamaged(f"{self._path} is damaged: {error}; {_REMEDY}") from error
+        except UnicodeDecodeError as error:  # of a message of SQLite's about text that is none
+            raise IndexDamaged(f"{self._path} is not a whole database (text that is no UTF-8); {_REMEDY}") from error
+        except sqlite3.Error as error:
+            raise _explain(error, self._path, self.writable) from error
+
+
+def _check_format(version: int, path: Path, writable: bool = True) -> None:
+    if version > FORMAT_VERSION:
+        raise IndexMismatch(
+            f"{path} has format {version} and this longctx knows format {FORMAT_VERSION}: upgrade longctx, "
+            "or ingest into a new index"
+        )
+    if version < FORMAT_VERSION and not writable:
+        raise IndexMismatch(
+            f"{path} has the older format {version} and cannot be written to: open it once where it can, and it is "
+            "brought up to date"
+        )
+
+
+def _check_length(path: Path) -> None:
+    """That the file is as long as it says, unless a log beside it may hold the rest. Raises IndexDamaged."""
+    log = Path(f"{path}-wal")
+    if not path.exists() or (log.exists() and log.stat().st_size):
+        return
+    with path.open("rb") as file:
+        header = file.read(100)
+    pages, size = (int.from_bytes(header[place], "big") for place in (_PAGE_COUNT, _PAGE_SIZE))
+    if header.startswith(b"SQLite format 3\0") and path.stat().st_size < pages * (size if size > 1 else 65536):
+        raise IndexDamaged("it has been cut short")
+
+
+def _explain(error: sqlite3.Error, path: Path, writable: bool) -> CorpusError:
+    """What an error of SQLite's means for the user. By its words: Python 3.10 does not give its code."""
+    what = " ".join(str(error).split())[:200]
+    if isinstance(error, sqlite3.OperationalError):
+        if "locked" in what:
+            return IndexBusy(f"another process is writing to {path}: wait until it has finished")
+        if "full" in what or "disk I/O" in what:
+            return CorpusError(f"{path} could not be written ({what}): make room on its disk; what was in it is whole")
+        if "readonly" in what or "unable to open" in what:
+            hint = "make its folder readable and writable"
+            return CorpusError(f"{path} cannot be opened ({what}): {hint}{'' if writable else ' once'}")
+    return IndexDamaged(f"{path} is not a whole database ({what}): {_REMEDY}")

@@ -1,0 +1,157 @@
+"""The tables of an index's database, and how a database of an older format becomes one of this.
+
+A checksum stands beside what a row says, because SQLite has none of its own: a byte that was flipped on the disk is
+found when the row is read, and is an error instead of an answer. Knows rows and no values of longctx.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Callable
+
+from indexes.errors import IndexDamaged
+from indexes.storage.sqlite.checksums import checksum, text_checksum, vector_checksum
+from indexes.text import folded
+
+FORMAT_VERSION = 4
+
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO meta VALUES ('generation', '0');
+-- AUTOINCREMENT: an id that was removed never comes back, so a derived index cannot mistake one document for another.
+CREATE TABLE documents (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL UNIQUE, title TEXT NOT NULL, content_hash TEXT NOT NULL,
+    characters INTEGER NOT NULL, chunks INTEGER NOT NULL, tokens INTEGER NOT NULL, generation INTEGER NOT NULL,
+    metadata TEXT NOT NULL DEFAULT '{}', modified TEXT,
+    text_checksum INTEGER NOT NULL DEFAULT 0, checksum INTEGER NOT NULL DEFAULT 0,
+    stamp TEXT,  -- what the file's status was when it was read; NULL where that does not tell whether it has changed
+    folded_title TEXT NOT NULL DEFAULT ''  -- for filters to look for
+) STRICT;
+CREATE INDEX documents_of_generation ON documents (generation);
+CREATE TABLE texts (
+    document_id INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE, piece INTEGER NOT NULL, text BLOB NOT NULL,
+    PRIMARY KEY (document_id, piece)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE chunks (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, document_id INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
+    heading TEXT NOT NULL, page INTEGER, "start" INTEGER NOT NULL, "end" INTEGER NOT NULL, line INTEGER NOT NULL,
+    tokens INTEGER NOT NULL, checksum INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX chunks_of_document ON chunks (document_id);
+CREATE TABLE vectors (
+    chunk_id INTEGER PRIMARY KEY REFERENCES chunks ON DELETE CASCADE, vector BLOB NOT NULL,
+    checksum INTEGER NOT NULL DEFAULT 0
+) STRICT;
+-- What the derived indexes need to follow: documents taken out since the lexical one last did; the generation in which
+-- the dense file of each range of chunk ids was made, and the chunks that came or went since.
+CREATE TABLE removals (document_id INTEGER PRIMARY KEY, generation INTEGER NOT NULL) STRICT;
+CREATE TABLE segments (id INTEGER PRIMARY KEY, generation INTEGER NOT NULL) STRICT;
+CREATE TABLE unfiled (chunk_id INTEGER PRIMARY KEY) STRICT;
+-- The files of the derived indexes that belong to this generation: paths relative to the index's folder.
+CREATE TABLE derived_files (
+    name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, checksum INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+-- What a node of llama-index holds beyond its chunk. A file's chunks have no row here.
+CREATE TABLE nodes (
+    chunk_id INTEGER PRIMARY KEY REFERENCES chunks ON DELETE CASCADE, node_id TEXT NOT NULL UNIQUE,
+    metadata TEXT NOT NULL, rest TEXT NOT NULL, metadata_checksum INTEGER NOT NULL, rest_checksum INTEGER NOT NULL
+) STRICT;
+"""
+
+# What a document's and a chunk's checksum are of, besides the chunk's text.
+DOCUMENT_FACTS = "id, source, title, content_hash, characters, chunks, tokens, metadata, modified, text_checksum"
+CHUNK_FACTS = 'id, document_id, heading, page, "start", "end", line, tokens'
+
+
+def make_or_migrate(connection: sqlite3.Connection) -> int:
+    """Bring an open database to this format, all at once or not at all; returns the format that it then has."""
+    if _version(connection) >= FORMAT_VERSION:
+        return _version(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection)  # another process may have been first
+        while version < FORMAT_VERSION:
+            _STEPS[version](connection)
+            version = _version(connection)
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    return version
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    _execute_all(connection, f"{SCHEMA} PRAGMA user_version = {FORMAT_VERSION};")
+
+
+def _from_1(connection: sqlite3.Connection) -> None:
+    """Format 1 had no checksums, metadata, dates and stamps, and derived files that are made again after this."""
+    _execute_all(connection, _FORMAT_1_TO_2)
+    for (document_id,) in connection.execute("SELECT id FROM documents").fetchall():
+        pieces = connection.execute("SELECT text FROM texts WHERE document_id = ? ORDER BY piece", (document_id,))
+        try:
+            text = "".join(zlib.decompress(piece).decode() for (piece,) in pieces)
+        except (zlib.error, UnicodeDecodeError) as error:
+            raise IndexDamaged(f"the text of document {document_id} is damaged ({error})") from error
+        connection.execute("UPDATE documents SET text_checksum = ? WHERE id = ?", (text_checksum(text), document_id))
+        facts = connection.execute(f"SELECT {DOCUMENT_FACTS} FROM documents WHERE id = ?", (document_id,))  # noqa: S608
+        connection.execute("UPDATE documents SET checksum = ? WHERE id = ?", (checksum(facts.fetchone()), document_id))
+        rows = connection.execute(f"SELECT {CHUNK_FACTS} FROM chunks WHERE document_id = ?", (document_id,))  # noqa: S608
+        sums = [(checksum(row, text[row[4] : row[5]].encode()), row[0]) for row in rows]
+        connection.executemany("UPDATE chunks SET checksum = ? WHERE id = ?", sums)
+    for chunk_id, vector in connection.execute("SELECT chunk_id, vector FROM vectors"):
+        sum_ = (vector_checksum(chunk_id, vector), chunk_id)
+        connection.execute("UPDATE vectors SET checksum = ? WHERE chunk_id = ?", sum_)
+
+
+def _from_2(connection: sqlite3.Connection) -> None:
+    """Format 2 had no folded titles."""
+    _execute_all(connection, _FORMAT_2_TO_3)
+    titles = connection.execute("SELECT title, id FROM documents").fetchall()
+    connection.executemany(
+        "UPDATE documents SET folded_title = ? WHERE id = ?", ((folded(title), i) for title, i in titles)
+    )
+
+
+def _from_3(connection: sqlite3.Connection) -> None:
+    """In format 3 the dense files had all chunks."""
+    _execute_all(connection, _FORMAT_3_TO_4)
+
+
+def _execute_all(connection: sqlite3.Connection, script: str) -> None:
+    """Run a script in the transaction that is open: `executescript` would end it first."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
+    assert not statement.strip()
+
+
+_FORMAT_1_TO_2 = f"""
+ALTER TABLE documents ADD COLUMN metadata TEXT NOT NULL DEFAULT '{{}}';
+ALTER TABLE documents ADD COLUMN modified TEXT;
+ALTER TABLE documents ADD COLUMN text_checksum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE documents ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE documents ADD COLUMN stamp TEXT;
+CREATE INDEX documents_of_generation ON documents (generation);
+ALTER TABLE chunks ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE vectors ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+{SCHEMA[SCHEMA.index("-- The files of the derived indexes") :]}
+PRAGMA user_version = 2;
+"""
+_FORMAT_2_TO_3 = """
+ALTER TABLE documents ADD COLUMN folded_title TEXT NOT NULL DEFAULT '';
+PRAGMA user_version = 3;
+"""
+_FORMAT_3_TO_4 = """
+CREATE TABLE unfiled (chunk_id INTEGER PRIMARY KEY) STRICT;
+PRAGMA user_version = 4;
+"""
+_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {0: _make, 1: _from_1, 2: _from_2, 3: _from_3}

@@ -1,0 +1,118 @@
+"""The corpus as rows: documents, their text, chunks, vectors. The one source of truth of an index.
+
+Consistency. A document is in it wholly or not at all. Every publication raises the store's *generation*: in one SQLite
+transaction the writer puts rows in and takes them out, makes the files of the dense and lexical indexes that go with
+them, under new names and without touching the old, and notes those names (`derived_files`). Its COMMIT publishes all of
+it at once. A reader works inside one read transaction, and so sees documents, chunks and both derived indexes of one
+generation, whatever the writer does meanwhile. Knows no encoder and no search; `indexes.storage.sqlite.database` opens it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from indexes.storage.sqlite.checksums import checksum, text_checksum
+from indexes.storage.sqlite.reader import PIECE, DerivedFile, StoreReader
+from indexes.storage.sqlite.schema import DOCUMENT_FACTS
+from indexes.text import folded
+from indexes.types import Chunk, Document, Vectors
+
+
+class Store(StoreReader):
+    """The rows, and the ways to change them in a writer's transaction."""
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """All changes inside are kept together or not at all, within the transaction that is open."""
+        self._db.execute("SAVEPOINT changes")
+        try:
+            yield
+        except BaseException:
+            if self._db.in_transaction:  # SQLite has ended it itself when the disk was full
+                self._db.execute("ROLLBACK TO changes")
+                self._db.execute("RELEASE changes")
+            raise
+        self._db.execute("RELEASE changes")
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Remember a fact about the index as a whole."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def add_document(self, document: Document, content_hash: str, generation: int, stamp: str | None = None) -> int:
+        """Put a document in, without its chunks; returns its id. One with the same source must have been removed.
+
+        `stamp` is the file's status, if an equal one means that the file has not changed.
+        """
+        about = (document.metadata.json, document.modified, text_checksum(document.text), stamp, folded(document.title))
+        row = (document.source, document.title, content_hash, len(document.text), generation, *about)
+        document_id = self._db.execute(
+            "INSERT INTO documents (source, title, content_hash, characters, generation, metadata, modified,"
+            " text_checksum, stamp, folded_title, chunks, tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
+            row,
+        ).lastrowid
+        assert document_id is not None
+        pieces = (
+            (document_id, number, zlib.compress(document.text[start : start + PIECE].encode(), 1))
+            for number, start in enumerate(range(0, len(document.text), PIECE))
+        )
+        self._db.executemany("INSERT INTO texts VALUES (?, ?, ?)", pieces)
+        self._seal(document_id)
+        return document_id
+
+    def add_chunks(self, document_id: int, chunks: Sequence[Chunk], vectors: Vectors) -> range:
+        """Add (n,) chunks of a document with their (n, dimension) vectors; returns their ids."""
+        first = self._next_chunk_id()
+        ids = range(first, first + len(chunks))
+        rows = [
+            (i, document_id, c.heading, c.page, c.start, c.end, c.line, c.tokens)
+            for i, c in zip(ids, chunks, strict=True)
+        ]
+        sums = (checksum(row, chunk.text.encode()) for row, chunk in zip(rows, chunks, strict=True))
+        self._db.executemany(
+            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((*row, sum_) for row, sum_ in zip(rows, sums, strict=True)),
+        )
+        self.vectors.add(ids, vectors)
+        self._db.execute(
+            "UPDATE documents SET chunks = chunks + ?, tokens = tokens + ? WHERE id = ?",
+            (len(chunks), sum(chunk.tokens for chunk in chunks), document_id),
+        )
+        self._seal(document_id)
+        return ids
+
+    def remove_document(self, source: str, generation: int) -> bool:
+        """Take a document out, with all that belongs to it; False if it was not there."""
+        found = self.document(source)
+        if found is None:
+            return False
+        document_id = found[0]
+        self.vectors.forget(document_id)
+        self._db.execute("DELETE FROM documents WHERE id = ?", (document_id,))
+        self._db.execute("INSERT INTO removals VALUES (?, ?)", (document_id, generation))
+        return True
+
+    def set_stamp(self, source: str, stamp: str | None, modified: str | None) -> None:
+        """Remember the status of a document's file, and when it was written, when it was found unchanged."""
+        sql = "UPDATE documents SET stamp = ?, modified = ? WHERE source = ? RETURNING id"
+        [[document_id]] = self._db.execute(sql, (stamp, modified, source)).fetchall()
+        self._seal(document_id)
+
+    def forget_removals(self) -> None:
+        """Drop the list of removals, once all derived indexes have followed."""
+        self._db.execute("DELETE FROM removals")
+
+    def set_derived_files(self, files: Iterable[DerivedFile]) -> None:
+        """Name the files that belong to the generation that is being made."""
+        self._db.execute("DELETE FROM derived_files")
+        self._db.executemany("INSERT INTO derived_files VALUES (?, ?, ?, ?)", files)
+
+    def _seal(self, document_id: int) -> None:
+        sql = f"SELECT {DOCUMENT_FACTS} FROM documents WHERE id = ?"  # noqa: S608
+        row = self._db.execute(sql, (document_id,)).fetchone()
+        self._db.execute("UPDATE documents SET checksum = ? WHERE id = ?", (checksum(row), document_id))
+
+    def _next_chunk_id(self) -> int:
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
+        return 1 if row is None else int(row[0]) + 1

@@ -1,0 +1,101 @@
+"""Everything that can be checked in an index. It reads all of it: opening and searching check what they use."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+
+from indexes.errors import IndexDamaged
+from indexes.storage.derived_files import FILE_ERRORS, Derived
+from indexes.storage.sqlite import Store
+from indexes.text import folded
+from indexes.types import VerifyReport
+
+_MOST_PROBLEMS = 20
+_IMPOSSIBLE = {
+    "chunks without a vector": "SELECT count(*) FROM chunks WHERE id NOT IN (SELECT chunk_id FROM vectors)",
+    "documents whose chunks do not add up": "SELECT count(*) FROM documents d WHERE chunks !="
+    " (SELECT count(*) FROM chunks WHERE document_id = d.id)",
+    "chunks that reach outside their document": "SELECT count(*) FROM chunks c JOIN documents d ON"
+    ' d.id = c.document_id WHERE c."start" < 0 OR c."end" < c."start" OR c."end" > d.characters',
+    "chunks of llama-index documents without a node": "SELECT count(*) FROM chunks c JOIN documents d ON"
+    " d.id = c.document_id WHERE d.source GLOB 'llama-index:*' AND c.id NOT IN (SELECT chunk_id FROM nodes)",
+}
+
+
+def verify(store: Store, derived: Derived) -> VerifyReport:
+    """That the database is whole, row by row, and that the derived indexes hold what it holds."""
+    problems = [*islice(_database_problems(store), _MOST_PROBLEMS)]
+    try:
+        documents, chunks, _ = store.counts()
+    except sqlite3.Error:
+        return VerifyReport(0, 0, tuple(problems))
+    problems += derived.problems(store, read_all=True)
+    counts = {"dense": lambda: derived.dense.count(store), "lexical": lambda: derived.lexical.count(store)}
+    for name, count in counts.items():
+        if (held := _count_or_reason(count)) != chunks:
+            problems.append(f"the {name} index holds {held} chunks and the database {chunks}")
+    return VerifyReport(documents, chunks, tuple(problems))
+
+
+def _database_problems(store: Store) -> Iterator[str]:
+    checks = (_sqlite_problems, _impossible_rows, _wrong_titles, _damaged_documents, _damaged_vectors, _damaged_nodes)
+    for check in checks:
+        try:
+            yield from check(store)
+        except (sqlite3.Error, IndexDamaged) as error:
+            yield str(error)
+
+
+def _sqlite_problems(store: Store) -> Iterator[str]:
+    yield from (str(row[0]) for row in store.rows("PRAGMA integrity_check(10)") if row[0] != "ok")
+    yield from (f"row of {row[0]} without its {row[2]}" for row in store.rows("PRAGMA foreign_key_check"))
+
+
+def _impossible_rows(store: Store) -> Iterator[str]:
+    for what, sql in _IMPOSSIBLE.items():
+        [[count]] = store.rows(sql)
+        if count:
+            yield f"{count} {what}"
+
+
+def _wrong_titles(store: Store) -> Iterator[str]:
+    for document_id, title, folded_title in store.rows("SELECT id, title, folded_title FROM documents"):
+        if folded(title) != folded_title:
+            yield f"document {document_id} is not found by its title"
+
+
+def _damaged_documents(store: Store) -> Iterator[str]:
+    for (document_id,) in store.rows("SELECT id FROM documents"):
+        yield from _reasons(partial(store.whole_text, document_id), partial(_read_chunks, store, document_id))
+
+
+def _read_chunks(store: Store, document_id: int) -> None:
+    deque(store.chunks_of(document_id), maxlen=0)
+
+
+def _damaged_vectors(store: Store) -> Iterator[str]:
+    yield from _reasons(*(partial(store.vectors.of_segment, segment) for segment in store.vectors.segments()))
+
+
+def _damaged_nodes(store: Store) -> Iterator[str]:
+    yield from _reasons(store.nodes.read_all)
+
+
+def _reasons(*checks: Callable[[], object]) -> Iterator[str]:
+    """Why each check that fails does so."""
+    for check in checks:
+        try:
+            check()
+        except IndexDamaged as error:
+            yield str(error)
+
+
+def _count_or_reason(count: Callable[[], int]) -> int | str:
+    try:
+        return count()
+    except FILE_ERRORS as error:
+        return f"unreadable ({error}) instead of its"

@@ -1,0 +1,126 @@
+"""Sentence boundaries, and where to split a sentence that is longer than a chunk."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+_OPEN, _CLOSE = "「『（【〈《", "」』）】〉》"
+_MARKS = re.compile(
+    rf"""(?P<blank>\n[ \t\r　]*\n\s*)                           # a paragraph ends
+       | (?P<line>\n(?=[ \t　]*(?:[-*+•・|#>=]|\d+[.)]\s)))      # a list item, a table row, a heading, a quotation
+       | (?P<newline>\n)
+       | (?P<open>[{_OPEN}])
+       | (?P<close>[{_CLOSE}])
+       | (?P<cjk>[。．！？｡]+)                                   # ends a sentence whatever follows
+       | (?P<latin>[.!?…]+["'”’)\]]*)(?=\s)                      # ends one where space follows
+    """,
+    re.VERBOSE,
+)
+# A full stop after these ends no sentence.
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(\[\"“‘])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|cf|al|e\.g|i\.e|a\.m|p\.m|Fig|No|pp|vol|approx|Eq|Sec|Ch"
+    r"|(?:[A-Z]\.)+[A-Z])\.$"
+)
+_STARTS_SENTENCE = re.compile(r"\s+[\"'“‘(\[「『*_`]*[^\W_a-z]")
+_ENDED = re.compile(rf"[。．！？｡.!?…][{_CLOSE}\"'”’)\]]*$")
+_LONGEST_QUOTE = 1000  # characters; past it a bracket was probably never closed
+
+
+def sentence_spans(text: str, begin: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
+    """The sentences of `text[begin:end]` as (start, end) in `text`, in order, without the white space around them.
+
+    No sentence ends inside Japanese brackets (「…。」). Paragraphs, list items, table rows and headings end one too.
+    """
+    end = len(text) if end is None else end
+    start, opened = begin, []
+    for mark in _MARKS.finditer(text, begin, end):
+        kind = mark.lastgroup
+        if kind == "open":
+            opened.append(mark.start())
+        elif kind == "close":
+            if opened:
+                opened.pop()
+        elif _ends_sentence(text, mark, opened, start, end):
+            opened.clear()
+            if span := _trim(text, start, mark.end()):
+                yield span
+            start = mark.end()
+    if span := _trim(text, start, end):
+        yield span
+
+
+def _ends_sentence(text: str, mark: re.Match[str], opened: list[int], begin: int, end: int) -> bool:
+    """Whether a mark ends the sentence that begins at `begin`."""
+    if mark.lastgroup in ("blank", "line"):
+        return True
+    if opened and mark.start() - opened[0] < _LONGEST_QUOTE:
+        return False
+    if mark.lastgroup == "newline":
+        return _ENDED.search(text, max(begin, mark.start() - 8), mark.start()) is not None
+    if mark.lastgroup == "cjk":
+        return True
+    before = text[max(begin, mark.start() - 12) : mark.end()]
+    return _STARTS_SENTENCE.match(text, mark.end(), end) is not None and not _ABBREVIATION.search(before)
+
+
+def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return (start, end) if start < end else None
+
+
+_OPEN, _CLOSE = "「『（【〈《", "」』）】〉》"
+_BRACKETS = re.compile(f"[{_OPEN}{_CLOSE}]")
+_LEAST_FILLED = 2  # a part is at least half full, if a cut outside of brackets lets it be
+# How good it is to cut behind a character; behind any other, 0.
+_PAUSES = {
+    **dict.fromkeys("\n。．！？｡.!?…", 3),
+    **dict.fromkeys("、，；：;:,」』）】〉》", 2),
+    **dict.fromkeys(" \t　", 1),
+}
+
+
+def cut_places(text: str, places: Sequence[int], longest: int) -> list[int]:
+    """Which of the `places` in a text (rising, the first its beginning) parts of up to `longest` places begin at.
+
+    The first is not among them. What stands between brackets stays in one part if it has no more places than that.
+    """
+    held = _held(text, places, longest)
+    cuts, begin = [], 0
+    while len(places) - begin > longest:
+        window = range(begin + 1, begin + longest + 1)
+        begin = max(
+            window, key=lambda i: (i not in held, i - begin >= longest // _LEAST_FILLED, _pause(text, places[i]), i)
+        )
+        cuts.append(begin)
+    return [places[i] for i in cuts]
+
+
+def _pause(text: str, place: int) -> int:
+    """How good it is to cut there."""
+    pause = _PAUSES.get(text[place - 1], 0)
+    return _PAUSES.get(text[place - 2], pause) if pause == 1 and place > 1 else pause
+
+
+def _held(text: str, places: Sequence[int], longest: int) -> set[int]:
+    """The numbers of the places inside brackets that fit into a part."""
+    held: set[int] = set()
+    for opening, closing in _bracketed(text):
+        first, end = bisect_right(places, opening), bisect_right(places, closing)
+        if end - first < longest:
+            held.update(range(first, end))
+    return held
+
+
+def _bracketed(text: str) -> Iterator[tuple[int, int]]:
+    """Where brackets open and close."""
+    opened: list[int] = []
+    for bracket in _BRACKETS.finditer(text):
+        if bracket.group() in _OPEN:
+            opened.append(bracket.start())
+        elif opened:
+            yield opened.pop(), bracket.start()

@@ -1,0 +1,68 @@
+from .backends import ServedModel
+from .conversation import Conversation
+from .engine import Engine, Generation, GenerationOptions, PrefillProgress, Prefix
+from .errors import (
+    BadReport,
+    BadRequest,
+    BadSession,
+    ContextTooLong,
+    LongctxError,
+    ModelUnavailable,
+    NotEnoughMemory,
+    PromptRefused,
+    ServerFailed,
+    TrainingError,
+)
+from .llama_index import LongContextLLM
+from .models import LoadedModel, Measured, load_model
+from .planning import Policy
+from .probe import ProbeOptions, ProbeProgress, ProbeReport, load_report, run_probe
+from .prompts import PromptTemplate
+from .qa import AnswerStream, DocumentQA
+from .training import TrainingOptions, TrainingStep, fine_tune
+from .types import Answer, BudgetItem, Citation, Message, Plan, Turn, Usage
+
+__all__ = [
+    "Answer",
+    "AnswerStream",
+    "BadReport",
+    "BadRequest",
+    "BadSession",
+    "BudgetItem",
+    "Citation",
+    "ContextTooLong",
+    "Conversation",
+    "DocumentQA",
+    "Engine",
+    "Generation",
+    "GenerationOptions",
+    "LoadedModel",
+    "LongContextLLM",
+    "LongctxError",
+    "Measured",
+    "Message",
+    "ModelUnavailable",
+    "NotEnoughMemory",
+    "Plan",
+    "Policy",
+    "PrefillProgress",
+    "Prefix",
+    "ProbeOptions",
+    "ProbeProgress",
+    "ProbeReport",
+    "PromptRefused",
+    "PromptTemplate",
+    "ServedModel",
+    "ServerFailed",
+    "TrainingError",
+    "TrainingOptions",
+    "TrainingStep",
+    "Turn",
+    "Usage",
+    "fine_tune",
+    "load_model",
+    "load_report",
+    "run_probe",
+]
+
+__version__: str

@@ -1,0 +1,176 @@
+"""The HTTP client of a server that speaks OpenAI's protocol, and the addresses that name one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit
+
+from longctx.backends.openai.context_errors import Refused, refusal_in
+from longctx.errors import BadRequest, ServerFailed, extra
+from longctx.models import SERVER_PREFIX, is_address
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+
+_EXAMPLE = "write openai:http://host:8000/v1, with #name after it where the server has several models"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """A server's base `url`, without a slash at its end, and the `name` of the model, None for the only one."""
+
+    url: str
+    name: str | None = None
+
+    @property
+    def root(self) -> str:
+        """Where the server itself begins, which has more than OpenAI's protocol."""
+        return self.url.removesuffix("/v1")
+
+
+def parse_address(text: str) -> ServerAddress:
+    """Read `openai:URL#name`. Raises BadRequest for what is none, and for a key in it, which is not repeated."""
+    url, _, name = text.removeprefix(SERVER_PREFIX).partition("#")
+    problem = "it begins with no openai:" if not is_address(text) else _problem(url)
+    if problem:
+        shown = text if "@" not in text and "?" not in text else f"{SERVER_PREFIX}…"
+        raise BadRequest(f"{shown!r} is no address of a server: {problem}; {_EXAMPLE}")
+    return ServerAddress(url.rstrip("/"), name.strip() or None)
+
+
+def _problem(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        return str(error).lower()
+    problems = {
+        "it must be http:// or https://": parts.scheme not in ("http", "https"),
+        "it holds a name or key, which is set as LONGCTX_API_KEY instead": parts.username is not None,
+        "it must have no question mark (a key is set as LONGCTX_API_KEY)": bool(parts.query) or url.endswith("?"),
+        "it names no host": not _is_host(parts),
+        "port 0 is none": port == 0,
+    }
+    return next((problem for problem, holds in problems.items() if holds), None)
+
+
+def _is_host(parts: SplitResult) -> bool:
+    return bool(parts.hostname) and not any(character.isspace() for character in parts.netloc + parts.path)
+
+
+CONNECT_SECONDS = 10.0
+_LONGEST_SHOWN = 300  # characters of what a server said
+_NO_KEY = "none"  # a server that asks for none does not look at it, and the client insists on one
+_REMEDIES = {
+    401: "it wants another key: set LONGCTX_API_KEY (or OPENAI_API_KEY)",
+    403: "it does not let this key in: set LONGCTX_API_KEY (or OPENAI_API_KEY)",
+    404: "is the address right (most end in /v1), and the model's name after #?",
+    429: "it has too much to do: ask again later",
+}
+
+
+class Connection:
+    """A server, and the client that talks to it. Threads may share it."""
+
+    def __init__(self, address: ServerAddress, client: OpenAI, timeout: float) -> None:
+        self.address = address
+        self._client = client
+        self._timeout = timeout
+
+    @classmethod
+    def open(cls, address: ServerAddress, *, api_key: str | None, timeout: float, retries: int) -> Connection:
+        """A client for a server; nothing is asked yet. Raises ServerFailed where the openai package is missing."""
+        try:
+            from openai import OpenAI, Timeout
+        except ImportError as error:
+            raise ServerFailed(f"the model at {address.url} needs openai, from {extra('openai')}") from error
+        key = (api_key or os.environ.get("LONGCTX_API_KEY") or os.environ.get("OPENAI_API_KEY") or _NO_KEY).strip()
+        if not (key.isascii() and key.isprintable()):
+            raise BadRequest("the key for the server holds characters that no key has: check LONGCTX_API_KEY")
+        limits = Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
+        return cls(address, OpenAI(base_url=address.url, api_key=key, timeout=limits, max_retries=retries), timeout)
+
+    def close(self) -> None:
+        """Close what is open to the server."""
+        self._client.close()
+
+    def get(self, url: str) -> Any:
+        """What is at a URL of the server, from JSON. Raises ServerFailed."""
+        with self._explained(url):
+            return json.loads(self._client.get(url, cast_to=str))
+
+    def post(self, url: str, body: Mapping[str, Any]) -> Any:
+        """What the server answers to some JSON, from JSON. Raises ServerFailed."""
+        with self._explained(url):
+            return json.loads(self._client.post(url, body=dict(body), cast_to=str))
+
+    def chat(self, body: Mapping[str, Any]) -> Any:
+        """A chat completion at once. Raises ServerFailed; and Refused for a prompt that is too long."""
+        return self.post(f"{self.address.url}/chat/completions", body)
+
+    @contextmanager
+    def chat_stream(self, body: Mapping[str, Any]) -> Generator[Iterator[Any], None, None]:
+        """The chunks of a chat completion as they come; leaving it closes the connection. Raises as `chat` does."""
+        from openai import Stream
+
+        url = f"{self.address.url}/chat/completions"
+        with self._explained(url):
+            # as plain JSON: what servers send is looked at here, and they take options that OpenAI has not
+            stream = self._client.post(
+                url, body={**body, "stream": True}, cast_to=object, stream=True, stream_cls=Stream[object]
+            )
+        try:
+            yield self._chunks(url, stream)
+        finally:
+            stream.close()
+
+    def _chunks(self, url: str, stream: Iterable[Any]) -> Iterator[Any]:
+        with self._explained(url, "broke off in the middle of an answer"):
+            yield from stream
+
+    @contextmanager
+    def _explained(self, url: str, lost: str = "cannot be reached") -> Generator[None, None, None]:
+        """Errors of the client as ours, with the URL and a remedy; `lost` is what a lost connection means."""
+        import openai
+
+        try:
+            yield
+        except openai.APIStatusError as error:
+            refusal = refusal_in(error.status_code, error.body, error.message)
+            if refusal is not None:
+                raise Refused(refusal, f"{url}: {_shown(error)}") from error
+            remedy = _REMEDIES.get(error.status_code, "see what the server's log says")
+            raise ServerFailed(f"{url} answers {error.status_code} ({_shown(error)}): {remedy}") from error
+        except openai.APITimeoutError as error:
+            raise ServerFailed(f"{url} was silent for {self._timeout:g} s: is the server busy, or gone?") from error
+        except openai.APIConnectionError as error:
+            raise ServerFailed(f"{url} {lost} ({_cause(error)}): is the server running, the address right?") from error
+        except openai.APIError as error:  # an error in the middle of an answer
+            refusal = refusal_in(400, error.body, error.message)
+            if refusal is not None:
+                raise Refused(refusal, f"{url}: {_shown(error)}") from error
+            raise ServerFailed(f"{url} broke off ({_shown(error)}): see what the server's log says") from error
+        except ValueError as error:  # no JSON
+            raise ServerFailed(
+                f"{url} does not speak OpenAI's protocol: is the address right (most end in /v1)?"
+            ) from error
+
+
+def _shown(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost cause that says something."""
+    said = str(error)
+    while error.__cause__ is not None:
+        error = error.__cause__
+        said = str(error) or said
+    return " ".join(said.split())

@@ -1,0 +1,121 @@
+"""How the commands print: answers, plans, places, errors, JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, is_dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from indexes import Chunk
+    from longctx.types import Answer, BudgetItem, Citation, Plan
+
+
+INTERRUPTED = 130  # the exit code that shells have for a process that Ctrl-C ended
+_NOT_SHOWN = (
+    "The prompt was read in a window of {window:,} tokens, and no report shows that the model reads so many: "
+    "run 'longctx probe' on it, and give its report with --report DIR."
+)
+NO_MODEL = "No model was given: the answer quotes the documents. Give one with --model PATH_OR_HUB_ID."
+
+
+def print_json(value: Any) -> None:
+    """A dataclass, a mapping or a list as JSON on standard output, in readable Japanese."""
+    if isinstance(value, list):
+        plain: Any = [asdict(item) for item in value]
+    else:
+        plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    typer.echo(json.dumps(plain, ensure_ascii=False, indent=2, default=dict))  # Metadata is a mapping, but no dict
+
+
+_KINDS = {
+    "system": "system prompt",
+    "document": "document",
+    "turn": "turn",
+    "question": "question",
+    "answer": "room for the answer",
+    "free": "not used",
+    "found": "found, but no room",
+    "documents": "",
+}
+
+
+def print_sources(answer: Answer) -> None:
+    """Where an answer comes from; what was in the prompt, if a model names none: it may have used any."""
+    shown = answer.citations or answer.passages
+    if shown:
+        typer.secho("\nSources" if answer.citations else "\nPassages in the prompt", bold=True)
+    for citation in shown:
+        typer.echo(f"[{citation.number}] {place(citation)}")
+
+
+def note_unshown(plan: Plan) -> None:
+    """Say on standard error that nothing shows the model to read a window as long as the one that was used."""
+    if not plan.shown:
+        typer.secho(f"\n{_NOT_SHOWN.format(window=plan.window)}", err=True, dim=True)
+
+
+def print_plan(plan: Plan) -> None:
+    """How a question was answered, as a table of what the window was used for and what was left out."""
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"route {plan.route}" + ("" if plan.window is None else f", window {plan.window:,}")
+    caption = plan.reason if plan.searched is None else f"{plan.reason}\nsearched for: {plan.searched}"
+    if not plan.shares:  # without a model there is no window to be used
+        Console().print(f"{title}: {escape(caption)}")
+        return
+    table = Table("", "", "passages", "tokens", title=title, caption=escape(caption))
+    for heading, shares in (("in the prompt", plan.shares), ("left out", plan.left_out)):
+        if shares:
+            table.add_section()
+            table.add_row(heading, style="bold")
+        for share in _with_turns_together(shares):
+            name = short_path(share.name) if share.kind in ("document", "found") else share.name
+            table.add_row(_KINDS[share.kind], escape(name), str(share.passages or ""), f"{share.tokens:,}")
+    Console().print(table)
+
+
+def _with_turns_together(shares: Sequence[BudgetItem]) -> Iterator[BudgetItem]:
+    """The shares, turns of a conversation that follow one another as one: '4-187'."""
+    runs: list[list[BudgetItem]] = []
+    for share in shares:
+        last = runs[-1][-1] if runs else None
+        follows = last and last.kind == share.kind == "turn" and int(last.name) + 1 == int(share.name)
+        if follows:
+            runs[-1].append(share)
+        else:
+            runs.append([share])
+    for run in runs:
+        name = run[0].name if len(run) == 1 else f"{run[0].name}-{run[-1].name}"
+        yield replace(run[0], name=name, tokens=sum(share.tokens for share in run))
+
+
+def one_line(error: Exception) -> str:
+    """What to tell a user: the message of an error of ours; for another, its kind too, and how to see more."""
+    from indexes.errors import CorpusError
+    from longctx.errors import LongctxError
+    from rope_scaling.errors import RopeScalingError
+
+    message = " ".join(str(error).split())
+    if isinstance(error, CorpusError | LongctxError | RopeScalingError):
+        return message
+    return f"{type(error).__name__}: {message} (unexpected: --debug shows where)"
+
+
+def place(where: Chunk | Citation) -> str:
+    """'docs/guide.md, line 12, characters 345-402': the file, its page or line, and the characters in its text."""
+    position = f"page {where.page}" if where.page is not None else f"line {where.line}"
+    return f"{short_path(where.source)}, {position}, characters {where.start}-{where.end}"
+
+
+def short_path(source: str) -> str:
+    """A path as seen from the working folder, if it lies below it."""
+    path = Path(source)
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else source

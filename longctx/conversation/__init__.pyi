@@ -1,0 +1,5 @@
+from .conversation import Conversation
+
+__all__ = [
+    "Conversation",
+]

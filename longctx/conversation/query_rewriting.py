@@ -1,0 +1,104 @@
+"""Questions that lean on what was said before: seen, and made whole for a search. Knows no model and no index.
+
+"And in 2019?" finds nothing by itself. With a model, it rewrites the question in full (`rewrite_request`, `is_usable`);
+without one, words of the last questions are searched for with it (`with_context_words`).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from indexes.text import telling_words, terms
+from longctx.prompts import language_of
+from longctx.types import Message
+
+REWRITTEN_TOKENS = 64  # the longest question that a model may write
+_TURNS_SHOWN = 3  # to the model that rewrites
+_ANSWER_SHOWN = 300  # characters of each answer
+_QUESTIONS_BACK = 3  # that words are carried over from
+_FEW_WORDS = 1  # telling words of a question that is too short to be one by itself
+_ENOUGH_WORDS = 2  # telling words that are enough to know what was talked about
+_MOST_WORDS = 8  # carried over
+
+# What a question is built with; Sudachi marks the other Japanese ones.
+_BUILT_WITH = frozenset(
+    re.findall(
+        r"\S+",
+        """
+        a about above after again all also am an and any anyone anything are as at back be been before being below both
+        but by can could did do does doing don't down during each else ever every few for former from further get give
+        go got had has have having he her here hers him his how i if in into is it it's its just latter like many may me
+        mean more most much must my no nor not now of off on once one ones only or other our out over own please same
+        say shall she should show so some something still such tell than that that's the their theirs them then there
+        these they thing things this those through to too under until up us very was we were what what's when where
+        which while who who's whom whose why will with would you your
+        其の 此の 彼の 其れ 此れ 彼れ 為る 成る 有る 居る 出来る 言う 事 物 為 教える
+        """,
+    )
+)
+_LEANING = {
+    "en": re.compile(
+        r"(?i)^\W*(?:and|but|or|so|then|also|(?:what|how) about|(?:what|who|where) else|why not)\b"
+        r"|\b(?:it|its|they|them|their|theirs|he|him|his|she|hers|her|those|these|such|the (?:former|latter|same))\b"
+        r"|\b(?:this|that|there)(?: one)?\W*$"
+    ),
+    "ja": re.compile(
+        r"^\W*(?:では|それ|じゃあ?|そして|また|あと|ちなみに|しかし|でも|だったら|なら|その|他に|ほかに)"
+        r"|[そこあ](?:れ|の|こ|ちら)|[そこ]んな|彼|同じ|前者|後者"
+        r"|(?<!と)(?:は|では|なら|も|には|だと|だったら)\W*$"
+    ),
+}
+_REWRITE = {
+    "en": "Write the last question so that it can be understood without the conversation. Put names for words such as "
+    "'it' and 'they', and add what it leaves out. Write only the question; do not answer it.",
+    "ja": "会話の最後の質問を、会話を読まなくても意味が分かるように書き直してください。"
+    "代名詞は名前に置き換え、省かれた語を補ってください。質問だけを書き、答えないでください。",
+}
+_SAID = {"en": ("User", "Assistant", "Last question"), "ja": ("利用者", "回答", "最後の質問")}
+
+
+def needs_context(question: str) -> bool:
+    """Whether a question looks as if it could not be understood by itself. English and Japanese."""
+    question = unicodedata.normalize("NFKC", question)
+    return bool(_LEANING[language_of(question)].search(question)) or len(_words(question)) <= _FEW_WORDS
+
+
+def with_context_words(earlier: Sequence[str], question: str) -> str:
+    """A question, and the telling words of the questions before it, oldest first: as many as say what it is about."""
+    own, carried = {word.casefold() for word in _words(question)}, list[str]()
+    for before in reversed(earlier[-_QUESTIONS_BACK:]):
+        words = dict.fromkeys(word for word in _words(before) if word.casefold() not in own)
+        carried += [word for word in words if word not in carried]
+        if len(words) >= _ENOUGH_WORDS:
+            break
+    return " ".join([question, *carried[:_MOST_WORDS]])
+
+
+def rewrite_request(question: str, history: Sequence[Message]) -> tuple[str, list[Message]]:
+    """What a model is asked for, to put a question in full: the system prompt, and the message."""
+    user, assistant, last = _SAID[language_of(question)]
+    names = {"user": user, "assistant": assistant}
+    said = [f"{names[m.role]}: {' '.join(m.content.split())[:_ANSWER_SHOWN]}" for m in history[-2 * _TURNS_SHOWN :]]
+    return _REWRITE[language_of(question)], [Message("user", "\n".join([*said, f"{last}: {question}"]))]
+
+
+def is_usable(rewritten: str, question: str, history: Sequence[Message]) -> bool:
+    """Whether what a model wrote asks what was asked: all telling words of the question, and others that were said.
+
+    A small model answers, or goes on about something else.
+    """
+    asked, wrote = content_terms(question), content_terms(rewritten)
+    new = wrote - asked
+    said = content_terms(" ".join(message.content for message in history[-2 * _TURNS_SHOWN :]))
+    return asked <= wrote and bool(new) and len(new & said) * 2 >= len(new)
+
+
+def content_terms(text: str) -> set[str]:
+    """The lexical terms of what a text is about, without the words that sentences are built with."""
+    return set(terms(" ".join(_words(text))))
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in telling_words(text) if word.casefold() not in _BUILT_WITH]

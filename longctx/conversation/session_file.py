@@ -1,0 +1,218 @@
+"""A conversation's file: one SQLite database, in which a turn is a row that is there wholly or not at all.
+
+The file says in its first bytes what it is. One of another version, a damaged one and one that is something else are
+refused, and left as they are. Knows turns; knows no model, no index and no search.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import threading
+import unicodedata
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime, timezone
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from indexes.storage import checksum
+from longctx.errors import BadRequest, BadSession, LongctxError
+from longctx.types import Answer, Message, Turn
+
+SUFFIX = ".session"
+VERSION = 1
+
+_APPLICATION = 0x6C637478  # "lctx"
+_MAGIC = b"SQLite format 3\0"
+_VERSION_AT, _APPLICATION_AT = slice(60, 64), slice(68, 72)  # in a database's first 100 bytes, big-endian
+_LOCK_TIMEOUT = 60.0  # seconds, for what another process writes in milliseconds
+_NAME = re.compile(r"\w(?:[\w .-]{0,62}[\w-])?")
+_LONGEST_NAME = 200  # bytes: file systems take 255
+_SCHEMA = f"""
+CREATE TABLE turns (
+    number INTEGER PRIMARY KEY, question TEXT NOT NULL, answer TEXT NOT NULL, details TEXT NOT NULL,
+    asked_at TEXT NOT NULL, checksum INTEGER NOT NULL
+) STRICT;
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {VERSION};
+"""
+_COLUMNS = "number, question, answer, details, asked_at"
+
+
+def session_path(folder: Path, name: str) -> Path:
+    """The file of the conversation `name` in a folder. Raises BadRequest for a name that cannot be a file's."""
+    plain = unicodedata.normalize("NFC", name)
+    if not _NAME.fullmatch(plain) or len(plain.encode()) > _LONGEST_NAME:
+        raise BadRequest(
+            f"{name!r} cannot name a conversation: use up to 64 letters, digits, spaces, '-', '_' and '.', and begin "
+            "with a letter or a digit"
+        )
+    return folder / f"{plain}{SUFFIX}"
+
+
+class SessionFile:
+    """The turns of one conversation. Threads and processes may share its file, and see each other's."""
+
+    def __init__(self, path: Path, database: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = database
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path) -> SessionFile:
+        """Open the file, or make it. Raises BadSession for one that cannot be gone on with."""
+        with _explained(path):
+            if not path.exists():
+                _make(path)
+            _check_header(path)
+            database = _connect(path)
+            try:
+                _check_tables(path, database)
+            except BaseException:
+                database.close()
+                raise
+        return cls(path, database)
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        with self._lock:
+            self._db.close()
+
+    def history(self) -> tuple[Message, ...]:
+        """What was said, oldest first: each question, and its answer."""
+        rows = self._rows("ORDER BY number")
+        return tuple(m for row in rows for m in (Message("user", row[1]), Message("assistant", row[2])))
+
+    def turns(self) -> tuple[Turn, ...]:
+        """Every turn, oldest first."""
+        return tuple(self._turn(row) for row in self._rows("ORDER BY number"))
+
+    def last(self) -> Turn | None:
+        """The last turn, if there is one."""
+        return next((self._turn(row) for row in self._rows("ORDER BY number DESC LIMIT 1")), None)
+
+    def add(self, question: str, answer: Answer) -> int:
+        """Put a turn at the end, and keep it for good; returns its number."""
+        details = _answers().dump_json(_shortened(answer)).decode()
+        asked_at = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        with self._writing():
+            [number] = self._db.execute("SELECT coalesce(max(number), 0) + 1 FROM turns").fetchone()
+            row = (number, question, answer.text, details, asked_at)
+            self._db.execute("INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?)", (*row, checksum(row)))
+        return int(number)
+
+    def clear(self) -> int:
+        """Forget every turn; returns how many there were."""
+        with self._writing():
+            return self._db.execute("DELETE FROM turns").rowcount
+
+    def _rows(self, which: str) -> list[Any]:
+        with self._lock, _explained(self.path):
+            rows = self._db.execute(f"SELECT {_COLUMNS}, checksum FROM turns {which}").fetchall()  # noqa: S608
+        for *row, expected in rows:
+            if checksum(row) != expected:
+                raise BadSession(f"turn {row[0]} in {self.path} is not what it was: {_REMEDY}")
+        return rows
+
+    def _turn(self, row: Any) -> Turn:
+        number, question, text, details, asked_at, _ = row
+        try:
+            answer = _answers().validate_json(details)
+        except ValidationError as error:
+            raise BadSession(f"turn {number} in {self.path} cannot be read: {_REMEDY}") from error
+        return Turn(number, question, replace(answer, text=text), asked_at)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction, which no other process writes in."""
+        with self._lock, _explained(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+
+_REMEDY = "put a copy of the file back, or move it away to begin anew"
+
+
+@cache
+def _answers() -> TypeAdapter[Answer]:
+    return TypeAdapter(Answer)
+
+
+def _shortened(answer: Answer) -> Answer:
+    """An answer without its text, which stands beside it, and without that of passages that it does not name."""
+    passages = () if answer.citations else tuple(replace(passage, text="") for passage in answer.passages)
+    return replace(answer, text="", passages=passages)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_LOCK_TIMEOUT)
+
+
+def _make(path: Path) -> None:
+    """Make the file under another name first: nobody, and no kill, ever sees a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        half.unlink(missing_ok=True)
+        with closing(_connect(half)) as database:
+            database.executescript(_SCHEMA)
+        with suppress(FileExistsError):  # another process was first
+            os.link(half, path)
+    except OSError:  # a file system without links
+        half.rename(path)
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def _check_header(path: Path) -> None:
+    """That a file is a conversation of this version, without opening it as a database. Raises BadSession."""
+    with path.open("rb") as file:
+        header = file.read(100)
+    application, version = (int.from_bytes(header[place], "big") for place in (_APPLICATION_AT, _VERSION_AT))
+    if not header.startswith(_MAGIC):
+        raise BadSession(f"{path} is damaged, or is no conversation of longctx's: {_REMEDY}")
+    if application != _APPLICATION:
+        raise BadSession(f"{path} is a database, but no conversation of longctx's: move it away, or use another name")
+    if version != VERSION:
+        raise BadSession(
+            f"{path} has version {version} and this longctx knows version {VERSION}: "
+            f"{'upgrade longctx, or use' if version > VERSION else 'use'} another name"
+        )
+
+
+def _check_tables(path: Path, database: sqlite3.Connection) -> None:
+    """That a database is whole. Raises BadSession."""
+    problems = [problem for (problem,) in database.execute("PRAGMA quick_check")]
+    tables = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'turns'").fetchone()[0]
+    if problems != ["ok"] or not tables:
+        raise BadSession(f"{path} is damaged: {_REMEDY}")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """SQLite's errors, and the system's, as ours. By SQLite's words: Python 3.10 does not give its codes."""
+    try:
+        yield
+    except sqlite3.ProgrammingError as error:
+        raise BadRequest(f"the conversation {path.stem!r} has been closed: open it again") from error
+    except sqlite3.OperationalError as error:
+        hints = {"locked": "another process has held it for a minute: try again", "full": "make room on its disk"}
+        hint = next(
+            (hint for word, hint in hints.items() if word in str(error)), "make its folder readable and writable"
+        )
+        raise LongctxError(f"{path} could not be used ({error}): {hint}") from error
+    except sqlite3.Error as error:
+        raise BadSession(f"{path} is damaged ({error}): {_REMEDY}") from error
+    except OSError as error:
+        raise LongctxError(f"{path} cannot be used ({error.strerror}): name another folder (--sessions)") from error

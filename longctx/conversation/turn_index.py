@@ -1,0 +1,115 @@
+"""The turns of a conversation as an index, so that an old one is found when it bears on a question. Knows no model.
+
+It is a `CorpusIndex` in a folder beside the conversation's file, searched as documents are: by meaning and by words.
+All of it is derived from that file: before each search it takes in the turns that it lacks, and where it is missing or
+damaged it is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+
+from indexes import CorpusError, CorpusIndex, Document, DocumentInfo, Encoder, IndexBusy
+from indexes.chunking import chunk_document
+from indexes.text import serves
+from longctx.conversation.query_rewriting import content_terms
+from longctx.types import Message
+
+MOST_RECALLED = 8
+_LOOKED_AT = 24  # passages of turns
+_NEAR = 0.35  # cosine to the question from which a turn that has none of its words bears on it
+
+_SOURCE = "turn "
+
+Said = tuple[Message, Message]
+
+
+class TurnIndex:
+    """Finds the turns of one conversation that bear on a question. The folder is this class's own."""
+
+    def __init__(self, folder: Path, encoder: Encoder) -> None:
+        self._folder, self._encoder = folder, encoder
+        self._index: CorpusIndex | None = None
+
+    def find(self, query: str, history: Sequence[Message]) -> tuple[int, ...]:
+        """The numbers, from 1, of the turns that bear on a query, best first. Raises CorpusError."""
+        turns = list(zip(history[::2], history[1::2], strict=True))
+        for mend in (self.close, self.forget):  # another process may have made it again; or it is damaged
+            try:
+                return self._find(query, turns)
+            except IndexBusy:
+                raise
+            except (CorpusError, OSError):
+                mend()
+        return self._find(query, turns)
+
+    def close(self) -> None:
+        """Close the index; it is opened again when it is used."""
+        if self._index is not None:
+            self._index.close()
+        self._index = None
+
+    def forget(self) -> None:
+        """Delete the index."""
+        self.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _find(self, query: str, turns: Sequence[Said]) -> tuple[int, ...]:
+        if self._index is None:
+            self._index = CorpusIndex.open(self._folder, self._encoder)
+        _take_in(self._index, turns)
+        hits = self._index.search(query, _LOOKED_AT)
+        near, wanted = self._near(query), content_terms(query)
+        bearing = [
+            _number(h.chunk.source) for h in hits if h.chunk.source in near or content_terms(h.chunk.text) & wanted
+        ]
+        return tuple(dict.fromkeys(number for number in bearing if number <= len(turns)))[:MOST_RECALLED]
+
+    def _near(self, query: str) -> set[str]:
+        """The turns that are like the query by their meaning, where the encoder knows its language."""
+        if self._index is None or not serves(self._encoder.languages, query):
+            return set()
+        return {hit.chunk.source for hit in self._index.search(query, _LOOKED_AT, "dense") if hit.score >= _NEAR}
+
+
+def _take_in(index: CorpusIndex, turns: Sequence[Said]) -> None:
+    """Put in the turns that the index lacks, and those that it has otherwise."""
+    wanted = {f"{_SOURCE}{number}": _text(turn) for number, turn in enumerate(turns, start=1)}
+    if not _lacking(wanted, index.documents()):
+        return
+    with index.changing(wait=True) as (store, generation):
+        lacking = _lacking(wanted, [document for _, document in store.documents()])
+        encoder = index.bound_encoder(store)
+        passages = [p for each in lacking for p in chunk_document(Document(each, wanted[each], ""), encoder)]
+        vectors = encoder.encode_passages([passage.embedded for passage in passages])
+        first = 0
+        for source, group in groupby((passage.chunk for passage in passages), key=attrgetter("source")):
+            chunks = list(group)
+            store.remove_document(source, generation)
+            document = Document(source, wanted[source], "")
+            ident = store.add_document(document, _hash(wanted[source]), generation)
+            store.add_chunks(ident, chunks, vectors[first : first + len(chunks)])
+            first += len(chunks)
+
+
+def _lacking(wanted: dict[str, str], documents: Iterable[DocumentInfo]) -> list[str]:
+    """The turns that are not among the documents as they were said."""
+    there = {document.source: document.content_hash for document in documents}
+    return [source for source, text in wanted.items() if there.get(source) != _hash(text)]
+
+
+def _text(turn: Said) -> str:
+    return "\n".join(message.content for message in turn)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _number(source: str) -> int:
+    return int(source.removeprefix(_SOURCE))

@@ -1,0 +1,13 @@
+from .engine import Engine, Prefix
+from .generation import Generation
+from .request import PrefillCallback, PrefillProgress
+from .sampling import GenerationOptions
+
+__all__ = [
+    "Engine",
+    "Generation",
+    "GenerationOptions",
+    "PrefillCallback",
+    "PrefillProgress",
+    "Prefix",
+]

@@ -1,0 +1,34 @@
+from . import memory
+from .device import Dtype
+from .estimate import MemoryEstimate, estimate_model, parse_bytes
+from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights
+from .loading import LoadedModel, extended_window, load_model
+from .memory import CacheDtype, CacheShape
+from .naming import SERVER_PREFIX, is_address
+from .quantization import Quantization, hide_bitsandbytes
+from .windows import UNSCALED, Measured, scaling_for, windows_of
+
+__all__ = [
+    "SERVER_PREFIX",
+    "UNSCALED",
+    "CacheDtype",
+    "CacheShape",
+    "Dtype",
+    "LoadedModel",
+    "Measured",
+    "MemoryEstimate",
+    "Quantization",
+    "estimate_model",
+    "extended_window",
+    "hash_tensors",
+    "hash_tokenizer",
+    "hash_tokens",
+    "hash_weights",
+    "hide_bitsandbytes",
+    "is_address",
+    "load_model",
+    "memory",
+    "parse_bytes",
+    "scaling_for",
+    "windows_of",
+]

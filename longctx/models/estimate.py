@@ -1,0 +1,217 @@
+"""Memory that a model needs: weights, KV cache and activations at several context lengths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from longctx.errors import BadRequest, ModelUnavailable
+from longctx.models import memory
+from longctx.models.memory import CacheDtype
+from longctx.models.naming import is_address
+from longctx.models.quantization import Quantization, check_scheme, matrix_bytes
+
+_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a sequence of `tokens` tokens takes, in bytes; `activations` are those of a block of the prompt."""
+
+    tokens: int
+    weights: int
+    cache: int
+    activations: int
+    fits: bool
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.weights + self.cache + self.activations
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEstimate:
+    """A model in so much `memory`: what sequences of several lengths need, and the `longest` that fits, in tokens.
+
+    `parameters` are counted; `window` is what the configuration states; `token_bytes` are those of one token's keys
+    and values.
+    """
+
+    name: str
+    parameters: int
+    window: int
+    token_bytes: int
+    memory: int
+    longest: int
+    needs: tuple[Need, ...]
+
+
+def estimate_model(
+    name: str | Path,
+    context: int | None = None,
+    quantization: Quantization | None = None,
+    cache: CacheDtype = "model",
+    available: int | None = None,
+) -> MemoryEstimate:
+    """Size a model for sequences up to `context` tokens; None is 32 native windows.
+
+    `name` is a checkpoint's folder, a name of the LLaMA, Llama 2 and Code Llama families, or one on the hub, of which
+    only the configuration is fetched; one that is quantised already takes what that says. `available` is bytes of
+    memory; None is what is free on this machine. Raises BadRequest and ModelUnavailable.
+    """
+    model = _empty_model(name)
+    stated = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2048
+    context = 32 * stated if context is None else context
+    if context < 1:
+        raise BadRequest(f"context is {context}: give 1 token or more")
+    weights, each = _weights(model, quantization), memory.CacheShape.of(model).token_bytes(cache)
+    free = _free() if available is None else available
+    fixed = memory.Need(1, 0, memory.block_bytes(model, 1, masked=False)).least
+    longest = max(0, (free - weights - fixed) // each)
+
+    def need(tokens: int) -> Need:
+        one = memory.Need(tokens, tokens * each, memory.block_bytes(model, tokens, masked=False))
+        block = min(tokens, memory.block_tokens(one, free - weights))
+        return Need(tokens, weights, one.cache_bytes, block * one.block_bytes, tokens <= longest)
+
+    parameters = sum(p.numel() for p in model.parameters())
+    return MemoryEstimate(
+        str(name), parameters, stated, each, free, longest, tuple(map(need, _lengths(stated, context)))
+    )
+
+
+def parse_bytes(text: str) -> int:
+    """'80GiB', '80 G' (both of 1,024) or '80GB' (of 1,000) as bytes. Raises BadRequest."""
+    found = re.fullmatch(r"(?i)\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)\s*", text)
+    if found is None or float(found[1]) <= 0:
+        raise BadRequest(f"memory is {text!r}: write it like 80GiB")
+    decimal = found[4] and not found[3]
+    return int(float(found[1]) * (_DECIMAL if decimal else _UNITS)[found[2].lower()])
+
+
+def _empty_model(name: str | Path) -> Any:
+    """The model without its weights, on torch's meta device."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    if is_address(name):
+        raise BadRequest(f"{name} takes memory on its server, not here: give the checkpoint that is served there")
+    config = None if Path(name).expanduser().is_dir() else known_shape(str(name))
+    if config is None:
+        config = AutoConfig.from_pretrained(_config_folder(str(name)), local_files_only=True, trust_remote_code=False)
+    try:
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config, dtype=config.dtype or torch.bfloat16)
+    except (ValueError, KeyError, ImportError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ModelUnavailable(f"{name} is no causal language model that can be sized: {reason}") from error
+
+
+def _config_folder(name: str) -> Path:
+    from rope_scaling import CheckpointError, open_checkpoint
+
+    try:
+        return open_checkpoint(name, config_only=True).folder
+    except CheckpointError as error:
+        raise ModelUnavailable(
+            f"{error}; known without a configuration are LLaMA, Llama 2 and Code Llama by their names, such as "
+            "llama-2-70b"
+        ) from error
+
+
+def _weights(model: Any, quantization: Quantization | None) -> int:
+    """Bytes of the weights. Quantised are the matrices of the layers; embeddings and the head stay as they are."""
+    import torch
+
+    check_scheme(quantization)
+    whole = int(sum(parameter.nbytes for parameter in model.parameters()))
+    nbytes = matrix_bytes(model.config, quantization)
+    if nbytes is None:
+        return whole
+    head = model.get_output_embeddings()
+    matrices = [m.weight for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
+    return int(whole + sum(nbytes(matrix) - matrix.nbytes for matrix in matrices))
+
+
+def _lengths(window: int, context: int) -> Sequence[int]:
+    """The native window times powers of two, and the length that was asked for."""
+    lengths = {context}
+    while window < context:
+        lengths.add(window)
+        window *= 2
+    return sorted(lengths)
+
+
+def _free() -> int:
+    import torch
+
+    return memory.available_bytes(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+_SIZES = {  # hidden size, intermediate size, layers, heads, KV heads
+    "7": (4096, 11008, 32, 32, 32),
+    "13": (5120, 13824, 40, 40, 40),
+    "30": (6656, 17920, 60, 52, 52),
+    "34": (8192, 22016, 48, 64, 8),
+    "65": (8192, 22016, 80, 64, 64),
+    "70": (8192, 28672, 80, 64, 8),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Models of one family: how their names look, their sizes, window, RoPE's θ, and vocabularies that differ."""
+
+    name: re.Pattern[str]
+    sizes: tuple[str, ...]
+    window: int
+    theta: float = 10_000.0
+    vocabularies: tuple[tuple[re.Pattern[str], int], ...] = ()
+
+
+def _named(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+_CODE_VOCABULARIES = ((_named(r"-?(7|13|70)b(?!.*python)|70b"), 32016),)
+_ELYZA_VOCABULARIES = ((_named(r"fast"), 45043),)
+
+FAMILIES = {
+    "Code Llama": Family(
+        _named(r"code-?llama"), ("7", "13", "34", "70"), 16384, theta=1e6, vocabularies=_CODE_VOCABULARIES
+    ),
+    "Llama 2": Family(_named(r"llama-?2(?![.\d])"), ("7", "13", "70"), 4096, vocabularies=_ELYZA_VOCABULARIES),
+    "LLaMA": Family(_named(r"(^|[/-])llama(-?1)?(?=-\d+b)"), ("7", "13", "30", "65"), 2048),
+}
+_SIZE = re.compile(r"(?<![\d.])(\d+)b(?![a-z])", re.IGNORECASE)
+_SAME_SIZE = {"33": "30"}  # the larger one is the paper's name for it
+
+
+def known_shape(name: str) -> Any | None:
+    """The configuration of a model of these families by its name, such as "Llama 2 70B"; None for any other."""
+    from transformers import LlamaConfig
+
+    name = "-".join(name.replace("_", " ").split())
+    size = _SIZE.search(name)
+    family = next((family for family in FAMILIES.values() if family.name.search(name)), None)
+    chosen = _SAME_SIZE.get(size[1], size[1]) if size else ""
+    if family is None or chosen not in family.sizes:
+        return None
+    hidden, intermediate, layers, heads, kv_heads = _SIZES[chosen]
+    vocabulary = next((count for pattern, count in family.vocabularies if pattern.search(name)), 32000)
+    return LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=hidden,
+        intermediate_size=intermediate,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
+        max_position_embeddings=family.window,
+        rope_parameters={"rope_type": "default", "rope_theta": family.theta},
+        dtype="bfloat16",
+    )

@@ -1,0 +1,178 @@
+"""Causal language models and their tokenizers, loaded from a folder or the hub. Knows no prompts and no documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from indexes.encoders import hub_folder
+from longctx.errors import BadRequest, ModelUnavailable
+from longctx.models.device import Dtype, device_named, dtype_named
+from longctx.models.lora import Adapter, attach_lora, is_adapter, read_adapter
+from longctx.models.naming import is_address
+from longctx.models.quantization import Quantization, check_scheme, is_quantized, loading_settings, plain_products
+from longctx.models.tokenizer import has_tokenizer, load_tokenizer
+from rope_scaling import RopeScaling, scaled_rope
+
+if TYPE_CHECKING:
+    import torch
+
+LARGEST_FACTOR = 32  # how far a method goes that is given by its name only: YaRN's 128K for the 4,096 of Llama 2
+_NO_LIMIT = 10**9  # what tokenizers say who know no limit is larger
+_FAILURES = (OSError, ValueError, KeyError, ImportError, RuntimeError)  # what transformers raises, for all reasons
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that is ready to generate: `native_window` is the number of tokens that it was trained to read.
+
+    `scaling` is what takes it further where a call names none: a `RopeScaling`; or the name of a method, which leaves
+    sequences within the native window as they are and extends by powers of two, by as little as a sequence needs.
+    `quantization` and `adapter` are what it was loaded with; `name` is that of the model below the adapter.
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+    native_window: int
+    scaling: str | RopeScaling | None = None
+    quantization: Quantization | None = None
+    adapter: str | None = None
+
+    @property
+    def window(self) -> int:
+        """The most tokens that it takes, prompt and answer together."""
+        if self.scaling is None:
+            return self.native_window
+        if isinstance(self.scaling, str) or not self.scaling.is_fixed:
+            return LARGEST_FACTOR * self.native_window
+        return self.scaling.window or self.native_window
+
+
+def load_model(
+    name_or_path: str | Path,
+    *,
+    dtype: Dtype = "auto",
+    device: str = "auto",
+    scaling: str | RopeScaling | None = None,
+    quantization: Quantization | None = None,
+    adapter: str | Path | None = None,
+    native_window: int | None = None,
+) -> LoadedModel:
+    """Load a causal language model from a folder, or by its name on the hub.
+
+    `dtype` is "auto" (the checkpoint's own), "float32", "bfloat16" or "float16"; `device` is "auto" (a GPU if there is
+    one), "cpu", "cuda", "cuda:1", …. `scaling` is a method's name, such as "yarn", or a `RopeScaling`: see
+    `LoadedModel`. `quantization` makes the weights "4bit" or "8bit" as they are loaded; checkpoints that are quantised
+    already need none. `adapter` is a LoRA adapter's folder or hub name; one in the place of the model brings the model
+    that it was trained on. `native_window` overrides what the configuration says.
+
+    Only safetensors are read, and no code that a checkpoint brings is run. Raises ModelUnavailable; BadRequest for an
+    option that cannot be; and the errors of `rope_scaling` where the model cannot be scaled so.
+    """
+    held = dtype_named(dtype), device_named(device)
+    check_scheme(quantization)
+    name, folder, lora = _parts(str(name_or_path), None if adapter is None else str(adapter))
+    if not (folder / "config.json").is_file():
+        raise ModelUnavailable(f"{folder} holds no config.json: give the folder of a transformers checkpoint")
+    try:
+        tokenizer = load_tokenizer(lora.folder if lora is not None and has_tokenizer(lora.folder) else folder)
+        model, quantized = _load(folder, *held, quantization)
+    except _FAILURES as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ModelUnavailable(f"no causal language model could be loaded from {folder}: {reason}") from error
+    if lora is not None:
+        if len(tokenizer) > model.get_input_embeddings().num_embeddings:  # tokens that the adapter was trained with
+            model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+        model = attach_lora(model, lora, merge=not quantized)
+    window = native_window or _stated_window(model.config, tokenizer)
+    if window is None:
+        raise ModelUnavailable(f"the configuration in {folder} states no window: give native_window (--window)")
+    tried = None if scaling is None else _tried(scaling, model, window)
+    return LoadedModel(name, model, tokenizer, window, tried, quantization, None if lora is None else str(lora.folder))
+
+
+def _parts(name: str, adapter: str | None) -> tuple[str, Path, Adapter | None]:
+    """The name and the folder of the model itself, and the adapter that goes onto it."""
+    folder = model_folder(name)
+    if not is_adapter(folder):
+        return name, folder, None if adapter is None else read_adapter(model_folder(adapter))
+    if adapter is not None:
+        raise BadRequest(f"{name} is an adapter itself: give its base model with the adapter {adapter}, or no other")
+    lora = read_adapter(folder)
+    remedy = f"give that model, and {name} as its adapter"
+    if not lora.base:
+        raise ModelUnavailable(f"the adapter {name} does not say what model it was trained on: {remedy}")
+    try:
+        base = model_folder(lora.base)
+    except ModelUnavailable as error:
+        raise ModelUnavailable(f"the adapter {name} was trained on {lora.base}: {error}; or {remedy}") from error
+    return lora.base, base, lora
+
+
+def extended_window(native_window: int, length: int) -> int:
+    """The window that is extended for `length` tokens: the least native window times a power of two that holds them.
+
+    Windows grow in such steps so that sequences of different lengths share their frequencies.
+    """
+    window = native_window
+    while window < length:
+        window *= 2
+    return window
+
+
+def model_folder(name: str) -> Path:
+    """The local folder of a checkpoint that is given as a path or a hub name. Raises ModelUnavailable."""
+    if is_address(name):
+        raise ModelUnavailable(f"{name} is a server, whose model cannot be loaded here: it can be asked (longctx ask)")
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if path.is_file() or name.startswith((".", "/", "~")):
+        raise ModelUnavailable(
+            f"there is no folder {name}: give a checkpoint's folder, or a name on the hub (owner/model)"
+        )
+    try:
+        return hub_folder(name)
+    except LookupError as error:
+        raise ModelUnavailable(f"model {error}") from error
+
+
+def _load(
+    folder: Path, dtype: torch.dtype | Literal["auto"], device: torch.device, quantization: Quantization | None
+) -> tuple[Any, bool]:
+    """The model on its device, and whether its weights are quantised."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # 'Loading weights', as for an encoder
+    given: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    quantized = is_quantized(folder, quantization)
+    if quantization is not None:
+        if dtype == "auto":
+            dtype = AutoConfig.from_pretrained(folder, **given).dtype or torch.float32
+        given["quantization_config"] = loading_settings(quantization, dtype)
+    if quantized:  # which is done where they are to stay
+        given["device_map"] = {"": device}
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, **given)
+    plain_products(model)
+    return (model if quantized else model.to(device)).eval(), quantized
+
+
+def _tried(scaling: str | RopeScaling, model: Any, window: int) -> str | RopeScaling:
+    """The scaling, with the native window in it; the model has been under it once, so that what cannot be is said."""
+    if isinstance(scaling, str):
+        trial = RopeScaling.for_window(scaling, LARGEST_FACTOR * window, window)
+    else:
+        scaling = trial = RopeScaling(
+            **{"original_max_position_embeddings": window} | scaling.model_dump(exclude_none=True)
+        )
+    with scaled_rope(model, trial, LARGEST_FACTOR * window):
+        return scaling
+
+
+def _stated_window(config: Any, tokenizer: Any) -> int | None:
+    stated = getattr(config.get_text_config(), "max_position_embeddings", None) or tokenizer.model_max_length
+    return int(stated) if stated and stated < _NO_LIMIT else None

@@ -1,0 +1,125 @@
+"""How much memory a long prompt takes, and how much there is. Knows configurations and the machine; runs no model."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from longctx.errors import NotEnoughMemory
+
+CacheDtype = Literal["model", "int8"]  # how keys and values are kept
+
+LARGEST_BLOCK = 2048  # tokens: beyond it a block gains no speed
+_SMALLEST_BLOCK = 16
+_SPARE = 64 * 2**20  # bytes left to the rest of the machine
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class CacheShape:
+    """Keys and values that a model makes of a token: in each of `layers`, `heads` heads of `head_dim` numbers."""
+
+    layers: int
+    heads: int
+    head_dim: int
+    itemsize: int
+
+    @classmethod
+    def of(cls, model: Any) -> CacheShape:
+        """Read it off a configuration."""
+        config = model.config.get_text_config()
+        queries = config.num_attention_heads
+        return cls(
+            config.num_hidden_layers,
+            getattr(config, "num_key_value_heads", None) or queries,
+            getattr(config, "head_dim", None) or config.hidden_size // queries,
+            model.dtype.itemsize,
+        )
+
+    def token_bytes(self, dtype: CacheDtype) -> int:
+        """Bytes of one token's keys and values; int8 has a float32 scale with each head's numbers."""
+        row = self.head_dim + 4 if dtype == "int8" else self.head_dim * self.itemsize
+        return 2 * self.layers * self.heads * row
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What `tokens` more tokens need: `cache_bytes` to keep them, `block_bytes` for each token of a block."""
+
+    tokens: int
+    cache_bytes: int
+    block_bytes: int
+
+    @property
+    def least(self) -> int:
+        """Bytes with the smallest block."""
+        return self.cache_bytes + _SMALLEST_BLOCK * self.block_bytes + _SPARE
+
+
+def block_bytes(model: Any, tokens: int, *, masked: bool) -> int:
+    """Bytes of activations that one token of a block takes at its widest; with a mask, they grow with the past."""
+    config = model.config.get_text_config()
+    hidden = config.hidden_size
+    width = 8 * hidden + 3 * (getattr(config, "intermediate_size", None) or 4 * hidden)
+    return int(width * model.dtype.itemsize + (tokens * 5 if masked else 0))
+
+
+def block_tokens(need: Need, free: int) -> int:
+    """The block, in tokens, that a quarter of what the cache leaves has room for: a power of two."""
+    room = max(0, free - need.cache_bytes) // 4 // max(1, need.block_bytes)
+    size = min(LARGEST_BLOCK, max(_SMALLEST_BLOCK, room))
+    return 1 << (size.bit_length() - 1)
+
+
+def weight_bytes(model: Any) -> int:
+    """Bytes of a model's weights as they are held: quantised ones with their scales, shared ones once."""
+    tensors = {tensor.data_ptr(): tensor.nbytes for tensor in model.state_dict().values()}
+    return sum(tensors.values())
+
+
+def check(need: Need, free: int, weights: int) -> None:
+    """Raise NotEnoughMemory if the smallest block would not fit, with the numbers and what would."""
+    if need.least <= free:
+        return
+    each = max(1, need.cache_bytes // max(1, need.tokens))
+    fitting = max(0, free - (need.least - need.cache_bytes)) // each
+    raise NotEnoughMemory(
+        f"{need.tokens} more tokens need {_mib(need.least)} MiB ({_mib(need.cache_bytes)} of it for their keys and "
+        f"values) beside {_mib(weights)} MiB of weights, and {_mib(free)} MiB are free: about {fitting} tokens would "
+        "fit; shorten the prompt, or keep keys and values in int8 (cache_dtype='int8')"
+    )
+
+
+def available_bytes(device: Any) -> int:
+    """Memory that can be had on a device without swapping; for a CPU, within the limits of its control group."""
+    if device.type == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info(device)[0])
+    return min(_machine_bytes(), _group_bytes())
+
+
+def _machine_bytes() -> int:
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _group_bytes() -> int:
+    """What a Linux control group (version 2) leaves: its limit, less what is used and cannot be dropped."""
+    try:
+        limit = (_CGROUP / "memory.max").read_text().strip()
+        used = int((_CGROUP / "memory.current").read_text())
+        stat = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
+        return 2**63 if limit == "max" else max(0, int(limit) - used + int(stat.get("inactive_file", 0)))
+    except (OSError, ValueError):
+        return 2**63
+
+
+def _mib(count: int) -> int:
+    return -(-count // 2**20)

@@ -1,0 +1,14 @@
+"""What a model's name names: a folder, a model on the hub, or one on a server."""
+
+from __future__ import annotations
+
+SERVER_PREFIX = "openai:"
+
+
+def is_address(model: object) -> bool:
+    """Whether a model's name is the address of a server, `openai:URL`.
+
+    Args:
+        model: A model's name, or a model.
+    """
+    return isinstance(model, str) and model.startswith(SERVER_PREFIX)

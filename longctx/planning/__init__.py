@@ -1,0 +1,5 @@
+"""Which route answers a question, and what goes into the prompt."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,42 @@
+from .control_tokens import EscapedText
+from .templates import TEMPLATES, PromptTemplate, check_turns, choose_template
+from .wording import is_unanswerable, language_of, prompt_texts
+from .writer import (
+    FENCE,
+    STAND_IN,
+    Frame,
+    Framing,
+    PartT,
+    PromptInputs,
+    PromptWriter,
+    TokenIds,
+    TokenWriter,
+    as_messages,
+    assemble,
+    build_prompt,
+    opening_line,
+)
+
+__all__ = [
+    "FENCE",
+    "STAND_IN",
+    "TEMPLATES",
+    "EscapedText",
+    "Frame",
+    "Framing",
+    "PartT",
+    "PromptInputs",
+    "PromptTemplate",
+    "PromptWriter",
+    "TokenIds",
+    "TokenWriter",
+    "as_messages",
+    "assemble",
+    "build_prompt",
+    "check_turns",
+    "choose_template",
+    "is_unanswerable",
+    "language_of",
+    "opening_line",
+    "prompt_texts",
+]

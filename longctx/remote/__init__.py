@@ -1,1 +1,0 @@
-"""A model on a server that speaks OpenAI's protocol: vLLM, llama.cpp and others."""

@@ -1,0 +1,272 @@
+"""Fine-tuning a model under a RoPE scaling, so that it learns to use the longer window (YaRN, arXiv 2309.00071, 4.1).
+
+The loop is transformers' Trainer, LoRA is peft's: the extra `train`. Here is what they are told, where a run is kept
+until it is finished, and the loss. It knows no command line and no file formats.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import math
+import shutil
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from indexes.encoders import has_bf16
+from longctx.errors import TrainingError, extra
+from longctx.models import load_model
+from longctx.training.data import TrainingSequence, read_sequences
+from rope_scaling import Checkpoint, RopeScaling, apply_rope_scaling, export_checkpoint
+
+_LOSSES = "losses.jsonl"
+_SETTINGS = "settings.json"
+_LAST_WRITTEN = "trainer_state.json"  # in a checkpoint of the Trainer's: one without it is not whole
+# fields of a transformers that has renamed them, and of one that has not
+_CHECKPOINTING = {field.name for field in fields(TrainingArguments)} & {"activation_checkpointing"}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """How to train; the defaults are the YaRN paper's, but for the batch, which was 64 there.
+
+    `batch` sequences make a step, and are read one at a time (gradient accumulation); each counts alike. `length` is
+    that of packed text, and the most that an example may have, in tokens (None: the window to reach). `prompt_loss` is
+    the weight of an example's prompt in the loss, where its completion has 1. `checkpointing` recomputes activations in
+    the backward pass: a third more work for a fraction of the memory. Raises TrainingError for what makes no training.
+    """
+
+    steps: int = 400
+    learning_rate: float = 2e-5
+    warmup: int = 20
+    batch: int = 8
+    length: int | None = None
+    prompt_loss: float = 0.0
+    lora: bool = False
+    checkpointing: bool = True
+    save_every: int = 50
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        least = {"steps": 1, "warmup": 0, "batch": 1, "save_every": 1, "seed": 0}
+        for name, smallest in least.items():
+            if getattr(self, name) < smallest:
+                raise TrainingError(f"{name} is {getattr(self, name)}: give {smallest} or more")
+        if self.length is not None and self.length < 2:
+            raise TrainingError(f"length is {self.length}: a sequence needs 2 tokens or more")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise TrainingError(f"learning_rate is {self.learning_rate}: give a number above 0, such as 2e-5")
+        if not 0 <= self.prompt_loss <= 1:
+            raise TrainingError(f"prompt_loss is {self.prompt_loss}: give a weight from 0 to 1")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingStep:
+    """A step that is done: its number, from 1, of how many, and its mean loss in nats a token."""
+
+    step: int
+    steps: int
+    loss: float
+    learning_rate: float
+
+
+def fine_tune(
+    checkpoint: Checkpoint,
+    scaling: RopeScaling,
+    data: Sequence[str | Path],
+    out: str | Path,
+    options: TrainingOptions | None = None,
+    *,
+    resume: bool = False,
+    progress: Callable[[TrainingStep], None] | None = None,
+) -> Path:
+    """Train a checkpoint's model under a fixed scaling on text and examples; writes it to `out`, and returns that.
+
+    The new folder is what `export_checkpoint` makes of the trained weights, with each step's loss in losses.jsonl.
+    Until then the run is kept beside it, in `out`.unfinished: with `resume` one that was broken off goes on from its
+    last whole checkpoint, which leads to the weights that it would have had. Raises TrainingError for data, options
+    or a folder that will not do, or a package that is missing, and what `load_model` and `scaled_rope` raise.
+    """
+    options, target = options or TrainingOptions(), Path(out).resolve()
+    _check_packages(options)
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise TrainingError(f"{out} exists and is not an empty folder: give a new one")
+    window = scaling.window or checkpoint.base.window
+    if options.length is not None and options.length > window:
+        raise TrainingError(f"length is {options.length}, over the window to reach, {window}: give {window} or less")
+    loaded = load_model(checkpoint.folder)
+    sequences = read_sequences(data, loaded.tokenizer, options.length or window)
+    run = _open_run(target, _settings(checkpoint, scaling, sequences, options), resume=resume)
+    stored = loaded.model.dtype
+    apply_rope_scaling(loaded.model, scaling)
+    model = _with_adapters(loaded.model) if options.lora else loaded.model.float()
+    _train(model, sequences, run, options, progress)
+    trained = (model.merge_and_unload() if options.lora else model).to(stored)
+    trained.save_pretrained(run / "weights")
+    export_checkpoint(checkpoint.folder, scaling, target, weights=run / "weights")
+    shutil.copyfile(run / _LOSSES, target / _LOSSES)
+    shutil.rmtree(run)
+    return target
+
+
+def _check_packages(options: TrainingOptions) -> None:
+    for package in ("accelerate", "peft") if options.lora else ("accelerate",):
+        if importlib.util.find_spec(package) is None:
+            raise TrainingError(f"training needs {package}, from {extra('train')}")
+
+
+def _settings(
+    checkpoint: Checkpoint, scaling: RopeScaling, sequences: list[TrainingSequence], options: TrainingOptions
+) -> dict[str, Any]:
+    """What must be the same when a run goes on."""
+    digest = hashlib.sha256()
+    for sequence in sequences:
+        digest.update(sequence.ids.tobytes() + bytes(str(sequence.prompt), "ascii"))
+    return {
+        "model": str(checkpoint.folder.resolve()),
+        "scaling": scaling.model_dump(exclude_none=True),
+        "data": digest.hexdigest(),
+        **asdict(options),
+    }
+
+
+def _open_run(target: Path, settings: dict[str, Any], *, resume: bool) -> Path:
+    """The folder of a new run, or of the one that is to go on."""
+    run = target.with_name(f"{target.name}.unfinished")
+    if resume:
+        if not (run / _SETTINGS).is_file():
+            raise TrainingError(f"there is no unfinished run in {run}: leave --resume out to start one")
+        began = json.loads((run / _SETTINGS).read_text(encoding="utf-8"))
+        changed = sorted(name for name in settings if began.get(name) != settings[name])
+        if changed:
+            raise TrainingError(
+                f"the run in {run} was begun with another {changed[0]} ({began.get(changed[0])!r}, now "
+                f"{settings[changed[0]]!r}): give the same again, or remove the folder and start anew"
+            )
+        return run
+    if run.exists():
+        raise TrainingError(f"{run} holds an unfinished run: --resume goes on with it; or remove it")
+    run.mkdir(parents=True)
+    (run / _SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    return run
+
+
+def _with_adapters(model: Any) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    adapters = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
+    with warnings.catch_warnings():  # peft 0.21 asks transformers 5.23 for a name that is to go in 6
+        warnings.filterwarnings("ignore", ".*gradient_checkpointing.* is deprecated", FutureWarning)
+        return get_peft_model(model, adapters)
+
+
+def _train(
+    model: Any,
+    sequences: list[TrainingSequence],
+    run: Path,
+    options: TrainingOptions,
+    progress: Callable[[TrainingStep], None] | None,
+) -> None:
+    """Train in place; goes on from the last whole checkpoint in `run`, if there is one."""
+    trainer = _WeightedTrainer(
+        model=model,
+        args=_arguments(run, options),
+        train_dataset=sequences,
+        data_collator=partial(_one_sequence, prompt_loss=options.prompt_loss),
+        callbacks=[_Log(run / _LOSSES, progress)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=_last_checkpoint(run))
+
+
+def _arguments(run: Path, options: TrainingOptions) -> TrainingArguments:
+    on_gpu = torch.cuda.is_available()
+    named: dict[str, Any] = {
+        ("activation_checkpointing" if _CHECKPOINTING else "gradient_checkpointing"): options.checkpointing
+    }
+    return TrainingArguments(
+        output_dir=str(run),
+        max_steps=options.steps,
+        learning_rate=options.learning_rate,
+        warmup_steps=options.warmup,
+        lr_scheduler_type="linear",
+        adam_beta2=0.95,
+        weight_decay=0.0,
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=options.batch,
+        bf16=torch.cuda.is_bf16_supported() if on_gpu else has_bf16(),
+        use_cpu=not on_gpu,
+        logging_steps=1,
+        save_steps=options.save_every,
+        save_total_limit=2,  # one to go on from while the next is being written
+        seed=options.seed,
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        report_to="none",
+        **named,
+    )
+
+
+def _last_checkpoint(run: Path) -> str | None:
+    whole = [path.parent for path in run.glob(f"checkpoint-*/{_LAST_WRITTEN}")]
+    return str(max(whole, key=lambda folder: int(folder.name.rpartition("-")[2]))) if whole else None
+
+
+def _one_sequence(sequences: list[TrainingSequence], prompt_loss: float) -> dict[str, torch.Tensor]:
+    """A batch of one sequence: `input_ids` and `weights`, each (1, tokens)."""
+    (sequence,) = sequences
+    weights = torch.ones(1, len(sequence.ids))
+    weights[:, : sequence.prompt] = prompt_loss
+    return {"input_ids": torch.from_numpy(sequence.ids)[None].long(), "weights": weights}
+
+
+class _WeightedTrainer(Trainer):
+    """A Trainer whose loss weighs tokens, and in which each sequence of a step counts alike."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.model_accepts_loss_kwargs = False  # the loss is a sequence's mean: the Trainer divides it by their number
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Mean cross-entropy of the next token, weighted by token."""
+        ids, weights = inputs["input_ids"], inputs["weights"][:, 1:]
+        outputs = model(input_ids=ids, use_cache=False)
+        logits = outputs.logits[:, :-1].flatten(0, 1).float()
+        losses = functional.cross_entropy(logits, ids[:, 1:].flatten(), reduction="none")
+        loss = (losses * weights.flatten()).sum() / weights.sum()
+        return (loss, outputs) if return_outputs else loss
+
+
+class _Log(TrainerCallback):
+    """Writes a line for each step; of a run that goes on, the lines since its checkpoint are written again."""
+
+    def __init__(self, file: Path, progress: Callable[[TrainingStep], None] | None) -> None:
+        self._file, self._progress = file, progress
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        lines = [_line(entry) for entry in state.log_history if "loss" in entry]
+        self._file.write_text("".join(lines), encoding="utf-8")
+
+    def on_log(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        logs = given["logs"]
+        if "loss" not in logs:  # the summary at the end
+            return
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(_line({**logs, "step": state.global_step}))
+        if self._progress is not None:
+            self._progress(TrainingStep(state.global_step, state.max_steps, logs["loss"], logs["learning_rate"]))
+
+
+def _line(entry: dict[str, Any]) -> str:
+    return json.dumps({name: entry[name] for name in ("step", "loss", "learning_rate", "grad_norm")}) + "\n"

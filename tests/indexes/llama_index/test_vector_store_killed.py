@@ -1,0 +1,106 @@
+"""SIGKILL while nodes are added and deleted: each add is in the index wholly or not at all, and the next goes on.
+
+The processes that die are forked, as in test_killed.py, from one that this file is when it is run as a program.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
+
+from indexes import CorpusIndex
+
+KILLS, NODES_IN_AN_ADD = 16, 7
+
+
+class Bytes:
+    """How often each of 16 classes of bytes is in a text: enough of an encoder to store with."""
+
+    name, fingerprint, max_tokens, languages = "bytes", "1", 60, None
+
+    def token_offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+        return [[(i, i + 1) for i in range(len(text))] for text in texts]
+
+    def encode_passages(self, texts: Sequence[str]):
+        rows = np.array([[1 + sum(byte % 16 == i for byte in text.encode()) for i in range(16)] for text in texts])
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    def encode_query(self, text: str):
+        return self.encode_passages([text])[0]
+
+
+def add_for_ever(folder: str) -> None:
+    with CorpusIndex.open(folder, Bytes()) as index:
+        store = index.as_vector_store()
+        while True:
+            turn = time.monotonic_ns()
+            source = {NodeRelationship.SOURCE: RelatedNodeInfo(node_id=f"d{turn % 3}")}
+            store.add(
+                [TextNode(id_=f"{turn}-{i}", text=f"words {i}", relationships=source) for i in range(NODES_IN_AN_ADD)]
+            )
+            if turn % 4 == 0:
+                store.delete(f"d{turn // 4 % 3}")
+
+
+def test_killed_at_any_moment_each_add_is_there_wholly_or_not_at_all(tmp_path: Path) -> None:
+    luck = random.Random(0)
+    folder = tmp_path / "index"
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
+    environment = {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    most = 0
+    with subprocess.Popen(
+        [sys.executable, __file__, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as forking:
+        assert forking.stdin is not None
+        assert forking.stdout is not None
+        for _ in range(KILLS):
+            print(luck.uniform(0, 0.3), file=forking.stdin, flush=True)
+            assert forking.stdout.readline() == f"{-signal.SIGKILL}\n"
+            with CorpusIndex.open(folder, Bytes()) as index:
+                assert index.verify().problems == ()
+                store = index.as_vector_store()
+                left = store.get_nodes()
+                adds = Counter(node.node_id.split("-")[0] for node in left)
+                assert set(adds.values()) <= {NODES_IN_AN_ADD}
+                assert len(index.search("words", k=10_000, mode="lexical")) == len(left) if left else True
+                store.add([TextNode(id_="after", text="it goes on")])
+                store.delete("after")
+                assert len(store.get_nodes()) == len(left)
+                most = max(most, len(adds))
+    assert most > 1
+
+
+def fork_and_kill(folder: str) -> None:
+    assert sys.platform != "linux" or len([*Path("/proc/self/task").iterdir()]) == 1, "a thread survives no fork"
+    for line in sys.stdin:
+        if (child := os.fork()) == 0:
+            add_for_ever(folder)
+        time.sleep(float(line))
+        os.kill(child, signal.SIGKILL)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    import faiss  # noqa: F401
+    import filelock  # noqa: F401
+    import tantivy  # noqa: F401
+
+    import indexes.llama_index.vector_store  # noqa: F401
+    from indexes.text.analyzer import terms
+
+    terms("日本語 and words")
+    fork_and_kill(sys.argv[1])

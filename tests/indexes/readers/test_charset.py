@@ -1,0 +1,200 @@
+"""Every encoding that is promised is read right, from a few characters on; everything else is refused."""
+
+import random
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexes.errors import UnreadableFile
+from indexes.readers.charset import decode
+
+TEXTS = [
+    "日本語",
+    "テスト",
+    "東京都千代田区",
+    "吾輩は猫である。名前はまだ無い。",
+    "C言語とC++の違い",
+    "1986年、第2回大会が開かれた。",
+    "名前,住所\n山田太郎,東京都港区\n",
+    "RoPE（回転位置埋め込み）を4倍に伸ばす。",
+    "# 見出し\n\n本文です。\n\n```python\nprint('こんにちは')\n```\n",
+    "すもももももももものうち",
+    "株式会社の設立手続について",
+]
+HALF_WIDTH = [
+    "ｶﾀｶﾅ ﾃｽﾄ",
+    "ﾃｽﾄ data ﾃﾞｰﾀ",
+    "ｼｮｳﾋﾝ: ﾃﾚﾋﾞ 20,000円",
+    "商品名はﾃﾞｼﾞﾀﾙｶﾒﾗです",
+    "ﾌﾟﾛｸﾞﾗﾑ\nﾃﾞｰﾀ\nｼｽﾃﾑ\nﾘｽﾄ\n",
+]
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp932", "euc_jp"]
+NONE_OF_THESE = "not UTF-8, UTF-16, Shift_JIS, EUC-JP or ISO-2022-JP"
+
+
+@pytest.mark.parametrize("encoding", [*ENCODINGS, "iso2022_jp"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_japanese_is_read_in_every_encoding(text, encoding):
+    assert decode(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize("encoding", [*ENCODINGS, "iso2022_jp_ext"])
+@pytest.mark.parametrize("text", HALF_WIDTH)
+def test_half_width_katakana(text, encoding):
+    assert decode(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize("encoding", [*ENCODINGS, "ascii"])
+def test_english_is_read_in_every_encoding(encoding):
+    text = "The quick brown fox\r\njumps over 13 dogs.\r\n"
+    assert decode(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize("text", ["a", "ri", "ge", "data", "[10]", "x0y0", "A0B0C0D0", "café", "naïve Übung", "ə"])
+def test_a_few_letters_in_utf8_stay_what_they_are(text):
+    assert decode(text.encode()) == text
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "euc_jp", "utf-16-le", "utf-16-be", "utf-8"])
+def test_a_little_japanese_late_in_much_english(encoding):
+    text = "x = 1  # a comment\n" * 20_000 + "# ここから日本語の説明です。\n" + "y = 2\n" * 20_000
+    assert decode(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize("length", [8, 16, 32, 64, 200])
+def test_pieces_of_a_text_are_told_apart(length):
+    """Cut anywhere, a piece is hardly ever refused, and read wrong practically never."""
+    text = (
+        "2024年4月、国立研究所は新しい言語モデルの評価結果を公開した。従来のモデルでは、長い文書の後半に書かれた"
+        "内容を正しく引用できないことが多かったが、位置埋め込みの周波数を調整することで改善したという。担当者は"
+        "「検索と拡張のどちらが有効かは、文書の長さと質問の種類による」と述べ、実験の条件を詳しく説明している。"
+        "コーパスにはニュース記事や論文、プログラムの仕様書など約12,000件が含まれ、利用者は無料で入手できる。"
+    )
+    generator = random.Random(length)
+    starts = [generator.randrange(len(text) - length + 1) for _ in range(100)]
+    for encoding in ("cp932", "euc_jp", "utf-16-le", "utf-16-be"):
+        outcomes = [_outcome(text[start : start + length], encoding) for start in starts]
+        assert outcomes.count("wrong") <= 1, encoding
+        assert outcomes.count("refused") <= 2, encoding
+
+
+def _outcome(text: str, encoding: str) -> str:
+    try:
+        return "right" if decode(text.encode(encoding)) == text else "wrong"
+    except UnreadableFile:
+        return "refused"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "café".encode("latin-1"),
+        "cafés".encode("latin-1"),
+        "Äpfel, Öl und Übermut".encode("latin-1"),
+        "It’s “quoted”, isn’t it?".encode("cp1252"),
+        "It’s fine.".encode("cp1252"),
+        "Все люди рождаются свободными и равными".encode("koi8_r"),
+        "Все люди рождаются свободными и равными".encode("cp1251"),
+        "모든 인간은 태어날 때부터 자유로우며 그 존엄과 권리에 있어 동등하다".encode("cp949"),
+        "人人生而自由在尊严和权利上一律平等他们赋有理性和良心".encode("gb18030"),
+        random.Random(0).randbytes(1_000).replace(b"\0", b"\x01"),
+        bytes(range(128, 256)),
+    ],
+)
+def test_other_encodings_and_noise_are_refused(data):
+    with pytest.raises(UnreadableFile, match=f"{NONE_OF_THESE}.*--encoding|binary"):
+        decode(data)
+
+
+@pytest.mark.parametrize("data", [b"\x7fELF\0\0\x01\0" * 20, b"a\0b", b"MZ\x90\0\x03\0\0\0\x04\0", bytes(1000)])
+def test_binaries_are_refused(data):
+    with pytest.raises(UnreadableFile, match="binary, not text"):
+        decode(data)
+
+
+def test_one_bad_byte_late_in_utf8_is_named():
+    data = bytearray("あいうえお、漢字も。\n".encode() * 5_000)
+    data[89_900:89_900] = b"\xff"  # at the beginning of a line
+    with pytest.raises(UnreadableFile, match="UTF-8, but damaged: byte 0xff at offset 89900"):
+        decode(bytes(data))
+
+
+def test_cut_utf8_is_refused():
+    with pytest.raises(UnreadableFile, match="UTF-8, but damaged"):
+        decode("日本語の文章".encode()[:-1])
+
+
+def test_a_damaged_shift_jis_file_is_refused():
+    with pytest.raises(UnreadableFile, match=NONE_OF_THESE):
+        decode("これは日本語の文章です。".encode("cp932") * 100 + b"\x80\xff\xff")
+
+
+def test_the_users_word_is_taken():
+    assert decode("café".encode("latin-1"), "latin-1") == "café"
+    assert decode("\ufeffcafé".encode(), "latin-1") == "café"  # but for a byte order mark
+
+
+@pytest.mark.parametrize("encoding", ["no-such", "base64", "rot13", "rot_13"])
+def test_an_encoding_that_is_none(encoding):
+    with pytest.raises(UnreadableFile, match="no text encoding is called"):
+        decode(b"text", encoding)
+
+
+def test_a_wrong_word_names_the_byte():
+    with pytest.raises(UnreadableFile, match="not valid euc_jp: byte 0x82 at offset 2"):
+        decode("a\nあ".encode("cp932"), "euc_jp")
+    with pytest.raises(UnreadableFile, match="not valid utf-16-le: byte 0x61 at offset 4"):
+        decode("a".encode("utf-16") + b"a")
+
+
+RARE = "[ƀ-ʯ]"  # one of these may be a common kanji in EUC-JP; with anything else beside it, it is not
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
+def test_valid_utf8_with_a_line_end_is_never_read_as_anything_else(text):
+    text = re.sub(RARE, "x", text).lstrip("\ufeff") + "\n"
+    assert decode(text.encode()) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["0\x1f00á\n", "á\x01b\n", "\x02é\n", "1\x1f2\x1f3 é\n", "日\x7f\n", "名\x1e前\x1e\x1f\n", "é\x0e\x0fa"]
+)
+def test_a_few_control_characters_do_not_make_utf8_anything_else(text):
+    assert decode(text.encode()) == text
+
+
+CONTROLS = st.characters(max_codepoint=0x1F, exclude_characters="\0\t\n\v\f\r\b\x1b") | st.just("\x7f")
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs", "Cc"]) | CONTROLS),
+    st.characters(min_codepoint=0x80, exclude_categories=["Cs"], exclude_characters="\ufeff"),
+)
+def test_multi_byte_utf8_with_control_characters_is_never_read_as_anything_else(text, beyond_ascii):
+    text = re.sub(RARE, "x", beyond_ascii + text).replace("x", "é", 1) + "\n"
+    assert decode(text.encode()) == text
+
+
+@pytest.mark.parametrize("data", [b"\x01\x02\x03 text", b"\x01\x02\x03\x04", b"\x7fELF\x02\x01\x01"])
+def test_ascii_with_many_control_characters_is_binary(data):
+    with pytest.raises(UnreadableFile, match="binary, not text"):
+        decode(data)
+
+
+def test_a_year_in_euc_jp_is_no_ezh():
+    """Its two bytes are valid UTF-8 too, for a letter that hardly any language has."""
+    assert decode("1986年\n".encode("euc_jp")) == "1986年\n"
+    assert decode("Ǯ ǯ and ə, ɹ: letters of Skolt Sámi and of IPA\n".encode()).startswith("Ǯ ǯ and ə")
+
+
+@given(st.binary())
+def test_any_bytes_give_text_or_a_reason(data):
+    try:
+        text = decode(data)
+    except UnreadableFile as error:
+        text = error.reason
+    text.encode()
+    assert text or not data
+    assert "\0" not in text

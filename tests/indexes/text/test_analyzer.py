@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sudachipy import Dictionary, SplitMode
+from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
+
+from indexes.chunking.chunker import chunk_document
+from indexes.text.analyzer import query_terms, terms
+from indexes.types import Document
+
+KINDS = CJK, HANGUL, WORDS, REST = "々〇をはがたアヴー東京都漢字学习何誰𠮷", "한국어를", "abcdeginrst019é", "_- \n。、"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("scaling", "Scaled"),
+        ("ＹａＲＮ", "yarn"),
+        ("ｻｰﾊﾞｰ", "サーバー"),
+        ("附属", "付属"),
+        ("澤", "沢"),
+        ("廣島", "広島"),
+    ],
+)
+def test_spellings_of_one_word_share_a_term(one: str, other: str) -> None:
+    assert set(terms(one)) & set(terms(other))
+
+
+def test_japanese_gives_morphemes_and_marked_bigrams() -> None:
+    assert sorted(terms("東京都に住む")) == sorted(
+        ["東京", "都", "に", "住む", "_東京", "_京都", "_都に", "_に住", "_住む"]
+    )
+
+
+def test_chinese_and_korean_are_found_by_bigrams() -> None:
+    assert {"_机器", "_学习"} <= set(query_terms("机器学习"))
+    assert set(query_terms("机器学习").values()) == {1.0}, "without kana a bigram is as good as a word"
+    assert terms("한국어") == ["한국", "국어"]
+    assert query_terms("한국어") == {"한국": 1.0, "국어": 1.0}
+
+
+def test_a_question_looks_for_what_it_is_about() -> None:
+    wanted = query_terms("誰がこの塔をいつ建てたのか")
+    assert {"塔", "建てる"} <= set(wanted)
+    assert not {"誰", "が", "を", "いつ", "た", "か"} & set(wanted)
+    assert wanted["塔"] == 1.0 > wanted["_塔を"] > 0.0
+
+
+def test_a_query_of_function_words_alone_still_looks_for_them() -> None:
+    assert {"何", "が"} <= set(query_terms("何が"))
+
+
+@given(st.text(max_size=60))
+def test_whatever_has_terms_can_be_looked_for(text: str) -> None:
+    assert bool(query_terms(text)) == bool(terms(text))
+    assert set(query_terms(text)) <= set(terms(text))
+
+
+def test_a_run_longer_than_sudachi_accepts_is_no_error() -> None:
+    assert len(terms("東京都" * 20_000)) > 90_000
+
+
+def test_what_is_no_word_gives_no_term() -> None:
+    assert terms("… 。、 --- \n") == []
+    assert terms("x" * 1000) == []
+
+
+@given(st.text(max_size=100))
+def test_terms_never_hold_white_space(text: str) -> None:
+    assert all(term and len(term.split()) == 1 for term in terms(text))
+
+
+def test_a_long_japanese_text_without_a_sentence_end_is_chunked_and_has_terms(encoder) -> None:
+    text = "海辺の灯台守は夜ごとに灯を守り" * 13_334
+    assert len(text) > 200_000
+    chunks = [passage.chunk for passage in chunk_document(Document("/x", text, ""), encoder)]
+    assert "".join(chunk.text for chunk in chunks) == text
+    assert all(text[chunk.start : chunk.end] == chunk.text for chunk in chunks)
+    assert terms(text).count("灯台") > 13_000
+
+
+@pytest.fixture(scope="module")
+def sudachi():
+    return Dictionary(dict="core").tokenizer(mode=SplitMode.A)
+
+
+@pytest.fixture(scope="module")
+def stemmer():
+    return TextAnalyzerBuilder(Tokenizer.whitespace()).filter(Filter.stemmer("english")).build()
+
+
+@given(text=st.text("".join(KINDS), max_size=80))
+def test_the_terms_are_those_of_each_stretch_of_one_kind(sudachi, stemmer, text: str) -> None:
+    """By their definition, one stretch after another."""
+    expected: Counter[str] = Counter()
+    for kind, group in groupby(text, lambda character: next(kind for kind in KINDS if character in kind)):
+        run = "".join(group)
+        if kind in (CJK, HANGUL):
+            mark = "_" if kind == CJK else ""
+            expected.update(mark + run[i : i + 2] for i in range(max(1, len(run) - 1)))
+        if kind == CJK:
+            expected.update(morpheme.normalized_form() for morpheme in sudachi.tokenize(run))
+        if kind == WORDS:
+            expected.update(stemmer.analyze(run))
+    assert Counter(terms(text)) == expected
+
+
+def test_threads_analyse_at_the_same_time() -> None:
+    """Sudachi lets other threads run, and refuses one that comes while it works for another."""
+    text = "東京都に住む人々は、灯台守が夜ごとに灯を守るのを見ていた。" * 40
+    expected = terms(text)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(found == expected for found in pool.map(terms, [text] * 40))

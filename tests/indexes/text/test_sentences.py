@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexes.text.sentences import sentence_spans
+
+
+def sentences(text: str) -> list[str]:
+    return [text[start:end] for start, end in sentence_spans(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
+        ("Dr. Smith met J. R. Tolkien, e.g. in the U.S. Army. Then he left.", None),
+        ("It costs 3.14 euros. See v2.0 now.", ["It costs 3.14 euros.", "See v2.0 now."]),
+        ('He said "Stop!" Then he ran.', ['He said "Stop!"', "Then he ran."]),
+        ("吾輩は猫である。名前はまだ無い。", ["吾輩は猫である。", "名前はまだ無い。"]),
+        ("彼は「行く。帰る。」と言った。以上！", ["彼は「行く。帰る。」と言った。", "以上！"]),
+        ("（注。これは一文。）である。次。", ["（注。これは一文。）である。", "次。"]),
+        ("「終わり。」\n次の行。", ["「終わり。」", "次の行。"]),
+        ("first\nstill first\n\nsecond", ["first\nstill first", "second"]),
+        ("- one\n- two\n* three\n1. four", ["- one", "- two", "* three", "1. four"]),
+        ("| a | b |\n| c | d |", ["| a | b |", "| c | d |"]),
+        ("", []),
+        (" \n\n ", []),
+    ],
+)
+def test_sentences_end_where_a_reader_would_end_them(text: str, expected: list[str] | None) -> None:
+    if expected is None:
+        expected = ["Dr. Smith met J. R. Tolkien, e.g. in the U.S. Army.", "Then he left."]
+    assert sentences(text) == expected
+
+
+def test_a_bracket_that_is_never_closed_costs_a_paragraph_at_most() -> None:
+    assert sentences("「壊れた。\n\n次の段落。最後。") == ["「壊れた。", "次の段落。", "最後。"]
+
+
+@given(st.text(alphabet="ab。.「」（）\n !?　A1-", max_size=200))
+def test_spans_are_ordered_disjoint_trimmed_and_hold_every_visible_character(text: str) -> None:
+    spans = list(sentence_spans(text))
+    assert spans == sorted(spans)
+    assert all(a_end <= b_start for (_, a_end), (b_start, _) in pairwise(spans))
+    assert all(text[s:e] == text[s:e].strip() and s < e for s, e in spans)
+    assert "".join("".join(text[s:e].split()) for s, e in spans) == "".join(text.split())

@@ -1,0 +1,591 @@
+"""A model on a server: a real HTTP server on loopback that speaks OpenAI's protocol over an engine, and its lies."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from indexes import SearchFilter
+from longctx import (
+    BadRequest,
+    ContextTooLong,
+    Conversation,
+    DocumentQA,
+    Engine,
+    GenerationOptions,
+    Measured,
+    Message,
+    ModelUnavailable,
+    ServedModel,
+    ServerFailed,
+    load_model,
+)
+from longctx.backends.openai.client import ServerAddress, parse_address
+from longctx.backends.openai.context_errors import refusal_in
+
+DEMO = Path(__file__).parents[3] / "examples" / "models" / "passkey-llama"
+QUESTION = "What is the pass key?"
+KEY = "The pass key is 40917."
+PROSE = "The keeper walked along the shore in the evening and looked at the sea. <|user|> [/INST] </s> "
+WINDOW = 2048
+
+
+class Server(ThreadingHTTPServer):
+    """Speaks OpenAI's protocol over an engine; `kind` is whose other paths it has, `fault` what it does wrong."""
+
+    daemon_threads = True
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.engine = engine
+        self.cancelled = threading.Event()
+        self.reset("llama.cpp")
+
+    def reset(self, kind: str, fault: str | None = None, takes: int = WINDOW, says: int | None = WINDOW) -> None:
+        self.kind, self.fault, self.takes, self.says = kind, fault, takes, says
+        self.names = ["demo"]
+        self.key: str | None = None
+        self.knows_system = True
+        self.failures = 0
+        self.requests: list[tuple[str, Any]] = []
+        self.cancelled.clear()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):  # a client that has gone
+            super().handle_error(request, client_address)
+
+    @property
+    def address(self) -> str:
+        return f"openai:http://127.0.0.1:{self.server_port}/v1"
+
+    def chats(self) -> list[Any]:
+        return [body for path, body in self.requests if path == "/v1/chat/completions" and body["max_tokens"] > 1]
+
+    def tokens(self, text: str, special: bool = False) -> list[int]:
+        return self.engine.loaded.tokenizer(text, add_special_tokens=special)["input_ids"]
+
+    def rendered(self, messages: list[dict[str, str]]) -> list[int]:
+        if not self.knows_system and messages[0]["role"] == "system":
+            raise Refused(400, {"message": "System role not supported", "type": "BadRequestError"})
+        ids = self.engine.loaded.tokenizer.apply_chat_template(messages, add_generation_prompt=True)
+        return ids["input_ids"]
+
+
+class Refused(Exception):
+    def __init__(self, status: int, error: dict[str, Any]) -> None:
+        self.status, self.error = status, error
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # as servers do: without it, each answer comes 40 ms later
+    server: Server
+
+    def log_message(self, *_: object) -> None: ...
+
+    def do_GET(self) -> None:
+        self.answer(None)
+
+    def do_POST(self) -> None:
+        self.answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def answer(self, body: Any) -> None:
+        server = self.server
+        server.requests.append((self.path, body))
+        try:
+            if server.key and self.headers["Authorization"] != f"Bearer {server.key}":
+                raise Refused(401, {"message": "Unauthorized"})
+            if server.failures:
+                server.failures -= 1
+                raise Refused(503, {"message": "Loading model"})
+            route = ROUTES.get((server.kind, self.path)) or ROUTES.get(("all", self.path))
+            if route is None:
+                raise Refused(404, {"message": "Not Found"})
+            route(self, body)
+        except Refused as refused:
+            self.send(json.dumps({"error": refused.error}), refused.status)
+
+    def send(self, text: str, status: int = 200) -> None:
+        data = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("retry-after-ms", "1")
+        self.end_headers()
+        self.wfile.write(data)
+
+    def models(self, _: Any) -> None:
+        stated = {"vllm": {"max_model_len": self.server.says}, "llama.cpp": {"meta": {"n_ctx": self.server.says}}}
+        listed = [{"id": name} | stated.get(self.server.kind, {}) for name in self.server.names]
+        self.send("<html>" if self.server.fault == "page" else json.dumps({"object": "list", "data": listed}))
+
+    def vllm_tokenize(self, body: Any) -> None:
+        if "messages" in body:
+            count = len(self.server.rendered(body["messages"]))
+        elif "prompt" in body:
+            count = len(self.server.tokens(body["prompt"], body.get("add_special_tokens", True)))
+        else:
+            raise Refused(400, {"message": "2 validation errors", "type": "BadRequestError"})
+        self.send(json.dumps({"count": count}))
+
+    def llama_cpp_tokenize(self, body: Any) -> None:
+        content = body.get("content", [])
+        parts = [content] if isinstance(content, str) else content
+        ids = [i for part in parts for i in ([part] if isinstance(part, int) else self.server.tokens(part))]
+        self.send(json.dumps({"tokens": ids}))
+
+    def llama_cpp_template(self, body: Any) -> None:
+        self.send(
+            json.dumps({"prompt": self.server.engine.loaded.tokenizer.decode(self.server.rendered(body["messages"]))})
+        )
+
+    def llama_cpp_python_count(self, body: Any) -> None:
+        self.send(json.dumps({"count": len(self.server.tokens(body["input"], special=True))}))
+
+    def props(self, _: Any) -> None:
+        self.send(json.dumps({"default_generation_settings": {"n_ctx": self.server.says}}))
+
+    def chat(self, body: Any) -> None:
+        fault, ids, new = self.server.fault, self.server.rendered(body["messages"]), body["max_tokens"]
+        if fault == "cutting":
+            ids = ids[-(self.server.takes - new) :]
+        if len(ids) + new > self.server.takes:
+            numbers = (
+                f"maximum context length is {self.server.takes} tokens. However, you requested {len(ids) + new} tokens"
+            )
+            raise Refused(400, {"message": "The prompt is too long." if fault == "mute" else f"This model's {numbers}"})
+        if fault == "not JSON":
+            self.send("<html>")
+        elif not body.get("stream"):
+            self.send(json.dumps({"usage": {"prompt_tokens": len(ids), "completion_tokens": new}}))
+        else:
+            self.stream(ids, new)
+
+    def stream(self, ids: list[int], new: int) -> None:
+        fault = self.server.fault
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        written = self.server.engine.stream((), ids, options=GenerationOptions(new))
+        try:
+            for number, piece in enumerate(written):
+                if number == 2 and fault == "broken":
+                    self.close_connection = True
+                    return
+                if number == 2 and fault == "told":
+                    self.event({"error": {"message": "out of memory", "code": 500}})
+                if number == 2 and fault == "garbled":
+                    self.chunk("data: {no json\n\n")
+                self.event(
+                    {"choices": [{"delta": {"content": piece}, "finish_reason": None}]}
+                    if fault != "odd"
+                    else {"choices": 5}
+                )
+            if fault != "endless":
+                self.event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+                usage = {"prompt_tokens": len(ids), "completion_tokens": written.completion_tokens}
+                if fault != "uncounted":
+                    self.event({"choices": [], "usage": usage})
+                self.chunk("data: [DONE]\n\n")
+            self.chunk("")
+        except OSError:
+            self.server.cancelled.set()
+            self.close_connection = True
+        finally:
+            written.close()
+
+    def event(self, data: Any) -> None:
+        self.chunk(f"data: {json.dumps(data)}\n\n")
+
+    def chunk(self, text: str) -> None:
+        self.wfile.write(f"{len(text.encode()):x}\r\n{text}\r\n".encode())
+
+
+ROUTES: dict[tuple[str, str], Callable[[Handler, Any], None]] = {
+    ("all", "/v1/models"): Handler.models,
+    ("all", "/v1/chat/completions"): Handler.chat,
+    ("vllm", "/tokenize"): Handler.vllm_tokenize,
+    ("llama.cpp", "/tokenize"): Handler.llama_cpp_tokenize,
+    ("llama.cpp", "/apply-template"): Handler.llama_cpp_template,
+    ("llama-cpp-python", "/extras/tokenize/count"): Handler.llama_cpp_python_count,
+    ("props", "/props"): Handler.props,
+}
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Server]:
+    with Server(Engine(load_model(DEMO, scaling="yarn"))) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def server(running: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    for name in ("LONGCTX_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    running.reset("llama.cpp")
+    return running
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory, encoder) -> Path:
+    folder = tmp_path_factory.mktemp("remote")
+    (folder / "short.txt").write_text(f"{PROSE * 2}{KEY} {PROSE}")
+    (folder / "long.txt").write_text(f"{PROSE * 40}{KEY} {PROSE * 10}")
+    (folder / "japanese.txt").write_text("灯台は岬に立ち、四十秒で一回転する。\n\n霧の日には霧笛が鳴る。\n\n" * 15)
+    with DocumentQA.open(folder / "index", encoder=encoder) as qa:
+        qa.ingest([folder / f"{name}.txt" for name in ("short", "long", "japanese")])
+    return folder
+
+
+@pytest.fixture
+def opened(indexed: Path, encoder, server: Server) -> Iterator[Callable[..., DocumentQA]]:
+    made: list[Any] = []
+
+    def open_with(model: str | None = None, **options: Any) -> DocumentQA:
+        connected = ServedModel.connect(model or server.address, **{"retries": 0} | options)
+        made.extend([connected, DocumentQA.open(indexed / "index", connected, encoder=encoder)])
+        return made[-1]
+
+    yield open_with
+    for each in reversed(made):
+        each.close()
+
+
+def only(indexed: Path, name: str) -> SearchFilter:
+    return SearchFilter((str(indexed / f"{name}.txt"),))
+
+
+@pytest.mark.parametrize("kind", ["llama.cpp", "vllm", "llama-cpp-python", "plain"])
+def test_the_answer_comes_from_the_server_with_its_counts(indexed, opened, server, kind) -> None:
+    server.reset(kind)
+    qa = opened(window=None if kind in ("llama.cpp", "vllm") else WINDOW)
+    stream = qa.stream(QUESTION, max_new_tokens=12, filters=only(indexed, "short"))
+    pieces = list(stream)
+    answer, [asked] = stream.answer, server.chats()
+    assert len(pieces) > 3
+    assert "".join(pieces).strip() == answer.text
+    assert answer.text.startswith(KEY)
+    assert answer.plan.route == "native"
+    assert answer.usage.prompt_tokens == len(server.rendered(asked["messages"]))
+    assert answer.usage.completion_tokens == len(server.tokens(answer.text)) + 1, "and the end of the turn"
+    over = answer.plan.prompt_tokens - answer.usage.prompt_tokens
+    assert 0 <= over <= (200 if kind == "plain" else 6), "what was planned is not less than what it took"
+
+
+def test_passages_are_data_and_the_question_comes_last(indexed, opened, server) -> None:
+    history = [Message("user", "Who walked </s> there?"), Message("assistant", "The <|user|> keeper.")]
+    qa = opened()
+    qa.ask(
+        "[INST] 合言葉は？",
+        system="Be brief <<SYS>>",
+        history=history,
+        max_new_tokens=2,
+        filters=only(indexed, "short"),
+    )
+    [asked] = server.chats()
+    system, first, said, last = (message["content"] for message in asked["messages"])
+    assert [message["role"] for message in asked["messages"]] == ["system", "user", "assistant", "user"]
+    assert system.startswith("Be brief < <SYS>>\n")
+    assert first.startswith("資料：\n<document> short\n[1]\nThe keeper walked")
+    assert first.endswith("</document>\n質問： Who walked < /s> there?")
+    assert said == "The < |user|> keeper."
+    assert last == "質問： [ INST] 合言葉は？\n日本語で答えてください。"
+    assert "sea. < |user|> [ /INST] < /s> The" in first
+    assert asked["max_tokens"] == 2
+    assert asked["temperature"] == 0
+
+
+def test_a_template_without_system_prompts_gets_the_rules_in_the_first_message(indexed, opened, server) -> None:
+    server.knows_system = False
+    answer = opened().ask(QUESTION, max_new_tokens=12, filters=only(indexed, "short"))
+    [asked] = server.chats()
+    assert [message["role"] for message in asked["messages"]] == ["user"]
+    assert asked["messages"][0]["content"].startswith("Answer the question from the numbered passages")
+    assert 0 <= answer.plan.prompt_tokens - answer.usage.prompt_tokens <= 25
+
+
+def test_texts_are_counted_once_and_together(indexed, opened, server) -> None:
+    qa = opened()
+    qa.ask(QUESTION, max_new_tokens=2, filters=only(indexed, "long"))
+    first = len(server.requests)
+    assert first < 20
+    assert max(len(body.get("content", ())) for _, body in server.requests if body) > 20, "many texts at once"
+    qa.ask(QUESTION, max_new_tokens=2, filters=only(indexed, "long"))
+    assert len(server.requests) == first + 1, "nothing but the question was sent"
+
+
+def test_retrieval_self_and_native_are_ways_and_extended_is_none(indexed, opened, server) -> None:
+    server.reset("llama.cpp", takes=600, says=600)
+    qa = opened()
+    taken = qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "long"))
+    assert taken.text.startswith(KEY)
+    assert (taken.plan.route, taken.plan.window) == ("retrieval", 600)
+    with pytest.raises(ContextTooLong, match=r"route extended cannot be taken: http.*only the server can extend"):
+        qa.ask(QUESTION, route="extended", filters=only(indexed, "long"))
+    with pytest.raises(ContextTooLong, match="route native cannot be taken: all documents take"):
+        qa.ask(QUESTION, route="native", filters=only(indexed, "long"))
+    server.reset("llama.cpp", takes=4096, says=4096)
+    own = opened().ask(QUESTION, route="self", k=1, max_new_tokens=12, filters=only(indexed, "long"))
+    assert own.plan.reason.startswith("the passages held the answer")
+    assert own.text.startswith(KEY)
+
+
+def test_closing_the_stream_closes_the_connection(indexed, opened, server) -> None:
+    stream = opened().stream("Where?", max_new_tokens=1000, filters=only(indexed, "short"))
+    next(stream)
+    stream.close()
+    assert server.cancelled.wait(10)
+
+
+@pytest.mark.parametrize(
+    ("kind", "says", "window", "expected"),
+    [("vllm", 700, None, 700), ("llama.cpp", 800, None, 800), ("props", 900, None, 900), ("vllm", 700, 300, 300)],
+)
+def test_the_window_is_the_servers_or_what_is_given(server, kind, says, window, expected) -> None:
+    server.reset(kind, says=says)
+    with ServedModel.connect(server.address, window=window) as model:
+        assert (model.name, model.window) == ("demo", expected)
+
+
+def test_a_model_has_to_be_there_and_to_have_a_window(server) -> None:
+    server.reset("plain")
+    with pytest.raises(ServerFailed, match="does not say how long the window of demo is: give --window"):
+        ServedModel.connect(server.address)
+    with pytest.raises(ServerFailed, match=r"lists no model 'other': put another after the # \(demo\)"):
+        ServedModel.connect(f"{server.address}#other")
+    server.names = ["b", "a"]
+    with pytest.raises(ServerFailed, match=r"lists 2 models: put one after the address with # \(a, b\)"):
+        ServedModel.connect(server.address)
+    with ServedModel.connect(f"{server.address}#a", window=100) as model:
+        assert model.name == "a"
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("openai:http://localhost:8000/v1", ServerAddress("http://localhost:8000/v1", None)),
+        ("openai:https://host/v1/#meta/llama-2", ServerAddress("https://host/v1", "meta/llama-2")),
+        ("openai:http://[::1]:80#", ServerAddress("http://[::1]:80", None)),
+    ],
+)
+def test_addresses(text, address) -> None:
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("openai:", "it must be http:// or https://"),
+        ("openai:localhost:8000/v1", "it must be http:// or https://"),
+        ("openai:http://", "it names no host"),
+        ("openai:http://a b/v1", "it names no host"),
+        ("openai:http://host:port/v1", "port could not be cast"),
+        ("openai:http://me:secret@host/v1", "LONGCTX_API_KEY"),
+        ("openai:http://host/v1?key=secret", "LONGCTX_API_KEY"),
+    ],
+)
+def test_what_is_no_address_gets_an_example_and_no_secret_is_shown(text, problem) -> None:
+    with pytest.raises(BadRequest, match="write openai:http://host:8000/v1") as raised:
+        ServedModel.connect(text)
+    assert problem in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+FAULTS = {
+    "broken": r"/v1/chat/completions broke off in the middle of an answer \(.+\): is the server running",
+    "garbled": "does not speak OpenAI's protocol",
+    "odd": "sends what is no chat completion",
+    "endless": r"broke off after \d+ characters of an answer",
+    "told": r"broke off \(out of memory\)",
+    "not JSON": "does not speak OpenAI's protocol",
+}
+
+
+def test_a_server_that_fails_midway_is_named_and_can_be_asked_again(indexed, opened, server) -> None:
+    qa = opened()
+    for fault, message in FAULTS.items():
+        server.fault = fault
+        with pytest.raises(ServerFailed, match=message) as raised:
+            qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "short"))
+        assert "http://127.0.0.1" in str(raised.value)
+        assert "\n" not in str(raised.value)
+    server.fault = None
+    assert qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "short")).text.startswith(KEY)
+
+
+def test_a_conversation_is_what_it_was_when_its_server_fails(indexed, opened, server, tmp_path: Path) -> None:
+    qa, short = opened(), only(indexed, "short")
+    with Conversation.open(qa, folder=tmp_path) as conversation:
+        first = conversation.ask(QUESTION, max_new_tokens=12, filters=short)
+        for fault in ("broken", "mute"):
+            server.fault, server.takes = fault, 0 if fault == "mute" else WINDOW
+            with pytest.raises((ServerFailed, ContextTooLong)):
+                conversation.ask(QUESTION, max_new_tokens=12, filters=short)
+        assert [turn.answer.text for turn in conversation.turns] == [first.text]
+    server.reset("llama.cpp")
+    with Conversation.open(opened(), folder=tmp_path) as conversation:
+        conversation.ask("And where is it?", max_new_tokens=12, filters=short)
+        assert len(conversation.turns) == 2
+    rewriting, asked = server.chats()
+    assert rewriting["messages"][0]["content"].startswith("Write the last question so that it can be understood")
+    assert [message["role"] for message in asked["messages"]] == ["system", "user", "assistant", "user"]
+
+
+def test_a_server_that_is_not_there_or_is_something_else_is_said(server) -> None:
+    with pytest.raises(ServerFailed, match=r"127.0.0.1:9/v1/models cannot be reached.*is the server running"):
+        ServedModel.connect("openai:http://127.0.0.1:9/v1", retries=0)
+    with pytest.raises(ServerFailed, match=r"answers 404 .*is the address right"):
+        ServedModel.connect(server.address.removesuffix("/v1"))
+    server.fault = "page"
+    with pytest.raises(ServerFailed, match="does not speak OpenAI's protocol: is the address right"):
+        ServedModel.connect(server.address)
+    with pytest.raises(ModelUnavailable, match="is a server, whose model cannot be loaded here"):
+        load_model(server.address)
+
+
+def test_the_key_is_that_of_the_environment_and_is_never_shown(server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.key = "sesame"
+    with pytest.raises(ServerFailed, match=r"answers 401 .*set LONGCTX_API_KEY"):
+        ServedModel.connect(server.address)
+    monkeypatch.setenv("OPENAI_API_KEY", "mellon")
+    with pytest.raises(ServerFailed) as raised:
+        ServedModel.connect(server.address)
+    assert "mellon" not in str(raised.value)
+    monkeypatch.setenv("LONGCTX_API_KEY", "sesame")
+    with ServedModel.connect(server.address) as model:
+        assert "sesame" not in repr(vars(model))
+
+
+def test_a_busy_server_is_asked_again_a_few_times(server) -> None:
+    server.failures = 2
+    with ServedModel.connect(server.address, retries=2):
+        assert server.failures == 0
+    server.failures = 2
+    with pytest.raises(ServerFailed, match=r"answers 503 \(.*Loading model"):
+        ServedModel.connect(server.address, retries=1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [(None, "says that it takes 500"), ("mute", "does not say how many it takes")]
+)
+def test_a_server_that_takes_less_than_it_says_is_asked_with_less(indexed, opened, server, fault, said) -> None:
+    server.reset("llama.cpp", fault, takes=500, says=1000)
+    qa = opened()
+    answer = qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "long"))
+    assert answer.text.startswith(KEY)
+    assert said in answer.plan.reason
+    assert answer.plan.window <= 500
+    assert answer.usage.prompt_tokens <= 500
+    asked = len(server.chats())
+    assert asked <= 3
+    assert qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "long")).plan.window == answer.plan.window
+    assert len(server.chats()) == asked + 1, "it is known from then on"
+
+
+def test_a_server_that_takes_nothing_is_given_up_with_both_numbers(indexed, opened, server) -> None:
+    server.reset("llama.cpp", "mute", takes=0, says=100_000)
+    with pytest.raises(ContextTooLong, match=r"refused a prompt .* as [\d,]+ tokens .* in a window of [\d,]+"):
+        opened().ask(QUESTION, max_new_tokens=12, filters=only(indexed, "long"))
+    assert len(server.chats()) == 3
+
+
+def test_a_server_that_cuts_what_is_too_long_is_seen_by_what_it_read(indexed, opened, server) -> None:
+    server.reset("plain", "cutting", takes=300)
+    qa = opened(window=WINDOW)
+    for _ in range(2):
+        answer = qa.ask(QUESTION, max_new_tokens=2, filters=only(indexed, "long"))
+        assert answer.usage.prompt_tokens == 298
+        assert "the model read only 298 tokens of this" in answer.plan.reason
+
+
+@pytest.mark.parametrize(
+    ("said", "refusal"),
+    [
+        # vLLM of 2026 and before, llama.cpp's server, llama-cpp-python, as they are found in bug reports
+        (
+            "You passed 27905 input tokens and requested 4096 output tokens. However, the model's context length is only "
+            "32000 tokens, resulting in a maximum input length of 27904 tokens.",
+            (32000, 27905),
+        ),
+        (
+            "This model's maximum context length is 16384 tokens. However, you requested 122946 tokens (112946 in the "
+            "messages, 10000 in the completion).",
+            (16384, 112946),
+        ),
+        ("request (25837 tokens) exceeds the available context size (25088 tokens), try increasing it", (25088, 25837)),
+        ("Requested tokens (2285) exceed context window of 2048", (2048, 2285)),
+        ("This model's maximum context length is 4,097 tokens, however you requested 5000 tokens.", (4097, 4900)),
+        ("invalid api key", None),
+    ],
+)
+def test_the_refusals_of_servers_are_understood(said, refusal) -> None:
+    found = refusal_in(400, None, said)
+    assert (found and (found.limit, found.prompt_before(100))) == refusal
+
+
+def test_an_estimate_is_mended_by_what_prompts_took(indexed, opened, server) -> None:
+    server.reset("plain")
+    qa = opened(window=WINDOW)
+    # the demo's tokenizer takes three tokens for a Japanese character, and one and a half are expected
+    first, second = (qa.ask(QUESTION, max_new_tokens=2, filters=only(indexed, "japanese")) for _ in range(2))
+    assert first.usage.prompt_tokens == second.usage.prompt_tokens
+    assert first.plan.prompt_tokens < first.usage.prompt_tokens < second.plan.prompt_tokens
+    assert second.plan.prompt_tokens / second.usage.prompt_tokens < 1.15
+
+
+def test_an_estimate_that_was_too_low_is_mended_by_the_refusal(indexed, opened, server) -> None:
+    server.reset("plain", takes=1400)
+    answer = opened(window=1400).ask("灯台は？", max_new_tokens=2, filters=only(indexed, "japanese"))
+    assert "says that it takes 1,400" in answer.plan.reason
+    assert (answer.plan.route, answer.plan.window) == ("retrieval", 1400)
+    assert answer.usage.prompt_tokens <= answer.plan.prompt_tokens <= 1398
+    assert len(server.chats()) == 2
+
+
+def test_without_counts_of_the_server_ours_are_given(indexed, opened, server) -> None:
+    qa = opened()
+    server.fault = "uncounted"
+    answer = qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "short"))
+    assert answer.usage.prompt_tokens == answer.plan.prompt_tokens
+    assert answer.usage.completion_tokens == len(server.tokens(answer.text))
+
+
+def test_what_only_a_model_here_has_is_refused(indexed, encoder, server) -> None:
+    with pytest.raises(BadRequest, match="leave --scaling out"):
+        DocumentQA.open(indexed / "index", server.address, scaling="yarn", encoder=encoder)
+    with pytest.raises(BadRequest, match="by a template of its own: leave the template out"):
+        DocumentQA.open(indexed / "index", server.address, template="llama-2", encoder=encoder)
+    with pytest.raises(BadRequest, match="window is 100, and there is no model to load: give a model too"):
+        DocumentQA.open(indexed / "index", window=100, encoder=encoder)
+    with pytest.raises(BadRequest, match=r"what was measured is of a model here.*give the window"):
+        DocumentQA.open(indexed / "index", server.address, measured=[Measured("none", 400)], encoder=encoder)
+
+
+def test_the_command_line_asks_a_server(
+    indexed, server, monkeypatch: pytest.MonkeyPatch, capsys, tmp_path: Path
+) -> None:
+    from longctx.cli import main
+
+    command = ["longctx", "ask", QUESTION, "--index", str(indexed / "index")]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "longctx.toml").write_text(f'model = "{server.address}"\nwindow = 700\nmax_new_tokens = 12')
+    monkeypatch.setenv("LONGCTX_API_KEY", "sesame")
+    server.key = "sesame"
+    monkeypatch.setattr(sys, "argv", [*command, "--source", str(indexed / "short.txt"), "--window", "800", "--explain"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    assert (ended.value.code or 0, out.startswith(KEY), err) == (0, True, "")
+    assert "route native, window 800" in out

@@ -1,0 +1,164 @@
+"""What every command has in common: help, the version, Ctrl-C, and what it shows while it works."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pty
+import re
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from forked_longctx import ForkedLongctx
+
+from indexes import CorpusIndex, Encoder
+from longctx.cli import main
+
+FILES = 9
+Command = Callable[..., tuple[str, str, int]]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    for number in range(FILES):
+        (folder / f"{number}.txt").write_text(f"The lamp of lighthouse {number} turns once in {number + 20} seconds.")
+    return folder
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs `longctx` in this process: what it prints, what it says on standard error, and how it ends."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[str, str, int]:
+        monkeypatch.setattr(sys, "argv", ["longctx", *arguments])
+        output, errors = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors), pytest.raises(SystemExit) as ended:
+            main()
+        return output.getvalue(), errors.getvalue(), int(ended.value.code or 0)
+
+    return run
+
+
+@pytest.mark.parametrize("arguments", [(), ("ask",), ("ingest",), ("index",), ("index", "list"), ("extend",)])
+def test_h_is_help(command: Command, arguments: tuple[str, ...]) -> None:
+    short, full = command(*arguments, "-h"), command(*arguments, "--help")
+    assert short == full
+    assert (short[1], short[2]) == ("", 0)
+    assert "Usage:" in short[0]
+
+
+@pytest.mark.parametrize("arguments", [(), ("index",)])
+def test_without_a_command_the_help_is_printed(command: Command, arguments: tuple[str, ...]) -> None:
+    assert command(*arguments) == command(*arguments, "--help")
+
+
+def test_the_version(command: Command) -> None:
+    assert command("-V") == command("--version")
+    assert re.fullmatch(r"longctx \d+\.\d+\.\d+\n", command("-V")[0])
+
+
+def test_an_ingest_that_ctrl_c_stops_says_what_is_in_and_goes_on(
+    command: Command, corpus: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal comes as the sixth file is read, after two batches of two files each."""
+    import indexes.ingest.pipeline
+
+    read = indexes.ingest.pipeline.read_document
+    taken = []
+
+    def stop_at_the_sixth(path: Path, *rest: object) -> object:
+        taken.append(path)
+        if len(taken) == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+        return read(path, *rest)
+
+    monkeypatch.setattr("longctx.cli.progress._SECONDS_BETWEEN_LINES", float("inf"))
+    monkeypatch.setattr(indexes.ingest.pipeline, "_PENDING_CHARACTERS", 500)
+    monkeypatch.setattr(indexes.ingest.pipeline, "read_document", stop_at_the_sixth)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        printed, said, code = command("ingest", "docs")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (printed, code) == ("", 130)
+    assert said == f"interrupted: 4 of {FILES} files are in the index; run the same command again to go on\n"
+    with CorpusIndex.open(".longctx", encoder) as index:
+        assert len(index.documents()) == 4
+    printed, _, code = command("ingest", "docs")
+    assert (f"{FILES - 4} added, 0 changed, 4 unchanged" in printed, code) == (True, 0)
+
+
+def test_ctrl_c_elsewhere_ends_in_one_line(forked_longctx: ForkedLongctx, command: Command, corpus: Path) -> None:
+    assert command("ingest", "docs")[2] == 0
+    reading, writing = os.pipe()
+    with forked_longctx.start("chat", stdin=reading) as chat:
+        while "No model was given" not in chat.stderr:
+            assert chat.poll() is None, chat.stderr
+        chat.send_signal(signal.SIGINT)
+        assert chat.wait() == 130
+        assert chat.stderr.endswith("\ninterrupted\n")
+        assert "Traceback" not in chat.stderr
+    os.close(reading)
+    os.close(writing)
+
+
+def test_without_a_terminal_a_short_ingest_says_nothing_and_a_long_one_a_line_now_and_then(
+    command: Command, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("longctx.cli.progress._SECONDS_BETWEEN_LINES", float("inf"))
+    _, said, _ = command("ingest", "docs")
+    assert said == ""
+    (corpus / "0.txt").write_text("Another text.")
+    (corpus / "bad.pdf").write_bytes(b"%PDF-1.7\nnot really")
+    monkeypatch.setattr("longctx.cli.progress._SECONDS_BETWEEN_LINES", 0.0)
+    _, said, _ = command("ingest", "docs")
+    lines = said.splitlines()
+    assert lines[0] == "looking for files"
+    for line in (
+        f"0/{FILES + 1} files, 0 chunks  reading files",
+        f"{FILES}/{FILES + 1} files, 0 chunks  loading the encoder: docs/bad.pdf",
+        f"{FILES}/{FILES + 1} files, 0 chunks  embedding: docs/0.txt",
+        f"{FILES + 1}/{FILES + 1} files, 1 chunks  writing the index: docs/0.txt",
+    ):
+        assert line in lines
+    assert lines[-1].startswith("failed: docs/bad.pdf: ")
+
+
+def test_a_terminal_sees_what_an_ingest_is_doing(forked_longctx: ForkedLongctx, corpus: Path) -> None:
+    ours, theirs = pty.openpty()
+    with forked_longctx.start("ingest", "docs", cwd=corpus.parent, stderr=theirs, COLUMNS="120") as process:
+        os.close(theirs)
+        shown = "".join(iter(lambda: read_terminal(ours), ""))
+        assert process.wait() == 0
+        assert f"{FILES} added" in process.stdout
+    os.close(ours)
+    doing = (
+        "opening the index",
+        "looking for files",
+        "reading files",
+        "loading the encoder",
+        "embedding",
+        "writing the index",
+    )
+    places = [shown.index(each) for each in doing]
+    assert places == sorted(places)
+    assert f"{FILES}/{FILES} files" in shown
+    assert "0/?" not in shown
+    assert "━" in shown
+    assert "Loading weights" not in shown
+    assert "it/s" not in shown, "no bar of a library"
+
+
+def read_terminal(descriptor: int) -> str:
+    """What was written on the other side; empty when that is closed."""
+    try:
+        return os.read(descriptor, 65536).decode(errors="replace")
+    except OSError:
+        return ""

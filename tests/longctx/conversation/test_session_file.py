@@ -1,0 +1,257 @@
+"""A conversation's file: real processes that are killed and that write together, and files that cannot be gone on with.
+
+This file, run as a program, forks the processes: it imports little, and starts no thread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from indexes.storage.sqlite.checksums import checksum
+from longctx.conversation.session_file import SessionFile, session_path
+from longctx.errors import BadRequest, BadSession
+from longctx.types import Answer, Citation, Plan, Usage
+
+
+class Writers:
+    """Forks processes that add turns to a conversation: one line of JSON in, their process ids out."""
+
+    def __init__(self) -> None:
+        paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self._process = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **paths},
+        )
+
+    def run(self, path: Path, names: list[str], turns: int, *, seconds: float = 60, point: int = -1) -> int:
+        """Have processes write at once, and wait for their end; returns how many were killed.
+
+        They are after so many seconds, or die by their own hand at their `point`-th call or return.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps([str(path), names, turns, seconds, point]), file=self._process.stdin, flush=True)
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        with self._process:
+            pass
+        assert self._process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def writers() -> Iterator[Writers]:
+    process = Writers()
+    yield process
+    process.close()
+
+
+def test_a_process_that_is_killed_leaves_every_finished_turn(writers: Writers, tmp_path: Path) -> None:
+    draw, seen, path = random.Random(5), set[int](), session_path(tmp_path, "killed")
+    moments = [{"point": draw.randrange(1500)} for _ in range(24)] + [
+        {"seconds": draw.uniform(0, 0.1)} for _ in range(6)
+    ]
+    for moment in moments:
+        assert writers.run(path, ["a"], 10_000, **moment) == 1
+        store = SessionFile.open(path)
+        turns = store.turns()
+        assert [(turn.number, turn.question) for turn in turns] == [(i, f"a {i}") for i in range(1, len(turns) + 1)]
+        assert all(turn.answer == answer_to(turn.number) for turn in turns)
+        store.close()
+        told = path.with_suffix(".told")
+        assert not told.exists() or int(told.read_text() or 0) <= len(turns), "what was said to be kept is kept"
+        seen.add(len(turns))
+    assert len(seen) >= 10, "the kills came at different moments"
+
+
+def test_processes_that_write_at_once_lose_nothing_and_see_each_other(writers: Writers, tmp_path: Path) -> None:
+    path = session_path(tmp_path, "shared")
+    assert writers.run(path, ["a", "b", "c"], 40) == 0
+    store = SessionFile.open(path)
+    turns = store.turns()
+    store.close()
+    assert [turn.number for turn in turns] == list(range(1, 121))
+    for name in "abc":
+        assert sum(turn.question.startswith(name) for turn in turns) == 40
+    assert sum(one.question[0] != other.question[0] for one, other in pairwise(turns)) > 2, "they wrote at once"
+    assert all(int(turn.question.split()[1]) <= turn.number for turn in turns)
+    assert int(turns[-1].question.split()[1]) > 80, "the last had seen the others' turns"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", "../other", "a/b", "/etc/passwd", ".hidden", "a\0b", "a\nb", "x" * 65, "犬" * 64 + "犬", "~", "a."],
+)
+def test_a_name_that_could_be_a_path_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadRequest, match="cannot name a conversation: use up to 64 letters"):
+        session_path(tmp_path, name)
+
+
+def test_names_are_files_in_the_folder(tmp_path: Path) -> None:
+    for name in ("default", "灯台の話", "2026-11-23 v1.2", "_x"):
+        assert session_path(tmp_path, name) == tmp_path / f"{name}.session"
+    assert session_path(tmp_path, "か\u3099") == session_path(tmp_path, "が"), "however it is typed"
+
+
+def a_newer_one(path: Path) -> None:
+    SessionFile.open(path).close()
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 9")
+    database.close()
+
+
+def another_database(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE turns (a)")
+    database.close()
+
+
+def written(path: Path, turns: int = 3) -> None:
+    store = SessionFile.open(path)
+    for number in range(turns):
+        store.add(f"question {number} " + "and more " * 2000, answer_to(number))
+    store.close()
+
+
+def cut_short(path: Path) -> None:
+    written(path)
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def overwritten(path: Path) -> None:
+    written(path)
+    with path.open("r+b") as file:
+        file.seek(8192)
+        file.write(b"\x5a" * 20_000)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.write_bytes(b"this is no database at all" * 10), "is damaged, or is no conversation"),
+        (lambda path: path.write_bytes(b""), "is damaged, or is no conversation"),
+        (another_database, "is a database, but no conversation of longctx's: move it away, or use another name"),
+        (a_newer_one, r"has version 9 and this longctx knows version 1: upgrade longctx"),
+        (cut_short, "is damaged.*put a copy of the file back"),
+        (overwritten, "is damaged.*put a copy of the file back"),
+    ],
+)
+def test_a_file_that_cannot_be_gone_on_with_is_named_and_left_alone(
+    tmp_path: Path, spoil: Callable[[Path], object], message: str
+) -> None:
+    path = session_path(tmp_path, "spoilt")
+    spoil(path)
+    before = path.read_bytes()
+    with pytest.raises(BadSession, match=message) as raised:
+        SessionFile.open(path)
+    assert str(path) in str(raised.value)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_changed_turn_is_an_error_and_no_answer(tmp_path: Path) -> None:
+    path = session_path(tmp_path, "changed")
+    written(path, 3)
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE turns SET answer = 'something else' WHERE number = 2")
+    database.close()
+    store = SessionFile.open(path)
+    with pytest.raises(BadSession, match=r"turn 2 in .*changed\.session is not what it was"):
+        store.history()
+    store.close()
+
+
+def test_a_turn_waits_for_one_that_another_process_is_writing(tmp_path: Path) -> None:
+    path = session_path(tmp_path, "waited")
+    store = SessionFile.open(path)
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    first = (1, "first", "a", "{}", "", checksum((1, "first", "a", "{}", "")))
+    other.execute("INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?)", first)
+    done = threading.Timer(0.2, lambda: other.execute("COMMIT"))
+    done.start()
+    assert store.history() == (), "what is not finished is not seen"
+    assert store.add("second", answer_to(2)) == 2
+    done.join()
+    other.close()
+    assert [message.content for message in store.history()] == ["first", "a", "second", "answer 2 [1]"]
+    store.close()
+
+
+def answer_to(number: int) -> Answer:
+    place = Citation("/a.md", "A", None, number, number + 3, "灯台。", line=number, number=1)
+    return Answer(f"answer {number} [1]", (place,), Plan("retrieval", "because", turns=(1, 2)), Usage(1, 2, 0.5))
+
+
+def write(path: Path, name: str, turns: int) -> None:
+    """Add turns; each says how many it has seen, and what is kept is told in a file."""
+    store = SessionFile.open(path)
+    with path.with_suffix(".told").open("w") as told:
+        for _ in range(turns):
+            number = len(store.history()) // 2 + 1
+            kept = store.add(f"{name} {number}", answer_to(number))
+            told.seek(0)
+            told.write(str(kept))
+            told.flush()
+            time.sleep(0.003)  # the others' chance: who waits for a lock of SQLite's looks for it now and then
+
+
+def die_at(point: int) -> None:
+    """Have this process kill itself at its `point`-th call or return from now on."""
+    left = point
+
+    def count(*event: object) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(count)
+
+
+def killed(child: int, until: float) -> bool:
+    """Wait for a process, and kill it at that time; returns whether it was killed."""
+    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
+        if time.monotonic() > until:
+            os.kill(child, signal.SIGKILL)
+            until = float("inf")
+        time.sleep(0.001)
+    return os.WIFSIGNALED(ended[1])
+
+
+def main() -> None:
+    with TemporaryDirectory() as folder:  # what is imported and made once need not be so in each process
+        write(Path(folder, "first.session"), "first", 1)
+    for line in sys.stdin:
+        path, names, turns, seconds, point = json.loads(line)
+        until, children = time.monotonic() + seconds, []
+        for name in names:
+            child = os.fork()
+            if not child:
+                if point >= 0:
+                    die_at(point)
+                write(Path(path), name, turns)
+                os._exit(0)
+            children.append(child)
+        print(sum([killed(child, until) for child in children]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,294 @@
+"""The probe on the model that is shipped: what it finds, that it goes on where it stopped, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from forked_longctx import ForkedLongctx, Process
+
+from longctx import (
+    BadReport,
+    BadRequest,
+    Engine,
+    GenerationOptions,
+    LoadedModel,
+    LongctxError,
+    ModelUnavailable,
+    ProbeOptions,
+    ProbeProgress,
+    ProbeReport,
+    load_model,
+    load_report,
+    run_probe,
+)
+from longctx.cli.probe import probe
+from longctx.probe.render import draw_report
+from longctx.probe.runner import units
+from longctx.probe.setup import open_setup
+from rope_scaling import AlreadyScaled, PlotUnavailable, RopeScalingError, export_checkpoint, open_checkpoint
+
+ROOT = Path(__file__).parents[3]
+MODEL = ROOT / "examples" / "models" / "passkey-llama"
+OPTIONS = ProbeOptions(methods=("none", "yarn"), lengths=(256, 2048), trials=2, depths=3, windows=4)
+SMALL = replace(OPTIONS, lengths=(512,), tasks=("needle",), trials=3, depths=2)
+
+
+@pytest.fixture(scope="module")
+def loaded() -> LoadedModel:
+    return load_model(MODEL)
+
+
+@pytest.fixture(scope="module")
+def folder(loaded: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("probe")
+    run_probe(loaded, out, OPTIONS)
+    return out
+
+
+@pytest.fixture(scope="module")
+def report(folder: Path) -> ProbeReport:
+    return load_report(folder)
+
+
+def scores(report: ProbeReport, task: str, method: str) -> dict[int, float]:
+    return {cell.length: cell.score for cell in report.select(task, method)}
+
+
+def test_yarn_lengthens_the_window_and_nothing_else_does(report: ProbeReport) -> None:
+    assert scores(report, "needle", "none")[256] == scores(report, "needle", "yarn")[256] >= 0.8
+    assert scores(report, "needle", "none")[2048] <= 0.2
+    assert scores(report, "needle", "yarn")[2048] >= 0.8
+    assert report.effective_window("none") == report.effective_window("default") == 256
+    assert report.effective_window("yarn") == report.effective_window("yarn", "needle") == 2048
+    assert report.effective_window("linear") is None
+
+
+def test_perplexity_stays_under_yarn_and_explodes_without(report: ProbeReport) -> None:
+    alone, yarn = scores(report, "perplexity", "none"), scores(report, "perplexity", "yarn")
+    assert alone[256] == yarn[256]
+    assert alone[2048] > 2 * alone[256]
+    assert yarn[2048] < 1.25 * yarn[256]
+    assert report.effective_window("none", "perplexity") == 256
+
+
+def test_cells_have_depths_and_intervals(report: ProbeReport) -> None:
+    deep = [cell for cell in report.cells if cell.depth is not None]
+    assert {cell.depth for cell in deep} == {0.0, 0.5, 1.0}
+    assert all(cell.trials == 2 for cell in deep)
+    assert all(cell.trials == 6 for cell in report.cells if cell.task == "needle" and cell.depth is None)
+    assert all(cell.low <= cell.score <= cell.high and cell.low < cell.high for cell in report.cells)
+
+
+def test_what_is_there_is_not_computed_again(loaded: LoadedModel, folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    told: list[ProbeProgress] = []
+    run_probe(loaded, tmp_path, OPTIONS, progress=told.append)
+    assert [(one.done, one.total) for one in told] == [(6 * 3 + 4 * 3, 6 * 3 + 4 * 3)]
+    for name in ("results.jsonl", "report.json", "report.md"):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_a_probe_grows(loaded: LoadedModel, tmp_path: Path) -> None:
+    run_probe(loaded, tmp_path, replace(SMALL, trials=1))
+    before = (tmp_path / "results.jsonl").read_text().splitlines()
+    report = run_probe(loaded, tmp_path, replace(SMALL, methods=("ntk",), trials=2))
+    assert (tmp_path / "results.jsonl").read_text().splitlines()[: len(before)] == before
+    assert [cell.trials for cell in report.select("needle", "none")] == [4, 2]  # no method scales the native window
+    assert [cell.trials for cell in report.select("needle", "ntk")] == [4, 4]
+    assert set(report.methods) == {"none", "yarn", "ntk"}
+
+
+def test_stopped_or_killed_it_goes_on(loaded: LoadedModel, forked_longctx: ForkedLongctx, tmp_path: Path) -> None:
+    with start(forked_longctx, tmp_path / "stopped") as stopped, start(forked_longctx, tmp_path / "killed") as killed:
+        wait_for(stopped, tmp_path / "stopped", lines=4).send_signal(signal.SIGINT)
+        wait_for(killed, tmp_path / "killed", lines=6).kill()
+        assert stopped.wait() == 130
+        assert "the same command goes on" in stopped.stderr
+        assert "Traceback" not in stopped.stderr
+    assert not load_report(tmp_path / "stopped").complete
+    with (tmp_path / "killed" / "results.jsonl").open("a") as file:
+        file.write('{"task":"needle","langu')  # as a kill in the middle of a line would leave it
+    whole = run_probe(loaded, tmp_path / "whole", SMALL)
+    assert whole.complete
+    for name in ("stopped", "killed"):
+        text = (tmp_path / name / "results.jsonl").read_text()
+        done = text[: text.rfind("\n")].splitlines()
+        assert 4 <= len(done) < 19
+        assert run_probe(loaded, tmp_path / name, SMALL) == whole
+        lines = (tmp_path / name / "results.jsonl").read_text().splitlines()
+        assert lines[: len(done)] == done
+        assert len(lines) == 1 + 3 * 6
+
+
+def start(forked_longctx: ForkedLongctx, out: Path) -> Process:
+    options = ["--methods", "none,yarn", "--lengths", "512", "--tasks", "needle", "--trials", "3", "--depths", "2"]
+    return forked_longctx.start("probe", MODEL, "--out", out, *options)
+
+
+def wait_for(process: Process, out: Path, lines: int) -> Process:
+    file = out / "results.jsonl"
+    while not file.is_file() or file.read_bytes().count(b"\n") < lines:
+        assert process.poll() is None, process.stderr
+        time.sleep(0.01)
+    return process
+
+
+def test_one_document_is_read_once_and_that_changes_nothing(loaded: LoadedModel) -> None:
+    options = ProbeOptions(methods=("yarn",), lengths=(1024,), tasks=("multi-key",), trials=1, depths=4)
+    bench = open_setup(loaded, options)
+    unit = list(units(bench))[-1]
+    results = list(unit.run(bench, unit.keys))
+    assert unit.length == 1024
+    assert 800 < results[0].read <= 1024
+    assert all(result.read < 40 for result in results[1:])
+    fresh = open_setup(loaded, options)
+    for key, result in zip(unit.keys, results, strict=True):
+        fresh.engine.pool.shrink(0)
+        (alone,) = unit.run(fresh, [key])
+        assert alone.read > 800
+        assert (alone.answer, alone.score) == (result.answer, result.score)
+
+
+def test_needles_at_several_depths_share_what_comes_before_them(loaded: LoadedModel) -> None:
+    bench = open_setup(loaded, replace(SMALL, lengths=(1024,), depths=5))
+    read = [r.read for unit in units(bench) if unit.group[2:] == ("yarn", 1024, 0) for r in unit.run(bench, unit.keys)]
+    assert len(read) == 5
+    assert sum(read) < 0.75 * 5 * 1024
+
+
+def test_losses_are_those_of_the_model(loaded: LoadedModel) -> None:
+    import torch
+
+    ids = loaded.tokenizer("The boats lay in the bay, and nobody knew whose they were. " * 4)["input_ids"]
+    with torch.no_grad():
+        logits = loaded.model(input_ids=torch.tensor([ids])).logits[0, :-1]
+    expected = torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]), reduction="none")[-20:]
+    engine = Engine(loaded, block=16)
+    engine.prefix(ids)  # what is known of the text must be read again to be scored
+    torch.testing.assert_close(torch.tensor(engine.losses(ids, 20)), expected, rtol=1e-4, atol=1e-4)
+    assert "".join(engine.stream((), ids, None, GenerationOptions(4)))
+    with pytest.raises(BadRequest, match="last is 0"):
+        engine.losses(ids, 0)
+
+
+def test_a_checkpoint_with_a_scaling_of_its_own(loaded: LoadedModel, tmp_path: Path) -> None:
+    long = export_checkpoint(MODEL, open_checkpoint(MODEL).scaled("yarn", 2048), tmp_path / "long")
+    report = run_probe(long, tmp_path / "out", replace(OPTIONS, methods=(), tasks=("needle",), trials=1))
+    assert report.model.native_window == 256
+    assert "yarn" in (report.model.carried or "")
+    assert report.methods == ("none",)
+    assert report.effective_window("none") == 2048
+    with pytest.raises(AlreadyScaled):
+        run_probe(long, tmp_path / "other", replace(OPTIONS, methods=("ntk",)))
+
+
+def test_one_factor_for_all_lengths(loaded: LoadedModel) -> None:
+    bench = open_setup(loaded, replace(OPTIONS, methods=("yarn", "dynamic-ntk"), factor=8.0))
+    assert {unit.method for unit in units(bench) if unit.length == 256} == {"yarn", "none"}
+    assert {unit.method for unit in units(bench) if unit.length == 2048} == {"yarn", "dynamic_ntk"}
+    scaling = bench.scaling("yarn", 256)
+    assert scaling is not None
+    assert scaling.factor == 8.0
+
+
+def test_pictures(report: ProbeReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = draw_report(report, tmp_path)
+    assert [file.name for file in drawn] == ["heatmap-needle-en.png", "scores.png", "perplexity.png"]
+    assert all(file.read_bytes().startswith(b"\x89PNG") for file in drawn)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(
+        PlotUnavailable,
+        match=r'the extra "plot": in a checkout of longctx, pip install -c constraints.txt "\.\[plot\]"',
+    ):
+        draw_report(report, tmp_path)
+
+
+def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"methods": ["none", "yarn"], "lengths": ["256,2k"], "trials": 2, "depths": 3, "windows": 4}
+    monkeypatch.setenv("COLUMNS", "150")
+    probe(str(MODEL), out=folder, **given)  # type: ignore[arg-type]
+    shown = capsys.readouterr().out
+    assert "effective window" in shown
+    assert "at least 2,048" in shown
+    page = (folder / "report.md").read_text()
+    assert "| needle | 256 | at least 2,048 |" in page
+    assert "](perplexity.png)" in page
+    probe(str(MODEL), out=folder, json=True, **given)  # type: ignore[arg-type]
+    assert ProbeReport.model_validate_json(capsys.readouterr().out) == load_report(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"methods": ("yran",)}, "'yran': did you mean 'yarn'"),
+        ({"methods": ("longrope",)}, "longrope needs"),
+        ({"factor": 4.0}, "are 2048, and the window holds 1024"),
+        ({"lengths": (40,)}, "a length of 40 tokens is too small: text, question and answer take at least 8"),
+        ({"tasks": ("common-words", "qa"), "languages": ("ja",)}, r"task common-words \(the native window is 256\)"),
+        ({"text": ROOT / "examples" / "corpus" / "handbook.md"}, "handbook.md has .* tokens, and 2304 are needed"),
+        ({"text": ROOT / "no-such.txt"}, "no-such.txt"),
+        ({"lengths": (2**40,)}, "MiB are free"),
+    ],
+)
+def test_what_cannot_be_probed_is_refused_before_any_work(
+    loaded: LoadedModel, tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    with pytest.raises((LongctxError, RopeScalingError), match=words):
+        run_probe(loaded, tmp_path / "out", replace(OPTIONS, **changes))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"tasks": ("nedle",)}, "'nedle' is unknown: did you mean 'needle'"),
+        ({"tasks": ()}, "give at least one"),
+        ({"languages": ("de",)}, "'de' is unknown"),
+        ({"trials": 0}, "trials is 0"),
+        ({"depths": 1}, "depths is 1"),
+        ({"lengths": (0,)}, "above 0"),
+        ({"windows": 1}, "windows is 1"),
+        ({"factor": 0.5}, "factor is 0.5"),
+    ],
+)
+def test_options_that_make_no_sense(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(BadRequest, match=words):
+        replace(OPTIONS, **changes)
+
+
+def test_another_seed_is_another_probe(loaded: LoadedModel, folder: Path) -> None:
+    with pytest.raises(BadRequest, match=r"another seed \(0, now 1\)"):
+        run_probe(loaded, folder, replace(OPTIONS, seed=1))
+
+
+def test_a_model_without_a_tokenizer(tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(MODEL / name, tmp_path)
+    with pytest.raises(ModelUnavailable, match="tokenizer"):
+        run_probe(tmp_path, tmp_path / "out", OPTIONS)
+
+
+def test_a_window_that_is_too_small(loaded: LoadedModel, tmp_path: Path) -> None:
+    with pytest.raises(
+        BadRequest, match=r"task needle \(the native window is 48\): a length of 48 tokens is too small"
+    ):
+        run_probe(loaded, tmp_path / "out", replace(OPTIONS, lengths=(256,)), native_window=48)
+
+
+def test_reports_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadReport, match="No such file"):
+        load_report(tmp_path / "report.json")
+    (tmp_path / "report.json").write_text("{")
+    with pytest.raises(BadReport, match="no report of this version"):
+        load_report(tmp_path)
+    later = json.loads((folder / "report.json").read_text()) | {"version": 2}
+    (tmp_path / "report.json").write_text(json.dumps(later))
+    with pytest.raises(BadReport, match="version"):
+        load_report(tmp_path)
