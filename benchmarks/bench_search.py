@@ -180,6 +180,7 @@ def node_filters(folder: Path) -> None:
     from llama_index.core.vector_stores.types import VectorStoreQuery
 
     from indexes import CorpusIndex
+    from indexes.llama_index import CorpusVectorStore
     from indexes.search import Retrieval
 
     kinds = {
@@ -190,7 +191,7 @@ def node_filters(folder: Path) -> None:
         "author !=": ("author", "Author 77", "!="),
     }
     with CorpusIndex.open(folder, StandIn()) as index:
-        ours, peer = index.as_vector_store(), SimpleVectorStore()
+        ours, peer = CorpusVectorStore.from_index(index), SimpleVectorStore()
 
         def vectors(retrieval: Retrieval) -> Any:
             return retrieval.store.vectors.of(sorted(retrieval.store.nodes.all_chunk_ids()))

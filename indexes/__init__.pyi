@@ -13,6 +13,7 @@ from .index import CorpusIndex
 from .metadata import Metadata
 from .readers import ReadLimits
 from .search import SearchFilter
+from .snapshot import Snapshot
 from .types import (
     Chunk,
     Document,
@@ -48,6 +49,7 @@ __all__ = [
     "RerankerUnavailable",
     "SearchFilter",
     "SearchHit",
+    "Snapshot",
     "UnreadableFile",
     "VerifyReport",
 ]

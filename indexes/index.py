@@ -1,4 +1,4 @@
-"""`CorpusIndex`: a folder of documents that can be searched. Ties the store, the encoder and the derived indexes."""
+"""`CorpusIndex`: a searchable index of documents in a folder, which ties the store, the encoder and the searches."""
 
 from __future__ import annotations
 
@@ -7,34 +7,32 @@ from contextlib import contextmanager
 from os.path import abspath
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from indexes.encoders import DEFAULT_ENCODER, Reranker, load_reranker
-from indexes.errors import CorpusError
-from indexes.ingest import IngestCallback, IngestOptions, ingest_files
-from indexes.manifest import bind, check_weights, choose_encoder, chunking, encoder_name
+from indexes.ingest import IngestCallback, IngestOptions, ingest_documents, ingest_files
+from indexes.manifest import bind, choose_encoder, chunking, encoder_name
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
-from indexes.search import Retrieval, SearchFilter, SearchRequest, allowed_documents, search
-from indexes.sources import full_source
+from indexes.search import Retrieval, SearchFilter
+from indexes.snapshot import Snapshot
 from indexes.storage import IndexFolder, Store, verify
-from indexes.text import serves
-from indexes.types import Chunk, DocumentInfo, Encoder, IndexInfo, IngestReport, SearchHit, VerifyReport
-
-if TYPE_CHECKING:
-    from indexes.llama_index import CorpusVectorStore
+from indexes.types import Chunk, Document, DocumentInfo, Encoder, IndexInfo, IngestReport, SearchHit, VerifyReport
 
 T = TypeVar("T")
 
 
 class CorpusIndex:
-    """An index in a folder: what was ingested, and the ways to find it again.
+    """A searchable index of documents, kept in a folder.
 
     >>> with CorpusIndex.open("my-index") as index:
     ...     report = index.ingest(["papers/"])
     ...     hits = index.search("How is RoPE scaled?", k=5)
 
-    One process writes at a time. Any number read meanwhile, and each search, list and text that they get is of one
-    generation: all of what a writer had published, and nothing of what it is at work on.
+    One process writes at a time, and any number read meanwhile. Each call reads one generation of the index: all that
+    a writer has published, and nothing that it is still working on.
+
+    Attributes:
+        path: The folder of the index.
     """
 
     def __init__(self, folder: IndexFolder, encoder: Encoder, reranker: Reranker | None = None) -> None:
@@ -52,12 +50,25 @@ class CorpusIndex:
         reranker: str | Reranker | None = None,
         create: bool = True,
     ) -> CorpusIndex:
-        """Open the index in the folder `path`, or make one there unless `create` is false.
+        """Open an index, or create one. An index in an older format is migrated.
 
-        `encoder` is 'default', a sentence-transformers folder, a hub name or an `Encoder`; None means the one that
-        the index was made with. `reranker`, a CrossEncoder's folder, its hub name or a `Reranker`, puts the best
-        candidates of every search into its own order. An index of an older format is brought up to date. Raises
-        IndexNotFound, IndexMismatch (made with another encoder or by a newer longctx), IndexDamaged.
+        Args:
+            path: The folder of the index.
+            encoder: "default", the folder or the hub name of a sentence-transformers model, or an `Encoder`; None for
+                the encoder that the index was made with.
+            reranker: The folder or the hub name of a CrossEncoder, or a `Reranker`, which reorders the best candidates
+                of every search; None for none.
+            create: Whether to create the index if there is none.
+
+        Returns:
+            The open index.
+
+        Raises:
+            IndexNotFound: If there is no index and `create` is false, or the folder holds something else.
+            IndexMismatch: If the index was made with another encoder, or by a newer longctx.
+            IndexDamaged: If the database is damaged.
+            EncoderUnavailable: If the encoder cannot be loaded.
+            RerankerUnavailable: If the reranker cannot be loaded.
         """
         folder = IndexFolder.open(Path(abspath(Path(path).expanduser())), create=create)
         try:
@@ -92,16 +103,28 @@ class CorpusIndex:
     ) -> IngestReport:
         """Bring the index up to date with files and folders; files that have not changed are skipped.
 
-        `prune` removes the documents under `paths` whose files have gone. A file that cannot be read is reported in
-        `failed` and the rest is ingested. Interrupted, it keeps the documents that were finished.
+        If it is interrupted, the documents that were finished stay in the index. The index remembers `chunk_tokens` and
+        `overlap`; documents that were chunked differently are chunked again when their files are next ingested.
 
-        A chunk has up to `chunk_tokens` tokens, of which it may share `overlap` with the chunk before it, in whole
-        sentences. The index remembers both; documents that were cut otherwise are cut anew when their files are
-        ingested again. At first they are what the encoder reads, but at most 256, and 0.
+        Args:
+            paths: A file or a folder, or several.
+            prune: Whether to remove the documents under `paths` whose files have gone.
+            limits: What a file may cost to be read.
+            chunk_tokens: The most tokens of a chunk; None for what the index remembers, and at first for what the
+                encoder reads, but at most 256.
+            overlap: How many tokens a chunk may share with the one before it, in whole sentences; None for what the
+                index remembers, and at first for 0.
+            progress: What to call with the progress.
+            wait: How long to wait for another writer: not at all, until it has finished (true), or so many seconds.
 
-        Raises IndexBusy while another process writes, unless `wait` is true (until it has finished) or so many
-        seconds are enough; EncoderUnavailable, IndexMismatch; CorpusError for an overlap of more than half a chunk, or
-        chunks that the encoder would not read to their end.
+        Returns:
+            What was done. A file that cannot be read is listed in `failed`, and the others are ingested.
+
+        Raises:
+            IndexBusy: If another process writes for longer than `wait`.
+            EncoderUnavailable: If the encoder cannot be loaded.
+            IndexMismatch: If the encoder's weights are not those that made the index.
+            CorpusError: If the overlap is more than half a chunk, or the encoder cannot read chunks of that length.
         """
         given = [paths] if isinstance(paths, str | Path) else paths
         roots = [Path(abspath(Path(path).expanduser())) for path in given]
@@ -109,13 +132,44 @@ class CorpusIndex:
             options = IngestOptions(prune, limits, progress, chunking(writer.store, chunk_tokens, overlap))
             return ingest_files(writer, lambda: self.bound_encoder(writer.store), roots, self.path, options)
 
-    def remove(self, source: str | Path, *, wait: bool | float = False) -> int:
-        """Take a document out of the index, or all that lie under a folder; returns how many. Files are left alone.
+    def add(self, documents: Iterable[Document], *, wait: bool | float = False) -> IngestReport:
+        """Add text that is in memory, in the same way as files: it is chunked, embedded and written.
 
-        Raises IndexBusy as `ingest` does.
+        A document replaces the one with the same source; one that has not changed is skipped. Documents are chunked
+        as `ingest` was told to last.
+
+        Args:
+            documents: The documents. A source is any name, or an absolute path.
+            wait: How long to wait for another writer: not at all, until it has finished (true), or so many seconds.
+
+        Returns:
+            How many documents were added, changed and unchanged, and what they were made into.
+
+        Raises:
+            IndexBusy: If another process writes for longer than `wait`.
+            IndexMismatch: If the encoder's weights are not those that made the index.
+            CorpusError: If a document has no source or one that begins with "llama-index:", or is not valid Unicode;
+                then none is added.
         """
-        target = full_source(source)
         with self._folder.writing(wait) as writer:
+            remembered = chunking(writer.store, None, None)
+            return ingest_documents(writer, lambda: self.bound_encoder(writer.store), documents, remembered)
+
+    def remove(self, source: str | Path, *, wait: bool | float = False) -> int:
+        """Remove a document from the index, or all documents under a folder. Files are left alone.
+
+        Args:
+            source: The name of a document, or the path of a file or a folder.
+            wait: How long to wait for another writer: not at all, until it has finished (true), or so many seconds.
+
+        Returns:
+            How many documents were removed.
+
+        Raises:
+            IndexBusy: If another process writes for longer than `wait`.
+        """
+        with self._folder.writing(wait) as writer:
+            target = writer.store.find_source(source)
             sources = [document.source for _, document in writer.store.documents_in(target)]
             if not sources:
                 writer.store.check_absent(target)
@@ -134,98 +188,181 @@ class CorpusIndex:
         filters: SearchFilter | None = None,
         expand: int = 0,
     ) -> list[SearchHit]:
-        """The k chunks that answer `query` best, best first, and no text twice.
+        """Find the chunks that answer a query best.
 
-        `mode` is 'dense' (the encoder's vectors), 'lexical' (BM25) or 'hybrid' (both, their scores fused; only BM25
-        for a query in a language that the encoder does not know). Of the documents that `filters` allow, all that
-        match are found. `expand` widens each hit by so many neighbouring chunks of its document on either side. What a
-        better hit shows already is cut off; a chunk that is in one wholly is left out.
-        Scores are inner products, BM25, or between 0 and 1; with a reranker, the reranker's. Raises CorpusError.
+        Args:
+            query: What to look for.
+            k: How many hits to return, at most.
+            mode: "dense" (by the encoder's vectors), "lexical" (BM25) or "hybrid" (both, with their scores fused; BM25
+                alone for a query in a language that the encoder was not trained for).
+            filters: Which documents may be found; None for all. They are applied before the search, so no match is
+                lost behind better ones that are not allowed.
+            expand: How many neighbouring chunks of its document to widen each hit by, on either side.
+
+        Returns:
+            The hits, best first. No text is in two of them: what a better hit contains is cut off the others. Scores
+            are inner products ("dense"), BM25 ("lexical") or between 0 and 1 ("hybrid"); with a reranker, its own.
+
+        Raises:
+            CorpusError: If the query is empty, `k` or `expand` is too small, or there is no such mode.
+            IndexMismatch: If the encoder's weights are not those that made the index.
         """
-        request = SearchRequest(query, k, mode, filters, expand)
-        return self._folder.read_derived(lambda store: search(self._retrieval(store), request, self._reranker))
+        with self._latest() as latest:
+            return latest.search(query, k, mode, filters=filters, expand=expand)
 
     def similarity(self, query: str, texts: Sequence[str]) -> list[float] | None:
-        """The cosine of each text to the query; None if the encoder does not know the query's language."""
-        if not serves(self._encoder.languages, query):
-            return None
-        self._folder.read(self._check_encoder)
-        cosines = self._encoder.encode_passages(texts) @ self._encoder.encode_query(query)
-        return [float(cosine) for cosine in cosines]
+        """Compare texts with a query by their meaning.
 
-    def as_vector_store(self) -> CorpusVectorStore:
-        """The index as a llama-index vector store; close the index when that is done with."""
-        from indexes.llama_index import CorpusVectorStore
+        Args:
+            query: What to compare with.
+            texts: The texts.
 
-        return CorpusVectorStore.from_index(self)
+        Returns:
+            The cosine of each text's vector to the query's; None if the encoder does not know the query's language.
+
+        Raises:
+            IndexMismatch: If the encoder's weights are not those that made the index.
+        """
+        with self._latest() as latest:
+            return latest.similarity(query, texts)
 
     def documents(self, filters: SearchFilter | None = None) -> list[DocumentInfo]:
-        """Every document in the index that `filters` allow, by source."""
-        return self._folder.read(lambda store: [*allowed_documents(store, filters).values()])
+        """List documents.
+
+        Args:
+            filters: Which documents; None for all.
+
+        Returns:
+            The documents, sorted by source.
+        """
+        with self._latest() as latest:
+            return latest.documents(filters)
 
     def chunks(self, filters: SearchFilter | None = None) -> list[Chunk]:
-        """Every chunk of the documents that `filters` allow, document by document, in order."""
+        """List the chunks of documents.
 
-        def read(store: Store) -> list[Chunk]:
-            return [chunk for i in allowed_documents(store, filters) for chunk in store.chunks_of(i)]
+        Args:
+            filters: Which documents; None for all.
 
-        return self._folder.read(read)
+        Returns:
+            The chunks, document by document, in order.
+        """
+        with self._latest() as latest:
+            return latest.chunks(filters)
 
     def neighbours(self, chunk: Chunk, count: int) -> tuple[list[Chunk], list[Chunk]]:
-        """Up to `count` chunks before a chunk in its document, and as many after it, in order."""
+        """Get what stands around a chunk in its document.
 
-        def read(store: Store) -> list[Chunk]:
-            document = store.document(chunk.source)
-            there = document is not None and chunk.id in store.chunk_ids_of([document[0]])
-            return store.around(chunk, count) if there else []  # a writer may have taken it out since it was found
+        Args:
+            chunk: A chunk that was found in this index; its document may have gone since.
+            count: How many chunks to get on either side, at most.
 
-        parts = self._folder.read(read)
-        return [part for part in parts if part.id < chunk.id], [part for part in parts if part.id > chunk.id]
+        Returns:
+            The chunks before it and the chunks after it, both in the order of the document.
+        """
+        with self._latest() as latest:
+            return latest.neighbours(chunk, count)
 
     def text(self, source: str | Path) -> str:
-        """The text of a document, which chunks and citations count their `start` and `end` in. Raises CorpusError."""
-        target = full_source(source)
-        text = self._folder.read(lambda store: store.text_of(target))
-        if text is None:
-            raise CorpusError(f"{target} is not in the index {self.path}: see `longctx index list`")
-        return text
+        """Get the text of a document, which the `start` and `end` of chunks and citations count in.
+
+        Args:
+            source: The name of a document, or a path.
+
+        Returns:
+            The text.
+
+        Raises:
+            CorpusError: If there is no such document.
+        """
+        with self._latest() as latest:
+            return latest.text(source)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Take a snapshot, to read several things of one generation, in one transaction.
+
+        Yields:
+            The index as it is now, whatever a writer does while the `with` block lasts.
+
+        Raises:
+            CorpusError: If files of the index are damaged and cannot be made again.
+        """
+        with self._folder.session() as session:
+            session.open_searchers()
+            yield Snapshot(session, self.path, self._encoder, self._reranker)
 
     def info(self) -> IndexInfo:
-        """What the index holds, with which encoder, and its size on disk."""
+        """Describe the index.
+
+        Returns:
+            What it holds, the encoder it was made with, and its size on disk.
+        """
         encoder, counts = self._folder.read(lambda store: (encoder_name(store), store.counts()))
         return IndexInfo(str(self.path), encoder, *counts, self._folder.size())
 
     def verify(self) -> VerifyReport:
-        """Read everything: that the database is whole, and that the dense and lexical indexes hold what it holds."""
+        """Check the whole index: every row against its checksum, and the search indexes against the database.
+
+        Returns:
+            What was counted, and the problems that were found.
+        """
         return self._folder.read(lambda store: verify(store, self._folder.derived))
 
     @property
     def encoder(self) -> Encoder:
-        """What makes the index's vectors."""
+        """The encoder that makes the index's vectors."""
         return self._encoder
 
     @property
     def reranker(self) -> Reranker | None:
-        """What puts the hits of a search in their order, if anything does."""
+        """The model that reorders the hits of a search; None if there is none."""
         return self._reranker
 
     def read(self, read: Callable[[Retrieval], T]) -> T:
-        """What `read` gives for the index at one generation. For `indexes.llama_index.vector_store`, as the two below are."""
-        return self._folder.read_derived(lambda store: read(self._retrieval(store)))
+        """Read from the newest generation. For `indexes.llama_index`, as the two methods below are.
+
+        Args:
+            read: What to do with the store and the searchers.
+
+        Returns:
+            What `read` returns.
+        """
+        with self._latest() as latest:
+            return latest.retrieve(read)
 
     @contextmanager
     def changing(self, wait: bool | float) -> Iterator[tuple[Store, int]]:
-        """The store, for changes that are kept wholly or not at all, and the generation that they make."""
+        """Change the store: all changes in the `with` block are kept, or none.
+
+        Args:
+            wait: How long to wait for another writer: not at all, until it has finished (true), or so many seconds.
+
+        Yields:
+            The store, and the generation in which the changes will be published.
+
+        Raises:
+            IndexBusy: If another process writes for longer than `wait`.
+        """
         with self._folder.writing(wait) as writer, writer.batch() as generation:
             yield writer.store, generation
 
     def bound_encoder(self, store: Store) -> Encoder:
-        """The encoder, checked, and noted in an index that has no document yet. For those who use `changing`."""
+        """Bind the index to its encoder, which a change that adds documents does first.
+
+        Args:
+            store: The store that `changing` yields.
+
+        Returns:
+            The encoder.
+
+        Raises:
+            IndexMismatch: If the encoder's weights are not those that made the index.
+        """
         return bind(store, self._encoder, self.path)
 
-    def _retrieval(self, store: Store) -> Retrieval:
-        derived = self._folder.derived
-        return Retrieval(store, derived.dense, derived.lexical, self._encoder, lambda: self._check_encoder(store))
-
-    def _check_encoder(self, store: Store) -> None:
-        check_weights(store, self._encoder, self.path)
+    @contextmanager
+    def _latest(self) -> Iterator[Snapshot]:
+        """A snapshot for one call, which opens no more files than that needs."""
+        with self._folder.session() as session:
+            yield Snapshot(session, self.path, self._encoder, self._reranker)

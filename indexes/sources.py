@@ -1,4 +1,4 @@
-"""A document's source: the absolute path of a file, or the name of what came through llama-index."""
+"""A document's source: the absolute path of a file, a name, or "llama-index:" and a llama-index document's id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values that travel through `indexes`. They know no files, no database and no model."""
+"""The data types of `indexes`: documents, chunks, hits, reports, and the protocol of encoders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ Vectors = npt.NDArray[np.float32]
 class Heading:
     """A heading in a document.
 
-    `start` is the offset in `Document.text` where the heading's line begins; `level` counts from 1, the outermost.
+    Attributes:
+        start: The offset in `Document.text` at which the heading's line begins.
+        level: The level, from 1, the outermost.
+        text: The heading.
     """
 
     start: int
@@ -28,16 +31,22 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file as text.
+    """A document as text, from a file or from memory.
 
-    `text` is what every offset in longctx counts in, in characters (Unicode code points). For formats that are text
-    themselves it is the file's own, decoded, without a byte order mark and otherwise unchanged; for the others it is
-    what the reader took out of the file. `headings` are in the order of their `start`. `pages` holds the offset at
-    which each page begins (`pages[0] == 0`), and is empty for a format without pages. `breaks` holds further offsets,
-    in rising order, where a chunk should rather begin than elsewhere: a notebook's cell, a definition in source code,
-    a record. `metadata` is what the file says of itself, such as its author; `modified`, when the file was last
-    written before it was read, as "2026-11-23T09:30:00Z" (UTC), or None for what is no file. `warnings`, a line each,
-    say what of the file could not be read, such as a damaged page; they are not kept in an index.
+    Attributes:
+        source: The absolute path of the file, or another name.
+        text: The text, in whose characters (Unicode code points) every offset counts. For a text format, the file's
+            own text, decoded, without a byte order mark and otherwise unchanged; for another, the text that the reader
+            extracted.
+        title: The title; may be empty.
+        headings: The headings, in the order of their `start`.
+        pages: The offset at which each page begins (`pages[0] == 0`); empty for a format without pages.
+        breaks: Further offsets, ascending, at which a chunk should preferably begin: a notebook's cells, the
+            definitions in source code, records.
+        metadata: What the file says of itself, such as its author.
+        modified: When the file was last written before it was read, as "2026-11-23T09:30:00Z" (UTC); None for what is
+            no file.
+        warnings: What could not be read of the file, such as a damaged page, a line each. Not kept in an index.
     """
 
     source: str
@@ -53,11 +62,21 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A passage of a document: `text` is exactly `document.text[start:end]`.
+    """A passage of a document.
 
-    `heading` is the path of headings above it, joined by " > ". `page` counts from 1 and is None for a format without
-    pages; `line`, the line that `start` is on, counts from 1. `tokens` is the passage's length to the encoder's
-    tokenizer. `metadata` and `modified` are its document's.
+    Attributes:
+        text: The passage, exactly `document.text[start:end]`.
+        source: The source of its document.
+        title: The title of its document.
+        heading: The path of headings above it, joined by " > ".
+        page: The page it begins on, from 1; None for a format without pages.
+        start: The offset of its first character in the document's text.
+        end: The offset after its last character.
+        line: The line it begins on, from 1.
+        tokens: How many tokens the encoder's tokenizer finds in it.
+        id: Its number in the index; 0 while it is in none.
+        metadata: The metadata of its document.
+        modified: When the file of its document was last written.
     """
 
     text: str
@@ -74,8 +93,8 @@ class Chunk:
     modified: str | None = None
 
 
-class Spot(NamedTuple):
-    """Where a chunk stands in its document: a `Chunk` without its text and its document."""
+class ChunkPosition(NamedTuple):
+    """Where a chunk is in its document: the attributes of a `Chunk` that say so."""
 
     id: int
     heading: str
@@ -87,7 +106,12 @@ class Spot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A chunk that answers a query, and its score: higher is better, and comparable only within one search."""
+    """A chunk that answers a query.
+
+    Attributes:
+        chunk: The chunk, or the part of the document that it was widened to.
+        score: How well it answers: higher is better, and comparable only within one search.
+    """
 
     chunk: Chunk
     score: float
@@ -95,7 +119,18 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """What the index knows of one document, without its text."""
+    """A document in an index, without its text.
+
+    Attributes:
+        source: The absolute path of the file, or another name.
+        title: The title; may be empty.
+        characters: The length of its text, in characters.
+        chunks: How many chunks it has.
+        tokens: How many tokens its chunks have together.
+        content_hash: A hash of what it was made from, by which an unchanged one is recognized.
+        metadata: What the file says of itself.
+        modified: When the file was last written, as "2026-11-23T09:30:00Z" (UTC); None for what is no file.
+    """
 
     source: str
     title: str
@@ -109,7 +144,16 @@ class DocumentInfo:
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """What an index is made of. `encoder` is the name to open it with; None while it holds no document."""
+    """What an index holds.
+
+    Attributes:
+        path: The folder of the index.
+        encoder: The name of the encoder that it was made with; None while it holds no document.
+        documents: How many documents it has.
+        chunks: How many chunks they have.
+        tokens: How many tokens the chunks have.
+        bytes: The size of the folder.
+    """
 
     path: str
     encoder: str | None
@@ -121,7 +165,12 @@ class IndexInfo:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file that could not be ingested, or a part of it, and why."""
+    """A file that could not be ingested, wholly or in part.
+
+    Attributes:
+        source: The path of the file.
+        reason: Why.
+    """
 
     source: str
     reason: str
@@ -129,10 +178,19 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What one ingest did. Counts are of documents unless they say otherwise; `seconds` is wall-clock time.
+    """What one ingest did.
 
-    `skipped` counts files inside a folder that are of no kind longctx reads; they are no failure. `warnings` are of
-    files that were ingested, but for a part of them.
+    Attributes:
+        added: Documents that are new in the index.
+        changed: Documents that were replaced.
+        unchanged: Documents that were skipped because they have not changed.
+        removed: Documents that were removed because their files have gone.
+        skipped: Files inside a folder whose format longctx does not read; they are no failure.
+        failed: Files that could not be ingested.
+        chunks: Chunks that were made.
+        tokens: Tokens in these chunks.
+        seconds: Wall-clock time.
+        warnings: Parts of ingested files that could not be read.
     """
 
     added: int = 0
@@ -149,9 +207,9 @@ class IngestReport:
 
 @dataclass(frozen=True, slots=True)
 class IngestProgress:
-    """Where an ingest stands.
+    """The progress of an ingest.
 
-    Args:
+    Attributes:
         done: Files that are finished: in the index, or failed.
         total: Files that were found; 0 until all have been looked for.
         source: The file at hand; empty before the first one.
@@ -168,7 +226,13 @@ class IngestProgress:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What `CorpusIndex.verify` counted and found; `problems` is empty when the index is whole."""
+    """What `CorpusIndex.verify` found.
+
+    Attributes:
+        documents: How many documents there are.
+        chunks: How many chunks there are.
+        problems: What is wrong, a line each; empty if the index is intact.
+    """
 
     documents: int
     chunks: int
@@ -176,29 +240,50 @@ class VerifyReport:
 
 
 class Encoder(Protocol):
-    """What turns text into vectors of unit length."""
+    """A model that embeds texts as vectors of unit length."""
 
     @property
     def name(self) -> str:
-        """What an index remembers it by: 'default', a path or a hub name."""
+        """The name that an index records: "default", a path or a hub name."""
 
     @property
     def fingerprint(self) -> str:
-        """A hash of its weights: two encoders with one fingerprint give the same vectors."""
+        """A hash of the weights: encoders with the same fingerprint make the same vectors."""
 
     @property
     def max_tokens(self) -> int:
-        """How many tokens of content it reads; what is longer it would cut without a word."""
+        """The most tokens of a text that the encoder reads, special tokens apart; it silently truncates longer ones."""
 
     @property
     def languages(self) -> frozenset[str] | None:
-        """ISO 639-1 codes of the languages it was trained for; None when it does not say."""
+        """ISO 639-1 codes of the languages that the encoder was trained for; None if that is not known."""
 
     def token_offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        """For each text, where each of its tokens starts and ends, in characters."""
+        """Tokenize texts.
+
+        Args:
+            texts: The texts.
+
+        Returns:
+            For each text, the offsets in characters at which each of its tokens starts and ends.
+        """
 
     def encode_passages(self, texts: Sequence[str]) -> Vectors:
-        """(n,) texts to (n, dimension) float32 rows of length 1."""
+        """Embed passages.
+
+        Args:
+            texts: (n,) texts.
+
+        Returns:
+            (n, dimension) float32, rows of length 1.
+        """
 
     def encode_query(self, text: str) -> Vectors:
-        """One query to a (dimension,) float32 vector of length 1."""
+        """Embed a query.
+
+        Args:
+            text: The query.
+
+        Returns:
+            (dimension,) float32, of length 1.
+        """

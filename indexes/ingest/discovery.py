@@ -22,7 +22,13 @@ _NOT_ENTERED = frozenset({"__pycache__", "node_modules"})
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file to read, by its absolute path; its status then; `explicit` if the user named the file itself."""
+    """A file to read.
+
+    Attributes:
+        source: Its absolute path.
+        status: Its status when it was found.
+        explicit: Whether the user named the file itself, not a folder that it is in.
+    """
 
     source: str
     status: os.stat_result = field(compare=False, repr=False)
@@ -30,13 +36,17 @@ class FoundFile:
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """The path of the file."""
         return Path(self.source)
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedFile:
-    """A file in a folder that is left out: of a kind that is not read, or a link to what is found anyway."""
+    """A file in a folder that is not read: of an unknown format, or a link to a file that is found anyway.
+
+    Attributes:
+        path: Its path.
+    """
 
     path: Path
 
@@ -50,12 +60,17 @@ class _Place(NamedTuple):
 
 
 def discover(roots: Iterable[Path], *, exclude: Path | None = None) -> Iterator[FoundFile | SkippedFile | Failure]:
-    """Every file under `roots`, each once, in the order of the roots and by name within a folder.
+    """Find files, each once, in the order of the roots and by name within a folder.
 
-    A root may be a file or a folder, may be hidden and may be a link. Inside a folder, what is hidden,
-    `__pycache__`, `node_modules` and `exclude` are passed over. A Failure stands for what cannot be followed:
-    a root that does not exist, a link that is broken, runs in a circle or leads out of the folder, a folder
-    without permission, a pipe or a device.
+    Hidden files, `__pycache__` and `node_modules` inside a folder are ignored.
+
+    Args:
+        roots: Files and folders, which may be hidden, and may be links.
+        exclude: A folder to ignore.
+
+    Yields:
+        The files to read and those to skip, and a Failure for what cannot be followed: a root that does not exist, a
+        link that is broken, circular or leads out of the folder, a folder without permission, a pipe or a device.
     """
     own = frozenset() if exclude is None else frozenset({os.path.realpath(exclude)})
     places: dict[str, _Place] = {}

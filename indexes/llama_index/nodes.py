@@ -28,7 +28,7 @@ from llama_index.core.schema import (
 
 from indexes.errors import CorpusError
 from indexes.metadata import Metadata
-from indexes.types import Chunk, DocumentInfo, Spot, Vectors
+from indexes.types import Chunk, ChunkPosition, DocumentInfo, Vectors
 
 _CLASSES: dict[str, type[BaseNode]] = {
     kind.class_name(): kind for kind in (Document, ImageDocument, ImageNode, IndexNode, Node)
@@ -94,7 +94,7 @@ def passage_metadata(of: Chunk | DocumentInfo) -> dict[str, Any]:
     return {**json.loads(of.metadata.json), "source": of.source, "title": of.title, "modified": of.modified}
 
 
-def place_metadata(of: Chunk | Spot) -> dict[str, Any]:
+def place_metadata(of: Chunk | ChunkPosition) -> dict[str, Any]:
     """Where in its file a passage stands, under `PLACE_KEYS`."""
     return {key: getattr(of, key) for key in PLACE_KEYS}
 

@@ -30,7 +30,7 @@ from indexes.encoders import Reranker
 from indexes.errors import CorpusError
 from indexes.llama_index.nodes import unit_vector
 from indexes.llama_index.selection import NodeSelection, nodes_of
-from indexes.search import POOL, Ranking, Retrieval, SearchRequest, ranked, score_fusion
+from indexes.search import CANDIDATES, Ranking, Retrieval, SearchRequest, rank_chunks, score_fusion
 from indexes.text import serves
 
 
@@ -50,7 +50,7 @@ def retrieve(
 ) -> list[NodeWithScore]:
     """What `CorpusIndex.search` finds, as nodes, among those that pass the filters."""
     allowed = NodeSelection(filters=filters).chunk_ids(retrieval.store)
-    hits = [*islice(ranked(replace(retrieval, allowed=allowed), request, reranker), request.k)]
+    hits = [*islice(rank_chunks(replace(retrieval, allowed=allowed), request, reranker), request.k)]
     nodes = nodes_of(retrieval.store, (hit.chunk for hit in hits))
     return [NodeWithScore(node=node, score=hit.score) for node, hit in zip(nodes, hits, strict=True)]
 
@@ -84,7 +84,7 @@ def _sparse(retrieval: Retrieval, query: VectorStoreQuery) -> Ranking:
 
 def _hybrid(retrieval: Retrieval, query: VectorStoreQuery) -> Ranking:
     k = query.hybrid_top_k or query.similarity_top_k
-    pool = max(k, POOL)
+    pool = max(k, CANDIDATES)
     lexical = _lexical(retrieval, query, query.sparse_top_k or pool)
     if query.alpha is None and not serves(retrieval.encoder.languages, query.query_str or ""):
         return lexical[:k]
@@ -99,11 +99,11 @@ def _dense(retrieval: Retrieval, query: VectorStoreQuery, k: int) -> Ranking:
     if dimension is None:
         return []
     vector = unit_vector(query.query_embedding or [], dimension, "the query_embedding")
-    return retrieval.dense.search(vector, k, retrieval.store, retrieval.allowed)
+    return retrieval.dense.search(vector, k, retrieval.allowed)
 
 
 def _lexical(retrieval: Retrieval, query: VectorStoreQuery, k: int) -> Ranking:
-    return retrieval.lexical.search(retrieval.store, query.query_str or "", k, retrieval.allowed)
+    return retrieval.lexical.search(query.query_str or "", k, retrieval.allowed)
 
 
 _MODES: dict[VectorStoreQueryMode, Callable[[Retrieval, VectorStoreQuery], Ranking]] = {

@@ -80,7 +80,11 @@ def _with_places(store: Store, node_ids: Iterable[str]) -> Iterator[int]:
     for place in filter(None, map(parse_chunk_node_id, node_ids)):
         source, start, end = place
         if (found := store.document(source)) and is_file(source):
-            yield from (spot.id for spot in store.nodes.spots(found[0]) if (spot.start, spot.end) == (start, end))
+            yield from (
+                position.id
+                for position in store.nodes.chunk_positions(found[0])
+                if (position.start, position.end) == (start, end)
+            )
 
 
 def _of_documents(store: Store, doc_ids: Iterable[str]) -> set[int]:
@@ -116,6 +120,6 @@ def _passing_passages(
         if matches(filterable(about, document.source), filters):
             yield from store.nodes.chunk_ids(document_id)
         return
-    for spot in store.nodes.spots(document_id):
-        if matches(filterable({**about, **place_metadata(spot)}, document.source), filters):
-            yield spot.id
+    for position in store.nodes.chunk_positions(document_id):
+        if matches(filterable({**about, **place_metadata(position)}, document.source), filters):
+            yield position.id

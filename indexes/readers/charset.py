@@ -168,7 +168,8 @@ def _guess(data: bytes, utf8_error: UnicodeDecodeError | None) -> str:
     names = (*(() if b"\0" in data else _JAPANESE), *(() if len(data) % 2 else _UTF16))
     readings = [_weigh(data, name) for name in names]
     best = min(readings, key=lambda reading: reading.weight, default=_IMPOSSIBLE)
-    if best.plausible:
+    is_utf8 = utf8_error is None and not data.isascii()  # so that a zero byte alone does not make it UTF-16
+    if best.plausible and not (is_utf8 and best.mean > _PLAUSIBLE):
         return _without_nul(_strict(data, best.encoding))
     binary = b"\0" in data or _share_of_controls(data) > 0.05
     raise UnreadableFile("binary, not text" if binary else _NONE_OF_THESE)

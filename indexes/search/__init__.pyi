@@ -1,15 +1,15 @@
 from .filters import SearchFilter, allowed_documents
 from .fusion import score_fusion
-from .hybrid import POOL, Ranking, Retrieval, SearchRequest, ranked, search
+from .hybrid import CANDIDATES, Ranking, Retrieval, SearchRequest, rank_chunks, search
 
 __all__ = [
-    "POOL",
+    "CANDIDATES",
     "Ranking",
     "Retrieval",
     "SearchFilter",
     "SearchRequest",
     "allowed_documents",
-    "ranked",
+    "rank_chunks",
     "score_fusion",
     "search",
 ]

@@ -1,4 +1,4 @@
-"""What a search shows of its hits: each with its neighbours, and no text twice. Writes nothing."""
+"""Hits widened by their neighbours in the document, without overlaps between them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from indexes.types import Chunk, SearchHit
 Span = tuple[int, int]
 
 
-def shown(store: StoreReader, hits: Iterable[SearchHit], expand: int) -> Iterator[SearchHit]:
-    """The hits, each widened by `expand` neighbours on either side, and without what a better one shows already.
+def expand_hits(store: StoreReader, hits: Iterable[SearchHit], expand: int) -> Iterator[SearchHit]:
+    """Widen hits by their neighbours, and cut off what a better hit contains already.
 
-    One whose own passage is there already is left out. What was added through llama-index keeps the text it has.
+    Args:
+        store: The store.
+        hits: The hits, best first.
+        expand: How many neighbouring chunks to widen each hit by, on either side.
+
+    Yields:
+        The hits. One whose own passage is in a better hit is left out; a llama-index node keeps its text.
     """
     taken: dict[str, list[Span]] = defaultdict(list)
     for hit in hits:
         chunk = hit.chunk
-        parts = store.around(chunk, expand) if expand else [chunk]
+        parts = store.chunks_around(chunk, expand) if expand else [chunk]
         whole = (parts[0].start, parts[-1].end)
         free = _free(chunk, whole, taken[chunk.source]) if is_file(chunk.source) else whole
         if free == (chunk.start, chunk.end):
@@ -29,11 +35,11 @@ def shown(store: StoreReader, hits: Iterable[SearchHit], expand: int) -> Iterato
             yield hit
         elif free is not None:
             taken[chunk.source].append(free)
-            yield SearchHit(_stretch(store, chunk, parts, free), hit.score)
+            yield SearchHit(_cut(store, chunk, parts, free), hit.score)
 
 
 def _free(chunk: Chunk, whole: Span, taken: Sequence[Span]) -> Span | None:
-    """Of the stretches of `whole` that are not taken, the one that has the most of the chunk; None if none has any."""
+    """The part of `whole` outside the taken spans that has the most of the chunk; None if none has any of it."""
     free, start = [], whole[0]
     for first, end in sorted(taken):
         if start < end and first < whole[1]:
@@ -45,16 +51,16 @@ def _free(chunk: Chunk, whole: Span, taken: Sequence[Span]) -> Span | None:
 
 
 def _common(span: Span, chunk: Chunk) -> int:
-    """How many characters a stretch and a chunk have in common."""
+    """How many characters a span and a chunk have in common."""
     return min(span[1], chunk.end) - max(span[0], chunk.start)
 
 
-def _stretch(store: StoreReader, chunk: Chunk, parts: Sequence[Chunk], span: Span) -> Chunk:
-    """What stands there, without white space around it, as a chunk with the id and the heading of `chunk`.
+def _cut(store: StoreReader, chunk: Chunk, parts: Sequence[Chunk], span: Span) -> Chunk:
+    """The text of a span, stripped, as a chunk with the id and the heading of `chunk`.
 
     Its tokens are estimated where it has only a part of a chunk.
     """
-    text = store.stretch(chunk.id, *span)
+    text = store.text_around(chunk.id, *span)
     start = span[0] + len(text) - len(text.lstrip())
     text = text.strip()
     first = max((part for part in parts if part.start <= start), key=lambda part: part.start)
@@ -64,7 +70,7 @@ def _stretch(store: StoreReader, chunk: Chunk, parts: Sequence[Chunk], span: Spa
 
 
 def _tokens(parts: Sequence[Chunk], start: int, end: int) -> int:
-    """The parts' tokens between two places, each place counted once."""
+    """The parts' tokens between two offsets, where overlapping parts count once."""
     tokens = 0.0
     for part in parts:
         first, last = max(part.start, start), min(part.end, end)

@@ -15,25 +15,42 @@ from typing import Any
 from indexes.errors import CorpusError
 from indexes.metadata import NO_METADATA, Metadata
 from indexes.sources import full_source, lies_in
-from indexes.storage import Condition, StoreReader, in_place
+from indexes.storage import (
+    ANYTHING,
+    MOST_TERMS,
+    Condition,
+    StoreReader,
+    all_of,
+    any_of,
+    compares,
+    contains,
+    source_lies_in,
+)
 from indexes.text import folded
 from indexes.types import DocumentInfo
 
 PATTERN = re.compile(r"[*?\[]")  # what makes a source or a title a pattern
+_WILD = re.compile(r"[*?]|\[!?\]?[^\]]*\]")  # what stands for other characters in a pattern
+_PLAIN_INTEGERS = 10**15  # beyond it JSON writes 1e+16 for a float that equals an integer
 
 
 @dataclass(frozen=True, slots=True)
 class SearchFilter:
-    """What a document must be to be found; every part that is given must hold.
+    """Conditions on the documents that may be found; every one that is given must hold.
 
-    - `source`: a file, a folder that it lies under, or a pattern (`reports/*.pdf`) of its path. Several: any of them.
-    - `title`: its title, or a pattern of it, whatever the case and the width of letters. Several: any of them.
-    - `metadata`: names and values that its metadata must have. A list there holds each of its items; text is also the
-      number, the boolean or the null that is written so in JSON.
-    - `after` and `before`: ISO dates or date-times (UTC unless they say otherwise) between which its file was last
-      written, `after` included and `before` not.
+    Attributes:
+        source: A file, a folder, a pattern of paths (`reports/*.pdf`), or the name of a document that was added from
+            memory, or a pattern of names. Of several, one must fit.
+        title: A title, or a pattern of titles; the case and the width of letters do not count. Of several, one must
+            fit.
+        metadata: Names and values that the metadata must have. A list in the metadata also has the value of each of
+            its items; a text also stands for the number, the boolean or the null that is written so in JSON.
+        after: The earliest time at which the file may have been written last: an ISO date or date-time, in UTC unless
+            it says otherwise.
+        before: The time before which the file must have been written last.
 
-    Raises CorpusError for a date that is none.
+    Raises:
+        CorpusError: If a date is none, or the metadata are no JSON.
     """
 
     source: str | tuple[str, ...] = ()
@@ -51,12 +68,23 @@ class SearchFilter:
             object.__setattr__(self, name, _moment(getattr(self, name)))
 
     def allows(self, document: DocumentInfo) -> bool:
-        """Whether the document may be found."""
+        """Whether a document may be found.
+
+        Args:
+            document: The document.
+
+        Returns:
+            Whether all conditions hold for it.
+        """
         return self.matcher()(document)
 
     def matcher(self) -> Callable[[DocumentInfo], bool]:
-        """`allows`, for many documents: with what it takes from the surroundings taken once."""
-        places = [(full_source(wanted), bool(PATTERN.search(wanted))) for wanted in self.source]
+        """Prepare `allows` for many documents.
+
+        Returns:
+            A function that does what `allows` does, for the present working folder.
+        """
+        places = [(full_source(wanted), wanted, bool(PATTERN.search(wanted))) for wanted in self.source]
         titles = [folded(wanted) for wanted in self.title]
 
         def allows(document: DocumentInfo) -> bool:
@@ -71,7 +99,46 @@ class SearchFilter:
         return allows
 
 
-def _is_source(source: str, place: str, is_pattern: bool) -> bool:
+def allowed_chunks(store: StoreReader, filters: SearchFilter) -> set[int] | None:
+    """Get the chunks of the documents that a filter allows.
+
+    Args:
+        store: The store.
+        filters: The filter.
+
+    Returns:
+        The ids of the chunks; None if those are all chunks.
+    """
+    allowed = set[int]()
+    for condition in _conditions(filters):
+        if _decides(filters):
+            allowed |= store.chunk_ids_where(condition)
+        else:
+            allows = filters.matcher()
+            found = store.documents_where(condition, check=False)
+            allowed |= store.chunk_ids_of(document_id for document_id, document in found if allows(document))
+    return None if len(allowed) == store.chunk_count() else allowed
+
+
+def allowed_documents(store: StoreReader, filters: SearchFilter | None) -> dict[int, DocumentInfo]:
+    """Get the documents that a filter allows.
+
+    Args:
+        store: The store.
+        filters: The filter; None for all documents.
+
+    Returns:
+        The documents by id, in the order of their sources.
+    """
+    if filters is None:
+        return dict(store.documents())
+    allows = filters.matcher()
+    found = chain.from_iterable(map(store.documents_where, _conditions(filters)))
+    return dict(sorted((each for each in found if allows(each[1])), key=lambda each: each[1].source))
+
+
+def _is_source(source: str, path: str, name: str, is_pattern: bool) -> bool:
+    place = path if source.startswith(os.sep) else name
     return lies_in(source, place) or (is_pattern and fnmatchcase(source, place))
 
 
@@ -104,79 +171,45 @@ def _moment(given: str | None) -> str | None:
         raise CorpusError(f"{given!r} is no date: write 2026-11-23, or 2026-11-23T09:30:00") from error
 
 
-_WILD = re.compile(r"[*?]|\[!?\]?[^\]]*\]")  # what stands for other characters in a pattern
-_PLAIN_INTEGERS = 10**15  # beyond it JSON writes 1e+16 for a float that equals an integer
-_MOST_TERMS = 100  # of one AND or OR: SQLite refuses more than 1,000
-
-
-def allowed_chunks(store: StoreReader, filters: SearchFilter) -> set[int] | None:
-    """The chunks of the documents that the filter allows; None if those are all chunks."""
-    allowed = set[int]()
-    for condition in _conditions(filters):
-        if _decides(filters):
-            allowed |= store.chunk_ids_where(condition)
-        else:
-            allows = filters.matcher()
-            found = store.documents_where(condition, check=False)
-            allowed |= store.chunk_ids_of(document_id for document_id, document in found if allows(document))
-    return None if len(allowed) == store.chunk_count() else allowed
-
-
-def allowed_documents(store: StoreReader, filters: SearchFilter | None) -> dict[int, DocumentInfo]:
-    """The documents that the filter allows, by id, in the order of their sources."""
-    if filters is None:
-        return dict(store.documents())
-    allows = filters.matcher()
-    found = chain.from_iterable(map(store.documents_where, _conditions(filters)))
-    return dict(sorted((each for each in found if allows(each[1])), key=lambda each: each[1].source))
-
-
 def _decides(filters: SearchFilter) -> bool:
     """Whether a document that meets one of the conditions is allowed."""
     return not filters.title and not filters.metadata and not any(map(PATTERN.search, filters.source))
 
 
 def _conditions(filters: SearchFilter) -> Iterator[Condition]:
-    """A document that is allowed meets one of them."""
-    for first in range(0, len(filters.source) or 1, _MOST_TERMS):
-        yield _condition(filters, filters.source[first : first + _MOST_TERMS])
-
-
-def _condition(filters: SearchFilter, sources: Sequence[str]) -> Condition:
-    titles = filters.title if len(filters.title) <= _MOST_TERMS else ()
-    parts = [_any(_source, sources), _any(_title, titles), _metadata(filters.metadata)]
-    parts += [
-        (f"modified {sign} ?", [day]) for sign, day in ((">=", filters.after), ("<", filters.before)) if day is not None
-    ]
-    return _joined(" AND ", parts)
-
-
-def _any(condition: Callable[[str], Condition], wanted: Iterable[str]) -> Condition:
-    sql, parameters = _joined(" OR ", map(condition, wanted))
-    return f"({sql})", parameters
-
-
-def _joined(word: str, conditions: Iterable[Condition]) -> Condition:
-    parts = list(conditions)
-    return word.join(sql for sql, _ in parts) or "TRUE", [value for _, values in parts for value in values]
+    """Conditions one of which every document meets that is allowed."""
+    titles = filters.title if len(filters.title) <= MOST_TERMS else ()
+    common = [any_of(map(_title, titles)) if titles else ANYTHING, _metadata(filters.metadata)]
+    if filters.after is not None:
+        common.append(compares("modified", ">=", filters.after))
+    if filters.before is not None:
+        common.append(compares("modified", "<", filters.before))
+    for first in range(0, len(filters.source), MOST_TERMS):
+        yield all_of([any_of(map(_source, filters.source[first : first + MOST_TERMS])), *common])
+    if not filters.source:
+        yield all_of(common)
 
 
 def _source(wanted: str) -> Condition:
-    place = full_source(wanted)
-    return _holds_all("source", _WILD.split(place)) if PATTERN.search(wanted) else in_place(place)
+    path = full_source(wanted)
+    of_path = _contains_all("source", _WILD.split(path)) if PATTERN.search(wanted) else source_lies_in(path)
+    if wanted in (path, ""):
+        return of_path
+    is_name = Condition("substr(source, 1, 1) != ?", [os.sep])
+    of_name = _contains_all("source", _WILD.split(wanted)) if PATTERN.search(wanted) else source_lies_in(wanted)
+    return any_of([of_path, all_of([is_name, of_name])])
 
 
 def _title(wanted: str) -> Condition:
-    return _holds_all("folded_title", _WILD.split(folded(wanted)))
+    return _contains_all("folded_title", _WILD.split(folded(wanted)))
 
 
 def _metadata(wanted: Mapping[str, Any]) -> Condition:
-    texts = (text for name, value in wanted.items() for text in (_written(name), _written(value)))
-    return _holds_all("metadata", texts)
+    return _contains_all("metadata", (_written(part) for item in wanted.items() for part in item))
 
 
-def _holds_all(column: str, texts: Iterable[str]) -> Condition:
-    return _joined(" AND ", islice(((f"instr({column}, ?)", [text]) for text in texts if text), _MOST_TERMS))
+def _contains_all(column: str, texts: Iterable[str]) -> Condition:
+    return all_of(islice((contains(column, text) for text in texts if text), MOST_TERMS))
 
 
 def _written(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Which retriever serves a query, and one ranking out of several. Knows no index."""
+"""Score fusion: one ranking from several."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ from collections.abc import Sequence
 def score_fusion(
     rankings: Sequence[Sequence[tuple[int, float]]], depth: int, weights: Sequence[float] | None = None
 ) -> dict[int, float]:
-    """The mean of each id's scores, (id, score) best first, each ranking scaled so that its best is 1.
+    """Fuse rankings by the mean of their scores, after each ranking is scaled so that its best score is 1.
 
-    `weights`, one for each ranking and 1 in all, make it a weighted mean.
-    0 is what a ranking gives to an id that it does not hold: its last score if it was cut off at `depth`, and
-    otherwise no score at all. On XQuAD English, BM25 and MiniLM fused so have recall@1 .955 and recall@5 .998; the same
-    rankings fused by reciprocal rank, .924 and .992: ranks do not say by how much one passage is better than the next.
+    A scaled score of 0 stands for what a ranking does not hold: that is its last score if it was cut off at `depth`,
+    and otherwise a score of 0. On XQuAD English, BM25 and MiniLM fused so have recall@1 .955 and recall@5 .998; the
+    same rankings fused by reciprocal rank, .924 and .992, since ranks do not say by how much one passage is better
+    than the next.
+
+    Args:
+        rankings: Rankings of (id, score), each best first.
+        depth: The length at which the rankings were cut off.
+        weights: The weight of each ranking, 1 in total; None for equal weights.
+
+    Returns:
+        The fused score of each id, best first.
     """
     fused: dict[int, float] = {}
     for ranking, weight in zip(rankings, weights or [1 / len(rankings)] * len(rankings), strict=True):

@@ -1,4 +1,4 @@
-"""One search: a query to hits, through the dense index, the lexical one, or both. Writes nothing."""
+"""Dense, lexical and hybrid search."""
 
 from __future__ import annotations
 
@@ -9,28 +9,34 @@ from itertools import islice
 
 from indexes.encoders import Reranker
 from indexes.errors import CorpusError
-from indexes.search.expansion import shown
+from indexes.search.expansion import expand_hits
 from indexes.search.filters import SearchFilter, allowed_chunks
 from indexes.search.fusion import score_fusion
-from indexes.storage import DenseIndex, LexicalIndex, Store
+from indexes.storage import DenseSearcher, LexicalSearcher, Store
 from indexes.text import serves
 from indexes.types import Encoder, SearchHit
 
-POOL = 50  # candidates that each retriever gives to the fusion, and that a reranker reads
+CANDIDATES = 50  # that each retriever gives to the fusion, and that a reranker reads
 
 Ranking = list[tuple[int, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """What a search reads. `check_encoder` raises if the encoder's weights are not those that made the index.
+    """What a search reads.
 
-    Only the chunks in `allowed` are found, if it is given.
+    Attributes:
+        store: The store.
+        dense: What searches the vectors.
+        lexical: What searches the terms.
+        encoder: What embeds the query.
+        check_encoder: Raises IndexMismatch if the encoder's weights are not those that made the index.
+        allowed: The ids of the chunks that may be found; None for all.
     """
 
     store: Store
-    dense: DenseIndex
-    lexical: LexicalIndex
+    dense: DenseSearcher
+    lexical: LexicalSearcher
     encoder: Encoder
     check_encoder: Callable[[], None]
     allowed: Set[int] | None = None
@@ -38,7 +44,15 @@ class Retrieval:
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """What to look for: see `CorpusIndex.search`."""
+    """A search request, with the arguments of `CorpusIndex.search`.
+
+    Attributes:
+        query: What to look for.
+        k: How many hits to return, at most.
+        mode: "hybrid", "dense" or "lexical".
+        filters: Which documents may be found; None for all.
+        expand: How many neighbouring chunks to widen each hit by, on either side.
+    """
 
     query: str
     k: int = 10
@@ -47,7 +61,11 @@ class SearchRequest:
     expand: int = 0
 
     def check(self) -> None:
-        """Raise CorpusError for a request that cannot be answered."""
+        """Check that the request can be answered.
+
+        Raises:
+            CorpusError: If the query is empty, `k` or `expand` is too small, or there is no such mode.
+        """
         if not self.query.strip():
             raise CorpusError("the query is empty: say what to look for")
         if self.k < 1:
@@ -61,19 +79,43 @@ class SearchRequest:
 
 
 def search(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | None = None) -> list[SearchHit]:
-    """Up to k stretches of text that answer the request's query best, best first."""
-    hits = ranked(retrieval, request, reranker)
-    return [*islice(shown(retrieval.store, hits, request.expand), request.k)]
+    """Search, and widen the hits as the request says.
+
+    Args:
+        retrieval: What to read.
+        request: What to look for.
+        reranker: What reorders the candidates; None for nothing.
+
+    Returns:
+        Up to `k` hits, best first, whose texts do not overlap.
+
+    Raises:
+        CorpusError: If the request cannot be answered.
+    """
+    hits = rank_chunks(retrieval, request, reranker)
+    return [*islice(expand_hits(retrieval.store, hits, request.expand), request.k)]
 
 
-def ranked(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | None = None) -> Iterator[SearchHit]:
-    """The chunks that answer the request's query best, best first: at least k, where there are so many."""
+def rank_chunks(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | None = None) -> Iterator[SearchHit]:
+    """Rank chunks by how well they answer a query.
+
+    Args:
+        retrieval: What to read.
+        request: What to look for; `expand` has no effect.
+        reranker: What reorders the candidates; None for nothing.
+
+    Returns:
+        The chunks, best first: at least `k`, if so many are found.
+
+    Raises:
+        CorpusError: If the request cannot be answered.
+    """
     request.check()
     if request.filters is not None:
         retrieval = replace(retrieval, allowed=allowed_chunks(retrieval.store, request.filters))
     if retrieval.allowed is not None and not retrieval.allowed:
         return iter(())
-    depth = max(request.k, POOL)
+    depth = max(request.k, CANDIDATES)
     ranking = _RANKINGS[request.mode](retrieval, request.query, depth)[:depth]
     hits = _read(retrieval.store, ranking, request.k)
     return hits if reranker is None else iter(_reranked(reranker, request.query, [*hits]))
@@ -99,15 +141,15 @@ def _dense_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
         return []
     retrieval.check_encoder()
     vector = retrieval.encoder.encode_query(query)
-    return retrieval.dense.search(vector, k, retrieval.store, retrieval.allowed)
+    return retrieval.dense.search(vector, k, retrieval.allowed)
 
 
 def _lexical_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
-    return retrieval.lexical.search(retrieval.store, query, k, retrieval.allowed)
+    return retrieval.lexical.search(query, k, retrieval.allowed)
 
 
 def _hybrid_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
-    depth = max(k, POOL)
+    depth = max(k, CANDIDATES)
     lexical = _lexical_ranking(retrieval, query, depth)
     if not serves(retrieval.encoder.languages, query):
         return lexical

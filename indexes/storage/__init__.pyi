@@ -1,19 +1,44 @@
-from .dense import DenseIndex
+from .dense import DenseIndex, DenseSearcher
+from .derived_files import Searchers
 from .index_folder import IndexFolder, IndexWriter
-from .lexical import LexicalIndex
-from .sqlite import Condition, NodeRow, Store, StoreReader, checksum, in_place
+from .lexical import LexicalIndex, LexicalSearcher
+from .read_session import ReadSession
+from .sqlite import (
+    ANYTHING,
+    MOST_TERMS,
+    Condition,
+    NodeRow,
+    Store,
+    StoreReader,
+    all_of,
+    any_of,
+    checksum,
+    compares,
+    contains,
+    source_lies_in,
+)
 from .verify import verify
 
 __all__ = [
+    "ANYTHING",
+    "MOST_TERMS",
     "Condition",
     "DenseIndex",
+    "DenseSearcher",
     "IndexFolder",
     "IndexWriter",
     "LexicalIndex",
+    "LexicalSearcher",
     "NodeRow",
+    "ReadSession",
+    "Searchers",
     "Store",
     "StoreReader",
+    "all_of",
+    "any_of",
     "checksum",
-    "in_place",
+    "compares",
+    "contains",
+    "source_lies_in",
     "verify",
 ]

@@ -1,4 +1,4 @@
-"""The dense and lexical indexes beside the store: made to follow it, checked, and mended.
+"""The files of the dense and the lexical index: brought up to date with the store, checked, and made again.
 
 Their files are made under new names inside the store's transaction, whose COMMIT makes them the ones that readers use;
 none is ever changed afterwards, and one that no generation names any more is deleted later. So a process that is killed
@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import shutil
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 from indexes.errors import CorpusError
-from indexes.storage.dense import DenseIndex
-from indexes.storage.lexical import LexicalIndex
+from indexes.storage.dense import DenseIndex, DenseSearcher
+from indexes.storage.lexical import LexicalIndex, LexicalSearcher
 from indexes.storage.sqlite import DerivedFile, Store, Superseded
 
 Status = tuple[int, int] | None  # bytes and time of a file, if it is there
@@ -22,6 +23,40 @@ Status = tuple[int, int] | None  # bytes and time of a file, if it is there
 _BLOCK = 1 << 20  # bytes
 # What FAISS, tantivy and the system raise for a file that is missing or is not what it should be, or a full disk.
 FILE_ERRORS = (OSError, RuntimeError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Searchers:
+    """What searches one generation of an index.
+
+    Attributes:
+        store: The store at that generation.
+        dense: What searches the vectors.
+        lexical: What searches the terms.
+        files: The derived files, with the status of each.
+    """
+
+    store: Store
+    dense: DenseSearcher
+    lexical: LexicalSearcher
+    files: dict[Path, Status]
+
+    def open(self) -> None:
+        """Open every file, so that it can be read after a writer has deleted it."""
+        if not self.store.is_empty():
+            self.dense.open()
+            self.lexical.open()
+
+    def check(self) -> None:
+        """Check that no file was altered in place: reading one that was truncated would kill the process.
+
+        One that was deleted can still be read by whoever has opened it.
+
+        Raises:
+            Superseded: If one was.
+        """
+        if any(_status(path) not in (None, status) for path, status in self.files.items()):
+            raise Superseded
 
 
 class Derived:
@@ -33,9 +68,13 @@ class Derived:
         self._open()
 
     def write(self, store: Store) -> None:
-        """Make the files that go with the store as the open transaction leaves it, and name them there.
+        """Make the files that go with the store as the open transaction leaves it, and record their names there.
 
-        Raises CorpusError when they cannot be written; the transaction is then to be rolled back.
+        Args:
+            store: The store of a writer.
+
+        Raises:
+            CorpusError: If they cannot be written; the transaction must then be rolled back.
         """
         known = {file.name: file for file in store.derived_files()}
         try:
@@ -50,7 +89,7 @@ class Derived:
         store.set_meta("published", _published(store))
 
     def clean(self, store: Store) -> None:
-        """Delete what the store does not name: files of older generations, and of writers that were killed."""
+        """Delete the files that the store does not name: of older generations, and of writers that were killed."""
         named = {self._folder / file.name for file in store.derived_files()}
         folders = {file.parent for file in named}
         for folder in (self._folder / "dense", self._folder / "lexical"):
@@ -61,23 +100,36 @@ class Derived:
                 elif entry not in named:
                     entry.unlink(missing_ok=True)
 
-    def check(self, store: Store) -> None:
-        """Raises Superseded unless the store's generation has all its files: they were replaced, or damaged.
+    def searchers(self, store: Store) -> Searchers:
+        """Prepare to search a generation.
 
-        For every search: to read a file that is mapped into memory and was cut short would end the process.
+        Args:
+            store: The store at that generation.
+
+        Returns:
+            What searches it.
+
+        Raises:
+            Superseded: If files are missing or damaged, or were replaced.
         """
-        found = (store.generation(), [_status(self._folder / file.name) for file in store.derived_files()])
-        if found == self._whole:
-            return
-        if self.problems(store):
+        paths = [self._folder / file.name for file in store.derived_files()]
+        statuses = [_status(path) for path in paths]
+        found = (store.generation(), statuses)
+        if found != self._whole and self.problems(store):
             raise Superseded
         self._whole = found
+        files = dict(zip(paths, statuses, strict=True))
+        return Searchers(store, DenseSearcher(self.dense, store), LexicalSearcher(self.lexical, store), files)
 
     def problems(self, store: Store, *, read_all: bool = False) -> list[str]:
-        """What is wrong with the files of the store's generation.
+        """Check the files of a generation.
 
-        A file whose length and time are what they were when it was made is believed, unless `read_all`; another is
-        read, and may prove to be a copy of the same.
+        Args:
+            store: The store at that generation.
+            read_all: Whether to read every file; otherwise a file whose size and time have not changed is not read.
+
+        Returns:
+            What is wrong, a line each.
         """
         if store.generation() == 0:
             return []
@@ -89,7 +141,7 @@ class Derived:
         return [f"{self._folder / name} is missing or damaged: delete it, and it is made again" for name in damaged]
 
     def discard_damaged(self, store: Store) -> None:
-        """Delete what is damaged, so that the next `write` makes it again; forget what was read of it."""
+        """Delete the damaged files, so that the next `write` makes them again, and close those that are open."""
         self._whole = None
         self._open()
         if store.meta("published") != _published(store):

@@ -11,17 +11,22 @@ from pathlib import Path
 from typing import TypeVar
 
 from indexes.errors import CorpusError, IndexBusy, IndexDamaged, IndexNotFound
-from indexes.storage.derived_files import FILE_ERRORS, Derived
-from indexes.storage.sqlite import Database, Store, Superseded
+from indexes.storage.derived_files import Derived, Searchers
+from indexes.storage.read_session import ReadSession
+from indexes.storage.sqlite import Database, Store
 
 _DATABASE = "corpus.sqlite3"
-_ATTEMPTS = 50  # to read what a writer keeps replacing
 
 T = TypeVar("T")
 
 
 class IndexFolder:
-    """An index's database and derived files. Threads may share it."""
+    """The database and the derived files of an index. Threads may share it.
+
+    Attributes:
+        path: The folder.
+        derived: The derived files.
+    """
 
     def __init__(self, path: Path, database: Database) -> None:
         self.path = path
@@ -30,10 +35,22 @@ class IndexFolder:
 
     @classmethod
     def open(cls, path: Path, *, create: bool) -> IndexFolder:
-        """Open the index in the folder `path`, or make it. Raises IndexNotFound, IndexDamaged, IndexMismatch.
+        """Open an index, or create one.
 
         Derived files that are missing, damaged or out of date are made again, if no other process is writing and the
-        folder may be written to; otherwise a search will say so.
+        folder is writable; otherwise a search raises an error.
+
+        Args:
+            path: The folder.
+            create: Whether to create the index if there is none.
+
+        Returns:
+            The open folder.
+
+        Raises:
+            IndexNotFound: If there is no index and `create` is false, or the folder holds something else.
+            IndexDamaged: If the database is damaged.
+            IndexMismatch: If the index was made by a newer longctx.
         """
         _check_folder(path, create)
         folder = cls(path, Database.open(path / _DATABASE))
@@ -49,43 +66,45 @@ class IndexFolder:
         """Close the database; a second call does nothing."""
         self._database.close()
 
-    def read(self, read: Callable[[Store], T]) -> T:
-        """What `read` gives for a store that stays at one generation."""
-        for _ in range(_ATTEMPTS):
-            try:
-                with self._database.reading() as store:
-                    return read(store)
-            except Superseded:
-                continue
-        raise self._restless()
+    @contextmanager
+    def session(self) -> Iterator[ReadSession]:
+        """Read the index at one generation, in one transaction.
 
-    def read_derived(self, read: Callable[[Store], T]) -> T:
-        """The same for what uses the derived indexes, too. They are mended if they are damaged."""
-        mended = -1
-        for _ in range(_ATTEMPTS):
-            generation = -1
-            try:
-                with self._database.reading() as store:
-                    generation = store.generation()
-                    self.derived.check(store)
-                    return read(store)
-            except Superseded:
-                pass
-            except FILE_ERRORS:
-                if not self._is_to_blame(generation):
-                    raise
-            if self.read(Store.generation) == generation:
-                if mended == generation:
-                    break
-                mended = self._mend()
-        raise self._restless()
+        Yields:
+            What reads it.
+        """
+        session = ReadSession(self, self._database)
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def read(self, read: Callable[[Store], T]) -> T:
+        """Call `read` with the store at one generation, and return its result."""
+        with self.session() as session:
+            return session.read(read)
+
+    def search(self, search: Callable[[Searchers], T]) -> T:
+        """Call `search` with the searchers of the newest generation, and return its result.
+
+        Derived files that are damaged are made again first.
+        """
+        with self.session() as session:
+            return session.search(search)
 
     @contextmanager
     def writing(self, wait: bool | float = False) -> Iterator[IndexWriter]:
-        """A writer, when no other is at work. On the way out, the batches that were finished are published.
+        """Write to the index. At the end of the `with` block, the batches that were finished are published.
 
-        `wait` says how long to wait for another writer: not at all, as long as it takes, or a number of seconds.
-        Raises IndexBusy, and CorpusError where nothing can be written.
+        Args:
+            wait: How long to wait for another writer: not at all, until it has finished (true), or so many seconds.
+
+        Yields:
+            The writer.
+
+        Raises:
+            IndexBusy: If another process writes for longer than `wait`.
+            CorpusError: If the folder is not writable.
         """
         with self._database.writing() as connection, locked(self.path, wait):
             writer = IndexWriter(connection, self.derived)
@@ -95,7 +114,7 @@ class IndexFolder:
                 writer.finish()
 
     def size(self) -> int:
-        """Bytes in the folder, whatever comes and goes meanwhile."""
+        """The size of the folder in bytes; files may come and go meanwhile."""
         size = 0
         for path, _, names in os.walk(self.path):
             for name in names:
@@ -103,13 +122,19 @@ class IndexFolder:
                     size += Path(path, name).lstat().st_size
         return size
 
-    def _is_to_blame(self, generation: int) -> bool:
-        """Whether an error came of derived files that had gone or are damaged."""
+    def has_lost(self, generation: int) -> bool:
+        """Whether derived files of a generation are missing or damaged, or a newer one has been published."""
         newest, problems = self.read(lambda store: (store.generation(), self.derived.problems(store, read_all=True)))
         return newest != generation or bool(problems)
 
-    def _mend(self) -> int:
-        """Make damaged derived files again; returns the generation that has them."""
+    def mend(self) -> None:
+        """Make damaged derived files again, in a new generation.
+
+        Raises:
+            IndexBusy: If another process is writing.
+            IndexDamaged: If the database is damaged, too.
+            CorpusError: If nothing can be written.
+        """
         try:
             with self.writing() as writer:
                 self.derived.discard_damaged(writer.store)
@@ -124,18 +149,14 @@ class IndexFolder:
             raise
         except CorpusError as error:
             raise CorpusError(f"the search indexes in {self.path} have to be made again: {error}") from error
-        return self.read(Store.generation)
 
     def _mend_if_possible(self) -> None:
         try:
-            self._mend()
+            self.mend()
         except IndexDamaged:
             raise
         except CorpusError:
             return
-
-    def _restless(self) -> CorpusError:
-        return CorpusError(f"{self.path} changed while it was read, {_ATTEMPTS} times over: try again")
 
 
 def _check_folder(folder: Path, create: bool) -> None:
@@ -159,9 +180,10 @@ _PUBLISHING_SHARE = 0.05  # of the time, unless every batch takes less than twen
 
 
 class IndexWriter:
-    """Changes in batches, each of which is kept wholly or not at all, and published with others now and then.
+    """Changes an index in batches. Each is kept wholly or not at all, and several are published together.
 
-    `store` is what a batch changes; outside of one it can be read.
+    Attributes:
+        store: The store, which is changed within a batch and can be read at any time.
     """
 
     def __init__(self, database: sqlite3.Connection, derived: Derived) -> None:
@@ -171,7 +193,11 @@ class IndexWriter:
 
     @contextmanager
     def batch(self) -> Iterator[int]:
-        """Changes that belong together; yields the generation that they will be published in."""
+        """Change the store: all changes of the `with` block are kept, or none.
+
+        Yields:
+            The generation in which the changes will be published.
+        """
         if not self._database.in_transaction:
             self._begin()
         with self.store.savepoint():
@@ -180,7 +206,11 @@ class IndexWriter:
             self.publish()
 
     def publish(self) -> None:
-        """Make every batch so far lasting, and what readers see."""
+        """Commit the batches so far, so that readers see them.
+
+        Raises:
+            CorpusError: If the derived files cannot be written; then the batches are rolled back.
+        """
         if not self._database.in_transaction:
             return
         began = time.monotonic()
@@ -194,7 +224,7 @@ class IndexWriter:
         self._next = now + (now - began) / _PUBLISHING_SHARE
 
     def finish(self) -> None:
-        """Publish, and delete the files that no reader will open any more."""
+        """Publish, and delete the files that no reader will open from now on."""
         self.publish()
         self._derived.clean(self.store)
 
@@ -208,7 +238,15 @@ class IndexWriter:
 
 @contextmanager
 def locked(folder: Path, wait: bool | float) -> Iterator[None]:
-    """Hold the lock of an index's one writer; `wait` as in `IndexFolder.writing`. Raises IndexBusy."""
+    """Hold the lock of an index's one writer.
+
+    Args:
+        folder: The folder of the index.
+        wait: How long to wait for another writer: not at all, until it has finished (true), or so many seconds.
+
+    Raises:
+        IndexBusy: If another process holds the lock for longer than `wait`.
+    """
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / "write.lock")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Set
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,11 +44,18 @@ class LexicalIndex:
         self._open: tuple[str, Any] = ("", None)
 
     def is_current(self, store: Store) -> bool:
-        """Whether the store's index was made with the terms of today."""
+        """Whether the index was made with the present analysis of terms."""
         return store.meta("analysis") == str(ANALYSIS_VERSION)
 
     def sync(self, store: Store) -> list[Path]:
-        """Make the index of the store's generation, from the one before it if that can be; returns its files."""
+        """Make the index of the store's generation, from the previous one where that is possible.
+
+        Args:
+            store: The store of a writer.
+
+        Returns:
+            The files of the index.
+        """
         generation = store.generation()
         old = self._folder / (store.meta("lexical") or "none")
         new = self._folder / f"{generation:012d}"
@@ -63,17 +71,51 @@ class LexicalIndex:
         store.set_meta("analysis", str(ANALYSIS_VERSION))
         return _files(new)
 
-    def search(self, store: Store, query: str, k: int, allowed: Set[int] | None = None) -> list[tuple[int, float]]:
-        """The k chunk ids with the highest BM25 score for the query's terms, best first, with that score.
+    def open(self, store: Store) -> Any:
+        """The open tantivy index of the store's generation; None while there is none. The newest one stays open."""
+        name = store.meta("lexical")
+        if name is None:
+            return None
+        opened, index = self._open
+        if opened != name:
+            index = _open(self._folder / name)
+            self._open = (name, index)
+        return index
 
-        Of those in `allowed`, if it is given.
+
+class LexicalSearcher:
+    """Searches the tantivy index of one generation, the store's.
+
+    It is opened when it is first needed, or by `open`; from then on its files may be deleted.
+    """
+
+    def __init__(self, index: LexicalIndex, store: Store) -> None:
+        self._index, self._store = index, store
+
+    @cached_property
+    def _opened(self) -> Any:
+        return self._index.open(self._store)
+
+    def open(self) -> None:
+        """Open the files now."""
+        _ = self._opened
+
+    def search(self, query: str, k: int, allowed: Set[int] | None = None) -> list[tuple[int, float]]:
+        """Rank chunks by the BM25 score of a query's terms.
+
+        Args:
+            query: The query.
+            k: How many chunks to return, at most.
+            allowed: The ids of the chunks that may be found; None for all.
+
+        Returns:
+            (chunk id, score) of each, best first.
         """
         from tantivy import Occur, Query
 
-        name = store.meta("lexical")
-        if name is None:
+        index = self._opened
+        if index is None:
             return []
-        index = self._tantivy(name)
         searcher = index.searcher()
         clauses = [
             (Occur.Should, Query.boost_query(Query.term_query(index.schema, "body", term, "freq"), weight))
@@ -87,22 +129,13 @@ class LexicalIndex:
         found = [(int(searcher.doc(address)["chunk"][0]), float(score)) for score, address in hits]
         return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
 
-    def count(self, store: Store) -> int:
-        """How many chunks the index holds."""
-        name = store.meta("lexical")
-        return 0 if name is None else int(self._tantivy(name).searcher().num_docs)
-
-    def _tantivy(self, name: str) -> Any:
-        """The index in the folder `name`, opened once for as long as it is the one that is asked for."""
-        opened, index = self._open
-        if opened != name:
-            index = _open(self._folder / name)
-            self._open = (name, index)
-        return index
+    def count(self) -> int:
+        """The number of chunks in the index."""
+        return 0 if self._opened is None else int(self._opened.searcher().num_docs)
 
 
 def _telling(searcher: Any, weights: dict[str, float]) -> dict[str, float]:
-    """The terms without those that are in too many chunks to tell one from another, if others remain."""
+    """The terms without those that most chunks contain, if others remain."""
     if (chunks := searcher.num_docs) < LARGE:
         return weights
     rare = {term: weight for term, weight in weights.items() if 0 < searcher.doc_freq("body", term) <= chunks * _COMMON}

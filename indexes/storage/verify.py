@@ -1,4 +1,4 @@
-"""Everything that can be checked in an index. It reads all of it: opening and searching check what they use."""
+"""Verification of a whole index; opening and searching check only what they use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from functools import partial
 from itertools import islice
 
 from indexes.errors import IndexDamaged
+from indexes.storage.dense import DenseSearcher
 from indexes.storage.derived_files import FILE_ERRORS, Derived
+from indexes.storage.lexical import LexicalSearcher
 from indexes.storage.sqlite import Store
 from indexes.text import folded
 from indexes.types import VerifyReport
@@ -27,14 +29,25 @@ _IMPOSSIBLE = {
 
 
 def verify(store: Store, derived: Derived) -> VerifyReport:
-    """That the database is whole, row by row, and that the derived indexes hold what it holds."""
+    """Check every row of the database, and the derived indexes against it.
+
+    Args:
+        store: The store.
+        derived: The derived files.
+
+    Returns:
+        What was counted, and the problems that were found.
+    """
     problems = [*islice(_database_problems(store), _MOST_PROBLEMS)]
     try:
         documents, chunks, _ = store.counts()
     except sqlite3.Error:
         return VerifyReport(0, 0, tuple(problems))
     problems += derived.problems(store, read_all=True)
-    counts = {"dense": lambda: derived.dense.count(store), "lexical": lambda: derived.lexical.count(store)}
+    counts = {
+        "dense": lambda: DenseSearcher(derived.dense, store).count(),
+        "lexical": lambda: LexicalSearcher(derived.lexical, store).count(),
+    }
     for name, count in counts.items():
         if (held := _count_or_reason(count)) != chunks:
             problems.append(f"the {name} index holds {held} chunks and the database {chunks}")

@@ -7,15 +7,11 @@ damaged it is made again.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from collections.abc import Iterable, Sequence
-from itertools import groupby
-from operator import attrgetter
+from collections.abc import Sequence
 from pathlib import Path
 
-from indexes import CorpusError, CorpusIndex, Document, DocumentInfo, Encoder, IndexBusy
-from indexes.chunking import chunk_document
+from indexes import CorpusError, CorpusIndex, Document, Encoder, IndexBusy
 from indexes.text import serves
 from longctx.conversation.query_rewriting import content_terms
 from longctx.types import Message
@@ -62,7 +58,8 @@ class TurnIndex:
     def _find(self, query: str, turns: Sequence[Said]) -> tuple[int, ...]:
         if self._index is None:
             self._index = CorpusIndex.open(self._folder, self._encoder)
-        _take_in(self._index, turns)
+        documents = [Document(f"{_SOURCE}{number}", _text(turn), "") for number, turn in enumerate(turns, start=1)]
+        self._index.add(documents, wait=True)
         hits = self._index.search(query, _LOOKED_AT)
         near, wanted = self._near(query), content_terms(query)
         bearing = [
@@ -77,38 +74,8 @@ class TurnIndex:
         return {hit.chunk.source for hit in self._index.search(query, _LOOKED_AT, "dense") if hit.score >= _NEAR}
 
 
-def _take_in(index: CorpusIndex, turns: Sequence[Said]) -> None:
-    """Put in the turns that the index lacks, and those that it has otherwise."""
-    wanted = {f"{_SOURCE}{number}": _text(turn) for number, turn in enumerate(turns, start=1)}
-    if not _lacking(wanted, index.documents()):
-        return
-    with index.changing(wait=True) as (store, generation):
-        lacking = _lacking(wanted, [document for _, document in store.documents()])
-        encoder = index.bound_encoder(store)
-        passages = [p for each in lacking for p in chunk_document(Document(each, wanted[each], ""), encoder)]
-        vectors = encoder.encode_passages([passage.embedded for passage in passages])
-        first = 0
-        for source, group in groupby((passage.chunk for passage in passages), key=attrgetter("source")):
-            chunks = list(group)
-            store.remove_document(source, generation)
-            document = Document(source, wanted[source], "")
-            ident = store.add_document(document, _hash(wanted[source]), generation)
-            store.add_chunks(ident, chunks, vectors[first : first + len(chunks)])
-            first += len(chunks)
-
-
-def _lacking(wanted: dict[str, str], documents: Iterable[DocumentInfo]) -> list[str]:
-    """The turns that are not among the documents as they were said."""
-    there = {document.source: document.content_hash for document in documents}
-    return [source for source, text in wanted.items() if there.get(source) != _hash(text)]
-
-
 def _text(turn: Said) -> str:
     return "\n".join(message.content for message in turn)
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _number(source: str) -> int:

@@ -1,5 +1,6 @@
-from .index import DenseIndex
+from .index import DenseIndex, DenseSearcher
 
 __all__ = [
     "DenseIndex",
+    "DenseSearcher",
 ]

@@ -1,7 +1,7 @@
 """The files of the dense index: what they are called, and bringing them to a generation of the store.
 
 A file holds either the vectors of one segment of chunk ids as they are, or, for a *shard* of four segments, 8-bit codes
-under a model (`indexes.storage.dense.ivf`). Its name says which, and as of which generation. A file that has its name is never
+under a model (`dense.ivf`). Its name says which, and as of which generation. A file that has its name is never
 changed: a reader may be using it. Knows no search.
 """
 

@@ -1,9 +1,9 @@
 """The dense index: inner products with FAISS, derived from the store.
 
-Its files (`indexes.storage.dense.files`) each hold a range of chunk ids. A few changes are left in the store, to be read when
+Its files (`dense.files`) each hold a range of chunk ids. A few changes are left in the store, to be read when
 the files are opened; where there are many, a file is made anew. So neither memory nor the cost of a change grows with
 the corpus. While there are few vectors, the files hold them as they are, and a search compares all. When there are
-many, they hold 8-bit codes under a model (`indexes.storage.dense.ivf`), and a search scans some of them and compares the best
+many, they hold 8-bit codes under a model (`dense.ivf`), and a search scans some of them and compares the best
 exactly. Files of another kind, or of a model that the corpus has outgrown, are searched as they are, and follow one by
 one when something is published. A search makes none. Knows no text and no encoder.
 """
@@ -11,6 +11,7 @@ one when something is published. A search makes none. Knows no text and no encod
 from __future__ import annotations
 
 from collections.abc import Set
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,9 +33,10 @@ Scored = list[tuple[int, float]]
 
 
 class _Opened(NamedTuple):
-    """What one generation is searched with: indexes of whole vectors, and the shards of each model.
+    """The open files of one generation: indexes of whole vectors, and the shards of each model.
 
-    `loose` is an index of the chunks that came since they were made; `but_gone` selects none of those that went.
+    `loose` is an index of the chunks that were added since these were made; `but_gone` selects all chunks but those
+    that were removed since.
     """
 
     generation: int
@@ -57,7 +59,14 @@ class DenseIndex:
         self._opened = _NOTHING
 
     def sync(self, store: Store) -> list[Path]:
-        """Make the files of what changed; returns the files of all."""
+        """Make the files of what has changed.
+
+        Args:
+            store: The store of a writer.
+
+        Returns:
+            All files of the store's generation.
+        """
         self._folder.mkdir(exist_ok=True)
         files, models = parsed(name for name in self._names(store) if (self._folder / name).is_file())
         present = {file for file in files if file.model in models | {""}}
@@ -65,37 +74,12 @@ class DenseIndex:
         used = sorted({file.model for file in kept} - {""})
         return [self._folder / name for name in (*(file.name for file in kept), *map(model_file, used))]
 
-    def search(self, query: Vectors, k: int, store: Store, allowed: Set[int] | None = None) -> Scored:
-        """The k chunk ids with the largest inner product with `query` (dimension,), best first, with that product.
-
-        `allowed` are ids of the store's chunks to choose from; for them all lists are searched.
-        """
-        if allowed is not None and len(allowed) <= _FEW:
-            return _exact(query, _array(allowed), store)[:k]
-        opened = self._open(store)
-        selector, bits = _selector(_array(allowed)) if allowed is not None else opened.but_gone
-        found: Scored = []
-        for index in (*opened.flat.values(), opened.loose):
-            found += _search_flat(index, query, k, selector)
-        for stack in opened.shards:
-            ids = stack.candidates(query, k + _MORE_CANDIDATES, selector, everywhere=allowed is not None)
-            found += _exact(query, ids, store)
-        del bits  # FAISS reads them until here
-        return _best(found)[:k]
-
-    def count(self, store: Store) -> int:
-        """How many vectors the files hold."""
-        opened = self._open(store)
-        flat: int = sum(index.ntotal for index in opened.flat.values())
-        coded = sum(stack.count for stack in opened.shards)
-        return flat + coded + int(opened.loose.ntotal) - opened.gone
-
     def _names(self, store: Store) -> frozenset[str]:
         """Of the files that belong to the store's generation."""
         paths = (file.name.split("/") for file in store.derived_files())
         return frozenset(path[1] for path in paths if len(path) == 2 and path[0] == self._folder.name)
 
-    def _open(self, store: Store) -> _Opened:
+    def open(self, store: Store) -> _Opened:
         """The files of the store's generation, opened once. Raises RuntimeError for one that is missing."""
         opened, generation = self._opened, store.generation()
         if opened.generation != generation:
@@ -123,6 +107,55 @@ class DenseIndex:
         ids = np.random.default_rng(_SEED).permutation(store.vectors.chunk_ids())[: ivf.sample_size(lists)]
         write(ivf.train(store.vectors.of(np.sort(ids).tolist()), lists), self._folder / model_file(model))
         return model
+
+
+class DenseSearcher:
+    """Searches the files of one generation, the store's.
+
+    They are opened when they are first needed, or by `open`; from then on they may be deleted.
+    """
+
+    def __init__(self, index: DenseIndex, store: Store) -> None:
+        self._index, self._store = index, store
+
+    @cached_property
+    def _opened(self) -> _Opened:
+        return self._index.open(self._store)
+
+    def open(self) -> None:
+        """Open the files now."""
+        _ = self._opened
+
+    def search(self, query: Vectors, k: int, allowed: Set[int] | None = None) -> Scored:
+        """Find the chunks whose vectors have the largest inner product with a query's.
+
+        Args:
+            query: (dimension,) float32, of length 1.
+            k: How many chunks to return, at most.
+            allowed: The ids of the chunks that may be found, for which all inverted lists are searched; None for all.
+
+        Returns:
+            (chunk id, inner product) of each, best first.
+        """
+        if allowed is not None and len(allowed) <= _FEW:
+            return _exact(query, _array(allowed), self._store)[:k]
+        opened = self._opened
+        selector, bits = _selector(_array(allowed)) if allowed is not None else opened.but_gone
+        found: Scored = []
+        for index in (*opened.flat.values(), opened.loose):
+            found += _search_flat(index, query, k, selector)
+        for stack in opened.shards:
+            ids = stack.candidates(query, k + _MORE_CANDIDATES, selector, everywhere=allowed is not None)
+            found += _exact(query, ids, self._store)
+        del bits  # FAISS reads them until here
+        return _best(found)[:k]
+
+    def count(self) -> int:
+        """The number of vectors in the files."""
+        opened = self._opened
+        flat: int = sum(index.ntotal for index in opened.flat.values())
+        coded = sum(stack.count for stack in opened.shards)
+        return flat + coded + int(opened.loose.ntotal) - opened.gone
 
 
 def _lists(model: str) -> int:

@@ -1,17 +1,34 @@
 from .checksums import checksum
-from .database import Database, Superseded
+from .conditions import (
+    ANYTHING,
+    MOST_TERMS,
+    Condition,
+    all_of,
+    any_of,
+    compares,
+    contains,
+    source_lies_in,
+)
+from .database import Database, ReadTransaction, Superseded
 from .nodes import NodeRow
-from .reader import Condition, DerivedFile, StoreReader, in_place
+from .reader import DerivedFile, StoreReader
 from .store import Store
 
 __all__ = [
+    "ANYTHING",
+    "MOST_TERMS",
     "Condition",
     "Database",
     "DerivedFile",
     "NodeRow",
+    "ReadTransaction",
     "Store",
     "StoreReader",
     "Superseded",
+    "all_of",
+    "any_of",
     "checksum",
-    "in_place",
+    "compares",
+    "contains",
+    "source_lies_in",
 ]

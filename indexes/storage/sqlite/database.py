@@ -26,8 +26,35 @@ class Superseded(Exception):
     """What was being read has been replaced meanwhile: read again. It never reaches a user."""
 
 
+class ReadTransaction:
+    """A read transaction on a connection of its own: its store sees one generation until `end`."""
+
+    def __init__(self, database: Database, connection: sqlite3.Connection, state: tuple[bool, int, int]) -> None:
+        self.store = Store(connection)
+        self._database, self._connection, self._state = database, connection, state
+
+    @contextmanager
+    def reading(self) -> Iterator[Store]:
+        """Read from the store, with SQLite's errors as ours.
+
+        Raises Superseded if the database has been written while it was read without locks.
+        """
+        try:
+            with self._database._explained():
+                yield self.store
+        finally:
+            if not self._database.writable and self._database._state() != self._state:
+                raise Superseded
+
+    def end(self) -> None:
+        """End the transaction and give the connection back."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")  # nothing was written
+        self._database._give_back(self._connection)
+
+
 class Database:
-    """An index's database. Threads may share it: each reading has a connection of its own while it lasts."""
+    """An index's database. Threads may share it: each transaction has a connection of its own while it lasts."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -64,21 +91,19 @@ class Database:
             connection.execute("PRAGMA journal_mode = WAL")
             _check_format(make_or_migrate(connection), self._path)
         else:
-            with self.reading() as store:
-                _check_format(store.format(), self._path, writable=False)
-
-    @contextmanager
-    def reading(self) -> Iterator[Store]:
-        """A store that sees one generation for as long as the context lasts."""
-        with self._unchanged(), self._explained():
-            connection = self._take()
+            transaction = self.begin()
             try:
-                connection.execute("BEGIN")
-                yield Store(connection)
+                _check_format(transaction.store.format(), self._path, writable=False)
             finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")  # nothing was written
-                self._give_back(connection)
+                transaction.end()
+
+    def begin(self) -> ReadTransaction:
+        """Begin a read transaction; the caller ends it."""
+        with self._explained():
+            state = self._state()
+            connection = self._take()
+            connection.execute("BEGIN")
+        return ReadTransaction(self, connection, state)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -119,23 +144,13 @@ class Database:
         """Where nothing may be written, SQLite cannot make the files that it shares between processes.
 
         With a log beside the database, its owner is at work or was killed; the log is read if those files are there.
-        Without one, the database is read as a file that nobody changes, and `_unchanged` says afterwards if somebody
-        did.
+        Without one, the database is read as a file that nobody changes, and
+        `ReadTransaction.reading` says afterwards if somebody did.
         """
         mode = "mode=ro" if self._has_log() else "immutable=1"
         return sqlite3.connect(
             f"file:{quote(str(self._path))}?{mode}", uri=True, isolation_level=None, check_same_thread=False
         )
-
-    @contextmanager
-    def _unchanged(self) -> Iterator[None]:
-        """Raises Superseded if the database was written while it was read without locks."""
-        before = self._state()
-        try:
-            yield
-        finally:
-            if not self.writable and self._state() != before:
-                raise Superseded
 
     def _state(self) -> tuple[bool, int, int]:
         status = self._path.stat()

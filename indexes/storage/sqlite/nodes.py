@@ -1,4 +1,4 @@
-"""The rows behind llama-index's nodes. A part of the store; knows no llama-index.
+"""The rows of llama-index's nodes in the store.
 
 A node that was added through llama-index is a chunk with a row in `nodes`; a file's chunk has none.
 """
@@ -8,16 +8,24 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from indexes.errors import IndexDamaged
-from indexes.types import Spot
+from indexes.storage.sqlite.conditions import Condition
+from indexes.types import ChunkPosition
 
 _OF_DOCUMENTS = "nodes n JOIN chunks c ON c.id = n.chunk_id JOIN documents d ON d.id = c.document_id"
 
 
 class NodeRow(NamedTuple):
-    """A row: `metadata` and `rest` are JSON."""
+    """A node.
+
+    Attributes:
+        chunk_id: The id of its chunk, which has its text.
+        node_id: llama-index's id of the node.
+        metadata: Its metadata, as JSON.
+        rest: The other fields of the node, as JSON.
+    """
 
     chunk_id: int
     node_id: str
@@ -26,7 +34,14 @@ class NodeRow(NamedTuple):
 
 
 class ScannedNode(NamedTuple):
-    """What a filter looks at: the node's id, its document's source, its metadata as JSON."""
+    """What a filter looks at of a node.
+
+    Attributes:
+        chunk_id: The id of its chunk.
+        node_id: llama-index's id of the node.
+        source: The source of its document.
+        metadata: Its metadata, as JSON.
+    """
 
     chunk_id: int
     node_id: str
@@ -35,59 +50,59 @@ class ScannedNode(NamedTuple):
 
 
 class NodeRows:
-    """The nodes of an open database. What changes it belongs in a writer's batch.
+    """Reads and writes the nodes of an open database.
 
-    Rows are checked against their checksums when they are read, as the store's are: IndexDamaged.
+    Every method that reads raises IndexDamaged for a row that does not match its checksum.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
 
     def add(self, rows: Iterable[NodeRow]) -> None:
-        """Add the nodes of chunks that are there already."""
+        """Add the nodes of chunks that are in the store already."""
         self._db.executemany(
             "INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?)",
             ((*row, _checksum(row.node_id, row.metadata), _checksum(row.node_id, row.rest)) for row in rows),
         )
 
     def of_chunks(self, chunk_ids: Iterable[int]) -> dict[int, NodeRow]:
-        """The nodes of those chunks that have one, by chunk id."""
+        """The nodes of chunks, by chunk id, without those chunks that have none."""
         sql = "SELECT * FROM nodes WHERE chunk_id = ?"
         rows = (self._db.execute(sql, (chunk_id,)).fetchone() for chunk_id in chunk_ids)
         return {row[0]: _checked(row) for row in rows if row is not None}
 
     def places(self, node_ids: Iterable[str]) -> Iterator[tuple[int, str]]:
-        """(chunk id, source of its document) of each node that is there."""
+        """The (chunk id, source of the document) of each node that exists."""
         sql = f"SELECT n.chunk_id, d.source FROM {_OF_DOCUMENTS} WHERE n.node_id = ?"  # noqa: S608
         rows = (self._db.execute(sql, (node_id,)).fetchone() for node_id in node_ids)
         return (row for row in rows if row is not None)
 
-    def scan(self, condition: tuple[str, list[Any]]) -> Iterator[ScannedNode]:
-        """Every node that meets the condition on `n.metadata`, for a filter to look at."""
+    def scan(self, condition: Condition) -> Iterator[ScannedNode]:
+        """Every node that meets a condition on `n.metadata`."""
         columns = "n.chunk_id, n.node_id, d.source, n.metadata, n.metadata_checksum"
-        sql = f"SELECT {columns} FROM {_OF_DOCUMENTS} WHERE {condition[0]}"  # noqa: S608
-        for chunk_id, node_id, source, metadata, expected in self._db.execute(sql, condition[1]):
+        sql = f"SELECT {columns} FROM {_OF_DOCUMENTS} WHERE {condition.sql}"  # noqa: S608
+        for chunk_id, node_id, source, metadata, expected in self._db.execute(sql, condition.parameters):
             _check(node_id, metadata, expected)
             yield ScannedNode(chunk_id, node_id, source, metadata)
 
     def read_all(self) -> None:
-        """Read every row, to have it checked."""
+        """Check every row against its checksums."""
         for row in self._db.execute("SELECT * FROM nodes"):
             _checked(row)
 
     def chunk_ids(self, document_id: int) -> Iterator[int]:
-        """The chunks of a document, in order."""
+        """The ids of the chunks of a document, in order."""
         rows = self._db.execute("SELECT id FROM chunks WHERE document_id = ? ORDER BY id", (document_id,))
         return (chunk_id for (chunk_id,) in rows)
 
     def all_chunk_ids(self) -> Iterator[int]:
-        """All chunks, files' too, in the order in which they came."""
+        """The ids of all chunks, files' too, in the order in which they were added."""
         return (chunk_id for (chunk_id,) in self._db.execute("SELECT id FROM chunks ORDER BY id"))
 
-    def spots(self, document_id: int) -> Iterator[Spot]:
-        """Where the chunks of a document stand in it, for a filter to look at."""
+    def chunk_positions(self, document_id: int) -> Iterator[ChunkPosition]:
+        """Where the chunks of a document are in it, in order."""
         sql = 'SELECT id, heading, page, line, "start", "end" FROM chunks WHERE document_id = ? ORDER BY id'
-        return map(Spot._make, self._db.execute(sql, (document_id,)))
+        return map(ChunkPosition._make, self._db.execute(sql, (document_id,)))
 
 
 def _checksum(node_id: str, text: str) -> int:

@@ -1,25 +1,26 @@
-"""The corpus as rows, read and checked: documents, their text, chunks. `indexes.storage.sqlite.store` changes them."""
+"""Reading documents, their texts and chunks from the database; every row is checked against its checksum."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import islice, takewhile
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from indexes.errors import IndexDamaged
 from indexes.metadata import Metadata
-from indexes.sources import is_file
+from indexes.sources import full_source
 from indexes.storage.sqlite.checksums import check_row, found, of_types, text_checksum
+from indexes.storage.sqlite.conditions import Condition, source_lies_in
 from indexes.storage.sqlite.nodes import NodeRows
 from indexes.storage.sqlite.schema import CHUNK_FACTS, DOCUMENT_FACTS
 from indexes.storage.sqlite.vectors import VectorRows
 from indexes.types import Chunk, DocumentInfo
 
-PIECE = 16_384  # characters of a document's text to one compressed row
+TEXT_BLOCK = 16_384  # characters of a document's text to one compressed row
 
 _AT_ONCE = 500  # parameters of one statement
 
@@ -27,18 +28,15 @@ _DOCUMENT_COLUMNS = f"{DOCUMENT_FACTS}, checksum"
 _CHUNK_COLUMNS = f"{CHUNK_FACTS}, checksum"
 
 
-Condition = tuple[str, list[Any]]  # SQL on a row of `documents`, and the values of its parameters
-
-
-def in_place(place: str) -> Condition:
-    """That `sources.lies_in` holds for a source."""
-    inside = place.rstrip(os.sep) + os.sep
-    after = inside[:-1] + chr(ord(os.sep) + 1)
-    return "(source = ? OR (? AND source > ? AND source < ?))", [place, is_file(place), inside, after]
-
-
 class DerivedFile(NamedTuple):
-    """A file of a derived index: its path relative to the index's folder, what it was when it was made."""
+    """A file of the dense or the lexical index.
+
+    Attributes:
+        name: Its path, relative to the index's folder.
+        bytes: Its size.
+        mtime_ns: When it was written, in nanoseconds.
+        checksum: The CRC-32 of its content.
+    """
 
     name: str
     bytes: int
@@ -47,7 +45,13 @@ class DerivedFile(NamedTuple):
 
 
 class KnownFile(NamedTuple):
-    """The hash of a document's file, and its status: None where an equal one would not mean an equal file."""
+    """What a document's file was when it was read.
+
+    Attributes:
+        content_hash: A hash of its content.
+        stamp: Its status; None where an equal status would not mean an equal file.
+        modified: When it was last written; None for what is no file.
+    """
 
     content_hash: str
     stamp: str | None
@@ -55,9 +59,13 @@ class KnownFile(NamedTuple):
 
 
 class StoreReader:
-    """The rows of an open database, in the transaction that `indexes.storage.sqlite.database` began.
+    """Reads the rows of an open database, in the transaction that `indexes.storage.sqlite.database` began.
 
-    Every row is checked against its checksum when it is read: IndexDamaged is raised for one that is not what it was.
+    Attributes:
+        nodes: The rows of llama-index's nodes.
+        vectors: The rows of vectors.
+
+    Every method that reads documents, chunks or texts raises IndexDamaged for a row that does not match its checksum.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -70,65 +78,103 @@ class StoreReader:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     def generation(self) -> int:
-        """The number of publications so far; inside a writer's transaction, that of the one to come."""
+        """The number of the newest publication; in a writer's transaction, of the one to come."""
         value = self.meta("generation") or ""
         if not value.isdecimal():
             raise IndexDamaged("its generation is no number")
         return int(value)
 
     def meta(self, key: str) -> str | None:
-        """A fact about the index as a whole."""
+        """The value of a setting of the whole index, such as the encoder's name; None if it is not set."""
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
     def documents(self, after: int = 0) -> Iterator[tuple[int, DocumentInfo]]:
-        """(id, document) of those put in after generation `after`, by source."""
+        """List documents.
+
+        Args:
+            after: The generation after which they were added; 0 for all documents.
+
+        Returns:
+            (id, document) of each, sorted by source.
+        """
         # "+": SQLite would rather read all documents in this order than sort the few that are new.
         sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE generation > ? ORDER BY +source"  # noqa: S608
         return ((row[0], _document(row)) for row in self._db.execute(sql, (after,)))
 
     def documents_in(self, place: str) -> Iterator[tuple[int, DocumentInfo]]:
-        """(id, document) of the one whose source is `place`, or of those in that folder: see `sources.lies_in`."""
-        return self.documents_where(in_place(place))
+        """Find the documents with a source, or under a folder: see `sources.lies_in`.
+
+        Args:
+            place: The source or the folder.
+
+        Returns:
+            (id, document) of each.
+        """
+        return self.documents_where(source_lies_in(place))
 
     def documents_where(self, condition: Condition, *, check: bool = True) -> Iterator[tuple[int, DocumentInfo]]:
-        """(id, document) of those whose row meets the condition.
+        """Find the documents whose row meets a condition.
 
-        Unless `check`, their rows are not checked: for those who will read, and so check, what they choose of them.
+        Args:
+            condition: The condition on the row.
+            check: Whether to check the rows against their checksums. A caller that will read the documents it chooses,
+                and so check them, saves the time.
+
+        Returns:
+            (id, document) of each.
         """
-        sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE {condition[0]}"  # noqa: S608
-        return ((row[0], (_document if check else _info)(row)) for row in self._db.execute(sql, condition[1]))
+        sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE {condition.sql}"  # noqa: S608
+        return ((row[0], (_document if check else _info)(row)) for row in self._db.execute(sql, condition.parameters))
 
     def document(self, source: str) -> tuple[int, DocumentInfo] | None:
-        """(id, document) of the one with that source."""
+        """The (id, document) with a source; None if there is none."""
         sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE source = ?"  # noqa: S608
         row = self._db.execute(sql, (source,)).fetchone()
         return None if row is None else (row[0], _document(row))
 
+    def find_source(self, given: str | Path) -> str:
+        """Resolve what a user calls a document.
+
+        Args:
+            given: The name of a document, or a path.
+
+        Returns:
+            `given`, if it is the source of a document; otherwise the absolute path.
+        """
+        return str(given) if self.document(str(given)) is not None else full_source(given)
+
     def check_absent(self, source: str) -> None:
-        """Look at every document for one that has not been found by its source. Raises IndexDamaged if it is there."""
+        """Check, without the database's index of sources, that there is no document with a source.
+
+        Args:
+            source: A source by which no document was found.
+
+        Raises:
+            IndexDamaged: If there is one.
+        """
         sql = "SELECT EXISTS (SELECT 1 FROM documents NOT INDEXED WHERE source = ?)"
         if self._db.execute(sql, (source,)).fetchone()[0]:
             raise IndexDamaged(f"{source} is there and is not found")
 
     def stamp(self, source: str) -> KnownFile | None:
-        """What the file of the document with that source was when it was read."""
+        """What the file of the document with a source was when it was read; None if there is no such document."""
         sql = "SELECT content_hash, stamp, modified FROM documents WHERE source = ?"
         row = self._db.execute(sql, (source,)).fetchone()
         return None if row is None else KnownFile(*row)
 
     def removals(self, after: int) -> list[int]:
-        """Ids of the documents taken out after generation `after`."""
+        """The ids of the documents that were removed after a generation."""
         rows = self._db.execute("SELECT document_id FROM removals WHERE generation > ?", (after,))
         return [document_id for (document_id,) in rows]
 
     def counts(self) -> tuple[int, int, int]:
-        """Documents, chunks and tokens."""
+        """The numbers of documents, chunks and tokens."""
         row = self._db.execute("SELECT count(*), total(chunks), total(tokens) FROM documents").fetchone()
         return int(row[0]), int(row[1]), int(row[2])
 
     def chunk_count(self) -> int:
-        """How many chunks there are."""
+        """The number of chunks."""
         return int(self._db.execute("SELECT count(*) FROM chunks").fetchone()[0])
 
     def is_empty(self) -> bool:
@@ -136,7 +182,17 @@ class StoreReader:
         return not self._db.execute("SELECT EXISTS (SELECT 1 FROM documents)").fetchone()[0]
 
     def chunks(self, ids: Iterable[int]) -> dict[int, Chunk]:
-        """Chunks by id. Raises IndexDamaged for one that is not there: the derived indexes hold none but these."""
+        """Read chunks.
+
+        Args:
+            ids: Their ids.
+
+        Returns:
+            The chunks by id, in the order of `ids`.
+
+        Raises:
+            IndexDamaged: If one is missing, since the search indexes have no others, or does not match its checksum.
+        """
         sql = f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE id = ?"  # noqa: S608
         documents: dict[int, DocumentInfo] = {}
         chunks: dict[int, Chunk] = {}
@@ -144,31 +200,39 @@ class StoreReader:
             row = found(self._db.execute(sql, (chunk_id,)).fetchone(), f"chunk {chunk_id}")
             if row[1] not in documents:
                 documents[row[1]] = self._document_of(row[1])
-            chunks[chunk_id] = _chunk(row, documents[row[1]], partial(self._piece, row[1]))
+            chunks[chunk_id] = _chunk(row, documents[row[1]], partial(self._text_block, row[1]))
         return chunks
 
     def chunks_of(self, document_id: int) -> Iterator[Chunk]:
-        """A document's chunks, in order."""
+        """The chunks of a document, in order."""
         document = self._document_of(document_id)
-        piece = lru_cache(maxsize=2)(partial(self._piece, document_id))  # or it would be decompressed for each chunk
+        block = lru_cache(maxsize=2)(partial(self._text_block, document_id))  # decompressed once, not for each chunk
         sql = f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE document_id = ? ORDER BY id"  # noqa: S608
-        return (_chunk(row, document, piece) for row in self._db.execute(sql, (document_id,)))
+        return (_chunk(row, document, block) for row in self._db.execute(sql, (document_id,)))
 
     def chunk_ids_of(self, document_ids: Iterable[int]) -> set[int]:
-        """The ids of the chunks of some documents."""
+        """The ids of the chunks of documents."""
         ids, found = iter(document_ids), set[int]()
         while some := list(islice(ids, _AT_ONCE)):
-            found |= self.chunk_ids_where((f"id IN ({', '.join('?' * len(some))})", some))
+            found |= self.chunk_ids_where(Condition(f"id IN ({', '.join('?' * len(some))})", some))
         return found
 
     def chunk_ids_where(self, condition: Condition) -> set[int]:
-        """The ids of the chunks of the documents whose row, which is not checked, meets the condition."""
-        documents = f"SELECT id FROM documents WHERE {condition[0]}"  # noqa: S608
+        """The ids of the chunks of the documents whose row meets a condition; the rows are not checked."""
+        documents = f"SELECT id FROM documents WHERE {condition.sql}"  # noqa: S608
         sql = f"SELECT id FROM chunks WHERE document_id IN ({documents})"  # noqa: S608
-        return {chunk_id for (chunk_id,) in self._db.execute(sql, condition[1])}
+        return {chunk_id for (chunk_id,) in self._db.execute(sql, condition.parameters)}
 
-    def around(self, chunk: Chunk, neighbours: int) -> list[Chunk]:
-        """A chunk with up to so many before it and after it in its document, in order."""
+    def chunks_around(self, chunk: Chunk, neighbours: int) -> list[Chunk]:
+        """Read a chunk with its neighbours.
+
+        Args:
+            chunk: A chunk of the index.
+            neighbours: How many chunks to read on either side, at most.
+
+        Returns:
+            The neighbours before it, the chunk, and those after it, in the order of the document.
+        """
         [document_id] = self._db.execute("SELECT document_id FROM chunks WHERE id = ?", (chunk.id,)).fetchone()
         ids = "SELECT id FROM chunks WHERE document_id = ?"
         before = self._db.execute(
@@ -177,17 +241,17 @@ class StoreReader:
         after = self._db.execute(f"{ids} AND id > ? ORDER BY id LIMIT ?", (document_id, chunk.id, neighbours))
         return list(self.chunks(i for [i] in [*reversed(before.fetchall()), *after.fetchall()]).values())
 
-    def stretch(self, chunk_id: int, start: int, end: int) -> str:
-        """`document.text[start:end]` of a chunk's document."""
+    def text_around(self, chunk_id: int, start: int, end: int) -> str:
+        """`document.text[start:end]` of the document that a chunk belongs to."""
         [document_id] = self._db.execute("SELECT document_id FROM chunks WHERE id = ?", (chunk_id,)).fetchone()
         return self.text(document_id, start, end)
 
     def text(self, document_id: int, start: int, end: int) -> str:
-        """`document.text[start:end]`."""
-        return _stretch(partial(self._piece, document_id), start, end)
+        """`document.text[start:end]` of a document."""
+        return _slice(partial(self._text_block, document_id), start, end)
 
     def whole_text(self, document_id: int) -> str:
-        """All of a document's text, checked."""
+        """The whole text of a document, checked against its checksum."""
         row = self._db.execute("SELECT characters, text_checksum FROM documents WHERE id = ?", (document_id,))
         characters, expected = found(row.fetchone(), f"document {document_id}")
         text = self.text(document_id, 0, characters)
@@ -196,7 +260,7 @@ class StoreReader:
         return text
 
     def text_of(self, source: str) -> str | None:
-        """The text of the document with that source, checked; None if there is none."""
+        """The whole text of the document with a source, checked; None if there is none."""
         there = self.document(source)
         if there is None:
             self.check_absent(source)
@@ -204,20 +268,20 @@ class StoreReader:
         return self.whole_text(there[0])
 
     def derived_files(self) -> list[DerivedFile]:
-        """The files of the derived indexes that belong to this generation."""
+        """The files of the dense and the lexical index that belong to this generation."""
         rows = self._db.execute("SELECT * FROM derived_files ORDER BY name").fetchall()
         return [DerivedFile(*row) for row in of_types(rows, (str, int, int, int), "the list of derived files")]
 
     def rows(self, sql: str) -> Iterator[Sequence[Any]]:
-        """What a query gives, for `indexes.storage.verify`."""
+        """The rows of any query. For `indexes.storage.verify`."""
         return self._db.execute(sql)
 
     def _document_of(self, document_id: int) -> DocumentInfo:
         sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE id = ?"  # noqa: S608
         return _document(found(self._db.execute(sql, (document_id,)).fetchone(), f"document {document_id}"))
 
-    def _piece(self, document_id: int, number: int) -> str:
-        """One of the rows that a document's text is in; nothing after the last."""
+    def _text_block(self, document_id: int, number: int) -> str:
+        """One of the blocks that a document's text is stored in; empty after the last."""
         sql = "SELECT text FROM texts WHERE document_id = ? AND piece = ?"
         row = self._db.execute(sql, (document_id, number)).fetchone()
         try:
@@ -226,16 +290,16 @@ class StoreReader:
             raise IndexDamaged(f"the text of document {document_id} is damaged ({error})") from error
 
 
-def _stretch(piece: Callable[[int], str], start: int, end: int) -> str:
-    """A text's characters from `start` to `end`, from its pieces."""
-    first, last = start // PIECE, (end - 1) // PIECE
-    text = "".join(takewhile(bool, map(piece, range(first, last + 1))))
-    return text[start - first * PIECE : end - first * PIECE]
+def _slice(block: Callable[[int], str], start: int, end: int) -> str:
+    """A text's characters from `start` to `end`, from its blocks."""
+    first, last = start // TEXT_BLOCK, (end - 1) // TEXT_BLOCK
+    text = "".join(takewhile(bool, map(block, range(first, last + 1))))
+    return text[start - first * TEXT_BLOCK : end - first * TEXT_BLOCK]
 
 
-def _chunk(row: Sequence[Any], document: DocumentInfo, piece: Callable[[int], str]) -> Chunk:
+def _chunk(row: Sequence[Any], document: DocumentInfo, block: Callable[[int], str]) -> Chunk:
     chunk_id, _, heading, page, start, end, line, tokens, expected = row
-    text = _stretch(piece, start, end) if isinstance(start, int) and isinstance(end, int) else ""
+    text = _slice(block, start, end) if isinstance(start, int) and isinstance(end, int) else ""
     check_row(row[:-1], expected, f"chunk {chunk_id} of {document.source}", text.encode())
     about = (document.metadata, document.modified)
     return Chunk(text, document.source, document.title, heading, page, start, end, line, tokens, chunk_id, *about)

@@ -1,10 +1,10 @@
-"""The corpus as rows: documents, their text, chunks, vectors. The one source of truth of an index.
+"""The store: documents, their texts, chunks and vectors in SQLite, the one source of truth of an index.
 
 Consistency. A document is in it wholly or not at all. Every publication raises the store's *generation*: in one SQLite
 transaction the writer puts rows in and takes them out, makes the files of the dense and lexical indexes that go with
 them, under new names and without touching the old, and notes those names (`derived_files`). Its COMMIT publishes all of
 it at once. A reader works inside one read transaction, and so sees documents, chunks and both derived indexes of one
-generation, whatever the writer does meanwhile. Knows no encoder and no search; `indexes.storage.sqlite.database` opens it.
+generation, whatever the writer does meanwhile. Knows no encoder and no search; `sqlite.database` opens it.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from indexes.storage.sqlite.checksums import checksum, text_checksum
-from indexes.storage.sqlite.reader import PIECE, DerivedFile, StoreReader
+from indexes.storage.sqlite.reader import TEXT_BLOCK, DerivedFile, StoreReader
 from indexes.storage.sqlite.schema import DOCUMENT_FACTS
 from indexes.text import folded
 from indexes.types import Chunk, Document, Vectors
 
 
 class Store(StoreReader):
-    """The rows, and the ways to change them in a writer's transaction."""
+    """Reads the rows, and changes them in a writer's transaction."""
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """All changes inside are kept together or not at all, within the transaction that is open."""
+        """Keep all changes of the `with` block, or none, within the open transaction."""
         self._db.execute("SAVEPOINT changes")
         try:
             yield
@@ -37,13 +37,20 @@ class Store(StoreReader):
         self._db.execute("RELEASE changes")
 
     def set_meta(self, key: str, value: str) -> None:
-        """Remember a fact about the index as a whole."""
+        """Set a setting of the whole index."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def add_document(self, document: Document, content_hash: str, generation: int, stamp: str | None = None) -> int:
-        """Put a document in, without its chunks; returns its id. One with the same source must have been removed.
+        """Add a document, without its chunks.
 
-        `stamp` is the file's status, if an equal one means that the file has not changed.
+        Args:
+            document: The document. One with the same source must have been removed.
+            content_hash: A hash of what it was made from.
+            generation: The generation of the open transaction.
+            stamp: The status of its file, if an equal one means that the file has not changed.
+
+        Returns:
+            The id of the document.
         """
         about = (document.metadata.json, document.modified, text_checksum(document.text), stamp, folded(document.title))
         row = (document.source, document.title, content_hash, len(document.text), generation, *about)
@@ -53,16 +60,25 @@ class Store(StoreReader):
             row,
         ).lastrowid
         assert document_id is not None
-        pieces = (
-            (document_id, number, zlib.compress(document.text[start : start + PIECE].encode(), 1))
-            for number, start in enumerate(range(0, len(document.text), PIECE))
+        blocks = (
+            (document_id, number, zlib.compress(document.text[start : start + TEXT_BLOCK].encode(), 1))
+            for number, start in enumerate(range(0, len(document.text), TEXT_BLOCK))
         )
-        self._db.executemany("INSERT INTO texts VALUES (?, ?, ?)", pieces)
+        self._db.executemany("INSERT INTO texts VALUES (?, ?, ?)", blocks)
         self._seal(document_id)
         return document_id
 
     def add_chunks(self, document_id: int, chunks: Sequence[Chunk], vectors: Vectors) -> range:
-        """Add (n,) chunks of a document with their (n, dimension) vectors; returns their ids."""
+        """Add chunks to a document.
+
+        Args:
+            document_id: The id of the document.
+            chunks: (n,) chunks, in the order of the document.
+            vectors: (n, dimension) float32, rows of length 1.
+
+        Returns:
+            The ids of the chunks.
+        """
         first = self._next_chunk_id()
         ids = range(first, first + len(chunks))
         rows = [
@@ -83,7 +99,15 @@ class Store(StoreReader):
         return ids
 
     def remove_document(self, source: str, generation: int) -> bool:
-        """Take a document out, with all that belongs to it; False if it was not there."""
+        """Remove a document with its text, chunks, vectors and nodes.
+
+        Args:
+            source: The source of the document.
+            generation: The generation of the open transaction.
+
+        Returns:
+            Whether there was such a document.
+        """
         found = self.document(source)
         if found is None:
             return False
@@ -94,17 +118,23 @@ class Store(StoreReader):
         return True
 
     def set_stamp(self, source: str, stamp: str | None, modified: str | None) -> None:
-        """Remember the status of a document's file, and when it was written, when it was found unchanged."""
+        """Record the new status of a file whose content has not changed.
+
+        Args:
+            source: The source of its document.
+            stamp: The status, if an equal one means that the file has not changed.
+            modified: When the file was last written.
+        """
         sql = "UPDATE documents SET stamp = ?, modified = ? WHERE source = ? RETURNING id"
         [[document_id]] = self._db.execute(sql, (stamp, modified, source)).fetchall()
         self._seal(document_id)
 
     def forget_removals(self) -> None:
-        """Drop the list of removals, once all derived indexes have followed."""
+        """Empty the list of removals, once the dense and the lexical index have followed."""
         self._db.execute("DELETE FROM removals")
 
     def set_derived_files(self, files: Iterable[DerivedFile]) -> None:
-        """Name the files that belong to the generation that is being made."""
+        """Record the files that belong to the generation that is being made."""
         self._db.execute("DELETE FROM derived_files")
         self._db.executemany("INSERT INTO derived_files VALUES (?, ?, ?, ?)", files)
 

@@ -1,4 +1,4 @@
-"""The vectors of chunks, and what the dense index has yet to follow of them. A part of the store; knows no FAISS.
+"""The rows of vectors in the store, and which of them the files of the dense index lack.
 
 Chunk ids are in *segments* of SEGMENT_SIZE, each of which has a file of the dense index. A chunk that came or went
 since the file of its segment was made is *unfiled*.
@@ -21,16 +21,26 @@ ChunkIds = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 class VectorRows:
-    """The vectors of an open database. What changes it belongs in a writer's batch.
+    """Reads and writes the vectors of an open database.
 
-    A vector is checked against its checksum when it is read, as the store's rows are: IndexDamaged.
+    Every method that reads vectors raises IndexDamaged for one that does not match its checksum.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
 
     def of(self, chunk_ids: Sequence[int]) -> Vectors:
-        """(n,) chunk ids to their (n, dimension) vectors. Raises IndexDamaged for one that is not there."""
+        """Read the vectors of chunks.
+
+        Args:
+            chunk_ids: (n,) ids.
+
+        Returns:
+            (n, dimension) float32.
+
+        Raises:
+            IndexDamaged: If one is missing or does not match its checksum.
+        """
         sql = "SELECT vector, checksum FROM vectors WHERE chunk_id = ?"
         data = bytearray()
         for chunk_id in chunk_ids:
@@ -40,7 +50,7 @@ class VectorRows:
         return _rows(data, len(chunk_ids))
 
     def of_segment(self, segment: int) -> tuple[ChunkIds, Vectors]:
-        """A segment's chunk ids (n,) and vectors (n, dimension)."""
+        """The chunk ids (n,) and the vectors (n, dimension) of a segment."""
         sql = "SELECT chunk_id, vector, checksum FROM vectors WHERE chunk_id BETWEEN ? AND ?"
         ids, data = array("q"), bytearray()
         for chunk_id, vector, expected in self._db.execute(sql, _bounds(segment)):
@@ -50,13 +60,13 @@ class VectorRows:
         return np.array(ids, dtype=np.int64), _rows(data, len(ids))
 
     def chunk_ids(self, segments: range | None = None) -> ChunkIds:
-        """The ids (n,) of the chunks in some consecutive segments, or of all, in rising order."""
+        """The ids (n,) of the chunks in consecutive segments, or of all chunks, ascending."""
         first, end = (segments.start * SEGMENT_SIZE, segments.stop * SEGMENT_SIZE) if segments else (0, 2**63 - 1)
         rows = self._db.execute("SELECT id FROM chunks WHERE id >= ? AND id < ? ORDER BY id", (first, end))
         return np.fromiter((chunk_id for (chunk_id,) in rows), dtype=np.int64)
 
     def dimension(self) -> int | None:
-        """How long a vector is; None while there is none."""
+        """The dimension of the vectors; None while there is none."""
         row = self._db.execute("SELECT length(vector) / 4 FROM vectors LIMIT 1").fetchone()
         return None if row is None else int(row[0])
 
@@ -66,30 +76,30 @@ class VectorRows:
         return dict(of_types(rows, (int, int), "the list of segments"))
 
     def unfiled(self) -> list[tuple[int, bool]]:
-        """The ids of the unfiled chunks, in rising order, and whether they are there."""
+        """The ids of the unfiled chunks, ascending, and whether each is in the store."""
         sql = "SELECT u.chunk_id, c.id IS NOT NULL FROM unfiled u LEFT JOIN chunks c ON c.id = u.chunk_id ORDER BY 1"
         return [(chunk_id, bool(there)) for chunk_id, there in self._db.execute(sql)]
 
     def unfiled_by_segment(self) -> dict[int, int]:
-        """How many of them each segment has."""
+        """The number of unfiled chunks in each segment that has any."""
         sql = "SELECT chunk_id / ? AS segment, count(*) FROM unfiled GROUP BY segment"
         return dict(self._db.execute(sql, (SEGMENT_SIZE,)).fetchall())
 
     def add(self, chunk_ids: Sequence[int], vectors: Vectors) -> None:
-        """Put in the (n, dimension) vectors of new chunks."""
+        """Add the (n, dimension) vectors of new chunks."""
         blobs = ((i, vector.astype("<f4").tobytes()) for i, vector in zip(chunk_ids, vectors, strict=True))
         self._db.executemany("INSERT INTO vectors VALUES (?, ?, ?)", ((i, b, vector_checksum(i, b)) for i, b in blobs))
         self._db.executemany("INSERT INTO unfiled VALUES (?)", zip(chunk_ids))
 
     def forget(self, document_id: int) -> None:
-        """Note that the chunks of a document are about to go: those that are in a file are unfiled from now on."""
+        """Record that the chunks of a document are about to be removed: those in a file become unfiled."""
         its = "SELECT id FROM chunks WHERE document_id = ?"
         came = self._db.execute(f"DELETE FROM unfiled WHERE chunk_id IN ({its}) RETURNING *", (document_id,)).fetchall()  # noqa: S608
         filed = set(self._db.execute(its, (document_id,))) - set(came)
         self._db.executemany("INSERT INTO unfiled VALUES (?)", filed)
 
     def set_filed(self, segments: Iterable[int], generation: int) -> None:
-        """Note that the dense files of these segments are made as the store is now."""
+        """Record that the dense files of segments hold what the store holds in a generation."""
         for segment in segments:
             self._db.execute("INSERT OR REPLACE INTO segments VALUES (?, ?)", (segment, generation))
             self._db.execute("DELETE FROM unfiled WHERE chunk_id BETWEEN ? AND ?", _bounds(segment))

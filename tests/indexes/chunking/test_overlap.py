@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from indexes import CorpusError, CorpusIndex, Encoder
 from indexes.chunking.chunker import Chunking, chunk_document
+from indexes.llama_index import CorpusVectorStore
 from indexes.text.sentences import sentence_spans
 from indexes.types import Chunk, Document
 
@@ -66,7 +67,7 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def spans(index: CorpusIndex) -> list[tuple[str, int, int]]:
-    nodes = index.as_vector_store().get_nodes()
+    nodes = CorpusVectorStore.from_index(index).get_nodes()
     return sorted((node.metadata["source"], node.start_char_idx, node.end_char_idx) for node in nodes)
 
 

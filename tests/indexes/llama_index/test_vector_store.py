@@ -1,4 +1,4 @@
-"""CorpusIndex.as_vector_store(): nodes go in and come out whole, live with files, and are found in each mode."""
+"""CorpusVectorStore.from_index(): nodes go in and come out whole, live with files, and are found in each mode."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def index(tmp_path: Path, encoder) -> Iterator[CorpusIndex]:
 
 @pytest.fixture
 def store(index: CorpusIndex) -> CorpusVectorStore:
-    return index.as_vector_store()
+    return CorpusVectorStore.from_index(index)
 
 
 def node(name: str, document: str | None = None, text: str | None = None, **metadata: object) -> TextNode:

@@ -55,7 +55,7 @@ SIMPLE.add(NODES)
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory, encoder) -> Iterator[CorpusVectorStore]:
     with CorpusIndex.open(tmp_path_factory.mktemp("filters") / "index", encoder) as index:
-        vector_store = index.as_vector_store()
+        vector_store = CorpusVectorStore.from_index(index)
         vector_store.add(NODES)
         yield vector_store
 
@@ -147,7 +147,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, hashing) -> Iterator[CorpusV
                 chunks = [Chunk("Words.", source, "", "", None, at, at + 6, at, 1) for at in (0, 7, 14)]
                 document_id = store.add_document(document, source, generation)
                 store.add_chunks(document_id, chunks, hashing.encode_passages(["words"] * 3))
-        vector_store = index.as_vector_store()
+        vector_store = CorpusVectorStore.from_index(index)
         vector_store.add([TextNode(id_=node.node_id, text=node.text, metadata=node.metadata) for node in NODES])
         yield vector_store
 

@@ -19,6 +19,7 @@ import numpy as np
 from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 
 from indexes import CorpusIndex
+from indexes.llama_index import CorpusVectorStore
 
 KILLS, NODES_IN_AN_ADD = 16, 7
 
@@ -39,15 +40,17 @@ class Bytes:
         return self.encode_passages([text])[0]
 
 
-def add_for_ever(folder: str) -> None:
+def add_for_ever(folder: str, told: int) -> None:
+    """Add and delete, and write a byte after each add."""
     with CorpusIndex.open(folder, Bytes()) as index:
-        store = index.as_vector_store()
+        store = CorpusVectorStore.from_index(index)
         while True:
             turn = time.monotonic_ns()
             source = {NodeRelationship.SOURCE: RelatedNodeInfo(node_id=f"d{turn % 3}")}
             store.add(
                 [TextNode(id_=f"{turn}-{i}", text=f"words {i}", relationships=source) for i in range(NODES_IN_AN_ADD)]
             )
+            os.write(told, b".")
             if turn % 4 == 0:
                 store.delete(f"d{turn // 4 % 3}")
 
@@ -68,11 +71,11 @@ def test_killed_at_any_moment_each_add_is_there_wholly_or_not_at_all(tmp_path: P
         assert forking.stdin is not None
         assert forking.stdout is not None
         for _ in range(KILLS):
-            print(luck.uniform(0, 0.3), file=forking.stdin, flush=True)
+            print(luck.randrange(5), luck.uniform(0, 0.1), file=forking.stdin, flush=True)
             assert forking.stdout.readline() == f"{-signal.SIGKILL}\n"
             with CorpusIndex.open(folder, Bytes()) as index:
                 assert index.verify().problems == ()
-                store = index.as_vector_store()
+                store = CorpusVectorStore.from_index(index)
                 left = store.get_nodes()
                 adds = Counter(node.node_id.split("-")[0] for node in left)
                 assert set(adds.values()) <= {NODES_IN_AN_ADD}
@@ -87,11 +90,17 @@ def test_killed_at_any_moment_each_add_is_there_wholly_or_not_at_all(tmp_path: P
 def fork_and_kill(folder: str) -> None:
     assert sys.platform != "linux" or len([*Path("/proc/self/task").iterdir()]) == 1, "a thread survives no fork"
     for line in sys.stdin:
+        adds, seconds = line.split()
+        reading, writing = os.pipe()
         if (child := os.fork()) == 0:
-            add_for_ever(folder)
-        time.sleep(float(line))
+            add_for_ever(folder, writing)
+        for _ in range(int(adds)):  # however long they take where others are at work
+            os.read(reading, 1)
+        time.sleep(float(seconds))
         os.kill(child, signal.SIGKILL)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        os.close(reading)
+        os.close(writing)
 
 
 if __name__ == "__main__":

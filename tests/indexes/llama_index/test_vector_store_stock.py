@@ -67,7 +67,7 @@ def index(tmp_path: Path, encoder) -> Iterator[CorpusIndex]:
 
 @pytest.fixture
 def store(index: CorpusIndex) -> CorpusVectorStore:
-    return index.as_vector_store()
+    return CorpusVectorStore.from_index(index)
 
 
 SPLITTER = SentenceSplitter(chunk_size=40, chunk_overlap=10)

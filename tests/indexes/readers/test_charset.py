@@ -183,6 +183,13 @@ def test_ascii_with_many_control_characters_is_binary(data):
         decode(data)
 
 
+@pytest.mark.parametrize("text", ["\0Î\n", "a\0é", "\0日本\n"])
+def test_multi_byte_utf8_with_a_zero_byte_is_binary(text):
+    with pytest.raises(UnreadableFile, match="binary, not text"):
+        decode(text.encode())
+    assert decode("a金\n".encode("utf-16-le")) == "a金\n", "valid UTF-8 too, and likelier in UTF-16"
+
+
 def test_a_year_in_euc_jp_is_no_ezh():
     """Its two bytes are valid UTF-8 too, for a letter that hardly any language has."""
     assert decode("1986年\n".encode("euc_jp")) == "1986年\n"

@@ -31,7 +31,18 @@ NOTEBOOK = {
 }
 # Every package that reading loads. A further one is looked at first: does it, or what it loads, use the network?
 LIBRARIES = {
-    *("PIL", "cffi", "_cffi_backend", "cryptography", "defusedxml", "et_xmlfile", "fontTools", "lxml", "numpy"),
+    *(
+        "PIL",
+        "cffi",
+        "_cffi_backend",
+        "cryptography",
+        "defusedxml",
+        "et_xmlfile",
+        "fontTools",
+        "lazy_loader",
+        "lxml",
+        "numpy",
+    ),
     *("openpyxl", "pptx", "pypdf", "typing_extensions", "xlsxwriter"),
     "_distutils_hack",  # setuptools', in every process where it is installed
 }

@@ -149,7 +149,8 @@ def test_memory_stays_within_the_limits(tmp_path):
         from pathlib import Path
         from indexes.errors import UnreadableFile
         from indexes.readers.base import ReadLimits
-        from indexes.readers.registry import read_document, end_isolation
+        from indexes.readers.registry import read_document
+        from indexes.readers.sandbox import end_sandbox
 
         def peak(whose):
             return resource.getrusage(whose).ru_maxrss / 1024
@@ -162,7 +163,7 @@ def test_memory_stays_within_the_limits(tmp_path):
                 outcomes[path.name] = len(read_document(path, data, limits).text)
             except UnreadableFile as error:
                 outcomes[path.name] = error.reason
-        end_isolation()
+        end_sandbox()
         print(json.dumps([outcomes, peak(resource.RUSAGE_SELF) - before, peak(resource.RUSAGE_CHILDREN)]))
         """,
         tmp_path,

@@ -14,6 +14,7 @@ from indexes import CorpusIndex, Document, DocumentInfo, Metadata, SearchFilter
 SOURCES = [
     *(f"/c/{folder}/{name}" for folder, name in product(["north", "n[o]", "*", "!x", "灯台"], ["1.md", "a?.txt", "]"])),
     *("llama-index:north", "llama-index:c/1.md", "/c/north", "/c"),
+    *("north", "c/1.md"),  # names
 ]
 TITLES = ["Log 1", "ＬＯＧ　１", "log [1]", "STRASSE", "Straße", "ﬁre*", "灯台の日誌", "ﾄｳﾀﾞｲ", ""]
 VALUES = ["1901", 1901, 1901.0, 1e16, 10**16, -0.0, 0, True, None, "true", 'a "b"', "a\\b", "灯台", [1, "1901"], {"a": [1]}, ["灯台"], ""]  # fmt: skip

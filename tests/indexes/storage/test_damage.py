@@ -141,7 +141,7 @@ with CorpusIndex.open(sys.argv[1], HashingEncoder()) as index:
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux says what is mapped")
 @pytest.mark.parametrize("left", [0, 1])
 def test_files_cut_short_after_they_were_mapped_do_not_end_the_process(folder: Path, made: Path, left: int) -> None:
-    code = SEARCH_WHAT_IS_CUT.format(path=[str(Path(__file__).parent), *sys.path])
+    code = SEARCH_WHAT_IS_CUT.format(path=[str(Path(__file__).parents[1]), *sys.path])
     document = str(made / "corpus" / "5.md")
     subprocess.run([sys.executable, "-c", code, str(folder), document, str(left)], check=True)
 

@@ -65,7 +65,7 @@ class Filled:
                     del self.vectors[chunk_id]
 
     def search(self, query: np.ndarray, k: int, allowed: set[int] | None = None) -> list[tuple[int, float]]:
-        return self.folder.read_derived(lambda store: self.folder.derived.dense.search(query, k, store, allowed))
+        return self.folder.search(lambda searchers: searchers.dense.search(query, k, allowed))
 
     def exact(self, query: np.ndarray, k: int, allowed: set[int] | None = None) -> list[int]:
         ids = [i for i in self.vectors if allowed is None or i in allowed]
@@ -74,7 +74,7 @@ class Filled:
     def is_right(self) -> bool:
         queries = clustered(10, 10**6)
         same = all([i for i, _ in self.search(q, 10)] == self.exact(q, 10) for q in queries)
-        held = self.folder.read_derived(self.folder.derived.dense.count)
+        held = self.folder.search(lambda searchers: searchers.dense.count())
         return same and held == len(self.vectors)
 
     def names(self) -> list[str]:

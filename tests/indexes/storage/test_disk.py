@@ -127,7 +127,7 @@ def test_somebody_without_permission_reads_while_the_owner_writes(
             path.chmod(path.stat().st_mode | 0o055)
     reader = f"""
 import os, sys
-sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
+sys.path[:0] = {[str(Path(__file__).parents[1]), *sys.path]!r}
 import faiss, filelock, tantivy  # Python itself may lie where nobody else can read
 from conftest import HashingEncoder
 from indexes import CorpusIndex, CorpusError

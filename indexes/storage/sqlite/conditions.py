@@ -1,0 +1,108 @@
+"""SQL conditions that are put together from parts: what filters look for before they read documents."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from indexes.sources import is_file
+
+MOST_TERMS = 100  # of one AND or OR: SQLite refuses more than 1,000, and a long condition takes long
+
+
+class Condition(NamedTuple):
+    """A condition on a row.
+
+    Attributes:
+        sql: The condition, with a question mark for each parameter.
+        parameters: The values of the parameters, in order.
+    """
+
+    sql: str
+    parameters: list[Any]
+
+
+ANYTHING = Condition("TRUE", [])
+NOTHING = Condition("FALSE", [])
+
+
+def all_of(conditions: Iterable[Condition]) -> Condition:
+    """Join conditions by AND.
+
+    Args:
+        conditions: The conditions.
+
+    Returns:
+        The condition that all of them hold; ANYTHING if there are none.
+    """
+    return _joined(" AND ", list(conditions)) or ANYTHING
+
+
+def any_of(conditions: Iterable[Condition]) -> Condition:
+    """Join conditions by OR.
+
+    Args:
+        conditions: The conditions.
+
+    Returns:
+        The condition that at least one of them holds; NOTHING if there are none.
+    """
+    return _joined(" OR ", list(conditions)) or NOTHING
+
+
+def contains(column: str, text: str) -> Condition:
+    """Look for a text in a column.
+
+    Args:
+        column: The name of the column.
+        text: The text.
+
+    Returns:
+        The condition that the column's text contains it.
+    """
+    return Condition(f"instr({column}, ?) > 0", [text]) if _is_unicode(text) else NOTHING
+
+
+def compares(column: str, sign: str, text: str) -> Condition:
+    """Compare a column with a text.
+
+    Args:
+        column: The name of the column.
+        sign: An SQL operator, such as ">=".
+        text: The text.
+
+    Returns:
+        The condition that the comparison holds; ANYTHING if SQLite cannot read the text.
+    """
+    return Condition(f"{column} {sign} ?", [text]) if _is_unicode(text) else ANYTHING
+
+
+def source_lies_in(place: str) -> Condition:
+    """Look for a source, or for all sources under a folder.
+
+    Args:
+        place: The source or the folder.
+
+    Returns:
+        The condition on a row of `documents` that `sources.lies_in` holds for its source.
+    """
+    inside = place.rstrip(os.sep) + os.sep
+    after = inside[:-1] + chr(ord(os.sep) + 1)
+    return Condition("(source = ? OR (? AND source > ? AND source < ?))", [place, is_file(place), inside, after])
+
+
+def _joined(word: str, conditions: list[Condition]) -> Condition | None:
+    if not conditions:
+        return None
+    parameters = [value for condition in conditions for value in condition.parameters]
+    return Condition(f"({word.join(condition.sql for condition in conditions)})", parameters)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether SQLite can hold the text: half a surrogate pair is in none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
