@@ -7,7 +7,7 @@
 """
 
 from rope_scaling.apply import ScaledRotaryEmbedding, apply_rope_scaling, scaled_rope
-from rope_scaling.checkpoint import Checkpoint, open_checkpoint
+from rope_scaling.checkpoint import Checkpoint, carried_scaling, open_checkpoint
 from rope_scaling.errors import (
     AlreadyScaled,
     CheckpointError,
@@ -41,6 +41,7 @@ __all__ = [
     "UnsupportedConfig",
     "UnsupportedModel",
     "apply_rope_scaling",
+    "carried_scaling",
     "export_checkpoint",
     "open_checkpoint",
     "plot_frequencies",

@@ -8,16 +8,36 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
-
-if TYPE_CHECKING:
-    from rope_scaling.scaling import RopeScaling
 
 # The YaRN paper's (section 3.2, its α and β for the Llama family), and those of Llama 3.1's checkpoints.
 BETA_FAST, BETA_SLOW = 32.0, 1.0
 LOW_FREQ_FACTOR, HIGH_FREQ_FACTOR = 1.0, 4.0
+
+
+class ScalingParameters(Protocol):
+    """What the formulas read of a scaling; `RopeScaling` is one, and documents its parameters."""
+
+    method: str
+    factor: float
+    original_max_position_embeddings: int | None
+    beta_fast: float | None
+    beta_slow: float | None
+    truncate: bool | None
+    attention_factor: float | None
+    mscale: float | None
+    mscale_all_dim: float | None
+    short_factor: tuple[float, ...] | None
+    long_factor: tuple[float, ...] | None
+    low_freq_factor: float | None
+    high_freq_factor: float | None
+    length: int | None
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the frequencies are settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +59,18 @@ def raise_theta(rotary: Rotary, alpha: float) -> Rotary:
     return Rotary(rotary.dim, rotary.theta * alpha ** (rotary.dim / (rotary.dim - 2)))
 
 
-def dynamic_scale(scaling: RopeScaling) -> float:
+def dynamic_scale(scaling: ScalingParameters) -> float:
     """Return the scale n/L that a sequence of `scaling.length` tokens needs; 1 within the original window."""
     assert scaling.length is not None
     return max(1.0, scaling.length / original(scaling))
 
 
-def dynamic_alpha(scaling: RopeScaling) -> float:
+def dynamic_alpha(scaling: ScalingParameters) -> float:
     """Return the α of dynamic NTK at `scaling.length`; 1 within the original window."""
     return scaling.factor * dynamic_scale(scaling) - (scaling.factor - 1)
 
 
-def longrope_factors(scaling: RopeScaling) -> tuple[float, ...]:
+def longrope_factors(scaling: ScalingParameters) -> tuple[float, ...]:
     """Return the long factors past the original window, the short ones within it."""
     assert scaling.short_factor is not None
     assert scaling.long_factor is not None
@@ -58,7 +78,7 @@ def longrope_factors(scaling: RopeScaling) -> tuple[float, ...]:
     return scaling.long_factor if scaling.length > original(scaling) else scaling.short_factor
 
 
-def yarn_ramp(scaling: RopeScaling, rotary_dim: int, rope_theta: float) -> tuple[float, float]:
+def yarn_ramp(scaling: ScalingParameters, rotary_dim: int, rope_theta: float) -> tuple[float, float]:
     """Return the pairs (low, high) between which YaRN goes from keeping a frequency to dividing it by s.
 
     Pairs up to `low` turn at least `beta_fast` times within the original window and are kept; pairs from
@@ -79,7 +99,7 @@ def yarn_ramp(scaling: RopeScaling, rotary_dim: int, rope_theta: float) -> tuple
     return low, max(min(high, rotary_dim - 1.0), low)
 
 
-def blended(scaling: RopeScaling, rotary: Rotary, scale: float) -> torch.Tensor:
+def blended(scaling: ScalingParameters, rotary: Rotary, scale: float) -> torch.Tensor:
     """Keep the fast pairs, divide the slow ones by `scale`, and blend between. YaRN paper, section 3.2."""
     low, high = yarn_ramp(scaling, rotary.dim, rotary.theta)
     width = high - low or 0.001  # the published code's guard; a step where both ends fall on one pair
@@ -88,7 +108,7 @@ def blended(scaling: RopeScaling, rotary: Rotary, scale: float) -> torch.Tensor:
     return rotary.inv_freq() * (1 - interpolated * (1 - 1 / scale))
 
 
-def magnitude(scaling: RopeScaling, scale: float) -> float:
+def magnitude(scaling: ScalingParameters, scale: float) -> float:
     """Return `attention_factor` where one is given, else 0.1·ln(s) + 1. YaRN paper, section 3.4.
 
     With both mscales, the ratio that DeepSeek's checkpoints use; one alone counts for nothing, as in
@@ -102,7 +122,7 @@ def magnitude(scaling: RopeScaling, scale: float) -> float:
     return grown + 1
 
 
-def original(scaling: RopeScaling) -> int:
+def original(scaling: ScalingParameters) -> int:
     """Return L, which RopeScaling has checked for every method that asks for it."""
     assert scaling.original_max_position_embeddings is not None
     return scaling.original_max_position_embeddings

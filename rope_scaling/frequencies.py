@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -19,6 +19,7 @@ from rope_scaling.formulas import (
     HIGH_FREQ_FACTOR,
     LOW_FREQ_FACTOR,
     Rotary,
+    ScalingParameters,
     blended,
     dynamic_alpha,
     dynamic_scale,
@@ -27,9 +28,6 @@ from rope_scaling.formulas import (
     original,
     raise_theta,
 )
-
-if TYPE_CHECKING:
-    from rope_scaling.scaling import RopeScaling
 
 
 class RopeFrequencies(NamedTuple):
@@ -42,7 +40,7 @@ class RopeFrequencies(NamedTuple):
     attention_factor: float
 
 
-def rope_frequencies(scaling: RopeScaling, rotary_dim: int, rope_theta: float) -> RopeFrequencies:
+def rope_frequencies(scaling: ScalingParameters, rotary_dim: int, rope_theta: float) -> RopeFrequencies:
     """Compute the frequencies of a fixed scaling, in float64, and round them once.
 
     `rotary_dim` counts the dimensions that are rotated, which is less than the head's where the rotation is
@@ -61,43 +59,43 @@ def rope_frequencies(scaling: RopeScaling, rotary_dim: int, rope_theta: float) -
     return RopeFrequencies(inv_freq.to(torch.float32), float(attention_factor))
 
 
-def default(scaling: RopeScaling, rotary: Rotary) -> RopeFrequencies:
+def default(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
     """No scaling."""
     return RopeFrequencies(rotary.inv_freq(), 1.0)
 
 
-def linear(scaling: RopeScaling, rotary: Rotary) -> RopeFrequencies:
+def linear(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
     """Position interpolation: every frequency divided by s. Chen et al., arXiv 2306.15595, section 2.3."""
     return RopeFrequencies(rotary.inv_freq() / scaling.factor, 1.0)
 
 
-def ntk(scaling: RopeScaling, rotary: Rotary) -> RopeFrequencies:
+def ntk(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
     """NTK-aware: a larger base; the lowest frequency divided by s, the highest kept. YaRN, section 3.1."""
     return RopeFrequencies(raise_theta(rotary, scaling.factor).inv_freq(), 1.0)
 
 
-def dynamic_ntk(scaling: RopeScaling, rotary: Rotary) -> RopeFrequencies:
+def dynamic_ntk(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
     """NTK-aware with α = s·n/L - (s - 1) past L. `_compute_dynamic_ntk_parameters` in transformers."""
     return RopeFrequencies(raise_theta(rotary, dynamic_alpha(scaling)).inv_freq(), 1.0)
 
 
-def ntk_by_parts(scaling: RopeScaling, rotary: Rotary) -> RopeFrequencies:
+def ntk_by_parts(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
     """YaRN's frequencies without its magnitude. YaRN paper (arXiv 2309.00071), section 3.2."""
     return RopeFrequencies(blended(scaling, rotary, scaling.factor), 1.0)
 
 
-def yarn(scaling: RopeScaling, rotary: Rotary) -> RopeFrequencies:
+def yarn(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
     """NTK-by-parts, and cos and sin times 0.1·ln(s) + 1. YaRN paper (arXiv 2309.00071), section 3.4."""
     return RopeFrequencies(blended(scaling, rotary, scaling.factor), magnitude(scaling, scaling.factor))
 
 
-def dynamic_yarn(scaling: RopeScaling, rotary: Rotary) -> RopeFrequencies:
+def dynamic_yarn(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
     """YaRN with s = n/L past L. YaRN paper (arXiv 2309.00071), section 3.3."""
     scale = dynamic_scale(scaling)
     return RopeFrequencies(blended(scaling, rotary, scale), magnitude(scaling, scale))
 
 
-def llama3(scaling: RopeScaling, rotary: Rotary) -> RopeFrequencies:
+def llama3(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
     """Long waves divided by s, short ones kept, a line between. `apply_scaling` in Meta's llama-models."""
     low = LOW_FREQ_FACTOR if scaling.low_freq_factor is None else scaling.low_freq_factor
     high = HIGH_FREQ_FACTOR if scaling.high_freq_factor is None else scaling.high_freq_factor
@@ -107,7 +105,7 @@ def llama3(scaling: RopeScaling, rotary: Rotary) -> RopeFrequencies:
     return RopeFrequencies(inv_freq * (kept + (1 - kept) / scaling.factor), 1.0)
 
 
-def longrope(scaling: RopeScaling, rotary: Rotary) -> RopeFrequencies:
+def longrope(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
     """Each frequency divided by a factor of its own. LongRoPE, arXiv 2402.13753; the magnitude is Phi-3's."""
     factors = longrope_factors(scaling)
     if len(factors) != rotary.dim // 2:
@@ -121,11 +119,11 @@ def longrope(scaling: RopeScaling, rotary: Rotary) -> RopeFrequencies:
     return RopeFrequencies(rotary.inv_freq() / torch.tensor(factors, dtype=torch.float64), factor)
 
 
-def _as_it_is(scaling: RopeScaling, rotary: Rotary) -> dict[str, Any]:
+def _as_it_is(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
     return {}
 
 
-def _hf_raised(scaling: RopeScaling, rotary: Rotary, alpha: float) -> dict[str, Any]:
+def _hf_raised(scaling: ScalingParameters, rotary: Rotary, alpha: float) -> dict[str, Any]:
     if not rotary.dim:
         raise InvalidScaling(
             f"{scaling.method} raises rope_theta by the rotary dimension: give rotary_dim, such as 128"
@@ -137,33 +135,33 @@ def _hf_raised(scaling: RopeScaling, rotary: Rotary, alpha: float) -> dict[str, 
     }
 
 
-def _hf_ntk(scaling: RopeScaling, rotary: Rotary) -> dict[str, Any]:
+def _hf_ntk(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
     return _hf_raised(scaling, rotary, scaling.factor)
 
 
-def _hf_dynamic_ntk(scaling: RopeScaling, rotary: Rotary) -> dict[str, Any]:
+def _hf_dynamic_ntk(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
     if scaling.length is None:  # transformers' own 'dynamic', which takes L from max_position_embeddings
         return {"rope_type": "dynamic", "original_max_position_embeddings": None}
     return _hf_raised(scaling, rotary, dynamic_alpha(scaling))
 
 
-def _hf_ntk_by_parts(scaling: RopeScaling, rotary: Rotary) -> dict[str, Any]:
+def _hf_ntk_by_parts(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
     return {"attention_factor": 1.0}
 
 
-def _hf_dynamic_yarn(scaling: RopeScaling, rotary: Rotary) -> dict[str, Any]:
+def _hf_dynamic_yarn(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
     if scaling.length is None:
         raise LengthNeeded("dynamic_yarn: transformers has no such rope_type; fix the length first with at_length(n)")
     return {"factor": dynamic_scale(scaling)}
 
 
-def _hf_llama3(scaling: RopeScaling, rotary: Rotary) -> dict[str, Any]:
+def _hf_llama3(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
     given = scaling.low_freq_factor, scaling.high_freq_factor
     low, high = (value or default for value, default in zip(given, (LOW_FREQ_FACTOR, HIGH_FREQ_FACTOR), strict=True))
     return {"low_freq_factor": low, "high_freq_factor": high}
 
 
-def _hf_longrope(scaling: RopeScaling, rotary: Rotary) -> dict[str, Any]:
+def _hf_longrope(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
     if scaling.length is None:
         return {}
     chosen = list(longrope_factors(scaling))  # the same for both, so that transformers cannot choose again
@@ -179,12 +177,12 @@ class Method:
     are the names that a configuration gives this method.
     """
 
-    frequencies: Callable[[RopeScaling, Rotary], RopeFrequencies]
+    frequencies: Callable[[ScalingParameters, Rotary], RopeFrequencies]
     hf_type: str
     parameters: frozenset[str] = frozenset()
     required: frozenset[str] = frozenset()
     depends_on_length: bool = False
-    hf_changes: Callable[[RopeScaling, Rotary], dict[str, Any]] = _as_it_is
+    hf_changes: Callable[[ScalingParameters, Rotary], dict[str, Any]] = _as_it_is
     hf_reads: tuple[str, ...] = ()
 
 
