@@ -18,11 +18,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from bench_passkey import interval
 
-from longctx import Answer, Conversation, DocumentQA, Engine, Message, load_model
+from longctx import Answer, AskOptions, Conversation, DocumentQA, Engine, Message, QuestionRequest, load_model
 
 MODEL = Path(__file__).parents[1] / "examples" / "models" / "passkey-llama"
 QUESTION = "What is the pass key?"
@@ -73,6 +74,11 @@ def ask(asking: Callable[..., Answer], question: str, **options: object) -> tupl
     return answer, time.perf_counter() - began
 
 
+def with_history(qa: DocumentQA, history: tuple[Message, ...], question: str, **options: object) -> Answer:
+    """Answer a question with the last turns that fit, without a search among the others."""
+    return qa.run(QuestionRequest(question, AskOptions().updated(**options), history=history)).answer
+
+
 def measure(qa: DocumentQA, said: list[str], options: argparse.Namespace, folder: Path) -> Iterator[str]:
     """A row for each way. The first question has all turns embedded; the one after it, two."""
     ours, cut, later = Column(), Column(), list[float]()
@@ -85,7 +91,7 @@ def measure(qa: DocumentQA, said: list[str], options: argparse.Namespace, folder
             conversation.record(*pairs[0])
             later.append(ask(conversation.ask, said[seed])[1])
         history = [message for q, a in pairs for message in (Message("user", q), Message("assistant", a))]
-        cut.add(*ask(qa.ask, QUESTION, history=history), key)
+        cut.add(*ask(partial(with_history, qa, tuple(history)), QUESTION), key)
     yield f"{ours.row('recalled')} {statistics.median(later):.2f} |"
     yield f"{cut.row('cut to the last turns')} – |"
 

@@ -1,3 +1,4 @@
+from .answering import AnswerStream
 from .backends import ServedModel
 from .conversation import Conversation
 from .engine import Engine, Generation, GenerationOptions, PrefillProgress, Prefix
@@ -14,17 +15,29 @@ from .errors import (
     TrainingError,
 )
 from .llama_index import LongContextLLM
-from .models import LoadedModel, Measured, load_model
+from .models import LoadedModel, Measured, Measurements, load_model
 from .planning import Policy
 from .probe import ProbeOptions, ProbeProgress, ProbeReport, load_report, run_probe
 from .prompts import PromptTemplate
-from .qa import AnswerStream, DocumentQA
+from .qa import DocumentQA
 from .training import TrainingOptions, TrainingStep, fine_tune
-from .types import Answer, BudgetItem, Citation, Message, Plan, Turn, Usage
+from .types import (
+    Answer,
+    AskOptions,
+    BudgetItem,
+    Citation,
+    Message,
+    Plan,
+    QuestionRequest,
+    SamplingOptions,
+    Turn,
+    Usage,
+)
 
 __all__ = [
     "Answer",
     "AnswerStream",
+    "AskOptions",
     "BadReport",
     "BadRequest",
     "BadSession",
@@ -40,6 +53,7 @@ __all__ = [
     "LongContextLLM",
     "LongctxError",
     "Measured",
+    "Measurements",
     "Message",
     "ModelUnavailable",
     "NotEnoughMemory",
@@ -52,6 +66,8 @@ __all__ = [
     "ProbeReport",
     "PromptRefused",
     "PromptTemplate",
+    "QuestionRequest",
+    "SamplingOptions",
     "ServedModel",
     "ServerFailed",
     "TrainingError",

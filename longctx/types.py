@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import math
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from longctx.errors import BadRequest
+
+if TYPE_CHECKING:
+    from indexes import SearchFilter
 
 Route = Literal["native", "extended", "retrieval", "self"]
 RouteChoice = Literal["auto", "native", "extended", "retrieval", "self"]
+SearchMode = Literal["hybrid", "dense", "lexical"]
 BudgetItemKind = Literal["system", "document", "turn", "question", "answer", "free", "found", "documents"]
 
 
@@ -52,30 +59,39 @@ class BudgetItem:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a question is answered: by which route, why, in how much of which window, and what was left out.
+    """How a model answers a question: by which route, why, in how much of which window, and what was left out.
 
-    `window` is in tokens of the model, and None without one; `scale` is how many native windows it is, and `shown` says
-    whether the model is known to read so many: natively, or by the report of a probe. `shares` add up to what can be
-    used of it. `places` are the ids of the passages in the prompt, in its order, and `turns` the numbers of the turns
-    of the conversation in it, counted from 1. On route 'self', `otherwise` is what is done if the passages do not hold
-    the answer. `searched` is what was searched for, where that was not the question as it stands.
+    Attributes:
+        route: The way past the window that was chosen.
+        reason: Why it was chosen, with the numbers.
+        window: Context length in tokens, prompt and answer together.
+        scale: `window` as a multiple of the native window.
+        measured: Whether the model is known to read so far: natively, or by the report of a probe.
+        budget: What each part of the window is used for. The tokens add up to what can be used of it.
+        left_out: What is not in the prompt.
+        chunk_ids: The passages in the prompt, in its order.
+        turns: Numbers of the conversation's turns in the prompt, counted from 1.
+        passages_found: How many passages the search found.
+        passages_used: How many passages are in the prompt.
+        prompt_tokens: Length of the prompt in tokens.
+        max_new_tokens: The longest answer in tokens.
+        fallback: On route `self`, the plan that follows if the passages do not hold the answer.
     """
 
     route: Route
     reason: str
-    window: int | None = None
+    window: int
     scale: float = 1.0
-    shown: bool = True
-    shares: tuple[BudgetItem, ...] = ()
+    measured: bool = True
+    budget: tuple[BudgetItem, ...] = ()
     left_out: tuple[BudgetItem, ...] = ()
-    places: tuple[int, ...] = ()
+    chunk_ids: tuple[int, ...] = ()
     turns: tuple[int, ...] = ()
     passages_found: int = 0
     passages_used: int = 0
-    prompt_tokens: int | None = None
-    max_new_tokens: int | None = None
-    otherwise: Plan | None = None
-    searched: str | None = None
+    prompt_tokens: int = 0
+    max_new_tokens: int = 0
+    fallback: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +107,22 @@ class Usage:
 class Answer:
     """An answer, and where it comes from.
 
-    A mark such as [1] in `text` means the citation whose `number` is 1; a mark that a model made up is written [9?],
-    and stands for nothing. Without a model, `text` is made of the sentences cited. `passages` are all those that were
-    in a model's prompt, and `citations` those of them that its answer names.
+    Attributes:
+        text: The answer. A mark such as [1] refers to the citation of that `number`. A mark that the model made up is
+            written [9?] and refers to nothing. Without a model, the text consists of the sentences cited.
+        citations: The passages that the text refers to.
+        plan: How a model answered; None without a model.
+        usage: What the answer cost.
+        passages: All passages in the model's prompt; empty without a model.
+        search_query: What was searched for, where that is not the question as it stands.
     """
 
     text: str
     citations: tuple[Citation, ...]
-    plan: Plan
+    plan: Plan | None
     usage: Usage
     passages: tuple[Citation, ...] = ()
+    search_query: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +136,126 @@ class Turn:
     question: str
     answer: Answer
     asked_at: str
+
+
+def check_values(options: Any, **rules: tuple[bool, str]) -> None:
+    """Raise BadRequest for the first field whose rule does not hold; each rule comes with its remedy."""
+    for name, (holds, remedy) in rules.items():
+        if not holds:
+            raise BadRequest(f"{name} is {getattr(options, name)!r}: {remedy}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingOptions:
+    """How the next token is chosen. Greedy unless `temperature` is above 0.
+
+    Attributes:
+        temperature: Divides the logits; 0 is greedy decoding.
+        top_p: Keeps the likeliest tokens that together have this probability.
+        top_k: Keeps so many of the likeliest tokens; 0 keeps all.
+        repetition_penalty: Above 1, tokens of the prompt and the answer become less likely.
+        seed: The same seed gives the same tokens; None draws a new one.
+        stop: Strings before the first of which the answer ends.
+
+    Raises:
+        BadRequest: For a value out of its range.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_values(
+            self,
+            temperature=(0 <= self.temperature < math.inf, "give 0 for greedy, or a number above it"),
+            top_p=(0 < self.top_p <= 1, "give a probability above 0, at most 1"),
+            top_k=(self.top_k >= 0, "give 0 for all tokens, or how many"),
+            repetition_penalty=(0 < self.repetition_penalty < math.inf, "give 1 for none, or a number above it"),
+            stop=(
+                isinstance(self.stop, tuple) and all(self.stop),
+                "give a tuple of strings, none of them empty",
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AskOptions:
+    """How one question is to be answered: the same value from the command line to the engine.
+
+    Attributes:
+        route: The way past the window: `native` or `extended` (all documents in the prompt), `retrieval` (the passages
+            that bear on the question most), `self` (passages first, all documents if the model says that they do not
+            hold the answer) or `auto` (the first of native, extended and retrieval that works). None leaves it to the
+            policy of the `DocumentQA`.
+        k: How many passages to search for.
+        max_new_tokens: The longest answer, in tokens.
+        system: A system prompt, placed before longctx's own rules.
+        filters: Which documents may be used; None allows all.
+        expand: How many neighbouring chunks on either side are taken with each passage.
+        mode: How passages are searched for: `hybrid`, `dense` or `lexical`.
+        sampling: How the answer's tokens are chosen.
+    """
+
+    route: RouteChoice | None = None
+    k: int = 8
+    max_new_tokens: int = 256
+    system: str = ""
+    filters: SearchFilter | None = None
+    expand: int = 0
+    mode: SearchMode = "hybrid"
+    sampling: SamplingOptions = SamplingOptions()
+
+    def __post_init__(self) -> None:
+        check_values(self, max_new_tokens=(self.max_new_tokens >= 1, "an answer needs at least 1"))
+
+    def updated(self, **changes: Any) -> AskOptions:
+        """These options with some changed.
+
+        Args:
+            changes: Fields of this class or of `SamplingOptions`, by name.
+
+        Returns:
+            A new value; this one stays as it is.
+
+        Raises:
+            BadRequest: For a value out of its range, and for a name that is no option.
+        """
+        own = {each.name for each in fields(AskOptions)}
+        sampling = {each.name for each in fields(SamplingOptions)}
+        if unknown := sorted(changes.keys() - own - sampling):
+            raise BadRequest(f"{unknown[0]} is no option of a question: use {', '.join(sorted(own | sampling))}")
+        drawn = {name: changes.pop(name) for name in sampling & changes.keys()}
+        base = replace(self, **changes)
+        return replace(base, sampling=replace(base.sampling, **drawn))
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionRequest:
+    """A question as a `Conversation` or a `DocumentQA` passes it on.
+
+    Attributes:
+        question: The question as it was asked.
+        options: How it is to be answered.
+        search_query: What to search for, where that is not the question as it stands.
+        history: What was said before; None outside of a conversation.
+        recalled: Numbers, from 1, of the earlier turns that bear on the question, best first.
+    """
+
+    question: str
+    options: AskOptions = AskOptions()
+    search_query: str | None = None
+    history: tuple[Message, ...] | None = None
+    recalled: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.question.strip():
+            raise BadRequest("the question is empty: ask something")
+
+    @property
+    def query(self) -> str:
+        """What to search for."""
+        return self.search_query or self.question

@@ -1,3 +1,3 @@
-"""The version, as pyproject.toml has it, for modules that must not import the package's face."""
+"""The version; pyproject.toml reads it from here."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

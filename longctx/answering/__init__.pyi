@@ -1,15 +1,12 @@
-from .context import Prompt, Scope, gather, plan_prompt
-from .extractive import extract
-from .generate import Backend, Prepared, Spoken, speak
+from .context import Prompt
+from .extractive import extract_answer
+from .generate import AnswerStream, Backend, FinishedAnswer, GeneratedAnswer
 
 __all__ = [
+    "AnswerStream",
     "Backend",
-    "Prepared",
+    "FinishedAnswer",
+    "GeneratedAnswer",
     "Prompt",
-    "Scope",
-    "Spoken",
-    "extract",
-    "gather",
-    "plan_prompt",
-    "speak",
+    "extract_answer",
 ]

@@ -1,4 +1,4 @@
-"""Marks such as [1] in an answer, checked against the passages that the model was given. Knows text alone."""
+"""Citation marks such as [1] in a model's answer, checked against the passages that it was given."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ _UNFINISHED = re.compile(r"[\[［【][\d\s,、]*\Z")
 
 
 class CitedText:
-    """An answer as it comes, of a model that was given so many `passages`. A mark that none of them has becomes [9?].
+    """An answer as it is generated, with its marks checked. A mark that refers to no passage becomes [9?].
 
-    `numbers` are the passages that marks name, each once, in the order of their first marks.
+    Args:
+        passages: How many passages the model was given.
+
+    Attributes:
+        text: The checked text so far.
+        numbers: The passages that marks refer to, each once, in the order of their first marks.
     """
 
     def __init__(self, passages: int) -> None:
@@ -25,13 +30,20 @@ class CitedText:
         self._raw = ""
 
     def add(self, piece: str) -> str:
-        """The text that is settled by one more piece: not a mark that may go on."""
+        """Add a piece of the answer.
+
+        Args:
+            piece: What the model generated.
+
+        Returns:
+            Text that no further piece can change: a mark that may go on is held back.
+        """
         self._raw += piece
         unfinished = _UNFINISHED.search(self._raw)
         return self._settle(self._raw[: unfinished.start()] if unfinished else self._raw)
 
     def finish(self) -> str:
-        """What was held back."""
+        """End the answer; returns the text that was held back."""
         return self._settle(self._raw)
 
     def _settle(self, raw: str) -> str:

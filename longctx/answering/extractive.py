@@ -1,16 +1,20 @@
-"""An answer without a model: the sentences of the passages that answer best, quoted. Knows no prompts and no model."""
+"""Extractive answers, without a model: the sentences of the passages found that answer best, quoted."""
 
 from __future__ import annotations
 
 import math
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from indexes import Chunk, SearchHit
+from indexes import Chunk, CorpusIndex, SearchHit
 from indexes.text import sentence_spans, terms
-from longctx.types import Citation
+from longctx.errors import BadRequest
+from longctx.planning import Policy
+from longctx.prompts import language_of
+from longctx.types import Answer, Citation, QuestionRequest, Usage
 
 _MOST_SENTENCES = 3
 _AS_GOOD = 0.8  # a further sentence must score this share of the best one's
@@ -18,11 +22,26 @@ _FEWEST_TERMS = 4  # what has fewer is a heading or a scrap, not an answer
 _RANK_WEIGHT = 0.5  # how much the first passage found is worth against a sentence that holds every term of the question
 _HEADING = re.compile(r"\s*(?:#{1,6}\s|```|~~~)")
 
+_NOTHING_FOUND = {
+    "en": "Nothing in the index bears on this question.",
+    "ja": "この質問に関係する記述は、索引の中に見つかりませんでした。",
+}
+
 Similarity = Callable[[str, Sequence[str]], "list[float] | None"]
 
 
 def citation(chunk: Chunk, start: int = 0, end: int | None = None, number: int = 0) -> Citation:
-    """The place of `chunk.text[start:end]` in its document, and the number of its mark."""
+    """The citation of a part of a chunk.
+
+    Args:
+        chunk: The chunk.
+        start: Where the part begins in `chunk.text`.
+        end: Where it ends; None is the end of the chunk.
+        number: The number of its mark.
+
+    Returns:
+        The place in the document.
+    """
     end = len(chunk.text) if end is None else end
     return Citation(
         source=chunk.source,
@@ -36,14 +55,51 @@ def citation(chunk: Chunk, start: int = 0, end: int | None = None, number: int =
     )
 
 
+def extract_answer(index: CorpusIndex, request: QuestionRequest, policy: Policy) -> Answer:
+    """Answer without a model: quote the sentences of the passages found that answer best.
+
+    Args:
+        index: Where to search.
+        request: The question and its options.
+        policy: How many neighbours of a passage are read with it, at least.
+
+    Returns:
+        The answer; it says so if nothing in the index bears on the question.
+
+    Raises:
+        BadRequest: For a route that only a model can take.
+        CorpusError: If the index cannot be searched.
+    """
+    began, options = time.monotonic(), request.options
+    route = options.route or policy.route
+    if route not in ("auto", "retrieval"):
+        raise BadRequest(f"route {route} needs a model: give one (--model), or leave the route out")
+    expand = max(options.expand, policy.expand)
+    with index.snapshot() as snapshot:
+        hits = snapshot.search(request.query, options.k, options.mode, filters=options.filters, expand=expand)
+        citations = extract(request.question, hits, snapshot.similarity, request.search_query or "")
+    sentences = [f"{' '.join(c.text.split())} [{c.number}]" for c in citations]
+    text = "\n".join(sentences) or _NOTHING_FOUND[language_of(request.question)]
+    usage = Usage(seconds=time.monotonic() - began)
+    return Answer(text, citations, None, usage, search_query=request.search_query)
+
+
 def extract(
     question: str, hits: Sequence[SearchHit], similarity: Similarity, searched: str = ""
 ) -> tuple[Citation, ...]:
-    """The sentences of the hits that answer the question best, best first; none if no sentence has to do with it.
+    """Choose the sentences that answer a question best.
 
     A sentence is scored by how much of the question's terms it holds, rare ones counting more; by its cosine to the
-    question where the encoder knows the language (`similarity` gives None where it does not); and by the rank of its
-    passage. `searched` is what was searched for, if not the question; its other terms count half.
+    question where the encoder knows the language; and by the rank of its passage.
+
+    Args:
+        question: The question.
+        hits: The passages found, best first.
+        similarity: Gives the cosines of texts to a query, or None where the encoder does not know the language.
+        searched: What was searched for, if not the question; its other terms count half.
+
+    Returns:
+        The sentences, best first; none if no sentence has to do with the question.
     """
     candidates = [
         (rank, citation(hit.chunk, start, end))

@@ -1,127 +1,235 @@
-"""Carrying out a plan: a prompt is written, the model speaks, its marks are checked. Knows no index."""
+"""Answering a question with a model: search, gather, plan, render, generate, check the marks.
+
+Each stage is one call that takes values and returns values. Within `index.snapshot()` everything is read that an answer
+can need, so that one answer never mixes two generations of an index.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
+from indexes import CorpusIndex
 from longctx.answering.citations import CitedText
-from longctx.answering.context import CandidateContext, Prompt, render
+from longctx.answering.context import CandidateContext, Prompt, gather, plan_prompt, render
 from longctx.engine import Generation, PrefillCallback
-from longctx.errors import PromptRefused
-from longctx.planning import Windows
-from longctx.prompts import PartT, PromptWriter, is_unanswerable
-from longctx.types import Citation, Message, Plan
+from longctx.errors import BadRequest, PromptRefused
+from longctx.planning import Policy, Windows
+from longctx.prompts import PromptWriter, is_unanswerable
+from longctx.types import Answer, Message, Plan, QuestionRequest, SamplingOptions, Usage
 
-_CUT_SHORT = 0.5  # of a prompt: if so little was read, some of it was left out
-_NEW_PLANS = 2  # for one question, where a model refuses what it was said to take
-
-Prepared = tuple[CandidateContext[PartT], Plan]
+_TRUNCATED_BELOW = 0.5  # of a prompt: a server that has read so little of it has cut some of it off
+_NEW_PLANS = 2  # for one question, where a server refuses a length that it was said to take
 
 
-class Backend(Protocol[PartT]):
-    """A model that answers, here or elsewhere: it has windows, prompts that are written for it, and it speaks."""
+class Backend(Protocol):
+    """A model that answers, in this process or on a server."""
 
     @property
-    def writer(self) -> PromptWriter[PartT]:
+    def writer(self) -> PromptWriter:
         """What writes its prompts and counts their tokens."""
 
     def windows(self) -> Windows:
         """How long its prompts can be, as far as is known now."""
 
-    def say(self, prompt: Prompt[PartT], plan: Plan, progress: PrefillCallback | None) -> Generation:
-        """An answer as it comes.
+    def generate(
+        self, prompt: Prompt, plan: Plan, sampling: SamplingOptions, progress: PrefillCallback | None
+    ) -> Generation:
+        """Generate an answer.
 
-        Raises PromptRefused, then or before the first piece, if the prompt is longer than the model takes after all,
-        and `windows` says so from then on.
+        Args:
+            prompt: The rendered prompt.
+            plan: The plan that the prompt was rendered for.
+            sampling: How the answer's tokens are chosen.
+            progress: Told how much of the prompt has been read.
+
+        Returns:
+            The pieces of the answer as they come.
+
+        Raises:
+            PromptRefused: If the prompt is longer than the model takes after all; here, or before the first piece.
+                `windows` says so from then on.
         """
 
     def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> Generation:
-        """What is said to messages, without passages."""
+        """Generate a reply to messages, without passages."""
 
 
-@dataclass(slots=True)
-class Spoken:
-    """What has been said so far, by which plan, and the tokens that it took."""
+class AnswerStream(Iterator[str]):
+    """The pieces of an answer as they come; `answer` is the whole `Answer`. Closing it early stops the work."""
 
-    plan: Plan
-    text: str = ""
-    passages: list[Citation] = field(default_factory=list)
-    cited: tuple[Citation, ...] = ()
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    def __init__(self) -> None:
+        self._answer: Answer | None = None
+
+    @property
+    def answer(self) -> Answer:
+        """The finished answer; pieces that have not been taken yet are taken first.
+
+        Raises:
+            BadRequest: If the stream was closed before the answer was finished.
+        """
+        for _ in self:
+            pass
+        if self._answer is None:
+            raise BadRequest("the stream was closed before the answer was finished: ask again")
+        return self._answer
+
+    def close(self) -> None:
+        """Stop the answer here."""
 
 
-def speak(
-    speaker: Backend[PartT], prepare: Callable[[], Prepared[PartT]], progress: PrefillCallback | None
-) -> tuple[Spoken, Generator[str, None, None]]:
-    """What will have been said, and the pieces of it as they come.
+class FinishedAnswer(AnswerStream):
+    """An answer that is there already, as a stream of one piece."""
 
-    A question is prepared at once; and again, which its plan says, if the model refuses the length of the prompt.
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self._finished: Answer | None = answer
+
+    def __next__(self) -> str:
+        if self._finished is None:
+            raise StopIteration
+        self._answer, self._finished = self._finished, None
+        return self._answer.text
+
+    def close(self) -> None:
+        """Forget the answer, unless it has been taken."""
+        self._finished = None
+
+
+def prepare(
+    index: CorpusIndex, backend: Backend, request: QuestionRequest, policy: Policy
+) -> tuple[CandidateContext, Plan]:
+    """Search, gather candidates for the prompt, and plan; the index is read in one snapshot.
+
+    Args:
+        index: Where to search.
+        backend: The model that will answer.
+        request: The question and its options.
+        policy: How a route is chosen where the request names none.
+
+    Returns:
+        The candidates with their token counts, and the plan.
+
+    Raises:
+        BadRequest: For a question or an option that cannot be served.
+        ContextTooLong: If no route fits the model's windows.
+        CorpusError: If the index cannot be searched.
     """
-    material, plan = prepare()
-    spoken = Spoken(plan)
+    options, windows = request.options, backend.windows()
+    policy = replace(policy, route=options.route or policy.route, expand=max(options.expand, policy.expand))
+    with index.snapshot() as snapshot:
+        hits = snapshot.search(request.query, options.k, options.mode, filters=options.filters)
+        candidates = gather(snapshot, hits, request, backend.writer, windows.largest)
+    return candidates, plan_prompt(candidates, backend.writer, windows, policy)
 
-    def pieces() -> Generator[str, None, None]:
-        nonlocal material
-        for left in reversed(range(_NEW_PLANS + 1)):
+
+class GeneratedAnswer(AnswerStream):
+    """An answer that a model generates. What can be refused is refused at once; the model starts at the first piece."""
+
+    def __init__(
+        self,
+        index: CorpusIndex,
+        backend: Backend,
+        request: QuestionRequest,
+        policy: Policy,
+        progress: PrefillCallback | None = None,
+    ) -> None:
+        super().__init__()
+        self._began = time.monotonic()
+        self._index, self._backend, self._request, self._policy = index, backend, request, policy
+        self._progress = progress
+        self._candidates, self._plan = prepare(index, backend, request, policy)
+        self._new_plans_left = _NEW_PLANS
+        self._generation: Generation | None = None
+        self._held = ""  # text of route self, until it is clear whether it is an answer
+        self._read = self._written = 0  # tokens of generations before this one
+        self._closed = False
+
+    def __next__(self) -> str:
+        while not self._closed:
+            piece = self._next_piece()
+            if piece is None:
+                rest = self._cited.finish()
+                self._answer = self._finished()
+                self.close()
+                if not rest:
+                    break
+                return rest
+            if settled := self._cited.add(piece):
+                return settled
+        raise StopIteration
+
+    def close(self) -> None:
+        """Stop the answer here."""
+        self._closed = True
+        if self._generation is not None:
+            self._generation.close()
+
+    def _next_piece(self) -> str | None:
+        """The model's next piece of text; None at the end."""
+        while True:
             try:
-                yield from _follow(speaker, material, spoken, progress)
-                return
+                generation = self._generation or self._start()
+                piece = next(generation, None)
             except PromptRefused as refusal:
-                if not left:
-                    raise
-                material, plan = prepare()
-                spoken.plan = replace(plan, reason=f"{refusal}; {plan.reason}")
+                self._plan_again(refusal)
+                continue
+            if self._plan.fallback is None:
+                return piece
+            self._held += piece or ""
+            unanswerable = is_unanswerable(self._held)
+            if unanswerable or piece is None:
+                self._fall_back(self._plan.fallback)
+            elif unanswerable is False:
+                reason = f"the passages held the answer; {self._plan.reason}"
+                self._plan = replace(self._plan, reason=reason, fallback=None)
+                return self._held
 
-    return spoken, pieces()
+    def _start(self) -> Generation:
+        """Render the plan's prompt and let the model read it."""
+        self._prompt = render(self._candidates, self._backend.writer, self._plan)
+        self._cited = CitedText(len(self._prompt.passages))
+        sampling = self._request.options.sampling
+        self._generation = self._backend.generate(self._prompt, self._plan, sampling, self._progress)
+        return self._generation
 
+    def _plan_again(self, refusal: PromptRefused) -> None:
+        """A new plan, for the window that is known since a server refused a prompt."""
+        if not self._new_plans_left:
+            raise refusal
+        self._new_plans_left -= 1
+        self._generation = None
+        self._candidates, plan = prepare(self._index, self._backend, self._request, self._policy)
+        self._plan = replace(plan, reason=f"{refusal}; {plan.reason}")
 
-def _follow(
-    speaker: Backend[PartT], material: CandidateContext[PartT], spoken: Spoken, progress: PrefillCallback | None
-) -> Generator[str, None, None]:
-    """Carry out a plan. On route self, the first pieces are held back until it is clear that they are an answer."""
-    otherwise, held = spoken.plan.otherwise, ""
-    if otherwise is None:
-        yield from _carry_out(speaker, material, spoken, progress)
-        return
-    first = _carry_out(speaker, material, spoken, progress)
-    gave_up: bool | None = None
-    for piece in first:
-        held = piece if gave_up is False else held + piece
-        gave_up = is_unanswerable(held) if gave_up is None else gave_up
-        if gave_up:
-            first.close()
-            break
-        if gave_up is False:
-            yield held
-    if gave_up is False:
-        spoken.plan = replace(spoken.plan, reason=f"the passages held the answer; {spoken.plan.reason}", otherwise=None)
-        return
-    reason = f"the model said that the passages do not hold the answer; {otherwise.reason}"
-    spoken.plan = replace(otherwise, reason=reason)
-    yield from _carry_out(speaker, material, spoken, progress)
+    def _fall_back(self, fallback: Plan) -> None:
+        """Take the second plan of route self."""
+        assert self._generation is not None
+        self._generation.close()
+        self._read += self._generation.prompt_tokens
+        self._written += self._generation.completion_tokens
+        self._generation, self._held = None, ""
+        reason = f"the model said that the passages do not hold the answer; {fallback.reason}"
+        self._plan = replace(fallback, reason=reason)
 
-
-def _carry_out(
-    speaker: Backend[PartT], material: CandidateContext[PartT], spoken: Spoken, progress: PrefillCallback | None
-) -> Generator[str, None, None]:
-    prompt = render(material, speaker.writer, spoken.plan)
-    spoken.passages = prompt.passages
-    cited, read, said = CitedText(len(prompt.passages)), spoken.prompt_tokens, spoken.completion_tokens
-    with speaker.say(prompt, spoken.plan, progress) as stream:
-        for piece in stream:
-            spoken.prompt_tokens = read + stream.prompt_tokens
-            spoken.completion_tokens = said + stream.completion_tokens
-            if settled := cited.add(piece):
-                yield settled
-    # a server says how many there were when it is done
-    spoken.prompt_tokens, spoken.completion_tokens = read + stream.prompt_tokens, said + stream.completion_tokens
-    if stream.prompt_tokens < _CUT_SHORT * (spoken.plan.prompt_tokens or 0):
-        cut = f"the model read only {stream.prompt_tokens:,} tokens of this, and may have cut the rest: give its window"
-        spoken.plan = replace(spoken.plan, reason=f"{spoken.plan.reason}; {cut} (--window)")
-    if settled := cited.finish():
-        yield settled
-    spoken.text = cited.text.strip()
-    spoken.cited = tuple(spoken.passages[number - 1] for number in cited.numbers)
+    def _finished(self) -> Answer:
+        assert self._generation is not None
+        read, plan = self._generation.prompt_tokens, self._plan
+        if read < _TRUNCATED_BELOW * plan.prompt_tokens:
+            cut = f"the model read only {read:,} tokens of this, and may have cut the rest: give its window (--window)"
+            plan = replace(plan, reason=f"{plan.reason}; {cut}")
+        passages = self._prompt.passages
+        return Answer(
+            text=self._cited.text.strip(),
+            citations=tuple(passages[number - 1] for number in self._cited.numbers),
+            plan=plan,
+            usage=Usage(
+                prompt_tokens=self._read + read,
+                completion_tokens=self._written + self._generation.completion_tokens,
+                seconds=time.monotonic() - self._began,
+            ),
+            passages=tuple(passages),
+            search_query=self._request.search_query,
+        )

@@ -1,4 +1,4 @@
-"""Models that answer questions: here, by an engine, and on a server. Knows prompts; knows no index."""
+"""The backends: a model in this process, run by an engine, and one on a server. Knows prompts; knows no index."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from longctx.answering import Backend, Prompt
 from longctx.backends.openai import CountedText, MessageFrame, MessageWriter, ServedModel
 from longctx.engine import Engine, Generation, GenerationOptions, PrefillCallback
 from longctx.errors import BadRequest
-from longctx.models import LoadedModel, Measured, is_address, load_model, scaling_for, windows_of
+from longctx.models import (
+    LoadedModel,
+    Measured,
+    Measurements,
+    is_address,
+    load_model,
+    measured_for,
+    scaling_for,
+    windows_of,
+)
 from longctx.planning import Windows
-from longctx.probe import Measurements, measured_by
 from longctx.prompts import Frame, PromptTemplate, TokenIds, TokenWriter, choose_template
-from longctx.types import Message, Plan
+from longctx.types import Message, Plan, SamplingOptions
 from rope_scaling import RopeScaling
 
 
@@ -41,9 +49,22 @@ def open_model(
 
 
 def backend_for(
-    model: Engine | ServedModel, template: str | PromptTemplate | None, measured: Measurements
-) -> Backend[Any]:
-    """What answers with a model. Raises BadRequest for what cannot be had with it, and BadReport."""
+    model: Engine | ServedModel, template: str | PromptTemplate | None, measured: Sequence[Measured] | Measurements
+) -> Backend:
+    """The backend that answers with a model.
+
+    Args:
+        model: An engine, or a model on a server.
+        template: How prompts are written; None is what fits the model.
+        measured: How far the model was seen to read.
+
+    Returns:
+        The backend.
+
+    Raises:
+        BadRequest: For what cannot be had with the model.
+        BadReport: If the measurements are of another model.
+    """
     if isinstance(model, ServedModel):
         if template is not None:
             raise BadRequest(f"{model.url} writes prompts by a template of its own: leave the template out")
@@ -52,65 +73,70 @@ def backend_for(
         return OpenAIBackend(model)
     loaded = model.loaded
     chosen = choose_template(template, loaded.name, loaded.tokenizer)
-    return LocalBackend(model, TokenWriter(loaded.tokenizer, chosen), measured_by(measured, loaded))
+    return LocalBackend(model, TokenWriter(loaded.tokenizer, chosen), measured_for(measured, loaded))
 
 
 @dataclass(frozen=True, slots=True)
 class LocalBackend:
-    """A model that runs here: an engine, how its prompts are written, and what was measured of it."""
+    """A model in this process: an engine, the writer of its prompts, and how far it was seen to read."""
 
     engine: Engine
     writer: TokenWriter
     measured: Sequence[Measured] = ()
 
     def windows(self) -> Windows:
-        """Those of the model, and what free memory allows."""
+        """The model's windows, and what free memory allows."""
         return windows_of(self.engine.loaded, self.measured, self.engine.tokens_in_memory())
 
-    def say(self, prompt: Prompt[TokenIds], plan: Plan, progress: PrefillCallback | None) -> Generation:
-        """Generate. A prompt with whole documents is kept: the next question's begins with them and what was said."""
+    def generate(
+        self, prompt: Prompt, plan: Plan, sampling: SamplingOptions, progress: PrefillCallback | None
+    ) -> Generation:
+        """Generate an answer; see `Backend`.
+
+        The keys and values of whole documents are kept: the next question's prompt begins with them. Those of passages
+        are not, since which come first changes with every question.
+        """
         assert isinstance(prompt.frame, Frame)
-        assert plan.window is not None
-        ids = (*prompt.frame.head, *chain.from_iterable(prompt.documents), *prompt.frame.tail)
+        documents = cast("list[TokenIds]", prompt.documents)
+        ids = (*prompt.frame.head, *chain.from_iterable(documents), *prompt.frame.tail)
         assert len(ids) == plan.prompt_tokens
-        # otherwise, which passages come first changes with every question
         prefix, suffix = ((), ids) if plan.route in ("retrieval", "self") else (ids, ())
         scaling = scaling_for(self.engine.loaded, self.measured, plan.window, plan.scale > 1)
-        assert plan.max_new_tokens is not None
-        return self.engine.stream(prefix, suffix, scaling, self._options(plan.max_new_tokens), progress)
+        options = GenerationOptions.of(sampling, plan.max_new_tokens, self.writer.template.stops)
+        return self.engine.stream(prefix, suffix, scaling, options, progress)
 
     def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> Generation:
-        """Generate in the native window, without keeping anything."""
+        """Generate a reply in the native window, without keeping anything."""
         scaling = scaling_for(self.engine.loaded, self.measured, self.engine.loaded.native_window, scaled=False)
         ids = self.writer.conversation(system, messages)
-        return self.engine.stream((), ids, scaling, self._options(max_new_tokens))
-
-    def _options(self, new_tokens: int) -> GenerationOptions:
-        return GenerationOptions(new_tokens, stop=tuple(self.writer.template.stops))
+        options = GenerationOptions(max_new_tokens, stop=tuple(self.writer.template.stops))
+        return self.engine.stream((), ids, scaling, options)
 
 
 class OpenAIBackend:
-    """A model on a server, which has its template, its tokenizer and the only window that there is."""
+    """A model on a server, which has its own template, its own tokenizer and one window."""
 
     def __init__(self, model: ServedModel) -> None:
         self.writer = MessageWriter(model.counter)
         self._model = model
 
     def windows(self) -> Windows:
-        """The server's."""
+        """The server's window."""
         model = self._model
         only = f"{model.url} serves a window of {model.window:,} tokens, which only the server can extend"
         return Windows(model.window, only_native=only)
 
-    def say(self, prompt: Prompt[CountedText], plan: Plan, progress: PrefillCallback | None) -> Generation:
-        """Ask the server, which does not tell how much it has read."""
+    def generate(
+        self, prompt: Prompt, plan: Plan, sampling: SamplingOptions, progress: PrefillCallback | None
+    ) -> Generation:
+        """Generate an answer; see `Backend`. A server does not tell how much of the prompt it has read."""
         assert isinstance(prompt.frame, MessageFrame)
-        messages = prompt.frame.filled("".join(part.text for part in prompt.documents))
-        planned = len(prompt.frame) + sum(map(len, prompt.documents))
-        assert plan.max_new_tokens is not None
-        return self._model.chat(messages, GenerationOptions(plan.max_new_tokens), planned)
+        documents = cast("list[CountedText]", prompt.documents)
+        messages = prompt.frame.filled("".join(part.text for part in documents))
+        planned = len(prompt.frame) + sum(map(len, documents))
+        return self._model.chat(messages, GenerationOptions.of(sampling, plan.max_new_tokens), planned)
 
     def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> Generation:
-        """Ask the server."""
+        """Generate a reply to messages, without passages."""
         frame = self.writer.conversation(system, messages)
         return self._model.chat(frame.filled(""), GenerationOptions(max_new_tokens), len(frame))

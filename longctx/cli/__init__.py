@@ -10,8 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from longctx import __version__
-from longctx.cli import ask, chat, extend, index, ingest, probe, rope, search
-from longctx.cli import estimate as plan
+from longctx.cli import ask, chat, estimate, extend, index, ingest, probe, rope, search
 from longctx.cli.output import INTERRUPTED, one_line
 from longctx.models import hide_bitsandbytes
 
@@ -42,7 +41,7 @@ app.command()(search.search)
 app.command()(ask.ask)
 app.command()(chat.chat)
 app.add_typer(index.app, name="index")
-app.command()(plan.plan)
+app.command()(estimate.estimate)
 app.command()(rope.rope)
 app.command()(extend.extend)
 app.command()(probe.probe)

@@ -8,46 +8,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from longctx.cli.options import (
-    AdapterOption,
-    AfterOption,
-    BeforeOption,
-    DeviceOption,
-    DtypeOption,
-    EncoderOption,
-    ExpandOption,
-    IndexOption,
-    MetadataOption,
-    ModelOption,
-    NewTokensOption,
-    PassagesOption,
-    QuantizationOption,
-    ReportOption,
-    RerankerOption,
-    RouteOption,
-    ScalingOption,
-    SourceOption,
-    TemplateOption,
-    TitleOption,
-    WindowOption,
-    open_qa,
-    search_filter,
-)
-from longctx.cli.output import NO_MODEL, note_unshown, one_line, print_plan, print_sources
+from longctx.cli.options import AskFlags, open_qa, with_flags
+from longctx.cli.output import NO_MODEL, note_unmeasured, one_line, print_plan, print_sources
 from longctx.cli.progress import prefill_progress
 
 if TYPE_CHECKING:
     from longctx.conversation import Conversation
+    from longctx.types import AskOptions
 
 _SOME_FAILED = 3  # as `longctx ingest` ends when some files could not be read
 _NOTHING_ASKED = "Nothing has been answered in this conversation yet."
 
 
+@with_flags(AskFlags)
 def chat(
+    flags: AskFlags,
     session: Annotated[
         str | None,
         typer.Option("--session", metavar="NAME", help="Which conversation to go on with (default: default)"),
@@ -60,34 +39,13 @@ def chat(
             help="The folder that keeps conversations (default: the index's name and -sessions)",
         ),
     ] = None,
-    index: IndexOption = None,
-    model: ModelOption = None,
-    window: WindowOption = None,
-    adapter: AdapterOption = None,
-    quantization: QuantizationOption = None,
-    dtype: DtypeOption = None,
-    device: DeviceOption = None,
-    scaling: ScalingOption = None,
-    report: ReportOption = None,
-    route: RouteOption = None,
     rewrite: Annotated[
         bool,
         typer.Option(
             "--rewrite/--no-rewrite",
-            help="Have the model put questions in full that lean on the last ones, before anything is searched for.",
+            help="Have the model rewrite follow-up questions in full, before anything is searched for.",
         ),
     ] = True,
-    template: TemplateOption = None,
-    encoder: EncoderOption = None,
-    k: PassagesOption = None,
-    max_new_tokens: NewTokensOption = None,
-    source: SourceOption = None,
-    title: TitleOption = None,
-    metadata: MetadataOption = None,
-    after: AfterOption = None,
-    before: BeforeOption = None,
-    expand: ExpandOption = 0,
-    reranker: RerankerOption = None,
 ) -> None:
     """Hold a conversation about the documents in an index. It is kept, and goes on where it stopped.
 
@@ -95,34 +53,9 @@ def chat(
     standard input is no terminal, each line of it is a question.
     """
     from longctx.conversation import Conversation
-    from longctx.settings import load_settings
 
-    settings = load_settings(
-        session=session,
-        sessions=sessions,
-        index=index,
-        model=model,
-        window=window,
-        adapter=adapter,
-        quantization=quantization,
-        dtype=dtype,
-        device=device,
-        scaling=scaling,
-        report=report,
-        encoder=encoder,
-        reranker=reranker,
-        template=template,
-        route=route,
-        k=k,
-        max_new_tokens=max_new_tokens,
-    )
-    options = {
-        "route": settings.route,
-        "k": settings.k,
-        "max_new_tokens": settings.max_new_tokens,
-        "filters": search_filter(source, title, metadata, after, before),
-        "expand": expand,
-    }
+    settings = flags.settings(session=session, sessions=sessions)
+    options = flags.options(settings)
     opened = open_qa(settings)
     with opened as qa, Conversation.open(qa, settings.session, folder=settings.sessions, rewrite=rewrite) as held:
         if settings.model is None:
@@ -156,7 +89,7 @@ class _Chat:
     """A conversation, and how its questions are asked at the moment."""
 
     conversation: Conversation
-    options: dict[str, Any]
+    options: AskOptions
     ended: bool = field(default=False, init=False)
     noted: bool = field(default=False, init=False)  # that no report shows a window; once is enough
 
@@ -188,14 +121,13 @@ class _Chat:
         stream = None
         try:
             with prefill_progress(quiet=False) as progress:
-                stream = self.conversation.stream(question, progress=progress, **self.options)
+                stream = self.conversation.stream(question, self.options, progress=progress)
                 first = next(stream, "")
             for piece in chain((first,), stream):
                 typer.echo(piece, nl=False)
             typer.echo()
             if not self.noted:
-                note_unshown(stream.answer.plan)
-                self.noted = not stream.answer.plan.shown
+                self.noted = note_unmeasured(stream.answer)
         except KeyboardInterrupt:
             if not sys.stdin.isatty():
                 raise
@@ -222,7 +154,7 @@ def _plan(chat: _Chat, argument: str) -> None:
     if answer is None:
         typer.echo(_NOTHING_ASKED)
     else:
-        print_plan(answer.plan)
+        print_plan(answer)
 
 
 def _route(chat: _Chat, argument: str) -> None:
@@ -233,8 +165,9 @@ def _route(chat: _Chat, argument: str) -> None:
     routes = get_args(RouteChoice)
     if argument and argument not in routes:
         raise BadRequest(f"there is no route {argument!r}: use {', '.join(routes)}")
-    chat.options["route"] = argument or chat.options["route"]
-    typer.echo(f"The route is {chat.options['route']}.")
+    if argument:
+        chat.options = chat.options.updated(route=argument)
+    typer.echo(f"The route is {chat.options.route}.")
 
 
 def _reset(chat: _Chat, argument: str) -> None:

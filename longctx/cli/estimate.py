@@ -1,4 +1,4 @@
-"""`longctx plan`: what a model and a long prompt take in memory."""
+"""`longctx estimate`: what a model and a long prompt take in memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Cache(str, Enum):
     int8 = "int8"
 
 
-def plan(
+def estimate(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="A checkpoint's folder, a hub name, or a name such as llama-2-70b.")
     ],

@@ -14,14 +14,15 @@ from rich.markup import escape
 
 if TYPE_CHECKING:
     from indexes import Chunk
-    from longctx.types import Answer, BudgetItem, Citation, Plan
+    from longctx.types import Answer, BudgetItem, Citation
 
 
 INTERRUPTED = 130  # the exit code that shells have for a process that Ctrl-C ended
-_NOT_SHOWN = (
+_NOT_MEASURED = (
     "The prompt was read in a window of {window:,} tokens, and no report shows that the model reads so many: "
     "run 'longctx probe' on it, and give its report with --report DIR."
 )
+_EXTRACTIVE = "there is no model: the best sentences of the passages are quoted"
 NO_MODEL = "No model was given: the answer quotes the documents. Give one with --model PATH_OR_HUB_ID."
 
 
@@ -55,24 +56,28 @@ def print_sources(answer: Answer) -> None:
         typer.echo(f"[{citation.number}] {place(citation)}")
 
 
-def note_unshown(plan: Plan) -> None:
-    """Say on standard error that nothing shows the model to read a window as long as the one that was used."""
-    if not plan.shown:
-        typer.secho(f"\n{_NOT_SHOWN.format(window=plan.window)}", err=True, dim=True)
+def note_unmeasured(answer: Answer) -> bool:
+    """Say on standard error that nothing shows the model to read a window as long as the one used; returns whether."""
+    unmeasured = answer.plan is not None and not answer.plan.measured
+    if answer.plan is not None and unmeasured:
+        typer.secho(f"\n{_NOT_MEASURED.format(window=answer.plan.window)}", err=True, dim=True)
+    return unmeasured
 
 
-def print_plan(plan: Plan) -> None:
+def print_plan(answer: Answer) -> None:
     """How a question was answered, as a table of what the window was used for and what was left out."""
     from rich.console import Console
     from rich.table import Table
 
-    title = f"route {plan.route}" + ("" if plan.window is None else f", window {plan.window:,}")
-    caption = plan.reason if plan.searched is None else f"{plan.reason}\nsearched for: {plan.searched}"
-    if not plan.shares:  # without a model there is no window to be used
+    plan = answer.plan
+    title = "route retrieval" if plan is None else f"route {plan.route}, window {plan.window:,}"
+    reason = _EXTRACTIVE if plan is None else plan.reason
+    caption = reason if answer.search_query is None else f"{reason}\nsearched for: {answer.search_query}"
+    if plan is None:
         Console().print(f"{title}: {escape(caption)}")
         return
     table = Table("", "", "passages", "tokens", title=title, caption=escape(caption))
-    for heading, shares in (("in the prompt", plan.shares), ("left out", plan.left_out)):
+    for heading, shares in (("in the prompt", plan.budget), ("left out", plan.left_out)):
         if shares:
             table.add_section()
             table.add_row(heading, style="bold")

@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Annotated
 
 import typer
 
-from longctx.cli.options import (
-    AfterOption,
-    BeforeOption,
-    EncoderOption,
-    ExpandOption,
-    IndexOption,
-    JsonOption,
-    MetadataOption,
-    RerankerOption,
-    SourceOption,
-    TitleOption,
-    search_filter,
-)
+from longctx.cli.options import EncoderOption, FilterFlags, IndexOption, JsonOption, RerankerOption, with_flags
 from longctx.cli.output import place, print_json
 
 _EXCERPT = 240  # characters
 
 
-class Mode(str, Enum):
-    """The ways to search."""
-
-    hybrid = "hybrid"
-    dense = "dense"
-    lexical = "lexical"
-
-
+@with_flags(FilterFlags)
 def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
+    flags: FilterFlags,
     index: IndexOption = None,
     encoder: EncoderOption = None,
-    mode: Annotated[Mode, typer.Option(help="By meaning, by words, or both.")] = Mode.hybrid,
     k: Annotated[int, typer.Option("-k", min=1, help="How many passages.")] = 10,
-    source: SourceOption = None,
-    title: TitleOption = None,
-    metadata: MetadataOption = None,
-    after: AfterOption = None,
-    before: BeforeOption = None,
-    expand: ExpandOption = 0,
     reranker: RerankerOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -53,9 +27,8 @@ def search(
     from longctx.settings import load_settings
 
     settings = load_settings(index=index, encoder=encoder, reranker=reranker)
-    wanted = search_filter(source, title, metadata, after, before)
     with CorpusIndex.open(settings.index, settings.encoder, reranker=settings.reranker, create=False) as corpus:
-        hits = corpus.search(query, k, mode.value, filters=wanted, expand=expand)
+        hits = corpus.search(query, k, flags.mode.value, filters=flags.filters(), expand=flags.expand)
     if json:
         print_json(hits)
         return

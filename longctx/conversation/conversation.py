@@ -1,17 +1,19 @@
-"""`Conversation`: questions that know what was said before, kept in a file. Ties `DocumentQA`, the file and the recall.
+"""`Conversation`: questions that know what was said before, kept in a session file.
 
 The last turns go into the prompt word for word, and older ones where they bear on the question; the planner decides how
-many there is room for. Knows no command line.
+many there is room for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from indexes import SearchFilter
+from longctx.answering import AnswerStream
 from longctx.conversation.query_rewriting import (
     REWRITTEN_TOKENS,
     is_usable,
@@ -23,11 +25,10 @@ from longctx.conversation.session_file import SessionFile, session_path
 from longctx.conversation.turn_index import TurnIndex
 from longctx.engine import PrefillCallback
 from longctx.errors import BadRequest, ContextTooLong
-from longctx.qa import AnswerStream, DocumentQA
-from longctx.types import Answer, Message, Plan, RouteChoice, Turn, Usage
+from longctx.qa import DocumentQA
+from longctx.types import Answer, AskOptions, Message, QuestionRequest, Turn, Usage
 
 DEFAULT_NAME = "default"
-_RECORDED = "this turn was recorded, not asked here"
 
 
 class Conversation:
@@ -44,8 +45,8 @@ class Conversation:
     have finished.
     """
 
-    def __init__(self, qa: DocumentQA, store: SessionFile, recall: TurnIndex, *, rewrite: bool = True) -> None:
-        self._qa, self._store, self._recall = qa, store, recall
+    def __init__(self, qa: DocumentQA, file: SessionFile, turn_index: TurnIndex, *, rewrite: bool = True) -> None:
+        self._qa, self._file, self._turn_index = qa, file, turn_index
         self._rewrite = rewrite
         self._answer: Answer | None = None
 
@@ -55,21 +56,29 @@ class Conversation:
     ) -> Conversation:
         """Open the conversation `name`, or begin it.
 
-        It is a file in `folder`; None is a folder beside the index, named after it: `my-index-sessions`. With
-        `rewrite`, a question that leans on the last ones is put in full by the model before anything is searched for
-        ("and in 2019?"); otherwise, and without a model, words of the last questions are searched for with it. Raises
-        BadRequest for a name that cannot be a file's, and BadSession for a file that is damaged, of another version, or
-        something else; it is left as it is.
+        Args:
+            qa: The corpus that is asked; it stays open when the conversation is closed.
+            name: The conversation's name.
+            folder: Where its file is; None is a folder beside the index, named after it: `my-index-sessions`.
+            rewrite: Whether the model rewrites follow-up questions in full ("and in 2019?") before anything is searched
+                for. Otherwise, and without a model, words of the last questions are searched for with them.
+
+        Returns:
+            The conversation; close it, or use it in a `with` statement.
+
+        Raises:
+            BadRequest: For a name that cannot be a file's.
+            BadSession: For a file that is damaged, of another version, or something else; it is left as it is.
         """
         beside = qa.index.path.with_name(f"{qa.index.path.name}-sessions")
         path = session_path(beside if folder is None else Path(folder).expanduser(), name)
-        store = SessionFile.open(path)
-        return cls(qa, store, TurnIndex(path.with_suffix(".index"), qa.index.encoder), rewrite=rewrite)
+        file = SessionFile.open(path)
+        return cls(qa, file, TurnIndex(path.with_suffix(".index"), qa.index.encoder), rewrite=rewrite)
 
     def close(self) -> None:
         """Close the conversation; `qa` stays open."""
-        self._recall.close()
-        self._store.close()
+        self._turn_index.close()
+        self._file.close()
 
     def __enter__(self) -> Conversation:
         return self
@@ -82,12 +91,12 @@ class Conversation:
     @property
     def path(self) -> Path:
         """The conversation's file."""
-        return self._store.path
+        return self._file.path
 
     @property
     def turns(self) -> tuple[Turn, ...]:
         """Every turn, oldest first."""
-        return self._store.turns()
+        return self._file.turns()
 
     @property
     def last(self) -> Answer | None:
@@ -95,80 +104,67 @@ class Conversation:
 
         One that comes from the file has its citations and its plan. Passages that it does not name have no text.
         """
-        if self._answer is None and (turn := self._store.last()) is not None:
+        if self._answer is None and (turn := self._file.last()) is not None:
             self._answer = turn.answer
         return self._answer
 
     def reset(self) -> int:
         """Forget every turn; returns how many there were."""
         self._answer = None
-        forgotten = self._store.clear()
-        self._recall.forget()
+        forgotten = self._file.clear()
+        self._turn_index.forget()
         return forgotten
 
     def record(self, question: str, answer: str) -> int:
-        """Put a turn at the end that was had elsewhere; returns its number."""
+        """Add a turn that was had elsewhere.
+
+        Args:
+            question: What was asked.
+            answer: What was answered.
+
+        Returns:
+            The turn's number.
+        """
         _check(question)
-        return self._store.add(question, Answer(answer, (), Plan("retrieval", _RECORDED), Usage()))
+        return self._file.add(question, Answer(answer, (), None, Usage()))
 
     def ask(
         self,
         question: str,
+        options: AskOptions | None = None,
         *,
-        route: RouteChoice | None = None,
-        k: int = 8,
-        max_new_tokens: int = 256,
-        system: str = "",
-        filters: SearchFilter | None = None,
-        expand: int = 0,
         progress: PrefillCallback | None = None,
+        **changes: Any,
     ) -> Answer:
-        """Answer a question, knowing what was said before, and keep both. Options and errors are `DocumentQA.ask`'s.
+        """Answer a question, knowing what was said before, and keep both.
 
-        Where a question leans on the last ones, `Answer.plan.searched` says what was searched for.
+        Arguments and errors are those of `DocumentQA.ask`. Where a question needs the last ones to be understood,
+        `Answer.search_query` is what was searched for.
+
+        Returns:
+            The answer, with its citations.
         """
-        return self.stream(
-            question,
-            route=route,
-            k=k,
-            max_new_tokens=max_new_tokens,
-            system=system,
-            filters=filters,
-            expand=expand,
-            progress=progress,
-        ).answer
+        return self.stream(question, options, progress=progress, **changes).answer
 
     def stream(
         self,
         question: str,
+        options: AskOptions | None = None,
         *,
-        route: RouteChoice | None = None,
-        k: int = 8,
-        max_new_tokens: int = 256,
-        system: str = "",
-        filters: SearchFilter | None = None,
-        expand: int = 0,
         progress: PrefillCallback | None = None,
+        **changes: Any,
     ) -> AnswerStream:
-        """As `ask`, in pieces of text as they come. A turn whose stream is closed before its end is not kept."""
+        """Answer a question, piece by piece: arguments and errors are those of `ask`.
+
+        Returns:
+            The pieces as they come. A turn whose stream is closed before its end is not kept.
+        """
         _check(question)
-        history = self._store.history()
-        search_for = self._in_full(question, history)
-        recalled = self._recall.find(search_for or question, history) if history and self._qa.has_model else ()
-        stream = self._qa.stream(
-            question,
-            route=route,
-            k=k,
-            max_new_tokens=max_new_tokens,
-            system=system,
-            history=history,
-            recalled=recalled,
-            search_for=search_for,
-            filters=filters,
-            expand=expand,
-            progress=progress,
-        )
-        return AnswerStream(self._kept(question, stream))
+        history = self._file.history()
+        query = self._in_full(question, history)
+        recalled = self._turn_index.find(query or question, history) if history and self._qa.has_model else ()
+        request = QuestionRequest(question, (options or AskOptions()).updated(**changes), query, history, recalled)
+        return _RecordedAnswer(self._qa.run(request, progress), partial(self._keep, question))
 
     def _in_full(self, question: str, history: tuple[Message, ...]) -> str | None:
         """What to search for, where the question leans on what was said before."""
@@ -186,14 +182,32 @@ class Conversation:
                 return rewritten
         return None
 
-    def _kept(self, question: str, stream: AnswerStream) -> Generator[str, None, Answer]:
-        try:
-            yield from stream
-        finally:
-            stream.close()
-        self._store.add(question, stream.answer)
-        self._answer = stream.answer
-        return stream.answer
+    def _keep(self, question: str, answer: Answer) -> None:
+        self._file.add(question, answer)
+        self._answer = answer
+
+
+class _RecordedAnswer(AnswerStream):
+    """An answer that is kept as a turn when it is finished."""
+
+    def __init__(self, stream: AnswerStream, keep: Callable[[Answer], None]) -> None:
+        super().__init__()
+        self._stream, self._keep = stream, keep
+        self._closed = False
+
+    def __next__(self) -> str:
+        for piece in self._stream:
+            return piece
+        if self._answer is None and not self._closed:
+            answer = self._stream.answer
+            self._keep(answer)
+            self._answer = answer
+        raise StopIteration
+
+    def close(self) -> None:
+        """Stop the answer here; it is not kept."""
+        self._closed = True
+        self._stream.close()
 
 
 def _check(question: str) -> None:

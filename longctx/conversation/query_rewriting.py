@@ -1,4 +1,4 @@
-"""Questions that lean on what was said before: seen, and made whole for a search. Knows no model and no index.
+"""Query rewriting: follow-up questions that need their context, put in full for a search.
 
 "And in 2019?" finds nothing by itself. With a model, it rewrites the question in full (`rewrite_request`, `is_usable`);
 without one, words of the last questions are searched for with it (`with_context_words`).
@@ -60,13 +60,25 @@ _SAID = {"en": ("User", "Assistant", "Last question"), "ja": ("利用者", "回�
 
 
 def needs_context(question: str) -> bool:
-    """Whether a question looks as if it could not be understood by itself. English and Japanese."""
+    """Whether a question looks as if it could not be understood by itself.
+
+    Args:
+        question: A question in English or Japanese.
+    """
     question = unicodedata.normalize("NFKC", question)
     return bool(_LEANING[language_of(question)].search(question)) or len(_words(question)) <= _FEW_WORDS
 
 
 def with_context_words(earlier: Sequence[str], question: str) -> str:
-    """A question, and the telling words of the questions before it, oldest first: as many as say what it is about."""
+    """Add content words of earlier questions to a question: as many as say what it is about.
+
+    Args:
+        earlier: The earlier questions, oldest first.
+        question: The question.
+
+    Returns:
+        A query to search for.
+    """
     own, carried = {word.casefold() for word in _words(question)}, list[str]()
     for before in reversed(earlier[-_QUESTIONS_BACK:]):
         words = dict.fromkeys(word for word in _words(before) if word.casefold() not in own)
@@ -77,7 +89,15 @@ def with_context_words(earlier: Sequence[str], question: str) -> str:
 
 
 def rewrite_request(question: str, history: Sequence[Message]) -> tuple[str, list[Message]]:
-    """What a model is asked for, to put a question in full: the system prompt, and the message."""
+    """Ask a model to put a question in full.
+
+    Args:
+        question: The question.
+        history: What was said before it, oldest first.
+
+    Returns:
+        A system prompt, and the messages.
+    """
     user, assistant, last = _SAID[language_of(question)]
     names = {"user": user, "assistant": assistant}
     said = [f"{names[m.role]}: {' '.join(m.content.split())[:_ANSWER_SHOWN]}" for m in history[-2 * _TURNS_SHOWN :]]
@@ -85,9 +105,15 @@ def rewrite_request(question: str, history: Sequence[Message]) -> tuple[str, lis
 
 
 def is_usable(rewritten: str, question: str, history: Sequence[Message]) -> bool:
-    """Whether what a model wrote asks what was asked: all telling words of the question, and others that were said.
+    """Whether a model's rewriting can be searched for: a small model answers instead, or changes the subject.
 
-    A small model answers, or goes on about something else.
+    Args:
+        rewritten: What the model wrote.
+        question: The question.
+        history: What was said before it.
+
+    Returns:
+        True if it has all content words of the question, and otherwise only words that were said.
     """
     asked, wrote = content_terms(question), content_terms(rewritten)
     new = wrote - asked
@@ -96,7 +122,11 @@ def is_usable(rewritten: str, question: str, history: Sequence[Message]) -> bool
 
 
 def content_terms(text: str) -> set[str]:
-    """The lexical terms of what a text is about, without the words that sentences are built with."""
+    """The content words of a text as search terms, without function words.
+
+    Args:
+        text: The text.
+    """
     return set(terms(" ".join(_words(text))))
 
 

@@ -1,11 +1,12 @@
-"""A conversation's file: one SQLite database, in which a turn is a row that is there wholly or not at all.
+"""The session file: one SQLite database, in which a turn is a row that is there wholly or not at all.
 
 The file says in its first bytes what it is. One of another version, a damaged one and one that is something else are
-refused, and left as they are. Knows turns; knows no model, no index and no search.
+refused, and left as they are.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sqlite3
@@ -42,11 +43,20 @@ CREATE TABLE turns (
 PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {VERSION};
 """
+_PLAN_NAMES = {"places": "chunk_ids", "shares": "budget", "shown": "measured", "otherwise": "fallback"}  # since 0.1
 _COLUMNS = "number, question, answer, details, asked_at"
 
 
 def session_path(folder: Path, name: str) -> Path:
-    """The file of the conversation `name` in a folder. Raises BadRequest for a name that cannot be a file's."""
+    """The path of a session file.
+
+    Args:
+        folder: The folder of conversations.
+        name: The conversation's name.
+
+    Raises:
+        BadRequest: For a name that cannot be a file's.
+    """
     plain = unicodedata.normalize("NFC", name)
     if not _NAME.fullmatch(plain) or len(plain.encode()) > _LONGEST_NAME:
         raise BadRequest(
@@ -66,7 +76,14 @@ class SessionFile:
 
     @classmethod
     def open(cls, path: Path) -> SessionFile:
-        """Open the file, or make it. Raises BadSession for one that cannot be gone on with."""
+        """Open the file, or make it.
+
+        Args:
+            path: The file.
+
+        Raises:
+            BadSession: For a file that is damaged, of another version, or something else.
+        """
         with _explained(path):
             if not path.exists():
                 _make(path)
@@ -98,7 +115,15 @@ class SessionFile:
         return next((self._turn(row) for row in self._rows("ORDER BY number DESC LIMIT 1")), None)
 
     def add(self, question: str, answer: Answer) -> int:
-        """Put a turn at the end, and keep it for good; returns its number."""
+        """Add a turn in one transaction.
+
+        Args:
+            question: The question.
+            answer: Its finished answer.
+
+        Returns:
+            The turn's number.
+        """
         details = _answers().dump_json(_shortened(answer)).decode()
         asked_at = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         with self._writing():
@@ -123,8 +148,8 @@ class SessionFile:
     def _turn(self, row: Any) -> Turn:
         number, question, text, details, asked_at, _ = row
         try:
-            answer = _answers().validate_json(details)
-        except ValidationError as error:
+            answer = _answer_from(details)
+        except (ValidationError, ValueError, TypeError, KeyError) as error:
             raise BadSession(f"turn {number} in {self.path} cannot be read: {_REMEDY}") from error
         return Turn(number, question, replace(answer, text=text), asked_at)
 
@@ -147,6 +172,21 @@ _REMEDY = "put a copy of the file back, or move it away to begin anew"
 @cache
 def _answers() -> TypeAdapter[Answer]:
     return TypeAdapter(Answer)
+
+
+def _answer_from(details: str) -> Answer:
+    """An answer as it was written, also by longctx 0.1, which had other names for what a plan says."""
+    data = json.loads(details)
+    plan = data["plan"]
+    if plan is not None and "places" in plan:
+        data["search_query"] = plan.pop("searched")
+        data["plan"] = None if plan["window"] is None else _renamed(plan)
+    return _answers().validate_python(data)
+
+
+def _renamed(plan: dict[str, Any]) -> dict[str, Any]:
+    renamed = {_PLAN_NAMES.get(name, name): value for name, value in plan.items() if name != "searched"}
+    return renamed | {"fallback": plan["otherwise"] and _renamed(plan["otherwise"])}
 
 
 def _shortened(answer: Answer) -> Answer:

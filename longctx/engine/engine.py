@@ -5,18 +5,19 @@ Knows tokens, a model and a `RopeScaling`; knows no documents and no index.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch.nn.functional import cross_entropy
 
-from longctx.engine.generation import Decoding, Generation, generate
+from longctx.engine.generation import Generation, generate
 from longctx.engine.prefill import AttentionPath, Prefill, SequenceState
 from longctx.engine.prefix_cache import CachedPrefix, PrefixCache
 from longctx.engine.prefix_file import Fingerprint, PrefixRefused, read_prefix, write_prefix
-from longctx.engine.request import PrefillCallback, Request, end_tokens, make_request
+from longctx.engine.request import PrefillCallback, Request, make_request
 from longctx.engine.sampling import GenerationOptions
 from longctx.errors import BadRequest, ModelUnavailable
 from longctx.models import CacheDtype, LoadedModel, hash_tokenizer, hash_tokens, hash_weights, memory
@@ -60,16 +61,16 @@ class Engine:
             prefix_bytes = memory.available_bytes(loaded.model.device) // 4
         self.loaded = loaded
         self.pool = PrefixCache(prefix_bytes)
-        self._reader = Prefill(loaded, cache_dtype, block, self.pool)
+        self._prefill = Prefill(loaded, cache_dtype, block, self.pool)
         self._hashes: tuple[str, str] | None = None
 
     def attention_path(self, tokens: int) -> AttentionPath:
         """Which attention a sequence of `tokens` tokens runs with, and why."""
-        return self._reader.path(tokens)
+        return self._prefill.path(tokens)
 
     def tokens_in_memory(self) -> int:
         """The longest sequence, in tokens, that free memory has room for, and what kept prefixes would give back."""
-        return self._reader.fitting(memory.available_bytes(self.loaded.model.device) + self.pool.nbytes)
+        return self._prefill.fitting(memory.available_bytes(self.loaded.model.device) + self.pool.nbytes)
 
     def stream(
         self,
@@ -86,14 +87,8 @@ class Engine:
         NotEnoughMemory before any work, and the errors of `rope_scaling`.
         """
         request = make_request(self.loaded, prefix_ids, suffix_ids, scaling, options.max_new_tokens)
-        self._reader.check_memory(request)
-        speaker = Decoding(options, self.loaded.tokenizer, end_tokens(self.loaded))
-
-        def pieces(told: Generation) -> Generator[str, None, None]:
-            with self._reader.open(request, answering=True) as reading:
-                yield from generate(reading, speaker, progress, told)
-
-        return Generation(len(request.ids), pieces)
+        self._prefill.check_memory(request)
+        return Generation(len(request.ids), partial(generate, self._prefill, request, options, progress))
 
     def prefix(
         self,
@@ -110,7 +105,7 @@ class Engine:
         """
         return self._read(self._prefix_request(prefix_ids, scaling, room), progress)
 
-    def losses(self, ids: Sequence[int], last: int, scaling: RopeScaling | None = None) -> list[float]:
+    def token_losses(self, ids: Sequence[int], last: int, scaling: RopeScaling | None = None) -> list[float]:
         """How badly the model foretells each of the last tokens of `ids` from those before it.
 
         Minus the logarithms of their probabilities, in nats; the exponential of their mean is the perplexity. Nothing
@@ -119,8 +114,8 @@ class Engine:
         if not 0 < last < len(ids):
             raise BadRequest(f"last is {last}: of {len(ids)} tokens, 1 to {len(ids) - 1} can be scored")
         request = make_request(self.loaded, (), ids[:-1], scaling, 1)
-        self._reader.check_memory(request)
-        with self._reader.open(request, answering=True) as reading:
+        self._prefill.check_memory(request)
+        with self._prefill.open(request, answering=True) as reading:
             logits = reading.read_ending(last)
         wanted = torch.tensor(list(ids[-last:]), device=logits.device)
         losses: list[float] = cross_entropy(logits.float(), wanted, reduction="none").tolist()
@@ -142,10 +137,10 @@ class Engine:
         and the prefix read by the model; `refused` then says why.
         """
         request = self._prefix_request(prefix_ids, scaling, room)
-        reader = self._reader
+        prefill = self._prefill
         try:
             fingerprint = self._fingerprint(request)
-            cache = read_prefix(Path(path), fingerprint, reader.layout(len(request.ids)))
+            cache = read_prefix(Path(path), fingerprint, prefill.layout(len(request.ids)))
         except PrefixRefused as refusal:
             return self._read(request, refused=str(refusal))
         nbytes = cache.nbytes
@@ -154,7 +149,7 @@ class Engine:
 
     def _prefix_request(self, prefix_ids: Sequence[int], scaling: RopeScaling | None, room: int) -> Request:
         request = make_request(self.loaded, prefix_ids, (), scaling, room)
-        self._reader.check_memory(request)
+        self._prefill.check_memory(request)
         return request
 
     def _read(
@@ -165,7 +160,7 @@ class Engine:
         save_to: Path | None = None,
         refused: str | None = None,
     ) -> Prefix:
-        with self._reader.open(request, answering=False) as reading:
+        with self._prefill.open(request, answering=False) as reading:
             reading.read_prompt(progress)
             if save_to is not None:
                 write_prefix(save_to, reading.cache, self._fingerprint(request))
@@ -173,11 +168,11 @@ class Engine:
 
     def _fingerprint(self, request: Request) -> Fingerprint:
         """What the keys and values of a prompt depend on; the weights are hashed once for each engine."""
-        with self._reader.shared.streaming():
-            rotation = self._reader.rotation(request)
+        with self._prefill.lock.streaming():
+            rotation = self._prefill.rotation(request)
         if self._hashes is None:
             self._hashes = hash_weights(self.loaded.model), hash_tokenizer(self.loaded.tokenizer)
-        dtype = f"{self.loaded.model.dtype} {self._reader.dtype}"
+        dtype = f"{self.loaded.model.dtype} {self._prefill.dtype}"
         return Fingerprint(*self._hashes, hash_tokens(request.ids), rotation, dtype)
 
 

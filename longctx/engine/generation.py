@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal
 
-from longctx.engine.prefill import AttentionPath, SequenceState
-from longctx.engine.request import PrefillCallback
+from longctx.engine.prefill import AttentionPath, Prefill
+from longctx.engine.request import PrefillCallback, Request
 from longctx.engine.sampling import GenerationOptions, Sampler
 
 _INCOMPLETE = "\ufffd"  # what a tokenizer writes for bytes that are not a whole character yet
@@ -83,15 +82,6 @@ class StopText:
         return 0
 
 
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """How logits become text: the options, the tokenizer, and the tokens that end a turn."""
-
-    options: GenerationOptions
-    tokenizer: Any
-    ends: frozenset[int]
-
-
 class Generation(Iterator[str]):
     """Pieces of an answer as they come. Closing it, or leaving its `with` block, stops the work.
 
@@ -125,42 +115,46 @@ class Generation(Iterator[str]):
 
 
 def generate(
-    reading: SequenceState, speaker: Decoding, progress: PrefillCallback | None, told: Generation
+    prefill: Prefill, request: Request, options: GenerationOptions, progress: PrefillCallback | None, told: Generation
 ) -> Generator[str, None, None]:
-    """Read the prompt, then choose tokens and give their text until one of the ends is reached."""
-    text, stop = TokenText(speaker.tokenizer), StopText(speaker.options.stop)
-    for token in _tokens(reading, speaker, progress, told):
-        if piece := stop.add(text.add(token)):
-            yield piece
-        if stop.met:
-            told.finish = "stop"
-            return
+    """Read the prompt, then choose token after token and give their text until the answer ends.
+
+    Args:
+        prefill: The model, and what it has read.
+        request: The prompt's token ids.
+        options: How tokens are chosen, how many at most, and the stop strings.
+        progress: Told how much of the prompt has been read.
+        told: Where the figures are kept while the answer comes.
+
+    Yields:
+        Text that no further token can change.
+    """
+    text, stop = TokenText(prefill.tokenizer), StopText(options.stop)
+    with prefill.open(request, answering=True) as sequence:
+        told.reused_tokens = sequence.reused
+        logits = sequence.read_prompt(progress)
+        told.path = sequence.path
+        assert logits is not None  # one token of the prompt is always left to read
+        sampler, seen = Sampler(options, logits.device), list(request.ids)
+        while told.finish is None:
+            token = sampler.choose(logits, seen)
+            seen.append(token)
+            told.completion_tokens += 1
+            if token in prefill.end_tokens:
+                told.finish = "end"
+            elif told.completion_tokens == options.max_new_tokens:
+                told.finish = "length"
+            piece = stop.add(text.add(token))
+            if stop.met:
+                told.finish = "stop"
+            if piece:
+                yield piece
+            if told.finish is None:
+                logits = sequence.read([token])
+    if told.finish == "stop":
+        return
     piece = stop.add(text.finish())
     if stop.met:
         told.finish = "stop"
     if piece := piece + stop.finish():
         yield piece
-
-
-def _tokens(
-    reading: SequenceState, speaker: Decoding, progress: PrefillCallback | None, told: Generation
-) -> Generator[int, None, None]:
-    """The tokens of the answer as the model chooses them."""
-    told.reused_tokens = reading.reused
-    logits = reading.read_prompt(progress)
-    told.path = reading.path
-    assert logits is not None  # one token of the prompt is always left to read
-    sampler = Sampler(speaker.options, logits.device)
-    seen = list(reading.request.ids)
-    while True:
-        token = sampler.choose(logits, seen)
-        seen.append(token)
-        told.completion_tokens += 1
-        if token in speaker.ends:
-            told.finish = "end"
-        elif told.completion_tokens == speaker.options.max_new_tokens:
-            told.finish = "length"
-        yield token
-        if told.finish is not None:
-            return
-        logits = reading.read([token])

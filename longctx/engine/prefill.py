@@ -16,7 +16,7 @@ from longctx.engine.kv_cache import KVCache
 from longctx.engine.model_lock import lock_of, rotary_fingerprint
 from longctx.engine.prefix_cache import CachedPrefix, PrefixCache
 from longctx.engine.prefix_file import Layout
-from longctx.engine.request import PrefillCallback, ProgressClock, Request
+from longctx.engine.request import PrefillCallback, ProgressClock, Request, end_tokens
 from longctx.errors import ModelUnavailable
 from longctx.models import CacheDtype, LoadedModel, memory
 
@@ -39,9 +39,11 @@ class Prefill:
         self.dtype: CacheDtype = dtype
         self.block = block
         self.pool = pool
+        self.tokenizer = loaded.tokenizer
+        self.end_tokens = end_tokens(loaded)
         self.shape = memory.CacheShape.of(loaded.model)
         self.weights = memory.weight_bytes(loaded.model)
-        self.shared = lock_of(loaded.model)
+        self.lock = lock_of(loaded.model)
         parameters = inspect.signature(loaded.model.forward).parameters
         self._keeps_last = "logits_to_keep" in parameters
         self._refused: str | None = None  # why this model cannot have our attention, once it has been tried
@@ -52,7 +54,7 @@ class Prefill:
 
         For an answer, at least one token is left to read, since it begins with what the model says after it.
         """
-        with self.shared.streaming():
+        with self.lock.streaming():
             rotation = self.rotation(request)
             held = self.pool.take(rotation, request.ids)
             cache = KVCache(self.dtype) if held is None else held.cache
@@ -68,7 +70,7 @@ class Prefill:
 
     def rotation(self, request: Request) -> str:
         """The frequencies that a request is read under, as a hash."""
-        with self.shared.step(self.model, request.scaling):
+        with self.lock.step(self.model, request.scaling):
             return rotary_fingerprint(self.model)
 
     def layout(self, tokens: int) -> Layout:
@@ -101,27 +103,37 @@ class Prefill:
             free, need = memory.available_bytes(self.model.device), self.need(request.length, 0)
         memory.check(need, free, self.weights)
 
-    def forward(self, reading: SequenceState, ids: Sequence[int], last: int = 1) -> torch.Tensor:
-        """Let the model read `ids`; returns the logits (last, vocabulary) after each of the last of them."""
-        try:
-            return self._forward(reading, ids, last)
-        except AttentionRefused as refusal:
-            self._refused = str(refusal)
-            reading.path = self.path(reading.request.length)
-            reading.cache.crop(reading.done)
-            return self._forward(reading, ids, last)
-
     @torch.inference_mode()
-    def _forward(self, reading: SequenceState, ids: Sequence[int], last: int) -> torch.Tensor:
-        ours = reading.path.name == "longctx"
-        wanted = {"logits_to_keep": last} if self._keeps_last else {}
-        with self.shared.step(self.model, reading.request.scaling), attention(self.model) if ours else nullcontext():
-            reading.cache.packed = ours
-            tokens = torch.tensor([list(ids)], device=self.model.device)
-            output: Any = self.model(
-                input_ids=tokens, past_key_values=reading.cache, use_cache=True, return_dict=True, **wanted
-            )
-        if reading.cache.length != reading.done + len(ids):
+    def forward(self, sequence: SequenceState, ids: Sequence[int], last: int = 1) -> torch.Tensor:
+        """Run the model over more tokens of a sequence.
+
+        Args:
+            sequence: The sequence, whose KV cache grows.
+            ids: Its next token ids.
+            last: How many of these positions need logits.
+
+        Returns:
+            Logits of shape (last, vocabulary).
+
+        Raises:
+            ModelUnavailable: For a model whose past is not the keys and values of each layer.
+        """
+        tokens = torch.tensor([list(ids)], device=self.model.device)
+        keeps = {"logits_to_keep": last} if self._keeps_last else {}
+        while True:
+            ours = sequence.path.name == "longctx"
+            sequence.cache.packed = ours
+            with self.lock.step(self.model, sequence.request.scaling), attention(self.model) if ours else nullcontext():
+                try:
+                    output: Any = self.model(
+                        input_ids=tokens, past_key_values=sequence.cache, use_cache=True, return_dict=True, **keeps
+                    )
+                    break
+                except AttentionRefused as refusal:  # once for a model: from now on it keeps to its own attention
+                    self._refused = str(refusal)
+            sequence.path = self.path(sequence.request.length)
+            sequence.cache.crop(sequence.done)
+        if sequence.cache.length != sequence.done + len(ids):
             raise ModelUnavailable(
                 f"{type(self.model).__name__} does not keep its past as keys and values of each layer"
             )

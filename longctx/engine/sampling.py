@@ -4,44 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from longctx.errors import BadRequest
+from longctx.types import SamplingOptions, check_values
 
 if TYPE_CHECKING:
     import torch
 
 
 @dataclass(frozen=True, slots=True)
-class GenerationOptions:
-    """How an answer is generated. Greedy unless `temperature` is above 0; the same `seed` gives the same tokens.
+class GenerationOptions(SamplingOptions):
+    """How an answer is generated: its longest length in tokens, and how each token is chosen.
 
-    `top_p` keeps the likeliest tokens that together have that probability, `top_k` the k likeliest (0: all),
-    `repetition_penalty` above 1 makes tokens of the prompt and the answer less likely, and the answer ends before the
-    first of the `stop` strings. Raises BadRequest.
+    Raises:
+        BadRequest: For a value out of its range.
     """
 
     max_new_tokens: int = 256
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    repetition_penalty: float = 1.0
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        rules = {
-            "max_new_tokens": (self.max_new_tokens >= 1, "an answer needs at least 1"),
-            "temperature": (0 <= self.temperature < math.inf, "give 0 for greedy, or a number above it"),
-            "top_p": (0 < self.top_p <= 1, "give a probability above 0, at most 1"),
-            "top_k": (self.top_k >= 0, "give 0 for all tokens, or how many"),
-            "repetition_penalty": (0 < self.repetition_penalty < math.inf, "give 1 for none, or a number above it"),
-            "stop": (isinstance(self.stop, tuple) and all(self.stop), "give a tuple of strings, none of them empty"),
-        }
-        for name, (holds, remedy) in rules.items():
-            if not holds:
-                raise BadRequest(f"{name} is {getattr(self, name)!r}: {remedy}")
+        check_values(self, max_new_tokens=(self.max_new_tokens >= 1, "an answer needs at least 1"))
+        SamplingOptions.__post_init__(self)  # super() does not work in a class with slots
+
+    @classmethod
+    def of(cls, sampling: SamplingOptions, max_new_tokens: int, stop: Sequence[str] = ()) -> GenerationOptions:
+        """Sampling options for an answer of a length.
+
+        Args:
+            sampling: How each token is chosen.
+            max_new_tokens: The longest answer, in tokens.
+            stop: Further strings that end the answer, such as those of a prompt template.
+        """
+        chosen = {each.name: getattr(sampling, each.name) for each in fields(SamplingOptions)}
+        return cls(max_new_tokens, **chosen | {"stop": (*sampling.stop, *stop)})
 
 
 class Sampler:

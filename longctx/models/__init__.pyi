@@ -6,7 +6,7 @@ from .loading import LoadedModel, extended_window, load_model
 from .memory import CacheDtype, CacheShape
 from .naming import SERVER_PREFIX, is_address
 from .quantization import Quantization, hide_bitsandbytes
-from .windows import UNSCALED, Measured, scaling_for, windows_of
+from .windows import UNSCALED, Measured, Measurements, measured_for, scaling_for, windows_of
 
 __all__ = [
     "SERVER_PREFIX",
@@ -16,6 +16,7 @@ __all__ = [
     "Dtype",
     "LoadedModel",
     "Measured",
+    "Measurements",
     "MemoryEstimate",
     "Quantization",
     "estimate_model",
@@ -27,6 +28,7 @@ __all__ = [
     "hide_bitsandbytes",
     "is_address",
     "load_model",
+    "measured_for",
     "memory",
     "parse_bytes",
     "scaling_for",

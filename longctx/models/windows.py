@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from longctx.errors import BadReport, BadRequest
+from longctx.models.fingerprint import hash_tokenizer
 from longctx.models.loading import LARGEST_FACTOR, LoadedModel, extended_window
 from longctx.planning import Windows
-from rope_scaling import RopeScaling, RopeScalingError
+from rope_scaling import RopeScaling, RopeScalingError, carried_scaling
 
 UNSCALED = "none"
 _NOTHING_BEYOND = "nothing was measured to carry the model beyond its native window"
@@ -21,6 +24,56 @@ class Measured:
     window: int
 
 
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """How far a model was seen to read, by a probe, and which model that was.
+
+    Attributes:
+        figures: The effective window of each method that has one.
+        model: The name of the model that was measured.
+        tokenizer_sha256: The hash of its tokenizer.
+        scaling: The scaling that its checkpoint carries, as text; None for none.
+    """
+
+    figures: tuple[Measured, ...]
+    model: str
+    tokenizer_sha256: str
+    scaling: str | None
+
+
+def measured_for(measured: Sequence[Measured] | Measurements, loaded: LoadedModel) -> tuple[Measured, ...]:
+    """The figures that hold for a model.
+
+    Weights are not compared, since an adapter or another dtype changes them.
+
+    Args:
+        measured: Figures, or a probe's measurements.
+        loaded: The model that is to be used.
+
+    Returns:
+        The figures.
+
+    Raises:
+        BadRequest: For what is neither.
+        BadReport: If they are of another model: another tokenizer, or another scaling in the checkpoint.
+    """
+    if not isinstance(measured, Measurements):
+        figures: Any = measured
+        if not isinstance(figures, list | tuple) or not all(isinstance(each, Measured) for each in figures):
+            raise BadRequest(f"measured is {figures!r}: give load_report(folder).measurements(), or Measured figures")
+        return tuple(figures)
+    carried = carried_scaling(loaded.model.config)
+    here = {"tokenizer": hash_tokenizer(loaded.tokenizer), "scaling": None if carried is None else repr(carried)}
+    there = (measured.tokenizer_sha256, measured.scaling)
+    others = [name for (name, value), said in zip(here.items(), there, strict=True) if value != said]
+    if others:
+        raise BadReport(
+            f"the report is of {measured.model}, which has another {' and another '.join(others)} than "
+            f"{loaded.name}: run `longctx probe {loaded.name}`"
+        )
+    return measured.figures
+
+
 def windows_of(loaded: LoadedModel, measured: Sequence[Measured] = (), memory: int | None = None) -> Windows:
     """The windows of a model.
 
@@ -31,7 +84,7 @@ def windows_of(loaded: LoadedModel, measured: Sequence[Measured] = (), memory: i
     native = min(loaded.native_window, seen.get(UNSCALED, loaded.native_window))
     method = extending_method(loaded, measured)
     steps = () if method is None else _steps(loaded, seen.get(method))
-    windows = Windows(native, tuple(step for step in steps if step > native), memory, shown=method in seen)
+    windows = Windows(native, tuple(step for step in steps if step > native), memory, measured=method in seen)
     return replace(windows, only_native=_NOTHING_BEYOND) if seen.keys() - {UNSCALED} else windows
 
 

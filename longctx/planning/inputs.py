@@ -1,4 +1,4 @@
-"""What a plan is made from: the tokens of what a prompt could hold, the windows there are, and what is wanted."""
+"""What a plan is made from: token costs, the model's context windows, and the policy."""
 
 from __future__ import annotations
 
@@ -10,16 +10,28 @@ from longctx.types import RouteChoice
 
 @dataclass(frozen=True, slots=True)
 class PassageCost:
-    """A passage of so many `tokens`, its number apart. `place` is its own, and rises within its document."""
+    """What a passage costs.
 
-    place: int
+    Attributes:
+        chunk_id: The chunk's id, which rises within its document.
+        document: The source of its document.
+        tokens: Its length in tokens, without the line that numbers it.
+    """
+
+    chunk_id: int
     document: str
     tokens: int
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPassage:
-    """A passage that bears on the question, and those before and after it in its document, nearest first."""
+    """A passage that the search found.
+
+    Attributes:
+        part: The passage.
+        before: The passages before it in its document, nearest first.
+        after: The passages after it in its document, nearest first.
+    """
 
     part: PassageCost
     before: tuple[PassageCost, ...] = ()
@@ -30,12 +42,18 @@ class FoundPassage:
 class PromptCosts:
     """Tokens of everything that a prompt could hold, and of its answer.
 
-    `system` and `question` stand in every prompt. `found` are passages, best first; `whole` all passages of the
-    documents that were counted, and `uncounted` how many documents were not, because no window could hold them too.
-    `turns` of the conversation are oldest first, and `recalled` the numbers, from 1, of those that bear on the
-    question, best first. `fences` is what surrounds the passages of each document, `numbers` the lines [1], [2], …
-    before passages, at least as many as there are passages. `give_up` is how much longer the system prompt is that lets
-    the model say that the passages do not hold the answer.
+    Attributes:
+        system: The system prompt, which is in every prompt.
+        question: The question, which is in every prompt.
+        max_new_tokens: The longest answer.
+        found: The passages that the search found, best first.
+        whole: All passages of the documents that were counted.
+        uncounted: How many documents were not counted, because no window could hold them too.
+        turns: Each turn of the conversation, oldest first.
+        recalled: Numbers, from 1, of the turns that bear on the question, best first.
+        fences: What surrounds the passages of each document, by its source.
+        numbers: The lines [1], [2], … before passages: at least as many as there are passages.
+        give_up: How much longer the system prompt is that lets the model say that the passages hold no answer.
     """
 
     system: int
@@ -52,30 +70,42 @@ class PromptCosts:
 
     @property
     def fixed(self) -> int:
-        """What is in every prompt, and the answer."""
+        """Tokens of what is in every prompt, and of the answer."""
         return self.system + self.question + self.max_new_tokens
 
     def of_turns(self, numbers: Iterable[int]) -> int:
-        """What some turns of the conversation take; the first is number 1."""
+        """Tokens of some turns of the conversation.
+
+        Args:
+            numbers: The turns, counted from 1.
+        """
         return sum(self.turns[number - 1] for number in numbers)
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Tokens of prompt and answer: the `native` window, longer ones by scaling, rising, and what `memory` allows.
+    """The context windows of a model, each in tokens of prompt and answer together.
 
-    `only_native` is why there is no longer one, where there is none; `shown` says whether a probe has shown how far the
-    scaling carries the model.
+    Attributes:
+        native: The native window.
+        extended: Longer windows by RoPE scaling, rising.
+        memory: The longest sequence that free memory has room for; None for no limit.
+        only_native: Why there is no extended window, where there is none.
+        measured: Whether a probe has shown how far the scaling carries the model.
     """
 
     native: int
     extended: tuple[int, ...] = ()
     memory: int | None = None
     only_native: str = "no scaling extends the window: load the model with one (--scaling yarn)"
-    shown: bool = False
+    measured: bool = False
 
     def holds(self, window: int) -> int:
-        """How many tokens can be used of a window."""
+        """How many tokens of a window can be used: all of it, or what memory allows.
+
+        Args:
+            window: A window in tokens.
+        """
         return window if self.memory is None else min(window, self.memory)
 
     @property
@@ -91,11 +121,13 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is wanted: a `route`, or 'auto'.
+    """How a route is chosen and a window is shared, where a question does not say.
 
-    `extend_retrieval`: passages fill the longest window, not the first that holds one. `history_share` is how much of
-    the room the conversation may take before passages do. `expand` neighbours of each passage come before the next
-    passage; others when all passages are in.
+    Attributes:
+        route: The route to take; `auto` takes the first of native, extended and retrieval that works.
+        extend_retrieval: Passages fill the longest window, not the first that holds one.
+        history_share: How much of the room the conversation may take before passages do, from 0 to 1.
+        expand: So many neighbours of each passage come before the next passage; others when all passages are in.
     """
 
     route: RouteChoice = "auto"

@@ -1,4 +1,4 @@
-"""Filling what a window leaves: which passages, and which turns of the conversation. Knows no route."""
+"""Packing: which passages and which turns of the conversation go into the tokens that a window leaves."""
 
 from __future__ import annotations
 
@@ -9,67 +9,63 @@ from longctx.planning.inputs import FoundPassage, PassageCost, Policy, PromptCos
 
 
 class Packing:
-    """Passages for a prompt, as long as they fit `room` tokens; with the first of a document comes its fence."""
+    """Passages that fit `room` tokens; the first passage of a document also costs the fence around the document."""
 
-    def __init__(self, counts: PromptCosts, room: float) -> None:
-        self._counts, self._room = counts, room
+    def __init__(self, costs: PromptCosts, room: float) -> None:
+        self._costs, self._room = costs, room
         self.chosen: dict[int, PassageCost] = {}
         self.tokens = 0
         self._documents: set[str] = set()
 
     def add(self, part: PassageCost) -> bool:
-        """Take a passage if there is room; returns whether it is in."""
-        if part.place in self.chosen:
+        """Add a passage if there is room for it; returns whether it is in."""
+        if part.chunk_id in self.chosen:
             return True
-        cost = part.tokens + self._counts.numbers[len(self.chosen)]
+        cost = part.tokens + self._costs.numbers[len(self.chosen)]
         if part.document not in self._documents:
-            cost += self._counts.fences[part.document]
+            cost += self._costs.fences[part.document]
         if self.tokens + cost > self._room:
             return False
         self.tokens += cost
-        self.chosen[part.place] = part
+        self.chosen[part.chunk_id] = part
         self._documents.add(part.document)
         return True
 
     def spend(self, tokens: int) -> None:
-        """Give room to something else."""
+        """Give tokens of the room to something else."""
         self._room -= tokens
 
     @property
     def left(self) -> float:
-        """Room that is not used."""
+        """Tokens that are not used."""
         return self._room - self.tokens
 
     @property
     def parts(self) -> list[PassageCost]:
-        """What is in, in the order of documents."""
-        return sorted(self.chosen.values(), key=_order)
+        """The passages that are in, in the order of the documents."""
+        return sorted(self.chosen.values(), key=lambda part: (part.document, part.chunk_id))
 
 
-def _order(part: PassageCost) -> tuple[str, int]:
-    return part.document, part.place
-
-
-def pack(selection: Packing, counts: PromptCosts, policy: Policy) -> Sequence[int]:
+def pack(packing: Packing, costs: PromptCosts, policy: Policy) -> Sequence[int]:
     """Fill what the best passage leaves: turns up to their share, passages, neighbours, then more turns.
 
     The turn that bears on the question most comes first, as the best passage does, unless it takes more than half of
     what both share.
     """
-    best = counts.recalled[:1] if policy.history_share else ()
-    if counts.of_turns(best) > min(selection.left, (selection.left + selection.tokens) / 2):
+    best = costs.recalled[:1] if policy.history_share else ()
+    if costs.of_turns(best) > min(packing.left, (packing.left + packing.tokens) / 2):
         best = ()
-    share = int(selection.left * policy.history_share) - counts.of_turns(best)
-    turns = pack_turns(counts, max(0, share), best)
-    selection.spend(counts.of_turns(turns))
-    for candidates in _candidates(counts.found, policy.expand):
+    share = int(packing.left * policy.history_share) - costs.of_turns(best)
+    turns = pack_turns(costs, max(0, share), best)
+    packing.spend(costs.of_turns(turns))
+    for candidates in _candidates(costs.found, policy.expand):
         for part in candidates:
-            if not selection.add(part):
+            if not packing.add(part):
                 break  # a neighbour comes only with those between
-    return pack_turns(counts, int(selection.left), turns)
+    return pack_turns(costs, int(packing.left), turns)
 
 
-def pack_turns(counts: PromptCosts, room: int, kept: Sequence[int] = ()) -> Sequence[int]:
+def pack_turns(costs: PromptCosts, room: int, kept: Sequence[int] = ()) -> Sequence[int]:
     """The turns that fit beside those that are kept: the last ones, and by turns with them those that were recalled.
 
     Of the last ones none is left out between others; of those that were recalled any may be.
@@ -78,14 +74,14 @@ def pack_turns(counts: PromptCosts, room: int, kept: Sequence[int] = ()) -> Sequ
 
     def add(number: int) -> bool:
         nonlocal room
-        cost = 0 if number in chosen else counts.turns[number - 1]
+        cost = 0 if number in chosen else costs.turns[number - 1]
         if cost > room:
             return False
         chosen.add(number)
         room -= cost
         return True
 
-    recalled, last = iter(counts.recalled), len(counts.turns)
+    recalled, last = iter(costs.recalled), len(costs.turns)
     while last and add(last):
         last -= 1
         for number in islice(recalled, 1):

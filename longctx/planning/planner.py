@@ -1,4 +1,4 @@
-"""Choosing a route and filling its window. Knows token counts; knows no text."""
+"""Choosing a route and filling its window. Knows token costs; knows no text."""
 
 from __future__ import annotations
 
@@ -11,58 +11,187 @@ from longctx.planning.inputs import PassageCost, Policy, PromptCosts, Windows
 from longctx.planning.packing import Packing, pack, pack_turns
 from longctx.types import BudgetItem, BudgetItemKind, Plan, Route
 
-_NOT_SHOWN = "no probe's report shows that the model reads so far"
+_NOT_MEASURED = "no probe's report shows that the model reads so far"
+_DEFAULT_POLICY = Policy()
 
 
-def itemized(
-    counts: PromptCosts, windows: Windows, parts: Sequence[PassageCost], turns: Sequence[int], planned: Plan
-) -> Plan:
-    """A plan with what each part of the prompt takes and what is left out of it."""
-    assert planned.window is not None
-    shares = [
-        BudgetItem("system", "", counts.system),
-        *_documents(counts, parts),
-        *(BudgetItem("turn", str(number), counts.turns[number - 1]) for number in turns),
-        BudgetItem("question", "", counts.question),
-    ]
-    prompt = sum(share.tokens for share in shares)
-    free = windows.holds(planned.window) - prompt - counts.max_new_tokens
-    shown = windows.shown or planned.window <= windows.native
-    return replace(
-        planned,
-        reason=planned.reason if shown else f"{planned.reason}; {_NOT_SHOWN}",
-        shown=shown,
-        scale=max(1.0, planned.window / windows.native),
-        shares=(*shares, BudgetItem("answer", "", counts.max_new_tokens), BudgetItem("free", "", free)),
-        left_out=tuple(_left_out(counts, {part.place for part in parts}, set(turns))),
-        places=tuple(part.place for part in parts),
-        turns=tuple(turns),
-        passages_found=len(counts.found),
-        passages_used=len(parts),
-        prompt_tokens=prompt,
-        max_new_tokens=counts.max_new_tokens,
+def plan(costs: PromptCosts, windows: Windows, policy: Policy = _DEFAULT_POLICY) -> Plan:
+    """Choose a route and fill its window; the same for the same input.
+
+    Args:
+        costs: Tokens of everything that the prompt could hold.
+        windows: The model's context windows.
+        policy: Which route is wanted, and how a window is shared.
+
+    Returns:
+        The plan, with every token of the window accounted for.
+
+    Raises:
+        BadRequest: For a route that does not exist.
+        ContextTooLong: With numbers, for a route that cannot work, and where no window holds the question, the system
+            prompt and the answer.
+    """
+    if policy.route != "auto" and policy.route not in _ROUTES:
+        raise BadRequest(f"there is no route {policy.route!r}: use auto, {', '.join(_ROUTES)}")
+    _check_fixed(costs, windows, costs.system + (max(0, costs.give_up) if policy.route == "self" else 0))
+    refusals: list[str] = []
+    for route in ("native", "extended", "retrieval") if policy.route == "auto" else (policy.route,):
+        planned = _ROUTES[route](costs, windows, policy)
+        if isinstance(planned, Plan):
+            return replace(planned, reason="; ".join([*refusals, planned.reason]))
+        refusals.append(planned)
+    wanted = "no route works" if policy.route == "auto" else f"route {policy.route} cannot be taken"
+    raise ContextTooLong(f"{wanted}: {'; '.join(refusals)}")
+
+
+def _check_fixed(costs: PromptCosts, windows: Windows, system: int) -> None:
+    """Raise ContextTooLong unless what is never cut fits the largest window: question, system prompt and answer."""
+    most = windows.largest
+    limit = f"the largest window here holds {most:,}"
+    if costs.max_new_tokens >= most:
+        raise ContextTooLong(
+            f"an answer of {costs.max_new_tokens:,} tokens (max_new_tokens) leaves no room for a question: {limit}"
+        )
+    question = costs.question
+    if question + costs.max_new_tokens > most:
+        raise ContextTooLong(
+            f"the question takes {question:,} tokens, the answer may take {costs.max_new_tokens:,} "
+            f"(--max-new-tokens), and {limit}: shorten one of them, or use a model with a longer window"
+        )
+    if system + question + costs.max_new_tokens > most:
+        raise ContextTooLong(
+            f"the system prompt takes {system:,} tokens beside {question:,} of the question and "
+            f"{costs.max_new_tokens:,} for the answer (--max-new-tokens), and {limit}: shorten one of them"
+        )
+
+
+def _native(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | str:
+    return _whole(costs, windows, policy, "native", (windows.native,))
+
+
+def _extended(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | str:
+    if not windows.extended:
+        return windows.only_native
+    return _whole(costs, windows, policy, "extended", windows.extended)
+
+
+def _whole(costs: PromptCosts, windows: Windows, policy: Policy, route: Route, among: Sequence[int]) -> Plan | str:
+    """Everything in the smallest of some windows that holds it; where the route was asked for, old turns may go."""
+    everything = Packing(costs, float("inf"))
+    for part in costs.whole:
+        everything.add(part)
+    need = costs.fixed + everything.tokens + sum(costs.turns)
+    holds = max(map(windows.holds, among))
+    turns: Sequence[int] = range(1, len(costs.turns) + 1)
+    if policy.route != "auto" and need > holds:
+        turns = pack_turns(costs, holds - costs.fixed - everything.tokens)
+        need = costs.fixed + everything.tokens + costs.of_turns(turns)
+    if costs.uncounted or need > holds:
+        more = " and more" if costs.uncounted else ""
+        limit = " by the memory that is free" if holds < max(among) else ""
+        return f"all documents take {need:,} tokens{more} with question and answer, the {route} window {holds:,}{limit}"
+    window = next(window for window in among if need <= windows.holds(window))
+    scale = f"×{window / windows.native:g} the native, " if window > windows.native else ""
+    reason = (
+        f"all documents take {need:,} tokens with question and answer and fit the {route} window ({scale}{window:,})"
+    )
+    if len(turns) < len(costs.turns):
+        reason += f", with {len(turns)} of {len(costs.turns)} turns of the conversation"
+    return _itemized(costs, windows, everything.parts, turns, Plan(route, reason, window))
+
+
+def _retrieval(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | str:
+    """The best passages in the native window, or in the first that holds one, or in the largest."""
+    among = windows.every[-1:] if policy.extend_retrieval else windows.every
+    for window in among:
+        packing = Packing(costs, windows.holds(window) - costs.fixed)
+        if packing.left >= 0 and (not costs.found or packing.add(costs.found[0].part)):
+            turns = pack(packing, costs, policy)
+            reason = f"the passages that bear on the question most are read in a window of {window:,}"
+            return _itemized(costs, windows, packing.parts, turns, Plan("retrieval", reason, window))
+    least = Packing(costs, float("inf"))
+    for found in costs.found[:1]:
+        least.add(found.part)
+    leaves = max(0, windows.largest - costs.max_new_tokens)
+    beyond = "" if windows.extended else f"; {windows.only_native}"
+    return (
+        f"the question with its best passage takes {least.tokens + costs.system + costs.question:,} tokens "
+        f"and the window leaves {leaves:,} for the prompt: ask for fewer new tokens (--max-new-tokens), or shorten "
+        f"the question{beyond}"
     )
 
 
-def _documents(counts: PromptCosts, parts: Sequence[PassageCost]) -> Iterator[BudgetItem]:
+def _self(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | str:
+    """Passages first, without neighbours, to be quick; everything if the model says that they hold no answer."""
+    wholes = [_ROUTES[route](costs, windows, policy) for route in ("native", "extended")]
+    whole = next((planned for planned in wholes if isinstance(planned, Plan)), None)
+    if whole is None:
+        return "; ".join(map(str, wholes))
+    spare = tuple(replace(f, before=f.before[: policy.expand], after=f.after[: policy.expand]) for f in costs.found)
+    first = _retrieval(replace(costs, system=costs.system + costs.give_up, found=spare), windows, policy)
+    if isinstance(first, str):
+        return first
+    if len(first.chunk_ids) == len(whole.chunk_ids):  # the passages are everything
+        return whole
+    return replace(first, route="self", reason=f"{first.reason}; all documents if they do not do", fallback=whole)
+
+
+_ROUTES: dict[str, Callable[[PromptCosts, Windows, Policy], Plan | str]] = {
+    "native": _native,
+    "extended": _extended,
+    "retrieval": _retrieval,
+    "self": _self,
+}
+
+
+def _itemized(
+    costs: PromptCosts, windows: Windows, parts: Sequence[PassageCost], turns: Sequence[int], planned: Plan
+) -> Plan:
+    """The plan with what each part of the prompt takes, and what is left out of it."""
+    items = [
+        BudgetItem("system", "", costs.system),
+        *_documents(costs, parts),
+        *(BudgetItem("turn", str(number), costs.turns[number - 1]) for number in turns),
+        BudgetItem("question", "", costs.question),
+    ]
+    prompt = sum(item.tokens for item in items)
+    free = windows.holds(planned.window) - prompt - costs.max_new_tokens
+    measured = windows.measured or planned.window <= windows.native
+    return replace(
+        planned,
+        reason=planned.reason if measured else f"{planned.reason}; {_NOT_MEASURED}",
+        measured=measured,
+        scale=max(1.0, planned.window / windows.native),
+        budget=(*items, BudgetItem("answer", "", costs.max_new_tokens), BudgetItem("free", "", free)),
+        left_out=tuple(_left_out(costs, {part.chunk_id for part in parts}, set(turns))),
+        chunk_ids=tuple(part.chunk_id for part in parts),
+        turns=tuple(turns),
+        passages_found=len(costs.found),
+        passages_used=len(parts),
+        prompt_tokens=prompt,
+        max_new_tokens=costs.max_new_tokens,
+    )
+
+
+def _documents(costs: PromptCosts, parts: Sequence[PassageCost]) -> Iterator[BudgetItem]:
     """What the passages of each document take, with their numbers and the fence around them."""
     tokens: Counter[str] = Counter()
     for number, part in enumerate(parts):
-        tokens[part.document] += part.tokens + counts.numbers[number]
+        tokens[part.document] += part.tokens + costs.numbers[number]
     passages = Counter(part.document for part in parts)
     for document, count in passages.items():
-        yield BudgetItem("document", document, tokens[document] + counts.fences[document], count)
+        yield BudgetItem("document", document, tokens[document] + costs.fences[document], count)
 
 
-def _left_out(counts: PromptCosts, chosen: set[int], turns: set[int]) -> Iterator[BudgetItem]:
+def _left_out(costs: PromptCosts, chosen: set[int], turns: set[int]) -> Iterator[BudgetItem]:
     """What is not in the prompt: passages that were found, the other passages of each document, and old turns."""
-    found = {one.part.place: one.part for one in counts.found}
-    others = {part.place: part for part in counts.whole if part.place not in found}
-    yield from _by_document("found", [part for place, part in found.items() if place not in chosen])
-    yield from _by_document("document", [part for place, part in others.items() if place not in chosen])
-    if counts.uncounted:
-        yield BudgetItem("documents", f"{counts.uncounted:,} documents that were not counted", 0)
-    for number, tokens in enumerate(counts.turns, start=1):
+    found = {passage.part.chunk_id: passage.part for passage in costs.found}
+    others = {part.chunk_id: part for part in costs.whole if part.chunk_id not in found}
+    yield from _by_document("found", [part for chunk_id, part in found.items() if chunk_id not in chosen])
+    yield from _by_document("document", [part for chunk_id, part in others.items() if chunk_id not in chosen])
+    if costs.uncounted:
+        yield BudgetItem("documents", f"{costs.uncounted:,} documents that were not counted", 0)
+    for number, tokens in enumerate(costs.turns, start=1):
         if number not in turns:
             yield BudgetItem("turn", str(number), tokens)
 
@@ -73,125 +202,3 @@ def _by_document(kind: BudgetItemKind, parts: Sequence[PassageCost]) -> Iterator
         tokens[part.document] += part.tokens
     passages = Counter(part.document for part in parts)
     yield from (BudgetItem(kind, document, tokens[document], passages[document]) for document in sorted(passages))
-
-
-_DEFAULT_POLICY = Policy()
-
-
-def plan(counts: PromptCosts, windows: Windows, policy: Policy = _DEFAULT_POLICY) -> Plan:
-    """How a question is answered; the same for the same input.
-
-    Raises ContextTooLong, with numbers, for a route that cannot work, and where no window holds the question, the
-    system prompt and the answer; BadRequest for a route that does not exist.
-    """
-    if policy.route != "auto" and policy.route not in _ROUTES:
-        raise BadRequest(f"there is no route {policy.route!r}: use auto, {', '.join(_ROUTES)}")
-    _check_fixed(counts, windows, counts.system + (max(0, counts.give_up) if policy.route == "self" else 0))
-    refusals: list[str] = []
-    for route in ("native", "extended", "retrieval") if policy.route == "auto" else (policy.route,):
-        planned = _ROUTES[route](counts, windows, policy)
-        if isinstance(planned, Plan):
-            return replace(planned, reason="; ".join([*refusals, planned.reason]))
-        refusals.append(planned)
-    wanted = "no route works" if policy.route == "auto" else f"route {policy.route} cannot be taken"
-    raise ContextTooLong(f"{wanted}: {'; '.join(refusals)}")
-
-
-def _check_fixed(counts: PromptCosts, windows: Windows, system: int) -> None:
-    """That the question, the system prompt and the answer, which are never cut, fit the largest window."""
-    most = windows.largest
-    limit = f"the largest window here holds {most:,}"
-    if counts.max_new_tokens >= most:
-        raise ContextTooLong(
-            f"an answer of {counts.max_new_tokens:,} tokens (max_new_tokens) leaves no room for a question: {limit}"
-        )
-    question = counts.question
-    if question + counts.max_new_tokens > most:
-        raise ContextTooLong(
-            f"the question takes {question:,} tokens, the answer may take {counts.max_new_tokens:,} "
-            f"(--max-new-tokens), and {limit}: shorten one of them, or use a model with a longer window"
-        )
-    if system + question + counts.max_new_tokens > most:
-        raise ContextTooLong(
-            f"the system prompt takes {system:,} tokens beside {question:,} of the question and "
-            f"{counts.max_new_tokens:,} for the answer (--max-new-tokens), and {limit}: shorten one of them"
-        )
-
-
-def _native(counts: PromptCosts, windows: Windows, policy: Policy) -> Plan | str:
-    return _whole(counts, windows, policy, "native", (windows.native,))
-
-
-def _extended(counts: PromptCosts, windows: Windows, policy: Policy) -> Plan | str:
-    if not windows.extended:
-        return windows.only_native
-    return _whole(counts, windows, policy, "extended", windows.extended)
-
-
-def _whole(counts: PromptCosts, windows: Windows, policy: Policy, route: Route, among: Sequence[int]) -> Plan | str:
-    """Everything in the smallest of some windows that holds it; where the route was asked for, old turns may go."""
-    everything = Packing(counts, float("inf"))
-    for part in counts.whole:
-        everything.add(part)
-    need = counts.fixed + everything.tokens + sum(counts.turns)
-    holds = max(map(windows.holds, among))
-    turns: Sequence[int] = range(1, len(counts.turns) + 1)
-    if policy.route != "auto" and need > holds:
-        turns = pack_turns(counts, holds - counts.fixed - everything.tokens)
-        need = counts.fixed + everything.tokens + counts.of_turns(turns)
-    if counts.uncounted or need > holds:
-        more = " and more" if counts.uncounted else ""
-        limit = " by the memory that is free" if holds < max(among) else ""
-        return f"all documents take {need:,} tokens{more} with question and answer, the {route} window {holds:,}{limit}"
-    window = next(window for window in among if need <= windows.holds(window))
-    scale = f"×{window / windows.native:g} the native, " if window > windows.native else ""
-    reason = (
-        f"all documents take {need:,} tokens with question and answer and fit the {route} window ({scale}{window:,})"
-    )
-    if len(turns) < len(counts.turns):
-        reason += f", with {len(turns)} of {len(counts.turns)} turns of the conversation"
-    return itemized(counts, windows, everything.parts, turns, Plan(route, reason, window))
-
-
-def _retrieval(counts: PromptCosts, windows: Windows, policy: Policy) -> Plan | str:
-    """The best passages in the native window, or in the first that holds one, or in the largest."""
-    among = windows.every[-1:] if policy.extend_retrieval else windows.every
-    for window in among:
-        selection = Packing(counts, windows.holds(window) - counts.fixed)
-        if selection.left >= 0 and (not counts.found or selection.add(counts.found[0].part)):
-            turns = pack(selection, counts, policy)
-            reason = f"the passages that bear on the question most are read in a window of {window:,}"
-            return itemized(counts, windows, selection.parts, turns, Plan("retrieval", reason, window))
-    least = Packing(counts, float("inf"))
-    for found in counts.found[:1]:
-        least.add(found.part)
-    leaves = max(0, windows.largest - counts.max_new_tokens)
-    beyond = "" if windows.extended else f"; {windows.only_native}"
-    return (
-        f"the question with its best passage takes {least.tokens + counts.system + counts.question:,} tokens "
-        f"and the window leaves {leaves:,} for the prompt: ask for fewer new tokens (--max-new-tokens), or shorten "
-        f"the question{beyond}"
-    )
-
-
-def _self(counts: PromptCosts, windows: Windows, policy: Policy) -> Plan | str:
-    """Passages first, and no more than those, to be quick; everything if the model says that they do not do."""
-    otherwise = [_ROUTES[route](counts, windows, policy) for route in ("native", "extended")]
-    whole = next((planned for planned in otherwise if isinstance(planned, Plan)), None)
-    if whole is None:
-        return "; ".join(map(str, otherwise))
-    spare = tuple(replace(f, before=f.before[: policy.expand], after=f.after[: policy.expand]) for f in counts.found)
-    first = _retrieval(replace(counts, system=counts.system + counts.give_up, found=spare), windows, policy)
-    if isinstance(first, str):
-        return first
-    if len(first.places) == len(whole.places):  # there is nothing to be spared
-        return whole
-    return replace(first, route="self", reason=f"{first.reason}; all documents if they do not do", otherwise=whole)
-
-
-_ROUTES: dict[str, Callable[[PromptCosts, Windows, Policy], Plan | str]] = {
-    "native": _native,
-    "extended": _extended,
-    "retrieval": _retrieval,
-    "self": _self,
-}

@@ -1,4 +1,3 @@
-from .measured import Measurements, measured_by
 from .options import ALL_TASKS, DEFAULT_TASKS, ProbeOptions
 from .render import draw_report, reach_text, score_text, write_markdown
 from .report import ProbeReport, load_report
@@ -8,14 +7,12 @@ from .task_texts import TaskTexts
 __all__ = [
     "ALL_TASKS",
     "DEFAULT_TASKS",
-    "Measurements",
     "ProbeOptions",
     "ProbeProgress",
     "ProbeReport",
     "TaskTexts",
     "draw_report",
     "load_report",
-    "measured_by",
     "reach_text",
     "run_probe",
     "score_text",

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from longctx.errors import BadReport
-from longctx.models import UNSCALED
+from longctx.models import UNSCALED, Measured, Measurements
 
 REPORT = "report.json"
 PERPLEXITY = "perplexity"
@@ -98,6 +98,15 @@ class ProbeReport(_Frozen):
         """
         method = method_name(method)
         return next((reach.tokens for reach in self.windows if (reach.method, reach.task) == (method, task)), None)
+
+    def measurements(self) -> Measurements:
+        """How far the model was seen to read: for each method, its effective window over all tasks but perplexity.
+
+        Returns:
+            What `DocumentQA.open(measured=)` takes. A method without an effective window is not among the figures.
+        """
+        figures = (Measured(method, tokens) for method in self.methods if (tokens := self.effective_window(method)))
+        return Measurements(tuple(figures), self.model.name, self.model.tokenizer_sha256, self.model.carried)
 
     def select(self, task: str, method: str, language: str | None = None) -> list[Cell]:
         """The cells over all depths of a task under a method, by length."""

@@ -157,5 +157,5 @@ def window_ids(source: Source, bos: int | None, length: int, window: int, step: 
 
 def window_loss(engine: Engine, ids: TokenIds, scored: int, scaling: RopeScaling | None) -> float:
     """The mean loss of the last `scored` tokens, in nats."""
-    losses = engine.losses(ids, scored, scaling)
+    losses = engine.token_losses(ids, scored, scaling)
     return sum(losses) / len(losses)

@@ -1,4 +1,4 @@
-from .control_tokens import EscapedText
+from .control_tokens import Escaper
 from .templates import TEMPLATES, PromptTemplate, check_turns, choose_template
 from .wording import is_unanswerable, language_of, prompt_texts
 from .writer import (
@@ -6,7 +6,6 @@ from .writer import (
     STAND_IN,
     Frame,
     Framing,
-    PartT,
     PromptInputs,
     PromptWriter,
     TokenIds,
@@ -21,10 +20,9 @@ __all__ = [
     "FENCE",
     "STAND_IN",
     "TEMPLATES",
-    "EscapedText",
+    "Escaper",
     "Frame",
     "Framing",
-    "PartT",
     "PromptInputs",
     "PromptTemplate",
     "PromptWriter",

@@ -1,4 +1,4 @@
-"""Text that imitates what steers a model, made harmless. Knows tokenizers; knows no templates and no documents.
+"""Escaping control tokens in text that users and documents bring.
 
 A document may hold `</s>` or `[/INST]`. Such a string gets a space after its first character (`< /s>`, `[ /INST]`), in
 the prompt alone: the places that citations name are those of the document. A space is seen by whoever reads the
@@ -19,16 +19,28 @@ _OPENING, _CLOSING = "<[{|", ">]}|"
 _LONGEST_SHOWN = 40  # characters of a refused text in a message
 
 
-class EscapedText:
-    """Takes from `strings`, and from what is like `kind`, the meaning that a model could give to them."""
+class Escaper:
+    """Escapes strings that could steer a model.
+
+    Args:
+        strings: The strings.
+        kind: A pattern of further ones.
+    """
 
     def __init__(self, strings: Iterable[str], kind: re.Pattern[str] | None = None) -> None:
         longest_first = sorted({s for s in strings if len(s) > 1}, key=lambda string: (-len(string), string))
         patterns = [*map(re.escape, longest_first), *([] if kind is None else [kind.pattern])]
         self._pattern = re.compile("|".join(patterns) or r"(?!)")
 
-    def harmless(self, text: str) -> str:
-        """The text with a space after the first character of every such string, and of those that this makes."""
+    def escape(self, text: str) -> str:
+        """Put a space after the first character of every such string, and of those that this makes.
+
+        Args:
+            text: The text of a user or a document.
+
+        Returns:
+            The text without such strings.
+        """
         while True:
             broken = self._pattern.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
             if broken == text:
@@ -36,8 +48,13 @@ class EscapedText:
             text = broken
 
 
-class ControlTokens(EscapedText):
-    """Knows the strings that a tokenizer, and a template's `markers`, give a meaning to, and takes it from them."""
+class ControlTokenEscaper(Escaper):
+    """Escapes a tokenizer's control tokens.
+
+    Args:
+        tokenizer: The tokenizer.
+        markers: What the prompt template gives a meaning to beside them.
+    """
 
     def __init__(self, tokenizer: Any, markers: Iterable[str] = ()) -> None:
         tokens = control_tokens(tokenizer)
@@ -45,7 +62,15 @@ class ControlTokens(EscapedText):
         super().__init__({*tokens, *markers})
 
     def check(self, text: str, ids: Sequence[int]) -> None:
-        """Raise BadRequest if a text became control tokens all the same, through what its tokenizer normalises."""
+        """Check that an escaped text has no control tokens: some tokenizers normalise text into them.
+
+        Args:
+            text: The escaped text.
+            ids: Its token ids.
+
+        Raises:
+            BadRequest: If there is a control token among the ids.
+        """
         if self.ids.isdisjoint(ids):
             return
         raise BadRequest(
@@ -54,10 +79,10 @@ class ControlTokens(EscapedText):
 
 
 def control_tokens(tokenizer: Any) -> dict[str, int]:
-    """The strings of a tokenizer that become one token of special meaning, and those tokens.
+    """A tokenizer's control tokens by their strings.
 
-    Tokens that are special, and added ones that look like markup, since many tokenizers do not call theirs special
-    (`<tool_call>`). Not the token for what is unknown: ordinary text becomes that.
+    Special tokens, and added ones that look like markup, since many tokenizers do not call theirs special
+    (`<tool_call>`); not the unknown token, which ordinary text becomes.
     """
     found = {str(token): tokenizer.convert_tokens_to_ids(str(token)) for token in tokenizer.all_special_tokens}
     for number, token in tokenizer.added_tokens_decoder.items():

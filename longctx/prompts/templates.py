@@ -1,4 +1,4 @@
-"""Prompt templates: a conversation as each family of models was trained to read it. Knows tokenizers; no documents.
+"""Prompt templates: a conversation as each family of models was trained to read it.
 
 A template gives *pieces*: token ids, and text that is tokenised by itself, as the family's own code tokenises it.
 """
@@ -19,33 +19,39 @@ Piece = int | str
 
 
 class PromptTemplate(Protocol):
-    """How a conversation is written for a model.
-
-    `markers` are plain strings that the template gives a meaning to; in what users and documents say they are broken.
-    """
+    """How a conversation is written for a model."""
 
     @property
     def name(self) -> str:
-        """What it is called in messages and settings."""
+        """The name in settings and messages."""
 
     @property
     def markers(self) -> Sequence[str]:
-        """Strings that no text of others may hold."""
+        """Plain strings that the template gives a meaning to; in the texts of users and documents they are escaped."""
 
     @property
     def stops(self) -> Sequence[str]:
         """Strings before which an answer ends, for models that do not end their turn by themselves."""
 
     def render(self, tokenizer: Any, system: str, messages: Sequence[Message]) -> list[Piece]:
-        """A conversation that ends with the user's turn, up to where the model's answer begins.
+        """Write a conversation that ends with the user's turn, up to where the model's answer begins.
 
-        Each message's text stands in it once, as it is. Raises BadRequest if it cannot be written.
+        Args:
+            tokenizer: The model's tokenizer.
+            system: The system prompt; empty for none.
+            messages: What was said, the user first and last. Each text is written once, as it is.
+
+        Returns:
+            Pieces: token ids, and text that is tokenised by itself.
+
+        Raises:
+            BadRequest: If the conversation cannot be written.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Llama2Template:
-    """Llama 2 Chat's, as in `chat_completion` of Meta's reference code (llama/generation.py).
+    """Llama 2 Chat's template, as in `chat_completion` of Meta's reference code (llama/generation.py).
 
     Each turn is tokenised by itself, between a BOS and an EOS; the system prompt stands in the first one.
     `default_system` begins every system prompt, and `after_inst` follows the last [/INST].
@@ -81,7 +87,7 @@ _TAGGED = "Your code should start with a [PYTHON] tag and end with a [/PYTHON] t
 
 
 class CodeLlamaTemplate(Llama2Template):
-    """Code Llama Instruct's: Llama 2's, and code in Python between tags, as it was fine-tuned to write it.
+    """Code Llama Instruct's template: Llama 2's, with Python code between tags, as it was fine-tuned to write it.
 
     Rozière et al., "Code Llama", arXiv 2308.12950, appendix "Self training prompts". Its questions end so.
     """
@@ -180,9 +186,18 @@ _BY_NAME = (
 
 
 def choose_template(wanted: str | PromptTemplate | None, model: str, tokenizer: Any) -> PromptTemplate:
-    """The template that is wanted; for None, the one that a model's name or its tokenizer's own template shows.
+    """Choose the template for a model.
 
-    Raises BadRequest for a name that is none.
+    Args:
+        wanted: A template or its name; None chooses by the model's name and the template that its tokenizer carries.
+        model: The model's name.
+        tokenizer: The model's tokenizer.
+
+    Returns:
+        The template.
+
+    Raises:
+        BadRequest: For a name that is no template's.
     """
     if wanted is None:
         return TEMPLATES[_family(model, tokenizer)]
@@ -207,7 +222,14 @@ def _family(model: str, tokenizer: Any) -> str:
 
 
 def check_turns(messages: Sequence[Message]) -> None:
-    """Raise BadRequest unless user and assistant take turns, the user first and last."""
+    """Check that user and assistant take turns, the user first and last.
+
+    Args:
+        messages: What was said, oldest first.
+
+    Raises:
+        BadRequest: If they do not.
+    """
     roles = [message.role for message in messages]
     wrong = next((i for i, role in enumerate(roles) if role != ("user", "assistant")[i % 2]), None)
     if wrong is not None:

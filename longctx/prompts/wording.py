@@ -1,4 +1,4 @@
-"""What prompts say, in the languages that they are written in. Knows no tokenizer."""
+"""The sentences of prompts, in the languages that prompts are written in."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ from dataclasses import dataclass
 from indexes.text import script_language
 
 UNANSWERABLE = "unanswerable"
-"""What a model is asked to write, on route self, if the passages do not hold the answer."""
+"""What a model is told to write, on route `self`, if the passages do not hold the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptTexts:
-    """The sentences of a prompt in one language; `in_language` asks once more, after the question, for its language.
+    """The sentences of a prompt in one language.
 
-    `conversation` is what else the model may answer from where there is one.
+    Attributes:
+        instructions: The rules, with places for `conversation` and for what to do without an answer.
+        conversation: What else the model may answer from, in a conversation.
+        say_so: What to do without an answer: say so.
+        give_up: What to do without an answer on route `self`: write UNANSWERABLE and nothing else.
+        passages: The label of the passages.
+        question: The label of the question.
+        answer: The label of the answer.
+        in_language: Asks for the language once more, after the question.
     """
 
     instructions: str
@@ -27,7 +35,12 @@ class PromptTexts:
     in_language: str = ""
 
     def system(self, *, may_give_up: bool, conversing: bool = False) -> str:
-        """What a model is told before it reads anything; `may_give_up`: to answer UNANSWERABLE and nothing else."""
+        """The system prompt.
+
+        Args:
+            may_give_up: Without an answer, the model is to write UNANSWERABLE and nothing else.
+            conversing: The model may answer from what was said before, too.
+        """
         conversation = self.conversation if conversing else ""
         return self.instructions.format(conversation=conversation, if_not=self.give_up if may_give_up else self.say_so)
 
@@ -63,16 +76,34 @@ PROMPT_TEXTS = {
 
 
 def is_unanswerable(text: str) -> bool | None:
-    """Whether an answer begins with UNANSWERABLE; None while it may go on so."""
+    """Whether a model says that the passages do not hold the answer.
+
+    Args:
+        text: The answer so far.
+
+    Returns:
+        True if it begins with UNANSWERABLE, False if it does not, None while it may yet.
+    """
     said = text.strip(" \t\n\"'`*「『").lower()
     return True if said.startswith(UNANSWERABLE) else None if UNANSWERABLE.startswith(said) else False
 
 
 def language_of(question: str) -> str:
-    """'ja' for a question with Japanese letters, else 'en': the languages that prompts are written in."""
+    """The language to write a prompt in.
+
+    Args:
+        question: The question.
+
+    Returns:
+        'ja' for a question with Japanese letters, else 'en'.
+    """
     return "ja" if script_language(question) == "ja" else "en"
 
 
 def prompt_texts(question: str) -> PromptTexts:
-    """The wording in the question's language."""
+    """The sentences of a prompt in the question's language.
+
+    Args:
+        question: The question.
+    """
     return PROMPT_TEXTS[language_of(question)]

@@ -1,6 +1,5 @@
-"""Prompts: passages and a question as token ids. Knows tokenizers and templates; knows no index and no model.
+"""Prompts as token ids: passages first, the question last, so that prompts of the same documents begin alike.
 
-The passages come first and the question last, so that what is the same from question to question stands at the start.
 Every part is tokenised by itself, behind a line break, where Llama's own tokenizer cuts too: a prompt has exactly as
 many tokens as its parts.
 """
@@ -10,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass
 from itertools import chain, groupby
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, cast
 
 from longctx.errors import BadRequest
-from longctx.prompts.control_tokens import ControlTokens
+from longctx.prompts.control_tokens import ControlTokenEscaper
 from longctx.prompts.templates import PromptTemplate
 from longctx.prompts.wording import prompt_texts
 from longctx.types import Citation, Message
@@ -22,12 +21,16 @@ STAND_IN = "<longctx-passages>"  # where the passages go in a conversation
 FENCE = ("<document>", "</document>")
 
 TokenIds = tuple[int, ...]
-PartT = TypeVar("PartT", bound=Sized)
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What stands around the passages: `head`, the system prompt, and `tail`, what was said and the question."""
+    """What stands around the passages, as token ids.
+
+    Attributes:
+        head: The system prompt, and what introduces the passages.
+        tail: The turns of the conversation, and the question.
+    """
 
     head: TokenIds
     tail: TokenIds
@@ -40,8 +43,12 @@ class Frame:
 class PromptInputs:
     """A question as it goes into a prompt.
 
-    `system` comes before the rules for the passages; `may_give_up` has the model say so in one word if they do not hold
-    the answer. `conversing`: what was said before may be answered from, too, whether or not any of it is in `history`.
+    Attributes:
+        question: The question.
+        system: A system prompt, placed before the rules for the passages.
+        history: The earlier turns that are in the prompt.
+        may_give_up: The model is to answer in one word if the passages do not hold the answer.
+        conversing: What was said before may be answered from, too, whether or not any of it is in `history`.
     """
 
     question: str
@@ -65,67 +72,106 @@ class Framing(Protocol):
     def __len__(self) -> int: ...
 
 
-class PromptWriter(Protocol[PartT]):
-    """Writes the parts of prompts for a model, each of which has as many tokens as its length says.
+class PromptWriter(Protocol):
+    """Writes the parts of prompts for a model; `len` of a part is its tokens. Control tokens in them are escaped."""
 
-    What others wrote cannot steer the model in any of them.
-    """
+    def frame(self, inputs: PromptInputs) -> Framing:
+        """Write what stands around the passages.
 
-    def frame(self, asked: PromptInputs) -> Framing:
-        """What stands around the passages. Raises BadRequest for what cannot be written."""
+        Args:
+            inputs: The question and what comes before it.
 
-    def texts(self, texts: Sequence[str]) -> list[PartT]:
-        """Passages, each without its number."""
+        Raises:
+            BadRequest: For what the template or the tokenizer cannot write.
+        """
 
-    def numbers(self, count: int) -> list[PartT]:
-        """The lines [1], [2], … that stand before passages."""
+    def texts(self, texts: Sequence[str]) -> Sequence[Sized]:
+        """Write passages, each without its number.
 
-    def fences(self, titles: Sequence[str]) -> list[tuple[PartT, PartT]]:
-        """What stands before and after the passages of documents with such titles."""
+        Args:
+            texts: The passages' texts.
+        """
+
+    def numbers(self, count: int) -> Sequence[Sized]:
+        """Write the lines [1], [2], … that stand before passages.
+
+        Args:
+            count: How many.
+        """
+
+    def fences(self, titles: Sequence[str]) -> Sequence[tuple[Sized, Sized]]:
+        """Write what stands before and after the passages of each document.
+
+        Args:
+            titles: The documents' titles.
+        """
 
 
 class TokenWriter:
-    """Writes prompts as token ids. What is not the template's cannot become part of it."""
+    """Writes prompts as token ids, as the model was trained to read them.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        template: How conversations are written for the model.
+    """
 
     def __init__(self, tokenizer: Any, template: PromptTemplate) -> None:
         self.template = template
         self._tokenizer = tokenizer
-        self._control = ControlTokens(tokenizer, (*template.markers, *FENCE, STAND_IN))
-        self._line_break = self._fresh("\n")
+        self._control = ControlTokenEscaper(tokenizer, (*template.markers, *FENCE, STAND_IN))
+        self._line_break = self._tokenize("\n")
 
-    def frame(self, asked: PromptInputs) -> Frame:
-        """What stands around the passages. Raises BadRequest for what the template or the tokenizer cannot write."""
-        return self._cut(self.template.render(self._tokenizer, *as_messages(asked, self._harmless)))
+    def frame(self, inputs: PromptInputs) -> Frame:
+        """Write what stands around the passages; see `PromptWriter`."""
+        return self._cut(self.template.render(self._tokenizer, *as_messages(inputs, self._escaped)))
 
     def conversation(self, system: str, messages: Sequence[Message]) -> TokenIds:
-        """The ids of a conversation without passages. Raises BadRequest as `frame` does."""
-        said = [Message(message.role, self._harmless(message.content)) for message in messages]
-        return self._ids(self.template.render(self._tokenizer, self._harmless(system), said))
+        """Write a conversation without passages.
+
+        Args:
+            system: The system prompt; empty for none.
+            messages: What was said, the user first and last.
+
+        Returns:
+            Token ids, up to where the model's turn begins.
+
+        Raises:
+            BadRequest: For what the template or the tokenizer cannot write.
+        """
+        said = [Message(message.role, self._escaped(message.content)) for message in messages]
+        return self._ids(self.template.render(self._tokenizer, self._escaped(system), said))
 
     def completion(self, text: str) -> TokenIds:
-        """The ids of a text that is to be gone on with: the BOS, if there is one, and the text without a template."""
-        harmless, bos = self._control.harmless(text), self._tokenizer.bos_token_id
-        ids = self._fresh(harmless)
-        self._control.check(harmless, ids)
+        """Write a text to be continued: the BOS token, if there is one, and the text without a template.
+
+        Args:
+            text: The text.
+
+        Returns:
+            Token ids.
+        """
+        escaped, bos = self._control.escape(text), self._tokenizer.bos_token_id
+        ids = self._tokenize(escaped)
+        self._control.check(escaped, ids)
         return ids if bos is None else (bos, *ids)
 
     def texts(self, texts: Sequence[str]) -> list[TokenIds]:
-        """The ids of passages, each without its number. Raises BadRequest for text that becomes control tokens."""
-        lines = [f"{self._control.harmless(text)}\n" for text in texts]
-        ids = self._going_on(lines)
+        """Write passages; see `PromptWriter`. Raises BadRequest for text that becomes control tokens."""
+        lines = [f"{self._control.escape(text)}\n" for text in texts]
+        ids = self._tokenize_after_break(lines)
         for line, part in zip(lines, ids, strict=True):
             self._control.check(line, part)
         return ids
 
     def numbers(self, count: int) -> list[TokenIds]:
-        """The ids of the lines [1], [2], … that stand before passages."""
-        return self._going_on([f"[{number}]\n" for number in range(1, count + 1)])
+        """Write the lines [1], [2], …; see `PromptWriter`."""
+        return self._tokenize_after_break([f"[{number}]\n" for number in range(1, count + 1)])
 
     def fences(self, titles: Sequence[str]) -> list[tuple[TokenIds, TokenIds]]:
-        """The ids of what stands before and after the passages of documents with such titles."""
-        lines = [opening_line(title, self._control.harmless) for title in titles]
-        [closing] = self._going_on([f"{FENCE[1]}\n"])
-        openings = self._going_on(lines)
+        """Write the fences around documents; see `PromptWriter`."""
+        lines = [opening_line(title, self._control.escape) for title in titles]
+        [closing] = self._tokenize_after_break([f"{FENCE[1]}\n"])
+        openings = self._tokenize_after_break(lines)
         for line, ids in zip(lines, openings, strict=True):
             self._control.check(line, ids)
         return [(opening, closing) for opening in openings]
@@ -139,56 +185,75 @@ class TokenWriter:
                 f"the template {self.template.name} does not write a message once, as it is: "
                 "mend it, or choose another (template='plain')"
             )
-        head = (*self._ids(pieces[: holds[0]]), *(self._fresh(before) if before else ()))
-        return Frame(head, (*self._going_on(after)[0], *self._ids(pieces[holds[0] + 1 :])))
+        head = (*self._ids(pieces[: holds[0]]), *(self._tokenize(before) if before else ()))
+        return Frame(head, (*self._tokenize_after_break(after)[0], *self._ids(pieces[holds[0] + 1 :])))
 
     def _ids(self, pieces: Iterable[int | str]) -> TokenIds:
-        return tuple(i for piece in pieces for i in ([piece] if isinstance(piece, int) else self._fresh(piece)))
+        return tuple(i for piece in pieces for i in ([piece] if isinstance(piece, int) else self._tokenize(piece)))
 
-    def _harmless(self, text: str) -> str:
-        harmless = self._control.harmless(text).strip()
-        self._control.check(harmless, self._fresh(harmless))
-        return harmless
+    def _escaped(self, text: str) -> str:
+        escaped = self._control.escape(text).strip()
+        self._control.check(escaped, self._tokenize(escaped))
+        return escaped
 
-    def _fresh(self, text: str) -> TokenIds:
+    def _tokenize(self, text: str) -> TokenIds:
         """Text that begins a piece; the special tokens in it are the template's."""
         return tuple(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
-    def _going_on(self, texts: Sequence[str]) -> list[TokenIds]:
+    def _tokenize_after_break(self, texts: Sequence[str]) -> list[TokenIds]:
         """Texts that follow a line break: sentencepiece would put a space before one that it sees alone."""
         if not texts:
             return []
         whole = self._tokenizer([f"\n{text}" for text in texts], add_special_tokens=False, verbose=False)["input_ids"]
         cut, start = len(self._line_break), list(self._line_break)
         parts = zip(texts, whole, strict=True)
-        return [tuple(ids[cut:]) if ids[:cut] == start else self._fresh(text) for text, ids in parts]
+        return [tuple(ids[cut:]) if ids[:cut] == start else self._tokenize(text) for text, ids in parts]
 
 
-def as_messages(asked: PromptInputs, harmless: Callable[[str], str]) -> tuple[str, list[Message]]:
-    """The system prompt and the messages of a question, STAND_IN where the passages go.
+def as_messages(inputs: PromptInputs, escape: Callable[[str], str]) -> tuple[str, list[Message]]:
+    """The system prompt and the messages of a question.
 
-    `harmless` takes the meaning from what would steer the model in the texts of others.
+    Args:
+        inputs: The question and what comes before it.
+        escape: Escapes control tokens in the texts of others.
+
+    Returns:
+        The system prompt, and the messages with STAND_IN where the passages go.
     """
-    wording = prompt_texts(asked.question)
-    rules = wording.system(may_give_up=asked.may_give_up, conversing=asked.conversing)
-    system = "\n".join(part for part in (harmless(asked.system), rules) if part)
+    wording = prompt_texts(inputs.question)
+    rules = wording.system(may_give_up=inputs.may_give_up, conversing=inputs.conversing)
+    system = "\n".join(part for part in (escape(inputs.system), rules) if part)
     labels = {"user": f"{wording.question} ", "assistant": ""}
-    messages = (*asked.history, Message("user", asked.question))
-    said = [Message(message.role, labels[message.role] + harmless(message.content)) for message in messages]
+    messages = (*inputs.history, Message("user", inputs.question))
+    said = [Message(message.role, labels[message.role] + escape(message.content)) for message in messages]
     if wording.in_language:
         said[-1] = Message("user", f"{said[-1].content}\n{wording.in_language}")
     said[0] = Message(said[0].role, f"{wording.passages}\n{STAND_IN}{said[0].content}")
     return system, said
 
 
-def opening_line(title: str, harmless: Callable[[str], str]) -> str:
-    """What stands before the passages of a document."""
-    return f"{FENCE[0]} {harmless(' '.join(title.split()))}".rstrip() + "\n"
+def opening_line(title: str, escape: Callable[[str], str]) -> str:
+    """The line before the passages of a document.
+
+    Args:
+        title: The document's title.
+        escape: Escapes control tokens in it.
+    """
+    return f"{FENCE[0]} {escape(' '.join(title.split()))}".rstrip() + "\n"
 
 
-def assemble(writer: PromptWriter[PartT], passages: Sequence[Citation], texts: Sequence[PartT]) -> list[PartT]:
-    """Passages numbered in their order, those of a document that follow one another in one fence."""
-    numbers, parts, place = writer.numbers(len(passages)), list[PartT](), 0
+def assemble(writer: PromptWriter, passages: Sequence[Citation], texts: Sequence[Sized]) -> list[Sized]:
+    """Put numbers and fences around passages: those of a document that follow one another share one fence.
+
+    Args:
+        writer: The writer that wrote `texts`.
+        passages: Where the passages come from, in the order of their numbers.
+        texts: The same passages as the writer writes them.
+
+    Returns:
+        The parts in their order.
+    """
+    numbers, parts, place = writer.numbers(len(passages)), list[Sized](), 0
     for (_, title), group in groupby(passages, key=lambda passage: (passage.source, passage.title)):
         [(opening, closing)] = writer.fences([title])
         parts.append(opening)
@@ -199,8 +264,18 @@ def assemble(writer: PromptWriter[PartT], passages: Sequence[Citation], texts: S
     return parts
 
 
-def build_prompt(writer: TokenWriter, passages: Sequence[Citation], asked: PromptInputs) -> list[int]:
-    """The token ids of a whole prompt."""
-    frame = writer.frame(asked)
+def build_prompt(writer: TokenWriter, passages: Sequence[Citation], inputs: PromptInputs) -> list[int]:
+    """Write a whole prompt.
+
+    Args:
+        writer: Writes the parts.
+        passages: The passages, in the order of their numbers.
+        inputs: The question and what comes before it.
+
+    Returns:
+        Token ids.
+    """
+    frame = writer.frame(inputs)
     texts = writer.texts([passage.text for passage in passages])
-    return [*frame.head, *chain.from_iterable(assemble(writer, passages, texts)), *frame.tail]
+    parts = cast("list[TokenIds]", assemble(writer, passages, texts))
+    return [*frame.head, *chain.from_iterable(parts), *frame.tail]

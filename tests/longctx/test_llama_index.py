@@ -19,7 +19,7 @@ from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.query_engine import CitationQueryEngine, RetrieverQueryEngine
 
 from indexes import CorpusIndex
-from indexes.llama_index.retriever import CorpusRetriever
+from indexes.llama_index import CorpusRetriever, CorpusVectorStore
 from longctx import BadRequest, ContextTooLong, Engine, LoadedModel, LongContextLLM, load_model
 from longctx.engine.sampling import GenerationOptions
 from rope_scaling import RopeScaling
@@ -74,7 +74,8 @@ def assistant(text: str) -> ChatMessage:
 
 
 def test_query_engines_answer(llm: LongContextLLM, index: CorpusIndex, counting: None) -> None:
-    stock = VectorStoreIndex.from_vector_store(index.as_vector_store(), embed_model=index.as_vector_store().embed_model)
+    store = CorpusVectorStore.from_index(index)
+    stock = VectorStoreIndex.from_vector_store(store, embed_model=store.embed_model)
     question = "What is the pass key?"
     engines = [
         RetrieverQueryEngine.from_args(CorpusRetriever(index, k=2), llm=llm),

@@ -9,6 +9,7 @@ import pytest
 
 from indexes import SearchFilter
 from longctx import (
+    AskOptions,
     BadReport,
     BadRequest,
     ContextTooLong,
@@ -21,7 +22,9 @@ from longctx import (
     NotEnoughMemory,
     Policy,
     ProbeOptions,
+    QuestionRequest,
     load_model,
+    load_report,
     run_probe,
 )
 from longctx.cli import app
@@ -100,7 +103,7 @@ def test_asking_all_documents_again_reads_only_the_question(indexed, opened, dem
     for question in (QUESTION, "Where did the boat lie?"):
         told.clear()
         answer = qa.ask(question, max_new_tokens=2, filters=only(indexed, "long"), progress=told.append)
-    share = {share.kind: share.tokens for share in answer.plan.shares}
+    share = {share.kind: share.tokens for share in answer.plan.budget}
     assert told[0].done >= share["system"] + share["document"]
 
 
@@ -125,14 +128,18 @@ def test_the_report_of_a_probe_sets_the_windows(indexed, opened, encoder, tmp_pa
     probed = ProbeOptions(methods=("none", "yarn"), lengths=(512, 1024), tasks=("needle",), trials=1, depths=2)
     report = run_probe(DEMO, tmp_path, probed)
     long = only(indexed, "long")
-    taken = opened(load_model(DEMO), measured=tmp_path).ask(QUESTION, max_new_tokens=2, filters=long).plan
-    assert (taken.route, taken.window, taken.shown) == ("retrieval", 512, True)
+    taken = (
+        opened(load_model(DEMO), measured=load_report(tmp_path).measurements())
+        .ask(QUESTION, max_new_tokens=2, filters=long)
+        .plan
+    )
+    assert (taken.route, taken.window, taken.measured) == ("retrieval", 512, True)
     assert f"the extended window {report.effective_window('yarn'):,}" in taken.reason
-    assert not opened(load_model(DEMO, scaling="yarn")).ask(QUESTION, max_new_tokens=2, filters=long).plan.shown
+    assert not opened(load_model(DEMO, scaling="yarn")).ask(QUESTION, max_new_tokens=2, filters=long).plan.measured
     with pytest.raises(BadReport, match=r"another scaling .* run `longctx probe .*yarn-8k`"):
-        opened(load_model(DEMO.with_name("passkey-llama-yarn-8k")), measured=report)
+        opened(load_model(DEMO.with_name("passkey-llama-yarn-8k")), measured=report.measurements())
     with pytest.raises(BadReport, match="give the folder that `longctx probe --out` wrote"):
-        opened(load_model(DEMO), measured=indexed)
+        load_report(indexed)
     command = ["ask", QUESTION, "--index", str(indexed / "index"), "--model", str(DEMO), "--scaling", "yarn"]
     command += ["--max-new-tokens", "2", "--source", str(indexed / "long.txt")]
     for more, said in (([], True), (["--report", str(tmp_path)], False)):
@@ -163,10 +170,11 @@ def test_a_scaling_that_the_checkpoint_brings_is_never_left_out(indexed, opened)
 
 def test_a_conversation_is_part_of_the_prompt(indexed, opened, demo) -> None:
     history = [Message("user", "Who walked there?"), Message("assistant", "The keeper.")] * 2
-    plan = opened(demo).ask(QUESTION, max_new_tokens=2, history=history, filters=only(indexed, "short")).plan
-    assert (plan.turns, [share.name for share in plan.shares if share.kind == "turn"]) == ((1, 2), ["1", "2"])
+    options = AskOptions(max_new_tokens=2, filters=only(indexed, "short"))
+    plan = opened(demo).run(QuestionRequest(QUESTION, options, history=tuple(history))).answer.plan
+    assert (plan.turns, [share.name for share in plan.budget if share.kind == "turn"]) == ((1, 2), ["1", "2"])
     with pytest.raises(BadRequest, match="message 1 is the assistant's"):
-        opened(demo).ask(QUESTION, history=history[1:], filters=only(indexed, "short"))
+        opened(demo).run(QuestionRequest(QUESTION, options, history=tuple(history[1:])))
 
 
 def test_self_reads_everything_if_the_model_gives_up(indexed, opened, saying) -> None:
@@ -200,7 +208,7 @@ def test_routes_need_a_model_and_a_name(indexed, opened, encoder, demo) -> None:
         opened(None).ask(QUESTION, route="extended")
     with pytest.raises(BadRequest, match="no route 'best'"):
         opened(demo).ask(QUESTION, route="best")
-    assert opened(None).ask(QUESTION, route="retrieval").plan.reason.startswith("there is no model")
+    assert opened(None).ask(QUESTION, route="retrieval").plan is None
 
 
 def test_the_policy_is_what_a_question_does_not_say(indexed, opened, demo) -> None:

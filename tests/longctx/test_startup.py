@@ -51,7 +51,7 @@ def test_every_public_name_is_there() -> None:
     assert longctx.__all__ == sorted(longctx.__all__)
     assert all(getattr(longctx, name).__module__.startswith("longctx.") for name in longctx.__all__)
     assert set(longctx.__all__) <= set(dir(longctx))
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match=r"attribute '?nothing"):
         _ = longctx.nothing
 
 

@@ -17,20 +17,33 @@ from longctx.models import SERVER_PREFIX, is_address
 if TYPE_CHECKING:
     from openai import OpenAI
 
-
+CONNECT_SECONDS = 10.0
+_LONGEST_SHOWN = 300  # characters of what a server said
+_NO_KEY = "none"  # a server that asks for none does not look at it, and the client insists on one
+_REMEDIES = {
+    401: "it wants another key: set LONGCTX_API_KEY (or OPENAI_API_KEY)",
+    403: "it does not let this key in: set LONGCTX_API_KEY (or OPENAI_API_KEY)",
+    404: "is the address right (most end in /v1), and the model's name after #?",
+    429: "it has too much to do: ask again later",
+}
 _EXAMPLE = "write openai:http://host:8000/v1, with #name after it where the server has several models"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """A server's base `url`, without a slash at its end, and the `name` of the model, None for the only one."""
+    """Where a model is served.
+
+    Attributes:
+        url: The server's base URL, without a slash at its end.
+        name: The model's name there; None for the only one.
+    """
 
     url: str
     name: str | None = None
 
     @property
     def root(self) -> str:
-        """Where the server itself begins, which has more than OpenAI's protocol."""
+        """The server's own root, for what is not part of OpenAI's protocol."""
         return self.url.removesuffix("/v1")
 
 
@@ -62,17 +75,6 @@ def _problem(url: str) -> str | None:
 
 def _is_host(parts: SplitResult) -> bool:
     return bool(parts.hostname) and not any(character.isspace() for character in parts.netloc + parts.path)
-
-
-CONNECT_SECONDS = 10.0
-_LONGEST_SHOWN = 300  # characters of what a server said
-_NO_KEY = "none"  # a server that asks for none does not look at it, and the client insists on one
-_REMEDIES = {
-    401: "it wants another key: set LONGCTX_API_KEY (or OPENAI_API_KEY)",
-    403: "it does not let this key in: set LONGCTX_API_KEY (or OPENAI_API_KEY)",
-    404: "is the address right (most end in /v1), and the model's name after #?",
-    429: "it has too much to do: ask again later",
-}
 
 
 class Connection:

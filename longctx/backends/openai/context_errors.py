@@ -1,4 +1,4 @@
-"""Refusals of a prompt for its length, and the limit that a server states in them. Knows what servers say."""
+"""Errors of servers about prompts that are too long, and the limits that they state."""
 
 from __future__ import annotations
 
@@ -44,14 +44,24 @@ _TOTALS = (re.compile(rf"requested {_NUMBER} tokens", re.IGNORECASE),)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """How many tokens a server says that it takes, prompt and answer, and how many were sent; None: not said."""
+    """What a server says when a prompt is too long. None is what it does not say.
+
+    Attributes:
+        limit: The context length in tokens, prompt and answer together.
+        prompt: Tokens of the prompt that was sent.
+        total: Tokens of the prompt and the answer that was asked for.
+    """
 
     limit: int | None
     prompt: int | None
     total: int | None = None
 
     def prompt_before(self, new: int) -> int | None:
-        """How many tokens the prompt has, where an answer of `new` tokens was asked for."""
+        """Tokens of the prompt.
+
+        Args:
+            new: The longest answer that was asked for, in tokens.
+        """
         return self.prompt if self.prompt is not None or self.total is None else self.total - new
 
 
@@ -64,7 +74,16 @@ class Refused(ServerFailed):
 
 
 def refusal_in(status: int, body: Any, message: str) -> Refusal | None:
-    """The refusal that an error is, if it is one."""
+    """Read a refusal from an error of a server.
+
+    Args:
+        status: The HTTP status.
+        body: The body of the response.
+        message: The message of the error.
+
+    Returns:
+        The refusal; None if the error is about something else.
+    """
     said = f"{message} {body}"
     if status not in _STATUSES or not _TOO_LONG.search(said):
         return None

@@ -1,4 +1,4 @@
-"""Prompts as messages, for a server that has the template and the tokenizer. Knows counts; knows no requests."""
+"""Prompts as messages, for a server that has the chat template and the tokenizer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from longctx.backends.openai.token_counts import TokenCounter
-from longctx.prompts import FENCE, STAND_IN, TEMPLATES, EscapedText, PromptInputs, as_messages, opening_line
+from longctx.prompts import FENCE, STAND_IN, TEMPLATES, Escaper, PromptInputs, as_messages, opening_line
 from longctx.types import Message
 
 # What steers the models of other families is not known here: Llama 2 and its kin, Gemma, Qwen's and Mistral's tools;
@@ -19,7 +19,7 @@ _LOOKS_SPECIAL = re.compile(r"<[|｜][^|｜<>\n]{1,80}[|｜]>|\[/?[A-Z][A-Z_]{2,
 
 @dataclass(frozen=True, slots=True)
 class CountedText:
-    """Text, whose length is its tokens."""
+    """Text, and its tokens as the server counts them; `len` is the tokens."""
 
     text: str
     tokens: int
@@ -30,7 +30,14 @@ class CountedText:
 
 @dataclass(frozen=True, slots=True)
 class MessageFrame:
-    """The messages around the passages, which go where STAND_IN is; `head` and `tail` as for a Framing."""
+    """The messages around the passages.
+
+    Attributes:
+        system: The system prompt.
+        messages: The messages, with STAND_IN where the passages go.
+        head: The system prompt and what introduces the passages, counted.
+        tail: The turns and the question, counted.
+    """
 
     system: str
     messages: tuple[Message, ...]
@@ -41,7 +48,11 @@ class MessageFrame:
         return len(self.head) + len(self.tail)
 
     def filled(self, documents: str) -> list[dict[str, str]]:
-        """The messages in OpenAI's form, with the passages in their place."""
+        """The messages in OpenAI's form.
+
+        Args:
+            documents: The passages, to be put in their place.
+        """
         system = [{"role": "system", "content": self.system}] if self.system else []
         said = [{"role": m.role, "content": m.content.replace(STAND_IN, documents)} for m in self.messages]
         return [*system, *said]
@@ -53,11 +64,11 @@ class MessageWriter:
     def __init__(self, counter: TokenCounter) -> None:
         self._counter = counter
         markers = {marker for template in TEMPLATES.values() for marker in template.markers}
-        self._control = EscapedText({*markers, *_NAMED, *_TOOLS, *FENCE, STAND_IN}, _LOOKS_SPECIAL)
+        self._control = Escaper({*markers, *_NAMED, *_TOOLS, *FENCE, STAND_IN}, _LOOKS_SPECIAL)
 
-    def frame(self, asked: PromptInputs) -> MessageFrame:
+    def frame(self, inputs: PromptInputs) -> MessageFrame:
         """What stands around the passages, as a system prompt and messages."""
-        system, said = self._folded(*as_messages(asked, self._harmless))
+        system, said = self._folded(*as_messages(inputs, self._escaped))
         before, after = said[0].content.split(STAND_IN)
         counts = self._counter.count([system, before, after, *(message.content for message in said[1:])])
         head = CountedText(f"{system}{before}", counts[0] + counts[1])
@@ -66,8 +77,8 @@ class MessageWriter:
 
     def conversation(self, system: str, messages: Sequence[Message]) -> MessageFrame:
         """A conversation without passages."""
-        said = [Message(message.role, self._harmless(message.content)) for message in messages]
-        system, said = self._folded(self._harmless(system), said)
+        said = [Message(message.role, self._escaped(message.content)) for message in messages]
+        system, said = self._folded(self._escaped(system), said)
         counts = self._counter.count([system, *(message.content for message in said)])
         tail = "".join(message.content for message in said)
         tokens = sum(counts[1:]) + self._wrapped(said)
@@ -75,7 +86,7 @@ class MessageWriter:
 
     def texts(self, texts: Sequence[str]) -> list[CountedText]:
         """Passages, each without its number."""
-        return self._counted([f"{self._control.harmless(text)}\n" for text in texts])
+        return self._counted([f"{self._control.escape(text)}\n" for text in texts])
 
     def numbers(self, count: int) -> list[CountedText]:
         """The lines [1], [2], … that stand before passages."""
@@ -83,12 +94,12 @@ class MessageWriter:
 
     def fences(self, titles: Sequence[str]) -> list[tuple[CountedText, CountedText]]:
         """What stands before and after the passages of documents with such titles."""
-        lines = [opening_line(title, self._control.harmless) for title in titles]
+        lines = [opening_line(title, self._control.escape) for title in titles]
         [closing, *openings] = self._counted([f"{FENCE[1]}\n", *lines])
         return [(opening, closing) for opening in openings]
 
-    def _harmless(self, text: str) -> str:
-        return self._control.harmless(text).strip()
+    def _escaped(self, text: str) -> str:
+        return self._control.escape(text).strip()
 
     def _folded(self, system: str, said: list[Message]) -> tuple[str, list[Message]]:
         """The system prompt before the first message, where the template knows none."""

@@ -68,9 +68,10 @@ def test_an_ingest_that_ctrl_c_stops_says_what_is_in_and_goes_on(
     command: Command, corpus: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The signal comes as the sixth file is read, after two batches of two files each."""
+    import indexes.ingest.files
     import indexes.ingest.pipeline
 
-    read = indexes.ingest.pipeline.read_document
+    read = indexes.ingest.files.read_document
     taken = []
 
     def stop_at_the_sixth(path: Path, *rest: object) -> object:
@@ -81,7 +82,7 @@ def test_an_ingest_that_ctrl_c_stops_says_what_is_in_and_goes_on(
 
     monkeypatch.setattr("longctx.cli.progress._SECONDS_BETWEEN_LINES", float("inf"))
     monkeypatch.setattr(indexes.ingest.pipeline, "_PENDING_CHARACTERS", 500)
-    monkeypatch.setattr(indexes.ingest.pipeline, "read_document", stop_at_the_sixth)
+    monkeypatch.setattr(indexes.ingest.files, "read_document", stop_at_the_sixth)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         printed, said, code = command("ingest", "docs")

@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 
-from longctx import BadRequest, ContextTooLong, Conversation, DocumentQA, Engine, Message, load_model
+from longctx import (
+    AskOptions,
+    BadRequest,
+    ContextTooLong,
+    Conversation,
+    DocumentQA,
+    Engine,
+    Message,
+    QuestionRequest,
+    load_model,
+)
 from longctx.conversation.session_file import SessionFile, session_path
 from longctx.conversation.turn_index import TurnIndex
 from longctx.engine.request import PrefillProgress
@@ -83,18 +93,18 @@ def test_a_follow_up_is_searched_for_with_the_words_of_the_last_question(
     qa: DocumentQA, tmp_path: Path, first: str, second: str, searched: str, found: str
 ) -> None:
     with Conversation.open(qa, folder=tmp_path) as conversation:
-        assert conversation.ask(first).plan.searched is None
+        assert conversation.ask(first).search_query is None
         answer = conversation.ask(second)
-        assert answer.plan.searched == searched
+        assert answer.search_query == searched
         assert found in answer.text
-        assert conversation.ask(first).plan.searched is None, "a question that stands by itself is left as it is"
+        assert conversation.ask(first).search_query is None, "a question that stands by itself is left as it is"
 
 
 def test_a_question_without_words_of_its_own_goes_further_back(qa: DocumentQA, tmp_path: Path) -> None:
     with Conversation.open(qa, folder=tmp_path) as conversation:
         for question in ("When was the harbour built?", "And the crane?"):
             conversation.ask(question)
-        assert conversation.ask("Why?").plan.searched == "Why? crane harbour built"
+        assert conversation.ask("Why?").search_query == "Why? crane harbour built"
 
 
 def test_a_model_puts_a_follow_up_in_full(qa: DocumentQA, tmp_path: Path, saying, encoder) -> None:
@@ -104,17 +114,15 @@ def test_a_model_puts_a_follow_up_in_full(qa: DocumentQA, tmp_path: Path, saying
         Conversation.open(asked, folder=tmp_path) as conversation,
     ):
         first = conversation.ask("Who built the lighthouse?", max_new_tokens=3)
-        assert (first.text, first.plan.searched) == (whole, None)
-        assert conversation.ask("And the lamp?", max_new_tokens=3).plan.searched == whole
-        horn = conversation.ask("And the horn?", max_new_tokens=3).plan.searched
+        assert (first.text, first.search_query) == (whole, None)
+        assert conversation.ask("And the lamp?", max_new_tokens=3).search_query == whole
+        horn = conversation.ask("And the horn?", max_new_tokens=3).search_query
         assert horn == "And the horn? lamp built lighthouse", "what the model gives does not ask that"
     with (
         DocumentQA.open(qa.index.path, saying(whole), encoder=encoder) as asked,
         Conversation.open(asked, folder=tmp_path, rewrite=False) as conversation,
     ):
-        assert (
-            conversation.ask("And the lamp?", max_new_tokens=3).plan.searched == "And the lamp? horn built lighthouse"
-        )
+        assert conversation.ask("And the lamp?", max_new_tokens=3).search_query == "And the lamp? horn built lighthouse"
 
 
 # What is kept
@@ -167,7 +175,7 @@ def test_what_was_said_long_ago_is_found_again(demo: DocumentQA, tmp_path: Path)
         assert answer.plan.turns[-1] - answer.plan.turns[1] == len(answer.plan.turns) - 2, "the others are the last"
         assert len(answer.plan.turns) + sum(share.kind == "turn" for share in answer.plan.left_out) == 60
     cut = [Message(*said) for turn in conversation_turns(tmp_path) for said in turn]
-    assert KEY not in demo.ask(ASKED, max_new_tokens=12, history=cut[:-2]).text
+    assert KEY not in demo.run(QuestionRequest(ASKED, AskOptions(max_new_tokens=12), history=cut[:-2])).answer.text
 
 
 def conversation_turns(folder: Path) -> list[tuple[tuple[Any, str], tuple[Any, str]]]:
@@ -231,10 +239,12 @@ def test_a_prompt_with_gaps_takes_what_its_plan_says_and_user_and_assistant_take
     history = [Message(r, t) for i in range(14) for r, t in zip(("user", "assistant"), said[i % 4], strict=True)]
     qa = DocumentQA(demo.index, Engine(load_model(DEMO)), template=Telling(told, TEMPLATES.get(template, template)))
     for recalled in (draw.sample(range(1, 15), 3) for _ in range(4)):
-        answer = qa.ask("Who?", history=history, recalled=recalled, max_new_tokens=1)
+        answer = qa.run(
+            QuestionRequest("Who?", AskOptions(max_new_tokens=1), history=history, recalled=recalled)
+        ).answer
         plan = answer.plan
         assert answer.usage.prompt_tokens == plan.prompt_tokens
-        assert sum(share.tokens for share in plan.shares) == 256
+        assert sum(share.tokens for share in plan.budget) == 256
         wanted = [history[2 * number - 2 + i].content.strip() for number in plan.turns for i in (0, 1)]
         assert [message.role for message in told[-1]] == ["user", "assistant"] * len(plan.turns) + ["user"]
         assert all(text in message.content for text, message in zip(wanted, told[-1], strict=False))

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,7 +41,7 @@ class Writers:
             env={**os.environ, **paths},
         )
 
-    def run(self, path: Path, names: list[str], turns: int, *, seconds: float = 60, point: int = -1) -> int:
+    def run(self, path: Path, names: list[str], turns: int, *, seconds: float = float("inf"), point: int = -1) -> int:
         """Have processes write at once, and wait for their end; returns how many were killed.
 
         They are after so many seconds, or die by their own hand at their `point`-th call or return.
@@ -195,9 +196,44 @@ def test_a_turn_waits_for_one_that_another_process_is_writing(tmp_path: Path) ->
     store.close()
 
 
+def test_a_file_of_release_0_1_is_read_under_todays_names(tmp_path: Path) -> None:
+    path = session_path(tmp_path, "old")
+    with closing(SessionFile.open(path)) as store:
+        store.add("Who?", answer_to(1))
+        store.add("And why?", answer_to(2))
+    plan = {"route": "retrieval", "reason": "because", "window": 4096, "scale": 1.0, "shown": True}
+    plan |= {"shares": [], "left_out": [], "places": [3, 5], "turns": [1, 2], "passages_found": 2, "passages_used": 2}
+    plan |= {"prompt_tokens": 9, "max_new_tokens": 4, "otherwise": None, "searched": "Who built it?"}
+    with closing(sqlite3.connect(path)) as database, database:
+        for number, old in ((1, plan), (2, {**plan, "window": None, "prompt_tokens": None})):
+            row = database.execute(
+                "SELECT number, question, answer, details, asked_at FROM turns WHERE number = ?", [number]
+            )
+            [kept] = row.fetchall()
+            details = json.dumps(json.loads(kept[3]) | {"plan": old})
+            changed = (*kept[:3], details, kept[4])
+            database.execute(
+                "UPDATE turns SET details = ?, checksum = ? WHERE number = ?", (details, checksum(changed), number)
+            )
+    with closing(SessionFile.open(path)) as store:
+        first, second = store.turns()
+    assert first.answer.plan == Plan(
+        "retrieval",
+        "because",
+        4096,
+        chunk_ids=(3, 5),
+        turns=(1, 2),
+        passages_found=2,
+        passages_used=2,
+        prompt_tokens=9,
+        max_new_tokens=4,
+    )
+    assert (first.answer.search_query, second.answer.plan) == ("Who built it?", None)
+
+
 def answer_to(number: int) -> Answer:
     place = Citation("/a.md", "A", None, number, number + 3, "灯台。", line=number, number=1)
-    return Answer(f"answer {number} [1]", (place,), Plan("retrieval", "because", turns=(1, 2)), Usage(1, 2, 0.5))
+    return Answer(f"answer {number} [1]", (place,), Plan("retrieval", "because", 4096, turns=(1, 2)), Usage(1, 2, 0.5))
 
 
 def write(path: Path, name: str, turns: int) -> None:

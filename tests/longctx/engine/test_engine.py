@@ -115,7 +115,7 @@ def logits_of(loaded: LoadedModel, ids: Sequence[int], scaling: RopeScaling | No
 
 def engine_logits(engine: Engine, ids: Sequence[int], prefix: int, scaling: RopeScaling | None = None) -> torch.Tensor:
     request = make_request(engine.loaded, ids[:prefix], ids[prefix:], scaling, 1)
-    with engine._reader.open(request, answering=True) as reading:
+    with engine._prefill.open(request, answering=True) as reading:
         logits = reading.read_prompt(None)
     assert logits is not None
     return logits

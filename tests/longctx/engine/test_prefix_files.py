@@ -94,12 +94,12 @@ def no_hash(path: Path) -> None:
 
 def a_layer_less(path: Path) -> None:
     """Somebody who also makes the hash right, as from a model with one layer."""
-    from longctx.engine.prefix_file import _hash_contents
+    from longctx.models import hash_tensors
 
     def change(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
         for name in [name for name in tensors if name.startswith("1.")]:
             del tensors[name]
-        metadata["contents"] = _hash_contents(tensors)
+        metadata["contents"] = hash_tensors(tensors)
 
     rewritten(path, change)
 

@@ -1,4 +1,4 @@
-"""`longctx plan`: counts against what was published, memory against what the parts take."""
+"""`longctx estimate`: counts against what was published, memory against what the parts take."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_what_cannot_be_sized(tmp_path: Path) -> None:
 
 
 def test_the_command_shows_a_table_and_json() -> None:
-    arguments = ["plan", "llama-2-7b", "--context", "131072", "--memory", "80GiB"]
+    arguments = ["estimate", "llama-2-7b", "--context", "131072", "--memory", "80GiB"]
     shown = CliRunner().invoke(app, arguments).stdout
     assert "6,738,415,616 parameters, native window 4,096" in shown
     assert "131,072" in shown

@@ -97,7 +97,7 @@ def test_the_engine_says_what_the_model_says_in_transformers(quantised: Path) ->
     for block in (16, None):
         engine = Engine(loaded, block=block)
         assert "".join(engine.stream(ids, (), options=GenerationOptions(12))) == said == KEY
-        torch.testing.assert_close(torch.tensor(engine.losses(text, 30)), expected, atol=0.05, rtol=0)
+        torch.testing.assert_close(torch.tensor(engine.token_losses(text, 30)), expected, atol=0.05, rtol=0)
 
 
 def test_a_plan_counts_what_the_file_holds(quantised: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_engine_says_what_a_quantised_model_says(checkpoint: Path, quantizat
     expected = losses(loaded, 30)
     for block in (16, None):
         engine = Engine(loaded, block=block)
-        torch.testing.assert_close(torch.tensor(engine.losses(IDS, 30)), expected, atol=near, rtol=0)
+        torch.testing.assert_close(torch.tensor(engine.token_losses(IDS, 30)), expected, atol=near, rtol=0)
         assert answer(engine) == greedy(loaded, IDS, 8)
     error = (losses(load_model(checkpoint), 30) - expected).abs().max()
     assert near < error < 2  # it is another model, and a near one
@@ -102,7 +102,7 @@ def test_8_bits_without_large_numbers_are_the_same_in_any_block(tiny_llama: Path
     loaded = load_model(tiny_llama, quantization="8bit")
     expected = losses(loaded, 30)
     for block in (16, None):
-        near = torch.tensor(Engine(loaded, block=block).losses(IDS, 30))
+        near = torch.tensor(Engine(loaded, block=block).token_losses(IDS, 30))
         torch.testing.assert_close(near, expected, atol=1e-4, rtol=0)
 
 

@@ -21,15 +21,15 @@ RANK = {"native": 0, "extended": 1, "retrieval": 2, "refused": 3}
 def questions(draw: st.DrawFn) -> PromptCosts:
     sizes = draw(st.lists(st.lists(st.integers(1, 120), max_size=5), max_size=4))
     whole = tuple(
-        PassageCost(place=10 * d + i, document=f"/{d}", tokens=tokens)
+        PassageCost(chunk_id=10 * d + i, document=f"/{d}", tokens=tokens)
         for d, passages in enumerate(sizes)
         for i, tokens in enumerate(passages)
     )
     found = draw(st.permutations(whole).map(lambda order: order[:3]))
-    near = {part.place: part for part in whole}
+    near = {part.chunk_id: part for part in whole}
 
     def beside(part: PassageCost, step: int) -> tuple[PassageCost, ...]:
-        return tuple(near[place] for i in (1, 2, 3) if (place := part.place + step * i) in near)
+        return tuple(near[place] for i in (1, 2, 3) if (place := part.chunk_id + step * i) in near)
 
     turns = draw(st.lists(st.integers(1, 80), max_size=6))
     return PromptCosts(
@@ -70,19 +70,19 @@ def planned(counts: PromptCosts, windows: Windows, policy: Policy) -> Plan | Non
 
 
 def tokens(made: Plan, *kinds: str) -> int:
-    return sum(share.tokens for share in made.shares if share.kind in kinds)
+    return sum(share.tokens for share in made.budget if share.kind in kinds)
 
 
 @given(questions(), windows, policies)
 def test_what_holds_of_every_plan(counts: PromptCosts, windows: Windows, policy: Policy) -> None:
     made = planned(counts, windows, policy)
     assert made == planned(counts, windows, policy), "the same input, the same plan"
-    for each in [] if made is None else [made, *([made.otherwise] if made.otherwise else [])]:
+    for each in [] if made is None else [made, *([made.fallback] if made.fallback else [])]:
         holds = windows.holds(each.window)
         assert each.prompt_tokens + each.max_new_tokens <= holds
         assert each.max_new_tokens == counts.max_new_tokens
-        assert sum(share.tokens for share in each.shares) == holds, "the shares are the window"
-        assert tokens(each, "system") == counts.system + (counts.give_up if each.otherwise else 0)
+        assert sum(share.tokens for share in each.budget) == holds, "the shares are the window"
+        assert tokens(each, "system") == counts.system + (counts.give_up if each.fallback else 0)
         assert tokens(each, "question") == counts.question
         assert tokens(each, "answer") == counts.max_new_tokens
         assert_documents(counts, each)
@@ -91,9 +91,11 @@ def test_what_holds_of_every_plan(counts: PromptCosts, windows: Windows, policy:
 
 def assert_documents(counts: PromptCosts, made: Plan) -> None:
     """Passages stand in document order, each document's together, and take what they take."""
-    sizes = {part.place: part for part in counts.whole}
-    parts = [sizes[place] for place in made.places]
-    assert [(part.document, part.place) for part in parts] == sorted((part.document, part.place) for part in parts)
+    sizes = {part.chunk_id: part for part in counts.whole}
+    parts = [sizes[place] for place in made.chunk_ids]
+    assert [(part.document, part.chunk_id) for part in parts] == sorted(
+        (part.document, part.chunk_id) for part in parts
+    )
     expected = sum(part.tokens for part in parts) + sum(counts.numbers[: len(parts)])
     assert tokens(made, "document") == expected + sum(counts.fences[d] for d in {part.document for part in parts})
 
@@ -101,11 +103,11 @@ def assert_documents(counts: PromptCosts, made: Plan) -> None:
 def assert_nothing_is_lost(counts: PromptCosts, made: Plan) -> None:
     """Every passage and every turn is in the prompt or in the list of what is not."""
     seen = Counter({d: 0 for d in {part.document for part in counts.whole}})
-    for share in (*made.shares, *made.left_out):
+    for share in (*made.budget, *made.left_out):
         if share.kind in ("document", "found"):
             seen[share.name] += share.passages
     assert seen == Counter(part.document for part in counts.whole)
-    kept, left = ([share for share in shares if share.kind == "turn"] for shares in (made.shares, made.left_out))
+    kept, left = ([share for share in shares if share.kind == "turn"] for shares in (made.budget, made.left_out))
     assert tuple(int(share.name) for share in kept) == made.turns == tuple(sorted(made.turns))
     assert {int(share.name): share.tokens for share in (*kept, *left)} == dict(enumerate(counts.turns, start=1))
     assert len(kept) + len(left) == len(counts.turns)
@@ -116,7 +118,7 @@ def assert_nothing_is_lost(counts: PromptCosts, made: Plan) -> None:
 def test_which_turns_of_a_conversation_are_in_the_prompt(counts: PromptCosts, windows: Windows, policy: Policy) -> None:
     """The last ones without a gap, those that bear on the question, and no other; and no less than there is room for."""
     made = planned(counts, windows, policy)
-    for each in [] if made is None else [made, *([made.otherwise] if made.otherwise else [])]:
+    for each in [] if made is None else [made, *([made.fallback] if made.fallback else [])]:
         missing = [number for number in range(1, len(counts.turns) + 1) if number not in each.turns]
         recent = range(max(missing, default=0) + 1, len(counts.turns) + 1)
         assert set(each.turns) - set(recent) <= set(counts.recalled)
@@ -134,13 +136,15 @@ def smaller(draw: st.DrawFn) -> tuple[PromptCosts, PromptCosts]:
     def less(number: int, least: int = 0) -> int:
         return draw(st.integers(min(least, number), number))
 
-    sizes = {part.place: replace(part, tokens=less(part.tokens, 1)) for part in large.whole}
-    ends = {part.place: draw(st.booleans()) for part in large.whole}
+    sizes = {part.chunk_id: replace(part, tokens=less(part.tokens, 1)) for part in large.whole}
+    ends = {part.chunk_id: draw(st.booleans()) for part in large.whole}
     found = tuple(
-        FoundPassage(sizes[one.part.place], *(tuple(sizes[p.place] for p in side) for side in (one.before, one.after)))
+        FoundPassage(
+            sizes[one.part.chunk_id], *(tuple(sizes[p.chunk_id] for p in side) for side in (one.before, one.after))
+        )
         for one in large.found
     )
-    whole = tuple(part for place, part in sizes.items() if ends[place] or any(f.part.place == place for f in found))
+    whole = tuple(part for place, part in sizes.items() if ends[place] or any(f.part.chunk_id == place for f in found))
     gone = less(len(large.turns))
     return large, replace(
         large,
@@ -170,7 +174,7 @@ def test_a_smaller_input_never_gets_a_worse_route(
 def counts(passages: int = 3, size: int = 100, **changes: Any) -> PromptCosts:
     """A document of so many passages of `size` tokens and 5 for each number, in a fence of 10; 100 stand around it."""
     whole = tuple(PassageCost(place, "/a", size) for place in range(passages))
-    found = tuple(FoundPassage(part, whole[: part.place][::-1], whole[part.place + 1 :]) for part in whole[::4])
+    found = tuple(FoundPassage(part, whole[: part.chunk_id][::-1], whole[part.chunk_id + 1 :]) for part in whole[::4])
     return replace(PromptCosts(60, 20, 20, found, whole, fences={"/a": 10}, numbers=(5,) * max(1, passages)), **changes)
 
 
@@ -186,47 +190,47 @@ def counts(passages: int = 3, size: int = 100, **changes: Any) -> PromptCosts:
 )
 def test_routes_in_order_and_the_smallest_scale(passages: int, route: str, window: int, used: int) -> None:
     made = plan(counts(passages), Windows(1000, (2000, 4000)))
-    assert (made.route, made.window, made.scale, len(made.places)) == (route, window, window / 1000, used)
+    assert (made.route, made.window, made.scale, len(made.chunk_ids)) == (route, window, window / 1000, used)
     need = 110 + 105 * passages
     assert f"all documents take {need:,} tokens" in made.reason
 
 
 def test_neighbours_come_in_from_the_best_passage_outwards_and_the_best_stay() -> None:
     made = plan(counts(40), Windows(1000), Policy("retrieval"))
-    assert made.places == (0, 4, 8, 12, 16, 20, 24, 28)  # the best eight fill it
+    assert made.chunk_ids == (0, 4, 8, 12, 16, 20, 24, 28)  # the best eight fill it
     few = counts(40)
     few = replace(few, found=(few.found[2], few.found[5]))
-    assert plan(few, Windows(1000), Policy("retrieval")).places == (6, 7, 8, 9, 10, 19, 20, 21)
-    assert plan(few, Windows(1000), Policy("retrieval", expand=3)).places == (5, 6, 7, 8, 9, 10, 11, 20)
+    assert plan(few, Windows(1000), Policy("retrieval")).chunk_ids == (6, 7, 8, 9, 10, 19, 20, 21)
+    assert plan(few, Windows(1000), Policy("retrieval", expand=3)).chunk_ids == (5, 6, 7, 8, 9, 10, 11, 20)
 
 
 def test_retrieval_fills_an_extended_window_if_the_policy_says_so_or_the_native_one_is_too_small() -> None:
     wide = plan(counts(60), Windows(1000, (2000, 4000)), Policy("retrieval", extend_retrieval=True))
-    assert (wide.window, len(wide.places)) == (4000, 37)
+    assert (wide.window, len(wide.chunk_ids)) == (4000, 37)
     assert plan(counts(60), Windows(150, (300, 600)), Policy("retrieval")).window == 300
 
 
 def test_memory_is_a_window_too() -> None:
     made = plan(counts(20), Windows(1000, (2000, 4000), memory=3000))
     assert (made.route, made.window, made.prompt_tokens) == ("extended", 4000, 2190)
-    assert sum(share.tokens for share in made.shares) == 3000
+    assert sum(share.tokens for share in made.budget) == 3000
     with pytest.raises(ContextTooLong, match=r"extended window 2,000 by the memory that is free"):
         plan(counts(20), Windows(1000, (4000,), memory=2000), Policy("extended"))
 
 
 @pytest.mark.parametrize(("passages", "shown", "said"), [(20, False, True), (20, True, False), (8, False, False)])
 def test_a_window_that_no_probe_has_shown_is_not_used_without_a_word(passages: int, shown: bool, said: bool) -> None:
-    made = plan(counts(passages), Windows(1000, (4000,), shown=shown))
-    assert made.shown != said
+    made = plan(counts(passages), Windows(1000, (4000,), measured=shown))
+    assert made.measured != said
     assert ("no probe's report shows" in made.reason) == said
 
 
 def test_recent_turns_come_before_old_ones_and_leave_room_for_passages() -> None:
     made = plan(counts(40, turns=(100,) * 30), Windows(1000))
     assert (made.route, made.turns) == ("retrieval", (30,))
-    assert [share.name for share in made.shares if share.kind == "turn"] == ["30"]
+    assert [share.name for share in made.budget if share.kind == "turn"] == ["30"]
     alone = plan(counts(40, turns=(100,) * 30, found=()), Windows(1000))
-    assert (alone.turns, alone.places) == (tuple(range(22, 31)), ())
+    assert (alone.turns, alone.chunk_ids) == (tuple(range(22, 31)), ())
 
 
 def test_turns_that_bear_on_the_question_come_in_turns_with_the_last_ones_and_stand_in_order() -> None:
@@ -245,7 +249,7 @@ def test_turns_that_bear_on_the_question_come_in_turns_with_the_last_ones_and_st
 def test_a_route_that_was_asked_for_keeps_all_documents_and_lets_old_turns_go() -> None:
     long = counts(3, turns=(100,) * 300, recalled=(3,))
     made = plan(long, Windows(1000), Policy("native"))
-    assert (made.route, made.turns, len(made.places)) == ("native", (3, 297, 298, 299, 300), 3)
+    assert (made.route, made.turns, len(made.chunk_ids)) == ("native", (3, 297, 298, 299, 300), 3)
     assert made.reason.endswith("with 5 of 300 turns of the conversation")
     assert plan(long, Windows(1000)).route == "retrieval"
     assert plan(long, Windows(1000, (40_000,))).turns == tuple(range(1, 301))
@@ -253,9 +257,9 @@ def test_a_route_that_was_asked_for_keeps_all_documents_and_lets_old_turns_go() 
 
 def test_self_reads_passages_first_and_knows_what_else_it_could_read() -> None:
     made = plan(counts(12, give_up=4), Windows(600, (1200, 2400)), Policy("self"))
-    assert (made.route, made.window, made.places) == ("self", 600, (0, 4, 8)), "and no neighbours"
-    assert made.otherwise is not None
-    assert (made.otherwise.route, made.otherwise.window) == ("extended", 2400)
+    assert (made.route, made.window, made.chunk_ids) == ("self", 600, (0, 4, 8)), "and no neighbours"
+    assert made.fallback is not None
+    assert (made.fallback.route, made.fallback.window) == ("extended", 2400)
     assert plan(counts(1), Windows(600), Policy("self")).route == "native", "passages that are all there is"
 
 

@@ -172,10 +172,10 @@ def test_losses_are_those_of_the_model(loaded: LoadedModel) -> None:
     expected = torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]), reduction="none")[-20:]
     engine = Engine(loaded, block=16)
     engine.prefix(ids)  # what is known of the text must be read again to be scored
-    torch.testing.assert_close(torch.tensor(engine.losses(ids, 20)), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(torch.tensor(engine.token_losses(ids, 20)), expected, rtol=1e-4, atol=1e-4)
     assert "".join(engine.stream((), ids, None, GenerationOptions(4)))
     with pytest.raises(BadRequest, match="last is 0"):
-        engine.losses(ids, 0)
+        engine.token_losses(ids, 0)
 
 
 def test_a_checkpoint_with_a_scaling_of_its_own(loaded: LoadedModel, tmp_path: Path) -> None:

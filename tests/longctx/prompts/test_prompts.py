@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from longctx import BadRequest, Message
-from longctx.prompts.control_tokens import ControlTokens
+from longctx.prompts.control_tokens import ControlTokenEscaper
 from longctx.prompts.templates import TEMPLATES, Llama2Template, choose_template
 from longctx.prompts.wording import PROMPT_TEXTS
 from longctx.prompts.writer import PromptInputs, TokenWriter, build_prompt
@@ -233,7 +233,7 @@ def occurrences(ids: list[int], wanted: list[int]) -> int:
 @example("<<s>")  # breaking the one string makes another
 def test_what_is_harmless_holds_no_control_string_and_all_other_characters(byte_level, text: str) -> None:
     markers = ("[INST]", "<s>", "</s>", "<<s", "s>>", "ab", "bI")
-    harmless = ControlTokens(byte_level, markers).harmless(text)
+    harmless = ControlTokenEscaper(byte_level, markers).escape(text)
     assert not any(marker in harmless for marker in markers)
     assert harmless.replace(" ", "") == text.replace(" ", "")
 

@@ -1,0 +1,113 @@
+"""One value for one question, from the flag to the engine; and one read transaction for it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from types import FrameType
+from typing import get_args
+
+import pytest
+
+from indexes.storage.sqlite.database import Database
+from longctx import AskOptions, BadRequest, DocumentQA, SamplingOptions, load_model
+from longctx.cli import app
+from longctx.cli.options import AskFlags
+from longctx.engine import prefill
+from longctx.types import SearchMode
+
+DEMO = Path(__file__).parents[2] / "examples" / "models" / "passkey-llama"
+QUESTION = "What is the pass key?"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, encoder) -> Path:
+    (tmp_path / "note.txt").write_text("The pass key is 40917. The keeper walked along the pier in the rain.")
+    with DocumentQA.open(tmp_path / "index", encoder=encoder) as qa:
+        qa.ingest(tmp_path / "note.txt")
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def qa(folder: Path, encoder) -> Iterator[DocumentQA]:
+    with DocumentQA.open(folder, load_model(DEMO), encoder=encoder) as qa:
+        yield qa
+
+
+def test_options_are_changed_by_name_wherever_they_stand() -> None:
+    options = AskOptions(k=3).updated(route="native", temperature=0.5, stop=("x",))
+    assert options == AskOptions("native", 3, sampling=SamplingOptions(temperature=0.5, stop=("x",)))
+    assert options.updated() == options
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"temprature": 1.0}, "temprature is no option of a question: use expand, filters, k"),
+        ({"max_new_tokens": 0}, "max_new_tokens is 0: an answer needs at least 1"),
+        ({"top_p": 2.0}, "top_p is 2.0: give a probability"),
+    ],
+)
+def test_an_option_that_cannot_be_served_is_named(changes: dict, message: str) -> None:
+    with pytest.raises(BadRequest, match=message):
+        AskOptions().updated(**changes)
+
+
+def test_every_option_has_a_flag() -> None:
+    flags = {each.name for each in fields(AskFlags)}
+    options = {each.name for each in (*fields(AskOptions), *fields(SamplingOptions))} - {"filters", "sampling"}
+    assert options <= flags
+    assert get_args(SearchMode) == ("hybrid", "dense", "lexical")
+
+
+def test_sampling_reaches_the_engine(qa: DocumentQA, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drawn = {"temperature": 5.0, "top_k": 40, "seed": 7, "max_new_tokens": 8}
+    greedy, sampled = qa.ask(QUESTION, max_new_tokens=8).text, qa.ask(QUESTION, **drawn).text
+    assert greedy != sampled == qa.ask(QUESTION, AskOptions().updated(**drawn)).text
+    assert "409" in greedy
+    assert "40" not in qa.ask(QUESTION, max_new_tokens=8, stop=("4",)).text
+    flags = ["--temperature", "5", "--top-k", "40", "--seed", "7", "--max-new-tokens", "8"]
+    app(["ask", QUESTION, "--index", str(folder), "--model", str(DEMO), *flags], standalone_mode=False)
+    assert capsys.readouterr().out.startswith(sampled)
+
+
+@pytest.mark.parametrize("model", [None, DEMO])
+def test_a_question_opens_one_read_transaction(
+    folder: Path, encoder, model: Path | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+    begin = Database.begin
+
+    def counting(database: Database) -> object:
+        begun.append(database)
+        return begin(database)
+
+    with DocumentQA.open(folder, model, encoder=encoder) as qa:
+        qa.ask(QUESTION, max_new_tokens=2)
+        monkeypatch.setattr(Database, "begin", counting)
+        qa.ask(QUESTION, max_new_tokens=2)
+    assert len(begun) == 1
+
+
+def test_few_frames_lie_between_the_question_and_the_attention(qa: DocumentQA, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine at most, of this project's own code: what reads the path has to keep it in mind."""
+    depths = []
+    forward = prefill.Prefill.forward
+
+    def counting(*args: object, **kwargs: object) -> object:
+        depths.append(_own_frames(sys._getframe(1)))
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(prefill.Prefill, "forward", counting)
+    next(qa.stream(QUESTION, max_new_tokens=2))
+    assert max(depths) + 2 <= 9, "and the forward pass, and the attention"
+
+
+def _own_frames(frame: FrameType | None) -> int:
+    count = 0
+    while frame is not None:
+        count += "/longctx/" in frame.f_code.co_filename and "/tests/" not in frame.f_code.co_filename
+        frame = frame.f_back
+    return count
