@@ -30,7 +30,7 @@ test-sse41: export ONEDNN_MAX_CPU_ISA = SSE41
 test-avx2 test-sse41: $(VENV)/installed
 	$(PYTEST) --dist loadfile $(PROCESSOR_TESTS)
 
-## test-random: the property tests, with thousands of examples that are new each time; half an hour or so on two cores
+## test-random: the property tests, with thousands of examples that are new each time; a quarter of an hour on two cores
 test-random: $(VENV)/installed
 	$(PYTEST) --dist worksteal -m hypothesis --hypothesis-profile random --timeout 3600
 

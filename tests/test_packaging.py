@@ -19,7 +19,9 @@ REQUIREMENT = re.compile(r"(?<![\w./=-])longctx(?:[-_.]?qa)?(?![\w./-])", re.IGN
 def test_the_distribution_has_a_name_of_its_own_and_the_version_of_the_package() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("[project]")[2]
     assert re.search(r'^name = "(.*?)"', project, re.MULTILINE)[1] == "longctx-qa"
-    assert re.search(r'^version = "(.*?)"', project, re.MULTILINE)[1] == __version__
+    assert 'dynamic = ["version"]' in project
+    source = re.search(r'^\[tool\.hatch\.version\]\npath = "(.*?)"', project, re.MULTILINE)[1]
+    assert f'__version__ = "{__version__}"' in (ROOT / source).read_text(encoding="utf-8")
 
 
 def fetched(text: str) -> list[str]:
