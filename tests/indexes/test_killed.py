@@ -94,7 +94,7 @@ class Dying:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         asked = {"action": action, "index": str(index), "corpus": str(corpus), "flat_below": flat_below}
-        asked |= {"eager": eager, "unfiled": unfiled, "point": -1, "seconds": 60, **moment}
+        asked |= {"eager": eager, "unfiled": unfiled, "point": -1, "seconds": float("inf"), **moment}
         print(json.dumps(asked), file=self._process.stdin, flush=True)
         return json.loads(self._process.stdout.readline())
 

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,9 +100,7 @@ def check_lists(index: CorpusIndex) -> None:
 def read_on(read: Callable[[], int]) -> None:
     """Read until three new versions have been seen, however long the writer takes to start where others are at work."""
     seen = [read()]
-    until = time.monotonic() + 120
     while seen[-1] < seen[0] + 3:
-        assert time.monotonic() < until
         seen.append(read())
         assert seen[-1] >= seen[-2], "what was seen once does not go back"
 
@@ -221,7 +218,7 @@ def test_one_writer_at_a_time(folder: Path, corpus: Path, hashing: Encoder) -> N
 
 def test_a_writer_can_wait_for_another(folder: Path, corpus: Path, hashing: Encoder) -> None:
     with CorpusIndex.open(folder, hashing) as index:
-        for wait in (True, 60):
+        for wait in (True, 600):
             with busy(folder, corpus) as other:
                 assert other.stdin is not None
                 threading.Timer(0.2, other.stdin.close).start()

@@ -39,7 +39,8 @@ class Bytes:
         return self.encode_passages([text])[0]
 
 
-def add_for_ever(folder: str) -> None:
+def add_for_ever(folder: str, told: int) -> None:
+    """Add and delete, and write a byte after each add."""
     with CorpusIndex.open(folder, Bytes()) as index:
         store = index.as_vector_store()
         while True:
@@ -48,6 +49,7 @@ def add_for_ever(folder: str) -> None:
             store.add(
                 [TextNode(id_=f"{turn}-{i}", text=f"words {i}", relationships=source) for i in range(NODES_IN_AN_ADD)]
             )
+            os.write(told, b".")
             if turn % 4 == 0:
                 store.delete(f"d{turn // 4 % 3}")
 
@@ -68,7 +70,7 @@ def test_killed_at_any_moment_each_add_is_there_wholly_or_not_at_all(tmp_path: P
         assert forking.stdin is not None
         assert forking.stdout is not None
         for _ in range(KILLS):
-            print(luck.uniform(0, 0.3), file=forking.stdin, flush=True)
+            print(luck.randrange(5), luck.uniform(0, 0.1), file=forking.stdin, flush=True)
             assert forking.stdout.readline() == f"{-signal.SIGKILL}\n"
             with CorpusIndex.open(folder, Bytes()) as index:
                 assert index.verify().problems == ()
@@ -87,11 +89,17 @@ def test_killed_at_any_moment_each_add_is_there_wholly_or_not_at_all(tmp_path: P
 def fork_and_kill(folder: str) -> None:
     assert sys.platform != "linux" or len([*Path("/proc/self/task").iterdir()]) == 1, "a thread survives no fork"
     for line in sys.stdin:
+        adds, seconds = line.split()
+        reading, writing = os.pipe()
         if (child := os.fork()) == 0:
-            add_for_ever(folder)
-        time.sleep(float(line))
+            add_for_ever(folder, writing)
+        for _ in range(int(adds)):  # however long they take where others are at work
+            os.read(reading, 1)
+        time.sleep(float(seconds))
         os.kill(child, signal.SIGKILL)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        os.close(reading)
+        os.close(writing)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class Writers:
             env={**os.environ, **paths},
         )
 
-    def run(self, path: Path, names: list[str], turns: int, *, seconds: float = 60, point: int = -1) -> int:
+    def run(self, path: Path, names: list[str], turns: int, *, seconds: float = float("inf"), point: int = -1) -> int:
         """Have processes write at once, and wait for their end; returns how many were killed.
 
         They are after so many seconds, or die by their own hand at their `point`-th call or return.

@@ -166,16 +166,16 @@ def test_two_threads_are_refused_not_blended(family_model: Make, tokens: torch.T
     def first() -> None:
         with scaled_rope(model, YARN):
             inside.set()
-            leave.wait(10)
+            leave.wait()
             met.append(torch.equal(logits(model, tokens), want))
 
     threads = [threading.Thread(target=first), threading.Thread(target=other)]
     threads[0].start()
-    assert inside.wait(10)
+    assert inside.wait()
     threads[1].start()
-    threads[1].join(10)
+    threads[1].join()
     leave.set()
-    threads[0].join(10)
+    threads[0].join()
     assert "leave the other scaled_rope block first" in met[0]
     assert met[1] is True
 
@@ -197,7 +197,7 @@ def test_a_race_of_many_threads_lets_one_in_at_a_time(family_model: Make) -> Non
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join()
     assert all(entered)
     assert len(entered) + len(refused) == 160
     assert model.model.rotary_emb is module
