@@ -175,7 +175,7 @@ def test_a_batch_is_seen_in_the_lists_when_it_is_found(folder: Path, corpus: Pat
         assert {hit.chunk.source for hit in index.search("in of it", k=9999, mode="dense")} == documents
 
     for number in range(40):
-        (corpus / f"long{number}.txt").write_text(text_of(number, 1) * 20)
+        (corpus / f"long{number}.txt").write_text(text_of(number, 1) * 8)
     with CorpusIndex.open(folder, hashing) as index:
         index.ingest(corpus, progress=look)
         assert min(seen) == DOCUMENTS
