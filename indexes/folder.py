@@ -42,7 +42,7 @@ class IndexFolder:
         _check_folder(path, create)
         folder = cls(path, Database.open(path / _DATABASE))
         try:
-            if folder.read(folder.derived.problems):
+            if folder._is_damaged():
                 folder._mend_if_possible()
         except BaseException:
             folder.close()
@@ -111,6 +111,18 @@ class IndexFolder:
         """Whether an error came of derived files that had gone or are damaged."""
         newest, problems = self.read(lambda store: (store.generation(), self.derived.problems(store, read_all=True)))
         return newest != generation or bool(problems)
+
+    def _is_damaged(self) -> bool:
+        """Whether derived files have to be made again.
+
+        Files that are missing because a writer has replaced them meanwhile are no damage: mending would only keep that
+        writer out.
+        """
+        for _ in range(_ATTEMPTS):
+            generation, problems = self.read(lambda store: (store.generation(), self.derived.problems(store)))
+            if not problems or self.read(Store.generation) == generation:
+                return bool(problems)
+        raise self._restless()
 
     def _mend(self) -> int:
         """Make damaged derived files again; returns the generation that has them."""
