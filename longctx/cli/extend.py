@@ -13,7 +13,7 @@ import typer
 from longctx.cli.bars import bar_on_stderr
 from longctx.cli.options import JsonOption
 from longctx.cli.rope import FactorOption, ModelArgument, describe
-from longctx.cli.terminal import print_json
+from longctx.cli.terminal import INTERRUPTED, print_json
 
 if TYPE_CHECKING:
     from longctx.training import TrainingStep
@@ -84,8 +84,15 @@ def extend(
         options = TrainingOptions(
             steps, learning_rate, warmup, batch, length, prompt_loss, lora, checkpointing, save_every, seed
         )
-        with _step_progress(quiet=json) as progress:
-            written = fine_tune(checkpoint, scaling, data, out, options, resume=resume, progress=progress)
+        try:
+            with _step_progress(quiet=json) as progress:
+                written = fine_tune(checkpoint, scaling, data, out, options, resume=resume, progress=progress)
+        except KeyboardInterrupt:
+            unfinished = out.with_name(f"{out.name}.unfinished")
+            if not unfinished.is_dir():
+                raise
+            typer.echo(f"interrupted: the run is kept in {unfinished}; add --resume to the same command", err=True)
+            raise typer.Exit(INTERRUPTED) from None
     if json:
         print_json({"out": str(written), **describe(scaling, checkpoint.base)})
     else:
