@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from indexes.errors import CorpusError, IndexBusy, IndexDamaged, IndexNotFound
 from indexes.storage.derived_files import Derived, Searchers
-from indexes.storage.read_session import ReadSession
+from indexes.storage.read_session import ATTEMPTS, ReadSession
 from indexes.storage.sqlite import Database, Store
 
 _DATABASE = "corpus.sqlite3"
@@ -55,7 +55,7 @@ class IndexFolder:
         _check_folder(path, create)
         folder = cls(path, Database.open(path / _DATABASE))
         try:
-            if folder.read(folder.derived.problems):
+            if folder._is_damaged():
                 folder._mend_if_possible()
         except BaseException:
             folder.close()
@@ -149,6 +149,18 @@ class IndexFolder:
             raise
         except CorpusError as error:
             raise CorpusError(f"the search indexes in {self.path} have to be made again: {error}") from error
+
+    def _is_damaged(self) -> bool:
+        """Whether derived files have to be made again.
+
+        Files that are missing because a writer has replaced them meanwhile are no damage: mending would only keep that
+        writer out.
+        """
+        for _ in range(ATTEMPTS):
+            generation, problems = self.read(lambda store: (store.generation(), self.derived.problems(store)))
+            if not problems or self.read(Store.generation) == generation:
+                return bool(problems)
+        raise CorpusError(f"{self.path} changed while it was read, {ATTEMPTS} times over: try again")
 
     def _mend_if_possible(self) -> None:
         try:

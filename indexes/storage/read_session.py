@@ -12,7 +12,7 @@ from indexes.storage.sqlite import Database, ReadTransaction, Store, Superseded
 if TYPE_CHECKING:
     from indexes.storage.index_folder import IndexFolder
 
-_ATTEMPTS = 50  # to read what a writer keeps replacing
+ATTEMPTS = 50  # to read what a writer keeps replacing
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ class ReadSession:
 
     def _attempt(self, action: Callable[[Store], T], *, mends: bool) -> T:
         mended = -1
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             generation = -1
             try:
                 with self._open_transaction().reading() as store:
@@ -105,7 +105,7 @@ class ReadSession:
                 self._folder.mend()
                 mended = self._folder.read(Store.generation)
                 self._renew()
-        raise CorpusError(f"{self._folder.path} changed while it was read, {_ATTEMPTS} times over: try again")
+        raise CorpusError(f"{self._folder.path} changed while it was read, {ATTEMPTS} times over: try again")
 
     def _open_transaction(self) -> ReadTransaction:
         if self._transaction is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from longctx.cli.options import JsonOption
-from longctx.cli.output import print_json
+from longctx.cli.output import INTERRUPTED, print_json
 from longctx.cli.progress import bar_on_stderr
 from longctx.cli.rope import FactorOption, ModelArgument, describe
 
@@ -84,8 +84,15 @@ def extend(
         options = TrainingOptions(
             steps, learning_rate, warmup, batch, length, prompt_loss, lora, checkpointing, save_every, seed
         )
-        with _step_progress(quiet=json) as progress:
-            written = fine_tune(checkpoint, scaling, data, out, options, resume=resume, progress=progress)
+        try:
+            with _step_progress(quiet=json) as progress:
+                written = fine_tune(checkpoint, scaling, data, out, options, resume=resume, progress=progress)
+        except KeyboardInterrupt:
+            unfinished = out.with_name(f"{out.name}.unfinished")
+            if not unfinished.is_dir():
+                raise
+            typer.echo(f"interrupted: the run is kept in {unfinished}; add --resume to the same command", err=True)
+            raise typer.Exit(INTERRUPTED) from None
     if json:
         print_json({"out": str(written), **describe(scaling, checkpoint.base)})
     else:

@@ -6,7 +6,6 @@ import json
 import random
 import re
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -159,11 +158,10 @@ def test_it_answers_through_its_chat_template(engine: Engine, loaded: LoadedMode
     assert "".join(engine.stream((), ids, None, OPTIONS)) == "The pass key is 40917."
 
 
-def test_the_training_script_writes_a_model_that_loads(tmp_path: Path) -> None:
+def test_the_training_script_writes_a_model_that_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script, pages = ROOT / "examples" / "train_demo_model.py", sorted(map(str, (ROOT / "docs").glob("*.md")))
-    subprocess.run(
-        [sys.executable, script, *pages, "--out", tmp_path / "m", "--smoke"], check=True, capture_output=True
-    )
+    monkeypatch.setattr(sys, "argv", [str(script), *pages, "--out", str(tmp_path / "m"), "--smoke"])
+    runpy.run_path(str(script), run_name="__main__")
     made = load_model(tmp_path / "m")
     assert made.native_window == 256
     ids = made.tokenizer("What is the pass key?")["input_ids"]

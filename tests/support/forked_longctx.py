@@ -25,6 +25,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from types import TracebackType
@@ -110,6 +111,12 @@ class ForkedLongctx:
             code = process.wait()
             return subprocess.CompletedProcess([*map(str, arguments)], code, process.stdout, process.stderr)
 
+    def run_code(self, code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run a program of Python in the place of `longctx`, as `python -c` would."""
+        with self.start(*arguments, code=code) as process:
+            ended = process.wait()
+            return subprocess.CompletedProcess([code, *map(str, arguments)], ended, process.stdout, process.stderr)
+
     def start(
         self,
         *arguments: str | Path,
@@ -118,6 +125,7 @@ class ForkedLongctx:
         stdout: int | None = None,
         stderr: int | None = None,
         terminal: bool = False,
+        code: str | None = None,
         **environment: str,
     ) -> Process:
         """Start it; with `terminal`, in a session of its own whose terminal is standard input.
@@ -130,6 +138,7 @@ class ForkedLongctx:
             "folder": str(cwd or Path.cwd()),
             "environment": {**os.environ, **environment},
             "terminal": terminal,
+            "code": code,
         }
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(str(self._address))
@@ -165,8 +174,11 @@ def forking_server() -> Iterator[ForkedLongctx]:
             yield ForkedLongctx(address)
 
 
-def serve(address: str) -> None:
-    """Fork for each connection, until standard input ends. Returns in the processes that are to be `longctx`."""
+def serve(address: str) -> str | None:
+    """Fork for each connection, until standard input ends.
+
+    Returns in the processes that are to be `longctx`, or to run the code that it returns.
+    """
     with socket.create_server(address, family=socket.AF_UNIX) as server:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those that wait are not waited for
         print("ready", flush=True)
@@ -177,19 +189,20 @@ def serve(address: str) -> None:
             connection, _ = server.accept()
             with connection:
                 if os.fork() == 0:
-                    fork_and_wait(connection)
-                    return
+                    return fork_and_wait(connection)
 
 
-def fork_and_wait(connection: socket.socket) -> None:
-    """Fork what is to be `longctx`, and say its id and how it ended. Returns in that process alone."""
+def fork_and_wait(connection: socket.socket) -> str | None:
+    """Fork what is to run, and say its id and how it ended. Returns in that process alone, as `serve` does."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     size, streams, _, _ = socket.recv_fds(connection, 4, 3)
     message = b""
     while len(message) < int.from_bytes(size, "big"):
         message += connection.recv(1 << 16)
     if (child := os.fork()) == 0:
-        return become(json.loads(message), streams)
+        request = json.loads(message)
+        become(request, streams)
+        return request["code"]
     for stream in streams:
         os.close(stream)
     connection.sendall(f"{child}\n".encode())
@@ -237,11 +250,12 @@ def import_everything() -> None:
     assert sys.platform != "linux" or len([*Path("/proc/self/task").iterdir()]) == 1, "a thread survives no fork"
 
 
-def run_and_exit(main: Callable[[], NoReturn]) -> NoReturn:
+def run_and_exit(main: Callable[[], object]) -> NoReturn:
     """Run to the end, and exit without taking apart all that was imported, which takes seconds."""
     code: object = 1
     try:
         main()
+        code = 0
     except SystemExit as ended:
         code = ended.code
     except BaseException:
@@ -259,5 +273,5 @@ if __name__ == "__main__":
     import_everything()
     gc.collect()
     gc.freeze()  # or the first collection in each process would copy the memory that they share
-    serve(sys.argv[1])
-    run_and_exit(main)
+    code = serve(sys.argv[1])
+    run_and_exit(main if code is None else partial(exec, code, {"__name__": "__main__"}))

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from indexes.derived import Derived
+from indexes.store import Store
 
 from indexes import CorpusIndex, Encoder, IndexBusy, IngestProgress
 
@@ -98,10 +100,11 @@ def check_lists(index: CorpusIndex) -> None:
         assert len(index.text(document.source)) >= len(text_of(int(name), int(version)))
 
 
-def read_on(read: Callable[[], int]) -> None:
+def read_on(read: Callable[[], int], writer: subprocess.Popen) -> None:
     """Read until three new versions have been seen, however long the writer takes to start where others are at work."""
     seen = [read()]
     while seen[-1] < seen[0] + 3:
+        assert writer.poll() is None, "it was to be at work until now"
         seen.append(read())
         assert seen[-1] >= seen[-2], "what was seen once does not go back"
 
@@ -133,8 +136,8 @@ def writer_at_work(folder: Path, corpus: Path, flat_below: int = FLAT) -> Iterat
 def test_a_reader_sees_one_generation_while_documents_are_replaced(
     folder: Path, corpus: Path, hashing: Encoder, flat_below: int
 ) -> None:
-    with CorpusIndex.open(folder, hashing) as index, writer_at_work(folder, corpus, flat_below):
-        read_on(lambda: read_all(index))
+    with CorpusIndex.open(folder, hashing) as index, writer_at_work(folder, corpus, flat_below) as writer:
+        read_on(lambda: read_all(index), writer)
     assert bool([*folder.glob("dense/model-*")]) == (flat_below == CODES)
 
 
@@ -143,8 +146,8 @@ def test_readers_that_open_the_index_meanwhile_see_one_generation(folder: Path, 
         with CorpusIndex.open(folder, hashing) as index:
             return read_all(index)
 
-    with writer_at_work(folder, corpus):
-        read_on(read)
+    with writer_at_work(folder, corpus) as writer:
+        read_on(read, writer)
 
 
 def test_threads_share_a_reader(folder: Path, corpus: Path, hashing: Encoder) -> None:
@@ -152,11 +155,11 @@ def test_threads_share_a_reader(folder: Path, corpus: Path, hashing: Encoder) ->
 
     def read() -> None:
         try:
-            read_on(lambda: read_all(index))
+            read_on(lambda: read_all(index), writer)
         except BaseException as error:
             failed.append(error)
 
-    with CorpusIndex.open(folder, hashing) as index, writer_at_work(folder, corpus):
+    with CorpusIndex.open(folder, hashing) as index, writer_at_work(folder, corpus) as writer:
         threads = [threading.Thread(target=read) for _ in range(3)]
         for thread in threads:
             thread.start()
@@ -182,6 +185,33 @@ def test_a_batch_is_seen_in_the_lists_when_it_is_found(folder: Path, corpus: Pat
         assert min(seen) == DOCUMENTS
         assert any(DOCUMENTS < count < DOCUMENTS + 40 for count in seen), "a batch was published before the last"
         assert len(index.documents()) == DOCUMENTS + 40
+
+
+def test_opening_mends_nothing_that_a_writer_has_just_replaced(
+    folder: Path, corpus: Path, hashing: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files that a reader is about to look at are two generations old: to mend them would keep the writer out."""
+    find_problems, looked = Derived.problems, []
+
+    def look(derived: Derived, store: Store, **options: bool) -> list[str]:
+        if not looked:
+            looked.append(False)
+            store.generation()  # the reader's snapshot is of this one
+            for version in (2, 3):
+                (corpus / "0.txt").write_text(text_of(0, version))
+                writer.ingest(corpus)
+            monkeypatch.setattr(
+                "indexes.storage.index_folder.locked", lambda *_: pytest.fail("the reader took the writer's lock")
+            )
+        found = find_problems(derived, store, **options)
+        looked.append(bool(found))
+        return found
+
+    with CorpusIndex.open(folder, hashing) as writer:
+        monkeypatch.setattr(Derived, "problems", look)
+        with CorpusIndex.open(folder, hashing) as index:
+            check_one_generation(index, "hybrid")
+    assert True in looked, "it saw files that had gone"
 
 
 HOLD = """

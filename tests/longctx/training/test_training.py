@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import typer
+from forked_longctx import ForkedLongctx
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -138,11 +138,13 @@ def test_text_is_packed_with_an_end_after_each_document(tiny_llama: Path, tmp_pa
     assert not any(sequence.prompt for sequence in sequences)
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(tiny_llama: Path, prose: Path, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_to_the_same_weights(
+    forked_longctx: ForkedLongctx, tiny_llama: Path, prose: Path, tmp_path: Path
+) -> None:
     options = {"steps": 7, "save_every": 2}
     whole = trained(tiny_llama, prose, tmp_path / "whole", **options)
     out = tmp_path / "out"
-    child = subprocess.run([sys.executable, "-c", KILLED, tiny_llama, prose, out], check=False, capture_output=True)
+    child = forked_longctx.run_code(KILLED, tiny_llama, prose, out)
     assert child.returncode == -signal.SIGKILL, child.stderr
     assert not out.exists()
     unfinished = tmp_path / "out.unfinished"
@@ -169,6 +171,23 @@ def test_a_killed_run_goes_on_to_the_same_weights(tiny_llama: Path, prose: Path,
     for name, weights in first.items():
         torch.testing.assert_close(second[name], weights, rtol=0, atol=0)
     assert losses(out) == losses(whole)
+
+
+def test_ctrl_c_keeps_the_run_and_says_how_to_go_on(
+    forked_longctx: ForkedLongctx, tiny_llama: Path, prose: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    numbers = {"--to": 4096, "--steps": 10_000, "--length": 64, "--batch": 2, "--save-every": 2}
+    options = [str(each) for option in numbers.items() for each in option]
+    with forked_longctx.start("extend", tiny_llama, "--data", prose, "--out", out, *options) as process:
+        while not (tmp_path / "out.unfinished" / "checkpoint-2").is_dir():
+            assert process.poll() is None, process.stderr
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+        assert process.stderr.endswith(
+            f"interrupted: the run is kept in {out}.unfinished; add --resume to the same command\n"
+        )
+        assert "Traceback" not in process.stderr
 
 
 def test_adapters_are_merged_into_a_whole_model(tiny_llama: Path, prose: Path, tmp_path: Path) -> None:
