@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from indexes.derived import Derived
-from indexes.store import Store
 
 from indexes import CorpusIndex, Encoder, IndexBusy, IngestProgress
+from indexes.storage.derived_files import Derived
+from indexes.storage.sqlite.store import Store
 
 DOCUMENTS = 9
 FLAT, CODES = 10**9, 2  # vectors from which the dense index trains a model and holds codes
