@@ -8,8 +8,11 @@ at any moment leaves the files of the last generation as they were, and some tha
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import weakref
 import zlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +28,24 @@ _BLOCK = 1 << 20  # bytes
 FILE_ERRORS = (OSError, RuntimeError, ValueError)
 
 
-@dataclass(frozen=True, slots=True)
+class HeldFiles:
+    """Open descriptors of one generation's files, which tell what becomes of a file that a writer has deleted.
+
+    tantivy's files are shared between generations by hard links, so one can be truncated under another name. The
+    descriptors are closed when nothing refers to this object any more.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._descriptors: list[int] = []
+        weakref.finalize(self, _close, self._descriptors)
+        self._descriptors.extend(os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in paths)
+
+    def statuses(self) -> list[Status]:
+        """The status of each file now."""
+        return [_status(descriptor) for descriptor in self._descriptors]
+
+
+@dataclass(slots=True)
 class Searchers:
     """What searches one generation of an index.
 
@@ -33,16 +53,22 @@ class Searchers:
         store: The store at that generation.
         dense: What searches the vectors.
         lexical: What searches the terms.
-        files: The derived files, with the status of each.
+        statuses: The status of each of the generation's files when it was checked.
+        hold: Opens the descriptors of those files.
+        held: The descriptors, once they are open.
     """
 
     store: Store
     dense: DenseSearcher
     lexical: LexicalSearcher
-    files: dict[Path, Status]
+    statuses: Sequence[Status]
+    hold: Callable[[], HeldFiles]
+    held: HeldFiles | None = None
 
     def open(self) -> None:
         """Open every file, so that it can be read after a writer has deleted it."""
+        self.held = self.hold()
+        self.check()
         if not self.store.is_empty():
             self.dense.open()
             self.lexical.open()
@@ -50,12 +76,12 @@ class Searchers:
     def check(self) -> None:
         """Check that no file was altered in place: reading one that was truncated would kill the process.
 
-        One that was deleted can still be read by whoever has opened it.
+        One that was deleted can still be read once `open` has opened it.
 
         Raises:
             Superseded: If one was.
         """
-        if any(_status(path) not in (None, status) for path, status in self.files.items()):
+        if self.held is not None and self.held.statuses() != self.statuses:
             raise Superseded
 
 
@@ -65,6 +91,7 @@ class Derived:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._whole: tuple[int, list[Status]] | None = None  # the last files that were found whole
+        self._held: weakref.WeakValueDictionary[int, HeldFiles] = weakref.WeakValueDictionary()  # by generation
         self._open()
 
     def write(self, store: Store) -> None:
@@ -113,13 +140,12 @@ class Derived:
             Superseded: If files are missing or damaged, or were replaced.
         """
         paths = [self._folder / file.name for file in store.derived_files()]
-        statuses = [_status(path) for path in paths]
-        found = (store.generation(), statuses)
-        if found != self._whole and self.problems(store):
+        generation, statuses = store.generation(), [_status(path) for path in paths]
+        if (generation, statuses) != self._whole and self.problems(store):
             raise Superseded
-        self._whole = found
-        files = dict(zip(paths, statuses, strict=True))
-        return Searchers(store, DenseSearcher(self.dense, store), LexicalSearcher(self.lexical, store), files)
+        self._whole = (generation, statuses)
+        dense, lexical = DenseSearcher(self.dense, store), LexicalSearcher(self.lexical, store)
+        return Searchers(store, dense, lexical, statuses, lambda: self._hold(generation, paths))
 
     def problems(self, store: Store, *, read_all: bool = False) -> list[str]:
         """Check the files of a generation.
@@ -153,6 +179,13 @@ class Derived:
                 file.unlink(missing_ok=True)
             else:  # a tantivy index is of one piece
                 shutil.rmtree(file.parent, ignore_errors=True)
+
+    def _hold(self, generation: int, paths: Iterable[Path]) -> HeldFiles:
+        """The descriptors of a generation's files, shared by everybody who reads it."""
+        held = self._held.get(generation)
+        if held is None:
+            held = self._held[generation] = HeldFiles(paths)
+        return held
 
     def _open(self) -> None:
         self.dense = DenseIndex(self._folder / "dense")
@@ -189,12 +222,18 @@ def _published(store: Store) -> str:
     return f"{named[0]}-{zlib.crc32(json.dumps(named).encode()):08x}"
 
 
-def _status(path: Path) -> Status:
+def _status(file: Path | int) -> Status:
+    """The status of a path or an open descriptor."""
     try:
-        status = path.stat()
+        status = os.stat(file)  # noqa: PTH116
     except OSError:
         return None
     return status.st_size, status.st_mtime_ns
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _checksum(path: Path) -> int:

@@ -29,7 +29,7 @@ class ReadSession:
         self._folder, self._database = folder, database
         self._transaction: ReadTransaction | None = database.begin()
         self._searchers: Searchers | None = None
-        self._has_read = False
+        self._has_read = self._opens_all = False
 
     def close(self) -> None:
         """End the transaction; a second call does nothing."""
@@ -39,7 +39,8 @@ class ReadSession:
 
     def open_searchers(self) -> None:
         """Check and open the derived files now, so that they can be searched after a writer has deleted them."""
-        self._attempt(lambda store: self._checked(store).open(), mends=True)
+        self._opens_all = True
+        self._attempt(self._checked, mends=True)
 
     def read(self, read: Callable[[Store], T]) -> T:
         """Read from the store.
@@ -75,7 +76,10 @@ class ReadSession:
 
     def _checked(self, store: Store) -> Searchers:
         if self._searchers is None:
-            self._searchers = self._folder.derived.searchers(store)
+            searchers = self._folder.derived.searchers(store)
+            if self._opens_all:
+                searchers.open()
+            self._searchers = searchers
         else:
             self._searchers.check()
         return self._searchers

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -112,14 +115,12 @@ def test_damage_is_mended_when_a_snapshot_is_taken(index: CorpusIndex, hashing: 
 def test_damage_is_mended_in_a_snapshot_that_has_not_been_read(
     index: CorpusIndex, corpus: Path, hashing: Encoder, derived: str
 ) -> None:
-    with index.snapshot() as snapshot:
+    with CorpusIndex.open(index.path, hashing) as other, other.snapshot() as snapshot:
+        cut_short(index.path / derived)
         replace_all(corpus, hashing, index)
-        with CorpusIndex.open(index.path, hashing) as other, other.snapshot() as later:
-            cut_short(index.path / derived)
-            [best, *_] = later.search("subject3 version")
-            assert "second" in best.chunk.text
-            assert later.text(best.chunk.source) == said(int(Path(best.chunk.source).stem), "second")
-        assert "first" in snapshot.search("subject3 version")[0].chunk.text, "its files were not the damaged ones"
+        [best, *_] = snapshot.search("subject3 version")
+        assert "second" in best.chunk.text, "it is of the newest generation"
+        assert snapshot.text(best.chunk.source) == said(int(Path(best.chunk.source).stem), "second")
     assert index.verify().problems == ()
 
 
@@ -134,6 +135,57 @@ def test_damage_to_what_a_snapshot_has_read_from_is_an_error(index: CorpusIndex,
     with index.snapshot() as snapshot:
         assert snapshot.search("subject3 version")
     assert index.verify().problems == ()
+
+
+SEARCH_WHAT_IS_CUT = """
+import os, sys
+from pathlib import Path
+sys.path[:0] = {path!r}
+from conftest import HashingEncoder
+from indexes import CorpusError, CorpusIndex
+folder, corpus = Path(sys.argv[1]), Path(sys.argv[2])
+with CorpusIndex.open(folder, HashingEncoder()) as index, index.snapshot() as snapshot:
+    listed = snapshot.documents()
+    (corpus / "new.txt").write_text("Something new, so that there is another generation.")
+    with CorpusIndex.open(folder, HashingEncoder()) as writer:
+        assert writer.ingest(corpus).added == 1
+        for file in (folder / "lexical").rglob("*.*"):
+            os.truncate(file, 0)
+        if sys.argv[3] == "mended":
+            assert writer.search("subject3", mode="lexical")
+    try:
+        snapshot.search("subject3", mode="lexical")
+    except CorpusError as error:
+        assert "try again" in str(error)
+    else:
+        raise AssertionError("files were read that have been cut short")
+    assert snapshot.documents() == listed
+    with index.snapshot() as later:
+        assert later.search("subject3", mode="lexical")
+"""
+
+
+@pytest.mark.parametrize("then", ["damaged", "mended"])
+def test_files_cut_short_under_a_later_name_do_not_end_the_process(index: CorpusIndex, corpus: Path, then: str) -> None:
+    """A generation shares files with the one before, whose own names for them have been deleted by then."""
+    code = SEARCH_WHAT_IS_CUT.format(path=[str(Path(__file__).parent), *sys.path])
+    subprocess.run([sys.executable, "-c", code, str(index.path), str(corpus), then], check=True)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux lists what is open")
+def test_snapshots_leave_no_file_open(index: CorpusIndex) -> None:
+    def held() -> int:
+        names = []
+        for entry in Path("/proc/self/fd").iterdir():
+            with suppress(FileNotFoundError):  # the one that lists the folder
+                names.append(str(entry.readlink()))
+        return sum(str(index.path / "lexical") in name for name in names)
+
+    with index.snapshot() as first, index.snapshot() as second:
+        assert first.search("subject3") == second.search("subject3")
+        files = len([file for file in (index.path / "lexical").rglob("*.*") if file.suffix != ".lock"])
+        assert held() == files, "once for all snapshots of a generation"
+    assert held() == 0
 
 
 def cut_short(folder: Path) -> None:
