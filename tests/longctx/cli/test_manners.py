@@ -61,7 +61,7 @@ def test_without_a_command_the_help_is_printed(command: Command, arguments: tupl
 
 def test_the_version(command: Command) -> None:
     assert command("-V") == command("--version")
-    assert re.fullmatch(r"longctx \d+\.\d+\.\d+\n", command("-V")[0])
+    assert re.fullmatch(r"longctx \d+\.\d+\.\d+(\.dev\d+)?\n", command("-V")[0])
 
 
 def test_an_ingest_that_ctrl_c_stops_says_what_is_in_and_goes_on(
