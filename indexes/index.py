@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from indexes.encoders import DEFAULT_ENCODER, Reranker, load_reranker
-from indexes.ingest import IngestCallback, IngestOptions, ingest_documents, ingest_files
+from indexes.ingest import IngestCallback, IngestOptions, are_stored, check_documents, ingest_documents, ingest_files
 from indexes.manifest import bind, choose_encoder, chunking, encoder_name
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
 from indexes.search import Retrieval, SearchFilter
@@ -151,9 +151,13 @@ class CorpusIndex:
             CorpusError: If a document has no source or one that begins with "llama-index:", or is not valid Unicode;
                 then none is added.
         """
+        given = list(documents)
+        check_documents(given)
+        if self._folder.read(lambda store: are_stored(store, given, chunking(store, None, None))):
+            return IngestReport(unchanged=len(given))  # without keeping another writer waiting
         with self._folder.writing(wait) as writer:
             remembered = chunking(writer.store, None, None)
-            return ingest_documents(writer, lambda: self.bound_encoder(writer.store), documents, remembered)
+            return ingest_documents(writer, lambda: self.bound_encoder(writer.store), given, remembered)
 
     def remove(self, source: str | Path, *, wait: bool | float = False) -> int:
         """Remove a document from the index, or all documents under a folder. Files are left alone.

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from indexes.chunking import Chunking, Passage, chunk_document
 from indexes.errors import CorpusError
 from indexes.sources import NAMESPACE
-from indexes.storage import IndexWriter
+from indexes.storage import IndexWriter, Store
 from indexes.types import Document, Encoder, Failure, IngestProgress, IngestReport
 
 _PENDING_CHARACTERS = 150_000  # documents are embedded, and committed, together until they hold this many
@@ -45,20 +45,35 @@ def ingest_documents(
         CorpusError: If a document cannot be stored; then none is.
     """
     given = list(documents)
-    for document in given:
-        _check(document)
+    check_documents(given)
     pipeline = Pipeline(writer, encoder, chunking)
     for document in given:
         if pipeline.holds(document.source):
             pipeline.flush()
         content_hash = _content_hash(document, chunking)
-        known = writer.store.stamp(document.source)
-        if known is not None and known.content_hash == content_hash:
+        if _is_stored(writer.store, document, content_hash):
             pipeline.skip(document.source)
         else:
             pipeline.put(Prepared(document, content_hash))
     pipeline.flush()
     return pipeline.report()
+
+
+def check_documents(documents: Iterable[Document]) -> None:
+    """Raise CorpusError for a document in memory that cannot be stored."""
+    for document in documents:
+        _check(document)
+
+
+def are_stored(store: Store, documents: Iterable[Document], chunking: Chunking) -> bool:
+    """Whether an index holds documents as they are, so that adding them needs no writer.
+
+    Args:
+        store: The store of the index, for reading.
+        documents: Documents that `check_documents` has passed.
+        chunking: How they would be split into chunks.
+    """
+    return all(_is_stored(store, document, _content_hash(document, chunking)) for document in documents)
 
 
 class Prepared(NamedTuple):
@@ -180,8 +195,12 @@ class Pipeline:
         self.tell(batch[-1].chunk.source, doing="embedding")
 
 
+def _is_stored(store: Store, document: Document, content_hash: str) -> bool:
+    known = store.stamp(document.source)
+    return known is not None and known.content_hash == content_hash
+
+
 def _check(document: Document) -> None:
-    """Raise CorpusError for a document that cannot be stored."""
     if not document.source or document.source.startswith(NAMESPACE):
         raise CorpusError(
             f"a document has the source {document.source!r}: give it a name, which does not begin with {NAMESPACE!r} "

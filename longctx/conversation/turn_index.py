@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from indexes import CorpusError, CorpusIndex, Document, Encoder, IndexBusy
+from indexes import CorpusError, CorpusIndex, Document, Encoder, IndexBusy, Snapshot
 from indexes.text import serves
 from longctx.conversation.query_rewriting import content_terms
 from longctx.types import Message
@@ -60,18 +60,19 @@ class TurnIndex:
             self._index = CorpusIndex.open(self._folder, self._encoder)
         documents = [Document(f"{_SOURCE}{number}", _text(turn), "") for number, turn in enumerate(turns, start=1)]
         self._index.add(documents, wait=True)
-        hits = self._index.search(query, _LOOKED_AT)
-        near, wanted = self._near(query), content_terms(query)
+        with self._index.snapshot() as snapshot:
+            hits = snapshot.search(query, _LOOKED_AT)
+            near, wanted = self._near(query, snapshot), content_terms(query)
         bearing = [
             _number(h.chunk.source) for h in hits if h.chunk.source in near or content_terms(h.chunk.text) & wanted
         ]
         return tuple(dict.fromkeys(number for number in bearing if number <= len(turns)))[:MOST_RECALLED]
 
-    def _near(self, query: str) -> set[str]:
+    def _near(self, query: str, snapshot: Snapshot) -> set[str]:
         """The turns that are like the query by their meaning, where the encoder knows its language."""
-        if self._index is None or not serves(self._encoder.languages, query):
+        if not serves(self._encoder.languages, query):
             return set()
-        return {hit.chunk.source for hit in self._index.search(query, _LOOKED_AT, "dense") if hit.score >= _NEAR}
+        return {hit.chunk.source for hit in snapshot.search(query, _LOOKED_AT, "dense") if hit.score >= _NEAR}
 
 
 def _text(turn: Said) -> str:

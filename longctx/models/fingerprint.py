@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-
 _NOT_WEIGHTS = ("_name_or_path", "dtype", "transformers_version")
-
-
 # what a scaling rewrites: the frequencies themselves are in the fingerprint
 _ROTATION = ("max_position_embeddings", "original_max_position_embeddings", "rope_parameters")
 
@@ -46,7 +43,7 @@ def hash_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
 
 
 def _add(digest: Any, name: str, tensor: torch.Tensor) -> None:
-    digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
     import torch
 
+    digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
     digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from indexes import CorpusError, CorpusIndex, Document, IngestReport, Metadata, SearchFilter
+from indexes import CorpusError, CorpusIndex, Document, IndexBusy, IngestReport, Metadata, SearchFilter
 from indexes.types import Heading
 
 TOWER = Document(
@@ -47,6 +47,14 @@ def test_added_documents_are_found_listed_and_removed_by_their_names(index: Corp
     assert index.remove("harbour") == 1
     assert [document.source for document in index.documents()] == ["notes/tower"]
     assert {hit.chunk.source for hit in index.search("harbour")} == {"notes/tower"}
+
+
+def test_unchanged_documents_do_not_wait_for_another_writer(index: CorpusIndex, tmp_path: Path, hashing) -> None:
+    index.add([TOWER, HARBOUR])
+    with CorpusIndex.open(tmp_path / "index", hashing) as other, other._folder.writing(False):
+        assert counts(index.add([HARBOUR, TOWER])) == (0, 0, 2)
+        with pytest.raises(IndexBusy):
+            index.add([replace(TOWER, text="The tower is fifty metres high.", headings=())])
 
 
 def test_unchanged_documents_are_skipped_and_changed_ones_replaced(index: CorpusIndex) -> None:
