@@ -10,7 +10,7 @@ PROCESSOR_TESTS := tests/indexes/encoders/test_encoders.py tests/longctx/engine/
 
 ## demo: install, ask this project's own documentation in English and in Japanese, and watch a model's window grow
 demo: $(VENV)/installed
-	$(BIN)/longctx ingest docs/getting-started.md docs/ingesting.md docs/asking.md README.md README.ja.md --index $(DEMO_INDEX)
+	$(BIN)/longctx ingest docs/getting-started.md docs/ingesting.md README.ja.md --index $(DEMO_INDEX)
 	@echo
 	$(BIN)/longctx ask "What happens when a file cannot be read?" --index $(DEMO_INDEX)
 	@echo
@@ -20,7 +20,7 @@ demo: $(VENV)/installed
 
 ## test: the whole test suite
 test: $(VENV)/installed
-	$(PYTEST) --dist loadfile
+	$(PYTEST) --dist loadfile --no-loadscope-reorder  # the notebooks, which take longest, come first
 
 ## test-avx2, test-sse41: the tests that depend on the processor, as on an older one
 test-avx2: export ATEN_CPU_CAPABILITY = avx2

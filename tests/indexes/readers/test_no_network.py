@@ -120,7 +120,7 @@ def run(script: str, *arguments: object, home: Path) -> subprocess.CompletedProc
     environment["PATH"] = os.environ["PATH"]
     environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
     command = [sys.executable, OFFLINE, sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
-    return subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=150)
+    return subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
 
 
 def test_who_opens_an_internet_socket_is_killed(tmp_path: Path) -> None:
