@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,22 @@ def encoder():
     from indexes.encoders.sentence_encoder import load_encoder
 
     return load_encoder("default")
+
+
+@pytest.fixture(scope="session")
+def make_index(tmp_path_factory: pytest.TempPathFactory, encoder) -> Callable[[Mapping[str, str]], Path]:
+    """Writes documents, given by file name, into a new folder, and an index of them beside them; returns the index."""
+    from indexes import CorpusIndex
+
+    def make(documents: Mapping[str, str]) -> Path:
+        folder = tmp_path_factory.mktemp("documents")
+        for name, text in documents.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        with CorpusIndex.open(folder / "index", encoder) as index:
+            assert index.ingest([folder / name for name in documents]).added == len(documents)
+        return folder / "index"
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,16 @@
-"""An encoder for tests of everything but meaning."""
+"""An empty index, and an encoder for tests of everything but meaning."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from indexes import CorpusIndex
 
 
 class HashingEncoder:
@@ -30,6 +32,12 @@ class HashingEncoder:
         return self.encode_passages([text])[0]
 
 
+@pytest.fixture
+def index(tmp_path: Path, encoder) -> Iterator[CorpusIndex]:
+    with CorpusIndex.open(tmp_path / "index", encoder) as index:
+        yield index
+
+
 @pytest.fixture(scope="session")
 def hashing() -> HashingEncoder:
     return HashingEncoder()
@@ -38,8 +46,6 @@ def hashing() -> HashingEncoder:
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory, hashing: HashingEncoder) -> Path:
     """A folder with `corpus` and its `index`."""
-    from indexes import CorpusIndex
-
     folder = tmp_path_factory.mktemp("made")
     (folder / "corpus").mkdir()
     for number in range(12):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +32,6 @@ def corpus(tmp_path: Path) -> Path:
     for name, text in TEXTS.items():
         (folder / name).write_text(text, encoding="utf-8")
     return folder
-
-
-@pytest.fixture
-def index(tmp_path: Path, encoder) -> Iterator[CorpusIndex]:
-    with CorpusIndex.open(tmp_path / "index", encoder) as index:
-        yield index
 
 
 def sources(hits) -> list[str]:

@@ -48,11 +48,8 @@ def llm(loaded: LoadedModel) -> LongContextLLM:
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory, encoder: Any) -> Iterator[CorpusIndex]:
-    folder = tmp_path_factory.mktemp("llm")
-    (folder / "a.txt").write_text(TEXT, encoding="utf-8")
-    with CorpusIndex.open(folder / "index", encoder) as index:
-        index.ingest(folder / "a.txt")
+def index(make_index: Any, encoder: Any) -> Iterator[CorpusIndex]:
+    with CorpusIndex.open(make_index({"a.txt": TEXT}), encoder) as index:
         yield index
 
 

@@ -23,11 +23,8 @@ QUESTION = "What is the pass key?"
 
 
 @pytest.fixture
-def folder(tmp_path: Path, encoder) -> Path:
-    (tmp_path / "note.txt").write_text("The pass key is 40917. The keeper walked along the pier in the rain.")
-    with DocumentQA.open(tmp_path / "index", encoder=encoder) as qa:
-        qa.ingest(tmp_path / "note.txt")
-    return tmp_path / "index"
+def folder(make_index) -> Path:
+    return make_index({"note.txt": "The pass key is 40917. The keeper walked along the pier in the rain."})
 
 
 @pytest.fixture

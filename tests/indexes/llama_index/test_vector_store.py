@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -36,12 +35,6 @@ TEXTS = {
     "cat": "吾輩は猫である。名前はまだ無い。",
     "bread": "Knead the dough for ten minutes and let it rise.",
 }
-
-
-@pytest.fixture
-def index(tmp_path: Path, encoder) -> Iterator[CorpusIndex]:
-    with CorpusIndex.open(tmp_path / "index", encoder) as opened:
-        yield opened
 
 
 @pytest.fixture

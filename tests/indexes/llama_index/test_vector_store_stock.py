@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +56,6 @@ class EngineLLM(CustomLLM):
 @pytest.fixture
 def llm(tiny_llama: Path) -> EngineLLM:
     return EngineLLM(engine=Engine(load_model(tiny_llama, native_window=8192)))
-
-
-@pytest.fixture
-def index(tmp_path: Path, encoder) -> Iterator[CorpusIndex]:
-    with CorpusIndex.open(tmp_path / "index", encoder) as opened:
-        yield opened
 
 
 @pytest.fixture

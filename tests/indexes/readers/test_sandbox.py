@@ -121,7 +121,9 @@ def test_an_ingest_ends_its_process_and_reports_what_it_could_not_read(tmp_path,
     (tmp_path / "corpus" / "slow.pdf").write_bytes(slow_pdf())
     (tmp_path / "corpus" / "a.html").write_bytes(PAGE)
     with CorpusIndex.open(tmp_path / "index", encoder) as index:
-        report = index.ingest(tmp_path / "corpus", limits=ReadLimits(max_seconds=5.0))  # enough for a.html, on any machine
+        report = index.ingest(
+            tmp_path / "corpus", limits=ReadLimits(max_seconds=5.0)
+        )  # enough for a.html, on any machine
         assert report.added == 1
         assert [(Path(failure.source).name, failure.reason) for failure in report.failed] == [
             ("slow.pdf", "takes more than 5 s to read; raise --max-seconds")

@@ -30,12 +30,8 @@ QUESTIONS = {
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory, encoder) -> Iterator[CorpusIndex]:
-    folder = tmp_path_factory.mktemp("cjk")
-    for name, text in DOCUMENTS.items():
-        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
-    with CorpusIndex.open(folder / "index", encoder) as index:
-        assert index.ingest(folder).added == len(DOCUMENTS)
+def index(make_index, encoder) -> Iterator[CorpusIndex]:
+    with CorpusIndex.open(make_index({f"{name}.txt": text for name, text in DOCUMENTS.items()}), encoder) as index:
         yield index
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 from forked_longctx import ForkedLongctx
 
-from longctx import DocumentQA
 from longctx.cli import main
 from longctx.conversation.session_file import SessionFile
 
@@ -28,12 +27,8 @@ Chat = Callable[..., tuple[str, str, int]]
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory, encoder) -> Path:
-    folder = tmp_path_factory.mktemp("chat")
-    (folder / "lighthouse.md").write_text(LIGHTHOUSE, encoding="utf-8")
-    with DocumentQA.open(folder / "index", encoder=encoder) as qa:
-        qa.ingest(folder / "lighthouse.md")
-    return folder / "index"
+def index(make_index) -> Path:
+    return make_index({"lighthouse.md": LIGHTHOUSE})
 
 
 @pytest.fixture

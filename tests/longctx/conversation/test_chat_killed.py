@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from forked_longctx import ForkedLongctx, Process
 
-from longctx import DocumentQA
 from longctx.conversation.session_file import SessionFile, Turn
 
 KILLS, MOST_KILLS = 6, 60  # an answer may come to its end before its kill, on a busy machine
@@ -45,11 +44,9 @@ class Chat:
 
 
 @pytest.fixture
-def start(tmp_path: Path, tiny_chat_llama: Path, encoder, forked_longctx: ForkedLongctx) -> Iterator[Start]:
-    (tmp_path / "lighthouse.md").write_text("The lighthouse was built in 1874. Its lamp turns once in forty seconds.")
-    with DocumentQA.open(tmp_path / "index", encoder=encoder) as qa:
-        qa.ingest(tmp_path / "lighthouse.md")
-    given = {"index": tmp_path / "index", "sessions": tmp_path, "model": tiny_chat_llama, "max-new-tokens": 150}
+def start(tmp_path: Path, tiny_chat_llama: Path, make_index, forked_longctx: ForkedLongctx) -> Iterator[Start]:
+    index = make_index({"lighthouse.md": "The lighthouse was built in 1874. Its lamp turns once in forty seconds."})
+    given = {"index": index, "sessions": tmp_path, "model": tiny_chat_llama, "max-new-tokens": 150}
     arguments = ["chat", *(str(each) for name, value in given.items() for each in (f"--{name}", value))]
     with contextlib.ExitStack() as started:
 

@@ -44,13 +44,10 @@ ASKED = "What is the pass key?"
 
 
 @pytest.fixture(scope="module")
-def qa(tmp_path_factory: pytest.TempPathFactory, encoder) -> Iterator[DocumentQA]:
+def qa(make_index, encoder) -> Iterator[DocumentQA]:
     """Without a model."""
-    folder = tmp_path_factory.mktemp("corpus")
-    (folder / "lighthouse.md").write_text(LIGHTHOUSE, encoding="utf-8")
-    (folder / "toudai.txt").write_text(TOUDAI, encoding="utf-8")
-    with DocumentQA.open(folder / "index", encoder=encoder) as qa:
-        qa.ingest([folder / "lighthouse.md", folder / "toudai.txt"])
+    documents = {"lighthouse.md": LIGHTHOUSE, "toudai.txt": TOUDAI}
+    with DocumentQA.open(make_index(documents), encoder=encoder) as qa:
         yield qa
 
 

@@ -156,12 +156,8 @@ def parts(sentencepiece: Any, byte_level_bpe: Any) -> Parts:
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory, encoder: Any) -> Path:
-    folder = tmp_path_factory.mktemp("families")
-    (folder / "toudai.md").write_text(CORPUS, encoding="utf-8")
-    with DocumentQA.open(folder / "index", encoder=encoder) as qa:
-        qa.ingest([folder / "toudai.md"])
-    return folder / "index"
+def index(make_index: Any) -> Path:
+    return make_index({"toudai.md": CORPUS})
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name.split("/")[1])
