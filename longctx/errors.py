@@ -21,6 +21,9 @@ def extra(name: str) -> str:
 
     Args:
         name: The extra, as pyproject.toml has it.
+
+    Returns:
+        A part of a sentence.
     """
     return f'the extra "{name}": in a checkout of longctx, pip install -c constraints.txt ".[{name}]"'
 

@@ -137,7 +137,7 @@ class DocumentQA:
         progress: IngestCallback | None = None,
         wait: bool | float = False,
     ) -> IngestReport:
-        """Bring the index up to date with files and folders: see `CorpusIndex.ingest`."""
+        """Bring the index up to date with files and folders; for the arguments see `CorpusIndex.ingest`."""
         chunking = {"chunk_tokens": chunk_tokens, "overlap": overlap}
         return self.index.ingest(paths, prune=prune, limits=limits, progress=progress, wait=wait, **chunking)
 
@@ -177,7 +177,7 @@ class DocumentQA:
         progress: PrefillCallback | None = None,
         **changes: Any,
     ) -> AnswerStream:
-        """Answer a question, piece by piece: arguments and errors are those of `ask`.
+        """Answer a question, piece by piece; for arguments and errors see `DocumentQA.ask`.
 
         Returns:
             The pieces as they come; `answer` of the stream is the whole answer.

@@ -1,4 +1,4 @@
-"""The values that go from stage to stage of an answer. They know no model and no index."""
+"""The values that pass from stage to stage of an answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ BudgetItemKind = Literal["system", "document", "turn", "question", "answer", "fr
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What was said in a conversation, and by whom."""
+    """A message of a conversation.
+
+    Attributes:
+        role: Who said it: the user, or the model ("assistant").
+        content: What was said.
+    """
 
     role: Literal["user", "assistant"]
     content: str
@@ -29,8 +34,15 @@ class Message:
 class Citation:
     """A place in a document: `text` is exactly what stands there, `document.text[start:end]`.
 
-    `page` counts from 1 and is None for a format without pages; `line`, the line of the document's text that `start`
-    is on, counts from 1. `number` is its mark in the answer: 1 for [1].
+    Attributes:
+        source: The document's source: the path of a file, or the name that a document in memory was given.
+        title: The document's title.
+        page: The page, counted from 1; None for a format without pages.
+        start: Where the text begins in the document's text, in characters.
+        end: Where it ends: the first character that no longer belongs to it.
+        text: The text.
+        line: The line of the document's text that `start` is on, counted from 1.
+        number: Its mark in the answer: 1 for [1].
     """
 
     source: str
@@ -45,10 +57,14 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class BudgetItem:
-    """So many tokens of a window, or of what was left out: what for, and of which document or turn of a conversation.
+    """What a part of the window is used for, or what was left out of it.
 
-    `passages` is how many of a document. What was left out is 'found', a passage that bears on the question; of a
-    'document', passages that do not; and 'documents' that were not counted.
+    Attributes:
+        kind: What it is. What was left out is 'found', a passage that bears on the question; of a 'document', passages
+            that do not; and 'documents' that were not counted.
+        name: The document, or the number of the turn.
+        tokens: How many tokens it takes.
+        passages: How many passages of the document it is.
     """
 
     kind: BudgetItemKind
@@ -96,7 +112,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an answer cost: tokens of the model (0 without one) and wall-clock seconds."""
+    """What an answer cost.
+
+    Attributes:
+        prompt_tokens: Tokens that the model read; 0 without a model.
+        completion_tokens: Tokens that it generated.
+        seconds: Wall-clock seconds.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -127,9 +149,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question and its answer in a conversation; `number` counts from 1.
+    """A question and its answer in a conversation.
 
-    `asked_at` is when the answer was finished, as "2026-11-23T09:30:00Z" (UTC).
+    Attributes:
+        number: Its number, counted from 1.
+        question: The question.
+        answer: The answer.
+        asked_at: When the answer was finished, as "2026-11-23T09:30:00Z" (UTC).
     """
 
     number: int

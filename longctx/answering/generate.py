@@ -54,7 +54,16 @@ class Backend(Protocol):
         """
 
     def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> Generation:
-        """Generate a reply to messages, without passages."""
+        """Generate a reply to messages, without passages.
+
+        Args:
+            system: The system prompt; empty for none.
+            messages: What was said, oldest first; the last message is the user's.
+            max_new_tokens: The longest reply in tokens.
+
+        Returns:
+            The pieces of the reply as they come.
+        """
 
 
 class AnswerStream(Iterator[str]):

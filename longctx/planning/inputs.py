@@ -78,6 +78,9 @@ class PromptCosts:
 
         Args:
             numbers: The turns, counted from 1.
+
+        Returns:
+            Their tokens, together.
         """
         return sum(self.turns[number - 1] for number in numbers)
 
@@ -105,6 +108,9 @@ class Windows:
 
         Args:
             window: A window in tokens.
+
+        Returns:
+            Tokens.
         """
         return window if self.memory is None else min(window, self.memory)
 

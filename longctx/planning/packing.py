@@ -51,6 +51,14 @@ def pack(packing: Packing, costs: PromptCosts, policy: Policy) -> Sequence[int]:
 
     The turn that bears on the question most comes first, as the best passage does, unless it takes more than half of
     what both share.
+
+    Args:
+        packing: The prompt so far, which is filled.
+        costs: What could go into it.
+        policy: The share of the turns, and how many neighbours come with a passage.
+
+    Returns:
+        The numbers of the turns that are in.
     """
     best = costs.recalled[:1] if policy.history_share else ()
     if costs.of_turns(best) > min(packing.left, (packing.left + packing.tokens) / 2):
@@ -69,6 +77,14 @@ def pack_turns(costs: PromptCosts, room: int, kept: Sequence[int] = ()) -> Seque
     """The turns that fit beside those that are kept: the last ones, and by turns with them those that were recalled.
 
     Of the last ones none is left out between others; of those that were recalled any may be.
+
+    Args:
+        costs: What the turns cost.
+        room: How many tokens further turns may take.
+        kept: Turns that are in already.
+
+    Returns:
+        The numbers of the turns that are in, those kept among them.
     """
     chosen = set(kept)
 

@@ -79,10 +79,16 @@ class ControlTokenEscaper(Escaper):
 
 
 def control_tokens(tokenizer: Any) -> dict[str, int]:
-    """A tokenizer's control tokens by their strings.
+    """Find a tokenizer's control tokens.
 
     Special tokens, and added ones that look like markup, since many tokenizers do not call theirs special
     (`<tool_call>`); not the unknown token, which ordinary text becomes.
+
+    Args:
+        tokenizer: The tokenizer.
+
+    Returns:
+        Token ids by the tokens' strings.
     """
     found = {str(token): tokenizer.convert_tokens_to_ids(str(token)) for token in tokenizer.all_special_tokens}
     for number, token in tokenizer.added_tokens_decoder.items():

@@ -40,6 +40,9 @@ class PromptTexts:
         Args:
             may_give_up: Without an answer, the model is to write UNANSWERABLE and nothing else.
             conversing: The model may answer from what was said before, too.
+
+        Returns:
+            The rules.
         """
         conversation = self.conversation if conversing else ""
         return self.instructions.format(conversation=conversation, if_not=self.give_up if may_give_up else self.say_so)
@@ -105,5 +108,8 @@ def prompt_texts(question: str) -> PromptTexts:
 
     Args:
         question: The question.
+
+    Returns:
+        The sentences.
     """
     return PROMPT_TEXTS[language_of(question)]

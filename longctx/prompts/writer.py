@@ -81,6 +81,9 @@ class PromptWriter(Protocol):
         Args:
             inputs: The question and what comes before it.
 
+        Returns:
+            The parts before and after the passages.
+
         Raises:
             BadRequest: For what the template or the tokenizer cannot write.
         """
@@ -90,6 +93,9 @@ class PromptWriter(Protocol):
 
         Args:
             texts: The passages' texts.
+
+        Returns:
+            One part for each.
         """
 
     def numbers(self, count: int) -> Sequence[Sized]:
@@ -97,6 +103,9 @@ class PromptWriter(Protocol):
 
         Args:
             count: How many.
+
+        Returns:
+            One part for each.
         """
 
     def fences(self, titles: Sequence[str]) -> Sequence[tuple[Sized, Sized]]:
@@ -104,6 +113,9 @@ class PromptWriter(Protocol):
 
         Args:
             titles: The documents' titles.
+
+        Returns:
+            For each document, the parts before and after its passages.
         """
 
 
@@ -122,7 +134,7 @@ class TokenWriter:
         self._line_break = self._tokenize("\n")
 
     def frame(self, inputs: PromptInputs) -> Frame:
-        """Write what stands around the passages; see `PromptWriter`."""
+        """Write what stands around the passages; see `PromptWriter.frame`."""
         return self._cut(self.template.render(self._tokenizer, *as_messages(inputs, self._escaped)))
 
     def conversation(self, system: str, messages: Sequence[Message]) -> TokenIds:
@@ -156,7 +168,7 @@ class TokenWriter:
         return ids if bos is None else (bos, *ids)
 
     def texts(self, texts: Sequence[str]) -> list[TokenIds]:
-        """Write passages; see `PromptWriter`. Raises BadRequest for text that becomes control tokens."""
+        """Write passages; see `PromptWriter.texts`. Raises BadRequest for text that becomes control tokens."""
         lines = [f"{self._control.escape(text)}\n" for text in texts]
         ids = self._tokenize_after_break(lines)
         for line, part in zip(lines, ids, strict=True):
@@ -164,11 +176,11 @@ class TokenWriter:
         return ids
 
     def numbers(self, count: int) -> list[TokenIds]:
-        """Write the lines [1], [2], …; see `PromptWriter`."""
+        """Write the lines [1], [2], …; see `PromptWriter.numbers`."""
         return self._tokenize_after_break([f"[{number}]\n" for number in range(1, count + 1)])
 
     def fences(self, titles: Sequence[str]) -> list[tuple[TokenIds, TokenIds]]:
-        """Write the fences around documents; see `PromptWriter`."""
+        """Write the fences around documents; see `PromptWriter.fences`."""
         lines = [opening_line(title, self._control.escape) for title in titles]
         [closing] = self._tokenize_after_break([f"{FENCE[1]}\n"])
         openings = self._tokenize_after_break(lines)
@@ -238,6 +250,9 @@ def opening_line(title: str, escape: Callable[[str], str]) -> str:
     Args:
         title: The document's title.
         escape: Escapes control tokens in it.
+
+    Returns:
+        The line, with its line break.
     """
     return f"{FENCE[0]} {escape(' '.join(title.split()))}".rstrip() + "\n"
 
