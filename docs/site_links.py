@@ -1,7 +1,7 @@
-"""Hook of mkdocs: README.md is the front page, and what pages link to outside docs/ is on the site, too.
+"""MkDocs hook: makes README.md the front page, and adds the files outside docs/ that pages link to.
 
-A link is written for a reader of the repository, as on GitHub. On the site each target has a path of its own, and
-links are rewritten to it; a target that does not exist is left as it is, so that `mkdocs build --strict` reports it.
+Links in the pages are relative to the repository, as on GitHub; the hook rewrites them for the site. A link without a
+target is left unchanged, so that `mkdocs build --strict` reports it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Rewrite a page's links for the site."""
+    """Rewrite the links of a page for the site."""
     site = page.file.src_uri
     path = str(Path(page.file.abs_src_path or "").relative_to(ROOT))
 
@@ -49,10 +49,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def _target(path: str, link: str) -> str:
-    """The file of the repository that a link in `path` leads to."""
+    """The repository path that a link in the page `path` points to."""
     return normpath(str(Path(path).parent / link))
 
 
 def _site_path(path: str) -> str:
-    """Where a file of the repository is on the site."""
+    """The path on the site of a file in the repository."""
     return "index.md" if path == FRONT else path.removeprefix("docs/")
