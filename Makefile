@@ -6,7 +6,7 @@ PYTEST = $(BIN)/pytest --numprocesses auto --maxprocesses 4
 # What depends on the processor's instructions: the encoder, the engine and its attention
 PROCESSOR_TESTS := tests/indexes/encoders/test_encoders.py tests/longctx/engine/test_engine.py tests/longctx/engine/test_attention.py
 
-.PHONY: demo test test-avx2 test-sse41 test-random check bench figures constraints clean
+.PHONY: demo test test-avx2 test-sse41 test-random check docs bench figures constraints clean
 
 ## demo: install, ask this project's own documentation in English and in Japanese, and watch a model's window grow
 demo: $(VENV)/installed
@@ -34,12 +34,17 @@ test-avx2 test-sse41: $(VENV)/installed
 test-random: $(VENV)/installed
 	$(PYTEST) --dist worksteal -m hypothesis --hypothesis-profile random --timeout 3600
 
-## check: formatting, lint, types, and which package may import which
-check: $(VENV)/installed
+## check: formatting, lint, types, which package may import which, and that the documentation builds
+check: $(VENV)/installed docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+## docs: the documentation with its API reference, in site/; a link that leads nowhere is an error
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(VENV)/installed
+	$(BIN)/mkdocs build --strict
 
 ## bench: every benchmark that needs no data of yours
 bench: $(VENV)/installed
@@ -70,4 +75,4 @@ constraints:
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) .longctx .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .longctx site .mypy_cache .ruff_cache .pytest_cache .hypothesis

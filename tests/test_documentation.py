@@ -66,6 +66,14 @@ def run(arguments: list[str]) -> str:
     return failures + output.getvalue() + code
 
 
+def test_every_path_and_name_in_the_architecture_is_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert len(paths := re.findall(r"`(\w+/[\w/.]*)`", page)) > 20
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    for path, name in re.findall(r"`(\w+/[\w/.]*\.py)`: `(\w+)`", page):
+        assert re.search(rf"^ *(?:def |class )?{name}\b", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE), name
+
+
 def test_every_page_is_linked_and_every_link_leads_somewhere() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert all(f"docs/{page.name}" in readme for page in (ROOT / "docs").glob("*.md"))

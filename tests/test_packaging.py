@@ -35,7 +35,7 @@ def tracked() -> list[Path]:
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
         files = [ROOT / name for name in listed.split("\0") if name]
     except (OSError, subprocess.CalledProcessError):
-        files = [path for path in ROOT.rglob("*") if not {".venv", ".longctx"} & set(path.parts)]
+        files = [path for path in ROOT.rglob("*") if not {".venv", ".longctx", "site"} & set(path.parts)]
     return [path for path in files if path.is_file() and path != Path(__file__)]
 
 

@@ -24,7 +24,7 @@ _HEADING = re.compile(r"\s*(?:#{1,6}\s|```|~~~)")
 
 _NOTHING_FOUND = {
     "en": "Nothing in the index bears on this question.",
-    "ja": "この質問に関係する記述は、索引の中に見つかりませんでした。",
+    "ja": "この質問に関係する記述は、インデックスの中に見つかりませんでした。",
 }
 
 Similarity = Callable[[str, Sequence[str]], "list[float] | None"]
