@@ -28,23 +28,16 @@ _NOTHING_ASKED = "Nothing has been answered in this conversation yet."
 def chat(
     flags: AskFlags,
     session: Annotated[
-        str | None,
-        typer.Option("--session", metavar="NAME", help="Which conversation to go on with (default: default)"),
+        str | None, typer.Option(metavar="NAME", help="Which conversation to go on with (default: default)")
     ] = None,
     sessions: Annotated[
         Path | None,
         typer.Option(
-            "--sessions",
-            metavar="DIR",
-            help="The folder that keeps conversations (default: the index's name and -sessions)",
+            metavar="DIR", help="The folder that keeps conversations (default: the index's name and -sessions)"
         ),
     ] = None,
     rewrite: Annotated[
-        bool,
-        typer.Option(
-            "--rewrite/--no-rewrite",
-            help="Have the model rewrite follow-up questions in full, before anything is searched for.",
-        ),
+        bool, typer.Option(help="Have the model rewrite follow-up questions in full, before anything is searched for.")
     ] = True,
 ) -> None:
     """Hold a conversation about the documents in an index. It is kept, and goes on where it stopped.

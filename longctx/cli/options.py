@@ -41,127 +41,48 @@ class Mode(str, Enum):
 
 
 IndexOption = Annotated[
-    Path | None,
-    typer.Option("--index", metavar="DIR", help="The index's folder (default: .longctx)", show_default=False),
+    Path | None, typer.Option(metavar="DIR", help="The index's folder (default: .longctx)", show_default=False)
 ]
 EncoderOption = Annotated[
     str | None,
-    typer.Option(
-        "--encoder",
-        metavar="NAME",
-        help="The encoder: 'default', a sentence-transformers folder, or a hub name.",
-    ),
+    typer.Option(metavar="NAME", help="The encoder: 'default', a sentence-transformers folder, or a hub name."),
 ]
 RerankerOption = Annotated[
     str | None,
     typer.Option(
-        "--reranker",
         metavar="PATH_OR_HUB_ID",
         help="A sentence-transformers CrossEncoder that puts the best candidates into its own order.",
     ),
 ]
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        metavar="PATH_OR_HUB_ID",
-        help="A causal language model, or openai:http://host:port/v1#name for one on a server; without one, "
-        "sentences are quoted.",
-    ),
-]
-WindowOption = Annotated[
-    int | None,
-    typer.Option(
-        "--window",
-        min=1,
-        metavar="TOKENS",
-        help="The model's native window (default: what the model or server says).",
-    ),
-]
-AdapterOption = Annotated[
-    str | None,
-    typer.Option("--adapter", metavar="PATH_OR_HUB_ID", help="A LoRA adapter that goes onto the model."),
-]
 QuantizationOption = Annotated[
-    QuantizationChoice | None, typer.Option("--quantization", help="Keep the model's weights in so many bits.")
-]
-DtypeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--dtype", metavar="DTYPE", help="float32, bfloat16 or float16 (default: auto, the checkpoint's own)."
-    ),
-]
-DeviceOption = Annotated[
-    str | None,
-    typer.Option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, ... (default: auto, a GPU if there is one)."),
-]
-ScalingOption = Annotated[
-    str | None,
-    typer.Option(
-        "--scaling", metavar="METHOD", help="Take the model past its native window, by 'yarn' or another method."
-    ),
-]
-ReportOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--report", metavar="DIR", help="Use no window beyond what 'longctx probe --out DIR' has shown to work."
-    ),
-]
-RouteOption = Annotated[
-    str | None,
-    typer.Option(
-        "--route", metavar="ROUTE", help="auto, native, extended, retrieval or self (default: auto; see the guide)."
-    ),
-]
-TemplateOption = Annotated[
-    str | None,
-    typer.Option(
-        "--template",
-        metavar="NAME",
-        help="How prompts are written: llama-2, code-llama, elyza, chat, plain (default: what fits the model).",
-    ),
-]
-PassagesOption = Annotated[int | None, typer.Option("-k", min=1, help="How many passages to look for (default: 8)")]
-NewTokensOption = Annotated[int | None, typer.Option(min=1, help="The longest answer, in tokens (default: 256)")]
-SourceOption = Annotated[
-    list[str] | None,
-    typer.Option("--source", metavar="PATH", help="Only this file, folder or pattern ('*.pdf'); repeat it for more."),
-]
-TitleOption = Annotated[
-    list[str] | None,
-    typer.Option("--title", metavar="TITLE", help="Only documents of this title or pattern; repeat it for more."),
-]
-MetadataOption = Annotated[
-    list[str] | None,
-    typer.Option("--metadata", metavar="NAME=VALUE", help="Only documents whose metadata have this; all of them hold."),
-]
-AfterOption = Annotated[
-    str | None, typer.Option("--after", metavar="DATE", help="Only files last written on this day (UTC) or later.")
-]
-BeforeOption = Annotated[
-    str | None, typer.Option("--before", metavar="DATE", help="Only files last written before this day (UTC).")
-]
-ExpandOption = Annotated[
-    int, typer.Option("--expand", min=0, help="Widen each passage by so many neighbours on either side.")
+    QuantizationChoice | None, typer.Option(help="Keep the model's weights in so many bits.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait while another process is writing to the index.")]
 
 
-ModeOption = Annotated[Mode, typer.Option("--mode", help="Search by meaning (dense), by words (lexical), or both.")]
+def _option(metavar: str, text: str, **limits: int) -> Any:
+    """An option named after its field."""
+    return typer.Option(metavar=metavar, help=text, **limits)
 
 
 @dataclass(frozen=True)
 class FilterFlags:
     """The flags that say which documents may be found."""
 
-    source: SourceOption = None
-    title: TitleOption = None
-    metadata: MetadataOption = None
-    after: AfterOption = None
-    before: BeforeOption = None
-    expand: ExpandOption = 0
-    mode: ModeOption = Mode.hybrid
+    source: Annotated[
+        list[str] | None, _option("PATH", "Only this file, folder or pattern ('*.pdf'); repeat it for more.")
+    ] = None
+    title: Annotated[
+        list[str] | None, _option("TITLE", "Only documents of this title or pattern; repeat it for more.")
+    ] = None
+    metadata: Annotated[
+        list[str] | None, _option("NAME=VALUE", "Only documents whose metadata have this; all of them hold.")
+    ] = None
+    after: Annotated[str | None, _option("DATE", "Only files last written on this day (UTC) or later.")] = None
+    before: Annotated[str | None, _option("DATE", "Only files last written before this day (UTC).")] = None
+    expand: Annotated[int, typer.Option(min=0, help="Widen each passage by so many neighbours on either side.")] = 0
+    mode: Annotated[Mode, typer.Option(help="Search by meaning (dense), by words (lexical), or both.")] = Mode.hybrid
 
     def filters(self) -> SearchFilter | None:
         """The filter that the flags ask for; None if they ask for none. Raises BadParameter, CorpusError."""
@@ -181,44 +102,55 @@ class AskFlags(FilterFlags):
     """The flags of every command that answers questions. None is a flag that was not given."""
 
     index: IndexOption = None
-    model: ModelOption = None
-    window: WindowOption = None
-    adapter: AdapterOption = None
+    model: Annotated[
+        str | None,
+        _option(
+            "PATH_OR_HUB_ID",
+            "A causal language model, or openai:http://host:port/v1#name for one on a server; without one, "
+            "sentences are quoted.",
+        ),
+    ] = None
+    window: Annotated[
+        int | None, _option("TOKENS", "The model's native window (default: what the model or server says).", min=1)
+    ] = None
+    adapter: Annotated[str | None, _option("PATH_OR_HUB_ID", "A LoRA adapter that goes onto the model.")] = None
     quantization: QuantizationOption = None
-    dtype: DtypeOption = None
-    device: DeviceOption = None
-    scaling: ScalingOption = None
-    report: ReportOption = None
-    route: RouteOption = None
-    template: TemplateOption = None
+    dtype: Annotated[
+        str | None, _option("DTYPE", "float32, bfloat16 or float16 (default: auto, the checkpoint's own).")
+    ] = None
+    device: Annotated[
+        str | None, _option("DEVICE", "cpu, cuda, cuda:1, ... (default: auto, a GPU if there is one).")
+    ] = None
+    scaling: Annotated[
+        str | None, _option("METHOD", "Take the model past its native window, by 'yarn' or another method.")
+    ] = None
+    report: Annotated[
+        Path | None, _option("DIR", "Use no window beyond what 'longctx probe --out DIR' has shown to work.")
+    ] = None
+    route: Annotated[
+        str | None, _option("ROUTE", "auto, native, extended, retrieval or self (default: auto; see the guide).")
+    ] = None
+    template: Annotated[
+        str | None,
+        _option(
+            "NAME", "How prompts are written: llama-2, code-llama, elyza, chat, plain (default: what fits the model)."
+        ),
+    ] = None
     encoder: EncoderOption = None
     reranker: RerankerOption = None
-    k: PassagesOption = None
-    max_new_tokens: NewTokensOption = None
-    system: Annotated[
-        str | None, typer.Option("--system", metavar="TEXT", help="A system prompt, placed before longctx's own rules.")
-    ] = None
-    temperature: Annotated[
-        float | None,
-        typer.Option("--temperature", metavar="T", help="Divides the logits (default: 0, greedy decoding)."),
-    ] = None
-    top_p: Annotated[
-        float | None, typer.Option("--top-p", metavar="P", help="Sample from the likeliest tokens of this probability.")
-    ] = None
-    top_k: Annotated[
-        int | None, typer.Option("--top-k", metavar="N", help="Sample from the N likeliest tokens (default: 0, all).")
-    ] = None
-    repetition_penalty: Annotated[
-        float | None,
-        typer.Option("--repetition-penalty", metavar="X", help="Above 1, tokens that were there become less likely."),
-    ] = None
-    seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", help="The same seed gives the same sampled answer.")
-    ] = None
-    stop: Annotated[
-        list[str] | None,
-        typer.Option("--stop", metavar="TEXT", help="End the answer before this text; repeat it for more."),
-    ] = None
+    k: Annotated[int | None, typer.Option("-k", min=1, help="How many passages to look for (default: 8)")] = None
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="The longest answer, in tokens (default: 256)")] = (
+        None
+    )
+    system: Annotated[str | None, _option("TEXT", "A system prompt, placed before longctx's own rules.")] = None
+    temperature: Annotated[float | None, _option("T", "Divides the logits (default: 0, greedy decoding).")] = None
+    top_p: Annotated[float | None, _option("P", "Sample from the likeliest tokens of this probability.")] = None
+    top_k: Annotated[int | None, _option("N", "Sample from the N likeliest tokens (default: 0, all).")] = None
+    repetition_penalty: Annotated[float | None, _option("X", "Above 1, tokens that were there become less likely.")] = (
+        None
+    )
+    seed: Annotated[int | None, _option("N", "The same seed gives the same sampled answer.")] = None
+    stop: Annotated[list[str] | None, _option("TEXT", "End the answer before this text; repeat it for more.")] = None
 
     def settings(self, **more: Any) -> Settings:
         """The settings in force: these flags, and `more` of a command's own, before environment and file."""

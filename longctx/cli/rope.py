@@ -18,20 +18,16 @@ _ROWS = 9  # pairs of dimensions in the table, from the fastest to the slowest
 
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A checkpoint's folder, or a hub name.")]
 FactorOption = Annotated[
-    float | None, typer.Option("--factor", metavar="S", help="The method's factor (default: what --to asks for).")
+    float | None, typer.Option(metavar="S", help="The method's factor (default: what --to asks for).")
 ]
 
 
 def rope(
     model: ModelArgument,
-    method: Annotated[
-        str | None, typer.Option("--method", metavar="NAME", help="Compare with: yarn, ntk, linear, ...")
-    ] = None,
+    method: Annotated[str | None, typer.Option(metavar="NAME", help="Compare with: yarn, ntk, linear, ...")] = None,
     factor: FactorOption = None,
-    to: Annotated[int | None, typer.Option("--to", metavar="TOKENS", help="The window to reach, in tokens.")] = None,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw the frequencies into a file.")
-    ] = None,
+    to: Annotated[int | None, typer.Option(metavar="TOKENS", help="The window to reach, in tokens.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the frequencies into a file.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Show a model's rotary embedding, and what a scaling would change. No weights are read."""
