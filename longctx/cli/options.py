@@ -61,9 +61,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for progra
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait while another process is writing to the index.")]
 
 
-def _option(metavar: str, text: str, **limits: int) -> Any:
-    """An option named after its field."""
-    return typer.Option(metavar=metavar, help=text, **limits)
+def _option(metavar: str, text: str, least: int | None = None) -> Any:
+    """An option that is named after its field."""
+    return typer.Option(metavar=metavar, help=text, min=least)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class AskFlags(FilterFlags):
         ),
     ] = None
     window: Annotated[
-        int | None, _option("TOKENS", "The model's native window (default: what the model or server says).", min=1)
+        int | None, _option("TOKENS", "The model's native window (default: what the model or server says).", least=1)
     ] = None
     adapter: Annotated[str | None, _option("PATH_OR_HUB_ID", "A LoRA adapter that goes onto the model.")] = None
     quantization: QuantizationOption = None
