@@ -1,9 +1,10 @@
-"""HTML: the text that a page shows, with its headings and its title."""
+"""HTML: the visible text of a page, with its headings and its title."""
 
 from __future__ import annotations
 
 import codecs
 import re
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from indexes.errors import UnreadableFile
@@ -54,7 +55,7 @@ class _Line(NamedTuple):
 
 
 class Page:
-    """What lxml's parser tells of a page, as it goes: `start`, `end` and `data` are its calls."""
+    """The target of lxml's parser, which calls `start`, `end` and `data` as it goes."""
 
     def __init__(self) -> None:
         self._lines: list[_Line] = []
@@ -81,7 +82,9 @@ class Page:
             self._dropped.append(tag)
             return
         if tag in _CELLS:
-            self._begin_cell()
+            self._ends = False
+            if self._words:
+                self._words.append(" | ")
         elif tag in _BLOCKS:
             self._break(tag)
         elif tag == "meta" and (name := attributes.get("name", "").lower()) in _PROPERTIES:
@@ -107,7 +110,7 @@ class Page:
         self._in_title = False
 
     def data(self, text: str) -> None:
-        """Text, perhaps in several pieces."""
+        """Add text, perhaps in several pieces."""
         if self._in_title:
             self._title.append(text)
         elif self._dropped:
@@ -125,15 +128,12 @@ class Page:
             if text != " " or (self._words and not self._words[-1].endswith(" ")):
                 self._words.append(text)
 
-    def comment(self, text: str) -> None:
-        """Comments are no text."""
-
     def close(self) -> None:
         """End the page."""
         self._end_line()
 
     def reading(self) -> ReadText:
-        """Give the main text, or all of it where the page does not say which it is."""
+        """Return the main text, or all text where the page does not mark the main part."""
         lines, headings, length = [], [], 0
         for line in self._main_lines():
             if line.level and line.text:
@@ -168,11 +168,6 @@ class Page:
             or _CONSENT.search(f"{classes} {attributes.get('id', '')[:200]}") is not None
             or _NOT_SHOWN.search(attributes.get("style", "")[:1_000]) is not None
         )
-
-    def _begin_cell(self) -> None:
-        self._ends = False
-        if self._words:
-            self._words.append(" | ")
 
     def _break(self, tag: str) -> None:
         if tag in _SOFT and (self._open["td"] or self._open["th"]) and not self._open["pre"]:
@@ -215,7 +210,7 @@ _PIECE = 1 << 16  # characters given to the parser at once
 
 
 def read_web_page(data: bytes, limits: ReadLimits) -> ReadText:
-    """The main text: a line for each block, table cells joined by ` | `, `pre` as it is, no scripts and navigation."""
+    """Read the main text: a line for each block, table cells joined by ` | `, `pre` as it is, without navigation."""
     from lxml import etree
 
     text = _decode(data, limits.encoding)
@@ -231,13 +226,11 @@ def read_web_page(data: bytes, limits: ReadLimits) -> ReadText:
 
 
 def _decode(data: bytes, encoding: str | None) -> str:
-    """By the user's word, else by what the page declares if that is true, else by what it looks like."""
+    """Decode by the user's encoding, else by the one that the page declares if it fits, else by detection."""
     declared = None if encoding else _declared(data[:_SEARCHED])
     if declared is not None:
-        try:
+        with suppress(UnreadableFile):
             return decode(data, declared)
-        except UnreadableFile:
-            pass
     return decode(data, encoding)
 
 

@@ -71,6 +71,9 @@ class Lines:
         Args:
             title: The document's title, or an empty string to take its first heading.
             about: The document's properties.
+
+        Returns:
+            The text, with its headings, pages and table rows.
         """
         title = title or (self._headings[0].text if self._headings else "")
         text = "\n".join(self._lines).removesuffix("\n")
