@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from indexes.encoders.hub import find_model
+from indexes.encoders.hub import explained_loading, find_model
 from indexes.errors import RerankerUnavailable
 
 _BATCH_SIZE = 32
@@ -56,16 +56,11 @@ class CrossEncoderReranker:
         if not any(folder.rglob("*.safetensors")):
             raise RerankerUnavailable(f"{folder} holds no *.safetensors: give a sentence-transformers CrossEncoder")
         from sentence_transformers import CrossEncoder
-        from transformers.utils.logging import disable_progress_bar
 
-        disable_progress_bar()
-        try:
+        with explained_loading("CrossEncoder", folder, RerankerUnavailable):
             model = CrossEncoder(
                 str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
             )
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise RerankerUnavailable(f"no CrossEncoder could be loaded from {folder}: {reason}") from error
         outputs = model.model.config.num_labels
         if outputs != 1:
             raise RerankerUnavailable(f"the model in {folder} gives {outputs} numbers for a pair; a reranker gives one")

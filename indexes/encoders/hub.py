@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from indexes.errors import CorpusError
@@ -62,3 +63,16 @@ def find_model(name: str, what: str, unavailable: type[CorpusError]) -> tuple[st
             raise unavailable(f"{what} {error}") from error
 
     return name, fetch
+
+
+@contextmanager
+def explained_loading(what: str, folder: Path, unavailable: type[CorpusError]) -> Iterator[None]:
+    """Load a model without the progress bar of its library, and with errors in one line."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    try:
+        yield
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise unavailable(f"no {what} could be loaded from {folder}: {reason}") from error

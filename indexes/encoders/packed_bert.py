@@ -156,7 +156,7 @@ class _PackedLayer:
 
 
 def _attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, target: torch.Tensor) -> None:
-    """Attention of (heads, tokens, width) bf16, into `target`; the scores (queries times keys) are base-2 logarithms."""
+    """Attention of (heads, tokens, width) bf16, into `target`. The scores, queries times keys, are log2 values."""
     # 2 is raised to the scores as they are, in half the time of softmax, which subtracts each row's maximum first. That
     # matters only where a row's sum would be too small or too large for its format, which is checked.
     shares = torch.bmm(queries, keys.transpose(1, 2)).exp2_()

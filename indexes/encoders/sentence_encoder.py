@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from indexes.encoders.hub import find_model
+from indexes.encoders.hub import explained_loading, find_model
 from indexes.errors import EncoderUnavailable
 from indexes.types import Encoder, Vectors
 
@@ -118,18 +118,11 @@ class SentenceEncoder:
     def _model(self) -> Any:
         assert self.fingerprint  # checked before a byte of the file is used
         from sentence_transformers import SentenceTransformer
-        from transformers.utils.logging import disable_progress_bar
 
         from indexes.encoders.cpu_inference import has_bf16, use_bf16
 
-        disable_progress_bar()  # one line of 'Loading weights' per run is noise in a command's output
-        try:
+        with explained_loading("sentence-transformers model", self.folder, EncoderUnavailable):
             model = SentenceTransformer(str(self.folder), device="cpu", local_files_only=True).eval()
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise EncoderUnavailable(
-                f"no sentence-transformers model could be loaded from {self.folder}: {reason}"
-            ) from error
         if has_bf16():
             use_bf16(model)
         return model

@@ -140,7 +140,7 @@ class Page:
                 headings.append(Heading(length, line.level, one_line(line.text)))
             lines.append(line.text)
             length += len(line.text) + 1
-        title = one_line("".join(self._title)) or (headings[0].text if headings else "")
+        title = one_line("".join(self._title))
         return ReadText("\n".join(lines), title, tuple(headings), metadata=properties(**self._properties))
 
     def _main_lines(self) -> list[_Line]:
@@ -193,17 +193,10 @@ _DECLARED = re.compile(
 _NOT_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
 _SEARCHED = 4_096  # bytes at the beginning in which a charset may be declared
 _MEANT = {  # what a browser takes these names to mean
-    "shift_jis": "cp932",
-    "shift-jis": "cp932",
-    "x-sjis": "cp932",
-    "sjis": "cp932",
-    "windows-31j": "cp932",
+    **dict.fromkeys(_names("shift_jis shift-jis x-sjis sjis windows-31j"), "cp932"),
     "x-euc-jp": "euc_jp",
-    "iso-8859-1": "cp1252",
-    "latin1": "cp1252",
-    "us-ascii": "cp1252",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
+    **dict.fromkeys(_names("iso-8859-1 latin1 us-ascii"), "cp1252"),
+    **dict.fromkeys(_names("gb2312 gbk"), "gb18030"),
     "utf-16": "utf-8",  # whoever could read the declaration was not reading UTF-16
 }
 _PIECE = 1 << 16  # characters given to the parser at once

@@ -25,9 +25,7 @@ def read_markdown(data: bytes, limits: ReadLimits) -> ReadText:
     """Read Markdown as it is, with its headings (`#` and underlined) outside fenced code."""
     text = decode(data, limits.encoding)
     front, body = _front_matter(text)
-    headings = markdown_headings(text, body)
-    title = front.pop("title", "") or (headings[0].text if headings else "")
-    return ReadText(text, title, headings, metadata=front)
+    return ReadText(text, front.pop("title", ""), markdown_headings(text, body), metadata=front)
 
 
 def markdown_headings(text: str, begin: int = 0) -> tuple[Heading, ...]:

@@ -31,7 +31,7 @@ def read_notebook(data: bytes, limits: ReadLimits) -> ReadText:
             headings += (Heading(h.start + length, h.level, h.text) for h in markdown_headings(text))
         parts.append(text)
         length += len(text) + 2
-    return ReadText("\n\n".join(parts), headings[0].text if headings else "", tuple(headings), breaks=tuple(breaks))
+    return ReadText("\n\n".join(parts), headings=tuple(headings), breaks=tuple(breaks))
 
 
 def _cells(notebook: Any) -> Iterator[dict[str, Any]]:

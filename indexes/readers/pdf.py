@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from indexes.errors import UnreadableFile
@@ -36,10 +37,7 @@ def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
         raise
     except Exception as error:  # pypdf lets through whatever a broken file provokes: KeyError, zlib.error, …
         raise UnreadableFile(f"a broken PDF: {_reason(error)}") from error
-    starts, length = [], 0
-    for page in pages:
-        starts.append(length)
-        length += len(page) + len(_BETWEEN_PAGES)
+    starts = accumulate((len(page) + len(_BETWEEN_PAGES) for page in pages[:-1]), initial=0)
     return ReadText(_BETWEEN_PAGES.join(pages), title, pages=tuple(starts), metadata=about, warnings=_warnings(damage))
 
 

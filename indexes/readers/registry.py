@@ -80,7 +80,7 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
         limits: What the file may take.
 
     Returns:
-        The document; its title is the file's name if the file gives none.
+        The document. Its title is the one that the file gives, its first heading, or the file's name.
 
     Raises:
         UnreadableFile: For whatever cannot be read; no other error is raised.
@@ -111,10 +111,11 @@ def _document(path: Path, reading: ReadText) -> Document:
     text = _NOT_IN_TEXT.sub("\ufffd", reading.text)  # one character for one: offsets stay
     if not text or text.isspace():
         raise UnreadableFile("no text in it")
+    title = reading.title or (reading.headings[0].text if reading.headings else "")
     return Document(
         source=str(path),
         text=text,
-        title=one_line(_NOT_IN_TEXT.sub("\ufffd", reading.title)) or path.stem,
+        title=one_line(_NOT_IN_TEXT.sub("\ufffd", title)) or path.stem,
         headings=reading.headings,
         pages=reading.pages,
         breaks=reading.breaks,

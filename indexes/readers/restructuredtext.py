@@ -16,8 +16,7 @@ _SHORTEST_RULER = 4  # docutils lets a shorter one pass only if it is as wide as
 def read_rst(data: bytes, limits: ReadLimits) -> ReadText:
     """Read reStructuredText as it is; a title's level is the order in which its style first appears."""
     text = decode(data, limits.encoding)
-    headings = _headings(text)
-    return ReadText(text, headings[0].text if headings else "", headings)
+    return ReadText(text, headings=_headings(text))
 
 
 def _headings(text: str) -> tuple[Heading, ...]:

@@ -15,10 +15,11 @@ import typer
 from longctx.cli.options import AskFlags, open_qa, with_flags
 from longctx.cli.output import NO_MODEL, note_unmeasured, one_line, print_plan, print_sources
 from longctx.cli.progress import prefill_progress
+from longctx.errors import BadRequest
+from longctx.types import AskOptions, RouteChoice
 
 if TYPE_CHECKING:
     from longctx.conversation import Conversation
-    from longctx.types import AskOptions
 
 _SOME_FAILED = 3  # as `longctx ingest` ends when some files could not be read
 _NOTHING_ASKED = "Nothing has been answered in this conversation yet."
@@ -79,12 +80,12 @@ def _lines(conversation: Conversation) -> Iterator[str]:
 
 @dataclass
 class _Chat:
-    """A conversation, and how its questions are asked at the moment."""
+    """A conversation, and the options of its next question."""
 
     conversation: Conversation
     options: AskOptions
     ended: bool = field(default=False, init=False)
-    noted: bool = field(default=False, init=False)  # that no report shows a window; once is enough
+    noted: bool = field(default=False, init=False)  # that no report shows the window to work; once is enough
 
     def run(self, lines: Iterator[str]) -> int:
         """Answer until the lines end, or the user ends it; returns how many questions could not be answered."""
@@ -99,7 +100,9 @@ class _Chat:
         try:
             if line.startswith("/"):
                 name, _, argument = line[1:].partition(" ")
-                _COMMANDS.get(name, _unknown)(self, argument.strip() if name in _COMMANDS else name)
+                if name not in _COMMANDS:
+                    raise BadRequest(f"there is no command /{name}: use /{', /'.join(_COMMANDS)}")
+                _COMMANDS[name](self, argument.strip())
             elif line:
                 self._answer(line)
         except Exception as error:
@@ -110,7 +113,7 @@ class _Chat:
         return True
 
     def _answer(self, question: str) -> None:
-        """Print an answer as it comes. In a terminal Ctrl-C stops it, and then neither it nor the question is kept."""
+        """Print an answer as it is generated. In a terminal Ctrl-C stops it, and the turn is not stored."""
         stream = None
         try:
             with prefill_progress(quiet=False) as progress:
@@ -152,9 +155,6 @@ def _plan(chat: _Chat, argument: str) -> None:
 
 def _route(chat: _Chat, argument: str) -> None:
     """How the next questions are answered: auto, native, extended, retrieval or self."""
-    from longctx.errors import BadRequest
-    from longctx.types import RouteChoice
-
     routes = get_args(RouteChoice)
     if argument and argument not in routes:
         raise BadRequest(f"there is no route {argument!r}: use {', '.join(routes)}")
@@ -178,12 +178,6 @@ def _help(chat: _Chat, argument: str) -> None:
 def _quit(chat: _Chat, argument: str) -> None:
     """End; the conversation is kept."""
     chat.ended = True
-
-
-def _unknown(chat: _Chat, name: str) -> None:
-    from longctx.errors import BadRequest
-
-    raise BadRequest(f"there is no command /{name}: use {', '.join(f'/{known}' for known in _COMMANDS)}")
 
 
 _COMMANDS: dict[str, Callable[[_Chat, str], None]] = {

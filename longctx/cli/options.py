@@ -1,7 +1,4 @@
-"""The flags that commands share: each is declared once, and commands that ask take them as one table.
-
-Nothing heavy is imported.
-"""
+"""The flags that commands share, and the tables of flags of commands that search and ask. No heavy imports."""
 
 from __future__ import annotations
 
@@ -15,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from longctx.cli.progress import waiting_for
+from longctx.types import AskOptions
 
 if TYPE_CHECKING:
     from indexes import SearchFilter
     from longctx.qa import DocumentQA
     from longctx.settings import Settings
-    from longctx.types import AskOptions
 
 FlagsT = TypeVar("FlagsT")
 
@@ -85,7 +82,7 @@ class FilterFlags:
     mode: Annotated[Mode, typer.Option(help="Search by meaning (dense), by words (lexical), or both.")] = Mode.hybrid
 
     def filters(self) -> SearchFilter | None:
-        """The filter that the flags ask for; None if they ask for none. Raises BadParameter, CorpusError."""
+        """Return the filter of the flags, or None without any. Raises BadParameter and CorpusError."""
         from indexes import SearchFilter
 
         pairs = [entry.partition("=") for entry in self.metadata or []]
@@ -153,16 +150,14 @@ class AskFlags(FilterFlags):
     stop: Annotated[list[str] | None, _option("TEXT", "End the answer before this text; repeat it for more.")] = None
 
     def settings(self, **more: Any) -> Settings:
-        """The settings in force: these flags, and `more` of a command's own, before environment and file."""
+        """Return the settings in force: these flags, and `more` of a command's own, override environment and file."""
         from longctx.settings import Settings, load_settings
 
         given = {each.name: getattr(self, each.name) for each in fields(self) if each.name in Settings.model_fields}
         return load_settings(**given | more)
 
     def options(self, settings: Settings) -> AskOptions:
-        """How questions are to be answered: from the flags, and from the settings where those have a say."""
-        from longctx.types import AskOptions
-
+        """Return the options of questions, from the flags, and from the settings for what those include."""
         named = {each.name: getattr(self, each.name) for each in fields(self)}
         named |= {name: getattr(settings, name) for name in named if name in type(settings).model_fields}
         known = {each.name for each in (*fields(AskOptions), *fields(AskOptions().sampling))}
@@ -182,19 +177,20 @@ def with_flags(table: type[FlagsT]) -> Callable[[Callable[..., None]], Callable[
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        names = [each.name for each in fields(table)]  # type: ignore[arg-type]
-        hints = {**get_type_hints(table, include_extras=True), **get_type_hints(command, include_extras=True)}
-        own = [each for each in signature(command).parameters.values() if each.name != "flags"]
-        shared = [Parameter(name, Parameter.KEYWORD_ONLY, default=getattr(table, name)) for name in names]
+        own = {name: each.default for name, each in signature(command).parameters.items() if name != "flags"}
+        shared = {each.name: each.default for each in fields(table)}  # type: ignore[arg-type]
+        hints = get_type_hints(table, include_extras=True) | get_type_hints(command, include_extras=True)
 
         def run(**given: Any) -> None:
-            command(flags=table(**{name: given.pop(name) for name in names}), **given)
+            command(flags=table(**{name: given.pop(name) for name in shared}), **given)
 
-        parameters = [
-            each.replace(annotation=hints[each.name], kind=Parameter.KEYWORD_ONLY) for each in (*own, *shared)
-        ]
-        run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        run.__annotations__ = {name: hints[name] for name in own | shared}
+        run.__signature__ = Signature(  # type: ignore[attr-defined]
+            [
+                Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
+                for name, default in (own | shared).items()
+            ]
+        )
         run.__name__, run.__doc__ = command.__name__, command.__doc__
         return run
 
@@ -202,7 +198,7 @@ def with_flags(table: type[FlagsT]) -> Callable[[Callable[..., None]], Callable[
 
 
 def open_qa(settings: Settings) -> DocumentQA:
-    """The index and the model that the settings name. Raises as `DocumentQA.open` does; makes no index."""
+    """Open the index and the model of the settings. Raises as `DocumentQA.open` does; creates no index."""
     with waiting_for("opening the index" if settings.model is None else "loading the model"):
         from longctx.probe import load_report
         from longctx.qa import DocumentQA

@@ -74,8 +74,7 @@ def _print_tables(described: list[dict[str, Any]]) -> None:
     facts, waves = Table("", *names), Table("pair", *(f"wavelength {name}, tokens" for name in names))
     for name in ("method", "rope_theta", "rotary_dim", "native_window", "window", "attention_factor"):
         facts.add_row(name, *(_readable(one[name]) for one in described))
-    given = sorted({name for one in described for name in one["parameters"]})
-    for name in given:
+    for name in sorted({name for one in described for name in one["parameters"]}):
         facts.add_row(name, *(_readable(one["parameters"].get(name, "")) for one in described))
     if len(described) == 2:
         waves.add_column("frequency after / before")
@@ -84,8 +83,7 @@ def _print_tables(described: list[dict[str, Any]]) -> None:
         cells = [f"{2 * math.pi / frequency:,.1f}" for frequency in frequencies]
         ratio = [f"{frequencies[1] / frequencies[0]:.4f}"] if len(described) == 2 else []
         waves.add_row(str(pair), *cells, *ratio)
-    console = Console()
-    console.print(facts, waves)
+    Console().print(facts, waves)
 
 
 def _sample(pairs: int) -> list[int]:
