@@ -112,7 +112,7 @@ def chunk_document(document: Document, encoder: Encoder, chunking: Chunking = DE
 
     Args:
         document: The document.
-        encoder: The encoder, whose tokenizer counts and whose window limits what is embedded for a chunk.
+        encoder: The encoder, whose tokenizer counts tokens, and whose window limits the text embedded for a chunk.
         chunking: The size of chunks and their overlap.
 
     Yields:
@@ -193,7 +193,7 @@ def _cut(text: str, start: int, starts_block: bool, tokens: Sequence[tuple[int, 
 def _pack(units: Iterator[_Unit], limit: int, overlap: int) -> Iterator[tuple[int, int, int]]:
     """Fill chunks with units, as (start, end, tokens); a chunk over half full prefers to end with a paragraph."""
     held: list[_Unit] = []
-    tokens = shared = 0  # of what is held, and of how much of it the chunk before holds, too
+    tokens = shared = 0  # tokens in `held`, and how many of them the previous chunk has, too
     for unit in units:
         total = tokens + unit.tokens
         if tokens > shared and (

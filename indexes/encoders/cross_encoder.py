@@ -75,6 +75,7 @@ def load_reranker(name: str | Reranker) -> Reranker:
             is.
 
     Returns:
-        The reranker. Its weights are read at the first use, which raises RerankerUnavailable if they cannot be had.
+        The reranker. Its weights are read at the first use, which raises RerankerUnavailable if they are not
+            available.
     """
     return CrossEncoderReranker(*find_model(name, "reranker", RerankerUnavailable)) if isinstance(name, str) else name

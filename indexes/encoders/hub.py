@@ -23,7 +23,7 @@ def hub_folder(name: str) -> Path:
         The folder of its latest snapshot, without weights in formats other than safetensors.
 
     Raises:
-        LookupError: If it cannot be had; the message says why in one line.
+        LookupError: If it is not available; the message is one line with the cause.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
@@ -46,7 +46,7 @@ def find_model(name: str, what: str, unavailable: type[CorpusError]) -> tuple[st
     Args:
         name: A folder, or a name on the hub.
         what: The kind of model, for the error message.
-        unavailable: The error to raise if it cannot be had.
+        unavailable: The error to raise if it is not available.
 
     Returns:
         The model's name, which for a folder is its absolute path, and a function that returns its folder.

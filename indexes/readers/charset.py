@@ -193,7 +193,7 @@ def _is_damaged_utf8(data: bytes) -> bool:
 def _sample(data: bytes, encoding: str, errors: str = "strict") -> str:
     """Decode a sample from about the first byte outside ASCII on: up to there all encodings agree."""
     first = _NOT_ASCII.search(data)
-    start = max((first.start() & ~1) - 2, 0) if first else 0  # even, for UTF-16; what stands before it counts
+    start = max((first.start() & ~1) - 2, 0) if first else 0  # even, for UTF-16; the characters before it count
     piece = data[start : start + _SAMPLE]
     return codecs.getincrementaldecoder(encoding)(errors).decode(piece, final=start + _SAMPLE >= len(data))
 

@@ -22,13 +22,8 @@ _REASONS = {
     errno.ENAMETOOLONG: "its path is too long for the system",
     errno.EISDIR: "a folder, not a file",
 }
-_KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
+# By the first letter of `ls -l`.
+_KINDS = {"d": "a folder", "p": "a named pipe", "s": "a socket", "c": "a device", "b": "a device"}
 
 
 def read_bytes(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> bytes:
@@ -68,8 +63,7 @@ def check_regular(mode: int) -> None:
         UnreadableFile: For a folder, a pipe, a device and so on.
     """
     if not stat.S_ISREG(mode):
-        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "something else")
-        raise UnreadableFile(f"not a regular file, but {kind}")
+        raise UnreadableFile(f"not a regular file, but {_KINDS.get(stat.filemode(mode)[0], 'something else')}")
 
 
 def os_reason(error: OSError) -> str:

@@ -31,7 +31,7 @@ _CONSENT = re.compile(
     re.IGNORECASE,
 )
 _NOT_SHOWN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-_KEPT = _names("article body head html main")  # whatever they say of themselves: scripts often show them later
+_KEPT = _names("article body head html main")  # whatever their attributes: scripts often make them visible later
 _BLOCKS = _names(
     "address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset"
     " figcaption figure form h1 h2 h3 h4 h5 h6 header hr html legend li main menu ol p pre section summary"
@@ -40,7 +40,7 @@ _BLOCKS = _names(
 _SOFT = _names("br div p")  # in a table's cell, they do not end its row
 _PROPERTIES = _names("author description keywords")  # among the `meta` elements
 _CELLS = _names("td th")
-_ENOUGH = 200  # characters that make a `main` the page's text, whatever else there is
+_ENOUGH = 200  # characters from which on a `main` is taken as the page's text
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _DEEPEST = 5_000  # elements in each other: libxml2 looks through them at each end tag that fits none
 _SPACE = re.compile(r"[ \t\n\r\f]+")

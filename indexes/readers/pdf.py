@@ -56,7 +56,7 @@ def _open(data: bytes) -> PdfReader:
 
 
 def _page_texts(reader: PdfReader, limit: int) -> tuple[list[str], dict[int, str]]:
-    """Each page's text, and what is wrong with the pages that are damaged, by their numbers from 1."""
+    """The text of each page, and the damage of the damaged ones, by their numbers from 1."""
     texts: list[str] = []
     damage: dict[int, str] = {}
     length = 0

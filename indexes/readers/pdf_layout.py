@@ -51,7 +51,7 @@ def page_text(page: PageObject) -> str:
     text = page.extract_text(visitor_text=add_piece, visitor_operand_before=add_start)
     if _is_vertical(pieces):
         return _down_the_columns(pieces)
-    if _goes_across(starts):
+    if _has_columns(starts):
         return _column_by_column(page.extract_text(extraction_mode="layout"), text)
     return text
 
@@ -113,8 +113,8 @@ def _down_the_columns(pieces: Sequence[_Piece]) -> str:
     return "".join(out)
 
 
-def _goes_across(starts: Sequence[tuple[float, float]]) -> bool:
-    """Whether many lines, one after the other, go on at the same place to the right: two columns, or a table."""
+def _has_columns(starts: Sequence[tuple[float, float]]) -> bool:
+    """Whether many consecutive lines continue at the same place further right: two columns, or a table."""
     places = Counter(round(b[0]) for a, b in pairwise(starts) if abs(a[1] - b[1]) < 1 and b[0] > a[0])
     return max(places.values(), default=0) >= _FEWEST_ROWS
 

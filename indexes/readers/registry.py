@@ -83,7 +83,7 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
         The document. Its title is the one that the file gives, its first heading, or the file's name.
 
     Raises:
-        UnreadableFile: For whatever cannot be read; no other error is raised.
+        UnreadableFile: For anything that cannot be read; no other error is raised.
     """
     check_suffix(path)
     if not data:

@@ -54,8 +54,7 @@ def chat(
     with opened as qa, Conversation.open(qa, settings.session, folder=settings.sessions, rewrite=rewrite) as held:
         if settings.model is None:
             typer.secho(NO_MODEL, err=True, dim=True)
-        failed = _Chat(held, options).run(_lines(held))
-    raise typer.Exit(_SOME_FAILED if failed and not sys.stdin.isatty() else 0)
+        _Chat(held, options).run(_lines(held))
 
 
 def _lines(conversation: Conversation) -> Iterator[str]:
@@ -87,14 +86,15 @@ class _Chat:
     ended: bool = field(default=False, init=False)
     noted: bool = field(default=False, init=False)  # that no report shows the window to work; once is enough
 
-    def run(self, lines: Iterator[str]) -> int:
-        """Answer until the lines end, or the user ends it; returns how many questions could not be answered."""
+    def run(self, lines: Iterator[str]) -> None:
+        """Answer until the lines end or the user quits. Without a terminal, exit with 3 if a question failed."""
         failed = 0
         for line in lines:
             failed += not self._deal_with(line.strip())
             if self.ended:
                 break
-        return failed
+        if failed and not sys.stdin.isatty():
+            raise typer.Exit(_SOME_FAILED)
 
     def _deal_with(self, line: str) -> bool:
         try:

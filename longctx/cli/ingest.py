@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from os.path import abspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -60,27 +61,23 @@ def ingest(
     options = {"prune": prune, "limits": limits, "wait": wait, "chunk_tokens": chunk_tokens, "overlap": overlap}
     with CorpusIndex.open(settings.index, settings.encoder) as corpus:
         report = _ingest(corpus, paths, options, quiet=json)
-    print_json(report) if json else _summary(report)
-    if report.added or report.changed or report.unchanged or report.removed:
-        raise typer.Exit(_SOME_FAILED if report.failed else 0)
-    if not (json or report.failed):
-        typer.echo("longctx: there was nothing to ingest: no file that longctx reads is in there", err=True)
-    raise typer.Exit(_NOTHING_DONE)
+    print_json(report) if json else _print_report(report)
+    sys.exit(_exit_code(report))
 
 
 def _ingest(corpus: CorpusIndex, paths: list[Path], options: dict[str, Any], *, quiet: bool) -> IngestReport:
-    """Ingest, and show how it goes. After Ctrl-C, say how many of the files are in the index, and end."""
+    """Ingest, and show the progress. After Ctrl-C, print how many of the files are in the index, and exit."""
     total = 0
     try:
         with ingest_progress(quiet) as show:
 
-            def told(progress: IngestProgress) -> None:
+            def show_and_count(progress: IngestProgress) -> None:
                 nonlocal total
                 total = progress.total
                 if show is not None:
                     show(progress)
 
-            return corpus.ingest(paths, progress=told, **options)
+            return corpus.ingest(paths, progress=show_and_count, **options)
     except KeyboardInterrupt:
         roots = [Path(abspath(path.expanduser())) for path in paths]
         sources = (Path(document.source) for document in corpus.documents())
@@ -92,7 +89,13 @@ def _ingest(corpus: CorpusIndex, paths: list[Path], options: dict[str, Any], *, 
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _summary(report: IngestReport) -> None:
+def _exit_code(report: IngestReport) -> int:
+    if not (report.added or report.changed or report.unchanged or report.removed):
+        return _NOTHING_DONE
+    return _SOME_FAILED if report.failed else 0
+
+
+def _print_report(report: IngestReport) -> None:
     for warning in report.warnings:
         typer.echo(f"warning: {short_path(warning.source)}: {warning.reason}", err=True)
     for failure in report.failed:
@@ -102,3 +105,5 @@ def _summary(report: IngestReport) -> None:
         f"{len(report.failed)} failed; {report.skipped} files of other kinds skipped"
     )
     typer.echo(f"{report.chunks:,} chunks, {report.tokens:,} tokens in {report.seconds:.1f} s")
+    if _exit_code(report) == _NOTHING_DONE and not report.failed:
+        typer.echo("longctx: there was nothing to ingest: no file that longctx reads is in there", err=True)

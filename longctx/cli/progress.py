@@ -119,7 +119,7 @@ def prefill_progress(quiet: bool) -> AbstractContextManager[Callable[[PrefillPro
 
 @contextmanager
 def waiting_for(what: str) -> Iterator[None]:
-    """Show on a terminal what is being done, until it is done; nothing elsewhere."""
+    """Show a message on a terminal during a `with` block; nothing elsewhere."""
     if not sys.stderr.isatty():
         yield
         return

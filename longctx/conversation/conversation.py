@@ -181,7 +181,7 @@ class Conversation:
         return _RecordedAnswer(self._qa.run(request, progress), partial(self._keep, question))
 
     def _search_query(self, question: str, history: tuple[Message, ...]) -> str | None:
-        """What to search for if the question needs its context; None for a question that stands alone."""
+        """What to search for if the question needs its context; None otherwise."""
         if not history or not needs_context(question):
             return None
         rewritten = self._rewritten(question, history) if self._rewrite and self._qa.has_model else None

@@ -92,7 +92,7 @@ def with_context_words(earlier: Sequence[str], question: str) -> str:
 
 
 def rewrite_request(question: str, history: Sequence[Message]) -> tuple[str, list[Message]]:
-    """Write the prompt that asks a model to rewrite a question so that it stands alone.
+    """Write the prompt that asks a model to rewrite a question so that it needs no context.
 
     Args:
         question: The question.

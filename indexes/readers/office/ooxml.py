@@ -54,7 +54,7 @@ class Package:
         self._archive = zipfile.ZipFile(BytesIO(data))
 
     def root(self, name: str) -> Any:
-        """Parse a part, without entities, and without comments, which would stand between pieces of text.
+        """Parse a part, without entities, and without comments, which would separate pieces of text.
 
         Args:
             name: The part's name.

@@ -38,7 +38,7 @@ class Styles:
         return min(level, _DEEPEST_HEADING)
 
     def numbering(self, identifier: str) -> tuple[str, str] | None:
-        """Return the list (`numId`) that a style puts its paragraphs in, and the style that says so."""
+        """Return the list (`numId`) of a style, and the style that defines it, which may be a base of that style."""
         for style in self._chain(identifier):
             if (number := value(style, "pPr", "numPr", "numId")) is not None:
                 return number, style.get(f"{W}styleId", "")

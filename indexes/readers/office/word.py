@@ -49,7 +49,7 @@ def word_lines(data: bytes) -> Lines:
 
 
 class _Walk:
-    """A walk through a document, which writes its lines as it goes."""
+    """A walk through a document that builds its lines."""
 
     def __init__(self, styles: Styles, numbering: Numbering, notes: dict[tuple[str, str | None], Any]) -> None:
         self._styles = styles
@@ -58,8 +58,8 @@ class _Walk:
         self._cited: dict[tuple[str, str | None], int] = {}  # the numbers of the notes referred to so far
         self._cited_notes: list[Any] = []
         self._lines = Lines()
-        self._before = ""  # what the next paragraph begins with
-        self._boxes: list[Any] = []  # text boxes, which follow the paragraph that holds them
+        self._before = ""  # text that is put before the next paragraph
+        self._boxes: list[Any] = []  # text boxes, which follow the paragraph that contains them
         self._in_list = False
         self._depth = 0  # of tables in each other
 
@@ -122,7 +122,7 @@ class _Walk:
                 self._inline(element, parts)
 
     def _text(self, element: Any) -> str | None:
-        """What an element stands for; None for one that only holds others."""
+        """The text of an element; None for one that only contains others."""
         if element.tag in _CHARACTERS:
             return _CHARACTERS[element.tag]
         if element.tag == f"{M}oMath":
@@ -134,7 +134,7 @@ class _Walk:
         return None
 
     def _reference(self, note: tuple[str, str | None]) -> str:
-        """The number of a note, in brackets; nothing for one that is not there."""
+        """The number of a note, in brackets; empty for a missing note."""
         if note not in self._notes:
             return ""
         if note not in self._cited:
