@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from indexes.types import Heading
 
 _LINE = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
-# Of headings, records or definitions in a file. Without a limit, a file of headings only would take many times its size.
+# Of headings, records or definitions in a file. Without a limit, a file of headings only would take up much memory.
 MOST_MARKS = 500_000
 _TITLE_LENGTH = 200  # characters
 _NO_TITLES = ("untitled", "microsoft word", "microsoft powerpoint", "powerpoint ", "slide 1", "word document")
