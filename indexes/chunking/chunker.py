@@ -1,7 +1,4 @@
-"""Documents to chunks: by structure first, by sentences next, and never longer than the encoder reads.
-
-Knows documents and an encoder's tokenizer; knows no database and no vectors.
-"""
+"""Chunking: documents are split by structure first, then by sentences, never longer than the encoder's window."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from indexes.errors import CorpusError
 from indexes.text import cut_places, sentence_spans
 from indexes.types import Chunk, Document, Encoder
 
-_DEFAULT_CHUNK_TOKENS = 256  # an encoder with a longer window still finds short passages better
+_DEFAULT_CHUNK_TOKENS = 256  # retrieval is better with short passages even if the encoder's window is longer
 _HEADER_SHARE = 4  # title and headings get at most a quarter of the encoder's window
 _CHARACTERS_AT_ONCE = 65_536  # given to the tokenizer in one call
 _LONGEST_TOKEN = 32  # characters; a longer one counts as several
@@ -27,10 +24,11 @@ _SLACK = 8  # tokens: a word cut in two can have more than before
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """How to cut: up to how many tokens a chunk has, and how many of them it may share with the one before it.
+    """The size of chunks and their overlap. Raises CorpusError for values that cannot be.
 
-    `tokens` counts a chunk's title and headings too; None is what the encoder reads, and at most 256. What is shared
-    are whole sentences. Raises CorpusError.
+    Attributes:
+        tokens: The most tokens of a chunk, with its title and headings; None is the encoder's window, and at most 256.
+        overlap: The most tokens that a chunk shares with the one before it, in whole sentences; up to half of a chunk.
     """
 
     tokens: int | None = None
@@ -45,7 +43,17 @@ class Chunking:
             self._check_overlap(self.tokens)
 
     def longest(self, encoder: Encoder) -> int:
-        """The most tokens of a chunk for that encoder. Raises CorpusError for more than it reads."""
+        """Return the most tokens of a chunk for an encoder.
+
+        Args:
+            encoder: The encoder.
+
+        Returns:
+            `tokens`, or the default for the encoder's window.
+
+        Raises:
+            CorpusError: For more tokens than the encoder reads, or too much overlap.
+        """
         if self.tokens is not None and self.tokens > encoder.max_tokens:
             raise CorpusError(
                 f"the encoder {encoder.name} reads {encoder.max_tokens} tokens, and would not see the end of chunks of "
@@ -56,12 +64,19 @@ class Chunking:
         return tokens
 
     def dump(self) -> str:
-        """As text, for `load`; '' for the default."""
+        """Return it as text, for `load`; empty for the default."""
         return "" if self == Chunking() else json.dumps([self.tokens, self.overlap])
 
     @classmethod
     def load(cls, text: str) -> Chunking:
-        """What `dump` gave."""
+        """Parse the text of `dump`.
+
+        Args:
+            text: The text.
+
+        Returns:
+            The same chunking.
+        """
         return cls(*json.loads(text)) if text else cls()
 
     def _check_overlap(self, tokens: int) -> None:
@@ -73,7 +88,7 @@ class Chunking:
 
 
 class Passage(NamedTuple):
-    """A chunk, and what the encoder reads for it: its title and headings, then its text."""
+    """A chunk, and the text that is embedded for it: its title and headings, then its own text."""
 
     chunk: Chunk
     embedded: str
@@ -93,19 +108,28 @@ DEFAULT_CHUNKING = Chunking()
 
 
 def chunk_document(document: Document, encoder: Encoder, chunking: Chunking = DEFAULT_CHUNKING) -> Iterator[Passage]:
-    """The document's passages, in order, made as they are asked for.
+    """Split a document into chunks.
 
-    Each `chunk.text` is `document.text[start:end]`; together they hold every character that is not white space. What
-    the encoder is given for a chunk (`embedded`) fits its window. Raises CorpusError for a `chunking` that the encoder
-    does not allow.
+    Args:
+        document: The document.
+        encoder: The encoder, whose tokenizer counts tokens, and whose window limits the text embedded for a chunk.
+        chunking: The size of chunks and their overlap.
+
+    Yields:
+        The chunks, in order. Each `chunk.text` is `document.text[start:end]`; together they have every character that
+        is not white space.
+
+    Raises:
+        CorpusError: For a `chunking` that does not fit the encoder.
     """
     limit = chunking.longest(encoder)
-    line = _LineCounter(document.text)
+    line, counted = 1, 0  # the line number, and the offset up to which lines are counted
     for section in sections(document):
         header, header_tokens = _header(document.title, section.heading, encoder, limit // _HEADER_SHARE)
         units = _units(document, section, encoder, limit - header_tokens)
         for start, end, tokens in _pack(units, limit - header_tokens, chunking.overlap):
             text = document.text[start:end]
+            line, counted = line + document.text.count("\n", counted, start), start
             chunk = Chunk(
                 text=text,
                 source=document.source,
@@ -114,14 +138,14 @@ def chunk_document(document: Document, encoder: Encoder, chunking: Chunking = DE
                 page=section.page,
                 start=start,
                 end=end,
-                line=line.at(start),
+                line=line,
                 tokens=tokens,
             )
             yield Passage(chunk, f"{header}\n{text}" if header else text)
 
 
 def _units(document: Document, section: Section, encoder: Encoder, limit: int) -> Iterator[_Unit]:
-    """The section's sentences with their token counts, those that are too long cut at token boundaries."""
+    """A section's sentences with their token counts; those that are too long are split at token boundaries."""
     for batch in _batches(_block_sentences(document, section)):
         offsets = encoder.token_offsets([document.text[start:end] for start, end, _ in batch])
         for (start, end, starts_block), tokens in zip(batch, offsets, strict=True):
@@ -129,7 +153,7 @@ def _units(document: Document, section: Section, encoder: Encoder, limit: int) -
 
 
 def _batches(sentences: Iterator[tuple[int, int, bool]]) -> Iterator[list[tuple[int, int, bool]]]:
-    """Sentences by about `_CHARACTERS_AT_ONCE`, so that what a tokenizer gives back takes little memory."""
+    """Sentences in batches of about `_CHARACTERS_AT_ONCE`, so that the tokenizer's output takes little memory."""
     batch: list[tuple[int, int, bool]] = []
     for start, end, starts_block in sentences:
         for part in range(start, end, _CHARACTERS_AT_ONCE):  # a "sentence" can be a file of one line
@@ -153,9 +177,8 @@ def _block_sentences(document: Document, section: Section) -> Iterator[tuple[int
 
 
 def _cut(text: str, start: int, starts_block: bool, tokens: Sequence[tuple[int, int]], limit: int) -> Iterator[_Unit]:
-    """A sentence, which stands at `start`, as it is if it fits, else in parts that begin where a token begins."""
-    # WordPiece calls a "word" of any length one unknown token: measured in tokens alone, a base64 blob would be one
-    # chunk.
+    """The sentence at `start` as it is if it fits, else in parts that begin where a token begins."""
+    # To WordPiece a "word" of any length is one unknown token: by tokens alone, a base64 blob would be one chunk.
     places = [place for first, last in tokens for place in range(first, last, _LONGEST_TOKEN)]
     if len(places) <= limit:
         yield _Unit(start, start + len(text), max(1, len(places)), starts_block, True)
@@ -168,9 +191,9 @@ def _cut(text: str, start: int, starts_block: bool, tokens: Sequence[tuple[int, 
 
 
 def _pack(units: Iterator[_Unit], limit: int, overlap: int) -> Iterator[tuple[int, int, int]]:
-    """Fill chunks with units as (start, end, tokens); one that is half full would rather end where a paragraph ends."""
+    """Fill chunks with units, as (start, end, tokens); a chunk over half full prefers to end with a paragraph."""
     held: list[_Unit] = []
-    tokens = shared = 0  # of what is held, and of how much of it the chunk before holds, too
+    tokens = shared = 0  # tokens in `held`, and how many of them the previous chunk has, too
     for unit in units:
         total = tokens + unit.tokens
         if tokens > shared and (
@@ -186,7 +209,7 @@ def _pack(units: Iterator[_Unit], limit: int, overlap: int) -> Iterator[tuple[in
 
 
 def _last(units: list[_Unit], room: int) -> list[_Unit]:
-    """The last sentences that have no more tokens than that; never all of them."""
+    """The last sentences that have at most `room` tokens; never all of them."""
     first = len(units)
     while first > 1 and units[first - 1].is_whole and units[first - 1].tokens <= room:
         first -= 1
@@ -201,15 +224,3 @@ def _header(title: str, heading: str, encoder: Encoder, limit: int) -> tuple[str
     if len(offsets) > limit:
         header, offsets = header[: offsets[limit][0]].rstrip(), offsets[:limit]
     return header, len(offsets)
-
-
-class _LineCounter:
-    """Line numbers for rising offsets, each part of the text counted once."""
-
-    def __init__(self, text: str) -> None:
-        self._text, self._offset, self._line = text, 0, 1
-
-    def at(self, offset: int) -> int:
-        self._line += self._text.count("\n", self._offset, offset)
-        self._offset = offset
-        return self._line

@@ -1,4 +1,4 @@
-"""A document's sections: stretches under one heading and on one page. Knows no encoder."""
+"""A document's sections: the parts of its text under one heading and on one page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LINE_OF_WORDS = re.compile(r"[^\W_][^\n]*")
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A stretch of a document under one heading path and on one page."""
+    """A part of a document under one heading path (`Guide > Setup`) and on one page."""
 
     start: int
     end: int
@@ -25,7 +25,7 @@ class Section:
 
 
 def sections(document: Document) -> Iterator[Section]:
-    """Cut at headings and at pages; a heading with nothing under it goes with the section that follows on its page."""
+    """Split at headings and pages; a heading with nothing under it joins the section that follows on its page."""
     text, headings = document.text, {heading.start: heading for heading in document.headings}
     cuts = sorted({0, *headings, *document.pages})
     page_ends = {*document.pages, len(text)}
@@ -43,7 +43,7 @@ def sections(document: Document) -> Iterator[Section]:
 
 
 def _has_body(text: str, start: int, end: int, is_heading: bool) -> bool:
-    """Whether anything but a heading stands there: its own line and one to underline it do not count."""
+    """Whether there is anything but a heading: its own line and an underline do not count."""
     if not is_heading:
         return _VISIBLE.search(text, start, end) is not None
     return len(list(islice(_LINE_OF_WORDS.finditer(text, start, end), 2))) == 2

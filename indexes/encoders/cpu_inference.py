@@ -1,6 +1,6 @@
-"""How a sentence-transformers model is run on a CPU: products in bf16, batches by length, a thread for each batch.
+"""CPU inference for sentence-transformers models: matrix products in bf16, batches by length, a thread for each batch.
 
-Knows a model, no files and no index. It imports torch; import it where a model is used.
+It imports torch; import it where a model is used.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ class _Batch(NamedTuple):
 
 
 def has_bf16() -> bool:
-    """Tell whether bf16 products are worth using: the processor has them, and oneDNN will use them.
+    """Tell whether bf16 matrix products are worth using.
 
-    Everywhere else they are emulated, which is slower than float32, or refused.
+    Returns:
+        True if the processor has them and oneDNN uses them. Elsewhere they are emulated, which is slower than float32,
+        or refused.
     """
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     in_hardware = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
@@ -35,9 +37,9 @@ def has_bf16() -> bool:
 
 
 def use_bf16(model: torch.nn.Module) -> None:
-    """Turn the weights of every Linear of the model to bf16, laid out as oneDNN multiplies them; for good.
+    """Convert the weights of every Linear of a model to bf16, in oneDNN's layout, in place.
 
-    Norms, embeddings and the residual stream stay fp32. Run the model under `torch.autocast` from then on. Only for a
+    Norms, embeddings and the residual stream stay fp32. Run the model under `torch.autocast` afterwards, and only on a
     machine that `has_bf16`.
     """
     packed = {part for encoder in pack_encoders(model) for part in encoder.modules()}
@@ -49,8 +51,8 @@ def use_bf16(model: torch.nn.Module) -> None:
 
 
 def _packed_product(linear: torch.nn.Linear) -> Any:
-    # The operator that torch's compiler emits for a Linear on a CPU: it neither lays the weights out anew nor copies
-    # the bias at each call, which `torch.nn.functional.linear` does.
+    # The operator that torch's compiler emits for a Linear on a CPU: unlike `torch.nn.functional.linear`, it neither
+    # reorders the weights nor copies the bias at each call.
     packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), None)
     bias = None if linear.bias is None else linear.bias.detach()
 
@@ -64,7 +66,7 @@ def _packed_product(linear: torch.nn.Linear) -> Any:
 
 
 def embed_passages(model: Any, texts: Sequence[str], prompt: str | None) -> torch.Tensor:
-    """(n,) texts to an (n, dimension) float32 tensor, as `model.encode_document` would, in less time."""
+    """Encode n texts to an (n, dimension) float32 tensor, as `model.encode_document`, but faster."""
     features = model.preprocess(list(texts), prompt=prompt, task="document")
     mask = features.get("attention_mask")
     if mask is None:  # a model without attention, which is fast as it is
@@ -78,11 +80,9 @@ def embed_passages(model: Any, texts: Sequence[str], prompt: str | None) -> torc
 
 
 def _batches(mask: torch.Tensor, mixed: bool) -> list[_Batch]:
-    """Rows by their number of tokens, the longest first, so that no long batch is begun last.
-
-    Those of a batch have one length, so that nothing is padded and attention needs no mask, unless it may be `mixed`.
-    Padding on the left would then move the positions of a text.
-    """
+    """Rows by their number of tokens, the longest first, so that no long batch is begun last."""
+    # The rows of a batch have one length, so that nothing is padded and attention needs no mask, unless lengths may be
+    # `mixed`. Padding on the left would then move the positions of a text.
     lengths = mask.sum(1).tolist()
     padded_right = bool(mask[:, 0].all())
     mixed = mixed and padded_right
@@ -99,13 +99,13 @@ def _batches(mask: torch.Tensor, mixed: bool) -> list[_Batch]:
 
 
 def _run_in_threads(run: Any, batches: list[_Batch], workers: int) -> list[torch.Tensor]:
-    """A batch to a thread is faster than all threads on each product of one batch: 55 chunks/s against 47 on two."""
+    """Run a batch per thread: faster than all threads on each product of one batch (55 chunks/s against 47 on two)."""
     threads = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             return list(pool.map(run, batches))
     finally:
-        torch.set_num_threads(threads)  # what each thread said for itself is also the default of threads to come
+        torch.set_num_threads(threads)  # what a thread sets for itself is also the default of later threads
 
 
 def _run_batch(model: Any, features: dict[str, Any], shape: torch.Size, batch: _Batch) -> torch.Tensor:

@@ -1,6 +1,6 @@
-"""Cross-encoders: a query and a passage, read together, to a score. Slower than an encoder, and better at the top.
+"""Cross-encoders, which score a query and a passage together: slower than encoders, and better at the top ranks.
 
-Knows sentence-transformers and where a model's files lie; knows no index. No weight is read until the first use.
+No weights are read until the first use.
 """
 
 from __future__ import annotations
@@ -10,21 +10,29 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from indexes.encoders.hub import hub_folder
+from indexes.encoders.hub import explained_loading, find_model
 from indexes.errors import RerankerUnavailable
 
 _BATCH_SIZE = 32
 
 
 class Reranker(Protocol):
-    """What scores passages against a query."""
+    """Scores passages by their relevance to a query."""
 
     @property
     def name(self) -> str:
-        """A path, a hub name, or what else tells it from others."""
+        """A path, a hub name, or another name that identifies it."""
 
     def scores(self, query: str, passages: Sequence[str]) -> list[float]:
-        """(n,) passages to n scores: higher is better, and comparable only within one call."""
+        """Score passages against a query.
+
+        Args:
+            query: The query.
+            passages: The n passages.
+
+        Returns:
+            n scores: higher is better, and they are comparable only within one call.
+        """
 
 
 class CrossEncoderReranker:
@@ -35,7 +43,7 @@ class CrossEncoderReranker:
         self._find_folder = folder
 
     def scores(self, query: str, passages: Sequence[str]) -> list[float]:
-        """(n,) passages to n scores. Raises RerankerUnavailable when the model cannot be had."""
+        """Score passages, as `Reranker.scores`. Raises RerankerUnavailable when the model cannot be loaded."""
         if not passages:
             return []
         pairs = [(query, passage) for passage in passages]
@@ -48,16 +56,11 @@ class CrossEncoderReranker:
         if not any(folder.rglob("*.safetensors")):
             raise RerankerUnavailable(f"{folder} holds no *.safetensors: give a sentence-transformers CrossEncoder")
         from sentence_transformers import CrossEncoder
-        from transformers.utils.logging import disable_progress_bar
 
-        disable_progress_bar()
-        try:
+        with explained_loading("CrossEncoder", folder, RerankerUnavailable):
             model = CrossEncoder(
                 str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
             )
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise RerankerUnavailable(f"no CrossEncoder could be loaded from {folder}: {reason}") from error
         outputs = model.model.config.num_labels
         if outputs != 1:
             raise RerankerUnavailable(f"the model in {folder} gives {outputs} numbers for a pair; a reranker gives one")
@@ -65,20 +68,14 @@ class CrossEncoderReranker:
 
 
 def load_reranker(name: str | Reranker) -> Reranker:
-    """A reranker by name: a folder, or a model's name on the hub. A `Reranker` is returned as it is.
+    """Load a reranker by name.
 
-    Nothing is read yet: RerankerUnavailable is raised when it is first used and cannot be had.
+    Args:
+        name: A folder or a hub name of a sentence-transformers CrossEncoder, or a `Reranker`, which is returned as it
+            is.
+
+    Returns:
+        The reranker. Its weights are read at the first use, which raises RerankerUnavailable if they are not
+            available.
     """
-    if not isinstance(name, str):
-        return name
-    if Path(name).expanduser().is_dir():
-        folder = Path(name).expanduser().resolve()
-        return CrossEncoderReranker(str(folder), lambda: folder)
-    return CrossEncoderReranker(name, lambda: _hub_folder(name))
-
-
-def _hub_folder(name: str) -> Path:
-    try:
-        return hub_folder(name)
-    except LookupError as error:
-        raise RerankerUnavailable(f"reranker {error}") from error
+    return CrossEncoderReranker(*find_model(name, "reranker", RerankerUnavailable)) if isinstance(name, str) else name

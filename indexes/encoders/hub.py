@@ -1,29 +1,29 @@
-"""A model's files from the hub. Knows neither what the model is nor who asks."""
+"""Models by name: a local folder, or a model on the Hugging Face hub."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from indexes.errors import CorpusError
+
 # Weights are taken as safetensors alone: the other formats are pickles, or other runtimes' copies of the same numbers.
-_NOT_NEEDED = [
-    "*.bin",
-    "*.pt",
-    "*.pth",
-    "*.ckpt",
-    "*.h5",
-    "*.ot",
-    "*.msgpack",
-    "*.gguf",
-    "onnx/*",
-    "openvino/*",
-    "original/*",
-]
+_NOT_NEEDED = ["*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.ot", "*.msgpack", "*.gguf"]
+_NOT_NEEDED += ["onnx/*", "openvino/*", "original/*"]
 
 
 def hub_folder(name: str) -> Path:
-    """The local folder of a model on the hub, fetched if it is not in the cache yet.
+    """Return the local folder of a model on the hub, and download it if it is not cached.
 
-    Raises LookupError with one line that says why it cannot be had.
+    Args:
+        name: The model's name, such as `owner/model`.
+
+    Returns:
+        The folder of its latest snapshot, without weights in formats other than safetensors.
+
+    Raises:
+        LookupError: If it is not available; the message is one line with the cause.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
@@ -38,3 +38,41 @@ def hub_folder(name: str) -> Path:
         raise LookupError(
             f"{name!r} is not a folder here, and the hub could not be reached: check the path, or the network"
         ) from error
+
+
+def find_model(name: str, what: str, unavailable: type[CorpusError]) -> tuple[str, Callable[[], Path]]:
+    """Find a model by name without reading or downloading it.
+
+    Args:
+        name: A folder, or a name on the hub.
+        what: The kind of model, for the error message.
+        unavailable: The error to raise if it is not available.
+
+    Returns:
+        The model's name, which for a folder is its absolute path, and a function that returns its folder.
+    """
+    local = Path(name).expanduser()
+    if local.is_dir():
+        folder = local.resolve()
+        return str(folder), lambda: folder
+
+    def fetch() -> Path:
+        try:
+            return hub_folder(name)
+        except LookupError as error:
+            raise unavailable(f"{what} {error}") from error
+
+    return name, fetch
+
+
+@contextmanager
+def explained_loading(what: str, folder: Path, unavailable: type[CorpusError]) -> Iterator[None]:
+    """Load a model without the progress bar of its library, and with errors in one line."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    try:
+        yield
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise unavailable(f"no {what} could be loaded from {folder}: {reason}") from error

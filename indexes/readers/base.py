@@ -1,4 +1,4 @@
-"""What every reader takes and gives: the limits on a file, and the text with its structure."""
+"""What readers share: the limits on a file, the text they return, and helpers for titles and properties."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from indexes.types import Heading
 
 _LINE = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
-# Headings, records or definitions; further ones are not marked: a file of nothing else would cost many times its size.
+# Of headings, records or definitions in a file. Without a limit, a file of headings only would take up much memory.
 MOST_MARKS = 500_000
 _TITLE_LENGTH = 200  # characters
 _NO_TITLES = ("untitled", "microsoft word", "microsoft powerpoint", "powerpoint ", "slide 1", "word document")
@@ -18,7 +18,17 @@ _VALUE_LENGTH = 2_000  # characters of a property; a longer one is no property
 
 @dataclass(frozen=True, slots=True)
 class ReadText:
-    """What stands in a file: a Document without its source, and with a title only if the file gives one."""
+    """The text of a file, with its structure: what a reader returns.
+
+    Attributes:
+        text: The text.
+        title: The title that the file gives; empty if it gives none.
+        headings: The headings, in order.
+        pages: Where each page begins in the text; empty for formats without pages.
+        breaks: Where records, cells or definitions begin: the places where chunks rather begin.
+        metadata: The file's properties, such as its author.
+        warnings: What could not be read, a line for each.
+    """
 
     text: str
     title: str = ""
@@ -30,38 +40,42 @@ class ReadText:
 
 
 def lines_with_offsets(text: str) -> Iterator[tuple[int, str]]:
-    """Each line's offset and its text without the line end: a newline, a return or both, and nothing else."""
+    """Yield each line with its offset, without its end: a newline, a carriage return or both."""
     for match in _LINE.finditer(text):
         if match.start() < len(text):
             yield match.start(), match[1]
 
 
 def one_line(text: str) -> str:
-    """Text fit for a title: white space collapsed, and cut where it is no title any more."""
+    """Return text as a title: white space collapsed, and no longer than 200 characters."""
     return " ".join(text[: 10 * _TITLE_LENGTH].split())[:_TITLE_LENGTH].rstrip()
 
 
 def real_title(text: str) -> str:
-    """A title from a file's properties; nothing if a program put it there."""
+    """Return the title among a file's properties, or an empty string for a program's default such as `Untitled`."""
     title = one_line(text)
     return "" if title.lower().startswith(_NO_TITLES) or not any(map(str.isalpha, title)) else title
 
 
 def properties(**values: str | None) -> dict[str, str]:
-    """What a file says of itself, without what it leaves empty, each on one line and bounded."""
+    """Return a file's properties, each on one line and bounded, without the empty ones."""
     lines = {name: " ".join((value or "")[:_VALUE_LENGTH].split()) for name, value in values.items()}
     return {name: line for name, line in lines.items() if line}
 
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """Bounds on one file; a file over any of them is refused, and the rest of an ingest goes on.
+    """Limits on one file. A file over any of them is refused; the rest of an ingest goes on.
 
-    `max_bytes`: its size on disk. `max_text`: characters of its text once it is read. `max_pages`: pages of a
-    PDF. `max_unpacked`: bytes that an Office file unpacks to; `max_unpack_ratio`: how many times its own size that
-    may be, for one that unpacks to more than 10 MB. `max_seconds` (by the clock) and `max_memory` (bytes of address
-    space; macOS does not hold it): what a format that is read in a process of its own may take. `encoding`: the
-    user's word for what text files are in; None to recognise it.
+    Attributes:
+        max_bytes: The file's size on disk, in bytes.
+        max_text: Characters of text, once it is read.
+        max_pages: Pages of a PDF.
+        max_unpacked: Bytes that an Office file unpacks to.
+        max_unpack_ratio: How many times its own size an Office file may unpack to; not applied up to 10 MB.
+        max_seconds: Wall-clock time for a format that is read in the sandbox process.
+        max_memory: Bytes of address space for a format that is read in the sandbox process; not enforced by macOS.
+        encoding: The encoding of text files; None to detect it.
     """
 
     max_bytes: int = 100_000_000

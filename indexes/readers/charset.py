@@ -1,12 +1,12 @@
-"""Bytes to text: which encoding a file is in, decided or refused, never half right.
+"""Detection of a file's encoding, and decoding.
 
-What is recognised: UTF-8, UTF-16 with and without a byte order mark, UTF-32 with one, ISO-2022-JP, Shift_JIS
-(as Windows has it, cp932) and EUC-JP. It knows no files and no formats.
+Detected: UTF-8, UTF-16 with and without a byte order mark, UTF-32 with one, ISO-2022-JP, Shift_JIS (as cp932, the
+Windows variant) and EUC-JP.
 
-UTF-8 and ISO-2022-JP show themselves by their own rules. What is left can often be read in more than one way,
-so each reading is weighed by how likely its characters are in Japanese text, in nats, and the lightest is
-taken. A reading that is no likelier than noise is refused: a wrong guess would be indexed, a refusal can be
-answered with `--encoding`.
+UTF-8 and ISO-2022-JP are recognised by their own rules. Other bytes can often be decoded in more than one way, so each
+decoding is scored by the negative log-likelihood of its characters in Japanese text, in nats, and the lowest wins. If
+even that is no likelier than noise, the file is refused: a wrong guess would be indexed, a refusal can be answered with
+`--encoding`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _COMMON_KANJI = (
     "世選語現在設連基和要活数社名長権最戦区当期理水全気度持内結公高性下作応義目務北明道位記文通東都所平域組外見団回言教県海市"
     "治条原保認子点開島特有経量進来論能新加受反変次資料説書近金土食手小安山川田今何思店話電車町村春夏秋冬男女百千万円"
 )
-# How Japanese text is made up: each class of characters, its share of the text and how many share that.
+# Japanese text: each class of characters, its share of the text and how many characters share that.
 _CLASSES = tuple(
     (re.compile(f"[{characters}]"), -math.log(share / size))
     for characters, share, size in (
@@ -88,7 +88,7 @@ _CERTAIN = 7.5  # below it a reading is Japanese prose
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A reading in one encoding: how unlikely it is, in nats, in all and by each character outside ASCII."""
+    """A decoding: its negative log-likelihood in nats, in all and the mean over the characters outside ASCII."""
 
     encoding: str
     weight: float
@@ -100,10 +100,18 @@ _IMPOSSIBLE = _Reading("", math.inf, math.inf, False)
 
 
 def decode(data: bytes, encoding: str | None = None) -> str:
-    """A file's bytes as text, without its byte order mark and otherwise unchanged.
+    """Decode a file's bytes.
 
-    `encoding` is the user's own word for what the file is in; only a byte order mark overrides it. Raises
-    UnreadableFile for binaries and for text that is certainly in none of the encodings known here.
+    Args:
+        data: The bytes.
+        encoding: The encoding that the user states; only a byte order mark overrides it. None to detect it.
+
+    Returns:
+        The text without its byte order mark, otherwise unchanged.
+
+    Raises:
+        UnreadableFile: For a binary file, text that is not in the encoding stated, and text whose encoding cannot be
+            detected.
     """
     for mark, name in _BOMS:
         if data.startswith(mark):
@@ -141,10 +149,8 @@ def _without_nul(text: str) -> str:
 
 
 def _looks_like_text(data: bytes) -> bool:
-    """Tell whether valid UTF-8 is meant as such: binaries and UTF-16 without a mark can be valid by chance.
-
-    Multi-byte characters hardly ever are, so control characters beside them change nothing.
-    """
+    """Whether valid UTF-8 is text in UTF-8: a binary, and UTF-16 without a mark, can be valid by chance."""
+    # Multi-byte characters hardly ever are valid by chance, so control characters beside them change nothing.
     if b"\0" in data or (data.isascii() and _share_of_controls(data) > 0.05):
         return False
     is_short = _TINY <= len(data) <= _SHORT and not _HEX.fullmatch(data)
@@ -159,7 +165,7 @@ def _share_of_controls(data: bytes) -> float:
 
 
 def _guess(data: bytes, utf8_error: UnicodeDecodeError | None) -> str:
-    """The likeliest of the readings that are possible, or UnreadableFile."""
+    """Decode as the likeliest encoding. Raises UnreadableFile if none is likely."""
     if utf8_error is not None and _is_damaged_utf8(data):
         at = utf8_error.start
         raise UnreadableFile(
@@ -176,7 +182,7 @@ def _guess(data: bytes, utf8_error: UnicodeDecodeError | None) -> str:
 
 
 def _is_damaged_utf8(data: bytes) -> bool:
-    """Whether nearly all that is not ASCII is valid UTF-8, as it hardly is by chance in another encoding."""
+    """Whether nearly all bytes outside ASCII are valid UTF-8, which hardly occurs by chance in another encoding."""
     read = _sample(data, "utf-8", errors="surrogateescape")
     damaged = sum("\ud800" <= c <= "\udfff" for c in read)
     wide = sum(c > "\u07ff" for c in read) - damaged  # three bytes that fit each other
@@ -185,9 +191,9 @@ def _is_damaged_utf8(data: bytes) -> bool:
 
 
 def _sample(data: bytes, encoding: str, errors: str = "strict") -> str:
-    """Text from about the first byte that is not ASCII: up to there all encodings agree."""
+    """Decode a sample from about the first byte outside ASCII on: up to there all encodings agree."""
     first = _NOT_ASCII.search(data)
-    start = max((first.start() & ~1) - 2, 0) if first else 0  # even, for UTF-16; what stands before it counts
+    start = max((first.start() & ~1) - 2, 0) if first else 0  # even, for UTF-16; the characters before it count
     piece = data[start : start + _SAMPLE]
     return codecs.getincrementaldecoder(encoding)(errors).decode(piece, final=start + _SAMPLE >= len(data))
 

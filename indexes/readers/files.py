@@ -1,4 +1,4 @@
-"""Files to bytes: regular files only, never over the size cap, and every failure as one line for the user."""
+"""Files to bytes: regular files only, never over the size limit; every failure is one line for the user."""
 
 from __future__ import annotations
 
@@ -22,20 +22,22 @@ _REASONS = {
     errno.ENAMETOOLONG: "its path is too long for the system",
     errno.EISDIR: "a folder, not a file",
 }
-_KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
+# By the first letter of `ls -l`.
+_KINDS = {"d": "a folder", "p": "a named pipe", "s": "a socket", "c": "a device", "b": "a device"}
 
 
 def read_bytes(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> bytes:
-    """All of a regular file, at most `limits.max_bytes` of it, even when it grows meanwhile.
+    """Read a regular file.
 
-    Raises UnreadableFile for anything else: another kind of file, one too large or empty, one that the system
-    refuses.
+    Args:
+        path: The file.
+        limits: `max_bytes` holds even if the file grows while it is read.
+
+    Returns:
+        All of its bytes.
+
+    Raises:
+        UnreadableFile: For another kind of file, one that is too large or empty, and one that the system refuses.
     """
     try:
         check_regular(path.stat().st_mode)  # before opening: to open a device can do something
@@ -52,20 +54,32 @@ def read_bytes(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> bytes:
 
 
 def check_regular(mode: int) -> None:
-    """Raise UnreadableFile unless `mode`, a file's st_mode, is that of a regular file."""
+    """Check that a file is a regular one.
+
+    Args:
+        mode: The file's `st_mode`.
+
+    Raises:
+        UnreadableFile: For a folder, a pipe, a device and so on.
+    """
     if not stat.S_ISREG(mode):
-        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "something else")
-        raise UnreadableFile(f"not a regular file, but {kind}")
+        raise UnreadableFile(f"not a regular file, but {_KINDS.get(stat.filemode(mode)[0], 'something else')}")
 
 
 def os_reason(error: OSError) -> str:
-    """An OSError as one line for the user, without the file's name."""
-    reason = _REASONS.get(error.errno or 0)
-    return reason or f"cannot be read: {error.strerror or type(error).__name__}"
+    """Explain an error of the operating system.
+
+    Args:
+        error: The error.
+
+    Returns:
+        One line for the user, without the file's name.
+    """
+    return _REASONS.get(error.errno or 0) or f"cannot be read: {error.strerror or type(error).__name__}"
 
 
 def _read_at_most(read: Callable[[int], bytes | None], limit: int, size: int) -> bytes:
-    """Read to the end; `size` is what the file was said to have, and is believed only for the message."""
+    """Read to the end. `size` is the size that the system stated, which the file may exceed by now."""
     blocks: list[bytes] = []
     total = 0
     while max(total, size) <= limit and (block := read(_BLOCK)):

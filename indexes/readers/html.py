@@ -1,9 +1,10 @@
-"""HTML: the text that a page shows, with its headings and its title."""
+"""HTML: the visible text of a page, with its headings and its title."""
 
 from __future__ import annotations
 
 import codecs
 import re
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from indexes.errors import UnreadableFile
@@ -30,7 +31,7 @@ _CONSENT = re.compile(
     re.IGNORECASE,
 )
 _NOT_SHOWN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-_KEPT = _names("article body head html main")  # whatever they say of themselves: scripts often show them later
+_KEPT = _names("article body head html main")  # whatever their attributes: scripts often make them visible later
 _BLOCKS = _names(
     "address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset"
     " figcaption figure form h1 h2 h3 h4 h5 h6 header hr html legend li main menu ol p pre section summary"
@@ -39,7 +40,7 @@ _BLOCKS = _names(
 _SOFT = _names("br div p")  # in a table's cell, they do not end its row
 _PROPERTIES = _names("author description keywords")  # among the `meta` elements
 _CELLS = _names("td th")
-_ENOUGH = 200  # characters that make a `main` the page's text, whatever else there is
+_ENOUGH = 200  # characters from which on a `main` is taken as the page's text
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _DEEPEST = 5_000  # elements in each other: libxml2 looks through them at each end tag that fits none
 _SPACE = re.compile(r"[ \t\n\r\f]+")
@@ -54,7 +55,7 @@ class _Line(NamedTuple):
 
 
 class Page:
-    """What lxml's parser tells of a page, as it goes: `start`, `end` and `data` are its calls."""
+    """The target of lxml's parser, which calls `start`, `end` and `data` as it goes."""
 
     def __init__(self) -> None:
         self._lines: list[_Line] = []
@@ -81,7 +82,9 @@ class Page:
             self._dropped.append(tag)
             return
         if tag in _CELLS:
-            self._begin_cell()
+            self._ends = False
+            if self._words:
+                self._words.append(" | ")
         elif tag in _BLOCKS:
             self._break(tag)
         elif tag == "meta" and (name := attributes.get("name", "").lower()) in _PROPERTIES:
@@ -107,7 +110,7 @@ class Page:
         self._in_title = False
 
     def data(self, text: str) -> None:
-        """Text, perhaps in several pieces."""
+        """Add text, perhaps in several pieces."""
         if self._in_title:
             self._title.append(text)
         elif self._dropped:
@@ -125,22 +128,19 @@ class Page:
             if text != " " or (self._words and not self._words[-1].endswith(" ")):
                 self._words.append(text)
 
-    def comment(self, text: str) -> None:
-        """Comments are no text."""
-
     def close(self) -> None:
         """End the page."""
         self._end_line()
 
     def reading(self) -> ReadText:
-        """Give the main text, or all of it where the page does not say which it is."""
+        """Return the main text, or all text where the page does not mark the main part."""
         lines, headings, length = [], [], 0
         for line in self._main_lines():
             if line.level and line.text:
                 headings.append(Heading(length, line.level, one_line(line.text)))
             lines.append(line.text)
             length += len(line.text) + 1
-        title = one_line("".join(self._title)) or (headings[0].text if headings else "")
+        title = one_line("".join(self._title))
         return ReadText("\n".join(lines), title, tuple(headings), metadata=properties(**self._properties))
 
     def _main_lines(self) -> list[_Line]:
@@ -169,11 +169,6 @@ class Page:
             or _NOT_SHOWN.search(attributes.get("style", "")[:1_000]) is not None
         )
 
-    def _begin_cell(self) -> None:
-        self._ends = False
-        if self._words:
-            self._words.append(" | ")
-
     def _break(self, tag: str) -> None:
         if tag in _SOFT and (self._open["td"] or self._open["th"]) and not self._open["pre"]:
             self._ends = bool(self._words) and not self._words[-1].endswith(" | ")
@@ -198,24 +193,17 @@ _DECLARED = re.compile(
 _NOT_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
 _SEARCHED = 4_096  # bytes at the beginning in which a charset may be declared
 _MEANT = {  # what a browser takes these names to mean
-    "shift_jis": "cp932",
-    "shift-jis": "cp932",
-    "x-sjis": "cp932",
-    "sjis": "cp932",
-    "windows-31j": "cp932",
+    **dict.fromkeys(_names("shift_jis shift-jis x-sjis sjis windows-31j"), "cp932"),
     "x-euc-jp": "euc_jp",
-    "iso-8859-1": "cp1252",
-    "latin1": "cp1252",
-    "us-ascii": "cp1252",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
+    **dict.fromkeys(_names("iso-8859-1 latin1 us-ascii"), "cp1252"),
+    **dict.fromkeys(_names("gb2312 gbk"), "gb18030"),
     "utf-16": "utf-8",  # whoever could read the declaration was not reading UTF-16
 }
 _PIECE = 1 << 16  # characters given to the parser at once
 
 
 def read_web_page(data: bytes, limits: ReadLimits) -> ReadText:
-    """The main text: a line for each block, table cells joined by ` | `, `pre` as it is, no scripts and navigation."""
+    """Read the main text: a line for each block, table cells joined by ` | `, `pre` as it is, without navigation."""
     from lxml import etree
 
     text = _decode(data, limits.encoding)
@@ -231,13 +219,11 @@ def read_web_page(data: bytes, limits: ReadLimits) -> ReadText:
 
 
 def _decode(data: bytes, encoding: str | None) -> str:
-    """By the user's word, else by what the page declares if that is true, else by what it looks like."""
+    """Decode by the user's encoding, else by the one that the page declares if it fits, else by detection."""
     declared = None if encoding else _declared(data[:_SEARCHED])
     if declared is not None:
-        try:
+        with suppress(UnreadableFile):
             return decode(data, declared)
-        except UnreadableFile:
-            pass
     return decode(data, encoding)
 
 

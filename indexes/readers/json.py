@@ -1,8 +1,7 @@
 r"""JSON and JSON Lines: the file's own text wherever it can be searched and cited by line.
 
-Text that hides behind `\u65e5` is written in plain characters, in its place. A JSON file with a line too
-long for people is indented anew. Nothing else changes: numbers stay digit for digit, keys in order,
-duplicates too.
+Escapes such as `\u65e5` become characters, in their place. A JSON file with a line that is too long to read is indented
+anew. Nothing else changes: numbers stay digit for digit, keys in order, duplicates too.
 """
 
 from __future__ import annotations
@@ -25,9 +24,16 @@ _OPENS, _CLOSES = frozenset("[{"), frozenset("]}")
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON; numbers come as strings, since `int` refuses one of 5,000 digits.
+    """Parse JSON, with numbers as strings, since `int` refuses one of 5,000 digits.
 
-    Raises UnreadableFile that names line and column, or says that it is nested too deeply.
+    Args:
+        text: The JSON text.
+
+    Returns:
+        The value.
+
+    Raises:
+        UnreadableFile: It is not valid, at a line and column that are named, or nested too deeply.
     """
     try:
         return json.loads(text, parse_int=str, parse_float=str)
@@ -38,7 +44,7 @@ def parse_json(text: str) -> Any:
 
 
 def read_json(data: bytes, limits: ReadLimits) -> ReadText:
-    """One JSON value; indented by two spaces unless it is laid out already."""
+    """Read one JSON value; indented by two spaces unless it is laid out already."""
     text = decode(data, limits.encoding)
     parse_json(text)
     text = _unescaped(text)
@@ -47,7 +53,7 @@ def read_json(data: bytes, limits: ReadLimits) -> ReadText:
 
 
 def read_json_lines(data: bytes, limits: ReadLimits) -> ReadText:
-    """One JSON value a line; `breaks` at the records."""
+    """Read one JSON value a line, with `breaks` at the records."""
     text = decode(data, limits.encoding)
     for number, (_, line) in enumerate(lines_with_offsets(text), start=1):
         try:
@@ -60,7 +66,7 @@ def read_json_lines(data: bytes, limits: ReadLimits) -> ReadText:
 
 
 def _unescaped(text: str) -> str:
-    r"""The same JSON with `\u` escapes as characters, but for those that JSON must escape."""
+    r"""The same JSON with `\u` escapes as characters, except those that JSON requires."""
     return _ESCAPE.sub(_characters, text) if "\\u" in text else text
 
 

@@ -22,16 +22,14 @@ _FRONT_MATTER_LINES = 200  # a longer one is a text between rulers
 
 
 def read_markdown(data: bytes, limits: ReadLimits) -> ReadText:
-    """The text as it is, with its headings (`#` and underlined), not those inside fenced code."""
+    """Read Markdown as it is, with its headings (`#` and underlined) outside fenced code."""
     text = decode(data, limits.encoding)
     front, body = _front_matter(text)
-    headings = markdown_headings(text, body)
-    title = front.pop("title", "") or (headings[0].text if headings else "")
-    return ReadText(text, title, headings, metadata=front)
+    return ReadText(text, front.pop("title", ""), markdown_headings(text, body), metadata=front)
 
 
 def markdown_headings(text: str, begin: int = 0) -> tuple[Heading, ...]:
-    """The headings of a Markdown text from offset `begin` on."""
+    """Return the headings of a Markdown text from offset `begin` on."""
     headings = []
     previous: tuple[int, str] | None = None  # the line above, where it could be underlined to a heading
     for offset, line in _outside_fences(text, begin):
@@ -48,7 +46,7 @@ def markdown_headings(text: str, begin: int = 0) -> tuple[Heading, ...]:
 
 
 def _outside_fences(text: str, begin: int) -> Iterator[tuple[int, str]]:
-    """The lines outside fenced code, a fence as an empty one. A fence that never closes runs to the end."""
+    """The lines outside fenced code, with a fence as an empty line. A fence that never closes runs to the end."""
     fence = ""
     for offset, line in lines_with_offsets(text):
         if offset < begin:
@@ -63,10 +61,7 @@ def _outside_fences(text: str, begin: int) -> Iterator[tuple[int, str]]:
 
 
 def _front_matter(text: str) -> tuple[dict[str, str], int]:
-    """The lines `name: value` of the YAML between two `---` at the very beginning, and where the Markdown begins.
-
-    What YAML can say beyond that, over several lines, is left out.
-    """
+    """The `name: value` lines of the YAML front matter, and where the Markdown begins; other YAML is left out."""
     found: dict[str, str | None] = {}
     for number, (offset, line) in enumerate(lines_with_offsets(text)):
         if number == 0:

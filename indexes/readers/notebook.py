@@ -1,4 +1,4 @@
-"""Jupyter notebooks: the cells in order, and the small text that came out of them."""
+"""Jupyter notebooks: the cells in order, with their short text outputs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ _LARGEST_OUTPUT = 2_000  # characters: a result is worth finding, a log of a tra
 
 
 def read_notebook(data: bytes, limits: ReadLimits) -> ReadText:
-    """Markdown, code and short text outputs, an empty line apart; `breaks` at cells, headings from Markdown.
-
-    Pictures, HTML and outputs of more than 2,000 characters are left out.
-    """
+    """Read Markdown, code and text outputs of up to 2,000 characters, with `breaks` at cells; pictures are left out."""
     notebook = parse_json(decode(data, limits.encoding))
     parts: list[str] = []
     headings: list[Heading] = []
@@ -34,7 +31,7 @@ def read_notebook(data: bytes, limits: ReadLimits) -> ReadText:
             headings += (Heading(h.start + length, h.level, h.text) for h in markdown_headings(text))
         parts.append(text)
         length += len(text) + 2
-    return ReadText("\n\n".join(parts), headings[0].text if headings else "", tuple(headings), breaks=tuple(breaks))
+    return ReadText("\n\n".join(parts), headings=tuple(headings), breaks=tuple(breaks))
 
 
 def _cells(notebook: Any) -> Iterator[dict[str, Any]]:

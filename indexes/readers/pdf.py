@@ -1,7 +1,7 @@
-"""PDF: the text of its pages through pypdf, a form feed between them.
+"""PDF: the text of its pages by pypdf, with a form feed between them.
 
-Pictures of text give nothing. A page that is damaged is left empty, or with the text that could be saved, and is
-named; the others keep their numbers. A file in which no page can be read is refused.
+Scanned text is not recognised. A damaged page is left empty, or with the text that could be saved, and is named in a
+warning; the others keep their numbers. A file in which no page can be read is refused.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from indexes.errors import UnreadableFile
@@ -25,21 +26,18 @@ _OF_CONTENT = ("pypdf.filters", "pypdf._page", "pypdf.generic._data_structures")
 
 
 def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
-    """The pages' text, with the offset of each page in `pages`, and the title among the file's properties."""
+    """Read a PDF: the text of its pages, each page's offset, and the title and author among its properties."""
     try:
         reader = _open(data)
         if len(reader.pages) > limits.max_pages:
             raise UnreadableFile(f"has {len(reader.pages):,} pages, over the limit of {limits.max_pages:,}")
         pages, damage = _page_texts(reader, limits.max_text)
-        title, about = _title(reader), _properties(reader)
+        title, about = _about(reader)
     except (UnreadableFile, MemoryError):
         raise
     except Exception as error:  # pypdf lets through whatever a broken file provokes: KeyError, zlib.error, …
         raise UnreadableFile(f"a broken PDF: {_reason(error)}") from error
-    starts, length = [], 0
-    for page in pages:
-        starts.append(length)
-        length += len(page) + len(_BETWEEN_PAGES)
+    starts = accumulate((len(page) + len(_BETWEEN_PAGES) for page in pages[:-1]), initial=0)
     return ReadText(_BETWEEN_PAGES.join(pages), title, pages=tuple(starts), metadata=about, warnings=_warnings(damage))
 
 
@@ -58,7 +56,7 @@ def _open(data: bytes) -> PdfReader:
 
 
 def _page_texts(reader: PdfReader, limit: int) -> tuple[list[str], dict[int, str]]:
-    """Each page's text, and what is wrong with the pages that are damaged, by their numbers from 1."""
+    """The text of each page, and the damage of the damaged ones, by their numbers from 1."""
     texts: list[str] = []
     damage: dict[int, str] = {}
     length = 0
@@ -77,19 +75,14 @@ def _page_texts(reader: PdfReader, limit: int) -> tuple[list[str], dict[int, str
         if length > limit:
             raise UnreadableFile(f"its text has over {limit:,} characters, which is the limit")
     if not any(text.strip() for text in texts):
-        raise UnreadableFile(_no_text(damage))
+        first = next(iter(damage.values()), None)
+        raise UnreadableFile(f"a broken PDF: {first}" if first else "no text in it (a scan?); run OCR on it first")
     return texts, damage
-
-
-def _no_text(damage: dict[int, str]) -> str:
-    if damage:
-        return f"a broken PDF: {next(iter(damage.values()))}"
-    return "no text in it (a scan?); run OCR on it first"
 
 
 @contextmanager
 def _complaints() -> Iterator[list[str]]:
-    """What pypdf logs of content that it cannot read: it goes on with what it could."""
+    """Collect what pypdf logs about content that it cannot read: it goes on with the rest."""
     found: list[str] = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: found.append(one_line(record.getMessage()))  # type: ignore[method-assign]
@@ -108,19 +101,16 @@ def _warnings(damage: dict[int, str]) -> tuple[str, ...]:
     return (*lines[:_MOST_WARNINGS], f"{more} more pages are damaged") if more > 0 else tuple(lines)
 
 
-def _title(reader: PdfReader) -> str:
-    try:
-        return real_title((reader.metadata.title if reader.metadata else None) or "")
-    except Exception:  # see read_pdf; the pages were read, and a title is not worth refusing them for
-        return ""
-
-
-def _properties(reader: PdfReader) -> dict[str, str]:
+def _about(reader: PdfReader) -> tuple[str, dict[str, str]]:
+    """The title, and the other properties."""
     try:
         found = reader.metadata
-        return properties(author=found.author, subject=found.subject, keywords=found.keywords) if found else {}
-    except Exception:  # see _title
-        return {}
+        if found is None:
+            return "", {}
+        about = properties(author=found.author, subject=found.subject, keywords=found.keywords)
+        return real_title(found.title or ""), about
+    except Exception:  # see read_pdf; the pages were read, and properties are not worth refusing them for
+        return "", {}
 
 
 def _reason(error: Exception) -> str:

@@ -1,7 +1,7 @@
-"""The text of one page of a PDF, in the order in which it is read as far as pypdf tells.
+"""The text of one page of a PDF in reading order.
 
-pypdf gives text in the order in which the file draws it, which is nearly always that of reading. Two kinds of pages are
-put right: vertical Japanese text that is drawn character by character, and two columns that are drawn line by line
+pypdf returns text in the order in which the file draws it, which nearly always is the reading order. Two kinds of pages
+are put right: vertical Japanese text that is drawn character by character, and two columns that are drawn line by line
 across both. Furigana stays where the file draws it.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -35,22 +35,30 @@ class _Piece(NamedTuple):
 
 
 def page_text(page: PageObject) -> str:
-    """The page's text. Raises what pypdf raises for a damaged page."""
+    """Return the page's text. Raises what pypdf raises for a damaged page."""
     pieces: list[_Piece] = []
     starts: list[tuple[float, float]] = []
-    text = page.extract_text(visitor_text=_collector(pieces), visitor_operand_before=_watcher(starts))
+
+    def add_piece(text: str, cm: Sequence[float], tm: Sequence[float], font: Any, size: float) -> None:
+        if text.strip():
+            scale = abs(tm[3] or tm[1]) * abs(cm[3] or cm[1])
+            pieces.append(_Piece(text, *_place(cm, tm), size * scale or 1.0))
+
+    def add_start(operator: bytes, operands: Any, cm: Sequence[float], tm: Sequence[float]) -> None:
+        if operator in _SHOWS:
+            starts.append(_place(cm, tm))
+
+    text = page.extract_text(visitor_text=add_piece, visitor_operand_before=add_start)
     if _is_vertical(pieces):
         return _down_the_columns(pieces)
-    if _goes_across(starts):
-        return unwoven(page.extract_text(extraction_mode="layout"), text)
+    if _has_columns(starts):
+        return _column_by_column(page.extract_text(extraction_mode="layout"), text)
     return text
 
 
-def unwoven(layout: str, text: str) -> str:
-    """The lines of a page in two columns of prose, column by column; `text` if that is not what `layout` shows.
-
-    `layout` is the page's text with spaces where it has empty room. A line across both columns ends them.
-    """
+def _column_by_column(layout: str, text: str) -> str:
+    """The lines of a page in two columns of prose, column by column; `text` if the page is not laid out so."""
+    # `layout` is the page's text with spaces where there is empty room. A line across both columns ends them.
     lines = layout.split("\n")
     starts = Counter(match.end() for line in lines for match in _GAP.finditer(line))
     place, count = max(starts.items(), key=lambda item: item[1], default=(0, 0))
@@ -68,23 +76,6 @@ def unwoven(layout: str, text: str) -> str:
         for column, part in zip(columns, (line[:place], line[place:]), strict=True):
             column += [part.strip()] if part.strip() else []
     return "\n".join(line.strip() for line in out).strip()
-
-
-def _collector(pieces: list[_Piece]) -> Callable[..., None]:
-    def collect(text: str, cm: Sequence[float], tm: Sequence[float], font: Any, size: float) -> None:
-        if text.strip():
-            scale = abs(tm[3] or tm[1]) * abs(cm[3] or cm[1])
-            pieces.append(_Piece(text, *_place(cm, tm), size * scale or 1.0))
-
-    return collect
-
-
-def _watcher(starts: list[tuple[float, float]]) -> Callable[..., None]:
-    def watch(operator: bytes, operands: Any, cm: Sequence[float], tm: Sequence[float]) -> None:
-        if operator in _SHOWS:
-            starts.append(_place(cm, tm))
-
-    return watch
 
 
 def _place(cm: Sequence[float], tm: Sequence[float]) -> tuple[float, float]:
@@ -122,8 +113,8 @@ def _down_the_columns(pieces: Sequence[_Piece]) -> str:
     return "".join(out)
 
 
-def _goes_across(starts: Sequence[tuple[float, float]]) -> bool:
-    """Whether many lines, one after the other, go on at the same place to the right: two columns, or a table."""
+def _has_columns(starts: Sequence[tuple[float, float]]) -> bool:
+    """Whether many consecutive lines continue at the same place further right: two columns, or a table."""
     places = Counter(round(b[0]) for a, b in pairwise(starts) if abs(a[1] - b[1]) < 1 and b[0] > a[0])
     return max(places.values(), default=0) >= _FEWEST_ROWS
 

@@ -1,8 +1,8 @@
-"""Bytes of a file to a `Document`: one small reader for each family of formats, found by the file's suffix.
+"""Bytes of a file to a `Document`: one reader for each family of formats, found by the file's suffix.
 
-A reader takes the bytes and the limits and gives a `ReadText`; it knows no paths and no index. Whatever is in
-a file, a reader either gives text or raises UnreadableFile with one line for the user. Formats that need more than a
-walk along their lines are read in a process of their own, which has limits; the libraries for them are imported there.
+A reader takes the bytes and the limits and returns a `ReadText`. Whatever is in a file, a reader either returns text or
+raises UnreadableFile with one line for the user. Formats that need more than a walk along their lines are read in the
+sandbox process; the libraries for them are imported there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from indexes.readers.source_code import read_braces, read_source
 from indexes.readers.text import read_delimited, read_plain
 from indexes.types import Document
 
-# Part of a document's content hash: raise it when what a reader gives changes, and every file is read again.
+# Part of a document's content hash: raise it when a reader's output changes, so that every file is read again.
 READER_VERSION = b"4"
 
 _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
@@ -51,23 +51,39 @@ _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
 }
 _READERS = {suffix: reader for reader, suffixes in _SUFFIXES_OF.items() for suffix in suffixes.split()}
 SUFFIXES = frozenset(_READERS)
-# They go along the lines once: their time and memory are bounded by the file's size.
+# They pass along the lines once: their time and memory are bounded by the file's size.
 _BY_LINES = frozenset({read_plain, read_markdown, read_rst, read_delimited, read_braces, read_source})
 
 _NOT_IN_TEXT = re.compile("[\ud800-\udfff\0]")  # lone surrogates break every output in UTF-8
 
 
 def check_suffix(path: Path) -> None:
-    """Raise UnreadableFile, with a list of what is read, for a file whose suffix no reader reads."""
+    """Check that there is a reader for a file's suffix.
+
+    Args:
+        path: The file; only its name is looked at.
+
+    Raises:
+        UnreadableFile: There is none; the message lists the suffixes that are read.
+    """
     if path.suffix.lower() not in SUFFIXES:
         kind = f"'{path.suffix}' files" if path.suffix else "files without a suffix"
         raise UnreadableFile(f"no reader for {kind}; what is read: {' '.join(sorted(SUFFIXES))}")
 
 
 def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) -> Document:
-    """A file's bytes, as `read_bytes` gave them, as a Document; the suffix of `path` says how to read them.
+    """Turn a file's bytes into a document.
 
-    Raises UnreadableFile for whatever cannot be read, and nothing else.
+    Args:
+        path: The file, which becomes the document's source; its suffix selects the reader.
+        data: The file's bytes, as from `read_bytes`.
+        limits: What the file may take.
+
+    Returns:
+        The document. Its title is the one that the file gives, its first heading, or the file's name.
+
+    Raises:
+        UnreadableFile: For anything that cannot be read; no other error is raised.
     """
     check_suffix(path)
     if not data:
@@ -81,7 +97,7 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
 
 
 def read_here(suffix: str, data: bytes, limits: ReadLimits) -> ReadText:
-    """A file's bytes as a Reading, made in this process. Raises UnreadableFile and MemoryError."""
+    """Read a file's bytes in this process. Raises UnreadableFile and MemoryError."""
     try:
         reading = _READERS[suffix](data, limits)
     except RecursionError as error:
@@ -95,10 +111,11 @@ def _document(path: Path, reading: ReadText) -> Document:
     text = _NOT_IN_TEXT.sub("\ufffd", reading.text)  # one character for one: offsets stay
     if not text or text.isspace():
         raise UnreadableFile("no text in it")
+    title = reading.title or (reading.headings[0].text if reading.headings else "")
     return Document(
         source=str(path),
         text=text,
-        title=one_line(_NOT_IN_TEXT.sub("\ufffd", reading.title)) or path.stem,
+        title=one_line(_NOT_IN_TEXT.sub("\ufffd", title)) or path.stem,
         headings=reading.headings,
         pages=reading.pages,
         breaks=reading.breaks,

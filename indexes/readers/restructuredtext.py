@@ -14,10 +14,9 @@ _SHORTEST_RULER = 4  # docutils lets a shorter one pass only if it is as wide as
 
 
 def read_rst(data: bytes, limits: ReadLimits) -> ReadText:
-    """The text as it is, with its titles; a title's level is the order in which its style first appears."""
+    """Read reStructuredText as it is; a title's level is the order in which its style first appears."""
     text = decode(data, limits.encoding)
-    headings = _headings(text)
-    return ReadText(text, headings[0].text if headings else "", headings)
+    return ReadText(text, headings=_headings(text))
 
 
 def _headings(text: str) -> tuple[Heading, ...]:
@@ -43,5 +42,5 @@ def _is_underline(title: str, line: str) -> bool:
 
 
 def _width(title: str) -> int:
-    """Columns on a terminal, which is what an underline is measured by: two for a Japanese character."""
+    """Columns on a terminal, by which an underline is measured: two for a Japanese character."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in title)

@@ -1,8 +1,7 @@
-"""The child process in which risky formats are read, and how the two sides talk.
+"""The child process in which risky formats are read, and the messages between it and its parent.
 
-A message is a JSON object and a payload, each after its length; never a pickle. The child reads one file after
-another until its input ends. Its memory and its processor time are bounded by the system, so that what a file can do
-to it, it cannot do to the ingest.
+A message is the lengths of a JSON object and of a payload, then both; never a pickle. The child reads one file after
+another until its input ends. The system limits its memory and its processor time.
 """
 
 from __future__ import annotations
@@ -13,9 +12,8 @@ import resource
 import struct
 import sys
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText
 from indexes.types import Heading
@@ -24,7 +22,7 @@ _LENGTHS = struct.Struct(">QQ")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def send(stream: BinaryIO, message: dict[str, Any], payload: bytes) -> None:
+def send(stream: IO[bytes], message: dict[str, Any], payload: bytes) -> None:
     """Write a message."""
     head = json.dumps(message).encode()
     stream.write(_LENGTHS.pack(len(head), len(payload)))
@@ -33,14 +31,14 @@ def send(stream: BinaryIO, message: dict[str, Any], payload: bytes) -> None:
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> tuple[dict[str, Any], bytes]:
+def receive(stream: IO[bytes]) -> tuple[dict[str, Any], bytes]:
     """Read a message. Raises EOFError when the other side has gone."""
     head, payload = _LENGTHS.unpack(_exactly(stream, _LENGTHS.size))
     return json.loads(_exactly(stream, head)), _exactly(stream, payload)
 
 
-def reading_of(message: dict[str, Any], payload: bytes) -> ReadText:
-    """The Reading that `_answer` took apart."""
+def unpacked(message: dict[str, Any], payload: bytes) -> ReadText:
+    """Return the `ReadText` that `_answer` packed into a message."""
     headings = tuple(Heading(start, level, text) for start, level, text in message["headings"])
     return ReadText(
         payload.decode("utf-8", "surrogatepass"),
@@ -54,19 +52,14 @@ def reading_of(message: dict[str, Any], payload: bytes) -> ReadText:
 
 
 def main() -> None:
-    """Read files until the parent has gone."""
+    """Run the child: read files until the parent has gone."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # so that what a library prints is not taken for an answer
     send(answers, {"ready": True}, b"")
     with suppress(EOFError):
         while True:
             request, data = receive(requests)
             send(answers, *_answer(request["suffix"], data, ReadLimits(**request["limits"])))
-
-
-def request(suffix: str, limits: ReadLimits) -> dict[str, Any]:
-    """What to ask the child for, beside the file's bytes."""
-    return {"suffix": suffix, "limits": asdict(limits)}
 
 
 def _answer(suffix: str, data: bytes, limits: ReadLimits) -> tuple[dict[str, Any], bytes]:
@@ -87,7 +80,7 @@ def _answer(suffix: str, data: bytes, limits: ReadLimits) -> tuple[dict[str, Any
 
 
 def _bound(limits: ReadLimits) -> None:
-    """For this file: so much address space and so many seconds of processor time more than were used so far."""
+    """Limit the address space and the processor time for this file, beyond what was used so far."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _limit(resource.RLIMIT_AS, _address_space() + limits.max_memory)
     # The parent counts the seconds by the clock. This is for a child whose parent was killed.
@@ -97,19 +90,19 @@ def _bound(limits: ReadLimits) -> None:
 
 def _limit(kind: int, most: int) -> None:
     hard = resource.getrlimit(kind)[1]
-    with suppress(ValueError, OSError):  # macOS knows RLIMIT_AS and refuses to set it
+    with suppress(ValueError, OSError):  # macOS has RLIMIT_AS and refuses to set it
         resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 def _address_space() -> int:
-    """Bytes of address space that this process has before it reads the file; 0 where the system does not say."""
+    """Bytes of address space that this process has so far; 0 where the system does not say."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE
     except (OSError, ValueError):
         return 0
 
 
-def _exactly(stream: BinaryIO, count: int) -> bytes:
+def _exactly(stream: IO[bytes], count: int) -> bytes:
     data = stream.read(count)
     if len(data) < count:
         raise EOFError

@@ -1,7 +1,7 @@
 """Source code and configuration: the file's own text, and where its definitions begin.
 
-A definition is found by how its first line looks, in every language the same way. Python's own parser would
-be exact, but a hostile file can bring the interpreter down with it.
+A definition is found by how its first line looks, in every language the same way. Python's own parser would be exact,
+but a hostile file can crash the interpreter with it.
 """
 
 from __future__ import annotations
@@ -26,29 +26,20 @@ _SECTION = re.compile(
     r"\[|\\(?:part|chapter|(?:sub)*section)\b|\(def|[A-Za-z_][\w.-]*\s*(?:\(\)\s*\{|<-\s*function|:(?:\s|$))"
 )
 _CONSTANT_FUNCTION = re.compile(r"(?:export\s+)?(?:const|var)\s[^=]*=\s*(?:async\s*)?(?:function\b|\(|\w+\s*=>)")
-_LEADS = (
-    "@",
-    "# ",
-    "#[",
-    "#!",
-    "//",
-    "/*",
-    " *",
-    "--",
-    ";;",
-    "%",
-)  # decorators and comments belong to what follows them
+# Decorators and comments belong to what follows them.
+_LEADS = ("@", "# ", "#[", "#!", "//", "/*", " *", "--", ";;", "%")
+_FUNCTION = re.compile(r"[^\W\d].*\(")
 _NOT_A_FUNCTION = re.compile(r"(?:if|for|while|switch|return|else|do|case|using|import|include|typedef)\b")
 
 
 def read_source(data: bytes, limits: ReadLimits) -> ReadText:
-    """The text as it is; `breaks` at unindented definitions that a keyword begins, and at sections."""
+    """Read source code as it is, with `breaks` at unindented definitions that a keyword begins, and at sections."""
     text = decode(data, limits.encoding)
     return ReadText(text, breaks=_breaks(text, _begins_definition))
 
 
 def read_braces(data: bytes, limits: ReadLimits) -> ReadText:
-    """The same for C and its relatives, where a function has no keyword."""
+    """Read source code in C and its relatives, where a function has no keyword."""
     text = decode(data, limits.encoding)
     return ReadText(text, breaks=_breaks(text, _begins_function))
 
@@ -60,10 +51,8 @@ def _begins_definition(line: str) -> bool:
 def _begins_function(line: str) -> bool:
     if _DEFINES.match(line):
         return True
-    unfinished = line.rstrip().endswith((";", "\\"))
-    return (
-        (line[:1].isalpha() or line[:1] == "_") and "(" in line and not unfinished and not _NOT_A_FUNCTION.match(line)
-    )
+    is_call_like = _FUNCTION.match(line) is not None and not _NOT_A_FUNCTION.match(line)
+    return is_call_like and not line.rstrip().endswith((";", "\\"))
 
 
 def _breaks(text: str, begins: Callable[[str], bool]) -> tuple[int, ...]:

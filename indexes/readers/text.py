@@ -9,12 +9,12 @@ from indexes.readers.charset import decode
 
 
 def read_plain(data: bytes, limits: ReadLimits) -> ReadText:
-    """The text as it is."""
+    """Read plain text as it is."""
     return ReadText(decode(data, limits.encoding))
 
 
 def read_delimited(data: bytes, limits: ReadLimits) -> ReadText:
-    """The text as it is; `breaks` at records, which may go over several lines inside quotes."""
+    """Read CSV or TSV as it is, with `breaks` at records, which may go over several lines inside quotes."""
     text = decode(data, limits.encoding)
     return ReadText(text, breaks=tuple(_records(text)))
 

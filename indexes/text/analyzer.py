@@ -1,11 +1,11 @@
-"""Text to lexical terms: what the lexical index stores and what a query is turned into.
+"""Text analysis: the terms of documents and queries for lexical search.
 
-Latin and other alphabets: words, folded, and stemmed as English ones (on XQuAD, recall@1 .937 against .925
+Latin and other alphabets: words, case-folded, and stemmed as English words (on XQuAD, recall@1 .937 against .925
 unstemmed). Japanese and Chinese: Sudachi's shortest morphemes (mode A), and character bigrams, which are marked.
-Korean: bigrams. Knows no index.
+Korean: bigrams.
 
-The figures below are recall at 1 and at 5 on JSQuAD's 4,442 questions, which the choices were made on: how, and what
-that is worth, stands in benchmarks/results/2026-11-23-retrieval.md.
+The figures below are recall@1 and recall@5 on the 4,442 questions of JSQuAD, on which the choices were made; for how,
+and for the limits of that, see benchmarks/results/2026-11-23-retrieval.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple
 
-# A change to the terms that a text gives must change this: an index built with other terms is built again.
+# Raise it when the terms of a text change: an index that was built with another version is built again.
 ANALYSIS_VERSION = 2
 
 # Escapes, not characters: U+F900 looks just like U+8C48.
@@ -30,18 +30,18 @@ _WORD = re.compile(rf"[^\W_{_KANA_OR_HAN}{_HANGUL}]+")
 _RUN = re.compile(f"(?P<cjk>{_CJK_RUN.pattern})|{_HANGUL_RUN.pattern}|{_WORD.pattern}")
 _KANA = re.compile(r"[\u3040-\u30ff]")
 _SUDACHI_PIECE = 4096  # characters at a time; Sudachi refuses more than 49,149 bytes
-_LONGEST_TERM = 64  # characters; what is longer is no word that anyone looks for
-_BIGRAM = "_"  # marks a bigram, so that it can weigh less than a word that is spelt the same
-# In Japanese a bigram says less than a morpheme, but finds what the dictionary cuts wrongly: .9194/.9725, against
-# .9133/.9685 with equal weights and .9012/.9710 without bigrams; .2 to .4 are alike. Text without kana may be Chinese,
-# which the Japanese dictionary cuts anyhow: there they weigh the same.
+_LONGEST_TERM = 64  # characters; nobody searches for a longer word
+_BIGRAM = "_"  # marks a bigram, so that it can have a smaller weight than a word with the same spelling
+# In Japanese a bigram is less specific than a morpheme, but finds words that the dictionary segments wrongly:
+# .9194/.9725, against .9133/.9685 with equal weights and .9012/.9710 without bigrams; .2 to .4 are alike. Text without
+# kana may be Chinese, which the Japanese dictionary does not segment well: there the weights are equal.
 _BIGRAM_WEIGHT = 0.3
-# What a question asks with, and what holds a sentence together, stands in every passage and in none because of the
-# question. Left out of the query: .9187/.9739 against .9194/.9725, a little lost at 1 and won at 5. It is done because
-# the longest lists of postings then need not be read, which was not timed.
+# Function words and question words are in passages whatever the question is. Left out of the query: .9187/.9739 against
+# .9194/.9725, a small loss at 1 and a small gain at 5. It is done because the longest posting lists then need not be
+# read, which was not timed.
 _FUNCTION_WORDS = frozenset({"助詞", "助動詞", "補助記号", "接続詞", "感動詞", "代名詞"})
 _ASKING = frozenset({"何", "どの", "どんな", "何故", "どう", "幾つ"})
-# Old forms of kanji are looked for as the new ones. Sudachi knows them in the words of its dictionary, not in names.
+# Old forms of kanji are mapped to the new ones: Sudachi does so for words in its dictionary, but not for names.
 _OLD = (
     "亞惡壓圍醫壹榮營圓艷鹽應歐毆櫻奧橫溫價畫會壞懷繪擴殼覺學嶽樂渴勸卷寬觀關歡陷巖顏歸氣龜僞戲犧舊據擧峽挾狹堯曉區驅勳"
 )
@@ -57,25 +57,37 @@ _NEW += "増蔵臓属続堕対体帯滞台滝択沢単担胆団弾断痴遅昼�
 _OLD += "拂佛竝變邊寶豐沒萬滿默譯藥彌與譽搖樣謠來賴亂覽龍兩獵綠壘勵禮隸靈齡戀爐勞樓祿灣"
 _NEW += "払仏並変辺宝豊没万満黙訳薬弥与誉揺様謡来頼乱覧竜両猟緑塁励礼隷霊齢恋炉労楼禄湾"
 _NEW_FORMS = str.maketrans(_OLD, _NEW)
-_OLD_FORM = re.compile(f"[{_OLD}]")  # few texts hold one, and to look is quicker than to translate
+_OLD_FORM = re.compile(f"[{_OLD}]")  # few texts have one, and a search is faster than a translation
 
 _of_thread = threading.local()  # a Sudachi tokenizer refuses a second thread while it works for one
 
 
 def terms(text: str) -> list[str]:
-    """The lexical terms of a text, repeated as often as they occur, in no order that means anything."""
+    """Return the lexical terms of a text.
+
+    Args:
+        text: The text, in any language.
+
+    Returns:
+        The terms, each as often as it occurs, in no particular order.
+    """
     runs = _runs_of(text)
     return [morpheme.normalized_form() for morpheme in _morphemes(runs.cjk)] + _other_terms(runs)
 
 
 def query_terms(text: str) -> dict[str, float]:
-    """The distinct terms to look for, each with its weight: 1 for a word, less for a Japanese bigram.
+    """Return the terms to search for.
 
-    Function words and question words count only where there is nothing else.
+    Args:
+        text: The query.
+
+    Returns:
+        The distinct terms with their weights: 1 for a word, less for a Japanese bigram. Function words and question
+        words are among them only if there is nothing else.
     """
     runs = _runs_of(text)
     morphemes, others = [*_morphemes(runs.cjk)], _other_terms(runs)
-    looked_for = [morpheme.normalized_form() for morpheme in morphemes if _tells(morpheme)] + others
+    looked_for = [morpheme.normalized_form() for morpheme in morphemes if _is_content(morpheme)] + others
     if all(term.startswith(_BIGRAM) for term in looked_for):
         looked_for = [morpheme.normalized_form() for morpheme in morphemes] + others
     bigram_weight = _BIGRAM_WEIGHT if any(map(_KANA.search, runs.cjk)) else 1.0
@@ -83,21 +95,25 @@ def query_terms(text: str) -> dict[str, float]:
 
 
 def telling_words(text: str) -> list[str]:
-    """The words of a text in their order, without Japanese function words and question words.
+    """Return the words of a text without Japanese function words and question words.
 
-    Words in Japanese or Chinese are as the dictionary writes them, others as they stand.
+    Args:
+        text: The text.
+
+    Returns:
+        The words in order; those in Japanese and Chinese in the dictionary's normalized form, others as they are.
     """
     words: list[str] = []
     for run in _RUN.finditer(unicodedata.normalize("NFKC", text)):
         if run.lastgroup == "cjk":
-            words += (morpheme.normalized_form() for morpheme in _morphemes([run.group()]) if _tells(morpheme))
+            words += (morpheme.normalized_form() for morpheme in _morphemes([run.group()]) if _is_content(morpheme))
         else:
             words.append(run.group())
     return words
 
 
 class _Runs(NamedTuple):
-    """The stretches of a text that are analysed alike, in their order."""
+    """The runs of characters of a text, by script."""
 
     cjk: list[str]
     hangul: list[str]
@@ -113,7 +129,7 @@ def _runs_of(text: str) -> _Runs:
 
 
 def _other_terms(runs: _Runs) -> list[str]:
-    """The terms that are no morphemes: bigrams and stems."""
+    """The terms other than morphemes: bigrams and stems."""
     bigrams = [_BIGRAM + bigram for run in runs.cjk for bigram in _bigrams(run)]
     bigrams += [bigram for run in runs.hangul for bigram in _bigrams(run)]
     stems: list[str] = _stemmer().analyze(" ".join(runs.words))
@@ -129,13 +145,13 @@ def _morphemes(runs: Iterable[str]) -> Iterator[Any]:
     return chain.from_iterable(map(_sudachi().tokenize, pieces))
 
 
-def _tells(morpheme: Any) -> bool:
-    """Whether a morpheme tells what the text is about."""
+def _is_content(morpheme: Any) -> bool:
+    """Whether a morpheme is a content word."""
     return morpheme.normalized_form() not in _ASKING and morpheme.part_of_speech()[0] not in _FUNCTION_WORDS
 
 
 def _sudachi() -> Any:
-    """The tokenizer of the thread that asks."""
+    """The tokenizer of the current thread."""
     if not hasattr(_of_thread, "sudachi"):
         from sudachipy import SplitMode
 

@@ -29,9 +29,17 @@ _LONGEST_QUOTE = 1000  # characters; past it a bracket was probably never closed
 
 
 def sentence_spans(text: str, begin: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
-    """The sentences of `text[begin:end]` as (start, end) in `text`, in order, without the white space around them.
+    """Find the sentences of `text[begin:end]`.
 
     No sentence ends inside Japanese brackets (「…。」). Paragraphs, list items, table rows and headings end one too.
+
+    Args:
+        text: The text, in any language.
+        begin: Where to begin.
+        end: Where to end; None is the end of the text.
+
+    Yields:
+        (start, end) of each sentence in `text`, in order, without the white space around it.
     """
     end = len(text) if end is None else end
     start, opened = begin, []
@@ -73,10 +81,9 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:
     return (start, end) if start < end else None
 
 
-_OPEN, _CLOSE = "「『（【〈《", "」』）】〉》"
 _BRACKETS = re.compile(f"[{_OPEN}{_CLOSE}]")
 _LEAST_FILLED = 2  # a part is at least half full, if a cut outside of brackets lets it be
-# How good it is to cut behind a character; behind any other, 0.
+# How good it is to cut after a character; after any other, 0.
 _PAUSES = {
     **dict.fromkeys("\n。．！？｡.!?…", 3),
     **dict.fromkeys("、，；：;:,」』）】〉》", 2),
@@ -85,11 +92,17 @@ _PAUSES = {
 
 
 def cut_places(text: str, places: Sequence[int], longest: int) -> list[int]:
-    """Which of the `places` in a text (rising, the first its beginning) parts of up to `longest` places begin at.
+    """Choose where to split a text that is too long into parts.
 
-    The first is not among them. What stands between brackets stays in one part if it has no more places than that.
+    Args:
+        text: The text.
+        places: The offsets where it may be split, such as those of its tokens, rising from the text's beginning.
+        longest: The most places in a part.
+
+    Returns:
+        Where the parts begin, without the first part. Text in Japanese brackets stays in one part if it fits.
     """
-    held = _held(text, places, longest)
+    held = _bracketed(text, places, longest)
     cuts, begin = [], 0
     while len(places) - begin > longest:
         window = range(begin + 1, begin + longest + 1)
@@ -101,26 +114,21 @@ def cut_places(text: str, places: Sequence[int], longest: int) -> list[int]:
 
 
 def _pause(text: str, place: int) -> int:
-    """How good it is to cut there."""
+    """How good it is to cut at a place."""
     pause = _PAUSES.get(text[place - 1], 0)
     return _PAUSES.get(text[place - 2], pause) if pause == 1 and place > 1 else pause
 
 
-def _held(text: str, places: Sequence[int], longest: int) -> set[int]:
-    """The numbers of the places inside brackets that fit into a part."""
+def _bracketed(text: str, places: Sequence[int], longest: int) -> set[int]:
+    """The indices of the places between brackets that fit into a part."""
     held: set[int] = set()
-    for opening, closing in _bracketed(text):
-        first, end = bisect_right(places, opening), bisect_right(places, closing)
-        if end - first < longest:
-            held.update(range(first, end))
-    return held
-
-
-def _bracketed(text: str) -> Iterator[tuple[int, int]]:
-    """Where brackets open and close."""
     opened: list[int] = []
     for bracket in _BRACKETS.finditer(text):
+        index = bisect_right(places, bracket.start())
         if bracket.group() in _OPEN:
-            opened.append(bracket.start())
+            opened.append(index)
         elif opened:
-            yield opened.pop(), bracket.start()
+            first = opened.pop()
+            if index - first < longest:
+                held.update(range(first, index))
+    return held

@@ -1,4 +1,4 @@
-"""The command line. A command parses, makes one library call and prints; what is heavy is imported inside it."""
+"""The command line. A command parses, makes one library call and prints; heavy imports are inside it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from longctx.cli import ask, chat, estimate, extend, index, ingest, probe, rope,
 from longctx.cli.output import INTERRUPTED, one_line
 from longctx.models import hide_bitsandbytes
 
-_GROUPS: tuple[list[str], ...] = ([], ["index"])  # commands of which nothing can be done, and that show their help
+_GROUPS: tuple[list[str], ...] = ([], ["index"])  # command lines that lack a command: they show the help
 
 
 class _Commands(TyperGroup):
-    """The commands; any of them that Ctrl-C stops ends in one line, unless it has its own to say."""
+    """The commands. Ctrl-C ends any of them with one line, unless the command prints its own."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was named."""
@@ -36,15 +36,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Ask questions of documents that are longer than a model's window.",
 )
-app.command()(ingest.ingest)
-app.command()(search.search)
-app.command()(ask.ask)
-app.command()(chat.chat)
+_COMMANDS = (ingest.ingest, search.search, ask.ask, chat.chat, estimate.estimate, rope.rope, extend.extend, probe.probe)
+for _command in _COMMANDS:
+    app.command()(_command)
 app.add_typer(index.app, name="index")
-app.command()(estimate.estimate)
-app.command()(rope.rope)
-app.command()(extend.extend)
-app.command()(probe.probe)
 
 
 def _print_version(wanted: bool) -> None:
@@ -65,7 +60,7 @@ def root(
 
 
 def main() -> NoReturn:
-    """Run the command line: one line on standard error, and exit code 1, for whatever goes wrong."""
+    """Run the command line; an error ends it with one line on standard error and exit code 1."""
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     if not debug:

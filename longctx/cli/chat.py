@@ -15,10 +15,11 @@ import typer
 from longctx.cli.options import AskFlags, open_qa, with_flags
 from longctx.cli.output import NO_MODEL, note_unmeasured, one_line, print_plan, print_sources
 from longctx.cli.progress import prefill_progress
+from longctx.errors import BadRequest
+from longctx.types import AskOptions, RouteChoice
 
 if TYPE_CHECKING:
     from longctx.conversation import Conversation
-    from longctx.types import AskOptions
 
 _SOME_FAILED = 3  # as `longctx ingest` ends when some files could not be read
 _NOTHING_ASKED = "Nothing has been answered in this conversation yet."
@@ -28,23 +29,16 @@ _NOTHING_ASKED = "Nothing has been answered in this conversation yet."
 def chat(
     flags: AskFlags,
     session: Annotated[
-        str | None,
-        typer.Option("--session", metavar="NAME", help="Which conversation to go on with (default: default)"),
+        str | None, typer.Option(metavar="NAME", help="Which conversation to go on with (default: default)")
     ] = None,
     sessions: Annotated[
         Path | None,
         typer.Option(
-            "--sessions",
-            metavar="DIR",
-            help="The folder that keeps conversations (default: the index's name and -sessions)",
+            metavar="DIR", help="The folder that keeps conversations (default: the index's name and -sessions)"
         ),
     ] = None,
     rewrite: Annotated[
-        bool,
-        typer.Option(
-            "--rewrite/--no-rewrite",
-            help="Have the model rewrite follow-up questions in full, before anything is searched for.",
-        ),
+        bool, typer.Option(help="Have the model rewrite follow-up questions in full, before anything is searched for.")
     ] = True,
 ) -> None:
     """Hold a conversation about the documents in an index. It is kept, and goes on where it stopped.
@@ -60,8 +54,7 @@ def chat(
     with opened as qa, Conversation.open(qa, settings.session, folder=settings.sessions, rewrite=rewrite) as held:
         if settings.model is None:
             typer.secho(NO_MODEL, err=True, dim=True)
-        failed = _Chat(held, options).run(_lines(held))
-    raise typer.Exit(_SOME_FAILED if failed and not sys.stdin.isatty() else 0)
+        _Chat(held, options).run(_lines(held))
 
 
 def _lines(conversation: Conversation) -> Iterator[str]:
@@ -86,27 +79,30 @@ def _lines(conversation: Conversation) -> Iterator[str]:
 
 @dataclass
 class _Chat:
-    """A conversation, and how its questions are asked at the moment."""
+    """A conversation, and the options of its next question."""
 
     conversation: Conversation
     options: AskOptions
     ended: bool = field(default=False, init=False)
-    noted: bool = field(default=False, init=False)  # that no report shows a window; once is enough
+    noted: bool = field(default=False, init=False)  # that no report shows the window to work; once is enough
 
-    def run(self, lines: Iterator[str]) -> int:
-        """Answer until the lines end, or the user ends it; returns how many questions could not be answered."""
+    def run(self, lines: Iterator[str]) -> None:
+        """Answer until the lines end or the user quits. Without a terminal, exit with 3 if a question failed."""
         failed = 0
         for line in lines:
             failed += not self._deal_with(line.strip())
             if self.ended:
                 break
-        return failed
+        if failed and not sys.stdin.isatty():
+            raise typer.Exit(_SOME_FAILED)
 
     def _deal_with(self, line: str) -> bool:
         try:
             if line.startswith("/"):
                 name, _, argument = line[1:].partition(" ")
-                _COMMANDS.get(name, _unknown)(self, argument.strip() if name in _COMMANDS else name)
+                if name not in _COMMANDS:
+                    raise BadRequest(f"there is no command /{name}: use /{', /'.join(_COMMANDS)}")
+                _COMMANDS[name](self, argument.strip())
             elif line:
                 self._answer(line)
         except Exception as error:
@@ -117,7 +113,7 @@ class _Chat:
         return True
 
     def _answer(self, question: str) -> None:
-        """Print an answer as it comes. In a terminal Ctrl-C stops it, and then neither it nor the question is kept."""
+        """Print an answer as it is generated. In a terminal Ctrl-C stops it, and the turn is not stored."""
         stream = None
         try:
             with prefill_progress(quiet=False) as progress:
@@ -159,9 +155,6 @@ def _plan(chat: _Chat, argument: str) -> None:
 
 def _route(chat: _Chat, argument: str) -> None:
     """How the next questions are answered: auto, native, extended, retrieval or self."""
-    from longctx.errors import BadRequest
-    from longctx.types import RouteChoice
-
     routes = get_args(RouteChoice)
     if argument and argument not in routes:
         raise BadRequest(f"there is no route {argument!r}: use {', '.join(routes)}")
@@ -185,12 +178,6 @@ def _help(chat: _Chat, argument: str) -> None:
 def _quit(chat: _Chat, argument: str) -> None:
     """End; the conversation is kept."""
     chat.ended = True
-
-
-def _unknown(chat: _Chat, name: str) -> None:
-    from longctx.errors import BadRequest
-
-    raise BadRequest(f"there is no command /{name}: use {', '.join(f'/{known}' for known in _COMMANDS)}")
 
 
 _COMMANDS: dict[str, Callable[[_Chat, str], None]] = {

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +11,7 @@ import typer
 
 from longctx.cli.options import JsonOption
 from longctx.cli.output import INTERRUPTED, print_json
-from longctx.cli.progress import bar_on_stderr
+from longctx.cli.progress import progress_on_stderr
 from longctx.cli.rope import FactorOption, ModelArgument, describe
 
 if TYPE_CHECKING:
@@ -99,29 +98,15 @@ def extend(
         typer.echo(f"{written}: {scaling.method}, from {checkpoint.base.window:,} to {to:,} tokens")
 
 
-@contextmanager
-def _step_progress(quiet: bool) -> Iterator[Callable[[TrainingStep], None] | None]:
-    """A progress bar on a terminal, a line for each twentieth of the steps elsewhere, nothing if `quiet`; on stderr."""
-    if quiet:
-        yield None
-    elif sys.stderr.isatty():
-        yield from _bar()
-    else:
-        yield _line
+def _step_progress(quiet: bool) -> AbstractContextManager[Callable[[TrainingStep], None] | None]:
+    """Show each training step on a terminal; elsewhere, a line for each twentieth of them."""
 
+    def bar(done: TrainingStep) -> dict[str, Any]:
+        count = f"{done.step}/{done.steps} steps, loss {done.loss:.3f}"
+        return {"description": "training", "total": done.steps, "completed": done.step, "count": count}
 
-def _line(done: TrainingStep) -> None:
-    if done.step == 1 or done.step * 20 // done.steps > (done.step - 1) * 20 // done.steps:
-        typer.echo(f"step {done.step} of {done.steps}: loss {done.loss:.3f}", err=True)
+    def line(done: TrainingStep) -> str | None:
+        is_due = done.step == 1 or done.step * 20 // done.steps > (done.step - 1) * 20 // done.steps
+        return f"step {done.step} of {done.steps}: loss {done.loss:.3f}" if is_due else None
 
-
-def _bar() -> Iterator[Callable[[TrainingStep], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]}"), TimeRemainingColumn())
-    with bar_on_stderr(*columns, loss="…") as update:
-
-        def show(done: TrainingStep) -> None:
-            update(total=done.steps, completed=done.step, loss=f"{done.loss:.3f}")
-
-        yield show
+    return progress_on_stderr(bar, line, quiet=quiet, begin="training")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from os.path import abspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,24 +30,19 @@ def ingest(
         bool, typer.Option("--prune", help="Remove the documents under PATH whose files have gone.")
     ] = False,
     encoding: Annotated[
-        str | None,
-        typer.Option("--encoding", metavar="NAME", help="The text files' encoding, where it is not found out."),
+        str | None, typer.Option(metavar="NAME", help="The text files' encoding, where it is not found out.")
     ] = None,
     max_size: Annotated[
-        int | None,
-        typer.Option("--max-size", metavar="BYTES", help="The largest file to read (default: 100000000)"),
+        int | None, typer.Option(metavar="BYTES", help="The largest file to read (default: 100000000)")
     ] = None,
     max_seconds: Annotated[
-        float | None,
-        typer.Option("--max-seconds", metavar="SECONDS", help="The longest that one file may take (default: 120)"),
+        float | None, typer.Option(metavar="SECONDS", help="The longest that one file may take (default: 120)")
     ] = None,
     chunk_tokens: Annotated[
-        int | None,
-        typer.Option("--chunk-tokens", metavar="N", help="The most tokens of a chunk (default: the encoder's)"),
+        int | None, typer.Option(metavar="N", help="The most tokens of a chunk (default: the encoder's)")
     ] = None,
     overlap: Annotated[
-        int | None,
-        typer.Option("--overlap", metavar="N", help="How many tokens of it a chunk may share with the one before it."),
+        int | None, typer.Option(metavar="N", help="How many tokens of it a chunk may share with the one before it.")
     ] = None,
     wait: WaitOption = False,
     json: JsonOption = False,
@@ -65,23 +61,23 @@ def ingest(
     options = {"prune": prune, "limits": limits, "wait": wait, "chunk_tokens": chunk_tokens, "overlap": overlap}
     with CorpusIndex.open(settings.index, settings.encoder) as corpus:
         report = _ingest(corpus, paths, options, quiet=json)
-    print_json(report) if json else _summary(report)
-    raise typer.Exit(_exit_code(report))
+    print_json(report) if json else _print_report(report)
+    sys.exit(_exit_code(report))
 
 
 def _ingest(corpus: CorpusIndex, paths: list[Path], options: dict[str, Any], *, quiet: bool) -> IngestReport:
-    """Ingest, and show how it goes. After Ctrl-C, say how many of the files are in the index, and end."""
+    """Ingest, and show the progress. After Ctrl-C, print how many of the files are in the index, and exit."""
     total = 0
     try:
         with ingest_progress(quiet) as show:
 
-            def told(progress: IngestProgress) -> None:
+            def show_and_count(progress: IngestProgress) -> None:
                 nonlocal total
                 total = progress.total
                 if show is not None:
                     show(progress)
 
-            return corpus.ingest(paths, progress=None if quiet else told, **options)
+            return corpus.ingest(paths, progress=show_and_count, **options)
     except KeyboardInterrupt:
         roots = [Path(abspath(path.expanduser())) for path in paths]
         sources = (Path(document.source) for document in corpus.documents())
@@ -93,7 +89,13 @@ def _ingest(corpus: CorpusIndex, paths: list[Path], options: dict[str, Any], *, 
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _summary(report: IngestReport) -> None:
+def _exit_code(report: IngestReport) -> int:
+    if not (report.added or report.changed or report.unchanged or report.removed):
+        return _NOTHING_DONE
+    return _SOME_FAILED if report.failed else 0
+
+
+def _print_report(report: IngestReport) -> None:
     for warning in report.warnings:
         typer.echo(f"warning: {short_path(warning.source)}: {warning.reason}", err=True)
     for failure in report.failed:
@@ -103,15 +105,5 @@ def _summary(report: IngestReport) -> None:
         f"{len(report.failed)} failed; {report.skipped} files of other kinds skipped"
     )
     typer.echo(f"{report.chunks:,} chunks, {report.tokens:,} tokens in {report.seconds:.1f} s")
-    if not _done(report) and not report.failed:
+    if _exit_code(report) == _NOTHING_DONE and not report.failed:
         typer.echo("longctx: there was nothing to ingest: no file that longctx reads is in there", err=True)
-
-
-def _done(report: IngestReport) -> int:
-    return report.added + report.changed + report.unchanged + report.removed
-
-
-def _exit_code(report: IngestReport) -> int:
-    if not _done(report):
-        return _NOTHING_DONE
-    return _SOME_FAILED if report.failed else 0

@@ -1,11 +1,11 @@
-"""How the commands print: answers, plans, places, errors, JSON."""
+"""What the commands print: answers, plans, places, errors, JSON."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, is_dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +27,12 @@ NO_MODEL = "No model was given: the answer quotes the documents. Give one with -
 
 
 def print_json(value: Any) -> None:
-    """A dataclass, a mapping or a list as JSON on standard output, in readable Japanese."""
-    if isinstance(value, list):
-        plain: Any = [asdict(item) for item in value]
-    else:
-        plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-    typer.echo(json.dumps(plain, ensure_ascii=False, indent=2, default=dict))  # Metadata is a mapping, but no dict
+    """Print a value with dataclasses and mappings in it as JSON, with Japanese unescaped."""
+
+    def plain(each: Any) -> dict[str, Any]:
+        return dict(each) if isinstance(each, Mapping) else asdict(each)
+
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=plain))
 
 
 _KINDS = {
@@ -48,7 +48,7 @@ _KINDS = {
 
 
 def print_sources(answer: Answer) -> None:
-    """Where an answer comes from; what was in the prompt, if a model names none: it may have used any."""
+    """Print the sources of an answer; all passages in the prompt if the model cites none, as it may have used any."""
     shown = answer.citations or answer.passages
     if shown:
         typer.secho("\nSources" if answer.citations else "\nPassages in the prompt", bold=True)
@@ -57,7 +57,7 @@ def print_sources(answer: Answer) -> None:
 
 
 def note_unmeasured(answer: Answer) -> bool:
-    """Say on standard error that nothing shows the model to read a window as long as the one used; returns whether."""
+    """Warn if no report shows that the model reads a window as long as the one used; return whether that is so."""
     unmeasured = answer.plan is not None and not answer.plan.measured
     if answer.plan is not None and unmeasured:
         typer.secho(f"\n{_NOT_MEASURED.format(window=answer.plan.window)}", err=True, dim=True)
@@ -65,7 +65,7 @@ def note_unmeasured(answer: Answer) -> bool:
 
 
 def print_plan(answer: Answer) -> None:
-    """How a question was answered, as a table of what the window was used for and what was left out."""
+    """Print how a question was answered: a table of what the window was used for and what was left out."""
     from rich.console import Console
     from rich.table import Table
 
@@ -88,12 +88,11 @@ def print_plan(answer: Answer) -> None:
 
 
 def _with_turns_together(shares: Sequence[BudgetItem]) -> Iterator[BudgetItem]:
-    """The shares, turns of a conversation that follow one another as one: '4-187'."""
+    """The shares, with consecutive turns of a conversation as one: '4-187'."""
     runs: list[list[BudgetItem]] = []
     for share in shares:
         last = runs[-1][-1] if runs else None
-        follows = last and last.kind == share.kind == "turn" and int(last.name) + 1 == int(share.name)
-        if follows:
+        if last and last.kind == share.kind == "turn" and int(last.name) + 1 == int(share.name):
             runs[-1].append(share)
         else:
             runs.append([share])
@@ -103,7 +102,7 @@ def _with_turns_together(shares: Sequence[BudgetItem]) -> Iterator[BudgetItem]:
 
 
 def one_line(error: Exception) -> str:
-    """What to tell a user: the message of an error of ours; for another, its kind too, and how to see more."""
+    """Return an error in one line: the message of an error of ours; for another, its type too, and how to see more."""
     from indexes.errors import CorpusError
     from longctx.errors import LongctxError
     from rope_scaling.errors import RopeScalingError
@@ -115,12 +114,12 @@ def one_line(error: Exception) -> str:
 
 
 def place(where: Chunk | Citation) -> str:
-    """'docs/guide.md, line 12, characters 345-402': the file, its page or line, and the characters in its text."""
+    """Return a place as 'docs/guide.md, line 12, characters 345-402', with the page where there are pages."""
     position = f"page {where.page}" if where.page is not None else f"line {where.line}"
     return f"{short_path(where.source)}, {position}, characters {where.start}-{where.end}"
 
 
 def short_path(source: str) -> str:
-    """A path as seen from the working folder, if it lies below it."""
+    """Return a path relative to the working folder, if it lies below it."""
     path = Path(source)
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else source

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from longctx.cli.options import JsonOption
 from longctx.cli.output import INTERRUPTED
-from longctx.cli.progress import bar_on_stderr
+from longctx.cli.progress import progress_on_stderr
 
 if TYPE_CHECKING:
     from longctx.probe import ProbeProgress, ProbeReport, TaskTexts
@@ -115,43 +114,26 @@ def _wording(needle: str | None, question: str | None) -> TaskTexts | None:
     return TaskTexts(needle, question, needle.partition("{value}")[0].rstrip())
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[ProbeProgress], None]]:
-    """A progress bar on a terminal, and a line for each tenth of the work elsewhere; on standard error."""
-    if sys.stderr.isatty():
-        yield from _bar()
-    else:
-        yield _lines()
-
-
-def _lines() -> Callable[[ProbeProgress], None]:
+def _progress() -> AbstractContextManager[Callable[[ProbeProgress], None] | None]:
+    """Show the progress of a probe, with its own estimate of the time left; elsewhere, a line for each tenth."""
     told = -1
 
-    def show(progress: ProbeProgress) -> None:
+    def bar(progress: ProbeProgress) -> dict[str, Any]:
+        return {
+            "description": progress.doing,
+            "total": progress.total,
+            "completed": progress.done,
+            "count": f"{progress.done}/{progress.total}",
+            "detail": _left(progress),
+        }
+
+    def line(progress: ProbeProgress) -> str | None:
         nonlocal told
-        tenth = 10 * progress.done // max(progress.total, 1)
-        if tenth > told:
-            told = tenth
-            typer.echo(f"[{progress.done}/{progress.total}] {_left(progress)} {progress.doing}".rstrip(), err=True)
+        before, told = told, max(told, 10 * progress.done // max(progress.total, 1))
+        is_due = told > before
+        return f"[{progress.done}/{progress.total}] {_left(progress)} {progress.doing}".rstrip() if is_due else None
 
-    return show
-
-
-def _bar() -> Iterator[Callable[[ProbeProgress], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"), TextColumn("{task.description}"))
-    with bar_on_stderr(*columns, description="loading", left="") as update:
-
-        def show(progress: ProbeProgress) -> None:
-            update(
-                total=progress.total,
-                completed=progress.done,
-                left=_left(progress),
-                description=progress.doing,
-            )
-
-        yield show
+    return progress_on_stderr(bar, line, begin="loading", shows_time_left=False)
 
 
 def _left(progress: ProbeProgress) -> str:

@@ -1,42 +1,125 @@
-"""Progress on standard error: bars on a terminal, lines or nothing elsewhere."""
+"""Progress on standard error: one bar on a terminal, lines or nothing elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from longctx.cli.output import short_path
 
 if TYPE_CHECKING:
-    from rich.progress import ProgressColumn
-
     from indexes import IngestProgress
     from longctx.engine import PrefillProgress
 
+ProgressT = TypeVar("ProgressT")
 _SECONDS_BETWEEN_LINES = 10.0  # where there is no terminal
 
 
 @contextmanager
-def ingest_progress(quiet: bool) -> Iterator[Callable[[IngestProgress], None] | None]:
-    """A progress bar on a terminal, a line every ten seconds elsewhere, nothing if `quiet`; on standard error."""
-    if quiet:
+def progress_on_stderr(
+    bar: Callable[[ProgressT], dict[str, Any]],
+    line: Callable[[ProgressT], str | None] | None = None,
+    *,
+    quiet: bool = False,
+    begin: str = "",
+    shows_time_left: bool = True,
+) -> Iterator[Callable[[ProgressT], None] | None]:
+    """Show the progress of a command: a bar that vanishes at the end on a terminal, lines elsewhere.
+
+    Args:
+        bar: What the bar shows: rich's `description`, `total` and `completed`, then `count` and, if any, `detail`.
+        line: The line to print where there is no terminal, or None to print nothing this time. Without it nothing is
+            printed there.
+        quiet: Show nothing.
+        begin: The bar's description until the first call; if empty, the bar appears with the first call.
+        shows_time_left: Whether the bar shows rich's estimate of the time left.
+
+    Yields:
+        The callback to report progress to, or None if nothing is shown.
+    """
+    if quiet or (line is None and not sys.stderr.isatty()):
         yield None
-    elif sys.stderr.isatty():
-        yield from _ingest_bar()
-    else:
-        yield _ingest_lines()
+        return
+    if line is not None and not sys.stderr.isatty():
+        yield lambda progress: _print_if_any(line(progress))
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = [
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[count]}"),
+        *([TimeRemainingColumn()] if shows_time_left else []),
+        TextColumn("{task.fields[detail]}", markup=False),
+    ]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as display:
+        task = display.add_task(begin, total=None, visible=bool(begin), count="", detail="")
+
+        def show(progress: ProgressT) -> None:
+            fields = bar(progress)
+            # A new step is shown at once: it may take long until the next call.
+            is_new = fields["description"] != display.tasks[0].description
+            display.update(task, visible=True, refresh=is_new, **fields)
+
+        yield show
+
+
+def _print_if_any(text: str | None) -> None:
+    if text is not None:
+        typer.echo(text, err=True)
+
+
+def ingest_progress(quiet: bool) -> AbstractContextManager[Callable[[IngestProgress], None] | None]:
+    """Show the progress of an ingest; without a terminal, as a line every ten seconds."""
+    last = time.monotonic()
+
+    def count(progress: IngestProgress) -> str:
+        """How many files are done; empty while they are being looked for."""
+        return f"{progress.done:,}/{progress.total:,} files, {progress.chunks:,} chunks" if progress.total else ""
+
+    def bar(progress: IngestProgress) -> dict[str, Any]:
+        return {
+            "description": progress.doing,
+            "total": progress.total or None,
+            "completed": progress.done,
+            "count": count(progress),
+            "detail": Path(progress.source).name,
+        }
+
+    def line(progress: IngestProgress) -> str | None:
+        nonlocal last
+        if time.monotonic() - last < _SECONDS_BETWEEN_LINES:
+            return None
+        last = time.monotonic()
+        return f"{count(progress)}  {progress.doing}: {short_path(progress.source)}".removesuffix(": ").lstrip()
+
+    return progress_on_stderr(bar, line, quiet=quiet, begin="opening the index")
+
+
+def prefill_progress(quiet: bool) -> AbstractContextManager[Callable[[PrefillProgress], None] | None]:
+    """Show how much of a prompt the model has read; on a terminal only."""
+
+    def bar(progress: PrefillProgress) -> dict[str, Any]:
+        return {
+            "description": "reading the prompt",
+            "total": progress.total,
+            "completed": progress.done,
+            "count": f"{progress.done:,}/{progress.total:,} tokens, {progress.tokens_per_second:,.0f}/s",
+        }
+
+    return progress_on_stderr(bar, quiet=quiet)
 
 
 @contextmanager
 def waiting_for(what: str) -> Iterator[None]:
-    """On a terminal, say on standard error what is being done, until it is done; nothing elsewhere."""
+    """Show a message on a terminal during a `with` block; nothing elsewhere."""
     if not sys.stderr.isatty():
         yield
         return
@@ -44,82 +127,3 @@ def waiting_for(what: str) -> Iterator[None]:
 
     with Console(stderr=True).status(what):
         yield
-
-
-@contextmanager
-def prefill_progress(quiet: bool) -> Iterator[Callable[[PrefillProgress], None] | None]:
-    """A bar on a terminal while the model reads a prompt, on standard error; nothing elsewhere, or if `quiet`."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("reading the prompt"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("tokens, {task.fields[rate]:,.0f}/s"),
-        TimeRemainingColumn(),
-    )
-    with bar_on_stderr(*columns, rate=0.0, visible=False) as update:
-
-        def show(progress: PrefillProgress) -> None:
-            update(total=progress.total, completed=progress.done, rate=progress.tokens_per_second, visible=True)
-
-        yield show
-
-
-@contextmanager
-def bar_on_stderr(*columns: ProgressColumn, **fields: Any) -> Iterator[Callable[..., None]]:
-    """A progress bar that vanishes at the end; what it gives is called with what has changed, as rich's `update` is."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield partial(bar.update, bar.add_task(**{"description": "", "total": None, **fields}))
-
-
-def _ingest_lines() -> Callable[[IngestProgress], None]:
-    last = time.monotonic()
-
-    def show(progress: IngestProgress) -> None:
-        nonlocal last
-        if time.monotonic() - last < _SECONDS_BETWEEN_LINES:
-            return
-        last = time.monotonic()
-        typer.echo(f"{_counted(progress)}{progress.doing}: {short_path(progress.source)}".removesuffix(": "), err=True)
-
-    return show
-
-
-def _ingest_bar() -> Iterator[Callable[[IngestProgress], None]]:
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[counted]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[source]}", markup=False),
-    )
-    with bar_on_stderr(*columns, description="opening the index", counted="", source="") as update:
-        shown = ""
-
-        def show(progress: IngestProgress) -> None:
-            nonlocal shown
-            changed, shown = progress.doing != shown, progress.doing
-            update(
-                refresh=changed,  # at once, since what is done now may take long
-                description=progress.doing,
-                total=progress.total or None,
-                completed=progress.done,
-                counted=_counted(progress),
-                source=Path(progress.source).name,
-            )
-
-        yield show
-
-
-def _counted(progress: IngestProgress) -> str:
-    """How far an ingest is; empty while the files are being looked for."""
-    return f"{progress.done:,}/{progress.total:,} files, {progress.chunks:,} chunks  " if progress.total else ""

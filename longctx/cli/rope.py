@@ -18,20 +18,16 @@ _ROWS = 9  # pairs of dimensions in the table, from the fastest to the slowest
 
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A checkpoint's folder, or a hub name.")]
 FactorOption = Annotated[
-    float | None, typer.Option("--factor", metavar="S", help="The method's factor (default: what --to asks for).")
+    float | None, typer.Option(metavar="S", help="The method's factor (default: what --to asks for).")
 ]
 
 
 def rope(
     model: ModelArgument,
-    method: Annotated[
-        str | None, typer.Option("--method", metavar="NAME", help="Compare with: yarn, ntk, linear, ...")
-    ] = None,
+    method: Annotated[str | None, typer.Option(metavar="NAME", help="Compare with: yarn, ntk, linear, ...")] = None,
     factor: FactorOption = None,
-    to: Annotated[int | None, typer.Option("--to", metavar="TOKENS", help="The window to reach, in tokens.")] = None,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw the frequencies into a file.")
-    ] = None,
+    to: Annotated[int | None, typer.Option(metavar="TOKENS", help="The window to reach, in tokens.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the frequencies into a file.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Show a model's rotary embedding, and what a scaling would change. No weights are read."""
@@ -78,8 +74,7 @@ def _print_tables(described: list[dict[str, Any]]) -> None:
     facts, waves = Table("", *names), Table("pair", *(f"wavelength {name}, tokens" for name in names))
     for name in ("method", "rope_theta", "rotary_dim", "native_window", "window", "attention_factor"):
         facts.add_row(name, *(_readable(one[name]) for one in described))
-    given = sorted({name for one in described for name in one["parameters"]})
-    for name in given:
+    for name in sorted({name for one in described for name in one["parameters"]}):
         facts.add_row(name, *(_readable(one["parameters"].get(name, "")) for one in described))
     if len(described) == 2:
         waves.add_column("frequency after / before")
@@ -88,8 +83,7 @@ def _print_tables(described: list[dict[str, Any]]) -> None:
         cells = [f"{2 * math.pi / frequency:,.1f}" for frequency in frequencies]
         ratio = [f"{frequencies[1] / frequencies[0]:.4f}"] if len(described) == 2 else []
         waves.add_row(str(pair), *cells, *ratio)
-    console = Console()
-    console.print(facts, waves)
+    Console().print(facts, waves)
 
 
 def _sample(pairs: int) -> list[int]:

@@ -22,7 +22,7 @@ def search(
     reranker: RerankerOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List the passages that bear on a query, best first."""
+    """List the passages that are most relevant to a query, best first."""
     from indexes import CorpusIndex
     from longctx.settings import load_settings
 

@@ -1,7 +1,7 @@
-"""`Conversation`: questions that know what was said before, kept in a session file.
+"""Multi-turn question answering, with the turns kept in a session file.
 
-The last turns go into the prompt word for word, and older ones where they bear on the question; the planner decides how
-many there is room for.
+The last turns go into the prompt word for word, and older ones where they are relevant to the question; the planner
+decides how many fit.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from longctx.answering import AnswerStream
@@ -32,7 +31,7 @@ DEFAULT_NAME = "default"
 
 
 class Conversation:
-    """A conversation about a corpus, which goes on where it stopped.
+    """A conversation about a corpus, kept in a session file.
 
     >>> from longctx import Conversation, DocumentQA
     >>> qa = DocumentQA.open("my-index", model="path/to/llama")
@@ -40,9 +39,9 @@ class Conversation:
     ...     answer = conversation.ask("When was the lighthouse built?")
     ...     answer = conversation.ask("And by whom?")
 
-    A turn is kept when its answer is finished, in one transaction: a process that is killed loses no more than the
-    answer it was at. Several processes may hold one conversation; each sees at its next question what the others
-    have finished.
+    A turn is stored in one transaction when its answer is finished: a process that is killed loses only the answer it
+    was generating. Several processes may use one conversation; each sees the turns that the others have finished when
+    it asks its next question.
     """
 
     def __init__(self, qa: DocumentQA, file: SessionFile, turn_index: TurnIndex, *, rewrite: bool = True) -> None:
@@ -54,12 +53,12 @@ class Conversation:
     def open(
         cls, qa: DocumentQA, name: str = DEFAULT_NAME, *, folder: str | Path | None = None, rewrite: bool = True
     ) -> Conversation:
-        """Open the conversation `name`, or begin it.
+        """Open a conversation, or begin a new one.
 
         Args:
-            qa: The corpus that is asked; it stays open when the conversation is closed.
+            qa: Answers the questions; it stays open when the conversation is closed.
             name: The conversation's name.
-            folder: Where its file is; None is a folder beside the index, named after it: `my-index-sessions`.
+            folder: The folder of its file; None is a folder beside the index, named after it: `my-index-sessions`.
             rewrite: Whether the model rewrites follow-up questions in full ("and in 2019?") before anything is searched
                 for. Otherwise, and without a model, words of the last questions are searched for with them.
 
@@ -83,9 +82,7 @@ class Conversation:
     def __enter__(self) -> Conversation:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -100,30 +97,33 @@ class Conversation:
 
     @property
     def last(self) -> Answer | None:
-        """The last answer, if there is one: this object's own, or the last in the file.
+        """The last answer, if any: from this object, or the last in the file.
 
-        One that comes from the file has its citations and its plan. Passages that it does not name have no text.
+        An answer from the file has its citations and its plan; passages that it does not cite have no text.
         """
         if self._answer is None and (turn := self._file.last()) is not None:
             self._answer = turn.answer
         return self._answer
 
     def reset(self) -> int:
-        """Forget every turn; returns how many there were."""
+        """Delete every turn and return how many there were."""
         self._answer = None
         forgotten = self._file.clear()
         self._turn_index.forget()
         return forgotten
 
     def record(self, question: str, answer: str) -> int:
-        """Add a turn that was had elsewhere.
+        """Add a turn from elsewhere.
 
         Args:
-            question: What was asked.
-            answer: What was answered.
+            question: The question.
+            answer: The answer's text.
 
         Returns:
-            The turn's number.
+            The turn's number, from 1.
+
+        Raises:
+            BadRequest: For an empty question, and one that cannot be encoded in UTF-8.
         """
         _check(question)
         return self._file.add(question, Answer(answer, (), None, Usage()))
@@ -136,13 +136,21 @@ class Conversation:
         progress: PrefillCallback | None = None,
         **changes: Any,
     ) -> Answer:
-        """Answer a question, knowing what was said before, and keep both.
+        """Answer a question in the context of the earlier turns, and store both.
 
-        Arguments and errors are those of `DocumentQA.ask`. Where a question needs the last ones to be understood,
-        `Answer.search_query` is what was searched for.
+        Args:
+            question: The question. A follow-up question is completed from earlier turns for the search;
+                `Answer.search_query` is then what was searched for.
+            options: How to answer; None means the defaults of `AskOptions`.
+            progress: Called with how much of the prompt has been read.
+            changes: Options by name, in place of those in `options`, as for `DocumentQA.ask`.
 
         Returns:
             The answer, with its citations.
+
+        Raises:
+            LongctxError: As from `DocumentQA.ask`.
+            CorpusError: If the index cannot be searched.
         """
         return self.stream(question, options, progress=progress, **changes).answer
 
@@ -154,27 +162,33 @@ class Conversation:
         progress: PrefillCallback | None = None,
         **changes: Any,
     ) -> AnswerStream:
-        """Answer a question, piece by piece: arguments and errors are those of `ask`.
+        """Answer a question, piece by piece; the errors are those of `ask`.
+
+        Args:
+            question: The question.
+            options: How to answer; None means the defaults of `AskOptions`.
+            progress: Called with how much of the prompt has been read.
+            changes: Options by name, in place of those in `options`.
 
         Returns:
-            The pieces as they come. A turn whose stream is closed before its end is not kept.
+            The pieces as they are generated. A turn whose stream is closed before its end is not stored.
         """
         _check(question)
         history = self._file.history()
-        query = self._in_full(question, history)
+        query = self._search_query(question, history)
         recalled = self._turn_index.find(query or question, history) if history and self._qa.has_model else ()
         request = QuestionRequest(question, (options or AskOptions()).updated(**changes), query, history, recalled)
         return _RecordedAnswer(self._qa.run(request, progress), partial(self._keep, question))
 
-    def _in_full(self, question: str, history: tuple[Message, ...]) -> str | None:
-        """What to search for, where the question leans on what was said before."""
+    def _search_query(self, question: str, history: tuple[Message, ...]) -> str | None:
+        """What to search for if the question needs its context; None otherwise."""
         if not history or not needs_context(question):
             return None
         rewritten = self._rewritten(question, history) if self._rewrite and self._qa.has_model else None
         return rewritten or with_context_words([message.content for message in history[::2]], question)
 
     def _rewritten(self, question: str, history: tuple[Message, ...]) -> str | None:
-        """The question as the model puts it in full; None if it gives nothing of use."""
+        """The question as the model rewrites it; None if the rewriting is not usable."""
         with suppress(ContextTooLong):
             said = self._qa.reply(*rewrite_request(question, history), REWRITTEN_TOKENS)
             rewritten = said.strip().split("\n")[0].strip()
@@ -188,7 +202,7 @@ class Conversation:
 
 
 class _RecordedAnswer(AnswerStream):
-    """An answer that is kept as a turn when it is finished."""
+    """An answer that is stored as a turn when it is finished."""
 
     def __init__(self, stream: AnswerStream, keep: Callable[[Answer], None]) -> None:
         super().__init__()
@@ -205,7 +219,7 @@ class _RecordedAnswer(AnswerStream):
         raise StopIteration
 
     def close(self) -> None:
-        """Stop the answer here; it is not kept."""
+        """Stop the answer here; it is not stored."""
         self._closed = True
         self._stream.close()
 

@@ -1,7 +1,7 @@
-"""Query rewriting: follow-up questions that need their context, put in full for a search.
+"""Query rewriting: completing follow-up questions for the search.
 
-"And in 2019?" finds nothing by itself. With a model, it rewrites the question in full (`rewrite_request`, `is_usable`);
-without one, words of the last questions are searched for with it (`with_context_words`).
+"And in 2019?" finds nothing by itself. With a model, the model rewrites the question (`rewrite_request`, `is_usable`);
+without one, content words of the last questions are added to it (`with_context_words`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ REWRITTEN_TOKENS = 64  # the longest question that a model may write
 _TURNS_SHOWN = 3  # to the model that rewrites
 _ANSWER_SHOWN = 300  # characters of each answer
 _QUESTIONS_BACK = 3  # that words are carried over from
-_FEW_WORDS = 1  # telling words of a question that is too short to be one by itself
-_ENOUGH_WORDS = 2  # telling words that are enough to know what was talked about
+_FEW_WORDS = 1  # content words of a question that is too short to stand alone
+_ENOUGH_WORDS = 2  # content words that are enough to tell the subject
 _MOST_WORDS = 8  # carried over
 
 # What a question is built with; Sudachi marks the other Japanese ones.
@@ -60,17 +60,20 @@ _SAID = {"en": ("User", "Assistant", "Last question"), "ja": ("利用者", "回�
 
 
 def needs_context(question: str) -> bool:
-    """Whether a question looks as if it could not be understood by itself.
+    """Tell whether a question probably needs its context to be understood.
 
     Args:
         question: A question in English or Japanese.
+
+    Returns:
+        True for a question with a pronoun and the like, and for one with hardly any content words.
     """
     question = unicodedata.normalize("NFKC", question)
     return bool(_LEANING[language_of(question)].search(question)) or len(_words(question)) <= _FEW_WORDS
 
 
 def with_context_words(earlier: Sequence[str], question: str) -> str:
-    """Add content words of earlier questions to a question: as many as say what it is about.
+    """Add content words of earlier questions to a question.
 
     Args:
         earlier: The earlier questions, oldest first.
@@ -89,11 +92,11 @@ def with_context_words(earlier: Sequence[str], question: str) -> str:
 
 
 def rewrite_request(question: str, history: Sequence[Message]) -> tuple[str, list[Message]]:
-    """Ask a model to put a question in full.
+    """Write the prompt that asks a model to rewrite a question so that it needs no context.
 
     Args:
         question: The question.
-        history: What was said before it, oldest first.
+        history: The messages before it, oldest first.
 
     Returns:
         A system prompt, and the messages.
@@ -105,15 +108,15 @@ def rewrite_request(question: str, history: Sequence[Message]) -> tuple[str, lis
 
 
 def is_usable(rewritten: str, question: str, history: Sequence[Message]) -> bool:
-    """Whether a model's rewriting can be searched for: a small model answers instead, or changes the subject.
+    """Tell whether a model's rewriting can be searched for: a small model may answer instead, or change the subject.
 
     Args:
         rewritten: What the model wrote.
         question: The question.
-        history: What was said before it.
+        history: The messages before it.
 
     Returns:
-        True if it has all content words of the question, and otherwise only words that were said.
+        True if it has all content words of the question and further ones, at least half of them from the history.
     """
     asked, wrote = content_terms(question), content_terms(rewritten)
     new = wrote - asked
@@ -122,11 +125,7 @@ def is_usable(rewritten: str, question: str, history: Sequence[Message]) -> bool
 
 
 def content_terms(text: str) -> set[str]:
-    """The content words of a text as search terms, without function words.
-
-    Args:
-        text: The text.
-    """
+    """Return the content words of a text, without function words, as search terms."""
     return set(terms(" ".join(_words(text))))
 
 

@@ -1,7 +1,7 @@
-"""The session file: one SQLite database, in which a turn is a row that is there wholly or not at all.
+"""The session file: an SQLite database, in which a turn is one row, written in one transaction.
 
-The file says in its first bytes what it is. One of another version, a damaged one and one that is something else are
-refused, and left as they are.
+The header of the file states the application and the version. A file of another version, a damaged one, and one that is
+something else are refused, and left as they are.
 """
 
 from __future__ import annotations
@@ -48,11 +48,14 @@ _COLUMNS = "number, question, answer, details, asked_at"
 
 
 def session_path(folder: Path, name: str) -> Path:
-    """The path of a session file.
+    """Return the path of a session file.
 
     Args:
         folder: The folder of conversations.
         name: The conversation's name.
+
+    Returns:
+        A path in the folder, with the name in Unicode normal form C.
 
     Raises:
         BadRequest: For a name that cannot be a file's.
@@ -67,7 +70,7 @@ def session_path(folder: Path, name: str) -> Path:
 
 
 class SessionFile:
-    """The turns of one conversation. Threads and processes may share its file, and see each other's."""
+    """The turns of one conversation. Threads and processes may share the file, and see each other's turns."""
 
     def __init__(self, path: Path, database: sqlite3.Connection) -> None:
         self.path = path
@@ -76,13 +79,17 @@ class SessionFile:
 
     @classmethod
     def open(cls, path: Path) -> SessionFile:
-        """Open the file, or make it.
+        """Open a session file, or create it.
 
         Args:
             path: The file.
 
+        Returns:
+            The open file; close it.
+
         Raises:
             BadSession: For a file that is damaged, of another version, or something else.
+            LongctxError: For a file that cannot be read or written.
         """
         with _explained(path):
             if not path.exists():
@@ -102,7 +109,7 @@ class SessionFile:
             self._db.close()
 
     def history(self) -> tuple[Message, ...]:
-        """What was said, oldest first: each question, and its answer."""
+        """Each question and its answer, oldest first."""
         rows = self._rows("ORDER BY number")
         return tuple(m for row in rows for m in (Message("user", row[1]), Message("assistant", row[2])))
 
@@ -133,7 +140,7 @@ class SessionFile:
         return int(number)
 
     def clear(self) -> int:
-        """Forget every turn; returns how many there were."""
+        """Delete every turn and return how many there were."""
         with self._writing():
             return self._db.execute("DELETE FROM turns").rowcount
 
@@ -155,15 +162,10 @@ class SessionFile:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One transaction, which no other process writes in."""
-        with self._lock, _explained(self.path):
+        """One write transaction, which is rolled back after an error."""
+        with self._lock, _explained(self.path), self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+            yield
 
 
 _REMEDY = "put a copy of the file back, or move it away to begin anew"
@@ -175,7 +177,7 @@ def _answers() -> TypeAdapter[Answer]:
 
 
 def _answer_from(details: str) -> Answer:
-    """An answer as it was written, also by longctx 0.1, which had other names for what a plan says."""
+    """An answer from its JSON, also as longctx 0.1 wrote it, with other names for the fields of a plan."""
     data = json.loads(details)
     plan = data["plan"]
     if plan is not None and "places" in plan:
@@ -190,7 +192,7 @@ def _renamed(plan: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shortened(answer: Answer) -> Answer:
-    """An answer without its text, which stands beside it, and without that of passages that it does not name."""
+    """An answer without its text, which has a column of its own, and without that of passages it does not cite."""
     passages = () if answer.citations else tuple(replace(passage, text="") for passage in answer.passages)
     return replace(answer, text="", passages=passages)
 
@@ -200,7 +202,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _make(path: Path) -> None:
-    """Make the file under another name first: nobody, and no kill, ever sees a part of it."""
+    """Create the file under another name first, so that no process ever sees half of it, even after a kill."""
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
@@ -216,7 +218,7 @@ def _make(path: Path) -> None:
 
 
 def _check_header(path: Path) -> None:
-    """That a file is a conversation of this version, without opening it as a database. Raises BadSession."""
+    """Check that a file is a conversation of this version, without opening it as a database. Raises BadSession."""
     with path.open("rb") as file:
         header = file.read(100)
     application, version = (int.from_bytes(header[place], "big") for place in (_APPLICATION_AT, _VERSION_AT))
@@ -232,7 +234,7 @@ def _check_header(path: Path) -> None:
 
 
 def _check_tables(path: Path, database: sqlite3.Connection) -> None:
-    """That a database is whole. Raises BadSession."""
+    """Check that a database is whole. Raises BadSession."""
     problems = [problem for (problem,) in database.execute("PRAGMA quick_check")]
     tables = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'turns'").fetchone()[0]
     if problems != ["ok"] or not tables:
@@ -241,7 +243,7 @@ def _check_tables(path: Path, database: sqlite3.Connection) -> None:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """SQLite's errors, and the system's, as ours. By SQLite's words: Python 3.10 does not give its codes."""
+    """Raise the errors of SQLite and of the system as ours; by their messages, as Python 3.10 gives no codes."""
     try:
         yield
     except sqlite3.ProgrammingError as error:

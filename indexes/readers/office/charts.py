@@ -1,4 +1,4 @@
-"""Charts as tables: the values that a chart was last drawn with, which its XML holds."""
+"""Charts as tables of the values that they were last drawn with, which their XML contains."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def add_chart(lines: Lines, chart_space: Any) -> None:
 
 
 def _points(source: Any) -> dict[int, str]:
-    """What the points of a series say, by their places; of categories in several levels, the innermost."""
+    """The values of a series by their indices; of categories in several levels, the innermost."""
     if source is None:
         return {}
     level = source.find(f".//{_C}lvl")

@@ -1,4 +1,4 @@
-"""Equations of Office documents (OMML) in one line of text, much as Word's linear format writes them."""
+"""Equations of Office documents (OMML) as one line of text, close to Word's linear format."""
 
 from __future__ import annotations
 

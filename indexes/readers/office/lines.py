@@ -69,10 +69,12 @@ class Lines:
         """Return the text and its marks.
 
         Args:
-            title: The document's title, or an empty string to take its first heading.
+            title: The title among the document's properties; may be empty.
             about: The document's properties.
+
+        Returns:
+            The text, with its headings, pages and table rows.
         """
-        title = title or (self._headings[0].text if self._headings else "")
         text = "\n".join(self._lines).removesuffix("\n")
         pages = tuple(min(start, len(text)) for start in self._pages)  # the last one may be empty
         return ReadText(text, title, tuple(self._headings), pages, tuple(self._rows), metadata=about)

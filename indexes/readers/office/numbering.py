@@ -1,15 +1,15 @@
-"""The numbers that Word puts before the paragraphs of its lists: they are counted, and stand nowhere in the file."""
+"""The numbers of list paragraphs in Word documents, which are not in the file: Word counts them, and so does this."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from indexes.readers.office.styles import Styles, W, value
 
 _LEVELS = 9
-_MOST = 1_000_000  # no list is longer: a number beyond is a hostile one
+_MOST = 1_000_000  # no list is longer: a larger number is hostile
 _ROMAN = (
     *((1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL")),
     *((10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I")),
@@ -25,44 +25,41 @@ class Numbering:
     """The lists of a document, and how far each has been counted.
 
     Args:
-        root: The root of the numbering part, or None for a document without one.
+        elements: The `w:abstractNum` and `w:num` elements of the numbering part.
         styles: The document's styles, which put paragraphs in lists too.
     """
 
-    def __init__(self, root: Any, styles: Styles) -> None:
+    def __init__(self, elements: Iterable[Any], styles: Styles) -> None:
         self._styles = styles
         self._lists: dict[str, Any] = {}
         self._numbers: dict[str, Any] = {}
-        if root is not None:
-            self._lists = {each.get(f"{W}abstractNumId", ""): each for each in root.iter(f"{W}abstractNum")}
-            self._numbers = {each.get(f"{W}numId", ""): each for each in root.iter(f"{W}num")}
+        for each in elements:
+            if each.tag == f"{W}num":
+                self._numbers[each.get(f"{W}numId", "")] = each
+            else:
+                self._lists[each.get(f"{W}abstractNumId", "")] = each
         self._levels: dict[str, dict[int, Any]] = {}
         self._counts: dict[str, dict[int, int]] = {}
         self._started: set[tuple[str, int]] = set()
 
     def label(self, paragraph: Any) -> str:
-        """Count a paragraph and return what stands before it, such as `3. ` or `第2条 `; `* ` for a bullet."""
-        style = value(paragraph, "pPr", "pStyle") or ""
+        """Count a paragraph and return its label, such as `3. ` or `第2条 `; `* ` for a bullet, empty outside lists."""
         number = value(paragraph, "pPr", "numPr", "numId")
         level = _integer(value(paragraph, "pPr", "numPr", "ilvl"))
-        by_style = self._styles.numbering(style)
+        by_style = self._styles.numbering(value(paragraph, "pPr", "pStyle") or "")
         if number is None and by_style is not None:
             number, style = by_style
-            level = self._level_of_style(number, style)
+            linked = (index for index, each in self._levels_of(number).items() if value(each, "pStyle") == style)
+            level = next(linked, 0)
         levels = self._levels_of(number or "")
         if number is None or level not in levels:
             return ""
         if value(levels[level], "numFmt") == "bullet":
             return "* "
-        counts = self._count(number, level, levels)
-        return _text(level, levels, counts)
-
-    def _level_of_style(self, number: str, style: str) -> int:
-        levels = self._levels_of(number).items()
-        return next((index for index, level in levels if value(level, "pStyle") == style), 0)
+        return _text(level, levels, self._count(number, level, levels))
 
     def _levels_of(self, number: str) -> dict[int, Any]:
-        """The levels of a list, with those that the number has of its own; none for an unknown number."""
+        """The levels of a list, overridden by the number's own; none for an unknown number."""
         if number not in self._levels:
             levels: dict[int, Any] = {}
             for source in (self._list_of(number), self._numbers.get(number)):
@@ -72,7 +69,7 @@ class Numbering:
         return self._levels[number]
 
     def _list_of(self, number: str) -> Any:
-        """The list that a number belongs to, also where it only names a style of lists."""
+        """The list that a number refers to, directly or by a list style."""
         entry = self._numbers.get(number)
         found = None if entry is None else self._lists.get(value(entry, "abstractNumId") or "")
         link = None if found is None else value(found, "numStyleLink")
@@ -89,7 +86,8 @@ class Numbering:
             counts[level] += 1
         self._started.add((number, level))
         for index in range(level + 1):
-            counts.setdefault(index, _start(levels.get(index)))
+            start = value(levels[index], "start") if index in levels else None
+            counts.setdefault(index, _integer(start or "1"))
         for index in range(level + 1, _LEVELS):
             counts.pop(index, None)
         return counts
@@ -114,13 +112,9 @@ def _text(level: int, levels: dict[int, Any], counts: dict[int, int]) -> str:
 
 
 def _formatted(number: int, kind: str) -> str:
-    """A number as Word's `numFmt` of that name; in digits for those that are rare."""
+    """A number in the format that Word calls `kind` (`numFmt`); in digits for rare formats."""
     format_ = _FORMATS.get(kind.removesuffix("FullWidth") if kind not in _FORMATS else kind, str)
     return format_(number) if 0 < number <= _MOST else str(number)
-
-
-def _start(level: Any) -> int:
-    return 1 if level is None else _integer(value(level, "start") or "1")
 
 
 def _integer(text: str | None) -> int:
@@ -136,7 +130,7 @@ def _roman(number: int) -> str:
 
 
 def _letters(number: int) -> str:
-    """A to Z, then AA to ZZ, as Word does it."""
+    """A to Z, then AA, BB to ZZ, as in Word."""
     return _LATIN[(number - 1) % 26] * min((number - 1) // 26 + 1, 100)
 
 

@@ -1,4 +1,4 @@
-"""The zip packages that Office documents are: their size once unpacked, their parts, and the properties in them."""
+"""The zip packages of Office documents: their unpacked size, their parts and their properties."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CP = "{http://schemas.openxmlformats.org/package/2006/metadata/core-properties}
 
 
 def check_package(suffix: str, data: bytes, limits: ReadLimits) -> None:
-    """Unpack without keeping anything, so that neither a bomb nor a false header reaches a library."""
+    """Unpack without keeping anything, so that neither a zip bomb nor a false header reaches a library."""
     if data.startswith(_OLD_OFFICE):
         raise UnreadableFile(
             f"an encrypted or old Office file under the name of a {suffix}; save it as {suffix} without a password"
@@ -54,22 +54,34 @@ class Package:
         self._archive = zipfile.ZipFile(BytesIO(data))
 
     def root(self, name: str) -> Any:
-        """Parse a part and return its root element.
+        """Parse a part, without entities, and without comments, which would separate pieces of text.
+
+        Args:
+            name: The part's name.
+
+        Returns:
+            The root element.
 
         Raises:
             KeyError: There is no such part.
             lxml.etree.XMLSyntaxError: It is not well-formed, or nested more than 256 deep.
         """
+        from lxml import etree
+
         data = self._archive.read(name)
         for strict, usual in _STRICT.items():
             data = data.replace(strict, usual)
-        return parse(data)
+        parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
+        return etree.fromstring(data, parser)
 
     def related(self, name: str = "") -> dict[str, str]:
         """Map each kind of relationship that a part has, such as `styles`, to the name of the first such part.
 
         Args:
             name: The part; an empty string for the package itself, whose `officeDocument` is the main part.
+
+        Returns:
+            The names of parts, by kind.
         """
         folder, base = posixpath.split(name)
         relationships = posixpath.join(folder, "_rels", f"{base}.rels")
@@ -82,25 +94,12 @@ class Package:
         return found
 
 
-def parse(data: bytes) -> Any:
-    """Parse XML without expanding entities and without comments, which would stand between pieces of text.
-
-    Raises:
-        lxml.etree.XMLSyntaxError: It is not well-formed, or nested more than 256 deep.
-    """
-    from lxml import etree
-
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
-    return etree.fromstring(data, parser)
-
-
 def core_properties(data: bytes) -> tuple[str, dict[str, str]]:
-    """The title that a person gave it, or nothing, and author, subject and keywords."""
+    """Return the title that a person gave the document, or an empty string, and its author, subject and keywords."""
     from lxml import etree
 
     try:
-        with zipfile.ZipFile(BytesIO(data)) as archive:
-            root = parse(archive.read(_CORE))
+        root = Package(data).root(_CORE)
     except (KeyError, etree.XMLSyntaxError):  # without them, or with broken ones, it is a document all the same
         return "", {}
     about = properties(

@@ -15,40 +15,65 @@ from indexes.readers.office.ooxml import check_package, core_properties
 
 
 def read_word(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read a .docx: a line for each paragraph and table row, with footnotes and endnotes last."""
-    return _read(".docx", data, limits)
+    """Read a .docx: a line for each paragraph and table row, with footnotes and endnotes last.
+
+    Args:
+        data: The file's bytes.
+        limits: What it may unpack to.
+
+    Returns:
+        The text, with headings, and with `breaks` at table rows.
+
+    Raises:
+        UnreadableFile: It is encrypted, broken, no .docx, or over a limit.
+    """
+    from indexes.readers.office.word import word_lines
+
+    return _read(".docx", word_lines, data, limits)
 
 
 def read_slides(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read a .pptx: a page for each slide, with headings for its title, speaker notes and charts."""
-    return _read(".pptx", data, limits)
+    """Read a .pptx: a page for each slide, with headings for its title, speaker notes and charts.
+
+    Args:
+        data: The file's bytes.
+        limits: What it may unpack to.
+
+    Returns:
+        The text, with headings and pages, and with `breaks` at table rows.
+
+    Raises:
+        UnreadableFile: It is encrypted, broken, no .pptx, or over a limit.
+    """
+    from indexes.readers.office.slides import slide_lines
+
+    return _read(".pptx", slide_lines, data, limits)
 
 
 def read_sheets(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read an .xlsx: a heading for each sheet and a line for each row, with formulas as they were last computed."""
-    return _read(".xlsx", data, limits)
+    """Read an .xlsx: a heading for each sheet and a line for each row, with formulas as they were last computed.
+
+    Args:
+        data: The file's bytes.
+        limits: What it may unpack to.
+
+    Returns:
+        The text, with headings, and with `breaks` at rows.
+
+    Raises:
+        UnreadableFile: It is encrypted, broken, no .xlsx, or over a limit.
+    """
+    from indexes.readers.office.sheets import sheet_lines
+
+    return _read(".xlsx", sheet_lines, data, limits)
 
 
-def _read(suffix: str, data: bytes, limits: ReadLimits) -> ReadText:
+def _read(suffix: str, lines_of: Callable[[bytes], Lines], data: bytes, limits: ReadLimits) -> ReadText:
     check_package(suffix, data, limits)
     try:
         title, about = core_properties(data)
-        return _lines_of(suffix)(data).reading(title, about)
+        return lines_of(data).reading(title, about)
     except (UnreadableFile, MemoryError, RecursionError):
         raise
     except Exception as error:  # whatever a broken file provokes in the libraries: KeyError, ValueError, …
         raise UnreadableFile(f"a broken {suffix}: {one_line(str(error)) or type(error).__name__}") from error
-
-
-def _lines_of(suffix: str) -> Callable[[bytes], Lines]:
-    if suffix == ".docx":
-        from indexes.readers.office.word import word_lines
-
-        return word_lines
-    if suffix == ".pptx":
-        from indexes.readers.office.slides import slide_lines
-
-        return slide_lines
-    from indexes.readers.office.sheets import sheet_lines
-
-    return sheet_lines

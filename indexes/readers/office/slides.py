@@ -36,7 +36,7 @@ def slide_lines(data: bytes) -> Lines:
 
 
 def _choose_alternatives(slide: Any) -> None:
-    """Put the first of alternative contents in their place: python-pptx passes over shapes that have some."""
+    """Replace alternative contents by the first of them: python-pptx skips shapes that have some."""
     for alternatives in list(slide.iter(_ALTERNATIVES)):
         parent = alternatives.getparent()
         if len(alternatives):
@@ -46,13 +46,13 @@ def _choose_alternatives(slide: Any) -> None:
 
 
 def _add_shapes(lines: Lines, shapes: Iterable[Any], title: Any) -> None:
-    """Add shapes, the title first wherever it stands: what follows it is under it."""
+    """Add shapes, the title first wherever it is on the slide, since the rest belongs under it."""
     for shape in sorted(shapes, key=lambda shape: (shape.element is not title, *_position(shape))):
         element = shape.element
         if element.tag == f"{_P}grpSp":
             _add_shapes(lines, shape.shapes, title)
         elif element.tag == f"{_P}pic":
-            # A picture's name is PowerPoint's own; its description is what somebody wrote about it.
+            # A picture's name is PowerPoint's own; its description (alternative text) is a person's.
             lines.add(element.nvPicPr.cNvPr.get("descr", "").replace("\n", " "))
         elif element.tag == f"{_P}graphicFrame" and shape.has_chart:
             add_chart(lines, shape.chart.element)
@@ -66,7 +66,7 @@ def _add_shapes(lines: Lines, shapes: Iterable[Any], title: Any) -> None:
 
 
 def _position(shape: Any) -> tuple[float, float]:
-    """From top to bottom, then from left to right; a shape that has no place of its own comes first."""
+    """The order from top to bottom, then from left to right; a shape without a position comes first."""
     try:
         top, left = shape.top, shape.left
     except (InvalidXmlError, KeyError):  # neither it nor its layout says where it is

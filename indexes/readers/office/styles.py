@@ -1,9 +1,9 @@
-"""What the styles of a Word document say of its paragraphs: which are headings, and which belong to a numbered list."""
+"""The paragraph styles of a Word document: which paragraphs are headings, and which belong to a numbered list."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -17,11 +17,11 @@ class Styles:
     """The paragraph styles of a document, by their ids.
 
     Args:
-        root: The root of the styles part, or None for a document without one.
+        elements: The `w:style` elements of the styles part.
     """
 
-    def __init__(self, root: Any) -> None:
-        self._styles = {} if root is None else {style.get(f"{W}styleId"): style for style in root.iter(f"{W}style")}
+    def __init__(self, elements: Iterable[Any]) -> None:
+        self._styles = {style.get(f"{W}styleId"): style for style in elements}
 
     def heading_level(self, paragraph: Any) -> int:
         """Return 1 to 6 for a heading or the document's title, and 0 for any other paragraph."""
@@ -38,7 +38,7 @@ class Styles:
         return min(level, _DEEPEST_HEADING)
 
     def numbering(self, identifier: str) -> tuple[str, str] | None:
-        """Return the list (`numId`) that a style puts its paragraphs in, and the style that says so."""
+        """Return the list (`numId`) of a style, and the style that defines it, which may be a base of that style."""
         for style in self._chain(identifier):
             if (number := value(style, "pPr", "numPr", "numId")) is not None:
                 return number, style.get(f"{W}styleId", "")

@@ -1,4 +1,4 @@
-"""Characters that Word takes from the fonts of symbols, as Unicode."""
+"""Characters of symbol fonts (Symbol, Wingdings) in Word documents, as Unicode."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _WINGDINGS: dict[int, str] = dict(  # the most used of Wingdings: boxes, ticks, 
 
 
 def symbol(font: str, code: str) -> str:
-    """Return a character of a font of symbols.
+    """Return a character of a symbol font as Unicode.
 
     Args:
         font: The font's name.
         code: The character's code in hexadecimal.
 
     Returns:
-        The character, or the replacement character for one that is not known.
+        The character, or U+FFFD for one without an equivalent in the tables here.
     """
     number = int(code, 16)
     number = number - _PRIVATE if _PRIVATE <= number < _PRIVATE + 0x100 else number

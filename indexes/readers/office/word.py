@@ -1,11 +1,12 @@
 """The text of a .docx, taken from its XML element by element.
 
-An element that is not known here is passed through to the text in it, so that nothing is lost. Left out are what an
-author has deleted, furigana, field codes, pictures, comments, headers and footers.
+Of an element that is not handled here, the text inside is kept, so that nothing is lost. Left out are deleted text,
+furigana, field codes, pictures, comments, headers and footers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from indexes.errors import UnreadableFile
@@ -16,7 +17,7 @@ from indexes.readers.office.ooxml import Package
 from indexes.readers.office.styles import Styles, W, value
 from indexes.readers.office.symbols import symbol
 
-ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
+_ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
 _LEFT_OUT = frozenset(W + name for name in ("del", "moveFrom", "rt", "pPr", "rPr"))
 _CHARACTERS = {
     f"{W}tab": " ",
@@ -37,21 +38,18 @@ def word_lines(data: bytes) -> Lines:
     name = package.related().get("officeDocument", "word/document.xml")
     parts = package.related(name)
 
-    def root(kind: str) -> Any:
-        return package.root(parts[kind]) if kind in parts else None
+    def elements(kind: str, *tags: str) -> Iterator[Any]:
+        """The elements of a part, which may be missing."""
+        return package.root(parts[kind]).iter(*tags) if kind in parts else iter(())
 
-    styles = Styles(root("styles"))
-    notes = {
-        (kind, note.get(f"{W}id")): note
-        for kind in _NOTES.values()
-        if (part := root(kind)) is not None
-        for note in part.iter(*_NUMBERED)
-    }
-    return _Walk(styles, Numbering(root("numbering"), styles), notes).document(package.root(name))
+    styles = Styles(elements("styles", f"{W}style"))
+    numbering = Numbering(elements("numbering", f"{W}abstractNum", f"{W}num"), styles)
+    notes = {(kind, note.get(f"{W}id")): note for kind in _NOTES.values() for note in elements(kind, *_NUMBERED)}
+    return _Walk(styles, numbering, notes).document(package.root(name))
 
 
 class _Walk:
-    """A walk through a document, which writes its lines as it goes."""
+    """A walk through a document that builds its lines."""
 
     def __init__(self, styles: Styles, numbering: Numbering, notes: dict[tuple[str, str | None], Any]) -> None:
         self._styles = styles
@@ -60,8 +58,8 @@ class _Walk:
         self._cited: dict[tuple[str, str | None], int] = {}  # the numbers of the notes referred to so far
         self._cited_notes: list[Any] = []
         self._lines = Lines()
-        self._before = ""  # what the next paragraph begins with
-        self._boxes: list[Any] = []  # text boxes, which follow the paragraph that holds them
+        self._before = ""  # text that is put before the next paragraph
+        self._boxes: list[Any] = []  # text boxes, which follow the paragraph that contains them
         self._in_list = False
         self._depth = 0  # of tables in each other
 
@@ -82,7 +80,7 @@ class _Walk:
                 self._paragraph(element)
             elif element.tag == f"{W}tbl":
                 self._table(element)
-            elif element.tag == ALTERNATIVES:
+            elif element.tag == _ALTERNATIVES:
                 self._blocks(element[0] if len(element) else ())
             elif element.tag not in _LEFT_OUT:
                 self._blocks(element)
@@ -114,7 +112,7 @@ class _Walk:
                 parts.append(element.text or "")
             elif element.tag == f"{W}txbxContent":
                 self._boxes.append(element)
-            elif element.tag == ALTERNATIVES:
+            elif element.tag == _ALTERNATIVES:
                 self._inline(element[0] if len(element) else (), parts)
             elif element.tag in _LEFT_OUT:
                 continue
@@ -124,7 +122,7 @@ class _Walk:
                 self._inline(element, parts)
 
     def _text(self, element: Any) -> str | None:
-        """What an element stands for; None for one that only holds others."""
+        """The text of an element; None for one that only contains others."""
         if element.tag in _CHARACTERS:
             return _CHARACTERS[element.tag]
         if element.tag == f"{M}oMath":
@@ -136,7 +134,7 @@ class _Walk:
         return None
 
     def _reference(self, note: tuple[str, str | None]) -> str:
-        """The number of a note, in brackets; nothing for one that is not there."""
+        """The number of a note, in brackets; empty for a missing note."""
         if note not in self._notes:
             return ""
         if note not in self._cited:
