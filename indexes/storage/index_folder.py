@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from indexes.errors import CorpusError, IndexBusy, IndexDamaged, IndexNotFound
-from indexes.storage.derived_files import Derived, Searchers
+from indexes.storage.derived_files import Derived
 from indexes.storage.read_session import ATTEMPTS, ReadSession
 from indexes.storage.sqlite import Database, Store
 
@@ -83,14 +83,6 @@ class IndexFolder:
         """Call `read` with the store at one generation, and return its result."""
         with self.session() as session:
             return session.read(read)
-
-    def search(self, search: Callable[[Searchers], T]) -> T:
-        """Call `search` with the searchers of the newest generation, and return its result.
-
-        Derived files that are damaged are made again first.
-        """
-        with self.session() as session:
-            return session.search(search)
 
     @contextmanager
     def writing(self, wait: bool | float = False) -> Iterator[IndexWriter]:
