@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from os.path import abspath
 from pathlib import Path
-from types import TracebackType
 
 from indexes.encoders import DEFAULT_ENCODER, Reranker, load_reranker
 from indexes.ingest import IngestCallback, IngestOptions, are_stored, check_documents, ingest_documents, ingest_files
 from indexes.manifest import bind, choose_encoder, chunking, encoder_name
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
 from indexes.snapshot import IndexReader, Snapshot
-from indexes.storage import IndexFolder, ReadSession, Store, verify
+from indexes.storage import IndexFolder, ReadSession, Store, source_lies_in, verify
 from indexes.types import Document, Encoder, IndexInfo, IngestReport, VerifyReport
 
 
@@ -81,9 +80,7 @@ class CorpusIndex(IndexReader):
     def __enter__(self) -> CorpusIndex:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def ingest(
@@ -170,7 +167,7 @@ class CorpusIndex(IndexReader):
         """
         with self._folder.writing(wait) as writer:
             target = writer.store.find_source(source)
-            sources = [document.source for _, document in writer.store.documents_in(target)]
+            sources = [document.source for _, document in writer.store.documents_where(source_lies_in(target))]
             if not sources:
                 writer.store.check_absent(target)
             else:

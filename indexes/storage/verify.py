@@ -32,11 +32,11 @@ def verify(store: Store, derived: Derived) -> VerifyReport:
     """Check every row of the database, and the derived indexes against it.
 
     Args:
-        store: The store.
-        derived: The derived files.
+        store: The store at the generation to verify.
+        derived: The derived files of the same index.
 
     Returns:
-        What was counted, and the problems that were found.
+        The counts, and the problems that were found.
     """
     problems = [*islice(_database_problems(store), _MOST_PROBLEMS)]
     try:

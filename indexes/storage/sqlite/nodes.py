@@ -1,7 +1,4 @@
-"""The rows of llama-index's nodes in the store.
-
-A node that was added through llama-index is a chunk with a row in `nodes`; a file's chunk has none.
-"""
+"""The table of llama-index nodes: a node that was added through llama-index is a chunk with a row in it."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ _OF_DOCUMENTS = "nodes n JOIN chunks c ON c.id = n.chunk_id JOIN documents d ON 
 
 
 class NodeRow(NamedTuple):
-    """A node.
+    """A llama-index node in the table `nodes`.
 
     Attributes:
         chunk_id: The id of its chunk, which has its text.
@@ -34,7 +31,7 @@ class NodeRow(NamedTuple):
 
 
 class ScannedNode(NamedTuple):
-    """What a filter looks at of a node.
+    """The fields of a node that filters compare.
 
     Attributes:
         chunk_id: The id of its chunk.
@@ -50,7 +47,7 @@ class ScannedNode(NamedTuple):
 
 
 class NodeRows:
-    """Reads and writes the nodes of an open database.
+    """Access to the nodes of an open database.
 
     Every method that reads raises IndexDamaged for a row that does not match its checksum.
     """
@@ -78,7 +75,7 @@ class NodeRows:
         return (row for row in rows if row is not None)
 
     def scan(self, condition: Condition) -> Iterator[ScannedNode]:
-        """Every node that meets a condition on `n.metadata`."""
+        """Read the nodes that meet a condition on `n.metadata`."""
         columns = "n.chunk_id, n.node_id, d.source, n.metadata, n.metadata_checksum"
         sql = f"SELECT {columns} FROM {_OF_DOCUMENTS} WHERE {condition.sql}"  # noqa: S608
         for chunk_id, node_id, source, metadata, expected in self._db.execute(sql, condition.parameters):
@@ -90,17 +87,8 @@ class NodeRows:
         for row in self._db.execute("SELECT * FROM nodes"):
             _checked(row)
 
-    def chunk_ids(self, document_id: int) -> Iterator[int]:
-        """The ids of the chunks of a document, in order."""
-        rows = self._db.execute("SELECT id FROM chunks WHERE document_id = ? ORDER BY id", (document_id,))
-        return (chunk_id for (chunk_id,) in rows)
-
-    def all_chunk_ids(self) -> Iterator[int]:
-        """The ids of all chunks, files' too, in the order in which they were added."""
-        return (chunk_id for (chunk_id,) in self._db.execute("SELECT id FROM chunks ORDER BY id"))
-
     def chunk_positions(self, document_id: int) -> Iterator[ChunkPosition]:
-        """Where the chunks of a document are in it, in order."""
+        """The positions of a document's chunks, in order."""
         sql = 'SELECT id, heading, page, line, "start", "end" FROM chunks WHERE document_id = ? ORDER BY id'
         return map(ChunkPosition._make, self._db.execute(sql, (document_id,)))
 

@@ -14,7 +14,7 @@ from indexes.errors import IndexDamaged
 from indexes.metadata import Metadata
 from indexes.sources import full_source
 from indexes.storage.sqlite.checksums import check_row, found, of_types, text_checksum
-from indexes.storage.sqlite.conditions import Condition, source_lies_in
+from indexes.storage.sqlite.conditions import Condition
 from indexes.storage.sqlite.nodes import NodeRows
 from indexes.storage.sqlite.schema import CHUNK_FACTS, DOCUMENT_FACTS
 from indexes.storage.sqlite.vectors import VectorRows
@@ -29,7 +29,7 @@ _CHUNK_COLUMNS = f"{CHUNK_FACTS}, checksum"
 
 
 class DerivedFile(NamedTuple):
-    """A file of the dense or the lexical index.
+    """The record of a file of the dense or the lexical index.
 
     Attributes:
         name: Its path, relative to the index's folder.
@@ -45,7 +45,7 @@ class DerivedFile(NamedTuple):
 
 
 class KnownFile(NamedTuple):
-    """What a document's file was when it was read.
+    """The state of a document's file when it was read.
 
     Attributes:
         content_hash: A hash of its content.
@@ -59,23 +59,19 @@ class KnownFile(NamedTuple):
 
 
 class StoreReader:
-    """Reads the rows of an open database, in the transaction that `indexes.storage.sqlite.database` began.
-
-    Attributes:
-        nodes: The rows of llama-index's nodes.
-        vectors: The rows of vectors.
+    """Read access to the documents, texts and chunks of an open database, in the transaction that it has open.
 
     Every method that reads documents, chunks or texts raises IndexDamaged for a row that does not match its checksum.
+
+    Attributes:
+        nodes: The table of llama-index nodes.
+        vectors: The table of vectors.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self.nodes = NodeRows(connection)
         self.vectors = VectorRows(connection)
-
-    def format(self) -> int:
-        """The version of the tables."""
-        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     def generation(self) -> int:
         """The number of the newest publication; in a writer's transaction, of the one to come."""
@@ -85,7 +81,14 @@ class StoreReader:
         return int(value)
 
     def meta(self, key: str) -> str | None:
-        """The value of a setting of the whole index, such as the encoder's name; None if it is not set."""
+        """Read a setting of the whole index.
+
+        Args:
+            key: Its name, such as "encoder".
+
+        Returns:
+            Its value; None if it is not set.
+        """
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
@@ -99,22 +102,10 @@ class StoreReader:
             (id, document) of each, sorted by source.
         """
         # "+": SQLite would rather read all documents in this order than sort the few that are new.
-        sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE generation > ? ORDER BY +source"  # noqa: S608
-        return ((row[0], _document(row)) for row in self._db.execute(sql, (after,)))
-
-    def documents_in(self, place: str) -> Iterator[tuple[int, DocumentInfo]]:
-        """Find the documents with a source, or under a folder: see `sources.lies_in`.
-
-        Args:
-            place: The source or the folder.
-
-        Returns:
-            (id, document) of each.
-        """
-        return self.documents_where(source_lies_in(place))
+        return self._documents("generation > ? ORDER BY +source", after)
 
     def documents_where(self, condition: Condition, *, check: bool = True) -> Iterator[tuple[int, DocumentInfo]]:
-        """Find the documents whose row meets a condition.
+        """Select the documents whose row meets a condition.
 
         Args:
             condition: The condition on the row.
@@ -124,14 +115,18 @@ class StoreReader:
         Returns:
             (id, document) of each.
         """
-        sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE {condition.sql}"  # noqa: S608
-        return ((row[0], (_document if check else _info)(row)) for row in self._db.execute(sql, condition.parameters))
+        return self._documents(condition.sql, *condition.parameters, check=check)
 
     def document(self, source: str) -> tuple[int, DocumentInfo] | None:
-        """The (id, document) with a source; None if there is none."""
-        sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE source = ?"  # noqa: S608
-        row = self._db.execute(sql, (source,)).fetchone()
-        return None if row is None else (row[0], _document(row))
+        """Look a document up by its source.
+
+        Args:
+            source: The source.
+
+        Returns:
+            (id, document); None if there is none.
+        """
+        return next(self._documents("source = ?", source), None)
 
     def find_source(self, given: str | Path) -> str:
         """Resolve what a user calls a document.
@@ -158,13 +153,27 @@ class StoreReader:
             raise IndexDamaged(f"{source} is there and is not found")
 
     def stamp(self, source: str) -> KnownFile | None:
-        """What the file of the document with a source was when it was read; None if there is no such document."""
+        """Read by what a document is recognized as unchanged.
+
+        Args:
+            source: The source of the document.
+
+        Returns:
+            The state of its file when it was read; None if there is no such document.
+        """
         sql = "SELECT content_hash, stamp, modified FROM documents WHERE source = ?"
         row = self._db.execute(sql, (source,)).fetchone()
         return None if row is None else KnownFile(*row)
 
     def removals(self, after: int) -> list[int]:
-        """The ids of the documents that were removed after a generation."""
+        """List removed documents that the lexical index may still contain.
+
+        Args:
+            after: The generation after which they were removed.
+
+        Returns:
+            Their ids.
+        """
         rows = self._db.execute("SELECT document_id FROM removals WHERE generation > ?", (after,))
         return [document_id for (document_id,) in rows]
 
@@ -204,21 +213,42 @@ class StoreReader:
         return chunks
 
     def chunks_of(self, document_id: int) -> Iterator[Chunk]:
-        """The chunks of a document, in order."""
+        """Read the chunks of a document.
+
+        Args:
+            document_id: The id of the document.
+
+        Returns:
+            The chunks, in reading order.
+        """
         document = self._document_of(document_id)
         block = lru_cache(maxsize=2)(partial(self._text_block, document_id))  # decompressed once, not for each chunk
         sql = f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE document_id = ? ORDER BY id"  # noqa: S608
         return (_chunk(row, document, block) for row in self._db.execute(sql, (document_id,)))
 
     def chunk_ids_of(self, document_ids: Iterable[int]) -> set[int]:
-        """The ids of the chunks of documents."""
+        """List the chunks of documents.
+
+        Args:
+            document_ids: The ids of the documents.
+
+        Returns:
+            The ids of the chunks.
+        """
         ids, found = iter(document_ids), set[int]()
         while some := list(islice(ids, _AT_ONCE)):
             found |= self.chunk_ids_where(Condition(f"id IN ({', '.join('?' * len(some))})", some))
         return found
 
     def chunk_ids_where(self, condition: Condition) -> set[int]:
-        """The ids of the chunks of the documents whose row meets a condition; the rows are not checked."""
+        """List the chunks of the documents whose row meets a condition; the rows are not checked.
+
+        Args:
+            condition: The condition on a row of `documents`.
+
+        Returns:
+            The ids of the chunks.
+        """
         documents = f"SELECT id FROM documents WHERE {condition.sql}"  # noqa: S608
         sql = f"SELECT id FROM chunks WHERE document_id IN ({documents})"  # noqa: S608
         return {chunk_id for (chunk_id,) in self._db.execute(sql, condition.parameters)}
@@ -242,25 +272,47 @@ class StoreReader:
         return list(self.chunks(i for [i] in [*reversed(before.fetchall()), *after.fetchall()]).values())
 
     def text_around(self, chunk_id: int, start: int, end: int) -> str:
-        """`document.text[start:end]` of the document that a chunk belongs to."""
-        [document_id] = self._db.execute("SELECT document_id FROM chunks WHERE id = ?", (chunk_id,)).fetchone()
-        return self.text(document_id, start, end)
+        """Read a part of the document that a chunk belongs to.
 
-    def text(self, document_id: int, start: int, end: int) -> str:
-        """`document.text[start:end]` of a document."""
+        Args:
+            chunk_id: The id of the chunk.
+            start: The offset of the part in the document's text, in characters.
+            end: The offset after it.
+
+        Returns:
+            `document.text[start:end]`.
+        """
+        [document_id] = self._db.execute("SELECT document_id FROM chunks WHERE id = ?", (chunk_id,)).fetchone()
         return _slice(partial(self._text_block, document_id), start, end)
 
     def whole_text(self, document_id: int) -> str:
-        """The whole text of a document, checked against its checksum."""
+        """Read the text of a document, and check it against its checksum.
+
+        Args:
+            document_id: The id of the document.
+
+        Returns:
+            The whole text.
+
+        Raises:
+            IndexDamaged: If it does not match its checksum.
+        """
         row = self._db.execute("SELECT characters, text_checksum FROM documents WHERE id = ?", (document_id,))
         characters, expected = found(row.fetchone(), f"document {document_id}")
-        text = self.text(document_id, 0, characters)
+        text = _slice(partial(self._text_block, document_id), 0, characters)
         if text_checksum(text) != expected:
             raise IndexDamaged(f"the text of document {document_id} is not what it was")
         return text
 
     def text_of(self, source: str) -> str | None:
-        """The whole text of the document with a source, checked; None if there is none."""
+        """Read the text of the document with a source, and check it against its checksum.
+
+        Args:
+            source: The source of the document.
+
+        Returns:
+            The whole text; None if there is no such document.
+        """
         there = self.document(source)
         if there is None:
             self.check_absent(source)
@@ -273,12 +325,23 @@ class StoreReader:
         return [DerivedFile(*row) for row in of_types(rows, (str, int, int, int), "the list of derived files")]
 
     def rows(self, sql: str) -> Iterator[Sequence[Any]]:
-        """The rows of any query. For `indexes.storage.verify`."""
+        """Run any query, for `indexes.storage.verify`.
+
+        Args:
+            sql: The query.
+
+        Returns:
+            Its rows.
+        """
         return self._db.execute(sql)
 
+    def _documents(self, where: str, *parameters: object, check: bool = True) -> Iterator[tuple[int, DocumentInfo]]:
+        sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE {where}"  # noqa: S608
+        return ((row[0], _document(row, check)) for row in self._db.execute(sql, parameters))
+
     def _document_of(self, document_id: int) -> DocumentInfo:
-        sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE id = ?"  # noqa: S608
-        return _document(found(self._db.execute(sql, (document_id,)).fetchone(), f"document {document_id}"))
+        row = next(self._documents("id = ?", document_id), None)
+        return found(row, f"document {document_id}")[1]  # type: ignore[no-any-return]
 
     def _text_block(self, document_id: int, number: int) -> str:
         """One of the blocks that a document's text is stored in; empty after the last."""
@@ -305,11 +368,8 @@ def _chunk(row: Sequence[Any], document: DocumentInfo, block: Callable[[int], st
     return Chunk(text, document.source, document.title, heading, page, start, end, line, tokens, chunk_id, *about)
 
 
-def _document(row: Sequence[Any]) -> DocumentInfo:
-    check_row(row[:-1], row[-1], f"document {row[0]} ({row[1]})")
-    return _info(row)
-
-
-def _info(row: Sequence[Any]) -> DocumentInfo:
+def _document(row: Sequence[Any], check: bool) -> DocumentInfo:
+    if check:
+        check_row(row[:-1], row[-1], f"document {row[0]} ({row[1]})")
     _, source, title, content_hash, characters, chunks, tokens, metadata, modified, _, _ = row
     return DocumentInfo(source, title, characters, chunks, tokens, content_hash, Metadata.parse(metadata), modified)
