@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, nullcontext
 from os.path import abspath
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from indexes.ingest import IngestCallback, IngestOptions, are_stored, check_docu
 from indexes.manifest import bind, choose_encoder, chunking, encoder_name
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
 from indexes.snapshot import IndexReader, Snapshot
-from indexes.storage import IndexFolder, ReadSession, Store, source_lies_in, verify
+from indexes.storage import IndexFolder, Store, source_lies_in, verify
 from indexes.types import Document, Encoder, IndexInfo, IngestReport, VerifyReport
 
 
@@ -33,7 +33,7 @@ class CorpusIndex(IndexReader):
     """
 
     def __init__(self, folder: IndexFolder, encoder: Encoder, reranker: Reranker | None = None) -> None:
-        super().__init__(folder.path, encoder, reranker)
+        super().__init__(folder.session, folder.path, encoder, reranker)
         self._folder = folder
 
     @classmethod
@@ -107,7 +107,7 @@ class CorpusIndex(IndexReader):
                 encoder reads, but at most 256.
             overlap: How many tokens a chunk may share with the one before it, in whole sentences; None for what the
                 index remembers, and at first for 0.
-            progress: What to call with the progress.
+            progress: A function to call with the progress; None for none.
             wait: How long to wait for another writer: not at all, until it has finished (true), or so many seconds.
 
         Returns:
@@ -188,7 +188,7 @@ class CorpusIndex(IndexReader):
         """
         with self._folder.session() as session:
             session.open_searchers()
-            yield Snapshot(session, self.path, self.encoder, self.reranker)
+            yield Snapshot(lambda: nullcontext(session), self.path, self.encoder, self.reranker)
 
     def info(self) -> IndexInfo:
         """Describe the index.
@@ -209,7 +209,7 @@ class CorpusIndex(IndexReader):
 
     @contextmanager
     def changing(self, wait: bool | float) -> Iterator[tuple[Store, int]]:
-        """Change the store: all changes in the `with` block are kept, or none.
+        """Change the store, for `indexes.llama_index`: all changes in the `with` block are kept, or none.
 
         Args:
             wait: How long to wait for another writer: not at all, until it has finished (true), or so many seconds.
@@ -224,7 +224,7 @@ class CorpusIndex(IndexReader):
             yield writer.store, generation
 
     def bound_encoder(self, store: Store) -> Encoder:
-        """Bind the index to its encoder, which a change that adds documents does first.
+        """Record the encoder in the index, or check it: every change that adds documents begins with this.
 
         Args:
             store: The store that `changing` yields.
@@ -236,6 +236,3 @@ class CorpusIndex(IndexReader):
             IndexMismatch: If the encoder's weights are not those that made the index.
         """
         return bind(store, self.encoder, self.path)
-
-    def _session(self) -> AbstractContextManager[ReadSession]:
-        return self._folder.session()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,23 +18,27 @@ from indexes.types import Chunk, DocumentInfo, Encoder, SearchHit
 T = TypeVar("T")
 
 
-class IndexReader(ABC):
+class IndexReader:
     """The reading methods that `CorpusIndex` and `Snapshot` share.
 
-    Attributes:
+    Args:
+        session: Returns the read transaction of one call.
         path: The folder of the index.
         encoder: The model that embeds chunks and queries.
         reranker: The model that reorders the hits of a search; None for none.
     """
 
-    def __init__(self, path: Path, encoder: Encoder, reranker: Reranker | None) -> None:
+    def __init__(
+        self,
+        session: Callable[[], AbstractContextManager[ReadSession]],
+        path: Path,
+        encoder: Encoder,
+        reranker: Reranker | None,
+    ) -> None:
+        self._session = session
         self.path = path
         self.encoder = encoder
         self.reranker = reranker
-
-    @abstractmethod
-    def _session(self) -> AbstractContextManager[ReadSession]:
-        """The read transaction of one call."""
 
     def search(
         self,
@@ -189,10 +192,3 @@ class Snapshot(IndexReader):
         encoder: The model that embeds chunks and queries.
         reranker: The model that reorders the hits of a search; None for none.
     """
-
-    def __init__(self, session: ReadSession, path: Path, encoder: Encoder, reranker: Reranker | None) -> None:
-        super().__init__(path, encoder, reranker)
-        self._opened = session
-
-    def _session(self) -> AbstractContextManager[ReadSession]:
-        return nullcontext(self._opened)

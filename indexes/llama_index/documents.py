@@ -120,7 +120,9 @@ def _put_in(store: Store, source: str, nodes: Sequence[StoredNode], generation: 
     title = describe(json.loads(records[0].metadata))[0] or records[0].document
     text = _BETWEEN.join(each.text for each in records)
     document = Document(source, text, title, metadata=common_metadata(records))
-    document_id = store.add_document(document, _content_hash(records), generation)
+    parts = [[each.node_id, each.text, each.metadata, each.rest] for each in records]
+    content_hash = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    document_id = store.add_document(document, content_hash, generation)
     vectors = np.stack([node.vector for node in nodes])
     ids = store.add_chunks(document_id, list(_chunks(document, nodes)), vectors)
     rows = (NodeRow(i, each.node_id, each.metadata, each.rest) for i, each in zip(ids, records, strict=True))
@@ -136,8 +138,3 @@ def _chunks(document: Document, nodes: Iterable[StoredNode]) -> Iterator[Chunk]:
         yield Chunk(text, document.source, document.title, heading, page, start, end, line, node.tokens)
         line += text.count("\n") + _BETWEEN.count("\n")
         start = end + len(_BETWEEN)
-
-
-def _content_hash(records: Iterable[NodeRecord]) -> str:
-    parts = [[each.node_id, each.text, each.metadata, each.rest] for each in records]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, TypeVar
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import PrivateAttr
@@ -12,6 +14,19 @@ from indexes.encoders import DEFAULT_ENCODER, load_encoder
 from indexes.types import Encoder
 
 _BATCH_SIZE = 512  # texts to one call: enough for the encoder to sort by length
+
+
+R = TypeVar("R")
+
+
+def in_thread(method: Callable[..., R]) -> Callable[..., Coroutine[Any, Any, R]]:
+    """The async variant of a method, which runs in a thread."""
+
+    @wraps(method)
+    async def run(*args: Any, **kwargs: Any) -> R:
+        return await asyncio.to_thread(method, *args, **kwargs)
+
+    return run
 
 
 class CorpusEmbedding(BaseEmbedding):
@@ -44,18 +59,13 @@ class CorpusEmbedding(BaseEmbedding):
         vector: list[float] = self._encoder.encode_query(query).tolist()
         return vector
 
-    async def _aget_query_embedding(self, query: str) -> list[float]:
-        return await asyncio.to_thread(self._get_query_embedding, query)
-
     def _get_text_embedding(self, text: str) -> list[float]:
         return self._get_text_embeddings([text])[0]
-
-    async def _aget_text_embedding(self, text: str) -> list[float]:
-        return await asyncio.to_thread(self._get_text_embedding, text)
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
         vectors: list[list[float]] = self._encoder.encode_passages(texts).tolist()
         return vectors
 
-    async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        return await asyncio.to_thread(self._get_text_embeddings, texts)
+    _aget_query_embedding = in_thread(_get_query_embedding)
+    _aget_text_embedding = in_thread(_get_text_embedding)
+    _aget_text_embeddings = in_thread(_get_text_embeddings)

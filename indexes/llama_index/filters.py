@@ -33,7 +33,9 @@ def matches(metadata: Mapping[str, Any], filters: MetadataFilters) -> bool:
         matches(metadata, each) if isinstance(each, MetadataFilters) else _holds(metadata, each)
         for each in filters.filters
     )
-    return not filters.filters or _CONDITIONS[filters.condition or FilterCondition.AND](results)
+    if filters.condition == FilterCondition.NOT:
+        return not any(results)
+    return not filters.filters or (any if filters.condition == FilterCondition.OR else all)(results)
 
 
 def check_filters(filters: MetadataFilters) -> None:
@@ -158,9 +160,4 @@ _OPERATORS: dict[FilterOperator, Callable[[Any, Any], Any]] = {
     FilterOperator.TEXT_MATCH: lambda text, given: isinstance(text, str) and given in text,
     FilterOperator.TEXT_MATCH_INSENSITIVE: lambda text, given: isinstance(text, str) and given.lower() in text.lower(),
     FilterOperator.IS_EMPTY: lambda value, _: value in ("", []),
-}
-_CONDITIONS: dict[FilterCondition, Callable[[Iterator[bool]], bool]] = {
-    FilterCondition.AND: all,
-    FilterCondition.OR: any,
-    FilterCondition.NOT: lambda results: not any(results),
 }

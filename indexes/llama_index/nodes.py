@@ -125,7 +125,8 @@ def parse_chunk_node_id(node_id: str) -> tuple[str, int, int] | None:
 def describe(metadata: Mapping[str, Any]) -> tuple[str, str, int | None]:
     """Title, heading and page, from the keys by which llama-index's readers name them."""
     page = next((str(metadata[key]) for key in _PAGE_KEYS if key in metadata), "")
-    return _first(metadata, _TITLE_KEYS), _first(metadata, _HEADING_KEYS).strip("/"), _number(page)
+    number = int(page) if page.isdecimal() and len(page) < 10 else 0
+    return _first(metadata, _TITLE_KEYS), _first(metadata, _HEADING_KEYS).strip("/"), number or None
 
 
 def common_metadata(records: Sequence[NodeRecord]) -> Metadata:
@@ -166,7 +167,3 @@ def _first(metadata: Mapping[str, Any], keys: Iterable[str]) -> str:
     """The first of the values that is text."""
     values = (metadata.get(key) for key in keys)
     return next((value for value in values if isinstance(value, str) and value and _is_json(value)), "")
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and 0 < len(text) < 10 and int(text) > 0 else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index.core.vector_stores.types import MetadataFilters
 
 from indexes.index import CorpusIndex
+from indexes.llama_index.embedding import in_thread
 from indexes.llama_index.query import retrieve
 from indexes.search import SearchRequest
 
@@ -38,5 +37,4 @@ class CorpusRetriever(BaseRetriever):
         reranker = self._index.reranker
         return self._index.read(lambda retrieval: retrieve(retrieval, request, self._filters, reranker))
 
-    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return await asyncio.to_thread(self._retrieve, query_bundle)
+    _aretrieve = in_thread(_retrieve)

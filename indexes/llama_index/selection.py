@@ -90,13 +90,13 @@ def _with_node_ids(store: Store, node_ids: Iterable[str]) -> set[int]:
 
 def _passing_nodes(store: Store, filters: MetadataFilters) -> Iterator[int]:
     decided: dict[tuple[str, str | None], bool] = {}  # most nodes of a document have its metadata and no other
-    for node in store.nodes.scan(node_condition(filters)):
-        document = node.source.removeprefix(NAMESPACE)
-        facts = (node.metadata, None if document == node.node_id else document)
+    for chunk_id, node_id, source, metadata in store.nodes.scan(node_condition(filters)):
+        document = source.removeprefix(NAMESPACE)
+        facts = (metadata, None if document == node_id else document)
         if facts not in decided:
-            decided[facts] = matches(filterable(json.loads(facts[0]), facts[1]), filters)
+            decided[facts] = matches(filterable(json.loads(metadata), facts[1]), filters)
         if decided[facts]:
-            yield node.chunk_id
+            yield chunk_id
 
 
 def _passing_passages(store: Store, filters: MetadataFilters) -> Iterator[int]:

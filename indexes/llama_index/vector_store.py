@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from functools import wraps
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.schema import BaseNode
@@ -20,7 +18,7 @@ from indexes.encoders import DEFAULT_ENCODER
 from indexes.errors import CorpusError
 from indexes.index import CorpusIndex
 from indexes.llama_index.documents import drop_nodes, encoded, put_nodes
-from indexes.llama_index.embedding import CorpusEmbedding
+from indexes.llama_index.embedding import CorpusEmbedding, in_thread
 from indexes.llama_index.query import answer
 from indexes.llama_index.selection import NodeSelection, nodes_of, passages_by_document
 from indexes.search import Retrieval
@@ -28,18 +26,6 @@ from indexes.sources import NAMESPACE
 from indexes.storage import Store
 
 _WAIT = 60.0  # seconds
-
-R = TypeVar("R")
-
-
-def _in_thread(method: Callable[..., R]) -> Callable[..., Coroutine[Any, Any, R]]:
-    """The async variant of a method, which runs in a thread."""
-
-    @wraps(method)
-    async def run(*args: Any, **kwargs: Any) -> R:
-        return await asyncio.to_thread(method, *args, **kwargs)
-
-    return run
 
 
 class CorpusVectorStore(BasePydanticVectorStore):
@@ -207,12 +193,12 @@ class CorpusVectorStore(BasePydanticVectorStore):
         """
         return self.client.read(lambda retrieval: answer(retrieval, query))
 
-    async_add = _in_thread(add)
-    adelete = _in_thread(delete)
-    adelete_nodes = _in_thread(delete_nodes)
-    aclear = _in_thread(clear)
-    aget_nodes = _in_thread(get_nodes)
-    aquery = _in_thread(query)
+    async_add = in_thread(add)
+    adelete = in_thread(delete)
+    adelete_nodes = in_thread(delete_nodes)
+    aclear = in_thread(clear)
+    aget_nodes = in_thread(get_nodes)
+    aquery = in_thread(query)
 
 
 def _remove(store: Store, chunk_ids: set[int], generation: int) -> None:

@@ -89,6 +89,7 @@ class FileWriter:
     def __init__(self, folder: Path, store: Store, present: set[DenseFile], model: str) -> None:
         self._folder, self._store, self._present, self._name = folder, store, present, model
         self._model = read(folder / model_file(model)) if model else None
+        self._models = {file.model for file in present} - {""}
 
     def follow(self) -> list[DenseFile]:
         """Make the files that are due, and return the files of all segments."""
@@ -111,20 +112,17 @@ class FileWriter:
             shards[segment // SEGMENTS_OF_SHARD][segment] = generation
         for shard, its in shards.items():
             whole = _Unit(shard, its)
-            if self._name or any(self._present.issuperset(whole.files(model)) for model in self._models()):
+            if self._name or any(self._present.issuperset(whole.files(model)) for model in self._models):
                 yield whole
             else:
                 yield from (_Unit(shard, {segment: generation}) for segment, generation in its.items())
 
     def _held(self, unit: _Unit) -> list[DenseFile]:
         """The present files of a unit, preferably under the model that it should have; empty if there are none."""
-        for model in (self._name, "", *self._models()):
+        for model in (self._name, "", *self._models):
             if self._present.issuperset(files := unit.files(model)):
                 return files
         return []
-
-    def _models(self) -> set[str]:
-        return {file.model for file in self._present} - {""}
 
     def _made(self, unit: _Unit) -> list[DenseFile]:
         generation = self._store.generation()

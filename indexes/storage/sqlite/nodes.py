@@ -30,22 +30,6 @@ class NodeRow(NamedTuple):
     rest: str
 
 
-class ScannedNode(NamedTuple):
-    """The fields of a node that filters compare.
-
-    Attributes:
-        chunk_id: The id of its chunk.
-        node_id: llama-index's id of the node.
-        source: The source of its document.
-        metadata: Its metadata, as JSON.
-    """
-
-    chunk_id: int
-    node_id: str
-    source: str
-    metadata: str
-
-
 class NodeRows:
     """Access to the nodes of an open database.
 
@@ -74,13 +58,20 @@ class NodeRows:
         rows = (self._db.execute(sql, (node_id,)).fetchone() for node_id in node_ids)
         return (row for row in rows if row is not None)
 
-    def scan(self, condition: Condition) -> Iterator[ScannedNode]:
-        """Read the nodes that meet a condition on `n.metadata`."""
+    def scan(self, condition: Condition) -> Iterator[tuple[int, str, str, str]]:
+        """Read the nodes that meet a condition on `n.metadata`, for a filter.
+
+        Args:
+            condition: The condition.
+
+        Yields:
+            (chunk id, node id, source of the document, metadata as JSON) of each.
+        """
         columns = "n.chunk_id, n.node_id, d.source, n.metadata, n.metadata_checksum"
         sql = f"SELECT {columns} FROM {_OF_DOCUMENTS} WHERE {condition.sql}"  # noqa: S608
         for chunk_id, node_id, source, metadata, expected in self._db.execute(sql, condition.parameters):
             _check(node_id, metadata, expected)
-            yield ScannedNode(chunk_id, node_id, source, metadata)
+            yield chunk_id, node_id, source, metadata
 
     def read_all(self) -> None:
         """Check every row against its checksums."""
