@@ -137,9 +137,18 @@ def common_metadata(records: Sequence[NodeRecord]) -> Metadata:
 
 
 def unit_vector(values: Sequence[float], dimension: int, what: str) -> Vectors:
-    """Scale a vector to length 1, so that inner products are cosines; float32 of shape (dimension,).
+    """Scale a vector to length 1, so that inner products are cosines.
 
-    Raises CorpusError if it has another shape, or its length is 0 or not finite; the message begins with `what`.
+    Args:
+        values: The vector.
+        dimension: The dimension that it must have.
+        what: What the vector is, for the message of an error.
+
+    Returns:
+        (dimension,) float32.
+
+    Raises:
+        CorpusError: If it has another dimension, or its length is 0 or not finite.
     """
     vector = np.asarray(values, dtype=np.float64)
     if vector.shape != (dimension,):

@@ -207,10 +207,8 @@ def _contains_all(column: str, texts: Iterable[str]) -> Condition:
 
 
 def _written(value: object) -> str:
-    """A text that the JSON of all metadata with an equal value contains; '' where there is no such text.
-
-    A filter's text may stand for a value that is written so in JSON, and an integer may equal a float.
-    """
+    """A text that the JSON of all metadata with an equal value contains; '' where there is no such text."""
+    # A filter's text may stand for a value that is written so in JSON, and an integer may equal a float.
     if isinstance(value, str):
         return value if json.dumps(value, ensure_ascii=False) == f'"{value}"' else ""
     if isinstance(value, float) and value.is_integer():

@@ -149,11 +149,8 @@ class IndexFolder:
             raise CorpusError(f"the search indexes in {self.path} have to be made again: {error}") from error
 
     def _is_damaged(self) -> bool:
-        """Whether derived files have to be made again.
-
-        Files that are missing because a writer has replaced them meanwhile are no damage: mending would only keep that
-        writer out.
-        """
+        """Whether derived files have to be made again."""
+        # Files that a writer has replaced meanwhile are missing, but not damaged: mending would only block that writer.
         for _ in range(ATTEMPTS):
             generation, problems = self.read(lambda store: (store.generation(), self.derived.problems(store)))
             if not problems or self.read(Store.generation) == generation:
