@@ -129,7 +129,7 @@ class CorpusIndex(IndexReader):
         """Add text that is in memory, in the same way as files: it is chunked, embedded and written.
 
         A document replaces the one with the same source; one that has not changed is skipped. Documents are chunked
-        as `ingest` was told to last.
+        with the settings of the last `ingest`.
 
         Args:
             documents: The documents. A source is any name, or an absolute path.

@@ -192,7 +192,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _link(file: Path, to: Path) -> None:
-    """Give a file a second name, or a copy where the file system knows no links."""
+    """Give a file a second name, or a copy if the file system has no hard links."""
     try:
         os.link(file, to)
     except OSError:

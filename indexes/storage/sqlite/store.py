@@ -4,7 +4,7 @@ Consistency. A document is in it wholly or not at all. Every publication raises 
 transaction the writer puts rows in and takes them out, makes the files of the dense and lexical indexes that go with
 them, under new names and without touching the old, and notes those names (`derived_files`). Its COMMIT publishes all of
 it at once. A reader works inside one read transaction, and so sees documents, chunks and both derived indexes of one
-generation, whatever the writer does meanwhile. Knows no encoder and no search; `sqlite.database` opens it.
+generation, whatever the writer does meanwhile. `sqlite.database` opens it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from indexes.storage.sqlite.checksums import checksum, text_checksum
-from indexes.storage.sqlite.reader import TEXT_BLOCK, DerivedFile, StoreReader
+from indexes.storage.sqlite.documents import DerivedFile
+from indexes.storage.sqlite.reader import TEXT_BLOCK, StoreReader
 from indexes.storage.sqlite.schema import DOCUMENT_FACTS
 from indexes.text import folded
 from indexes.types import Chunk, Document, Vectors
