@@ -194,7 +194,7 @@ def node_filters(folder: Path) -> None:
         ours, peer = CorpusVectorStore.from_index(index), SimpleVectorStore()
 
         def vectors(retrieval: Retrieval) -> Any:
-            return retrieval.store.vectors.of(sorted(retrieval.store.nodes.all_chunk_ids()))
+            return retrieval.store.vectors.of(retrieval.store.vectors.chunk_ids().tolist())
 
         nodes = ours.get_nodes()
         for node, vector in zip(nodes, index.read(vectors), strict=True):

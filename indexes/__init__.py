@@ -1,4 +1,4 @@
-"""Read, chunk, embed, store and search a corpus. It knows no language model and no prompt.
+"""Read, chunk, embed, store and search a corpus.
 
 >>> from indexes import CorpusIndex
 >>> with CorpusIndex.open("my-index") as index:

@@ -1,4 +1,4 @@
-"""What can go wrong in a corpus, for a user to mend.
+"""The errors of `indexes` that a user can remedy.
 
     CorpusError
     ├── UnreadableFile       one file cannot be read; the rest of an ingest goes on
@@ -9,16 +9,20 @@
     ├── EncoderUnavailable   the encoder's folder, package or hub name cannot be loaded
     └── RerankerUnavailable  the reranker's folder or hub name cannot be loaded
 
-Every message says what was got and what to do.
+Every message names the value or the file at fault, and the remedy.
 """
 
 
 class CorpusError(Exception):
-    """Base of every error that `indexes` raises on purpose."""
+    """The base of all errors of `indexes`."""
 
 
 class UnreadableFile(CorpusError):
-    """A file cannot become a document. `reason` is one line, without the file's name."""
+    """A file that cannot be read.
+
+    Attributes:
+        reason: Why, in one line, without the file's name.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -26,11 +30,11 @@ class UnreadableFile(CorpusError):
 
 
 class IndexMismatch(CorpusError):
-    """The index was made by another encoder, or in a format that this version does not know."""
+    """The index was made with another encoder, or in a format that this version cannot read."""
 
 
 class IndexDamaged(CorpusError):
-    """The index's database is cut short or is not a database."""
+    """The index's database is damaged."""
 
 
 class IndexBusy(CorpusError):
@@ -42,8 +46,8 @@ class IndexNotFound(CorpusError):
 
 
 class EncoderUnavailable(CorpusError):
-    """The encoder cannot be loaded from where the user said it is."""
+    """The encoder cannot be loaded."""
 
 
 class RerankerUnavailable(CorpusError):
-    """The reranker cannot be loaded from where the user said it is."""
+    """The reranker cannot be loaded."""

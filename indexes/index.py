@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from os.path import abspath
 from pathlib import Path
-from types import TracebackType
-from typing import TypeVar
 
 from indexes.encoders import DEFAULT_ENCODER, Reranker, load_reranker
 from indexes.ingest import IngestCallback, IngestOptions, are_stored, check_documents, ingest_documents, ingest_files
 from indexes.manifest import bind, choose_encoder, chunking, encoder_name
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
-from indexes.search import Retrieval, SearchFilter
-from indexes.snapshot import Snapshot
-from indexes.storage import IndexFolder, Store, verify
-from indexes.types import Chunk, Document, DocumentInfo, Encoder, IndexInfo, IngestReport, SearchHit, VerifyReport
-
-T = TypeVar("T")
+from indexes.snapshot import IndexReader, Snapshot
+from indexes.storage import IndexFolder, Store, source_lies_in, verify
+from indexes.types import Document, Encoder, IndexInfo, IngestReport, VerifyReport
 
 
-class CorpusIndex:
+class CorpusIndex(IndexReader):
     """A searchable index of documents, kept in a folder.
 
     >>> with CorpusIndex.open("my-index") as index:
@@ -33,13 +28,13 @@ class CorpusIndex:
 
     Attributes:
         path: The folder of the index.
+        encoder: The model that embeds chunks and queries.
+        reranker: The model that reorders the hits of a search; None for none.
     """
 
     def __init__(self, folder: IndexFolder, encoder: Encoder, reranker: Reranker | None = None) -> None:
-        self.path = folder.path
+        super().__init__(folder.session, folder.path, encoder, reranker)
         self._folder = folder
-        self._encoder = encoder
-        self._reranker = reranker
 
     @classmethod
     def open(
@@ -85,9 +80,7 @@ class CorpusIndex:
     def __enter__(self) -> CorpusIndex:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def ingest(
@@ -114,7 +107,7 @@ class CorpusIndex:
                 encoder reads, but at most 256.
             overlap: How many tokens a chunk may share with the one before it, in whole sentences; None for what the
                 index remembers, and at first for 0.
-            progress: What to call with the progress.
+            progress: A function to call with the progress; None for none.
             wait: How long to wait for another writer: not at all, until it has finished (true), or so many seconds.
 
         Returns:
@@ -136,7 +129,7 @@ class CorpusIndex:
         """Add text that is in memory, in the same way as files: it is chunked, embedded and written.
 
         A document replaces the one with the same source; one that has not changed is skipped. Documents are chunked
-        as `ingest` was told to last.
+        with the settings of the last `ingest`.
 
         Args:
             documents: The documents. A source is any name, or an absolute path.
@@ -153,7 +146,7 @@ class CorpusIndex:
         """
         given = list(documents)
         check_documents(given)
-        if self._folder.read(lambda store: are_stored(store, given, chunking(store, None, None))):
+        if self._read(lambda store: are_stored(store, given, chunking(store, None, None))):
             return IngestReport(unchanged=len(given))  # without keeping another writer waiting
         with self._folder.writing(wait) as writer:
             remembered = chunking(writer.store, None, None)
@@ -174,7 +167,7 @@ class CorpusIndex:
         """
         with self._folder.writing(wait) as writer:
             target = writer.store.find_source(source)
-            sources = [document.source for _, document in writer.store.documents_in(target)]
+            sources = [document.source for _, document in writer.store.documents_where(source_lies_in(target))]
             if not sources:
                 writer.store.check_absent(target)
             else:
@@ -182,105 +175,6 @@ class CorpusIndex:
                     for each in sources:
                         writer.store.remove_document(each, generation)
         return len(sources)
-
-    def search(
-        self,
-        query: str,
-        k: int = 10,
-        mode: str = "hybrid",
-        *,
-        filters: SearchFilter | None = None,
-        expand: int = 0,
-    ) -> list[SearchHit]:
-        """Find the chunks that answer a query best.
-
-        Args:
-            query: What to look for.
-            k: How many hits to return, at most.
-            mode: "dense" (by the encoder's vectors), "lexical" (BM25) or "hybrid" (both, with their scores fused; BM25
-                alone for a query in a language that the encoder was not trained for).
-            filters: Which documents may be found; None for all. They are applied before the search, so no match is
-                lost behind better ones that are not allowed.
-            expand: How many neighbouring chunks of its document to widen each hit by, on either side.
-
-        Returns:
-            The hits, best first. No text is in two of them: what a better hit contains is cut off the others. Scores
-            are inner products ("dense"), BM25 ("lexical") or between 0 and 1 ("hybrid"); with a reranker, its own.
-
-        Raises:
-            CorpusError: If the query is empty, `k` or `expand` is too small, or there is no such mode.
-            IndexMismatch: If the encoder's weights are not those that made the index.
-        """
-        with self._latest() as latest:
-            return latest.search(query, k, mode, filters=filters, expand=expand)
-
-    def similarity(self, query: str, texts: Sequence[str]) -> list[float] | None:
-        """Compare texts with a query by their meaning.
-
-        Args:
-            query: What to compare with.
-            texts: The texts.
-
-        Returns:
-            The cosine of each text's vector to the query's; None if the encoder does not know the query's language.
-
-        Raises:
-            IndexMismatch: If the encoder's weights are not those that made the index.
-        """
-        with self._latest() as latest:
-            return latest.similarity(query, texts)
-
-    def documents(self, filters: SearchFilter | None = None) -> list[DocumentInfo]:
-        """List documents.
-
-        Args:
-            filters: Which documents; None for all.
-
-        Returns:
-            The documents, sorted by source.
-        """
-        with self._latest() as latest:
-            return latest.documents(filters)
-
-    def chunks(self, filters: SearchFilter | None = None) -> list[Chunk]:
-        """List the chunks of documents.
-
-        Args:
-            filters: Which documents; None for all.
-
-        Returns:
-            The chunks, document by document, in order.
-        """
-        with self._latest() as latest:
-            return latest.chunks(filters)
-
-    def neighbours(self, chunk: Chunk, count: int) -> tuple[list[Chunk], list[Chunk]]:
-        """Get what stands around a chunk in its document.
-
-        Args:
-            chunk: A chunk that was found in this index; its document may have gone since.
-            count: How many chunks to get on either side, at most.
-
-        Returns:
-            The chunks before it and the chunks after it, both in the order of the document.
-        """
-        with self._latest() as latest:
-            return latest.neighbours(chunk, count)
-
-    def text(self, source: str | Path) -> str:
-        """Get the text of a document, which the `start` and `end` of chunks and citations count in.
-
-        Args:
-            source: The name of a document, or a path.
-
-        Returns:
-            The text.
-
-        Raises:
-            CorpusError: If there is no such document.
-        """
-        with self._latest() as latest:
-            return latest.text(source)
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
@@ -294,7 +188,7 @@ class CorpusIndex:
         """
         with self._folder.session() as session:
             session.open_searchers()
-            yield Snapshot(session, self.path, self._encoder, self._reranker)
+            yield Snapshot(lambda: nullcontext(session), self.path, self.encoder, self.reranker)
 
     def info(self) -> IndexInfo:
         """Describe the index.
@@ -302,7 +196,7 @@ class CorpusIndex:
         Returns:
             What it holds, the encoder it was made with, and its size on disk.
         """
-        encoder, counts = self._folder.read(lambda store: (encoder_name(store), store.counts()))
+        encoder, counts = self._read(lambda store: (encoder_name(store), store.counts()))
         return IndexInfo(str(self.path), encoder, *counts, self._folder.size())
 
     def verify(self) -> VerifyReport:
@@ -311,33 +205,11 @@ class CorpusIndex:
         Returns:
             What was counted, and the problems that were found.
         """
-        return self._folder.read(lambda store: verify(store, self._folder.derived))
-
-    @property
-    def encoder(self) -> Encoder:
-        """The encoder that makes the index's vectors."""
-        return self._encoder
-
-    @property
-    def reranker(self) -> Reranker | None:
-        """The model that reorders the hits of a search; None if there is none."""
-        return self._reranker
-
-    def read(self, read: Callable[[Retrieval], T]) -> T:
-        """Read from the newest generation. For `indexes.llama_index`, as the two methods below are.
-
-        Args:
-            read: What to do with the store and the searchers.
-
-        Returns:
-            What `read` returns.
-        """
-        with self._latest() as latest:
-            return latest.retrieve(read)
+        return self._read(lambda store: verify(store, self._folder.derived))
 
     @contextmanager
     def changing(self, wait: bool | float) -> Iterator[tuple[Store, int]]:
-        """Change the store: all changes in the `with` block are kept, or none.
+        """Change the store, for `indexes.llama_index`: all changes in the `with` block are kept, or none.
 
         Args:
             wait: How long to wait for another writer: not at all, until it has finished (true), or so many seconds.
@@ -352,7 +224,7 @@ class CorpusIndex:
             yield writer.store, generation
 
     def bound_encoder(self, store: Store) -> Encoder:
-        """Bind the index to its encoder, which a change that adds documents does first.
+        """Record the encoder in the index, or check it: every change that adds documents begins with this.
 
         Args:
             store: The store that `changing` yields.
@@ -363,10 +235,4 @@ class CorpusIndex:
         Raises:
             IndexMismatch: If the encoder's weights are not those that made the index.
         """
-        return bind(store, self._encoder, self.path)
-
-    @contextmanager
-    def _latest(self) -> Iterator[Snapshot]:
-        """A snapshot for one call, which opens no more files than that needs."""
-        with self._folder.session() as session:
-            yield Snapshot(session, self.path, self._encoder, self._reranker)
+        return bind(store, self.encoder, self.path)

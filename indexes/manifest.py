@@ -1,6 +1,6 @@
-"""What an index is bound to from its first document on: an encoder, its weights, and a way to cut chunks.
+"""The settings that an index records with its first document: the encoder, its weights, and the chunking.
 
-An index without documents is bound to nothing. Knows the store; searches and ingests nothing.
+An index without documents takes any encoder.
 """
 
 from __future__ import annotations
@@ -20,9 +20,18 @@ def encoder_name(store: Store) -> str | None:
 
 
 def choose_encoder(store: Store, given: str | Encoder | None, folder: Path) -> Encoder:
-    """The encoder to open the index with: the one given, or else the one that it was made with.
+    """Load the encoder to open an index with.
 
-    Raises IndexMismatch if the two are not the same.
+    Args:
+        store: The store of the index.
+        given: The encoder, or its name; None for the one that the index was made with.
+        folder: The folder of the index, for the message of an error.
+
+    Returns:
+        The encoder.
+
+    Raises:
+        IndexMismatch: If it is not the one that the index was made with.
     """
     made_with = encoder_name(store)
     chosen = load_encoder(given if given is not None else made_with or DEFAULT_ENCODER)
@@ -44,7 +53,7 @@ def check_weights(store: Store, encoder: Encoder, folder: Path) -> None:
 
 
 def bind(store: Store, encoder: Encoder, folder: Path) -> Encoder:
-    """The encoder, checked, and noted in an index that has no document yet."""
+    """Check the encoder's weights, and record the encoder in the index."""
     check_weights(store, encoder, folder)
     store.set_meta("encoder", encoder.name)
     store.set_meta("encoder_fingerprint", encoder.fingerprint)
@@ -52,11 +61,11 @@ def bind(store: Store, encoder: Encoder, folder: Path) -> Encoder:
 
 
 def chunking(store: Store, tokens: int | None, overlap: int | None) -> Chunking:
-    """What was asked for, and for the rest what was remembered. Raises CorpusError."""
+    """The chunking with the given settings, and the recorded ones where None. Raises CorpusError if they conflict."""
     remembered = Chunking.load(_remembered(store, "chunking") or "")
     return Chunking(remembered.tokens if tokens is None else tokens, remembered.overlap if overlap is None else overlap)
 
 
 def _remembered(store: Store, fact: str) -> str | None:
-    """A fact about how the index was made."""
+    """A recorded setting; None while the index has no document."""
     return None if store.is_empty() else store.meta(fact)

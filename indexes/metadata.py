@@ -1,4 +1,4 @@
-"""`Metadata`: what a document says of itself beside its text, as a mapping that cannot change. Knows no documents."""
+"""`Metadata`: the metadata of a document, as an immutable mapping."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from indexes.errors import CorpusError
 
 
 class Metadata(Mapping[str, Any]):
-    """Names to JSON values (text, numbers, booleans, None, lists and objects of them).
+    """An immutable mapping of names to JSON values: text, numbers, booleans, None, lists and objects of them.
 
-    It holds its JSON text and reads it when it is asked, so that it costs a search nothing, can be a key, and what it
-    gives out can be changed without changing it. Two are equal, and equal to a dict, by what they hold.
+    It holds its JSON text, and parses it on access. So it costs a search nothing, it is hashable, and changing a list
+    that it returned does not change it. It equals a dict with the same content.
 
     >>> Metadata({"author": "Natsume Sōseki", "year": 1905})["year"]
     1905
@@ -24,7 +24,7 @@ class Metadata(Mapping[str, Any]):
     json: str
 
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
-        """Raises CorpusError for what is no JSON: a name that is not text, a date, a number that is not one."""
+        """Raises CorpusError for what is not JSON, such as a name that is not text, a date, or NaN."""
         given = dict(values or {})
         if odd := [name for name in given if not isinstance(name, str)]:
             raise CorpusError(f"the metadata have a name that is not text, {odd[0]!r}: write it as text")
@@ -39,7 +39,14 @@ class Metadata(Mapping[str, Any]):
 
     @classmethod
     def parse(cls, text: str) -> Metadata:
-        """From the JSON text of an object, as `json` gave it."""
+        """Restore metadata without parsing them.
+
+        Args:
+            text: The JSON text of an object, from the attribute `json`.
+
+        Returns:
+            The metadata.
+        """
         made = cls.__new__(cls)
         object.__setattr__(made, "json", text)
         return made

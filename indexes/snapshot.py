@@ -1,8 +1,9 @@
-"""`Snapshot`: an index at one generation, for whoever reads from it more than once and wants the parts to fit."""
+"""Reading an index: searches, lists and texts of one generation, for a single call or for a snapshot."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,19 +18,27 @@ from indexes.types import Chunk, DocumentInfo, Encoder, SearchHit
 T = TypeVar("T")
 
 
-class Snapshot:
-    """An index as it was when the snapshot was taken: `CorpusIndex.snapshot` makes one.
+class IndexReader:
+    """The reading methods that `CorpusIndex` and `Snapshot` share.
 
-    Whatever a writer publishes meanwhile, searches, lists and texts are of one generation, read in one transaction. It
-    is for one thread, and for as long as it takes to read: while it is open, the database's log cannot shrink.
-
-    Every method raises CorpusError after the snapshot's `with` block, and if a file of the index is damaged after
-    something has been read; before that, the snapshot has it made again and goes on with the newest generation.
+    Args:
+        session: Returns the read transaction of one call.
+        path: The folder of the index.
+        encoder: The model that embeds chunks and queries.
+        reranker: The model that reorders the hits of a search; None for none.
     """
 
-    def __init__(self, session: ReadSession, path: Path, encoder: Encoder, reranker: Reranker | None) -> None:
-        self._session, self._path = session, path
-        self._encoder, self._reranker = encoder, reranker
+    def __init__(
+        self,
+        session: Callable[[], AbstractContextManager[ReadSession]],
+        path: Path,
+        encoder: Encoder,
+        reranker: Reranker | None,
+    ) -> None:
+        self._session = session
+        self.path = path
+        self.encoder = encoder
+        self.reranker = reranker
 
     def search(
         self,
@@ -40,53 +49,58 @@ class Snapshot:
         filters: SearchFilter | None = None,
         expand: int = 0,
     ) -> list[SearchHit]:
-        """Find the chunks that answer a query best: see `CorpusIndex.search`.
+        """Find the chunks that answer a query best.
 
         Args:
-            query: What to look for.
-            k: How many hits to return, at most.
-            mode: "hybrid", "dense" or "lexical".
-            filters: Which documents may be found; None for all.
-            expand: How many neighbouring chunks to widen each hit by, on either side.
+            query: The query, in words.
+            k: The maximum number of hits.
+            mode: "dense" (embedding similarity), "lexical" (BM25) or "hybrid" (both, with their scores fused; BM25
+                alone for a query in a language that the encoder was not trained for).
+            filters: Which documents may be found; None for all. They are applied before the search, so that no match
+                is lost behind better ones that are not allowed.
+            expand: How many neighbouring chunks of its document to widen each hit by, on either side.
 
         Returns:
-            The hits, best first.
+            The hits, best first. Their texts do not overlap: what a better hit contains is cut off the others. Scores
+            are inner products ("dense"), BM25 ("lexical") or between 0 and 1 ("hybrid"); with a reranker, its own.
 
         Raises:
-            CorpusError: For a request that cannot be answered.
+            CorpusError: If the query is empty, `k` or `expand` is too small, or there is no such mode.
+            IndexMismatch: If the encoder's weights are not those that made the index.
         """
         request = SearchRequest(query, k, mode, filters, expand)
-        return self.retrieve(lambda retrieval: search(retrieval, request, self._reranker))
+        return self.read(lambda retrieval: search(retrieval, request, self.reranker))
 
     def similarity(self, query: str, texts: Sequence[str]) -> list[float] | None:
-        """Compare texts with a query by their meaning.
+        """Cosine similarity of texts to a query.
 
         Args:
-            query: What to compare with.
-            texts: The texts.
+            query: The query.
+            texts: The texts, which need not be in the index.
 
         Returns:
-            The cosine of each text's vector to the query's; None if the encoder does not know the query's language.
+            The cosine of each text's embedding to the query's; None if the encoder was not trained for the query's
+            language.
 
         Raises:
             IndexMismatch: If the encoder's weights are not those that made the index.
         """
-        if not serves(self._encoder.languages, query):
+        if not serves(self.encoder.languages, query):
             return None
-        self._session.read(self._check_encoder)
-        cosines = self._encoder.encode_passages(texts) @ self._encoder.encode_query(query)
+        self._read(self._check_encoder)
+        cosines = self.encoder.encode_passages(texts) @ self.encoder.encode_query(query)
         return [float(cosine) for cosine in cosines]
 
     def documents(self, filters: SearchFilter | None = None) -> list[DocumentInfo]:
-        """List the documents.
+        """List documents.
 
         Args:
-            filters: Which of them; None for all.
+            filters: Which documents; None for all.
 
         Returns:
             The documents, sorted by source.
         """
-        return self._session.read(lambda store: [*allowed_documents(store, filters).values()])
+        return self._read(lambda store: [*allowed_documents(store, filters).values()])
 
     def chunks(self, filters: SearchFilter | None = None) -> list[Chunk]:
         """List the chunks of documents.
@@ -95,23 +109,23 @@ class Snapshot:
             filters: Which documents; None for all.
 
         Returns:
-            The chunks, document by document, in order.
+            The chunks in reading order, with the documents sorted by source.
         """
 
         def read(store: Store) -> list[Chunk]:
             return [chunk for i in allowed_documents(store, filters) for chunk in store.chunks_of(i)]
 
-        return self._session.read(read)
+        return self._read(read)
 
     def neighbours(self, chunk: Chunk, count: int) -> tuple[list[Chunk], list[Chunk]]:
-        """Get what stands around a chunk in its document.
+        """Read the chunks around a chunk in its document.
 
         Args:
-            chunk: A chunk that was found in this index; its document may have gone since.
-            count: How many chunks to get on either side, at most.
+            chunk: A chunk that was found in this index. If its document has been removed since, it has no neighbours.
+            count: The maximum number of chunks on either side.
 
         Returns:
-            The chunks before it and the chunks after it, both in the order of the document.
+            The chunks before it and the chunks after it, both in reading order.
         """
 
         def read(store: Store) -> list[Chunk]:
@@ -119,34 +133,62 @@ class Snapshot:
             there = document is not None and chunk.id in store.chunk_ids_of([document[0]])
             return store.chunks_around(chunk, count) if there else []
 
-        parts = self._session.read(read)
+        parts = self._read(read)
         return [part for part in parts if part.id < chunk.id], [part for part in parts if part.id > chunk.id]
 
     def text(self, source: str | Path) -> str:
-        """Get the text of a document, which the `start` and `end` of chunks and citations count in.
+        """Read the text of a document, in which the `start` and `end` of chunks and citations are offsets.
 
         Args:
             source: The name of a document, or a path.
 
         Returns:
-            The text.
+            The whole text.
 
         Raises:
             CorpusError: If there is no such document.
         """
-        target, text = self._session.read(lambda store: (found := store.find_source(source), store.text_of(found)))
+        target, text = self._read(lambda store: (found := store.find_source(source), store.text_of(found)))
         if text is None:
-            raise CorpusError(f"{target} is not in the index {self._path}: see `longctx index list`")
+            raise CorpusError(f"{target} is not in the index {self.path}: see `longctx index list`")
         return text
 
-    def retrieve(self, retrieve: Callable[[Retrieval], T]) -> T:
-        """What `retrieve` returns for what a search reads. For `indexes.llama_index`."""
-        return self._session.search(lambda searchers: retrieve(self._retrieval(searchers)))
+    def read(self, read: Callable[[Retrieval], T]) -> T:
+        """Read from the store and its search indexes, for `indexes.llama_index`.
 
-    def _retrieval(self, found: Searchers) -> Retrieval:
-        return Retrieval(
-            found.store, found.dense, found.lexical, self._encoder, lambda: self._check_encoder(found.store)
-        )
+        Args:
+            read: Reads from one generation. It is called again if files were replaced meanwhile.
+
+        Returns:
+            What `read` returns.
+        """
+
+        def search(found: Searchers) -> T:
+            check = self._check_encoder
+            return read(Retrieval(found.store, found.dense, found.lexical, self.encoder, lambda: check(found.store)))
+
+        with self._session() as session:
+            return session.search(search)
+
+    def _read(self, read: Callable[[Store], T]) -> T:
+        with self._session() as session:
+            return session.read(read)
 
     def _check_encoder(self, store: Store) -> None:
-        check_weights(store, self._encoder, self._path)
+        check_weights(store, self.encoder, self.path)
+
+
+class Snapshot(IndexReader):
+    """An index as it was when the snapshot was taken: `CorpusIndex.snapshot` makes one.
+
+    Whatever a writer publishes meanwhile, searches, lists and texts are of one generation, read in one transaction. It
+    is for one thread, and for as long as it takes to read: while it is open, the database's log cannot shrink.
+
+    Every method raises CorpusError after the snapshot's `with` block, and if a file of the index is damaged after
+    something has been read; before that, the file is made again and the snapshot moves to the newest generation.
+
+    Attributes:
+        path: The folder of the index.
+        encoder: The model that embeds chunks and queries.
+        reranker: The model that reorders the hits of a search; None for none.
+    """

@@ -1,11 +1,11 @@
-"""A document's source: the absolute path of a file, a name, or "llama-index:" and a llama-index document's id."""
+"""The sources of documents: the absolute path of a file, a name, or "llama-index:" and a llama-index document's id."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-NAMESPACE = "llama-index:"  # before a llama-index document's id, in its source: no absolute path begins so
+NAMESPACE = "llama-index:"  # the prefix of a llama-index document's source: no absolute path begins with it
 
 
 def is_file(source: str) -> bool:

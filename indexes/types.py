@@ -43,10 +43,11 @@ class Document:
         pages: The offset at which each page begins (`pages[0] == 0`); empty for a format without pages.
         breaks: Further offsets, ascending, at which a chunk should preferably begin: a notebook's cells, the
             definitions in source code, records.
-        metadata: What the file says of itself, such as its author.
-        modified: When the file was last written before it was read, as "2026-11-23T09:30:00Z" (UTC); None for what is
-            no file.
-        warnings: What could not be read of the file, such as a damaged page, a line each. Not kept in an index.
+        metadata: The metadata in the file, such as its author.
+        modified: When the file was last written before it was read, as "2026-11-23T09:30:00Z" (UTC); None for a
+            document from memory.
+        warnings: The parts of the file that could not be read, such as a damaged page, a line each. Not stored in an
+            index.
     """
 
     source: str
@@ -94,7 +95,16 @@ class Chunk:
 
 
 class ChunkPosition(NamedTuple):
-    """Where a chunk is in its document: the attributes of a `Chunk` that say so."""
+    """The position of a chunk in its document: the attributes of `Chunk` with the same names.
+
+    Attributes:
+        id: Its number in the index.
+        heading: The path of headings above it.
+        page: The page it begins on; None for a format without pages.
+        line: The line it begins on.
+        start: The offset of its first character.
+        end: The offset after its last character.
+    """
 
     id: int
     heading: str
@@ -128,8 +138,8 @@ class DocumentInfo:
         chunks: How many chunks it has.
         tokens: How many tokens its chunks have together.
         content_hash: A hash of what it was made from, by which an unchanged one is recognized.
-        metadata: What the file says of itself.
-        modified: When the file was last written, as "2026-11-23T09:30:00Z" (UTC); None for what is no file.
+        metadata: The metadata in the file.
+        modified: When the file was last written, as "2026-11-23T09:30:00Z" (UTC); None for a document from memory.
     """
 
     source: str
@@ -144,7 +154,7 @@ class DocumentInfo:
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """What an index holds.
+    """A description of an index.
 
     Attributes:
         path: The folder of the index.
@@ -178,7 +188,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What one ingest did.
+    """The result of an ingest.
 
     Attributes:
         added: Documents that are new in the index.
@@ -226,7 +236,7 @@ class IngestProgress:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What `CorpusIndex.verify` found.
+    """The result of `CorpusIndex.verify`.
 
     Attributes:
         documents: How many documents there are.
@@ -252,7 +262,7 @@ class Encoder(Protocol):
 
     @property
     def max_tokens(self) -> int:
-        """The most tokens of a text that the encoder reads, special tokens apart; it silently truncates longer ones."""
+        """The maximum tokens of a text, special tokens not counted; longer texts are silently truncated."""
 
     @property
     def languages(self) -> frozenset[str] | None:

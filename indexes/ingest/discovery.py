@@ -1,9 +1,8 @@
 # ruff: noqa: PTH112, PTH114, PTH116, PTH118, PTH120, PTH122
-"""Which files are under the given paths, and whether each has changed since it was read."""
+"""Finding the files under given paths, and the status by which an unchanged file is recognized."""
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import time
@@ -15,6 +14,7 @@ from typing import NamedTuple
 
 from indexes.errors import UnreadableFile
 from indexes.readers import SUFFIXES, check_regular, check_suffix, os_reason
+from indexes.sources import lies_in
 from indexes.types import Failure
 
 _NOT_ENTERED = frozenset({"__pycache__", "node_modules"})
@@ -78,10 +78,13 @@ def discover(roots: Iterable[Path], *, exclude: Path | None = None) -> Iterator[
         path = os.path.abspath(root)
         try:
             real = os.path.realpath(path, strict=True)
+        except FileNotFoundError:
+            reason = "a link to nothing" if os.path.islink(path) else "there is no such file or folder"
+            yield _failure(path, UnreadableFile(reason))
         except OSError as error:
-            yield _failure(path, _root_reason(path, error))
-            continue
-        places.setdefault(real, _Place(path, real, real))  # two spellings of one root count once
+            yield _failure(path, error)
+        else:
+            places.setdefault(real, _Place(path, real, real))  # two spellings of one root count once
     for place in places.values():
         if os.path.isdir(place.real):
             yield from _walk(place, own | (places.keys() - {place.real}))
@@ -89,28 +92,20 @@ def discover(roots: Iterable[Path], *, exclude: Path | None = None) -> Iterator[
             yield _named_file(place)
 
 
-def _root_reason(path: str, error: OSError) -> str:
-    if error.errno == errno.ENOENT:
-        return "a link to nothing" if os.path.islink(path) else "there is no such file or folder"
-    return os_reason(error)
-
-
 def _named_file(place: _Place) -> FoundFile | Failure:
-    """A file that the user named itself: of a kind that no reader reads, it is a failure."""
+    """A file that the user named itself, which is a failure if it is of an unknown format."""
     try:
         _check_name(place.path)
         status = os.stat(place.real)
         check_regular(status.st_mode)
         check_suffix(Path(place.path))
-    except UnreadableFile as error:
-        return _failure(place.path, error.reason)
-    except OSError as error:
-        return _failure(place.path, os_reason(error))
+    except (UnreadableFile, OSError) as error:
+        return _failure(place.path, error)
     return FoundFile(place.path, status, explicit=True)
 
 
 def _walk(root: _Place, elsewhere: frozenset[str]) -> Iterator[FoundFile | SkippedFile | Failure]:
-    """Everything in a folder but the real paths in `elsewhere`: other roots, which have their own turn."""
+    """Walk a folder, except for the real paths in `elsewhere`: other roots, which are walked themselves."""
     waiting = [root]
     while waiting:
         place = waiting.pop()
@@ -120,14 +115,12 @@ def _walk(root: _Place, elsewhere: frozenset[str]) -> Iterator[FoundFile | Skipp
                 waiting.extend(_inside(place, elsewhere))
                 continue
             yield _from_link(place, elsewhere) if stat.S_ISLNK(status.st_mode) else _file(place, status)
-        except UnreadableFile as error:
-            yield _failure(place.path, error.reason)
-        except OSError as error:
-            yield _failure(place.path, os_reason(error))
+        except (UnreadableFile, OSError) as error:
+            yield _failure(place.path, error)
 
 
 def _inside(folder: _Place, elsewhere: frozenset[str]) -> list[_Place]:
-    """What to look at in a folder, the last name first, for a stack."""
+    """The entries of a folder, the last name first, for a stack."""
     with os.scandir(folder.real) as entries:
         names = sorted((entry.name for entry in entries if not _is_passed_over(entry.name)), reverse=True)
     path, real = os.path.join(folder.path, ""), os.path.join(folder.real, "")
@@ -152,18 +145,14 @@ def _from_link(place: _Place, elsewhere: frozenset[str]) -> SkippedFile:
         target = os.path.realpath(place.real, strict=True)
     except FileNotFoundError as error:
         raise UnreadableFile("a link to nothing") from error
-    if _is_within(os.path.dirname(place.real), target):
+    if lies_in(os.path.dirname(place.real), target):
         raise UnreadableFile("a link to a folder that it lies in, which would go round for ever")
-    holding = [root for root in (place.root, *elsewhere) if _is_within(target, root)]
+    holding = [root for root in (place.root, *elsewhere) if lies_in(target, root)]
     if not holding:
         raise UnreadableFile(f"a link that leads out of the folder, to {target}; name that to read it")
     if all(any(map(_is_passed_over, Path(os.path.relpath(target, root)).parts)) for root in holding):
         raise UnreadableFile(f"a link to something hidden, {target}; name that to read it")
     return SkippedFile(Path(place.path))
-
-
-def _is_within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def _check_name(path: str) -> None:
@@ -173,43 +162,45 @@ def _check_name(path: str) -> None:
         raise UnreadableFile("its name is not valid UTF-8; rename it") from error
 
 
-def _failure(path: str, reason: str) -> Failure:
+def _failure(path: str, error: UnreadableFile | OSError) -> Failure:
     """A failure whose text can be printed whatever bytes the name has."""
-    source, reason = (text.encode("utf-8", "replace").decode("utf-8") for text in (path, reason))
-    return Failure(source, reason)
+    reason = error.reason if isinstance(error, UnreadableFile) else os_reason(error)
+    return Failure(*(text.encode("utf-8", "replace").decode("utf-8") for text in (path, reason)))
 
 
-# A file written so lately may be written again without a change of its times: they are coarse, two seconds on FAT.
-# git calls such a file 'racily clean' and compares its contents, too (Documentation/technical/racy-git.txt).
+# A file that was written this recently may be written again without a change of its times, which are coarse: two
+# seconds on FAT. git calls such a file 'racily clean' and compares its contents, too
+# (Documentation/technical/racy-git.txt).
 _RACY = 2 * 10**9  # nanoseconds
 
 
-@dataclass(frozen=True, slots=True)
-class FileStatus:
-    """A file's status before it was read: `stamp`, which an unchanged file has again, and when it was last written.
+class FileStatus(NamedTuple):
+    """The status of a file before it was read.
 
-    `stamp` is None where an equal one would prove nothing.
+    Attributes:
+        stamp: Equal for a file that has not changed; None where that would prove nothing.
+        modified: When it was last written, as in `Document`; None if that is beyond the calendar.
     """
 
     stamp: str | None
-    seconds: float
+    modified: str | None
 
-    @classmethod
-    def of(cls, status: os.stat_result, version: str) -> FileStatus:
-        """What a status says that was taken just now.
 
-        A stamp of another `version`, which says how files are read, is another stamp.
-        """
-        racy = time.time_ns() - _RACY
-        if status.st_mtime_ns > racy or status.st_ctime_ns > racy:
-            return cls(None, status.st_mtime)
-        stamp = f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_ino}:{version}"
-        return cls(stamp, status.st_mtime)
+def file_status(status: os.stat_result, version: str) -> FileStatus:
+    """The status to store of a file.
 
-    @property
-    def modified(self) -> str | None:
-        """The date as in `Document`; None if it is beyond the calendar."""
-        try:
-            return datetime.fromtimestamp(int(self.seconds), timezone.utc).isoformat().replace("+00:00", "Z")
-        except (OSError, OverflowError, ValueError):
-            return None
+    Args:
+        status: The file's status, taken just now.
+        version: How files are read; in another version, the stamp is another.
+
+    Returns:
+        The stamp, and the time of the last change.
+    """
+    stamp: str | None = f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_ino}:{version}"
+    if max(status.st_mtime_ns, status.st_ctime_ns) > time.time_ns() - _RACY:
+        stamp = None
+    try:
+        written = datetime.fromtimestamp(int(status.st_mtime), timezone.utc)
+    except (OSError, OverflowError, ValueError):
+        return FileStatus(stamp, None)
+    return FileStatus(stamp, written.isoformat().replace("+00:00", "Z"))

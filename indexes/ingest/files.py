@@ -1,6 +1,6 @@
-"""Files to the index: skip what has not changed, read the rest, remove what has gone.
+"""Ingesting files: unchanged ones are skipped, others are read and stored, and deleted ones can be removed.
 
-A file whose status is what it was is not opened, and one whose bytes are what they were is not parsed.
+A file whose status has not changed is not opened, and one whose bytes have not changed is not parsed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from indexes.chunking import DEFAULT_CHUNKING, Chunking
 from indexes.errors import UnreadableFile
-from indexes.ingest.discovery import FileStatus, FoundFile, SkippedFile, discover
+from indexes.ingest.discovery import FileStatus, FoundFile, SkippedFile, discover, file_status
 from indexes.ingest.pipeline import IngestCallback, Pipeline, Prepared
 from indexes.readers import DEFAULT_LIMITS, READER_VERSION, ReadLimits, end_sandbox, read_bytes, read_document
 from indexes.storage import IndexWriter
@@ -21,12 +21,12 @@ from indexes.types import Encoder, Failure, IngestReport
 
 @dataclass(frozen=True, slots=True)
 class IngestOptions:
-    """How to ingest files.
+    """Options of an ingest of files.
 
     Attributes:
         prune: Whether to remove the documents whose files have gone.
         limits: What a file may cost to be read.
-        progress: What to call with the progress; None for nothing.
+        progress: A function to call with the progress; None for none.
         chunking: How to split documents into chunks.
     """
 
@@ -77,31 +77,13 @@ class _FileIngest(Pipeline):
         self._touched: dict[str, FileStatus] = {}
 
     def take(self, found: FoundFile | Failure | SkippedFile) -> None:
-        """Deal with one thing that was found: skip it, note its failure, or read it and keep it for the next flush."""
+        """Count a file that is skipped, note a failure, or read a file that has changed."""
         if isinstance(found, SkippedFile):
             self.count["skipped"] += 1
-        elif isinstance(found, Failure):
+            return
+        if isinstance(found, Failure):
             self.failed.append(found)
-        else:
-            self._read(found)
-
-    def restamp(self) -> None:
-        """Remember the new status of the files that have it and are unchanged, so that they are not opened again."""
-        if self._touched:
-            with self.writer.batch():
-                for source, status in self._touched.items():
-                    self.store.set_stamp(source, status.stamp, status.modified)
-
-    def prune(self, roots: Sequence[Path]) -> None:
-        """Remove the documents under `roots` whose files are no more."""
-        existing = tuple(root for root in roots if not _is_gone(root))
-        sources = (Path(document.source) for _, document in self.store.documents())
-        gone = [str(s) for s in sources if any(s.is_relative_to(root) for root in existing) and _is_gone(s)]
-        if gone:
-            with self.writer.batch() as generation:
-                self.count["removed"] = sum(self.store.remove_document(source, generation) for source in gone)
-
-    def _read(self, found: FoundFile) -> None:
+            return
         try:
             prepared = self._if_changed(found)
         except UnreadableFile as error:
@@ -113,35 +95,45 @@ class _FileIngest(Pipeline):
         else:
             self.put(prepared)
 
+    def restamp(self) -> None:
+        """Record the new status of files whose content is unchanged, so that they are not opened the next time."""
+        if self._touched:
+            with self.writer.batch():
+                for source, status in self._touched.items():
+                    self.store.set_stamp(source, *status)
+
+    def prune(self, roots: Sequence[Path]) -> None:
+        """Remove the documents under `roots` whose files have been deleted."""
+        existing = tuple(root for root in roots if not _is_gone(root))
+        sources = (Path(document.source) for _, document in self.store.documents())
+        gone = [str(s) for s in sources if any(s.is_relative_to(root) for root in existing) and _is_gone(s)]
+        if gone:
+            with self.writer.batch() as generation:
+                self.count["removed"] = sum(self.store.remove_document(source, generation) for source in gone)
+
     def _if_changed(self, found: FoundFile) -> Prepared | None:
         """The file's document; None if it is in the store already. Raises UnreadableFile."""
         # A user who names an encoding wants the files read again: they were not recognised, or wrongly.
         known = self.store.stamp(found.source) if self._limits.encoding is None else None
-        status = FileStatus.of(found.status, self._version)
+        status = file_status(found.status, self._version)
         if known and known.stamp is not None and known.stamp == status.stamp:
             return None
         data = read_bytes(found.path, self._limits)
-        content_hash = _hash(data, self._version)
+        digest = hashlib.sha256(data)
+        digest.update(self._version.encode())
+        content_hash = digest.hexdigest()
         if known and known.content_hash == content_hash:
-            if (known.stamp, known.modified) != (status.stamp, status.modified):
+            if (known.stamp, known.modified) != status:
                 self._touched[found.source] = status
             return None
         document = replace(read_document(found.path, data, self._limits), modified=status.modified)
         return Prepared(document, content_hash, status.stamp)
 
 
-def _hash(data: bytes, version: str) -> str:
-    digest = hashlib.sha256(data)
-    digest.update(version.encode())
-    return digest.hexdigest()
-
-
 def _is_gone(path: Path) -> bool:
-    """Whether there is no such file: one that cannot be looked at, in a folder without permission, is not gone."""
+    """Whether there is no such file; one in a folder without permission, which cannot be looked at, is not gone."""
     try:
         path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, FileNotFoundError | NotADirectoryError)
     return False

@@ -1,7 +1,7 @@
-"""Documents to the store: chunk, embed, write. Text in memory takes this way, and files once they are read.
+"""Chunking, embedding and storing documents, whether they are in memory or were read from files.
 
-It streams: memory does not grow with the corpus, and the encoder is not touched until there is something to embed.
-Knows the writer's store and an encoder; knows nothing of the dense and lexical indexes, which follow the store.
+Documents are processed in batches, so that memory does not grow with the corpus, and the encoder is not loaded until
+there is something to embed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from itertools import groupby, islice
 from typing import NamedTuple
@@ -35,20 +35,15 @@ def ingest_documents(
     Args:
         writer: The writer of the index.
         encoder: Returns the encoder that the index is bound to. Called within a batch, once there is text to embed.
-        documents: The documents. Of two with the same source, the later one stays.
+        documents: Documents that `check_documents` has passed. Of two with the same source, the later one stays.
         chunking: How to split them into chunks.
 
     Returns:
         What was done.
-
-    Raises:
-        CorpusError: If a document cannot be stored; then none is.
     """
-    given = list(documents)
-    check_documents(given)
     pipeline = Pipeline(writer, encoder, chunking)
-    for document in given:
-        if pipeline.holds(document.source):
+    for document in documents:
+        if document.source in pipeline.pending:
             pipeline.flush()
         content_hash = _content_hash(document, chunking)
         if _is_stored(writer.store, document, content_hash):
@@ -60,24 +55,43 @@ def ingest_documents(
 
 
 def check_documents(documents: Iterable[Document]) -> None:
-    """Raise CorpusError for a document in memory that cannot be stored."""
+    """Check that documents in memory can be stored.
+
+    Args:
+        documents: The documents.
+
+    Raises:
+        CorpusError: If a document has no source, or one that is reserved, or its text is not valid Unicode.
+    """
     for document in documents:
-        _check(document)
+        source = document.source
+        if not source or source.startswith(NAMESPACE):
+            raise CorpusError(
+                f"a document has the source {source!r}: give it a name, which does not begin with {NAMESPACE!r} "
+                "(llama-index's documents are added with CorpusVectorStore)"
+            )
+        try:
+            _content(document).encode()
+        except UnicodeEncodeError as error:
+            raise CorpusError(f"the document {source!r} is not valid Unicode ({error}): decode it anew") from error
 
 
 def are_stored(store: Store, documents: Iterable[Document], chunking: Chunking) -> bool:
-    """Whether an index holds documents as they are, so that adding them needs no writer.
+    """Whether an index holds documents unchanged, so that adding them needs no writer.
 
     Args:
         store: The store of the index, for reading.
         documents: Documents that `check_documents` has passed.
         chunking: How they would be split into chunks.
+
+    Returns:
+        Whether there is nothing to do for any of them.
     """
     return all(_is_stored(store, document, _content_hash(document, chunking)) for document in documents)
 
 
 class Prepared(NamedTuple):
-    """A document to be embedded and written.
+    """A document to embed and store.
 
     Attributes:
         document: The document.
@@ -91,14 +105,15 @@ class Prepared(NamedTuple):
 
 
 class Pipeline:
-    """Embeds and writes documents in batches, and counts what it does.
+    """Embeds and stores documents in batches, and counts them.
 
     Attributes:
-        total: How many documents there will be, for the progress.
+        total: The number of documents to come, for the progress.
         writer: The writer of the index.
         store: The writer's store.
         count: The counts of the report, by name.
         failed: Documents that could not be ingested.
+        pending: The documents of the next batch, by source.
     """
 
     def __init__(
@@ -114,23 +129,19 @@ class Pipeline:
         self.failed: list[Failure] = []
         self._encoder, self._chunking, self._progress = encoder, chunking, progress
         self._began = time.monotonic()
-        self._pending: dict[str, Prepared] = {}
-        self._waiting = 0
+        self.pending: dict[str, Prepared] = {}
+        self._pending_characters = 0
         self._warnings: list[Failure] = []
         self._source = ""
         self._done = 0
 
-    def holds(self, source: str) -> bool:
-        """Whether a document with that source waits to be written."""
-        return source in self._pending
-
     def put(self, prepared: Prepared) -> None:
-        """Add a document to those that wait, and flush them when they are enough for a batch."""
+        """Add a document to the next batch, and store the batch when it is large enough."""
         document = prepared.document
         self._warnings += (Failure(document.source, warning) for warning in document.warnings)
-        self._pending[document.source] = prepared
-        self._waiting += len(document.text) + _DOCUMENT_OVERHEAD
-        if self._waiting >= _PENDING_CHARACTERS:
+        self.pending[document.source] = prepared
+        self._pending_characters += len(document.text) + _DOCUMENT_OVERHEAD
+        if self._pending_characters >= _PENDING_CHARACTERS:
             self.flush()
 
     def skip(self, source: str) -> None:
@@ -139,8 +150,8 @@ class Pipeline:
         self.finish(source)
 
     def flush(self) -> None:
-        """Embed and store the documents that wait, all of them or none."""
-        if not self._pending:
+        """Embed and store the pending documents, all of them or none."""
+        if not self.pending:
             return
         with self.writer.batch() as generation:
             if not self.count["chunks"]:
@@ -148,35 +159,35 @@ class Pipeline:
             encoder = self._encoder()
             self.store.set_meta("chunking", self._chunking.dump())
             ids = {}
-            for document, content_hash, stamp in self._pending.values():
+            for document, content_hash, stamp in self.pending.values():
                 replaced = self.store.remove_document(document.source, generation)
                 self.count["changed" if replaced else "added"] += 1
                 ids[document.source] = self.store.add_document(document, content_hash, generation, stamp)
             passages = (
                 passage
-                for prepared in self._pending.values()
+                for prepared in self.pending.values()
                 for passage in chunk_document(prepared.document, encoder, self._chunking)
             )
-            for batch in _batches(passages, _PASSAGES_AT_ONCE):
+            while batch := list(islice(passages, _PASSAGES_AT_ONCE)):
                 self._embed(encoder, batch, ids)
             self.tell(doing="writing the index")
-        for source in self._pending:
+        for source in self.pending:
             self.finish(source)
-        self._pending.clear()
-        self._waiting = 0
+        self.pending.clear()
+        self._pending_characters = 0
 
     def finish(self, source: str) -> None:
-        """Note that a document is done with."""
+        """Report the progress when a document is finished."""
         self._done += 1
         self.tell(source, doing="reading files")
 
     def report(self) -> IngestReport:
-        """What was done so far."""
+        """The report of what was done so far."""
         seconds = time.monotonic() - self._began
         return IngestReport(**self.count, failed=tuple(self.failed), seconds=seconds, warnings=tuple(self._warnings))
 
     def tell(self, source: str | None = None, *, doing: str) -> None:
-        """Tell the caller what is being done, to the file `source` or to the one named last."""
+        """Report the progress: what is being done, to the file `source` or to the one named last."""
         self._source = self._source if source is None else source
         if self._progress is not None:
             chunks = self.count["chunks"]
@@ -200,28 +211,10 @@ def _is_stored(store: Store, document: Document, content_hash: str) -> bool:
     return known is not None and known.content_hash == content_hash
 
 
-def _check(document: Document) -> None:
-    if not document.source or document.source.startswith(NAMESPACE):
-        raise CorpusError(
-            f"a document has the source {document.source!r}: give it a name, which does not begin with {NAMESPACE!r} "
-            "(llama-index's documents are added with CorpusVectorStore)"
-        )
-    try:
-        _content(document).encode()
-    except UnicodeEncodeError as error:
-        raise CorpusError(f"the document {document.source!r} is not valid Unicode ({error}): decode it anew") from error
-
-
 def _content(document: Document) -> str:
-    """All that the chunks of a document, and what the index says of it, are made from."""
+    """All fields of a document that are stored or that its chunks depend on, as JSON."""
     return json.dumps({**asdict(document), "metadata": document.metadata.json, "warnings": ()}, ensure_ascii=False)
 
 
 def _content_hash(document: Document, chunking: Chunking) -> str:
     return hashlib.sha256((_content(document) + chunking.dump()).encode()).hexdigest()
-
-
-def _batches(passages: Iterable[Passage], size: int) -> Iterator[list[Passage]]:
-    iterator = iter(passages)
-    while batch := list(islice(iterator, size)):
-        yield batch

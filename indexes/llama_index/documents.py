@@ -1,7 +1,7 @@
-"""llama-index's documents in the store: nodes put in and taken out. Knows no search.
+"""Adding llama-index nodes to the store, and removing them.
 
 The nodes of one llama-index document are one document of the index: its text is theirs, one after another, and each
-node is a chunk of it. To change one of them is to write the document anew, as a file that has changed is.
+node is a chunk of it. To change one of them, the document is written anew, as for a file that has changed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BETWEEN = "\n\n"  # two nodes' texts
 
 @dataclass(frozen=True, slots=True)
 class StoredNode:
-    """A node with its (dimension,) vector and the number of tokens that the encoder's tokenizer finds in its text."""
+    """A node with its embedding, of shape (dimension,), and the length of its text in the encoder's tokens."""
 
     record: NodeRecord
     vector: Vectors
@@ -33,10 +33,20 @@ class StoredNode:
 
 
 def encoded(nodes: Sequence[BaseNode], encoder: Encoder, dimension: int | None) -> Iterator[StoredNode]:
-    """Nodes with the embeddings that they have, or else the encoder's; `dimension` is that of the vectors in the store.
+    """Embed the nodes that have no embedding, and check those that have one.
 
-    The encoder is given a node's text with the metadata that are not excluded from embedding, as llama-index does.
-    Raises CorpusError for an embedding that does not fit.
+    The encoder embeds a node's text with the metadata that are not excluded from embedding, as llama-index does.
+
+    Args:
+        nodes: The nodes.
+        encoder: The encoder of the index.
+        dimension: The dimension of the vectors in the store; None while there is none.
+
+    Yields:
+        The nodes.
+
+    Raises:
+        CorpusError: If an embedding has another dimension, or its length cannot be made 1.
     """
     for first in range(0, len(nodes), _AT_ONCE):
         batch = nodes[first : first + _AT_ONCE]
@@ -55,7 +65,7 @@ def encoded(nodes: Sequence[BaseNode], encoder: Encoder, dimension: int | None) 
 
 
 def put_nodes(store: Store, nodes: Iterable[StoredNode], generation: int) -> None:
-    """Add nodes to their documents; one whose id is there already is replaced, wherever it was."""
+    """Add nodes to their documents; a node with the same id is replaced, in whichever document it is."""
     latest = {node.record.node_id: node for node in nodes}
     documents = _taken_out(store, {*map(_source, latest.values()), *_sources(store, latest)}, generation)
     for source, old in documents.items():
@@ -69,7 +79,7 @@ def put_nodes(store: Store, nodes: Iterable[StoredNode], generation: int) -> Non
 
 
 def drop_nodes(store: Store, node_ids: Iterable[str], generation: int) -> None:
-    """Take nodes out; a document without any left goes, too."""
+    """Remove nodes, and documents that have none left."""
     gone = set(node_ids)
     for source, old in _taken_out(store, _sources(store, gone), generation).items():
         _put_in(store, source, [node for node_id, node in old.items() if node_id not in gone], generation)
@@ -84,7 +94,7 @@ def _sources(store: Store, node_ids: Iterable[str]) -> set[str]:
 
 
 def _taken_out(store: Store, sources: Iterable[str], generation: int) -> dict[str, dict[str, StoredNode]]:
-    """Remove documents; returns the nodes that each of them held, by id."""
+    """Remove documents, and return the nodes of each by id."""
     held = {}
     for source in sorted(sources):
         held[source] = {node.record.node_id: node for node in _nodes_of(store, source)}
@@ -110,7 +120,9 @@ def _put_in(store: Store, source: str, nodes: Sequence[StoredNode], generation: 
     title = describe(json.loads(records[0].metadata))[0] or records[0].document
     text = _BETWEEN.join(each.text for each in records)
     document = Document(source, text, title, metadata=common_metadata(records))
-    document_id = store.add_document(document, _content_hash(records), generation)
+    parts = [[each.node_id, each.text, each.metadata, each.rest] for each in records]
+    content_hash = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    document_id = store.add_document(document, content_hash, generation)
     vectors = np.stack([node.vector for node in nodes])
     ids = store.add_chunks(document_id, list(_chunks(document, nodes)), vectors)
     rows = (NodeRow(i, each.node_id, each.metadata, each.rest) for i, each in zip(ids, records, strict=True))
@@ -126,8 +138,3 @@ def _chunks(document: Document, nodes: Iterable[StoredNode]) -> Iterator[Chunk]:
         yield Chunk(text, document.source, document.title, heading, page, start, end, line, node.tokens)
         line += text.count("\n") + _BETWEEN.count("\n")
         start = end + len(_BETWEEN)
-
-
-def _content_hash(records: Iterable[NodeRecord]) -> str:
-    parts = [[each.node_id, each.text, each.metadata, each.rest] for each in records]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,10 +1,15 @@
-"""llama-index's metadata filters: evaluated on a node's metadata, and as conditions that SQLite checks first."""
+"""llama-index's metadata filters: evaluated in Python, after SQLite has left out most rows that cannot match.
+
+The two halves differ on purpose. What a filter means (1 == True, a text in a list or in a text, values that cannot be
+compared) is Python's semantics, as in llama-index's own SimpleVectorStore; SQL's are others. So SQLite only checks a
+necessary condition, on the JSON text, which is much faster than parsing it.
+"""
 
 from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
@@ -12,25 +17,25 @@ from llama_index.core.vector_stores.types import FilterCondition, FilterOperator
 from indexes.errors import CorpusError
 from indexes.llama_index.nodes import COMPUTED_KEYS
 from indexes.sources import NAMESPACE
-from indexes.storage import ANYTHING, MOST_TERMS, Condition, all_of, any_of, compares, contains
+from indexes.storage import ANYTHING, Condition, all_of, any_of, compares, contains
 
 _LISTS = (FilterOperator.IN, FilterOperator.NIN, FilterOperator.ANY, FilterOperator.ALL)
 _ORDERS = (FilterOperator.GT, FilterOperator.GTE, FilterOperator.LT, FilterOperator.LTE)
 _TEXTS = (FilterOperator.TEXT_MATCH, FilterOperator.TEXT_MATCH_INSENSITIVE)
 TRUE_OF_MISSING = (FilterOperator.NE, FilterOperator.NIN, FilterOperator.IS_EMPTY)
+_MOST_PARAMETERS = 200  # of a condition: SQLite refuses more than 1,000 terms, and a long condition takes long
 _COLUMNS = ("source", "title", "modified")  # of a file's document, which its passages have as metadata
-
-Contains = Callable[[str], Condition]  # the condition that the metadata's JSON text contains a text
-Written = Callable[[object], str]  # a value as it stands in that text
 
 
 def matches(metadata: Mapping[str, Any], filters: MetadataFilters) -> bool:
-    """Whether a node with that metadata passes. No filters at all let everything pass; NOT means none of them."""
+    """Whether a node with that metadata passes. An empty group passes; NOT means that none of its filters passes."""
     results = (
         matches(metadata, each) if isinstance(each, MetadataFilters) else _holds(metadata, each)
         for each in filters.filters
     )
-    return not filters.filters or _CONDITIONS[filters.condition or FilterCondition.AND](results)
+    if filters.condition == FilterCondition.NOT:
+        return not any(results)
+    return not filters.filters or (any if filters.condition == FilterCondition.OR else all)(results)
 
 
 def check_filters(filters: MetadataFilters) -> None:
@@ -86,24 +91,14 @@ def _holds(metadata: Mapping[str, Any], condition: MetadataFilter) -> bool:
 
 
 def _condition(filters: MetadataFilters, of_one: Callable[[MetadataFilter], Condition]) -> Condition:
-    return _of_tree(filters, of_one) if sum(1 for _ in _values(filters)) <= MOST_TERMS else ANYTHING
-
-
-def _values(filters: MetadataFilters) -> Iterator[object]:
-    """Every value that a filter has, or itself if it has none, and every group of filters."""
-    for each in filters.filters:
-        if isinstance(each, MetadataFilters):
-            yield each
-            yield from _values(each)
-        else:
-            yield from each.value if isinstance(each.value, list) and each.value else [each]
-
-
-def _of_tree(filters: MetadataFilters, of_one: Callable[[MetadataFilter], Condition]) -> Condition:
-    parts = [_of_tree(each, of_one) if isinstance(each, MetadataFilters) else of_one(each) for each in filters.filters]
+    """A necessary condition for the filters to pass; ANYTHING where none is known or it would be too long."""
+    parts = [
+        _condition(each, of_one) if isinstance(each, MetadataFilters) else of_one(each) for each in filters.filters
+    ]
     if not parts or filters.condition == FilterCondition.NOT:
         return ANYTHING
-    return any_of(parts) if filters.condition == FilterCondition.OR else all_of(parts)
+    whole = any_of(parts) if filters.condition == FilterCondition.OR else all_of(parts)
+    return whole if len(whole.parameters) <= _MOST_PARAMETERS else ANYTHING
 
 
 def _of_file(each: MetadataFilter) -> Condition:
@@ -117,33 +112,31 @@ def _of_file(each: MetadataFilter) -> Condition:
 
 
 def _in_json(each: MetadataFilter, column: str, *, ascii_only: bool) -> Condition:
-    """What must stand in the JSON text: the filter's key, and what its operator looks for."""
+    """That the JSON text contains the filter's key, and the texts that its operator looks for."""
     if each.operator in TRUE_OF_MISSING or each.key in COMPUTED_KEYS:
         return ANYTHING
+    is_whole = each.operator in (FilterOperator.EQ, FilterOperator.IN)
 
-    def written(value: object) -> str:
-        return json.dumps(value, ensure_ascii=ascii_only)
+    def has(value: object) -> Condition:
+        if not isinstance(value, str):  # 1, 1.0 and True are equal and are written differently
+            return ANYTHING
+        written = json.dumps(value, ensure_ascii=ascii_only)
+        return contains(column, written if is_whole else written[1:-1])
 
-    look_for = _LOOKED_FOR.get(each.operator)
-    wanted = look_for(each.value, lambda text: contains(column, text), written) if look_for else ANYTHING
-    return all_of([contains(column, written(each.key)), wanted])
-
-
-def _equal(value: Any, holds: Contains, written: Written) -> Condition:
-    return holds(written(value)) if isinstance(value, str) else ANYTHING  # 1, 1.0 and True are equal
-
-
-def _part(value: Any, holds: Contains, written: Written) -> Condition:
-    return holds(written(value)[1:-1]) if isinstance(value, str) and value else ANYTHING
+    key = contains(column, json.dumps(each.key, ensure_ascii=ascii_only))
+    if each.operator not in _JOINED:
+        return key
+    values: Any = each.value if each.operator in _LISTS else [each.value]
+    return all_of([key, _JOINED[each.operator](map(has, values))])
 
 
-_LOOKED_FOR: dict[FilterOperator, Callable[[Any, Contains, Written], Condition]] = {
-    FilterOperator.EQ: _equal,
-    FilterOperator.IN: lambda values, *column: any_of(_equal(value, *column) for value in values),
-    FilterOperator.CONTAINS: _part,
-    FilterOperator.TEXT_MATCH: _part,
-    FilterOperator.ANY: lambda values, *column: any_of(_part(value, *column) for value in values),
-    FilterOperator.ALL: lambda values, *column: all_of(_part(value, *column) for value in values),
+_JOINED: dict[FilterOperator, Callable[[Iterable[Condition]], Condition]] = {
+    FilterOperator.EQ: all_of,
+    FilterOperator.IN: any_of,
+    FilterOperator.CONTAINS: all_of,
+    FilterOperator.TEXT_MATCH: all_of,
+    FilterOperator.ANY: any_of,
+    FilterOperator.ALL: all_of,
 }
 _SIGNS = {
     FilterOperator.EQ: "=",
@@ -167,9 +160,4 @@ _OPERATORS: dict[FilterOperator, Callable[[Any, Any], Any]] = {
     FilterOperator.TEXT_MATCH: lambda text, given: isinstance(text, str) and given in text,
     FilterOperator.TEXT_MATCH_INSENSITIVE: lambda text, given: isinstance(text, str) and given.lower() in text.lower(),
     FilterOperator.IS_EMPTY: lambda value, _: value in ("", []),
-}
-_CONDITIONS: dict[FilterCondition, Callable[[Iterator[bool]], bool]] = {
-    FilterCondition.AND: all,
-    FilterCondition.OR: any,
-    FilterCondition.NOT: lambda results: not any(results),
 }

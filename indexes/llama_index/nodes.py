@@ -1,7 +1,6 @@
-"""llama-index's nodes to what the store keeps of them, and back. Knows no database and no search.
+"""Conversion between llama-index's nodes and the rows of the store, and from chunks of files to nodes.
 
-A node's text is kept as a chunk's is; the rest of the node is JSON, so that it comes back whole. A file's chunk becomes
-a node, too.
+A node's text is stored as a chunk's is, and the rest of the node as JSON.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class NodeRecord:
 
 
 def record(node: BaseNode) -> NodeRecord:
-    """What to keep of a node. Raises CorpusError for one that cannot be written as JSON in UTF-8."""
+    """Convert a node for storage. Raises CorpusError for one that cannot be written as JSON in UTF-8."""
     text = node.get_content(MetadataMode.NONE)
     try:
         data = node.model_dump(mode="json", exclude={"embedding"})
@@ -90,27 +89,22 @@ def filterable(metadata: Mapping[str, Any], ref_doc_id: str | None) -> dict[str,
 
 
 def passage_metadata(of: Chunk | DocumentInfo) -> dict[str, Any]:
-    """What the metadata of a file's passages as nodes have in common: what the file says of itself, and which it is."""
+    """The metadata that all passages of a file share as nodes."""
     return {**json.loads(of.metadata.json), "source": of.source, "title": of.title, "modified": of.modified}
 
 
 def place_metadata(of: Chunk | ChunkPosition) -> dict[str, Any]:
-    """Where in its file a passage stands, under `PLACE_KEYS`."""
+    """The metadata of a passage's position in its file, under `PLACE_KEYS`."""
     return {key: getattr(of, key) for key in PLACE_KEYS}
 
 
-def chunk_node_id(chunk: Chunk) -> str:
-    """The id of a file's passage as a node."""
-    return f"{chunk.source}#{chunk.start}-{chunk.end}"
-
-
 def chunk_node(chunk: Chunk) -> TextNode:
-    """A file's passage as a node."""
+    """Convert a file's passage to a node."""
     metadata = passage_metadata(chunk) | place_metadata(chunk)
     # What the passage is about helps a model or an encoder; character offsets, or a page that there is not, do not.
     of_no_use = [key for key, value in metadata.items() if key in _OF_NO_USE or value in (None, "")]
     return TextNode(
-        id_=chunk_node_id(chunk),
+        id_=f"{chunk.source}#{chunk.start}-{chunk.end}",  # see parse_chunk_node_id
         text=chunk.text,
         metadata=metadata,
         start_char_idx=chunk.start,
@@ -129,20 +123,33 @@ def parse_chunk_node_id(node_id: str) -> tuple[str, int, int] | None:
 
 
 def describe(metadata: Mapping[str, Any]) -> tuple[str, str, int | None]:
-    """Title, heading and page, where the metadata says them in one of the ways that llama-index's readers do."""
+    """Title, heading and page, from the keys by which llama-index's readers name them."""
     page = next((str(metadata[key]) for key in _PAGE_KEYS if key in metadata), "")
-    return _first(metadata, _TITLE_KEYS), _first(metadata, _HEADING_KEYS).strip("/"), _number(page)
+    number = int(page) if page.isdecimal() and len(page) < 10 else 0
+    return _first(metadata, _TITLE_KEYS), _first(metadata, _HEADING_KEYS).strip("/"), number or None
 
 
 def common_metadata(records: Sequence[NodeRecord]) -> Metadata:
-    """What all nodes of a document say alike: for nodes that were cut from one document, what that says of itself."""
+    """The metadata that all nodes of a document share."""
     parsed = [json.loads(text) for text in {each.metadata for each in records}]
     common = {key: value for key, value in parsed[0].items() if all(key in m and m[key] == value for m in parsed)}
     return Metadata({key: value for key, value in common.items() if _is_json(key) and _is_json(value)})
 
 
 def unit_vector(values: Sequence[float], dimension: int, what: str) -> Vectors:
-    """(dimension,) float32 of length 1, so that inner products are cosines. Raises CorpusError if it cannot be that."""
+    """Scale a vector to length 1, so that inner products are cosines.
+
+    Args:
+        values: The vector.
+        dimension: The dimension that it must have.
+        what: What the vector is, for the message of an error.
+
+    Returns:
+        (dimension,) float32.
+
+    Raises:
+        CorpusError: If it has another dimension, or its length is 0 or not finite.
+    """
     vector = np.asarray(values, dtype=np.float64)
     if vector.shape != (dimension,):
         raise CorpusError(
@@ -157,7 +164,7 @@ def unit_vector(values: Sequence[float], dimension: int, what: str) -> Vectors:
 
 
 def _is_json(value: object) -> bool:
-    """Whether others than Python can read it: no NaN, no half of a surrogate pair."""
+    """Whether a value is valid JSON: no NaN, and no half of a surrogate pair."""
     try:
         Metadata({"value": value})
     except CorpusError:
@@ -169,7 +176,3 @@ def _first(metadata: Mapping[str, Any], keys: Iterable[str]) -> str:
     """The first of the values that is text."""
     values = (metadata.get(key) for key in keys)
     return next((value for value in values if isinstance(value, str) and value and _is_json(value)), "")
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and 0 < len(text) < 10 and int(text) > 0 else None

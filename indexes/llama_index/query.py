@@ -1,4 +1,4 @@
-"""llama-index's vector store queries, answered from an index. Writes nothing.
+"""llama-index's vector store queries, answered from an index.
 
 - `DEFAULT` takes the query's vector; similarities are cosines.
 - `SPARSE` and `TEXT_SEARCH` take its text; similarities are BM25 scores. They give `sparse_top_k` nodes where it is
@@ -35,7 +35,7 @@ from indexes.text import serves
 
 
 def answer(retrieval: Retrieval, query: VectorStoreQuery) -> VectorStoreQueryResult:
-    """The nodes that answer the query best, best first. Raises CorpusError for a query that lacks what it needs."""
+    """The result of a query, best node first. Raises CorpusError for a query that lacks what its mode needs."""
     _check(query)
     store = retrieval.store
     selection = NodeSelection(query.node_ids or None, query.doc_ids or None, query.filters)
@@ -59,8 +59,8 @@ def _check(query: VectorStoreQuery) -> None:
     if query.mode not in _MODES:
         known = ", ".join(mode.name for mode in _MODES)
         raise CorpusError(f"the query mode {VectorStoreQueryMode(query.mode).name} is not supported: use {known}")
-    limits = {name: getattr(query, name) for name in ("similarity_top_k", "sparse_top_k", "hybrid_top_k")}
-    for name, limit in limits.items():
+    for name in ("similarity_top_k", "sparse_top_k", "hybrid_top_k"):
+        limit = getattr(query, name)
         if limit is not None and limit < 1:
             raise CorpusError(f"{name} is {limit}: ask for at least 1 node")
     if query.alpha is not None and not 0 <= query.alpha <= 1:

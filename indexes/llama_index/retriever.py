@@ -1,28 +1,29 @@
-"""An index in llama-index: its retriever, its encoder as an embedding model, and its vector store."""
+"""An index as a llama-index retriever."""
 
 from __future__ import annotations
-
-import asyncio
 
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index.core.vector_stores.types import MetadataFilters
 
 from indexes.index import CorpusIndex
-from indexes.llama_index.embedding import CorpusEmbedding
+from indexes.llama_index.embedding import in_thread
 from indexes.llama_index.query import retrieve
-from indexes.llama_index.vector_store import CorpusVectorStore
 from indexes.search import SearchRequest
-
-__all__ = ["CorpusEmbedding", "CorpusRetriever", "CorpusVectorStore"]
 
 
 class CorpusRetriever(BaseRetriever):
-    """Finds the `k` chunks that bear on a query most, for llama-index's query and chat engines.
+    """Search an index from llama-index's query and chat engines.
 
-    A file's is a `TextNode` with the chunk's text; `metadata` has its source, title, heading, page and line and what
-    its document says of itself, and `start_char_idx` and `end_char_idx` say where it stands in the document. What was
-    added through llama-index comes as it was. `filters` limits what may be found.
+    A chunk of a file becomes a `TextNode`: its `metadata` are the source, title, heading, page and line of the chunk
+    and the metadata of its document, and `start_char_idx` and `end_char_idx` are its offsets in the document's text.
+    Nodes that were added through llama-index are returned as they were.
+
+    Args:
+        index: The index.
+        k: The maximum number of nodes.
+        mode: "hybrid", "dense" or "lexical", as in `CorpusIndex.search`.
+        filters: Which nodes may be found; None for all.
     """
 
     def __init__(
@@ -36,5 +37,4 @@ class CorpusRetriever(BaseRetriever):
         reranker = self._index.reranker
         return self._index.read(lambda retrieval: retrieve(retrieval, request, self._filters, reranker))
 
-    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return await asyncio.to_thread(self._retrieve, query_bundle)
+    _aretrieve = in_thread(_retrieve)

@@ -1,6 +1,6 @@
-"""Which chunks a llama-index query may find: by node ids, by documents, by metadata filters. Knows no search.
+"""The chunks that a llama-index query may find: by node ids, by documents, by metadata filters.
 
-Chosen before the search and exactly, so that no match is lost among the nearest ones that do not pass.
+They are selected before the search, and exactly, so that no match is lost behind better ones that do not pass.
 """
 
 from __future__ import annotations
@@ -31,22 +31,30 @@ from indexes.types import Chunk, DocumentInfo
 
 @dataclass(frozen=True, slots=True)
 class NodeSelection:
-    """What to choose by; a part that is None chooses all."""
+    """The nodes that a query may find. All conditions that are given must hold; None is no condition.
+
+    Attributes:
+        node_ids: The ids of the nodes.
+        doc_ids: The ids of their documents (`ref_doc_id`); of a file, its path.
+        filters: Conditions on their metadata.
+    """
 
     node_ids: Sequence[str] | None = None
     doc_ids: Sequence[str] | None = None
     filters: MetadataFilters | None = None
 
     def chunk_ids(self, store: Store) -> set[int] | None:
-        """The chunks that each part chooses; None for all of them. Raises CorpusError for a filter that is wrong."""
+        """The ids of the nodes' chunks; None for all. Raises CorpusError for a filter that is wrong."""
         chosen = []
         if self.node_ids is not None:
             chosen.append(_with_node_ids(store, self.node_ids))
         if self.doc_ids is not None:
-            chosen.append(_of_documents(store, self.doc_ids))
+            sources = {source for doc_id in self.doc_ids for source in (doc_id, NAMESPACE + doc_id)}
+            documents = filter(None, map(store.document, sources))
+            chosen.append(store.chunk_ids_of(document_id for document_id, _ in documents))
         if self.filters is not None and self.filters.filters:
             check_filters(self.filters)
-            chosen.append(set(_passing(store, self.filters)))
+            chosen.append({*_passing_nodes(store, self.filters), *_passing_passages(store, self.filters)})
         return set.intersection(*chosen) if chosen else None
 
 
@@ -72,54 +80,33 @@ def _node(chunk: Chunk, row: NodeRow | None) -> BaseNode:
 
 def _with_node_ids(store: Store, node_ids: Iterable[str]) -> set[int]:
     wanted = set(node_ids)
-    return {chunk_id for chunk_id, _ in store.nodes.places(wanted)} | set(_with_places(store, wanted))
-
-
-def _with_places(store: Store, node_ids: Iterable[str]) -> Iterator[int]:
-    """The passages of files among them: a passage's node id says where it stands."""
-    for place in filter(None, map(parse_chunk_node_id, node_ids)):
-        source, start, end = place
-        if (found := store.document(source)) and is_file(source):
-            yield from (
-                position.id
-                for position in store.nodes.chunk_positions(found[0])
-                if (position.start, position.end) == (start, end)
-            )
-
-
-def _of_documents(store: Store, doc_ids: Iterable[str]) -> set[int]:
-    """The chunks of files with those paths, and of llama-index documents with those ids."""
-    sources = {source for doc_id in doc_ids for source in (doc_id, NAMESPACE + doc_id)}
-    found = filter(None, map(store.document, sources))
-    return {chunk_id for document_id, _ in found for chunk_id in store.nodes.chunk_ids(document_id)}
-
-
-def _passing(store: Store, filters: MetadataFilters) -> Iterator[int]:
-    yield from _passing_nodes(store, filters)
-    # Their rows are not checked: those of the passages that are found, or removed, are when they are read.
-    for document_id, document in store.documents_where(file_condition(filters), check=False):
-        yield from _passing_passages(store, document_id, document, filters)
+    chunk_ids = {chunk_id for chunk_id, _ in store.nodes.places(wanted)}
+    for source, *span in filter(None, map(parse_chunk_node_id, wanted)):  # passages of files
+        if is_file(source) and (document := store.document(source)):
+            positions = store.nodes.chunk_positions(document[0])
+            chunk_ids |= {position.id for position in positions if [position.start, position.end] == span}
+    return chunk_ids
 
 
 def _passing_nodes(store: Store, filters: MetadataFilters) -> Iterator[int]:
     decided: dict[tuple[str, str | None], bool] = {}  # most nodes of a document have its metadata and no other
-    for node in store.nodes.scan(node_condition(filters)):
-        document = node.source.removeprefix(NAMESPACE)
-        facts = (node.metadata, None if document == node.node_id else document)
+    for chunk_id, node_id, source, metadata in store.nodes.scan(node_condition(filters)):
+        document = source.removeprefix(NAMESPACE)
+        facts = (metadata, None if document == node_id else document)
         if facts not in decided:
-            decided[facts] = matches(filterable(json.loads(facts[0]), facts[1]), filters)
+            decided[facts] = matches(filterable(json.loads(metadata), facts[1]), filters)
         if decided[facts]:
-            yield node.chunk_id
+            yield chunk_id
 
 
-def _passing_passages(
-    store: Store, document_id: int, document: DocumentInfo, filters: MetadataFilters
-) -> Iterator[int]:
-    about = passage_metadata(document)
-    if filter_keys(filters).isdisjoint(PLACE_KEYS):
-        if matches(filterable(about, document.source), filters):
-            yield from store.nodes.chunk_ids(document_id)
-        return
-    for position in store.nodes.chunk_positions(document_id):
-        if matches(filterable({**about, **place_metadata(position)}, document.source), filters):
-            yield position.id
+def _passing_passages(store: Store, filters: MetadataFilters) -> Iterator[int]:
+    is_of_files = filter_keys(filters).isdisjoint(PLACE_KEYS)  # then all passages of a file pass, or none
+    # The rows are not checked here: those of passages that are found, or removed, are checked when they are read.
+    for document_id, document in store.documents_where(file_condition(filters), check=False):
+        metadata = filterable(passage_metadata(document), document.source)
+        if not is_of_files:
+            for position in store.nodes.chunk_positions(document_id):
+                if matches(metadata | place_metadata(position), filters):
+                    yield position.id
+        elif matches(metadata, filters):
+            yield from store.chunk_ids_of([document_id])

@@ -1,4 +1,4 @@
-"""Hits widened by their neighbours in the document, without overlaps between them."""
+"""Expansion of hits by their neighbouring chunks, without overlaps between hits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Span = tuple[int, int]
 
 
 def expand_hits(store: StoreReader, hits: Iterable[SearchHit], expand: int) -> Iterator[SearchHit]:
-    """Widen hits by their neighbours, and cut off what a better hit contains already.
+    """Widen hits by their neighbours, and cut off what a better hit already contains.
 
     Args:
         store: The store.
@@ -30,12 +30,10 @@ def expand_hits(store: StoreReader, hits: Iterable[SearchHit], expand: int) -> I
         parts = store.chunks_around(chunk, expand) if expand else [chunk]
         whole = (parts[0].start, parts[-1].end)
         free = _free(chunk, whole, taken[chunk.source]) if is_file(chunk.source) else whole
-        if free == (chunk.start, chunk.end):
+        if free is not None:
             taken[chunk.source].append(free)
-            yield hit
-        elif free is not None:
-            taken[chunk.source].append(free)
-            yield SearchHit(_cut(store, chunk, parts, free), hit.score)
+            is_as_found = free == (chunk.start, chunk.end)
+            yield hit if is_as_found else SearchHit(_cut(store, chunk, parts, free), hit.score)
 
 
 def _free(chunk: Chunk, whole: Span, taken: Sequence[Span]) -> Span | None:
@@ -56,10 +54,7 @@ def _common(span: Span, chunk: Chunk) -> int:
 
 
 def _cut(store: StoreReader, chunk: Chunk, parts: Sequence[Chunk], span: Span) -> Chunk:
-    """The text of a span, stripped, as a chunk with the id and the heading of `chunk`.
-
-    Its tokens are estimated where it has only a part of a chunk.
-    """
+    """A chunk of the text of a span, stripped, with the id and the heading of `chunk`."""
     text = store.text_around(chunk.id, *span)
     start = span[0] + len(text) - len(text.lstrip())
     text = text.strip()
@@ -70,7 +65,7 @@ def _cut(store: StoreReader, chunk: Chunk, parts: Sequence[Chunk], span: Span) -
 
 
 def _tokens(parts: Sequence[Chunk], start: int, end: int) -> int:
-    """The parts' tokens between two offsets, where overlapping parts count once."""
+    """An estimate of the tokens between two offsets; where parts overlap, they count once."""
     tokens = 0.0
     for part in parts:
         first, last = max(part.start, start), min(part.end, end)

@@ -1,4 +1,9 @@
-"""Which documents a search may find: `SearchFilter`, and its evaluation in SQLite and in Python."""
+"""Filters on the documents that a search may find.
+
+SQLite first leaves out most documents that cannot match, by a necessary condition on their rows, and Python decides on
+the rest. Only a filter on sources without patterns and on dates is decided in SQLite alone. llama-index's filters are
+evaluated apart (`indexes.llama_index.filters`): a value means something else there.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +21,6 @@ from indexes.errors import CorpusError
 from indexes.metadata import NO_METADATA, Metadata
 from indexes.sources import full_source, lies_in
 from indexes.storage import (
-    ANYTHING,
     MOST_TERMS,
     Condition,
     StoreReader,
@@ -50,7 +54,7 @@ class SearchFilter:
         before: The time before which the file must have been written last.
 
     Raises:
-        CorpusError: If a date is none, or the metadata are no JSON.
+        CorpusError: If a date cannot be read, or the metadata are not JSON.
     """
 
     source: str | tuple[str, ...] = ()
@@ -100,7 +104,7 @@ class SearchFilter:
 
 
 def allowed_chunks(store: StoreReader, filters: SearchFilter) -> set[int] | None:
-    """Get the chunks of the documents that a filter allows.
+    """Select the chunks of the documents that a filter allows.
 
     Args:
         store: The store.
@@ -109,19 +113,19 @@ def allowed_chunks(store: StoreReader, filters: SearchFilter) -> set[int] | None
     Returns:
         The ids of the chunks; None if those are all chunks.
     """
-    allowed = set[int]()
+    allowed, allows = set[int](), filters.matcher()
+    is_decided = not filters.title and not filters.metadata and not any(map(PATTERN.search, filters.source))
     for condition in _conditions(filters):
-        if _decides(filters):
+        if is_decided:
             allowed |= store.chunk_ids_where(condition)
         else:
-            allows = filters.matcher()
             found = store.documents_where(condition, check=False)
             allowed |= store.chunk_ids_of(document_id for document_id, document in found if allows(document))
     return None if len(allowed) == store.chunk_count() else allowed
 
 
 def allowed_documents(store: StoreReader, filters: SearchFilter | None) -> dict[int, DocumentInfo]:
-    """Get the documents that a filter allows.
+    """Select the documents that a filter allows.
 
     Args:
         store: The store.
@@ -171,15 +175,12 @@ def _moment(given: str | None) -> str | None:
         raise CorpusError(f"{given!r} is no date: write 2026-11-23, or 2026-11-23T09:30:00") from error
 
 
-def _decides(filters: SearchFilter) -> bool:
-    """Whether a document that meets one of the conditions is allowed."""
-    return not filters.title and not filters.metadata and not any(map(PATTERN.search, filters.source))
-
-
 def _conditions(filters: SearchFilter) -> Iterator[Condition]:
-    """Conditions one of which every document meets that is allowed."""
-    titles = filters.title if len(filters.title) <= MOST_TERMS else ()
-    common = [any_of(map(_title, titles)) if titles else ANYTHING, _metadata(filters.metadata)]
+    """Conditions such that every document that is allowed meets one of them."""
+    common = [_contains_all("metadata", (_written(part) for item in filters.metadata.items() for part in item))]
+    if 0 < len(filters.title) <= MOST_TERMS:
+        titles = (_WILD.split(folded(title)) for title in filters.title)
+        common.append(any_of(_contains_all("folded_title", parts) for parts in titles))
     if filters.after is not None:
         common.append(compares("modified", ">=", filters.after))
     if filters.before is not None:
@@ -191,21 +192,14 @@ def _conditions(filters: SearchFilter) -> Iterator[Condition]:
 
 
 def _source(wanted: str) -> Condition:
+    def lies_in_or_fits(place: str) -> Condition:
+        return _contains_all("source", _WILD.split(place)) if PATTERN.search(wanted) else source_lies_in(place)
+
     path = full_source(wanted)
-    of_path = _contains_all("source", _WILD.split(path)) if PATTERN.search(wanted) else source_lies_in(path)
     if wanted in (path, ""):
-        return of_path
+        return lies_in_or_fits(path)
     is_name = Condition("substr(source, 1, 1) != ?", [os.sep])
-    of_name = _contains_all("source", _WILD.split(wanted)) if PATTERN.search(wanted) else source_lies_in(wanted)
-    return any_of([of_path, all_of([is_name, of_name])])
-
-
-def _title(wanted: str) -> Condition:
-    return _contains_all("folded_title", _WILD.split(folded(wanted)))
-
-
-def _metadata(wanted: Mapping[str, Any]) -> Condition:
-    return _contains_all("metadata", (_written(part) for item in wanted.items() for part in item))
+    return any_of([lies_in_or_fits(path), all_of([is_name, lies_in_or_fits(wanted)])])
 
 
 def _contains_all(column: str, texts: Iterable[str]) -> Condition:
@@ -213,10 +207,8 @@ def _contains_all(column: str, texts: Iterable[str]) -> Condition:
 
 
 def _written(value: object) -> str:
-    """What stands in the JSON text of all metadata that have the value, as the filter compares; '' for what may differ.
-
-    Text may stand for a value that is written so in JSON, and numbers of two kinds can be equal.
-    """
+    """A text that the JSON of all metadata with an equal value contains; '' where there is no such text."""
+    # A filter's text may stand for a value that is written so in JSON, and an integer may equal a float.
     if isinstance(value, str):
         return value if json.dumps(value, ensure_ascii=False) == f'"{value}"' else ""
     if isinstance(value, float) and value.is_integer():

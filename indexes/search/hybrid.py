@@ -23,13 +23,13 @@ Ranking = list[tuple[int, float]]
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """What a search reads.
+    """The parts of one generation of an index that a search uses.
 
     Attributes:
         store: The store.
-        dense: What searches the vectors.
-        lexical: What searches the terms.
-        encoder: What embeds the query.
+        dense: Search by vectors.
+        lexical: Search by terms.
+        encoder: The model that embeds the query.
         check_encoder: Raises IndexMismatch if the encoder's weights are not those that made the index.
         allowed: The ids of the chunks that may be found; None for all.
     """
@@ -44,11 +44,11 @@ class Retrieval:
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """A search request, with the arguments of `CorpusIndex.search`.
+    """The arguments of `CorpusIndex.search`.
 
     Attributes:
-        query: What to look for.
-        k: How many hits to return, at most.
+        query: The query, in words.
+        k: The maximum number of hits.
         mode: "hybrid", "dense" or "lexical".
         filters: Which documents may be found; None for all.
         expand: How many neighbouring chunks to widen each hit by, on either side.
@@ -82,9 +82,9 @@ def search(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | No
     """Search, and widen the hits as the request says.
 
     Args:
-        retrieval: What to read.
-        request: What to look for.
-        reranker: What reorders the candidates; None for nothing.
+        retrieval: The index to search.
+        request: The request.
+        reranker: The model that reorders the candidates; None for none.
 
     Returns:
         Up to `k` hits, best first, whose texts do not overlap.
@@ -100,12 +100,12 @@ def rank_chunks(retrieval: Retrieval, request: SearchRequest, reranker: Reranker
     """Rank chunks by how well they answer a query.
 
     Args:
-        retrieval: What to read.
-        request: What to look for; `expand` has no effect.
-        reranker: What reorders the candidates; None for nothing.
+        retrieval: The index to search.
+        request: The request; `expand` has no effect.
+        reranker: The model that reorders the candidates; None for none.
 
     Returns:
-        The chunks, best first: at least `k`, if so many are found.
+        The chunks, best first: at least `k`, if that many are found. They are read as they are asked for.
 
     Raises:
         CorpusError: If the request cannot be answered.

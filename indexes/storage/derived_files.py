@@ -1,8 +1,8 @@
-"""The files of the dense and the lexical index: brought up to date with the store, checked, and made again.
+"""The files of the dense and the lexical index: updated with the store, checked, and made again when damaged.
 
-Their files are made under new names inside the store's transaction, whose COMMIT makes them the ones that readers use;
-none is ever changed afterwards, and one that no generation names any more is deleted later. So a process that is killed
-at any moment leaves the files of the last generation as they were, and some that nobody will miss.
+New files are written under new names inside the store's transaction, and its COMMIT publishes them. A published file
+is never changed, and it is deleted once no generation names it. So a process may be killed at any moment: the files of
+the last generation are intact, and leftovers are cleaned up by the next writer.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import weakref
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,33 +30,33 @@ FILE_ERRORS = (OSError, RuntimeError, ValueError)
 
 
 class HeldFiles:
-    """Open descriptors of one generation's files, which tell what becomes of a file that a writer has deleted.
+    """The open files of one generation, to notice when one is truncated after a writer has deleted it.
 
     tantivy's files are shared between generations by hard links, so one can be truncated under another name. The
-    descriptors are closed when nothing refers to this object any more.
+    files are closed when nothing refers to this object any more.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
-        self._descriptors: list[int] = []
-        weakref.finalize(self, _close, self._descriptors)
-        self._descriptors.extend(os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in paths)
+        opened = ExitStack()
+        weakref.finalize(self, opened.close)
+        self._files = [opened.enter_context(path.open("rb", buffering=0)) for path in paths]
 
     def statuses(self) -> list[Status]:
-        """The status of each file now."""
-        return [_status(descriptor) for descriptor in self._descriptors]
+        """The present status of each file."""
+        return [_status(file.fileno()) for file in self._files]
 
 
 @dataclass(slots=True)
 class Searchers:
-    """What searches one generation of an index.
+    """The search indexes of one generation.
 
     Attributes:
         store: The store at that generation.
-        dense: What searches the vectors.
-        lexical: What searches the terms.
+        dense: Search by vectors.
+        lexical: Search by terms.
         statuses: The status of each of the generation's files when it was checked.
-        hold: Opens the descriptors of those files.
-        held: The descriptors, once they are open.
+        hold: Opens those files.
+        held: The files, once they are open.
     """
 
     store: Store
@@ -70,8 +71,7 @@ class Searchers:
         self.held = self.hold()
         self.check()
         if not self.store.is_empty():
-            self.dense.open()
-            self.lexical.open()
+            _ = self.dense.opened, self.lexical.opened
 
     def check(self) -> None:
         """Check that no file was altered in place: reading one that was truncated would kill the process.
@@ -86,7 +86,7 @@ class Searchers:
 
 
 class Derived:
-    """The derived indexes in an index's folder."""
+    """The dense and the lexical index in an index's folder, which are derived from its database."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -95,7 +95,7 @@ class Derived:
         self._open()
 
     def write(self, store: Store) -> None:
-        """Make the files that go with the store as the open transaction leaves it, and record their names there.
+        """Write the files that belong to the store's new generation, and record them in its open transaction.
 
         Args:
             store: The store of a writer.
@@ -134,7 +134,7 @@ class Derived:
             store: The store at that generation.
 
         Returns:
-            What searches it.
+            Its search indexes, which are opened when they are first used.
 
         Raises:
             Superseded: If files are missing or damaged, or were replaced.
@@ -181,10 +181,8 @@ class Derived:
                 shutil.rmtree(file.parent, ignore_errors=True)
 
     def _hold(self, generation: int, paths: Iterable[Path]) -> HeldFiles:
-        """The descriptors of a generation's files, shared by everybody who reads it."""
-        held = self._held.get(generation)
-        if held is None:
-            held = self._held[generation] = HeldFiles(paths)
+        """The open files of a generation, shared by all who read it."""
+        held = self._held[generation] = self._held.get(generation) or HeldFiles(paths)
         return held
 
     def _open(self) -> None:
@@ -229,11 +227,6 @@ def _status(file: Path | int) -> Status:
     except OSError:
         return None
     return status.st_size, status.st_mtime_ns
-
-
-def _close(descriptors: Iterable[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
 
 
 def _checksum(path: Path) -> int:

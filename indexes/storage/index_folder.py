@@ -1,4 +1,4 @@
-"""The folder of an index: its database, its derived files, and the one writer at a time."""
+"""The folder of an index: its database, its derived files, and the lock that lets one writer in at a time."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from indexes.errors import CorpusError, IndexBusy, IndexDamaged, IndexNotFound
-from indexes.storage.derived_files import Derived, Searchers
+from indexes.storage.derived_files import Derived
 from indexes.storage.read_session import ATTEMPTS, ReadSession
 from indexes.storage.sqlite import Database, Store
 
@@ -66,31 +66,21 @@ class IndexFolder:
         """Close the database; a second call does nothing."""
         self._database.close()
 
-    @contextmanager
-    def session(self) -> Iterator[ReadSession]:
-        """Read the index at one generation, in one transaction.
-
-        Yields:
-            What reads it.
-        """
-        session = ReadSession(self, self._database)
-        try:
-            yield session
-        finally:
-            session.close()
+    def session(self) -> AbstractContextManager[ReadSession]:
+        """Read the index at one generation, in one transaction, which ends with the `with` block."""
+        return closing(ReadSession(self, self._database))
 
     def read(self, read: Callable[[Store], T]) -> T:
-        """Call `read` with the store at one generation, and return its result."""
-        with self.session() as session:
-            return session.read(read)
+        """Read from the store in a transaction of its own.
 
-    def search(self, search: Callable[[Searchers], T]) -> T:
-        """Call `search` with the searchers of the newest generation, and return its result.
+        Args:
+            read: Reads from one generation. It is called again if the database was written meanwhile.
 
-        Derived files that are damaged are made again first.
+        Returns:
+            What `read` returns.
         """
         with self.session() as session:
-            return session.search(search)
+            return session.read(read)
 
     @contextmanager
     def writing(self, wait: bool | float = False) -> Iterator[IndexWriter]:
@@ -111,7 +101,8 @@ class IndexFolder:
             try:
                 yield writer
             finally:
-                writer.finish()
+                writer.publish()
+                self.derived.clean(writer.store)  # no reader will open the files of older generations from now on
 
     def size(self) -> int:
         """The size of the folder in bytes; files may come and go meanwhile."""
@@ -123,7 +114,14 @@ class IndexFolder:
         return size
 
     def has_lost(self, generation: int) -> bool:
-        """Whether derived files of a generation are missing or damaged, or a newer one has been published."""
+        """Check every derived file of a generation.
+
+        Args:
+            generation: The generation.
+
+        Returns:
+            Whether files are missing or damaged, or a newer generation has been published.
+        """
         newest, problems = self.read(lambda store: (store.generation(), self.derived.problems(store, read_all=True)))
         return newest != generation or bool(problems)
 
@@ -151,11 +149,8 @@ class IndexFolder:
             raise CorpusError(f"the search indexes in {self.path} have to be made again: {error}") from error
 
     def _is_damaged(self) -> bool:
-        """Whether derived files have to be made again.
-
-        Files that are missing because a writer has replaced them meanwhile are no damage: mending would only keep that
-        writer out.
-        """
+        """Whether derived files have to be made again."""
+        # Files that a writer has replaced meanwhile are missing, but not damaged: mending would only block that writer.
         for _ in range(ATTEMPTS):
             generation, problems = self.read(lambda store: (store.generation(), self.derived.problems(store)))
             if not problems or self.read(Store.generation) == generation:
@@ -172,7 +167,7 @@ class IndexFolder:
 
 
 def _check_folder(folder: Path, create: bool) -> None:
-    """That an index is in the folder, or may be made there."""
+    """Check that there is an index in a folder, or create the folder for one."""
     database, used = folder / _DATABASE, (folder / "dense").is_dir() or (folder / "lexical").is_dir()
     if database.is_file() and (database.stat().st_size or not used):
         return
@@ -192,7 +187,9 @@ _PUBLISHING_SHARE = 0.05  # of the time, unless every batch takes less than twen
 
 
 class IndexWriter:
-    """Changes an index in batches. Each is kept wholly or not at all, and several are published together.
+    """Write access to an index in batches, each of which is kept as a whole or not at all.
+
+    Several batches are published together, so that publishing takes a small share of the time.
 
     Attributes:
         store: The store, which is changed within a batch and can be read at any time.
@@ -211,7 +208,11 @@ class IndexWriter:
             The generation in which the changes will be published.
         """
         if not self._database.in_transaction:
-            self._begin()
+            self._database.execute("BEGIN IMMEDIATE")
+            if self._derived.problems(self.store):
+                self._derived.discard_damaged(self.store)
+            self._derived.clean(self.store)  # what a killed writer left may have the names of the files to come
+            self.store.set_meta("generation", str(self.store.generation() + 1))
         with self.store.savepoint():
             yield self.store.generation()
         if time.monotonic() >= self._next:
@@ -235,18 +236,6 @@ class IndexWriter:
         now = time.monotonic()
         self._next = now + (now - began) / _PUBLISHING_SHARE
 
-    def finish(self) -> None:
-        """Publish, and delete the files that no reader will open from now on."""
-        self.publish()
-        self._derived.clean(self.store)
-
-    def _begin(self) -> None:
-        self._database.execute("BEGIN IMMEDIATE")
-        if self._derived.problems(self.store):
-            self._derived.discard_damaged(self.store)
-        self._derived.clean(self.store)  # what a writer left that was killed may have the names of what comes now
-        self.store.set_meta("generation", str(self.store.generation() + 1))
-
 
 @contextmanager
 def locked(folder: Path, wait: bool | float) -> Iterator[None]:
@@ -261,14 +250,12 @@ def locked(folder: Path, wait: bool | float) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / "write.lock")
+    timeout = (-1 if wait else 0) if isinstance(wait, bool) else wait
     try:
-        lock.acquire(timeout=(-1 if wait else 0) if isinstance(wait, bool) else wait)
+        held = FileLock(folder / "write.lock").acquire(timeout=timeout)
     except Timeout as error:
         raise IndexBusy(
             f"another process is writing to {folder}: wait until it has finished (--wait waits for it)"
         ) from error
-    try:
+    with held:
         yield
-    finally:
-        lock.release()

@@ -1,9 +1,8 @@
-"""The lexical index: BM25 with tantivy over terms of our own, derived from the store.
+"""The lexical index: BM25 with tantivy over the terms of our own analyzer, derived from the store.
 
 Each generation of the store that changed a document has an index in a folder of its own, named by that generation. It
-grows from the one before it: tantivy never changes a file, so that the new folder shares the files of the old by hard
-links, and adds to them. Readers of the old one are not disturbed, and nothing is half written that anybody reads. Knows
-no vectors.
+grows from the one before it: tantivy never changes a file, so the new folder shares the files of the old by hard links,
+and adds to them. Readers of the old one are not disturbed, and nobody reads what is half written.
 """
 
 from __future__ import annotations
@@ -37,14 +36,21 @@ _REPEATED = 3
 
 
 class LexicalIndex:
-    """The tantivy indexes in a folder; the store says which one goes with its generation."""
+    """The tantivy indexes in a folder, of which the store names the one of its generation."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._open: tuple[str, Any] = ("", None)
 
     def is_current(self, store: Store) -> bool:
-        """Whether the index was made with the present analysis of terms."""
+        """Check the version of the analyzer.
+
+        Args:
+            store: The store.
+
+        Returns:
+            Whether the index was made with this version.
+        """
         return store.meta("analysis") == str(ANALYSIS_VERSION)
 
     def sync(self, store: Store) -> list[Path]:
@@ -72,7 +78,14 @@ class LexicalIndex:
         return _files(new)
 
     def open(self, store: Store) -> Any:
-        """The open tantivy index of the store's generation; None while there is none. The newest one stays open."""
+        """Open the tantivy index of the store's generation; the one that was opened last stays open.
+
+        Args:
+            store: The store.
+
+        Returns:
+            The open index; None while there is none.
+        """
         name = store.meta("lexical")
         if name is None:
             return None
@@ -84,28 +97,22 @@ class LexicalIndex:
 
 
 class LexicalSearcher:
-    """Searches the tantivy index of one generation, the store's.
-
-    It is opened when it is first needed, or by `open`; from then on its files may be deleted.
-    """
+    """BM25 search in the lexical index of the store's generation."""
 
     def __init__(self, index: LexicalIndex, store: Store) -> None:
         self._index, self._store = index, store
 
     @cached_property
-    def _opened(self) -> Any:
+    def opened(self) -> Any:
+        """The tantivy index, opened when it is first used; from then on its files may be deleted."""
         return self._index.open(self._store)
-
-    def open(self) -> None:
-        """Open the files now."""
-        _ = self._opened
 
     def search(self, query: str, k: int, allowed: Set[int] | None = None) -> list[tuple[int, float]]:
         """Rank chunks by the BM25 score of a query's terms.
 
         Args:
-            query: The query.
-            k: How many chunks to return, at most.
+            query: The query, in words.
+            k: The maximum number of chunks.
             allowed: The ids of the chunks that may be found; None for all.
 
         Returns:
@@ -113,7 +120,7 @@ class LexicalSearcher:
         """
         from tantivy import Occur, Query
 
-        index = self._opened
+        index = self.opened
         if index is None:
             return []
         searcher = index.searcher()
@@ -131,7 +138,7 @@ class LexicalSearcher:
 
     def count(self) -> int:
         """The number of chunks in the index."""
-        return 0 if self._opened is None else int(self._opened.searcher().num_docs)
+        return 0 if self.opened is None else int(self.opened.searcher().num_docs)
 
 
 def _telling(searcher: Any, weights: dict[str, float]) -> dict[str, float]:
@@ -143,7 +150,7 @@ def _telling(searcher: Any, weights: dict[str, float]) -> dict[str, float]:
 
 
 def _open(folder: Path) -> Any:
-    """A tantivy index that never looks for a newer one."""
+    """Open a tantivy index that does not watch its folder for a newer one."""
     from tantivy import Index
 
     if os.access(folder, os.W_OK):
@@ -185,7 +192,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _link(file: Path, to: Path) -> None:
-    """Give a file a second name, or a copy where the file system knows no links."""
+    """Give a file a second name, or a copy if the file system has no hard links."""
     try:
         os.link(file, to)
     except OSError:

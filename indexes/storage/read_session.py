@@ -18,11 +18,11 @@ T = TypeVar("T")
 
 
 class ReadSession:
-    """An index in one read transaction.
+    """Read access to an index in one transaction.
 
-    As long as nothing has been read, it moves to the newest generation where it has to: a writer has replaced files
-    before they were opened, or one is damaged, and was made again. Once something has been read it stays where it is,
-    or raises CorpusError.
+    As long as nothing has been read, the session moves to the newest generation if it has to: when a writer has
+    replaced files before they were opened, or a damaged file was made again. Once something has been read, it stays at
+    its generation, or raises CorpusError.
     """
 
     def __init__(self, folder: IndexFolder, database: Database) -> None:
@@ -46,7 +46,7 @@ class ReadSession:
         """Read from the store.
 
         Args:
-            read: What to do with the store.
+            read: Reads from the store. It is called again if files were replaced before anything had been read.
 
         Returns:
             What `read` returns.
@@ -62,7 +62,7 @@ class ReadSession:
         """Search. Derived files that are damaged are made again first.
 
         Args:
-            search: What to do with the searchers.
+            search: Searches. It is called again if files were replaced before anything had been read.
 
         Returns:
             What `search` returns.
@@ -85,11 +85,13 @@ class ReadSession:
         return self._searchers
 
     def _attempt(self, action: Callable[[Store], T], *, mends: bool) -> T:
+        if self._transaction is None:
+            raise CorpusError(f"this snapshot of {self._folder.path} has ended: read it inside its `with` block")
         mended = -1
         for _ in range(ATTEMPTS):
             generation = -1
             try:
-                with self._open_transaction().reading() as store:
+                with self._transaction.reading() as store:
                     generation = store.generation()
                     return action(store)
             except Superseded as error:
@@ -110,11 +112,6 @@ class ReadSession:
                 mended = self._folder.read(Store.generation)
                 self._renew()
         raise CorpusError(f"{self._folder.path} changed while it was read, {ATTEMPTS} times over: try again")
-
-    def _open_transaction(self) -> ReadTransaction:
-        if self._transaction is None:
-            raise CorpusError(f"this snapshot of {self._folder.path} has ended: read it inside its `with` block")
-        return self._transaction
 
     def _renew(self) -> None:
         self.close()

@@ -32,11 +32,11 @@ def verify(store: Store, derived: Derived) -> VerifyReport:
     """Check every row of the database, and the derived indexes against it.
 
     Args:
-        store: The store.
-        derived: The derived files.
+        store: The store at the generation to verify.
+        derived: The derived files of the same index.
 
     Returns:
-        What was counted, and the problems that were found.
+        The counts, and the problems that were found.
     """
     problems = [*islice(_database_problems(store), _MOST_PROBLEMS)]
     try:
@@ -44,12 +44,13 @@ def verify(store: Store, derived: Derived) -> VerifyReport:
     except sqlite3.Error:
         return VerifyReport(0, 0, tuple(problems))
     problems += derived.problems(store, read_all=True)
-    counts = {
-        "dense": lambda: DenseSearcher(derived.dense, store).count(),
-        "lexical": lambda: LexicalSearcher(derived.lexical, store).count(),
-    }
-    for name, count in counts.items():
-        if (held := _count_or_reason(count)) != chunks:
+    dense, lexical = DenseSearcher(derived.dense, store), LexicalSearcher(derived.lexical, store)
+    for name, count in (("dense", dense.count), ("lexical", lexical.count)):
+        try:
+            held: int | str = count()
+        except FILE_ERRORS as error:
+            held = f"unreadable ({error}) instead of its"
+        if held != chunks:
             problems.append(f"the {name} index holds {held} chunks and the database {chunks}")
     return VerifyReport(documents, chunks, tuple(problems))
 
@@ -99,16 +100,9 @@ def _damaged_nodes(store: Store) -> Iterator[str]:
 
 
 def _reasons(*checks: Callable[[], object]) -> Iterator[str]:
-    """Why each check that fails does so."""
+    """The message of each check that fails."""
     for check in checks:
         try:
             check()
         except IndexDamaged as error:
             yield str(error)
-
-
-def _count_or_reason(count: Callable[[], int]) -> int | str:
-    try:
-        return count()
-    except FILE_ERRORS as error:
-        return f"unreadable ({error}) instead of its"

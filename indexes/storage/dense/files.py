@@ -1,8 +1,8 @@
-"""The files of the dense index: what they are called, and bringing them to a generation of the store.
+"""The files of the dense index: their names, and updating them to a generation of the store.
 
 A file holds either the vectors of one segment of chunk ids as they are, or, for a *shard* of four segments, 8-bit codes
-under a model (`dense.ivf`). Its name says which, and as of which generation. A file that has its name is never
-changed: a reader may be using it. Knows no search.
+under a model (`dense.ivf`). Its name says which, and as of which generation. A file that has got its name is never
+changed: a reader may be using it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def model_file(model: str) -> str:
 
 
 def parsed(names: Iterable[str]) -> tuple[set[DenseFile], set[str]]:
-    """The files and the models that have those names."""
+    """Parse file names into files and models."""
     files, models = set(), set()
     for name in names:
         first, second, *third = name.removesuffix(".faiss").split("-", 2)
@@ -59,22 +59,14 @@ def parsed(names: Iterable[str]) -> tuple[set[DenseFile], set[str]]:
     return files, models
 
 
-def shards(segments: Mapping[int, int]) -> Iterator[tuple[int, dict[int, int]]]:
-    """Each shard, with the generations of its segments."""
-    grouped: dict[int, dict[int, int]] = defaultdict(dict)
-    for segment, generation in segments.items():
-        grouped[segment // SEGMENTS_OF_SHARD][segment] = generation
-    yield from grouped.items()
-
-
 class _Unit(NamedTuple):
-    """Segments of a shard that are made anew together, with the generations in which they last were."""
+    """Segments of a shard whose files are made anew together, with the generations in which they last were."""
 
     shard: int
     segments: dict[int, int]
 
     def files(self, model: str) -> list[DenseFile]:
-        """What they are kept in."""
+        """The files for these segments under a model ('' for none)."""
         if model:
             return [DenseFile(self.shard, max(self.segments.values()), model)]
         return [DenseFile(segment, generation) for segment, generation in self.segments.items()]
@@ -85,14 +77,22 @@ class _Unit(NamedTuple):
 
 
 class FileWriter:
-    """Brings files up to date, all of them to one model ('' for none); `present` are those that can be kept."""
+    """Updates the files of all segments.
+
+    Args:
+        folder: The folder of the files.
+        store: The store of a writer.
+        present: The files that can be kept.
+        model: The model that new files are coded under; '' for none.
+    """
 
     def __init__(self, folder: Path, store: Store, present: set[DenseFile], model: str) -> None:
         self._folder, self._store, self._present, self._name = folder, store, present, model
         self._model = read(folder / model_file(model)) if model else None
+        self._models = {file.model for file in present} - {""}
 
     def follow(self) -> list[DenseFile]:
-        """The files of all segments, some of them made now."""
+        """Make the files that are due, and return the files of all segments."""
         changes, before = self._store.vectors.unfiled_by_segment(), self._store.vectors.segments()
         units = [*self._units(dict.fromkeys(changes, _NEVER) | before)]
         is_empty = not self._store.chunk_count()  # the next vectors may be of another encoder and dimension
@@ -106,23 +106,23 @@ class FileWriter:
         return kept + [file for unit in due for file in self._made(unit)]
 
     def _units(self, segments: Mapping[int, int]) -> Iterator[_Unit]:
-        """What is made anew together: the segments of a shard, or each segment where they have files of their own."""
-        for shard, its in shards(segments):
+        """The units: the segments of a shard, or each segment where they have files of their own."""
+        shards: dict[int, dict[int, int]] = defaultdict(dict)
+        for segment, generation in segments.items():
+            shards[segment // SEGMENTS_OF_SHARD][segment] = generation
+        for shard, its in shards.items():
             whole = _Unit(shard, its)
-            if self._name or any(self._present.issuperset(whole.files(model)) for model in self._models()):
+            if self._name or any(self._present.issuperset(whole.files(model)) for model in self._models):
                 yield whole
             else:
                 yield from (_Unit(shard, {segment: generation}) for segment, generation in its.items())
 
     def _held(self, unit: _Unit) -> list[DenseFile]:
-        """The files that hold the unit but for what is unfiled, if there are; rather those that it should have."""
-        for model in (self._name, "", *self._models()):
+        """The present files of a unit, preferably under the model that it should have; empty if there are none."""
+        for model in (self._name, "", *self._models):
             if self._present.issuperset(files := unit.files(model)):
                 return files
         return []
-
-    def _models(self) -> set[str]:
-        return {file.model for file in self._present} - {""}
 
     def _made(self, unit: _Unit) -> list[DenseFile]:
         generation = self._store.generation()
@@ -143,7 +143,7 @@ class FileWriter:
             write(written, self._folder / file.name)
 
     def _change(self, shard: Any, number: int) -> None:
-        """Take out what the store no longer has, and add what it has now: ids rise and never come back."""
+        """Remove the vectors that the store no longer has, and add the new ones: ids only ever rise."""
         import faiss
 
         ids = self._store.vectors.chunk_ids(range(number * SEGMENTS_OF_SHARD, (number + 1) * SEGMENTS_OF_SHARD))
@@ -156,14 +156,14 @@ class FileWriter:
 
 
 def read(path: Path) -> Any:
-    """The FAISS index in a file. Raises RuntimeError for one that is missing or is none."""
+    """Read the FAISS index in a file. Raises RuntimeError for one that is missing or damaged."""
     import faiss
 
     return faiss.read_index(str(path))
 
 
 def write(index: Any, path: Path) -> None:
-    """Write the file out to the disk before it gets its name: after a power cut a name never stands for half a file."""
+    """Write a FAISS index to the disk before it gets its name: so after a power cut no file is half written."""
     import faiss
 
     partial = path.with_suffix(".partial")
@@ -174,7 +174,7 @@ def write(index: Any, path: Path) -> None:
 
 
 def flat_index(ids: ChunkIds, vectors: Vectors) -> Any:
-    """(n,) ids with their (n, dimension) vectors, all of which a search compares."""
+    """A FAISS index that compares all vectors: (n,) ids and (n, dimension) float32."""
     import faiss
 
     index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))

@@ -1,11 +1,11 @@
-"""The dense index: inner products with FAISS, derived from the store.
+"""The dense index: search by inner product with FAISS, derived from the store.
 
 Its files (`dense.files`) each hold a range of chunk ids. A few changes are left in the store, to be read when
 the files are opened; where there are many, a file is made anew. So neither memory nor the cost of a change grows with
 the corpus. While there are few vectors, the files hold them as they are, and a search compares all. When there are
 many, they hold 8-bit codes under a model (`dense.ivf`), and a search scans some of them and compares the best
 exactly. Files of another kind, or of a model that the corpus has outgrown, are searched as they are, and follow one by
-one when something is published. A search makes none. Knows no text and no encoder.
+one when something is published. A search makes none.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _NOTHING = _Opened(-1, frozenset(), {}, [], None, 0, (None, None))
 
 
 class DenseIndex:
-    """The FAISS files in a folder; the store says which belong to its generation."""
+    """The FAISS files in a folder, of which the store names those of its generation."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -80,14 +80,20 @@ class DenseIndex:
         return frozenset(path[1] for path in paths if len(path) == 2 and path[0] == self._folder.name)
 
     def open(self, store: Store) -> _Opened:
-        """The files of the store's generation, opened once. Raises RuntimeError for one that is missing."""
+        """Open the files of the store's generation; those that were opened last stay open.
+
+        Args:
+            store: The store.
+
+        Returns:
+            The open files. A file that is missing raises RuntimeError.
+        """
         opened, generation = self._opened, store.generation()
         if opened.generation != generation:
             names = self._names(store)
             files, models = parsed(names)
             flat = {file: opened.flat.get(file) or read(self._folder / file.name) for file in files if not file.model}
-            same = opened.names == names
-            coded = opened.shards if same else [self._shards(model, files) for model in sorted(models)]
+            coded = opened.shards if opened.names == names else [self._shards(each, files) for each in sorted(models)]
             self._opened = opened = _Opened(generation, names, flat, coded, *_unfiled(store))
         return opened
 
@@ -96,12 +102,12 @@ class DenseIndex:
         return ivf.Shards(read(self._folder / model_file(model)), paths)
 
     def _model_for(self, store: Store, newest: str) -> str:
-        """The model that suits the number of vectors: the newest that there is, a new one, or none."""
+        """The model that suits the number of vectors: the newest that there is, a new one, or '' for none."""
         vectors = store.chunk_count()
         if vectors < (FLAT_BELOW / 2 if newest else FLAT_BELOW):
             return ""
         lists = ivf.lists_for(vectors)
-        if newest and lists <= _lists(newest) <= 2 * lists:  # one that is too fine does no harm yet
+        if newest and lists <= int(newest.split("-")[1]) <= 2 * lists:  # one that is too fine does no harm yet
             return newest
         model = f"{store.generation():012d}-{lists:06d}"
         ids = np.random.default_rng(_SEED).permutation(store.vectors.chunk_ids())[: ivf.sample_size(lists)]
@@ -110,28 +116,22 @@ class DenseIndex:
 
 
 class DenseSearcher:
-    """Searches the files of one generation, the store's.
-
-    They are opened when they are first needed, or by `open`; from then on they may be deleted.
-    """
+    """Search by inner product in the dense index of the store's generation."""
 
     def __init__(self, index: DenseIndex, store: Store) -> None:
         self._index, self._store = index, store
 
     @cached_property
-    def _opened(self) -> _Opened:
+    def opened(self) -> _Opened:
+        """The files, opened when they are first used; from then on they may be deleted."""
         return self._index.open(self._store)
-
-    def open(self) -> None:
-        """Open the files now."""
-        _ = self._opened
 
     def search(self, query: Vectors, k: int, allowed: Set[int] | None = None) -> Scored:
         """Find the chunks whose vectors have the largest inner product with a query's.
 
         Args:
             query: (dimension,) float32, of length 1.
-            k: How many chunks to return, at most.
+            k: The maximum number of chunks.
             allowed: The ids of the chunks that may be found, for which all inverted lists are searched; None for all.
 
         Returns:
@@ -139,7 +139,7 @@ class DenseSearcher:
         """
         if allowed is not None and len(allowed) <= _FEW:
             return _exact(query, _array(allowed), self._store)[:k]
-        opened = self._opened
+        opened = self.opened
         selector, bits = _selector(_array(allowed)) if allowed is not None else opened.but_gone
         found: Scored = []
         for index in (*opened.flat.values(), opened.loose):
@@ -152,14 +152,10 @@ class DenseSearcher:
 
     def count(self) -> int:
         """The number of vectors in the files."""
-        opened = self._opened
+        opened = self.opened
         flat: int = sum(index.ntotal for index in opened.flat.values())
         coded = sum(stack.count for stack in opened.shards)
         return flat + coded + int(opened.loose.ntotal) - opened.gone
-
-
-def _lists(model: str) -> int:
-    return int(model.split("-")[1])
 
 
 def _array(ids: Set[int]) -> ChunkIds:

@@ -3,7 +3,7 @@
 A *model* is what training gives: the centroids of the lists, and the range of every dimension. A *shard* holds the
 codes of some vectors under a model. One search goes through all shards of a model at once: their lists are stacked, and
 those of the centroids next to the query are scanned in every shard. What it finds are candidates, to be compared
-exactly. Knows no store.
+exactly.
 """
 
 from __future__ import annotations
@@ -112,9 +112,16 @@ class Shards:
         self._index.ntotal = self.count
 
     def candidates(self, query: Vectors, k: int, selector: Any = None, *, everywhere: bool = False) -> ChunkIds:
-        """Ids of at least k vectors near `query` (dimension,), if there are so many; of all lists, if `everywhere`.
+        """Find vectors near a query by their codes.
 
-        `selector` is a FAISS IDSelector.
+        Args:
+            query: (dimension,) float32.
+            k: How many candidates to find.
+            selector: A FAISS IDSelector of the vectors that may be found; None for all.
+            everywhere: Whether to scan all lists.
+
+        Returns:
+            The ids of the candidates: at least `k`, if there are that many.
         """
         lists = self._model.nlist
         probed = lists if everywhere else min(lists, max(_FEWEST_LISTS, lists * _SCANNED // max(self.count, 1)))

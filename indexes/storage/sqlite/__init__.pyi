@@ -10,8 +10,9 @@ from .conditions import (
     source_lies_in,
 )
 from .database import Database, ReadTransaction, Superseded
+from .documents import DerivedFile
 from .nodes import NodeRow
-from .reader import DerivedFile, StoreReader
+from .reader import StoreReader
 from .store import Store
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Checksums of what is stored, and what is raised when something is not what it was. Knows no tables."""
+"""CRC-32 checksums of rows, texts and vectors, and the errors for those that do not match."""
 
 from __future__ import annotations
 
@@ -13,12 +13,20 @@ _BLOCK = 1 << 20  # characters
 
 
 def checksum(row: Sequence[object], data: bytes = b"") -> int:
-    """CRC-32 of a row of text, whole numbers and NULLs, and of `data` after it. Raises TypeError for anything else."""
+    """CRC-32 of a row, as JSON.
+
+    Args:
+        row: Its values: text, whole numbers and None; anything that is not JSON raises TypeError.
+        data: Bytes to append to the row.
+
+    Returns:
+        The checksum.
+    """
     return zlib.crc32(data, zlib.crc32(json.dumps(row).encode()))
 
 
 def vector_checksum(chunk_id: int, vector: bytes) -> int:
-    """CRC-32 of a vector that stands at its chunk's id."""
+    """CRC-32 of a vector, seeded with its chunk's id, so that a vector in another chunk's row does not match."""
     return zlib.crc32(vector, chunk_id & 0xFFFFFFFF)
 
 
@@ -31,27 +39,27 @@ def text_checksum(text: str) -> int:
 
 
 def found(row: Any, what: str) -> Sequence[Any]:
-    """A row that must be there. Raises IndexDamaged for None."""
+    """Return a row that must be there; raise IndexDamaged for None."""
     if row is None:
         raise IndexDamaged(f"{what} is missing")
     return row  # type: ignore[no-any-return]
 
 
 def of_types(rows: list[Any], types: Sequence[type], what: str) -> list[Any]:
-    """Rows without a checksum, if they can be what they were."""
+    """Return rows that have no checksum, if their values have the right types; raise IndexDamaged otherwise."""
     if any(not isinstance(value, kind) for row in rows for value, kind in zip(row, types, strict=True)):
         raise IndexDamaged(f"{what} is not what it was")
     return rows
 
 
 def check_vector(chunk_id: int, vector: object, expected: object) -> None:
-    """Raises IndexDamaged for a vector that is not what it was."""
+    """Raise IndexDamaged for a vector that does not match its checksum."""
     if not isinstance(vector, bytes) or vector_checksum(chunk_id, vector) != expected:
         raise IndexDamaged(f"the vector of chunk {chunk_id} is not what it was")
 
 
 def check_row(row: Sequence[object], expected: object, what: str, data: bytes = b"") -> None:
-    """Raises IndexDamaged for a row, and the data after it, that are not what they were."""
+    """Raise IndexDamaged for a row, and the data after it, that do not match their checksum."""
     try:
         whole = checksum(row, data) == expected
     except TypeError:  # bytes where text or a number was

@@ -1,4 +1,4 @@
-"""SQL conditions that are put together from parts: what filters look for before they read documents."""
+"""SQL conditions that filters select rows by, composed from parts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def all_of(conditions: Iterable[Condition]) -> Condition:
     Returns:
         The condition that all of them hold; ANYTHING if there are none.
     """
-    return _joined(" AND ", list(conditions)) or ANYTHING
+    return _joined(" AND ", conditions, ANYTHING, NOTHING)
 
 
 def any_of(conditions: Iterable[Condition]) -> Condition:
@@ -48,11 +48,11 @@ def any_of(conditions: Iterable[Condition]) -> Condition:
     Returns:
         The condition that at least one of them holds; NOTHING if there are none.
     """
-    return _joined(" OR ", list(conditions)) or NOTHING
+    return _joined(" OR ", conditions, NOTHING, ANYTHING)
 
 
 def contains(column: str, text: str) -> Condition:
-    """Look for a text in a column.
+    """Test whether a column contains a text.
 
     Args:
         column: The name of the column.
@@ -79,7 +79,7 @@ def compares(column: str, sign: str, text: str) -> Condition:
 
 
 def source_lies_in(place: str) -> Condition:
-    """Look for a source, or for all sources under a folder.
+    """Select the document with a source, or all documents under a folder.
 
     Args:
         place: The source or the folder.
@@ -92,15 +92,19 @@ def source_lies_in(place: str) -> Condition:
     return Condition("(source = ? OR (? AND source > ? AND source < ?))", [place, is_file(place), inside, after])
 
 
-def _joined(word: str, conditions: list[Condition]) -> Condition | None:
-    if not conditions:
-        return None
-    parameters = [value for condition in conditions for value in condition.parameters]
-    return Condition(f"({word.join(condition.sql for condition in conditions)})", parameters)
+def _joined(word: str, conditions: Iterable[Condition], neutral: Condition, decisive: Condition) -> Condition:
+    """Join conditions, without those that are `neutral`; one that is `decisive` is the result."""
+    parts = [condition for condition in conditions if condition != neutral]
+    if decisive in parts:
+        return decisive
+    if len(parts) < 2:
+        return parts[0] if parts else neutral
+    parameters = [value for part in parts for value in part.parameters]
+    return Condition(f"({word.join(part.sql for part in parts)})", parameters)
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether SQLite can hold the text: half a surrogate pair is in none."""
+    """Whether SQLite can store the text: it cannot store half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""The SQLite file of an index: opens it, hands out `Store`s that read or write, and says what is wrong in plain words.
+"""The SQLite file of an index: its connections and transactions, and its errors in plain words.
 
 A folder that may not be written to can still be read: see `_connect_read_only`.
 """
@@ -9,12 +9,12 @@ import os
 import sqlite3
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from indexes.errors import CorpusError, IndexBusy, IndexDamaged, IndexMismatch
-from indexes.storage.sqlite.schema import FORMAT_VERSION, make_or_migrate
+from indexes.storage.sqlite.schema import FORMAT_VERSION, format_version, make_or_migrate
 from indexes.storage.sqlite.store import Store
 
 _LOCK_TIMEOUT = 30.0  # seconds, for what SQLite locks for moments
@@ -23,11 +23,15 @@ _PAGE_SIZE, _PAGE_COUNT = slice(16, 18), slice(28, 32)  # in a database's first 
 
 
 class Superseded(Exception):
-    """What was being read has been replaced meanwhile: read again. It never reaches a user."""
+    """Raised where files were replaced while they were read: read them again. It never reaches a user."""
 
 
 class ReadTransaction:
-    """A read transaction on a connection of its own: its store sees one generation until `end`."""
+    """A read transaction on a connection of its own, which sees one generation until `end`.
+
+    Attributes:
+        store: The store at that generation.
+    """
 
     def __init__(self, database: Database, connection: sqlite3.Connection, state: tuple[bool, int, int]) -> None:
         self.store = Store(connection)
@@ -35,9 +39,13 @@ class ReadTransaction:
 
     @contextmanager
     def reading(self) -> Iterator[Store]:
-        """Read from the store, with SQLite's errors as ours.
+        """Read from the store, with SQLite's errors translated to ours.
 
-        Raises Superseded if the database has been written while it was read without locks.
+        Yields:
+            The store.
+
+        Raises:
+            Superseded: If the database has been written while it was read without locks.
         """
         try:
             with self._database._explained():
@@ -64,9 +72,18 @@ class Database:
 
     @classmethod
     def open(cls, path: Path) -> Database:
-        """Open the database at `path`, or make it. Raises IndexDamaged, IndexMismatch, CorpusError.
+        """Open a database, or create it. Its length and its format are checked here; rows are when they are read.
 
-        What is checked is its length and its format; rows are checked when they are read, and all of it by `verify`.
+        Args:
+            path: The file, in a folder that exists.
+
+        Returns:
+            The open database, migrated if it was in an older format.
+
+        Raises:
+            IndexDamaged: If the file is cut short or is no database.
+            IndexMismatch: If it was made by a newer longctx, or has to be migrated and is not writable.
+            CorpusError: If it cannot be opened, or the disk is full.
         """
         database = cls(path)
         try:
@@ -84,21 +101,39 @@ class Database:
             self._idle.pop().close()
 
     def _check(self) -> None:
-        _check_length(self._path)
+        self._check_length()
         if self.writable:
             connection = self._connect()
             self._idle.append(connection)
             connection.execute("PRAGMA journal_mode = WAL")
-            _check_format(make_or_migrate(connection), self._path)
+            version = make_or_migrate(connection)
         else:
-            transaction = self.begin()
-            try:
-                _check_format(transaction.store.format(), self._path, writable=False)
-            finally:
-                transaction.end()
+            with closing(self._connect_read_only()) as connection:
+                version = format_version(connection)
+        if version > FORMAT_VERSION:
+            raise IndexMismatch(
+                f"{self._path} has format {version} and this longctx knows format {FORMAT_VERSION}: upgrade longctx, "
+                "or ingest into a new index"
+            )
+        if version < FORMAT_VERSION:
+            raise IndexMismatch(
+                f"{self._path} has the older format {version} and cannot be written to: open it once where it can, and "
+                "it is brought up to date"
+            )
+
+    def _check_length(self) -> None:
+        """Raise IndexDamaged if the file is shorter than it says, unless a log beside it may hold the rest."""
+        if not self._path.exists() or self._has_log():
+            return
+        with self._path.open("rb") as file:
+            header = file.read(100)
+        pages, size = (int.from_bytes(header[place], "big") for place in (_PAGE_COUNT, _PAGE_SIZE))
+        expected = pages * (size if size > 1 else 65536)
+        if header.startswith(b"SQLite format 3\0") and self._path.stat().st_size < expected:
+            raise IndexDamaged("it has been cut short")
 
     def begin(self) -> ReadTransaction:
-        """Begin a read transaction; the caller ends it."""
+        """Begin a read transaction, which the caller has to end."""
         with self._explained():
             state = self._state()
             connection = self._take()
@@ -107,7 +142,14 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A connection to write with. The caller holds the index's lock."""
+        """Lend a connection to write with. The caller holds the index's lock.
+
+        Yields:
+            The connection; what is not committed at the end of the `with` block is rolled back.
+
+        Raises:
+            CorpusError: If the folder is not writable.
+        """
         if not self.writable:
             raise CorpusError(f"{self._path.parent} cannot be written to: an index there can only be searched")
         with self._explained():
@@ -141,12 +183,9 @@ class Database:
         return connection
 
     def _connect_read_only(self) -> sqlite3.Connection:
-        """Where nothing may be written, SQLite cannot make the files that it shares between processes.
-
-        With a log beside the database, its owner is at work or was killed; the log is read if those files are there.
-        Without one, the database is read as a file that nobody changes, and
-        `ReadTransaction.reading` says afterwards if somebody did.
-        """
+        # Where nothing may be written, SQLite cannot make the files that processes coordinate by. With a log beside the
+        # database, its owner is at work or was killed, and the log is read if those files are there. Without one, the
+        # database is read as a file that nobody changes, and `ReadTransaction.reading` checks afterwards.
         mode = "mode=ro" if self._has_log() else "immutable=1"
         return sqlite3.connect(
             f"file:{quote(str(self._path))}?{mode}", uri=True, isolation_level=None, check_same_thread=False
@@ -162,7 +201,7 @@ class Database:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """SQLite's errors as ours."""
+        """Translate SQLite's errors to ours."""
         try:
             yield
         except IndexDamaged as error:
@@ -173,33 +212,8 @@ class Database:
             raise _explain(error, self._path, self.writable) from error
 
 
-def _check_format(version: int, path: Path, writable: bool = True) -> None:
-    if version > FORMAT_VERSION:
-        raise IndexMismatch(
-            f"{path} has format {version} and this longctx knows format {FORMAT_VERSION}: upgrade longctx, "
-            "or ingest into a new index"
-        )
-    if version < FORMAT_VERSION and not writable:
-        raise IndexMismatch(
-            f"{path} has the older format {version} and cannot be written to: open it once where it can, and it is "
-            "brought up to date"
-        )
-
-
-def _check_length(path: Path) -> None:
-    """That the file is as long as it says, unless a log beside it may hold the rest. Raises IndexDamaged."""
-    log = Path(f"{path}-wal")
-    if not path.exists() or (log.exists() and log.stat().st_size):
-        return
-    with path.open("rb") as file:
-        header = file.read(100)
-    pages, size = (int.from_bytes(header[place], "big") for place in (_PAGE_COUNT, _PAGE_SIZE))
-    if header.startswith(b"SQLite format 3\0") and path.stat().st_size < pages * (size if size > 1 else 65536):
-        raise IndexDamaged("it has been cut short")
-
-
 def _explain(error: sqlite3.Error, path: Path, writable: bool) -> CorpusError:
-    """What an error of SQLite's means for the user. By its words: Python 3.10 does not give its code."""
+    """The error to show for one of SQLite's, told by its words: Python 3.10 does not give its code."""
     what = " ".join(str(error).split())[:200]
     if isinstance(error, sqlite3.OperationalError):
         if "locked" in what:

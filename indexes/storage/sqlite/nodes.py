@@ -1,7 +1,4 @@
-"""The rows of llama-index's nodes in the store.
-
-A node that was added through llama-index is a chunk with a row in `nodes`; a file's chunk has none.
-"""
+"""The table of llama-index nodes: a node that was added through llama-index is a chunk with a row in it."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ _OF_DOCUMENTS = "nodes n JOIN chunks c ON c.id = n.chunk_id JOIN documents d ON 
 
 
 class NodeRow(NamedTuple):
-    """A node.
+    """A llama-index node in the table `nodes`.
 
     Attributes:
         chunk_id: The id of its chunk, which has its text.
@@ -33,24 +30,8 @@ class NodeRow(NamedTuple):
     rest: str
 
 
-class ScannedNode(NamedTuple):
-    """What a filter looks at of a node.
-
-    Attributes:
-        chunk_id: The id of its chunk.
-        node_id: llama-index's id of the node.
-        source: The source of its document.
-        metadata: Its metadata, as JSON.
-    """
-
-    chunk_id: int
-    node_id: str
-    source: str
-    metadata: str
-
-
 class NodeRows:
-    """Reads and writes the nodes of an open database.
+    """Access to the nodes of an open database.
 
     Every method that reads raises IndexDamaged for a row that does not match its checksum.
     """
@@ -77,30 +58,28 @@ class NodeRows:
         rows = (self._db.execute(sql, (node_id,)).fetchone() for node_id in node_ids)
         return (row for row in rows if row is not None)
 
-    def scan(self, condition: Condition) -> Iterator[ScannedNode]:
-        """Every node that meets a condition on `n.metadata`."""
+    def scan(self, condition: Condition) -> Iterator[tuple[int, str, str, str]]:
+        """Read the nodes that meet a condition on `n.metadata`, for a filter.
+
+        Args:
+            condition: The condition.
+
+        Yields:
+            (chunk id, node id, source of the document, metadata as JSON) of each.
+        """
         columns = "n.chunk_id, n.node_id, d.source, n.metadata, n.metadata_checksum"
         sql = f"SELECT {columns} FROM {_OF_DOCUMENTS} WHERE {condition.sql}"  # noqa: S608
         for chunk_id, node_id, source, metadata, expected in self._db.execute(sql, condition.parameters):
             _check(node_id, metadata, expected)
-            yield ScannedNode(chunk_id, node_id, source, metadata)
+            yield chunk_id, node_id, source, metadata
 
     def read_all(self) -> None:
         """Check every row against its checksums."""
         for row in self._db.execute("SELECT * FROM nodes"):
             _checked(row)
 
-    def chunk_ids(self, document_id: int) -> Iterator[int]:
-        """The ids of the chunks of a document, in order."""
-        rows = self._db.execute("SELECT id FROM chunks WHERE document_id = ? ORDER BY id", (document_id,))
-        return (chunk_id for (chunk_id,) in rows)
-
-    def all_chunk_ids(self) -> Iterator[int]:
-        """The ids of all chunks, files' too, in the order in which they were added."""
-        return (chunk_id for (chunk_id,) in self._db.execute("SELECT id FROM chunks ORDER BY id"))
-
     def chunk_positions(self, document_id: int) -> Iterator[ChunkPosition]:
-        """Where the chunks of a document are in it, in order."""
+        """The positions of a document's chunks, in order."""
         sql = 'SELECT id, heading, page, line, "start", "end" FROM chunks WHERE document_id = ? ORDER BY id'
         return map(ChunkPosition._make, self._db.execute(sql, (document_id,)))
 

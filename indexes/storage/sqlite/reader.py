@@ -1,4 +1,4 @@
-"""Reading documents, their texts and chunks from the database; every row is checked against its checksum."""
+"""Reading chunks and texts from the database; every row is checked against its checksum."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import islice, takewhile
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from indexes.errors import IndexDamaged
-from indexes.metadata import Metadata
-from indexes.sources import full_source
-from indexes.storage.sqlite.checksums import check_row, found, of_types, text_checksum
-from indexes.storage.sqlite.conditions import Condition, source_lies_in
+from indexes.storage.sqlite.checksums import check_row, found, text_checksum
+from indexes.storage.sqlite.conditions import Condition
+from indexes.storage.sqlite.documents import DocumentReader
 from indexes.storage.sqlite.nodes import NodeRows
-from indexes.storage.sqlite.schema import CHUNK_FACTS, DOCUMENT_FACTS
+from indexes.storage.sqlite.schema import CHUNK_FACTS
 from indexes.storage.sqlite.vectors import VectorRows
 from indexes.types import Chunk, DocumentInfo
 
@@ -24,162 +22,27 @@ TEXT_BLOCK = 16_384  # characters of a document's text to one compressed row
 
 _AT_ONCE = 500  # parameters of one statement
 
-_DOCUMENT_COLUMNS = f"{DOCUMENT_FACTS}, checksum"
 _CHUNK_COLUMNS = f"{CHUNK_FACTS}, checksum"
 
 
-class DerivedFile(NamedTuple):
-    """A file of the dense or the lexical index.
-
-    Attributes:
-        name: Its path, relative to the index's folder.
-        bytes: Its size.
-        mtime_ns: When it was written, in nanoseconds.
-        checksum: The CRC-32 of its content.
-    """
-
-    name: str
-    bytes: int
-    mtime_ns: int
-    checksum: int
-
-
-class KnownFile(NamedTuple):
-    """What a document's file was when it was read.
-
-    Attributes:
-        content_hash: A hash of its content.
-        stamp: Its status; None where an equal status would not mean an equal file.
-        modified: When it was last written; None for what is no file.
-    """
-
-    content_hash: str
-    stamp: str | None
-    modified: str | None
-
-
-class StoreReader:
-    """Reads the rows of an open database, in the transaction that `indexes.storage.sqlite.database` began.
-
-    Attributes:
-        nodes: The rows of llama-index's nodes.
-        vectors: The rows of vectors.
+class StoreReader(DocumentReader):
+    """Read access to the documents, texts and chunks of an open database, in the transaction that it has open.
 
     Every method that reads documents, chunks or texts raises IndexDamaged for a row that does not match its checksum.
+
+    Attributes:
+        nodes: The table of llama-index nodes.
+        vectors: The table of vectors.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._db = connection
+        super().__init__(connection)
         self.nodes = NodeRows(connection)
         self.vectors = VectorRows(connection)
-
-    def format(self) -> int:
-        """The version of the tables."""
-        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
-
-    def generation(self) -> int:
-        """The number of the newest publication; in a writer's transaction, of the one to come."""
-        value = self.meta("generation") or ""
-        if not value.isdecimal():
-            raise IndexDamaged("its generation is no number")
-        return int(value)
-
-    def meta(self, key: str) -> str | None:
-        """The value of a setting of the whole index, such as the encoder's name; None if it is not set."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row[0])
-
-    def documents(self, after: int = 0) -> Iterator[tuple[int, DocumentInfo]]:
-        """List documents.
-
-        Args:
-            after: The generation after which they were added; 0 for all documents.
-
-        Returns:
-            (id, document) of each, sorted by source.
-        """
-        # "+": SQLite would rather read all documents in this order than sort the few that are new.
-        sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE generation > ? ORDER BY +source"  # noqa: S608
-        return ((row[0], _document(row)) for row in self._db.execute(sql, (after,)))
-
-    def documents_in(self, place: str) -> Iterator[tuple[int, DocumentInfo]]:
-        """Find the documents with a source, or under a folder: see `sources.lies_in`.
-
-        Args:
-            place: The source or the folder.
-
-        Returns:
-            (id, document) of each.
-        """
-        return self.documents_where(source_lies_in(place))
-
-    def documents_where(self, condition: Condition, *, check: bool = True) -> Iterator[tuple[int, DocumentInfo]]:
-        """Find the documents whose row meets a condition.
-
-        Args:
-            condition: The condition on the row.
-            check: Whether to check the rows against their checksums. A caller that will read the documents it chooses,
-                and so check them, saves the time.
-
-        Returns:
-            (id, document) of each.
-        """
-        sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE {condition.sql}"  # noqa: S608
-        return ((row[0], (_document if check else _info)(row)) for row in self._db.execute(sql, condition.parameters))
-
-    def document(self, source: str) -> tuple[int, DocumentInfo] | None:
-        """The (id, document) with a source; None if there is none."""
-        sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE source = ?"  # noqa: S608
-        row = self._db.execute(sql, (source,)).fetchone()
-        return None if row is None else (row[0], _document(row))
-
-    def find_source(self, given: str | Path) -> str:
-        """Resolve what a user calls a document.
-
-        Args:
-            given: The name of a document, or a path.
-
-        Returns:
-            `given`, if it is the source of a document; otherwise the absolute path.
-        """
-        return str(given) if self.document(str(given)) is not None else full_source(given)
-
-    def check_absent(self, source: str) -> None:
-        """Check, without the database's index of sources, that there is no document with a source.
-
-        Args:
-            source: A source by which no document was found.
-
-        Raises:
-            IndexDamaged: If there is one.
-        """
-        sql = "SELECT EXISTS (SELECT 1 FROM documents NOT INDEXED WHERE source = ?)"
-        if self._db.execute(sql, (source,)).fetchone()[0]:
-            raise IndexDamaged(f"{source} is there and is not found")
-
-    def stamp(self, source: str) -> KnownFile | None:
-        """What the file of the document with a source was when it was read; None if there is no such document."""
-        sql = "SELECT content_hash, stamp, modified FROM documents WHERE source = ?"
-        row = self._db.execute(sql, (source,)).fetchone()
-        return None if row is None else KnownFile(*row)
-
-    def removals(self, after: int) -> list[int]:
-        """The ids of the documents that were removed after a generation."""
-        rows = self._db.execute("SELECT document_id FROM removals WHERE generation > ?", (after,))
-        return [document_id for (document_id,) in rows]
-
-    def counts(self) -> tuple[int, int, int]:
-        """The numbers of documents, chunks and tokens."""
-        row = self._db.execute("SELECT count(*), total(chunks), total(tokens) FROM documents").fetchone()
-        return int(row[0]), int(row[1]), int(row[2])
 
     def chunk_count(self) -> int:
         """The number of chunks."""
         return int(self._db.execute("SELECT count(*) FROM chunks").fetchone()[0])
-
-    def is_empty(self) -> bool:
-        """Whether there is no document."""
-        return not self._db.execute("SELECT EXISTS (SELECT 1 FROM documents)").fetchone()[0]
 
     def chunks(self, ids: Iterable[int]) -> dict[int, Chunk]:
         """Read chunks.
@@ -204,21 +67,42 @@ class StoreReader:
         return chunks
 
     def chunks_of(self, document_id: int) -> Iterator[Chunk]:
-        """The chunks of a document, in order."""
+        """Read the chunks of a document.
+
+        Args:
+            document_id: The id of the document.
+
+        Returns:
+            The chunks, in reading order.
+        """
         document = self._document_of(document_id)
         block = lru_cache(maxsize=2)(partial(self._text_block, document_id))  # decompressed once, not for each chunk
         sql = f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE document_id = ? ORDER BY id"  # noqa: S608
         return (_chunk(row, document, block) for row in self._db.execute(sql, (document_id,)))
 
     def chunk_ids_of(self, document_ids: Iterable[int]) -> set[int]:
-        """The ids of the chunks of documents."""
+        """List the chunks of documents.
+
+        Args:
+            document_ids: The ids of the documents.
+
+        Returns:
+            The ids of the chunks.
+        """
         ids, found = iter(document_ids), set[int]()
         while some := list(islice(ids, _AT_ONCE)):
             found |= self.chunk_ids_where(Condition(f"id IN ({', '.join('?' * len(some))})", some))
         return found
 
     def chunk_ids_where(self, condition: Condition) -> set[int]:
-        """The ids of the chunks of the documents whose row meets a condition; the rows are not checked."""
+        """List the chunks of the documents whose row meets a condition; the rows are not checked.
+
+        Args:
+            condition: The condition on a row of `documents`.
+
+        Returns:
+            The ids of the chunks.
+        """
         documents = f"SELECT id FROM documents WHERE {condition.sql}"  # noqa: S608
         sql = f"SELECT id FROM chunks WHERE document_id IN ({documents})"  # noqa: S608
         return {chunk_id for (chunk_id,) in self._db.execute(sql, condition.parameters)}
@@ -242,43 +126,63 @@ class StoreReader:
         return list(self.chunks(i for [i] in [*reversed(before.fetchall()), *after.fetchall()]).values())
 
     def text_around(self, chunk_id: int, start: int, end: int) -> str:
-        """`document.text[start:end]` of the document that a chunk belongs to."""
-        [document_id] = self._db.execute("SELECT document_id FROM chunks WHERE id = ?", (chunk_id,)).fetchone()
-        return self.text(document_id, start, end)
+        """Read a part of the document that a chunk belongs to.
 
-    def text(self, document_id: int, start: int, end: int) -> str:
-        """`document.text[start:end]` of a document."""
+        Args:
+            chunk_id: The id of the chunk.
+            start: The offset of the part in the document's text, in characters.
+            end: The offset after it.
+
+        Returns:
+            `document.text[start:end]`.
+        """
+        [document_id] = self._db.execute("SELECT document_id FROM chunks WHERE id = ?", (chunk_id,)).fetchone()
         return _slice(partial(self._text_block, document_id), start, end)
 
     def whole_text(self, document_id: int) -> str:
-        """The whole text of a document, checked against its checksum."""
+        """Read the text of a document, and check it against its checksum.
+
+        Args:
+            document_id: The id of the document.
+
+        Returns:
+            The whole text.
+
+        Raises:
+            IndexDamaged: If it does not match its checksum.
+        """
         row = self._db.execute("SELECT characters, text_checksum FROM documents WHERE id = ?", (document_id,))
         characters, expected = found(row.fetchone(), f"document {document_id}")
-        text = self.text(document_id, 0, characters)
+        text = _slice(partial(self._text_block, document_id), 0, characters)
         if text_checksum(text) != expected:
             raise IndexDamaged(f"the text of document {document_id} is not what it was")
         return text
 
     def text_of(self, source: str) -> str | None:
-        """The whole text of the document with a source, checked; None if there is none."""
+        """Read the text of the document with a source, and check it against its checksum.
+
+        Args:
+            source: The source of the document.
+
+        Returns:
+            The whole text; None if there is no such document.
+        """
         there = self.document(source)
         if there is None:
             self.check_absent(source)
             return None
         return self.whole_text(there[0])
 
-    def derived_files(self) -> list[DerivedFile]:
-        """The files of the dense and the lexical index that belong to this generation."""
-        rows = self._db.execute("SELECT * FROM derived_files ORDER BY name").fetchall()
-        return [DerivedFile(*row) for row in of_types(rows, (str, int, int, int), "the list of derived files")]
-
     def rows(self, sql: str) -> Iterator[Sequence[Any]]:
-        """The rows of any query. For `indexes.storage.verify`."""
-        return self._db.execute(sql)
+        """Run any query, for `indexes.storage.verify`.
 
-    def _document_of(self, document_id: int) -> DocumentInfo:
-        sql = f"SELECT {_DOCUMENT_COLUMNS} FROM documents WHERE id = ?"  # noqa: S608
-        return _document(found(self._db.execute(sql, (document_id,)).fetchone(), f"document {document_id}"))
+        Args:
+            sql: The query.
+
+        Returns:
+            Its rows.
+        """
+        return self._db.execute(sql)
 
     def _text_block(self, document_id: int, number: int) -> str:
         """One of the blocks that a document's text is stored in; empty after the last."""
@@ -303,13 +207,3 @@ def _chunk(row: Sequence[Any], document: DocumentInfo, block: Callable[[int], st
     check_row(row[:-1], expected, f"chunk {chunk_id} of {document.source}", text.encode())
     about = (document.metadata, document.modified)
     return Chunk(text, document.source, document.title, heading, page, start, end, line, tokens, chunk_id, *about)
-
-
-def _document(row: Sequence[Any]) -> DocumentInfo:
-    check_row(row[:-1], row[-1], f"document {row[0]} ({row[1]})")
-    return _info(row)
-
-
-def _info(row: Sequence[Any]) -> DocumentInfo:
-    _, source, title, content_hash, characters, chunks, tokens, metadata, modified, _, _ = row
-    return DocumentInfo(source, title, characters, chunks, tokens, content_hash, Metadata.parse(metadata), modified)

@@ -1,7 +1,7 @@
-"""The tables of an index's database, and how a database of an older format becomes one of this.
+"""The tables of an index's database, and the migration of databases in an older format.
 
-A checksum stands beside what a row says, because SQLite has none of its own: a byte that was flipped on the disk is
-found when the row is read, and is an error instead of an answer. Knows rows and no values of longctx.
+SQLite keeps no checksums of its own, so rows have a column for one: a bit flipped on the disk is noticed when the row
+is read, and raises an error instead of giving a wrong answer.
 """
 
 from __future__ import annotations
@@ -65,15 +65,18 @@ CHUNK_FACTS = 'id, document_id, heading, page, "start", "end", line, tokens'
 
 
 def make_or_migrate(connection: sqlite3.Connection) -> int:
-    """Bring an open database to this format, all at once or not at all; returns the format that it then has."""
-    if _version(connection) >= FORMAT_VERSION:
-        return _version(connection)
+    """Bring an open database to this format, all at once or not at all; return the format that it then has."""
+    if (version := format_version(connection)) >= FORMAT_VERSION:
+        return version
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = _version(connection)  # another process may have been first
+        version = format_version(connection)  # another process may have been first
         while version < FORMAT_VERSION:
-            _STEPS[version](connection)
-            version = _version(connection)
+            script, fill = _STEPS[version]
+            _execute_all(connection, script)
+            if fill is not None:
+                fill(connection)
+            version = format_version(connection)
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
@@ -81,17 +84,12 @@ def make_or_migrate(connection: sqlite3.Connection) -> int:
     return version
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def format_version(connection: sqlite3.Connection) -> int:
+    """The version of a database's tables; 0 for an empty database."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _make(connection: sqlite3.Connection) -> None:
-    _execute_all(connection, f"{SCHEMA} PRAGMA user_version = {FORMAT_VERSION};")
-
-
-def _from_1(connection: sqlite3.Connection) -> None:
-    """Format 1 had no checksums, metadata, dates and stamps, and derived files that are made again after this."""
-    _execute_all(connection, _FORMAT_1_TO_2)
+def _fill_checksums(connection: sqlite3.Connection) -> None:
     for (document_id,) in connection.execute("SELECT id FROM documents").fetchall():
         pieces = connection.execute("SELECT text FROM texts WHERE document_id = ? ORDER BY piece", (document_id,))
         try:
@@ -109,18 +107,10 @@ def _from_1(connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE vectors SET checksum = ? WHERE chunk_id = ?", sum_)
 
 
-def _from_2(connection: sqlite3.Connection) -> None:
-    """Format 2 had no folded titles."""
-    _execute_all(connection, _FORMAT_2_TO_3)
+def _fill_folded_titles(connection: sqlite3.Connection) -> None:
     titles = connection.execute("SELECT title, id FROM documents").fetchall()
-    connection.executemany(
-        "UPDATE documents SET folded_title = ? WHERE id = ?", ((folded(title), i) for title, i in titles)
-    )
-
-
-def _from_3(connection: sqlite3.Connection) -> None:
-    """In format 3 the dense files had all chunks."""
-    _execute_all(connection, _FORMAT_3_TO_4)
+    rows = ((folded(title), document_id) for title, document_id in titles)
+    connection.executemany("UPDATE documents SET folded_title = ? WHERE id = ?", rows)
 
 
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:
@@ -134,6 +124,7 @@ def _execute_all(connection: sqlite3.Connection, script: str) -> None:
     assert not statement.strip()
 
 
+# Format 1 had no checksums, metadata, dates and stamps, and its derived files are made again afterwards.
 _FORMAT_1_TO_2 = f"""
 ALTER TABLE documents ADD COLUMN metadata TEXT NOT NULL DEFAULT '{{}}';
 ALTER TABLE documents ADD COLUMN modified TEXT;
@@ -150,8 +141,15 @@ _FORMAT_2_TO_3 = """
 ALTER TABLE documents ADD COLUMN folded_title TEXT NOT NULL DEFAULT '';
 PRAGMA user_version = 3;
 """
+# In format 3 the dense files had all chunks.
 _FORMAT_3_TO_4 = """
 CREATE TABLE unfiled (chunk_id INTEGER PRIMARY KEY) STRICT;
 PRAGMA user_version = 4;
 """
-_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {0: _make, 1: _from_1, 2: _from_2, 3: _from_3}
+# For each format: the script that changes the tables, and what fills the new columns from the old.
+_STEPS: dict[int, tuple[str, Callable[[sqlite3.Connection], None] | None]] = {
+    0: (f"{SCHEMA} PRAGMA user_version = {FORMAT_VERSION};", None),
+    1: (_FORMAT_1_TO_2, _fill_checksums),
+    2: (_FORMAT_2_TO_3, _fill_folded_titles),
+    3: (_FORMAT_3_TO_4, None),
+}

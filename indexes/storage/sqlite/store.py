@@ -4,7 +4,7 @@ Consistency. A document is in it wholly or not at all. Every publication raises 
 transaction the writer puts rows in and takes them out, makes the files of the dense and lexical indexes that go with
 them, under new names and without touching the old, and notes those names (`derived_files`). Its COMMIT publishes all of
 it at once. A reader works inside one read transaction, and so sees documents, chunks and both derived indexes of one
-generation, whatever the writer does meanwhile. Knows no encoder and no search; `sqlite.database` opens it.
+generation, whatever the writer does meanwhile. `sqlite.database` opens it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from indexes.storage.sqlite.checksums import checksum, text_checksum
-from indexes.storage.sqlite.reader import TEXT_BLOCK, DerivedFile, StoreReader
+from indexes.storage.sqlite.documents import DerivedFile
+from indexes.storage.sqlite.reader import TEXT_BLOCK, StoreReader
 from indexes.storage.sqlite.schema import DOCUMENT_FACTS
 from indexes.text import folded
 from indexes.types import Chunk, Document, Vectors
 
 
 class Store(StoreReader):
-    """Reads the rows, and changes them in a writer's transaction."""
+    """Read and write access to an open database; changes need a writer's transaction."""
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -37,7 +38,12 @@ class Store(StoreReader):
         self._db.execute("RELEASE changes")
 
     def set_meta(self, key: str, value: str) -> None:
-        """Set a setting of the whole index."""
+        """Set a setting of the whole index.
+
+        Args:
+            key: Its name.
+            value: Its value.
+        """
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def add_document(self, document: Document, content_hash: str, generation: int, stamp: str | None = None) -> int:
@@ -79,17 +85,13 @@ class Store(StoreReader):
         Returns:
             The ids of the chunks.
         """
-        first = self._next_chunk_id()
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
+        first = 1 if row is None else row[0] + 1
         ids = range(first, first + len(chunks))
-        rows = [
-            (i, document_id, c.heading, c.page, c.start, c.end, c.line, c.tokens)
-            for i, c in zip(ids, chunks, strict=True)
-        ]
-        sums = (checksum(row, chunk.text.encode()) for row, chunk in zip(rows, chunks, strict=True))
-        self._db.executemany(
-            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            ((*row, sum_) for row, sum_ in zip(rows, sums, strict=True)),
-        )
+        for i, c in zip(ids, chunks, strict=True):
+            facts = (i, document_id, c.heading, c.page, c.start, c.end, c.line, c.tokens)
+            row = (*facts, checksum(facts, c.text.encode()))
+            self._db.execute("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         self.vectors.add(ids, vectors)
         self._db.execute(
             "UPDATE documents SET chunks = chunks + ?, tokens = tokens + ? WHERE id = ?",
@@ -108,8 +110,7 @@ class Store(StoreReader):
         Returns:
             Whether there was such a document.
         """
-        found = self.document(source)
-        if found is None:
+        if (found := self.document(source)) is None:
             return False
         document_id = found[0]
         self.vectors.forget(document_id)
@@ -134,7 +135,11 @@ class Store(StoreReader):
         self._db.execute("DELETE FROM removals")
 
     def set_derived_files(self, files: Iterable[DerivedFile]) -> None:
-        """Record the files that belong to the generation that is being made."""
+        """Record the files that belong to the generation that is being made, in place of all others.
+
+        Args:
+            files: The files of the dense and the lexical index.
+        """
         self._db.execute("DELETE FROM derived_files")
         self._db.executemany("INSERT INTO derived_files VALUES (?, ?, ?, ?)", files)
 
@@ -142,7 +147,3 @@ class Store(StoreReader):
         sql = f"SELECT {DOCUMENT_FACTS} FROM documents WHERE id = ?"  # noqa: S608
         row = self._db.execute(sql, (document_id,)).fetchone()
         self._db.execute("UPDATE documents SET checksum = ? WHERE id = ?", (checksum(row), document_id))
-
-    def _next_chunk_id(self) -> int:
-        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
-        return 1 if row is None else int(row[0]) + 1

@@ -1,4 +1,4 @@
-"""The rows of vectors in the store, and which of them the files of the dense index lack.
+"""The table of vectors, and the record of those that the files of the dense index lack.
 
 Chunk ids are in *segments* of SEGMENT_SIZE, each of which has a file of the dense index. A chunk that came or went
 since the file of its segment was made is *unfiled*.
@@ -21,7 +21,7 @@ ChunkIds = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 class VectorRows:
-    """Reads and writes the vectors of an open database.
+    """Access to the vectors of an open database.
 
     Every method that reads vectors raises IndexDamaged for one that does not match its checksum.
     """

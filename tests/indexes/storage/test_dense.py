@@ -65,7 +65,8 @@ class Filled:
                     del self.vectors[chunk_id]
 
     def search(self, query: np.ndarray, k: int, allowed: set[int] | None = None) -> list[tuple[int, float]]:
-        return self.folder.search(lambda searchers: searchers.dense.search(query, k, allowed))
+        with self.folder.session() as session:
+            return session.search(lambda searchers: searchers.dense.search(query, k, allowed))
 
     def exact(self, query: np.ndarray, k: int, allowed: set[int] | None = None) -> list[int]:
         ids = [i for i in self.vectors if allowed is None or i in allowed]
@@ -74,7 +75,8 @@ class Filled:
     def is_right(self) -> bool:
         queries = clustered(10, 10**6)
         same = all([i for i, _ in self.search(q, 10)] == self.exact(q, 10) for q in queries)
-        held = self.folder.search(lambda searchers: searchers.dense.count())
+        with self.folder.session() as session:
+            held = session.search(lambda searchers: searchers.dense.count())
         return same and held == len(self.vectors)
 
     def names(self) -> list[str]:
