@@ -116,7 +116,7 @@ def _refuse_unknown(
         "keys and values of different sizes": key.shape != value.shape,
         "attention that is not causal": others.get("is_causal") is False and query.shape[2] > 1,
         f"a sliding window of {window} tokens": window is not None and window < key.shape[2],
-        f"{', '.join(surplus)}": bool(surplus),
+        ", ".join(surplus): bool(surplus),
     }
     for reason, applies in reasons.items():
         if applies:
@@ -142,11 +142,9 @@ def _attend_block(query: torch.Tensor, key: Any, value: Any, scale: float | None
 
 
 def _decode(query: torch.Tensor, key: Any, value: Any, scale: float | None) -> torch.Tensor:
-    """Attention of one new token, (kv_heads, groups, 1, d), which sees everything, by plain matrix products.
-
-    They are faster than the fused kernel for a few rows. In bfloat16 the scores are rounded to it once, as in
-    transformers' own 'eager' attention; int8 and float16, whose products are slow on a CPU, are computed in float32.
-    """
+    """Attention of one new token, (kv_heads, groups, 1, d), which sees everything, by plain matrix products."""
+    # For a few rows they are faster than the fused kernel. In bfloat16 the scores are rounded to it once, as in
+    # transformers' own 'eager' attention; int8 and float16, whose products are slow on a CPU, are computed in float32.
     exact = isinstance(key, QuantizedStates) or query.dtype == torch.float16
     dtype = torch.float32 if exact else query.dtype
     rows = query.squeeze(2).to(dtype) * (query.shape[3] ** -0.5 if scale is None else scale)
@@ -175,11 +173,9 @@ def _weighted(weights: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
 
 
 def _batches(states: torch.Tensor) -> bool:
-    """Whether one batched product over all heads is best.
-
-    In bfloat16 torch copies an operand that is not contiguous first, as is the used part of a KV cache's buffer: then a
-    product for each head, which needs no copy, is faster.
-    """
+    """Whether one batched product over all heads is faster than one for each head."""
+    # In bfloat16 torch first copies an operand that is not contiguous, such as the used part of a KV cache's buffer.
+    # A product for each head needs no copy.
     return states.dtype == torch.float32 or states.is_contiguous()
 
 
@@ -217,11 +213,10 @@ def _flash(
 
 
 def _merge(one: Partial, other: Partial) -> Partial:
-    """Attention over two sets of keys, from attention over each.
-
-    A softmax over both has the denominator exp(lse_1) + exp(lse_2), so that each output is weighted by its share of it,
-    exp(lse_i - lse). The differences are at most 0 and nothing overflows. The log-sum-exp, and so the sum, is float32.
-    """
+    """Attention over two sets of keys, from attention over each."""
+    # A softmax over both has the denominator exp(lse_1) + exp(lse_2) = exp(total). Each output has been divided by its
+    # own denominator, and so counts by that one's share, exp(lse_i - total): at most 1, so that nothing overflows. The
+    # log-sum-exp is float32, and so is the merged output.
     (output, lse), (other_output, other_lse) = one, other
     total = torch.logaddexp(lse, other_lse)
     merged = output * (lse - total).exp().unsqueeze(-1) + other_output * (other_lse - total).exp().unsqueeze(-1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -202,7 +202,7 @@ class Engine:
             layout = Layout(tokens, prefill.shape, self.loaded.model.dtype, prefill.dtype)
             cache = read_prefix(Path(path), fingerprint, layout)
         except PrefixRefused as refusal:
-            return self._read(request, refused=str(refusal))
+            return replace(self._read(request), refused=str(refusal))
         loaded = Prefix(tokens, 0, cache.nbytes)  # before another thread can take the cache
         self.pool.put(CachedPrefix(fingerprint.rotation, request.ids, cache))
         return loaded
@@ -212,19 +212,12 @@ class Engine:
         self._prefill.check_memory(request)
         return request
 
-    def _read(
-        self,
-        request: Request,
-        progress: PrefillCallback | None = None,
-        *,
-        save_to: Path | None = None,
-        refused: str | None = None,
-    ) -> Prefix:
+    def _read(self, request: Request, progress: PrefillCallback | None = None, save_to: Path | None = None) -> Prefix:
         with self._prefill.open(request, answering=False) as sequence:
             sequence.read_prompt(progress)
             if save_to is not None:
                 write_prefix(save_to, sequence.cache, self._fingerprint(request))
-            return Prefix(sequence.done, sequence.done - sequence.reused, sequence.cache.nbytes, refused)
+            return Prefix(sequence.done, sequence.done - sequence.reused, sequence.cache.nbytes)
 
     def _fingerprint(self, request: Request) -> Fingerprint:
         """What the keys and values of a prompt depend on; weights are hashed once, which takes seconds."""

@@ -71,11 +71,8 @@ class PrefixCache:
             return CachedPrefix(rotation, held.ids[:longest], held.cache.head(longest))
 
     def held_tokens(self, ids: Sequence[int]) -> int:
-        """How many first tokens of a prompt `take` would hand over without a copy, and so without new memory.
-
-        The frequencies are not compared: they are not known before the model has them.
-        """
-        with self._lock:
+        """How many first tokens of a prompt `take` would hand over without a copy, and so without new memory."""
+        with self._lock:  # under whatever frequencies: those of the prompt are not known before the model has them
             lengths = ((held, shared_length(held.ids, ids)) for held in self._held)
             return max((length for held, length in lengths if _is_handed_over(held, length)), default=0)
 

@@ -88,12 +88,10 @@ def make_request(
 
 
 def _fixed_scaling(loaded: LoadedModel, scaling: RopeScaling | None, length: int) -> RopeScaling | None:
-    """One set of frequencies for a sequence of `length` tokens; None is the model's own.
-
-    Methods such as dynamic NTK change the frequencies as a sequence grows. Keys are cached after their rotation, so
-    that those of earlier blocks would no longer fit the later queries: the frequencies for the whole length are taken
-    from the start, also where the checkpoint itself brings such a method.
-    """
+    """One set of frequencies for a sequence of `length` tokens; None is the model's own."""
+    # Methods such as dynamic NTK change the frequencies as a sequence grows. Keys are cached after their rotation, so
+    # that those of earlier blocks would no longer fit later queries. Therefore the frequencies for the whole length are
+    # in force from the start, also where the checkpoint itself brings such a method.
     asked = loaded.scaling if scaling is None else scaling
     if isinstance(asked, str):
         if length <= loaded.native_window:
