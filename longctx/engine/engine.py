@@ -112,8 +112,7 @@ class Engine:
             NotEnoughMemory: If they do not fit into memory.
             RopeScalingError: If the model cannot be scaled so.
         """
-        request = make_request(self.loaded, prefix_ids, suffix_ids, scaling, options.max_new_tokens)
-        self._prefill.check_memory(request)
+        request = self._request(prefix_ids, suffix_ids, scaling, options.max_new_tokens)
         return Generation(len(request.ids), partial(generate, self._prefill, request, options, progress))
 
     def prefix(
@@ -136,7 +135,7 @@ class Engine:
         Returns:
             Its figures. Raises as `stream` does.
         """
-        return self._read(self._prefix_request(prefix_ids, scaling, room), progress)
+        return self._read(self._request(prefix_ids, (), scaling, room), progress)
 
     def token_losses(self, ids: Sequence[int], last: int, scaling: RopeScaling | None = None) -> list[float]:
         """Cross-entropy of the last tokens of a text, each given all tokens before it. Nothing is cached.
@@ -154,9 +153,7 @@ class Engine:
         """
         if not 0 < last < len(ids):
             raise BadRequest(f"last is {last}: of {len(ids)} tokens, 1 to {len(ids) - 1} can be scored")
-        request = make_request(self.loaded, (), ids[:-1], scaling, 1)
-        self._prefill.check_memory(request)
-        with self._prefill.open(request, answering=True) as sequence:
+        with self._prefill.open(self._request((), ids[:-1], scaling, 1), answering=True) as sequence:
             logits = sequence.read_scored(last)
         targets = torch.tensor(list(ids[-last:]), device=logits.device)
         losses: list[float] = cross_entropy(logits.float(), targets, reduction="none").tolist()
@@ -176,7 +173,7 @@ class Engine:
         Returns:
             The figures of the prefix. Raises as `stream` does.
         """
-        return self._read(self._prefix_request(prefix_ids, scaling, room), save_to=Path(path))
+        return self._read(self._request(prefix_ids, (), scaling, room), save_to=Path(path))
 
     def load_prefix(
         self, path: str | Path, prefix_ids: Sequence[int], scaling: RopeScaling | None = None, *, room: int = 0
@@ -195,7 +192,7 @@ class Engine:
         Returns:
             The figures of the prefix; `refused` is why the file could not be used. Raises as `stream` does.
         """
-        request = self._prefix_request(prefix_ids, scaling, room)
+        request = self._request(prefix_ids, (), scaling, room)
         tokens, prefill = len(request.ids), self._prefill
         try:
             fingerprint = self._fingerprint(request)
@@ -207,8 +204,11 @@ class Engine:
         self.pool.put(CachedPrefix(fingerprint.rotation, request.ids, cache))
         return loaded
 
-    def _prefix_request(self, prefix_ids: Sequence[int], scaling: RopeScaling | None, room: int) -> Request:
-        request = make_request(self.loaded, prefix_ids, (), scaling, room)
+    def _request(
+        self, prefix_ids: Sequence[int], suffix_ids: Sequence[int], scaling: RopeScaling | None, new_tokens: int
+    ) -> Request:
+        """A request that fits the window and the memory; raises what `stream` does."""
+        request = make_request(self.loaded, prefix_ids, suffix_ids, scaling, new_tokens)
         self._prefill.check_memory(request)
         return request
 

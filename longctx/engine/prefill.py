@@ -135,19 +135,17 @@ class Prefill:
         tokens = torch.tensor([list(ids)], device=self.model.device)
         # without this, a model computes logits for every token of a block: 2,048 rows of 32,000 numbers for the last
         keeps = {"logits_to_keep": last} if self._takes_last else {}
-        while True:
-            ours = sequence.path.name == "longctx"
-            sequence.cache.packed = ours
+        sequence.cache.packed = ours = sequence.path.name == "longctx"
+        try:
             with self.lock.step(self.model, sequence.request.scaling), attention(self.model) if ours else nullcontext():
-                try:
-                    output: Any = self.model(
-                        input_ids=tokens, past_key_values=sequence.cache, use_cache=True, return_dict=True, **keeps
-                    )
-                    break
-                except AttentionRefused as refusal:  # once for a model: from now on it keeps to its own attention
-                    self._refused = str(refusal)
+                output: Any = self.model(
+                    input_ids=tokens, past_key_values=sequence.cache, use_cache=True, return_dict=True, **keeps
+                )
+        except AttentionRefused as refusal:  # once for a model: from now on it keeps to its own attention
+            self._refused = str(refusal)
             sequence.path = self.path(sequence.request.length)
-            sequence.cache.crop(sequence.done)  # the first layers had written this block
+            sequence.cache.crop(sequence.done)  # the first layers have written this block
+            return self.forward(sequence, ids, last)
         if sequence.cache.length != sequence.done + len(ids):
             raise ModelUnavailable(
                 f"{type(self.model).__name__} does not keep its past as keys and values of each layer"

@@ -122,9 +122,8 @@ class ServedModel:
                         result.completion_tokens += 1
                         yield piece
             if result.finish is None and not text:
-                self._server.chat(
-                    {**body, "max_tokens": 1}
-                )  # some servers state an error only where they do not stream
+                # there are servers that state the error only in a response that is not streamed
+                self._server.chat({**body, "max_tokens": 1})
         except Refused as refused:
             raise self._refused(refused.refusal, planned, body["max_tokens"]) from refused
         if result.finish is None:
