@@ -1,21 +1,22 @@
-"""The engine as a llama-index `LLM`, for its query engines and chat engines. Knows no index."""
+"""The engine as a llama-index `LLM`, for its query engines and chat engines.
+
+The asynchronous methods run the model in threads, one step in each, so that a task that is cancelled stops the model at
+its next token and not at the end of the answer.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
-    ChatResponseAsyncGen,
-    ChatResponseGen,
     CompletionResponse,
-    CompletionResponseAsyncGen,
-    CompletionResponseGen,
     LLMMetadata,
     MessageRole,
     TextBlock,
@@ -44,27 +45,31 @@ Response = TypeVar("Response", ChatResponse, CompletionResponse)
 
 
 class LongContextLLM(LLM):
-    """A model for llama-index, under its scaling, with what it has read of prompts that begin alike.
+    """A model as llama-index's `LLM`, with its RoPE scaling and a prefix cache.
 
-    `model` is an `Engine`, a `LoadedModel`, or what `load_model` takes, with the options `loading`. Conversations are
-    written by the `template` that fits the model, or the one that is named; completions get none. In both, text cannot
-    become control tokens. How answers are generated is as in `GenerationOptions`, and can be given with each call.
+    Messages are written in the chat template; completions get none. In both, text cannot become control tokens.
     A prompt that is too long raises ContextTooLong.
 
     >>> llm = LongContextLLM(load_model("path/to/llama", scaling="yarn"))
     >>> engine = index.as_query_engine(llm=llm)
+
+    Args:
+        model: An engine, a loaded model, or a folder or hub name for `load_model`.
+        template: The chat template or its name; None is what fits the model.
+        loading: Further options of `load_model`.
+        options: Fields of `GenerationOptions`, by name. Each call can override them.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     model: str = Field(description="The model's folder or hub name.")
     template: str = Field(description="How conversations are written.")
-    loading: dict[str, Any] = Field(default_factory=dict, description="What `load_model` is told beside the name.")
+    loading: dict[str, Any] = Field(default_factory=dict, description="Further options of `load_model`.")
     max_new_tokens: int = Field(default=256, description="The longest answer, in tokens.")
     temperature: float = Field(default=0.0, description="0 is greedy.")
-    top_p: float = Field(default=1.0, description="The likeliest tokens that together have this probability.")
-    top_k: int = Field(default=0, description="So many of the likeliest tokens; 0 is all.")
-    repetition_penalty: float = Field(default=1.0, description="Above 1, tokens that were there become less likely.")
+    top_p: float = Field(default=1.0, description="Sample from the likeliest tokens with this total probability.")
+    top_k: int = Field(default=0, description="Sample from so many of the likeliest tokens; 0 is all.")
+    repetition_penalty: float = Field(default=1.0, description="Above 1, tokens used before become less likely.")
     seed: int | None = Field(default=None, description="The same seed gives the same tokens.")
     stop: tuple[str, ...] = Field(default=(), description="Strings before which an answer ends.")
 
@@ -85,7 +90,7 @@ class LongContextLLM(LLM):
         named: dict[str, Any] = {"model": loaded.name, "template": chosen.name, "loading": _loading(loaded)}
         super().__init__(**named, **options)
         self._engine, self._writer = engine, TokenWriter(loaded.tokenizer, chosen)
-        self._options({})
+        self._options({})  # an option out of its range is an error now, and not at the first call
 
     @classmethod
     def class_name(cls) -> str:
@@ -94,7 +99,7 @@ class LongContextLLM(LLM):
 
     @property
     def metadata(self) -> LLMMetadata:
-        """The window in force, in tokens, and what of it is kept for the answer."""
+        """The window, in tokens, and how much of it is left for the answer."""
         return LLMMetadata(
             context_window=self._engine.loaded.window,
             num_output=self.max_new_tokens,
@@ -103,7 +108,14 @@ class LongContextLLM(LLM):
         )
 
     def tokenize(self, text: str) -> list[int]:
-        """The ids of a text: for `Settings.tokenizer`, so that llama-index counts as the model does."""
+        """Tokenize a text; as `Settings.tokenizer`, it lets llama-index count the model's tokens.
+
+        Args:
+            text: The text.
+
+        Returns:
+            Token ids, without special tokens.
+        """
         ids: list[int] = self._engine.loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
 
@@ -113,7 +125,7 @@ class LongContextLLM(LLM):
         return _last(self._chat(messages, kwargs))
 
     @llm_chat_callback()
-    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> Generator[ChatResponse, None, None]:
         """As `chat`, in pieces; the last has no text and all figures."""
         return self._chat(messages, kwargs)
 
@@ -123,7 +135,7 @@ class LongContextLLM(LLM):
         return await _alast(_in_threads(await asyncio.to_thread(self._chat, messages, kwargs)))
 
     @llm_chat_callback()
-    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> AsyncGenerator[ChatResponse, None]:
         """`stream_chat`, in threads."""
         return _in_threads(await asyncio.to_thread(self._chat, messages, kwargs))
 
@@ -133,7 +145,9 @@ class LongContextLLM(LLM):
         return _last(self._complete(prompt, kwargs))
 
     @llm_completion_callback()
-    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
+    def stream_complete(
+        self, prompt: str, formatted: bool = False, **kwargs: Any
+    ) -> Generator[CompletionResponse, None, None]:
         """As `complete`, in pieces; the last has no text and all figures."""
         return self._complete(prompt, kwargs)
 
@@ -143,7 +157,9 @@ class LongContextLLM(LLM):
         return await _alast(_in_threads(await asyncio.to_thread(self._complete, prompt, kwargs)))
 
     @llm_completion_callback()
-    async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:
+    async def astream_complete(
+        self, prompt: str, formatted: bool = False, **kwargs: Any
+    ) -> AsyncGenerator[CompletionResponse, None]:
         """`stream_complete`, in threads."""
         return _in_threads(await asyncio.to_thread(self._complete, prompt, kwargs))
 
@@ -154,11 +170,12 @@ class LongContextLLM(LLM):
 
     def _complete(self, prompt: str, given: dict[str, Any]) -> Generator[CompletionResponse, None, None]:
         generation = self._engine.stream(self._writer.completion(prompt), (), options=self._options(given))
-        return _grown(generation, _completion_response)
+        return _grown(generation, CompletionResponse)
 
     def _conversation(self, system: str, turns: Sequence[Message]) -> TokenIds:
         label = prompt_texts(turns[-1].content if turns else "").question
-        if f"\n{label}" in self._writer.template.stops:  # where the next question would begin
+        # Where an answer ends at the label of the next question, the model has to see that questions have this label
+        if f"\n{label}" in self._writer.template.stops:
             turns = [Message(m.role, f"{label} {m.content}") if m.role == "user" else m for m in turns]
         return self._writer.conversation(system, turns)
 
@@ -181,7 +198,7 @@ def _engine(model: Engine | LoadedModel | str | Path, loading: dict[str, Any]) -
 
 
 def _loading(loaded: LoadedModel) -> dict[str, Any]:
-    """What `load_model` is to be told for the same model, in plain values."""
+    """The options of `load_model` for the same model, as plain values, which llama-index can serialize."""
     scaling = loaded.scaling
     return {
         "dtype": str(loaded.model.dtype).removeprefix("torch."),
@@ -193,7 +210,7 @@ def _loading(loaded: LoadedModel) -> dict[str, Any]:
 
 
 def _turns(messages: Sequence[ChatMessage]) -> tuple[str, list[Message]]:
-    """The system prompt, and turns in which user and assistant follow each other."""
+    """The system prompt, and turns in which user and assistant alternate."""
     system, turns = list[str](), list[Message]()
     for message in messages:
         role, text = _ROLES.get(message.role), _text(message)
@@ -215,37 +232,25 @@ def _text(message: ChatMessage) -> str:
     return message.content or ""
 
 
-def _grown(
-    generation: Generation, respond: Callable[[str, str, dict[str, Any]], Response]
-) -> Generator[Response, None, None]:
-    """A response for each piece, with the text so far, and one at the end, when the figures are all there."""
+def _grown(generation: Generation, respond: Callable[..., Response]) -> Generator[Response, None, None]:
+    """A response for each piece, with the text so far; the last is empty, and has the final figures."""
     text = ""
     with generation:
-        for piece in generation:
+        for piece in chain(generation, [""]):
             text += piece
-            yield respond(text, piece, _figures(generation))
-    yield respond(text, "", _figures(generation))
+            prompt, completion = generation.prompt_tokens, generation.completion_tokens
+            figures = {  # under the names that llama-index's own counters look for
+                "prompt_tokens": prompt,
+                "completion_tokens": completion,
+                "total_tokens": prompt + completion,
+                "reused_tokens": generation.reused_tokens,
+                "finish_reason": generation.finish,
+            }
+            yield respond(text=text, delta=piece, raw={"usage": figures}, additional_kwargs=figures)
 
 
-def _figures(generation: Generation) -> dict[str, Any]:
-    """What it took, under the names that llama-index's own counters look for."""
-    prompt, completion = generation.prompt_tokens, generation.completion_tokens
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "reused_tokens": generation.reused_tokens,
-        "finish_reason": generation.finish,
-    }
-
-
-def _chat_response(text: str, delta: str, figures: dict[str, Any]) -> ChatResponse:
-    message = ChatMessage(role=MessageRole.ASSISTANT, content=text)
-    return ChatResponse(message=message, delta=delta, raw={"usage": figures}, additional_kwargs=figures)
-
-
-def _completion_response(text: str, delta: str, figures: dict[str, Any]) -> CompletionResponse:
-    return CompletionResponse(text=text, delta=delta, raw={"usage": figures}, additional_kwargs=figures)
+def _chat_response(text: str, **fields: Any) -> ChatResponse:
+    return ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT, content=text), **fields)
 
 
 def _last(responses: Iterable[Response]) -> Response:
@@ -260,14 +265,16 @@ async def _alast(responses: AsyncGenerator[Response, None]) -> Response:
 
 
 async def _in_threads(responses: Generator[Response, None, None]) -> AsyncGenerator[Response, None]:
-    """What a generator gives, each value made in a thread; it is closed as soon as nobody wants more."""
+    """The values of a generator, each computed in a thread; it is closed when the task is cancelled."""
 
     def close(step: asyncio.Future[Any]) -> None:
         if not step.cancelled():
-            step.exception()  # whoever cancelled does not ask for it
+            step.exception()  # retrieved, or asyncio would log it as never retrieved
         responses.close()
 
     while True:
+        # A thread cannot be cancelled, and a generator not closed while it runs. So the step is shielded: on
+        # cancellation it goes on to the end of its token, and the generator is closed then.
         step = asyncio.ensure_future(asyncio.to_thread(next, responses, None))
         try:
             response = await asyncio.shield(step)
@@ -275,5 +282,5 @@ async def _in_threads(responses: Generator[Response, None, None]) -> AsyncGenera
                 return
             yield response
         except BaseException:
-            step.add_done_callback(close)  # the model is at a token, and stops after it
+            step.add_done_callback(close)
             raise

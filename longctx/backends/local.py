@@ -1,4 +1,4 @@
-"""The backends: a model in this process, run by an engine, and one on a server. Knows prompts; knows no index."""
+"""The two backends of an answer: a model that an engine runs in this process, and a model on a server."""
 
 from __future__ import annotations
 
@@ -36,7 +36,22 @@ def open_model(
     loading: Mapping[str, Any],
     owned: ExitStack,
 ) -> Engine | ServedModel | None:
-    """Load a model, or connect one, which is closed with `owned`. Raises as `load_model` and `ServedModel` do."""
+    """Load a model, or connect to one.
+
+    Args:
+        model: A folder or hub name to load, or the address of a server; a model that is open already is used as it is;
+            None is no model.
+        scaling: For a model to load; see `load_model`.
+        window: Overrides the context length that the model's configuration or its server states, in tokens.
+        loading: Further options of `load_model`.
+        owned: Closes the connection that this makes.
+
+    Returns:
+        An engine, or a model on a server; None for no model. Raises as `load_model` and `ServedModel.connect` do.
+
+    Raises:
+        BadRequest: For options of `load_model` with the address of a server.
+    """
     if isinstance(model, str) and is_address(model):
         if scaling is not None:
             raise BadRequest(f"scaling is {scaling!r}, and {model} has the window that it serves: leave --scaling out")
@@ -55,14 +70,14 @@ def backend_for(
 
     Args:
         model: An engine, or a model on a server.
-        template: How prompts are written; None is what fits the model.
-        measured: How far the model was seen to read.
+        template: The chat template or its name; None is what fits the model.
+        measured: How far the model reads, by the report of a probe.
 
     Returns:
         The backend.
 
     Raises:
-        BadRequest: For what cannot be had with the model.
+        BadRequest: For a template or measurements with a model on a server.
         BadReport: If the measurements are of another model.
     """
     if isinstance(model, ServedModel):
@@ -78,35 +93,39 @@ def backend_for(
 
 @dataclass(frozen=True, slots=True)
 class LocalBackend:
-    """A model in this process: an engine, the writer of its prompts, and how far it was seen to read."""
+    """A model in this process.
+
+    Attributes:
+        engine: Runs the model.
+        writer: Writes its prompts.
+        measured: How far the model reads, by the report of a probe.
+    """
 
     engine: Engine
     writer: TokenWriter
     measured: Sequence[Measured] = ()
 
     def windows(self) -> Windows:
-        """The model's windows, and what free memory allows."""
+        """The model's windows, and what fits into memory."""
         return windows_of(self.engine.loaded, self.measured, self.engine.tokens_in_memory())
 
     def generate(
         self, prompt: Prompt, plan: Plan, sampling: SamplingOptions, progress: PrefillCallback | None
     ) -> Generation:
-        """Generate an answer; see `Backend`.
-
-        The keys and values of whole documents are kept: the next question's prompt begins with them. Those of passages
-        are not, since which come first changes with every question.
-        """
+        """Generate an answer; see `Backend.generate`."""
         assert isinstance(prompt.frame, Frame)
         documents = cast("list[TokenIds]", prompt.documents)
         ids = (*prompt.frame.head, *chain.from_iterable(documents), *prompt.frame.tail)
         assert len(ids) == plan.prompt_tokens
+        # Whole documents are worth caching: the next question's prompt begins with them. Passages are not, since which
+        # come first changes with every question.
         prefix, suffix = ((), ids) if plan.route in ("retrieval", "self") else (ids, ())
         scaling = scaling_for(self.engine.loaded, self.measured, plan.window, plan.scale > 1)
         options = GenerationOptions.of(sampling, plan.max_new_tokens, self.writer.template.stops)
         return self.engine.stream(prefix, suffix, scaling, options, progress)
 
     def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> Generation:
-        """Generate a reply in the native window, without keeping anything."""
+        """Generate a reply in the native window, and cache nothing; see `Backend.reply`."""
         scaling = scaling_for(self.engine.loaded, self.measured, self.engine.loaded.native_window, scaled=False)
         ids = self.writer.conversation(system, messages)
         options = GenerationOptions(max_new_tokens, stop=tuple(self.writer.template.stops))
@@ -114,7 +133,7 @@ class LocalBackend:
 
 
 class OpenAIBackend:
-    """A model on a server, which has its own template, its own tokenizer and one window."""
+    """A model on a server, which has its own chat template, its own tokenizer and one window."""
 
     def __init__(self, model: ServedModel) -> None:
         self.writer = MessageWriter(model.counter)
@@ -122,14 +141,15 @@ class OpenAIBackend:
 
     def windows(self) -> Windows:
         """The server's window."""
-        model = self._model
-        only = f"{model.url} serves a window of {model.window:,} tokens, which only the server can extend"
-        return Windows(model.window, only_native=only)
+        url, window = self._model.url, self._model.window
+        return Windows(
+            window, only_native=f"{url} serves a window of {window:,} tokens, which only the server can extend"
+        )
 
     def generate(
         self, prompt: Prompt, plan: Plan, sampling: SamplingOptions, progress: PrefillCallback | None
     ) -> Generation:
-        """Generate an answer; see `Backend`. A server does not tell how much of the prompt it has read."""
+        """Generate an answer; see `Backend.generate`. `progress` is not called: servers do not state any."""
         assert isinstance(prompt.frame, MessageFrame)
         documents = cast("list[CountedText]", prompt.documents)
         messages = prompt.frame.filled("".join(part.text for part in documents))
@@ -137,6 +157,6 @@ class OpenAIBackend:
         return self._model.chat(messages, GenerationOptions.of(sampling, plan.max_new_tokens), planned)
 
     def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> Generation:
-        """Generate a reply to messages, without passages."""
+        """Generate a reply; see `Backend.reply`."""
         frame = self.writer.conversation(system, messages)
         return self._model.chat(frame.filled(""), GenerationOptions(max_new_tokens), len(frame))

@@ -1,7 +1,11 @@
-"""Attention over a long past, for one sequence on a CPU. Knows tensors and transformers' attention interface.
+"""Grouped-query attention over a long past, for one sequence on a CPU.
 
-The query heads that share a KV head are rows of one query, so K and V are never repeated. A block of a prompt attends
-to the past without a mask and to itself causally, and the two are merged by their log-sum-exp. No mask is built.
+transformers' stock path repeats K and V for each query head, and builds a mask of block · past numbers. Neither is
+needed:
+
+- The query heads that share a KV head become further rows of one query, so K and V are read as they are.
+- Every token of a block sees the whole past, which takes no mask, and the block itself causally, which the fused kernel
+  does without one. The two partial results are merged by their log-sum-exp, which is exact (see `_merge`).
 """
 
 from __future__ import annotations
@@ -17,13 +21,14 @@ from transformers import AttentionInterface
 
 from longctx.engine.kv_cache import QuantizedStates
 
-NAME = "longctx"
-Merged = tuple[torch.Tensor, torch.Tensor]  # output (kv_heads, groups, n, head_dim), log-sum-exp (kv_heads, groups, n)
+NAME = "longctx"  # in transformers' registry of attention functions
+# Attention over some of the keys: output (kv_heads, groups, n, head_dim), log-sum-exp (kv_heads, groups, n)
+Partial = tuple[torch.Tensor, torch.Tensor]
 
-_CHUNK = 2048  # tokens of a cache that are turned into another dtype at a time: they stay in the processor's cache
+_CHUNK = 2048  # tokens of a KV cache that are converted to another dtype at a time: they stay in the processor's cache
 _DTYPES = frozenset({torch.float32, torch.bfloat16, torch.float16})
 _LAYER_TYPES = frozenset({"full_attention", "sliding_attention"})
-# What models hand over that changes nothing here. Anything else that is set may, and is refused.
+# Arguments of models that change nothing here. Anything else may change the result, and is refused where it is set.
 _HARMLESS = frozenset(
     {"cache_position", "is_causal", "output_attentions", "output_hidden_states", "position_embeddings", "position_ids"}
     | {"return_dict", "sliding_window", "use_cache"}
@@ -31,11 +36,11 @@ _HARMLESS = frozenset(
 
 
 class AttentionRefused(Exception):
-    """A model asks for what this attention cannot do; the message says what. The engine then takes the stock path."""
+    """A model needs what this attention cannot do; the message says what. The engine then takes the stock path."""
 
 
 def unsupported_reason(model: Any, tokens: int) -> str | None:
-    """Why a model's own attention is to be used for a sequence of `tokens` tokens; None if ours can be."""
+    """Why a sequence of `tokens` tokens needs the model's own attention; None if this one can read it."""
     config = model.config.get_text_config()
     types = getattr(config, "layer_types", None) or ["full_attention"]
     window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
@@ -54,16 +59,16 @@ def unsupported_reason(model: Any, tokens: int) -> str | None:
 
 @contextmanager
 def attention(model: nn.Module) -> Iterator[None]:
-    """Let a model use this attention within the block; after it, its configuration says what it said before."""
+    """Switch a model to this attention, and back when the block is left."""
     configs = {id(config): config for module in model.modules() if (config := getattr(module, "config", None))}
-    before = {key: config._attn_implementation for key, config in configs.items()}
+    before = [(config, config._attn_implementation) for config in configs.values()]
     try:
-        for config in configs.values():
+        for config, _ in before:
             config._attn_implementation = NAME
         yield
     finally:
-        for key, config in configs.items():
-            config._attn_implementation = before[key]
+        for config, implementation in before:
+            config._attn_implementation = implementation
 
 
 def attend(
@@ -76,16 +81,26 @@ def attend(
     dropout: float = 0.0,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention as transformers calls it: query (1, heads, n, d), key and value (1, kv_heads, total, d).
+    """Causal attention, called by transformers' models.
 
-    The queries are those of the last n of `total` tokens. Returns the output (1, n, heads, d), and None for the
-    weights. Raises AttentionRefused for what it does not know.
+    Args:
+        module: The attention layer that calls.
+        query: (1, heads, n, d), of the last n of `total` tokens.
+        key: (1, kv_heads, total, d), from the KV cache.
+        value: As `key`.
+        attention_mask: None; anything else is refused.
+        scaling: Factor on the scores; None is d ** -0.5.
+        dropout: 0; anything else is refused.
+        kwargs: What else the model passes, refused if it may change the result.
+
+    Returns:
+        The output (1, n, heads, d), and None in place of attention weights. Raises AttentionRefused.
     """
     _refuse_unknown(query, key, value, attention_mask, dropout, kwargs)
-    _, heads, n, _ = query.shape
-    kv_heads, total = key.shape[1], key.shape[2]
-    grouped = query.reshape(kv_heads, heads // kv_heads, n, query.shape[3])
-    output = _attend_grouped(grouped, key, value, total, scaling)
+    heads, n, size = query.shape[1:]
+    kv_heads = key.shape[1]
+    grouped = query.reshape(kv_heads, heads // kv_heads, n, size)
+    output = _decode(grouped, key, value, scaling) if n == 1 else _attend_block(grouped, key, value, scaling)
     return output.reshape(1, heads, n, -1).transpose(1, 2).to(query.dtype), None
 
 
@@ -101,42 +116,43 @@ def _refuse_unknown(
         "keys and values of different sizes": key.shape != value.shape,
         "attention that is not causal": others.get("is_causal") is False and query.shape[2] > 1,
         f"a sliding window of {window} tokens": window is not None and window < key.shape[2],
-        f"{', '.join(surplus)}": bool(surplus),
+        ", ".join(surplus): bool(surplus),
     }
     for reason, applies in reasons.items():
         if applies:
             raise AttentionRefused(f"the model's attention has {reason}")
 
 
-def _attend_grouped(query: torch.Tensor, key: Any, value: Any, total: int, scale: float | None) -> torch.Tensor:
-    """Attention of (kv_heads, groups, n, d) queries; the last n tokens are theirs."""
-    n, dtype = query.shape[2], query.dtype
-    if n == 1:
-        return _decode(query, key, value, scale)
+def _attend_block(query: torch.Tensor, key: Any, value: Any, scale: float | None) -> torch.Tensor:
+    """Attention of a block of a prompt, (kv_heads, groups, n, d), to the past and to itself."""
+    groups, n, dtype, total = query.shape[1], query.shape[2], query.dtype, key.shape[2]
     past = total - n
 
-    def parts() -> Iterator[Merged]:
+    def partials() -> Iterator[Partial]:
+        # Every query sees the whole past: those of a group are the rows of one, (kv_heads, 1, groups·n, d)
+        rows = query.flatten(1, 2).unsqueeze(1)
         for start, end in _chunks(key, past, dtype):
-            yield _whole(query, _rows(key, start, end, dtype), _rows(value, start, end, dtype), scale)
-        yield _causal(query, _rows(key, past, total, dtype), _rows(value, past, total, dtype), scale)
+            output, lse = _flash(rows, _rows(key, start, end, dtype), _rows(value, start, end, dtype), scale)
+            yield output.reshape(query.shape), lse.reshape(query.shape[:3])
+        # Query i of the block sees its keys 0 to i: each head of a group is a query of its own, on views of K and V
+        own_key, own_value = (_rows(each, past, total, dtype).expand(-1, groups, -1, -1) for each in (key, value))
+        yield _flash(query, own_key, own_value, scale, causal=True)
 
-    return reduce(_merge, parts())[0]
+    return reduce(_merge, partials())[0]
 
 
 def _decode(query: torch.Tensor, key: Any, value: Any, scale: float | None) -> torch.Tensor:
-    """One query of each head (kv_heads, groups, 1, d), which sees everything, by plain matrix products.
-
-    They are faster than torch's fused kernel for a few rows. In bfloat16 the scores are rounded to it once, as in
-    transformers' own 'eager' attention; int8 and float16, whose products are slow on a CPU, are computed in float32.
-    """
+    """Attention of one new token, (kv_heads, groups, 1, d), which sees everything, by plain matrix products."""
+    # For a few rows they are faster than the fused kernel. In bfloat16 the scores are rounded to it once, as in
+    # transformers' own 'eager' attention; int8 and float16, whose products are slow on a CPU, are computed in float32.
     exact = isinstance(key, QuantizedStates) or query.dtype == torch.float16
     dtype = torch.float32 if exact else query.dtype
     rows = query.squeeze(2).to(dtype) * (query.shape[3] ** -0.5 if scale is None else scale)
     spans = list(_chunks(key, key.shape[2], dtype))
     scores = torch.cat([_scores(rows, _rows(key, *span, dtype).squeeze(1)) for span in spans], dim=-1)
     weights = scores.softmax(-1, dtype=torch.float32).to(dtype)
-    found = (_weighted(weights[:, :, start:end], _rows(value, start, end, dtype).squeeze(1)) for start, end in spans)
-    return reduce(torch.add, found).unsqueeze(2)
+    sums = (_weighted(weights[:, :, start:end], _rows(value, start, end, dtype).squeeze(1)) for start, end in spans)
+    return reduce(torch.add, sums).unsqueeze(2)
 
 
 def _scores(rows: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
@@ -157,39 +173,30 @@ def _weighted(weights: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
 
 
 def _batches(states: torch.Tensor) -> bool:
-    """Whether one product over all heads is best: in bfloat16 it copies what is part of a longer buffer first."""
+    """Whether one batched product over all heads is faster than one for each head."""
+    # In bfloat16 torch first copies an operand that is not contiguous, such as the used part of a KV cache's buffer.
+    # A product for each head needs no copy.
     return states.dtype == torch.float32 or states.is_contiguous()
 
 
 def _chunks(key: Any, past: int, dtype: torch.dtype) -> Iterator[tuple[int, int]]:
+    """Start and end of the spans in which the past is read: one, unless it has to be converted to `dtype`."""
     step = _CHUNK if isinstance(key, QuantizedStates) or key.dtype != dtype else max(past, 1)
     return ((start, min(start + step, past)) for start in range(0, past, step))
 
 
 def _rows(states: Any, start: int, end: int, dtype: torch.dtype) -> torch.Tensor:
-    """Tokens `start` to `end` of keys or values, (kv_heads, 1, tokens, d)."""
+    """Tokens `start` to `end` of keys or values, as (kv_heads, 1, tokens, d): the KV heads are the batch."""
     given = states.rows(start, end, dtype) if isinstance(states, QuantizedStates) else states[:, :, start:end].to(dtype)
     return given.transpose(0, 1)
 
 
-def _whole(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None) -> Merged:
-    """Every query sees every key: the queries of a group are rows of one query (kv_heads, 1, groups·n, d)."""
-    output, weight = _flash(query.flatten(1, 2).unsqueeze(1), key, value, scale)
-    return output.reshape(query.shape), weight.reshape(query.shape[:3])
-
-
-def _causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None) -> Merged:
-    """Query i sees keys 0 to i. K and V are seen by each query head of their group without being copied."""
-    groups = query.shape[1]
-    return _flash(query, key.expand(-1, groups, -1, -1), value.expand(-1, groups, -1, -1), scale, causal=True)
-
-
 @cache
 def has_flash(dtype: torch.dtype) -> bool:
-    """Tell whether torch has the operator that `_flash` needs, by using it: it is internal to torch and may go."""
-    tried = torch.zeros(1, 1, 2, 8, dtype=dtype, device="cpu")
+    """Whether torch has the operator of `_flash`, found by calling it: it is internal to torch and may go."""
+    states = torch.zeros(1, 1, 2, 8, dtype=dtype, device="cpu")
     try:
-        _flash(tried, tried, tried, None, causal=True)
+        _flash(states, states, states, None, causal=True)
     except (AttributeError, RuntimeError, TypeError):  # NotImplementedError, for a missing kernel, is a RuntimeError
         return False
     return True
@@ -197,18 +204,23 @@ def has_flash(dtype: torch.dtype) -> bool:
 
 def _flash(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None, *, causal: bool = False
-) -> Merged:
-    output, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+) -> Partial:
+    """FlashAttention (arXiv 2205.14135) of torch for CPUs; its public function does not return the log-sum-exp."""
+    output, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
         query, key, value, 0.0, causal, scale=scale
     )
-    return output, weight
+    return output, lse
 
 
-def _merge(one: Merged, other: Merged) -> Merged:
-    """Attention over two sets of keys, from attention over each; in float32."""
-    whole = torch.logaddexp(one[1], other[1])
-    output = one[0] * (one[1] - whole).exp().unsqueeze(-1) + other[0] * (other[1] - whole).exp().unsqueeze(-1)
-    return output, whole
+def _merge(one: Partial, other: Partial) -> Partial:
+    """Attention over two sets of keys, from attention over each."""
+    # A softmax over both has the denominator exp(lse_1) + exp(lse_2) = exp(total). Each output has been divided by its
+    # own denominator, and so counts by that one's share, exp(lse_i - total): at most 1, so that nothing overflows. The
+    # log-sum-exp is float32, and so is the merged output.
+    (output, lse), (other_output, other_lse) = one, other
+    total = torch.logaddexp(lse, other_lse)
+    merged = output * (lse - total).exp().unsqueeze(-1) + other_output * (other_lse - total).exp().unsqueeze(-1)
+    return merged, total
 
 
 AttentionInterface.register(NAME, attend)

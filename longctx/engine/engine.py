@@ -1,12 +1,9 @@
-"""`Engine`: generation over long prompts. Token ids in, text out, piece by piece.
-
-Knows tokens, a model and a `RopeScaling`; knows no documents and no index.
-"""
+"""`Engine`: text generation over long prompts, from token ids. Documents and indexes are for the packages above it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +11,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from longctx.engine.generation import Generation, generate
-from longctx.engine.prefill import AttentionPath, Prefill, SequenceState
+from longctx.engine.prefill import AttentionPath, Prefill
 from longctx.engine.prefix_cache import CachedPrefix, PrefixCache
-from longctx.engine.prefix_file import Fingerprint, PrefixRefused, read_prefix, write_prefix
+from longctx.engine.prefix_file import Fingerprint, Layout, PrefixRefused, read_prefix, write_prefix
 from longctx.engine.request import PrefillCallback, Request, make_request
 from longctx.engine.sampling import GenerationOptions
 from longctx.errors import BadRequest, ModelUnavailable
@@ -28,9 +25,13 @@ _GREEDY = GenerationOptions()
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """A prefix whose keys and values are at hand; `computed` of its `tokens` had to be read by the model for it.
+    """A prompt prefix whose keys and values are in the prefix cache.
 
-    `refused` says why a file could not be used, where one was asked for.
+    Attributes:
+        tokens: Its length.
+        computed: How many of its tokens the model had to read for it; the others were cached or in a file.
+        nbytes: Bytes of its keys and values, with the spare capacity of their buffers.
+        refused: Why a file could not be used, where one was asked for.
     """
 
     tokens: int
@@ -40,12 +41,18 @@ class Prefix:
 
 
 class Engine:
-    """Generates with one model, and keeps what it has read of the prefixes that it is given.
+    """Generates text with one model, and caches the keys and values of prompt prefixes.
 
-    `cache_dtype` is how keys and values are kept: in the model's dtype, or in int8. `block` is how many tokens of a
-    prompt are read at a time; None lets the free memory decide. `prefix_bytes` limits the prefixes that are kept in
-    memory; None is a quarter of what is free now. Threads may share an engine: they take turns at each token, and
-    never share a cache. Raises ModelUnavailable for a model that keeps more than keys and values.
+    Threads may share an engine: they take turns at each token, and each sequence has a KV cache of its own.
+
+    Args:
+        loaded: The model.
+        cache_dtype: How keys and values are kept: in the model's dtype, or in int8.
+        block: Tokens of a prompt that are read at a time; None lets free memory decide.
+        prefix_bytes: Size of the prefix cache in memory; None is a quarter of what is free now.
+
+    Raises:
+        ModelUnavailable: For a model whose layers keep more than keys and values.
     """
 
     def __init__(
@@ -65,11 +72,18 @@ class Engine:
         self._hashes: tuple[str, str] | None = None
 
     def attention_path(self, tokens: int) -> AttentionPath:
-        """Which attention a sequence of `tokens` tokens runs with, and why."""
+        """Which attention a sequence runs with, and why.
+
+        Args:
+            tokens: Its length, prompt and answer together.
+
+        Returns:
+            longctx's own attention, or the model's with a reason.
+        """
         return self._prefill.path(tokens)
 
     def tokens_in_memory(self) -> int:
-        """The longest sequence, in tokens, that free memory has room for, and what kept prefixes would give back."""
+        """The longest sequence, in tokens, that fits into memory: what is free, and what the prefix cache has."""
         return self._prefill.fitting(memory.available_bytes(self.loaded.model.device) + self.pool.nbytes)
 
     def stream(
@@ -80,14 +94,25 @@ class Engine:
         options: GenerationOptions = _GREEDY,
         progress: PrefillCallback | None = None,
     ) -> Generation:
-        """The text that follows the tokens of prefix and suffix, in pieces as it is generated.
+        """Generate the text that follows a prompt.
 
-        The keys and values of the prefix are kept for later calls that begin with the same tokens under the same
-        frequencies. `progress` is told how much of the prompt is read. Raises BadRequest, ContextTooLong and
-        NotEnoughMemory before any work, and the errors of `rope_scaling`.
+        Args:
+            prefix_ids: Its first tokens, whose keys and values are cached for later prompts that begin with them.
+            suffix_ids: Its other tokens.
+            scaling: The RoPE scaling for this prompt; None is the one that the model was loaded with.
+            options: Sampling, the longest answer, and stop strings.
+            progress: Called with how much of the prompt has been read.
+
+        Returns:
+            The pieces of text as they are generated. The model starts when the first is taken.
+
+        Raises:
+            BadRequest: For an empty prompt, and for a token that is not in the model's vocabulary.
+            ContextTooLong: If prompt and answer are longer than the window.
+            NotEnoughMemory: If they do not fit into memory.
+            RopeScalingError: If the model cannot be scaled so.
         """
-        request = make_request(self.loaded, prefix_ids, suffix_ids, scaling, options.max_new_tokens)
-        self._prefill.check_memory(request)
+        request = self._request(prefix_ids, suffix_ids, scaling, options.max_new_tokens)
         return Generation(len(request.ids), partial(generate, self._prefill, request, options, progress))
 
     def prefix(
@@ -98,87 +123,110 @@ class Engine:
         room: int = 0,
         progress: PrefillCallback | None = None,
     ) -> Prefix:
-        """Read a prefix now, so that later calls begin after it.
+        """Read a prefix into the prefix cache now.
 
-        `room` is how many tokens of suffix and answer will follow: where the frequencies depend on the length, they are
-        those of the whole. Raises as `stream` does.
+        Args:
+            prefix_ids: Its tokens.
+            scaling: As for `stream`.
+            room: How many tokens of suffix and answer will follow. Where the frequencies depend on the length of a
+                sequence, the prefix is read with those of the whole.
+            progress: Called with how much of the prefix has been read.
+
+        Returns:
+            Its figures. Raises as `stream` does.
         """
-        return self._read(self._prefix_request(prefix_ids, scaling, room), progress)
+        return self._read(self._request(prefix_ids, (), scaling, room), progress)
 
     def token_losses(self, ids: Sequence[int], last: int, scaling: RopeScaling | None = None) -> list[float]:
-        """How badly the model foretells each of the last tokens of `ids` from those before it.
+        """Cross-entropy of the last tokens of a text, each given all tokens before it. Nothing is cached.
 
-        Minus the logarithms of their probabilities, in nats; the exponential of their mean is the perplexity. Nothing
-        is kept. Raises as `stream` does, and BadRequest unless `last` leaves one token before.
+        Args:
+            ids: Token ids of the text.
+            last: How many of its last tokens to score.
+            scaling: As for `stream`.
+
+        Returns:
+            Negative log-likelihoods in nats; the exponential of their mean is the perplexity. Raises as `stream` does.
+
+        Raises:
+            BadRequest: Unless `last` leaves at least one token before those that are scored.
         """
         if not 0 < last < len(ids):
             raise BadRequest(f"last is {last}: of {len(ids)} tokens, 1 to {len(ids) - 1} can be scored")
-        request = make_request(self.loaded, (), ids[:-1], scaling, 1)
-        self._prefill.check_memory(request)
-        with self._prefill.open(request, answering=True) as reading:
-            logits = reading.read_ending(last)
-        wanted = torch.tensor(list(ids[-last:]), device=logits.device)
-        losses: list[float] = cross_entropy(logits.float(), wanted, reduction="none").tolist()
+        with self._prefill.open(self._request((), ids[:-1], scaling, 1), answering=True) as sequence:
+            logits = sequence.read_scored(last)
+        targets = torch.tensor(list(ids[-last:]), device=logits.device)
+        losses: list[float] = cross_entropy(logits.float(), targets, reduction="none").tolist()
         return losses
 
     def save_prefix(
         self, path: str | Path, prefix_ids: Sequence[int], scaling: RopeScaling | None = None, *, room: int = 0
     ) -> Prefix:
-        """Write the keys and values of a prefix to a file, for `load_prefix`; it is read first if it has not been."""
-        request = self._prefix_request(prefix_ids, scaling, room)
-        return self._read(request, save_to=Path(path))
+        """Write the keys and values of a prefix to a file; the prefix is read first if it is not cached.
+
+        Args:
+            path: The file, which `load_prefix` takes.
+            prefix_ids: As for `prefix`.
+            scaling: As for `stream`.
+            room: As for `prefix`.
+
+        Returns:
+            The figures of the prefix. Raises as `stream` does.
+        """
+        return self._read(self._request(prefix_ids, (), scaling, room), save_to=Path(path))
 
     def load_prefix(
         self, path: str | Path, prefix_ids: Sequence[int], scaling: RopeScaling | None = None, *, room: int = 0
     ) -> Prefix:
-        """Take the keys and values of a prefix from a file that `save_prefix` wrote.
+        """Read the keys and values of a prefix from a file that `save_prefix` wrote.
 
-        A file that is missing, damaged, or made from other tokens, weights, tokenizer, frequencies or dtype is refused,
-        and the prefix read by the model; `refused` then says why.
+        A file that is missing or damaged, or was made from other tokens, weights, tokenizer, frequencies or dtype, is
+        refused, and the model reads the prefix.
+
+        Args:
+            path: The file.
+            prefix_ids: As for `prefix`.
+            scaling: As for `stream`.
+            room: As for `prefix`.
+
+        Returns:
+            The figures of the prefix; `refused` is why the file could not be used. Raises as `stream` does.
         """
-        request = self._prefix_request(prefix_ids, scaling, room)
-        prefill = self._prefill
+        request = self._request(prefix_ids, (), scaling, room)
+        tokens, prefill = len(request.ids), self._prefill
         try:
             fingerprint = self._fingerprint(request)
-            cache = read_prefix(Path(path), fingerprint, prefill.layout(len(request.ids)))
+            layout = Layout(tokens, prefill.shape, self.loaded.model.dtype, prefill.dtype)
+            cache = read_prefix(Path(path), fingerprint, layout)
         except PrefixRefused as refusal:
-            return self._read(request, refused=str(refusal))
-        nbytes = cache.nbytes
+            return replace(self._read(request), refused=str(refusal))
+        loaded = Prefix(tokens, 0, cache.nbytes)  # before another thread can take the cache
         self.pool.put(CachedPrefix(fingerprint.rotation, request.ids, cache))
-        return Prefix(len(request.ids), 0, nbytes)
+        return loaded
 
-    def _prefix_request(self, prefix_ids: Sequence[int], scaling: RopeScaling | None, room: int) -> Request:
-        request = make_request(self.loaded, prefix_ids, (), scaling, room)
+    def _request(
+        self, prefix_ids: Sequence[int], suffix_ids: Sequence[int], scaling: RopeScaling | None, new_tokens: int
+    ) -> Request:
+        """A request that fits the window and the memory; raises what `stream` does."""
+        request = make_request(self.loaded, prefix_ids, suffix_ids, scaling, new_tokens)
         self._prefill.check_memory(request)
         return request
 
-    def _read(
-        self,
-        request: Request,
-        progress: PrefillCallback | None = None,
-        *,
-        save_to: Path | None = None,
-        refused: str | None = None,
-    ) -> Prefix:
-        with self._prefill.open(request, answering=False) as reading:
-            reading.read_prompt(progress)
+    def _read(self, request: Request, progress: PrefillCallback | None = None, save_to: Path | None = None) -> Prefix:
+        with self._prefill.open(request, answering=False) as sequence:
+            sequence.read_prompt(progress)
             if save_to is not None:
-                write_prefix(save_to, reading.cache, self._fingerprint(request))
-            return _prefix(reading, refused)
+                write_prefix(save_to, sequence.cache, self._fingerprint(request))
+            return Prefix(sequence.done, sequence.done - sequence.reused, sequence.cache.nbytes)
 
     def _fingerprint(self, request: Request) -> Fingerprint:
-        """What the keys and values of a prompt depend on; the weights are hashed once for each engine."""
+        """What the keys and values of a prompt depend on; weights are hashed once, which takes seconds."""
         with self._prefill.lock.streaming():
             rotation = self._prefill.rotation(request)
         if self._hashes is None:
             self._hashes = hash_weights(self.loaded.model), hash_tokenizer(self.loaded.tokenizer)
         dtype = f"{self.loaded.model.dtype} {self._prefill.dtype}"
         return Fingerprint(*self._hashes, hash_tokens(request.ids), rotation, dtype)
-
-
-def _prefix(reading: SequenceState, refused: str | None) -> Prefix:
-    tokens = len(reading.request.ids)
-    return Prefix(tokens, tokens - reading.reused, reading.cache.nbytes, refused)
 
 
 def _check_layers(loaded: LoadedModel) -> None:

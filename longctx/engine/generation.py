@@ -1,9 +1,13 @@
-"""Token-by-token generation: decoding tokens to text, stop strings, and the stream of pieces."""
+"""Token-by-token generation as a stream of text.
+
+Two things make streamed text harder than `decode(ids)`: one character may be spread over several tokens, and a stop
+string over several pieces. Both are held back here until they are whole.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from types import TracebackType
+from functools import partial
 from typing import Any, Literal
 
 from longctx.engine.prefill import AttentionPath, Prefill
@@ -13,81 +17,18 @@ from longctx.engine.sampling import GenerationOptions, Sampler
 _INCOMPLETE = "\ufffd"  # what a tokenizer writes for bytes that are not a whole character yet
 
 
-class TokenText:
-    """Text of tokens as they come. A character whose bytes are spread over tokens is given when it is whole."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
-        self._ids: list[int] = []
-        # Text is read off against the tokens before it: a tokenizer may strip or join at the start of what it decodes.
-        self._context = 0
-        self._given = 0
-
-    def add(self, token: int) -> str:
-        """The text that is settled by one more token; empty while a character is not whole."""
-        self._ids.append(token)
-        text = self._new_text()
-        if text.endswith(_INCOMPLETE):
-            return ""
-        if text:
-            self._context, self._given = self._given, len(self._ids)
-        return text
-
-    def finish(self) -> str:
-        """What is left when no token follows, incomplete characters as the tokenizer writes them."""
-        text = self._new_text()
-        self._context = self._given = len(self._ids)
-        return text
-
-    def _new_text(self) -> str:
-        before = self._decode(self._ids[self._context : self._given])
-        return self._decode(self._ids[self._context :])[len(before) :]
-
-    def _decode(self, ids: list[int]) -> str:
-        text: str = self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return text
-
-
-class StopText:
-    """Text up to the first of some stop strings, which may be spread over pieces. `met` says that one was found."""
-
-    def __init__(self, stops: Sequence[str]) -> None:
-        self._stops = stops
-        self._pending = ""
-        self.met = False
-
-    def add(self, piece: str) -> str:
-        """The text that cannot be part of a stop string any more."""
-        self._pending += piece
-        found = [at for stop in self._stops if (at := self._pending.find(stop)) >= 0]
-        if found:
-            self.met = True
-            text, self._pending = self._pending[: min(found)], ""
-            return text
-        kept = self._possible_start()
-        text, self._pending = self._pending[: len(self._pending) - kept], self._pending[len(self._pending) - kept :]
-        return text
-
-    def finish(self) -> str:
-        """What was held back and turned out to be no stop string."""
-        text, self._pending = self._pending, ""
-        return text
-
-    def _possible_start(self) -> int:
-        """How many characters at the end may be the start of a stop string."""
-        longest = max((len(stop) - 1 for stop in self._stops), default=0)
-        for size in range(min(longest, len(self._pending)), 0, -1):
-            if any(stop.startswith(self._pending[-size:]) for stop in self._stops):
-                return size
-        return 0
-
-
 class Generation(Iterator[str]):
-    """Pieces of an answer as they come. Closing it, or leaving its `with` block, stops the work.
+    """An answer as an iterator over pieces of text; the model runs only while pieces are taken.
 
-    `reused_tokens` of the `prompt_tokens` needed no reading, `completion_tokens` are those of the answer so far, `path`
-    is the attention that was used, and `finish` says why it ended: 'end' (the model ended its turn), 'stop' (a stop
-    string) or 'length'; None while it goes on and when it was closed.
+    Closing it, or leaving its `with` block, stops the model.
+
+    Attributes:
+        prompt_tokens: Length of the prompt in tokens.
+        reused_tokens: How many of them had their keys and values in the prefix cache.
+        completion_tokens: Length of the answer so far, in tokens.
+        path: The attention that read the prompt; None before the first piece, and for a model on a server.
+        finish: Why the answer ended: 'end' (an end-of-turn token), 'stop' (a stop string) or 'length'
+            (`max_new_tokens`); None while it goes on, and if it was closed early.
     """
 
     def __init__(self, prompt_tokens: int, pieces: Callable[[Generation], Generator[str, None, None]]) -> None:
@@ -96,65 +37,117 @@ class Generation(Iterator[str]):
         self.completion_tokens = 0
         self.path: AttentionPath | None = None
         self.finish: Literal["end", "stop", "length"] | None = None
-        self._pieces = pieces(self)
+        self._pieces = pieces(self)  # it sets the attributes above as it goes
 
     def __next__(self) -> str:
         return next(self._pieces)
 
     def close(self) -> None:
-        """Stop here."""
+        """Stop generating; keys and values of the prefix stay in the prefix cache."""
         self._pieces.close()
 
     def __enter__(self) -> Generation:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
 def generate(
-    prefill: Prefill, request: Request, options: GenerationOptions, progress: PrefillCallback | None, told: Generation
+    prefill: Prefill, request: Request, options: GenerationOptions, progress: PrefillCallback | None, result: Generation
 ) -> Generator[str, None, None]:
-    """Read the prompt, then choose token after token and give their text until the answer ends.
+    """Read the prompt, then sample and decode one token at a time until the answer ends.
 
     Args:
-        prefill: The model, and what it has read.
+        prefill: The model and its prefix cache.
         request: The prompt's token ids.
-        options: How tokens are chosen, how many at most, and the stop strings.
-        progress: Told how much of the prompt has been read.
-        told: Where the figures are kept while the answer comes.
+        options: Sampling, the longest answer, and the stop strings.
+        progress: Called with how much of the prompt has been read.
+        result: Whose attributes are kept up to date.
 
     Yields:
-        Text that no further token can change.
+        Text that no later token can change.
     """
-    text, stop = TokenText(prefill.tokenizer), StopText(options.stop)
+    decoder, stop = TokenText(prefill.tokenizer), StopText(options.stop)
     with prefill.open(request, answering=True) as sequence:
-        told.reused_tokens = sequence.reused
+        result.reused_tokens = sequence.reused
         logits = sequence.read_prompt(progress)
-        told.path = sequence.path
-        assert logits is not None  # one token of the prompt is always left to read
+        assert logits is not None  # `answering` leaves at least one token of the prompt to read
+        result.path = sequence.path
         sampler, seen = Sampler(options, logits.device), list(request.ids)
-        while told.finish is None:
+        while result.finish is None:
             token = sampler.choose(logits, seen)
             seen.append(token)
-            told.completion_tokens += 1
+            result.completion_tokens += 1
             if token in prefill.end_tokens:
-                told.finish = "end"
-            elif told.completion_tokens == options.max_new_tokens:
-                told.finish = "length"
-            piece = stop.add(text.add(token))
+                result.finish = "end"
+            elif result.completion_tokens == options.max_new_tokens:
+                result.finish = "length"
+            piece = stop.add(decoder.add(token))
             if stop.met:
-                told.finish = "stop"
+                result.finish = "stop"
             if piece:
                 yield piece
-            if told.finish is None:
+            if result.finish is None:
                 logits = sequence.read([token])
-    if told.finish == "stop":
-        return
-    piece = stop.add(text.finish())
-    if stop.met:
-        told.finish = "stop"
-    if piece := piece + stop.finish():
-        yield piece
+    if result.finish != "stop":  # outside `with`: the prefix is back in its cache before the last piece is given out
+        piece = stop.add(decoder.finish()) + stop.finish()
+        if stop.met:
+            result.finish = "stop"
+        if piece:
+            yield piece
+
+
+class TokenText:
+    """Incremental detokenization: a character whose bytes are spread over tokens is given out once it is whole.
+
+    Tokens cannot be decoded one by one: a tokenizer may strip or join blanks at the start of what it decodes. So the
+    new text is the difference between two decodings that begin at the same earlier token. Beginning a few tokens back,
+    and not at the first, keeps the cost of a token constant.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._decode = partial(tokenizer.decode, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        self._ids: list[int] = []
+        self._start = 0  # where both decodings begin
+        self._settled = 0  # tokens whose text has been given out
+
+    def add(self, token: int) -> str:
+        """Take one more token; returns the text that it settles, empty while a character is not whole."""
+        self._ids.append(token)
+        text = self.finish()
+        if not text or text.endswith(_INCOMPLETE):
+            return ""
+        self._start, self._settled = self._settled, len(self._ids)
+        return text
+
+    def finish(self) -> str:
+        """The text not given out yet, incomplete characters as the tokenizer writes them."""
+        before = self._decode(self._ids[self._start : self._settled])
+        text: str = self._decode(self._ids[self._start :])
+        return text[len(before) :]
+
+
+class StopText:
+    """Text up to the first stop string, which may be spread over pieces; `met` is whether one was found."""
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = stops
+        self._held = ""  # the end of the text, while it may be the start of a stop string
+        self.met = False
+
+    def add(self, piece: str) -> str:
+        """Take one more piece; returns the text that cannot be part of a stop string any more."""
+        text = self._held + piece
+        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        if found:
+            self.met, self._held = True, ""
+            return text[: min(found)]
+        starts = (stop[:size] for stop in self._stops for size in range(1, len(stop)))
+        settled = len(text) - max((len(start) for start in starts if text.endswith(start)), default=0)
+        self._held = text[settled:]
+        return text[:settled]
+
+    def finish(self) -> str:
+        """The text held back, which turned out to be no stop string."""
+        return self._held

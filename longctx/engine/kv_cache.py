@@ -1,12 +1,13 @@
-"""Keys and values of the tokens that a model has read. Knows tensors; knows no model, no tokens and no attention.
+"""The KV cache of one sequence, in buffers that grow geometrically.
 
-Buffers have room to spare and grow geometrically, so that a token is written in place and nothing is copied for it,
-where transformers' `DynamicCache` copies all of it for each token.
+transformers' own `DynamicCache` concatenates, and so copies the whole past for every token: n tokens cost O(n²) copied
+bytes. Here buffers have spare capacity. A token is written in place, and is copied a constant number of times on
+average, however long the sequence becomes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,51 +16,42 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 from longctx.models import CacheDtype
 
-Parts = tuple[torch.Tensor, ...]
-
-_ROOM = 256  # tokens: what a new buffer has at least, and what its capacity is a multiple of
+_ROOM = 256  # tokens: capacities are multiples of it
 _GROWTH = 1.25
 
 
 @dataclass(frozen=True, slots=True)
 class QuantizedStates:
-    """Keys or values as int8 `codes` (1, kv_heads, tokens, head_dim) times `scales` (1, kv_heads, tokens, 1)."""
+    """Keys or values in int8, with one scale for each head and token.
+
+    Attributes:
+        codes: int8, (1, kv_heads, tokens, head_dim).
+        scales: float32, (1, kv_heads, tokens, 1); codes times scales are the numbers.
+    """
 
     codes: torch.Tensor
     scales: torch.Tensor
 
     @property
     def shape(self) -> torch.Size:
-        """As the tensor that it stands for: (1, kv_heads, tokens, head_dim)."""
+        """As of the tensor that it stands for: (1, kv_heads, tokens, head_dim)."""
         return self.codes.shape
 
     def rows(self, start: int, end: int, dtype: torch.dtype) -> torch.Tensor:
-        """The tokens from `start` to `end`, as numbers of `dtype`."""
+        """Dequantize the tokens from `start` to `end`."""
         return self.codes[:, :, start:end].to(dtype) * self.scales[:, :, start:end].to(dtype)
 
 
-@dataclass(frozen=True, slots=True)
-class _Codec:
-    """How keys or values are kept: `encode` gives tensors (1, kv_heads, tokens, ·); `view` is what attention reads."""
-
-    encode: Callable[[torch.Tensor], Parts]
-    view: Callable[[Parts], Any]
-    dense: Callable[[Parts, torch.dtype], torch.Tensor]
-
-
-def quantize(states: torch.Tensor) -> Parts:
+def quantize(states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Int8 codes and float32 scales, one scale for each head and token: the largest number becomes 127."""
     numbers = states.float()
     scales = numbers.abs().amax(dim=-1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny) / 127
     return (numbers / scales).round().to(torch.int8), scales
 
 
-CODECS: dict[str, _Codec] = {
-    "model": _Codec(lambda x: (x,), lambda parts: parts[0], lambda parts, _: parts[0]),
-    "int8": _Codec(
-        quantize, lambda p: QuantizedStates(*p), lambda p, dtype: QuantizedStates(*p).rows(0, p[0].shape[2], dtype)
-    ),
-}
+def encode(states: torch.Tensor, dtype: CacheDtype) -> tuple[torch.Tensor, ...]:
+    """What is kept of keys or values: the tensor itself, or int8 codes and scales; tokens are dimension 2 of each."""
+    return quantize(states) if dtype == "int8" else (states,)
 
 
 class GrowingLayer(CacheLayerMixin):
@@ -68,55 +60,61 @@ class GrowingLayer(CacheLayerMixin):
     is_sliding = False
     is_croppable = True
 
-    def __init__(self, codec: _Codec, reserved: int = 0) -> None:
+    def __init__(self, cache_dtype: CacheDtype, reserved: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.codec = codec
+        self.cache_dtype = cache_dtype
         self.reserved = reserved
         self.length = 0
         self.parts: list[torch.Tensor] = []
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Remember the dtype; buffers are made when tokens come."""
+        """Note the model's dtype; buffers are allocated by `append`."""
         self.dtype, self.device = key_states.dtype, key_states.device
         self.is_initialized = True
 
     def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, dense: bool = True, **kwargs: Any
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, packed: bool = False, **kwargs: Any
     ) -> tuple[Any, Any]:
-        """Write keys and values (1, kv_heads, n, head_dim) after those held; returns all of them."""
+        """Append keys and values (1, kv_heads, n, head_dim).
+
+        Args:
+            key_states: The keys of the next n tokens.
+            value_states: Their values.
+            args: Nothing is made of it.
+            packed: Whether int8 is returned as `QuantizedStates`, and not as a dequantized copy of the whole.
+            kwargs: Nothing is made of it.
+
+        Returns:
+            All keys and values held, as views where nothing has to be dequantized.
+        """
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        new = [*self.codec.encode(key_states), *self.codec.encode(value_states)]
-        end = self.length + key_states.shape[2]
-        self._make_room(end, new)
-        for buffer, part in zip(self.parts, new, strict=True):
-            buffer[:, :, self.length : end] = part
-        self.length = end
-        held = self.held()
-        keys, values = tuple(held[: len(held) // 2]), tuple(held[len(held) // 2 :])
-        if dense:
-            return self.codec.dense(keys, self.dtype), self.codec.dense(values, self.dtype)
-        return self.codec.view(keys), self.codec.view(values)
+        self.append([*encode(key_states, self.cache_dtype), *encode(value_states, self.cache_dtype)])
+        if self.cache_dtype == "model":
+            keys, values = self.held()
+            return keys, values
+        codes, scales, value_codes, value_scales = self.held()
+        both = QuantizedStates(codes, scales), QuantizedStates(value_codes, value_scales)
+        return both if packed else (both[0].rows(0, self.length, self.dtype), both[1].rows(0, self.length, self.dtype))
 
     def held(self) -> list[torch.Tensor]:
         """The buffers up to the last token: views, not copies."""
         return [buffer[:, :, : self.length] for buffer in self.parts]
 
-    def hold(self, parts: Sequence[torch.Tensor], dtype: torch.dtype) -> None:
-        """Hold copies of encoded keys and values, as `held` gives them, and nothing else."""
-        self.parts, self.length = [], 0
-        self.dtype, self.device, self.is_initialized = dtype, parts[0].device, True
-        self._make_room(parts[0].shape[2], parts)
+    def append(self, parts: Sequence[torch.Tensor]) -> None:
+        """Write encoded keys and values, in the order of `held`, behind those of the tokens before."""
+        end = self.length + parts[0].shape[2]
+        self._make_room(end, parts)
         for buffer, part in zip(self.parts, parts, strict=True):
-            buffer[:, :, : part.shape[2]] = part
-        self.length = parts[0].shape[2]
+            buffer[:, :, self.length : end] = part
+        self.length = end
 
     def crop(self, length: int) -> None:
         """Keep the first `length` tokens."""
         self.length = min(self.length, length)
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Tokens that a query of `query_length` tokens will see, and where they begin: for transformers."""
+        """Return how many tokens `query_length` new ones will see, and where those begin; transformers asks."""
         return self.length + query_length, 0
 
     def get_seq_length(self) -> int:
@@ -127,45 +125,44 @@ class GrowingLayer(CacheLayerMixin):
         """-1: no limit."""
         return -1
 
-    def get_max_cache_shape(self) -> int:
-        """-1: no limit, under the name that transformers had for it before 5.20."""
-        return -1
+    get_max_cache_shape = get_max_length  # what transformers called it before 5.20
 
     def _make_room(self, needed: int, like: Sequence[torch.Tensor]) -> None:
-        capacity = self.parts[0].shape[2] if self.parts else 0
+        """Grow the buffers to `needed` tokens, and to what is reserved."""
+        if not self.parts:
+            self.parts = [part[:, :, :0] for part in like]
+        capacity = self.parts[0].shape[2]
         if needed <= capacity:
             return
         wanted = max(needed, self.reserved, int(capacity * _GROWTH))
         wanted += -wanted % _ROOM
-        old = self.held()
-        for index, part in enumerate(like):
-            grown = part.new_empty((*part.shape[:2], wanted, part.shape[3]))
-            if old:
-                grown[:, :, : self.length] = old[index]
-                self.parts[index] = grown  # at once, so that only one buffer is ever there twice
-                old[index] = grown
-            else:
-                self.parts.append(grown)
+        for index, buffer in enumerate(self.parts):
+            grown = buffer.new_empty((*buffer.shape[:2], wanted, buffer.shape[3]))
+            grown[:, :, : self.length] = buffer[:, :, : self.length]
+            self.parts[index] = grown  # at once: of all the buffers, only one is in memory twice
 
 
 class KVCache(Cache):
-    """The layers of one sequence. `packed` lets `update` hand out int8 as `QuantizedStates`, which ours reads."""
+    """The layers of one sequence.
 
-    def __init__(self, dtype: CacheDtype = "model", reserved: int = 0) -> None:
+    `packed` is set where the attention reads int8 itself: `update` then returns `QuantizedStates`.
+    """
+
+    def __init__(self, dtype: CacheDtype = "model") -> None:
         self.growing: list[GrowingLayer] = []
         layers: list[Any] = self.growing  # the same list, which grows with the first token
         super().__init__(layers=layers)
-        self.dtype = dtype
-        self.reserved = reserved
+        self.dtype: CacheDtype = dtype
+        self.reserved = 0
         self.packed = False
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: Any, **kwargs: Any
     ) -> tuple[Any, Any]:
-        """Write the keys and values of new tokens into a layer; returns all that it holds."""
+        """Append the keys and values of new tokens to a layer; see `GrowingLayer.update`."""
         while len(self.growing) <= layer_idx:
-            self.growing.append(self._layer())
-        return self.growing[layer_idx].update(key_states, value_states, dense=not self.packed)
+            self.growing.append(GrowingLayer(self.dtype, self.reserved))
+        return self.growing[layer_idx].update(key_states, value_states, packed=self.packed)
 
     @property
     def length(self) -> int:
@@ -174,38 +171,28 @@ class KVCache(Cache):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the buffers, with their room to spare."""
+        """Bytes of the buffers, with their spare capacity."""
         return sum(part.nbytes for layer in self.growing for part in layer.parts)
 
     def reserve(self, tokens: int) -> None:
-        """Let the next buffers that are made have room for `tokens`, so that they need not grow on the way there."""
+        """Give the next buffers that are allocated room for `tokens`, so that they need not grow on the way there."""
         self.reserved = tokens
         for layer in self.growing:
             layer.reserved = tokens
 
     def crop(self, length: int) -> None:
-        """Keep the first `length` tokens, at no cost; the room stays."""
+        """Keep the first `length` tokens, at no cost: the buffers stay, and what follows is overwritten."""
         for layer in self.growing:
             layer.crop(length)
 
     def head(self, length: int) -> KVCache:
-        """A copy of the first `length` tokens, which shares nothing with this one."""
+        """A copy of the first `length` tokens, which shares no buffer with this one."""
         copy = KVCache(self.dtype)
-        copy.load([[part[:, :, :length] for part in layer.held()] for layer in self.growing], self.states_dtype)
+        copy.load([[part[:, :, :length] for part in layer.held()] for layer in self.growing])
         return copy
 
-    def load(self, layers: Sequence[Sequence[torch.Tensor]], dtype: torch.dtype) -> None:
-        """Hold copies of encoded keys and values, a list of tensors for each layer; `dtype` is the model's."""
-        self.growing[:] = [self._layer() for _ in layers]
+    def load(self, layers: Sequence[Sequence[torch.Tensor]]) -> None:
+        """Replace all layers by copies of encoded keys and values, one list of tensors for each layer."""
+        self.growing[:] = [GrowingLayer(self.dtype, self.reserved) for _ in layers]
         for layer, parts in zip(self.growing, layers, strict=True):
-            layer.hold(parts, dtype)
-
-    @property
-    def states_dtype(self) -> torch.dtype:
-        """The dtype of the keys and values that the model gave."""
-        dtype = self.growing[0].dtype
-        assert dtype is not None
-        return dtype
-
-    def _layer(self) -> GrowingLayer:
-        return GrowingLayer(CODECS[self.dtype], self.reserved)
+            layer.append(parts)

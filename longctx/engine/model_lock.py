@@ -1,4 +1,8 @@
-"""One model under several streams: one step at a time, each under its own scaling. Knows no tokens and no cache."""
+"""Several streams on one model: one forward pass at a time, each under its own scaling.
+
+A scaling is put into the model itself, so that two streams with different ones must not run at once. Swapping it for
+every token would cost more than the token, so it stays until another stream needs another.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +15,23 @@ from typing import Any
 
 from rope_scaling import RopeScaling, scaled_rope
 
-_SHARED: weakref.WeakKeyDictionary[Any, ModelLock] = weakref.WeakKeyDictionary()
-_SHARING = threading.Lock()
+_LOCKS: weakref.WeakKeyDictionary[Any, ModelLock] = weakref.WeakKeyDictionary()
+_LOCKS_GUARD = threading.Lock()
 
 
 class ModelLock:
-    """The lock on a model, and the scaling that is in it.
-
-    A scaling stays in while streams are open, so that a token does not pay for a swap, and goes out with the last of
-    them. A stream that finds another's scaling puts in its own.
-    """
+    """The lock of a model, and the scaling that is in force; the last stream to end takes it out."""
 
     def __init__(self) -> None:
-        # reentrant, because a stream that is dropped is closed wherever Python happens to be: also within a step
+        # reentrant: a stream that is dropped is closed by the garbage collector, which may run within a step
         self._lock = threading.RLock()
         self._streams = 0
         self._scaling: RopeScaling | None = None
-        self._within = ExitStack()
+        self._scaled = ExitStack()
 
     @contextmanager
     def streaming(self) -> Iterator[None]:
-        """Hold the model for a stream; when the last one lets go, the model is as it was."""
+        """Keep the scaling in force while a stream is open; after the last one, the model is as it was."""
         with self._lock:
             self._streams += 1
         try:
@@ -40,32 +40,37 @@ class ModelLock:
             with self._lock:
                 self._streams -= 1
                 if not self._streams:
-                    self._leave()
+                    self._restore()
 
     @contextmanager
     def step(self, model: Any, scaling: RopeScaling | None) -> Iterator[None]:
-        """Have the model to oneself, under a fixed scaling (None: its own). Raises as `scaled_rope` does."""
+        """Lock the model for one forward pass.
+
+        Args:
+            model: The model that the lock is of.
+            scaling: A fixed scaling; None is the model's own frequencies. Raises as `scaled_rope` does.
+        """
         with self._lock:
             if scaling != self._scaling:
-                self._leave()
+                self._restore()
                 if scaling is not None:
-                    self._within.enter_context(scaled_rope(model, scaling))
+                    self._scaled.enter_context(scaled_rope(model, scaling))
                 self._scaling = scaling
             yield
 
-    def _leave(self) -> None:
+    def _restore(self) -> None:
         self._scaling = None
-        self._within.close()
+        self._scaled.close()
 
 
 def lock_of(model: Any) -> ModelLock:
-    """The one `ModelLock` of a model: two engines on one model have the same."""
-    with _SHARING:
-        return _SHARED.setdefault(model, ModelLock())
+    """The `ModelLock` of a model: two engines on one model share it."""
+    with _LOCKS_GUARD:
+        return _LOCKS.setdefault(model, ModelLock())
 
 
 def rotary_fingerprint(model: Any) -> str:
-    """A hash of the frequencies and the magnitude in a model's rotary embeddings as they are now."""
+    """Hash of the RoPE frequencies that a model has now, and of the factor on its attention (YaRN's mscale)."""
     digest = hashlib.sha256()
     for module in model.modules():
         if hasattr(module, "inv_freq") and hasattr(module, "attention_scaling"):

@@ -1,8 +1,13 @@
-"""Letting a model read tokens into a cache, block by block. Knows token ids and logits; knows no text."""
+"""Chunked prefill: the model reads a prompt into a KV cache, block by block.
+
+A block is as long as free memory allows. Activations, and attention scores where the model builds a mask, grow with
+the block, so that a long prompt read at once would need far more memory than its keys and values.
+"""
 
 from __future__ import annotations
 
 import inspect
+import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -15,8 +20,7 @@ from longctx.engine.attention import AttentionRefused, attention, unsupported_re
 from longctx.engine.kv_cache import KVCache
 from longctx.engine.model_lock import lock_of, rotary_fingerprint
 from longctx.engine.prefix_cache import CachedPrefix, PrefixCache
-from longctx.engine.prefix_file import Layout
-from longctx.engine.request import PrefillCallback, ProgressClock, Request, end_tokens
+from longctx.engine.request import PrefillCallback, PrefillProgress, Request
 from longctx.errors import ModelUnavailable
 from longctx.models import CacheDtype, LoadedModel, memory
 
@@ -25,14 +29,26 @@ _LONGEST = 1 << 30  # tokens: no sequence is longer
 
 @dataclass(frozen=True, slots=True)
 class AttentionPath:
-    """Which attention a model runs with: 'longctx', or 'stock' and why."""
+    """Which attention a model runs with.
+
+    Attributes:
+        name: 'longctx', or 'stock' for the model's own.
+        reason: Why it is 'stock'; None for 'longctx'.
+    """
 
     name: Literal["longctx", "stock"]
     reason: str | None = None
 
 
 class Prefill:
-    """One model, and the prefixes that it has read. `block` is tokens read at a time; None lets the memory decide."""
+    """A model, its prefix cache, and how prompts are read.
+
+    Args:
+        loaded: The model.
+        dtype: How keys and values are kept.
+        block: Tokens of a prompt that are read at a time; None lets free memory decide.
+        pool: The prefix cache.
+    """
 
     def __init__(self, loaded: LoadedModel, dtype: CacheDtype, block: int | None, pool: PrefixCache) -> None:
         self.model = loaded.model
@@ -40,62 +56,60 @@ class Prefill:
         self.block = block
         self.pool = pool
         self.tokenizer = loaded.tokenizer
-        self.end_tokens = end_tokens(loaded)
+        self.end_tokens = _end_tokens(loaded)
         self.shape = memory.CacheShape.of(loaded.model)
         self.weights = memory.weight_bytes(loaded.model)
         self.lock = lock_of(loaded.model)
-        parameters = inspect.signature(loaded.model.forward).parameters
-        self._keeps_last = "logits_to_keep" in parameters
+        self._takes_last = "logits_to_keep" in inspect.signature(loaded.model.forward).parameters
         self._refused: str | None = None  # why this model cannot have our attention, once it has been tried
 
     @contextmanager
     def open(self, request: Request, *, answering: bool) -> Iterator[SequenceState]:
-        """A cache for a request, with what is known of its prompt; afterwards its prefix is kept.
+        """Begin a sequence with what the prefix cache has of its prompt; afterwards its prefix is cached.
 
-        For an answer, at least one token is left to read, since it begins with what the model says after it.
+        Args:
+            request: The prompt.
+            answering: Leave the last token to read at least: its logits give the first token of the answer.
+
+        Yields:
+            The sequence.
         """
         with self.lock.streaming():
             rotation = self.rotation(request)
             held = self.pool.take(rotation, request.ids)
             cache = KVCache(self.dtype) if held is None else held.cache
             cache.crop(len(request.ids) - answering)
-            reading = SequenceState(self, request, cache)
+            sequence = SequenceState(self, request, cache)
             try:
-                yield reading
-            finally:
-                kept = request.ids[: min(reading.done, request.prefix)]
+                yield sequence
+            finally:  # also after an error or a cancelled answer: the blocks read so far are right
+                kept = request.ids[: min(sequence.done, request.prefix)]
                 cache.crop(len(kept))
                 if kept:
                     self.pool.put(CachedPrefix(rotation, kept, cache))
 
     def rotation(self, request: Request) -> str:
-        """The frequencies that a request is read under, as a hash."""
+        """Hash of the RoPE frequencies that a request is read with."""
         with self.lock.step(self.model, request.scaling):
             return rotary_fingerprint(self.model)
 
-    def layout(self, tokens: int) -> Layout:
-        """What a file with a prefix of `tokens` tokens must hold."""
-        return Layout(tokens, self.shape, self.model.dtype, self.dtype)
-
     def path(self, tokens: int) -> AttentionPath:
-        """The attention that a sequence of `tokens` tokens is read with."""
+        """The attention that reads a sequence of `tokens` tokens."""
         reason = self._refused or unsupported_reason(self.model, tokens)
         return AttentionPath("longctx") if reason is None else AttentionPath("stock", reason)
 
     def need(self, tokens: int, reused: int) -> memory.Need:
-        """The memory for a sequence of `tokens` tokens of which `reused` are there already."""
-        masked = self.path(tokens).name == "stock"
-        each = self.shape.token_bytes(self.dtype)
-        return memory.Need(
-            tokens - reused, (tokens - reused) * each, memory.block_bytes(self.model, tokens, masked=masked)
-        )
+        """The memory for a sequence of `tokens` tokens, `reused` of which are in its cache already."""
+        new, masked = tokens - reused, self.path(tokens).name == "stock"
+        cache_bytes = new * self.shape.token_bytes(self.dtype)
+        return memory.Need(new, cache_bytes, memory.block_bytes(self.model, tokens, masked=masked))
 
     def fitting(self, free: int) -> int:
-        """How many tokens a sequence can have in so many free bytes."""
+        """The longest sequence, in tokens, for `free` bytes."""
         return max(0, bisect_right(range(_LONGEST), free, key=lambda tokens: self.need(tokens, 0).least) - 1)
 
     def check_memory(self, request: Request) -> None:
-        """Raise NotEnoughMemory if a request cannot be served even when the prefixes kept are let go."""
+        """Raise NotEnoughMemory for a request that does not fit, even when the prefix cache is emptied for it."""
         free = memory.available_bytes(self.model.device)
         need = self.need(request.length, self.pool.held_tokens(request.ids))
         if need.least > free:
@@ -119,68 +133,85 @@ class Prefill:
             ModelUnavailable: For a model whose past is not the keys and values of each layer.
         """
         tokens = torch.tensor([list(ids)], device=self.model.device)
-        keeps = {"logits_to_keep": last} if self._keeps_last else {}
-        while True:
-            ours = sequence.path.name == "longctx"
-            sequence.cache.packed = ours
+        # without this, a model computes logits for every token of a block: 2,048 rows of 32,000 numbers for the last
+        keeps = {"logits_to_keep": last} if self._takes_last else {}
+        sequence.cache.packed = ours = sequence.path.name == "longctx"
+        try:
             with self.lock.step(self.model, sequence.request.scaling), attention(self.model) if ours else nullcontext():
-                try:
-                    output: Any = self.model(
-                        input_ids=tokens, past_key_values=sequence.cache, use_cache=True, return_dict=True, **keeps
-                    )
-                    break
-                except AttentionRefused as refusal:  # once for a model: from now on it keeps to its own attention
-                    self._refused = str(refusal)
+                output: Any = self.model(
+                    input_ids=tokens, past_key_values=sequence.cache, use_cache=True, return_dict=True, **keeps
+                )
+        except AttentionRefused as refusal:  # once for a model: from now on it keeps to its own attention
+            self._refused = str(refusal)
             sequence.path = self.path(sequence.request.length)
-            sequence.cache.crop(sequence.done)
+            sequence.cache.crop(sequence.done)  # the first layers have written this block
+            return self.forward(sequence, ids, last)
         if sequence.cache.length != sequence.done + len(ids):
             raise ModelUnavailable(
                 f"{type(self.model).__name__} does not keep its past as keys and values of each layer"
             )
+        sequence.done += len(ids)
         logits: torch.Tensor = output.logits[0, -last:]
         return logits
 
 
 class SequenceState:
-    """A sequence as far as the model has read it: the first `done` tokens, of which `reused` were there before."""
+    """A sequence and its KV cache.
 
-    def __init__(self, reader: Prefill, request: Request, cache: KVCache) -> None:
+    Attributes:
+        request: The prompt.
+        cache: Keys and values of the first `done` tokens.
+        reused: How many tokens the prefix cache had.
+        done: How many tokens the model has read, with those.
+        path: The attention that reads them.
+    """
+
+    def __init__(self, prefill: Prefill, request: Request, cache: KVCache) -> None:
         self.request = request
         self.cache = cache
         self.reused = self.done = cache.length
-        self.path = reader.path(request.length)
-        self._reader = reader
+        self.path = prefill.path(request.length)
+        self._prefill = prefill
         cache.reserve(request.length)
 
     def read(self, ids: Sequence[int]) -> torch.Tensor:
-        """Read more tokens; returns the logits (vocabulary,) after the last."""
-        logits = self._reader.forward(self, ids)
-        self.done += len(ids)
-        return logits[0]
-
-    def read_ending(self, last: int) -> torch.Tensor:
-        """Read the whole prompt; returns the logits (last, vocabulary) after each of its last tokens."""
-        ids = self.request.ids[-last:]
-        self.cache.crop(len(self.request.ids) - last)  # what is known of those gives no logits
-        self.done = self.cache.length
-        self.read_prompt(None, but=last)
-        logits = self._reader.forward(self, ids, last)
-        self.done += last
-        return logits
+        """Read the next tokens; returns the logits (vocabulary,) after the last."""
+        return self._prefill.forward(self, ids)[0]
 
     def read_prompt(self, progress: PrefillCallback | None, but: int = 0) -> torch.Tensor | None:
-        """Read the rest of the prompt, `but` for its last tokens, in blocks.
+        """Read what is left of the prompt, in blocks.
 
-        Returns the logits (vocabulary,) after it, None if nothing was left to read.
+        Args:
+            progress: Called before the first block and after each.
+            but: How many of its last tokens to leave out.
+
+        Returns:
+            The logits (vocabulary,) after it; None if nothing was left to read.
         """
-        end, logits = len(self.request.ids) - but, None
-        clock = ProgressClock(progress, self.done, end)
-        block = self._reader.block or self._block()
-        while self.done < end:
+        end, begun, began = len(self.request.ids) - but, self.done, time.monotonic()
+        need = self._prefill.need(self.request.length, begun)
+        block = self._prefill.block or memory.block_tokens(need, memory.available_bytes(self._prefill.model.device))
+        logits = None
+        while True:
+            if progress is not None:
+                rate = (self.done - begun) / max(time.monotonic() - began, 1e-9)
+                progress(PrefillProgress(self.done, end, rate))
+            if self.done == end:
+                return logits
             logits = self.read(self.request.ids[self.done : min(self.done + block, end)])
-            clock.tell(self.done)
-        return logits
 
-    def _block(self) -> int:
-        need = self._reader.need(self.request.length, self.done)
-        return memory.block_tokens(need, memory.available_bytes(self._reader.model.device))
+    def read_scored(self, last: int) -> torch.Tensor:
+        """Read the whole prompt; returns the logits (last, vocabulary) after each of its last tokens."""
+        self.cache.crop(len(self.request.ids) - last)  # what is cached is not run, and so gives no logits
+        self.done = self.cache.length
+        self.read_prompt(None, but=last)
+        return self._prefill.forward(self, self.request.ids[-last:], last)
+
+
+def _end_tokens(loaded: LoadedModel) -> frozenset[int]:
+    """The tokens that end a turn. Chat models have several; the first configuration that states any is right."""
+    for config in (loaded.model.generation_config, loaded.model.config.get_text_config(), loaded.tokenizer):
+        ends = getattr(config, "eos_token_id", None)
+        if ends is not None:
+            return frozenset([ends] if isinstance(ends, int) else ends)
+    return frozenset()

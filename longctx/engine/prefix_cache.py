@@ -1,4 +1,8 @@
-"""Keys and values of prefixes, kept in memory to be used again. Knows token ids and caches; knows no model."""
+"""KV caches of prompt prefixes, kept in memory for later prompts that begin with the same tokens.
+
+A cache has one owner: either it is in here, or the sequence that took it is writing to it. Nothing is ever shared, so
+sequences need no locks. It is put back when the sequence ends.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,18 @@ from dataclasses import dataclass
 
 from longctx.engine.kv_cache import KVCache
 
-_LITTLE = 4  # an end that is as many times shorter than what it follows
+_WORTH_A_COPY = 4  # a cache is copied where what would be lost is longer than its useful part divided by this
 
 
 @dataclass(frozen=True, slots=True)
 class CachedPrefix:
-    """A cache that has read exactly the tokens `ids`, under the frequencies that `rotation` stands for."""
+    """The KV cache of a prefix.
+
+    Attributes:
+        rotation: Hash of the RoPE frequencies that the keys were rotated with; keys of others are of no use.
+        ids: The tokens that the cache holds.
+        cache: Their keys and values.
+    """
 
     rotation: str
     ids: tuple[int, ...]
@@ -21,24 +31,31 @@ class CachedPrefix:
 
 
 class PrefixCache:
-    """Caches up to `limit` bytes; the least recently used goes first. Nobody else has a cache that is in it."""
+    """An LRU cache of KV caches, of at most `limit` bytes. Threads may share it."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._held: list[CachedPrefix] = []  # the most recently used last
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all that is held."""
+        """Bytes of all caches."""
         with self._lock:
             return sum(held.cache.nbytes for held in self._held)
 
     def take(self, rotation: str, ids: Sequence[int]) -> CachedPrefix | None:
-        """The longest run of tokens from the start of `ids` that is held under the same frequencies.
+        """Find the cache that shares the most tokens with the start of a prompt.
 
-        A cache that is of use, but for a little at its end, is given away without that, and is the caller's until it is
-        put back; of one that goes on otherwise for long, the start is copied.
+        A cache that is useful but for a short end is cropped and handed over: that end is sooner computed again than
+        the rest copied. Of one that goes on differently for long, the start is copied, so that the long one stays.
+
+        Args:
+            rotation: Hash of the prompt's RoPE frequencies.
+            ids: Token ids of the prompt.
+
+        Returns:
+            A prefix of the prompt, which now belongs to the caller; None if not a token is shared.
         """
         with self._lock:
             lengths = [shared_length(held.ids, ids) if held.rotation == rotation else 0 for held in self._held]
@@ -47,50 +64,44 @@ class PrefixCache:
                 return None
             best = min((i for i, n in enumerate(lengths) if n == longest), key=lambda i: len(self._held[i].ids))
             held = self._held.pop(best)
-            if _is_given(held, longest):
+            if _is_handed_over(held, longest):
                 held.cache.crop(longest)
                 return CachedPrefix(rotation, held.ids[:longest], held.cache)
             self._held.append(held)  # the most recently used now
             return CachedPrefix(rotation, held.ids[:longest], held.cache.head(longest))
 
     def held_tokens(self, ids: Sequence[int]) -> int:
-        """How many tokens from the start of `ids` are held, under whatever frequencies, and need not be copied."""
-        with self._lock:
+        """How many first tokens of a prompt `take` would hand over without a copy, and so without new memory."""
+        with self._lock:  # under whatever frequencies: those of the prompt are not known before the model has them
             lengths = ((held, shared_length(held.ids, ids)) for held in self._held)
-            return max((length for held, length in lengths if _is_given(held, length)), default=0)
+            return max((length for held, length in lengths if _is_handed_over(held, length)), default=0)
 
     def put(self, held: CachedPrefix) -> None:
-        """Keep a cache. It takes the place of those that have read no more than its own first tokens."""
+        """Keep a cache, in place of those that hold nothing more than its own first tokens."""
         with self._lock:
             self._held = [old for old in self._held if not _covers(held, old)]
             if not any(_covers(old, held) for old in self._held):
                 self._held.append(held)
-            self._shrink(self.limit)
+            self.shrink(self.limit)
 
     def shrink(self, limit: int) -> None:
-        """Let go of what was used least recently, until at most `limit` bytes are held."""
+        """Drop the least recently used caches until at most `limit` bytes are held."""
         with self._lock:
-            self._shrink(limit)
-
-    def _shrink(self, limit: int) -> None:
-        total = sum(held.cache.nbytes for held in self._held)
-        while self._held and total > limit:
-            total -= self._held.pop(0).cache.nbytes
+            while self._held and self.nbytes > limit:
+                del self._held[0]
 
 
 def shared_length(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two sequences share from their start."""
+    """Length of the longest common prefix."""
     length = min(len(one), len(other))
-    if tuple(one[:length]) == tuple(other[:length]):
+    if tuple(one[:length]) == tuple(other[:length]):  # far quicker than the loop, and the usual case
         return length
     return next(i for i in range(length) if one[i] != other[i])
 
 
-def _is_given(held: CachedPrefix, length: int) -> bool:
-    """Whether so little follows the first `length` tokens that it is sooner read again than these are copied."""
-    return (len(held.ids) - length) * _LITTLE <= length
+def _is_handed_over(held: CachedPrefix, length: int) -> bool:
+    return (len(held.ids) - length) * _WORTH_A_COPY <= length
 
 
 def _covers(one: CachedPrefix, other: CachedPrefix) -> bool:
-    """Whether `one` holds all that `other` does."""
     return one.rotation == other.rotation and one.ids[: len(other.ids)] == other.ids

@@ -1,6 +1,7 @@
-"""Keys and values of a prefix on disk, as safetensors. Knows files and hashes; runs nothing that it reads.
+"""Keys and values of a prefix in a file, as safetensors, which runs no code when it is read.
 
-A file says what it was made from, and holds a hash of its own contents. Anything that does not agree is refused.
+Keys and values from another model, tokenizer or scaling have the right shapes and give wrong answers without an error.
+So a file holds hashes of all that they depend on, and of its own contents, and whatever does not agree is refused.
 """
 
 from __future__ import annotations
@@ -15,19 +16,26 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from longctx.engine.kv_cache import CODECS, KVCache
+from longctx.engine.kv_cache import KVCache, encode
 from longctx.models import CacheDtype, CacheShape, hash_tensors
 
 _FORMAT = "longctx-prefix-1"
 
 
 class PrefixRefused(Exception):
-    """A file that cannot be used; the message says why. The engine then computes the prefix."""
+    """A file cannot be used; the message says why. The engine then computes the prefix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a file must hold: keys and values of `tokens` tokens, as a cache of `dtype` keeps them."""
+    """Which tensors a file must hold.
+
+    Attributes:
+        tokens: Length of the prefix.
+        shape: Layers and heads of the model.
+        model_dtype: The dtype in which the model computes keys and values.
+        dtype: How a cache keeps them.
+    """
 
     tokens: int
     shape: CacheShape
@@ -37,7 +45,15 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What keys and values depend on, as hashes: those from another fingerprint are wrong ones."""
+    """All that keys and values depend on.
+
+    Attributes:
+        weights: Hash of the weights.
+        tokenizer: Hash of the tokenizer.
+        tokens: Hash of the token ids.
+        rotation: Hash of the RoPE frequencies.
+        dtype: The model's dtype and the cache's.
+    """
 
     weights: str
     tokenizer: str
@@ -62,27 +78,39 @@ def write_prefix(path: Path, cache: KVCache, fingerprint: Fingerprint) -> None:
 
 
 def read_prefix(path: Path, fingerprint: Fingerprint, layout: Layout) -> KVCache:
-    """The cache that a file holds. Raises PrefixRefused for a file that is not exactly what is asked for."""
+    """Read a file that `write_prefix` wrote.
+
+    Args:
+        path: The file.
+        fingerprint: What it must have been made from.
+        layout: Which tensors it must hold.
+
+    Returns:
+        A KV cache with its keys and values.
+
+    Raises:
+        PrefixRefused: If the file is missing or damaged, or is not exactly what is asked for.
+    """
     try:
         with safe_open(path, framework="pt") as file:
-            _check_says(file.metadata() or {}, fingerprint)
+            _check_metadata(file.metadata() or {}, fingerprint)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
-            said = file.metadata()["contents"]
+            contents = file.metadata()["contents"]
     except FileNotFoundError:
         raise PrefixRefused(f"there is no file {path}") from None
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise PrefixRefused(f"{path} cannot be read: {error}") from None
-    if hash_tensors(tensors) != said:
+    if hash_tensors(tensors) != contents:
         raise PrefixRefused(f"{path} was altered: its contents are not those that were written")
     layers = _layers(tensors, layout)
     if layers is None:
         raise PrefixRefused(f"{path} does not hold {layout.tokens} tokens of this model")
     cache = KVCache(layout.dtype)
-    cache.load(layers, layout.model_dtype)
+    cache.load(layers)
     return cache
 
 
-def _check_says(metadata: Mapping[str, str], fingerprint: Fingerprint) -> None:
+def _check_metadata(metadata: Mapping[str, str], fingerprint: Fingerprint) -> None:
     if metadata.get("format") != _FORMAT:
         raise PrefixRefused(f"its format is {metadata.get('format')!r}, and {_FORMAT!r} is read here")
     differing = [name for name, value in asdict(fingerprint).items() if metadata.get(name) != value]
@@ -97,9 +125,10 @@ def _named(cache: KVCache) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def _layers(tensors: Mapping[str, torch.Tensor], layout: Layout) -> list[list[torch.Tensor]] | None:
-    """The tensors by layer, if they are all there, of the right shapes and dtypes, and nothing else is."""
+    """The tensors by layer; None unless the file has exactly those of the layout, in shape and dtype."""
     shape = layout.shape
-    like = 2 * CODECS[layout.dtype].encode(torch.ones((1, shape.heads, 1, shape.head_dim), dtype=layout.model_dtype))
+    # one token, encoded, shows which parts keys and values have: what this writes, it reads
+    like = 2 * encode(torch.ones((1, shape.heads, 1, shape.head_dim), dtype=layout.model_dtype), layout.dtype)
     names = [[f"{layer}.{part}" for part in range(len(like))] for layer in range(shape.layers)]
     wanted = {
         name: ((1, shape.heads, layout.tokens, part.shape[3]), part.dtype)

@@ -1,11 +1,9 @@
-"""What is asked of the engine, checked before any work. Knows token ids and windows; runs no model."""
+"""A prompt as the engine takes it: checked, and with one set of RoPE frequencies, before any work is done."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from longctx.errors import BadRequest, ContextTooLong
 from longctx.models import LoadedModel, extended_window
@@ -14,9 +12,13 @@ from rope_scaling import RopeScaling, RopeScalingError
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A prompt of token `ids`, of which the first `prefix` are worth keeping, and how many new ones may follow.
+    """A prompt that can be served.
 
-    `scaling` is fixed, the same for the whole sequence; None is the model's own.
+    Attributes:
+        ids: Its token ids.
+        prefix: How many of them, from the first, are worth keeping in the prefix cache.
+        new_tokens: How many tokens may follow it.
+        scaling: The same for the whole sequence; None is the model's own frequencies.
     """
 
     ids: tuple[int, ...]
@@ -32,7 +34,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class PrefillProgress:
-    """How much of a prompt is read: `done` of `total` tokens, at `tokens_per_second` of those that had to be read."""
+    """How much of a prompt has been read.
+
+    Attributes:
+        done: Tokens read so far, with those that were in the prefix cache.
+        total: Tokens to read.
+        tokens_per_second: Speed at which the tokens that were not in the prefix cache were read.
+    """
 
     done: int
     total: int
@@ -42,22 +50,6 @@ class PrefillProgress:
 PrefillCallback = Callable[[PrefillProgress], None]
 
 
-class ProgressClock:
-    """Tells a callback about progress; `begun` tokens were there before."""
-
-    def __init__(self, callback: PrefillCallback | None, begun: int, total: int) -> None:
-        self._callback, self._begun, self._total = callback, begun, total
-        self._since = time.monotonic()
-
-        self.tell(begun)
-
-    def tell(self, done: int) -> None:
-        """Call back with the tokens done so far."""
-        if self._callback is not None:
-            rate = (done - self._begun) / max(time.monotonic() - self._since, 1e-9)
-            self._callback(PrefillProgress(done, self._total, rate))
-
-
 def make_request(
     loaded: LoadedModel,
     prefix_ids: Sequence[int],
@@ -65,7 +57,22 @@ def make_request(
     scaling: RopeScaling | None,
     new_tokens: int,
 ) -> Request:
-    """A request that can be served. Raises BadRequest and ContextTooLong."""
+    """Check a prompt and fix its RoPE frequencies.
+
+    Args:
+        loaded: The model.
+        prefix_ids: Tokens that are worth keeping in the prefix cache.
+        suffix_ids: Tokens that follow them.
+        scaling: For this prompt; None is the one that the model was loaded with.
+        new_tokens: How many tokens may follow the prompt.
+
+    Returns:
+        A request that can be served.
+
+    Raises:
+        BadRequest: If there is no token, or one that is not in the model's vocabulary.
+        ContextTooLong: If prompt and new tokens are longer than the window.
+    """
     ids = (*map(int, prefix_ids), *map(int, suffix_ids))
     if not ids:
         raise BadRequest("the prompt is empty: give at least one token")
@@ -81,7 +88,10 @@ def make_request(
 
 
 def _fixed_scaling(loaded: LoadedModel, scaling: RopeScaling | None, length: int) -> RopeScaling | None:
-    """One set of frequencies for the whole sequence, also where a checkpoint brings one that depends on length."""
+    """One set of frequencies for a sequence of `length` tokens; None is the model's own."""
+    # Methods such as dynamic NTK change the frequencies as a sequence grows. Keys are cached after their rotation, so
+    # that those of earlier blocks would no longer fit later queries. Therefore the frequencies for the whole length are
+    # in force from the start, also where the checkpoint itself brings such a method.
     asked = loaded.scaling if scaling is None else scaling
     if isinstance(asked, str):
         if length <= loaded.native_window:
@@ -90,12 +100,11 @@ def _fixed_scaling(loaded: LoadedModel, scaling: RopeScaling | None, length: int
         return RopeScaling.for_window(asked, window, loaded.native_window)
     if asked is None:
         try:
-            carried = RopeScaling.from_config(loaded.model.config)
+            asked = RopeScaling.from_config(loaded.model.config)
         except RopeScalingError:  # not understood, so left as it is
             return None
-        if carried.is_fixed:
+        if asked.is_fixed:
             return None
-        asked = carried
     return asked.at_length(extended_window(asked.original_max_position_embeddings or loaded.native_window, length))
 
 
@@ -112,14 +121,3 @@ def _check_window(window: int | None, prompt: int, new_tokens: int) -> None:
         f"a prompt of {prompt} tokens and {new_tokens} new ones are {prompt + new_tokens}, and the window holds "
         f"{window}: {fits}, or extend the window with a scaling"
     )
-
-
-def end_tokens(loaded: LoadedModel) -> frozenset[int]:
-    """The tokens that end a turn: what the checkpoint's generation settings say, which may be several."""
-    model = loaded.model
-    configs: list[Any] = [model.generation_config, model.config.get_text_config(), loaded.tokenizer]
-    for config in configs:
-        ends = getattr(config, "eos_token_id", None)
-        if ends is not None:
-            return frozenset([ends] if isinstance(ends, int) else ends)
-    return frozenset()

@@ -1,21 +1,28 @@
-"""Choosing the next token from logits. Knows numbers; knows no model and no text."""
+"""Sampling: the next token from a model's logits."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+
+import torch
 
 from longctx.types import SamplingOptions, check_values
-
-if TYPE_CHECKING:
-    import torch
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationOptions(SamplingOptions):
-    """How an answer is generated: its longest length in tokens, and how each token is chosen.
+    """How an answer is generated: its length, and how each token is chosen.
+
+    Attributes:
+        max_new_tokens: The longest answer, in tokens.
+        temperature: Divides the logits; 0 is greedy decoding.
+        top_p: Samples from the likeliest tokens that together have this probability (arXiv 1904.09751).
+        top_k: Samples from this many of the likeliest tokens; 0 is all.
+        repetition_penalty: Above 1, tokens of the prompt and the answer become less likely (arXiv 1909.05858).
+        seed: The same seed gives the same tokens; None draws a new one.
+        stop: Strings before the first of which the answer ends.
 
     Raises:
         BadRequest: For a value out of its range.
@@ -29,23 +36,24 @@ class GenerationOptions(SamplingOptions):
 
     @classmethod
     def of(cls, sampling: SamplingOptions, max_new_tokens: int, stop: Sequence[str] = ()) -> GenerationOptions:
-        """Sampling options for an answer of a length.
+        """Build generation options from sampling options.
 
         Args:
             sampling: How each token is chosen.
             max_new_tokens: The longest answer, in tokens.
             stop: Further strings that end the answer, such as those of a prompt template.
+
+        Returns:
+            Options with the stop strings of both.
         """
         chosen = {each.name: getattr(sampling, each.name) for each in fields(SamplingOptions)}
         return cls(max_new_tokens, **chosen | {"stop": (*sampling.stop, *stop)})
 
 
 class Sampler:
-    """Chooses tokens under one set of options; its random numbers are its own."""
+    """Chooses tokens under one set of options, with a random number generator of its own."""
 
     def __init__(self, options: GenerationOptions, device: torch.device) -> None:
-        import torch
-
         self.options = options
         self._random = torch.Generator(device)
         if options.seed is None:
@@ -54,9 +62,15 @@ class Sampler:
             self._random.manual_seed(options.seed)
 
     def choose(self, logits: torch.Tensor, seen: Sequence[int]) -> int:
-        """The next token from logits (vocabulary,), after the tokens `seen`."""
-        import torch
+        """Choose the next token.
 
+        Args:
+            logits: Of shape (vocabulary,).
+            seen: Token ids of the prompt and of the answer so far.
+
+        Returns:
+            Its token id.
+        """
         options, scores = self.options, logits.float()
         if options.repetition_penalty != 1.0:
             scores = penalize(scores, seen, options.repetition_penalty)
@@ -67,16 +81,14 @@ class Sampler:
 
 
 def penalize(scores: torch.Tensor, seen: Sequence[int], penalty: float) -> torch.Tensor:
-    """Scores (vocabulary,) with those of the tokens `seen` lowered: CTRL, Keskar et al. 2019, section 4.1."""
-    import torch
-
+    """Repetition penalty on scores (vocabulary,): those of the tokens `seen` are lowered (arXiv 1909.05858, 4.1)."""
     tokens = torch.tensor(sorted(set(seen)), device=scores.device)
     known = scores[tokens]
     return scores.scatter(0, tokens, torch.where(known < 0, known * penalty, known / penalty))
 
 
 def keep_likeliest(scores: torch.Tensor, top_k: int, top_p: float) -> torch.Tensor:
-    """Scores (vocabulary,) with all but the `top_k` likeliest, and then all past probability `top_p`, at -inf."""
+    """Top-k, then top-p filtering of scores (vocabulary,): those of the other tokens become -inf."""
     if 0 < top_k < scores.shape[0]:
         scores = scores.masked_fill(scores < scores.topk(top_k).values[-1], -math.inf)
     if top_p < 1:

@@ -1,14 +1,18 @@
-"""The HTTP client of a server that speaks OpenAI's protocol, and the addresses that name one."""
+"""The HTTP client of an OpenAI-compatible server, and the addresses that name one.
+
+Servers differ from OpenAI in what they send and in how they fail. So responses are taken as plain JSON and checked by
+who reads them, and every error of the client becomes one of ours, with the URL and a remedy.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from longctx.backends.openai.context_errors import Refused, refusal_in
 from longctx.errors import BadRequest, ServerFailed, extra
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 CONNECT_SECONDS = 10.0
-_LONGEST_SHOWN = 300  # characters of what a server said
+_LONGEST_SHOWN = 300  # characters of a server's message
 _NO_KEY = "none"  # a server that asks for none does not look at it, and the client insists on one
 _REMEDIES = {
     401: "it wants another key: set LONGCTX_API_KEY (or OPENAI_API_KEY)",
@@ -26,6 +30,7 @@ _REMEDIES = {
     404: "is the address right (most end in /v1), and the model's name after #?",
     429: "it has too much to do: ask again later",
 }
+_LOOK_INTO_LOG = "see what the server's log says"
 _EXAMPLE = "write openai:http://host:8000/v1, with #name after it where the server has several models"
 
 
@@ -48,7 +53,17 @@ class ServerAddress:
 
 
 def parse_address(text: str) -> ServerAddress:
-    """Read `openai:URL#name`. Raises BadRequest for what is none, and for a key in it, which is not repeated."""
+    """Parse `openai:URL#name`.
+
+    Args:
+        text: The address.
+
+    Returns:
+        The server's URL, and the model's name if there is one.
+
+    Raises:
+        BadRequest: For what is no address, and for one with a key in it, which is not repeated in the message.
+    """
     url, _, name = text.removeprefix(SERVER_PREFIX).partition("#")
     problem = "it begins with no openai:" if not is_address(text) else _problem(url)
     if problem:
@@ -67,18 +82,14 @@ def _problem(url: str) -> str | None:
         "it must be http:// or https://": parts.scheme not in ("http", "https"),
         "it holds a name or key, which is set as LONGCTX_API_KEY instead": parts.username is not None,
         "it must have no question mark (a key is set as LONGCTX_API_KEY)": bool(parts.query) or url.endswith("?"),
-        "it names no host": not _is_host(parts),
+        "it names no host": not parts.hostname or any(map(str.isspace, parts.netloc + parts.path)),
         "port 0 is none": port == 0,
     }
     return next((problem for problem, holds in problems.items() if holds), None)
 
 
-def _is_host(parts: SplitResult) -> bool:
-    return bool(parts.hostname) and not any(character.isspace() for character in parts.netloc + parts.path)
-
-
 class Connection:
-    """A server, and the client that talks to it. Threads may share it."""
+    """An HTTP client for one server. Threads may share it."""
 
     def __init__(self, address: ServerAddress, client: OpenAI, timeout: float) -> None:
         self.address = address
@@ -87,7 +98,21 @@ class Connection:
 
     @classmethod
     def open(cls, address: ServerAddress, *, api_key: str | None, timeout: float, retries: int) -> Connection:
-        """A client for a server; nothing is asked yet. Raises ServerFailed where the openai package is missing."""
+        """Make a client; nothing is requested yet.
+
+        Args:
+            address: The server.
+            api_key: Its key; None is that of the environment.
+            timeout: Seconds for which the server may be silent.
+            retries: How often a request is repeated after a lost connection or an error of the server's (429, 5xx).
+
+        Returns:
+            The connection, which has to be closed.
+
+        Raises:
+            ServerFailed: If the openai package is missing.
+            BadRequest: For a key that cannot go into a header.
+        """
         try:
             from openai import OpenAI, Timeout
         except ImportError as error:
@@ -99,65 +124,64 @@ class Connection:
         return cls(address, OpenAI(base_url=address.url, api_key=key, timeout=limits, max_retries=retries), timeout)
 
     def close(self) -> None:
-        """Close what is open to the server."""
+        """Close the connections to the server."""
         self._client.close()
 
     def get(self, url: str) -> Any:
-        """What is at a URL of the server, from JSON. Raises ServerFailed."""
+        """GET a URL, and parse the response as JSON. Raises ServerFailed."""
         with self._explained(url):
             return json.loads(self._client.get(url, cast_to=str))
 
     def post(self, url: str, body: Mapping[str, Any]) -> Any:
-        """What the server answers to some JSON, from JSON. Raises ServerFailed."""
+        """POST JSON to a URL, and parse the response as JSON. Raises ServerFailed."""
         with self._explained(url):
             return json.loads(self._client.post(url, body=dict(body), cast_to=str))
 
     def chat(self, body: Mapping[str, Any]) -> Any:
-        """A chat completion at once. Raises ServerFailed; and Refused for a prompt that is too long."""
+        """Request a chat completion in one piece. Raises ServerFailed; and Refused for a prompt that is too long."""
         return self.post(f"{self.address.url}/chat/completions", body)
 
-    @contextmanager
-    def chat_stream(self, body: Mapping[str, Any]) -> Generator[Iterator[Any], None, None]:
-        """The chunks of a chat completion as they come; leaving it closes the connection. Raises as `chat` does."""
+    def chat_stream(self, body: Mapping[str, Any]) -> Generator[Any, None, None]:
+        """Request a chat completion in chunks. Raises as `chat` does.
+
+        Args:
+            body: The request.
+
+        Yields:
+            The chunks as they come. Closing the generator closes the connection, and the server stops.
+        """
         from openai import Stream
 
         url = f"{self.address.url}/chat/completions"
         with self._explained(url):
-            # as plain JSON: what servers send is looked at here, and they take options that OpenAI has not
+            # not by `chat.completions.create`: servers take options, and send chunks, that OpenAI's own types have not
             stream = self._client.post(
                 url, body={**body, "stream": True}, cast_to=object, stream=True, stream_cls=Stream[object]
             )
         try:
-            yield self._chunks(url, stream)
+            with self._explained(url, "broke off in the middle of an answer"):
+                yield from stream
         finally:
             stream.close()
 
-    def _chunks(self, url: str, stream: Iterable[Any]) -> Iterator[Any]:
-        with self._explained(url, "broke off in the middle of an answer"):
-            yield from stream
-
     @contextmanager
     def _explained(self, url: str, lost: str = "cannot be reached") -> Generator[None, None, None]:
-        """Errors of the client as ours, with the URL and a remedy; `lost` is what a lost connection means."""
+        """Turn the client's errors into ours; `lost` is what a lost connection means."""
         import openai
 
         try:
             yield
-        except openai.APIStatusError as error:
-            refusal = refusal_in(error.status_code, error.body, error.message)
-            if refusal is not None:
-                raise Refused(refusal, f"{url}: {_shown(error)}") from error
-            remedy = _REMEDIES.get(error.status_code, "see what the server's log says")
-            raise ServerFailed(f"{url} answers {error.status_code} ({_shown(error)}): {remedy}") from error
         except openai.APITimeoutError as error:
             raise ServerFailed(f"{url} was silent for {self._timeout:g} s: is the server busy, or gone?") from error
         except openai.APIConnectionError as error:
             raise ServerFailed(f"{url} {lost} ({_cause(error)}): is the server running, the address right?") from error
-        except openai.APIError as error:  # an error in the middle of an answer
-            refusal = refusal_in(400, error.body, error.message)
+        except openai.APIError as error:
+            status: int = getattr(error, "status_code", 0)  # an error in the middle of an answer has none
+            refusal = refusal_in(status or 400, error.body, error.message)
             if refusal is not None:
                 raise Refused(refusal, f"{url}: {_shown(error)}") from error
-            raise ServerFailed(f"{url} broke off ({_shown(error)}): see what the server's log says") from error
+            failed, remedy = f"answers {status}" if status else "broke off", _REMEDIES.get(status, _LOOK_INTO_LOG)
+            raise ServerFailed(f"{url} {failed} ({_shown(error)}): {remedy}") from error
         except ValueError as error:  # no JSON
             raise ServerFailed(
                 f"{url} does not speak OpenAI's protocol: is the address right (most end in /v1)?"
@@ -170,7 +194,7 @@ def _shown(error: Exception) -> str:
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost cause that says something."""
+    """The message of the innermost cause that has one."""
     said = str(error)
     while error.__cause__ is not None:
         error = error.__cause__

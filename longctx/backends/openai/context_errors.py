@@ -1,4 +1,8 @@
-"""Errors of servers about prompts that are too long, and the limits that they state."""
+"""Reading the errors of servers about prompts that are too long, and the limits that they state.
+
+OpenAI's protocol has no field for either: the numbers are in the prose of the message, which differs between servers
+and between their versions.
+"""
 
 from __future__ import annotations
 
@@ -14,37 +18,37 @@ _TOO_LONG = re.compile(
     r"(?i)context[ _-]?(length|size|window)|exceed_context|max_model_len|maximum (input |sequence )?length"
     r"|(prompt|input)\b.{0,40}\btoo (long|many tokens)"
 )
-_NUMBER = r"(\d[\d,]*)"
-# vLLM, llama.cpp, llama-cpp-python and OpenAI itself, in the words of 2026 and of the years before
-_LIMITS = tuple(
-    re.compile(pattern.replace("NUMBER", _NUMBER), re.IGNORECASE)
-    for pattern in (
-        r"'n_ctx': NUMBER",
-        r"context[ _](?:length|size|window)\D{0,24}NUMBER",
-        r"max_model_len\D{0,24}NUMBER",
-        r"maximum (?:input |sequence )?length\D{0,24}NUMBER",
-        r"NUMBER maximum",
-    )
+
+
+def _patterns(*texts: str) -> list[re.Pattern[str]]:
+    return [re.compile(text.replace("NUMBER", r"(\d[\d,]*)"), re.IGNORECASE) for text in texts]
+
+
+# vLLM, llama.cpp, llama-cpp-python and OpenAI itself, in the words of 2026 and of the years before. A message may state
+# several numbers: the first pattern that matches counts.
+_LIMITS = _patterns(
+    r"'n_ctx': NUMBER",
+    r"context[ _](?:length|size|window)\D{0,24}NUMBER",
+    r"max_model_len\D{0,24}NUMBER",
+    r"maximum (?:input |sequence )?length\D{0,24}NUMBER",
+    r"NUMBER maximum",
 )
-_PROMPTS = tuple(
-    re.compile(pattern.replace("NUMBER", _NUMBER), re.IGNORECASE)
-    for pattern in (
-        r"'n_prompt_tokens': NUMBER",
-        r"\(NUMBER in the messages",
-        r"passed NUMBER input tokens",
-        r"request \(NUMBER tokens",
-        r"requested tokens \(NUMBER\)",
-        r"prompt contains (?:at least )?NUMBER",
-        r"input length \(NUMBER\)",
-        r"too long: NUMBER",
-    )
+_PROMPTS = _patterns(
+    r"'n_prompt_tokens': NUMBER",
+    r"\(NUMBER in the messages",
+    r"passed NUMBER input tokens",
+    r"request \(NUMBER tokens",
+    r"requested tokens \(NUMBER\)",
+    r"prompt contains (?:at least )?NUMBER",
+    r"input length \(NUMBER\)",
+    r"too long: NUMBER",
 )
-_TOTALS = (re.compile(rf"requested {_NUMBER} tokens", re.IGNORECASE),)
+_TOTALS = _patterns(r"requested NUMBER tokens")
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a server says when a prompt is too long. None is what it does not say.
+    """What a server says about a prompt that is too long. None is what it does not say.
 
     Attributes:
         limit: The context length in tokens, prompt and answer together.
@@ -57,11 +61,7 @@ class Refusal:
     total: int | None = None
 
     def prompt_before(self, new: int) -> int | None:
-        """Tokens of the prompt.
-
-        Args:
-            new: The longest answer that was asked for, in tokens.
-        """
+        """Tokens of the prompt, given that an answer of at most `new` tokens was asked for."""
         return self.prompt if self.prompt is not None or self.total is None else self.total - new
 
 

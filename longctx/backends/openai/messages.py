@@ -1,4 +1,7 @@
-"""Prompts as messages, for a server that has the chat template and the tokenizer."""
+"""Prompts as messages, for a server that has the chat template and the tokenizer.
+
+What the template adds is not in the text, so a prompt's length is the sum of its parts and of the counted `Wrapping`.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from longctx.backends.openai.token_counts import TokenCounter
 from longctx.prompts import FENCE, STAND_IN, TEMPLATES, Escaper, PromptInputs, as_messages, opening_line
 from longctx.types import Message
 
-# What steers the models of other families is not known here: Llama 2 and its kin, Gemma, Qwen's and Mistral's tools;
-# <|im_start|> and all that looks like it, in DeepSeek's wide bars too; and tags in capitals, such as [TOOL_CALLS].
+# The server's tokenizer is not here to be asked for its control tokens. So those of all common families are escaped:
+# Llama 2's, Gemma's, and the tools of Qwen and Mistral by name; <|im_start|> and all that looks like it, in DeepSeek's
+# wide bars too; and tags in capitals, such as [TOOL_CALLS].
 _NAMED = ("<s>", "</s>", "<unk>", "<pad>", "<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>", "<think>", "</think>")
 _TOOLS = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
 _LOOKS_SPECIAL = re.compile(r"<[|｜][^|｜<>\n]{1,80}[|｜]>|\[/?[A-Z][A-Z_]{2,40}\]")
@@ -19,7 +23,12 @@ _LOOKS_SPECIAL = re.compile(r"<[|｜][^|｜<>\n]{1,80}[|｜]>|\[/?[A-Z][A-Z_]{2,
 
 @dataclass(frozen=True, slots=True)
 class CountedText:
-    """Text, and its tokens as the server counts them; `len` is the tokens."""
+    """Text whose `len` is its tokens.
+
+    Attributes:
+        text: The text.
+        tokens: Its tokens, as the server counts them.
+    """
 
     text: str
     tokens: int
@@ -52,6 +61,9 @@ class MessageFrame:
 
         Args:
             documents: The passages, to be put in their place.
+
+        Returns:
+            Objects with `role` and `content`.
         """
         system = [{"role": "system", "content": self.system}] if self.system else []
         said = [{"role": m.role, "content": m.content.replace(STAND_IN, documents)} for m in self.messages]
@@ -59,7 +71,11 @@ class MessageFrame:
 
 
 class MessageWriter:
-    """Writes prompts as messages, with the tokens that the server's template adds."""
+    """Writes prompts as messages, and counts them with the tokens that the server's template adds.
+
+    Args:
+        counter: Counts tokens, as the server does.
+    """
 
     def __init__(self, counter: TokenCounter) -> None:
         self._counter = counter
@@ -67,33 +83,35 @@ class MessageWriter:
         self._control = Escaper({*markers, *_NAMED, *_TOOLS, *FENCE, STAND_IN}, _LOOKS_SPECIAL)
 
     def frame(self, inputs: PromptInputs) -> MessageFrame:
-        """What stands around the passages, as a system prompt and messages."""
+        """Write what stands around the passages; see `PromptWriter`."""
         system, said = self._folded(*as_messages(inputs, self._escaped))
         before, after = said[0].content.split(STAND_IN)
-        counts = self._counter.count([system, before, after, *(message.content for message in said[1:])])
-        head = CountedText(f"{system}{before}", counts[0] + counts[1])
-        tail = "".join([after, *(message.content for message in said[1:])])
-        return MessageFrame(system, tuple(said), head, CountedText(tail, sum(counts[2:]) + self._wrapped(said)))
+        return self._framed(system, said, [system, before], [after, *(message.content for message in said[1:])])
 
     def conversation(self, system: str, messages: Sequence[Message]) -> MessageFrame:
-        """A conversation without passages."""
+        """Write a conversation without passages.
+
+        Args:
+            system: The system prompt; empty for none.
+            messages: What was said, the user first and last.
+
+        Returns:
+            The messages, counted.
+        """
         said = [Message(message.role, self._escaped(message.content)) for message in messages]
         system, said = self._folded(self._escaped(system), said)
-        counts = self._counter.count([system, *(message.content for message in said)])
-        tail = "".join(message.content for message in said)
-        tokens = sum(counts[1:]) + self._wrapped(said)
-        return MessageFrame(system, tuple(said), CountedText(system, counts[0]), CountedText(tail, tokens))
+        return self._framed(system, said, [system], [message.content for message in said])
 
     def texts(self, texts: Sequence[str]) -> list[CountedText]:
-        """Passages, each without its number."""
+        """Write passages; see `PromptWriter`."""
         return self._counted([f"{self._control.escape(text)}\n" for text in texts])
 
     def numbers(self, count: int) -> list[CountedText]:
-        """The lines [1], [2], … that stand before passages."""
+        """Write the lines [1], [2], …; see `PromptWriter`."""
         return self._counted([f"[{number}]\n" for number in range(1, count + 1)])
 
     def fences(self, titles: Sequence[str]) -> list[tuple[CountedText, CountedText]]:
-        """What stands before and after the passages of documents with such titles."""
+        """Write the fences around documents; see `PromptWriter`."""
         lines = [opening_line(title, self._control.escape) for title in titles]
         [closing, *openings] = self._counted([f"{FENCE[1]}\n", *lines])
         return [(opening, closing) for opening in openings]
@@ -102,15 +120,19 @@ class MessageWriter:
         return self._control.escape(text).strip()
 
     def _folded(self, system: str, said: list[Message]) -> tuple[str, list[Message]]:
-        """The system prompt before the first message, where the template knows none."""
+        """The system prompt as part of the first message, where the template takes none."""
         if self._counter.wrapping.system or not system:
             return system, said
         return "", [Message(said[0].role, f"{system}\n\n{said[0].content}"), *said[1:]]
 
-    def _wrapped(self, said: Sequence[Message]) -> int:
-        """Tokens that the template adds."""
-        wrapping = self._counter.wrapping
-        return wrapping.base + wrapping.turn * (len(said) // 2)
+    def _framed(self, system: str, said: Sequence[Message], head: list[str], tail: list[str]) -> MessageFrame:
+        """A frame whose head and tail consist of these texts; the tail has what the template adds."""
+        counts, wrapping = self._counter.count([*head, *tail]), self._counter.wrapping
+        in_head = sum(counts[: len(head)])
+        in_tail = sum(counts) - in_head + wrapping.base + wrapping.turn * (len(said) // 2)
+        return MessageFrame(
+            system, tuple(said), CountedText("".join(head), in_head), CountedText("".join(tail), in_tail)
+        )
 
     def _counted(self, texts: Sequence[str]) -> list[CountedText]:
         return [CountedText(*pair) for pair in zip(texts, self._counter.count(texts), strict=True)]

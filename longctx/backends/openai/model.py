@@ -1,12 +1,11 @@
-"""A model on a server: connected, with its window, and asked. Knows messages; knows no documents."""
+"""`ServedModel`: a model on an OpenAI-compatible server, its window and its answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Literal, NoReturn
+from contextlib import closing, suppress
+from functools import partial
+from typing import Any, Literal
 
 from longctx.backends.openai.client import Connection, parse_address
 from longctx.backends.openai.context_errors import Refusal, Refused
@@ -20,18 +19,21 @@ _WINDOWS: tuple[Callable[[Connection, Any], Any], ...] = (
     lambda server, listed: server.get(f"{server.address.root}/props")["default_generation_settings"]["n_ctx"],
     lambda server, listed: listed["meta"]["n_ctx_train"],
 )
-"""Where servers say how long the window is; the last is what the model was trained with, and may be too much."""
+"""Where servers state the context length; the last is that of the model's training, and may be more than is served."""
 
 
 class ServedModel:
-    """A model on a server that speaks OpenAI's protocol. Threads may share it.
+    """A model on a server with OpenAI's protocol. Threads may share it.
 
     >>> from longctx import DocumentQA, ServedModel
     >>> model = ServedModel.connect("openai:http://localhost:8000/v1")
     >>> qa = DocumentQA.open("my-index", model)
 
-    `window` is how many tokens it takes, prompt and answer together, as far as is known: it shrinks when the server
-    refuses what it should take.
+    Attributes:
+        name: The model's name on the server.
+        window: Context length in tokens, prompt and answer together, as far as is known: it shrinks when the server
+            refuses a prompt that should fit.
+        counter: Counts the tokens of prompts.
     """
 
     def __init__(self, server: Connection, name: str, window: int, counter: TokenCounter) -> None:
@@ -50,12 +52,22 @@ class ServedModel:
         timeout: float = 600.0,
         retries: int = 2,
     ) -> ServedModel:
-        """Connect to `openai:URL#name`; without a name, to the only model that the server has.
+        """Connect to a model on a server.
 
-        `window` is in tokens and goes before what the server says. `api_key` is that of LONGCTX_API_KEY, or of
-        OPENAI_API_KEY, where it is None; local servers mostly want none. `timeout` is how many seconds the server may
-        be silent; what fails by a lost connection or an error of the server's (429, 5xx) is tried `retries` times more.
-        Raises BadRequest for an address that is none; ServerFailed.
+        Args:
+            address: `openai:URL#name`; the name may be left out where the server has only one model.
+            window: Context length in tokens; None is what the server states.
+            api_key: The server's key; None is LONGCTX_API_KEY or OPENAI_API_KEY of the environment. Most local servers
+                want none.
+            timeout: Seconds for which the server may be silent.
+            retries: How often a request is repeated after a lost connection or an error of the server's (429, 5xx).
+
+        Returns:
+            The model, which has to be closed.
+
+        Raises:
+            BadRequest: For an address or a key that is none.
+            ServerFailed: If the server cannot be reached, does not have the model, or does not state its window.
         """
         server = Connection.open(parse_address(address), api_key=api_key, timeout=timeout, retries=retries)
         try:
@@ -70,76 +82,82 @@ class ServedModel:
 
     @property
     def url(self) -> str:
-        """Where the server is."""
+        """The server's URL."""
         return self._server.address.url
 
     def close(self) -> None:
-        """Close what is open to the server."""
+        """Close the connections to the server."""
         self._server.close()
 
     def __enter__(self) -> ServedModel:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def chat(self, messages: Sequence[Mapping[str, str]], options: GenerationOptions, planned: int) -> Generation:
-        """What the model answers to messages, as it comes; `planned` is how many tokens they were counted to have.
+        """Generate an answer to messages.
 
-        At its end its tokens are the server's own counts, where it gives them. Raises, before the first piece,
-        PromptRefused if there are too many, and then `window` is how many there may be; at any time, ServerFailed.
+        Args:
+            messages: In OpenAI's form, with `role` and `content`.
+            options: Sampling, the longest answer, and stop strings.
+            planned: How many tokens the messages were counted as.
+
+        Returns:
+            The pieces of the answer as they come; at its end, `prompt_tokens` and `completion_tokens` are the server's
+            own counts, where it gives them. The request is made when the first piece is taken. That may raise
+            PromptRefused, for a prompt that is too long, and `window` then is what the server takes; any piece may
+            raise ServerFailed.
         """
-        body = _body(self.name, messages, options)
+        return Generation(planned, partial(self._pieces, _body(self.name, messages, options), planned))
 
-        def pieces(told: Generation) -> Generator[str, None, None]:
-            try:
-                yield from self._pieces(body, told)
-            except Refused as refused:
-                raise self._refused(refused.refusal, planned, options.max_new_tokens) from refused
-
-        return Generation(planned, pieces)
-
-    def _pieces(self, body: Mapping[str, Any], told: Generation) -> Generator[str, None, None]:
+    def _pieces(self, body: Mapping[str, Any], planned: int, result: Generation) -> Generator[str, None, None]:
         text, usage = "", None
-        with self._server.chat_stream({**body, "stream_options": {"include_usage": True}}) as chunks:
-            for chunk in map(self._chunk, chunks):
-                text, usage, told.finish = text + chunk.text, chunk.usage or usage, chunk.finish or told.finish
-                told.completion_tokens += bool(chunk.text)
-                if chunk.text:
-                    yield chunk.text
-        if told.finish is None:
-            self._broke_off(body, text)
-        if usage is not None:
-            self.counter.learn(told.prompt_tokens, usage[0])
-            told.prompt_tokens, told.completion_tokens = usage
-        elif self.counter.kind is not None:
-            [told.completion_tokens] = self.counter.count([text])
-
-    def _chunk(self, chunk: Any) -> _Chunk:
         try:
-            return _Chunk.of(chunk)
+            with closing(self._server.chat_stream({**body, "stream_options": {"include_usage": True}})) as chunks:
+                for chunk in chunks:
+                    piece, finish, used = self._parsed(chunk)
+                    text, usage, result.finish = text + piece, used or usage, finish or result.finish
+                    if piece:
+                        result.completion_tokens += 1
+                        yield piece
+            if result.finish is None and not text:
+                # there are servers that state the error only in a response that is not streamed
+                self._server.chat({**body, "max_tokens": 1})
+        except Refused as refused:
+            raise self._refused(refused.refusal, planned, body["max_tokens"]) from refused
+        if result.finish is None:
+            after = f"after {len(text)} characters of" if text else "before"
+            raise ServerFailed(f"{self.url} broke off {after} an answer: see what its log says, and ask again")
+        if usage is not None:
+            self.counter.learn(planned, usage[0])
+            result.prompt_tokens, result.completion_tokens = usage
+        elif self.counter.api is not None:
+            [result.completion_tokens] = self.counter.count([text])
+
+    def _parsed(self, chunk: Any) -> tuple[str, Literal["end", "length"] | None, tuple[int, int] | None]:
+        """A chunk's text, why the answer ended, and the tokens of prompt and answer; the last two come at the end."""
+        try:
+            used = chunk.get("usage")
+            usage = used and (int(used["prompt_tokens"]), int(used["completion_tokens"]))
+            if not chunk["choices"]:
+                return "", None, usage
+            choice = chunk["choices"][0]
+            finish = choice.get("finish_reason")
+            return choice["delta"].get("content") or "", finish and ("length" if finish == "length" else "end"), usage
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ServerFailed(
                 f"{self.url} sends what is no chat completion: does it speak OpenAI's protocol?"
             ) from error
 
-    def _broke_off(self, body: Mapping[str, Any], text: str) -> NoReturn:
-        """Raise for an answer without an end; asked in another way, the server may say why."""
-        if not text:
-            self._server.chat({**body, "max_tokens": 1})
-        after = f"after {len(text)} characters of" if text else "before"
-        raise ServerFailed(f"{self.url} broke off {after} an answer: see what its log says, and ask again")
-
     def _refused(self, refusal: Refusal, planned: int, new: int) -> PromptRefused:
-        """Learn what a refusal says; where that explains nothing, the window is half of what was refused."""
+        """Correct the counts and the window by a refusal."""
         before, need, limit = self.window, planned + new, refusal.limit
-        had = refusal.prompt_before(new)
-        if had is not None and had > planned:
-            self.counter.learn(planned, had)
+        prompt = refusal.prompt_before(new)
+        if prompt is not None and prompt > planned:  # the prompt was counted too low
+            self.counter.learn(planned, prompt)
             self.window = min(before, limit or before)
-        else:
+        else:  # the window was taken for longer than it is; by how much, not every server says
             self.window = limit if limit is not None and limit < need else need // 2
         says = "does not say how many it takes" if limit is None else f"says that it takes {limit:,}"
         return PromptRefused(
@@ -148,46 +166,26 @@ class ServedModel:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """A piece of an answer; the last ones say why it ended, and how many tokens prompt and answer have."""
-
-    text: str = ""
-    finish: Literal["end", "length"] | None = None
-    usage: tuple[int, int] | None = None
-
-    @classmethod
-    def of(cls, chunk: Any) -> _Chunk:
-        """Read a chunk. Raises what Python does for one that is none."""
-        used = chunk.get("usage")
-        usage = used and (int(used["prompt_tokens"]), int(used["completion_tokens"]))
-        if not chunk["choices"]:
-            return cls(usage=usage)
-        choice = chunk["choices"][0]
-        finish = choice.get("finish_reason")
-        return cls(choice["delta"].get("content") or "", finish and ("length" if finish == "length" else "end"), usage)
-
-
 def _body(name: str, messages: Sequence[Mapping[str, str]], options: GenerationOptions) -> dict[str, Any]:
+    penalty = options.repetition_penalty if options.repetition_penalty != 1 else None
     body = {
         "model": name,
         "messages": list(messages),
         "max_tokens": options.max_new_tokens,
         "temperature": options.temperature,
         "top_p": options.top_p,
-    }
-    optional = {
         "seed": options.seed,
         "stop": list(options.stop) or None,
-        "top_k": options.top_k or None,  # this and the next are not OpenAI's; the last is what llama.cpp calls it
-        "repetition_penalty": options.repetition_penalty if options.repetition_penalty != 1 else None,
-        "repeat_penalty": options.repetition_penalty if options.repetition_penalty != 1 else None,
+        # the others are not OpenAI's; the last is what llama.cpp calls the one before
+        "top_k": options.top_k or None,
+        "repetition_penalty": penalty,
+        "repeat_penalty": penalty,
     }
-    return body | {key: value for key, value in optional.items() if value is not None}
+    return {key: value for key, value in body.items() if value is not None}
 
 
 def _choose(server: Connection) -> tuple[str, Any]:
-    """The model's name, and what the list of models says of it. Raises ServerFailed."""
+    """The model's name, and its entry in the server's list of models. Raises ServerFailed."""
     url, wanted = f"{server.address.url}/models", server.address.name
     try:
         listed = {str(entry["id"]): entry for entry in server.get(url)["data"]}
@@ -203,7 +201,7 @@ def _choose(server: Connection) -> tuple[str, Any]:
 
 
 def _window(server: Connection, listed: Any) -> int | None:
-    """How many tokens a model takes; None if the server does not say."""
+    """The context length that the server states; None if it states none."""
     for stated in _WINDOWS:
         with suppress(ServerFailed, LookupError, TypeError, ValueError):
             if (window := int(stated(server, listed))) > 0:

@@ -1,13 +1,15 @@
-"""Counting tokens where the model is: by the server's own tokenizer, or by an estimate. Knows requests; no prompts.
+"""Counting tokens where the tokenizer is on a server: by the server itself, or by an estimate.
 
-What a server has beyond OpenAI's protocol is found by trying, once, when a model is connected.
+OpenAI's protocol has no request for it. What a server offers beside the protocol is found by trying, once, when a model
+is connected.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -18,97 +20,79 @@ from longctx.backends.openai.client import Connection
 from longctx.backends.openai.context_errors import Refused
 from longctx.errors import ServerFailed
 
-Messages = Sequence[Mapping[str, str]]
-
 _AT_ONCE = 8  # requests, where a server counts one text in each
 _CUT = -1  # between texts that llama.cpp's server counts together: it passes numbers on as they are
 _REMEMBERED = 16_384  # texts whose counts are kept
-_CUT_SHORT = 0.5
+_TRUNCATED = 0.5  # of a prompt: a server that read less has left out what was too long
 _TRIED = "How long is this?\n"
 _WORD, _DIGIT_OR_SIGN, _OTHER = re.compile(r"[A-Za-z\s]+"), re.compile(r"[!-@\[-`{-~]"), re.compile(r"[^\x00-\x7f]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Tokenizing:
-    """How servers of one kind count: `texts` as they are, and `messages` as their template writes them."""
+class TokenizeApi(ABC):
+    """The requests that count tokens on one kind of server."""
 
-    name: str
-    texts: Callable[[Connection, str, Sequence[str]], list[int]]
-    messages: Callable[[Connection, str, Messages], int]
+    def __init__(self, server: Connection, model: str) -> None:
+        self.server, self.model = server, model
 
+    @abstractmethod
+    def texts(self, texts: Sequence[str]) -> list[int]:
+        """Count the tokens of each text, without special tokens."""
 
-def _vllm_texts(server: Connection, model: str, texts: Sequence[str]) -> list[int]:
-    def count(text: str) -> int:
-        return int(_vllm(server, {"model": model, "prompt": text, "add_special_tokens": False}))
+    def messages(self, messages: Sequence[Mapping[str, str]]) -> int:
+        """Count the tokens of messages in the chat template, by asking for an answer of one token."""
+        request = {"model": self.model, "messages": messages, "max_tokens": 1, "temperature": 0.0}
+        return int(self.server.chat(request)["usage"]["prompt_tokens"])
 
-    return _each(count, texts)
+    def works(self) -> bool:
+        """Whether the server has these requests, and they count."""
+        try:
+            once, twice = self.texts((_TRIED, _TRIED * 2))
+        except (ServerFailed, LookupError, TypeError, ValueError):
+            return False
+        return 0 < once < twice <= 2 * once + 1
 
+    def _post(self, path: str, **fields: Any) -> Any:
+        return self.server.post(f"{self.server.address.root}/{path}", {"model": self.model, **fields})
 
-def _vllm_messages(server: Connection, model: str, messages: Messages) -> int:
-    return _vllm(server, {"model": model, "messages": list(messages)})
-
-
-def _vllm(server: Connection, body: Mapping[str, Any]) -> int:
-    return int(server.post(f"{server.address.root}/tokenize", body)["count"])
-
-
-def _llama_cpp_texts(server: Connection, model: str, texts: Sequence[str]) -> list[int]:
-    content = [piece for text in texts for piece in (text, _CUT)]
-    tokens = server.post(f"{server.address.root}/tokenize", {"model": model, "content": content})["tokens"]
-    cuts = [place for place, token in enumerate(tokens) if token == _CUT]
-    return [cut - before - 1 for before, cut in zip([-1, *cuts], cuts, strict=False)]
-
-
-def _llama_cpp_messages(server: Connection, model: str, messages: Messages) -> int:
-    root = server.address.root
-    prompt = server.post(f"{root}/apply-template", {"model": model, "messages": list(messages)})["prompt"]
-    return len(server.post(f"{root}/tokenize", {"model": model, "content": prompt, "add_special": True})["tokens"])
+    def _each(self, path: str, field: str, texts: Sequence[str], **fields: Any) -> list[int]:
+        """Counts of texts, for a server that takes one in a request."""
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            return list(threads.map(lambda text: int(self._post(path, **{field: text}, **fields)["count"]), texts))
 
 
-def _llama_cpp_python_texts(server: Connection, model: str, texts: Sequence[str]) -> list[int]:
-    def count(text: str) -> int:
-        return int(
-            server.post(f"{server.address.root}/extras/tokenize/count", {"model": model, "input": text})["count"]
-        )
+class _LlamaCpp(TokenizeApi):
+    def texts(self, texts: Sequence[str]) -> list[int]:
+        tokens = self._post("tokenize", content=[piece for text in texts for piece in (text, _CUT)])["tokens"]
+        cuts = [place for place, token in enumerate(tokens) if token == _CUT]
+        return [cut - before - 1 for before, cut in zip([-1, *cuts], cuts, strict=False)]
 
-    begin = count("")  # a BOS, where the model has one
-    return [tokens - begin for tokens in _each(count, texts)]
-
-
-def _asked_messages(server: Connection, model: str, messages: Messages) -> int:
-    """By asking for one token: what the server says that the prompt took."""
-    answer = server.chat({"model": model, "messages": list(messages), "max_tokens": 1, "temperature": 0.0})
-    return int(answer["usage"]["prompt_tokens"])
+    def messages(self, messages: Sequence[Mapping[str, str]]) -> int:
+        prompt = self._post("apply-template", messages=messages)["prompt"]
+        return len(self._post("tokenize", content=prompt, add_special=True)["tokens"])
 
 
-def _each(count: Callable[[str], int], texts: Sequence[str]) -> list[int]:
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        return list(threads.map(count, texts))
+class _Vllm(TokenizeApi):
+    def texts(self, texts: Sequence[str]) -> list[int]:
+        return self._each("tokenize", "prompt", texts, add_special_tokens=False)
+
+    def messages(self, messages: Sequence[Mapping[str, str]]) -> int:
+        return int(self._post("tokenize", messages=messages)["count"])
 
 
-KINDS = (
-    Tokenizing("llama.cpp", _llama_cpp_texts, _llama_cpp_messages),
-    Tokenizing("vLLM", _vllm_texts, _vllm_messages),
-    Tokenizing("llama-cpp-python", _llama_cpp_python_texts, _asked_messages),
-)
-"""In the order in which they are tried; add a server of another kind here."""
+class _LlamaCppPython(TokenizeApi):
+    def texts(self, texts: Sequence[str]) -> list[int]:
+        [begin, *counts] = self._each("extras/tokenize/count", "input", ["", *texts])
+        return [count - begin for count in counts]  # less a BOS, where the model has one
 
 
-def _works(kind: Tokenizing, server: Connection, model: str) -> bool:
-    try:
-        once, twice = kind.texts(server, model, (_TRIED, _TRIED * 2))
-    except (ServerFailed, LookupError, TypeError, ValueError):
-        return False
-    return 0 < once < twice <= 2 * once + 1
+_APIS = (_LlamaCpp, _Vllm, _LlamaCppPython)  # in the order in which they are tried; add servers of another kind here
 
 
 def estimated(text: str) -> int:
-    """Tokens that a text has at most, nearly always, where nothing can count them.
-
-    A token for three letters or blanks, for each digit and sign, and for two bytes of other scripts: English prose has
-    about four letters to a token, and Llama 2 splits numbers into digits and Japanese into about a token for each
-    character of three bytes, two or three of them for rare ones.
-    """
+    """The most tokens that a text has, nearly always, where nothing can count them."""
+    # A token for three letters or blanks, for each digit and sign, and for two bytes of other scripts. English prose
+    # has about four letters to a token. Llama 2 splits numbers into digits, and Japanese into about one token for each
+    # character of three bytes, two or three for rare ones.
     letters = sum(len(run) for run in _WORD.findall(text))
     signs = len(_DIGIT_OR_SIGN.findall(text))
     others = sum(len(run.encode()) for run in _OTHER.findall(text))
@@ -117,10 +101,12 @@ def estimated(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Wrapping:
-    """Tokens that a server's template puts around what is said.
+    """Tokens that a chat template adds.
 
-    `base` around a system prompt and a user's message, where the answer begins included; `turn` around an answer and
-    the next message. `system`: the template knows system prompts.
+    Attributes:
+        base: Around a system prompt and a user's message, with the start of the answer.
+        turn: Around an answer and the next message.
+        system: Whether the template takes system prompts.
     """
 
     base: int = 48
@@ -129,83 +115,79 @@ class Wrapping:
 
 
 class TokenCounter:
-    """Counts texts for one model, each once, and learns from what prompts really took.
+    """Counts the tokens of texts, each text once, and corrects itself by what prompts really took.
 
-    Where the server cannot count, texts take `ratio` times the estimate. `wrapping` is what its template adds.
+    Attributes:
+        api: How the server counts; None if it cannot, and texts are estimated.
+        ratio: Factor on estimates.
+        wrapping: What the chat template adds.
     """
 
-    def __init__(self, server: Connection, model: str, kind: Tokenizing | None, wrapping: Wrapping) -> None:
-        self.kind = kind
+    def __init__(self, api: TokenizeApi | None, wrapping: Wrapping) -> None:
+        self.api = api
         self.ratio = 1.0
         self.wrapping = wrapping
-        self._server, self._model = server, model
-        self._seen = 0.0
+        self._largest = 0.0  # what a prompt took, as a multiple of its estimate
         self._known: dict[str, int] = {}
         self._lock = Lock()
 
     @classmethod
     def find(cls, server: Connection, model: str) -> TokenCounter:
-        """A counter that uses what a server has. Raises ServerFailed."""
-        kind = next((kind for kind in KINDS if _works(kind, server, model)), None)
-        return cls(server, model, kind, find_wrapping(server, model, kind))
+        """A counter that uses what a server offers. Raises ServerFailed."""
+        api = next((api for kind in _APIS if (api := kind(server, model)).works()), None)
+        return cls(api, _find_wrapping(api))
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """The tokens of texts. Raises ServerFailed."""
-        if self.kind is None:
+        if self.api is None:
             return [math.ceil(self.ratio * estimated(text)) for text in texts]
         with self._lock:
-            self._known |= self._counted(list(dict.fromkeys(text for text in texts if text not in self._known)))
+            if new := list(dict.fromkeys(text for text in texts if text not in self._known)):
+                try:
+                    self._known |= dict(zip(new, self.api.texts(new), strict=True))
+                except (LookupError, TypeError, ValueError) as error:
+                    raise ServerFailed(
+                        f"{self.api.server.address.root} counted tokens when it was connected, and does not now: "
+                        "connect it again"
+                    ) from error
             counts = [self._known[text] for text in texts]
             for oldest in list(islice(self._known, max(0, len(self._known) - _REMEMBERED))):
                 del self._known[oldest]
         return counts
 
     def learn(self, planned: int, used: int) -> None:
-        """Take in that a prompt that was counted as `planned` tokens took `used`.
-
-        The estimate becomes the most that was seen, and a tenth more; a count by the server grows by what it lacked.
-        """
-        if used < _CUT_SHORT * planned:  # by a server that leaves out what is too long, and does not say so
+        """Correct the counts by a prompt that was counted as `planned` tokens and took `used`."""
+        if used < _TRUNCATED * planned:
             return
-        if self.kind is None:
-            self._seen = max(self._seen, used / (planned / self.ratio))
-            self.ratio = 1.1 * self._seen
+        if self.api is None:  # the largest ratio that was seen, and a tenth more
+            self._largest = max(self._largest, used / (planned / self.ratio))
+            self.ratio = 1.1 * self._largest
         else:
             self.wrapping = replace(self.wrapping, base=self.wrapping.base + max(0, used - planned))
-
-    def _counted(self, texts: Sequence[str]) -> dict[str, int]:
-        if not texts or self.kind is None:
-            return {}
-        try:
-            return dict(zip(texts, self.kind.texts(self._server, self._model, texts), strict=True))
-        except (LookupError, TypeError, ValueError) as error:
-            raise ServerFailed(
-                f"{self._server.address.root} counted tokens when it was connected, and does not now: connect it again"
-            ) from error
 
 
 _SAID = "word"
 _ROLES = ("system", "user", "assistant", "user")
 
 
-def find_wrapping(server: Connection, model: str, kind: Tokenizing | None) -> Wrapping:
-    """What the template adds, as the server counts it; a generous guess where it does not. Raises ServerFailed."""
-    if kind is None:
+def _find_wrapping(api: TokenizeApi | None) -> Wrapping:
+    """What the chat template adds, as the server counts it; a generous guess where it does not. Raises ServerFailed."""
+    if api is None:
         return Wrapping()
     try:
-        return _wrapping(server, model, kind, _ROLES)
+        return _wrapping(api, _ROLES)
     except Refused:
         raise
     except ServerFailed:  # there are templates that refuse a system prompt
-        return _wrapping(server, model, kind, _ROLES[1:])
+        return _wrapping(api, _ROLES[1:])
 
 
-def _wrapping(server: Connection, model: str, kind: Tokenizing, roles: Sequence[str]) -> Wrapping:
+def _wrapping(api: TokenizeApi, roles: Sequence[str]) -> Wrapping:
     messages = [{"role": role, "content": _SAID} for role in roles]
     try:
-        [word] = kind.texts(server, model, (_SAID,))
-        base = kind.messages(server, model, messages[:-2]) - len(messages[:-2]) * word
-        turn = kind.messages(server, model, messages) - base - len(messages) * word
+        [word] = api.texts((_SAID,))
+        base = api.messages(messages[:-2]) - len(messages[:-2]) * word
+        turn = api.messages(messages) - base - len(messages) * word
     except (LookupError, TypeError, ValueError):
         return Wrapping()
     # a word may have one token more or less beside what a template writes

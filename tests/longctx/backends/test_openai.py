@@ -433,8 +433,10 @@ def test_a_conversation_is_what_it_was_when_its_server_fails(indexed, opened, se
         assert [turn.answer.text for turn in conversation.turns] == [first.text]
     server.reset("llama.cpp")
     with Conversation.open(opened(), folder=tmp_path) as conversation:
-        conversation.ask("And where is it?", max_new_tokens=12, filters=short)
+        second = conversation.ask("And where is it?", max_new_tokens=12, filters=short)
         assert len(conversation.turns) == 2
+    assert second.plan is not None
+    assert 0 <= second.plan.prompt_tokens - second.usage.prompt_tokens < 8, "the tokens around a turn are counted"
     rewriting, asked = server.chats()
     assert rewriting["messages"][0]["content"].startswith("Write the last question so that it can be understood")
     assert [message["role"] for message in asked["messages"]] == ["system", "user", "assistant", "user"]
