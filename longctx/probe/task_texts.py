@@ -1,4 +1,4 @@
-"""The sentences of the tasks, in English and Japanese. Data; knows no tokens and no model."""
+"""The sentences and word lists of the tasks, in English and Japanese."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class TaskTexts:
-    """How a fact is stated in a text, asked for, and begun to be answered.
+    """The sentences of a task: a fact as it stands in a text, and the question about it.
 
-    Facts have a {name}, a {value} or both; `lead` begins the answer where a model has no chat template.
+    Attributes:
+        statement: The fact, with `{name}`, `{value}` or both in the places of what is drawn at random.
+        question: The question, with the same placeholders; `{value}` only where the answer is a name.
     """
 
     statement: str
     question: str
-    lead: str
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """What the tasks say in one language. `space` stands between sentences, `turn` between a text and the answer."""
+    """The sentences and words of all tasks in one language; `space` stands between sentences."""
 
     code: str
     space: str
     comma: str
-    turn: str
     needle: TaskTexts
     keyed: TaskTexts
     valued: TaskTexts
@@ -50,31 +50,14 @@ ENGLISH = Language(
     code="en",
     space=" ",
     comma=",",
-    turn="\n\nQuestion: {question}\nAnswer: {lead}",
-    needle=TaskTexts("The pass key is {value}.", "What is the pass key?", "The pass key is"),
-    keyed=TaskTexts(
-        "The pass key for the {name} is {value}.",
-        "What is the pass key for the {name}?",
-        "The pass key for the {name} is",
-    ),
+    needle=TaskTexts("The pass key is {value}.", "What is the pass key?"),
+    keyed=TaskTexts("The pass key for the {name} is {value}.", "What is the pass key for the {name}?"),
     valued=TaskTexts(
-        "One of the numbers of the {name} is {value}.",
-        "Which numbers does the {name} have? Name all of them.",
-        "The numbers of the {name} are",
+        "One of the numbers of the {name} is {value}.", "Which numbers does the {name} have? Name all of them."
     ),
-    assigned=TaskTexts(
-        "Let {name} be {value}.",
-        "Which names stand for {value}? Name all of them.",
-        "The names that stand for {value} are",
-    ),
-    common=TaskTexts(
-        "",
-        "Which {value} words come most often in the list? Name them.",
-        "The words that come most often are",
-    ),
-    fact=TaskTexts(
-        "{name} lives in {value} and works as a {trade}.", "In which town does {name} live?", "{name} lives in"
-    ),
+    assigned=TaskTexts("Let {name} be {value}.", "Which names stand for {value}? Name all of them."),
+    common=TaskTexts("", "Which {value} words come most often in the list? Name them."),
+    fact=TaskTexts("{name} lives in {value} and works as a {trade}.", "In which town does {name} live?"),
     names=_words(
         "bakery bridge castle cellar chapel factory forest garden harbour hospital island kitchen library "
         "market museum palace prison school stable station theatre tower village"
@@ -115,17 +98,12 @@ JAPANESE = Language(
     code="ja",
     space="",
     comma="、",
-    turn="\n\n質問：{question}\n回答：{lead}",
-    needle=TaskTexts("合言葉の番号は{value}です。", "合言葉の番号は何ですか。", "合言葉の番号は"),
-    keyed=TaskTexts(
-        "{name}の合言葉の番号は{value}です。", "{name}の合言葉の番号は何ですか。", "{name}の合言葉の番号は"
-    ),
-    valued=TaskTexts("{name}の番号の一つは{value}です。", "{name}の番号をすべて挙げてください。", "{name}の番号は"),
-    assigned=TaskTexts("{name}を{value}とします。", "{value}を表す名前をすべて挙げてください。", "{value}を表す名前は"),
-    common=TaskTexts("", "一覧に最も多く現れる{value}つの語を挙げてください。", "最も多く現れる語は"),
-    fact=TaskTexts(
-        "{name}は{value}に住み、{trade}をしています。", "{name}はどの町に住んでいますか。", "{name}が住んでいる町は"
-    ),
+    needle=TaskTexts("合言葉の番号は{value}です。", "合言葉の番号は何ですか。"),
+    keyed=TaskTexts("{name}の合言葉の番号は{value}です。", "{name}の合言葉の番号は何ですか。"),
+    valued=TaskTexts("{name}の番号の一つは{value}です。", "{name}の番号をすべて挙げてください。"),
+    assigned=TaskTexts("{name}を{value}とします。", "{value}を表す名前をすべて挙げてください。"),
+    common=TaskTexts("", "一覧に最も多く現れる{value}つの語を挙げてください。"),
+    fact=TaskTexts("{name}は{value}に住み、{trade}をしています。", "{name}はどの町に住んでいますか。"),
     names=_words(
         "港 橋 城 倉庫 工場 森 庭園 病院 島 台所 図書館 市場 博物館 宮殿 学校 駅 劇場 塔 村 銀行 郵便局 牧場 温室"
     ),
