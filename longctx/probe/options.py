@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +58,11 @@ class ProbeOptions:
         object.__setattr__(self, "methods", tuple(dict.fromkeys(map(method_name, self.methods))))
         for name, known in (("tasks", ALL_TASKS), ("languages", tuple(LANGUAGES))):
             for value in getattr(self, name):
-                _check_known(name, value, known)
+                if value not in known:
+                    (near,) = difflib.get_close_matches(value, known, n=1, cutoff=0)
+                    raise BadRequest(
+                        f"{name}: {value!r} is unknown: did you mean {near!r}? There are {', '.join(known)}"
+                    )
         rules = {
             "tasks": (bool(self.tasks), f"give at least one of {', '.join(ALL_TASKS)}"),
             "lengths": (all(length > 0 for length in self.lengths), "give numbers of tokens above 0"),
@@ -77,9 +80,3 @@ class ProbeOptions:
     def places(self) -> tuple[float, ...]:
         """The depths, from 0 (the beginning of the text) to 1 (its end)."""
         return tuple(round(place / (self.depths - 1), 4) for place in range(self.depths))
-
-
-def _check_known(name: str, value: str, known: Collection[str]) -> None:
-    if value not in known:
-        near = difflib.get_close_matches(value, known, n=1, cutoff=0)
-        raise BadRequest(f"{name}: {value!r} is unknown: did you mean {near[0]!r}? There are {', '.join(known)}")

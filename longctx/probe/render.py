@@ -98,22 +98,24 @@ def _scores(report: ProbeReport, task: str, language: str) -> ReportTable:
     cells = {(method, cell.length): cell for method in report.methods for cell in report.select(task, method, language)}
     no_room = {each.length: each.needed for each in report.no_room if (each.task, each.language) == (task, language)}
     lengths = sorted({length for _, length in cells} | no_room.keys())
+    missing = {length: "no room" for length in no_room}
     rows = [
-        (method, *("no room" if length in no_room else _score_text(cells.get((method, length))) for length in lengths))
+        (method, *(_score_text(cells.get((method, length)), missing.get(length, "–")) for length in lengths))
         for method in report.methods
     ]
     unit = f"windows of {report.scored_tokens} tokens" if task == PERPLEXITY else "questions"
-    trials = sorted({cell.trials for cell in cells.values()})
-    notes = [f"{' to '.join(map(str, dict.fromkeys((trials[0], trials[-1]))))} {unit} in each cell."] if trials else []
+    counts = [cell.trials for cell in cells.values()]
+    trials = sorted({min(counts), max(counts)}) if counts else []
+    notes = [f"{' to '.join(map(str, trials))} {unit} in each cell."] if trials else []
     if no_room:
         short = ", ".join(f"{length:,}" for length in sorted(no_room))
         notes.append(f"No room at {short} tokens: a prompt takes at least {min(no_room.values()):,}.")
     return ReportTable((f"{task} ({language})", *(f"{length:,}" for length in lengths)), rows, " ".join(notes))
 
 
-def _score_text(cell: Cell | None) -> str:
+def _score_text(cell: Cell | None, missing: str) -> str:
     if cell is None:
-        return "–"
+        return missing
     digits = 1 if cell.task == PERPLEXITY else 2
     return f"{cell.score:.{digits}f} ({cell.low:.{digits}f}–{cell.high:.{digits}f})"
 
@@ -131,19 +133,21 @@ def draw_report(report: ProbeReport, folder: Path) -> list[Path]:
     Raises:
         PlotUnavailable: Without matplotlib.
     """
-    drawn = []
-    deep = dict.fromkeys((cell.task, cell.language) for cell in report.cells if cell.depth is not None)
-    for task, language in deep:
-        drawn.append(_draw_heatmaps(report, task, language, folder / f"heatmap-{task}-{language}.png"))
-    shallow = dict.fromkeys((cell.task, cell.language) for cell in report.cells if cell.task != PERPLEXITY)
-    if shallow:
-        drawn.append(_draw_scores(report, list(shallow), folder / "scores.png"))
-    if any(cell.task == PERPLEXITY for cell in report.cells):
-        drawn.append(_draw_perplexity(report, folder / "perplexity.png"))
-    return drawn
+    cells = report.cells
+    figures = {
+        f"heatmap-{task}-{language}": _heatmaps(report, task, language)
+        for task, language in dict.fromkeys((cell.task, cell.language) for cell in cells if cell.depth is not None)
+    }
+    if groups := list(dict.fromkeys((cell.task, cell.language) for cell in cells if cell.task != PERPLEXITY)):
+        figures["scores"] = _score_curves(report, groups)
+    if any(cell.task == PERPLEXITY for cell in cells):
+        figures["perplexity"] = _perplexity_curves(report)
+    for name, figure in figures.items():  # without its software's version, the same report gives the same bytes
+        figure.savefig(folder / f"{name}.png", dpi=_DPI, metadata={"Software": None})
+    return [folder / f"{name}.png" for name in figures]
 
 
-def _draw_heatmaps(report: ProbeReport, task: str, language: str, file: Path) -> Path:
+def _heatmaps(report: ProbeReport, task: str, language: str) -> Any:
     """Score over length and depth, a panel for each method."""
     cells = [cell for cell in report.cells if (cell.task, cell.language) == (task, language) and cell.depth is not None]
     lengths = sorted({cell.length for cell in cells})
@@ -158,10 +162,10 @@ def _draw_heatmaps(report: ProbeReport, task: str, language: str, file: Path) ->
         panel.set_yticks(range(len(depths)), [f"{depth:.0%}" for depth in depths])
     panels[0].set_ylabel("depth of the needle")
     figure.colorbar(image, ax=list(panels), label="found")
-    return _save(figure, file)
+    return figure
 
 
-def _draw_scores(report: ProbeReport, groups: Sequence[tuple[str, str]], file: Path) -> Path:
+def _score_curves(report: ProbeReport, groups: Sequence[tuple[str, str]]) -> Any:
     """Score against length, a panel for each task and language."""
     figure, panels = _figure(len(groups), 0.8 + 3.2 * len(groups), 3.0)
     for panel, (task, language) in zip(panels, groups, strict=True):
@@ -169,10 +173,10 @@ def _draw_scores(report: ProbeReport, groups: Sequence[tuple[str, str]], file: P
         panel.set(title=f"{task} ({language})", ylim=(-0.03, 1.03))
     panels[0].set_ylabel("score")
     panels[0].legend()
-    return _save(figure, file)
+    return figure
 
 
-def _draw_perplexity(report: ProbeReport, file: Path) -> Path:
+def _perplexity_curves(report: ProbeReport) -> Any:
     """Perplexity against length, both logarithmic."""
     figure, (panel,) = _figure(1, 5.6, 3.2)
     from matplotlib.ticker import LogLocator
@@ -183,7 +187,7 @@ def _draw_perplexity(report: ProbeReport, file: Path) -> Path:
     panel.yaxis.set_major_formatter("{x:g}")
     panel.set(ylabel=f"perplexity of {report.scored_tokens} tokens")
     panel.legend()
-    return _save(figure, file)
+    return figure
 
 
 def _figure(panels: int, width: float, height: float) -> tuple[Any, Any]:
@@ -215,8 +219,3 @@ def _curves(panel: Any, report: ProbeReport, task: str, language: str | None) ->
 
 def _label(report: ProbeReport, method: str) -> str:
     return "no scaling" if method == "none" and report.model.carried is None else method
-
-
-def _save(figure: Any, file: Path) -> Path:
-    figure.savefig(file, dpi=_DPI, metadata={"Software": None})  # the same report, the same bytes
-    return file

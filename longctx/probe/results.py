@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
@@ -19,7 +19,16 @@ from longctx.errors import BadRequest
 _FORMAT = 2  # 1: the prompts were not those of `ask`
 _FILE, _LOCK = "results.jsonl", ".lock"
 
-Key = tuple[str, str, str, int, int, int]
+
+class Key(NamedTuple):
+    """What was asked, whatever came out: question `question` about text `trial`, or window `trial` of perplexity."""
+
+    task: str
+    language: str
+    method: str
+    length: int
+    trial: int
+    question: int
 
 
 class Result(BaseModel):
@@ -46,7 +55,7 @@ class Result(BaseModel):
     @property
     def key(self) -> Key:
         """What was asked, whatever came out."""
-        return self.task, self.language, self.method, self.length, self.trial, self.question
+        return Key(self.task, self.language, self.method, self.length, self.trial, self.question)
 
 
 class Results:

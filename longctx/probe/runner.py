@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import accumulate
+from itertools import islice
 from pathlib import Path
 from random import Random
+from statistics import fmean
 
 from longctx.engine import GenerationOptions
 from longctx.errors import BadRequest
@@ -18,76 +17,80 @@ from longctx.probe.options import ProbeOptions
 from longctx.probe.render import write_markdown
 from longctx.probe.report import PERPLEXITY, NoRoom, ProbeReport, write_report
 from longctx.probe.results import Key, Result, Results, open_results
+from longctx.probe.sample import SampleQuestion
 from longctx.probe.scoring import share_found, summarize
 from longctx.probe.setup import ProbeSetup, open_setup
 from longctx.probe.tasks import Draft
+from longctx.prompts import TokenIds
+from rope_scaling import RopeScaling
 
 _ANSWER = 500  # tokens of a prompt that are read in the time that an answer takes, roughly
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One text, or one window of perplexity where `draft` is None, under one method.
+    """The texts of one trial under one method, or one window of perplexity, which has no drafts.
 
-    `first` is the number of its first question; `shared` the part of the text that the unit before has read.
+    The texts begin alike, as far as their needles allow: the model reads that part once.
     """
 
-    task: str
-    language: str
-    method: str
-    length: int
-    trial: int
-    first: int = 0
-    draft: Draft | None = None
-    shared: float = 0.0
-
-    @property
-    def group(self) -> tuple[str, str, str, int, int]:
-        """What units have in common whose texts begin alike."""
-        return self.task, self.language, self.method, self.length, self.trial
+    key: Key
+    drafts: Sequence[Draft] = ()
 
     @property
     def keys(self) -> list[Key]:
-        """The keys of its results."""
-        questions = 1 if self.draft is None else len(self.draft.questions)
-        return [(*self.group, self.first + number) for number in range(questions)]
+        """The keys of its results; `key` is the first."""
+        questions = sum(len(draft.questions) for draft in self.drafts) or 1
+        return [self.key._replace(question=number) for number in range(questions)]
 
     def cost(self, setup: ProbeSetup) -> float:
         """Floating-point operations, roughly: to estimate how long the rest of the work takes."""
         model = setup.engine.loaded.model
         config = model.config.get_text_config()
-        cached = self.shared * self.length
-        answers = 0 if self.draft is None else len(self.draft.questions) * _ANSWER
-        attention = 2 * config.num_hidden_layers * config.hidden_size * (self.length**2 - cached**2)
-        return float(2 * model.num_parameters() * (self.length - cached + answers) + attention)
+        length = self.key.length
+        # how much of each text has been read with the one before
+        cached = [length * draft.needles[0].depth for draft in self.drafts[1:]]
+        texts = len(cached) + 1
+        read = texts * length - sum(cached) + _ANSWER * len(self.keys)
+        pairs = texts * length**2 - sum(tokens**2 for tokens in cached)
+        return float(2 * model.num_parameters() * read + 2 * config.num_hidden_layers * config.hidden_size * pairs)
 
-    def run(self, setup: ProbeSetup, missing: Sequence[Key]) -> Iterator[Result]:
-        """Measure what is missing of its results."""
-        task, language, method, length, trial = self.group
-        result = partial(Result, task=task, language=language, method=method, length=length, trial=trial)
+    def run(self, setup: ProbeSetup, known: Container[Key] = ()) -> Iterator[Result]:
+        """Measure what is not known of its results."""
+        task, language, method, length, trial, _ = self.key
         scaling, began = setup.scaling(method, length), time.monotonic()
-        if self.draft is None:
-            losses = setup.engine.token_losses(setup.window_ids(length, trial), setup.stride, scaling)
-            loss = math.fsum(losses) / len(losses)
-            yield result(question=0, depth=None, score=loss, read=length, seconds=_since(began))
+        if task == PERPLEXITY:
+            loss = fmean(setup.engine.token_losses(setup.window_ids(length, trial), setup.stride, scaling))
+            yield Result(**self.key._asdict(), depth=None, score=loss, read=length, seconds=_since(began))
             return
-        draw = Random(f"{setup.options.seed} prose {language} {length} {trial}")
-        sample = setup.builder.build(self.draft, length, setup.haystack.sentences(language, draw))
-        for key, asked in zip(self.keys, sample.questions, strict=True):
-            if key in missing:
-                began = time.monotonic()
-                options = GenerationOptions(asked.room, stop=tuple(setup.builder.template.stops))
-                stream = setup.engine.stream(sample.prefix, asked.suffix, scaling, options)
-                answer = "".join(stream)
-                yield result(
-                    question=key[-1],
-                    depth=asked.question.depth,
-                    score=share_found(answer, asked.question.answers),
-                    answer=answer,
-                    expected=asked.question.answers,
-                    read=stream.prompt_tokens - stream.reused_tokens,
-                    seconds=_since(began),
-                )
+        keys = iter(self.keys)
+        for draft in self.drafts:
+            own = list(islice(keys, len(draft.questions)))
+            if all(key in known for key in own):
+                continue
+            draw = Random(f"{setup.options.seed} prose {language} {length} {trial}")
+            sample = setup.builder.build(draft, length, setup.haystack.sentences(language, draw))
+            for key, asked in zip(own, sample.questions, strict=True):
+                if key not in known:
+                    yield _answer(setup, scaling, sample.prefix, asked, key)
+
+
+def _answer(
+    setup: ProbeSetup, scaling: RopeScaling | None, prefix: TokenIds, asked: SampleQuestion, key: Key
+) -> Result:
+    began, question = time.monotonic(), asked.question
+    options = GenerationOptions(asked.room, stop=tuple(setup.builder.template.stops))
+    stream = setup.engine.stream(prefix, asked.suffix, scaling, options)
+    answer = "".join(stream)
+    return Result(
+        **key._asdict(),
+        depth=question.depth,
+        score=share_found(answer, question.answers),
+        answer=answer,
+        expected=question.answers,
+        read=stream.prompt_tokens - stream.reused_tokens,
+        seconds=_since(began),
+    )
 
 
 def _since(start: float) -> float:
@@ -112,9 +115,13 @@ def plan_work(setup: ProbeSetup) -> tuple[list[Unit], list[NoRoom]]:
                     fitting.append(language)
                 else:
                     no_room.append(NoRoom(task=task, language=language, length=length, needed=needed))
-            for method in methods:
-                for language in fitting:
-                    units += _units(setup, task, language, method, length)
+            trials = range(options.windows if task == PERPLEXITY else options.trials)
+            units += [
+                Unit(Key(task, language, method, length, trial, 0), setup.drafts(task, language, length, trial))
+                for method in methods
+                for language in fitting
+                for trial in trials
+            ]
     if not units:
         least = min(no_room, key=lambda one: one.needed)
         raise BadRequest(
@@ -122,17 +129,6 @@ def plan_work(setup: ProbeSetup) -> tuple[list[Unit], list[NoRoom]]:
             f"{least.task} ({least.language}) takes at least {least.needed:,}; give longer lengths"
         )
     return units, no_room
-
-
-def _units(setup: ProbeSetup, task: str, language: str, method: str, length: int) -> Iterator[Unit]:
-    if task == PERPLEXITY:
-        yield from (Unit(task, language, method, length, window) for window in range(setup.options.windows))
-        return
-    for trial in range(setup.options.trials):
-        drafts = setup.drafts(task, language, length, trial)
-        firsts = accumulate((len(draft.questions) for draft in drafts[:-1]), initial=0)
-        for first, draft in zip(firsts, drafts, strict=True):
-            yield Unit(task, language, method, length, trial, first, draft, draft.needles[0].depth if first else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +204,11 @@ def _work(setup: ProbeSetup, units: Sequence[Unit], results: Results, progress: 
             seconds = left * (time.monotonic() - began) / spent if spent else None
             progress(ProbeProgress(len(results.known), total, seconds, doing))
 
-    group = None
     for unit in waiting:
-        doing = f"{unit.task}, {unit.method}, {unit.length:,} tokens"
+        doing = f"{unit.key.task}, {unit.key.method}, {unit.key.length:,} tokens"
         tell(doing)
-        if group != (group := unit.group):
-            setup.engine.pool.shrink(0)  # no text that follows begins like those read so far
-        for result in unit.run(setup, [key for key in unit.keys if key not in results]):
+        setup.engine.pool.shrink(0)  # the texts of a unit begin alike, but not like those of the one before
+        for result in unit.run(setup, results):
             results.add(result)
             tell(doing)
         left, spent = left - unit.cost(setup), spent + unit.cost(setup)

@@ -56,7 +56,9 @@ class ProbeSetup:
         return UNSCALED if self.scaling(method, length) is None else method
 
     def drafts(self, task: str, language: str, length: int, trial: int) -> list[Draft]:
-        """The drafts of a trial of a task: the same under every method."""
+        """The drafts of a trial of a task, the same under every method; perplexity has none."""
+        if task == PERPLEXITY:
+            return []
         texts = LANGUAGES[language]
         draw = Random(f"{self.options.seed} {task} {language} {length} {trial}")
         return TASKS[task](draw, self.options.places, replace(texts, needle=self.options.needle or texts.needle))

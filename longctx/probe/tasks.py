@@ -11,7 +11,6 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from types import MappingProxyType
 
 from longctx.probe.generated_prose import filler_sentences
 from longctx.probe.task_texts import Language, TaskTexts
@@ -58,6 +57,7 @@ class Draft:
 
 
 Task = Callable[[random.Random, Depths, Language], list[Draft]]
+"""Draws the texts of a trial, with needles at the depths, and the questions about them."""
 
 
 def needle(draw: random.Random, depths: Depths, language: Language) -> list[Draft]:
@@ -147,16 +147,10 @@ def qa(draw: random.Random, depths: Depths, language: Language) -> list[Draft]:
     return [Draft(language, needles, tuple(questions), passages)]
 
 
-TASKS: Mapping[str, Task] = MappingProxyType(
-    {
-        "needle": needle,
-        "multi-key": multi_key,
-        "multi-value": multi_value,
-        "variable-tracking": variable_tracking,
-        "common-words": common_words,
-        "qa": qa,
-    }
-)
+TASKS: Mapping[str, Task] = {
+    task.__name__.replace("_", "-"): task
+    for task in (needle, multi_key, multi_value, variable_tracking, common_words, qa)
+}
 
 
 def _ask(texts: TaskTexts, answers: tuple[str, ...], depth: float | None = None, **drawn: str) -> Question:

@@ -148,21 +148,21 @@ def test_one_document_is_read_once_and_that_changes_nothing(loaded: LoadedModel)
     options = ProbeOptions(methods=("yarn",), lengths=(1024,), tasks=("multi-key",), trials=1, depths=4)
     setup = open_setup(loaded, options)
     unit = units(setup)[-1]
-    results = list(unit.run(setup, unit.keys))
-    assert unit.length == 1024
+    results = list(unit.run(setup))
+    assert unit.key.length == 1024
     assert 800 < results[0].read <= 1024
     assert all(result.read < 40 for result in results[1:])
     fresh = open_setup(loaded, options)
     for key, result in zip(unit.keys, results, strict=True):
         fresh.engine.pool.shrink(0)
-        (alone,) = unit.run(fresh, [key])
+        (alone,) = unit.run(fresh, set(unit.keys) - {key})
         assert alone.read > 800
         assert (alone.answer, alone.score) == (result.answer, result.score)
 
 
 def test_needles_at_several_depths_share_what_comes_before_them(loaded: LoadedModel) -> None:
     setup = open_setup(loaded, replace(SMALL, lengths=(1024,), depths=5))
-    read = [r.read for unit in units(setup) if unit.group[2:] == ("yarn", 1024, 0) for r in unit.run(setup, unit.keys)]
+    read = [r.read for unit in units(setup) if unit.key[2:5] == ("yarn", 1024, 0) for r in unit.run(setup)]
     assert len(read) == 5
     assert sum(read) < 0.75 * 5 * 1024
 
@@ -195,8 +195,8 @@ def test_a_checkpoint_with_a_scaling_of_its_own(loaded: LoadedModel, tmp_path: P
 
 def test_one_factor_for_all_lengths(loaded: LoadedModel) -> None:
     setup = open_setup(loaded, replace(OPTIONS, methods=("yarn", "dynamic-ntk"), factor=8.0))
-    assert {unit.method for unit in units(setup) if unit.length == 256} == {"yarn", "none"}
-    assert {unit.method for unit in units(setup) if unit.length == 2048} == {"yarn", "dynamic_ntk"}
+    assert {unit.key.method for unit in units(setup) if unit.key.length == 256} == {"yarn", "none"}
+    assert {unit.key.method for unit in units(setup) if unit.key.length == 2048} == {"yarn", "dynamic_ntk"}
     scaling = setup.scaling("yarn", 256)
     assert scaling is not None
     assert scaling.factor == 8.0
@@ -301,7 +301,7 @@ def test_what_has_no_room_is_named_and_the_rest_is_measured(
     needed = {(one.task, one.language): one.needed for one in report.no_room}
     assert 256 < needed["needle", "ja"] <= 1024
     for page in (capsys.readouterr().out, (tmp_path / "report.md").read_text()):
-        assert f"No room at 256 tokens: a prompt takes at least {needed['needle', 'ja']}." in page
+        assert f"No room at 10, 256 tokens: a prompt takes at least {needed['needle', 'ja']}." in page
         assert "no room" in page
 
 
