@@ -39,9 +39,14 @@ class Haystack:
         return hashlib.sha256(self.content.encode()).hexdigest()
 
     def sentences(self, language: str, draw: random.Random) -> Iterator[str]:
-        """Sentences without end, each with the white space before it, from a place that `draw` chooses.
+        """Sentences without end: a user's text goes on at its beginning after its end.
 
-        A user's text goes on at its beginning after its end; generated prose is in `language`.
+        Args:
+            language: The language of generated prose.
+            draw: Chooses where to begin.
+
+        Returns:
+            The sentences, each with the white space before it.
         """
         if self.name is None:
             space = LANGUAGES[language].space

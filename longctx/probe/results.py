@@ -83,6 +83,9 @@ def open_results(folder: Path, fingerprint: Mapping[str, Any]) -> Iterator[Resul
         folder: The folder that a probe writes to.
         fingerprint: What results depend on beside their keys.
 
+    Yields:
+        The results there, to be added to.
+
     Raises:
         BadRequest: If the folder's results depend on something else, or another process is writing.
     """

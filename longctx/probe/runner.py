@@ -98,9 +98,16 @@ def _since(start: float) -> float:
 
 
 def plan_work(setup: ProbeSetup) -> tuple[list[Unit], list[NoRoom]]:
-    """All the work, short lengths first, and what cannot be measured for lack of room. Raises BadRequest if all is so.
+    """List the work, short lengths first; what several methods have in common is there once.
 
-    What several methods have in common is there once.
+    Args:
+        setup: What is measured.
+
+    Returns:
+        The units of work, and what cannot be measured for lack of room.
+
+    Raises:
+        BadRequest: If nothing can be measured.
     """
     options, own = setup.options, (setup.haystack.language,)
     units: list[Unit] = []

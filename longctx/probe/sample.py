@@ -71,6 +71,9 @@ class PromptBuilder:
             draft: Needles and questions.
             length: As many tokens as `needed` says, or more.
             haystack: Sentences with the white space before them, for a draft that has no filler of its own.
+
+        Returns:
+            The tokens of the prompts.
         """
         space = draft.language.space
         hay: Iterable[str] = haystack if draft.filler is None else (space + text for text in draft.filler())
@@ -140,6 +143,9 @@ def split_passages(sentences: Sequence[str], sizes: Sequence[int], needles: Iter
         sizes: Their tokens.
         needles: Needles, with white space too.
         size: Tokens of a passage, without needles.
+
+    Returns:
+        The passages' texts.
     """
     ends = [0, *accumulate(sizes)]
     placed = [""] * len(ends)

@@ -23,6 +23,13 @@ def share_found(answer: str, expected: Sequence[str]) -> float:
     """The share of the expected strings that stand in an answer, as RULER's `string_match_all` counts.
 
     Width, case and the commas of thousands make no difference; an expected number inside a longer one does not count.
+
+    Args:
+        answer: What the model said.
+        expected: The strings, one or more.
+
+    Returns:
+        A share from 0 to 1.
     """
     text = _plain(answer)
     found = (re.search(rf"(?<![A-Za-z0-9]){re.escape(_plain(one))}(?![A-Za-z0-9])", text) for one in expected)
@@ -37,6 +44,13 @@ def wilson(mean: float, trials: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share `mean` of `trials` (E. B. Wilson, JASA 22, 1927).
 
     For scores between 0 and 1, of which the mean is taken, it is wider than it need be, since a share varies most.
+
+    Args:
+        mean: The share, from 0 to 1.
+        trials: Of how many.
+
+    Returns:
+        The interval's ends.
     """
     square = _Z * _Z
     middle = mean + square / (2 * trials)
@@ -46,9 +60,13 @@ def wilson(mean: float, trials: int) -> tuple[float, float]:
 
 
 def perplexity_interval(losses: Sequence[float]) -> tuple[float, float, float]:
-    """Perplexity from the mean losses of two or more windows, in nats a token, with a 95 % interval.
+    """Perplexity with a 95 % interval, which takes the windows as a sample of windows: it is normal in the loss.
 
-    The interval takes the windows as a sample of windows: it is normal in the loss.
+    Args:
+        losses: The mean loss of each window, in nats a token; two or more.
+
+    Returns:
+        The perplexity, and the interval's ends.
     """
     mean, half = fmean(losses), _Z * stdev(losses) / math.sqrt(len(losses))
     return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
@@ -57,7 +75,12 @@ def perplexity_interval(losses: Sequence[float]) -> tuple[float, float, float]:
 def effective_window(quality: Mapping[int, float], native: int) -> int | None:
     """The longest length up to which every length has `THRESHOLD` of the quality at the native window.
 
-    Lengths below the native window make no difference. None where the quality there is 0 or unknown.
+    Args:
+        quality: A number of which more is better, by length. Lengths below the native window make no difference.
+        native: The native window.
+
+    Returns:
+        A length; None where the quality at the native window is 0 or unknown.
     """
     bar = THRESHOLD * quality.get(native, 0.0)
     if not bar:
@@ -149,9 +172,14 @@ def _windows(method: str, cells: Sequence[Cell], native: int) -> list[EffectiveW
 
 
 def _quality(cells: Sequence[Cell], native: int) -> dict[int, float]:
-    """The mean score of tasks and languages at each length, or one over the perplexity.
+    """The mean score at each length, or one over the perplexity, of what was measured at the native window, too.
 
-    Of those that were measured at the native window: what has no room there cannot be compared.
+    Args:
+        cells: The cells of a task, or of all but perplexity, over all depths.
+        native: The native window.
+
+    Returns:
+        A number of which more is better, by length.
     """
     compared = {(cell.task, cell.language) for cell in cells if cell.length == native}
     scores: dict[int, list[float]] = defaultdict(list)
