@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate, islice
 from typing import Any
 
@@ -45,10 +46,10 @@ class PromptBuilder:
 
     def __init__(self, tokenizer: Any, template: PromptTemplate, native_window: int) -> None:
         self.template = template
-        self._writer = writer = TokenWriter(tokenizer, template)
+        self._writer = TokenWriter(tokenizer, template)
+        self._count = lru_cache(2**16)(self._added_tokens)  # the same sentences come under each method and depth
         self._unknown = tokenizer.unk_token_id
         self._spare = min(64, native_window // 8)  # tokens of an answer that may say more than it has to
-        self._line_break = len(writer.texts([""])[0])
 
     def needed(self, draft: Draft) -> int:
         """The fewest tokens that have room for a draft. Raises BadRequest where the tokenizer lacks letters."""
@@ -128,8 +129,10 @@ class PromptBuilder:
             tokens -= size
         return taken
 
-    def _count(self, text: str) -> int:
-        return len(self._writer.texts([text])[0]) - self._line_break
+    def _added_tokens(self, text: str) -> int:
+        """The tokens that a text adds to a passage, whose ends may be written in other tokens than its middle."""
+        once, twice = self._writer.texts([text, text + text])
+        return len(twice) - len(once)
 
 
 def split_passages(sentences: Sequence[str], sizes: Sequence[int], needles: Iterable[Needle], size: float) -> list[str]:

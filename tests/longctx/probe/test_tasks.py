@@ -72,6 +72,17 @@ def test_a_prompt_has_its_length_and_holds_what_is_asked(
         assert min(asked.room for asked in sample.questions) <= 64 + 200 + 8, "the text fills the length"
 
 
+def test_a_prompt_is_not_longer_where_passages_begin_with_other_tokens() -> None:
+    """The demo model's tokenizer writes a word in more tokens where no space is before it."""
+    tokenizer = AutoTokenizer.from_pretrained(ROOT / "examples" / "models" / "passkey-llama")
+    builder = PromptBuilder(tokenizer, TEMPLATES["chat"], 256)
+    for seed in range(5):
+        for draft, sample in built(builder, "needle", "en", 3000, seed):
+            (asked,) = sample.questions
+            said = " ".join((asked.question.text, *asked.question.answers))
+            assert 0 <= asked.room - 32 - len(tokenizer(said, add_special_tokens=False)["input_ids"]) <= 4, draft.needles
+
+
 @pytest.mark.parametrize("family", ["own", "plain", "llama-2", "demo"])
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
 def test_prompts_are_those_of_ask(tokenizer: Any, family: str, language: str) -> None:
