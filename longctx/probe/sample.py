@@ -90,6 +90,7 @@ class PromptBuilder:
             prefix = tuple(prompt[: len(prompt) - len(frames[0].tail)])
             over = len(prefix) - len(frames[0].head) + around - length
             tokens -= over
+            assert tokens > 0, "needed() counts what has room"
         return Sample(
             prefix,
             tuple(
