@@ -77,7 +77,7 @@ def test_a_prompt_is_not_longer_where_passages_begin_with_other_tokens() -> None
     tokenizer = AutoTokenizer.from_pretrained(ROOT / "examples" / "models" / "passkey-llama")
     builder = PromptBuilder(tokenizer, TEMPLATES["chat"], 256)
     for seed in range(5):
-        for draft, sample in built(builder, "needle", "en", 3000, seed):
+        for _, sample in built(builder, "needle", "en", 3000, seed):
             (asked,) = sample.questions
             said = " ".join((asked.question.text, *asked.question.answers))
             assert 0 <= asked.room - 32 - len(tokenizer(said, add_special_tokens=False)["input_ids"]) <= 4
