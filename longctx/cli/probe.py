@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from longctx.cli.options import JsonOption
+from longctx.cli.options import JsonOption, TemplateOption
 from longctx.cli.output import INTERRUPTED
 from longctx.cli.progress import progress_on_stderr
 
@@ -50,7 +51,7 @@ def probe(
         str | None, typer.Option(metavar="TEXT", help="A needle of your own, with {value} for its number.")
     ] = None,
     question: Annotated[str | None, typer.Option(metavar="TEXT", help="The question that asks for it.")] = None,
-    plain: Annotated[bool, typer.Option("--plain", help="Leave the model's chat template aside.")] = False,
+    template: TemplateOption = None,
     seed: Annotated[int, typer.Option(help="Another seed, other texts.")] = 0,
     window: Annotated[
         int | None, typer.Option(min=1, metavar="TOKENS", help="The native window, where the model does not say it.")
@@ -75,8 +76,8 @@ def probe(
         windows=windows,
         seed=seed,
         factor=factor,
-        needle=_wording(needle, question),
-        style="plain" if plain else "auto",
+        needle=_needle(needle, question),
+        template=template,
     )
     try:
         with _progress() as progress:
@@ -87,7 +88,6 @@ def probe(
     if json:
         typer.echo(report.model_dump_json(indent=1))
         return
-    _draw(report, out)
     _print_report(report, out)
 
 
@@ -104,14 +104,12 @@ def _numbers(values: tuple[str, ...]) -> tuple[int, ...]:
         raise typer.BadParameter("give numbers of tokens, such as 4096,8k,32k", param_hint="--lengths") from None
 
 
-def _wording(needle: str | None, question: str | None) -> TaskTexts | None:
+def _needle(needle: str | None, question: str | None) -> TaskTexts | None:
     from longctx.probe import TaskTexts
 
     if (needle is None) != (question is None):
         raise typer.BadParameter("give both or none", param_hint="--needle and --question")
-    if needle is None or question is None:
-        return None
-    return TaskTexts(needle, question, needle.partition("{value}")[0].rstrip())
+    return None if needle is None or question is None else TaskTexts(needle, question)
 
 
 def _progress() -> AbstractContextManager[Callable[[ProbeProgress], None] | None]:
@@ -124,29 +122,32 @@ def _progress() -> AbstractContextManager[Callable[[ProbeProgress], None] | None
             "total": progress.total,
             "completed": progress.done,
             "count": f"{progress.done}/{progress.total}",
-            "detail": _left(progress),
+            "detail": _time_left(progress),
         }
 
     def line(progress: ProbeProgress) -> str | None:
         nonlocal told
         before, told = told, max(told, 10 * progress.done // max(progress.total, 1))
         is_due = told > before
-        return f"[{progress.done}/{progress.total}] {_left(progress)} {progress.doing}".rstrip() if is_due else None
+        return (
+            f"[{progress.done}/{progress.total}] {_time_left(progress)} {progress.doing}".rstrip() if is_due else None
+        )
 
     return progress_on_stderr(bar, line, begin="loading", shows_time_left=False)
 
 
-def _left(progress: ProbeProgress) -> str:
-    if progress.seconds_left is None or progress.done == progress.total:
+def _time_left(now: ProbeProgress) -> str:
+    if now.seconds_left is None or now.done == now.total:
         return ""
-    minutes, seconds = divmod(round(progress.seconds_left), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"about {hours}:{minutes:02}:{seconds:02} left"
+    return f"about {timedelta(seconds=round(now.seconds_left))} left"
 
 
-def _draw(report: ProbeReport, out: Path) -> None:
-    """Draw pictures if matplotlib is there, and say so if it is not."""
-    from longctx.probe import draw_report, write_markdown
+def _print_report(report: ProbeReport, out: Path) -> None:
+    """Draw the pictures if matplotlib is there, and print the tables."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from longctx.probe import draw_report, report_tables, write_markdown
     from rope_scaling import PlotUnavailable
 
     try:
@@ -154,29 +155,12 @@ def _draw(report: ProbeReport, out: Path) -> None:
         write_markdown(report, out)
     except PlotUnavailable as missing:
         typer.echo(f"no pictures: {missing}", err=True)
-
-
-def _print_report(report: ProbeReport, out: Path) -> None:
-    """Print the scores of each task, and the effective windows."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from longctx.probe import reach_text, score_text
-
     console = Console()
-    for task, language in dict.fromkeys((cell.task, cell.language) for cell in report.cells):
-        rows = {
-            method: {cell.length: cell for cell in report.select(task, method, language)} for method in report.methods
-        }
-        lengths = sorted({length for cells in rows.values() for length in cells})
-        table = Table(f"{task} ({language})", *(f"{length:,}" for length in lengths))
-        for method, cells in rows.items():
-            table.add_row(method, *(score_text(cells.get(length)) for length in lengths))
-        console.print(table)
-    windows = Table("effective window", *report.methods)
-    known = {(reach.method, reach.task): reach for reach in report.windows}
-    for name in dict.fromkeys(reach.task for reach in report.windows):
-        found = (reach_text(known.get((method, name))) for method in report.methods)
-        windows.add_row(name or "all but perplexity", *found)
-    console.print(windows)
+    windows, *scores = report_tables(report)
+    for table in (*scores, windows):
+        drawn = Table(*table.head)
+        for row in table.rows:
+            drawn.add_row(*row)
+        console.print(drawn)
+        typer.echo(table.note)
     typer.echo(f"{out}: report.json, report.md and pictures")

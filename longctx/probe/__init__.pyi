@@ -1,5 +1,5 @@
 from .options import ALL_TASKS, DEFAULT_TASKS, ProbeOptions
-from .render import draw_report, reach_text, score_text, write_markdown
+from .render import ReportTable, draw_report, report_tables, write_markdown
 from .report import ProbeReport, load_report
 from .runner import ProbeProgress, run_probe
 from .task_texts import TaskTexts
@@ -10,11 +10,11 @@ __all__ = [
     "ProbeOptions",
     "ProbeProgress",
     "ProbeReport",
+    "ReportTable",
     "TaskTexts",
     "draw_report",
     "load_report",
-    "reach_text",
+    "report_tables",
     "run_probe",
-    "score_text",
     "write_markdown",
 ]

@@ -1,12 +1,10 @@
-"""What a probe is to do, checked before anything is loaded. Knows names and numbers; knows no model and no text."""
+"""The options of a probe, checked before anything is loaded."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from longctx.errors import BadRequest
 from longctx.probe.report import PERPLEXITY, method_name
@@ -16,22 +14,31 @@ from longctx.probe.tasks import TASKS
 ALL_TASKS = (*TASKS, PERPLEXITY)
 DEFAULT_TASKS = ("needle", PERPLEXITY)
 _MOST_DEPTHS = min(len(language.names) for language in LANGUAGES.values())  # multi-key has a name for each
-PromptStyle = Literal["auto", "plain"]
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeOptions:
-    """What is measured; the same options on the same model give the same texts.
+    """What a probe measures; the same options on the same model give the same texts.
 
-    `methods` are `rope_scaling`'s names, and 'none' for the model as it is; empty stands for 'none' and 'yarn', or for
-    'none' where the checkpoint brings a scaling of its own. `lengths` are tokens, with question and answer; empty
-    stands for 1, 2, 4 and 8 times the native window, which is always measured too. `factor` fixes the factor of the
-    scaling; without it the factor is the power of two that the length needs, and nothing is scaled up to that window.
-    `languages` empty is the text's own; `text` None is prose made up here. `depths` is how many places of a text a
-    needle is put in, `trials` how many texts a cell has, and `windows` of how many windows perplexity is the mean.
-    `needle` replaces the sentence that is hidden. `style` 'plain' leaves a model's chat template aside.
+    Attributes:
+        methods: Names of `rope_scaling`'s methods, and 'none' for the model as it is; empty is 'none' and 'yarn', or
+            'none' alone where the checkpoint carries a scaling.
+        lengths: Tokens of a prompt with the room for its answer; empty is 1, 2, 4 and 8 native windows. The native
+            window is always measured too.
+        tasks: Names in `ALL_TASKS`.
+        languages: Languages of the tasks, 'en' or 'ja'; empty is the language of the text.
+        text: The haystack, in any format that `longctx ingest` reads; None for generated prose.
+        trials: Texts of each task, length and language.
+        depths: How many places of a text a needle is put in, the beginning and the end among them.
+        windows: Of how many windows perplexity is the mean.
+        seed: Another seed gives other texts.
+        factor: One scaling factor for all lengths; None for the power of two that a length needs, and no scaling
+            within the native window.
+        needle: The hidden sentence and the question of the task 'needle'; None for the pass key.
+        template: How prompts are written, as for `DocumentQA.open`: a name in `TEMPLATES`; None is what fits the model.
 
-    Raises BadRequest.
+    Raises:
+        BadRequest: For a name that does not exist or a number out of range.
     """
 
     methods: tuple[str, ...] = ()
@@ -45,13 +52,17 @@ class ProbeOptions:
     seed: int = 0
     factor: float | None = None
     needle: TaskTexts | None = None
-    style: PromptStyle = "auto"
+    template: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "methods", tuple(dict.fromkeys(map(method_name, self.methods))))
         for name, known in (("tasks", ALL_TASKS), ("languages", tuple(LANGUAGES))):
             for value in getattr(self, name):
-                _check_known(name, value, known)
+                if value not in known:
+                    (near,) = difflib.get_close_matches(value, known, n=1, cutoff=0)
+                    raise BadRequest(
+                        f"{name}: {value!r} is unknown: did you mean {near!r}? There are {', '.join(known)}"
+                    )
         rules = {
             "tasks": (bool(self.tasks), f"give at least one of {', '.join(ALL_TASKS)}"),
             "lengths": (all(length > 0 for length in self.lengths), "give numbers of tokens above 0"),
@@ -67,11 +78,5 @@ class ProbeOptions:
 
     @property
     def places(self) -> tuple[float, ...]:
-        """The depths, from 0 (the beginning of the text) to 1."""
+        """The depths, from 0 (the beginning of the text) to 1 (its end)."""
         return tuple(round(place / (self.depths - 1), 4) for place in range(self.depths))
-
-
-def _check_known(name: str, value: str, known: Collection[str]) -> None:
-    if value not in known:
-        near = difflib.get_close_matches(value, known, n=1, cutoff=0)
-        raise BadRequest(f"{name}: {value!r} is unknown: did you mean {near[0]!r}? There are {', '.join(known)}")

@@ -1,62 +1,82 @@
-"""A probe's report as Markdown and as pictures."""
+"""A probe's report for people: tables, `report.md` and pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from longctx.errors import extra
-from longctx.probe.report import PERPLEXITY, Cell, ProbeReport, Reach, replace_text
+from longctx.probe.report import PERPLEXITY, Cell, EffectiveWindow, ProbeReport, replace_text
 from rope_scaling import PlotUnavailable
 
 _FILE = "report.md"
+_DPI = 80  # a picture of three panels takes 30 kB
+
+
+@dataclass(frozen=True, slots=True)
+class ReportTable:
+    """A table of a report.
+
+    Attributes:
+        head: The columns' heads; the first one names the table.
+        rows: The rows, as texts.
+        note: A sentence or more about the table.
+    """
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str
+
+
+def report_tables(report: ProbeReport) -> list[ReportTable]:
+    """Put a report into tables: the effective windows, and the scores of each task and language.
+
+    Args:
+        report: The report.
+
+    Returns:
+        The tables, the effective windows first.
+    """
+    known = {(found.method, found.task): found for found in report.windows}
+    rows = [
+        ("all but perplexity" if task is None else task, *(_window_text(known.get((m, task))) for m in report.methods))
+        for task in dict.fromkeys(found.task for found in report.windows)
+    ]
+    note = (
+        f"The longest length, in tokens, whose score stays within {report.threshold:.0%} of that at the native window."
+    )
+    groups = dict.fromkeys((cell.task, cell.language) for cell in report.cells)
+    groups |= dict.fromkeys((each.task, each.language) for each in report.no_room)
+    scores = [_scores(report, task, language) for task, language in groups]
+    return [ReportTable(("effective window", *report.methods), rows, note), *scores]
 
 
 def write_markdown(report: ProbeReport, folder: Path) -> None:
-    """Write `report.md` into a folder, with whatever pictures are there."""
-    replace_text(folder / _FILE, markdown(report, sorted(picture.name for picture in folder.glob("*.png"))))
+    """Write `report.md`, with the pictures that are in the folder.
 
-
-def markdown(report: ProbeReport, pictures: Sequence[str] = ()) -> str:
-    """The report as Markdown."""
-    parts = [
-        f"# Probe of {report.model.name}",
-        _facts(report),
-        "## Effective windows",
-        f"The longest length, in tokens, whose score stays within {report.threshold:.0%} of that at the native window.",
-        _table(("task", *report.methods), _reach_rows(report)),
-    ]
-    groups = dict.fromkeys((cell.task, cell.language) for cell in report.cells)
-    for task, language in groups:
-        parts += [f"## {task}" + ("" if language == "en" else f" ({language})"), _scores(report, task, language)]
-    parts += [f"![{picture}]({picture})" for picture in pictures]
-    return "\n\n".join(parts) + "\n"
-
-
-def reach_text(reach: Reach | None) -> str:
-    """An effective window in words: '8,192', or 'all of 8,192' where the longest length measured was reached."""
-    if reach is None:
-        return "–"
-    if reach.tokens is None:
-        return "not shown"
-    return f"at least {reach.tokens:,}" if reach.tokens == reach.measured else f"{reach.tokens:,}"
-
-
-def score_text(cell: Cell | None) -> str:
-    """A score with its interval: '0.95 (0.84–0.99)'."""
-    if cell is None:
-        return "–"
-    digits = 1 if cell.task == PERPLEXITY else 2
-    return f"{cell.score:.{digits}f} ({cell.low:.{digits}f}–{cell.high:.{digits}f})"
+    Args:
+        report: The report.
+        folder: The folder that the probe wrote to.
+    """
+    parts = [f"# Probe of {report.model.name}", _facts(report)]
+    for table in report_tables(report):
+        lines = [table.head, ("---", *("---:" for _ in table.head[1:])), *table.rows]
+        parts += [
+            f"## {table.head[0].capitalize()}",
+            "\n".join(f"| {' | '.join(line)} |" for line in lines),
+            table.note,
+        ]
+    parts += [f"![{picture.name}]({picture.name})" for picture in sorted(folder.glob("*.png"))]
+    replace_text(folder / _FILE, "\n\n".join(parts) + "\n")
 
 
 def _facts(report: ProbeReport) -> str:
-    text = report.text.name or "made up"
     facts = [
         f"native window {report.model.native_window:,} tokens",
-        f"text: {text}",
-        f"prompts: {report.prompt}",
+        f"text: {report.text.name or 'generated'}",
+        f"prompts of `ask`, template {report.template}",
         f"seed {report.seed}",
     ]
     facts += [f"factor {report.factor:g}"] if report.factor else []
@@ -65,63 +85,69 @@ def _facts(report: ProbeReport) -> str:
     return "; ".join(facts) + f". Intervals are at 95 %; longctx {report.longctx}." + stopped
 
 
-def _reach_rows(report: ProbeReport) -> Iterable[Sequence[str]]:
-    known = {(reach.method, reach.task): reach for reach in report.windows}
-    for task in dict.fromkeys(reach.task for reach in report.windows):
-        name = "**all but perplexity**" if task is None else task
-        yield name, *(reach_text(known.get((method, task))) for method in report.methods)
+def _window_text(found: EffectiveWindow | None) -> str:
+    if found is None:
+        return "–"
+    if found.tokens is None:
+        return "not shown"
+    return f"at least {found.tokens:,}" if found.tokens == found.measured else f"{found.tokens:,}"
 
 
-def _scores(report: ProbeReport, task: str, language: str) -> str:
-    rows = {method: {cell.length: cell for cell in report.select(task, method, language)} for method in report.methods}
-    lengths = sorted({length for cells in rows.values() for length in cells})
-    trials = sorted({cell.trials for cells in rows.values() for cell in cells.values()})
-    unit = "windows" if task == PERPLEXITY else "questions"
-    counted = f"{trials[0]}" if len(trials) == 1 else f"{trials[0]} to {trials[-1]}"
-    table = _table(
-        ("tokens", *(f"{length:,}" for length in lengths)),
-        ((method, *(score_text(cells.get(length)) for length in lengths)) for method, cells in rows.items()),
-    )
-    scored = f" of {report.scored_tokens} tokens each" if task == PERPLEXITY else ""
-    return f"{table}\n\n{counted} {unit}{scored} in each cell."
+def _scores(report: ProbeReport, task: str, language: str) -> ReportTable:
+    """The scores of a task, a row for each method."""
+    cells = {(method, cell.length): cell for method in report.methods for cell in report.select(task, method, language)}
+    no_room = {each.length: each.needed for each in report.no_room if (each.task, each.language) == (task, language)}
+    lengths = sorted({length for _, length in cells} | no_room.keys())
+    missing = {length: "no room" for length in no_room}
+    rows = [
+        (method, *(_score_text(cells.get((method, length)), missing.get(length, "–")) for length in lengths))
+        for method in report.methods
+    ]
+    unit = f"windows of {report.scored_tokens} tokens" if task == PERPLEXITY else "questions"
+    counts = [cell.trials for cell in cells.values()]
+    trials = sorted({min(counts), max(counts)}) if counts else []
+    notes = [f"{' to '.join(map(str, trials))} {unit} in each cell."] if trials else []
+    if no_room:
+        short = ", ".join(f"{length:,}" for length in sorted(no_room))
+        notes.append(f"No room at {short} tokens: a prompt takes at least {min(no_room.values()):,}.")
+    return ReportTable((f"{task} ({language})", *(f"{length:,}" for length in lengths)), rows, " ".join(notes))
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-_DPI = 80  # a picture of three panels takes 30 kB
+def _score_text(cell: Cell | None, missing: str) -> str:
+    if cell is None:
+        return missing
+    digits = 1 if cell.task == PERPLEXITY else 2
+    return f"{cell.score:.{digits}f} ({cell.low:.{digits}f}–{cell.high:.{digits}f})"
 
 
 def draw_report(report: ProbeReport, folder: Path) -> list[Path]:
     """Draw `heatmap-TASK-LANGUAGE.png`, `scores.png` and `perplexity.png`, as far as there are results for them.
 
-    Raises PlotUnavailable without matplotlib.
+    Args:
+        report: The report.
+        folder: Where the pictures go.
+
+    Returns:
+        The pictures' files.
+
+    Raises:
+        PlotUnavailable: Without matplotlib.
     """
-    drawn = []
-    deep = dict.fromkeys((cell.task, cell.language) for cell in report.cells if cell.depth is not None)
-    for task, language in deep:
-        drawn.append(_heatmaps(report, task, language, folder / f"heatmap-{task}-{language}.png"))
-    shallow = dict.fromkeys((cell.task, cell.language) for cell in report.cells if cell.task != PERPLEXITY)
-    if shallow:
-        drawn.append(_draw_scores(report, list(shallow), folder / "scores.png"))
-    if any(cell.task == PERPLEXITY for cell in report.cells):
-        drawn.append(_perplexity(report, folder / "perplexity.png"))
-    return drawn
+    cells = report.cells
+    figures = {
+        f"heatmap-{task}-{language}": _heatmaps(report, task, language)
+        for task, language in dict.fromkeys((cell.task, cell.language) for cell in cells if cell.depth is not None)
+    }
+    if groups := list(dict.fromkeys((cell.task, cell.language) for cell in cells if cell.task != PERPLEXITY)):
+        figures["scores"] = _score_curves(report, groups)
+    if any(cell.task == PERPLEXITY for cell in cells):
+        figures["perplexity"] = _perplexity_curves(report)
+    for name, figure in figures.items():  # without its software's version, the same report gives the same bytes
+        figure.savefig(folder / f"{name}.png", dpi=_DPI, metadata={"Software": None})
+    return [folder / f"{name}.png" for name in figures]
 
 
-def _figure(panels: int, width: float, height: float) -> tuple[Any, Any]:
-    """A figure with panels side by side."""
-    try:
-        from matplotlib.figure import Figure  # the object interface: no display, no global state
-    except ImportError as error:
-        raise PlotUnavailable(f"drawing needs matplotlib, from {extra('plot')}") from error
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots(1, panels, squeeze=False)[0]
-
-
-def _heatmaps(report: ProbeReport, task: str, language: str, file: Path) -> Path:
+def _heatmaps(report: ProbeReport, task: str, language: str) -> Any:
     """Score over length and depth, a panel for each method."""
     cells = [cell for cell in report.cells if (cell.task, cell.language) == (task, language) and cell.depth is not None]
     lengths = sorted({cell.length for cell in cells})
@@ -136,46 +162,54 @@ def _heatmaps(report: ProbeReport, task: str, language: str, file: Path) -> Path
         panel.set_yticks(range(len(depths)), [f"{depth:.0%}" for depth in depths])
     panels[0].set_ylabel("depth of the needle")
     figure.colorbar(image, ax=list(panels), label="found")
-    return _save(figure, file)
+    return figure
 
 
-def _draw_scores(report: ProbeReport, groups: list[tuple[str, str]], file: Path) -> Path:
-    """Score against length, a panel for each task and language, a line for each method, 95 % intervals shaded."""
+def _score_curves(report: ProbeReport, groups: Sequence[tuple[str, str]]) -> Any:
+    """Score against length, a panel for each task and language."""
     figure, panels = _figure(len(groups), 0.8 + 3.2 * len(groups), 3.0)
     for panel, (task, language) in zip(panels, groups, strict=True):
-        for method in report.methods:
-            _curve(panel, report.select(task, method, language), _label(report, method))
+        _curves(panel, report, task, language)
         panel.set(title=f"{task} ({language})", ylim=(-0.03, 1.03))
-        _length_axis(panel, report)
     panels[0].set_ylabel("score")
     panels[0].legend()
-    return _save(figure, file)
+    return figure
 
 
-def _perplexity(report: ProbeReport, file: Path) -> Path:
+def _perplexity_curves(report: ProbeReport) -> Any:
     """Perplexity against length, both logarithmic."""
+    figure, (panel,) = _figure(1, 5.6, 3.2)
     from matplotlib.ticker import LogLocator
 
-    figure, (panel,) = _figure(1, 5.6, 3.2)
-    for method in report.methods:
-        _curve(panel, report.select(PERPLEXITY, method), _label(report, method))
+    _curves(panel, report, PERPLEXITY, None)
     panel.set_yscale("log", subs=())
     panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # so that some are marked in less than a decade, too
     panel.yaxis.set_major_formatter("{x:g}")
     panel.set(ylabel=f"perplexity of {report.scored_tokens} tokens")
-    _length_axis(panel, report)
     panel.legend()
-    return _save(figure, file)
+    return figure
 
 
-def _curve(panel: Any, cells: list[Cell], label: str) -> None:
-    lengths = [cell.length for cell in cells]
-    (line,) = panel.plot(lengths, [cell.score for cell in cells], marker="o", markersize=3, label=label)
-    low, high = [cell.low for cell in cells], [cell.high for cell in cells]
-    panel.fill_between(lengths, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
+def _figure(panels: int, width: float, height: float) -> tuple[Any, Any]:
+    """A figure with panels side by side."""
+    try:
+        from matplotlib.figure import Figure  # the object interface: no display, no global state
+    except ImportError as error:
+        raise PlotUnavailable(f"drawing needs matplotlib, from {extra('plot')}") from error
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(1, panels, squeeze=False)[0]
 
 
-def _length_axis(panel: Any, report: ProbeReport) -> None:
+def _curves(panel: Any, report: ProbeReport, task: str, language: str | None) -> None:
+    """A line for each method over the logarithm of the length, 95 % intervals shaded."""
+    for method in report.methods:
+        cells = report.select(task, method, language)
+        lengths = [cell.length for cell in cells]
+        (line,) = panel.plot(
+            lengths, [cell.score for cell in cells], marker="o", markersize=3, label=_label(report, method)
+        )
+        low, high = [cell.low for cell in cells], [cell.high for cell in cells]
+        panel.fill_between(lengths, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
     lengths = sorted({cell.length for cell in report.cells})
     panel.set_xscale("log", base=2)
     panel.set_xticks(lengths, [f"{length:,}" for length in lengths], rotation=45)
@@ -185,8 +219,3 @@ def _length_axis(panel: Any, report: ProbeReport) -> None:
 
 def _label(report: ProbeReport, method: str) -> str:
     return "no scaling" if method == "none" and report.model.carried is None else method
-
-
-def _save(figure: Any, file: Path) -> Path:
-    figure.savefig(file, dpi=_DPI, metadata={"Software": None})  # the same report, the same bytes
-    return file

@@ -1,4 +1,4 @@
-"""The report: what a probe found, as `report.json` holds it. Knows results and numbers; knows no model.
+"""The report of a probe, as `report.json` holds it.
 
 The schema is `ProbeReport`; `version` goes up when a reader of the old one could go wrong. Nothing in it depends on
 when or how fast it was made, so that the same probe gives the same bytes.
@@ -23,7 +23,7 @@ class _Frozen(BaseModel):
 
 
 class ModelFacts(_Frozen):
-    """Which model: its name as it was given, hashes of weights and tokenizer, and the window it was trained with.
+    """The model that was measured: its name, hashes of weights and tokenizer, and the window it was trained with.
 
     `carried` is the scaling that the checkpoint brings with it, as `RopeScaling` writes itself; None for none.
     """
@@ -36,7 +36,7 @@ class ModelFacts(_Frozen):
 
 
 class TextFacts(_Frozen):
-    """Which text: a file's name and hash of its content; None where it was made up."""
+    """The haystack: a file's name and a hash of its content; the name is None for generated prose."""
 
     name: str | None
     sha256: str
@@ -60,12 +60,21 @@ class Cell(_Frozen):
     high: float
 
 
-class Reach(_Frozen):
+class NoRoom(_Frozen):
+    """A length at which a task was not measured: its shortest prompt with the room for an answer is `needed` tokens."""
+
+    task: str
+    language: str
+    length: int
+    needed: int
+
+
+class EffectiveWindow(_Frozen):
     """The effective window of a method in a task, in tokens; `task` None is the mean of all tasks but perplexity.
 
     The longest length up to which every length has at least `threshold` of the score at the native window; perplexity
-    counts as its inverse. None where the score at the native window is 0, or was not measured. `measured` is the
-    longest length that was.
+    counts as its inverse. Tasks that were not measured at the native window do not count. None where none was, or the
+    score there is 0. `measured` is the longest length that was measured.
     """
 
     method: str
@@ -75,13 +84,30 @@ class Reach(_Frozen):
 
 
 class ProbeReport(_Frozen):
-    """All that a probe found. `complete` is False where it was stopped before its end."""
+    """What a probe found, as `report.json` holds it.
 
-    version: Literal[1] = 1
+    Attributes:
+        version: The version of the schema. Up to 1, prompts were not those of `ask`.
+        longctx: The version that measured.
+        model: Which model was measured.
+        text: What it was measured on.
+        template: The prompt template.
+        seed: The seed of the texts.
+        factor: The scaling factor of all lengths; None where each length had its own.
+        scored_tokens: Tokens of each window that perplexity is of.
+        threshold: The share of the score at the native window that an effective window keeps.
+        complete: Whether the probe came to its end.
+        methods: The methods measured.
+        cells: The scores.
+        no_room: Tasks and lengths that were not measured, since a prompt has no room there.
+        windows: The effective windows.
+    """
+
+    version: Literal[2] = 2
     longctx: str
     model: ModelFacts
     text: TextFacts
-    prompt: Literal["chat template", "plain"]
+    template: str
     seed: int
     factor: float | None
     scored_tokens: int
@@ -89,15 +115,21 @@ class ProbeReport(_Frozen):
     complete: bool
     methods: tuple[str, ...]
     cells: tuple[Cell, ...]
-    windows: tuple[Reach, ...]
+    no_room: tuple[NoRoom, ...]
+    windows: tuple[EffectiveWindow, ...]
 
     def effective_window(self, method: str, task: str | None = None) -> int | None:
-        """The longest length, in tokens, that a method carries the model to; None where nothing was shown.
+        """The effective window of a method, in tokens.
 
-        `task` None is the mean of all tasks but perplexity.
+        Args:
+            method: A name of `rope_scaling`'s, or 'none'.
+            task: A task; None is the mean of all tasks but perplexity.
+
+        Returns:
+            The longest length that the method carries the model to; None where nothing was shown.
         """
         method = method_name(method)
-        return next((reach.tokens for reach in self.windows if (reach.method, reach.task) == (method, task)), None)
+        return next((found.tokens for found in self.windows if (found.method, found.task) == (method, task)), None)
 
     def measurements(self) -> Measurements:
         """How far the model was seen to read: for each method, its effective window over all tasks but perplexity.
@@ -109,25 +141,39 @@ class ProbeReport(_Frozen):
         return Measurements(tuple(figures), self.model.name, self.model.tokenizer_sha256, self.model.carried)
 
     def select(self, task: str, method: str, language: str | None = None) -> list[Cell]:
-        """The cells over all depths of a task under a method, by length."""
-        return sorted(
-            (
-                cell
-                for cell in self.cells
-                if (cell.task, cell.method, cell.depth) == (task, method, None) and language in (None, cell.language)
-            ),
-            key=lambda cell: cell.length,
-        )
+        """The cells of a task under a method, over all depths.
+
+        Args:
+            task: The task.
+            method: The method.
+            language: 'en' or 'ja'; None for both.
+
+        Returns:
+            The cells, the shortest length first.
+        """
+        wanted = (task, method, None)
+        cells = (cell for cell in self.cells if (cell.task, cell.method, cell.depth) == wanted)
+        return sorted((cell for cell in cells if language in (None, cell.language)), key=lambda cell: cell.length)
 
 
 def method_name(method: str) -> str:
-    """A method under `rope_scaling`'s name: 'dynamic-ntk' is 'dynamic_ntk', and 'default' is 'none'."""
+    """A method's name as `rope_scaling` has it: 'dynamic-ntk' is 'dynamic_ntk'. 'default' is 'none'."""
     name = method.lower().replace("-", "_")
     return UNSCALED if name == "default" else name
 
 
 def load_report(path: str | Path) -> ProbeReport:
-    """Read a report from its file, or from the folder that a probe wrote. Raises BadReport."""
+    """Read a report.
+
+    Args:
+        path: Its file, or the folder that a probe wrote.
+
+    Returns:
+        The report.
+
+    Raises:
+        BadReport: If there is none, or one of another version of the schema.
+    """
     file = Path(path)
     file = file / REPORT if file.is_dir() else file
     try:

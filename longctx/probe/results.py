@@ -1,4 +1,4 @@
-"""What has been answered, one line of a file for each question, kept as it comes. Knows files; knows no model.
+"""The results of a probe, one line of a file for each question, written as they come.
 
 A probe that is stopped, or killed, goes on from here: nothing that is in the file is computed again.
 """
@@ -9,17 +9,26 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from longctx.errors import BadRequest
 
-FORMAT = 1
+_FORMAT = 2  # 1: the prompts were not those of `ask`
 _FILE, _LOCK = "results.jsonl", ".lock"
 
-Key = tuple[str, str, str, int, int, int]
+
+class Key(NamedTuple):
+    """What was asked, whatever came out: question `question` about text `trial`, or window `trial` of perplexity."""
+
+    task: str
+    language: str
+    method: str
+    length: int
+    trial: int
+    question: int
 
 
 class Result(BaseModel):
@@ -46,7 +55,7 @@ class Result(BaseModel):
     @property
     def key(self) -> Key:
         """What was asked, whatever came out."""
-        return self.task, self.language, self.method, self.length, self.trial, self.question
+        return Key(self.task, self.language, self.method, self.length, self.trial, self.question)
 
 
 class Results:
@@ -67,44 +76,48 @@ class Results:
 
 
 @contextmanager
-def open_results(folder: Path, setting: Mapping[str, Any]) -> Iterator[Results]:
-    """The results in a folder, which is made if need be, for this process alone.
+def open_results(folder: Path, fingerprint: Mapping[str, Any]) -> Iterator[Results]:
+    """Open the results in a folder, which is made if need be, for this process alone.
 
-    `setting` is what results depend on beside their keys. Raises BadRequest where the folder's are of another setting,
-    or another process is writing.
+    Args:
+        folder: The folder that a probe writes to.
+        fingerprint: What results depend on beside their keys.
+
+    Yields:
+        The results there, to be added to.
+
+    Raises:
+        BadRequest: If the folder's results depend on something else, or another process is writing.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / _LOCK, timeout=0), (folder / _FILE).open("a+", encoding="utf-8") as file:
-            yield Results(_known(file, folder, {"format": FORMAT, **setting}), file)
+            yield Results(_read(file, folder, {"format": _FORMAT, **fingerprint}), file)
     except Timeout as error:
         raise BadRequest(f"another probe is writing to {folder}: wait for it, or give another --out") from error
     except OSError as error:
         raise BadRequest(f"{folder} cannot be written to: {error.strerror or error}") from error
 
 
-def _known(file: TextIO, folder: Path, setting: Mapping[str, Any]) -> dict[Key, Result]:
+def _read(file: TextIO, folder: Path, fingerprint: Mapping[str, Any]) -> dict[Key, Result]:
     """The results in a file that is open; a new one gets its first line, and a line cut short by a kill goes."""
     file.seek(0)
     text = file.read()
     whole = text[: text.rfind("\n") + 1]
     file.truncate(len(whole.encode()))
-    first, *lines = whole.splitlines() or [""]
+    first, *lines = whole.removesuffix("\n").split("\n")  # an answer may hold other line breaks
     if not first:
-        file.write(json.dumps(setting, ensure_ascii=False) + "\n")
+        file.write(json.dumps(fingerprint, ensure_ascii=False) + "\n")
         return {}
     try:
-        _check_setting(json.loads(first), setting, folder)
-        results = map(Result.model_validate_json, lines)
-        return {result.key: result for result in results}
-    except (ValueError, ValidationError, AttributeError) as error:
+        there = json.loads(first)
+        other = [name for name in fingerprint if there.get(name) != fingerprint[name]]
+        results = [Result.model_validate_json(line) for line in ([] if other else lines)]
+    except (ValueError, AttributeError) as error:
         raise BadRequest(f"{folder / _FILE} is damaged or no probe's: remove it, or give another --out") from error
-
-
-def _check_setting(there: Mapping[str, Any], setting: Mapping[str, Any], folder: Path) -> None:
-    other = [name for name in setting if there.get(name) != setting[name]]
     if other:
         raise BadRequest(
             f"{folder} holds a probe with another {', '.join(other)} "
-            f"({there.get(other[0])!r}, now {setting[other[0]]!r}): give another --out, or remove the folder"
+            f"({there.get(other[0])!r}, now {fingerprint[other[0]]!r}): give another --out, or remove the folder"
         )
+    return {result.key: result for result in results}

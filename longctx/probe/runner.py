@@ -1,132 +1,152 @@
-"""Running a probe: its units of work, one after another, resumable."""
+"""Running a probe: one unit of work after another, each result kept as it comes."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Any
+from statistics import fmean
 
 from longctx.engine import GenerationOptions
+from longctx.errors import BadRequest
 from longctx.models import LoadedModel
 from longctx.probe.options import ProbeOptions
 from longctx.probe.render import write_markdown
-from longctx.probe.report import PERPLEXITY, ProbeReport, write_report
+from longctx.probe.report import PERPLEXITY, NoRoom, ProbeReport, write_report
 from longctx.probe.results import Key, Result, Results, open_results
 from longctx.probe.sample import SampleQuestion
 from longctx.probe.scoring import share_found, summarize
-from longctx.probe.setup import ProbeSetup, open_setup, window_ids, window_loss
-from longctx.probe.tasks import TASKS, Draft
+from longctx.probe.setup import ProbeSetup, open_setup
+from longctx.probe.tasks import Draft
+from longctx.prompts import TokenIds
+from rope_scaling import RopeScaling
 
 _ANSWER = 500  # tokens of a prompt that are read in the time that an answer takes, roughly
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One text, or one window where `draft` is None, under one method; `first` is the number of its first question.
+    """The texts of one trial under one method, or one window of perplexity, which has no drafts.
 
-    `shared` is the part of the text that the unit before has read.
+    The texts begin alike, as far as their needles allow: the model reads that part once.
     """
 
-    task: str
-    language: str
-    method: str
-    length: int
-    trial: int
-    first: int = 0
-    draft: Draft | None = None
-    shared: float = 0.0
-
-    @property
-    def group(self) -> tuple[str, str, str, int, int]:
-        """What units have in common whose texts begin alike."""
-        return self.task, self.language, self.method, self.length, self.trial
+    key: Key
+    drafts: Sequence[Draft] = ()
 
     @property
     def keys(self) -> list[Key]:
-        """What results it gives."""
-        questions = 1 if self.draft is None else len(self.draft.questions)
-        return [(*self.group, self.first + number) for number in range(questions)]
+        """The keys of its results; `key` is the first."""
+        questions = sum(len(draft.questions) for draft in self.drafts) or 1
+        return [self.key._replace(question=number) for number in range(questions)]
 
-    def cost(self, bench: ProbeSetup) -> float:
-        """How much work it is, in floating-point operations, roughly: to tell how long the rest will take."""
-        model = bench.engine.loaded.model
+    def cost(self, setup: ProbeSetup) -> float:
+        """Floating-point operations, roughly: to estimate how long the rest of the work takes."""
+        model = setup.engine.loaded.model
         config = model.config.get_text_config()
-        matrices, attention = 2 * model.num_parameters(), 2 * config.num_hidden_layers * config.hidden_size
-        begun = self.shared * self.length
-        answers = 0 if self.draft is None else len(self.draft.questions) * _ANSWER
-        return float(matrices * (self.length - begun + answers) + attention * (self.length**2 - begun**2))
+        length = self.key.length
+        # how much of each text has been read with the one before
+        cached = [length * draft.needles[0].depth for draft in self.drafts[1:]]
+        texts = len(cached) + 1
+        read = texts * length - sum(cached) + _ANSWER * len(self.keys)
+        pairs = texts * length**2 - sum(tokens**2 for tokens in cached)
+        return float(2 * model.num_parameters() * read + 2 * config.num_hidden_layers * config.hidden_size * pairs)
 
-    def run(self, bench: ProbeSetup, missing: Sequence[Key]) -> Iterator[Result]:
-        """Do it, but for the questions that are not missing."""
-        if self.draft is None:
-            yield self._window(bench)
+    def run(self, setup: ProbeSetup, known: Container[Key] = ()) -> Iterator[Result]:
+        """Measure what is not known of its results."""
+        task, language, method, length, trial, _ = self.key
+        scaling, began = setup.scaling(method, length), time.monotonic()
+        if task == PERPLEXITY:
+            loss = fmean(setup.engine.token_losses(setup.window_ids(length, trial), setup.stride, scaling))
+            yield Result(**self.key._asdict(), depth=None, score=loss, read=length, seconds=_since(began))
             return
-        draw = Random(f"{bench.options.seed} prose {self.language} {self.length} {self.trial}")
-        document = bench.scribes[self.language].write(self.draft, self.length, draw)
-        for key, asked in zip(self.keys, document.asked, strict=True):
-            if key in missing:
-                yield self._answer(bench, document.prefix, asked, key[-1])
-
-    def _answer(self, bench: ProbeSetup, prefix: Sequence[int], asked: SampleQuestion, number: int) -> Result:
-        since, question = time.monotonic(), asked.question
-        options = GenerationOptions(asked.room, stop=bench.prompting.stop)
-        stream = bench.engine.stream(prefix, asked.suffix, bench.scaling(self.method, self.length), options)
-        answer = "".join(stream)
-        return Result(
-            **self._place(),
-            question=number,
-            depth=question.depth,
-            score=share_found(answer, question.answers),
-            answer=answer,
-            expected=question.answers,
-            read=stream.prompt_tokens - stream.reused_tokens,
-            seconds=round(time.monotonic() - since, 3),
-        )
-
-    def _window(self, bench: ProbeSetup) -> Result:
-        since = time.monotonic()
-        bos = bench.engine.loaded.tokenizer.bos_token_id
-        ids = window_ids(bench.prose, bos, self.length, self.trial, bench.step)
-        loss = window_loss(bench.engine, ids, bench.step, bench.scaling(self.method, self.length))
-        seconds = round(time.monotonic() - since, 3)
-        return Result(**self._place(), question=0, depth=None, score=loss, read=self.length, seconds=seconds)
-
-    def _place(self) -> dict[str, Any]:
-        return dict(zip(("task", "language", "method", "length", "trial"), self.group, strict=True))
+        keys = iter(self.keys)
+        for draft in self.drafts:
+            own = list(islice(keys, len(draft.questions)))
+            if all(key in known for key in own):
+                continue
+            draw = Random(f"{setup.options.seed} prose {language} {length} {trial}")
+            sample = setup.builder.build(draft, length, setup.haystack.sentences(language, draw))
+            for key, asked in zip(own, sample.questions, strict=True):
+                if key not in known:
+                    yield _answer(setup, scaling, sample.prefix, asked, key)
 
 
-def units(bench: ProbeSetup) -> Iterator[Unit]:
-    """All the work, short lengths first; what several methods have in common is there once."""
-    options = bench.options
+def _answer(
+    setup: ProbeSetup, scaling: RopeScaling | None, prefix: TokenIds, asked: SampleQuestion, key: Key
+) -> Result:
+    began, question = time.monotonic(), asked.question
+    options = GenerationOptions(asked.room, stop=tuple(setup.builder.template.stops))
+    stream = setup.engine.stream(prefix, asked.suffix, scaling, options)
+    answer = "".join(stream)
+    return Result(
+        **key._asdict(),
+        depth=question.depth,
+        score=share_found(answer, question.answers),
+        answer=answer,
+        expected=question.answers,
+        read=stream.prompt_tokens - stream.reused_tokens,
+        seconds=_since(began),
+    )
+
+
+def _since(start: float) -> float:
+    return round(time.monotonic() - start, 3)
+
+
+def plan_work(setup: ProbeSetup) -> tuple[list[Unit], list[NoRoom]]:
+    """List the work, short lengths first; what several methods have in common is there once.
+
+    Args:
+        setup: What is measured.
+
+    Returns:
+        The units of work, and what cannot be measured for lack of room.
+
+    Raises:
+        BadRequest: If nothing can be measured.
+    """
+    options, own = setup.options, (setup.haystack.language,)
+    units: list[Unit] = []
+    no_room: list[NoRoom] = []
     for length in options.lengths:
-        methods = dict.fromkeys(bench.effective_method(method, length) for method in options.methods)
+        methods = dict.fromkeys(setup.effective_method(method, length) for method in options.methods)
         for task in options.tasks:
-            for method in methods:
-                if task in TASKS:
-                    yield from _texts(bench, task, method, length)
+            fitting = []
+            for language in own if task == PERPLEXITY else options.languages:
+                needed = setup.needed(task, language, length)
+                if needed <= length:
+                    fitting.append(language)
                 else:
-                    for window in range(options.windows):
-                        yield Unit(PERPLEXITY, bench.text.language, method, length, window)
-
-
-def _texts(bench: ProbeSetup, task: str, method: str, length: int) -> Iterator[Unit]:
-    for language in bench.options.languages:
-        for trial in range(bench.options.trials):
-            first = 0
-            for draft in bench.drafts(task, language, length, trial):
-                shared = draft.needles[0].depth if first else 0.0
-                yield Unit(task, language, method, length, trial, first, draft, shared)
-                first += len(draft.questions)
+                    no_room.append(NoRoom(task=task, language=language, length=length, needed=needed))
+            trials = range(options.windows if task == PERPLEXITY else options.trials)
+            units += [
+                Unit(Key(task, language, method, length, trial, 0), setup.drafts(task, language, length, trial))
+                for method in methods
+                for language in fitting
+                for trial in trials
+            ]
+    if not units:
+        least = min(no_room, key=lambda one: one.needed)
+        raise BadRequest(
+            f"no task has room at {', '.join(f'{length:,}' for length in options.lengths)} tokens: "
+            f"{least.task} ({least.language}) takes at least {least.needed:,}; give longer lengths"
+        )
+    return units, no_room
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeProgress:
-    """How far a probe is: `done` of `total` questions and windows, of which some may have been there before.
+    """How far a probe is.
 
-    `seconds_left` is None until something has been measured; `doing` says what comes next.
+    Attributes:
+        done: Questions and windows that are measured, those of earlier runs among them.
+        total: All of them.
+        seconds_left: An estimate; None until something has been measured.
+        doing: What is measured next; empty at the end.
     """
 
     done: int
@@ -146,61 +166,57 @@ def run_probe(
     native_window: int | None = None,
     progress: ProbeCallback | None = None,
 ) -> ProbeReport:
-    """Measure how a model fares on texts of rising length; write `report.json` and `report.md` into the folder `out`.
+    """Measure how well a model reads prompts of rising length under each scaling method.
 
-    Results are kept in the folder as they come: a probe that was stopped goes on, and one with more lengths, methods,
-    tasks or trials adds to it. Where it is interrupted, a report is written of what there is. `native_window` overrides
-    what the configuration says. Raises LongctxError and RopeScalingError, before any work where that can be known.
+    Results are kept as they come: a probe that was stopped goes on, and one with more lengths, methods, tasks or trials
+    adds to what is there. Where it is interrupted, a report is written of what there is. A task and a length that no
+    prompt fits are named in the report.
+
+    Args:
+        model: A checkpoint's folder, a hub name, or a loaded model.
+        out: The folder for the results, `report.json` and `report.md`.
+        options: What to measure; None is the default of each option.
+        native_window: The window that the model was trained with, in tokens; None is what its configuration says.
+        progress: Called before each text or window and after each result.
+
+    Returns:
+        The report.
+
+    Raises:
+        LongctxError: BadRequest, ModelUnavailable, NotEnoughMemory and others, before any work where that can be known.
+        RopeScalingError: For a scaling that the model cannot have.
     """
-    bench = open_setup(model, options or ProbeOptions(), native_window)
-    with open_results(Path(out), bench.setting()) as results:
+    setup = open_setup(model, options or ProbeOptions(), native_window)
+    units, no_room = plan_work(setup)
+    with open_results(Path(out), setup.fingerprint()) as results:
         complete = False
         try:
-            _work(bench, results, progress)
+            _work(setup, units, results, progress)
             complete = True
         finally:
-            report = summarize(bench, results.known.values(), complete=complete)
+            report = summarize(setup, results.known.values(), no_room, complete=complete)
             write_report(report, Path(out))
             write_markdown(report, Path(out))
     return report
 
 
-def _work(bench: ProbeSetup, results: Results, progress: ProbeCallback | None) -> None:
-    """Do what is missing."""
-    waiting = [unit for unit in units(bench) if any(key not in results for key in unit.keys)]
-    clock = _Clock(bench, results, waiting, progress)
-    group = None
+def _work(setup: ProbeSetup, units: Sequence[Unit], results: Results, progress: ProbeCallback | None) -> None:
+    """Measure what is missing; the rest is estimated to go on at the rate so far."""
+    waiting = [unit for unit in units if any(key not in results for key in unit.keys)]
+    total = len(results.known) + sum(key not in results for unit in waiting for key in unit.keys)
+    left, spent, began = sum(unit.cost(setup) for unit in waiting), 0.0, time.monotonic()
+
+    def tell(doing: str) -> None:
+        if progress is not None:
+            seconds = left * (time.monotonic() - began) / spent if spent else None
+            progress(ProbeProgress(len(results.known), total, seconds, doing))
+
     for unit in waiting:
-        clock.tell(unit)
-        if group != (group := unit.group):
-            bench.engine.pool.shrink(0)  # nothing more begins like the texts read so far
-        for result in unit.run(bench, [key for key in unit.keys if key not in results]):
+        doing = f"{unit.key.task}, {unit.key.method}, {unit.key.length:,} tokens"
+        tell(doing)
+        setup.engine.pool.shrink(0)  # the texts of a unit begin alike, but not like those of the one before
+        for result in unit.run(setup, results):
             results.add(result)
-            clock.tell(unit)
-        clock.add(unit)
-    clock.tell(None)
-
-
-class _Clock:
-    """Tells a callback how far the work is, and how long the rest will take if it goes on at the rate so far."""
-
-    def __init__(
-        self, bench: ProbeSetup, results: Results, waiting: list[Unit], progress: ProbeCallback | None
-    ) -> None:
-        self._bench, self._results, self._progress = bench, results, progress
-        self._total = len(results.known) + sum(key not in results for unit in waiting for key in unit.keys)
-        self._cost = sum(unit.cost(bench) for unit in waiting)
-        self._spent, self._since = 0.0, time.monotonic()
-
-    def add(self, unit: Unit) -> None:
-        """A unit is done."""
-        self._spent += unit.cost(self._bench)
-
-    def tell(self, unit: Unit | None) -> None:
-        """Call back before a unit, or at the end (None)."""
-        if self._progress is None:
-            return
-        elapsed = time.monotonic() - self._since
-        left = (self._cost - self._spent) * elapsed / self._spent if self._spent else None
-        doing = "" if unit is None else f"{unit.task}, {unit.method}, {unit.length:,} tokens"
-        self._progress(ProbeProgress(len(self._results.known), self._total, left, doing))
+            tell(doing)
+        left, spent = left - unit.cost(setup), spent + unit.cost(setup)
+    tell("")

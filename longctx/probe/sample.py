@@ -1,98 +1,166 @@
-"""Drafts as prompts of an exact length: needles in a haystack, room for the answer. Knows tokens; knows no model."""
+"""Prompts of an exact length, written as `ask` writes them: passages with needles in them, then a question."""
 
 from __future__ import annotations
 
-import random
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from functools import lru_cache
+from itertools import accumulate, islice
+from typing import Any
 
 from longctx.errors import BadRequest
-from longctx.probe.haystack import Source, cut
-from longctx.probe.prompts import Prompting, TokenIds
-from longctx.probe.task_texts import Language
-from longctx.probe.tasks import Draft, Question
+from longctx.probe.tasks import Draft, Needle, Question
+from longctx.prompts import Frame, PromptInputs, PromptTemplate, TokenIds, TokenWriter, assemble, build_prompt
+from longctx.types import Citation
 
 _LEAST = 16  # tokens of haystack: less is no place to hide in
-_BATCH = 32  # filler sentences tokenised at a time
+_PASSAGE = 200  # tokens, about as many as a passage of an index has
 
 
 @dataclass(frozen=True, slots=True)
 class SampleQuestion:
-    """A question's tokens, those that its answer may take, and the question."""
+    """A question, the tokens of its prompt from the end of the passages on, and how many its answer may take."""
 
+    question: Question
     suffix: TokenIds
     room: int
-    question: Question
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """A text's tokens, and the questions that are asked after it."""
+class Sample:
+    """The tokens up to the end of the passages, with which the prompts of all questions begin, and the questions."""
 
     prefix: TokenIds
-    asked: tuple[SampleQuestion, ...]
+    questions: tuple[SampleQuestion, ...]
 
 
-class Scribe:
-    """Writes documents for one model in one language."""
+class PromptBuilder:
+    """Builds the prompts of drafts for one model.
 
-    def __init__(self, prompting: Prompting, source: Source, language: Language, native_window: int) -> None:
-        self.prompting = prompting
-        self.source = source
-        self.language = language
-        self._spare = min(64, native_window // 8)  # tokens that an answer may take beyond what must be in it
+    Args:
+        tokenizer: The model's tokenizer.
+        template: How prompts are written for the model.
+        native_window: The model's, in tokens.
+    """
 
-    def write(self, draft: Draft, length: int, draw: random.Random) -> Document:
-        """A document of exactly `length` tokens with the longest question and the room for its answer.
+    def __init__(self, tokenizer: Any, template: PromptTemplate, native_window: int) -> None:
+        self.template = template
+        self._writer = TokenWriter(tokenizer, template)
+        self._count = lru_cache(2**16)(self._added_tokens)  # the same sentences come under each method and depth
+        self._unknown = tokenizer.unk_token_id
+        self._spare = min(64, native_window // 8)  # tokens of an answer that may say more than it has to
 
-        `draw` chooses the prose. Raises BadRequest for a length that has no room.
+    def needed(self, draft: Draft) -> int:
+        """The fewest tokens that have room for a draft. Raises BadRequest where the tokenizer lacks letters."""
+        for text in [part.text for parts in (draft.needles, draft.questions) for part in parts]:
+            if self._unknown is not None and self._unknown in self._writer.texts([text])[0]:
+                raise BadRequest(
+                    f"the tokenizer cannot write {text!r}: choose another language (--languages) or needle (--needle)"
+                )
+        hay = _LEAST
+        if draft.filler is not None:
+            hay = sum(self._count(draft.language.space + text) for text in islice(draft.filler(), draft.least))
+        _, around = self._frames(draft)
+        room = hay + self._needle_tokens(draft)
+        return around + room + self._marks(_passages(room) + 1)  # the marks can make it one passage more
+
+    def build(self, draft: Draft, length: int, haystack: Iterator[str]) -> Sample:
+        """Build the prompts of a draft that, with the room for the longest answer, have exactly `length` tokens.
+
+        Args:
+            draft: Needles and questions.
+            length: As many tokens as `needed` says, or more.
+            haystack: Sentences with the white space before them, for a draft that has no filler of its own.
+
+        Returns:
+            The tokens of the prompts.
         """
-        asked, needles, tokens = self._parts(draft, length)
-        filler = draft.filler
-        hay = self.source.prose(tokens, draw) if filler is None else cut(self._filler(filler()), tokens)
-        if len(hay) < draft.least:
-            raise _too_short(length, length - tokens + 2 * draft.least * max(map(len, hay)))
-        depths = [needle.depth for needle in draft.needles]
-        prefix = (*self.prompting.head, *bury(hay, needles, depths))
-        return Document(prefix, asked)
+        space = draft.language.space
+        hay: Iterable[str] = haystack if draft.filler is None else (space + text for text in draft.filler())
+        needles = [Needle(space + needle.text, needle.depth) for needle in draft.needles]
+        frames, around = self._frames(draft)
+        count = _passages(length - around)
+        tokens = length - around - self._marks(count) - self._needle_tokens(draft)
+        size, over = tokens / count, 1
+        while over > 0:  # a passage can have some tokens more than its sentences
+            hay = self._fill(hay, tokens)
+            passages = split_passages(hay, list(map(self._count, hay)), needles, size)
+            prompt = build_prompt(self._writer, list(map(_cited, passages)), PromptInputs(draft.questions[0].text))
+            prefix = tuple(prompt[: len(prompt) - len(frames[0].tail)])
+            over = len(prefix) - len(frames[0].head) + around - length
+            tokens -= over
+            assert tokens > 0, "needed() counts what has room"
+        return Sample(
+            prefix,
+            tuple(
+                SampleQuestion(question, frame.tail, length - len(prefix) - len(frame.tail))
+                for question, frame in zip(draft.questions, frames, strict=True)
+            ),
+        )
 
-    def check(self, draft: Draft, length: int) -> None:
-        """Raise BadRequest if a length has no room for a draft."""
-        self._parts(draft, length)
+    def _frames(self, draft: Draft) -> tuple[list[Frame], int]:
+        """What stands around the passages for each question; the tokens of that and of the longest answer."""
+        frames = [self._writer.frame(PromptInputs(question.text)) for question in draft.questions]
+        endings = (
+            # an answer repeats the question's words, and says what is asked
+            len(frame.tail) + self._count(" ".join((question.text, *question.answers))) + self._spare
+            for question, frame in zip(draft.questions, frames, strict=True)
+        )
+        return frames, len(frames[0].head) + max(endings)
 
-    def _parts(self, draft: Draft, length: int) -> tuple[tuple[SampleQuestion, ...], list[TokenIds], int]:
-        """The questions, the needles, and how many tokens are left for the haystack."""
-        asked = tuple(map(self._ask, draft.questions))
-        needles = [self.prompting.spelt(self.language.space + needle.text) for needle in draft.needles]
-        longest = max(len(one.suffix) + one.room for one in asked)
-        tokens = length - len(self.prompting.head) - sum(map(len, needles)) - longest
-        if tokens < _LEAST:
-            raise _too_short(length, length - tokens + _LEAST)
-        return asked, needles, tokens
+    def _marks(self, passages: int) -> int:
+        """Tokens of the numbers, fences and line breaks around passages."""
+        empty = [_cited("")] * passages
+        return sum(map(len, assemble(self._writer, empty, self._writer.texts([""] * passages))))
 
-    def _ask(self, question: Question) -> SampleQuestion:
-        ideal = self.prompting.following([" ".join((question.lead, *question.answers))])[0]
-        return SampleQuestion(self.prompting.suffix(question, self.language), len(ideal) + self._spare, question)
+    def _needle_tokens(self, draft: Draft) -> int:
+        return sum(self._count(draft.language.space + needle.text) for needle in draft.needles)
 
-    def _filler(self, sentences: Iterator[str]) -> Iterator[TokenIds]:
-        while True:
-            yield from self.prompting.following(self.language.space + next(sentences) for _ in range(_BATCH))
+    def _fill(self, sentences: Iterable[str], tokens: int) -> list[str]:
+        """The first of the sentences, as many as make up `tokens` tokens; the last one is cut short."""
+        taken: list[str] = []
+        for sentence in sentences:
+            size = self._count(sentence)
+            if size >= tokens:
+                ends = range(len(sentence) + 1)
+                end = bisect_right(ends, tokens, key=lambda end: self._count(sentence[:end])) - 1
+                return [*taken, sentence[:end]]
+            taken.append(sentence)
+            tokens -= size
+        return taken
+
+    def _added_tokens(self, text: str) -> int:
+        """The tokens that a text adds to a passage, whose ends may be written in other tokens than its middle."""
+        once, twice = self._writer.texts([text, text + text])
+        return len(twice) - len(once)
 
 
-def bury(hay: Sequence[TokenIds], needles: Sequence[TokenIds], depths: Sequence[float]) -> list[int]:
-    """The tokens of sentences with each needle between the two that are nearest to its depth."""
-    ends = [0, *accumulate(map(len, hay))]
-    waiting = sorted((_nearest(ends, depth * ends[-1]), depth, at) for at, depth in enumerate(depths))
-    ids: list[int] = []
-    for boundary in range(len(ends)):
-        for place, _, at in waiting:
-            if place == boundary:
-                ids += needles[at]
-        if boundary < len(hay):
-            ids += hay[boundary]
-    return ids
+def split_passages(sentences: Sequence[str], sizes: Sequence[int], needles: Iterable[Needle], size: float) -> list[str]:
+    """Put sentences together to passages, with each needle between the two sentences that are nearest to its depth.
+
+    Passage k ends with the first sentence that reaches k times `size`, wherever the needles are: texts that differ in
+    the depth of a needle begin alike.
+
+    Args:
+        sentences: Sentences with the white space before them.
+        sizes: Their tokens.
+        needles: Needles, with white space too.
+        size: Tokens of a passage, without needles.
+
+    Returns:
+        The passages' texts.
+    """
+    ends = [0, *accumulate(sizes)]
+    placed = [""] * len(ends)
+    for needle in sorted(needles, key=lambda needle: needle.depth):
+        placed[_nearest(ends, needle.depth * ends[-1])] += needle.text
+    passages = [""]
+    for sentence, before, end in zip([*sentences, ""], placed, ends, strict=True):
+        if end >= len(passages) * size and sentence:
+            passages.append("")
+        passages[-1] += before + sentence
+    return [passage.strip() for passage in passages]
 
 
 def _nearest(ends: Sequence[int], token: float) -> int:
@@ -100,8 +168,10 @@ def _nearest(ends: Sequence[int], token: float) -> int:
     return min((i for i in (at - 1, at) if 0 <= i < len(ends)), key=lambda i: abs(ends[i] - token))
 
 
-def _too_short(length: int, least: int) -> BadRequest:
-    return BadRequest(
-        f"a length of {length} tokens is too small: text, question and answer take at least {least}; "
-        "give longer lengths, fewer depths, or a model with a longer window"
-    )
+def _passages(tokens: int) -> int:
+    """How many passages that many tokens are divided into."""
+    return max(1, round(tokens / _PASSAGE))
+
+
+def _cited(text: str) -> Citation:
+    return Citation("text", "Text", None, 0, len(text), text)

@@ -1,4 +1,4 @@
-"""Scores and intervals, and the summary of a probe's results."""
+"""Scores of answers, intervals, and the report on all results."""
 
 from __future__ import annotations
 
@@ -7,20 +7,29 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean, stdev
 
-from longctx.probe.report import PERPLEXITY, Cell, ProbeReport, Reach, TextFacts
+from longctx.probe.report import PERPLEXITY, Cell, EffectiveWindow, NoRoom, ProbeReport, TextFacts
 from longctx.probe.results import Result
 from longctx.probe.setup import ProbeSetup
 from longctx.version import __version__
 
+THRESHOLD = 0.85  # of the score at the native window: RULER's own bar is one model's score, which ours cannot be
 _Z = 1.96  # standard deviations on either side of a 95 % interval
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
 
 
 def share_found(answer: str, expected: Sequence[str]) -> float:
-    """How many of the expected strings stand in an answer, from 0 to 1, as RULER's `string_match_all` counts.
+    """The share of the expected strings that stand in an answer, as RULER's `string_match_all` counts.
 
     Width, case and the commas of thousands make no difference; an expected number inside a longer one does not count.
+
+    Args:
+        answer: What the model said.
+        expected: The strings, one or more.
+
+    Returns:
+        A share from 0 to 1.
     """
     text = _plain(answer)
     found = (re.search(rf"(?<![A-Za-z0-9]){re.escape(_plain(one))}(?![A-Za-z0-9])", text) for one in expected)
@@ -35,6 +44,13 @@ def wilson(mean: float, trials: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share `mean` of `trials` (E. B. Wilson, JASA 22, 1927).
 
     For scores between 0 and 1, of which the mean is taken, it is wider than it need be, since a share varies most.
+
+    Args:
+        mean: The share, from 0 to 1.
+        trials: Of how many.
+
+    Returns:
+        The interval's ends.
     """
     square = _Z * _Z
     middle = mean + square / (2 * trials)
@@ -44,114 +60,27 @@ def wilson(mean: float, trials: int) -> tuple[float, float]:
 
 
 def perplexity_interval(losses: Sequence[float]) -> tuple[float, float, float]:
-    """Perplexity from the mean losses of two or more windows, in nats a token, with a 95 % interval.
+    """Perplexity with a 95 % interval, which takes the windows as a sample of windows: it is normal in the loss.
 
-    The interval takes the windows as a sample of windows: it is normal in the loss.
+    Args:
+        losses: The mean loss of each window, in nats a token; two or more.
+
+    Returns:
+        The perplexity, and the interval's ends.
     """
-    mean = math.fsum(losses) / len(losses)
-    variance = math.fsum((loss - mean) ** 2 for loss in losses) / (len(losses) - 1)
-    half = _Z * math.sqrt(variance / len(losses))
+    mean, half = fmean(losses), _Z * stdev(losses) / math.sqrt(len(losses))
     return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
-
-
-THRESHOLD = 0.85  # of the score at the native window: RULER's own bar is one model's score, which ours cannot be
-
-_Place = tuple[str, str, int, float | None]  # task, language, length, depth
-
-
-def summarize(bench: ProbeSetup, results: Iterable[Result], *, complete: bool) -> ProbeReport:
-    """The report of all results that there are, of this run and of those before it."""
-    by_method = _by_method(bench, list(results))
-    cells = [cell for method, taken in by_method.items() for cell in _cells(method, taken)]
-    native = bench.facts.native_window
-    return ProbeReport(
-        longctx=__version__,
-        model=bench.facts,
-        text=TextFacts(name=bench.text.name, sha256=bench.text.sha256),
-        prompt=bench.prompting.style,
-        seed=bench.options.seed,
-        factor=bench.options.factor,
-        scored_tokens=bench.step,
-        threshold=THRESHOLD,
-        complete=complete,
-        methods=tuple(by_method),
-        cells=tuple(cells),
-        windows=tuple(reach for method in by_method for reach in _reaches(method, cells, native)),
-    )
-
-
-def _by_method(bench: ProbeSetup, results: Sequence[Result]) -> dict[str, list[Result]]:
-    """The results of each method; a length that no method scales counts for all of them."""
-    methods = dict.fromkeys((*bench.options.methods, *(result.method for result in results)))
-    return {
-        method: [one for one in results if one.method == bench.effective_method(method, one.length)]
-        for method in methods
-    }
-
-
-def _cells(method: str, results: Sequence[Result]) -> list[Cell]:
-    taken: dict[_Place, list[Result]] = defaultdict(list)
-    for one in results:
-        taken[one.task, one.language, one.length, None].append(one)
-        if one.depth is not None:
-            taken[one.task, one.language, one.length, one.depth].append(one)
-    # in order of place, not of arrival: a probe that was interrupted gives the same report
-    return [_cell(method, place, sorted(taken[place], key=lambda one: one.key)) for place in sorted(taken, key=_order)]
-
-
-def _order(place: _Place) -> tuple[str, str, int, float]:
-    task, language, length, depth = place
-    return task, language, length, -1.0 if depth is None else depth
-
-
-def _cell(method: str, place: _Place, results: Sequence[Result]) -> Cell:
-    task, language, length, depth = place
-    scores = [one.score for one in results]
-    if task == PERPLEXITY:
-        score, low, high = perplexity_interval(scores)
-    else:
-        score = math.fsum(scores) / len(scores)
-        low, high = wilson(score, len(scores))
-    score, low, high = (round(value, 6) for value in (score, low, high))
-    return Cell(
-        task=task,
-        language=language,
-        method=method,
-        length=length,
-        depth=depth,
-        trials=len(scores),
-        score=score,
-        low=low,
-        high=high,
-    )
-
-
-def _reaches(method: str, cells: Iterable[Cell], native: int) -> list[Reach]:
-    """The effective windows of a method: over all tasks but perplexity, and for each."""
-    mine = [cell for cell in cells if cell.method == method and cell.depth is None]
-    tasks = sorted({cell.task for cell in mine})
-    scored = [cell for cell in mine if cell.task != PERPLEXITY]
-    groups: list[tuple[str | None, list[Cell]]] = [(None, scored)] if scored else []
-    groups += [(task, [cell for cell in mine if cell.task == task]) for task in tasks]
-    return [_reach(method, task, group, native) for task, group in groups]
-
-
-def _reach(method: str, task: str | None, cells: Sequence[Cell], native: int) -> Reach:
-    lengths = sorted({cell.length for cell in cells})
-    quality = {length: _quality([cell for cell in cells if cell.length == length]) for length in lengths}
-    return Reach(method=method, task=task, tokens=effective_window(quality, native), measured=lengths[-1])
-
-
-def _quality(cells: Sequence[Cell]) -> float:
-    """One number of which more is better: the mean score of tasks and languages, or one over the perplexity."""
-    scores = [1 / cell.score if cell.task == PERPLEXITY else cell.score for cell in cells]
-    return math.fsum(scores) / len(scores)
 
 
 def effective_window(quality: Mapping[int, float], native: int) -> int | None:
     """The longest length up to which every length has `THRESHOLD` of the quality at the native window.
 
-    Lengths below the native window make no difference. None where the quality there is 0 or unknown.
+    Args:
+        quality: A number of which more is better, by length. Lengths below the native window make no difference.
+        native: The native window.
+
+    Returns:
+        A length; None where the quality at the native window is 0 or unknown.
     """
     bar = THRESHOLD * quality.get(native, 0.0)
     if not bar:
@@ -162,3 +91,99 @@ def effective_window(quality: Mapping[int, float], native: int) -> int | None:
             break
         reached = length
     return reached
+
+
+def summarize(
+    setup: ProbeSetup, results: Iterable[Result], no_room: Sequence[NoRoom], *, complete: bool
+) -> ProbeReport:
+    """The report on all results that there are, of this run and of those before it."""
+    results = sorted(results, key=lambda result: result.key)  # an interrupted probe gives the same report
+    methods = tuple(dict.fromkeys((*setup.options.methods, *(result.method for result in results))))
+    cells, windows = list[Cell](), list[EffectiveWindow]()
+    for method in methods:
+        # a length that no method scales counts for all of them
+        taken = [result for result in results if result.method == setup.effective_method(method, result.length)]
+        scored = _cells(method, taken)
+        cells += scored
+        windows += _windows(method, [cell for cell in scored if cell.depth is None], setup.facts.native_window)
+    return ProbeReport(
+        longctx=__version__,
+        model=setup.facts,
+        text=TextFacts(name=setup.haystack.name, sha256=setup.haystack.sha256),
+        template=setup.builder.template.name,
+        seed=setup.options.seed,
+        factor=setup.options.factor,
+        scored_tokens=setup.stride,
+        threshold=THRESHOLD,
+        complete=complete,
+        methods=methods,
+        cells=tuple(cells),
+        no_room=tuple(no_room),
+        windows=tuple(windows),
+    )
+
+
+def _cells(method: str, results: Iterable[Result]) -> list[Cell]:
+    """A cell for each task, language and length, and one for each depth there."""
+    scores: dict[tuple[str, str, int, float | None], list[float]] = defaultdict(list)
+    for result in results:
+        for depth in dict.fromkeys((None, result.depth)):
+            scores[result.task, result.language, result.length, depth].append(result.score)
+    cells = []
+    for place in sorted(scores, key=lambda place: (*place[:3], -1.0 if place[3] is None else place[3])):
+        task, language, length, depth = place
+        taken = scores[place]
+        if task == PERPLEXITY:
+            score, low, high = perplexity_interval(taken)
+        else:
+            score = fmean(taken)
+            low, high = wilson(score, len(taken))
+        cells.append(
+            Cell(
+                task=task,
+                language=language,
+                method=method,
+                length=length,
+                depth=depth,
+                trials=len(taken),
+                score=round(score, 6),
+                low=round(low, 6),
+                high=round(high, 6),
+            )
+        )
+    return cells
+
+
+def _windows(method: str, cells: Sequence[Cell], native: int) -> list[EffectiveWindow]:
+    """The effective windows of a method: over all tasks but perplexity, and for each."""
+    groups: dict[str | None, list[Cell]] = {}
+    if scored := [cell for cell in cells if cell.task != PERPLEXITY]:
+        groups[None] = scored
+    groups |= {task: [cell for cell in cells if cell.task == task] for task in sorted({cell.task for cell in cells})}
+    return [
+        EffectiveWindow(
+            method=method,
+            task=task,
+            tokens=effective_window(_quality(group, native), native),
+            measured=max(cell.length for cell in group),
+        )
+        for task, group in groups.items()
+    ]
+
+
+def _quality(cells: Sequence[Cell], native: int) -> dict[int, float]:
+    """The mean score at each length, or one over the perplexity, of what was measured at the native window, too.
+
+    Args:
+        cells: The cells of a task, or of all but perplexity, over all depths.
+        native: The native window.
+
+    Returns:
+        A number of which more is better, by length.
+    """
+    compared = {(cell.task, cell.language) for cell in cells if cell.length == native}
+    scores: dict[int, list[float]] = defaultdict(list)
+    for cell in cells:
+        if (cell.task, cell.language) in compared:
+            scores[cell.length].append(1 / cell.score if cell.task == PERPLEXITY else cell.score)
+    return {length: fmean(taken) for length, taken in scores.items()}

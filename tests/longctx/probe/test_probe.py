@@ -30,8 +30,8 @@ from longctx import (
 )
 from longctx.cli.probe import probe
 from longctx.probe.render import draw_report
-from longctx.probe.runner import units
-from longctx.probe.setup import open_setup
+from longctx.probe.runner import Unit, plan_work
+from longctx.probe.setup import ProbeSetup, open_setup
 from rope_scaling import AlreadyScaled, PlotUnavailable, RopeScalingError, export_checkpoint, open_checkpoint
 
 ROOT = Path(__file__).parents[3]
@@ -55,6 +55,10 @@ def folder(loaded: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="module")
 def report(folder: Path) -> ProbeReport:
     return load_report(folder)
+
+
+def units(setup: ProbeSetup) -> list[Unit]:
+    return plan_work(setup)[0]
 
 
 def scores(report: ProbeReport, task: str, method: str) -> dict[int, float]:
@@ -142,23 +146,23 @@ def wait_for(process: Process, out: Path, lines: int) -> Process:
 
 def test_one_document_is_read_once_and_that_changes_nothing(loaded: LoadedModel) -> None:
     options = ProbeOptions(methods=("yarn",), lengths=(1024,), tasks=("multi-key",), trials=1, depths=4)
-    bench = open_setup(loaded, options)
-    unit = list(units(bench))[-1]
-    results = list(unit.run(bench, unit.keys))
-    assert unit.length == 1024
+    setup = open_setup(loaded, options)
+    unit = units(setup)[-1]
+    results = list(unit.run(setup))
+    assert unit.key.length == 1024
     assert 800 < results[0].read <= 1024
     assert all(result.read < 40 for result in results[1:])
     fresh = open_setup(loaded, options)
     for key, result in zip(unit.keys, results, strict=True):
         fresh.engine.pool.shrink(0)
-        (alone,) = unit.run(fresh, [key])
+        (alone,) = unit.run(fresh, set(unit.keys) - {key})
         assert alone.read > 800
         assert (alone.answer, alone.score) == (result.answer, result.score)
 
 
 def test_needles_at_several_depths_share_what_comes_before_them(loaded: LoadedModel) -> None:
-    bench = open_setup(loaded, replace(SMALL, lengths=(1024,), depths=5))
-    read = [r.read for unit in units(bench) if unit.group[2:] == ("yarn", 1024, 0) for r in unit.run(bench, unit.keys)]
+    setup = open_setup(loaded, replace(SMALL, lengths=(1024,), depths=5))
+    read = [r.read for unit in units(setup) if unit.key[2:5] == ("yarn", 1024, 0) for r in unit.run(setup)]
     assert len(read) == 5
     assert sum(read) < 0.75 * 5 * 1024
 
@@ -190,10 +194,10 @@ def test_a_checkpoint_with_a_scaling_of_its_own(loaded: LoadedModel, tmp_path: P
 
 
 def test_one_factor_for_all_lengths(loaded: LoadedModel) -> None:
-    bench = open_setup(loaded, replace(OPTIONS, methods=("yarn", "dynamic-ntk"), factor=8.0))
-    assert {unit.method for unit in units(bench) if unit.length == 256} == {"yarn", "none"}
-    assert {unit.method for unit in units(bench) if unit.length == 2048} == {"yarn", "dynamic_ntk"}
-    scaling = bench.scaling("yarn", 256)
+    setup = open_setup(loaded, replace(OPTIONS, methods=("yarn", "dynamic-ntk"), factor=8.0))
+    assert {unit.key.method for unit in units(setup) if unit.key.length == 256} == {"yarn", "none"}
+    assert {unit.key.method for unit in units(setup) if unit.key.length == 2048} == {"yarn", "dynamic_ntk"}
+    scaling = setup.scaling("yarn", 256)
     assert scaling is not None
     assert scaling.factor == 8.0
 
@@ -230,8 +234,11 @@ def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str], monkeypat
         ({"methods": ("yran",)}, "'yran': did you mean 'yarn'"),
         ({"methods": ("longrope",)}, "longrope needs"),
         ({"factor": 4.0}, "are 2048, and the window holds 1024"),
-        ({"lengths": (40,)}, "a length of 40 tokens is too small: text, question and answer take at least 8"),
-        ({"tasks": ("common-words", "qa"), "languages": ("ja",)}, r"task common-words \(the native window is 256\)"),
+        (
+            {"lengths": (40, 300), "tasks": ("qa", "common-words"), "languages": ("ja",)},
+            r"no task has room at 40, 256, 300 tokens: qa \(ja\) takes at least \d{3}; give longer lengths",
+        ),
+        ({"template": "vicuna"}, "there is no template 'vicuna'"),
         ({"text": ROOT / "examples" / "corpus" / "handbook.md"}, "handbook.md has .* tokens, and 2304 are needed"),
         ({"text": ROOT / "no-such.txt"}, "no-such.txt"),
         ({"lengths": (2**40,)}, "MiB are free"),
@@ -275,11 +282,51 @@ def test_a_model_without_a_tokenizer(tmp_path: Path) -> None:
         run_probe(tmp_path, tmp_path / "out", OPTIONS)
 
 
-def test_a_window_that_is_too_small(loaded: LoadedModel, tmp_path: Path) -> None:
-    with pytest.raises(
-        BadRequest, match=r"task needle \(the native window is 48\): a length of 48 tokens is too small"
-    ):
-        run_probe(loaded, tmp_path / "out", replace(OPTIONS, lengths=(256,)), native_window=48)
+def test_what_has_no_room_is_named_and_the_rest_is_measured(
+    loaded: LoadedModel, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "150")
+    given = {"lengths": ["10,1k"], "languages": ["en,ja"], "tasks": ["needle,perplexity"], "methods": ["yarn"]}
+    probe(str(MODEL), out=tmp_path, trials=1, depths=2, windows=2, **given)  # type: ignore[arg-type]
+    report = load_report(tmp_path)
+    assert {(one.task, one.language, one.length) for one in report.no_room} == {
+        ("needle", "en", 10),
+        ("needle", "ja", 10),
+        ("needle", "ja", 256),
+        ("perplexity", "en", 10),
+    }
+    assert set(scores(report, "needle", "yarn")) == {256, 1024}
+    assert [cell.length for cell in report.select("needle", "yarn", "ja")] == [1024]
+    assert report.effective_window("yarn") == 1024, "what has no room in the native window is compared with nothing"
+    needed = {(one.task, one.language): one.needed for one in report.no_room}
+    assert 256 < needed["needle", "ja"] <= 1024
+    for page in (capsys.readouterr().out, (tmp_path / "report.md").read_text()):
+        assert f"No room at 10, 256 tokens: a prompt takes at least {needed['needle', 'ja']}." in page
+        assert "no room" in page
+
+
+def test_no_effective_window_without_the_native_one(loaded: LoadedModel, tmp_path: Path) -> None:
+    report = run_probe(loaded, tmp_path, replace(SMALL, methods=("none",), trials=1, lengths=(256,)), native_window=48)
+    assert [(one.task, one.length) for one in report.no_room] == [("needle", 48)]
+    assert scores(report, "needle", "none").keys() == {256}
+    assert report.effective_window("none") is None
+    assert report.windows[0].measured == 256
+
+
+def test_another_template_is_another_probe(loaded: LoadedModel, tmp_path: Path) -> None:
+    report = run_probe(loaded, tmp_path, replace(SMALL, lengths=(256,), trials=1, template="plain"))
+    assert report.template == "plain"
+    with pytest.raises(BadRequest, match=r"another template \('plain', now 'chat'\)"):
+        run_probe(loaded, tmp_path, replace(SMALL, lengths=(256,), trials=1))
+
+
+def test_answers_with_line_breaks_of_all_kinds_are_kept(loaded: LoadedModel, folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    file = tmp_path / "results.jsonl"
+    first, second, *rest = file.read_text(encoding="utf-8").split("\n")
+    changed = json.loads(second) | {"answer": "one\u2028two\x85three"}
+    file.write_text("\n".join([first, json.dumps(changed, ensure_ascii=False), *rest]), encoding="utf-8")
+    assert run_probe(loaded, tmp_path, OPTIONS) == load_report(folder)
 
 
 def test_reports_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
@@ -288,7 +335,20 @@ def test_reports_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text("{")
     with pytest.raises(BadReport, match="no report of this version"):
         load_report(tmp_path)
-    later = json.loads((folder / "report.json").read_text()) | {"version": 2}
+    later = json.loads((folder / "report.json").read_text()) | {"version": 3}
     (tmp_path / "report.json").write_text(json.dumps(later))
-    with pytest.raises(BadReport, match="version"):
+    with pytest.raises(BadReport, match=r"version of longctx \(version: .*\): run `longctx probe` again"):
         load_report(tmp_path)
+
+
+def test_what_older_versions_measured_is_refused(loaded: LoadedModel, folder: Path, tmp_path: Path) -> None:
+    """Up to format 1, prompts were not those of `ask`: the windows are not those that it uses."""
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    old = json.loads((folder / "report.json").read_text()) | {"version": 1, "prompt": "plain"}
+    (tmp_path / "report.json").write_text(json.dumps(old))
+    with pytest.raises(BadReport, match="run `longctx probe` again"):
+        load_report(tmp_path)
+    results = (folder / "results.jsonl").read_text().replace('{"format": 2', '{"format": 1', 1)
+    (tmp_path / "results.jsonl").write_text(results)
+    with pytest.raises(BadRequest, match=r"another format \(1, now 2\): give another --out, or remove the folder"):
+        run_probe(loaded, tmp_path, OPTIONS)
