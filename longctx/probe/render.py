@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from longctx.atomic_write import write_atomically
 from longctx.errors import extra
-from longctx.probe.report import PERPLEXITY, Cell, ProbeReport, Reach, replace_text
+from longctx.probe.report import PERPLEXITY, Cell, ProbeReport, Reach
 from rope_scaling import PlotUnavailable
 
 _FILE = "report.md"
@@ -15,7 +16,8 @@ _FILE = "report.md"
 
 def write_markdown(report: ProbeReport, folder: Path) -> None:
     """Write `report.md` into a folder, with whatever pictures are there."""
-    replace_text(folder / _FILE, markdown(report, sorted(picture.name for picture in folder.glob("*.png"))))
+    text = markdown(report, sorted(picture.name for picture in folder.glob("*.png")))
+    write_atomically(folder / _FILE, lambda new: new.write_text(text, encoding="utf-8"))
 
 
 def markdown(report: ProbeReport, pictures: Sequence[str] = ()) -> str:
@@ -188,5 +190,6 @@ def _label(report: ProbeReport, method: str) -> str:
 
 
 def _save(figure: Any, file: Path) -> Path:
-    figure.savefig(file, dpi=_DPI, metadata={"Software": None})  # the same report, the same bytes
+    same_bytes = {"Software": None}  # for the same report
+    write_atomically(file, lambda new: figure.savefig(new, dpi=_DPI, format="png", metadata=same_bytes))
     return file
