@@ -1,4 +1,4 @@
-"""RoPE scaling for decoders that transformers loads: exact frequencies, put into a model and taken out again.
+"""RoPE scaling for decoders that transformers loads: exact frequencies, applied to a model and removed again.
 
 >>> from rope_scaling import RopeScaling, scaled_rope
 >>> yarn = RopeScaling(method="yarn", factor=32.0, original_max_position_embeddings=4096)
@@ -7,7 +7,7 @@
 """
 
 from rope_scaling.apply import ScaledRotaryEmbedding, apply_rope_scaling, scaled_rope
-from rope_scaling.checkpoint import Checkpoint, carried_scaling, open_checkpoint
+from rope_scaling.checkpoint import Checkpoint, carried_scaling, find_checkpoint, load_config, open_checkpoint
 from rope_scaling.errors import (
     AlreadyScaled,
     CheckpointError,
@@ -43,6 +43,8 @@ __all__ = [
     "apply_rope_scaling",
     "carried_scaling",
     "export_checkpoint",
+    "find_checkpoint",
+    "load_config",
     "open_checkpoint",
     "plot_frequencies",
     "read_base",

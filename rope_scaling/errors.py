@@ -1,20 +1,18 @@
-"""What can go wrong with RoPE scaling, for a user to mend.
+"""The errors of RoPE scaling, which a user can mend: every message names the value and the remedy.
 
-    RopeScalingError (a ValueError)
-    ├── InvalidScaling      the parameters make no scaling: an unknown method, a factor below 1, one missing
-    ├── LengthNeeded        the frequencies depend on the sequence's length, and no length was given
-    ├── UnsupportedConfig   a model's configuration holds RoPE parameters that are not understood
-    ├── UnsupportedModel    the model has no rotary embedding, or one that cannot be replaced faithfully
-    ├── AlreadyScaled       the model or its checkpoint carries a scaling, and two would blend
-    ├── CheckpointError     a checkpoint cannot be found, read or written
-    └── PlotUnavailable     matplotlib is not installed
-
-Every message says what was got and what to do.
+RopeScalingError (a ValueError)
+├── InvalidScaling      the parameters make no scaling: an unknown method, a factor below 1, a missing one
+├── LengthNeeded        the frequencies depend on the sequence length, and no length was given
+├── UnsupportedConfig   a configuration's RoPE parameters are missing or not understood
+├── UnsupportedModel    the model has no rotary embedding, or one that cannot be replaced faithfully
+├── AlreadyScaled       the model or its checkpoint carries a scaling, and a second one would blend with it
+├── CheckpointError     a checkpoint cannot be found, read or written
+└── PlotUnavailable     matplotlib is not installed
 """
 
 
 class RopeScalingError(ValueError):
-    """Base of every error that `rope_scaling` raises on purpose."""
+    """The base class of all errors that `rope_scaling` raises for its callers."""
 
 
 class InvalidScaling(RopeScalingError):
@@ -22,7 +20,7 @@ class InvalidScaling(RopeScalingError):
 
 
 class LengthNeeded(RopeScalingError):
-    """The method's frequencies depend on the sequence's length, and no length was given."""
+    """The method's frequencies depend on the sequence length, and no length was given."""
 
 
 class UnsupportedConfig(RopeScalingError):
@@ -42,4 +40,4 @@ class CheckpointError(RopeScalingError):
 
 
 class PlotUnavailable(RopeScalingError):
-    """The package that draws plots is not installed."""
+    """matplotlib, which plots need, is not installed."""

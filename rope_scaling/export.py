@@ -1,8 +1,7 @@
-"""Writing a checkpoint whose configuration carries a scaling.
+"""Exporting a checkpoint whose configuration carries a scaling.
 
-Knows files and JSON; weights are linked or copied as bytes and never read. What is written is what
-transformers 5 and vLLM read by themselves (vLLM: `patch_rope_parameters`, `get_rope` and
-`_get_and_verify_max_len`), with no code of ours.
+Weights are linked or copied as bytes and never read. transformers 5 and vLLM read the result by themselves (vLLM:
+`patch_rope_parameters`, `get_rope` and `_get_and_verify_max_len`), with no code of this package.
 """
 
 from __future__ import annotations
@@ -29,24 +28,34 @@ from rope_scaling.checkpoint import (
 )
 from rope_scaling.errors import CheckpointError, LengthNeeded
 from rope_scaling.frequencies import RopeFrequencies, rope_frequencies
+from rope_scaling.parameters import WINDOW
 from rope_scaling.scaling import RopeScaling
-from rope_scaling.transformers_config import VLLM_MAGNITUDE, WINDOW, RopeBase, read_base
+from rope_scaling.transformers_config import VLLM_MAGNITUDE, RopeBase, read_base
 
 _WEIGHTS = frozenset({".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack"})
-# vLLM multiplies max_position_embeddings by the factor of these types, so that it stays at the original window.
-_STRETCHES_WINDOW = frozenset({"linear"})
 
 
 def export_checkpoint(
     source: str | Path, scaling: RopeScaling, destination: str | Path, *, weights: Path | None = None
 ) -> Path:
-    """Write the checkpoint at `source`, scaled, to `destination`, and return that.
+    """Write a copy of a checkpoint whose configuration carries a scaling; it appears whole or not at all.
 
-    The scaling must be fixed (`at_length`). Weights, the source's or those in the folder `weights`, are hard-linked,
-    or copied where the file system cannot; the tokenizer and the generation settings are copied; code files are left
-    out, and so is the `auto_map` that would call for them. `destination` appears whole or not at all. Raises
-    CheckpointError for a folder that cannot be read or written, LengthNeeded, and AlreadyScaled where the source
-    carries another scaling.
+    Weights are hard-linked, or copied where the file system has no hard links. Tokenizer and generation settings are
+    copied. Code files are left out, and so is the `auto_map` that refers to them.
+
+    Args:
+        source: A checkpoint's folder, or its name on the hub.
+        scaling: The scaling; one whose method depends on the length must be fixed by `at_length`.
+        destination: The folder to write: new, or empty.
+        weights: A folder whose weights are taken instead of the source's, such as trained ones.
+
+    Returns:
+        The folder.
+
+    Raises:
+        CheckpointError: If a folder cannot be read or written, or transformers reads other frequencies from the copy.
+        LengthNeeded: For a scaling that is not fixed.
+        AlreadyScaled: If the source carries another scaling.
     """
     if not scaling.is_fixed:
         raise LengthNeeded(
@@ -61,27 +70,26 @@ def export_checkpoint(
     carried = carried_scaling(checkpoint.config)
     check_not_blended(carried, scaling, base)
     windows = windows_under(scaling, base, carried)
-    window = windows.get("max_position_embeddings", 0)
     with _appearing_whole(target) as partial:
         _copy_files(folder, weights or folder, partial)
         _write_json(partial / "config.json", _scaled_config(checkpoint, scaling, windows))
-        _raise_tokenizer_limit(partial / "tokenizer_config.json", window)
+        _raise_tokenizer_limit(partial / "tokenizer_config.json", windows.get("max_position_embeddings", 0))
         _check_readable(partial, scaling, base)
     return target
 
 
 def _scaled_config(checkpoint: Checkpoint, scaling: RopeScaling, windows: dict[str, int]) -> dict[str, Any]:
-    """Put a fixed scaling into a config.json's content; every other key is kept, but for `auto_map`."""
+    """The content of config.json with a fixed scaling in it; every other key is kept, except `auto_map`."""
     config, base = checkpoint.config, checkpoint.base
     parameters = scaling.to_rope_parameters(base.theta, base.rotary_dim, base.partial_rotary_factor)
     if parameters.keys() & {"attention_factor", "mscale"}:
         final = rope_frequencies(scaling, base.rotary_dim, base.theta).attention_factor
         parameters |= {"attention_factor": final} | _vllm_magnitude(parameters, final)
     changes: dict[str, Any] = {"rope_parameters": parameters, "rope_theta": parameters["rope_theta"], **windows}
-    if windows and parameters["rope_type"] in _STRETCHES_WINDOW:
+    if windows and parameters["rope_type"] == "linear":  # by whose factor vLLM multiplies max_position_embeddings
         changes["max_position_embeddings"] = windows[WINDOW]
     if parameters["rope_type"] != "default":
-        # what transformers 4 reads, and vLLM on it; its older releases know no type 'default'
+        # for transformers 4, and vLLM with it; older releases have no type 'default'
         changes["rope_scaling"] = parameters
     if "rotary_emb_base" in config:  # GPT-NeoX's name for θ
         changes["rotary_emb_base"] = parameters["rope_theta"]
@@ -90,14 +98,14 @@ def _scaled_config(checkpoint: Checkpoint, scaling: RopeScaling, windows: dict[s
 
 
 def _vllm_magnitude(parameters: dict[str, Any], final: float) -> dict[str, float]:
-    """Say a magnitude in vLLM's names; its `attn_factor` multiplies the method's own, 0.1·ln(s) + 1."""
+    """The magnitude under vLLM's names; its `attn_factor` multiplies the method's own, 0.1·ln(s) + 1."""
     own = 0.1 * math.log(parameters["factor"]) + 1 if parameters["rope_type"] == "yarn" else 1.0
     return {name: final / own for name in VLLM_MAGNITUDE[parameters["rope_type"]]}
 
 
 @contextmanager
 def _appearing_whole(target: Path) -> Iterator[Path]:
-    """Give a folder to write into that takes `target`'s name at the end, or goes away after an error."""
+    """A folder to write into, which is renamed to `target` at the end, or removed after an error."""
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
         partial.mkdir(parents=True)
@@ -140,20 +148,20 @@ def _write_json(file: Path, content: dict[str, Any]) -> None:
 
 
 def _raise_tokenizer_limit(file: Path, window: int) -> None:
-    """Let the tokenizer admit the new window: transformers warns past its limit, and vLLM stops."""
+    """Raise the tokenizer's limit to the new window: beyond it transformers warns, and vLLM stops."""
     content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     if (content.get("model_max_length") or window) < window:
         _write_json(file, content | {"model_max_length": window})
 
 
 def _check_readable(folder: Path, scaling: RopeScaling, base: RopeBase) -> None:
-    """Let transformers compute the frequencies of the written configuration; they must be the scaling's."""
+    """Raise CheckpointError unless transformers computes the scaling's frequencies from the new configuration."""
     from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
     config, wanted = load_config(folder), rope_frequencies(scaling, base.rotary_dim, base.theta)
     native = ROPE_INIT_FUNCTIONS.get(config.rope_parameters["rope_type"])
     try:
-        if native is None:  # the unscaled type, for which each model has a function of its own
+        if native is None:  # type 'default', for which each model has its own function
             read = read_base(config)
             found = rope_frequencies(RopeScaling.from_config(config), read.rotary_dim, read.theta)
         else:

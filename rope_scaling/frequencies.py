@@ -1,7 +1,6 @@
-"""RoPE frequencies: one pure function per method, and the registry that names them.
+"""RoPE frequencies: one function per scaling method, and the registry `METHODS`.
 
-Knows numbers only: no model, no configuration file, no transformers. A new method is one function and one
-entry of `METHODS`. The notation is that of `formulas.py`.
+A new method is one function and one entry of `METHODS`. The notation is that of `formulas.py`.
 """
 
 from __future__ import annotations
@@ -16,11 +15,8 @@ import torch
 
 from rope_scaling.errors import InvalidScaling, LengthNeeded
 from rope_scaling.formulas import (
-    HIGH_FREQ_FACTOR,
-    LOW_FREQ_FACTOR,
     Rotary,
-    ScalingParameters,
-    blended,
+    blend,
     dynamic_alpha,
     dynamic_scale,
     longrope_factors,
@@ -28,12 +24,15 @@ from rope_scaling.formulas import (
     original,
     raise_theta,
 )
+from rope_scaling.parameters import HIGH_FREQ_FACTOR, LOW_FREQ_FACTOR, WINDOW, ScalingParameters
 
 
 class RopeFrequencies(NamedTuple):
-    """What a rotary embedding needs.
+    """The frequencies of a rotary embedding, and its magnitude.
 
-    `inv_freq` (rotary_dim / 2,) float32, in radians per token, and the number that multiplies cos and sin.
+    Attributes:
+        inv_freq: The frequency of each pair of dimensions, (rotary_dim / 2,) float32, in radians per token.
+        attention_factor: The factor by which cos and sin are multiplied.
     """
 
     inv_freq: torch.Tensor
@@ -41,21 +40,31 @@ class RopeFrequencies(NamedTuple):
 
 
 def rope_frequencies(scaling: ScalingParameters, rotary_dim: int, rope_theta: float) -> RopeFrequencies:
-    """Compute the frequencies of a fixed scaling, in float64, and round them once.
+    """Compute the frequencies of a scaling, in float64 and rounded once.
 
-    `rotary_dim` counts the dimensions that are rotated, which is less than the head's where the rotation is
-    partial. Raises InvalidScaling for a dimension or base that makes no embedding, and LengthNeeded for a
-    method that depends on length: fix it with `scaling.at_length(n)`.
+    Args:
+        scaling: A `RopeScaling`; one whose method depends on the sequence length must be fixed by `at_length(n)`.
+        rotary_dim: The number of rotated dimensions of a head, which may be fewer than it has.
+        rope_theta: The base θ.
+
+    Returns:
+        The frequencies, (rotary_dim / 2,) float32, and the factor of cos and sin.
+
+    Raises:
+        InvalidScaling: For a dimension or base that makes no embedding.
+        LengthNeeded: For a scaling that is not fixed.
     """
     if rotary_dim < 2 or rotary_dim % 2:
-        raise InvalidScaling(f"rotary_dim is {rotary_dim}: RoPE turns pairs of dimensions; give an even number")
+        raise InvalidScaling(f"rotary_dim is {rotary_dim}: RoPE rotates pairs of dimensions; give an even number")
     if not (math.isfinite(rope_theta) and rope_theta > 1):
         raise InvalidScaling(f"rope_theta is {rope_theta}: give a finite number above 1, such as 10000.0")
-    if not scaling.is_fixed:
+    method = METHODS[scaling.method]
+    if method.depends_on_length and scaling.length is None:
         raise LengthNeeded(
-            f"{scaling.method}: the frequencies depend on the sequence's length: fix it with at_length(n)"
+            f"{scaling.method}: the frequencies depend on the sequence's length: give seq_len, the tokens of prompt "
+            "and answer together, or fix the scaling with at_length(n)"
         )
-    inv_freq, attention_factor = METHODS[scaling.method].frequencies(scaling, Rotary(rotary_dim, float(rope_theta)))
+    inv_freq, attention_factor = method.frequencies(scaling, Rotary(rotary_dim, float(rope_theta)))
     return RopeFrequencies(inv_freq.to(torch.float32), float(attention_factor))
 
 
@@ -70,7 +79,7 @@ def linear(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
 
 
 def ntk(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
-    """NTK-aware: a larger base; the lowest frequency divided by s, the highest kept. YaRN, section 3.1."""
+    """NTK-aware: a larger base; the lowest frequency divided by s, the highest kept. YaRN paper, section 3.1."""
     return RopeFrequencies(raise_theta(rotary, scaling.factor).inv_freq(), 1.0)
 
 
@@ -81,32 +90,31 @@ def dynamic_ntk(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
 
 def ntk_by_parts(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
     """YaRN's frequencies without its magnitude. YaRN paper (arXiv 2309.00071), section 3.2."""
-    return RopeFrequencies(blended(scaling, rotary, scaling.factor), 1.0)
+    return RopeFrequencies(blend(scaling, rotary, scaling.factor), 1.0)
 
 
 def yarn(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
     """NTK-by-parts, and cos and sin times 0.1·ln(s) + 1. YaRN paper (arXiv 2309.00071), section 3.4."""
-    return RopeFrequencies(blended(scaling, rotary, scaling.factor), magnitude(scaling, scaling.factor))
+    return RopeFrequencies(blend(scaling, rotary, scaling.factor), magnitude(scaling, scaling.factor))
 
 
 def dynamic_yarn(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
     """YaRN with s = n/L past L. YaRN paper (arXiv 2309.00071), section 3.3."""
     scale = dynamic_scale(scaling)
-    return RopeFrequencies(blended(scaling, rotary, scale), magnitude(scaling, scale))
+    return RopeFrequencies(blend(scaling, rotary, scale), magnitude(scaling, scale))
 
 
 def llama3(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
-    """Long waves divided by s, short ones kept, a line between. `apply_scaling` in Meta's llama-models."""
-    low = LOW_FREQ_FACTOR if scaling.low_freq_factor is None else scaling.low_freq_factor
-    high = HIGH_FREQ_FACTOR if scaling.high_freq_factor is None else scaling.high_freq_factor
+    """Low frequencies divided by s, high ones kept, a ramp between. `apply_scaling` in Meta's llama-models."""
+    low, high = scaling.low_freq_factor or LOW_FREQ_FACTOR, scaling.high_freq_factor or HIGH_FREQ_FACTOR
     inv_freq = rotary.inv_freq()
-    turns = original(scaling) * inv_freq / (2 * math.pi)  # rotations of each pair within the original window
-    kept = ((turns - low) / (high - low)).clamp(0, 1)
+    rotations = original(scaling) * inv_freq / (2 * math.pi)  # of each pair within the original window
+    kept = ((rotations - low) / (high - low)).clamp(0, 1)
     return RopeFrequencies(inv_freq * (kept + (1 - kept) / scaling.factor), 1.0)
 
 
 def longrope(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
-    """Each frequency divided by a factor of its own. LongRoPE, arXiv 2402.13753; the magnitude is Phi-3's."""
+    """Each frequency divided by its own factor. LongRoPE, arXiv 2402.13753; the magnitude is Phi-3's."""
     factors = longrope_factors(scaling)
     if len(factors) != rotary.dim // 2:
         raise InvalidScaling(
@@ -119,34 +127,18 @@ def longrope(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
     return RopeFrequencies(rotary.inv_freq() / torch.tensor(factors, dtype=torch.float64), factor)
 
 
-def _as_it_is(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
-    return {}
-
-
-def _hf_raised(scaling: ScalingParameters, rotary: Rotary, alpha: float) -> dict[str, Any]:
+def _hf_raised_theta(scaling: ScalingParameters, rotary: Rotary, alpha: float) -> dict[str, Any]:
     if not rotary.dim:
         raise InvalidScaling(
             f"{scaling.method} raises rope_theta by the rotary dimension: give rotary_dim, such as 128"
         )
-    return {
-        "rope_theta": raise_theta(rotary, alpha).theta,
-        "factor": None,
-        "original_max_position_embeddings": None,
-    }
-
-
-def _hf_ntk(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
-    return _hf_raised(scaling, rotary, scaling.factor)
+    return {"rope_theta": raise_theta(rotary, alpha).theta, "factor": None, WINDOW: None}
 
 
 def _hf_dynamic_ntk(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
     if scaling.length is None:  # transformers' own 'dynamic', which takes L from max_position_embeddings
-        return {"rope_type": "dynamic", "original_max_position_embeddings": None}
-    return _hf_raised(scaling, rotary, dynamic_alpha(scaling))
-
-
-def _hf_ntk_by_parts(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
-    return {"attention_factor": 1.0}
+        return {"rope_type": "dynamic", WINDOW: None}
+    return _hf_raised_theta(scaling, rotary, dynamic_alpha(scaling))
 
 
 def _hf_dynamic_yarn(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
@@ -156,9 +148,10 @@ def _hf_dynamic_yarn(scaling: ScalingParameters, rotary: Rotary) -> dict[str, An
 
 
 def _hf_llama3(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
-    given = scaling.low_freq_factor, scaling.high_freq_factor
-    low, high = (value or default for value, default in zip(given, (LOW_FREQ_FACTOR, HIGH_FREQ_FACTOR), strict=True))
-    return {"low_freq_factor": low, "high_freq_factor": high}
+    return {
+        "low_freq_factor": scaling.low_freq_factor or LOW_FREQ_FACTOR,
+        "high_freq_factor": scaling.high_freq_factor or HIGH_FREQ_FACTOR,
+    }
 
 
 def _hf_longrope(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
@@ -170,11 +163,16 @@ def _hf_longrope(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method: its function, the parameters it takes, and its name in transformers.
+    """A scaling method: its formula, the parameters that it takes, and its name in transformers.
 
-    Every method takes `original_max_position_embeddings` beside its `parameters`. `hf_changes` gives what
-    `rope_parameters` must say otherwise than the fields of the scaling do (None: leave it out); `hf_reads`
-    are the names that a configuration gives this method.
+    Attributes:
+        frequencies: The formula.
+        hf_type: The `rope_type` that is written for it.
+        parameters: The parameters that it takes, beside `original_max_position_embeddings`, which every method takes.
+        required: The parameters that must be given.
+        depends_on_length: Whether the frequencies depend on the sequence length.
+        hf_changes: Where `rope_parameters` differ from the scaling's own fields; None leaves a key out.
+        hf_reads: The values of `rope_type` that are read as this method.
     """
 
     frequencies: Callable[[ScalingParameters, Rotary], RopeFrequencies]
@@ -182,11 +180,11 @@ class Method:
     parameters: frozenset[str] = frozenset()
     required: frozenset[str] = frozenset()
     depends_on_length: bool = False
-    hf_changes: Callable[[ScalingParameters, Rotary], dict[str, Any]] = _as_it_is
+    hf_changes: Callable[[ScalingParameters, Rotary], dict[str, Any]] = lambda scaling, rotary: {}
     hf_reads: tuple[str, ...] = ()
 
 
-_WINDOW = frozenset({"original_max_position_embeddings"})
+_WINDOW = frozenset({WINDOW})
 _FACTOR = frozenset({"factor"})
 _RAMP = frozenset({"factor", "beta_fast", "beta_slow", "truncate"})
 _MAGNITUDE = frozenset({"attention_factor", "mscale", "mscale_all_dim"})
@@ -195,11 +193,19 @@ METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "default": Method(default, "default", hf_reads=("default",)),
         "linear": Method(linear, "linear", _FACTOR, _FACTOR, hf_reads=("linear",)),
-        "ntk": Method(ntk, "default", _FACTOR, _FACTOR, hf_changes=_hf_ntk),
+        "ntk": Method(
+            ntk,
+            "default",
+            _FACTOR,
+            _FACTOR,
+            hf_changes=lambda scaling, rotary: _hf_raised_theta(scaling, rotary, scaling.factor),
+        ),
         "dynamic_ntk": Method(
             dynamic_ntk, "default", _FACTOR, _WINDOW, True, hf_changes=_hf_dynamic_ntk, hf_reads=("dynamic",)
         ),
-        "ntk_by_parts": Method(ntk_by_parts, "yarn", _RAMP, _FACTOR | _WINDOW, hf_changes=_hf_ntk_by_parts),
+        "ntk_by_parts": Method(
+            ntk_by_parts, "yarn", _RAMP, _FACTOR | _WINDOW, hf_changes=lambda *_: {"attention_factor": 1.0}
+        ),
         "yarn": Method(yarn, "yarn", _RAMP | _MAGNITUDE, _FACTOR | _WINDOW, hf_reads=("yarn",)),
         "dynamic_yarn": Method(dynamic_yarn, "yarn", _RAMP | _MAGNITUDE, _WINDOW, True, hf_changes=_hf_dynamic_yarn),
         "llama3": Method(

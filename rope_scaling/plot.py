@@ -1,4 +1,4 @@
-"""Pictures of frequencies before and after a scaling. matplotlib is imported only when one is drawn."""
+"""Plots of RoPE frequencies before and after a scaling. matplotlib is imported only when one is drawn."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from rope_scaling.transformers_config import RopeBase
 
 
 def plot_frequencies(before: RopeScaling, after: RopeScaling, base: RopeBase, file: str | Path) -> None:
-    """Draw two fixed scalings: the wavelength of each pair, in tokens, and the ratio of their frequencies.
+    """Plot two fixed scalings: the wavelength of each pair of dimensions, and the ratio of their frequencies.
 
-    The suffix of `file` chooses the format (.png, .svg, .pdf). Raises PlotUnavailable without matplotlib.
+    Args:
+        before: The first scaling.
+        after: The second scaling.
+        base: The model's rotary embedding.
+        file: The file to write; its suffix chooses the format (.png, .svg, .pdf).
+
+    Raises:
+        PlotUnavailable: If matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure  # the object interface: no display, no global state
@@ -33,9 +40,6 @@ def plot_frequencies(before: RopeScaling, after: RopeScaling, base: RopeBase, fi
     waves.set(xlabel="pair of dimensions", ylabel="wavelength (tokens)")
     waves.legend()
     ratio.plot(pairs, (new / old).tolist())
-    ratio.set(
-        xlabel="pair of dimensions",
-        ylabel="frequency after / before",
-        ylim=(0, 1.05 * float((new / old).max())),
-    )
+    highest = 1.05 * float((new / old).max())
+    ratio.set(xlabel="pair of dimensions", ylabel="frequency after / before", ylim=(0, highest))
     figure.savefig(Path(file))

@@ -1,71 +1,63 @@
-"""`RopeScaling`: which method, how much, and from which original window. A value; it knows no model."""
+"""`RopeScaling`: a scaling method and its parameters, checked together."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import ValidationError, field_validator, model_validator
 
 from rope_scaling.errors import InvalidScaling
-from rope_scaling.formulas import BETA_FAST, BETA_SLOW, HIGH_FREQ_FACTOR, LOW_FREQ_FACTOR, Rotary
+from rope_scaling.formulas import Rotary
 from rope_scaling.frequencies import METHODS
+from rope_scaling.parameters import (
+    BETA_FAST,
+    BETA_SLOW,
+    HIGH_FREQ_FACTOR,
+    LOW_FREQ_FACTOR,
+    WINDOW,
+    ScalingParameters,
+)
 from rope_scaling.transformers_config import read_scaling
 
-RANGES = (
-    (("beta_slow", BETA_SLOW), ("beta_fast", BETA_FAST)),
-    (("low_freq_factor", LOW_FREQ_FACTOR), ("high_freq_factor", HIGH_FREQ_FACTOR)),
+_RANGES = (  # the lower parameter and the higher one, with their defaults
+    ("beta_slow", BETA_SLOW, "beta_fast", BETA_FAST),
+    ("low_freq_factor", LOW_FREQ_FACTOR, "high_freq_factor", HIGH_FREQ_FACTOR),
 )
-PositiveFloat = Annotated[FiniteFloat, Field(gt=0)]
-# JSON has lists only; everything else is taken as it is or refused
-Factors = Annotated[tuple[PositiveFloat, ...], Field(strict=False, min_length=1)]
 
 
-class _Many(tuple[float, ...]):
-    """Numbers of which a message tells how many there are."""
+class _Summarised(tuple[float, ...]):
+    """Numbers whose repr is how many there are."""
 
     def __repr__(self) -> str:
         return f"<{len(self)} numbers>"
 
 
-class RopeScaling(BaseModel):
-    """One way to scale RoPE: the method's name and its parameters, checked and frozen.
+class RopeScaling(ScalingParameters):
+    """One way to scale RoPE: a method and its parameters, checked together and frozen.
 
-    `factor` is s, the scale (α for `ntk`); `original_max_position_embeddings` is L, the window that the model
-    was trained with, in tokens. `beta_fast`, `beta_slow` (rotations) and `truncate` shape YaRN's ramp;
-    `attention_factor` is the final multiplier of cos and sin, and `mscale`, `mscale_all_dim` another way to
-    get it; `short_factor` and `long_factor` hold one number for each rotated pair; `low_freq_factor` and
-    `high_freq_factor` are Llama 3's. `length` is set by `at_length`. None stands for the method's own
-    default.
+    Where a parameter may be None, that is the method's own default.
 
-    Raises InvalidScaling, which names the value and the remedy.
+    Attributes:
+        method: A name in `METHODS`.
+        factor: s, by which the window is extended (α for `ntk`).
+        original_max_position_embeddings: L, the window that the model was trained with, in tokens.
+        beta_fast: YaRN: the rotations within L from which a pair's frequency is kept; 32 by default.
+        beta_slow: YaRN: the rotations within L up to which a pair is interpolated; 1 by default.
+        truncate: YaRN: whether the ends of its ramp are rounded to whole pairs; True by default.
+        attention_factor: The final factor of cos and sin.
+        mscale: Together with `mscale_all_dim`, another way to state that factor (DeepSeek's checkpoints).
+        mscale_all_dim: See `mscale`.
+        short_factor: LongRoPE: the divisor of each pair's frequency within L.
+        long_factor: LongRoPE: the divisor of each pair's frequency past L.
+        low_freq_factor: Llama 3: the rotations within L up to which a frequency is divided by s; 1 by default.
+        high_freq_factor: Llama 3: the rotations within L from which a frequency is kept; 4 by default.
+        length: The sequence length, in tokens, that a method is fixed at if it depends on one; set by `at_length`.
+
+    Raises:
+        InvalidScaling: For parameters that make no scaling; the message names the value and the remedy.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    method: str
-    factor: Annotated[FiniteFloat, Field(ge=1)] = 1.0
-    original_max_position_embeddings: Annotated[int, Field(ge=2)] | None = None
-    beta_fast: PositiveFloat | None = None
-    beta_slow: PositiveFloat | None = None
-    truncate: bool | None = None
-    attention_factor: PositiveFloat | None = None
-    mscale: Annotated[FiniteFloat, Field(ge=0)] | None = None
-    mscale_all_dim: Annotated[FiniteFloat, Field(ge=0)] | None = None
-    short_factor: Factors | None = None
-    long_factor: Factors | None = None
-    low_freq_factor: PositiveFloat | None = None
-    high_freq_factor: PositiveFloat | None = None
-    length: Annotated[int, Field(ge=1)] | None = None
 
     if not TYPE_CHECKING:  # type checkers keep the signature that pydantic derives from the fields
 
@@ -78,38 +70,36 @@ class RopeScaling(BaseModel):
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
             if value is not None:
-                yield name, _Many(value) if isinstance(value, tuple) else value
+                yield name, _Summarised(value) if isinstance(value, tuple) else value
 
     @field_validator("method")
     @classmethod
-    def _known(cls, method: str) -> str:
+    def _check_method(cls, method: str) -> str:
         if method not in METHODS:
             near = difflib.get_close_matches(method.lower().replace("-", "_"), METHODS, n=1, cutoff=0)
             raise ValueError(f"unknown method {method!r}: did you mean {near[0]!r}? There are {', '.join(METHODS)}")
         return method
 
     @model_validator(mode="after")
-    def _fits_the_method(self) -> RopeScaling:
+    def _check_parameters(self) -> RopeScaling:
         entry = METHODS[self.method]
         given = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
-        surplus = given - entry.parameters - {"method", "original_max_position_embeddings"}
-        if entry.depends_on_length:
-            surplus -= {"length"}
+        surplus = given - entry.parameters - {"method", WINDOW, *(["length"] if entry.depends_on_length else [])}
         if surplus:
-            name = sorted(surplus)[0]
+            name = min(surplus)
             raise ValueError(f"{self.method} does not take {name}={getattr(self, name)!r}: {_takes(self.method)}")
         missing = entry.required - given - (self.model_fields_set & {"factor"})
         if missing:
-            raise ValueError(f"{self.method} needs {' and '.join(sorted(missing))}: {_why(sorted(missing)[-1])}")
+            remedy = "give it as a parameter"
+            if WINDOW in missing:
+                remedy = "give the window that the model was trained with, in tokens, such as 4096; it is never guessed"
+            raise ValueError(f"{self.method} needs {' and '.join(sorted(missing))}: {remedy}")
         return self
 
     @model_validator(mode="after")
-    def _agrees_with_itself(self) -> RopeScaling:
-        for (low, small), (high, large) in RANGES:
-            given = getattr(self, low), getattr(self, high)
-            small, large = (
-                default if value is None else value for value, default in zip(given, (small, large), strict=True)
-            )
+    def _check_ranges(self) -> RopeScaling:
+        for low, low_default, high, high_default in _RANGES:
+            small, large = getattr(self, low) or low_default, getattr(self, high) or high_default
             if small >= large:
                 raise ValueError(f"{low} is {small} and {high} is {large}: {high} must be the larger")
         short, long = self.short_factor, self.long_factor
@@ -123,11 +113,19 @@ class RopeScaling(BaseModel):
     def for_window(
         cls, method: str, window: int, original_max_position_embeddings: int, factor: float | None = None
     ) -> RopeScaling:
-        """Make the scaling that takes a model from its original window to `window`, both in tokens.
+        """Make the fixed scaling that extends a model's window.
 
-        A method that depends on length is fixed at `window`; `factor` is then its own, and otherwise follows
-        from the windows. Raises InvalidScaling where `window` is below the original, or is not where `factor`
-        leads.
+        Args:
+            method: A name in `METHODS`; one that depends on the sequence length is fixed at `window`.
+            window: The window to reach, in tokens.
+            original_max_position_embeddings: The window that the model was trained with, in tokens.
+            factor: The method's factor; None computes it from the two windows where the method requires one.
+
+        Returns:
+            The scaling.
+
+        Raises:
+            InvalidScaling: If `window` is below the original one, or `factor` leads to another window.
         """
         original = original_max_position_embeddings
         if window < original:
@@ -135,7 +133,7 @@ class RopeScaling(BaseModel):
                 f"a window of {window} tokens is below the native {original}: give {original} or more, "
                 "or leave the model as it is"
             )
-        fields: dict[str, Any] = {"original_max_position_embeddings": original}
+        fields: dict[str, Any] = {WINDOW: original}
         if factor is not None:
             fields["factor"] = factor
         elif method in METHODS and "factor" in METHODS[method].required:
@@ -150,23 +148,28 @@ class RopeScaling(BaseModel):
 
     @classmethod
     def from_config(cls, config: Any) -> RopeScaling:
-        """Read the scaling that a checkpoint carries; `default` for none.
+        """Read the scaling that a checkpoint carries, from `rope_parameters` or the older `rope_scaling`.
 
-        `config` is a transformers configuration, or the mapping that its config.json holds. Reads
-        `rope_parameters` and the older `rope_scaling`, each under the names that checkpoints in the wild use;
-        runs no code of theirs. Raises UnsupportedConfig for what it does not understand, and InvalidScaling
-        for parameters that make no scaling.
+        Args:
+            config: A transformers configuration, or the mapping that its config.json holds.
+
+        Returns:
+            The scaling; method `default` for a checkpoint without one.
+
+        Raises:
+            UnsupportedConfig: For RoPE parameters that are not understood.
+            InvalidScaling: For parameters that make no scaling.
         """
         return cls(**read_scaling(config))
 
     @property
     def is_fixed(self) -> bool:
-        """Whether the frequencies are settled: a static method, or one resolved by `at_length`."""
+        """Whether the method does not depend on the sequence length, or was fixed by `at_length`."""
         return self.length is not None or not METHODS[self.method].depends_on_length
 
     @property
     def window(self) -> int | None:
-        """The window it is meant for, in tokens: L·s, or the length it is fixed at; None without L."""
+        """The extended window in tokens: L·s, or the length that it is fixed at; None without L."""
         if self.original_max_position_embeddings is None:
             return None
         if self.length is not None and self.method != "longrope":  # whose length only picks a set of factors
@@ -174,24 +177,38 @@ class RopeScaling(BaseModel):
         return round(self.factor * self.original_max_position_embeddings)
 
     def at_length(self, n: int) -> RopeScaling:
-        """Fix the scaling for one sequence of `n` tokens, prompt and answer; itself where it is fixed.
+        """Fix a scaling whose method depends on the sequence length.
 
-        Exact in `n`: two lengths give two scalings. Raises InvalidScaling for `n` below 1.
+        Args:
+            n: The length of the sequence in tokens, prompt and answer together.
+
+        Returns:
+            The fixed scaling; the scaling itself if it was fixed before.
+
+        Raises:
+            InvalidScaling: If `n` is below 1.
         """
         return self if self.is_fixed else type(self)(**{**self.model_dump(exclude_unset=True), "length": n})
 
     def to_rope_parameters(
         self, rope_theta: float, rotary_dim: int | None = None, partial_rotary_factor: float | None = None
     ) -> dict[str, Any]:
-        """Write the `rope_parameters` of transformers 5 that give these frequencies; θ travels inside.
+        """Build the `rope_parameters` with which transformers 5 computes these frequencies.
 
-        `rotary_dim` is needed by `ntk` and a fixed `dynamic_ntk` only, whose θ depends on it;
-        `partial_rotary_factor` is copied where the model rotates part of each head. Raises InvalidScaling for
-        a missing `rotary_dim`, and LengthNeeded for `dynamic_yarn`, which transformers has in its fixed form
-        only.
+        Args:
+            rope_theta: The model's base θ, which `rope_parameters` hold too.
+            rotary_dim: The number of rotated dimensions; only `ntk` and a fixed `dynamic_ntk` need it, to raise θ.
+            partial_rotary_factor: The rotated part of each head; None if the model does not state one.
+
+        Returns:
+            The parameters, in types that JSON has.
+
+        Raises:
+            InvalidScaling: For a missing `rotary_dim`.
+            LengthNeeded: For `dynamic_yarn` that is not fixed, which transformers does not have.
         """
         entry = METHODS[self.method]
-        carried = entry.parameters | (entry.required & {"original_max_position_embeddings"})
+        carried = entry.parameters | (entry.required & {WINDOW})
         written: dict[str, Any] = {"rope_type": entry.hf_type, "rope_theta": float(rope_theta)}
         written |= {name: getattr(self, name) for name in sorted(carried)}
         written["partial_rotary_factor"] = partial_rotary_factor
@@ -201,20 +218,13 @@ class RopeScaling(BaseModel):
 
 
 def _takes(method: str) -> str:
-    entry = METHODS[method]
-    return f"it takes {', '.join(sorted(entry.parameters | {'original_max_position_embeddings'}))}"
-
-
-def _why(missing: str) -> str:
-    if missing == "original_max_position_embeddings":
-        return "give the window that the model was trained with, in tokens, such as 4096; it is never guessed"
-    return "give it as a parameter"
+    return f"it takes {', '.join(sorted(METHODS[method].parameters | {WINDOW}))}"
 
 
 def _one_line(error: ValidationError, method: Any) -> str:
-    """Pydantic's first complaint as one sentence that names the parameter, the value and the remedy."""
+    """Pydantic's first error as one sentence that names the parameter, the value and the remedy."""
     first = error.errors()[0]
-    if first["type"] == "value_error":  # raised by the validators above, whose messages are whole
+    if first["type"] == "value_error":  # raised by the validators above
         return str(first["ctx"]["error"])
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden" and method in METHODS:

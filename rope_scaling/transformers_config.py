@@ -1,6 +1,7 @@
-"""Reading RoPE from transformers' configurations: objects, and the mappings that config.json files hold.
+"""RoPE parameters in transformers configurations: configuration objects, and the mappings in config.json files.
 
-Knows the names that checkpoints use. It loads nothing and runs no code that a checkpoint brings.
+Parameters are read under every name that published checkpoints use. Nothing is loaded, and no code of a checkpoint is
+run.
 """
 
 from __future__ import annotations
@@ -12,13 +13,11 @@ from typing import Any
 
 from rope_scaling.errors import UnsupportedConfig
 from rope_scaling.frequencies import METHODS
+from rope_scaling.parameters import WINDOW
 
-WINDOW = "original_max_position_embeddings"
-# Keys beside a method's own: spellings of the type, what belongs to the unscaled embedding, and YaRN's note
-# to its trainer.
+# Keys beside a method's own: spellings of the type, the unscaled embedding's, and YaRN's note to its trainer.
 _OTHER_KEYS = frozenset({"rope_type", "type", "rope_theta", "partial_rotary_factor", "finetuned", WINDOW})
-# vLLM's multipliers of the magnitude (vllm/model_executor/layers/rotary_embedding); ours is attention_factor,
-# and is final.
+# vLLM multiplies its own magnitude by these (vllm/model_executor/layers/rotary_embedding); attention_factor is final.
 VLLM_MAGNITUDE = {"yarn": ("attn_factor",), "longrope": ("short_mscale", "long_mscale")}
 
 
@@ -26,8 +25,11 @@ VLLM_MAGNITUDE = {"yarn": ("attn_factor",), "longrope": ("short_mscale", "long_m
 class RopeBase:
     """A model's rotary embedding before any scaling.
 
-    The base θ, the number of rotated dimensions, their part of the head (None: all of it, and unstated), and
-    the window that the model was trained with, in tokens.
+    Attributes:
+        theta: The base θ.
+        rotary_dim: The number of rotated dimensions of a head.
+        partial_rotary_factor: The rotated part of each head; None if it is not stated, and then all of it.
+        window: The window that the model was trained with, in tokens.
     """
 
     theta: float
@@ -37,7 +39,7 @@ class RopeBase:
 
 
 def read_scaling(config: Any) -> dict[str, Any]:
-    """Read the fields of the `RopeScaling` that a configuration carries."""
+    """Read the fields of the `RopeScaling` that a configuration carries. Raises UnsupportedConfig."""
     parameters = rope_parameters(config)
     rope_type = _rope_type(parameters)
     method = next((name for name, entry in METHODS.items() if rope_type in entry.hf_reads), None)
@@ -54,9 +56,16 @@ def read_scaling(config: Any) -> dict[str, Any]:
 
 
 def read_base(config: Any) -> RopeBase:
-    """Read the unscaled embedding of a configuration.
+    """Read a configuration's rotary embedding as it is without scaling.
 
-    Raises UnsupportedConfig where θ, the head's dimension or the window is not stated.
+    Args:
+        config: A transformers configuration, or the mapping that its config.json holds.
+
+    Returns:
+        The rotary embedding.
+
+    Raises:
+        UnsupportedConfig: If θ, the head's dimension or the window is not stated.
     """
     parameters, text = rope_parameters(config), text_config(config)
     theta = parameters.get("rope_theta", _get(text, "rope_theta"))
@@ -64,25 +73,24 @@ def read_base(config: Any) -> RopeBase:
         raise UnsupportedConfig(
             f"rope_theta is {theta!r} in the configuration: state it in rope_parameters, such as 10000.0"
         )
-    head_dim, part = _get(text, "head_dim"), parameters.get("partial_rotary_factor")
+    head_dim, heads = _get(text, "head_dim"), _get(text, "num_attention_heads")
+    if head_dim is None and not heads:
+        raise UnsupportedConfig("the configuration states neither head_dim nor num_attention_heads: state one of them")
     if head_dim is None:
-        if not _get(text, "num_attention_heads"):
-            raise UnsupportedConfig(
-                "the configuration states neither head_dim nor num_attention_heads: state one of them"
-            )
-        head_dim = _get(text, "hidden_size") // _get(text, "num_attention_heads")
-    # the smallest: a scaled checkpoint has raised the one and kept the other
-    stated = [_get(text, WINDOW), parameters.get(WINDOW), _get(text, "max_position_embeddings")]
-    if not any(stated):
+        head_dim = _get(text, "hidden_size") // heads
+    windows = [_get(text, WINDOW), parameters.get(WINDOW), _get(text, "max_position_embeddings")]
+    if not any(windows):
         raise UnsupportedConfig("the configuration states no max_position_embeddings: add the model's native window")
+    part = parameters.get("partial_rotary_factor")
     rotary_dim = int(head_dim * (1.0 if part is None else part))
-    return RopeBase(float(theta), rotary_dim, part, min(filter(None, stated)))
+    # the smallest window: a scaled checkpoint states the extended one too
+    return RopeBase(float(theta), rotary_dim, part, min(filter(None, windows)))
 
 
 def rope_parameters(config: Any) -> dict[str, Any]:
-    """Read a configuration's RoPE parameters, under either name; empty for none.
+    """Read a configuration's RoPE parameters under either name; empty for none.
 
-    Raises UnsupportedConfig for a model that has no RoPE, or a different one for each type of layer.
+    Raises UnsupportedConfig for a model without RoPE, or with another one for each type of layer.
     """
     text = text_config(config)
     found = _get(text, "rope_scaling") or _get(text, "rope_parameters") or {}
@@ -97,13 +105,13 @@ def rope_parameters(config: Any) -> dict[str, Any]:
 
 
 def raised_window(config: Any) -> bool:
-    """Whether a configuration without a scaling says that its window was raised, as by a raised θ (`ntk`)."""
+    """Whether a configuration without a scaling states that its window was extended, as by a raised θ (`ntk`)."""
     original, longest = (_get(text_config(config), name) for name in (WINDOW, "max_position_embeddings"))
     return bool(original and longest and original < longest)
 
 
 def text_config(config: Any) -> Any:
-    """Return what describes the decoder in a configuration; of a plain language model, all of it."""
+    """The decoder's part of a configuration; all of it for a plain language model."""
     if isinstance(config, Mapping):
         return config.get("text_config") or config
     return config.get_text_config() if hasattr(config, "get_text_config") else config
@@ -111,7 +119,7 @@ def text_config(config: Any) -> Any:
 
 def _rope_type(parameters: Mapping[str, Any]) -> str:
     rope_type = parameters.get("rope_type") or parameters.get("type") or "default"
-    # Phi-3's first checkpoints called LongRoPE by other names, and its configuration class knows them still.
+    # Phi-3's first checkpoints call LongRoPE "yarn"
     return "longrope" if rope_type == "yarn" and "short_factor" in parameters else rope_type
 
 
@@ -128,10 +136,10 @@ def _refuse_unknown(parameters: Mapping[str, Any], rope_type: str, known: frozen
 
 
 def _window_and_factor(config: Any, parameters: Mapping[str, Any], rope_type: str) -> dict[str, Any]:
-    """Find the original window and the factor where transformers does, and in its order."""
+    """The original window and the factor, looked up where transformers does and in its order."""
     text = text_config(config)
     longest = _get(text, "max_position_embeddings")
-    if rope_type == "dynamic":  # its L is max_position_embeddings, which nothing has raised
+    if rope_type == "dynamic":  # L is max_position_embeddings, which is then not raised
         return {WINDOW: longest}
     original = _get(text, WINDOW) or parameters.get(WINDOW)
     if original is None:

@@ -63,6 +63,12 @@ def _option(metavar: str, text: str, least: int | None = None) -> Any:
     return typer.Option(metavar=metavar, help=text, min=least)
 
 
+TemplateOption = Annotated[
+    str | None,
+    _option("NAME", "How prompts are written: llama-2, code-llama, elyza, chat, plain (default: what fits the model)."),
+]
+
+
 @dataclass(frozen=True)
 class FilterFlags:
     """The flags that say which documents may be found."""
@@ -127,12 +133,7 @@ class AskFlags(FilterFlags):
     route: Annotated[
         str | None, _option("ROUTE", "auto, native, extended, retrieval or self (default: auto; see the guide).")
     ] = None
-    template: Annotated[
-        str | None,
-        _option(
-            "NAME", "How prompts are written: llama-2, code-llama, elyza, chat, plain (default: what fits the model)."
-        ),
-    ] = None
+    template: TemplateOption = None
     encoder: EncoderOption = None
     reranker: RerankerOption = None
     k: Annotated[int | None, typer.Option("-k", min=1, help="How many passages to look for (default: 8)")] = None

@@ -7,13 +7,12 @@ something else are refused, and left as they are.
 from __future__ import annotations
 
 import json
-import os
 import re
 import sqlite3
 import threading
 import unicodedata
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cache
@@ -23,6 +22,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from indexes.storage import checksum
+from longctx.atomic_write import write_atomically
 from longctx.errors import BadRequest, BadSession, LongctxError
 from longctx.types import Answer, Message, Turn
 
@@ -93,7 +93,8 @@ class SessionFile:
         """
         with _explained(path):
             if not path.exists():
-                _make(path)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, _create, overwrite=False)
             _check_header(path)
             database = _connect(path)
             try:
@@ -201,20 +202,9 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_LOCK_TIMEOUT)
 
 
-def _make(path: Path) -> None:
-    """Create the file under another name first, so that no process ever sees half of it, even after a kill."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        half.unlink(missing_ok=True)
-        with closing(_connect(half)) as database:
-            database.executescript(_SCHEMA)
-        with suppress(FileExistsError):  # another process was first
-            os.link(half, path)
-    except OSError:  # a file system without links
-        half.rename(path)
-    finally:
-        half.unlink(missing_ok=True)
+def _create(path: Path) -> None:
+    with closing(_connect(path)) as database:
+        database.executescript(_SCHEMA)
 
 
 def _check_header(path: Path) -> None:

@@ -6,8 +6,6 @@ So a file holds hashes of all that they depend on, and of its own contents, and 
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from longctx.atomic_write import write_atomically
 from longctx.engine.kv_cache import KVCache, encode
 from longctx.models import CacheDtype, CacheShape, hash_tensors
 
@@ -67,14 +66,7 @@ def write_prefix(path: Path, cache: KVCache, fingerprint: Fingerprint) -> None:
     tensors = dict(_named(cache))
     contents = {**asdict(fingerprint), "format": _FORMAT, "contents": hash_tensors(tensors)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        save_file(tensors, temporary, contents)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(path, lambda new: save_file(tensors, new, contents))
 
 
 def read_prefix(path: Path, fingerprint: Fingerprint, layout: Layout) -> KVCache:

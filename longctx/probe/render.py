@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from longctx.atomic_write import write_atomically
 from longctx.errors import extra
-from longctx.probe.report import PERPLEXITY, Cell, EffectiveWindow, ProbeReport, replace_text
+from longctx.probe.report import PERPLEXITY, Cell, EffectiveWindow, ProbeReport
 from rope_scaling import PlotUnavailable
 
 _FILE = "report.md"
@@ -69,7 +70,8 @@ def write_markdown(report: ProbeReport, folder: Path) -> None:
             table.note,
         ]
     parts += [f"![{picture.name}]({picture.name})" for picture in sorted(folder.glob("*.png"))]
-    replace_text(folder / _FILE, "\n\n".join(parts) + "\n")
+    text = "\n\n".join(parts) + "\n"
+    write_atomically(folder / _FILE, lambda new: new.write_text(text, encoding="utf-8"))
 
 
 def _facts(report: ProbeReport) -> str:
@@ -142,9 +144,7 @@ def draw_report(report: ProbeReport, folder: Path) -> list[Path]:
         figures["scores"] = _score_curves(report, groups)
     if any(cell.task == PERPLEXITY for cell in cells):
         figures["perplexity"] = _perplexity_curves(report)
-    for name, figure in figures.items():  # without its software's version, the same report gives the same bytes
-        figure.savefig(folder / f"{name}.png", dpi=_DPI, metadata={"Software": None})
-    return [folder / f"{name}.png" for name in figures]
+    return [_save(figure, folder / f"{name}.png") for name, figure in figures.items()]
 
 
 def _heatmaps(report: ProbeReport, task: str, language: str) -> Any:
@@ -219,3 +219,9 @@ def _curves(panel: Any, report: ProbeReport, task: str, language: str | None) ->
 
 def _label(report: ProbeReport, method: str) -> str:
     return "no scaling" if method == "none" and report.model.carried is None else method
+
+
+def _save(figure: Any, file: Path) -> Path:
+    same_bytes = {"Software": None}  # for the same report
+    write_atomically(file, lambda new: figure.savefig(new, dpi=_DPI, format="png", metadata=same_bytes))
+    return file

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from longctx.atomic_write import write_atomically
 from longctx.errors import BadReport
 from longctx.models import UNSCALED, Measured, Measurements
 
@@ -190,11 +191,5 @@ def load_report(path: str | Path) -> ProbeReport:
 
 def write_report(report: ProbeReport, folder: Path) -> None:
     """Write `report.json` into a folder; it appears whole or not at all."""
-    replace_text(folder / REPORT, report.model_dump_json(indent=1) + "\n")
-
-
-def replace_text(file: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the new one."""
-    new = file.with_name(f".{file.name}.new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(file)
+    text = report.model_dump_json(indent=1) + "\n"
+    write_atomically(folder / REPORT, lambda new: new.write_text(text, encoding="utf-8"))

@@ -1,0 +1,75 @@
+"""Atomic writes: whole or not at all, after an error, after a kill, and from several threads."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from longctx.atomic_write import write_atomically
+
+KILLED_WRITER = """
+import os, signal, sys
+from pathlib import Path
+from longctx.atomic_write import write_atomically
+
+def half(new):
+    new.write_text("x" * 100_000)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+write_atomically(Path(sys.argv[1]), half)
+"""
+
+
+def write(path: Path, text: str) -> None:
+    write_atomically(path, lambda new: new.write_text(text))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    def interrupted(new: Path) -> None:
+        new.write_text("half of the n")
+        raise KeyboardInterrupt
+
+    write(tmp_path / "file", "old")
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "file", interrupted)
+    assert (tmp_path / "file").read_text() == "old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_killed_writer_leaves_the_old_file_and_the_next_write_no_litter(tmp_path: Path) -> None:
+    write(tmp_path / "file", "old")
+    killed = subprocess.run([sys.executable, "-c", KILLED_WRITER, tmp_path / "file"], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / "file").read_text() == "old"
+    assert names(tmp_path) == [".file.new", "file"]
+    write_atomically(tmp_path / "file", lambda new: new.open("a").close())  # appends to what it is given
+    assert (tmp_path / "file").read_text() == ""
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_file_that_exists_is_kept_where_it_is_not_to_be_overwritten(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "file", lambda new: new.write_text("first"), overwrite=False)
+    write_atomically(tmp_path / "file", lambda new: new.write_text("second"), overwrite=False)
+    assert (tmp_path / "file").read_text() == "first"
+    assert names(tmp_path) == ["file"]
+
+
+def test_writers_of_one_file_take_turns(tmp_path: Path) -> None:
+    texts = [letter * 200_000 for letter in "abcdefgh"]
+
+    def write_and_read(text: str) -> str:
+        write(tmp_path / "file", text)
+        return (tmp_path / "file").read_text()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(write_and_read, texts * 4)) <= set(texts)
+    assert names(tmp_path) == ["file"]
