@@ -177,8 +177,14 @@ def carried_scaling(config: Any) -> RopeScaling | None:
 def windows_under(fixed: RopeScaling, base: RopeBase, carried: RopeScaling | None) -> dict[str, int]:
     """The two windows, in tokens, that a configuration states under a fixed scaling.
 
-    Empty if they stay as they are: nothing is scaled, or the checkpoint's own scaling does not state its original
-    window.
+    Args:
+        fixed: The scaling.
+        base: The RoPE parameters that the checkpoint was trained with.
+        carried: The scaling that the checkpoint carries.
+
+    Returns:
+        The windows by their names in the configuration; empty if they stay as they are: nothing is scaled, or the
+        checkpoint's own scaling does not state its original window.
     """
     original = fixed.original_max_position_embeddings or (base.window if carried is None else None)
     if fixed.method == "default" or original is None:

@@ -96,6 +96,13 @@ def magnitude(scaling: ScalingParameters, scale: float) -> float:
     """The factor of cos and sin: `attention_factor` if it is given, else 0.1·ln(s) + 1. YaRN paper, section 3.4.
 
     With both mscales it is the ratio that DeepSeek's checkpoints use; one alone is ignored, as in transformers.
+
+    Args:
+        scaling: The scaling.
+        scale: s, the extended window divided by the native one.
+
+    Returns:
+        The factor.
     """
     if scaling.attention_factor is not None:
         return scaling.attention_factor

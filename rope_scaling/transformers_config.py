@@ -88,9 +88,16 @@ def read_base(config: Any) -> RopeBase:
 
 
 def rope_parameters(config: Any) -> dict[str, Any]:
-    """Read a configuration's RoPE parameters under either name; empty for none.
+    """Read a configuration's RoPE parameters under either name, `rope_parameters` or `rope_scaling`.
 
-    Raises UnsupportedConfig for a model without RoPE, or with another one for each type of layer.
+    Args:
+        config: The configuration, of transformers or as a mapping.
+
+    Returns:
+        The parameters; empty if there are none.
+
+    Raises:
+        UnsupportedConfig: For a model without RoPE, or with different parameters for each type of layer.
     """
     text = text_config(config)
     found = _get(text, "rope_scaling") or _get(text, "rope_parameters") or {}

@@ -1,4 +1,4 @@
-"""Where a model runs, and in which numbers. Knows torch and the machine; knows no models."""
+"""The device and the dtype that a model runs with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 def dtype_named(name: Dtype) -> torch.dtype | Literal["auto"]:
-    """The dtype of a name; "auto" is left to the checkpoint. Raises BadRequest."""
+    """The torch dtype of a name; "auto" leaves it to the checkpoint. Raises BadRequest for any other name."""
     import torch
 
     if name not in get_args(Dtype):
@@ -22,7 +22,7 @@ def dtype_named(name: Dtype) -> torch.dtype | Literal["auto"]:
 
 
 def device_named(name: str) -> torch.device:
-    """The device of a name, such as "cuda:1"; "auto" is the first GPU, or the CPU. Raises BadRequest for none there."""
+    """The torch device of a name such as "cuda:1"; "auto" is the first GPU, or the CPU. Raises BadRequest if absent."""
     import torch
 
     if name == "auto":

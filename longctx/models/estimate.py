@@ -20,7 +20,15 @@ _DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a sequence of `tokens` tokens takes, in bytes; `activations` are those of a block of the prompt."""
+    """The memory for a sequence of one length.
+
+    Attributes:
+        tokens: The length in tokens.
+        weights: Bytes of the weights.
+        cache: Bytes of the KV cache.
+        activations: Bytes of the activations of one block of the prefill.
+        fits: Whether all of it fits the memory.
+    """
 
     tokens: int
     weights: int
@@ -30,16 +38,22 @@ class Need:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """All bytes."""
         return self.weights + self.cache + self.activations
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryEstimate:
-    """A model in so much `memory`: what sequences of several lengths need, and the `longest` that fits, in tokens.
+    """The memory that a model needs at several context lengths.
 
-    `parameters` are counted; `window` is what the configuration states; `token_bytes` are those of one token's keys
-    and values.
+    Attributes:
+        name: The model's name.
+        parameters: How many parameters it has.
+        window: The context length in tokens that its configuration states.
+        token_bytes: Bytes of one token's keys and values.
+        memory: The memory that it was sized for, in bytes.
+        longest: The longest sequence in tokens that fits.
+        needs: The memory for each length, rising.
     """
 
     name: str
@@ -58,11 +72,22 @@ def estimate_model(
     cache: CacheDtype = "model",
     available: int | None = None,
 ) -> MemoryEstimate:
-    """Size a model for sequences up to `context` tokens; None is 32 native windows.
+    """Estimate the memory that a model needs, without loading it.
 
-    `name` is a checkpoint's folder, a name of the LLaMA, Llama 2 and Code Llama families, or one on the hub, of which
-    only the configuration is fetched; one that is quantised already takes what that says. `available` is bytes of
-    memory; None is what is free on this machine. Raises BadRequest and ModelUnavailable.
+    Args:
+        name: The folder of a checkpoint, a name of the LLaMA, Llama 2 and Code Llama families such as "llama-2-70b", or
+            one on the hub, of which only the configuration is fetched.
+        context: The longest sequence in tokens; None is 32 native windows.
+        quantization: How the weights would be quantized; None is as the checkpoint has them.
+        cache: How keys and values would be stored.
+        available: Memory in bytes; None is what is free on this machine.
+
+    Returns:
+        The estimate, at the native window times powers of two and at `context`.
+
+    Raises:
+        BadRequest: For a server's address, or a context below 1 token.
+        ModelUnavailable: If there is no such model, or none that generates text.
     """
     model = _empty_model(name)
     stated = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2048
@@ -86,7 +111,17 @@ def estimate_model(
 
 
 def parse_bytes(text: str) -> int:
-    """'80GiB', '80 G' (both of 1,024) or '80GB' (of 1,000) as bytes. Raises BadRequest."""
+    """Parse an amount of memory.
+
+    Args:
+        text: Such as '80GiB' or '80 G' (powers of 1,024) or '80GB' (powers of 1,000).
+
+    Returns:
+        Bytes.
+
+    Raises:
+        BadRequest: For any other text.
+    """
     found = re.fullmatch(r"(?i)\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)\s*", text)
     if found is None or float(found[1]) <= 0:
         raise BadRequest(f"memory is {text!r}: write it like 80GiB")
@@ -165,7 +200,15 @@ _SIZES = {  # hidden size, intermediate size, layers, heads, KV heads
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Models of one family: how their names look, their sizes, window, RoPE's θ, and vocabularies that differ."""
+    """Models of one family.
+
+    Attributes:
+        name: What their names look like.
+        sizes: Their sizes in billions of parameters.
+        window: The native window in tokens.
+        theta: The base θ of RoPE.
+        vocabularies: Vocabulary sizes of models that differ from the rest, by what their names look like.
+    """
 
     name: re.Pattern[str]
     sizes: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Hashes of a model's weights, of its tokenizer and of token ids: whether two are the same."""
+"""SHA-256 of a model's weights, of its tokenizer and of token ids, to tell whether two are the same."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ _ROTATION = ("max_position_embeddings", "original_max_position_embeddings", "rop
 
 
 def hash_weights(model: Any) -> str:
-    """A hash of a model's configuration and of every number in it."""
+    """Hash a model's configuration and all its weights.
+
+    Args:
+        model: The transformers model. Its RoPE parameters are left out, since a scaling changes them.
+
+    Returns:
+        A SHA-256 in hexadecimal.
+    """
     config = {k: v for k, v in model.config.to_dict().items() if k not in _NOT_WEIGHTS + _ROTATION}
     digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
     for name, tensor in sorted(model.state_dict().items()):
@@ -25,17 +32,38 @@ def hash_weights(model: Any) -> str:
 
 
 def hash_tokenizer(tokenizer: Any) -> str:
-    """A hash of a tokenizer's vocabulary."""
+    """Hash a tokenizer's vocabulary.
+
+    Args:
+        tokenizer: The tokenizer.
+
+    Returns:
+        A SHA-256 in hexadecimal.
+    """
     return hashlib.sha256(json.dumps(sorted(tokenizer.get_vocab().items())).encode()).hexdigest()
 
 
 def hash_tokens(ids: Sequence[int]) -> str:
-    """A hash of token ids."""
+    """Hash token ids.
+
+    Args:
+        ids: The token ids.
+
+    Returns:
+        A SHA-256 in hexadecimal.
+    """
     return hashlib.sha256(json.dumps(list(ids)).encode()).hexdigest()
 
 
 def hash_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
-    """A hash of tensors, their names, dtypes and shapes."""
+    """Hash tensors with their names, dtypes and shapes.
+
+    Args:
+        tensors: The tensors by name.
+
+    Returns:
+        A SHA-256 in hexadecimal.
+    """
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         _add(digest, name, tensor)

@@ -1,4 +1,4 @@
-"""Causal language models and their tokenizers, loaded from a folder or the hub. Knows no prompts and no documents."""
+"""Causal language models and their tokenizers, loaded from a local folder or the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -25,11 +25,18 @@ _FAILURES = (OSError, ValueError, KeyError, ImportError, RuntimeError)  # what t
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model that is ready to generate: `native_window` is the number of tokens that it was trained to read.
+    """A model that is ready to generate.
 
-    `scaling` is what takes it further where a call names none: a `RopeScaling`; or the name of a method, which leaves
-    sequences within the native window as they are and extends by powers of two, by as little as a sequence needs.
-    `quantization` and `adapter` are what it was loaded with; `name` is that of the model below the adapter.
+    Attributes:
+        name: The model's name: a folder or a name on the hub; that of the base model, if there is an adapter.
+        model: The transformers model.
+        tokenizer: Its tokenizer.
+        native_window: The context length in tokens that it was trained for.
+        scaling: The RoPE scaling that applies where a call names none: a `RopeScaling`, or the name of a method. A name
+            leaves sequences within the native window unscaled, and scales longer ones by the smallest power of two that
+            holds them.
+        quantization: How its weights were quantized when they were loaded.
+        adapter: The folder of its LoRA adapter.
     """
 
     name: str
@@ -42,7 +49,7 @@ class LoadedModel:
 
     @property
     def window(self) -> int:
-        """The most tokens that it takes, prompt and answer together."""
+        """The longest sequence in tokens, prompt and answer together."""
         if self.scaling is None:
             return self.native_window
         if isinstance(self.scaling, str) or not self.scaling.is_fixed:
@@ -62,14 +69,26 @@ def load_model(
 ) -> LoadedModel:
     """Load a causal language model from a folder, or by its name on the hub.
 
-    `dtype` is "auto" (the checkpoint's own), "float32", "bfloat16" or "float16"; `device` is "auto" (a GPU if there is
-    one), "cpu", "cuda", "cuda:1", …. `scaling` is a method's name, such as "yarn", or a `RopeScaling`: see
-    `LoadedModel`. `quantization` makes the weights "4bit" or "8bit" as they are loaded; checkpoints that are quantised
-    already need none. `adapter` is a LoRA adapter's folder or hub name; one in the place of the model brings the model
-    that it was trained on. `native_window` overrides what the configuration says.
+    Only safetensors are read, and no code that a checkpoint brings is run.
 
-    Only safetensors are read, and no code that a checkpoint brings is run. Raises ModelUnavailable; BadRequest for an
-    option that cannot be; and the errors of `rope_scaling` where the model cannot be scaled so.
+    Args:
+        name_or_path: The folder of a checkpoint or of a LoRA adapter, or a name on the hub. An adapter brings the model
+            that it was trained on.
+        dtype: "auto" (the checkpoint's own), "float32", "bfloat16" or "float16".
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ….
+        scaling: A RoPE scaling, or the name of a method such as "yarn"; see `LoadedModel.scaling` for the difference.
+        quantization: "4bit" or "8bit" quantizes the weights as they are loaded; a checkpoint that is quantized already
+            needs none.
+        adapter: A LoRA adapter's folder or hub name, for a model.
+        native_window: The native context length in tokens, in place of the configuration's.
+
+    Returns:
+        The model with its tokenizer.
+
+    Raises:
+        BadRequest: For an option that does not exist, or does not go with the checkpoint.
+        ModelUnavailable: If no causal language model can be loaded.
+        RopeScalingError: If the model cannot be scaled so.
     """
     held = dtype_named(dtype), device_named(device)
     check_scheme(quantization)
@@ -112,9 +131,16 @@ def _parts(name: str, adapter: str | None) -> tuple[str, Path, Adapter | None]:
 
 
 def extended_window(native_window: int, length: int) -> int:
-    """The window that is extended for `length` tokens: the least native window times a power of two that holds them.
+    """The window for a sequence: the smallest power of two times the native window that holds it.
 
     Windows grow in such steps so that sequences of different lengths share their frequencies.
+
+    Args:
+        native_window: The native window in tokens.
+        length: The length of the sequence in tokens.
+
+    Returns:
+        The window in tokens.
     """
     window = native_window
     while window < length:

@@ -1,4 +1,4 @@
-"""LoRA adapters, as peft writes them, put onto a model. Knows their files and models; knows no prompts."""
+"""LoRA adapters as peft writes them (Hu et al., arXiv 2106.09685), applied to a model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,13 @@ _PLAIN_STARTS = (None, True, False, "gaussian", "orthogonal", "eva")  # of train
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A LoRA adapter's folder, the `base` model that it says it was trained on, and its settings for peft."""
+    """A LoRA adapter on disk.
+
+    Attributes:
+        folder: Its folder.
+        base: The model that it says it was trained on.
+        settings: Its settings for peft.
+    """
 
     folder: Path
     base: str | None
@@ -43,7 +49,7 @@ def is_adapter(folder: Path) -> bool:
 
 
 def read_adapter(folder: Path) -> Adapter:
-    """What a folder's adapter says of itself. Raises ModelUnavailable for what is none, or cannot be taken."""
+    """Read an adapter's configuration. Raises ModelUnavailable for what is no adapter, or is not supported."""
     if not is_adapter(folder):
         raise ModelUnavailable(f"{folder} holds no {_CONFIG}: give the folder or the hub name of a LoRA adapter")
     if not (folder / _WEIGHTS).is_file():
@@ -64,12 +70,20 @@ def read_adapter(folder: Path) -> Adapter:
 
 
 def attach_lora(model: Any, adapter: Adapter, *, merge: bool) -> Any:
-    """The model with an adapter in it: added to the weights, or, with `merge` false, beside each matrix.
+    """Apply an adapter to a model.
 
-    Merged, a token costs what it did before. Quantised weights are left as they are: what is added would be rounded to
-    the same few bits. Either way the model is of its own class, and its state says which adapter is in it. Raises
-    ModelUnavailable for an adapter of another model.
-    """
+    Args:
+        model: The transformers model.
+        adapter: The adapter.
+        merge: Add it to the weights, so that a token costs what it did before. If False, it stays beside each matrix,
+            for quantized weights, where what is added would be rounded to the same few bits.
+
+    Returns:
+        The model, of its own class.
+
+    Raises:
+        ModelUnavailable: For an adapter of another model.
+    """  # noqa: DOC501 (the ValueError becomes it)
     from peft import LoraConfig, PeftModelForCausalLM, get_peft_model_state_dict
     from safetensors import SafetensorError, safe_open
 

@@ -1,4 +1,4 @@
-"""How much memory a long prompt takes, and how much there is. Knows configurations and the machine; runs no model."""
+"""The memory that a long prompt needs, from a model's configuration, and the memory that is free."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class CacheShape:
-    """Keys and values that a model makes of a token: in each of `layers`, `heads` heads of `head_dim` numbers."""
+    """The shape of a model's KV cache.
+
+    Attributes:
+        layers: Layers.
+        heads: KV heads of a layer.
+        head_dim: Dimensions of a head.
+        itemsize: Bytes of a number in the model's dtype.
+    """
 
     layers: int
     heads: int
@@ -28,7 +35,14 @@ class CacheShape:
 
     @classmethod
     def of(cls, model: Any) -> CacheShape:
-        """Read it off a configuration."""
+        """Read the shape from a model's configuration.
+
+        Args:
+            model: The transformers model.
+
+        Returns:
+            The shape.
+        """
         config = model.config.get_text_config()
         queries = config.num_attention_heads
         return cls(
@@ -39,14 +53,27 @@ class CacheShape:
         )
 
     def token_bytes(self, dtype: CacheDtype) -> int:
-        """Bytes of one token's keys and values; int8 has a float32 scale with each head's numbers."""
+        """Bytes of one token's keys and values.
+
+        Args:
+            dtype: How they are stored: in the model's dtype, or in int8 with a float32 scale per head.
+
+        Returns:
+            Bytes, over all layers.
+        """
         row = self.head_dim + 4 if dtype == "int8" else self.head_dim * self.itemsize
         return 2 * self.layers * self.heads * row
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What `tokens` more tokens need: `cache_bytes` to keep them, `block_bytes` for each token of a block."""
+    """The memory for more tokens of a sequence.
+
+    Attributes:
+        tokens: How many tokens.
+        cache_bytes: Bytes of their keys and values.
+        block_bytes: Bytes of activations for each token of a block of the prefill.
+    """
 
     tokens: int
     cache_bytes: int

@@ -10,5 +10,8 @@ def is_address(model: object) -> bool:
 
     Args:
         model: A model's name, or a model.
+
+    Returns:
+        True for a string that begins with `openai:`.
     """
     return isinstance(model, str) and model.startswith(SERVER_PREFIX)

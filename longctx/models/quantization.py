@@ -26,7 +26,12 @@ Quantization = Literal["4bit", "8bit"]
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """How a matrix is kept: its `nbytes`, and the `settings` that transformers' BitsAndBytesConfig takes for it."""
+    """A quantization by bitsandbytes.
+
+    Attributes:
+        nbytes: Gives the bytes of a quantized matrix.
+        settings: Gives the arguments of transformers' BitsAndBytesConfig, for a dtype of the products.
+    """
 
     nbytes: Callable[[torch.Tensor], float]
     settings: Callable[[torch.dtype], dict[str, Any]]
@@ -53,15 +58,20 @@ _PACKAGES = {  # what transformers loads such checkpoints with
 
 
 def check_scheme(quantization: Quantization | None) -> None:
-    """Raise BadRequest for a quantisation that there is not."""
+    """Raise BadRequest for a quantization that does not exist."""
     if quantization is not None and quantization not in SCHEMES:
         raise BadRequest(f"quantization is {quantization!r}: use {' or '.join(SCHEMES)}")
 
 
 def matrix_bytes(config: Any, quantization: Quantization | None) -> Callable[[torch.Tensor], float] | None:
-    """What says how many bytes a layer's matrix takes: by the scheme it is loaded with, or the checkpoint's own.
+    """How many bytes a quantized matrix takes.
 
-    None if neither quantises.
+    Args:
+        config: The model's configuration, which may state a quantization of its own.
+        quantization: The one that it is loaded with.
+
+    Returns:
+        A function from a matrix to bytes; None if nothing is quantized.
     """
     carried = getattr(config, "quantization_config", None) or {}
     if quantization is None and carried.get("quant_method") == _BITSANDBYTES:
@@ -75,10 +85,8 @@ def matrix_bytes(config: Any, quantization: Quantization | None) -> Callable[[to
 
 
 def _grouped(bits: int, group: int, order: int) -> Callable[[torch.Tensor], float]:
-    """How GPTQ and AWQ lay a matrix out: a float16 scale and a zero point for each `group` of a row's numbers.
-
-    A group of -1 is the whole row; `order` are the bytes that say which group a column belongs to.
-    """
+    # GPTQ and AWQ have a float16 scale and a zero point for each `group` of a row's numbers; a group of -1 is the whole
+    # row. `order` is the bytes that say which group a column belongs to.
 
     def nbytes(matrix: torch.Tensor) -> float:
         rows, columns = matrix.shape
@@ -89,9 +97,18 @@ def _grouped(bits: int, group: int, order: int) -> Callable[[torch.Tensor], floa
 
 
 def is_quantized(folder: Path, quantization: Quantization | None) -> bool:
-    """Whether a checkpoint's weights will be quantised: by its own configuration, or as they are loaded.
+    """Whether a checkpoint's weights will be quantized: by its own configuration, or as they are loaded.
 
-    Raises BadRequest for both at once, and ModelUnavailable where a package is missing.
+    Args:
+        folder: The checkpoint's folder.
+        quantization: The quantization to load it with.
+
+    Returns:
+        True if either is the case.
+
+    Raises:
+        BadRequest: For both at once.
+        ModelUnavailable: If a package that it needs is missing.
     """
     carried = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("quantization_config") or {}
     method = carried.get("quant_method")
@@ -113,7 +130,7 @@ def is_quantized(folder: Path, quantization: Quantization | None) -> bool:
 
 
 def loading_settings(quantization: Quantization, dtype: torch.dtype) -> Any:
-    """What transformers is told, so that it quantises as it loads; products are computed in `dtype`."""
+    """The BitsAndBytesConfig with which transformers quantizes as it loads; products are computed in `dtype`."""
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(**SCHEMES[quantization].settings(dtype))

@@ -1,4 +1,4 @@
-"""A checkpoint's tokenizer, from the files that it has. Knows files and transformers; knows no model and no prompts."""
+"""Loading a checkpoint's tokenizer from whichever files it has."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def has_tokenizer(folder: Path) -> bool:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a checkpoint, which may be sentencepiece's tokenizer.model alone. Raises ModelUnavailable."""
+    """Load a checkpoint's tokenizer, also from sentencepiece's tokenizer.model alone. Raises ModelUnavailable."""
     from transformers import AutoTokenizer, LlamaTokenizer, PreTrainedTokenizerFast
 
     given: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -41,10 +41,8 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def _llamas_pieces(folder: Path) -> Sequence[Any]:
-    """Sentencepiece's pieces, where its file is the only tokenizer, and one such as Llama's; none otherwise.
-
-    That is BPE with bytes for what it does not know, a space put first, and no normalisation.
-    """
+    # Sentencepiece's pieces, if its file is the only tokenizer and one such as Llama's: BPE with byte fallback, a dummy
+    # prefix and no normalisation. Otherwise none.
     path = folder / "tokenizer.model"
     if (folder / "tokenizer.json").is_file() or not path.is_file():
         return ()

@@ -1,4 +1,4 @@
-"""How long a prompt a model takes: natively, scaled, and in the memory that there is. Knows models; runs none."""
+"""The context windows of a model: native, scaled, and as far as they were measured."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ _NOTHING_BEYOND = "nothing was measured to carry the model beyond its native win
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How many tokens of a prompt a model was seen to use under a scaling `method`; 'none' is the model as it is."""
+    """The effective window of a model under a scaling method.
+
+    Attributes:
+        method: The method; 'none' is the model as it is.
+        window: The effective window in tokens.
+    """
 
     method: str
     window: int
@@ -79,6 +84,14 @@ def windows_of(loaded: LoadedModel, measured: Sequence[Measured] = (), memory: i
 
     They are extended by the scaling that it was loaded with; where it has none, by the method that was measured to
     reach furthest; in native windows times powers of two, and never past what was measured.
+
+    Args:
+        loaded: The model.
+        measured: Its effective windows.
+        memory: The longest sequence in tokens that the memory holds; None for no limit.
+
+    Returns:
+        The windows.
     """
     seen = {each.method: each.window for each in measured}
     native = min(loaded.native_window, seen.get(UNSCALED, loaded.native_window))
@@ -89,10 +102,7 @@ def windows_of(loaded: LoadedModel, measured: Sequence[Measured] = (), memory: i
 
 
 def _steps(loaded: LoadedModel, seen: int | None) -> Sequence[int]:
-    """Windows that a scaling leads to, rising, up to the one that was seen to work.
-
-    Under a fixed scaling too, though all of them are read alike: passages fill the first that holds the best of them.
-    """
+    # Under a fixed scaling too, though all of them are read alike: passages fill the first that holds the best of them.
     stated = _stated(loaded)
     reach = stated if seen is None else min(stated, seen)
     doubled = (loaded.native_window << i for i in range(1, LARGEST_FACTOR.bit_length()))
@@ -100,7 +110,17 @@ def _steps(loaded: LoadedModel, seen: int | None) -> Sequence[int]:
 
 
 def scaling_for(loaded: LoadedModel, measured: Sequence[Measured], window: int, scaled: bool) -> RopeScaling | None:
-    """What a prompt in a window is read under; None leaves it to the model as it was loaded."""
+    """The RoPE scaling for a prompt.
+
+    Args:
+        loaded: The model.
+        measured: Its effective windows.
+        window: The window in tokens that the prompt was planned for.
+        scaled: Whether that window is longer than the native one.
+
+    Returns:
+        The scaling; None leaves the model as it was loaded.
+    """
     if not scaled:
         if isinstance(loaded.scaling, RopeScaling) and not _carries_scaling(loaded):  # in force at every length
             return RopeScaling(method="default", original_max_position_embeddings=loaded.native_window)

@@ -1,4 +1,4 @@
-"""Training data: files to sequences of tokens. Knows readers and a tokenizer; no model and no optimizer.
+"""Training data: from files to sequences of tokens.
 
 Text is packed: documents one after the other, separated by the end-of-text token, cut into sequences of one length. An
 example (a prompt and its completion) is a sequence of its own, so that a question meets no other document's facts.
@@ -27,7 +27,13 @@ _FIELDS = ({"text"}, {"prompt", "completion"})
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What a model reads, and what it must answer; `place` is the file and line, for messages."""
+    """A prompt and its completion.
+
+    Attributes:
+        prompt: What the model reads.
+        completion: What it is trained to answer.
+        place: The file and line, for messages.
+    """
 
     prompt: str
     completion: str
@@ -36,18 +42,34 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSequence:
-    """Token ids, int32; the first `prompt` of them are an example's prompt. Packed text has none."""
+    """A sequence to train on.
+
+    Attributes:
+        ids: Token ids, int32 of shape (tokens,).
+        prompt: How many of them, from the start, are an example's prompt; 0 for packed text.
+    """
 
     ids: NDArray[np.int32]
     prompt: int = 0
 
 
 def read_sequences(paths: Sequence[str | Path], tokenizer: Any, length: int) -> list[TrainingSequence]:
-    """Everything in files and folders as sequences of at most `length` tokens, in the order of the files.
+    """Read files and folders as sequences, in the order of the files.
 
-    Text of every kind that an index reads is packed into sequences of exactly `length`; what is left at the end is
-    too short for one, and is dropped. A .jsonl file has an object a line, with `text`, or with `prompt` and
-    `completion`. Raises TrainingError for what cannot be read, an example that is too long, and nothing at all.
+    Text of every format that an index reads is packed into sequences of exactly `length`; what is left at the end is
+    too short for one, and is dropped. A .jsonl file has an object per line, with `text`, or with `prompt` and
+    `completion`.
+
+    Args:
+        paths: The files and folders.
+        tokenizer: The model's tokenizer.
+        length: The length of packed text, and the longest example, in tokens.
+
+    Returns:
+        The sequences, packed text first.
+
+    Raises:
+        TrainingError: For a file that cannot be read, an example that is too long, or no sequence at all.
     """
     if tokenizer.eos_token_id is None:
         raise TrainingError("the tokenizer has no end-of-text token: set eos_token in its tokenizer_config.json")

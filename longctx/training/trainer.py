@@ -1,7 +1,7 @@
 """Fine-tuning a model under a RoPE scaling, so that it learns to use the longer window (YaRN, arXiv 2309.00071, 4.1).
 
-The loop is transformers' Trainer, LoRA is peft's: the extra `train`. Here is what they are told, where a run is kept
-until it is finished, and the loss. It knows no command line and no file formats.
+The loop is transformers' Trainer, LoRA is peft's: the extra `train`. Here are their settings, the folder of a run until
+it is finished, and the loss.
 """
 
 from __future__ import annotations
@@ -37,12 +37,22 @@ _CHECKPOINTING = {field.name for field in fields(TrainingArguments)} & {"activat
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """How to train; the defaults are the YaRN paper's, but for the batch, which was 64 there.
+    """How to train; the defaults are those of the YaRN paper, except for the batch size, which was 64 there.
 
-    `batch` sequences make a step, and are read one at a time (gradient accumulation); each counts alike. `length` is
-    that of packed text, and the most that an example may have, in tokens (None: the window to reach). `prompt_loss` is
-    the weight of an example's prompt in the loss, where its completion has 1. `checkpointing` recomputes activations in
-    the backward pass: a third more work for a fraction of the memory. Raises TrainingError for what makes no training.
+    Attributes:
+        steps: Optimizer steps.
+        learning_rate: The learning rate after the warmup.
+        warmup: Steps over which the learning rate rises.
+        batch: Sequences per step, read one at a time (gradient accumulation); each counts alike.
+        length: The length in tokens of packed text, and the longest example; None is the window to reach.
+        prompt_loss: The weight of an example's prompt in the loss, from 0 to 1; its completion has 1.
+        lora: Train LoRA adapters, which are merged at the end, instead of all weights.
+        checkpointing: Recompute activations in the backward pass: a third more work for a fraction of the memory.
+        save_every: Steps between checkpoints, from which a run that was interrupted resumes.
+        seed: The seed of the order of the data.
+
+    Raises:
+        TrainingError: For a value out of its range.
     """
 
     steps: int = 400
@@ -71,7 +81,14 @@ class TrainingOptions:
 
 @dataclass(frozen=True, slots=True)
 class TrainingStep:
-    """A step that is done: its number, from 1, of how many, and its mean loss in nats a token."""
+    """An optimizer step that is done.
+
+    Attributes:
+        step: Its number, counted from 1.
+        steps: How many there are.
+        loss: Mean loss in nats per token.
+        learning_rate: The learning rate of the step.
+    """
 
     step: int
     steps: int
@@ -89,12 +106,27 @@ def fine_tune(
     resume: bool = False,
     progress: Callable[[TrainingStep], None] | None = None,
 ) -> Path:
-    """Train a checkpoint's model under a fixed scaling on text and examples; writes it to `out`, and returns that.
+    """Fine-tune a model under a fixed RoPE scaling on text and examples.
 
     The new folder is what `export_checkpoint` makes of the trained weights, with each step's loss in losses.jsonl.
-    Until then the run is kept beside it, in `out`.unfinished: with `resume` one that was broken off goes on from its
-    last whole checkpoint, which leads to the weights that it would have had. Raises TrainingError for data, options
-    or a folder that will not do, or a package that is missing, and what `load_model` and `scaled_rope` raise.
+    Until then the run is kept beside it, in `out`.unfinished.
+
+    Args:
+        checkpoint: The checkpoint to train.
+        scaling: The fixed scaling to train under.
+        data: Files and folders of text, and JSON Lines of examples.
+        out: The new folder.
+        options: How to train; None means the defaults.
+        resume: Continue a run that was interrupted from its last whole checkpoint, to the same weights.
+        progress: Told about each step.
+
+    Returns:
+        The new folder.
+
+    Raises:
+        TrainingError: For data or options that cannot be used, a folder that is not empty, or a missing package.
+        ModelUnavailable: If the model cannot be loaded.
+        RopeScalingError: If it cannot be scaled so.
     """
     options, target = options or TrainingOptions(), Path(out).resolve()
     _check_packages(options)

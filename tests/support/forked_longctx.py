@@ -242,7 +242,7 @@ def import_everything() -> None:
     import tantivy  # noqa: F401
     from transformers.models.llama import modeling_llama  # noqa: F401
 
-    import longctx.conversation.conversation
+    import longctx.conversation.conversation  # noqa: F401
     import longctx.probe.runner  # noqa: F401
     from indexes.text.analyzer import terms
 
