@@ -1,13 +1,11 @@
 from .cpu_inference import has_bf16
 from .cross_encoder import Reranker, load_reranker
-from .hub import hub_folder
 from .sentence_encoder import DEFAULT_ENCODER, load_encoder
 
 __all__ = [
     "DEFAULT_ENCODER",
     "Reranker",
     "has_bf16",
-    "hub_folder",
     "load_encoder",
     "load_reranker",
 ]

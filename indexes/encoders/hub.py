@@ -13,7 +13,7 @@ _NOT_NEEDED = ["*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.ot", "*.msgpack", 
 _NOT_NEEDED += ["onnx/*", "openvino/*", "original/*"]
 
 
-def hub_folder(name: str) -> Path:
+def _hub_folder(name: str) -> Path:
     """Return the local folder of a model on the hub, and download it if it is not cached.
 
     Args:
@@ -58,7 +58,7 @@ def find_model(name: str, what: str, unavailable: type[CorpusError]) -> tuple[st
 
     def fetch() -> Path:
         try:
-            return hub_folder(name)
+            return _hub_folder(name)
         except LookupError as error:
             raise unavailable(f"{what} {error}") from error
 

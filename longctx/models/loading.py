@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from indexes.encoders import hub_folder
 from longctx.errors import BadRequest, ModelUnavailable
 from longctx.models.device import Dtype, device_named, dtype_named
 from longctx.models.lora import Adapter, attach_lora, is_adapter, read_adapter
 from longctx.models.naming import is_address
 from longctx.models.quantization import Quantization, check_scheme, is_quantized, loading_settings, plain_products
 from longctx.models.tokenizer import has_tokenizer, load_tokenizer
-from rope_scaling import RopeScaling, scaled_rope
+from rope_scaling import CheckpointError, RopeScaling, find_checkpoint, scaled_rope
 
 if TYPE_CHECKING:
     import torch
@@ -152,17 +151,10 @@ def model_folder(name: str) -> Path:
     """The local folder of a checkpoint that is given as a path or a hub name. Raises ModelUnavailable."""
     if is_address(name):
         raise ModelUnavailable(f"{name} is a server, whose model cannot be loaded here: it can be asked (longctx ask)")
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path
-    if path.is_file() or name.startswith((".", "/", "~")):
-        raise ModelUnavailable(
-            f"there is no folder {name}: give a checkpoint's folder, or a name on the hub (owner/model)"
-        )
     try:
-        return hub_folder(name)
-    except LookupError as error:
-        raise ModelUnavailable(f"model {error}") from error
+        return find_checkpoint(name, "safetensors")
+    except CheckpointError as error:
+        raise ModelUnavailable(str(error)) from error
 
 
 def _load(
