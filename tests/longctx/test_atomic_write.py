@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -50,7 +52,7 @@ def test_a_killed_writer_leaves_the_old_file_and_the_next_write_no_litter(tmp_pa
     killed = subprocess.run([sys.executable, "-c", KILLED_WRITER, tmp_path / "file"], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert (tmp_path / "file").read_text() == "old"
-    assert names(tmp_path) == [".file.new", "file"]
+    assert names(tmp_path) == [".file.lock", ".file.new", "file"]
     write_atomically(tmp_path / "file", lambda new: new.open("a").close())  # appends to what it is given
     assert (tmp_path / "file").read_text() == ""
     assert names(tmp_path) == ["file"]
@@ -63,11 +65,20 @@ def test_a_file_that_exists_is_kept_where_it_is_not_to_be_overwritten(tmp_path: 
     assert names(tmp_path) == ["file"]
 
 
-def test_writers_of_one_file_take_turns(tmp_path: Path) -> None:
+def put(new: Path, text: str) -> None:
+    """Write by replacing the file, as safetensors does."""
+    part = new.with_name(f"part-{text[0]}")
+    part.write_text(text)
+    part.replace(new)
+    time.sleep(0.002)
+
+
+@pytest.mark.parametrize("how", [Path.write_text, put])
+def test_writers_of_one_file_take_turns(tmp_path: Path, how: Callable[[Path, str], object]) -> None:
     texts = [letter * 200_000 for letter in "abcdefgh"]
 
     def write_and_read(text: str) -> str:
-        write(tmp_path / "file", text)
+        write_atomically(tmp_path / "file", lambda new: how(new, text))
         return (tmp_path / "file").read_text()
 
     with ThreadPoolExecutor(8) as pool:
