@@ -13,33 +13,6 @@ _NOT_NEEDED = ["*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.ot", "*.msgpack", 
 _NOT_NEEDED += ["onnx/*", "openvino/*", "original/*"]
 
 
-def _hub_folder(name: str) -> Path:
-    """Return the local folder of a model on the hub, and download it if it is not cached.
-
-    Args:
-        name: The model's name, such as `owner/model`.
-
-    Returns:
-        The folder of its latest snapshot, without weights in formats other than safetensors.
-
-    Raises:
-        LookupError: If it is not available; the message is one line with the cause.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
-
-    try:
-        return Path(snapshot_download(name, ignore_patterns=_NOT_NEEDED))
-    except HFValidationError as error:
-        raise LookupError(f"{name!r} is neither a folder here nor a name on the hub (owner/model)") from error
-    except RepositoryNotFoundError as error:
-        raise LookupError(f"{name!r} is not a folder here, and the hub has no such model, or not for you") from error
-    except (LocalEntryNotFoundError, OSError) as error:
-        raise LookupError(
-            f"{name!r} is not a folder here, and the hub could not be reached: check the path, or the network"
-        ) from error
-
-
 def find_model(name: str, what: str, unavailable: type[CorpusError]) -> tuple[str, Callable[[], Path]]:
     """Find a model by name without reading or downloading it.
 
@@ -49,7 +22,9 @@ def find_model(name: str, what: str, unavailable: type[CorpusError]) -> tuple[st
         unavailable: The error to raise if it is not available.
 
     Returns:
-        The model's name, which for a folder is its absolute path, and a function that returns its folder.
+        The model's name, which for a folder is its absolute path, and a function that returns its folder. That of a
+        model on the hub is its latest snapshot, without weights in formats other than safetensors; it is downloaded
+        if it is not cached.
     """
     local = Path(name).expanduser()
     if local.is_dir():
@@ -57,10 +32,20 @@ def find_model(name: str, what: str, unavailable: type[CorpusError]) -> tuple[st
         return str(folder), lambda: folder
 
     def fetch() -> Path:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+
         try:
-            return _hub_folder(name)
-        except LookupError as error:
-            raise unavailable(f"{what} {error}") from error
+            return Path(snapshot_download(name, ignore_patterns=_NOT_NEEDED))
+        except HFValidationError as error:
+            reason = f"{name!r} is neither a folder here nor a name on the hub (owner/model)"
+            raise unavailable(f"{what} {reason}") from error
+        except RepositoryNotFoundError as error:
+            reason = f"{name!r} is not a folder here, and the hub has no such model, or not for you"
+            raise unavailable(f"{what} {reason}") from error
+        except (LocalEntryNotFoundError, OSError) as error:
+            reason = f"{name!r} is not a folder here, and the hub could not be reached: check the path, or the network"
+            raise unavailable(f"{what} {reason}") from error
 
     return name, fetch
 
