@@ -32,7 +32,7 @@ def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
         if len(reader.pages) > limits.max_pages:
             raise UnreadableFile(f"has {len(reader.pages):,} pages, over the limit of {limits.max_pages:,}")
         pages, damage = _page_texts(reader, limits.max_text)
-        title, about = _about(reader)
+        title, about = _title(reader), _properties(reader)
     except (UnreadableFile, MemoryError):
         raise
     except Exception as error:  # pypdf lets through whatever a broken file provokes: KeyError, zlib.error, …
@@ -101,16 +101,20 @@ def _warnings(damage: dict[int, str]) -> tuple[str, ...]:
     return (*lines[:_MOST_WARNINGS], f"{more} more pages are damaged") if more > 0 else tuple(lines)
 
 
-def _about(reader: PdfReader) -> tuple[str, dict[str, str]]:
-    """The title, and the other properties."""
+def _title(reader: PdfReader) -> str:
+    try:
+        return real_title((reader.metadata.title if reader.metadata else None) or "")
+    except Exception:  # see read_pdf; the pages were read, and a title is not worth refusing them for
+        return ""
+
+
+def _properties(reader: PdfReader) -> dict[str, str]:
+    """The other properties; one that cannot be read does not cost the title."""
     try:
         found = reader.metadata
-        if found is None:
-            return "", {}
-        about = properties(author=found.author, subject=found.subject, keywords=found.keywords)
-        return real_title(found.title or ""), about
-    except Exception:  # see read_pdf; the pages were read, and properties are not worth refusing them for
-        return "", {}
+        return properties(author=found.author, subject=found.subject, keywords=found.keywords) if found else {}
+    except Exception:  # see _title
+        return {}
 
 
 def _reason(error: Exception) -> str:
