@@ -19,8 +19,9 @@ demo: $(VENV)/installed
 	$(BIN)/python examples/grow_the_window.py
 
 ## test: the whole test suite
+# in the order of the folders, since the examples, which take longest, are to begin first
 test: $(VENV)/installed
-	$(PYTEST) --dist loadfile --no-loadscope-reorder  # the notebooks, which take longest, come first
+	$(PYTEST) --dist loadfile --no-loadscope-reorder
 
 ## test-avx2, test-sse41: the tests that depend on the processor, as on an older one
 test-avx2: export ATEN_CPU_CAPABILITY = avx2

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def answer(engine: Engine, ids: list[int], scaling: RopeScaling | None = None) -
 def test_a_saved_prefix_answers_as_a_read_one(loaded, ids, scaling, cache_dtype, tmp_path: Path) -> None:
     engine = Engine(loaded, cache_dtype=cache_dtype)
     assert engine.save_prefix(tmp_path / "new" / "prefix", ids, scaling).computed == len(ids)
+    assert stat.S_IMODE((tmp_path / "new" / "prefix").stat().st_mode) == 0o600, "text can be read off keys and values"
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["prefix"]
     other = Engine(loaded, cache_dtype=cache_dtype)
     taken = other.load_prefix(tmp_path / "new" / "prefix", ids, scaling)
