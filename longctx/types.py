@@ -43,6 +43,8 @@ class Citation:
         text: The text.
         line: The line of the document's text that `start` is on, counted from 1.
         number: Its mark in the answer: 1 for [1].
+        marked_by: Who put the mark there: the `model`; the check of the answer where the model's mark named another
+            passage (`corrected`), or where the model set none (`added`).
     """
 
     source: str
@@ -53,6 +55,7 @@ class Citation:
     text: str
     line: int | None = None
     number: int = 0
+    marked_by: Literal["model", "corrected", "added"] = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,8 @@ class Answer:
         usage: What the answer cost.
         passages: All passages in the model's prompt; empty without a model.
         search_query: What was searched for, where that is not the question as it stands.
+        refused: Whether the answer is that the documents do not hold one.
+        unsupported: The sentences of the text that no passage in the prompt supports; each has the mark [?].
     """
 
     text: str
@@ -145,6 +150,8 @@ class Answer:
     usage: Usage
     passages: tuple[Citation, ...] = ()
     search_query: str | None = None
+    refused: bool = False
+    unsupported: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
