@@ -1,6 +1,6 @@
 from .control_tokens import Escaper
 from .templates import TEMPLATES, PromptTemplate, check_turns, choose_template
-from .wording import is_unanswerable, language_of, prompt_texts
+from .wording import is_refusal, is_unanswerable, language_of, prompt_texts
 from .writer import (
     FENCE,
     STAND_IN,
@@ -33,6 +33,7 @@ __all__ = [
     "build_prompt",
     "check_turns",
     "choose_template",
+    "is_refusal",
     "is_unanswerable",
     "language_of",
     "opening_line",

@@ -232,15 +232,15 @@ def as_messages(inputs: PromptInputs, escape: Callable[[str], str]) -> tuple[str
     Returns:
         The system prompt, and the messages with STAND_IN where the passages go.
     """
-    wording = prompt_texts(inputs.question)
-    rules = wording.system(may_give_up=inputs.may_give_up, conversing=inputs.conversing)
-    system = "\n".join(part for part in (escape(inputs.system), rules) if part)
-    labels = {"user": f"{wording.question} ", "assistant": ""}
-    messages = (*inputs.history, Message("user", inputs.question))
-    said = [Message(message.role, labels[message.role] + escape(message.content)) for message in messages]
-    if wording.in_language:
-        said[-1] = Message("user", f"{said[-1].content}\n{wording.in_language}")
-    said[0] = Message(said[0].role, f"{wording.passages}\n{STAND_IN}{said[0].content}")
+    texts = prompt_texts(inputs.question)
+    rules = texts.instructions(may_give_up=inputs.may_give_up, conversing=inputs.conversing)
+    system = "\n".join(part for part in (escape(inputs.system), texts.system) if part)
+    said = [
+        Message(m.role, f"{texts.question} {escape(m.content)}" if m.role == "user" else escape(m.content))
+        for m in (*inputs.history, Message("user", inputs.question))
+    ]
+    said[-1] = Message("user", f"{rules}\n{said[-1].content}")
+    said[0] = Message(said[0].role, f"{texts.passages}\n{STAND_IN}{said[0].content}")
     return system, said
 
 
