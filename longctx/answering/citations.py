@@ -117,7 +117,7 @@ class CitedText:
         support = None if is_refusal(words) else self._evidence.support(words)
         if support is None:
             return checked
-        if support.most < UNSUPPORTED_BELOW and support.terms >= _FEWEST_TERMS:
+        if max(support.most, support.said) < UNSUPPORTED_BELOW and support.terms >= _FEWEST_TERMS:
             self.unsupported.append(words)
             return _with_mark(checked, UNSUPPORTED)
         if not marks and support.most >= SUPPORTED:

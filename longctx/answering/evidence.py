@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from indexes.text import content_terms, content_words, script_language, sentence_spans
-from longctx.types import Citation
+from longctx.types import Citation, Message
 
 SUPPORTED = 0.6  # of what a sentence says is in a passage that supports it
 UNSUPPORTED_BELOW = 0.35  # and so little of what a sentence says means that no passage supports it
@@ -26,11 +26,13 @@ class Support:
         best: The number of the passage that supports it best, from 1; among equals, the one that bears on the question
             most.
         terms: How many content terms were compared.
+        said: The share that the best message of the conversation holds.
     """
 
     shares: Sequence[float]
     best: int
     terms: int
+    said: float = 0.0
 
     @property
     def most(self) -> float:
@@ -44,18 +46,26 @@ class Evidence:
     Args:
         question: The inverse document frequency of each content term of the question, in the index.
         passages: The passages.
+        history: The messages before the question, which may be answered from, too.
 
     Attributes:
         passages: The passages.
     """
 
-    def __init__(self, question: Mapping[str, float], passages: Sequence[Citation]) -> None:
+    def __init__(
+        self, question: Mapping[str, float], passages: Sequence[Citation], history: Sequence[Message] = ()
+    ) -> None:
         self._question = {term: min(each, _MOST_IDF) * _weight(term) for term, each in question.items()}
         self.passages = passages
+        self._history = history
 
     @cached_property
     def _bags(self) -> Sequence[Set[str]]:
         return [content_terms(f"{passage.title}\n{passage.text}") for passage in self.passages]
+
+    @cached_property
+    def _said(self) -> Sequence[Set[str]]:
+        return [content_terms(message.content) for message in self._history]
 
     @cached_property
     def _languages(self) -> Set[str | None]:
@@ -121,7 +131,8 @@ class Evidence:
         new = said - self._question.keys() or said
         shares = [_sum(new & bag) / _sum(new) for bag in self._bags]
         best = max(range(len(shares)), key=lambda i: (shares[i], self.coverages[i], -i))
-        support = Support(shares, best + 1, len(new))
+        said_before = max((_sum(new & bag) / _sum(new) for bag in self._said), default=0.0)
+        support = Support(shares, best + 1, len(new), said_before)
         if support.most < SUPPORTED and self._languages != {script_language(sentence)}:
             return None
         return support

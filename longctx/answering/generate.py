@@ -201,7 +201,7 @@ class GeneratedAnswer(AnswerStream):
     def _start(self) -> Generation:
         """Render the plan's prompt and let the model read it."""
         self._prompt = render(self._candidates, self._backend.writer, self._plan)
-        self._evidence = Evidence(self._candidates.question_idf, self._prompt.passages)
+        self._evidence = Evidence(self._candidates.question_idf, self._prompt.passages, self._request.history or ())
         self._cited = CitedText(self._evidence)
         self._doubtful = self._request.history is None and self._evidence.is_doubtful(self._request.query)
         sampling = self._request.options.sampling
