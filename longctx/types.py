@@ -123,7 +123,7 @@ class Usage:
         prompt_tokens: Tokens that the model read; 0 without a model.
         completion_tokens: Tokens that it generated.
         seconds: Wall-clock seconds.
-        first_token_seconds: Wall-clock seconds to the first token of the answer; 0 without a model.
+        first_token_seconds: Wall-clock seconds from the question to the first token of the answer; 0 without a model.
     """
 
     prompt_tokens: int = 0

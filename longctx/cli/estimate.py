@@ -74,10 +74,12 @@ def _print_table(sizing: MemoryEstimate) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("tokens", "weights", "keys and values", "activations", "total", "fits", "first token", box=box.SIMPLE)
+    table = Table(
+        "tokens", "weights", "keys and\nvalues", "activations", "total", "fits", "first\ntoken", box=box.SIMPLE
+    )
     for column in table.columns:
         column.justify = "right"
-        column.no_wrap = column.header != "keys and values"
+        column.no_wrap = True
     for need in sizing.needs:
         sizes = (need.weights, need.cache, need.activations, need.total)
         wait = "-" if need.seconds is None else duration(need.seconds)

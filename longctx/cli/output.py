@@ -91,9 +91,9 @@ def print_plan(answer: Answer) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as a person says them: '0.4 s', '23 s', '36 min' or '5 h'."""
+    """Return seconds as a person says them: '0.4 s' (0.1 s is the least), '23 s', '36 min' or '5 h'."""
     if seconds < 9.95:
-        return f"{seconds:.1f} s"
+        return f"{max(seconds, 0.1):.1f} s"
     for below, unit, size in ((120, "s", 1), (7200, "min", 60)):
         if seconds < below:
             return f"{seconds / size:.0f} {unit}"
