@@ -79,7 +79,7 @@ def test_explain_says_seconds_beside_tokens(ask: Run, run: Run) -> None:
         (("--budget", "nan"), "setting budget is 'nan': write seconds above 0"),
         (("--budget", "60s", "--prompt-tokens", "9"), "prompt_tokens is 9 and budget is 60 s, which limit the same"),
         (
-            ("--prompt-tokens", "9", "--max-new-tokens", "4"),
+            ("--prompt-tokens", "9", "--scaling", "yarn"),
             "more than the 9 tokens that prompt_tokens allows: allow more (--prompt-tokens",
         ),
     ],
