@@ -94,7 +94,8 @@ class Plan:
         passages_used: How many passages are in the prompt.
         prompt_tokens: Length of the prompt in tokens.
         max_new_tokens: The longest answer in tokens.
-        seconds: Expected seconds to the first token of the answer; None where it is not known how fast the model reads.
+        seconds: Expected seconds for reading the prompt, until the first token of the answer, if nothing of it is
+            cached; None where it is not known how fast the model reads.
         fallback: On route `self`, the plan that follows if the passages do not hold the answer.
     """
 

@@ -10,12 +10,10 @@ from typing import Any
 
 from longctx.errors import BadRequest, ModelUnavailable
 from longctx.models import memory
-from longctx.models.device import device_named
 from longctx.models.memory import CacheDtype
 from longctx.models.naming import is_address
 from longctx.models.quantization import Quantization, check_scheme, matrix_bytes
-from longctx.models.reading_rate import attention_work, kept_rate, rate_key
-from longctx.planning import ReadingSpeed
+from longctx.models.reading_rate import kept_speed
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -107,7 +105,7 @@ def estimate_model(
     free = _free() if available is None else available
     fixed = memory.Need(1, 0, memory.block_bytes(model, 1, masked=False)).least
     longest = max(0, (free - weights - fixed) // each)
-    speed = _kept_speed(model.config, quantization)
+    speed = kept_speed(model.config, quantization)
 
     def need(tokens: int) -> Need:
         one = memory.Need(tokens, tokens * each, memory.block_bytes(model, tokens, masked=False))
@@ -182,17 +180,6 @@ def _weights(model: Any, quantization: Quantization | None) -> int:
     head = model.get_output_embeddings()
     matrices = [m.weight for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
     return int(whole + sum(nbytes(matrix) - matrix.nbytes for matrix in matrices))
-
-
-def _kept_speed(config: Any, quantization: Quantization | None) -> ReadingSpeed | None:
-    """The speed that was measured on the device that a model is loaded onto, in its own dtype or in float32."""
-    import torch
-
-    device = device_named("auto")
-    for dtype in (config.dtype, torch.float32):
-        if rate := kept_rate(rate_key(config, quantization, device, dtype)):
-            return ReadingSpeed(rate, attention_work(config))
-    return None
 
 
 def _lengths(window: int, context: int) -> Sequence[int]:

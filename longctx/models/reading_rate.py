@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longctx.atomic_write import write_atomically
+from longctx.models.device import device_named
+from longctx.planning import ReadingSpeed
 
 if TYPE_CHECKING:
     import torch
@@ -94,6 +96,25 @@ def kept_rate(key: str, oldest: float = math.inf) -> float | None:
         rate, age = float(entry["tokens_per_second"]), time.time() - float(entry["measured_at"])  # type: ignore[index]
         if 0 < rate < math.inf and age < oldest:
             return rate
+    return None
+
+
+def kept_speed(config: Any, quantization: str | None) -> ReadingSpeed | None:
+    """How fast a model reads on the device that it would be loaded onto.
+
+    Args:
+        config: The model's configuration.
+        quantization: How its weights would be quantized.
+
+    Returns:
+        The speed that was measured in the checkpoint's dtype or in float32; None if none is kept.
+    """
+    import torch
+
+    device = device_named("auto")
+    for dtype in (config.dtype, torch.float32):
+        if rate := kept_rate(rate_key(config, quantization, device, dtype)):
+            return ReadingSpeed(rate, attention_work(config))
     return None
 
 
