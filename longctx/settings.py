@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,6 +19,31 @@ from longctx.models import Dtype, Quantization
 from longctx.types import RouteChoice
 
 SETTINGS_FILE = "longctx.toml"
+_UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+_ONE_OF_TWO = {"prompt_tokens": "budget", "budget": "prompt_tokens"}  # a flag for one overrides a setting for the other
+
+
+def _parse_if_given(value: Any) -> float | None:
+    return None if value is None else parse_seconds(value)
+
+
+def parse_seconds(value: Any) -> float:
+    """Parse a time.
+
+    Args:
+        value: Seconds as a number, or text such as '90', '60s', '1.5m' or '2h'.
+
+    Returns:
+        Seconds.
+
+    Raises:
+        ValueError: For anything else, and unless it is above 0.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*(s|m|min|h|)\s*", str(value).lower())
+    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    if isinstance(value, bool) or not seconds:
+        raise ValueError("write seconds above 0, such as 90, 60s or 2m")
+    return seconds
 
 
 class Settings(BaseSettings):
@@ -40,6 +66,10 @@ class Settings(BaseSettings):
     route: RouteChoice = Field("auto", description="how a question is answered")
     k: int = Field(8, ge=1, description="passages to look for")
     max_new_tokens: int = Field(256, ge=1, description="the longest answer, in tokens")
+    prompt_tokens: int | None = Field(None, ge=1, description="the longest prompt, in tokens")
+    budget: Annotated[float | None, BeforeValidator(_parse_if_given)] = Field(
+        None, description="the longest prompt, in seconds to the first token of the answer, such as '60s'"
+    )
     session: str = Field("default", description="the conversation's name")
     sessions: Path | None = Field(None, description="the folder of conversations; none is one beside the index")
     max_size: int = Field(100_000_000, ge=1, description="the largest file to ingest, in bytes")
@@ -66,11 +96,14 @@ class Settings(BaseSettings):
 
 def load_settings(**flags: Any) -> Settings:
     """The settings in force; a flag that is None was not given. Raises BadRequest for a value that cannot be."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    unset = {other: None for one, other in _ONE_OF_TWO.items() if one in given and other not in given}
     try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})
+        return Settings(**given | unset)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise BadRequest(f"setting {name} is {first['input']!r}: {first['msg'].lower()}") from error
+        reason = first["msg"].lower().removeprefix("value error, ")
+        raise BadRequest(f"setting {name} is {first['input']!r}: {reason}") from error
     except ValueError as error:  # a TOML file that does not parse
         raise BadRequest(f"{SETTINGS_FILE} cannot be read: {error}") from error

@@ -94,6 +94,8 @@ class Plan:
         passages_used: How many passages are in the prompt.
         prompt_tokens: Length of the prompt in tokens.
         max_new_tokens: The longest answer in tokens.
+        seconds: Expected seconds for reading the prompt, until the first token of the answer, if nothing of it is
+            cached; None where it is not known how fast the model reads.
         fallback: On route `self`, the plan that follows if the passages do not hold the answer.
     """
 
@@ -110,6 +112,7 @@ class Plan:
     passages_used: int = 0
     prompt_tokens: int = 0
     max_new_tokens: int = 0
+    seconds: float | None = None
     fallback: Plan | None = None
 
 
@@ -121,11 +124,13 @@ class Usage:
         prompt_tokens: Tokens that the model read; 0 without a model.
         completion_tokens: Tokens that it generated.
         seconds: Wall-clock seconds.
+        first_token_seconds: Wall-clock seconds from the question to the first token of the answer; 0 without a model.
     """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    first_token_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +236,13 @@ class AskOptions:
         expand: How many neighbouring chunks on either side are taken with each passage.
         mode: How passages are searched for: `hybrid`, `dense` or `lexical`.
         sampling: How the answer's tokens are chosen.
+        prompt_tokens: The longest prompt, in tokens, on every route. With None and without `budget`, a prompt on a
+            processor or a server may take 20 seconds to the first token on the routes `auto`, `retrieval` and, for its
+            passages, `self`, but has 1,024 tokens at least; otherwise the window is the limit.
+        budget: The same limit in seconds to the first token; how fast the model reads is measured for it.
+
+    Raises:
+        BadRequest: For a value out of its range, and for `prompt_tokens` beside `budget`.
     """
 
     route: RouteChoice | None = None
@@ -241,9 +253,21 @@ class AskOptions:
     expand: int = 0
     mode: SearchMode = "hybrid"
     sampling: SamplingOptions = SamplingOptions()
+    prompt_tokens: int | None = None
+    budget: float | None = None
 
     def __post_init__(self) -> None:
-        check_values(self, max_new_tokens=(self.max_new_tokens >= 1, "an answer needs at least 1"))
+        check_values(
+            self,
+            max_new_tokens=(self.max_new_tokens >= 1, "an answer needs at least 1"),
+            prompt_tokens=(self.prompt_tokens is None or self.prompt_tokens >= 1, "give a number of tokens above 0"),
+            budget=(self.budget is None or 0 < self.budget < math.inf, "give a number of seconds above 0"),
+        )
+        if self.prompt_tokens is not None and self.budget is not None:
+            raise BadRequest(
+                f"prompt_tokens is {self.prompt_tokens} and budget is {self.budget:g} s, which limit the same: "
+                "give one of them"
+            )
 
     def updated(self, **changes: Any) -> AskOptions:
         """These options with some changed.

@@ -33,6 +33,15 @@ TEXT = [
 CHAT_TEMPLATE = "{{ bos_token }}{% for message in messages %}[INST] {{ message['content'] }} [/INST]{% endfor %}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where reading rates are kept: no test may read or write what the user's own runs have measured."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("LONGCTX_CACHE_DIR", str(folder))
+        yield folder
+
+
 @pytest.fixture
 def own_loop() -> Iterator[None]:
     """For what calls llama-index's synchronous side: it makes a loop where there is none, and never closes it."""

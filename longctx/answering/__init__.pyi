@@ -1,6 +1,7 @@
+from .backend import Backend
 from .context import Prompt
 from .extractive import extract_answer
-from .generate import AnswerStream, Backend, FinishedAnswer, GeneratedAnswer
+from .generate import AnswerStream, FinishedAnswer, GeneratedAnswer
 
 __all__ = [
     "AnswerStream",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from indexes import Chunk, SearchFilter, SearchHit, Snapshot
 from longctx.answering.extractive import citation
-from longctx.planning import FoundPassage, PassageCost, Policy, PromptCosts, Windows, plan
+from longctx.planning import FoundPassage, PassageCost, Policy, PromptCosts, Windows, plan, priced
 from longctx.prompts import Framing, PromptInputs, PromptWriter, assemble, check_turns
 from longctx.types import Citation, Message, Plan, QuestionRequest
 
@@ -138,7 +138,7 @@ def plan_prompt(candidates: CandidateContext, writer: PromptWriter, windows: Win
         both = [(each, _longer(candidates, writer, each)) for each in (made, made.fallback) if each is not None]
         over = {each.turns[0]: longer for each, longer in both if longer > 0}
         if not over:
-            first, *others = [_as_written(each, longer) for each, longer in both]
+            first, *others = [priced(_as_written(each, longer), policy.budget) for each, longer in both]
             return replace(first, fallback=others[0] if others else None)
         turns = tuple(tokens + over.get(number, 0) for number, tokens in enumerate(costs.turns, start=1))
         costs = replace(costs, turns=turns)

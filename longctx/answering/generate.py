@@ -7,65 +7,24 @@ can need, so that one answer never mixes two generations of an index.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Protocol
 
 from indexes import CorpusIndex
+from longctx.answering.backend import Backend
+from longctx.answering.budget import prompt_budget
 from longctx.answering.citations import CitedText
 from longctx.answering.conclusion import conclude
-from longctx.answering.context import CandidateContext, Prompt, gather, plan_prompt, render
+from longctx.answering.context import CandidateContext, gather, plan_prompt, render
 from longctx.answering.evidence import Evidence
 from longctx.engine import Generation, PrefillCallback
 from longctx.errors import BadRequest, PromptRefused
-from longctx.planning import Policy, Windows
-from longctx.prompts import PromptWriter, is_unanswerable
-from longctx.types import Answer, Message, Plan, QuestionRequest, SamplingOptions, Usage
+from longctx.planning import Policy
+from longctx.prompts import is_unanswerable
+from longctx.types import Answer, Plan, QuestionRequest, Usage
 
 _TRUNCATED_BELOW = 0.5  # of a prompt: a server that has read so little of it has cut some of it off
 _NEW_PLANS = 2  # for one question, where a server refuses a length that it was said to take
-
-
-class Backend(Protocol):
-    """A model that answers, in this process or on a server."""
-
-    @property
-    def writer(self) -> PromptWriter:
-        """What writes its prompts and counts their tokens."""
-
-    def windows(self) -> Windows:
-        """How long its prompts can be, as far as is known now."""
-
-    def generate(
-        self, prompt: Prompt, plan: Plan, sampling: SamplingOptions, progress: PrefillCallback | None
-    ) -> Generation:
-        """Generate an answer.
-
-        Args:
-            prompt: The rendered prompt.
-            plan: The plan that the prompt was rendered for.
-            sampling: How the answer's tokens are chosen.
-            progress: Told how much of the prompt has been read.
-
-        Returns:
-            The pieces of the answer as they come.
-
-        Raises:
-            PromptRefused: If the prompt is longer than the model takes after all; here, or before the first piece.
-                `windows` says so from then on.
-        """
-
-    def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> Generation:
-        """Generate a reply to messages, without passages.
-
-        Args:
-            system: The system prompt; empty for none.
-            messages: What was said, oldest first; the last message is the user's.
-            max_new_tokens: The longest reply in tokens.
-
-        Returns:
-            The pieces of the reply as they come.
-        """
 
 
 class AnswerStream(Iterator[str]):
@@ -133,6 +92,7 @@ def prepare(
     with index.snapshot() as snapshot:
         hits = snapshot.search(request.query, options.k, options.mode, filters=options.filters)
         candidates = gather(snapshot, hits, request, backend.writer, windows.largest)
+    policy = replace(policy, budget=prompt_budget(backend, candidates.costs, windows, policy, options))
     return candidates, plan_prompt(candidates, backend.writer, windows, policy)
 
 
@@ -156,11 +116,13 @@ class GeneratedAnswer(AnswerStream):
         self._generation: Generation | None = None
         self._held = ""  # text of route self, until it is clear whether it is an answer
         self._read = self._written = 0  # tokens of generations before this one
+        self._first_token_seconds = 0.0
         self._closed = False
 
     def __next__(self) -> str:
         while not self._closed:
             piece = self._next_piece()
+            self._first_token_seconds = self._first_token_seconds or time.monotonic() - self._began
             if piece is None:
                 rest = self._finish()
                 self.close()
@@ -243,6 +205,7 @@ class GeneratedAnswer(AnswerStream):
                 prompt_tokens=self._read + read,
                 completion_tokens=self._written + self._generation.completion_tokens,
                 seconds=time.monotonic() - self._began,
+                first_token_seconds=self._first_token_seconds,
             ),
             passages=tuple(self._prompt.passages),
             search_query=self._request.search_query,

@@ -23,7 +23,7 @@ from longctx.models import (
     scaling_for,
     windows_of,
 )
-from longctx.planning import Windows
+from longctx.planning import DEFAULT_SECONDS, ReadingSpeed, Windows
 from longctx.prompts import Frame, PromptTemplate, TokenIds, TokenWriter, choose_template
 from longctx.types import Message, Plan, SamplingOptions
 from rope_scaling import RopeScaling
@@ -109,6 +109,15 @@ class LocalBackend:
         """The model's windows, and what fits into memory."""
         return windows_of(self.engine.loaded, self.measured, self.engine.tokens_in_memory())
 
+    @property
+    def default_seconds(self) -> float | None:
+        """20 s on a processor, no limit on a GPU; see `Backend.default_seconds`."""
+        return DEFAULT_SECONDS if self.engine.loaded.model.device.type == "cpu" else None
+
+    def reading_speed(self, *, measure: bool) -> ReadingSpeed | None:
+        """How fast the model reads on this machine; see `Backend.reading_speed`."""
+        return self.engine.reading_speed(measure=measure)
+
     def generate(
         self, prompt: Prompt, plan: Plan, sampling: SamplingOptions, progress: PrefillCallback | None
     ) -> Generation:
@@ -135,6 +144,8 @@ class LocalBackend:
 class OpenAIBackend:
     """A model on a server, which has its own chat template, its own tokenizer and one window."""
 
+    default_seconds = DEFAULT_SECONDS  # see `Backend.default_seconds`
+
     def __init__(self, model: ServedModel) -> None:
         self.writer = MessageWriter(model.counter)
         self._model = model
@@ -145,6 +156,10 @@ class OpenAIBackend:
         return Windows(
             window, only_native=f"{url} serves a window of {window:,} tokens, which only the server can extend"
         )
+
+    def reading_speed(self, *, measure: bool) -> ReadingSpeed | None:
+        """How fast the server reads; see `Backend.reading_speed`."""
+        return self._model.reading_speed(measure=measure)
 
     def generate(
         self, prompt: Prompt, plan: Plan, sampling: SamplingOptions, progress: PrefillCallback | None

@@ -1,4 +1,4 @@
-"""`longctx estimate`: what a model and a long prompt take in memory."""
+"""`longctx estimate`: what a model and a long prompt take in memory and time."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from longctx.cli.options import JsonOption, QuantizationOption
-from longctx.cli.output import print_json
+from longctx.cli.output import duration, print_json
+from longctx.cli.progress import waiting_for
 
 if TYPE_CHECKING:
-    from longctx.models import MemoryEstimate
+    from longctx.models import MemoryEstimate, Quantization
 
 _GIB = 2**30
+_NOT_MEASURED = "-: its reading rate has not been measured on this machine; --measure loads the model and measures it"
 
 
 class Cache(str, Enum):
@@ -37,19 +39,34 @@ def estimate(
         str | None,
         typer.Option("--memory", metavar="SIZE", help="Such as 80GiB (default: what is free on this machine)."),
     ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Load the model, and measure how fast it reads on this machine.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show what a model and prompts of several lengths take in memory, and what fits. No weights are read."""
+    """Show what a model and prompts of several lengths take in memory, what fits, and the time to the first token.
+
+    No weights are read, except with --measure. The measured rate is kept for later runs.
+    """
     from longctx.models import estimate_model, parse_bytes
 
     available = None if memory is None else parse_bytes(memory)
-    sizing = estimate_model(
-        model, context, None if quantization is None else quantization.value, cache.value, available
-    )
+    scheme: Quantization | None = None if quantization is None else quantization.value
+    if measure:
+        with waiting_for("measuring how fast the model reads"):
+            _measure(model, scheme)
+    sizing = estimate_model(model, context, scheme, cache.value, available)
     if json:
         print_json(sizing)
     else:
         _print_table(sizing)
+
+
+def _measure(model: str, quantization: Quantization | None) -> None:
+    from longctx.engine import Engine
+    from longctx.models import load_model
+
+    Engine(load_model(model, quantization=quantization)).reading_speed()
 
 
 def _print_table(sizing: MemoryEstimate) -> None:
@@ -57,14 +74,21 @@ def _print_table(sizing: MemoryEstimate) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("tokens", "weights", "keys and values", "activations", "total", "fits", box=box.SIMPLE)
-    for column in table.columns[:-1]:
+    table = Table(
+        "tokens", "weights", "keys and\nvalues", "activations", "total", "fits", "first\ntoken", box=box.SIMPLE
+    )
+    for column in table.columns:
         column.justify = "right"
+        column.no_wrap = True
     for need in sizing.needs:
         sizes = (need.weights, need.cache, need.activations, need.total)
-        table.add_row(f"{need.tokens:,}", *(f"{size / _GIB:.2f} GiB" for size in sizes), "yes" if need.fits else "no")
+        wait = "-" if need.seconds is None else duration(need.seconds)
+        shown = [f"{size / _GIB:.2f} GiB" for size in sizes]
+        table.add_row(f"{need.tokens:,}", *shown, "yes" if need.fits else "no", wait)
     typer.echo(f"{sizing.name}: {sizing.parameters:,} parameters, native window {sizing.window:,} tokens")
     typer.echo(f"a token's keys and values take {sizing.token_bytes / 1024:g} KiB")
     Console().print(table)
     fits = f"up to {sizing.longest:,} tokens fit" if sizing.longest else "the weights alone do not fit"
     typer.echo(f"in {sizing.memory / _GIB:.1f} GiB of memory, {fits}")
+    rate = sizing.tokens_per_second
+    typer.echo(_NOT_MEASURED if rate is None else f"it was measured to read {rate:,.0f} tokens a second here")

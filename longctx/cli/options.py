@@ -140,6 +140,14 @@ class AskFlags(FilterFlags):
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="The longest answer, in tokens (default: 256)")] = (
         None
     )
+    prompt_tokens: Annotated[
+        int | None,
+        _option("N", "The longest prompt, in tokens (default: what is read in 20 s; a GPU's window).", least=1),
+    ] = None
+    budget: Annotated[
+        str | None,
+        _option("TIME", "The longest prompt as the time to the first token: 60s, 2m (default: 20s on a CPU)."),
+    ] = None
     system: Annotated[str | None, _option("TEXT", "A system prompt, placed before longctx's own rules.")] = None
     temperature: Annotated[float | None, _option("T", "Divides the logits (default: 0, greedy decoding).")] = None
     top_p: Annotated[float | None, _option("P", "Sample from the likeliest tokens of this probability.")] = None

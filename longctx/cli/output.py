@@ -99,6 +99,19 @@ def print_plan(answer: Answer) -> None:
             name = short_path(share.name) if share.kind in ("document", "found") else share.name
             table.add_row(_KINDS[share.kind], escape(name), str(share.passages or ""), f"{share.tokens:,}")
     Console().print(table)
+    taken = f"the first token came after {duration(answer.usage.first_token_seconds)}"
+    expected = "" if plan.seconds is None else f", about {duration(plan.seconds)} to the first token"
+    typer.echo(f"the prompt has {plan.prompt_tokens:,} tokens{expected}; {taken}")
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a person says them: '0.4 s' (0.1 s is the least), '23 s', '36 min' or '5 h'."""
+    if seconds < 9.95:
+        return f"{max(seconds, 0.1):.1f} s"
+    for below, unit, size in ((120, "s", 1), (7200, "min", 60)):
+        if seconds < below:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 3600:,.0f} h"
 
 
 def _with_turns_together(shares: Sequence[BudgetItem]) -> Iterator[BudgetItem]:

@@ -11,13 +11,16 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from longctx.engine.generation import Generation, generate
+from longctx.engine.kv_cache import check_layers
 from longctx.engine.prefill import AttentionPath, Prefill
 from longctx.engine.prefix_cache import CachedPrefix, PrefixCache
 from longctx.engine.prefix_file import Fingerprint, Layout, PrefixRefused, read_prefix, write_prefix
+from longctx.engine.reading_rate import reading_speed
 from longctx.engine.request import PrefillCallback, Request, make_request
 from longctx.engine.sampling import GenerationOptions
-from longctx.errors import BadRequest, ModelUnavailable
+from longctx.errors import BadRequest
 from longctx.models import CacheDtype, LoadedModel, hash_tokenizer, hash_tokens, hash_weights, memory
+from longctx.planning import ReadingSpeed
 from rope_scaling import RopeScaling
 
 _GREEDY = GenerationOptions()
@@ -63,13 +66,14 @@ class Engine:
         block: int | None = None,
         prefix_bytes: int | None = None,
     ) -> None:
-        _check_layers(loaded)
+        check_layers(loaded.model, loaded.name)
         if prefix_bytes is None:
             prefix_bytes = memory.available_bytes(loaded.model.device) // 4
         self.loaded = loaded
         self.pool = PrefixCache(prefix_bytes)
         self._prefill = Prefill(loaded, cache_dtype, block, self.pool)
         self._hashes: tuple[str, str] | None = None
+        self._speed: ReadingSpeed | None = None
 
     def attention_path(self, tokens: int) -> AttentionPath:
         """Which attention a sequence runs with, and why.
@@ -85,6 +89,18 @@ class Engine:
     def tokens_in_memory(self) -> int:
         """The longest sequence, in tokens, that fits into memory: what is free, and what the prefix cache has."""
         return self._prefill.fitting(memory.available_bytes(self.loaded.model.device) + self.pool.nbytes)
+
+    def reading_speed(self, *, measure: bool = True) -> ReadingSpeed | None:
+        """How fast the model reads a prompt; measured once per model and machine, and kept in the user's cache folder.
+
+        Args:
+            measure: Whether to measure what is not known, by reading 128 tokens.
+
+        Returns:
+            The speed; None if it is not known.
+        """
+        self._speed = self._speed or reading_speed(self.loaded, self._prefill, measure=measure)
+        return self._speed
 
     def stream(
         self,
@@ -227,13 +243,3 @@ class Engine:
             self._hashes = hash_weights(self.loaded.model), hash_tokenizer(self.loaded.tokenizer)
         dtype = f"{self.loaded.model.dtype} {self._prefill.dtype}"
         return Fingerprint(*self._hashes, hash_tokens(request.ids), rotation, dtype)
-
-
-def _check_layers(loaded: LoadedModel) -> None:
-    types = getattr(loaded.model.config.get_text_config(), "layer_types", None) or []
-    strange = sorted({name for name in types if not name.endswith("_attention") or name == "linear_attention"})
-    if strange:
-        raise ModelUnavailable(
-            f"{loaded.name} has layers of type {', '.join(strange)}, which keep more than keys and values: "
-            "use a model with attention in every layer"
-        )

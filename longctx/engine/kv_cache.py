@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin
 
+from longctx.errors import ModelUnavailable
 from longctx.models import CacheDtype
 
 _ROOM = 256  # tokens: capacities are multiples of it
@@ -196,3 +197,14 @@ class KVCache(Cache):
         self.growing[:] = [GrowingLayer(self.dtype, self.reserved) for _ in layers]
         for layer, parts in zip(self.growing, layers, strict=True):
             layer.append(parts)
+
+
+def check_layers(model: Any, name: str) -> None:
+    """Raise ModelUnavailable for a model whose layers keep more than keys and values."""
+    types = getattr(model.config.get_text_config(), "layer_types", None) or []
+    strange = sorted({kind for kind in types if not kind.endswith("_attention") or kind == "linear_attention"})
+    if strange:
+        raise ModelUnavailable(
+            f"{name} has layers of type {', '.join(strange)}, which keep more than keys and values: "
+            "use a model with attention in every layer"
+        )

@@ -6,6 +6,7 @@ from .loading import LoadedModel, extended_window, load_model
 from .memory import CacheDtype, CacheShape
 from .naming import SERVER_PREFIX, is_address
 from .quantization import Quantization, hide_bitsandbytes
+from .reading_rate import attention_work, keep_rate, kept_rate, rate_key
 from .windows import UNSCALED, Measured, Measurements, measured_for, scaling_for, windows_of
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Measurements",
     "MemoryEstimate",
     "Quantization",
+    "attention_work",
     "estimate_model",
     "extended_window",
     "hash_tensors",
@@ -27,10 +29,13 @@ __all__ = [
     "hash_weights",
     "hide_bitsandbytes",
     "is_address",
+    "keep_rate",
+    "kept_rate",
     "load_model",
     "measured_for",
     "memory",
     "parse_bytes",
+    "rate_key",
     "scaling_for",
     "windows_of",
 ]

@@ -13,6 +13,7 @@ from longctx.models import memory
 from longctx.models.memory import CacheDtype
 from longctx.models.naming import is_address
 from longctx.models.quantization import Quantization, check_scheme, matrix_bytes
+from longctx.models.reading_rate import kept_speed
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -20,7 +21,7 @@ _DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """The memory for a sequence of one length.
+    """What a sequence of one length takes.
 
     Attributes:
         tokens: The length in tokens.
@@ -28,6 +29,8 @@ class Need:
         cache: Bytes of the KV cache.
         activations: Bytes of the activations of one block of the prefill.
         fits: Whether all of it fits the memory.
+        seconds: Seconds until the model has read a prompt of this length on this machine; None if its reading rate has
+            not been measured here.
     """
 
     tokens: int
@@ -35,6 +38,7 @@ class Need:
     cache: int
     activations: int
     fits: bool
+    seconds: float | None = None
 
     @property
     def total(self) -> int:
@@ -53,7 +57,9 @@ class MemoryEstimate:
         token_bytes: Bytes of one token's keys and values.
         memory: The memory that it was sized for, in bytes.
         longest: The longest sequence in tokens that fits.
-        needs: The memory for each length, rising.
+        needs: What each length takes, rising.
+        tokens_per_second: The reading rate that was measured on this machine, for a prompt of 128 tokens; None if none
+            is kept.
     """
 
     name: str
@@ -63,6 +69,7 @@ class MemoryEstimate:
     memory: int
     longest: int
     needs: tuple[Need, ...]
+    tokens_per_second: float | None = None
 
 
 def estimate_model(
@@ -72,7 +79,7 @@ def estimate_model(
     cache: CacheDtype = "model",
     available: int | None = None,
 ) -> MemoryEstimate:
-    """Estimate the memory that a model needs, without loading it.
+    """Estimate the memory that a model needs, and the time to read prompts, without loading it.
 
     Args:
         name: The folder of a checkpoint, a name of the LLaMA, Llama 2 and Code Llama families such as "llama-2-70b", or
@@ -98,16 +105,18 @@ def estimate_model(
     free = _free() if available is None else available
     fixed = memory.Need(1, 0, memory.block_bytes(model, 1, masked=False)).least
     longest = max(0, (free - weights - fixed) // each)
+    speed = kept_speed(model.config, quantization)
 
     def need(tokens: int) -> Need:
         one = memory.Need(tokens, tokens * each, memory.block_bytes(model, tokens, masked=False))
         block = min(tokens, memory.block_tokens(one, free - weights))
-        return Need(tokens, weights, one.cache_bytes, block * one.block_bytes, tokens <= longest)
+        seconds = None if speed is None else speed.seconds(tokens)
+        return Need(tokens, weights, one.cache_bytes, block * one.block_bytes, tokens <= longest, seconds)
 
     parameters = sum(p.numel() for p in model.parameters())
-    return MemoryEstimate(
-        str(name), parameters, stated, each, free, longest, tuple(map(need, _lengths(stated, context)))
-    )
+    needs = tuple(map(need, _lengths(stated, context)))
+    rate = None if speed is None else speed.rate
+    return MemoryEstimate(str(name), parameters, stated, each, free, longest, needs, rate)
 
 
 def parse_bytes(text: str) -> int:

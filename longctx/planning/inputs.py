@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from longctx.planning.budget import PromptBudget
 from longctx.types import RouteChoice
+
+_NO_LIMIT = PromptBudget()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,14 @@ class PromptCosts:
     give_up: int = 0
 
     @property
+    def framing(self) -> int:
+        """Tokens of what is in every prompt."""
+        return self.system + self.question
+
+    @property
     def fixed(self) -> int:
         """Tokens of what is in every prompt, and of the answer."""
-        return self.system + self.question + self.max_new_tokens
+        return self.framing + self.max_new_tokens
 
     def of_turns(self, numbers: Iterable[int]) -> int:
         """Tokens of some turns of the conversation.
@@ -134,9 +142,11 @@ class Policy:
         extend_retrieval: Passages fill the longest window, not the first that holds one.
         history_share: How much of the room the conversation may take before passages do, from 0 to 1.
         expand: So many neighbours of each passage come before the next passage; others when all passages are in.
+        budget: What a prompt may cost.
     """
 
     route: RouteChoice = "auto"
     extend_retrieval: bool = False
     history_share: float = 0.25
     expand: int = 0
+    budget: PromptBudget = _NO_LIMIT

@@ -31,7 +31,7 @@ class Packing:
         self._documents.add(part.document)
         return True
 
-    def spend(self, tokens: int) -> None:
+    def spend(self, tokens: float) -> None:
         """Give tokens of the room to something else."""
         self._room -= tokens
 

@@ -38,10 +38,10 @@ def plan(costs: PromptCosts, windows: Windows, policy: Policy = _DEFAULT_POLICY)
     for route in ("native", "extended", "retrieval") if policy.route == "auto" else (policy.route,):
         planned = _ROUTES[route](costs, windows, policy)
         if isinstance(planned, Plan):
-            return replace(planned, reason="; ".join([*refusals, planned.reason]))
+            return replace(planned, reason="; ".join([*dict.fromkeys(refusals), planned.reason]))
         refusals.append(planned)
     wanted = "no route works" if policy.route == "auto" else f"route {policy.route} cannot be taken"
-    raise ContextTooLong(f"{wanted}: {'; '.join(refusals)}")
+    raise ContextTooLong(f"{wanted}: {'; '.join(dict.fromkeys(refusals))}")
 
 
 def _check_fixed(costs: PromptCosts, windows: Windows, system: int) -> None:
@@ -81,15 +81,21 @@ def _whole(costs: PromptCosts, windows: Windows, policy: Policy, route: Route, a
     for part in costs.whole:
         everything.add(part)
     need = costs.fixed + everything.tokens + sum(costs.turns)
-    holds = max(map(windows.holds, among))
+    largest = max(map(windows.holds, among))
+    affordable = policy.budget.limit(asked_for=policy.route != "auto") + costs.max_new_tokens
+    holds = int(min(largest, affordable))
     turns: Sequence[int] = range(1, len(costs.turns) + 1)
     if policy.route != "auto" and need > holds:
         turns = pack_turns(costs, holds - costs.fixed - everything.tokens)
         need = costs.fixed + everything.tokens + costs.of_turns(turns)
-    if costs.uncounted or need > holds:
+    if costs.uncounted or need > largest:
         more = " and more" if costs.uncounted else ""
-        limit = " by the memory that is free" if holds < max(among) else ""
-        return f"all documents take {need:,} tokens{more} with question and answer, the {route} window {holds:,}{limit}"
+        limit = " by the memory that is free" if largest < max(among) else ""
+        return (
+            f"all documents take {need:,} tokens{more} with question and answer, the {route} window {largest:,}{limit}"
+        )
+    if need > holds:
+        return f"all documents take {need - costs.max_new_tokens:,} tokens with the question{_beyond(policy)}"
     window = next(window for window in among if need <= windows.holds(window))
     scale = f"×{window / windows.native:g} the native, " if window > windows.native else ""
     reason = (
@@ -103,9 +109,14 @@ def _whole(costs: PromptCosts, windows: Windows, policy: Policy, route: Route, a
 def _retrieval(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | str:
     """The best passages in the native window, or in the first that holds one, or in the largest."""
     among = windows.every[-1:] if policy.extend_retrieval else windows.every
+    affordable = policy.budget.limit(asked_for=False) - costs.framing
     for window in among:
         packing = Packing(costs, windows.holds(window) - costs.fixed)
         if packing.left >= 0 and (not costs.found or packing.add(costs.found[0].part)):
+            if packing.tokens > affordable and not policy.budget.default:
+                takes = f"{packing.tokens + costs.framing:,} tokens"
+                return f"the question with its best passage takes {takes}{_beyond(policy)}"
+            packing.spend(max(0, packing.tokens + packing.left - affordable))
             turns = pack(packing, costs, policy)
             reason = f"the passages that bear on the question most are read in a window of {window:,}"
             return _itemized(costs, windows, packing.parts, turns, Plan("retrieval", reason, window))
@@ -121,12 +132,18 @@ def _retrieval(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | s
     )
 
 
+def _beyond(policy: Policy) -> str:
+    """What a prompt costs more than it may, with the remedy for a limit that was asked for."""
+    remedy = "" if policy.budget.default else ": allow more (--prompt-tokens, --budget)"
+    return f", more than the {policy.budget.allowance}{remedy}"
+
+
 def _self(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | str:
     """Passages first, without neighbours, to be quick; everything if the model says that they hold no answer."""
     wholes = [_ROUTES[route](costs, windows, policy) for route in ("native", "extended")]
     whole = next((planned for planned in wholes if isinstance(planned, Plan)), None)
     if whole is None:
-        return "; ".join(map(str, wholes))
+        return "; ".join(dict.fromkeys(map(str, wholes)))
     spare = tuple(replace(f, before=f.before[: policy.expand], after=f.after[: policy.expand]) for f in costs.found)
     first = _retrieval(replace(costs, system=costs.system + costs.give_up, found=spare), windows, policy)
     if isinstance(first, str):

@@ -32,3 +32,19 @@ def test_a_file_that_is_wrong_says_where(working_folder: Path, text: str, messag
     (working_folder / "longctx.toml").write_text(text)
     with pytest.raises(BadRequest, match=message):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [(90, 90), (".5", 0.5), ("60s", 60), ("1.5 m", 90), ("2min", 120), ("1H", 3600)]
+)
+def test_a_budget_is_a_time(working_folder: Path, text: str | float, seconds: float) -> None:
+    assert load_settings(budget=text).budget == seconds
+    (working_folder / "longctx.toml").write_text(f"budget = {text!r}")
+    assert load_settings().budget == seconds
+    assert (load_settings(prompt_tokens=9).budget, load_settings(prompt_tokens=9).prompt_tokens) == (None, 9)
+
+
+@pytest.mark.parametrize("text", ["", "s", "60 seconds", "1e3", "-1", "0", "inf", True])
+def test_what_is_no_time_is_refused(text: str | bool) -> None:
+    with pytest.raises(BadRequest, match=r"setting budget is .*: write seconds above 0, such as 90, 60s or 2m"):
+        load_settings(budget=text)

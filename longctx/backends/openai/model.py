@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 from longctx.backends.openai.client import Connection, parse_address
 from longctx.backends.openai.context_errors import Refusal, Refused
+from longctx.backends.openai.reading_rate import reading_speed
 from longctx.backends.openai.token_counts import TokenCounter
 from longctx.engine import Generation, GenerationOptions
 from longctx.errors import PromptRefused, ServerFailed
+from longctx.planning import ReadingSpeed
 
 _WINDOWS: tuple[Callable[[Connection, Any], Any], ...] = (
     lambda server, listed: listed["max_model_len"],  # vLLM
@@ -41,6 +43,7 @@ class ServedModel:
         self.window = window
         self.counter = counter
         self._server = server
+        self._speed: ReadingSpeed | None = None
 
     @classmethod
     def connect(
@@ -84,6 +87,21 @@ class ServedModel:
     def url(self) -> str:
         """The server's URL."""
         return self._server.address.url
+
+    def reading_speed(self, *, measure: bool = True) -> ReadingSpeed | None:
+        """How fast the server reads prompts; measured once a day, and kept in the user's cache folder.
+
+        Args:
+            measure: Whether to measure what is not known, by four requests for an answer of one token.
+
+        Returns:
+            The speed; None if it is not known.
+
+        Raises:
+            ServerFailed: If the server does not answer, or does not count the tokens of prompts.
+        """
+        self._speed = self._speed or reading_speed(self._server, self.name, measure=measure)
+        return self._speed
 
     def close(self) -> None:
         """Close the connections to the server."""

@@ -31,6 +31,7 @@ from longctx import (
 )
 from longctx.backends.openai.client import ServerAddress, parse_address
 from longctx.backends.openai.context_errors import refusal_in
+from longctx.models import keep_rate, kept_rate
 
 DEMO = Path(__file__).parents[3] / "examples" / "models" / "passkey-llama"
 QUESTION = "What is the pass key?"
@@ -165,6 +166,8 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(400, {"message": "The prompt is too long." if fault == "mute" else f"This model's {numbers}"})
         if fault == "not JSON":
             self.send("<html>")
+        elif fault == "unmeasured" and not body.get("stream"):
+            raise Refused(500, {"message": "one token is too few"})
         elif not body.get("stream"):
             self.send(json.dumps({"usage": {"prompt_tokens": len(ids), "completion_tokens": new}}))
         else:
@@ -337,6 +340,64 @@ def test_retrieval_self_and_native_are_ways_and_extended_is_none(indexed, opened
     own = opened().ask(QUESTION, route="self", k=1, max_new_tokens=12, filters=only(indexed, "long"))
     assert own.plan.reason.startswith("the passages held the answer")
     assert own.text.startswith(KEY)
+
+
+@pytest.fixture
+def rate_of(server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the server's rate is kept under, in a cache folder of the test's own."""
+    monkeypatch.setenv("LONGCTX_CACHE_DIR", str(tmp_path))
+    server.reset("llama.cpp", takes=8192, says=8192)
+    return f"{server.address.removeprefix('openai:')}#demo"
+
+
+def test_how_fast_a_server_reads_is_measured_once_a_day(indexed, opened, server, rate_of: str) -> None:
+    short, long = only(indexed, "short"), only(indexed, "long")
+    qa = opened()
+    before = len(server.requests)
+    small = qa.ask(QUESTION, max_new_tokens=2, filters=short).plan
+    assert (small.seconds, kept_rate(rate_of)) == (None, None), "no prompt can be long enough for it to matter"
+    large = qa.ask(QUESTION, max_new_tokens=2, filters=long).plan
+    rate = kept_rate(rate_of, oldest=3600)
+    assert rate is not None
+    assert large.seconds == pytest.approx(large.prompt_tokens / rate, rel=0.01)
+    asked = [
+        body["messages"][0]["content"]
+        for path, body in server.requests[before:]
+        if body and body.get("max_tokens") == 1
+    ]
+    assert len({*asked}) == 4, "no text twice, which the server might have cached"
+    before = len(server.requests)
+    opened().ask(QUESTION, max_new_tokens=2, filters=long)
+    assert not [body for _, body in server.requests[before:] if body and body.get("max_tokens") == 1]
+    assert kept_rate(rate_of, oldest=-1) is None
+
+
+def test_a_slow_server_gets_passages_that_it_reads_in_time(indexed, opened, server, rate_of: str) -> None:
+    keep_rate(rate_of, 60.0)
+    qa, long = opened(), only(indexed, "long")
+    made = qa.ask(QUESTION, max_new_tokens=12, filters=long)
+    assert made.text.startswith(KEY)
+    assert made.plan.route == "retrieval"
+    assert made.plan.prompt_tokens <= 1200
+    assert "more than the 1,200 tokens that 20 s allow at 60 tokens/s" in made.plan.reason
+    assert made.plan.seconds == made.plan.prompt_tokens / 60
+    assert 0 < made.usage.first_token_seconds <= made.usage.seconds
+    assert qa.ask(QUESTION, max_new_tokens=2, filters=long, budget=60.0).plan.route == "native"
+    assert qa.ask(QUESTION, max_new_tokens=2, filters=long, route="native").plan.route == "native"
+    assert qa.ask(QUESTION, max_new_tokens=2, filters=long, prompt_tokens=500).plan.prompt_tokens <= 500
+    with pytest.raises(
+        ContextTooLong, match=r"route native .*, more than the 600 tokens that 10 s allow at 60 tokens/s: allow"
+    ):
+        qa.ask(QUESTION, filters=long, route="native", budget=10.0)
+
+
+def test_a_server_that_cannot_be_measured_answers_all_the_same(indexed, opened, server, rate_of: str) -> None:
+    server.fault = "unmeasured"
+    qa = opened(window=8192)
+    answer = qa.ask(QUESTION, max_new_tokens=2, filters=only(indexed, "long"))
+    assert (answer.plan.route, answer.plan.seconds) == ("native", None)
+    with pytest.raises(ServerFailed, match="one token is too few"):
+        qa.ask(QUESTION, max_new_tokens=2, filters=only(indexed, "long"), budget=60.0)
 
 
 def test_closing_the_stream_closes_the_connection(indexed, opened, server) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longctx import BadRequest, ContextTooLong, Plan, Policy
+from longctx.planning.budget import PromptBudget, ReadingSpeed
 from longctx.planning.inputs import FoundPassage, PassageCost, PromptCosts, Windows
 from longctx.planning.planner import plan
 
@@ -53,8 +54,16 @@ windows = st.builds(
     st.integers(0, 3),
     st.none() | st.integers(50, 3000),
 )
+budgets = st.just(PromptBudget()) | st.builds(
+    PromptBudget,
+    st.integers(1, 700),
+    st.none() | st.just(20.0),
+    st.none() | st.just(ReadingSpeed(9.0, 0.002)),
+    st.booleans(),
+)
 policies = st.builds(
     Policy,
+    budget=budgets,
     route=st.sampled_from(["auto", "native", "extended", "retrieval", "self"]),
     extend_retrieval=st.booleans(),
     history_share=st.sampled_from([0.0, 0.25, 1.0]),
@@ -85,8 +94,21 @@ def test_what_holds_of_every_plan(counts: PromptCosts, windows: Windows, policy:
         assert tokens(each, "system") == counts.system + (counts.give_up if each.fallback else 0)
         assert tokens(each, "question") == counts.question
         assert tokens(each, "answer") == counts.max_new_tokens
+        assert_affordable(counts, policy, each)
         assert_documents(counts, each)
         assert_nothing_is_lost(counts, each)
+
+
+def limit_of(policy: Policy, made: Plan) -> float:
+    """The longest prompt that the budget allows."""
+    return policy.budget.limit(asked_for=policy.route != "auto" and made.route in ("native", "extended"))
+
+
+def assert_affordable(counts: PromptCosts, policy: Policy, made: Plan) -> None:
+    """The prompt keeps to the budget, unless nobody asked for it and there is nothing in but the best passage."""
+    if made.prompt_tokens > limit_of(policy, made):
+        assert policy.budget.default
+        assert (made.chunk_ids, made.turns) == (tuple(one.part.chunk_id for one in counts.found[:1]), ())
 
 
 def assert_documents(counts: PromptCosts, made: Plan) -> None:
@@ -123,7 +145,8 @@ def test_which_turns_of_a_conversation_are_in_the_prompt(counts: PromptCosts, wi
         recent = range(max(missing, default=0) + 1, len(counts.turns) + 1)
         assert set(each.turns) - set(recent) <= set(counts.recalled)
         could = {number for number in missing if number == max(missing) or number in counts.recalled}
-        assert all(counts.turns[number - 1] > tokens(each, "free") for number in could)
+        room = min(tokens(each, "free"), limit_of(policy, each) - each.prompt_tokens)
+        assert all(counts.turns[number - 1] > room for number in could)
         if policy.route == "auto" and each.route != "retrieval":
             assert not missing, "everything fits"
 
@@ -160,11 +183,11 @@ def smaller(draw: st.DrawFn) -> tuple[PromptCosts, PromptCosts]:
     )
 
 
-@given(smaller(), windows, st.booleans())
+@given(smaller(), windows, st.booleans(), budgets)
 def test_a_smaller_input_never_gets_a_worse_route(
-    pair: tuple[PromptCosts, PromptCosts], windows: Windows, longer: bool
+    pair: tuple[PromptCosts, PromptCosts], windows: Windows, longer: bool, budget: PromptBudget
 ) -> None:
-    large, small = (planned(counts, windows, Policy(extend_retrieval=longer)) for counts in pair)
+    large, small = (planned(counts, windows, Policy(extend_retrieval=longer, budget=budget)) for counts in pair)
     rank = [RANK[made.route if made else "refused"] for made in (small, large)]
     assert rank[0] <= rank[1]
     if small and large and rank[0] == rank[1] == RANK["extended"]:

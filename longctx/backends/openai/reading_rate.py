@@ -1,0 +1,68 @@
+"""The reading rate of a model on a server: how many tokens of a prompt it reads in a second."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from longctx.backends.openai.client import Connection
+from longctx.errors import ServerFailed
+from longctx.models import keep_rate, kept_rate
+from longctx.planning import ReadingSpeed
+
+_OLDEST = 86_400.0  # seconds: a server may move to another machine
+_FEW, _MANY = 4, 44  # words; those drawn here have about three tokens each
+_RUNS = 2  # the faster one counts: the first may have to load the model
+_SHORTEST = 1e-3  # seconds between the two, so that a rate is never infinite
+
+
+def reading_speed(server: Connection, model: str, *, measure: bool) -> ReadingSpeed | None:
+    """How fast a server reads prompts.
+
+    Args:
+        server: The server.
+        model: The model's name there.
+        measure: Whether to measure what is not known, or was measured more than a day ago.
+
+    Returns:
+        The speed; None if it is not known.
+
+    Raises:
+        ServerFailed: If the server does not answer, or does not count the tokens of prompts.
+    """
+    key = f"{server.address.url}#{model}"
+    rate = kept_rate(key, _OLDEST)
+    if rate is None and measure:
+        rate = _measured(server, model)
+        keep_rate(key, rate)
+    return None if rate is None else ReadingSpeed(rate)
+
+
+def _measured(server: Connection, model: str) -> float:
+    """Tokens per second, from prompts of two lengths: what a request costs beside the reading is in both."""
+    runs = [(_timed(server, model, _FEW), _timed(server, model, _MANY)) for _ in range(_RUNS)]
+    short, long = min(few.seconds for few, _ in runs), min(many.seconds for _, many in runs)
+    tokens = runs[-1][1].tokens - runs[-1][0].tokens
+    if tokens <= 0:
+        raise ServerFailed(f"{server.address.url} does not count the tokens of prompts: give --prompt-tokens")
+    return tokens / max(long - short, _SHORTEST)
+
+
+class _Timed(NamedTuple):
+    tokens: int  # of the prompt, by the server's count; 0 if it counts none
+    seconds: float  # to the first token
+
+
+def _timed(server: Connection, model: str, words: int) -> _Timed:
+    """Have the server read a prompt."""
+    # drawn anew each time, or the server would have the keys and values of the prompt before
+    text = " ".join(secrets.token_hex(2) for _ in range(words))
+    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": 1}
+    began = time.perf_counter()
+    response = server.chat(body)
+    seconds = time.perf_counter() - began
+    with suppress(LookupError, TypeError, ValueError):
+        return _Timed(int(response["usage"]["prompt_tokens"]), seconds)
+    return _Timed(0, seconds)
