@@ -18,7 +18,7 @@ from longctx.answering.conclusion import conclude
 from longctx.answering.context import CandidateContext, gather, plan_prompt, render
 from longctx.answering.evidence import Evidence
 from longctx.engine import Generation, PrefillCallback
-from longctx.errors import BadRequest, PromptRefused
+from longctx.errors import BadRequest, ContextTooLong, PromptRefused
 from longctx.planning import Policy
 from longctx.prompts import is_unanswerable
 from longctx.types import Answer, Plan, QuestionRequest, Usage
@@ -176,7 +176,10 @@ class GeneratedAnswer(AnswerStream):
             raise refusal
         self._new_plans_left -= 1
         self._generation = None
-        self._candidates, plan = prepare(self._index, self._backend, self._request, self._policy)
+        try:
+            self._candidates, plan = prepare(self._index, self._backend, self._request, self._policy)
+        except ContextTooLong as error:
+            raise ContextTooLong(f"{refusal}; {error}") from error
         self._plan = replace(plan, reason=f"{refusal}; {plan.reason}")
 
     def _fall_back(self, fallback: Plan) -> None:

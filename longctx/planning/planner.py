@@ -55,7 +55,7 @@ def _check_fixed(costs: PromptCosts, windows: Windows, system: int) -> None:
     question = costs.question
     if question + costs.max_new_tokens > most:
         raise ContextTooLong(
-            f"the question takes {question:,} tokens, the answer may take {costs.max_new_tokens:,} "
+            f"the question takes {question:,} tokens with its rules, the answer may take {costs.max_new_tokens:,} "
             f"(--max-new-tokens), and {limit}: shorten one of them, or use a model with a longer window"
         )
     if system + question + costs.max_new_tokens > most:

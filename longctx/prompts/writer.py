@@ -234,14 +234,13 @@ def as_messages(inputs: PromptInputs, escape: Callable[[str], str]) -> tuple[str
     """
     texts = prompt_texts(inputs.question)
     rules = texts.instructions(may_give_up=inputs.may_give_up, conversing=inputs.conversing)
-    system = "\n".join(part for part in (escape(inputs.system), texts.system) if part)
     said = [
         Message(m.role, f"{texts.question} {escape(m.content)}" if m.role == "user" else escape(m.content))
         for m in (*inputs.history, Message("user", inputs.question))
     ]
-    said[-1] = Message("user", f"{rules}\n{said[-1].content}")
-    said[0] = Message(said[0].role, f"{texts.passages}\n{STAND_IN}{said[0].content}")
-    return system, said
+    # once, so that the prompt of the next turn begins with this one
+    said[0] = Message(said[0].role, f"{texts.passages}\n{STAND_IN}{rules}\n{said[0].content}")
+    return escape(inputs.system), said
 
 
 def opening_line(title: str, escape: Callable[[str], str]) -> str:

@@ -33,7 +33,7 @@ from rope_scaling import RopeScaling, open_checkpoint
 DEMO = Path(__file__).parents[2] / "examples" / "models" / "passkey-llama"
 TUNED = DEMO.with_name("passkey-llama-yarn-8k")
 QUESTION = "What is the pass key?"
-KEY = "The pass key is 40917."
+KEY = "The pass key is 40917"
 PROSE = [
     "The keeper walked along the shore in the evening and looked at the sea.",
     "A boat with brown sails lay beyond the point, waiting for the tide.",
@@ -80,7 +80,7 @@ def only(indexed: Path, name: str) -> SearchFilter:
     [
         ("short", "auto", "native", 1),
         ("long", "auto", "extended", 8),
-        ("huge", "auto", "retrieval", 4),
+        ("huge", "auto", "retrieval", 2),
         ("short", "extended", "extended", 2),
         ("short", "retrieval", "retrieval", 1),
         ("long", "self", "self", 4),
@@ -161,7 +161,7 @@ def test_a_fixed_scaling_is_left_out_of_the_native_window(indexed, opened) -> No
 def test_a_scaling_that_the_checkpoint_brings_is_never_left_out(indexed, opened) -> None:
     own = open_checkpoint(TUNED, config_only=True).scaling
     qa = opened(load_model(TUNED, scaling=own, native_window=256))
-    for name, route, window in (("short", "native", 256), ("long", "extended", 2048), ("huge", "retrieval", 1024)):
+    for name, route, window in (("short", "native", 256), ("long", "extended", 2048), ("huge", "retrieval", 512)):
         answer = qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, name))
         assert (answer.plan.route, answer.plan.window) == (route, window)
     as_it_is = opened(load_model(TUNED)).ask(QUESTION, max_new_tokens=12, filters=only(indexed, "short"))

@@ -26,7 +26,7 @@ from longctx import DocumentQA, ServedModel, load_model
 
 DEMO = Path(__file__).parents[3] / "examples" / "models" / "passkey-llama"
 QUESTION = "What is the pass key?"
-KEY = "The pass key is 40917."
+KEY = "The pass key is 40917"
 PROSE = "The keeper walked along the shore in the evening and looked at the sea. "
 NATIVE, WINDOW = 256, 1024
 MODULES = ("llama_cpp", "fastapi", "uvicorn", "sse_starlette", "starlette_context", "pydantic_settings")

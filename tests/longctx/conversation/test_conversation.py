@@ -111,7 +111,7 @@ def test_a_model_puts_a_follow_up_in_full(qa: DocumentQA, tmp_path: Path, saying
         Conversation.open(asked, folder=tmp_path) as conversation,
     ):
         first = conversation.ask("Who built the lighthouse?", max_new_tokens=3)
-        assert (first.text, first.search_query) == (whole, None)
+        assert (first.text, first.search_query) == (f"{whole} [1]", None)
         assert conversation.ask("And the lamp?", max_new_tokens=3).search_query == whole
         horn = conversation.ask("And the horn?", max_new_tokens=3).search_query
         assert horn == "And the horn? lamp built lighthouse", "what the model gives does not ask that"
@@ -291,7 +291,8 @@ def test_a_conversation_is_intact_after_what_cannot_be_asked(demo: DocumentQA, t
 def test_of_a_conversation_over_whole_documents_only_what_is_new_is_read(
     tmp_path: Path, encoder, template: str
 ) -> None:
-    (tmp_path / "lighthouse.md").write_text(LIGHTHOUSE, encoding="utf-8")
+    # longer than the native window at once: from there on the frequencies are others, and nothing is reused
+    (tmp_path / "lighthouse.md").write_text(LIGHTHOUSE + 3 * "\nThe sea was calm all day.\n", encoding="utf-8")
     began: list[int] = []
 
     def first_told(progress: PrefillProgress) -> None:
