@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from longctx.qa import DocumentQA
     from longctx.settings import Settings
 
-_NAMES_WIDTH, _COLUMN_WIDTH = 22, 20  # of a table, in characters
+_NAMES_WIDTH, _COLUMN_WIDTH = 22, 14  # of a table, in characters
 _MODEL_SETTINGS = ("window", "adapter", "quantization", "dtype", "report", "template", "encoder", "reranker")
 
 

@@ -18,7 +18,7 @@ _SHORTEST = {"en": 4, "ja": 2}  # characters of a word that is left out, unless 
 _NO_PROSE = re.compile(r"[#|>*\-+=`~<{\[•・]|\d+[.)．）、]")  # how headings, tables, lists, quotations and code begin
 _ENDS = re.compile(r"[.!?。．！？][\"'”’」』)）]*$")
 _NUMBER = re.compile(r"(?<![\w.,/:-])\d[\d.,:]*\d(?![\w/-])|(?<![\w.,/:-])\d(?![\w.,/:-])")
-_NUMBER_JA = re.compile(r"(?<![\w.,])\d[\d.,]*\d|(?<![\d.,])\d(?![\d.,])")
+_NUMBER_JA = re.compile(r"\d[\d.,]*\d|\d|[〇一二三四五六七八九十百千万億]{2,}")
 _FORMS = {
     "en": ('Which word is missing: "{}"?', "____"),
     "ja": ("次の文の＿＿に入る語は何ですか。「{}」", "＿＿"),

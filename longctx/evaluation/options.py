@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from itertools import product
-from types import MappingProxyType
 from typing import Any, NamedTuple, get_args
 
 from longctx.errors import BadRequest
@@ -59,7 +58,7 @@ class EvaluationOptions:
     routes: tuple[str, ...] = ("auto",)
     modes: tuple[str, ...] = ("hybrid",)
     ask: AskOptions = field(default_factory=AskOptions)
-    depends_on: Mapping[str, str] = field(default=MappingProxyType({}))
+    depends_on: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("models", "scalings", "routes", "modes"):

@@ -120,10 +120,7 @@ def _cells(cells: Sequence[str]) -> str:
 
 def _section(answers: Sequence[tuple[Question, AnswerRecord, Scores]]) -> str:
     question = answers[0][0]
-    if question.answers is None:
-        gold = "not given"
-    else:
-        gold = " / ".join(question.answers) or "none: to be refused"
+    gold = "not given" if question.answers is None else " / ".join(question.answers) or "none: to be refused"
     language = script_language(question.question) or "en"
     source = f"<p>Source: {escape(question.source)}</p>" if question.source else ""
     return (

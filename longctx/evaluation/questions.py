@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,14 +86,14 @@ def parse_questions(text: str, name: str, *, plain: bool = False) -> tuple[Quest
     lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     for number, line in lines:
         try:
-            question = Question(line.strip(), id=str(number)) if plain else _parsed(line, number)
+            question = Question(line.strip()) if plain else _parsed(line)
         except ValueError as error:
             problems.append(f"line {number}: {error}")
             continue
-        if question.id in ids:
+        if question.id in ids and question.id:
             problems.append(f"line {number}: the id {question.id!r} is that of line {ids[question.id]}: give another")
         ids[question.id] = number
-        questions.append(question)
+        questions.append(question if question.id else replace(question, id=str(number)))
     if problems:
         more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise BadRequest(
@@ -127,7 +127,7 @@ def write_questions(questions: Iterable[Question], path: str | Path) -> None:
         raise BadRequest(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _parsed(line: str, number: int) -> Question:
+def _parsed(line: str) -> Question:
     """A line of JSON. Raises ValueError, whose message says what is wrong and what is right."""
     try:
         given = json.loads(line)
@@ -147,7 +147,7 @@ def _parsed(line: str, number: int) -> Question:
         _text(given, "question") or _missing(),
         _answers(given),
         _text(given, "source"),
-        str(number) if label is None else str(label),
+        "" if label is None else str(label),
     )
 
 
