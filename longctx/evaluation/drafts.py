@@ -11,7 +11,7 @@ from indexes import CorpusIndex
 from indexes.text import script_language, sentence_spans, telling_words
 from longctx.evaluation.questions import Question
 
-_LENGTHS = {"en": (50, 240), "ja": (18, 120)}  # characters of a sentence that says enough and is still one
+_LENGTHS = {"en": (40, 240), "ja": (14, 120)}  # characters of a sentence that says enough and is still one
 _TELLING = 4  # words that a sentence must have beside the one that is left out
 _FREQUENT = 4  # a word that a document has more often says little about one of its sentences
 _SHORTEST = {"en": 4, "ja": 2}  # characters of a word that is left out, unless it is a number

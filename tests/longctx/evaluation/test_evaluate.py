@@ -100,7 +100,13 @@ def test_a_models_answers_are_measured(run: Run, server: ScriptedServer, tmp_pat
 def test_the_page_shows_questions_answers_and_sources_escaped(run: Run, server: ScriptedServer, tmp_path) -> None:
     run(models=(None, server.address), routes=("retrieval",), out=tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    for shown in (BUILT.question, "Gold answer: Anna Holm", "It was Anna Holm [1].", "Its lamp turns once", "一八七四年です"):
+    for shown in (
+        BUILT.question,
+        "Gold answer: Anna Holm",
+        "It was Anna Holm [1].",
+        "Its lamp turns once",
+        "一八七四年です",
+    ):
         assert shown in page
     assert "&lt;b&gt;Five&lt;/b&gt; euros" in page
     assert "<b>" not in page
