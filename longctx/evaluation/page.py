@@ -62,7 +62,14 @@ def report_tables(report: EvaluationReport, columns: int) -> list[list[list[str]
 
 
 def how_judged(report: EvaluationReport) -> str:
-    """How recall and marks were judged, in a sentence; empty if they were not."""
+    """How recall and marks were judged.
+
+    Args:
+        report: The report.
+
+    Returns:
+        A sentence; empty if no question has a source or an answer.
+    """
     ways = {"source": "by the question's source", "answer": "by a gold answer in the passage"}
     counts = [f"{count} {ways[way]}" for way, count in report.judged_by.items() if count]
     return f"recall and marks: questions judged {', '.join(counts)}" if counts else ""

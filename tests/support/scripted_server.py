@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,10 @@ class ScriptedServer(ThreadingHTTPServer):
         self.script = script
         self.window = window
         self.asked: list[str] = []
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):  # a client that has gone
+            super().handle_error(request, client_address)
 
     @property
     def address(self) -> str:
@@ -80,6 +85,8 @@ def scripted_server(script: Script, window: int = 8192) -> Iterator[ScriptedServ
     with ScriptedServer(script, window) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

@@ -8,10 +8,12 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from forked_longctx import ForkedLongctx
 from scripted_server import ScriptedServer, scripted_server
 
 from longctx.cli import main
@@ -126,6 +128,31 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
             assert f"{tmp_path / 'out'}: results.jsonl, summary.json and report.html" in printed
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_killed_evaluation_goes_on(
+    command: Command, forked_longctx: ForkedLongctx, folder: Path, questions: Path, tmp_path: Path
+) -> None:
+    waiting, killed = threading.Event(), threading.Event()
+
+    def wait(prompt: str) -> str:
+        if len(server.asked) == 2 and not killed.is_set():
+            waiting.set()
+            killed.wait()
+        return "Anna Holm [1]."
+
+    with scripted_server(wait) as server:
+        asked = ("eval", questions, "--model", server.address, "--out", tmp_path / "out")
+        with forked_longctx.start(*asked, cwd=folder, LONGCTX_INDEX="index") as process:
+            while not waiting.wait(0.05):
+                assert process.poll() is None, process.stderr
+            process.kill()
+        killed.set()
+        server.asked.clear()
+        printed, said, code = command(*asked)
+        assert (code, "0 of 3" in printed) == (0, True), said
+        prompts = [prompt for prompt in server.asked if QUESTIONS[2]["question"] not in prompt]
+        assert prompts == [], "nothing but the question that was being asked"
 
 
 def test_a_server_that_disappears_is_said_with_what_is_kept(command: Command, questions: Path, tmp_path: Path) -> None:

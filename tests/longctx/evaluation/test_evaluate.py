@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from scripted_server import ScriptedServer, scripted_server
 
 from indexes import CorpusIndex
@@ -192,6 +193,11 @@ def test_a_line_cut_short_is_dropped_and_asked_again(run: Run, server: ScriptedS
     assert "the last line of" in report.note
     assert results.read_bytes()[: last + 30] == whole[: last + 30]
     assert run((JAPANESE, BUILT), models=(server.address,), out=out).note == ""
+
+
+def test_two_evaluations_do_not_write_to_one_folder(run: Run, tmp_path: Path) -> None:
+    with FileLock(tmp_path / ".lock"), pytest.raises(BadRequest, match="another evaluation is writing to"):
+        run((BUILT,), out=tmp_path)
 
 
 def test_an_evaluation_that_was_stopped_before_its_first_answer_goes_on(run: Run, tmp_path: Path) -> None:
