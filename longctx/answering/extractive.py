@@ -81,7 +81,7 @@ def extract_answer(index: CorpusIndex, request: QuestionRequest, policy: Policy)
     sentences = [f"{' '.join(c.text.split())} [{c.number}]" for c in citations]
     text = "\n".join(sentences) or _NOTHING_FOUND[language_of(request.question)]
     usage = Usage(seconds=time.monotonic() - began)
-    return Answer(text, citations, None, usage, search_query=request.search_query)
+    return Answer(text, citations, None, usage, search_query=request.search_query, refused=not citations)
 
 
 def extract(

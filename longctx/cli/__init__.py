@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from longctx import __version__
 from longctx.cli import ask, chat, estimate, extend, index, ingest, probe, rope, search
+from longctx.cli.eval import evaluate_questions
 from longctx.cli.output import INTERRUPTED, one_line
 from longctx.models import hide_bitsandbytes
 
@@ -39,6 +40,7 @@ app = typer.Typer(
 _COMMANDS = (ingest.ingest, search.search, ask.ask, chat.chat, estimate.estimate, rope.rope, extend.extend, probe.probe)
 for _command in _COMMANDS:
     app.command()(_command)
+app.command(name="eval")(evaluate_questions)
 app.add_typer(index.app, name="index")
 
 

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import chain
 from typing import Annotated
 
 import typer
 
+from longctx.cli.batch import ask_questions
 from longctx.cli.options import AskFlags, JsonOption, open_qa, with_flags
 from longctx.cli.output import NO_MODEL, note_unmeasured, note_unsupported, print_json, print_plan, print_sources
 from longctx.cli.progress import prefill_progress
 
+_NO_QUESTION = "Missing argument 'QUESTION': ask something, or give a file of questions with --questions FILE."
+_TWO_WAYS = "QUESTION and --questions cannot be given together: leave one of them out."
+
 
 @with_flags(AskFlags)
 def ask(
-    question: Annotated[str, typer.Argument(help="What to ask.")],
     flags: AskFlags,
+    question: Annotated[str | None, typer.Argument(help="What to ask.")] = None,
+    questions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Answer the questions of a file, JSON Lines (.jsonl) or one on each line; '-' reads standard input.",
+        ),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show how the question was answered, and what the window was used for.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Answer a question from the index, with citations."""
+    """Answer a question from the index, with citations.
+
+    Exit code with --questions: 0 all were answered, 1 some were not.
+    """
+    if (question is None) == (questions is None):
+        raise typer.BadParameter(_NO_QUESTION if question is None else _TWO_WAYS)
+    if questions is not None:
+        sys.exit(ask_questions(questions, flags, as_json=json))
+    assert question is not None
     settings = flags.settings()
     options = flags.options(settings)
     with open_qa(settings) as qa:

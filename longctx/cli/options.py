@@ -206,6 +206,11 @@ def with_flags(table: type[FlagsT]) -> Callable[[Callable[..., None]], Callable[
     return decorate
 
 
+def split_names(values: list[str] | None) -> tuple[str, ...]:
+    """The names in an option that was given several times, or once with commas."""
+    return tuple(name.strip() for value in values or () for name in value.split(",") if name.strip())
+
+
 def open_qa(settings: Settings) -> DocumentQA:
     """Open the index and the model of the settings. Raises as `DocumentQA.open` does; creates no index."""
     with waiting_for("opening the index" if settings.model is None else "loading the model"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from longctx.cli.options import JsonOption, TemplateOption
+from longctx.cli.options import JsonOption, TemplateOption, split_names
 from longctx.cli.output import INTERRUPTED
 from longctx.cli.progress import progress_on_stderr
 
@@ -64,12 +64,12 @@ def probe(
     """
     from longctx.probe import ALL_TASKS, DEFAULT_TASKS, ProbeOptions, run_probe
 
-    names = _split(tasks)
+    names = split_names(tasks)
     options = ProbeOptions(
-        methods=_split(methods),
-        lengths=_numbers(_split(lengths)),
+        methods=split_names(methods),
+        lengths=_numbers(split_names(lengths)),
         tasks=ALL_TASKS if names == ("all",) else names or DEFAULT_TASKS,
-        languages=_split(languages),
+        languages=split_names(languages),
         text=text,
         trials=trials,
         depths=depths,
@@ -89,11 +89,6 @@ def probe(
         typer.echo(report.model_dump_json(indent=1))
         return
     _print_report(report, out)
-
-
-def _split(values: list[str] | None) -> tuple[str, ...]:
-    """The names in options that were given several times, or once with commas."""
-    return tuple(name.strip() for value in values or () for name in value.split(",") if name.strip())
 
 
 def _numbers(values: tuple[str, ...]) -> tuple[int, ...]:

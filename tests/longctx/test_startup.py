@@ -22,7 +22,15 @@ finally:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["ask", "--help"], ["chat", "--help"], ["ingest", "--help"], ["rope", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["ask", "--help"],
+        ["eval", "--help"],
+        ["chat", "--help"],
+        ["ingest", "--help"],
+        ["rope", "--help"],
+    ],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", REPORT % (HEAVY,), *arguments], capture_output=True, text=True)

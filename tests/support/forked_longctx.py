@@ -243,6 +243,7 @@ def import_everything() -> None:
     from transformers.models.llama import modeling_llama  # noqa: F401
 
     import longctx.conversation.conversation  # noqa: F401
+    import longctx.evaluation.runner  # noqa: F401
     import longctx.probe.runner  # noqa: F401
     from indexes.text.analyzer import terms
 

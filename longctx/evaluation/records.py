@@ -1,0 +1,207 @@
+"""Answers as an evaluation keeps them: a line of `results.jsonl` for each, written as it comes.
+
+An evaluation that is stopped, or killed, goes on from here: what is in the file is not asked again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict
+
+from longctx.errors import BadRequest
+from longctx.evaluation.options import Combination
+
+RESULTS, SUMMARY, PAGE = "results.jsonl", "summary.json", "report.html"
+_LOCK = ".lock"
+_FORMAT = 1
+
+
+class Key(NamedTuple):
+    """What was asked, and how; the n-th time that a file asks the same question is `occurrence` n, from 1."""
+
+    question: str
+    occurrence: int
+    combination: Combination
+
+
+class Passage(BaseModel):
+    """A passage that was found or cited; the attributes are those of `longctx.Citation`.
+
+    Attributes:
+        source: The document's source.
+        title: The document's title.
+        page: The page, from 1; None for a format without pages.
+        line: The line, from 1.
+        start: Where the text begins, in characters.
+        end: Where it ends.
+        text: The text.
+        number: Its mark in the answer; 0 for a passage that was found and not cited.
+        marked_by: Who put the mark there; empty for a passage that was found and not cited.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    title: str = ""
+    page: int | None = None
+    line: int | None = None
+    start: int = 0
+    end: int = 0
+    text: str = ""
+    number: int = 0
+    marked_by: str = ""
+
+
+class AnswerRecord(BaseModel):
+    """An answer to a question under a combination.
+
+    Attributes:
+        question: The question.
+        occurrence: Its number among the questions with the same text, from 1.
+        model: The model's name; None for an answer without a model.
+        scaling: The RoPE scaling; None for none.
+        route: The route that was asked for.
+        mode: How passages were searched for.
+        route_taken: The route that was taken; empty without a model.
+        text: The answer.
+        refused: Whether it is that the documents do not hold one.
+        citations: The passages that it cites.
+        unsupported: Its sentences that no passage supports.
+        hits: The k passages that a search for the question finds, best first.
+        prompt_tokens: Tokens that the model read.
+        completion_tokens: Tokens that it generated.
+        seconds: Wall-clock seconds.
+        error: Why there is no answer; empty if there is one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    question: str
+    occurrence: int = 1
+    model: str | None = None
+    scaling: str | None = None
+    route: str = "auto"
+    mode: str = "hybrid"
+    route_taken: str = ""
+    text: str = ""
+    refused: bool = False
+    citations: tuple[Passage, ...] = ()
+    unsupported: tuple[str, ...] = ()
+    hits: tuple[Passage, ...] = ()
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    error: str = ""
+
+    @property
+    def combination(self) -> Combination:
+        """The combination that it was asked under."""
+        return Combination(self.model, self.scaling, self.route, self.mode)
+
+    @property
+    def key(self) -> Key:
+        """What was asked, and how."""
+        return Key(self.question, self.occurrence, self.combination)
+
+
+class Records:
+    """The answers so far, by what was asked, and the file that they are kept in, if any."""
+
+    def __init__(self, known: Mapping[Key, AnswerRecord], file: BinaryIO | None = None, note: str = "") -> None:
+        self.known = dict(known)
+        self.note = note
+        self._file = file
+
+    def add(self, record: AnswerRecord) -> None:
+        """Keep an answer, in the file too: a process that is killed after this has it."""
+        self.known[record.key] = record
+        if self._file is not None:
+            self._file.write(f"{record.model_dump_json()}\n".encode())
+            self._file.flush()
+
+
+@contextmanager
+def open_records(folder: Path | None, fingerprint: Mapping[str, Any], keys: Collection[Key]) -> Iterator[Records]:
+    """Open the answers in a folder, which is made if need be, for this process alone.
+
+    Args:
+        folder: The folder; None keeps answers in memory only.
+        fingerprint: What answers depend on beside their keys.
+        keys: What this evaluation asks.
+
+    Yields:
+        The answers there, to be added to.
+
+    Raises:
+        BadRequest: If the folder holds answers that depend on something else or are not asked for, or another process
+            is writing.
+    """
+    if folder is None:
+        yield Records({})
+        return
+    with ExitStack() as opened:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            opened.enter_context(FileLock(folder / _LOCK, timeout=0))
+            file = opened.enter_context((folder / RESULTS).open("a+b"))
+        except Timeout as error:
+            raise BadRequest(f"another evaluation is writing to {folder}: wait, or give another --out") from error
+        except OSError as error:
+            raise BadRequest(f"{folder} cannot be written to: {error.strerror or error}") from error
+        yield _opened(file, folder, {"format": _FORMAT, **fingerprint}, keys)
+
+
+def _opened(file: BinaryIO, folder: Path, fingerprint: Mapping[str, Any], keys: Collection[Key]) -> Records:
+    """The answers in a file that is open; a new one gets its first line, and a line cut short by a kill goes."""
+    header = f"{json.dumps(fingerprint, ensure_ascii=False)}\n".encode()
+    file.seek(0)
+    data = file.read()
+    whole = data[: data.rfind(b"\n") + 1]
+    if header.startswith(data):
+        if not data:
+            _check_is_new(folder)
+        file.truncate(0)
+        file.write(header)
+        file.flush()
+        return Records({}, file)
+    try:
+        first, *lines = whole.decode().removesuffix("\n").split("\n")  # an answer may hold other line breaks
+        there = json.loads(first)
+        other = [name for name in (*fingerprint, *there) if there.get(name) != fingerprint.get(name)]
+        records = [AnswerRecord.model_validate_json(line) for line in ([] if other else lines)]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BadRequest(f"{folder / RESULTS} is damaged or no evaluation's: give another --out") from error
+    if other:
+        before, now = there.get(other[0]), fingerprint.get(other[0])
+        raise BadRequest(
+            f"{folder} holds an evaluation with another {', '.join(dict.fromkeys(other))} ({before}, now {now}): "
+            "give another --out"
+        )
+    known = {record.key: record for record in records}
+    if strange := next((key for key in known if key not in keys), None):
+        raise BadRequest(f"{folder} holds an evaluation of something else, {_strange(strange, keys)}")
+    file.truncate(len(whole))
+    torn = f"the last line of {folder / RESULTS} was cut short, and its question is asked again"
+    return Records(known, file, torn if data != whole else "")
+
+
+def _check_is_new(folder: Path) -> None:
+    for name in (SUMMARY, PAGE):
+        if (folder / name).exists():
+            raise BadRequest(f"{folder / name} is there without {RESULTS}, and would be replaced: give another --out")
+
+
+def _strange(key: Key, keys: Collection[Key]) -> str:
+    """What an answer is of that is not asked for, and the remedy."""
+    if all(key.question != each.question for each in keys):
+        return f"such as the question {key.question!r}: give another --out, or ask it, too"
+    for name, value in key.combination._asdict().items():
+        if all(value != getattr(each.combination, name) for each in keys):
+            return f"such as {name} {value or 'none'}: give another --out, or evaluate that, too (--{name}s)"
+    return f"such as {key.question!r} once more: give another --out, or ask it, too"
