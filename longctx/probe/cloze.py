@@ -17,16 +17,15 @@ from indexes.text import sentence_spans
 
 _MOST = 100  # sentences: enough to draw from
 _ENOUGH = 20  # of these, no common words are asked for, which can be guessed more easily
-_BYTES = range(
-    50, 400
-)  # of a sentence in UTF-8, where a kana or kanji has three and says about as much as three letters
+# of a sentence in UTF-8, where a kana or kanji has three and says about as much as three letters
+_BYTES = range(40, 400)
 _SENTENCE = re.compile(r"[^\W\d_a-z][^|]*[.!?。！？][\"'”’」』)）]?", re.DOTALL)  # no heading, list item or table row
 _LETTER = r"A-Za-zÀ-ÖØ-öø-ÿ"
 # In the order of preference. Digits touch neither letters nor other digits; kanji may stand right behind them.
 _TELLING = re.compile(
     rf"""(?P<number>(?<![{_LETTER}\d.,:/-])\d[\d.,]*\d(?![{_LETTER}\d:/-])|[〇一二三四五六七八九十百千万]{{2,}}[一-鿿]*)
        | (?P<name>(?<=[^.!?\s]\s)[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]{{3,}}(?![{_LETTER}'’-])|[ァ-ヺー]{{3,}})
-       | (?P<word>(?<=\s)[a-zß-öø-ÿ]{{6,}}(?![{_LETTER}'’-])|[一-鿿々]{{2,}})
+       | (?P<word>(?<=\s)[a-zß-öø-ÿ]{{7,}}(?![{_LETTER}'’-])|[一-鿿々]{{2,}})
     """,
     re.VERBOSE,
 )

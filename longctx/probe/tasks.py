@@ -1,8 +1,8 @@
 """The tasks: the sentences hidden in a text and the questions asked about it.
 
 Most kinds are those of RULER (Hsieh et al., arXiv 2404.06654, sections 3.1 to 3.4), written anew from their
-definitions; `reading` and `two_hop` are longctx's own. The questions of one draft are asked about the same text, which is
-read once. A new task is a function and a line in `TASKS`.
+definitions; `reading` and `two_hop` are longctx's own. The questions of one draft are asked about the same text, which
+is read once. A new task is a function and a line in `TASKS`.
 """
 
 from __future__ import annotations
