@@ -314,6 +314,7 @@ def test_lengths_are_those_that_are_given(loaded: LoadedModel, tmp_path: Path) -
     options = replace(SMALL, lengths=(320,), trials=1, template="plain")
     report = run_probe(loaded, tmp_path, options)
     assert {cell.length for cell in report.cells} == {320}
+    assert not report.no_room
     assert report.template == "plain"
     with pytest.raises(BadRequest, match=r"another template \('plain', now 'chat'\)"):
         run_probe(loaded, tmp_path, replace(options, template=None))

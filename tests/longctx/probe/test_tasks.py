@@ -33,10 +33,11 @@ GENERATED = Haystack(None, "")
 COUNTED = {"en": ("one", "two", "three", "four"), "ja": ("一", "二", "三", "四")}
 BOOKS = {
     "en": "The tower was built in 1874 by an engineer from the north. In a dry summer the boat carried 8,000 litres. "
-    "The keeper at Hestnes had his\ntools sent from Bergen by boat. Nobody knew the warden of Hestnes or the wardens of "
-    "the north. " + " ".join(f"Nobody came in the {word} weeks of rain." for word in COUNTED["en"] * 50),
+    "The keeper at Hestnes had his\ntools sent from Bergen by boat. At Hestnes, the people of Norton "
+    "were strangers. He had heard of nobody in Nortonville. "
+    + " ".join(f"Nobody came in the {word} weeks of rain." for word in COUNTED["en"] * 9),
     "ja": "岬の灯台は明治七年に点灯しました。塔の高さは三十一メートルです。灯台守は毎朝ラッパを鳴らしました。"
-    + "".join(f"雨の{word}週は誰も来ませんでした。" for word in COUNTED["ja"] * 50),
+    + "".join(f"雨の{word}週は誰も来ませんでした。" for word in COUNTED["ja"] * 9),
 }
 TABLE = "\n\n| A row of a table | has 314159 in it. |\n\n## A heading about 271828\n\nwhich holds the number 161803 somewhere."
 
@@ -151,14 +152,16 @@ def test_reading_asks_about_sentences_of_the_text(tokenizer: Any, builder: Promp
         book = Haystack("book.txt", content)
         (draft,) = drafted("reading", language, 2, book)
         assert draft == drafted("reading", language, 2, book)[0]
-        sample = builder.build(draft, 3000, book.sentences(language, random.Random(1)))
+        sample = builder.build(draft, 6000, book.sentences(language, random.Random(1)))
         text = tokenizer.decode(sample.prefix)
         for needle, question in zip(draft.needles, draft.questions, strict=True):
             (answer,) = question.answers
             before, after = needle.text.split(answer)
             assert " ".join(f"{before}{LANGUAGES[language].blank}{after}".split()) in question.text
             assert content.count(needle.text) == content.count(answer) == 1
-            assert text.count(needle.text) == text.count(answer) == 1, "moved to its depth, not copied"
+            assert text.count(needle.text) == text.count(answer) == 1, (
+                "moved to its depth, also where the text begins anew"
+            )
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
@@ -187,7 +190,7 @@ def test_what_a_text_can_be_asked_about() -> None:
     assert set(found) >= {"1874", "8,000", "Bergen"}
     assert found["Bergen"].blanked("____") == "The keeper at Hestnes had his tools sent from ____ by boat."
     assert "Hestnes" not in found, "it stands in two places"
-    assert "warden" not in found, "it stands in a longer word"
+    assert "Norton" not in found, "it stands in a longer word"
     assert not {"314159", "271828", "161803"} & set(found), "rows, headings and parts of sentences"
     japanese = {cloze.answer for cloze in find_clozes(BOOKS["ja"])}
     assert japanese >= {"明治七年", "三十一"}, "numbers in kanji"
