@@ -55,8 +55,8 @@ bench: $(VENV)/installed
 
 ## figures: measure the demo model anew, and draw the pictures of the README; some minutes
 figures: $(VENV)/installed
-	$(BIN)/longctx probe examples/models/passkey-llama --methods none,linear,ntk,yarn --lengths 512,1k,2k,4k,8k \
-		--trials 4 --windows 8 --out .longctx/figures
+	$(BIN)/longctx probe examples/models/passkey-llama --methods none,linear,ntk,yarn --lengths 256,512,1k,2k,4k,8k \
+		--tasks needle,perplexity --trials 4 --windows 8 --out .longctx/figures
 	mkdir -p docs/images
 	cp .longctx/figures/heatmap-needle-en.png .longctx/figures/perplexity.png docs/images/
 

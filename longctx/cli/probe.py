@@ -26,14 +26,17 @@ def probe(
     ] = None,
     lengths: Annotated[
         list[str] | None,
-        typer.Option(metavar="N,...", help="Tokens with question and answer (default: 1, 2, 4, 8 native windows)"),
+        typer.Option(
+            metavar="N,...",
+            help="Tokens with question and answer, the shortest to compare with (default: 1, 2, 4, 8 native windows)",
+        ),
     ] = None,
     tasks: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME,...",
-            help="needle, multi-key, multi-value, variable-tracking, common-words, qa, perplexity, or all "
-            "(default: needle,perplexity)",
+            help="needle, reading, two-hop, multi-key, multi-value, variable-tracking, common-words, qa, perplexity, "
+            "or all (default: needle,reading,two-hop,perplexity)",
         ),
     ] = None,
     text: Annotated[Path | None, typer.Option(metavar="FILE", help="The haystack (default: prose made up)")] = None,

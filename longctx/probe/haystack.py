@@ -14,6 +14,7 @@ from indexes.errors import UnreadableFile
 from indexes.readers import read_bytes, read_document
 from indexes.text import script_language, sentence_spans
 from longctx.errors import BadRequest
+from longctx.probe.cloze import Cloze, find_clozes
 from longctx.probe.generated_prose import filler_sentences
 from longctx.probe.task_texts import LANGUAGES
 from longctx.prompts import TokenIds
@@ -55,6 +56,16 @@ class Haystack:
         sentences = [self.content[start:end] for start, end in zip([0, *ends], ends, strict=False)]
         start = draw.randrange(len(sentences))
         return cycle(sentences[start:] + sentences[:start])
+
+    def clozes(self, least: int) -> tuple[Cloze, ...]:
+        """Sentences to ask about, `least` or more. Raises BadRequest where a user's text has fewer."""
+        clozes = find_clozes(self.content)
+        if len(clozes) < least:
+            raise BadRequest(
+                f"{self.name} has {len(clozes)} sentences with a word or number that stands nowhere else in it, and "
+                f"the task reading needs {least}: give a longer text, or other tasks (--tasks needle,perplexity)"
+            )
+        return clozes
 
     def token_ids(self, tokenizer: Any, tokens: int, seed: int) -> TokenIds:
         """The last `tokens` tokens, the same ones at the end for any number of them. Raises BadRequest if too short."""

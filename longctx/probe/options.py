@@ -9,11 +9,12 @@ from pathlib import Path
 from longctx.errors import BadRequest
 from longctx.probe.report import PERPLEXITY, method_name
 from longctx.probe.task_texts import LANGUAGES, TaskTexts
-from longctx.probe.tasks import TASKS
+from longctx.probe.tasks import DISTRACTORS, READING, TASKS
 
 ALL_TASKS = (*TASKS, PERPLEXITY)
-DEFAULT_TASKS = ("needle", PERPLEXITY)
-_MOST_DEPTHS = min(len(language.names) for language in LANGUAGES.values())  # multi-key has a name for each
+DEFAULT_TASKS = ("needle", READING, "two-hop", PERPLEXITY)
+# two-hop has a name and a town for each
+_MOST_DEPTHS = min(min(len(texts.names), len(texts.towns)) for texts in LANGUAGES.values()) - DISTRACTORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,10 @@ class ProbeOptions:
     Attributes:
         methods: Names of `rope_scaling`'s methods, and 'none' for the model as it is; empty is 'none' and 'yarn', or
             'none' alone where the checkpoint carries a scaling.
-        lengths: Tokens of a prompt with the room for its answer; empty is 1, 2, 4 and 8 native windows. The native
-            window is always measured too.
+        lengths: Tokens of a prompt with the room for its answer; empty is 1, 2, 4 and 8 native windows.
         tasks: Names in `ALL_TASKS`.
-        languages: Languages of the tasks, 'en' or 'ja'; empty is the language of the text.
+        languages: Languages of the tasks, 'en' or 'ja'; empty is the language of the text. Reading a user's text is
+            in the language of the text, as perplexity is.
         text: The haystack, in any format that `longctx ingest` reads; None for generated prose.
         trials: Texts of each task, length and language.
         depths: How many places of a text a needle is put in, the beginning and the end among them.

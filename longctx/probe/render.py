@@ -46,12 +46,20 @@ def report_tables(report: ProbeReport) -> list[ReportTable]:
         for task in dict.fromkeys(found.task for found in report.windows)
     ]
     note = (
-        f"The longest length, in tokens, whose score stays within {report.threshold:.0%} of that at the native window."
+        "The longest length, in tokens, up to which the score of every task stays within "
+        f"{report.threshold:.0%} of that at its shortest length."
+    )
+    weak: dict[tuple[str, str, str], list[str]] = {}
+    for each in report.not_decisive:
+        weak.setdefault((each.task, each.language, each.reason), []).append(each.method)
+    notes = (
+        f" Not decisive: {task} ({language}; {', '.join(methods)}): {reason}."
+        for (task, language, reason), methods in weak.items()
     )
     groups = dict.fromkeys((cell.task, cell.language) for cell in report.cells)
     groups |= dict.fromkeys((each.task, each.language) for each in report.no_room)
     scores = [_scores(report, task, language) for task, language in groups]
-    return [ReportTable(("effective window", *report.methods), rows, note), *scores]
+    return [ReportTable(("effective window", *report.methods), rows, note + "".join(notes)), *scores]
 
 
 def write_markdown(report: ProbeReport, folder: Path) -> None:
@@ -91,7 +99,7 @@ def _window_text(found: EffectiveWindow | None) -> str:
     if found is None:
         return "–"
     if found.tokens is None:
-        return "not shown"
+        return "not decisive"
     return f"at least {found.tokens:,}" if found.tokens == found.measured else f"{found.tokens:,}"
 
 
@@ -160,7 +168,7 @@ def _heatmaps(report: ProbeReport, task: str, language: str) -> Any:
         panel.set(title=_label(report, method), xlabel="tokens")
         panel.set_xticks(range(len(lengths)), [f"{length:,}" for length in lengths], rotation=45)
         panel.set_yticks(range(len(depths)), [f"{depth:.0%}" for depth in depths])
-    panels[0].set_ylabel("depth of the needle")
+    panels[0].set_ylabel("depth of the needle" if task == "needle" else "depth of the answer")
     figure.colorbar(image, ax=list(panels), label="found")
     return figure
 
@@ -213,7 +221,8 @@ def _curves(panel: Any, report: ProbeReport, task: str, language: str | None) ->
     lengths = sorted({cell.length for cell in report.cells})
     panel.set_xscale("log", base=2)
     panel.set_xticks(lengths, [f"{length:,}" for length in lengths], rotation=45)
-    panel.axvline(report.model.native_window, color="grey", linestyle=":", linewidth=1)
+    if lengths[0] <= report.model.native_window <= lengths[-1]:
+        panel.axvline(report.model.native_window, color="grey", linestyle=":", linewidth=1)
     panel.set_xlabel("tokens")
 
 

@@ -71,17 +71,27 @@ class NoRoom(_Frozen):
 
 
 class EffectiveWindow(_Frozen):
-    """The effective window of a method in a task, in tokens; `task` None is the mean of all tasks but perplexity.
+    """The effective window of a method in a task, in tokens; `task` None is all tasks but perplexity.
 
-    The longest length up to which every length has at least `threshold` of the score at the native window; perplexity
-    counts as its inverse. Tasks that were not measured at the native window do not count. None where none was, or the
-    score there is 0. `measured` is the longest length that was measured.
+    The longest length up to which every length has at least `threshold` of the score at the task's shortest length;
+    perplexity counts as its inverse. Of several tasks or languages, the shortest window. None where none is decisive.
+    `measured` is the longest length that the deciding task was measured at: where it equals `tokens`, the window may be
+    longer.
     """
 
     method: str
     task: str | None
     tokens: int | None
     measured: int
+
+
+class NotDecisive(_Frozen):
+    """A task that does not count for the effective windows of a method, and the reason."""
+
+    method: str
+    task: str
+    language: str
+    reason: str
 
 
 class ProbeReport(_Frozen):
@@ -96,12 +106,13 @@ class ProbeReport(_Frozen):
         seed: The seed of the texts.
         factor: The scaling factor of all lengths; None where each length had its own.
         scored_tokens: Tokens of each window that perplexity is of.
-        threshold: The share of the score at the native window that an effective window keeps.
+        threshold: The share of the score at the shortest length that an effective window keeps.
         complete: Whether the probe came to its end.
         methods: The methods measured.
         cells: The scores.
         no_room: Tasks and lengths that were not measured, since a prompt has no room there.
         windows: The effective windows.
+        not_decisive: Tasks that do not count for them.
     """
 
     version: Literal[2] = 2
@@ -118,16 +129,17 @@ class ProbeReport(_Frozen):
     cells: tuple[Cell, ...]
     no_room: tuple[NoRoom, ...]
     windows: tuple[EffectiveWindow, ...]
+    not_decisive: tuple[NotDecisive, ...] = ()
 
     def effective_window(self, method: str, task: str | None = None) -> int | None:
         """The effective window of a method, in tokens.
 
         Args:
             method: A name of `rope_scaling`'s, or 'none'.
-            task: A task; None is the mean of all tasks but perplexity.
+            task: A task; None is all tasks but perplexity, each of which must hold.
 
         Returns:
-            The longest length that the method carries the model to; None where nothing was shown.
+            The longest length that the method carries the model to; None where no task is decisive.
         """
         method = method_name(method)
         return next((found.tokens for found in self.windows if (found.method, found.task) == (method, task)), None)

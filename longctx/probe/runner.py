@@ -109,22 +109,22 @@ def plan_work(setup: ProbeSetup) -> tuple[list[Unit], list[NoRoom]]:
     Raises:
         BadRequest: If nothing can be measured.
     """
-    options, own = setup.options, (setup.haystack.language,)
+    options = setup.options
+    needs = {(task, lang): setup.needed(task, lang) for task in options.tasks for lang in setup.languages(task)}
     units: list[Unit] = []
     no_room: list[NoRoom] = []
     for length in options.lengths:
         methods = dict.fromkeys(setup.effective_method(method, length) for method in options.methods)
         for task in options.tasks:
             fitting = []
-            for language in own if task == PERPLEXITY else options.languages:
-                needed = setup.needed(task, language, length)
-                if needed <= length:
+            for language in setup.languages(task):
+                if needs[task, language] <= length:
                     fitting.append(language)
                 else:
-                    no_room.append(NoRoom(task=task, language=language, length=length, needed=needed))
+                    no_room.append(NoRoom(task=task, language=language, length=length, needed=needs[task, language]))
             trials = range(options.windows if task == PERPLEXITY else options.trials)
             units += [
-                Unit(Key(task, language, method, length, trial, 0), setup.drafts(task, language, length, trial))
+                Unit(Key(task, language, method, length, trial, 0), setup.drafts(task, language, trial))
                 for method in methods
                 for language in fitting
                 for trial in trials

@@ -56,7 +56,8 @@ class PromptBuilder:
         for text in [part.text for parts in (draft.needles, draft.questions) for part in parts]:
             if self._unknown is not None and self._unknown in self._writer.texts([text])[0]:
                 raise BadRequest(
-                    f"the tokenizer cannot write {text!r}: choose another language (--languages) or needle (--needle)"
+                    f"the tokenizer cannot write {text!r}: choose another language (--languages), needle (--needle) "
+                    "or text (--text)"
                 )
         hay = _LEAST
         if draft.filler is not None:
@@ -78,6 +79,10 @@ class PromptBuilder:
         """
         space = draft.language.space
         hay: Iterable[str] = haystack if draft.filler is None else (space + text for text in draft.filler())
+        moved = {
+            needle.text for needle in draft.needles
+        }  # a sentence of the haystack itself is not to stand there twice
+        hay = (sentence for sentence in hay if sentence.strip() not in moved)
         needles = [Needle(space + needle.text, needle.depth) for needle in draft.needles]
         frames, around = self._frames(draft)
         count = _passages(length - around)

@@ -7,14 +7,16 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from statistics import fmean, stdev
 
-from longctx.probe.report import PERPLEXITY, Cell, EffectiveWindow, NoRoom, ProbeReport, TextFacts
+from longctx.probe.report import PERPLEXITY, Cell, EffectiveWindow, NoRoom, NotDecisive, ProbeReport, TextFacts
 from longctx.probe.results import Result
 from longctx.probe.setup import ProbeSetup
 from longctx.version import __version__
 
-THRESHOLD = 0.85  # of the score at the native window: RULER's own bar is one model's score, which ours cannot be
+THRESHOLD = 0.85  # of the score at the shortest length: RULER's own bar is one model's score, which ours cannot be
+DECISIVE = 0.5  # the least score at the shortest length: of a lower one, a decline cannot be told from chance
 _Z = 1.96  # standard deviations on either side of a 95 % interval
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
 
@@ -72,25 +74,18 @@ def perplexity_interval(losses: Sequence[float]) -> tuple[float, float, float]:
     return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
 
 
-def effective_window(quality: Mapping[int, float], native: int) -> int | None:
-    """The longest length up to which every length has `THRESHOLD` of the quality at the native window.
+def effective_window(quality: Mapping[int, float]) -> int:
+    """The longest length up to which every length has `THRESHOLD` of the quality at the shortest.
 
     Args:
-        quality: A number of which more is better, by length. Lengths below the native window make no difference.
-        native: The native window.
+        quality: A number above 0 of which more is better, by length.
 
     Returns:
-        A length; None where the quality at the native window is 0 or unknown.
+        A length.
     """
-    bar = THRESHOLD * quality.get(native, 0.0)
-    if not bar:
-        return None
-    reached = native
-    for length in sorted(length for length in quality if length > native):
-        if quality[length] < bar:
-            break
-        reached = length
-    return reached
+    lengths = sorted(quality)
+    bar = THRESHOLD * quality[lengths[0]]
+    return max(takewhile(lambda length: quality[length] >= bar, lengths))
 
 
 def summarize(
@@ -99,13 +94,15 @@ def summarize(
     """The report on all results that there are, of this run and of those before it."""
     results = sorted(results, key=lambda result: result.key)  # an interrupted probe gives the same report
     methods = tuple(dict.fromkeys((*setup.options.methods, *(result.method for result in results))))
-    cells, windows = list[Cell](), list[EffectiveWindow]()
+    cells, windows, not_decisive = list[Cell](), list[EffectiveWindow](), list[NotDecisive]()
     for method in methods:
         # a length that no method scales counts for all of them
         taken = [result for result in results if result.method == setup.effective_method(method, result.length)]
         scored = _cells(method, taken)
         cells += scored
-        windows += _windows(method, [cell for cell in scored if cell.depth is None], setup.facts.native_window)
+        found, weak = _windows(method, [cell for cell in scored if cell.depth is None])
+        windows += found
+        not_decisive += weak
     return ProbeReport(
         longctx=__version__,
         model=setup.facts,
@@ -120,6 +117,7 @@ def summarize(
         cells=tuple(cells),
         no_room=tuple(no_room),
         windows=tuple(windows),
+        not_decisive=tuple(not_decisive),
     )
 
 
@@ -154,36 +152,37 @@ def _cells(method: str, results: Iterable[Result]) -> list[Cell]:
     return cells
 
 
-def _windows(method: str, cells: Sequence[Cell], native: int) -> list[EffectiveWindow]:
-    """The effective windows of a method: over all tasks but perplexity, and for each."""
-    groups: dict[str | None, list[Cell]] = {}
-    if scored := [cell for cell in cells if cell.task != PERPLEXITY]:
-        groups[None] = scored
-    groups |= {task: [cell for cell in cells if cell.task == task] for task in sorted({cell.task for cell in cells})}
-    return [
-        EffectiveWindow(
-            method=method,
-            task=task,
-            tokens=effective_window(_quality(group, native), native),
-            measured=max(cell.length for cell in group),
-        )
-        for task, group in groups.items()
-    ]
-
-
-def _quality(cells: Sequence[Cell], native: int) -> dict[int, float]:
-    """The mean score at each length, or one over the perplexity, of what was measured at the native window, too.
+def _windows(method: str, cells: Sequence[Cell]) -> tuple[list[EffectiveWindow], list[NotDecisive]]:
+    """The effective windows of a method, over all tasks but perplexity and for each, and what decides none.
 
     Args:
-        cells: The cells of a task, or of all but perplexity, over all depths.
-        native: The native window.
+        method: The method.
+        cells: Its cells over all depths.
 
     Returns:
-        A number of which more is better, by length.
+        The windows, and the tasks whose score at their shortest length is below `DECISIVE`.
     """
-    compared = {(cell.task, cell.language) for cell in cells if cell.length == native}
-    scores: dict[int, list[float]] = defaultdict(list)
+    qualities: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
     for cell in cells:
-        if (cell.task, cell.language) in compared:
-            scores[cell.length].append(1 / cell.score if cell.task == PERPLEXITY else cell.score)
-    return {length: fmean(taken) for length, taken in scores.items()}
+        qualities[cell.task, cell.language][cell.length] = 1 / cell.score if cell.task == PERPLEXITY else cell.score
+    windows, weak = list[EffectiveWindow](), list[NotDecisive]()
+    reached: dict[tuple[str, str], tuple[int, int]] = {}
+    for (task, language), quality in qualities.items():
+        shortest = min(quality)
+        if task == PERPLEXITY or quality[shortest] >= DECISIVE:
+            reached[task, language] = (effective_window(quality), max(quality))
+        else:
+            reason = (
+                f"the score at {shortest:,} tokens, its shortest length, is {quality[shortest]:.2f}, below {DECISIVE}"
+            )
+            weak.append(NotDecisive(method=method, task=task, language=language, reason=reason))
+    for wanted in (None, *sorted({task for task, _ in qualities})):
+        own = [key for key in qualities if (key[0] == wanted if wanted else key[0] != PERPLEXITY)]
+        ends = [reached[key] for key in own if key in reached]
+        tokens = min((end for end, _ in ends), default=None)
+        # the window ends where the first task fails; those that reach as far and were not measured further show less
+        measured = max((longest for end, longest in ends if end == tokens), default=None)
+        if own:
+            measured = measured or max(length for key in own for length in qualities[key])
+            windows.append(EffectiveWindow(method=method, task=wanted, tokens=tokens, measured=measured))
+    return windows, weak

@@ -14,7 +14,7 @@ from longctx.probe.options import ProbeOptions
 from longctx.probe.report import PERPLEXITY, ModelFacts
 from longctx.probe.sample import PromptBuilder
 from longctx.probe.task_texts import LANGUAGES
-from longctx.probe.tasks import TASKS, Draft
+from longctx.probe.tasks import READING, TASKS, Draft
 from longctx.prompts import TokenIds, choose_template
 from longctx.version import __version__
 from rope_scaling import METHODS, RopeScaling, read_base, scaled_rope
@@ -55,19 +55,25 @@ class ProbeSetup:
         """The method that a length is measured under: no method scales what fits the native window."""
         return UNSCALED if self.scaling(method, length) is None else method
 
-    def drafts(self, task: str, language: str, length: int, trial: int) -> list[Draft]:
-        """The drafts of a trial of a task, the same under every method; perplexity has none."""
+    def languages(self, task: str) -> tuple[str, ...]:
+        """The languages that a task is measured in."""
+        is_of_text = task == PERPLEXITY or (task == READING and self.haystack.name is not None)
+        return (self.haystack.language,) if is_of_text else self.options.languages
+
+    def drafts(self, task: str, language: str, trial: int) -> list[Draft]:
+        """The drafts of a trial of a task, the same at every length and under every method; perplexity has none."""
         if task == PERPLEXITY:
             return []
         texts = LANGUAGES[language]
-        draw = Random(f"{self.options.seed} {task} {language} {length} {trial}")
-        return TASKS[task](draw, self.options.places, replace(texts, needle=self.options.needle or texts.needle))
+        draw = Random(f"{self.options.seed} {task} {language} {trial}")
+        texts = replace(texts, needle=self.options.needle or texts.needle)
+        return TASKS[task](draw, self.options.places, texts, self.haystack)
 
-    def needed(self, task: str, language: str, length: int) -> int:
+    def needed(self, task: str, language: str) -> int:
         """The fewest tokens that have room for every trial of a task."""
         if task == PERPLEXITY:
             return self.stride + 2  # a token before those that are scored, and the BOS
-        trials = (self.drafts(task, language, length, trial) for trial in range(self.options.trials))
+        trials = (self.drafts(task, language, trial) for trial in range(self.options.trials))
         return max(self.builder.needed(draft) for drafts in trials for draft in drafts)
 
     def window_ids(self, length: int, window: int) -> TokenIds:
@@ -101,7 +107,7 @@ def open_setup(model: str | Path | LoadedModel, options: ProbeOptions, native_wi
     haystack = read_haystack(options.text)
     options = replace(
         options,
-        lengths=tuple(sorted({native, *(options.lengths or (native * times for times in _MULTIPLES))})),
+        lengths=tuple(sorted(set(options.lengths or (native * times for times in _MULTIPLES)))),
         methods=options.methods or ((UNSCALED, "yarn") if carried is None else (UNSCALED,)),
         languages=options.languages or (haystack.language,),
     )

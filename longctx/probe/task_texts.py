@@ -21,7 +21,10 @@ class TaskTexts:
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """The sentences and words of all tasks in one language; `space` stands between sentences."""
+    """The sentences and words of all tasks in one language.
+
+    `space` stands between sentences, `blank` in the place of a missing word.
+    """
 
     code: str
     space: str
@@ -32,6 +35,10 @@ class Language:
     assigned: TaskTexts
     common: TaskTexts
     fact: TaskTexts
+    found: TaskTexts
+    kept: TaskTexts
+    office: str
+    blank: str
     names: tuple[str, ...]
     words: tuple[str, ...]
     first_names: tuple[str, ...]
@@ -57,6 +64,16 @@ ENGLISH = Language(
     assigned=TaskTexts("Let {name} be {value}.", "Which names stand for {value}? Name all of them."),
     common=TaskTexts("", "Which {value} words come most often in the list? Name them."),
     fact=TaskTexts("{name} lives in {value} and works as a {trade}.", "In which town does {name} live?"),
+    found=TaskTexts(
+        "{name} found {value} drawings of the {thing} in {town}.",
+        'Which word or number is missing in this sentence: "{value}"?',
+    ),
+    kept=TaskTexts(
+        "The key of the {name} is kept by {value}.",
+        "In which town is the office of the person who keeps the key of the {name}?",
+    ),
+    office="The office of {name} is in {value}.",
+    blank="____",
     names=_words("""bakery bridge castle cellar chapel factory forest garden harbour hospital island kitchen library
         market museum palace prison school stable station theatre tower village"""),
     words=_words("""anchor apple arrow basket beacon bell blanket bottle branch bread brush bucket button candle
@@ -91,6 +108,12 @@ JAPANESE = Language(
     assigned=TaskTexts("{name}を{value}とします。", "{value}を表す名前をすべて挙げてください。"),
     common=TaskTexts("", "一覧に最も多く現れる{value}つの語を挙げてください。"),
     fact=TaskTexts("{name}は{value}に住み、{trade}をしています。", "{name}はどの町に住んでいますか。"),
+    found=TaskTexts(
+        "{name}は{town}で{thing}の絵を{value}枚見つけました。", "次の文の＿＿に入る語や数は何ですか。「{value}」"
+    ),
+    kept=TaskTexts("{name}の鍵は{value}が保管しています。", "{name}の鍵を保管している人の事務所はどの町にありますか。"),
+    office="{name}の事務所は{value}にあります。",
+    blank="＿＿",
     names=_words("""港 橋 城 倉庫 工場 森 庭園 病院 島 台所 図書館 市場 博物館 宮殿 学校 駅 劇場 塔 村 銀行 郵便局
         牧場 温室"""),
     words=_words("""りんご みかん ぶどう すいか さくら もみじ すずめ つばめ からす うさぎ きつね たぬき くじら いるか

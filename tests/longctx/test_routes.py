@@ -125,7 +125,7 @@ def test_what_was_measured_sets_the_windows(indexed, opened) -> None:
 
 
 def test_the_report_of_a_probe_sets_the_windows(indexed, opened, encoder, tmp_path: Path, capsys) -> None:
-    probed = ProbeOptions(methods=("none", "yarn"), lengths=(512, 1024), tasks=("needle",), trials=1, depths=2)
+    probed = ProbeOptions(methods=("none", "yarn"), lengths=(256, 512, 1024), tasks=("needle",), trials=1, depths=2)
     report = run_probe(DEMO, tmp_path, probed)
     long = only(indexed, "long")
     taken = (

@@ -17,6 +17,7 @@ from scipy.stats import binomtest
 from transformers import AutoTokenizer
 
 from longctx import BadRequest
+from longctx.probe.cloze import find_clozes
 from longctx.probe.generated_prose import filler_sentences
 from longctx.probe.haystack import Haystack
 from longctx.probe.sample import PromptBuilder, Sample, split_passages
@@ -29,6 +30,16 @@ from longctx.types import Citation
 ROOT = Path(__file__).parents[3]
 DEPTHS = (0.0, 0.5, 1.0)
 GENERATED = Haystack(None, "")
+COUNTED = {"en": ("one", "two", "three", "four"), "ja": ("一", "二", "三", "四")}
+BOOKS = {
+    "en": "The tower was built in 1874 by an engineer from the north. In a dry summer the boat carried 8,000 litres. "
+    "The keeper at Hestnes had his\ntools sent from Bergen by boat. At Hestnes, the people of Norton "
+    "were strangers. He had heard of nobody in Nortonville. "
+    + " ".join(f"Nobody came in the {word} weeks of rain." for word in COUNTED["en"] * 9),
+    "ja": "岬の灯台は明治七年に点灯しました。塔の高さは三十一メートルです。灯台守は毎朝ラッパを鳴らしました。"
+    + "".join(f"雨の{word}週は誰も来ませんでした。" for word in COUNTED["ja"] * 9),
+}
+TABLE = "\n\n| A row of a table | has 314159 in it. |\n\n## A heading about 271828\n\nwhich holds the number 161803 somewhere."
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +52,8 @@ def builder(tokenizer: Any) -> PromptBuilder:
     return PromptBuilder(tokenizer, choose_template(None, "tiny", tokenizer), 512)
 
 
-def drafted(task: str, language: str, seed: int) -> list[Draft]:
-    return TASKS[task](random.Random(seed), DEPTHS, LANGUAGES[language])
+def drafted(task: str, language: str, seed: int, haystack: Haystack = GENERATED) -> list[Draft]:
+    return TASKS[task](random.Random(seed), DEPTHS, LANGUAGES[language], haystack)
 
 
 def built(builder: PromptBuilder, task: str, language: str, length: int, seed: int) -> list[tuple[Draft, Sample]]:
@@ -113,7 +124,7 @@ def test_the_fewest_tokens_are_enough(tokenizer: Any, builder: PromptBuilder, ta
             assert held in re.sub(r"\n\[\d+\]\n", draft.language.space, tokenizer.decode(sample.prefix))
 
 
-@pytest.mark.parametrize("task", ["needle", "multi-key", "qa"])
+@pytest.mark.parametrize("task", ["needle", "multi-key", "qa", "reading", "two-hop"])
 def test_needles_stand_at_their_depths(tokenizer: Any, builder: PromptBuilder, task: str) -> None:
     for draft, sample in built(builder, task, "en", 4000, 1):
         text = tokenizer.decode(sample.prefix, skip_special_tokens=True).partition("<document> Text")[2]
@@ -134,6 +145,57 @@ def test_the_asked_words_are_the_most_common(tokenizer: Any, builder: PromptBuil
         counts = Counter(re.findall(r"([a-z]+),", text))
         answers = draft.questions[0].answers
         assert min(counts[word] for word in answers) >= 2 * max(counts[w] for w in counts if w not in answers)
+
+
+def test_reading_asks_about_sentences_of_the_text(tokenizer: Any, builder: PromptBuilder) -> None:
+    for language, content in BOOKS.items():
+        book = Haystack("book.txt", content)
+        (draft,) = drafted("reading", language, 2, book)
+        assert draft == drafted("reading", language, 2, book)[0]
+        sample = builder.build(draft, 6000, book.sentences(language, random.Random(1)))
+        text = tokenizer.decode(sample.prefix)
+        for needle, question in zip(draft.needles, draft.questions, strict=True):
+            (answer,) = question.answers
+            before, after = needle.text.split(answer)
+            assert " ".join(f"{before}{LANGUAGES[language].blank}{after}".split()) in question.text
+            assert content.count(needle.text) == content.count(answer) == 1
+            assert text.count(needle.text) == text.count(answer) == 1, (
+                "moved to its depth, also where the text begins anew"
+            )
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_two_hop_leads_from_one_fact_to_another(language: str) -> None:
+    (draft,) = drafted("two-hop", language, 1)
+
+    def facts(statement: str) -> dict[str, tuple[str, float]]:
+        pattern = re.compile(statement.format(name="(.+)", value="(.+)"))
+        matches = ((pattern.fullmatch(needle.text), needle.depth) for needle in draft.needles)
+        return {match[1]: (match[2], depth) for match, depth in matches if match}
+
+    keepers, offices = facts(draft.language.kept.statement), facts(draft.language.office)
+    assert len(keepers) == len(offices) == len(DEPTHS) + 3, "a guess is seldom right"
+    places = {draft.language.kept.question.format(name=place): place for place in keepers}
+    for question in draft.questions:
+        keeper, first_depth = keepers[places[question.text]]
+        town, second_depth = offices[keeper]
+        assert question.answers == (town,)
+        assert question.depth == second_depth != first_depth
+    assert len({town for town, _ in offices.values()}) == len(offices)
+
+
+def test_what_a_text_can_be_asked_about() -> None:
+    found = {cloze.answer: cloze for cloze in find_clozes(BOOKS["en"] + TABLE)}
+    assert list(found)[:2] in (["1874", "8,000"], ["8,000", "1874"])
+    assert set(found) >= {"1874", "8,000", "Bergen"}
+    assert found["Bergen"].blanked("____") == "The keeper at Hestnes had his tools sent from ____ by boat."
+    assert "Hestnes" not in found, "it stands in two places"
+    assert "Norton" not in found, "it stands in a longer word"
+    assert not {"314159", "271828", "161803"} & set(found), "rows, headings and parts of sentences"
+    japanese = {cloze.answer for cloze in find_clozes(BOOKS["ja"])}
+    assert japanese >= {"明治七年", "三十一"}, "numbers in kanji"
+    with pytest.raises(BadRequest, match=r"short.txt has 1 sentences with .* reading needs 3: give a longer text"):
+        Haystack("short.txt", "The tower was finished in 1871 and painted in two colours.").clozes(3)
 
 
 def test_letters_that_a_tokenizer_lacks() -> None:
@@ -217,8 +279,7 @@ def test_perplexity_of_windows() -> None:
 
 
 def test_the_effective_window() -> None:
-    assert effective_window({256: 1.0, 512: 0.9, 1024: 0.85, 2048: 0.84}, 256) == 1024
-    assert effective_window({256: 1.0, 512: 0.5, 1024: 1.0}, 256) == 256
-    assert effective_window({128: 0.2, 256: 0.8, 512: 0.7}, 256) == 512
-    assert effective_window({256: 0.0, 512: 1.0}, 256) is None
-    assert effective_window({512: 1.0}, 256) is None
+    assert effective_window({256: 1.0, 512: 0.9, 1024: 0.85, 2048: 0.84}) == 1024
+    assert effective_window({256: 1.0, 512: 0.5, 1024: 1.0}) == 256
+    assert effective_window({2048: 0.1, 512: 0.7, 256: 0.8}) == 512
+    assert effective_window({512: 1.0}) == 512
