@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from indexes import CorpusIndex
-from indexes.text import script_language, sentence_spans, content_words
+from indexes.text import content_words, script_language, sentence_spans
 from longctx.evaluation.questions import Question
 
 _LENGTHS = {"en": (40, 240), "ja": (14, 120)}  # characters of a sentence that says enough and is still one
