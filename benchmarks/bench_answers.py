@@ -4,7 +4,7 @@
         [--part passages|end-to-end] [--questions 100] [--languages en,ja] [--ask k=5] [--label NAME] [--report]
 
 Same model, same questions, greedy. In part `passages` both systems get the same five paragraphs: the gold one, two of
-its article and two of others; and, for questions that have no answer there, five of other articles. In part
+its article and two of others, and with them questions of other articles, which have no answer there. In part
 `end-to-end` every paragraph of the split is a document with its title, and longctx's `ask` stands beside llama-index's
 VectorStoreIndex with the same encoder at k = 2 and 5. Every answer is kept in OUT/answers.jsonl as it comes, and the
 same command goes on; another `--label` asks longctx again, after a change of it. `--report` prints the figures of what
@@ -82,7 +82,7 @@ def run(part: str, language: str, corpus: Corpus, questions: Sequence[Asked], an
     if not missing:
         return
     answering, done, total = Systems(language, corpus, options).of(part), 0, len(missing)
-    for _, group in groupby(questions, key=lambda asked: (asked.answerable, asked.paragraph)):
+    for _, group in groupby(questions, key=lambda asked: asked.paragraph):
         same = list(group)
         for system in names(part):
             for asked in same:

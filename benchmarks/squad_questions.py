@@ -6,11 +6,11 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 
 from longctx.evaluation import Question
 
+TUNED = 3  # one article in so many
 FILES = {"en": "xquad.en.json", "ja": "jsquad-valid-v1.3.json"}
 
 
@@ -48,18 +48,38 @@ def read_corpus(file: Path) -> Corpus:
 
 
 def choose(corpus: Corpus, count: int, unanswerable: int, seed: int) -> Iterator[Asked]:
-    """The questions, grouped by paragraph; more of them hold the fewer. The unanswerable ones come after."""
-    order = list(corpus.questions)
-    random.Random(seed).shuffle(order)
-    chosen = sorted(order[:count], key=lambda each: each[1])
-    for question, paragraph in chosen:
-        yield Asked(question, paragraph, given(corpus, paragraph, seed))
-    fewer = sorted(order[:unanswerable], key=lambda each: each[1])
-    for _, group in groupby(fewer, key=lambda each: each[1]):
-        same = list(group)
-        others = strangers(corpus, same, seed)
-        for question, paragraph in same:
-            yield Asked(replace(question, answers=(), source=None), paragraph, others, answerable=False)
+    """The questions, paragraph by paragraph: all of a paragraph's, and questions that its passages do not answer.
+
+    Paragraphs are drawn until there are enough questions; those of every third article were used to write the prompts
+    and are left out. A server that caches prompts then reads the passages once for all the questions about them.
+    """
+    draw = random.Random(seed)
+    paragraphs = [number for number, article in enumerate(corpus.articles) if article % TUNED]
+    draw.shuffle(paragraphs)
+    of = {number: [each for each, own in corpus.questions if own == number] for number in paragraphs}
+    drawn: list[int] = []
+    while paragraphs and sum(len(of[number]) for number in drawn) < count:
+        drawn.append(paragraphs.pop())
+    left = count
+    for place, paragraph in enumerate(drawn):
+        passages = given(corpus, paragraph, seed)
+        for question in of[paragraph][:left]:
+            yield Asked(question, paragraph, passages)
+        left -= len(of[paragraph][:left])
+        for _ in range(unanswerable * place // len(drawn), unanswerable * (place + 1) // len(drawn)):
+            yield Asked(stranger(corpus, passages, draw), paragraph, passages, answerable=False)
+
+
+def stranger(corpus: Corpus, passages: Sequence[int], draw: random.Random) -> Question:
+    """A question of another article, whose answer none of the passages holds."""
+    articles = {corpus.articles[number] for number in passages}
+    while True:
+        question, paragraph = draw.choice(corpus.questions)
+        texts = [corpus.paragraphs[number][1] for number in passages]
+        if corpus.articles[paragraph] not in articles and not any(
+            answer in text for answer in question.answers or () for text in texts
+        ):
+            return replace(question, answers=(), source=None)
 
 
 def given(corpus: Corpus, paragraph: int, seed: int) -> tuple[int, ...]:
@@ -69,15 +89,3 @@ def given(corpus: Corpus, paragraph: int, seed: int) -> tuple[int, ...]:
     near = draw.sample(near, min(2, len(near)))
     far = draw.sample([i for i, each in enumerate(corpus.articles) if each != article], 4 - len(near))
     return (paragraph, *near, *far)
-
-
-def strangers(corpus: Corpus, questions: Sequence[tuple[Question, int]], seed: int) -> tuple[int, ...]:
-    """Five paragraphs of other articles that hold no answer to the questions about a paragraph."""
-    paragraph = questions[0][1]
-    gold = [answer for question, _ in questions for answer in question.answers or ()]
-    allowed = [
-        i
-        for i, article in enumerate(corpus.articles)
-        if article != corpus.articles[paragraph] and not any(answer in corpus.paragraphs[i][1] for answer in gold)
-    ]
-    return tuple(random.Random(f"{seed} strangers {paragraph}").sample(allowed, 5))

@@ -152,8 +152,10 @@ class CitedText:
 
 
 def _with_mark(sentence: str, mark: str) -> str:
-    """A sentence with a mark before its full stop."""
+    """A sentence with a mark before its full stop, in place of one that was cut short."""
     words = sentence.rstrip()
+    if unfinished := _UNFINISHED.search(words):
+        sentence = words = words[: unfinished.start()].rstrip()
     end = _END.search(words)
     at = end.start() if end else len(words)
     return f"{sentence[:at]} {mark}{sentence[at:]}"

@@ -68,6 +68,7 @@ TOWER = evidence(
             "Opened in 1932 [1], burnt down in 1901 [2].",
             {1: "model", 2: "corrected"},
         ),
+        ("It burnt down in 1901. [", "It burnt down in 1901 [2].", {2: "added"}),
         ("Green cheese covers the moon.", "Green cheese covers the moon [?].", {}),
         ("The moon is cheese. It burnt down in 1901!", "The moon is cheese. It burnt down in 1901 [2]!", {2: "added"}),
         ("The passages do not say.", "The passages do not say.", {}),
