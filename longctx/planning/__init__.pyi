@@ -1,5 +1,6 @@
 from .inputs import FoundPassage, PassageCost, Policy, PromptCosts, Windows
 from .planner import plan
+from .question_kind import question_kind
 
 __all__ = [
     "FoundPassage",
@@ -8,4 +9,5 @@ __all__ = [
     "PromptCosts",
     "Windows",
     "plan",
+    "question_kind",
 ]
