@@ -65,17 +65,18 @@ def main() -> None:
         fact = [decided for kind, decided in pairs if kind == "locate"]
         print(f"facts taken for others: {1 - fact.count('locate') / len(fact):.3f}")
         for held_out in (False, True):
-            some = {e["question"] for e in written if e["held_out"] == held_out}
-            seen = [decided != "locate" for (_, q), (_, decided) in zip(asked, pairs, strict=True) if q in some]
+            some = {each["question"] for each in written if each["held_out"] == held_out}
+            decided = {
+                question: kind for (_, question), (_, kind) in zip(asked, pairs, strict=True) if question in some
+            }
+            seen = [kind != "locate" for kind in decided.values()]
             print(f"others recognised, {'held out' if held_out else 'tuned on'}: {sum(seen) / len(seen):.3f}")
-            if options.show and not held_out:
-                wrong += [
-                    q for (_, q), (_, decided) in zip(asked, pairs, strict=True) if q in some and decided == "locate"
-                ]
+            if not held_out:
+                wrong += [f"locate: {question}" for question, kind in decided.items() if kind == "locate"]
         print()
-        if options.show:
-            wrong += [f"{d}: {q}" for (k, q), (_, d) in zip(asked, pairs, strict=True) if k == "locate" != d]
-    print("\n".join(wrong))
+        wrong += [f"{d}: {q}" for (right, q), (_, d) in zip(asked, pairs, strict=True) if right == "locate" != d]
+    if options.show:
+        print("\n".join(wrong))
 
 
 if __name__ == "__main__":

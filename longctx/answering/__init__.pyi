@@ -1,6 +1,7 @@
 from .context import Prompt
 from .extractive import extract_answer
 from .generate import AnswerStream, Backend, FinishedAnswer, GeneratedAnswer
+from .mapped_answer import answer_with_model
 
 __all__ = [
     "AnswerStream",
@@ -8,5 +9,6 @@ __all__ = [
     "FinishedAnswer",
     "GeneratedAnswer",
     "Prompt",
+    "answer_with_model",
     "extract_answer",
 ]

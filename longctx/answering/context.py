@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from indexes import Chunk, SearchFilter, SearchHit, Snapshot
 from longctx.answering.extractive import citation
-from longctx.planning import FoundPassage, PassageCost, Policy, PromptCosts, Windows, plan
+from longctx.planning import FoundPassage, PassageCost, Policy, PromptCosts, Windows, plan, question_kind
 from longctx.prompts import Framing, PromptInputs, PromptWriter, assemble, check_turns
 from longctx.types import Citation, Message, Plan, QuestionRequest
 
@@ -107,6 +107,7 @@ def gather(
         fences={source: len(before) + len(after) for source, (before, after) in fences},
         numbers=tuple(map(len, writer.numbers(len(chunks)))),
         give_up=len(giving_up) - len(frame),
+        kind=request.options.kind or question_kind(request.question),
     )
     return CandidateContext(costs, inputs, chunks, parts)
 

@@ -20,8 +20,8 @@ from longctx.planning import Policy, Windows
 from longctx.prompts import PromptWriter, is_unanswerable
 from longctx.types import Answer, Message, Plan, QuestionRequest, SamplingOptions, Usage
 
-_TRUNCATED_BELOW = 0.5  # of a prompt: a server that has read so little of it has cut some of it off
-_NEW_PLANS = 2  # for one question, where a server refuses a length that it was said to take
+TRUNCATED_BELOW = 0.5  # of a prompt: a server that has read so little of it has cut some of it off
+NEW_PLANS = 2  # for one question, where a server refuses a length that it was said to take
 
 
 class Backend(Protocol):
@@ -30,6 +30,9 @@ class Backend(Protocol):
     @property
     def writer(self) -> PromptWriter:
         """What writes its prompts and counts their tokens."""
+
+    def identity(self) -> str:
+        """What tells the model from others: notes that one has taken are not used for another."""
 
     def windows(self) -> Windows:
         """How long its prompts can be, as far as is known now."""
@@ -150,11 +153,16 @@ class GeneratedAnswer(AnswerStream):
         self._index, self._backend, self._request, self._policy = index, backend, request, policy
         self._progress = progress
         self._candidates, self._plan = prepare(index, backend, request, policy)
-        self._new_plans_left = _NEW_PLANS
+        self._new_plans_left = NEW_PLANS
         self._generation: Generation | None = None
         self._held = ""  # text of route self, until it is clear whether it is an answer
         self._read = self._written = 0  # tokens of generations before this one
         self._closed = False
+
+    @property
+    def plan(self) -> Plan:
+        """The plan; on route `map`, which reads more than one prompt, `EverythingAnswer` has to take it."""
+        return self._plan
 
     def __next__(self) -> str:
         while not self._closed:
@@ -212,6 +220,8 @@ class GeneratedAnswer(AnswerStream):
         self._generation = None
         self._candidates, plan = prepare(self._index, self._backend, self._request, self._policy)
         self._plan = replace(plan, reason=f"{refusal}; {plan.reason}")
+        if plan.route == "map":
+            raise refusal
 
     def _fall_back(self, fallback: Plan) -> None:
         """Take the second plan of route self."""
@@ -226,7 +236,7 @@ class GeneratedAnswer(AnswerStream):
     def _finished(self) -> Answer:
         assert self._generation is not None
         read, plan = self._generation.prompt_tokens, self._plan
-        if read < _TRUNCATED_BELOW * plan.prompt_tokens:
+        if read < TRUNCATED_BELOW * plan.prompt_tokens:
             cut = f"the model read only {read:,} tokens of this, and may have cut the rest: give its window (--window)"
             plan = replace(plan, reason=f"{plan.reason}; {cut}")
         passages = self._prompt.passages

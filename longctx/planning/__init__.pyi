@@ -1,6 +1,6 @@
 from .inputs import FoundPassage, PassageCost, Policy, PromptCosts, Windows
 from .planner import plan
-from .question_kind import question_kind
+from .question_kind import asks_for_order, question_kind
 
 __all__ = [
     "FoundPassage",
@@ -8,6 +8,7 @@ __all__ = [
     "Policy",
     "PromptCosts",
     "Windows",
+    "asks_for_order",
     "plan",
     "question_kind",
 ]

@@ -18,6 +18,7 @@ _PART = (
     r"memos?|notes|contracts?|invoices?|policies|pages|entries|passages?|texts?|sources?|e-?mails?|inspections?|"
     r"proposals?|drafts?|incidents?|manuals?|tickets?)"
 )
+_PARTS = _PART.replace("s?", "s").replace("minutes|", "")  # in the plural
 _WHOLE = (
     r"(?:document|report|file|chapter|section|paper|article|text|book|manual|handbook|policy|contract|corpus|"
     r"documents|reports|files|notes|papers|articles|minutes|meeting|discussion|story|plan|guide(?:line)?s?)"
@@ -53,14 +54,17 @@ _ENGLISH: dict[QuestionKind, tuple[str, ...]] = {
         r"^(?:is|are|was|were|do|does|did|has|have)\b.+\b(?:\w+er|more|less) than (?:that|those|the one)\b",
         rf"\b(?:which|what)(?: of the)? {_PART}\b.*\b{_MOST}\b",
         rf"\b{_MOST}\b.*\b(?:in|among|across|of) (?:all|any of)\b|^of all\b.*\b{_MOST}\b",
-        r"\b(?:in|into) (?:what|which|chronological) order\b|\bchronological(?:ly)?\b.*\border\b|\border of (?:time|date)\b",
+        r"\b(?:in|into) (?:what|which|chronological|the) order\b|\bchronological(?:ly)?\b.*\border\b",
+        r"\border of (?:time|date)\b",
     ),
     "count": (
         rf"\bhow many (?:of (?:the|these|those|all)|(?:\w+ )?{_PART} (?!did|have been|has|were published))\b",
         rf"\bin (?:how many|which|what) (?:of the )?{_PART}\b.*\b(?:is|are|do|does|was|were|appear|{_MENTION})\b",
-        rf"\bwhich (?:of the )?{_PART} {_MENTION}\b",
+        rf"\bwhich (?:{_PARTS}|of the {_PART}) |\bwhich {_PART} {_MENTION}\b",
+        rf"\b(?:how many|which|what)\b.* (?:in|across|of|from) (?:all|any|each|every)(?: of)?(?: the| these)? {_PART}",
         r"^(?:please )?(?:can you )?(?:list|enumerate|count)\b",
-        r"^(?:please )?(?:name|find|show me|give(?: me)?|tell me|identify|collect|extract)\W+(?:a list of|all|every|each)\b",
+        r"^(?:please )?(?:name|find|show me|give(?: me)?|tell me|identify|collect|extract)\W+"
+        r"(?:a list of|all|every|each)\b",
         r"^what are all\b|\bwhat is the number of \w*\s?" + _PART,
         rf"\bhow (?:often|many times) (?:is|are|was|were|does|do)\b.*\b(?:mention\w*|appear\w*|named|{_MENTION})\b",
     ),
@@ -98,7 +102,7 @@ _JAPANESE: dict[QuestionKind, tuple[str, ...]] = {
         r"一覧(?:を|に|で)[^、。]*(?:作|見せ|示|出|教え|表示|くだ)",
         r"(?:すべて|全て|全部|ぜんぶ)[^、。]{0,4}(?:挙げ|教え|書き出|抜き出|示し|見せ|列)",
         rf"(?:何|いくつの)(?:件|通|本|冊|部|つ)?の{_SHO}|いくつの{_SHO}",
-        rf"{_SHO}(?:は|が|の(?:うち|中で?))[^、。]*(?:何件|何通|何冊|何部|いくつ)(?:あり|が|存在|[?。]?$)",
+        rf"{_SHO}(?:は|が|の(?:うち|中で?))[^。]*(?:何件|何通|何冊|何部|いくつ)(?:あり|が|存在|です|[?。]?$)",
         rf"どの{_SHO}(?:に|が|で|です)|(?:ファイル|{_SHO})は(?:どれ|どこ)",
         rf"(?:数えて|カウントして)|{_SHO}に(?:は)?何(?:回|度|か所|箇所)|全部で何(?:人|件|回|つ|か所)",
     ),
@@ -122,3 +126,18 @@ def question_kind(question: str) -> QuestionKind:
     text = _QUOTED.sub('""', " ".join(unicodedata.normalize("NFKC", question).casefold().split()))
     rules = _RULES["en" if script_language(question) is None else "ja"]
     return next((kind for kind, pattern in rules.items() if pattern.search(text)), "locate")
+
+
+_ORDER = re.compile(r"\border\b|\bsequence\b|\bchronolog|順番|順序|時系列|発生順")
+
+
+def asks_for_order(question: str) -> bool:
+    """Whether a question asks in what order things come.
+
+    Args:
+        question: The question.
+
+    Returns:
+        True for one with such words in English or Japanese.
+    """
+    return _ORDER.search(question.casefold()) is not None

@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 
 from longctx.errors import BadRequest
 from longctx.prompts.control_tokens import ControlTokenEscaper
+from longctx.prompts.map_texts import ReadingTask
 from longctx.prompts.templates import PromptTemplate
 from longctx.prompts.wording import prompt_texts
 from longctx.types import Citation, Message
@@ -49,6 +50,7 @@ class PromptInputs:
         history: The earlier turns that are in the prompt.
         may_give_up: The model is to answer in one word if the passages do not hold the answer.
         conversing: What was said before may be answered from, too, whether or not any of it is in `history`.
+        task: What to do with the passages instead of answering from them; the question is in it.
     """
 
     question: str
@@ -56,6 +58,7 @@ class PromptInputs:
     history: tuple[Message, ...] = ()
     may_give_up: bool = False
     conversing: bool = False
+    task: ReadingTask | None = None
 
 
 class Framing(Protocol):
@@ -232,6 +235,9 @@ def as_messages(inputs: PromptInputs, escape: Callable[[str], str]) -> tuple[str
     Returns:
         The system prompt, and the messages with STAND_IN where the passages go.
     """
+    if inputs.task is not None:
+        rest = escape(inputs.task.instructions)
+        return escape(inputs.system), [Message("user", f"{inputs.task.label}\n{STAND_IN}{rest}")]
     wording = prompt_texts(inputs.question)
     rules = wording.system(may_give_up=inputs.may_give_up, conversing=inputs.conversing)
     system = "\n".join(part for part in (escape(inputs.system), rules) if part)
