@@ -184,7 +184,7 @@ class MapReduce:
         groups = self._groups(notes, min(self._policy.part_tokens, taker.room(frame, taker.new_tokens)))
         for number, group in enumerate(groups, start=1):
             numbers, lines = numbered(group), _lines(group)
-            at = PrefillProgress(before, tokens, 0.0, f"merging notes, {number} of {len(groups)}")
+            at = PrefillProgress(before, tokens, 0.0, f"merging notes, {number} of {len(groups)}", number, len(groups))
             documents = self._backend.writer.texts(lines)
             reply = taker.reply(frame, documents, self._passages(group), at)
             texts = ["\n".join(note.text for note in group if chunk_id in note.chunk_ids) for chunk_id in numbers]

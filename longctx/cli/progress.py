@@ -104,7 +104,7 @@ def ingest_progress(quiet: bool) -> AbstractContextManager[Callable[[IngestProgr
 
 
 def prefill_progress(quiet: bool) -> AbstractContextManager[Callable[[PrefillProgress], None] | None]:
-    """Show how much of a prompt the model has read, on a terminal; elsewhere a line every ten seconds, on route `map`."""
+    """Show how much has been read, on a terminal; elsewhere, on route `map`, as a line every ten seconds."""
     last = time.monotonic()
 
     def bar(progress: PrefillProgress) -> dict[str, Any]:

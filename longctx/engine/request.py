@@ -41,8 +41,8 @@ class PrefillProgress:
         total: Tokens to read.
         tokens_per_second: Speed at which the tokens that were not in the prefix cache were read.
         doing: What is being done, for a display.
-        part: On route `map`, which part of the documents is being read, from 1, and `done` and `total` are tokens of
-            all documents; otherwise 0.
+        part: On route `map`, which part of the documents or of the notes is being read, from 1, and `done` and `total`
+            are tokens of all of them; otherwise 0.
         parts: How many parts there are.
     """
 
