@@ -12,7 +12,7 @@ from indexes.errors import CorpusError
 from indexes.manifest import check_weights
 from indexes.search import Retrieval, SearchFilter, SearchRequest, allowed_documents, search
 from indexes.storage import ReadSession, Searchers, Store
-from indexes.text import serves
+from indexes.text import content_terms, serves
 from indexes.types import Chunk, DocumentInfo, Encoder, SearchHit
 
 T = TypeVar("T")
@@ -90,6 +90,17 @@ class IndexReader:
         self._read(self._check_encoder)
         cosines = self.encoder.encode_passages(texts) @ self.encoder.encode_query(query)
         return [float(cosine) for cosine in cosines]
+
+    def content_idf(self, text: str) -> dict[str, float]:
+        """Inverse document frequencies of the content words of a text.
+
+        Args:
+            text: The text, such as a question.
+
+        Returns:
+            For each distinct lexical term, its inverse document frequency over the chunks of the index.
+        """
+        return self.read(lambda retrieval: retrieval.lexical.idf(content_terms(text)))
 
     def documents(self, filters: SearchFilter | None = None) -> list[DocumentInfo]:
         """List documents.

@@ -111,7 +111,8 @@ def _saying(text: str) -> LoadedModel:
     bpe.decoder = decoders.ByteLevel()
     bpe.add_tokens([text])
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="</s>")
-    colon, said, end = tokenizer.convert_tokens_to_ids([":", text, "</s>"])
+    said, end = tokenizer.convert_tokens_to_ids([text, "</s>"])
+    ends = [tokenizer(label, add_special_tokens=False)["input_ids"][-1] for label in ("Answer:", "回答：")]
     config = LlamaConfig(
         vocab_size=260,
         hidden_size=260,
@@ -127,7 +128,7 @@ def _saying(text: str) -> LoadedModel:
             parameter.zero_()
         model.model.embed_tokens.weight.copy_(torch.eye(260))
         model.lm_head.weight.zero_()
-        model.lm_head.weight[said, colon] = model.lm_head.weight[end, said] = 1.0
+        model.lm_head.weight[said, ends] = model.lm_head.weight[end, said] = 1.0
     return LoadedModel(text, model, tokenizer, 16384)
 
 

@@ -7,9 +7,10 @@ and adds to them. Readers of the old one are not disturbed, and nobody reads wha
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -135,6 +136,21 @@ class LexicalSearcher:
         hits = searcher.search(wanted, max(1, k), count=False).hits
         found = [(int(searcher.doc(address)["chunk"][0]), float(score)) for score, address in hits]
         return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
+
+    def idf(self, of: Iterable[str]) -> dict[str, float]:
+        """Inverse document frequencies, as BM25 has them.
+
+        Args:
+            of: Terms.
+
+        Returns:
+            For each, ln(1 + (N - n + 0.5) / (n + 0.5)), where n of the N chunks in the index contain it.
+        """
+        if self.opened is None:
+            return {}
+        searcher = self.opened.searcher()
+        frequencies = {term: searcher.doc_freq("body", term) for term in of}
+        return {term: math.log(1 + (searcher.num_docs - n + 0.5) / (n + 0.5)) for term, n in frequencies.items()}
 
     def count(self) -> int:
         """The number of chunks in the index."""

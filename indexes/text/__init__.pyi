@@ -1,15 +1,16 @@
-from .analyzer import ANALYSIS_VERSION, query_terms, telling_words, terms
+from .analyzer import ANALYSIS_VERSION, content_terms, content_words, query_terms, terms
 from .language import folded, script_language, serves
 from .sentences import cut_places, sentence_spans
 
 __all__ = [
     "ANALYSIS_VERSION",
+    "content_terms",
+    "content_words",
     "cut_places",
     "folded",
     "query_terms",
     "script_language",
     "sentence_spans",
     "serves",
-    "telling_words",
     "terms",
 ]

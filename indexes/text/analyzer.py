@@ -59,6 +59,23 @@ _NEW += "払仏並変辺宝豊没万満黙訳薬弥与誉揺様謡来頼乱覧�
 _NEW_FORMS = str.maketrans(_OLD, _NEW)
 _OLD_FORM = re.compile(f"[{_OLD}]")  # few texts have one, and a search is faster than a translation
 
+# What sentences and questions are built with; Sudachi marks the other Japanese ones.
+_BUILT_WITH = frozenset(
+    re.findall(
+        r"\S+",
+        """
+        a about above after again all also am an and any anyone anything are as at back be been before being below both
+        but by can could did do does doing don't down during each else ever every few for former from further get give
+        go got had has have having he her here hers him his how i if in into is it it's its just latter like many may me
+        mean more most much must my no nor not now of off on once one ones only or other our out over own please same
+        say shall she should show so some something still such tell than that that's the their theirs them then there
+        these they thing things this those through to too under until up us very was we were what what's when where
+        which while who who's whom whose why will with would you your
+        其の 此の 彼の 其れ 此れ 彼れ 為る 成る 有る 居る 出来る 言う 事 物 為 教える
+        """,
+    )
+)
+
 _of_thread = threading.local()  # a Sudachi tokenizer refuses a second thread while it works for one
 
 
@@ -94,8 +111,8 @@ def query_terms(text: str) -> dict[str, float]:
     return {term: bigram_weight if term.startswith(_BIGRAM) else 1.0 for term in looked_for}
 
 
-def telling_words(text: str) -> list[str]:
-    """Return the words of a text without Japanese function words and question words.
+def content_words(text: str) -> list[str]:
+    """Return the words of a text without function words and question words, in English and Japanese.
 
     Args:
         text: The text.
@@ -109,7 +126,19 @@ def telling_words(text: str) -> list[str]:
             words += (morpheme.normalized_form() for morpheme in _morphemes([run.group()]) if _is_content(morpheme))
         else:
             words.append(run.group())
-    return words
+    return [word for word in words if word.casefold() not in _BUILT_WITH]
+
+
+def content_terms(text: str) -> set[str]:
+    """Return the lexical terms of the content words of a text.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The distinct terms.
+    """
+    return set(terms(" ".join(content_words(text))))
 
 
 class _Runs(NamedTuple):

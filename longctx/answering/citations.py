@@ -1,33 +1,64 @@
-"""Citation marks such as [1] in a model's answer, checked against the passages that it was given."""
+"""Citation marks such as [1] in a model's answer, and its sentences, checked against the passages that it was given."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Literal
+
+from indexes.text import sentence_spans
+from longctx.answering.evidence import SUPPORTED, UNSUPPORTED_BELOW, Evidence
+from longctx.prompts import is_refusal
 
 # What is code is left alone: a[3] is no mark, and so are tags that a family writes code between.
-_CODE = r"```.*?(?:```|\Z)|\[PYTHON\].*?(?:\[/PYTHON\]|\Z)|`[^`\n]*(?:[`\n]|\Z)"
+_CODE = r"(?P<code>```.*?(?:```|\Z)|\[PYTHON\].*?(?:\[/PYTHON\]|\Z)|`[^`\n]*(?:[`\n]|\Z))"
 _MARK = r"(?P<glued>(?<=[A-Za-z0-9_]))?[\[［【](?P<numbers>\d{1,4}(?:\s*[,、]\s*\d{1,4})*)[\]］】]"
 _MARKS = re.compile(f"{_CODE}|{_MARK}", re.DOTALL)
 _NUMBER = re.compile(r"\d+")
 _UNFINISHED = re.compile(r"[\[［【][\d\s,、]*\Z")
+_END = re.compile(r"[.!?…。．！？｡]+\Z")  # before which a missing mark is put
+_MAY_END = re.compile(r"[\s.!?…。．！？｡\"'”’)\]」』）】]*\Z")
+_LETTER = re.compile(r"\w")
+CLEARLY = 0.25  # by so much another passage must hold more of a sentence than the one that is marked
+_FEWEST_TERMS = 3  # a sentence with fewer says too little to be called unsupported
+
+UNSUPPORTED = "[?]"
+"""The mark of a sentence that no passage supports."""
+
+MarkedBy = Literal["model", "corrected", "added"]
 
 
 class CitedText:
-    """An answer as it is generated, with its marks checked. A mark that refers to no passage becomes [9?].
+    """An answer as it is generated, with its marks and sentences checked.
+
+    A mark that refers to no passage becomes [9?]. A mark whose passage does not hold what the sentence says is put
+    right where another passage does. A sentence without a mark gets that of the passage that supports it, and one that
+    no passage supports gets [?].
 
     Args:
-        passages: How many passages the model was given.
+        evidence: The passages that the model was given.
 
     Attributes:
         text: The checked text so far.
-        numbers: The passages that marks refer to, each once, in the order of their first marks.
+        marks: The passages that marks refer to, in the order of their first marks, and who set the mark.
+        unsupported: The sentences that no passage supports.
     """
 
-    def __init__(self, passages: int) -> None:
-        self.numbers: list[int] = []
+    def __init__(self, evidence: Evidence) -> None:
         self.text = ""
-        self._passages = passages
+        self.marks: dict[int, MarkedBy] = {}
+        self.unsupported: list[str] = []
+        self._evidence = evidence
         self._raw = ""
+        self._checked = ""  # the finished sentences, checked
+        self._rest = 0  # where in `_raw` the sentence begins that is not finished
+
+    @property
+    def words(self) -> str:
+        """What the model wrote so far, without marks."""
+        words = " ".join(_MARKS.sub(lambda found: " " if self._is_mark(found) else found[0], self._raw).split())
+        return words if _LETTER.search(words) else ""
 
     def add(self, piece: str) -> str:
         """Add a piece of the answer.
@@ -36,27 +67,93 @@ class CitedText:
             piece: What the model generated.
 
         Returns:
-            Text that no further piece can change: a mark that may go on is held back.
+            Text that no further piece can change. A mark that may go on is held back, and so is the end of a sentence,
+            where a mark may have to be put.
         """
         self._raw += piece
-        unfinished = _UNFINISHED.search(self._raw)
-        return self._settle(self._raw[: unfinished.start()] if unfinished else self._raw)
+        unfinished = _UNFINISHED.search(self._raw, self._rest)
+        return self._settle(self._raw[self._rest : unfinished.start() if unfinished else None], finished=False)
 
     def finish(self) -> str:
         """End the answer; returns the text that was held back."""
-        return self._settle(self._raw)
+        return self._settle(self._raw[self._rest :], finished=True)
 
-    def _settle(self, raw: str) -> str:
-        checked = _MARKS.sub(self._check, raw)
-        new, self.text = checked[len(self.text) :], checked
+    def _settle(self, rest: str, *, finished: bool) -> str:
+        blanked = _MARKS.sub(self._blank, rest)
+        starts = [start for start, _ in sentence_spans(blanked)]
+        cuts = [0, *starts[1:], *([len(rest)] if finished else [])]
+        for begin, end in pairwise(cuts):
+            self._checked += self._sentence(rest[begin:end], blanked[begin:end])
+        self._rest += cuts[-1]
+        # a sentence that goes on: its words and the marks among them
+        words = _MAY_END.sub("", blanked[cuts[-1] :])
+        text = self._checked + self._with_marks(rest[cuts[-1] :][: len(words)], words)
+        new, self.text = text[len(self.text) :], text
         return new
 
-    def _check(self, found: re.Match[str]) -> str:
+    def _marks_in(self, text: str) -> Iterator[re.Match[str]]:
+        return (found for found in _MARKS.finditer(text) if self._is_mark(found))
+
+    def _is_mark(self, found: re.Match[str]) -> bool:
+        """Whether this is a mark: not code, and behind a letter, where it may be an index, only that of a passage."""
         if found["numbers"] is None:
-            return found[0]
-        numbers = [int(number) for number in _NUMBER.findall(found["numbers"])]
-        real = [number for number in numbers if 1 <= number <= self._passages]
-        self.numbers += [number for number in dict.fromkeys(real) if number not in self.numbers]
-        if len(real) == len(numbers) or found["glued"] is not None:
-            return found[0]
-        return _NUMBER.sub(lambda n: n[0] if 1 <= int(n[0]) <= self._passages else f"{n[0]}?", found[0])
+            return False
+        return found["glued"] is None or all(map(self._is_passage, map(int, _NUMBER.findall(found["numbers"]))))
+
+    def _is_passage(self, number: int) -> bool:
+        return 1 <= number <= len(self._evidence.passages)
+
+    def _blank(self, found: re.Match[str]) -> str:
+        """Spaces for a mark, and letters for code, in which no sentence ends."""
+        return (" " if self._is_mark(found) else "x") * len(found[0])
+
+    def _sentence(self, sentence: str, blanked: str) -> str:
+        """A finished sentence with its marks checked, and with a mark where it has none."""
+        marks = list(self._marks_in(sentence))
+        checked = self._with_marks(sentence, blanked)
+        words = blanked.strip()
+        if not words or "code" in {m.lastgroup for m in _MARKS.finditer(sentence)}:
+            return checked
+        support = None if is_refusal(words) else self._evidence.support(words)
+        if support is None:
+            return checked
+        if max(support.most, support.said) < UNSUPPORTED_BELOW and support.terms >= _FEWEST_TERMS:
+            self.unsupported.append(words)
+            return _with_mark(checked, UNSUPPORTED)
+        if not marks and support.most >= SUPPORTED:
+            self.marks.setdefault(support.best, "added")
+            return _with_mark(checked, f"[{support.best}]")
+        return checked
+
+    def _with_marks(self, text: str, blanked: str) -> str:
+        """A text with its marks checked, each against the words between the mark before it and itself."""
+        checked, begin = "", 0
+        for mark in self._marks_in(text):
+            words = blanked[begin : mark.start()].strip() or blanked[: mark.start()]
+            checked += text[begin : mark.start()] + self._mark(mark, words)
+            begin = mark.end()
+        return checked + text[begin:]
+
+    def _mark(self, mark: re.Match[str], words: str) -> str:
+        """A mark, checked: as it is, put right, or with a question mark behind each number that is no passage's."""
+        numbers = [int(number) for number in _NUMBER.findall(mark["numbers"])]
+        real = [number for number in numbers if self._is_passage(number)]
+        support = self._evidence.support(words)
+        if support is not None and len(numbers) == 1 and support.most >= SUPPORTED:
+            held = support.shares[real[0] - 1] if real else 0.0
+            if held < min(SUPPORTED, support.most - CLEARLY):
+                self.marks.setdefault(support.best, "corrected")
+                return _NUMBER.sub(str(support.best), mark[0])
+        for number in real:
+            self.marks.setdefault(number, "model")
+        if len(real) == len(numbers):
+            return mark[0]
+        return _NUMBER.sub(lambda n: n[0] if self._is_passage(int(n[0])) else f"{n[0]}?", mark[0])
+
+
+def _with_mark(sentence: str, mark: str) -> str:
+    """A sentence with a mark before its full stop."""
+    words = sentence.rstrip()
+    end = _END.search(words)
+    at = end.start() if end else len(words)
+    return f"{sentence[:at]} {mark}{sentence[at:]}"

@@ -5,7 +5,7 @@ Everything that an answer can need is read from one snapshot of the index.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 
 from indexes import Chunk, SearchFilter, SearchHit, Snapshot
@@ -28,12 +28,14 @@ class CandidateContext:
         inputs: The question as it goes into the prompt, with the whole history.
         chunks: The passages by chunk id.
         parts: The same passages as the backend's writer writes them, by chunk id.
+        question_idf: The inverse document frequencies of the question's content terms, in the index.
     """
 
     costs: PromptCosts
     inputs: PromptInputs
     chunks: dict[int, Chunk]
     parts: dict[int, Sized]
+    question_idf: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,11 @@ def gather(
         BadRequest: For turns that the prompt template cannot write.
     """
     inputs = PromptInputs(
-        request.question, request.options.system, request.history or (), conversing=request.history is not None
+        request.question,
+        request.options.system,
+        request.history or (),
+        conversing=request.history is not None,
+        kind=request.options.kind or question_kind(request.question),
     )
     check_turns((*inputs.history, Message("user", inputs.question)))
     # 1. all documents, as far as a window could hold them
@@ -107,9 +113,9 @@ def gather(
         fences={source: len(before) + len(after) for source, (before, after) in fences},
         numbers=tuple(map(len, writer.numbers(len(chunks)))),
         give_up=len(giving_up) - len(frame),
-        kind=request.options.kind or question_kind(request.question),
+        kind=inputs.kind,
     )
-    return CandidateContext(costs, inputs, chunks, parts)
+    return CandidateContext(costs, inputs, chunks, parts, snapshot.content_idf(request.query))
 
 
 def plan_prompt(candidates: CandidateContext, writer: PromptWriter, windows: Windows, policy: Policy) -> Plan:

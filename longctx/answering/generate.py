@@ -13,7 +13,9 @@ from typing import Protocol
 
 from indexes import CorpusIndex
 from longctx.answering.citations import CitedText
+from longctx.answering.conclusion import conclude
 from longctx.answering.context import CandidateContext, Prompt, gather, plan_prompt, render
+from longctx.answering.evidence import Evidence
 from longctx.engine import Generation, PrefillCallback
 from longctx.errors import BadRequest, PromptRefused
 from longctx.planning import Policy, Windows
@@ -168,13 +170,13 @@ class GeneratedAnswer(AnswerStream):
         while not self._closed:
             piece = self._next_piece()
             if piece is None:
-                rest = self._cited.finish()
-                self._answer = self._finished()
+                rest = self._finish()
                 self.close()
                 if not rest:
                     break
                 return rest
-            if settled := self._cited.add(piece):
+            settled = self._cited.add(piece)
+            if settled and not self._doubtful:
                 return settled
         raise StopIteration
 
@@ -207,7 +209,10 @@ class GeneratedAnswer(AnswerStream):
     def _start(self) -> Generation:
         """Render the plan's prompt and let the model read it."""
         self._prompt = render(self._candidates, self._backend.writer, self._plan)
-        self._cited = CitedText(len(self._prompt.passages))
+        self._evidence = Evidence(self._candidates.question_idf, self._prompt.passages, self._request.history or ())
+        self._cited = CitedText(self._evidence)
+        is_fact = self._request.history is None and self._plan.kind == "locate"
+        self._doubtful = is_fact and self._evidence.is_doubtful(self._request.query)
         sampling = self._request.options.sampling
         self._generation = self._backend.generate(self._prompt, self._plan, sampling, self._progress)
         return self._generation
@@ -233,22 +238,25 @@ class GeneratedAnswer(AnswerStream):
         reason = f"the model said that the passages do not hold the answer; {fallback.reason}"
         self._plan = replace(fallback, reason=reason)
 
-    def _finished(self) -> Answer:
+    def _finish(self) -> str:
+        """Conclude the answer; returns the text that was not returned yet."""
         assert self._generation is not None
-        read, plan = self._generation.prompt_tokens, self._plan
-        if read < TRUNCATED_BELOW * plan.prompt_tokens:
-            cut = f"the model read only {read:,} tokens of this, and may have cut the rest: give its window (--window)"
-            plan = replace(plan, reason=f"{plan.reason}; {cut}")
-        passages = self._prompt.passages
-        return Answer(
-            text=self._cited.text.strip(),
-            citations=tuple(passages[number - 1] for number in self._cited.numbers),
-            plan=plan,
+        rest = self._cited.finish()
+        question = self._request.question
+        answer, note = conclude(self._cited, self._evidence, question, doubtful=self._doubtful)
+        read, reason = self._generation.prompt_tokens, self._plan.reason
+        if read < TRUNCATED_BELOW * self._plan.prompt_tokens:
+            note = f"the model read only {read:,} tokens of this, and may have cut the rest: give its window (--window)"
+        self._answer = replace(
+            answer,
+            plan=replace(self._plan, reason=f"{reason}; {note}" if note else reason),
             usage=Usage(
                 prompt_tokens=self._read + read,
                 completion_tokens=self._written + self._generation.completion_tokens,
                 seconds=time.monotonic() - self._began,
             ),
-            passages=tuple(passages),
+            passages=tuple(self._prompt.passages),
             search_query=self._request.search_query,
         )
+        written = answer.text == self._cited.text.strip() and not self._doubtful
+        return rest if written else answer.text

@@ -35,10 +35,12 @@ class FinalPrompt:
     Attributes:
         prompt: The prompt; its passages are those that the notes come from.
         plan: How long it is.
+        said: The notes, and what the model is told about them.
     """
 
     prompt: Prompt
     plan: Plan
+    said: str
 
 
 class MapReduce:
@@ -92,12 +94,14 @@ class MapReduce:
         # a list is merged by code alone, so that the number of its items is right
         notes = (self._first_that_fit if self._kind == "count" else self._merged)(notes, room)
         ranked = by_value(notes) if self._kind == "compare" and not asks_for_order(self._question) else None
-        frame = self._taker.frame(self._last_task(count, ranked is not None), self._options.system)
+        task = self._last_task(count, ranked is not None)
+        frame = self._taker.frame(task, self._options.system)
         lines = _lines(ranked or notes, itemised=self._kind == "count")
         documents = self._backend.writer.texts(lines)
         tokens, new = len(frame) + sum(map(len, documents)), self._options.max_new_tokens
         plan = Plan("map", "", self.plan.window, prompt_tokens=tokens, max_new_tokens=new)
-        return FinalPrompt(Prompt(frame, list(documents), self._passages(ranked or notes)), plan)
+        said = "\n".join([*lines, task.instructions])
+        return FinalPrompt(Prompt(frame, list(documents), self._passages(ranked or notes)), plan, said)
 
     def remarks(self) -> list[str]:
         """What a user should know of the reading, for the plan's reason."""
@@ -149,22 +153,22 @@ class MapReduce:
     def _notes_on(self, chunks: Sequence[Chunk], at: PrefillProgress) -> Iterator[Note]:
         """The notes on some passages; where they were cut for their length, those on each half of the passages."""
         passages = [citation(chunk, number=number) for number, chunk in enumerate(chunks, start=1)]
-        texts = [chunk.text for chunk in chunks]
-        documents = assemble(self._backend.writer, passages, self._backend.writer.texts(texts))
+        texts = self._backend.writer.texts([chunk.text for chunk in chunks])
+        documents = assemble(self._backend.writer, passages, texts)
         reply = self._taker.reply(self._condense, documents, passages, at)
         if reply.finish == "length" and len(chunks) > 1 and not _goes_round(reply.text):
             middle = len(chunks) // 2
             yield from self._notes_on(chunks[:middle], at)
             yield from self._notes_on(chunks[middle:], at)
         else:
-            yield from self._taken(reply, [chunk.id for chunk in chunks], texts)
+            yield from self._taken(reply, [chunk.id for chunk in chunks], passages)
 
-    def _taken(self, reply: Reply, chunk_ids: Sequence[int], texts: Sequence[str]) -> tuple[Note, ...]:
+    def _taken(self, reply: Reply, chunk_ids: Sequence[int], shown: Sequence[Citation]) -> tuple[Note, ...]:
         text = reply.text
         if reply.finish == "length":
             self._cut += 1
             text = text[: text.rfind("\n")] if "\n" in text.strip() else text  # the last line is not whole
-        taken = notes_in(text, chunk_ids, texts)
+        taken = notes_in(text, chunk_ids, shown)
         self._unplaced += taken.unplaced
         return taken.notes
 
@@ -186,9 +190,11 @@ class MapReduce:
             numbers, lines = numbered(group), _lines(group)
             at = PrefillProgress(before, tokens, 0.0, f"merging notes, {number} of {len(groups)}", number, len(groups))
             documents = self._backend.writer.texts(lines)
-            reply = taker.reply(frame, documents, self._passages(group), at)
+            passages = self._passages(group)
+            reply = taker.reply(frame, documents, passages, at)
             texts = ["\n".join(note.text for note in group if chunk_id in note.chunk_ids) for chunk_id in numbers]
-            yield from self._taken(reply, list(numbers), texts)
+            shown = [replace(passage, text=text) for passage, text in zip(passages, texts, strict=True)]
+            yield from self._taken(reply, list(numbers), shown)
             before += sum(map(len, documents))
             self._merges += 1
 

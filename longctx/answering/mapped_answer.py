@@ -10,6 +10,8 @@ from itertools import chain
 
 from indexes import CorpusIndex
 from longctx.answering.citations import CitedText
+from longctx.answering.conclusion import conclude
+from longctx.answering.evidence import Evidence
 from longctx.answering.generate import NEW_PLANS, AnswerStream, Backend, GeneratedAnswer
 from longctx.answering.map_reduce import FinalPrompt, MapReduce
 from longctx.answering.note_taking import NoteTaker
@@ -17,7 +19,7 @@ from longctx.engine import Generation, PrefillCallback
 from longctx.errors import ContextTooLong, LongctxError, PromptRefused
 from longctx.planning import Policy
 from longctx.prompts import nothing_found
-from longctx.types import Answer, Plan, QuestionRequest, Usage
+from longctx.types import Answer, Message, Plan, QuestionRequest, Usage
 
 
 def answer_with_model(
@@ -121,7 +123,9 @@ class MappedAnswer(AnswerStream):
         self._began = time.monotonic()
         self._backend, self._request, self._policy, self._plan = backend, request, policy, plan
         self._progress = progress
-        self._chunks = index.chunks(request.options.filters)
+        with index.snapshot() as snapshot:
+            self._chunks = snapshot.chunks(request.options.filters)
+            self._question_idf = snapshot.content_idf(request.query)
         self._taker = NoteTaker(backend, request, plan, index.path, progress)
         self._reading = self._divided(plan)
         self._pieces = self._answered()
@@ -142,21 +146,24 @@ class MappedAnswer(AnswerStream):
                 self._answer = Answer(text, (), self._plan_at_end(), self._usage(), refused=True)
                 yield text
                 return
-            cited = CitedText(len(final.prompt.passages))
+            # what the notes say, such as how many they are, is supported as what was said before is
+            passages, told = final.prompt.passages, Message("user", final.said)
+            evidence = Evidence(self._question_idf, passages, [told])
+            cited = CitedText(evidence)
             with generation:
                 for piece in chain((first,), generation):
                     if settled := cited.add(piece):
                         yield settled
-            rest, passages = cited.finish(), final.prompt.passages
-            self._answer = Answer(
-                text=cited.text.strip(),
-                citations=tuple(passages[number - 1] for number in cited.numbers),
-                plan=self._plan_at_end(),
+            rest = cited.finish()
+            answer, note = conclude(cited, evidence, self._request.question, doubtful=False)
+            self._answer = replace(
+                answer,
+                plan=self._plan_at_end(note),
                 usage=self._usage(generation),
                 passages=tuple(passages),
                 search_query=self._request.search_query,
             )
-            if rest:
+            if rest := rest if answer.text == cited.text.strip() else answer.text:
                 yield rest
 
     def _started(self) -> tuple[FinalPrompt | None, Generation | None, str]:
@@ -185,9 +192,9 @@ class MappedAnswer(AnswerStream):
         report = self._progress
         return None if report is None else lambda progress: report(replace(progress, doing="reading the notes"))
 
-    def _plan_at_end(self) -> Plan:
+    def _plan_at_end(self, note: str = "") -> Plan:
         plan = self._reading.plan
-        return replace(plan, reason="; ".join([plan.reason, *self._reading.remarks()]))
+        return replace(plan, reason="; ".join(filter(None, [plan.reason, *self._reading.remarks(), note])))
 
     def _usage(self, generation: Generation | None = None) -> Usage:
         read, written = self._taker.prompt_tokens, self._taker.completion_tokens

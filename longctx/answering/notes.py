@@ -11,14 +11,14 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from indexes.text import terms
-from longctx.answering.citations import CitedText
+from longctx.answering.citations import CLEARLY
+from longctx.answering.evidence import SUPPORTED, UNSUPPORTED_BELOW, Evidence
 from longctx.prompts import says_nothing
+from longctx.types import Citation
 
 _MARK = re.compile(r"\s*[\[［【]\s*\d[\d\s,、?]*[\]］】]")
 _BULLET = re.compile(r"^\s*(?:[-*•・]|\(?\d{1,3}[.)](?=\s)|[①-⑳])\s*")
 _NO_LETTER = re.compile(r"[\W_]+")
-_HELD, _NOT_HELD = 0.5, 0.25  # shares of a note's terms in a passage that holds it, and in one that does not
 _VALUE = re.compile(r".*[:：]\s*([-+]?\d[\d,]*(?:\.\d+)?)\s*([^\d\s.。]*)[.。]?")
 
 
@@ -59,44 +59,43 @@ class TakenNotes:
     unplaced: int = 0
 
 
-def notes_in(reply: str, chunk_ids: Sequence[int], texts: Sequence[str]) -> TakenNotes:
+def notes_in(reply: str, chunk_ids: Sequence[int], shown: Sequence[Citation]) -> TakenNotes:
     """Read the notes in a model's reply.
 
     Args:
         reply: What the model wrote.
         chunk_ids: The passages, in the order of their numbers: [1] is the first.
-        texts: What the model was shown of each.
+        shown: What the model was shown of each.
 
     Returns:
-        A note for each line that comes from a passage.
+        A note for each line that comes from a passage, in the order of the passages.
     """
-    bags = [set(terms(text)) for text in texts]
+    evidence = Evidence({}, shown)
     placed: list[tuple[int, Note]] = []
     unplaced = 0
     for line in reply.splitlines():
         text = _BULLET.sub("", _MARK.sub("", line)).strip()
         if not _NO_LETTER.sub("", text) or says_nothing(text):
             continue
-        if places := _places(line, text, bags):
-            placed.append((places[0], Note(text, tuple(chunk_ids[place] for place in places))))
+        if numbers := _numbers(line, text, evidence):
+            placed.append((numbers[0], Note(text, tuple(chunk_ids[number - 1] for number in numbers))))
         else:
             unplaced += 1
     placed.sort(key=lambda pair: pair[0])
     return TakenNotes(tuple(note for _, note in placed), unplaced)
 
 
-def _places(line: str, text: str, bags: Sequence[set[str]]) -> list[int]:
-    """The passages that a line comes from, as places among `bags`, rising."""
-    cited = CitedText(len(bags))
-    cited.add(line)
-    cited.finish()
-    marked = sorted(number - 1 for number in cited.numbers)
-    wanted = set(terms(text))
-    shares = [len(wanted & bag) / len(wanted) if wanted else 0.0 for bag in bags]
-    best = max(shares, default=0.0)
-    if best >= _HELD and max((shares[place] for place in marked), default=0.0) < _NOT_HELD:
-        return [shares.index(best)]
-    return marked
+def _numbers(line: str, text: str, evidence: Evidence) -> list[int]:
+    """The numbers of the passages that a line comes from, rising."""
+    said = {int(number) for mark in _MARK.findall(line) for number in re.findall(r"\d+", mark)}
+    marked = sorted(number for number in said if 1 <= number <= len(evidence.passages))
+    support = evidence.support(text)
+    if support is None:
+        return marked
+    held = max((support.shares[number - 1] for number in marked), default=0.0)
+    if marked and (support.most < SUPPORTED or held >= min(SUPPORTED, support.most - CLEARLY)):
+        return marked
+    return [support.best] if support.most >= UNSUPPORTED_BELOW else []
 
 
 def united(notes: Iterable[Note]) -> list[Note]:

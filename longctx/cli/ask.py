@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from longctx.cli.options import AskFlags, JsonOption, open_qa, with_flags
-from longctx.cli.output import NO_MODEL, note_unmeasured, print_json, print_plan, print_sources
+from longctx.cli.output import NO_MODEL, note_unmeasured, note_unsupported, print_json, print_plan, print_sources
 from longctx.cli.progress import prefill_progress
 
 
@@ -37,6 +37,7 @@ def ask(
         print_sources(stream.answer)
         if settings.model is None:
             typer.secho(f"\n{NO_MODEL}", err=True, dim=True)
+        note_unsupported(stream.answer)
         note_unmeasured(stream.answer)
         if explain:
             print_plan(stream.answer)

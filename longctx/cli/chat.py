@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from longctx.cli.options import AskFlags, open_qa, with_flags
-from longctx.cli.output import NO_MODEL, note_unmeasured, one_line, print_plan, print_sources
+from longctx.cli.output import NO_MODEL, note_unmeasured, note_unsupported, one_line, print_plan, print_sources
 from longctx.cli.progress import prefill_progress
 from longctx.errors import BadRequest
 from longctx.types import AskOptions, RouteChoice
@@ -122,6 +122,7 @@ class _Chat:
             for piece in chain((first,), stream):
                 typer.echo(piece, nl=False)
             typer.echo()
+            note_unsupported(stream.answer)
             if not self.noted:
                 self.noted = note_unmeasured(stream.answer)
         except KeyboardInterrupt as interrupt:

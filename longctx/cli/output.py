@@ -22,6 +22,10 @@ _NOT_MEASURED = (
     "The prompt was read in a window of {window:,} tokens, and no report shows that the model reads so many: "
     "run 'longctx probe' on it, and give its report with --report DIR."
 )
+_MARKED_BY = {
+    "corrected": " (the model named another passage, which does not hold this)",
+    "added": " (the model named no passage; this one holds what it says)",
+}
 _EXTRACTIVE = "there is no model: the best sentences of the passages are quoted"
 NO_MODEL = "No model was given: the answer quotes the documents. Give one with --model PATH_OR_HUB_ID."
 
@@ -53,7 +57,17 @@ def print_sources(answer: Answer) -> None:
     if shown:
         typer.secho("\nSources" if answer.citations else "\nPassages in the prompt", bold=True)
     for citation in shown:
-        typer.echo(f"[{citation.number}] {place(citation)}")
+        by = _MARKED_BY.get(citation.marked_by, "") if answer.citations else ""
+        typer.echo(f"[{citation.number}] {place(citation)}{by}")
+
+
+def note_unsupported(answer: Answer) -> None:
+    """Say which sentences no passage supports, and what the model wrote where the answer is a refusal instead."""
+    if answer.refused and answer.unsupported:
+        wrote = " ".join(answer.unsupported)
+        typer.secho(f"\nThe model wrote something else, which no passage supports: {wrote}", err=True, dim=True)
+    elif answer.unsupported:
+        typer.secho("\n[?] No passage in the prompt supports this sentence.", err=True, dim=True)
 
 
 def note_unmeasured(answer: Answer) -> bool:

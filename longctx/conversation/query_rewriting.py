@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from indexes.text import telling_words, terms
+from indexes.text import content_terms, content_words
 from longctx.prompts import language_of
 from longctx.types import Message
 
@@ -22,22 +22,6 @@ _FEW_WORDS = 1  # content words of a question that is too short to stand alone
 _ENOUGH_WORDS = 2  # content words that are enough to tell the subject
 _MOST_WORDS = 8  # carried over
 
-# What a question is built with; Sudachi marks the other Japanese ones.
-_BUILT_WITH = frozenset(
-    re.findall(
-        r"\S+",
-        """
-        a about above after again all also am an and any anyone anything are as at back be been before being below both
-        but by can could did do does doing don't down during each else ever every few for former from further get give
-        go got had has have having he her here hers him his how i if in into is it it's its just latter like many may me
-        mean more most much must my no nor not now of off on once one ones only or other our out over own please same
-        say shall she should show so some something still such tell than that that's the their theirs them then there
-        these they thing things this those through to too under until up us very was we were what what's when where
-        which while who who's whom whose why will with would you your
-        其の 此の 彼の 其れ 此れ 彼れ 為る 成る 有る 居る 出来る 言う 事 物 為 教える
-        """,
-    )
-)
 _LEANING = {
     "en": re.compile(
         r"(?i)^\W*(?:and|but|or|so|then|also|(?:what|how) about|(?:what|who|where) else|why not)\b"
@@ -69,7 +53,7 @@ def needs_context(question: str) -> bool:
         True for a question with a pronoun and the like, and for one with hardly any content words.
     """
     question = unicodedata.normalize("NFKC", question)
-    return bool(_LEANING[language_of(question)].search(question)) or len(_words(question)) <= _FEW_WORDS
+    return bool(_LEANING[language_of(question)].search(question)) or len(content_words(question)) <= _FEW_WORDS
 
 
 def with_context_words(earlier: Sequence[str], question: str) -> str:
@@ -82,9 +66,9 @@ def with_context_words(earlier: Sequence[str], question: str) -> str:
     Returns:
         A query to search for.
     """
-    own, carried = {word.casefold() for word in _words(question)}, list[str]()
+    own, carried = {word.casefold() for word in content_words(question)}, list[str]()
     for before in reversed(earlier[-_QUESTIONS_BACK:]):
-        words = dict.fromkeys(word for word in _words(before) if word.casefold() not in own)
+        words = dict.fromkeys(word for word in content_words(before) if word.casefold() not in own)
         carried += [word for word in words if word not in carried]
         if len(words) >= _ENOUGH_WORDS:
             break
@@ -122,12 +106,3 @@ def is_usable(rewritten: str, question: str, history: Sequence[Message]) -> bool
     new = wrote - asked
     said = content_terms(" ".join(message.content for message in history[-2 * _TURNS_SHOWN :]))
     return asked <= wrote and bool(new) and len(new & said) * 2 >= len(new)
-
-
-def content_terms(text: str) -> set[str]:
-    """Return the content words of a text, without function words, as search terms."""
-    return set(terms(" ".join(_words(text))))
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in telling_words(text) if word.casefold() not in _BUILT_WITH]

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from indexes import CorpusError, CorpusIndex, Document, Encoder, IndexBusy, Snapshot
-from indexes.text import serves
-from longctx.conversation.query_rewriting import content_terms
+from indexes.text import content_terms, serves
 from longctx.types import Message
 
 _MOST_RECALLED = 8

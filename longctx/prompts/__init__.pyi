@@ -1,7 +1,7 @@
 from .control_tokens import Escaper
-from .map_texts import ReadingTask, condense_task, final_task, merge_task, nothing_found, says_nothing
+from .map_texts import ReadingTask, condense_task, final_task, for_everything, merge_task, nothing_found, says_nothing
 from .templates import TEMPLATES, PromptTemplate, check_turns, choose_template
-from .wording import is_unanswerable, language_of, prompt_texts
+from .wording import is_refusal, is_unanswerable, language_of, prompt_texts
 from .writer import (
     FENCE,
     STAND_IN,
@@ -37,6 +37,8 @@ __all__ = [
     "choose_template",
     "condense_task",
     "final_task",
+    "for_everything",
+    "is_refusal",
     "is_unanswerable",
     "language_of",
     "merge_task",

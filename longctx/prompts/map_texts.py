@@ -7,9 +7,9 @@ the question last.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from longctx.prompts.wording import language_of
+from longctx.prompts.wording import PROMPT_TEXTS, PromptTexts, language_of
 from longctx.types import QuestionKind
 
 NOTHING = {"en": "NONE", "ja": "なし"}
@@ -46,6 +46,8 @@ class _Texts:
     sorted: str
     counted: str
     answer: dict[QuestionKind, str]
+    whole: str
+    count_whole: str
     final_marks: str
     question: str
     nothing_found: str
@@ -101,6 +103,12 @@ _TEXTS = {
             "count": "Say how many items the list holds, and name them if the question asks which ones they are.",
             "summarise": "Write a summary of a few sentences.",
         },
+        whole=(
+            "Answer the question from the numbered passages above{{conversation}}, in the language of the question. "
+            "{answer} End each sentence with the number of the passage that it comes from, like this: The bridge was "
+            "opened in 1932 [2].{{if_not}}"
+        ),
+        count_whole="Name each thing that the question asks for once, and say how many there are.",
         final_marks="End each sentence with the number in brackets of the note that it comes from, like [2].",
         question="Question:",
         nothing_found="No part of the documents holds anything that bears on this question.",
@@ -152,11 +160,31 @@ _TEXTS = {
             "count": "何件あるかを述べ、質問が「どれか」を尋ねている場合は、その名前も挙げてください。",
             "summarise": "数文の要約を書いてください。",
         },
+        whole=(
+            "上の番号付きの資料{{conversation}}をもとに、質問に日本語で答えてください。{answer}"
+            "各文の終わりに、元になった資料の番号を付けてください。例：橋は1932年に開通しました [2]。{{if_not}}"
+        ),
+        count_whole="質問に当てはまるものを1つずつ挙げ、全部でいくつあるかを述べてください。",
         final_marks="文の終わりに、元になったメモの番号を [2] のように付けてください。",
         question="質問：",
         nothing_found="どの文書にも、この質問に関係する記述は見つかりませんでした。",
     ),
 }
+
+
+def for_everything(texts: PromptTexts, kind: QuestionKind) -> PromptTexts:
+    """The sentences of a prompt that holds all documents, for a question that needs all of them.
+
+    Args:
+        texts: The sentences for a question about a fact.
+        kind: What the question asks for.
+
+    Returns:
+        The same with other rules.
+    """
+    ours = _TEXTS[next(language for language, each in PROMPT_TEXTS.items() if each == texts)]
+    answer = ours.count_whole if kind == "count" else ours.answer[kind]
+    return replace(texts, rules=ours.whole.format(answer=answer))
 
 
 def condense_task(question: str, kind: QuestionKind) -> ReadingTask:

@@ -13,10 +13,10 @@ from typing import Any, Protocol, cast
 
 from longctx.errors import BadRequest
 from longctx.prompts.control_tokens import ControlTokenEscaper
-from longctx.prompts.map_texts import ReadingTask
+from longctx.prompts.map_texts import ReadingTask, for_everything
 from longctx.prompts.templates import PromptTemplate
 from longctx.prompts.wording import prompt_texts
-from longctx.types import Citation, Message
+from longctx.types import Citation, Message, QuestionKind
 
 STAND_IN = "<longctx-passages>"  # where the passages go in a conversation
 FENCE = ("<document>", "</document>")
@@ -50,6 +50,7 @@ class PromptInputs:
         history: The earlier turns that are in the prompt.
         may_give_up: The model is to answer in one word if the passages do not hold the answer.
         conversing: What was said before may be answered from, too, whether or not any of it is in `history`.
+        kind: What the question asks for.
         task: What to do with the passages instead of answering from them; the question is in it.
     """
 
@@ -58,6 +59,7 @@ class PromptInputs:
     history: tuple[Message, ...] = ()
     may_give_up: bool = False
     conversing: bool = False
+    kind: QuestionKind = "locate"
     task: ReadingTask | None = None
 
 
@@ -235,18 +237,20 @@ def as_messages(inputs: PromptInputs, escape: Callable[[str], str]) -> tuple[str
     Returns:
         The system prompt, and the messages with STAND_IN where the passages go.
     """
+    texts = prompt_texts(inputs.question)
     if inputs.task is not None:
         rest = escape(inputs.task.instructions)
         return escape(inputs.system), [Message("user", f"{inputs.task.label}\n{STAND_IN}{rest}")]
-    wording = prompt_texts(inputs.question)
-    rules = wording.system(may_give_up=inputs.may_give_up, conversing=inputs.conversing)
-    system = "\n".join(part for part in (escape(inputs.system), rules) if part)
-    labels = {"user": f"{wording.question} ", "assistant": ""}
-    messages = (*inputs.history, Message("user", inputs.question))
-    said = [Message(message.role, labels[message.role] + escape(message.content)) for message in messages]
-    if wording.in_language:
-        said[-1] = Message("user", f"{said[-1].content}\n{wording.in_language}")
-    said[0] = Message(said[0].role, f"{wording.passages}\n{STAND_IN}{said[0].content}")
+    if inputs.kind != "locate":
+        texts = for_everything(texts, inputs.kind)
+    rules = texts.instructions(may_give_up=inputs.may_give_up, conversing=inputs.conversing)
+    system = "\n".join(part for part in (escape(inputs.system), texts.system) if part)
+    said = [
+        Message(m.role, f"{texts.question} {escape(m.content)}" if m.role == "user" else escape(m.content))
+        for m in (*inputs.history, Message("user", inputs.question))
+    ]
+    said[-1] = Message("user", f"{rules}\n{said[-1].content}")
+    said[0] = Message(said[0].role, f"{texts.passages}\n{STAND_IN}{said[0].content}")
     return system, said
 
 

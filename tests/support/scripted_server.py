@@ -44,7 +44,9 @@ Script = Callable[[Asked], str]
 
 def parsed(text: str, new_tokens: int) -> Asked:
     label, _, rest = text.partition("\n")
-    passages = {int(n): passage.strip() for n, passage in PASSAGE.findall(rest)} if label.startswith(("Pass", "資料")) else {}
+    passages = (
+        {int(n): passage.strip() for n, passage in PASSAGE.findall(rest)} if label.startswith(("Pass", "資料")) else {}
+    )
     above = re.split(r"^(?:Above (?:are|is)|上は)", rest, maxsplit=1, flags=re.MULTILINE)[0]
     return Asked(text, new_tokens, passages, [] if passages else above.strip().splitlines())
 
@@ -87,7 +89,9 @@ class ScriptedServer(ThreadingHTTPServer):
 
     def play(self, window: int, part: Script, last: Script, merge: Script | None = None, says: int = 0) -> State:
         """Begin a new play with a window of so many tokens; the server may say that it has another."""
-        self.state = State(window, says or window, {"part": part, "last": last, "merge": merge or (lambda asked: "NONE")})
+        self.state = State(
+            window, says or window, {"part": part, "last": last, "merge": merge or (lambda asked: "NONE")}
+        )
         return self.state
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -122,7 +126,9 @@ class Handler(BaseHTTPRequestHandler):
         asked = parsed(body["messages"][-1]["content"], body["max_tokens"])
         used = sum(tokens(m["content"]) + EACH_MESSAGE for m in body["messages"])
         if used + body["max_tokens"] > state.window:
-            limit = f"maximum context length is {state.window} tokens. However, you requested {used + body['max_tokens']}"
+            limit = (
+                f"maximum context length is {state.window} tokens. However, you requested {used + body['max_tokens']}"
+            )
             return self.send({"error": {"message": f"This model's {limit} tokens"}}, 400)
         state.asked.append(asked)
         if len(state.asked) == state.fails_at:

@@ -5,6 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longctx.answering.citations import CitedText
+from longctx.answering.evidence import Evidence
+from longctx.types import Citation
+
+
+def evidence(*texts: str) -> Evidence:
+    return Evidence({}, [Citation("notes.md", "Notes", None, 0, len(text), text) for text in texts])
 
 
 @pytest.mark.parametrize(
@@ -23,16 +29,53 @@ from longctx.answering.citations import CitedText
     ],
 )
 def test_marks_are_mapped_and_those_made_up_are_marked(raw: str, text: str, numbers: list[int]) -> None:
-    cited = CitedText(passages=3)
+    # passages in another script, whose words say nothing about these sentences
+    cited = CitedText(evidence(*3 * ["한국어"]))
     assert cited.add(raw) + cited.finish() == cited.text == text
-    assert cited.numbers == numbers
+    assert list(cited.marks) == numbers
 
 
 @given(st.lists(st.text(alphabet="[]`1234,9a \n", max_size=6), max_size=12))
 def test_pieces_make_no_difference(pieces: list[str]) -> None:
-    whole, streamed = CitedText(3), CitedText(3)
+    whole, streamed = CitedText(evidence(*3 * ["aa ab"])), CitedText(evidence(*3 * ["aa ab"]))
     whole.add("".join(pieces))
     whole.finish()
     given = [streamed.add(piece) for piece in pieces]
     assert "".join(given) + streamed.finish() == whole.text
-    assert streamed.numbers == whole.numbers
+    assert streamed.marks == whole.marks
+
+
+TOWER = evidence(
+    "The bridge was opened in 1932 by the mayor of Sydney.",
+    "The tower was built by Erik Holm in 1874. It burnt down in 1901.",
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "text", "marks"),
+    [
+        ("Erik Holm built it in 1874 [2].", "Erik Holm built it in 1874 [2].", {2: "model"}),
+        ("Erik Holm built it in 1874 [1].", "Erik Holm built it in 1874 [2].", {2: "corrected"}),
+        ("Erik Holm built it in 1874 [7].", "Erik Holm built it in 1874 [2].", {2: "corrected"}),
+        ("Erik Holm built it in 1874.", "Erik Holm built it in 1874 [2].", {2: "added"}),
+        (
+            "Erik Holm built it. [2] It burnt down in 1901.",
+            "Erik Holm built it. [2] It burnt down in 1901 [2].",
+            {2: "model"},
+        ),
+        (
+            "Opened in 1932 [1], burnt down in 1901 [1].",
+            "Opened in 1932 [1], burnt down in 1901 [2].",
+            {1: "model", 2: "corrected"},
+        ),
+        ("Green cheese covers the moon.", "Green cheese covers the moon [?].", {}),
+        ("The moon is cheese. It burnt down in 1901!", "The moon is cheese. It burnt down in 1901 [2]!", {2: "added"}),
+        ("The passages do not say.", "The passages do not say.", {}),
+        ("`Green cheese` covers the moon.", "`Green cheese` covers the moon.", {}),
+    ],
+)
+def test_marks_are_compared_with_the_words_of_their_passages(raw: str, text: str, marks: dict[int, str]) -> None:
+    cited = CitedText(TOWER)
+    assert "".join(map(cited.add, raw)) + cited.finish() == cited.text == text
+    assert cited.marks == marks
+    assert cited.unsupported == (["Green cheese covers the moon."] if "[?]" in text else [])

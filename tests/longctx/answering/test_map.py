@@ -103,7 +103,9 @@ def test_a_count_over_many_reports_is_right_and_cites_each(index: Path, opened, 
     parts = state.at("part")
     assert answer.plan.parts == len(parts) > 3
     shown = "".join(passage for asked in parts for passage in asked.passages.values())
-    assert all("".join(text.split()) in "".join(shown.split()) for text in REPORTS.values()), "every word was read, once"
+    assert all("".join(text.split()) in "".join(shown.split()) for text in REPORTS.values()), (
+        "every word was read, once"
+    )
     assert len("".join(shown.split())) == sum(len("".join(text.split())) for text in REPORTS.values())
     assert f"{len(parts)} of up to" in answer.plan.reason
     assert sum(item.tokens for item in answer.plan.budget) == answer.plan.prompt_tokens
@@ -158,7 +160,12 @@ def test_marks_are_checked_put_right_and_added(make_index, opened, server) -> No
         if not any("mast is oak" in passage for passage in asked.passages.values()):
             return "NONE."
         wrong = next(n for n, passage in asked.passages.items() if "mast is oak" in passage)
-        lines = [f"The mast is oak. [{wrong}]", "The hull is cedar.", f"The rudder is ash. [{wrong}]", "The moon is made of zinc [99]"]
+        lines = [
+            f"The mast is oak. [{wrong}]",
+            "The hull is cedar.",
+            f"The rudder is ash. [{wrong}]",
+            "The moon is made of zinc [99]",
+        ]
         return "\n".join(lines)
 
     server.play(WINDOW, take, lambda asked: " ".join([*asked.notes, "And [77]."]))
@@ -173,7 +180,9 @@ def test_marks_are_checked_put_right_and_added(make_index, opened, server) -> No
 def test_values_are_sorted_for_the_model_and_what_comes_in_order_is_not(make_index, opened, server) -> None:
     values = {"a.md": "Mole North: 12 cm", "b.md": "Mole South: 31 cm", "c.md": "Mole West: 1,204 cm"}
     folder = make_index({name: report(1, fact) for name, fact in values.items()})
-    server.play(WINDOW, noting(lambda passage: re.findall(r"Mole \w+: [\d,]+ cm", passage)), lambda asked: " ".join(asked.notes))
+    server.play(
+        WINDOW, noting(lambda passage: re.findall(r"Mole \w+: [\d,]+ cm", passage)), lambda asked: " ".join(asked.notes)
+    )
     qa = opened(folder)
     largest = qa.ask("Which report has the highest water?", route="map")
     assert largest.text == "Mole West: 1,204 cm [1] Mole South: 31 cm [2] Mole North: 12 cm [3]"
@@ -186,7 +195,9 @@ def test_only_allowed_documents_are_read(index: Path, opened, server) -> None:
     state = server.play(WINDOW, stations, name_all)
     allowed = SearchFilter((str(index.parent / "report-1*.md"),))
     answer = opened(index).ask(COUNT, filters=allowed, route="map")
-    titles = {title for asked in state.at("part") for title in re.findall(r"^<document> (.*)", asked.text, re.MULTILINE)}
+    titles = {
+        title for asked in state.at("part") for title in re.findall(r"^<document> (.*)", asked.text, re.MULTILINE)
+    }
     assert titles == {f"Report {number}" for number in range(10, 20)}
     assert answer.text.startswith("There are 3: ")
     none = opened(index).ask(COUNT, filters=SearchFilter(("nowhere",)), route="map")
@@ -225,7 +236,9 @@ def test_a_document_is_data_and_the_question_comes_last(make_index, opened, serv
 def test_a_question_goes_on_where_it_was_stopped(index: Path, opened, server) -> None:
     state = server.play(WINDOW, stations, name_all)
     state.fails_at = 4
-    with pytest.raises(ServerFailed, match=r"out of memory.*; 3 of \d+ parts are read and their notes kept: ask the same"):
+    with pytest.raises(
+        ServerFailed, match=r"out of memory.*; 3 of \d+ parts are read and their notes kept: ask the same"
+    ):
         opened(index).ask(COUNT)
     first = [asked.text for asked in state.at("part")]
     state.asked, state.fails_at = [], 0
@@ -294,7 +307,9 @@ def test_ctrl_c_says_how_much_is_done(index: Path, server, forked_longctx: Forke
         process.send_signal(signal.SIGINT)
         assert process.wait() == 130
         said = process.stderr
-    assert re.search(r"^interrupted: 2 of \d+ parts are read and their notes kept: ask the same again", said, re.MULTILINE)
+    assert re.search(
+        r"^interrupted: 2 of \d+ parts are read and their notes kept: ask the same again", said, re.MULTILINE
+    )
 
 
 def test_a_folder_that_cannot_be_written_answers_all_the_same(index: Path, opened, server) -> None:

@@ -309,7 +309,7 @@ def test_a_template_without_system_prompts_gets_the_rules_in_the_first_message(i
     answer = opened().ask(QUESTION, max_new_tokens=12, filters=only(indexed, "short"))
     [asked] = server.chats()
     assert [message["role"] for message in asked["messages"]] == ["user"]
-    assert asked["messages"][0]["content"].startswith("Answer the question from the numbered passages")
+    assert asked["messages"][0]["content"].startswith("You answer questions from numbered passages.")
     assert 0 <= answer.plan.prompt_tokens - answer.usage.prompt_tokens <= 25
 
 

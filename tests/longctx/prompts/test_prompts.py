@@ -67,13 +67,19 @@ def meta(sentencepiece: Any, system: str, said: list[str], end: str = "") -> lis
 
 
 def content(question: str, language: str) -> str:
-    """The first message, in plain text."""
+    """The passages and a question, in plain text."""
     words = PROMPT_TEXTS[language]
-    end = f"\n{words.in_language}" if words.in_language else ""
     return (
         f"{words.passages}\n<document> The lamp\n[1]\nIt turns.\n[2]\nEvery 40 s\n</document>\n"
-        f"<document> 灯台\n[3]\n灯台。\n</document>\n{words.question} {question}{end}"
+        f"<document> 灯台\n[3]\n灯台。\n</document>\n{words.question} {question}"
     )
+
+
+def with_rules(message: str, language: str = "en") -> str:
+    """A message with the rules before its question."""
+    words = PROMPT_TEXTS[language]
+    before, label, question = message.rpartition(words.question)
+    return f"{before}{words.instructions(may_give_up=False)}\n{label}{question}"
 
 
 @pytest.mark.parametrize(
@@ -81,17 +87,17 @@ def content(question: str, language: str) -> str:
 )
 def test_llamas_read_token_for_token_what_they_were_trained_on(sentencepiece, llama, family, language) -> None:
     question = {"en": "How fast?", "ja": "どのくらい速い？"}[language]
-    system = PROMPT_TEXTS[language].system(may_give_up=False)
+    system = PROMPT_TEXTS[language].system
     start, end = ("あなたは誠実で優秀な日本人のアシスタントです。\n", " ") if family == "elyza" else ("", "")
     prompt = build_prompt(TokenWriter(llama, TEMPLATES[family]), PASSAGES, PromptInputs(question))
-    assert prompt == meta(sentencepiece, start + system, [content(question, language)], end)
+    assert prompt == meta(sentencepiece, start + system, [with_rules(content(question, language), language)], end)
 
 
 def test_turns_each_have_a_bos_and_an_eos_and_the_documents_stand_in_the_first(sentencepiece, llama) -> None:
     asked = PromptInputs("How fast?", system="Be brief.", history=HISTORY)
     prompt = build_prompt(TokenWriter(llama, TEMPLATES["llama-2"]), PASSAGES, asked)
-    system = f"Be brief.\n{PROMPT_TEXTS['en'].system(may_give_up=False)}"
-    assert prompt == meta(sentencepiece, system, [content("Who?", "en"), "Anna.", "Question: How fast?"])
+    system = f"Be brief.\n{PROMPT_TEXTS['en'].system}"
+    assert prompt == meta(sentencepiece, system, [content("Who?", "en"), "Anna.", with_rules("Question: How fast?")])
     assert (prompt.count(1), prompt.count(2)) == (2, 1)
 
 
@@ -114,10 +120,10 @@ def test_a_carried_template_gives_what_transformers_gives(byte_level) -> None:
     asked = PromptInputs("How fast?", history=HISTORY)
     prompt = build_prompt(TokenWriter(byte_level, TEMPLATES["chat"]), PASSAGES, asked)
     conversation = [
-        {"role": "system", "content": PROMPT_TEXTS["en"].system(may_give_up=False)},
+        {"role": "system", "content": PROMPT_TEXTS["en"].system},
         {"role": "user", "content": content("Who?", "en")},
         {"role": "assistant", "content": "Anna."},
-        {"role": "user", "content": "Question: How fast?"},
+        {"role": "user", "content": with_rules("Question: How fast?")},
     ]
     assert prompt == byte_level.apply_chat_template(conversation, add_generation_prompt=True)["input_ids"]
 
@@ -125,9 +131,7 @@ def test_a_carried_template_gives_what_transformers_gives(byte_level) -> None:
 def test_a_template_without_a_system_role_gets_the_system_prompt_in_the_first_message(llama) -> None:
     tokenizer = with_chat_template(llama, NO_SYSTEM)
     prompt = build_prompt(TokenWriter(tokenizer, TEMPLATES["chat"]), PASSAGES, PromptInputs("How fast?"))
-    assert tokenizer.decode(prompt).startswith(
-        f"<s>[user] {PROMPT_TEXTS['en'].system(may_give_up=False)}\n\nPassages:\n"
-    )
+    assert tokenizer.decode(prompt).startswith(f"<s>[user] {PROMPT_TEXTS['en'].system}\n\nPassages:\n")
     assert prompt.count(tokenizer.bos_token_id) == 1
 
 
@@ -160,14 +164,15 @@ def test_a_tokenizer_without_bos(byte_level) -> None:
         TokenWriter(byte_level, TEMPLATES["llama-2"]).frame(PromptInputs("How fast?"))
     plain = build_prompt(TokenWriter(byte_level, TEMPLATES["plain"]), PASSAGES, PromptInputs("どのくらい速い？"))
     text = byte_level.decode(plain)
-    assert text.startswith(PROMPT_TEXTS["ja"].system(may_give_up=False))
-    assert text.endswith("質問： どのくらい速い？\n日本語で答えてください。\n回答：")
+    assert text.startswith(PROMPT_TEXTS["ja"].system)
+    assert text.endswith("質問： どのくらい速い？\n回答：")
 
 
 def test_a_base_model_gets_one_bos_and_the_place_of_its_answer(llama) -> None:
     prompt = build_prompt(TokenWriter(llama, TEMPLATES["plain"]), PASSAGES, PromptInputs("How fast?", history=HISTORY))
     assert (prompt[0], prompt.count(1), prompt.count(2)) == (1, 1, 0)
-    assert llama.decode(prompt).endswith("</document>\nQuestion: Who?\nAnswer: Anna.\nQuestion: How fast?\nAnswer:")
+    last = with_rules("Question: How fast?")
+    assert llama.decode(prompt).endswith(f"</document>\nQuestion: Who?\nAnswer: Anna.\n{last}\nAnswer:")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,146 @@
+"""Evidence: which passages support a sentence, and how much of a question they bear on, by content words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property
+
+from indexes.text import content_terms, content_words, script_language, sentence_spans
+from longctx.types import Citation, Message
+
+SUPPORTED = 0.6  # of what a sentence says is in a passage that supports it
+UNSUPPORTED_BELOW = 0.35  # and so little of what a sentence says means that no passage supports it
+_MOST_IDF = 4.0  # a rare word counts no more than one that a chunk in 50 contains: most questions paraphrase
+_DOUBTFUL = 0.45  # of a question's words, by inverse document frequency
+_FEWEST_WORDS = 2
+_BIGRAM_WEIGHT = 0.3  # of a Japanese bigram, beside a word
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """How well the passages support a sentence.
+
+    Attributes:
+        shares: For each passage, how much of what the sentence says beyond the question it holds, from 0 to 1.
+        best: The number of the passage that supports it best, from 1; among equals, the one that bears on the question
+            most.
+        terms: How many content terms were compared.
+        said: The share that the best message of the conversation holds.
+    """
+
+    shares: Sequence[float]
+    best: int
+    terms: int
+    said: float = 0.0
+
+    @property
+    def most(self) -> float:
+        """The share that the best passage holds."""
+        return self.shares[self.best - 1]
+
+
+class Evidence:
+    """The passages of a prompt, to compare with a question and with the sentences of its answer.
+
+    Args:
+        question: The inverse document frequency of each content term of the question, in the index.
+        passages: The passages.
+        history: The messages before the question, which may be answered from, too.
+
+    Attributes:
+        passages: The passages.
+    """
+
+    def __init__(
+        self, question: Mapping[str, float], passages: Sequence[Citation], history: Sequence[Message] = ()
+    ) -> None:
+        self._question = {term: min(each, _MOST_IDF) * _weight(term) for term, each in question.items()}
+        self.passages = passages
+        self._history = history
+
+    @cached_property
+    def _bags(self) -> Sequence[Set[str]]:
+        return [content_terms(f"{passage.title}\n{passage.text}") for passage in self.passages]
+
+    @cached_property
+    def _said(self) -> Sequence[Set[str]]:
+        return [content_terms(message.content) for message in self._history]
+
+    @cached_property
+    def _languages(self) -> Set[str | None]:
+        return {script_language(passage.text) for passage in self.passages}
+
+    @cached_property
+    def coverages(self) -> Sequence[float]:
+        """For each passage, how much of the question's content terms it holds, from 0 to 1."""
+        total = sum(self._question.values()) or 1.0
+        return [sum(self._question[term] for term in bag & self._question.keys()) / total for bag in self._bags]
+
+    def is_doubtful(self, question: str) -> bool:
+        """Whether the passages probably do not answer a question: each holds too few of its words.
+
+        Args:
+            question: The question, as it was searched for.
+
+        Returns:
+            False also where words cannot tell: for a question with fewer than two content words, and where a passage is
+            in another language.
+        """
+        if len(content_words(question)) < _FEWEST_WORDS or self._languages != {script_language(question)}:
+            return False
+        return max(self.coverages, default=0.0) < _DOUBTFUL
+
+    def quotation(self, among: Sequence[int]) -> tuple[int, str]:
+        """The sentence that holds most of the question's words.
+
+        Args:
+            among: The numbers of the passages to quote from; empty for all.
+
+        Returns:
+            The number of the passage, and the sentence; an empty one if none holds any of the words.
+        """
+        best, number, quoted = 0.0, 0, ""
+        for each in among or range(1, len(self.passages) + 1):
+            text = self.passages[each - 1].text
+            for start, end in sentence_spans(text):
+                terms = content_terms(text[start:end])
+                score = sum(self._question[term] for term in terms & self._question.keys())
+                if score > best:
+                    best, number, quoted = score, each, " ".join(text[start:end].split())
+        return number, quoted
+
+    def holds(self, words: str) -> bool:
+        """Whether a passage supports an answer as a whole."""
+        support = self.support(words)
+        return support is not None and support.most >= SUPPORTED
+
+    def support(self, sentence: str) -> Support | None:
+        """Compare a sentence with every passage.
+
+        Args:
+            sentence: The sentence, without marks.
+
+        Returns:
+            The support; None where nothing can be said: for a sentence without content words, and for one that shares
+            too few words with any passage while some are in another language.
+        """
+        said = content_terms(sentence)
+        if not (said and self.passages):
+            return None
+        new = said - self._question.keys() or said
+        shares = [_sum(new & bag) / _sum(new) for bag in self._bags]
+        best = max(range(len(shares)), key=lambda i: (shares[i], self.coverages[i], -i))
+        said_before = max((_sum(new & bag) / _sum(new) for bag in self._said), default=0.0)
+        support = Support(shares, best + 1, len(new), said_before)
+        if support.most < SUPPORTED and self._languages != {script_language(sentence)}:
+            return None
+        return support
+
+
+def _weight(term: str) -> float:
+    return _BIGRAM_WEIGHT if term.startswith("_") else 1.0
+
+
+def _sum(terms: Iterable[str]) -> float:
+    return sum(map(_weight, terms))

@@ -1,0 +1,101 @@
+"""What becomes of what a model writes: through `DocumentQA`, with models that say one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from longctx import Answer, DocumentQA
+
+DOCUMENTS = {
+    "bridge.md": "# The bridge\n\nThe bridge over the bay was opened in 1932. It was painted grey. The mayor spoke.\n",
+    "tower.md": "# The tower\n\nThe tower was built by Erik Holm in 1874. It burnt down in 1901, and nobody was hurt.\n",
+    "灯台.md": "# 灯台\n\n灯台は1874年に建てられました。設計者はホルム氏です。\n",
+}
+OPENED = "When was the bridge over the bay opened?"
+MUSHROOMS = "Which mushrooms do cooks in Provence prefer for omelettes?"
+
+
+@pytest.fixture(scope="module")
+def index(make_index) -> Path:
+    return make_index(DOCUMENTS)
+
+
+@pytest.fixture(scope="module")
+def english(make_index) -> Path:
+    return make_index({name: text for name, text in DOCUMENTS.items() if name.isascii()})
+
+
+@pytest.fixture
+def ask(saying, encoder, english: Path) -> Iterator[Callable[..., Answer]]:
+    def asked(says: str, question: str, path: Path = english) -> Answer:
+        with DocumentQA.open(path, saying(says), encoder=encoder) as qa:
+            stream = qa.stream(question)
+            assert "".join(stream).strip() == stream.answer.text
+            return stream.answer
+
+    return asked
+
+
+def cited(answer: Answer) -> dict[str, str]:
+    """The files that an answer cites, and who set the mark."""
+    return {Path(c.source).name: c.marked_by for c in answer.citations}
+
+
+@pytest.mark.parametrize(
+    ("says", "marked_by"),
+    [
+        ("It was opened in 1932 [{bridge}].", "model"),
+        ("It was opened in 1932 [{tower}].", "corrected"),
+        ("It was opened in 1932.", "added"),
+    ],
+)
+def test_a_mark_names_the_passage_that_holds_the_sentence(ask, says: str, marked_by: str) -> None:
+    numbers = {Path(c.source).stem: c.number for c in ask("x", OPENED).passages}
+    answer = ask(says.format(**numbers), OPENED)
+    assert answer.text == f"It was opened in 1932 [{numbers['bridge']}]."
+    assert cited(answer) == {"bridge.md": marked_by}
+    assert (answer.refused, answer.unsupported) == (False, ())
+
+
+@pytest.mark.parametrize("says", ["[{bridge}]", "[{bridge}].", " "])
+def test_an_answer_without_words_quotes_a_passage(ask, says: str) -> None:
+    numbers = {Path(c.source).stem: c.number for c in ask("x", OPENED).passages}
+    answer = ask(says.format(**numbers), OPENED)
+    assert answer.text == f"The bridge over the bay was opened in 1932. [{numbers['bridge']}]"
+    assert cited(answer) == {"bridge.md": "added"}
+    assert "so a passage is quoted" in answer.plan.reason
+
+
+def test_a_sentence_that_no_passage_supports_is_marked(ask) -> None:
+    answer = ask("It was opened in 1932. Elephants crossed under fireworks.", OPENED)
+    assert answer.text.endswith("Elephants crossed under fireworks [?].")
+    assert answer.unsupported == ("Elephants crossed under fireworks.",)
+    assert cited(answer) == {"bridge.md": "added"}
+
+
+@pytest.mark.parametrize("says", ["The passages do not say.", "I'm sorry, the text does not mention mushrooms."])
+def test_a_refusal_in_any_words_is_one(ask, says: str) -> None:
+    answer = ask(says, MUSHROOMS)
+    assert (answer.text, answer.refused, answer.citations, answer.unsupported) == (says, True, (), ())
+
+
+def test_what_nothing_supports_about_a_question_that_no_passage_bears_on_is_refused(ask) -> None:
+    answer = ask("Chanterelles are what they like most.", MUSHROOMS)
+    assert (answer.text, answer.refused) == ("The passages do not say.", True)
+    assert answer.unsupported == ("Chanterelles are what they like most.",)
+    assert "no passage supports what the model wrote" in answer.plan.reason
+
+
+def test_in_japanese(ask, make_index) -> None:
+    path = make_index({"灯台.md": DOCUMENTS["灯台.md"]})
+    assert ask("設計者はホルム氏です。", "灯台の設計者は誰ですか？", path).text == "設計者はホルム氏です [1]。"
+    refused = ask("東京タワーは赤い塔です。", "富士山の標高は何メートルですか？", path)
+    assert (refused.text, refused.refused) == ("資料には書かれていません。", True)
+
+
+def test_words_in_another_language_than_the_passages_are_not_judged(ask, index: Path) -> None:
+    says = "La tour est rouge et haute."
+    assert ask(says, "Quelle est la hauteur de la tour rouge ?", index).text == says
