@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,7 @@ def test_a_count_over_many_reports_is_right_and_cites_each(index: Path, opened, 
 
     steps = [(p.part, p.parts, p.doing) for p in told]
     assert steps == [(n, len(parts), f"reading part {n} of {len(parts)}") for n in range(1, len(parts) + 1)]
-    assert all(before.done < after.done <= after.total for before, after in zip(told, told[1:], strict=False))
+    assert all(before.done < after.done <= after.total for before, after in pairwise(told))
 
 
 def test_the_same_item_in_two_places_is_one_with_both_citations(make_index, opened, server) -> None:
@@ -331,11 +332,14 @@ def test_the_notes_of_so_many_questions_are_kept(index: Path, opened, server, mo
 
 
 def test_notes_that_are_cut_are_taken_on_half_the_part(make_index, opened, server) -> None:
-    words = " ".join(f"Station {n} has rust." for n in range(60))
+    words = "\n\n".join(f"Station {n} has rust on the ladder. {PROSE}" for n in range(40))
     folder = make_index({"long.md": f"# Long\n\n{words}", "other.md": report(1)})
-    state = server.play(WINDOW, noting(lambda passage: re.findall(r"Station \d+(?= has rust)", passage)), name_all)
+    state = server.play(
+        WINDOW, noting(lambda passage: re.findall(r"Station \d+ has rust on the ladder", passage)), name_all
+    )
     answer = opened(folder).ask(COUNT, max_new_tokens=300, route="map")
-    assert answer.text.startswith("There are 60: ")
+    assert answer.text.startswith("There are 40: "), "the number is that of all notes"
+    assert re.search(r"of 40 notes the first \d+ fit the last prompt", answer.plan.reason)
     assert len(state.at("part")) > answer.plan.parts
     state = server.play(WINDOW, lambda asked: "Station 1 has rust again and again. [1]\n" * 60, name_all)
     round_and_round = opened(folder).ask("How many of the files mention rust?", route="map")
@@ -361,14 +365,19 @@ def test_what_was_to_fit_a_window_and_does_not_is_read_in_parts(index: Path, ope
 
 
 def test_a_window_that_is_too_short_for_the_rules_gets_passages_or_says_so(index: Path, opened, server) -> None:
-    server.play(180, stations, lambda asked: "I cannot say.")
-    server.state.script["part"] = lambda asked: "Some. [1]"
-    answer = opened(index).ask(COUNT, max_new_tokens=20)
+    server.play(210, stations, name_all)
+    server.state.script["part"] = lambda asked: "Some."
+    answer = opened(index).ask(COUNT, max_new_tokens=2)
     assert answer.plan.route == "retrieval"
     assert "which needs all documents" in answer.plan.reason
-    assert "route map has rules of" in answer.plan.reason
+    assert "a passage of" in answer.plan.reason
+    with pytest.raises(
+        ContextTooLong, match=r"a passage of .*report-01.md takes \d+ tokens, and the window leaves \d+"
+    ):
+        opened(index).ask(COUNT, route="map", max_new_tokens=2)
+    server.play(150, stations, name_all)
     with pytest.raises(ContextTooLong, match=r"route map has rules of \d+ tokens.*window leaves no room"):
-        opened(index).ask(COUNT, route="map", max_new_tokens=20)
+        opened(index).ask(COUNT, route="map", max_new_tokens=2)
 
 
 def test_the_kind_can_be_given_and_parts_can_be_shorter(index: Path, opened, server) -> None:
