@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from indexes import Chunk
 from longctx.answering.context import Prompt
@@ -72,6 +73,7 @@ class MapReduce:
         self._backend, self._options, self._policy, self._taker = backend, request.options, policy, taker
         self._question, self._kind = request.query, plan.kind
         self._chunks = {chunk.id: chunk for chunk in chunks}
+        self._in_order = asks_for_order(self._question)
         self._condense = taker.frame(condense_task(self._question, self._kind))
         self._cut = self._unplaced = self._merges = 0
         self._omitted = ""
@@ -93,7 +95,7 @@ class MapReduce:
         count, room = len(notes), self._room_for_notes(len(notes))
         # a list is merged by code alone, so that the number of its items is right
         notes = (self._first_that_fit if self._kind == "count" else self._merged)(notes, room)
-        ranked = by_value(notes) if self._kind == "compare" and not asks_for_order(self._question) else None
+        ranked = by_value(notes, in_order=self._in_order) if self._kind == "compare" else None
         task = self._last_task(count, ranked is not None)
         frame = self._taker.frame(task, self._options.system)
         lines = _lines(ranked or notes, itemised=self._kind == "count")
@@ -236,7 +238,10 @@ class MapReduce:
 
     def _last_task(self, count: int, by_value: bool) -> ReadingTask:
         counted = count if self._kind == "count" else None
-        return final_task(self._question, self._kind, count=counted, by_value=by_value)
+        sorted_by: Literal["rising", "falling"] | None = None
+        if by_value:
+            sorted_by = "rising" if self._in_order else "falling"
+        return final_task(self._question, self._kind, count=counted, sorted_by=sorted_by)
 
     def _passages(self, notes: Sequence[Note]) -> list[Citation]:
         return [citation(self._chunks[i], number=number) for i, number in numbered(notes).items()]

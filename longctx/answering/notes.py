@@ -115,20 +115,23 @@ def united(notes: Iterable[Note]) -> list[Note]:
     return list(by_text.values())
 
 
-def by_value(notes: Sequence[Note]) -> list[Note] | None:
+def by_value(notes: Sequence[Note], *, in_order: bool) -> list[Note] | None:
     """Sort notes of the form 'name: value' by their values.
 
     Args:
         notes: Notes.
+        in_order: The values are to be numbers or years that say in what order things come: the smallest is first.
 
     Returns:
-        The notes, the largest value first; None unless all values are numbers in the same unit.
+        The notes, otherwise with the largest value first; None unless all values are numbers in the same unit, or, for
+        an order, without any.
     """
     found = [_VALUE.fullmatch(unicodedata.normalize("NFKC", note.text)) for note in notes]
     values = [(float(value[1].replace(",", "")), value[2].casefold()) for value in found if value is not None]
-    if len(notes) < 2 or len(values) < len(notes) or len({unit for _, unit in values}) > 1:
+    units = {unit for _, unit in values}
+    if len(notes) < 2 or len(values) < len(notes) or len(units) > 1 or (in_order and units != {""}):
         return None
-    order = sorted(range(len(notes)), key=lambda place: -values[place][0])
+    order = sorted(range(len(notes)), key=lambda place: values[place][0] if in_order else -values[place][0])
     return [notes[place] for place in order]
 
 

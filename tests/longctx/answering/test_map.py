@@ -190,6 +190,15 @@ def test_values_are_sorted_for_the_model_and_what_comes_in_order_is_not(make_ind
     order = qa.ask("In what order were the moles read in the reports?", route="map")
     assert order.text == "Mole North: 12 cm [1] Mole South: 31 cm [2] Mole West: 1,204 cm [3]"
     assert (largest.plan.kind, order.plan.kind) == ("compare", "compare")
+    years = make_index(
+        {"a.md": report(1, "Mole East: 1931"), "b.md": report(2, "Mole Old: 1874"), "c.md": report(3, "Mole New: 1968")}
+    )
+    server.play(
+        WINDOW, noting(lambda passage: re.findall(r"Mole \w+: \d+", passage)), lambda asked: " ".join(asked.notes)
+    )
+    built = opened(years).ask("In what order were the moles of the reports built?", route="map")
+    assert built.text == "Mole Old: 1874 [1] Mole East: 1931 [2] Mole New: 1968 [3]"
+    assert "from the first to the last" in server.state.at("last")[0].text
 
 
 def test_only_allowed_documents_are_read(index: Path, opened, server) -> None:
