@@ -231,9 +231,6 @@ class AskOptions:
             hold the answer), `map` (all documents in parts, each condensed to notes, of which the answer is made) or
             `auto` (the first of native, extended and retrieval that works, with `map` in place of retrieval for a
             question that needs everything). None leaves it to the policy of the `DocumentQA`.
-        kind: What the question asks for: `locate` (a fact that stands in one place), or what needs every document:
-            `compare` (things or their order), `count` (how many, which ones) or `summarise`. None decides it by the
-            words of the question.
         k: How many passages to search for.
         max_new_tokens: The longest answer, in tokens.
         system: A system prompt, placed before longctx's own rules.
@@ -241,10 +238,12 @@ class AskOptions:
         expand: How many neighbouring chunks on either side are taken with each passage.
         mode: How passages are searched for: `hybrid`, `dense` or `lexical`.
         sampling: How the answer's tokens are chosen.
+        kind: What the question asks for: `locate` (a fact that stands in one place), or what needs every document:
+            `compare` (things or their order), `count` (how many, which ones) or `summarise`. None decides it by the
+            words of the question.
     """
 
     route: RouteChoice | None = None
-    kind: QuestionKind | None = None
     k: int = 8
     max_new_tokens: int = 256
     system: str = ""
@@ -252,6 +251,7 @@ class AskOptions:
     expand: int = 0
     mode: SearchMode = "hybrid"
     sampling: SamplingOptions = SamplingOptions()
+    kind: QuestionKind | None = None
 
     def __post_init__(self) -> None:
         kinds = get_args(QuestionKind)
