@@ -18,7 +18,7 @@ from longctx.answering.generate import Backend
 from longctx.answering.map_parts import Division, Room
 from longctx.answering.note_file import Reply
 from longctx.answering.note_taking import NoteTaker
-from longctx.answering.notes import Note, by_value, notes_in, numbered, united
+from longctx.answering.notes import Note, by_value, goes_round, lines_of, notes_in, numbered, united
 from longctx.engine import PrefillProgress
 from longctx.errors import ContextTooLong
 from longctx.planning import Policy, asks_for_order
@@ -98,7 +98,7 @@ class MapReduce:
         ranked = by_value(notes, in_order=self._in_order) if self._kind == "compare" else None
         task = self._last_task(count, ranked is not None)
         frame = self._taker.frame(task, self._options.system)
-        lines = _lines(ranked or notes, itemised=self._kind == "count")
+        lines = lines_of(ranked or notes, itemised=self._kind == "count")
         documents = self._backend.writer.texts(lines)
         tokens, new = len(frame) + sum(map(len, documents)), self._options.max_new_tokens
         plan = Plan("map", "", self.plan.window, prompt_tokens=tokens, max_new_tokens=new)
@@ -158,7 +158,7 @@ class MapReduce:
         texts = self._backend.writer.texts([chunk.text for chunk in chunks])
         documents = assemble(self._backend.writer, passages, texts)
         reply = self._taker.reply(self._condense, documents, passages, at)
-        if reply.finish == "length" and len(chunks) > 1 and not _goes_round(reply.text):
+        if reply.finish == "length" and len(chunks) > 1 and not goes_round(reply.text):
             middle = len(chunks) // 2
             yield from self._notes_on(chunks[:middle], at)
             yield from self._notes_on(chunks[middle:], at)
@@ -189,7 +189,7 @@ class MapReduce:
         frame = taker.frame(merge_task(self._question, self._kind))
         groups = self._groups(notes, min(self._policy.part_tokens, taker.room(frame, taker.new_tokens)))
         for number, group in enumerate(groups, start=1):
-            numbers, lines = numbered(group), _lines(group)
+            numbers, lines = numbered(group), lines_of(group)
             at = PrefillProgress(before, tokens, 0.0, f"merging notes, {number} of {len(groups)}", number, len(groups))
             documents = self._backend.writer.texts(lines)
             passages = self._passages(group)
@@ -226,7 +226,7 @@ class MapReduce:
         return fitting
 
     def _sizes(self, notes: Sequence[Note]) -> list[int]:
-        return list(map(len, self._backend.writer.texts(_lines(notes, itemised=True))))
+        return list(map(len, self._backend.writer.texts(lines_of(notes, itemised=True))))
 
     def _tokens(self, notes: Sequence[Note]) -> int:
         return sum(self._sizes(notes))
@@ -245,16 +245,3 @@ class MapReduce:
 
     def _passages(self, notes: Sequence[Note]) -> list[Citation]:
         return [citation(self._chunks[i], number=number) for i, number in numbered(notes).items()]
-
-
-def _lines(notes: Sequence[Note], *, itemised: bool = False) -> list[str]:
-    """Notes with the numbers of their passages; as a list, each with its own number before it."""
-    numbers = numbered(notes)
-    lines = [note.line(numbers) for note in notes]
-    return [f"{place}. {line}" for place, line in enumerate(lines, start=1)] if itemised else lines
-
-
-def _goes_round(text: str) -> bool:
-    """Whether a reply says the same again and again."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return len(lines) > 2 * len(set(lines))

@@ -146,3 +146,31 @@ def numbered(notes: Iterable[Note]) -> dict[int, int]:
     """
     ids = dict.fromkeys(i for note in notes for i in note.chunk_ids)
     return {chunk_id: number for number, chunk_id in enumerate(ids, start=1)}
+
+
+def lines_of(notes: Sequence[Note], *, itemised: bool = False) -> list[str]:
+    """Write notes with the numbers of their passages.
+
+    Args:
+        notes: Notes.
+        itemised: Whether each has its own number before it, too.
+
+    Returns:
+        A line for each.
+    """
+    numbers = numbered(notes)
+    lines = [note.line(numbers) for note in notes]
+    return [f"{place}. {line}" for place, line in enumerate(lines, start=1)] if itemised else lines
+
+
+def goes_round(reply: str) -> bool:
+    """Whether a reply says the same again and again.
+
+    Args:
+        reply: What the model wrote.
+
+    Returns:
+        True if it says each line more than twice on average.
+    """
+    lines = [line.strip() for line in reply.splitlines() if line.strip()]
+    return len(lines) > 2 * len(set(lines))
