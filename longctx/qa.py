@@ -11,7 +11,7 @@ from typing import Any
 from indexes import CorpusIndex, Encoder, IngestReport, ReadLimits, Reranker
 from indexes.ingest import IngestCallback
 from indexes.readers import DEFAULT_LIMITS
-from longctx.answering import AnswerStream, FinishedAnswer, GeneratedAnswer, extract_answer
+from longctx.answering import AnswerStream, FinishedAnswer, answer_with_model, extract_answer
 from longctx.backends import ServedModel, backend_for, open_model
 from longctx.engine import Engine, PrefillCallback
 from longctx.errors import BadRequest
@@ -195,7 +195,7 @@ class DocumentQA:
             The pieces as they come.
         """
         if self._backend is not None:
-            return GeneratedAnswer(self.index, self._backend, request, self._policy, progress)
+            return answer_with_model(self.index, self._backend, request, self._policy, progress)
         return FinishedAnswer(extract_answer(self.index, request, self._policy))
 
     def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> str:

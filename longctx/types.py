@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from longctx.errors import BadRequest
 
 if TYPE_CHECKING:
     from indexes import SearchFilter
 
-Route = Literal["native", "extended", "retrieval", "self"]
-RouteChoice = Literal["auto", "native", "extended", "retrieval", "self"]
+Route = Literal["native", "extended", "retrieval", "self", "map"]
+RouteChoice = Literal["auto", "native", "extended", "retrieval", "self", "map"]
+QuestionKind = Literal["locate", "compare", "count", "summarise"]
 SearchMode = Literal["hybrid", "dense", "lexical"]
 BudgetItemKind = Literal["system", "document", "turn", "question", "answer", "free", "found", "documents"]
 
@@ -86,17 +87,20 @@ class Plan:
         window: Context length in tokens, prompt and answer together.
         scale: `window` as a multiple of the native window.
         measured: Whether the model is known to read so far: natively, or by the report of a probe.
-        budget: What each part of the window is used for. The tokens add up to what can be used of it.
+        budget: What each part of the window is used for. The tokens add up to what can be used of it. On route `map`,
+            what all prompts that read documents take together.
         left_out: What is not in the prompt.
-        chunk_ids: The passages in the prompt, in its order.
+        chunk_ids: The passages in the prompt, in its order; empty on route `map`, which reads every passage.
         turns: Numbers of the conversation's turns in the prompt, counted from 1.
         passages_found: How many passages the search found.
         passages_used: How many passages are in the prompt.
-        prompt_tokens: Length of the prompt in tokens.
+        prompt_tokens: Length of the prompt in tokens; on route `map`, of all prompts that read documents.
         max_new_tokens: The longest answer in tokens.
         seconds: Expected seconds for reading the prompt, until the first token of the answer, if nothing of it is
             cached; None where it is not known how fast the model reads.
         fallback: On route `self`, the plan that follows if the passages do not hold the answer.
+        kind: What the question was taken to ask for: see `AskOptions`.
+        parts: On route `map`, how many parts the documents are read in; otherwise 0.
     """
 
     route: Route
@@ -114,6 +118,8 @@ class Plan:
     max_new_tokens: int = 0
     seconds: float | None = None
     fallback: Plan | None = None
+    kind: QuestionKind = "locate"
+    parts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +233,9 @@ class AskOptions:
     Attributes:
         route: The way past the window: `native` or `extended` (all documents in the prompt), `retrieval` (the passages
             that bear on the question most), `self` (passages first, all documents if the model says that they do not
-            hold the answer) or `auto` (the first of native, extended and retrieval that works). None leaves it to the
-            policy of the `DocumentQA`.
+            hold the answer), `map` (all documents in parts, each condensed to notes, of which the answer is made) or
+            `auto` (the first of native, extended and retrieval that works, with `map` in place of retrieval for a
+            question that needs everything). None leaves it to the policy of the `DocumentQA`.
         k: How many passages to search for.
         max_new_tokens: The longest answer, in tokens.
         system: A system prompt, placed before longctx's own rules.
@@ -240,6 +247,9 @@ class AskOptions:
             processor or a server may take 20 seconds to the first token on the routes `auto`, `retrieval` and, for its
             passages, `self`, but has 1,024 tokens at least; otherwise the window is the limit.
         budget: The same limit in seconds to the first token; how fast the model reads is measured for it.
+        kind: What the question asks for: `locate` (a fact that stands in one place), or what needs every document:
+            `compare` (things or their order), `count` (how many, which ones) or `summarise`. None decides it by the
+            words of the question.
 
     Raises:
         BadRequest: For a value out of its range, and for `prompt_tokens` beside `budget`.
@@ -255,10 +265,13 @@ class AskOptions:
     sampling: SamplingOptions = SamplingOptions()
     prompt_tokens: int | None = None
     budget: float | None = None
+    kind: QuestionKind | None = None
 
     def __post_init__(self) -> None:
+        kinds = get_args(QuestionKind)
         check_values(
             self,
+            kind=(self.kind in (None, *kinds), f"use {', '.join(kinds)}"),
             max_new_tokens=(self.max_new_tokens >= 1, "an answer needs at least 1"),
             prompt_tokens=(self.prompt_tokens is None or self.prompt_tokens >= 1, "give a number of tokens above 0"),
             budget=(self.budget is None or 0 < self.budget < math.inf, "give a number of seconds above 0"),

@@ -2,6 +2,7 @@ from .backend import Backend
 from .context import Prompt
 from .extractive import extract_answer
 from .generate import AnswerStream, FinishedAnswer, GeneratedAnswer
+from .mapped_answer import answer_with_model
 
 __all__ = [
     "AnswerStream",
@@ -9,5 +10,6 @@ __all__ = [
     "FinishedAnswer",
     "GeneratedAnswer",
     "Prompt",
+    "answer_with_model",
     "extract_answer",
 ]

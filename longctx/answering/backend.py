@@ -19,6 +19,9 @@ class Backend(Protocol):
     def writer(self) -> PromptWriter:
         """What writes its prompts and counts their tokens."""
 
+    def identity(self) -> str:
+        """What tells the model from others: notes that one has taken are not used for another."""
+
     def windows(self) -> Windows:
         """How long its prompts can be, as far as is known now."""
 

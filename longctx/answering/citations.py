@@ -20,7 +20,7 @@ _UNFINISHED = re.compile(r"[\[［【][\d\s,、]*\Z")
 _END = re.compile(r"[.!?…。．！？｡]+\Z")  # before which a missing mark is put
 _MAY_END = re.compile(r"[\s.!?…。．！？｡\"'”’)\]」』）】]*\Z")
 _LETTER = re.compile(r"\w")
-_CLEARLY = 0.25  # by so much another passage must hold more of a sentence than the one that is marked
+CLEARLY = 0.25  # by so much another passage must hold more of a sentence than the one that is marked
 _FEWEST_TERMS = 3  # a sentence with fewer says too little to be called unsupported
 
 UNSUPPORTED = "[?]"
@@ -141,7 +141,7 @@ class CitedText:
         support = self._evidence.support(words)
         if support is not None and len(numbers) == 1 and support.most >= SUPPORTED:
             held = support.shares[real[0] - 1] if real else 0.0
-            if held < min(SUPPORTED, support.most - _CLEARLY):
+            if held < min(SUPPORTED, support.most - CLEARLY):
                 self.marks.setdefault(support.best, "corrected")
                 return _NUMBER.sub(str(support.best), mark[0])
         for number in real:

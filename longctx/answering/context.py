@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from indexes import Chunk, SearchFilter, SearchHit, Snapshot
 from longctx.answering.extractive import citation
-from longctx.planning import FoundPassage, PassageCost, Policy, PromptCosts, Windows, plan, priced
+from longctx.planning import FoundPassage, PassageCost, Policy, PromptCosts, Windows, plan, priced, question_kind
 from longctx.prompts import Framing, PromptInputs, PromptWriter, assemble, check_turns
 from longctx.types import Citation, Message, Plan, QuestionRequest
 
@@ -75,7 +75,11 @@ def gather(
         BadRequest: For turns that the prompt template cannot write.
     """
     inputs = PromptInputs(
-        request.question, request.options.system, request.history or (), conversing=request.history is not None
+        request.question,
+        request.options.system,
+        request.history or (),
+        conversing=request.history is not None,
+        kind=request.options.kind or question_kind(request.question),
     )
     check_turns((*inputs.history, Message("user", inputs.question)))
     # 1. all documents, as far as a window could hold them
@@ -109,6 +113,7 @@ def gather(
         fences={source: len(before) + len(after) for source, (before, after) in fences},
         numbers=tuple(map(len, writer.numbers(len(chunks)))),
         give_up=len(giving_up) - len(frame),
+        kind=inputs.kind,
     )
     return CandidateContext(costs, inputs, chunks, parts, snapshot.content_idf(request.query))
 

@@ -23,8 +23,8 @@ from longctx.planning import Policy
 from longctx.prompts import is_unanswerable
 from longctx.types import Answer, Plan, QuestionRequest, Usage
 
-_TRUNCATED_BELOW = 0.5  # of a prompt: a server that has read so little of it has cut some of it off
-_NEW_PLANS = 2  # for one question, where a server refuses a length that it was said to take
+TRUNCATED_BELOW = 0.5  # of a prompt: a server that has read so little of it has cut some of it off
+NEW_PLANS = 2  # for one question, where a server refuses a length that it was said to take
 
 
 class AnswerStream(Iterator[str]):
@@ -112,12 +112,17 @@ class GeneratedAnswer(AnswerStream):
         self._index, self._backend, self._request, self._policy = index, backend, request, policy
         self._progress = progress
         self._candidates, self._plan = prepare(index, backend, request, policy)
-        self._new_plans_left = _NEW_PLANS
+        self._new_plans_left = NEW_PLANS
         self._generation: Generation | None = None
         self._held = ""  # text of route self, until it is clear whether it is an answer
         self._read = self._written = 0  # tokens of generations before this one
         self._first_token_seconds = 0.0
         self._closed = False
+
+    @property
+    def plan(self) -> Plan:
+        """The plan; on route `map`, which reads more than one prompt, `EverythingAnswer` has to take it."""
+        return self._plan
 
     def __next__(self) -> str:
         while not self._closed:
@@ -165,7 +170,8 @@ class GeneratedAnswer(AnswerStream):
         self._prompt = render(self._candidates, self._backend.writer, self._plan)
         self._evidence = Evidence(self._candidates.question_idf, self._prompt.passages, self._request.history or ())
         self._cited = CitedText(self._evidence)
-        self._doubtful = self._request.history is None and self._evidence.is_doubtful(self._request.query)
+        is_fact = self._request.history is None and self._plan.kind == "locate"
+        self._doubtful = is_fact and self._evidence.is_doubtful(self._request.query)
         sampling = self._request.options.sampling
         self._generation = self._backend.generate(self._prompt, self._plan, sampling, self._progress)
         return self._generation
@@ -181,6 +187,8 @@ class GeneratedAnswer(AnswerStream):
         except ContextTooLong as error:
             raise ContextTooLong(f"{refusal}; {error}") from error
         self._plan = replace(plan, reason=f"{refusal}; {plan.reason}")
+        if plan.route == "map":
+            raise refusal
 
     def _fall_back(self, fallback: Plan) -> None:
         """Take the second plan of route self."""
@@ -199,7 +207,7 @@ class GeneratedAnswer(AnswerStream):
         question = self._request.question
         answer, note = conclude(self._cited, self._evidence, question, doubtful=self._doubtful)
         read, reason = self._generation.prompt_tokens, self._plan.reason
-        if read < _TRUNCATED_BELOW * self._plan.prompt_tokens:
+        if read < TRUNCATED_BELOW * self._plan.prompt_tokens:
             note = f"the model read only {read:,} tokens of this, and may have cut the rest: give its window (--window)"
         self._answer = replace(
             answer,

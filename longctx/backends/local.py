@@ -105,6 +105,10 @@ class LocalBackend:
     writer: TokenWriter
     measured: Sequence[Measured] = ()
 
+    def identity(self) -> str:
+        """Hashes of the model; see `Backend.identity`."""
+        return self.engine.identity()
+
     def windows(self) -> Windows:
         """The model's windows, and what fits into memory."""
         return windows_of(self.engine.loaded, self.measured, self.engine.tokens_in_memory())
@@ -128,7 +132,7 @@ class LocalBackend:
         assert len(ids) == plan.prompt_tokens
         # Whole documents are worth caching: the next question's prompt begins with them. Passages are not, since which
         # come first changes with every question.
-        prefix, suffix = ((), ids) if plan.route in ("retrieval", "self") else (ids, ())
+        prefix, suffix = ((), ids) if plan.route in ("retrieval", "self", "map") else (ids, ())
         scaling = scaling_for(self.engine.loaded, self.measured, plan.window, plan.scale > 1)
         options = GenerationOptions.of(sampling, plan.max_new_tokens, self.writer.template.stops)
         return self.engine.stream(prefix, suffix, scaling, options, progress)
@@ -149,6 +153,10 @@ class OpenAIBackend:
     def __init__(self, model: ServedModel) -> None:
         self.writer = MessageWriter(model.counter)
         self._model = model
+
+    def identity(self) -> str:
+        """The address and the name of the model; see `Backend.identity`."""
+        return f"{self._model.url}#{self._model.name}"
 
     def windows(self) -> Windows:
         """The server's window."""

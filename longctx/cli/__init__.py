@@ -25,8 +25,8 @@ class _Commands(TyperGroup):
         """Run the command that was named."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            typer.echo("\ninterrupted", err=True)
+        except KeyboardInterrupt as interrupt:  # it may say how much has been done
+            typer.echo(f"\ninterrupted{f': {interrupt}' if str(interrupt) else ''}", err=True)
             raise typer.Exit(INTERRUPTED) from None
 
 

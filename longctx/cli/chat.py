@@ -125,10 +125,11 @@ class _Chat:
             note_unsupported(stream.answer)
             if not self.noted:
                 self.noted = note_unmeasured(stream.answer)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             if not sys.stdin.isatty():
                 raise
-            typer.secho("\nStopped: this turn is not kept.", err=True, dim=True)
+            how_far = f" ({interrupt})" if str(interrupt) else ""
+            typer.secho(f"\nStopped: this turn is not kept{how_far}.", err=True, dim=True)
         finally:
             if stream is not None:
                 stream.close()
@@ -155,7 +156,7 @@ def _plan(chat: _Chat, argument: str) -> None:
 
 
 def _route(chat: _Chat, argument: str) -> None:
-    """How the next questions are answered: auto, native, extended, retrieval or self."""
+    """How the next questions are answered: auto, native, extended, retrieval, self or map."""
     routes = get_args(RouteChoice)
     if argument and argument not in routes:
         raise BadRequest(f"there is no route {argument!r}: use {', '.join(routes)}")

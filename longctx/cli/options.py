@@ -131,7 +131,11 @@ class AskFlags(FilterFlags):
         Path | None, _option("DIR", "Use no window beyond what 'longctx probe --out DIR' has shown to work.")
     ] = None
     route: Annotated[
-        str | None, _option("ROUTE", "auto, native, extended, retrieval or self (default: auto; see the guide).")
+        str | None, _option("ROUTE", "auto, native, extended, retrieval, self or map (default: auto; see the guide).")
+    ] = None
+    kind: Annotated[
+        str | None,
+        _option("KIND", "What is asked for: locate, compare, count or summarise (default: what its words say)."),
     ] = None
     template: TemplateOption = None
     encoder: EncoderOption = None

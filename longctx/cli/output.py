@@ -84,14 +84,15 @@ def print_plan(answer: Answer) -> None:
     from rich.table import Table
 
     plan = answer.plan
-    title = "route retrieval" if plan is None else f"route {plan.route}, window {plan.window:,}"
+    title = "route retrieval" if plan is None else f"route {plan.route}, window {plan.window:,}, to {plan.kind}"
     reason = _EXTRACTIVE if plan is None else plan.reason
     caption = reason if answer.search_query is None else f"{reason}\nsearched for: {answer.search_query}"
     if plan is None:
         Console().print(f"{title}: {escape(caption)}")
         return
     table = Table("", "", "passages", "tokens", title=title, caption=escape(caption))
-    for heading, shares in (("in the prompt", plan.budget), ("left out", plan.left_out)):
+    read = f"read in {plan.parts:,} parts" if plan.route == "map" else "in the prompt"
+    for heading, shares in ((read, plan.budget), ("left out", plan.left_out)):
         if shares:
             table.add_section()
             table.add_row(heading, style="bold")

@@ -104,17 +104,28 @@ def ingest_progress(quiet: bool) -> AbstractContextManager[Callable[[IngestProgr
 
 
 def prefill_progress(quiet: bool) -> AbstractContextManager[Callable[[PrefillProgress], None] | None]:
-    """Show how much of a prompt the model has read; on a terminal only."""
+    """Show how much has been read, on a terminal; elsewhere, on route `map`, as a line every ten seconds."""
+    last = time.monotonic()
 
     def bar(progress: PrefillProgress) -> dict[str, Any]:
         return {
-            "description": "reading the prompt",
+            "description": progress.doing,
             "total": progress.total,
             "completed": progress.done,
-            "count": f"{progress.done:,}/{progress.total:,} tokens, {progress.tokens_per_second:,.0f}/s",
+            "count": count(progress),
         }
 
-    return progress_on_stderr(bar, quiet=quiet)
+    def count(progress: PrefillProgress) -> str:
+        return f"{progress.done:,}/{progress.total:,} tokens, {progress.tokens_per_second:,.0f}/s"
+
+    def line(progress: PrefillProgress) -> str | None:
+        nonlocal last
+        if not progress.parts or time.monotonic() - last < _SECONDS_BETWEEN_LINES:
+            return None
+        last = time.monotonic()
+        return f"{progress.doing}, {count(progress)}"
+
+    return progress_on_stderr(bar, line, quiet=quiet)
 
 
 @contextmanager

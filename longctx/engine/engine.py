@@ -102,6 +102,10 @@ class Engine:
         self._speed = self._speed or reading_speed(self.loaded, self._prefill, measure=measure)
         return self._speed
 
+    def identity(self) -> str:
+        """What tells this model from others: hashes of its weights and its tokenizer, and its dtypes."""
+        return " ".join((*self._model_hashes(), f"{self.loaded.model.dtype}", self._prefill.dtype))
+
     def stream(
         self,
         prefix_ids: Sequence[int],
@@ -236,10 +240,14 @@ class Engine:
             return Prefix(sequence.done, sequence.done - sequence.reused, sequence.cache.nbytes)
 
     def _fingerprint(self, request: Request) -> Fingerprint:
-        """What the keys and values of a prompt depend on; weights are hashed once, which takes seconds."""
+        """What the keys and values of a prompt depend on."""
         with self._prefill.lock.streaming():
             rotation = self._prefill.rotation(request)
+        dtype = f"{self.loaded.model.dtype} {self._prefill.dtype}"
+        return Fingerprint(*self._model_hashes(), hash_tokens(request.ids), rotation, dtype)
+
+    def _model_hashes(self) -> tuple[str, str]:
+        """Hashes of the weights and of the tokenizer, made once, which takes seconds."""
         if self._hashes is None:
             self._hashes = hash_weights(self.loaded.model), hash_tokenizer(self.loaded.tokenizer)
-        dtype = f"{self.loaded.model.dtype} {self._prefill.dtype}"
-        return Fingerprint(*self._hashes, hash_tokens(request.ids), rotation, dtype)
+        return self._hashes

@@ -40,11 +40,18 @@ class PrefillProgress:
         done: Tokens read so far, with those that were in the prefix cache.
         total: Tokens to read.
         tokens_per_second: Speed at which the tokens that were not in the prefix cache were read.
+        doing: What is being done, for a display.
+        part: On route `map`, which part of the documents or of the notes is being read, from 1, and `done` and `total`
+            are tokens of all of them; otherwise 0.
+        parts: How many parts there are.
     """
 
     done: int
     total: int
     tokens_per_second: float
+    doing: str = "reading the prompt"
+    part: int = 0
+    parts: int = 0
 
 
 PrefillCallback = Callable[[PrefillProgress], None]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from longctx.planning.budget import PromptBudget
-from longctx.types import RouteChoice
+from longctx.types import QuestionKind, RouteChoice
 
 _NO_LIMIT = PromptBudget()
 
@@ -57,6 +57,7 @@ class PromptCosts:
         fences: What surrounds the passages of each document, by its source.
         numbers: The lines [1], [2], … before passages: at least as many as there are passages.
         give_up: How much longer the system prompt is that lets the model say that the passages hold no answer.
+        kind: What the question asks for.
     """
 
     system: int
@@ -70,6 +71,7 @@ class PromptCosts:
     fences: Mapping[str, int] = field(default_factory=dict)
     numbers: tuple[int, ...] = ()
     give_up: int = 0
+    kind: QuestionKind = "locate"
 
     @property
     def framing(self) -> int:
@@ -138,11 +140,14 @@ class Policy:
     """How a route is chosen and a window is shared, where a question does not say.
 
     Attributes:
-        route: The route to take; `auto` takes the first of native, extended and retrieval that works.
+        route: The route to take; `auto` takes the first of native, extended and retrieval that works, or `map` in place
+            of retrieval for a question that needs everything.
         extend_retrieval: Passages fill the longest window, not the first that holds one.
         history_share: How much of the room the conversation may take before passages do, from 0 to 1.
         expand: So many neighbours of each passage come before the next passage; others when all passages are in.
         budget: What a prompt may cost.
+        part_tokens: On route `map`, the most tokens of passages that are read in one prompt. Small models overlook
+            less in short parts, and the time that attention takes grows with the square of a prompt's length.
     """
 
     route: RouteChoice = "auto"
@@ -150,3 +155,4 @@ class Policy:
     history_share: float = 0.25
     expand: int = 0
     budget: PromptBudget = _NO_LIMIT
+    part_tokens: int = 4096

@@ -35,10 +35,13 @@ def plan(costs: PromptCosts, windows: Windows, policy: Policy = _DEFAULT_POLICY)
         raise BadRequest(f"there is no route {policy.route!r}: use auto, {', '.join(_ROUTES)}")
     _check_fixed(costs, windows, costs.system + (max(0, costs.give_up) if policy.route == "self" else 0))
     refusals: list[str] = []
-    for route in ("native", "extended", "retrieval") if policy.route == "auto" else (policy.route,):
+    routes: tuple[str, ...] = (policy.route,) if policy.route != "auto" else _AUTO
+    if policy.route == "auto" and costs.kind != "locate":
+        routes, refusals = _AUTO_FOR_EVERYTHING, [f"the question asks to {costs.kind}, which needs all documents"]
+    for route in routes:
         planned = _ROUTES[route](costs, windows, policy)
         if isinstance(planned, Plan):
-            return replace(planned, reason="; ".join([*dict.fromkeys(refusals), planned.reason]))
+            return replace(planned, reason="; ".join([*dict.fromkeys(refusals), planned.reason]), kind=costs.kind)
         refusals.append(planned)
     wanted = "no route works" if policy.route == "auto" else f"route {policy.route} cannot be taken"
     raise ContextTooLong(f"{wanted}: {'; '.join(dict.fromkeys(refusals))}")
@@ -76,7 +79,8 @@ def _extended(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | st
 
 
 def _whole(costs: PromptCosts, windows: Windows, policy: Policy, route: Route, among: Sequence[int]) -> Plan | str:
-    """Everything in the smallest of some windows that holds it; where the route was asked for, old turns may go."""
+    """Everything in the smallest of some windows that holds it."""
+    # Old turns may go where the route was asked for, and where the question needs all documents.
     everything = Packing(costs, float("inf"))
     for part in costs.whole:
         everything.add(part)
@@ -85,7 +89,7 @@ def _whole(costs: PromptCosts, windows: Windows, policy: Policy, route: Route, a
     affordable = policy.budget.limit(asked_for=policy.route != "auto") + costs.max_new_tokens
     holds = int(min(largest, affordable))
     turns: Sequence[int] = range(1, len(costs.turns) + 1)
-    if policy.route != "auto" and need > holds:
+    if need > holds and (policy.route != "auto" or costs.kind != "locate"):
         turns = pack_turns(costs, holds - costs.fixed - everything.tokens)
         need = costs.fixed + everything.tokens + costs.of_turns(turns)
     if costs.uncounted or need > largest:
@@ -153,11 +157,21 @@ def _self(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | str:
     return replace(first, route="self", reason=f"{first.reason}; all documents if they do not do", fallback=whole)
 
 
+def _map(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan:
+    """All documents in parts, in the native window; how many parts is counted where their prompts are written."""
+    turns = [BudgetItem("turn", str(number), tokens) for number, tokens in enumerate(costs.turns, start=1)]
+    reason = "all documents are read in parts" + (", without the conversation" if turns else "")
+    return Plan("map", reason, windows.native, left_out=tuple(turns), max_new_tokens=costs.max_new_tokens)
+
+
+_AUTO: tuple[str, ...] = ("native", "extended", "retrieval")
+_AUTO_FOR_EVERYTHING = ("native", "extended", "map")
 _ROUTES: dict[str, Callable[[PromptCosts, Windows, Policy], Plan | str]] = {
     "native": _native,
     "extended": _extended,
     "retrieval": _retrieval,
     "self": _self,
+    "map": _map,
 }
 
 

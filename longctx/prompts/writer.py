@@ -13,9 +13,10 @@ from typing import Any, Protocol, cast
 
 from longctx.errors import BadRequest
 from longctx.prompts.control_tokens import ControlTokenEscaper
+from longctx.prompts.map_texts import ReadingTask, for_everything
 from longctx.prompts.templates import PromptTemplate
 from longctx.prompts.wording import prompt_texts
-from longctx.types import Citation, Message
+from longctx.types import Citation, Message, QuestionKind
 
 STAND_IN = "<longctx-passages>"  # where the passages go in a conversation
 FENCE = ("<document>", "</document>")
@@ -49,6 +50,8 @@ class PromptInputs:
         history: The earlier turns that are in the prompt.
         may_give_up: The model is to answer in one word if the passages do not hold the answer.
         conversing: What was said before may be answered from, too, whether or not any of it is in `history`.
+        kind: What the question asks for.
+        task: What to do with the passages instead of answering from them; the question is in it.
     """
 
     question: str
@@ -56,6 +59,8 @@ class PromptInputs:
     history: tuple[Message, ...] = ()
     may_give_up: bool = False
     conversing: bool = False
+    kind: QuestionKind = "locate"
+    task: ReadingTask | None = None
 
 
 class Framing(Protocol):
@@ -233,6 +238,11 @@ def as_messages(inputs: PromptInputs, escape: Callable[[str], str]) -> tuple[str
         The system prompt, and the messages with STAND_IN where the passages go.
     """
     texts = prompt_texts(inputs.question)
+    if inputs.task is not None:
+        rest = escape(inputs.task.instructions)
+        return escape(inputs.system), [Message("user", f"{inputs.task.label}\n{STAND_IN}{rest}")]
+    if inputs.kind != "locate":
+        texts = for_everything(texts, inputs.kind)
     rules = texts.instructions(may_give_up=inputs.may_give_up, conversing=inputs.conversing)
     said = [
         Message(m.role, f"{texts.question} {escape(m.content)}" if m.role == "user" else escape(m.content))

@@ -307,5 +307,27 @@ def test_what_cannot_work_is_refused_with_numbers(changes, windows, route, messa
 
 
 def test_a_route_that_does_not_exist() -> None:
-    with pytest.raises(BadRequest, match="no route 'best': use auto, native, extended, retrieval, self"):
+    with pytest.raises(BadRequest, match="no route 'best': use auto, native, extended, retrieval, self, map"):
         plan(counts(), Windows(400), Policy("best"))
+
+
+@pytest.mark.parametrize("kind", ["compare", "count", "summarise"])
+@pytest.mark.parametrize(("passages", "route"), [(3, "native"), (20, "extended"), (60, "map")])
+def test_a_question_that_needs_everything_is_not_answered_from_passages(kind: str, passages: int, route: str) -> None:
+    made = plan(counts(passages, kind=kind), Windows(1000, (2000, 4000)))
+    assert (made.route, made.kind) == (route, kind)
+    assert made.reason.startswith(f"the question asks to {kind}, which needs all documents")
+    assert plan(counts(passages), Windows(1000, (2000, 4000))).kind == "locate"
+    asked = plan(counts(passages, kind=kind), Windows(1000, (2000, 4000)), Policy("retrieval"))
+    assert (asked.route, asked.kind) == ("retrieval", kind), "unless that was asked for"
+
+
+def test_everything_lets_old_turns_go_and_parts_have_none() -> None:
+    long = counts(3, turns=(100,) * 300, kind="summarise")
+    made = plan(long, Windows(1000))
+    assert (made.route, made.turns) == ("native", (296, 297, 298, 299, 300))
+    mapped = plan(counts(60, turns=(100,) * 3, kind="summarise"), Windows(1000))
+    assert (mapped.route, mapped.turns) == ("map", ())
+    assert [(item.kind, item.name) for item in mapped.left_out] == [("turn", "1"), ("turn", "2"), ("turn", "3")]
+    assert "without the conversation" in mapped.reason
+    assert plan(counts(3), Windows(1000), Policy("map")).route == "map", "also where everything fits"

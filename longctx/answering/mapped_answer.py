@@ -1,0 +1,218 @@
+"""Answers to questions that need every document: in one prompt where they fit, otherwise by route `map`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain
+
+from indexes import CorpusIndex
+from longctx.answering.backend import Backend
+from longctx.answering.citations import CitedText
+from longctx.answering.conclusion import conclude
+from longctx.answering.evidence import Evidence
+from longctx.answering.generate import NEW_PLANS, AnswerStream, GeneratedAnswer
+from longctx.answering.map_reduce import FinalPrompt, MapReduce
+from longctx.answering.note_taking import NoteTaker
+from longctx.engine import Generation, PrefillCallback
+from longctx.errors import ContextTooLong, LongctxError, PromptRefused
+from longctx.planning import Policy
+from longctx.prompts import nothing_found
+from longctx.types import Answer, Message, Plan, QuestionRequest, Usage
+
+
+def answer_with_model(
+    index: CorpusIndex,
+    backend: Backend,
+    request: QuestionRequest,
+    policy: Policy,
+    progress: PrefillCallback | None = None,
+) -> AnswerStream:
+    """Answer a question with a model, by the route that its plan chooses.
+
+    Args:
+        index: Where to search.
+        backend: The model.
+        request: The question with its options.
+        policy: How a route is chosen where the request names none.
+        progress: Called with how much has been read.
+
+    Returns:
+        The pieces of the answer as they come.
+
+    Raises:
+        BadRequest: For a question or an option that cannot be served.
+        ContextTooLong: If no route fits the model's windows.
+        CorpusError: If the index cannot be searched.
+    """
+    stream = GeneratedAnswer(index, backend, request, policy, progress)
+    if stream.plan.kind == "locate" and stream.plan.route != "map":
+        return stream
+    return EverythingAnswer(stream, index, backend, request, policy, progress)
+
+
+class EverythingAnswer(AnswerStream):
+    """An answer from all documents: in one prompt, or on route `map` where the plan, or a new one, says so."""
+
+    def __init__(
+        self,
+        stream: GeneratedAnswer,
+        index: CorpusIndex,
+        backend: Backend,
+        request: QuestionRequest,
+        policy: Policy,
+        progress: PrefillCallback | None,
+    ) -> None:
+        super().__init__()
+        self._index, self._backend, self._request, self._policy = index, backend, request, policy
+        self._progress = progress
+        self._why_not_mapped = ""
+        self._closed = False
+        self._stream = self._mapped(stream.plan) if stream.plan.route == "map" else stream
+
+    def __next__(self) -> str:
+        while True:
+            try:
+                return next(self._stream)
+            except PromptRefused:  # what was to fit a server's window does not
+                plan = self._stream.plan if isinstance(self._stream, GeneratedAnswer) else None
+                if plan is None or plan.route != "map":
+                    raise
+                self._stream = self._mapped(plan)
+            except StopIteration:
+                if self._answer is None and not self._closed:
+                    self._answer = self._explained(self._stream.answer)
+                raise
+
+    def close(self) -> None:
+        """Stop the answer here."""
+        self._closed = True
+        self._stream.close()
+
+    def _mapped(self, plan: Plan) -> AnswerStream:
+        """The answer on route `map`; where the window is too short for its rules, and nobody asked for it, passages."""
+        try:
+            return MappedAnswer(self._index, self._backend, self._request, self._policy, plan, self._progress)
+        except ContextTooLong as refusal:
+            if (self._request.options.route or self._policy.route) != "auto":
+                raise
+            self._why_not_mapped = f"{plan.reason}; {refusal}; "
+            options = replace(self._request.options, route="retrieval")
+            request = replace(self._request, options=options)
+            return GeneratedAnswer(self._index, self._backend, request, self._policy, self._progress)
+
+    def _explained(self, answer: Answer) -> Answer:
+        assert answer.plan is not None
+        return replace(answer, plan=replace(answer.plan, reason=f"{self._why_not_mapped}{answer.plan.reason}"))
+
+
+class MappedAnswer(AnswerStream):
+    """An answer on route `map`. The parts are read when the first piece is taken."""
+
+    def __init__(
+        self,
+        index: CorpusIndex,
+        backend: Backend,
+        request: QuestionRequest,
+        policy: Policy,
+        plan: Plan,
+        progress: PrefillCallback | None,
+    ) -> None:
+        super().__init__()
+        self._began = time.monotonic()
+        self._backend, self._request, self._policy, self._plan = backend, request, policy, plan
+        self._progress = progress
+        with index.snapshot() as snapshot:
+            self._chunks = snapshot.chunks(request.options.filters)
+            self._question_idf = snapshot.content_idf(request.query)
+        self._taker = NoteTaker(backend, request, plan, index.path, progress)
+        self._reading = self._divided(plan)
+        self._pieces = self._answered()
+
+    def __next__(self) -> str:
+        return next(self._pieces)
+
+    def close(self) -> None:
+        """Stop the answer here; the notes so far are kept."""
+        self._pieces.close()
+
+    def _answered(self) -> Generator[str, None, None]:
+        """Read the parts, then generate the answer."""
+        with self._saying_how_far():
+            final, generation, first = self._started()
+            if final is None or generation is None:
+                text = nothing_found(self._request.question)
+                self._answer = Answer(text, (), self._plan_at_end(), self._usage(), refused=True)
+                yield text
+                return
+            # what the notes say, such as how many they are, is supported as what was said before is
+            passages, told = final.prompt.passages, Message("user", final.said)
+            evidence = Evidence(self._question_idf, passages, [told])
+            cited = CitedText(evidence)
+            with generation:
+                for piece in chain((first,), generation):
+                    if settled := cited.add(piece):
+                        yield settled
+            rest = cited.finish()
+            answer, note = conclude(cited, evidence, self._request.question, doubtful=False)
+            self._answer = replace(
+                answer,
+                plan=self._plan_at_end(note),
+                usage=self._usage(generation),
+                passages=tuple(passages),
+                search_query=self._request.search_query,
+            )
+            if rest := rest if answer.text == cited.text.strip() else answer.text:
+                yield rest
+
+    def _started(self) -> tuple[FinalPrompt | None, Generation | None, str]:
+        """The last prompt, and the answer to it with its first piece; a shorter one where a server refuses it."""
+        plans_left = NEW_PLANS
+        while True:
+            try:
+                final = self._reading.final()
+                if final is None:
+                    return None, None, ""
+                sampling = self._request.options.sampling
+                generation = self._backend.generate(final.prompt, final.plan, sampling, self._reading_notes())
+                return final, generation, next(generation, "")
+            except PromptRefused as refusal:
+                if not plans_left:
+                    raise
+                plans_left -= 1
+                window = self._backend.windows().native
+                plan = replace(self._plan, reason=f"{refusal}; {self._plan.reason}", window=window)
+                self._reading = self._divided(plan)
+
+    def _divided(self, plan: Plan) -> MapReduce:
+        return MapReduce(self._backend, self._request, self._policy, plan, self._chunks, self._taker)
+
+    def _reading_notes(self) -> PrefillCallback | None:
+        report = self._progress
+        return None if report is None else lambda progress: report(replace(progress, doing="reading the notes"))
+
+    def _plan_at_end(self, note: str = "") -> Plan:
+        plan = self._reading.plan
+        return replace(plan, reason="; ".join(filter(None, [plan.reason, *self._reading.remarks(), note])))
+
+    def _usage(self, generation: Generation | None = None) -> Usage:
+        read, written = self._taker.prompt_tokens, self._taker.completion_tokens
+        if generation is not None:
+            read, written = read + generation.prompt_tokens, written + generation.completion_tokens
+        return Usage(read, written, time.monotonic() - self._began)
+
+    @contextmanager
+    def _saying_how_far(self) -> Iterator[None]:
+        """Add to an error, and to Ctrl-C, how many parts are done, and that they are not read again."""
+        try:
+            yield
+        except (LongctxError, KeyboardInterrupt) as error:
+            raise type(error)("; ".join(filter(None, [str(error), self._how_far()]))) from error
+
+    def _how_far(self) -> str:
+        done, count = self._reading.done, self._reading.plan.parts
+        if not self._taker.file.keeps:
+            return f"{done} of {count} parts were read, but their notes could not be written to the index folder"
+        return f"{done} of {count} parts are read and their notes kept: ask the same again to go on from there"

@@ -1,0 +1,122 @@
+"""The file of a question's notes, so that a question that was stopped goes on where it was.
+
+There is one file for each question, in the folder `notes` of the index. A reply is appended and flushed to disk as soon
+as it is whole; a line that a killed process left unfinished is not read. Only replies to exactly the same prompt are
+used, so that a part is read again when its documents have changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import astuple, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from indexes.storage import checksum
+
+FOLDER = "notes"
+MOST_QUESTIONS = 32  # whose notes are kept
+MOST_BYTES = 64 << 20  # of all of them
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model wrote about a part.
+
+    Attributes:
+        text: The text.
+        finish: Why it ended: 'length' if it was cut.
+        prompt_tokens: Tokens of the prompt.
+        completion_tokens: Tokens of the text.
+    """
+
+    text: str
+    finish: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class NoteFile:
+    """The replies to the prompts of one question.
+
+    Attributes:
+        keeps: Whether replies are kept; False once a write has failed, as in a folder that is read-only
+            or on a disk that is full.
+    """
+
+    def __init__(self, index: Path, *question: str) -> None:
+        self._path = index / FOLDER / f"{key_of(question)[:32]}.jsonl"
+        self.keeps = True
+        with suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            if self._path.exists():
+                os.utime(self._path)  # the most recently asked question
+            _forget_oldest(self._path.parent)
+        self._replies = self._read()
+
+    def get(self, key: str) -> Reply | None:
+        """The reply to a prompt, if there is one.
+
+        Args:
+            key: The prompt's key.
+
+        Returns:
+            The reply.
+        """
+        return self._replies.get(key)
+
+    def add(self, key: str, reply: Reply) -> None:
+        """Keep a reply, on disk if that can be written.
+
+        Args:
+            key: The prompt's key.
+            reply: The reply.
+        """
+        self._replies[key] = reply
+        row = (key, *astuple(reply))
+        # A line break on either side: a line that another process left unfinished stays alone.
+        line = f"\n{json.dumps([*row, checksum(row)])}\n".encode()
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                self.keeps = os.write(descriptor, line) == len(line)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            self.keeps = False
+
+    def _read(self) -> dict[str, Reply]:
+        replies: dict[str, Reply] = {}
+        with suppress(OSError):
+            for line in self._path.read_bytes().split(b"\n"):
+                with suppress(ValueError, TypeError):  # damaged, or written to its half
+                    *row, expected = json.loads(line)
+                    if checksum(tuple(row)) == expected:
+                        replies[row[0]] = Reply(*row[1:])
+        return replies
+
+
+def key_of(values: Sequence[object]) -> str:
+    """Hash values.
+
+    Args:
+        values: What JSON can write.
+
+    Returns:
+        A SHA-256 in hexadecimal.
+    """
+    return sha256(json.dumps(values).encode()).hexdigest()
+
+
+def _forget_oldest(folder: Path) -> None:
+    """Delete the notes of the questions that were asked longest ago, beyond both limits."""
+    files = sorted(folder.glob("*.jsonl"), key=lambda file: file.stat().st_mtime, reverse=True)
+    total = 0
+    for place, file in enumerate(files):
+        total += file.stat().st_size
+        if place >= MOST_QUESTIONS or total > MOST_BYTES:
+            file.unlink()

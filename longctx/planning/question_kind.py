@@ -1,0 +1,143 @@
+"""What a question asks for, by its words and form: a fact in one place, or something that needs every document.
+
+No model is asked. What decides is whether a question counts, compares or summarises over a corpus: "How many of the
+reports mention rust?" needs all reports, and "How many people died in 1906?" the one sentence that states it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from indexes.text import script_language
+from longctx.types import QuestionKind
+
+# What a corpus consists of: to ask for the largest or for the number of these is to ask about all of them.
+_PART = (
+    r"(?:documents?|docs?|reports?|files?|chapters?|sections?|papers?|articles?|meetings?|minutes|records?|letters?|"
+    r"memos?|notes|contracts?|invoices?|policies|pages|entries|passages?|texts?|sources?|e-?mails?|inspections?|"
+    r"proposals?|drafts?|incidents?|manuals?|tickets?)"
+)
+_PARTS = _PART.replace("s?", "s").replace("minutes|", "")  # in the plural
+_WHOLE = (
+    r"(?:document|report|file|chapter|section|paper|article|text|book|manual|handbook|policy|contract|corpus|"
+    r"documents|reports|files|notes|papers|articles|minutes|meeting|discussion|story|plan|guide(?:line)?s?)"
+)
+_MOST = (
+    r"(?:(?:large|small|high|low|long|short|old|new|great|few|deep|wide|early|late|young|strong|weak|cheap|bigg|earli|"
+    r"lat)e?st|most|least|best|worst|first|last)"
+)
+_MORE = r"(?:\w+(?:er|ier)|more|less|worse|better|first)"
+_VERB = r"(?:is|are|was|were|has|have|had|does|do|did|can|came|took|costs?)"
+_MENTION = r"(?:mention\w*|discuss\w*|describ\w*|refer\w*|talk\w*|deal\w*|stat(?:e|es|ing) that|contain\w*|cover\w*)"
+
+_ENGLISH: dict[QuestionKind, tuple[str, ...]] = {
+    "summarise": (
+        r"\bsummar(?:y|ies|i[sz]e[ds]?|i[sz]ing)\b(?! of \w+ is)",
+        r"^(?:(?:please|can|could|you|briefly)\W+)*(?:sum up|recap|outline|condense|abridge)\b",
+        r"\b(?:give|write|need|provide|want)\b.*\b(?:overview|abstract|outline|recap|gist|short version)\b",
+        r"\btl;? ?dr\b|\bin a nutshell\b|\bthe gist\b",
+        r"\b(?:main|key|central|essential|most important) (?:points?|takeaways?|findings|messages?)\b",
+        rf"\bwhat (?:is|are|was|were|'s)\b.*\b{_WHOLE} (?:all )?about\b",
+        rf"\bwhat (?:does|do|did) (?:this|these|the)\b.*\b{_WHOLE} (?:say overall|cover|say)\W*$",
+        rf"\bwhat (?:topics|subjects|themes)\b.*\b{_WHOLE} (?:cover|deal with|treat|discuss)",
+        rf"^(?:please )?(?:briefly )?(?:describe|tell me)(?: briefly)? what (?:is in )?(?:this|these|the) {_WHOLE}\b",
+    ),
+    "compare": (
+        r"\bcompar(?:e|es|ing|ison)\b.*\b(?:the|two|with|and|across)\b",
+        r"^(?:please )?(?:contrast|rank|sort|order)\b",
+        r"\b(?:differences?|similarit(?:y|ies)) (?:and \w+ )?between\b|\bversus\b|\bvs\b",
+        r"\bhow (?:do|does|did) .+\bdiffer\b",
+        r"\bhave in common\b|\bcontradict\w*\b.*\b(?:between|two|each other)\b",
+        r"\bchanged? (?:between|from) .+\b(?:and|to)\b",
+        rf"\b(?:which|who|what)\b.*\b{_VERB} {_MORE}\b[^,]*, .+ or\b",
+        r"^(?:is|are|was|were|do|does|did|has|have)\b.+\b(?:\w+er|more|less) than (?:that|those|the one)\b",
+        rf"\b(?:which|what)(?: of the)? {_PART}\b.*\b{_MOST}\b",
+        rf"\b{_MOST}\b.*\b(?:in|among|across|of) (?:all|any of)\b|^of all\b.*\b{_MOST}\b",
+        r"\b(?:in|into) (?:what|which|chronological|the) order\b|\bchronological(?:ly)?\b.*\border\b",
+        r"\border of (?:time|date)\b",
+    ),
+    "count": (
+        rf"\bhow many (?:of (?:the|these|those|all)|(?:\w+ )?{_PART} (?!did|have been|has|were published))\b",
+        rf"\bin (?:how many|which|what) (?:of the )?{_PART}\b.*\b(?:is|are|do|does|was|were|appear|{_MENTION})\b",
+        rf"\bwhich (?:{_PARTS}|of the {_PART}) |\bwhich {_PART} {_MENTION}\b",
+        rf"\b(?:how many|which|what)\b.* (?:in|across|of|from) (?:all|any|each|every)(?: of)?(?: the| these)? {_PART}",
+        r"^(?:please )?(?:can you )?(?:list|enumerate|count)\b",
+        r"^(?:please )?(?:name|find|show me|give(?: me)?|tell me|identify|collect|extract)\W+"
+        r"(?:a list of|all|every|each)\b",
+        r"^what are all\b|\bwhat is the number of \w*\s?" + _PART,
+        rf"\bhow (?:often|many times) (?:is|are|was|were|does|do)\b.*\b(?:mention\w*|appear\w*|named|{_MENTION})\b",
+    ),
+}
+
+_SHO = (
+    r"(?:文書|文献|書類|報告書?|資料|ファイル|章|節|条文|議事録|論文|記事|契約書?|規程|会議|案件|箇所|記録|手紙|メール|"
+    r"請求書|見積もり|点検|レポート|ドキュメント|ページ)"
+)
+_JAPANESE: dict[QuestionKind, tuple[str, ...]] = {
+    "summarise": (
+        r"要約|要旨|論旨|概略|あらまし|あらすじ|骨子|サマリー?|全体像|趣旨を(?:述べ|教え|説明)",
+        r"(?:概要|要点|ポイント|主な内容|内容|まとめ)(?:を|は|について).*(?:教え|挙げ|説明|述べ|まとめ|お願い|示し|整理|知り)",
+        r"(?:主な|重要な)ポイントは|(?:^|[をにで、])(?:まとめて|まとめると)[。、?]?(?:くだ|下さ|ほし|$)",
+        rf"(?:この|これらの|本){_SHO}.*(?:簡単に|簡潔に)?(?:何について|説明して)",
+        rf"何について(?:の|書か|述べ).*{_SHO}|{_SHO}.*何について(?:書|述べ)",
+        r"(?:ざっと|ざっくり|手短に|一言で|かいつまんで|簡潔に)",
+        rf"どんな(?:こと|内容)が書かれ.*{_SHO}|{_SHO}.*(?:どんな|どのような)(?:こと|内容)",
+        r"(?:この|本)[^、。]*を簡単に説明",
+    ),
+    "compare": (
+        r"比較して|比べて(?:くだ|下さ|ほし|$|、)|対比して|見比べ",
+        r"の違い(?:は|を|について)[^、]*(?:何|教え|説明|どこ|挙げ|述べ|$)|(?:相違点|類似点|共通点|異なる点|変わった点|矛盾する点|差異)",
+        r"と[^、]*(?:は|とは)、?(?:どう|どのように)(?:違|異な)",
+        r"と.*(?:では|、|で|のうち).*(?:どちら|どっち)(?:が|の(?:ほう|方)|[?。]?$)|と.*(?:のは|は)(?:どちら|どっち)",
+        rf"(?:どの|どこの){_SHO}.*(?:一番|最も|もっとも|最大|最小|最高|最低)|(?:一番|最も|もっとも).*{_SHO}は(?:どれ|どの)",
+        rf"(?:全部|全て|すべて|全|各)(?:の)?(?:{_SHO}|現場|支店|施設|\w{{1,4}})?(?:の(?:中|うち)で?|全体).*(?:一番|最も|もっとも|最大|最小|最高|最低)",
+        rf"(?:一番|最も|もっとも|最大|最小).*{_SHO}(?:全体|すべて|全部)?の(?:中|うち)",
+        r"(?:順番|順序|時系列|順)(?:で|に)[^、。]*(?:並べ|整理|教え|示し|挙げ|行われ)|どの(?:順番|順序)",
+        r"(?:間|版|度)で(?:、)?(?:何が|どこが|どう)[^、。]*変[わ更]",
+        r"と.+の差は(?:いくら|いくつ|どれ|何)",
+    ),
+    "count": (
+        r"列挙|リストアップ|箇条書きで挙げ|もれなく|漏れなく|残らず",
+        r"一覧(?:を|に|で)[^、。]*(?:作|見せ|示|出|教え|表示|くだ)",
+        r"(?:すべて|全て|全部|ぜんぶ)[^、。]{0,4}(?:挙げ|教え|書き出|抜き出|示し|見せ|列)",
+        rf"(?:何|いくつの)(?:件|通|本|冊|部|つ)?の{_SHO}|いくつの{_SHO}",
+        rf"{_SHO}(?:は|が|の(?:うち|中で?))[^。]*(?:何件|何通|何冊|何部|いくつ)(?:あり|が|存在|です|[?。]?$)",
+        rf"どの{_SHO}(?:に|が|で|です)|(?:ファイル|{_SHO})は(?:どれ|どこ)",
+        rf"(?:数えて|カウントして)|{_SHO}に(?:は)?何(?:回|度|か所|箇所)|全部で何(?:人|件|回|つ|か所)",
+    ),
+}
+_RULES = {
+    language: {kind: re.compile("|".join(f"(?:{each})" for each in patterns)) for kind, patterns in kinds.items()}
+    for language, kinds in (("en", _ENGLISH), ("ja", _JAPANESE))
+}
+_QUOTED = re.compile(r"[\"“”][^\"“”]*[\"“”]|「[^」]*」|『[^』]*』")
+
+
+def question_kind(question: str) -> QuestionKind:
+    """Decide what a question asks for.
+
+    Args:
+        question: The question, in English or Japanese; of another language, only English words in it are seen.
+
+    Returns:
+        "compare", "count" or "summarise" for a question that needs every document, "locate" for any other.
+    """
+    text = _QUOTED.sub('""', " ".join(unicodedata.normalize("NFKC", question).casefold().split()))
+    rules = _RULES["en" if script_language(question) is None else "ja"]
+    return next((kind for kind, pattern in rules.items() if pattern.search(text)), "locate")
+
+
+_ORDER = re.compile(r"\border\b|\bsequence\b|\bchronolog|順番|順序|時系列|発生順")
+
+
+def asks_for_order(question: str) -> bool:
+    """Whether a question asks in what order things come.
+
+    Args:
+        question: The question.
+
+    Returns:
+        True for one with such words in English or Japanese.
+    """
+    return _ORDER.search(question.casefold()) is not None

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from longctx import AskOptions, BadRequest
+from longctx.planning import asks_for_order, question_kind
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        # a number that a text states is a fact
+        ("How many people died in the 1906 earthquake?", "locate"),
+        ("How many yards did he run?", "locate"),
+        ("What is the largest city of Norway?", "locate"),
+        ("When was the report on the bridge signed?", "locate"),
+        ('What does "summarise the policy" mean here?', "locate"),
+        ("何人が亡くなりましたか", "locate"),
+        ("世界最大の石油輸出地域は", "locate"),
+        ("「要約」とは何ですか", "locate"),
+        # and one that nobody has stated needs everything
+        ("How many of the reports mention rust?", "count"),
+        ("In how many chapters does the storm appear?", "count"),
+        ("Which documents mention the pump?", "count"),
+        ("list all the deadlines", "count"),
+        ("錆に触れている報告書は何件ありますか？", "count"),
+        ("何件の報告書が火災に触れていますか", "count"),
+        ("締切の一覧を作ってください", "count"),
+        ("欠席者をすべて挙げてください", "count"),
+        ("Compare the two contracts.", "compare"),
+        ("What is the difference between plan A and plan B?", "compare"),
+        ("Which is larger, the north tower or the south tower?", "compare"),
+        ("Which report gives the highest reading of all?", "compare"),
+        ("IN WHAT ORDER were the stations inspected?", "compare"),
+        ("二つの契約書を比較してください", "compare"),
+        ("旧規程と新規程の違いは何ですか", "compare"),
+        ("Ａ案とＢ案ではどちらが安いですか", "compare"),
+        ("Summarise the policy.", "summarise"),
+        ("What is this document about?", "summarise"),
+        ("What are the main points?", "summarise"),
+        ("議事録を要約してください", "summarise"),
+        ("この報告書の概要を教えてください", "summarise"),
+        ("Quel est le plus grand phare ?", "locate"),
+    ],
+)
+def test_the_kind_of_a_question_is_in_its_words(question: str, kind: str) -> None:
+    assert question_kind(question) == kind
+
+
+@pytest.mark.parametrize(
+    ("question", "order"),
+    [
+        ("In what order were the stations inspected?", True),
+        ("事故を時系列で並べてください", True),
+        ("Which report gives the highest reading?", False),
+        ("値段の高い順に並べてください", False),
+    ],
+)
+def test_an_order_is_asked_for_in_words(question: str, order: bool) -> None:
+    assert asks_for_order(question) == order
+
+
+def test_a_kind_that_does_not_exist_is_named() -> None:
+    with pytest.raises(BadRequest, match="kind is 'sum': use locate, compare, count, summarise"):
+        AskOptions().updated(kind="sum")

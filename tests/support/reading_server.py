@@ -1,0 +1,178 @@
+"""A server with OpenAI's protocol whose replies follow what it is sent: it reads passages and notes as a model would."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+PASSAGE = re.compile(r"^\[(\d+)\]\n(.*?)(?=^\[\d+\]\n|^</document>)", re.MULTILINE | re.DOTALL)
+TOKEN = re.compile(r"\w+|[^\w\s]")
+EACH_MESSAGE = 4
+
+
+def tokens(text: str) -> int:
+    return len(TOKEN.findall(text))
+
+
+@dataclass
+class Asked:
+    """A prompt: a part with its passages by number, or notes as lines, and what was asked about them."""
+
+    text: str
+    new_tokens: int
+    passages: dict[int, str]
+    notes: list[str]
+
+    @property
+    def is_last(self) -> bool:
+        return "from them and from nothing else" in self.text or "メモだけをもとに" in self.text
+
+    @property
+    def stage(self) -> str:
+        return "part" if self.passages else "last" if self.is_last else "merge"
+
+
+Script = Callable[[Asked], str]
+
+
+def parsed(text: str, new_tokens: int) -> Asked:
+    label, _, rest = text.partition("\n")
+    passages = (
+        {int(n): passage.strip() for n, passage in PASSAGE.findall(rest)} if label.startswith(("Pass", "資料")) else {}
+    )
+    above = re.split(r"^(?:Above (?:are|is)|上は)", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    return Asked(text, new_tokens, passages, [] if passages else above.strip().splitlines())
+
+
+def noting(find: Callable[[str], Iterable[str]]) -> Callable[[Asked], str]:
+    """Notes on a part: what `find` sees in each passage, with the passage's mark."""
+
+    def take(asked: Asked) -> str:
+        lines = [f"- {item} [{n}]" for n, passage in asked.passages.items() for item in find(passage)]
+        return "\n".join(lines) or "NONE"
+
+    return take
+
+
+@dataclass
+class State:
+    window: int
+    says: int
+    script: dict[str, Script]
+    asked: list[Asked] = field(default_factory=list)
+    fails_at: int = 0
+    waits_at: int = 0
+    waiting: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    def at(self, stage: str) -> list[Asked]:
+        return [asked for asked in self.asked if asked.stage == stage]
+
+
+class ScriptedServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.state = State(0, 0, {})
+
+    @property
+    def address(self) -> str:
+        return f"openai:http://127.0.0.1:{self.server_port}/v1"
+
+    def play(self, window: int, part: Script, last: Script, merge: Script | None = None, says: int = 0) -> State:
+        """Begin a new play with a window of so many tokens; the server may say that it has another."""
+        self.state = State(
+            window, says or window, {"part": part, "last": last, "merge": merge or (lambda asked: "NONE")}
+        )
+        return self.state
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):  # a client that has gone
+            super().handle_error(request, client_address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: ScriptedServer
+
+    def log_message(self, *_: object) -> None: ...
+
+    def do_GET(self) -> None:
+        known = {"/v1/models": {"data": [{"id": "scripted", "max_model_len": self.server.state.says}]}}
+        self.send(known.get(self.path, {"error": "Not Found"}), 200 if self.path in known else 404)
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/tokenize" and ("messages" in body or "prompt" in body):
+            messages = body.get("messages", [])
+            count = tokens(body.get("prompt", "")) + sum(tokens(m["content"]) + EACH_MESSAGE for m in messages)
+            self.send({"count": count})
+        elif self.path == "/v1/chat/completions":
+            self.chat(body)
+        else:
+            self.send({"error": {"message": "Not Found"}}, 404)
+
+    def chat(self, body: Any) -> None:
+        state = self.server.state
+        asked = parsed(body["messages"][-1]["content"], body["max_tokens"])
+        used = sum(tokens(m["content"]) + EACH_MESSAGE for m in body["messages"])
+        if used + body["max_tokens"] > state.window:
+            limit = (
+                f"maximum context length is {state.window} tokens. However, you requested {used + body['max_tokens']}"
+            )
+            return self.send({"error": {"message": f"This model's {limit} tokens"}}, 400)
+        state.asked.append(asked)
+        if len(state.asked) == state.fails_at:
+            return self.send({"error": {"message": "out of memory"}}, 500)
+        if len(state.asked) == state.waits_at:
+            state.waiting.set()
+            state.go_on.wait()
+        words = re.findall(r"\S+\s*|\s+", state.script[asked.stage](asked))
+        cut = len(words) > body["max_tokens"]
+        self.stream("".join(words[: body["max_tokens"]]), "length" if cut else "stop", used)
+        return None
+
+    def stream(self, text: str, finish: str, used: int) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        pieces = re.findall(r".{1,7}", text, re.DOTALL)
+        events = [{"choices": [{"delta": {"content": piece}, "finish_reason": None}]} for piece in pieces]
+        events.append({"choices": [{"delta": {}, "finish_reason": finish}]})
+        events.append({"choices": [], "usage": {"prompt_tokens": used, "completion_tokens": tokens(text)}})
+        for data in [*map(json.dumps, events), "[DONE]"]:
+            line = f"data: {data}\n\n".encode()
+            self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+        self.wfile.write(b"0\r\n\r\n")
+
+    def send(self, data: Any, status: int = 200) -> None:
+        content = json.dumps(data).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("retry-after-ms", "1")
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@contextmanager
+def serving() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.state.go_on.set()
+            server.shutdown()
+            thread.join()
