@@ -43,7 +43,7 @@ _KINDS = {
     "system": "system prompt",
     "document": "document",
     "turn": "turn",
-    "question": "question",
+    "question": "rules and question",
     "answer": "room for the answer",
     "free": "not used",
     "found": "found, but no room",
