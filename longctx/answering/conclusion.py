@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from indexes.text import sentence_spans
 from longctx.answering.citations import CitedText
@@ -11,15 +11,30 @@ from longctx.answering.evidence import Evidence
 from longctx.prompts import is_refusal, prompt_texts
 from longctx.types import Answer, Usage
 
+_DOUBTFUL = 0.45  # of a question's words in one passage: below it, only an answer that a passage supports counts
+_IRRELEVANT = 0.3  # and below it none does
 
-def conclude(cited: CitedText, evidence: Evidence, question: str, *, doubtful: bool) -> tuple[Answer, str]:
+
+def is_doubtful(relevance: float | None) -> TypeGuard[float]:
+    """Whether the passages bear so little on the question that its answer is shown when it has been checked.
+
+    Args:
+        relevance: How much of the question they bear on, where that can be told.
+
+    Returns:
+        True if an answer can become a refusal.
+    """
+    return relevance is not None and relevance < _DOUBTFUL
+
+
+def conclude(cited: CitedText, evidence: Evidence, question: str, relevance: float | None = None) -> tuple[Answer, str]:
     """Make an answer of what a model wrote.
 
     Args:
         cited: The model's words, finished and checked.
         evidence: The passages in its prompt.
         question: The question.
-        doubtful: Whether the passages bear so little on the question that only a supported answer counts.
+        relevance: How much of the question the passages bear on, where that can be told.
 
     Returns:
         The answer, without its plan and what it cost; and, where it is not what the model wrote, why.
@@ -34,9 +49,10 @@ def conclude(cited: CitedText, evidence: Evidence, question: str, *, doubtful: b
         return _answer(f"{sentence} [{number}]", citations=(quoted,)), f"{wrote}, so a passage is quoted"
     if all(is_refusal(sentence) for sentence in _sentences(cited.words)):
         return _answer(cited.text.strip(), refused=True), ""
-    if doubtful and not evidence.holds(cited.words):
-        unsupported = _sentences(cited.words)
-        return _answer(refusal, refused=True, unsupported=unsupported), "no passage supports what the model wrote"
+    if is_doubtful(relevance) and (relevance < _IRRELEVANT or not evidence.holds(cited.words)):
+        said = _sentences(cited.words)
+        no_passage = "bears on the question" if relevance < _IRRELEVANT else "supports what the model wrote"
+        return _answer(refusal, refused=True, unsupported=said), f"no passage {no_passage}"
     citations = tuple(replace(evidence.passages[n - 1], marked_by=by) for n, by in cited.marks.items())
     return _answer(cited.text.strip(), citations=citations, unsupported=tuple(cited.unsupported)), ""
 

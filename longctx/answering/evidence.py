@@ -12,9 +12,9 @@ from longctx.types import Citation, Message
 SUPPORTED = 0.6  # of what a sentence says is in a passage that supports it
 UNSUPPORTED_BELOW = 0.35  # and so little of what a sentence says means that no passage supports it
 _MOST_IDF = 4.0  # a rare word counts no more than one that a chunk in 50 contains: most questions paraphrase
-_DOUBTFUL = 0.45  # of a question's words, by inverse document frequency
-_FEWEST_WORDS = 2
-_BIGRAM_WEIGHT = 0.3  # of a Japanese bigram, beside a word
+_FEWEST_WORDS = 2  # of a question that can be compared with passages
+_SHORT_WEIGHT = 0.3  # of a Japanese bigram and of a single character, beside a word
+_NUMBER_WEIGHT = 3.0  # who copies a sentence gets its words right, and who makes one up its numbers wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,10 @@ class Evidence:
     def __init__(
         self, question: Mapping[str, float], passages: Sequence[Citation], history: Sequence[Message] = ()
     ) -> None:
-        self._question = {term: min(each, _MOST_IDF) * _weight(term) for term, each in question.items()}
+        self._question = {
+            term: min(each, _MOST_IDF) * (_SHORT_WEIGHT if term.startswith("_") else 1.0)
+            for term, each in question.items()
+        }
         self.passages = passages
         self._history = history
 
@@ -77,19 +80,19 @@ class Evidence:
         total = sum(self._question.values()) or 1.0
         return [sum(self._question[term] for term in bag & self._question.keys()) / total for bag in self._bags]
 
-    def is_doubtful(self, question: str) -> bool:
-        """Whether the passages probably do not answer a question: each holds too few of its words.
+    def relevance(self, question: str) -> float | None:
+        """How much of a question the passages bear on.
 
         Args:
             question: The question, as it was searched for.
 
         Returns:
-            False also where words cannot tell: for a question with fewer than two content words, and where a passage is
-            in another language.
+            The share of its content terms, by inverse document frequency, that the best passage holds; None where words
+            cannot tell: for fewer than two content words, and where a passage is in another language.
         """
         if len(content_words(question)) < _FEWEST_WORDS or self._languages != {script_language(question)}:
-            return False
-        return max(self.coverages, default=0.0) < _DOUBTFUL
+            return None
+        return max(self.coverages, default=0.0)
 
     def quotation(self, among: Sequence[int]) -> tuple[int, str]:
         """The sentence that holds most of the question's words.
@@ -139,7 +142,9 @@ class Evidence:
 
 
 def _weight(term: str) -> float:
-    return _BIGRAM_WEIGHT if term.startswith("_") else 1.0
+    if len(term) == 1 or term.startswith("_"):
+        return _SHORT_WEIGHT
+    return _NUMBER_WEIGHT if any(map(str.isdigit, term)) else 1.0
 
 
 def _sum(terms: Iterable[str]) -> float:

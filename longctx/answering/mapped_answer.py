@@ -156,7 +156,7 @@ class MappedAnswer(AnswerStream):
                     if settled := cited.add(piece):
                         yield settled
             rest = cited.finish()
-            answer, note = conclude(cited, evidence, self._request.question, doubtful=False)
+            answer, note = conclude(cited, evidence, self._request.question)
             self._answer = replace(
                 answer,
                 plan=self._plan_at_end(note),
