@@ -27,6 +27,7 @@ from indexes.text import ANALYSIS_VERSION, query_terms, terms
 LARGE = 50_000
 _COMMON = 1 / 2
 
+_BACKGROUND = 50  # chunks of other text
 _WRITER_HEAP = 64_000_000  # bytes; tantivy writes a segment out when it is full
 _LONGEST_QUERY = 256  # distinct terms
 # tantivy's BM25 has k1 = 1.2. Each term of a passage put in r times makes that 1.2 / r and leaves the length
@@ -138,19 +139,24 @@ class LexicalSearcher:
         return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
 
     def idf(self, of: Iterable[str]) -> dict[str, float]:
-        """Inverse document frequencies, as BM25 has them.
+        """Inverse document frequencies, as BM25 has them, over the chunks and `_BACKGROUND` others.
+
+        In an index of few chunks, a word that none of them contains would otherwise outweigh all that they do.
 
         Args:
             of: Terms.
 
         Returns:
-            For each, ln(1 + (N - n + 0.5) / (n + 0.5)), where n of the N chunks in the index contain it.
+            For each, ln(1 + (N - n + 0.5) / (n + 0.5)), where n of N chunks contain it, and one of the others.
         """
         if self.opened is None:
             return {}
         searcher = self.opened.searcher()
-        frequencies = {term: searcher.doc_freq("body", term) for term in of}
-        return {term: math.log(1 + (searcher.num_docs - n + 0.5) / (n + 0.5)) for term, n in frequencies.items()}
+        chunks, frequencies = (
+            searcher.num_docs + _BACKGROUND,
+            {term: searcher.doc_freq("body", term) + 1 for term in of},
+        )
+        return {term: math.log(1 + (chunks - n + 0.5) / (n + 0.5)) for term, n in frequencies.items()}
 
     def count(self) -> int:
         """The number of chunks in the index."""

@@ -131,7 +131,7 @@ def test_the_data_script_writes_examples_of_every_length(
         keys = re.findall(r"is (\d{5})", example["completion"])
         assert keys
         assert all(key in example["prompt"] for key in keys)
-    as_longctx_asks = [e["prompt"] for e in examples if "Passages:\n<document>" in e["prompt"]]
+    as_longctx_asks = [e["prompt"] for e in examples if ":\n<document>" in e["prompt"]]
     assert 10 <= len(as_longctx_asks) <= 30
     assert all(prompt.endswith("?<|assistant|>") for prompt in as_longctx_asks)
     lengths = {

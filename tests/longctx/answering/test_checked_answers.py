@@ -15,6 +15,7 @@ DOCUMENTS = {
     "灯台.md": "# 灯台\n\n灯台は1874年に建てられました。設計者はホルム氏です。\n",
 }
 OPENED = "When was the bridge over the bay opened?"
+HALF_THERE = "Who inaugurated the bridge over the bay with festive fireworks?"
 MUSHROOMS = "Which mushrooms do cooks in Provence prefer for omelettes?"
 
 
@@ -82,11 +83,23 @@ def test_a_refusal_in_any_words_is_one(ask, says: str) -> None:
     assert (answer.text, answer.refused, answer.citations, answer.unsupported) == (says, True, (), ())
 
 
-def test_what_nothing_supports_about_a_question_that_no_passage_bears_on_is_refused(ask) -> None:
-    answer = ask("Chanterelles are what they like most.", MUSHROOMS)
+@pytest.mark.parametrize(
+    ("question", "says", "reason"),
+    [
+        (MUSHROOMS, "Chanterelles are what they like most.", "no passage bears on the question"),
+        (MUSHROOMS, "The mayor spoke.", "no passage bears on the question"),
+        (HALF_THERE, "Divers did so in 1955.", "no passage supports what the model wrote"),
+    ],
+)
+def test_what_has_no_evidence_becomes_a_refusal(ask, question: str, says: str, reason: str) -> None:
+    answer = ask(says, question)
     assert (answer.text, answer.refused) == ("The passages do not say.", True)
-    assert answer.unsupported == ("Chanterelles are what they like most.",)
-    assert "no passage supports what the model wrote" in answer.plan.reason
+    assert answer.unsupported == (says,)
+    assert reason in answer.plan.reason
+
+
+def test_what_a_passage_supports_is_an_answer_though_the_question_has_other_words(ask) -> None:
+    assert ask("The mayor spoke.", HALF_THERE).text.startswith("The mayor spoke [")
 
 
 def test_in_japanese(ask, make_index) -> None:
