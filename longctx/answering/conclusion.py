@@ -7,12 +7,11 @@ from typing import Any, TypeGuard
 
 from indexes.text import sentence_spans
 from longctx.answering.citations import CitedText
-from longctx.answering.evidence import Evidence
+from longctx.answering.evidence import IRRELEVANT, Evidence
 from longctx.prompts import is_refusal, prompt_texts
 from longctx.types import Answer, Usage
 
 _DOUBTFUL = 0.45  # of a question's words in one passage: below it, only an answer that a passage supports counts
-_IRRELEVANT = 0.3  # and below it none does
 
 
 def is_doubtful(relevance: float | None) -> TypeGuard[float]:
@@ -49,9 +48,9 @@ def conclude(cited: CitedText, evidence: Evidence, question: str, relevance: flo
         return _answer(f"{sentence} [{number}]", citations=(quoted,)), f"{wrote}, so a passage is quoted"
     if all(is_refusal(sentence) for sentence in _sentences(cited.words)):
         return _answer(cited.text.strip(), refused=True), ""
-    if is_doubtful(relevance) and (relevance < _IRRELEVANT or not evidence.holds(cited.words)):
+    if is_doubtful(relevance) and (relevance < IRRELEVANT or not evidence.holds(cited.words)):
         said = _sentences(cited.words)
-        no_passage = "bears on the question" if relevance < _IRRELEVANT else "supports what the model wrote"
+        no_passage = "bears on the question" if relevance < IRRELEVANT else "supports what the model wrote"
         return _answer(refusal, refused=True, unsupported=said), f"no passage {no_passage}"
     citations = tuple(replace(evidence.passages[n - 1], marked_by=by) for n, by in cited.marks.items())
     return _answer(cited.text.strip(), citations=citations, unsupported=tuple(cited.unsupported)), ""

@@ -12,7 +12,8 @@ from longctx.types import Citation, Message
 SUPPORTED = 0.6  # of what a sentence says is in a passage that supports it
 UNSUPPORTED_BELOW = 0.35  # and so little of what a sentence says means that no passage supports it
 _MOST_IDF = 4.0  # a rare word counts no more than one that a chunk in 50 contains: most questions paraphrase
-_FEWEST_WORDS = 2  # of a question that can be compared with passages
+IRRELEVANT = 0.3  # no passage holds more of a question than this: none bears on it
+_ENOUGH_WORDS = 3  # content words of a question that say what it is about
 _SHORT_WEIGHT = 0.3  # of a Japanese bigram and of a single character, beside a word
 _NUMBER_WEIGHT = 3.0  # who copies a sentence gets its words right, and who makes one up its numbers wrong
 
@@ -87,12 +88,14 @@ class Evidence:
             question: The question, as it was searched for.
 
         Returns:
-            The share of its content terms, by inverse document frequency, that the best passage holds; None where words
-            cannot tell: for fewer than two content words, and where a passage is in another language.
+            The share of its content terms, by inverse document frequency, that the best passage holds; at least
+            IRRELEVANT for a question of one or two content words, which the passages may have others for. None where
+            words cannot tell: for a question without any, and where a passage is in another language.
         """
-        if len(content_words(question)) < _FEWEST_WORDS or self._languages != {script_language(question)}:
+        words = content_words(question)
+        if not words or self._languages != {script_language(question)}:
             return None
-        return max(self.coverages, default=0.0)
+        return max(*self.coverages, IRRELEVANT if len(words) < _ENOUGH_WORDS else 0.0)
 
     def quotation(self, among: Sequence[int]) -> tuple[int, str]:
         """The sentence that holds most of the question's words.
