@@ -35,7 +35,9 @@ def prompt_budget(
     if budget.given:
         return budget.at(backend.reading_speed(measure=budget.seconds is not None), windows.largest)
     budget = PromptBudget(seconds=backend.default_seconds, default=True)
-    decides = policy.route in _LIMITED and budget.given and _may_exceed_least(costs, windows)
+    # what needs every document is read whatever it takes: in parts it would take longer still
+    limited = policy.route in _LIMITED and (costs.kind == "locate" or policy.route != "auto")
+    decides = limited and budget.given and _may_exceed_least(costs, windows)
     with suppress(ServerFailed):  # the window is the limit; a server that is gone is named when it is asked
         return (budget if decides else PromptBudget()).at(backend.reading_speed(measure=decides), windows.largest)
     return PromptBudget()

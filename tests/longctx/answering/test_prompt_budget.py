@@ -47,8 +47,9 @@ def test_a_processor_is_measured_and_gets_twenty_seconds(route: str) -> None:
         (Slow(), {"policy": Policy("native")}),
         (Slow(), {"policy": Policy("extended")}),
         (Slow(None), {}),
+        (Slow(), {"costs": replace(LONG, kind="count")}),
     ],
-    ids=["nothing is long", "all documents were asked for", "extended", "a GPU"],
+    ids=["nothing is long", "all documents were asked for", "extended", "a GPU", "all documents are needed"],
 )
 def test_nothing_is_measured_where_it_decides_nothing(backend: Slow, changes: dict[str, Any]) -> None:
     assert budget(backend, **changes).tokens is None
