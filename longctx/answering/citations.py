@@ -141,7 +141,7 @@ class CitedText:
         support = self._evidence.support(words)
         if support is not None and len(numbers) == 1 and support.most >= SUPPORTED:
             held = support.shares[real[0] - 1] if real else 0.0
-            if held < min(SUPPORTED, support.most - CLEARLY):
+            if held < support.most - CLEARLY:
                 self.marks.setdefault(support.best, "corrected")
                 return _NUMBER.sub(str(support.best), mark[0])
         for number in real:

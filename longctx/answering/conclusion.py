@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, TypeGuard
+from typing import Any
 
 from indexes.text import sentence_spans
 from longctx.answering.citations import CitedText
-from longctx.answering.evidence import IRRELEVANT, Evidence
+from longctx.answering.evidence import Evidence
 from longctx.prompts import is_refusal, prompt_texts
 from longctx.types import Answer, Usage
 
-_DOUBTFUL = 0.45  # of a question's words in one passage: below it, only an answer that a passage supports counts
 
-
-def is_doubtful(relevance: float | None) -> TypeGuard[float]:
-    """Whether the passages bear so little on the question that its answer is shown when it has been checked.
-
-    Args:
-        relevance: How much of the question they bear on, where that can be told.
-
-    Returns:
-        True if an answer can become a refusal.
-    """
-    return relevance is not None and relevance < _DOUBTFUL
-
-
-def conclude(cited: CitedText, evidence: Evidence, question: str, relevance: float | None = None) -> tuple[Answer, str]:
+def conclude(cited: CitedText, evidence: Evidence, question: str, query: str = "") -> tuple[Answer, str]:
     """Make an answer of what a model wrote.
 
     Args:
         cited: The model's words, finished and checked.
         evidence: The passages in its prompt.
         question: The question.
-        relevance: How much of the question the passages bear on, where that can be told.
+        query: The question as it was searched for, if it is doubtful that the passages answer it.
 
     Returns:
         The answer, without its plan and what it cost; and, where it is not what the model wrote, why.
@@ -48,10 +34,8 @@ def conclude(cited: CitedText, evidence: Evidence, question: str, relevance: flo
         return _answer(f"{sentence} [{number}]", citations=(quoted,)), f"{wrote}, so a passage is quoted"
     if all(is_refusal(sentence) for sentence in _sentences(cited.words)):
         return _answer(cited.text.strip(), refused=True), ""
-    if is_doubtful(relevance) and (relevance < IRRELEVANT or not evidence.holds(cited.words)):
-        said = _sentences(cited.words)
-        no_passage = "bears on the question" if relevance < IRRELEVANT else "supports what the model wrote"
-        return _answer(refusal, refused=True, unsupported=said), f"no passage {no_passage}"
+    if query and (objection := evidence.objection(query, cited.words)):
+        return _answer(refusal, refused=True, unsupported=_sentences(cited.words)), objection
     citations = tuple(replace(evidence.passages[n - 1], marked_by=by) for n, by in cited.marks.items())
     return _answer(cited.text.strip(), citations=citations, unsupported=tuple(cited.unsupported)), ""
 

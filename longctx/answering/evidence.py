@@ -12,7 +12,8 @@ from longctx.types import Citation, Message
 SUPPORTED = 0.6  # of what a sentence says is in a passage that supports it
 UNSUPPORTED_BELOW = 0.35  # and so little of what a sentence says means that no passage supports it
 _MOST_IDF = 4.0  # a rare word counts no more than one that a chunk in 50 contains: most questions paraphrase
-IRRELEVANT = 0.3  # no passage holds more of a question than this: none bears on it
+_DOUBTFUL = 0.45  # of a question's words in one passage: below it, only an answer that a passage supports counts
+_IRRELEVANT = 0.2  # and below it not even that of this passage
 _ENOUGH_WORDS = 3  # content words of a question that say what it is about
 _SHORT_WEIGHT = 0.3  # of a Japanese bigram and of a single character, beside a word
 _NUMBER_WEIGHT = 3.0  # who copies a sentence gets its words right, and who makes one up its numbers wrong
@@ -81,21 +82,37 @@ class Evidence:
         total = sum(self._question.values()) or 1.0
         return [sum(self._question[term] for term in bag & self._question.keys()) / total for bag in self._bags]
 
-    def relevance(self, question: str) -> float | None:
-        """How much of a question the passages bear on.
+    def is_doubtful(self, query: str) -> bool:
+        """Whether the passages may not answer a question: each holds too few of its words.
 
         Args:
-            question: The question, as it was searched for.
+            query: The question, as it was searched for.
 
         Returns:
-            The share of its content terms, by inverse document frequency, that the best passage holds; at least
-            IRRELEVANT for a question of one or two content words, which the passages may have others for. None where
-            words cannot tell: for a question without any, and where a passage is in another language.
+            False also where words cannot tell: for a question without content words, and where a passage is in another
+            language.
         """
-        words = content_words(question)
-        if not words or self._languages != {script_language(question)}:
-            return None
-        return max(*self.coverages, IRRELEVANT if len(words) < _ENOUGH_WORDS else 0.0)
+        if not content_words(query) or self._languages != {script_language(query)}:
+            return False
+        return max(self.coverages) < _DOUBTFUL
+
+    def objection(self, query: str, words: str) -> str:
+        """What speaks against the answer to a doubtful question.
+
+        Args:
+            query: The question, as it was searched for.
+            words: The answer, without marks.
+
+        Returns:
+            The reason why it is none; empty if a passage supports it and, unless the question has only one or two
+            content words, bears on the question.
+        """
+        support = self.support(words)
+        if support is None or support.most < SUPPORTED:
+            return "no passage supports what the model wrote"
+        if len(content_words(query)) >= _ENOUGH_WORDS and self.coverages[support.best - 1] < _IRRELEVANT:
+            return "the passage that holds what the model wrote does not bear on the question"
+        return ""
 
     def quotation(self, among: Sequence[int]) -> tuple[int, str]:
         """The sentence that holds most of the question's words.
@@ -115,11 +132,6 @@ class Evidence:
                 if score > best:
                     best, number, quoted = score, each, " ".join(text[start:end].split())
         return number, quoted
-
-    def holds(self, words: str) -> bool:
-        """Whether a passage supports an answer as a whole."""
-        support = self.support(words)
-        return support is not None and support.most >= SUPPORTED
 
     def support(self, sentence: str) -> Support | None:
         """Compare a sentence with every passage.

@@ -14,7 +14,7 @@ from indexes import CorpusIndex
 from longctx.answering.backend import Backend
 from longctx.answering.budget import prompt_budget
 from longctx.answering.citations import CitedText
-from longctx.answering.conclusion import conclude, is_doubtful
+from longctx.answering.conclusion import conclude
 from longctx.answering.context import CandidateContext, gather, plan_prompt, render
 from longctx.answering.evidence import Evidence
 from longctx.engine import Generation, PrefillCallback
@@ -135,7 +135,7 @@ class GeneratedAnswer(AnswerStream):
                     break
                 return rest
             settled = self._cited.add(piece)
-            if settled and not is_doubtful(self._relevance):
+            if settled and not self._doubtful:
                 return settled
         raise StopIteration
 
@@ -171,7 +171,7 @@ class GeneratedAnswer(AnswerStream):
         self._evidence = Evidence(self._candidates.question_idf, self._prompt.passages, self._request.history or ())
         self._cited = CitedText(self._evidence)
         is_fact = self._request.history is None and self._plan.kind == "locate"
-        self._relevance = self._evidence.relevance(self._request.query) if is_fact else None
+        self._doubtful = is_fact and self._evidence.is_doubtful(self._request.query)
         sampling = self._request.options.sampling
         self._generation = self._backend.generate(self._prompt, self._plan, sampling, self._progress)
         return self._generation
@@ -204,8 +204,8 @@ class GeneratedAnswer(AnswerStream):
         """Conclude the answer; returns the text that was not returned yet."""
         assert self._generation is not None
         rest = self._cited.finish()
-        question = self._request.question
-        answer, note = conclude(self._cited, self._evidence, question, self._relevance)
+        query = self._request.query if self._doubtful else ""
+        answer, note = conclude(self._cited, self._evidence, self._request.question, query)
         read, reason = self._generation.prompt_tokens, self._plan.reason
         if read < TRUNCATED_BELOW * self._plan.prompt_tokens:
             note = f"the model read only {read:,} tokens of this, and may have cut the rest: give its window (--window)"
@@ -221,5 +221,5 @@ class GeneratedAnswer(AnswerStream):
             passages=tuple(self._prompt.passages),
             search_query=self._request.search_query,
         )
-        written = answer.text == self._cited.text.strip() and not is_doubtful(self._relevance)
+        written = answer.text == self._cited.text.strip() and not self._doubtful
         return rest if written else answer.text

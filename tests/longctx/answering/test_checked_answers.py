@@ -86,8 +86,8 @@ def test_a_refusal_in_any_words_is_one(ask, says: str) -> None:
 @pytest.mark.parametrize(
     ("question", "says", "reason"),
     [
-        (MUSHROOMS, "Chanterelles are what they like most.", "no passage bears on the question"),
-        (MUSHROOMS, "The mayor spoke.", "no passage bears on the question"),
+        (MUSHROOMS, "Chanterelles are what they like most.", "no passage supports what the model wrote"),
+        (MUSHROOMS, "The mayor spoke.", "does not bear on the question"),
         (HALF_THERE, "Divers did so in 1955.", "no passage supports what the model wrote"),
     ],
 )
