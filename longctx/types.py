@@ -15,6 +15,7 @@ Route = Literal["native", "extended", "retrieval", "self", "map"]
 RouteChoice = Literal["auto", "native", "extended", "retrieval", "self", "map"]
 QuestionKind = Literal["locate", "compare", "count", "summarise"]
 SearchMode = Literal["hybrid", "dense", "lexical"]
+MarkedBy = Literal["model", "corrected", "added"]
 BudgetItemKind = Literal["system", "document", "turn", "question", "answer", "free", "found", "documents"]
 
 
@@ -56,7 +57,7 @@ class Citation:
     text: str
     line: int | None = None
     number: int = 0
-    marked_by: Literal["model", "corrected", "added"] = "model"
+    marked_by: MarkedBy = "model"
 
 
 @dataclass(frozen=True, slots=True)

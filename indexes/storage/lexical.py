@@ -152,10 +152,8 @@ class LexicalSearcher:
         if self.opened is None:
             return {}
         searcher = self.opened.searcher()
-        chunks, frequencies = (
-            searcher.num_docs + _BACKGROUND,
-            {term: searcher.doc_freq("body", term) + 1 for term in of},
-        )
+        chunks = searcher.num_docs + _BACKGROUND
+        frequencies = {term: searcher.doc_freq("body", term) + 1 for term in of}
         return {term: math.log(1 + (chunks - n + 0.5) / (n + 0.5)) for term, n in frequencies.items()}
 
     def count(self) -> int:

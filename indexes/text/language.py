@@ -43,12 +43,12 @@ def serves(languages: frozenset[str] | None, query: str) -> bool:
 
 
 def folded(text: str) -> str:
-    """Normalise a title for comparison in filters.
+    """Normalise a text for comparison.
 
     Args:
-        text: The title.
+        text: The text, such as a title or an answer.
 
     Returns:
-        The title in NFKC, case-folded: the case and the width of letters make no difference.
+        The text in NFKC, case-folded: the case and the width of letters make no difference.
     """
     return unicodedata.normalize("NFKC", text).casefold()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Literal
 
 from indexes.text import sentence_spans
 from longctx.answering.evidence import SUPPORTED, UNSUPPORTED_BELOW, Evidence
 from longctx.prompts import is_refusal
+from longctx.types import MarkedBy
 
 # What is code is left alone: a[3] is no mark, and so are tags that a family writes code between.
 _CODE = r"(?P<code>```.*?(?:```|\Z)|\[PYTHON\].*?(?:\[/PYTHON\]|\Z)|`[^`\n]*(?:[`\n]|\Z))"
@@ -25,8 +25,6 @@ _FEWEST_TERMS = 3  # a sentence with fewer says too little to be called unsuppor
 
 UNSUPPORTED = "[?]"
 """The mark of a sentence that no passage supports."""
-
-MarkedBy = Literal["model", "corrected", "added"]
 
 
 class CitedText:

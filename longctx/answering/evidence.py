@@ -63,6 +63,7 @@ class Evidence:
         }
         self.passages = passages
         self._history = history
+        self._supports: dict[str, Support | None] = {}  # while a sentence streams, its marks are judged again and again
 
     @cached_property
     def _bags(self) -> Sequence[Set[str]]:
@@ -143,13 +144,19 @@ class Evidence:
             The support; None where nothing can be said: for a sentence without content words, and for one that shares
             too few words with any passage while some are in another language.
         """
+        if sentence not in self._supports:
+            self._supports[sentence] = self._compare(sentence)
+        return self._supports[sentence]
+
+    def _compare(self, sentence: str) -> Support | None:
         said = content_terms(sentence)
         if not (said and self.passages):
             return None
         new = said - self._question.keys() or said
-        shares = [_sum(new & bag) / _sum(new) for bag in self._bags]
+        total = _sum(new)
+        shares = [_sum(new & bag) / total for bag in self._bags]
         best = max(range(len(shares)), key=lambda i: (shares[i], self.coverages[i], -i))
-        said_before = max((_sum(new & bag) / _sum(new) for bag in self._said), default=0.0)
+        said_before = max((_sum(new & bag) / total for bag in self._said), default=0.0)
         support = Support(shares, best + 1, len(new), said_before)
         if support.most < SUPPORTED and self._languages != {script_language(sentence)}:
             return None

@@ -7,13 +7,12 @@ no other passage gives it away, and numbers and names come before other words, s
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 
-from indexes.text import sentence_spans
+from indexes.text import folded, sentence_spans
 
 _MOST = 100  # sentences: enough to draw from
 _ENOUGH = 20  # of these, no common words are asked for, which can be guessed more easily
@@ -61,25 +60,21 @@ def find_clozes(text: str) -> tuple[Cloze, ...]:
     Returns:
         Up to a hundred, one of a sentence, those that lack a number or a name first. The same text gives the same ones.
     """
-    folded = _folded(text)
-    counts = Counter(_folded(word.group()) for word in _TELLING.finditer(text))
+    whole = folded(text)
+    counts = Counter(folded(word.group()) for word in _TELLING.finditer(text))
     sentences = [text[start:end] for start, end in sentence_spans(text)]
     candidates = [
         (_KINDS.index(str(word.lastgroup)), word.group(), sentence)
         for sentence in sentences
         if len(sentence.encode()) in _BYTES and _SENTENCE.fullmatch(sentence)
         for word in _TELLING.finditer(sentence)
-        if counts[_folded(word.group())] == 1
+        if counts[folded(word.group())] == 1
     ]
     Random(0).shuffle(candidates)
     found: dict[str, Cloze] = {}
     for kind, word, sentence in sorted(candidates, key=lambda candidate: candidate[0]):
         if len(found) >= (_ENOUGH if _KINDS[kind] == "word" else _MOST):
             break
-        if sentence not in found and folded.count(_folded(word)) == 1:  # inside a longer word counts, too
+        if sentence not in found and whole.count(folded(word)) == 1:  # inside a longer word counts, too
             found[sentence] = Cloze(sentence, word)
     return tuple(found.values())
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from statistics import fmean, stdev
 
+from indexes.text import folded
 from longctx.probe.report import PERPLEXITY, Cell, EffectiveWindow, NoRoom, NotDecisive, ProbeReport, TextFacts
 from longctx.probe.results import Result
 from longctx.probe.setup import ProbeSetup
@@ -39,7 +39,7 @@ def share_found(answer: str, expected: Sequence[str]) -> float:
 
 
 def _plain(text: str) -> str:
-    return _THOUSANDS.sub("", unicodedata.normalize("NFKC", text).casefold())
+    return _THOUSANDS.sub("", folded(text))
 
 
 def wilson(mean: float, trials: int) -> tuple[float, float]:

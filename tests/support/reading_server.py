@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from loopback_server import LoopbackServer, running, send_json
 
 PASSAGE = re.compile(r"^\[(\d+)\]\n(.*?)(?=^\[\d+\]\n|^</document>)", re.MULTILINE | re.DOTALL)
 TOKEN = re.compile(r"\w+|[^\w\s]")
@@ -76,16 +77,10 @@ class State:
         return [asked for asked in self.asked if asked.stage == stage]
 
 
-class ScriptedServer(ThreadingHTTPServer):
-    daemon_threads = True
-
+class ScriptedServer(LoopbackServer):
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.state = State(0, 0, {})
-
-    @property
-    def address(self) -> str:
-        return f"openai:http://127.0.0.1:{self.server_port}/v1"
 
     def play(self, window: int, part: Script, last: Script, merge: Script | None = None, says: int = 0) -> State:
         """Begin a new play with a window of so many tokens; the server may say that it has another."""
@@ -93,10 +88,6 @@ class ScriptedServer(ThreadingHTTPServer):
             window, says or window, {"part": part, "last": last, "merge": merge or (lambda asked: "NONE")}
         )
         return self.state
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], OSError):  # a client that has gone
-            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -108,18 +99,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         known = {"/v1/models": {"data": [{"id": "scripted", "max_model_len": self.server.state.says}]}}
-        self.send(known.get(self.path, {"error": "Not Found"}), 200 if self.path in known else 404)
+        send_json(self, known.get(self.path, {"error": "Not Found"}), 200 if self.path in known else 404)
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path == "/tokenize" and ("messages" in body or "prompt" in body):
             messages = body.get("messages", [])
             count = tokens(body.get("prompt", "")) + sum(tokens(m["content"]) + EACH_MESSAGE for m in messages)
-            self.send({"count": count})
+            send_json(self, {"count": count})
         elif self.path == "/v1/chat/completions":
             self.chat(body)
         else:
-            self.send({"error": {"message": "Not Found"}}, 404)
+            send_json(self, {"error": {"message": "Not Found"}}, 404)
 
     def chat(self, body: Any) -> None:
         state = self.server.state
@@ -129,10 +120,10 @@ class Handler(BaseHTTPRequestHandler):
             limit = (
                 f"maximum context length is {state.window} tokens. However, you requested {used + body['max_tokens']}"
             )
-            return self.send({"error": {"message": f"This model's {limit} tokens"}}, 400)
+            return send_json(self, {"error": {"message": f"This model's {limit} tokens"}}, 400)
         state.asked.append(asked)
         if len(state.asked) == state.fails_at:
-            return self.send({"error": {"message": "out of memory"}}, 500)
+            return send_json(self, {"error": {"message": "out of memory"}}, 500)
         if len(state.asked) == state.waits_at:
             state.waiting.set()
             state.go_on.wait()
@@ -155,24 +146,12 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
         self.wfile.write(b"0\r\n\r\n")
 
-    def send(self, data: Any, status: int = 200) -> None:
-        content = json.dumps(data).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("retry-after-ms", "1")
-        self.end_headers()
-        self.wfile.write(content)
-
 
 @contextmanager
 def serving() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    server = ScriptedServer()
+    with running(server):
         try:
             yield server
         finally:
             server.state.go_on.set()
-            server.shutdown()
-            thread.join()

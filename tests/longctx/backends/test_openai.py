@@ -6,11 +6,12 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback_server import LoopbackServer
 
 from indexes import SearchFilter
 from longctx import (
@@ -41,13 +42,11 @@ PROSE = "The keeper walked along the shore in the evening and looked at the sea.
 WINDOW = 2048
 
 
-class Server(ThreadingHTTPServer):
+class Server(LoopbackServer):
     """Speaks OpenAI's protocol over an engine; `kind` is whose other paths it has, `fault` what it does wrong."""
 
-    daemon_threads = True
-
     def __init__(self, engine: Engine) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.engine = engine
         self.cancelled = threading.Event()
         self.reset("llama.cpp")
@@ -60,14 +59,6 @@ class Server(ThreadingHTTPServer):
         self.failures = 0
         self.requests: list[tuple[str, Any]] = []
         self.cancelled.clear()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], OSError):  # a client that has gone
-            super().handle_error(request, client_address)
-
-    @property
-    def address(self) -> str:
-        return f"openai:http://127.0.0.1:{self.server_port}/v1"
 
     def chats(self) -> list[Any]:
         return [body for path, body in self.requests if path == "/v1/chat/completions" and body["max_tokens"] > 1]
