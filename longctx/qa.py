@@ -13,7 +13,7 @@ from indexes.ingest import IngestCallback
 from indexes.readers import DEFAULT_LIMITS
 from longctx.answering import AnswerStream, FinishedAnswer, answer_with_model, extract_answer
 from longctx.backends import ServedModel, backend_for, open_model
-from longctx.engine import Engine, PrefillCallback
+from longctx.engine import KV_CACHE_BYTES, KV_CACHE_FOLDER, Engine, PrefillCallback, PrefixStore
 from longctx.errors import BadRequest
 from longctx.models import LoadedModel, Measured, Measurements
 from longctx.planning import Policy
@@ -71,6 +71,7 @@ class DocumentQA:
         policy: Policy = _DEFAULT_POLICY,
         measured: Sequence[Measured] | Measurements = (),
         create: bool = True,
+        kv_cache_bytes: int = KV_CACHE_BYTES,
     ) -> DocumentQA:
         """Open the index in the folder `path`, or make one there unless `create` is false.
 
@@ -88,6 +89,8 @@ class DocumentQA:
             policy: How a route is chosen where a question names none.
             measured: How far the model was seen to read: `load_report(folder).measurements()`, or figures of your own.
             create: Whether a missing index is made.
+            kv_cache_bytes: The most that the keys and values of documents that a model here has read whole may take
+                in the index's folder, so that a later process need not read them again; 0 keeps none.
 
         Returns:
             The corpus, ready to be asked; close it, or use it in a `with` statement.
@@ -104,7 +107,8 @@ class DocumentQA:
             raise BadRequest(f"{given[0][0]} is {given[0][1]!r}, and there is no model to load: {remedy}")
         with ExitStack() as owned:
             index = owned.enter_context(CorpusIndex.open(path, encoder, reranker=reranker, create=create))
-            opened = open_model(model, scaling, window, loading, owned)
+            store = PrefixStore(Path(path) / KV_CACHE_FOLDER, kv_cache_bytes) if kv_cache_bytes else None
+            opened = open_model(model, scaling, window, loading, owned, store)
             qa = cls(index, opened, template=template, policy=policy, measured=measured)
             qa._owned = owned.pop_all()
             return qa

@@ -15,7 +15,7 @@ from pydantic_settings import (
 )
 
 from longctx.errors import BadRequest
-from longctx.models import Dtype, Quantization
+from longctx.models import Dtype, Quantization, parse_bytes
 from longctx.types import RouteChoice
 
 SETTINGS_FILE = "longctx.toml"
@@ -25,6 +25,12 @@ _ONE_OF_TWO = {"prompt_tokens": "budget", "budget": "prompt_tokens"}  # a flag f
 
 def _parse_if_given(value: Any) -> float | None:
     return None if value is None else parse_seconds(value)
+
+
+def _parse_size_if_given(value: Any) -> int | None:
+    if value is None or isinstance(value, int):
+        return value
+    return 0 if value.strip() == "0" else parse_bytes(value)
 
 
 def parse_seconds(value: Any) -> float:
@@ -69,6 +75,9 @@ class Settings(BaseSettings):
     prompt_tokens: int | None = Field(None, ge=1, description="the longest prompt, in tokens")
     budget: Annotated[float | None, BeforeValidator(_parse_if_given)] = Field(
         None, description="the longest prompt, in seconds to the first token of the answer, such as '60s'"
+    )
+    kv_cache_size: Annotated[int | None, BeforeValidator(_parse_size_if_given)] = Field(
+        None, ge=0, description="the most that documents read whole may take beside the index, such as 4GB; 0 is none"
     )
     session: str = Field("default", description="the conversation's name")
     sessions: Path | None = Field(None, description="the folder of conversations; none is one beside the index")

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from longctx.answering import Backend, Prompt
 from longctx.backends.openai import CountedText, MessageFrame, MessageWriter, ServedModel
-from longctx.engine import Engine, Generation, GenerationOptions, PrefillCallback
+from longctx.engine import Engine, Generation, GenerationOptions, PrefillCallback, PrefixStore
 from longctx.errors import BadRequest
 from longctx.models import (
     LoadedModel,
@@ -35,6 +35,7 @@ def open_model(
     window: int | None,
     loading: Mapping[str, Any],
     owned: ExitStack,
+    store: PrefixStore | None = None,
 ) -> Engine | ServedModel | None:
     """Load a model, or connect to one.
 
@@ -45,6 +46,7 @@ def open_model(
         window: Overrides the context length that the model's configuration or its server states, in tokens.
         loading: Further options of `load_model`.
         owned: Closes the connection that this makes.
+        store: Where an engine that this makes keeps the keys and values of documents.
 
     Returns:
         An engine, or a model on a server; None for no model. Raises as `load_model` and `ServedModel.connect` do.
@@ -60,7 +62,7 @@ def open_model(
         return owned.enter_context(ServedModel.connect(model, window=window))
     if isinstance(model, str | Path):
         model = load_model(model, scaling=scaling, native_window=window, **loading)
-    return Engine(model) if isinstance(model, LoadedModel) else model
+    return Engine(model, store=store) if isinstance(model, LoadedModel) else model
 
 
 def backend_for(
@@ -133,9 +135,10 @@ class LocalBackend:
         # Whole documents are worth caching: the next question's prompt begins with them. Passages are not, since which
         # come first changes with every question.
         prefix, suffix = ((), ids) if plan.route in ("retrieval", "self", "map") else (ids, ())
+        stored = len(ids) - len(prompt.frame.tail) if prefix else 0  # the question is not met again
         scaling = scaling_for(self.engine.loaded, self.measured, plan.window, plan.scale > 1)
         options = GenerationOptions.of(sampling, plan.max_new_tokens, self.writer.template.stops)
-        return self.engine.stream(prefix, suffix, scaling, options, progress)
+        return self.engine.stream(prefix, suffix, scaling, options, progress, stored=stored)
 
     def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> Generation:
         """Generate a reply in the native window, and cache nothing; see `Backend.reply`."""

@@ -1,4 +1,4 @@
-"""`longctx index info|list|show|remove|verify`."""
+"""`longctx index info|list|show|remove|verify|cache`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from longctx.cli.output import print_json, short_path
 
 if TYPE_CHECKING:
     from indexes import CorpusIndex
+    from longctx.engine import PrefixStore
 
 app = typer.Typer(help="Look at an index, and look after it.")
+
+cache = typer.Typer(help="Keys and values of documents that a model has read whole.")
+app.add_typer(cache, name="cache")
 
 Source = Annotated[str, typer.Argument(help="A document's path, or its source as `list` shows it.")]
 
@@ -81,3 +85,33 @@ def verify(index: IndexOption = None, json: JsonOption = False) -> None:
         state = "not whole" if report.problems else "whole"
         typer.echo(f"{report.documents:,} documents, {report.chunks:,} chunks: the index is {state}")
     raise typer.Exit(1 if report.problems else 0)
+
+
+def _kv_cache(index: Path | None) -> PrefixStore:
+    from longctx.engine import KV_CACHE_FOLDER, PrefixStore
+
+    with _open(index) as corpus:
+        return PrefixStore(Path(corpus.info().path) / KV_CACHE_FOLDER)
+
+
+@cache.command(name="info")
+def cache_info(index: IndexOption = None, json: JsonOption = False) -> None:
+    """Say what is kept, so that the next process need not read it again."""
+    store = _kv_cache(index)
+    entries = store.entries()
+    nbytes = sum(entry.nbytes for entry in entries)
+    if json:
+        print_json({"path": str(store.folder), "files": len(entries), "bytes": nbytes})
+        return
+    typer.echo(f"{store.folder}: {len(entries)} files, {nbytes / 1e6:.1f} MB")
+
+
+@cache.command(name="clear")
+def cache_clear(index: IndexOption = None, json: JsonOption = False) -> None:
+    """Remove what is kept; documents are read again when they are asked about."""
+    removed = _kv_cache(index).clear()
+    freed = sum(entry.nbytes for entry in removed)
+    if json:
+        print_json({"removed": len(removed), "bytes": freed})
+        return
+    typer.echo(f"{len(removed)} files removed, {freed / 1e6:.1f} MB")

@@ -138,6 +138,10 @@ class AskFlags(FilterFlags):
         _option("KIND", "What is asked for: locate, compare, count or summarise (default: what its words say)."),
     ] = None
     template: TemplateOption = None
+    kv_cache_size: Annotated[
+        str | None,
+        _option("SIZE", "The most that documents read whole may take beside the index (default: 4GB; 0 keeps none)."),
+    ] = None
     encoder: EncoderOption = None
     reranker: RerankerOption = None
     k: Annotated[int | None, typer.Option("-k", min=1, help="How many passages to look for (default: 8)")] = None
@@ -232,4 +236,5 @@ def open_qa(settings: Settings) -> DocumentQA:
             template=settings.template,
             measured=() if settings.report is None else load_report(settings.report).measurements(),
             create=False,
+            **({} if settings.kv_cache_size is None else {"kv_cache_bytes": settings.kv_cache_size}),
         )

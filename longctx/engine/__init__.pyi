@@ -1,13 +1,18 @@
 from .engine import Engine, Prefix
 from .generation import Generation
+from .prefix_store import KV_CACHE_BYTES, KV_CACHE_FOLDER, PrefixStore, StoredPrefix
 from .request import PrefillCallback, PrefillProgress
 from .sampling import GenerationOptions
 
 __all__ = [
+    "KV_CACHE_BYTES",
+    "KV_CACHE_FOLDER",
     "Engine",
     "Generation",
     "GenerationOptions",
     "PrefillCallback",
     "PrefillProgress",
     "Prefix",
+    "PrefixStore",
+    "StoredPrefix",
 ]

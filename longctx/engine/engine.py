@@ -14,12 +14,13 @@ from longctx.engine.generation import Generation, generate
 from longctx.engine.kv_cache import check_layers
 from longctx.engine.prefill import AttentionPath, Prefill
 from longctx.engine.prefix_cache import CachedPrefix, PrefixCache
-from longctx.engine.prefix_file import Fingerprint, Layout, PrefixRefused, read_prefix, write_prefix
+from longctx.engine.prefix_file import Fingerprint, PrefixRefused, read_prefix, write_prefix
+from longctx.engine.prefix_store import PrefixStore
 from longctx.engine.reading_rate import reading_speed
 from longctx.engine.request import PrefillCallback, Request, make_request
 from longctx.engine.sampling import GenerationOptions
 from longctx.errors import BadRequest
-from longctx.models import CacheDtype, LoadedModel, hash_tokenizer, hash_tokens, hash_weights, memory
+from longctx.models import CacheDtype, LoadedModel, hash_tokens, memory
 from longctx.planning import ReadingSpeed
 from rope_scaling import RopeScaling
 
@@ -53,6 +54,7 @@ class Engine:
         cache_dtype: How keys and values are kept: in the model's dtype, or in int8.
         block: Tokens of a prompt that are read at a time; None lets free memory decide.
         prefix_bytes: Size of the prefix cache in memory; None is a quarter of what is free now.
+        store: Where keys and values of documents are kept on disk; None for nowhere.
 
     Raises:
         ModelUnavailable: For a model whose layers keep more than keys and values.
@@ -65,14 +67,14 @@ class Engine:
         cache_dtype: CacheDtype = "model",
         block: int | None = None,
         prefix_bytes: int | None = None,
+        store: PrefixStore | None = None,
     ) -> None:
         check_layers(loaded.model, loaded.name)
         if prefix_bytes is None:
             prefix_bytes = memory.available_bytes(loaded.model.device) // 4
         self.loaded = loaded
         self.pool = PrefixCache(prefix_bytes)
-        self._prefill = Prefill(loaded, cache_dtype, block, self.pool)
-        self._hashes: tuple[str, str] | None = None
+        self._prefill = Prefill(loaded, cache_dtype, block, self.pool, store)
         self._speed: ReadingSpeed | None = None
 
     def attention_path(self, tokens: int) -> AttentionPath:
@@ -104,7 +106,7 @@ class Engine:
 
     def identity(self) -> str:
         """What tells this model from others: hashes of its weights and its tokenizer, and its dtypes."""
-        return " ".join((*self._model_hashes(), f"{self.loaded.model.dtype}", self._prefill.dtype))
+        return " ".join((*self._prefill.model_hashes(), f"{self.loaded.model.dtype}", self._prefill.dtype))
 
     def stream(
         self,
@@ -113,6 +115,8 @@ class Engine:
         scaling: RopeScaling | None = None,
         options: GenerationOptions = _GREEDY,
         progress: PrefillCallback | None = None,
+        *,
+        stored: int = 0,
     ) -> Generation:
         """Generate the text that follows a prompt.
 
@@ -122,6 +126,7 @@ class Engine:
             scaling: The RoPE scaling for this prompt; None is the one that the model was loaded with.
             options: Sampling, the longest answer, and stop strings.
             progress: Called with how much of the prompt has been read.
+            stored: How many of the first tokens, documents mostly, to keep on disk as well.
 
         Returns:
             The pieces of text as they are generated. The model starts when the first is taken.
@@ -133,6 +138,7 @@ class Engine:
             RopeScalingError: If the model cannot be scaled so.
         """
         request = self._request(prefix_ids, suffix_ids, scaling, options.max_new_tokens)
+        request = replace(request, stored=stored)
         return Generation(len(request.ids), partial(generate, self._prefill, request, options, progress))
 
     def prefix(
@@ -216,8 +222,7 @@ class Engine:
         tokens, prefill = len(request.ids), self._prefill
         try:
             fingerprint = self._fingerprint(request)
-            layout = Layout(tokens, prefill.shape, self.loaded.model.dtype, prefill.dtype)
-            cache = read_prefix(Path(path), fingerprint, layout)
+            cache = read_prefix(Path(path), fingerprint, prefill.layout(tokens))
         except PrefixRefused as refusal:
             return replace(self._read(request), refused=str(refusal))
         loaded = Prefix(tokens, 0, cache.nbytes)  # before another thread can take the cache
@@ -243,11 +248,4 @@ class Engine:
         """What the keys and values of a prompt depend on."""
         with self._prefill.lock.streaming():
             rotation = self._prefill.rotation(request)
-        dtype = f"{self.loaded.model.dtype} {self._prefill.dtype}"
-        return Fingerprint(*self._model_hashes(), hash_tokens(request.ids), rotation, dtype)
-
-    def _model_hashes(self) -> tuple[str, str]:
-        """Hashes of the weights and of the tokenizer, made once, which takes seconds."""
-        if self._hashes is None:
-            self._hashes = hash_weights(self.loaded.model), hash_tokenizer(self.loaded.tokenizer)
-        return self._hashes
+        return self._prefill.fingerprint(rotation, hash_tokens(request.ids))

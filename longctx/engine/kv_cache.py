@@ -55,6 +55,14 @@ def encode(states: torch.Tensor, dtype: CacheDtype) -> tuple[torch.Tensor, ...]:
     return quantize(states) if dtype == "int8" else (states,)
 
 
+def _recoded(held: Sequence[torch.Tensor], dtype: CacheDtype, model_dtype: torch.dtype) -> list[torch.Tensor]:
+    """Keys and values of a layer, from the model's dtype to int8 or back."""
+    if dtype == "int8":
+        return [part for states in held for part in quantize(states)]
+    pairs = (QuantizedStates(*held[:2]), QuantizedStates(*held[2:]))
+    return [states.rows(0, states.shape[2], model_dtype) for states in pairs]
+
+
 class GrowingLayer(CacheLayerMixin):
     """Keys and values of one layer, batch 1: `length` tokens in the buffers `parts`, the keys' before the values'."""
 
@@ -190,6 +198,14 @@ class KVCache(Cache):
         """A copy of the first `length` tokens, which shares no buffer with this one."""
         copy = KVCache(self.dtype)
         copy.load([[part[:, :, :length] for part in layer.held()] for layer in self.growing])
+        return copy
+
+    def converted(self, dtype: CacheDtype, model_dtype: torch.dtype) -> KVCache:
+        """The same keys and values, kept otherwise: in int8, or in the model's dtype."""
+        if dtype == self.dtype:
+            return self
+        copy = KVCache(dtype)
+        copy.load([_recoded(layer.held(), dtype, model_dtype) for layer in self.growing])
         return copy
 
     def load(self, layers: Sequence[Sequence[torch.Tensor]]) -> None:

@@ -20,9 +20,11 @@ from longctx.engine.attention import AttentionRefused, attention, unsupported_re
 from longctx.engine.kv_cache import KVCache
 from longctx.engine.model_lock import lock_of, rotary_fingerprint
 from longctx.engine.prefix_cache import CachedPrefix, PrefixCache
+from longctx.engine.prefix_file import Fingerprint, Layout
+from longctx.engine.prefix_store import PrefixStore
 from longctx.engine.request import PrefillCallback, PrefillProgress, Request
 from longctx.errors import ModelUnavailable
-from longctx.models import CacheDtype, LoadedModel, memory
+from longctx.models import CacheDtype, LoadedModel, hash_tokenizer, loaded_hash, memory
 
 _LONGEST = 1 << 30  # tokens: no sequence is longer
 
@@ -48,13 +50,24 @@ class Prefill:
         dtype: How keys and values are kept.
         block: Tokens of a prompt that are read at a time; None lets free memory decide.
         pool: The prefix cache.
+        store: Keeps keys and values of documents on disk; None for nowhere.
     """
 
-    def __init__(self, loaded: LoadedModel, dtype: CacheDtype, block: int | None, pool: PrefixCache) -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        dtype: CacheDtype,
+        block: int | None,
+        pool: PrefixCache,
+        store: PrefixStore | None = None,
+    ) -> None:
+        self.loaded = loaded
         self.model = loaded.model
         self.dtype: CacheDtype = dtype
         self.block = block
         self.pool = pool
+        self.store = store
+        self._hashes: tuple[str, str] | None = None
         self.tokenizer = loaded.tokenizer
         self.end_tokens = _end_tokens(loaded)
         self.shape = memory.CacheShape.of(loaded.model)
@@ -76,17 +89,50 @@ class Prefill:
         """
         with self.lock.streaming():
             rotation = self.rotation(request)
-            held = self.pool.take(rotation, request.ids)
+            held = self._stored(rotation, request, self.pool.take(rotation, request.ids))
             cache = KVCache(self.dtype) if held is None else held.cache
             cache.crop(len(request.ids) - answering)
             sequence = SequenceState(self, request, cache)
             try:
                 yield sequence
             finally:  # also after an error or a cancelled answer: the blocks read so far are right
+                self._store(rotation, request, sequence)
                 kept = request.ids[: min(sequence.done, request.prefix)]
                 cache.crop(len(kept))
                 if kept:
                     self.pool.put(CachedPrefix(rotation, kept, cache))
+
+    def model_hashes(self) -> tuple[str, str]:
+        """Hashes of the weights and of the tokenizer."""
+        if self._hashes is None:
+            self._hashes = loaded_hash(self.loaded), hash_tokenizer(self.loaded.tokenizer)
+        return self._hashes
+
+    def fingerprint(self, rotation: str, tokens: str = "") -> Fingerprint:
+        """What the keys and values of tokens depend on, by the hashes of the frequencies and of the tokens."""
+        return Fingerprint(*self.model_hashes(), tokens, rotation, f"{self.model.dtype} {self.dtype}")
+
+    def layout(self, tokens: int = 0) -> Layout:
+        """The tensors of a cache of so many tokens."""
+        return Layout(tokens, self.shape, self.model.dtype, self.dtype)
+
+    def _stored(self, rotation: str, request: Request, held: CachedPrefix | None) -> CachedPrefix | None:
+        """What the disk has of a prompt, if that is more than what the prefix cache had."""
+        if self.store is None or not request.stored or not self.store.entries():
+            return held
+        reused = 0 if held is None else len(held.ids)
+        found = self.store.take(self.fingerprint(rotation), request.ids[: request.stored], self.layout(), reused)
+        if found is None:
+            return held
+        if held is not None:
+            self.pool.put(held)
+        return CachedPrefix(rotation, request.ids[: found[0]], found[1])
+
+    def _store(self, rotation: str, request: Request, sequence: SequenceState) -> None:
+        """Keep on disk what is worth it, once the model has read it to the end."""
+        if self.store is not None and sequence.reused < request.stored <= sequence.done:
+            ids = request.ids[: request.stored]
+            self.store.put(self.fingerprint(rotation), ids, sequence.cache, self.layout())
 
     def rotation(self, request: Request) -> str:
         """Hash of the RoPE frequencies that a request is read with."""

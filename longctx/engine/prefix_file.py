@@ -6,7 +6,8 @@ So a file holds hashes of all that they depend on, and of its own contents, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from longctx.engine.kv_cache import KVCache, encode
 from longctx.models import CacheDtype, CacheShape, hash_tensors
 
 _FORMAT = "longctx-prefix-1"
+_IDS = "ids"  # the tensor with the token ids, in files of a `PrefixStore`
 
 
 class PrefixRefused(Exception):
@@ -60,10 +62,16 @@ class Fingerprint:
     rotation: str
     dtype: str
 
+    def name(self) -> str:
+        """A file name for it."""
+        return hashlib.sha256("\n".join(asdict(self).values()).encode()).hexdigest()[:32]
 
-def write_prefix(path: Path, cache: KVCache, fingerprint: Fingerprint) -> None:
-    """Write all that a cache holds. A file appears whole or not at all."""
+
+def write_prefix(path: Path, cache: KVCache, fingerprint: Fingerprint, ids: Sequence[int] = ()) -> None:
+    """Write all that a cache holds, and the token ids if they are given. A file appears whole or not at all."""
     tensors = dict(_named(cache))
+    if ids:
+        tensors[_IDS] = torch.tensor(list(ids), dtype=torch.int32)
     contents = {**asdict(fingerprint), "format": _FORMAT, "contents": hash_tensors(tensors)}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda new: save_file(tensors, new, contents))
@@ -94,12 +102,33 @@ def read_prefix(path: Path, fingerprint: Fingerprint, layout: Layout) -> KVCache
         raise PrefixRefused(f"{path} cannot be read: {error}") from None
     if hash_tensors(tensors) != contents:
         raise PrefixRefused(f"{path} was altered: its contents are not those that were written")
+    tensors.pop(_IDS, None)
     layers = _layers(tensors, layout)
     if layers is None:
         raise PrefixRefused(f"{path} does not hold {layout.tokens} tokens of this model")
     cache = KVCache(layout.dtype)
     cache.load(layers)
     return cache
+
+
+def stored_ids(path: Path, made_from: Fingerprint) -> list[int]:
+    """The token ids of a file.
+
+    Args:
+        path: The file.
+        made_from: What it must have been made from; `tokens` is not compared.
+
+    Returns:
+        The ids; none if the file was made from anything else, or cannot be read.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            _check_metadata(metadata | {"tokens": made_from.tokens}, made_from)
+            ids: list[int] = file.get_tensor(_IDS).tolist()
+            return ids
+    except (PrefixRefused, SafetensorError, OSError, KeyError, ValueError, TypeError):
+        return []
 
 
 def _check_metadata(metadata: Mapping[str, str], fingerprint: Fingerprint) -> None:

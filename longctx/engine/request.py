@@ -19,12 +19,14 @@ class Request:
         prefix: How many of them, from the first, are worth keeping in the prefix cache.
         new_tokens: How many tokens may follow it.
         scaling: The same for the whole sequence; None is the model's own frequencies.
+        stored: How many of the tokens, from the first, are worth keeping on disk.
     """
 
     ids: tuple[int, ...]
     prefix: int
     new_tokens: int
     scaling: RopeScaling | None
+    stored: int = 0
 
     @property
     def length(self) -> int:

@@ -1,7 +1,7 @@
 from . import memory
 from .device import Dtype
 from .estimate import MemoryEstimate, estimate_model, parse_bytes
-from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights
+from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights, loaded_hash
 from .loading import LoadedModel, extended_window, load_model
 from .memory import CacheDtype, CacheShape
 from .naming import SERVER_PREFIX, is_address
@@ -32,6 +32,7 @@ __all__ = [
     "keep_rate",
     "kept_rate",
     "load_model",
+    "loaded_hash",
     "measured_for",
     "memory",
     "parse_bytes",

@@ -5,14 +5,56 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from longctx.models.user_cache import keep_value, kept_values
 
 if TYPE_CHECKING:
     import torch
 
+    from longctx.models.loading import LoadedModel
+
+_KEPT = "weight-hashes.json"
+_SAMPLED = 64  # numbers of each tensor
 _NOT_WEIGHTS = ("_name_or_path", "dtype", "transformers_version")
 # what a scaling rewrites: the frequencies themselves are in the fingerprint
 _ROTATION = ("max_position_embeddings", "original_max_position_embeddings", "rope_parameters")
+
+
+def loaded_hash(loaded: LoadedModel) -> str:
+    """`hash_weights` of a model, which takes seconds for a few GB; kept in the user's cache for its files.
+
+    The hash is known again while the files keep their size, their time and their inode, and 64 numbers of each tensor
+    in memory are those of before: files that are replaced, an adapter, and weights that were trained since all differ.
+
+    Args:
+        loaded: The model.
+
+    Returns:
+        A SHA-256 in hexadecimal.
+    """
+    folders = (getattr(loaded.model.config, "_name_or_path", None), loaded.adapter)  # of the checkpoint, also a hub's
+    files = [file for folder in folders if folder for file in sorted(Path(folder).glob("*.safetensors"))]
+    if not files:  # a model that was never in a file
+        return hash_weights(loaded.model)
+    key = _hash_sample(loaded.model, files)
+    kept = kept_values(_KEPT).get(key)
+    if isinstance(kept, str):
+        return kept
+    digest = hash_weights(loaded.model)
+    keep_value(_KEPT, key, digest)
+    return digest
+
+
+def _hash_sample(model: Any, files: Sequence[Path]) -> str:
+    stats = [(str(path.resolve()), path.stat()) for path in files]
+    facts = [(path, stat.st_size, stat.st_mtime_ns, stat.st_ino) for path, stat in stats]
+    digest = hashlib.sha256(json.dumps([facts, _configuration(model)], default=str).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        flat = tensor.detach().reshape(-1)
+        _add(digest, name, flat[:: max(1, flat.numel() // _SAMPLED)])
+    return digest.hexdigest()
 
 
 def hash_weights(model: Any) -> str:
@@ -24,8 +66,7 @@ def hash_weights(model: Any) -> str:
     Returns:
         A SHA-256 in hexadecimal.
     """
-    config = {k: v for k, v in model.config.to_dict().items() if k not in _NOT_WEIGHTS + _ROTATION}
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    digest = hashlib.sha256(json.dumps(_configuration(model), sort_keys=True, default=str).encode())
     for name, tensor in sorted(model.state_dict().items()):
         _add(digest, name, tensor)
     return digest.hexdigest()
@@ -68,6 +109,10 @@ def hash_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
     for name, tensor in sorted(tensors.items()):
         _add(digest, name, tensor)
     return digest.hexdigest()
+
+
+def _configuration(model: Any) -> dict[str, Any]:
+    return {k: v for k, v in model.config.to_dict().items() if k not in _NOT_WEIGHTS + _ROTATION}
 
 
 def _add(digest: Any, name: str, tensor: torch.Tensor) -> None:

@@ -1,30 +1,24 @@
-"""Reading rates that were measured on this machine, kept in a file of the user's cache folder.
-
-Losing the file costs a measurement. So one that is missing, damaged or cannot be written is no error.
-"""
+"""Reading rates that were measured on this machine, kept in the user's cache folder."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-import os
 import platform
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longctx.atomic_write import write_atomically
 from longctx.models.device import device_named
+from longctx.models.user_cache import keep_value, kept_values
 from longctx.planning import ReadingSpeed
 
 if TYPE_CHECKING:
     import torch
 
-CACHE_FOLDER = "LONGCTX_CACHE_DIR"  # the environment variable
 _FILE = "reading-rates.json"
 _SHAPE = (  # of a configuration: what the work for a token depends on, which is the same for a model's fine-tunes
     *("model_type", "hidden_size", "intermediate_size", "num_hidden_layers"),
@@ -91,7 +85,7 @@ def kept_rate(key: str, oldest: float = math.inf) -> float | None:
     Returns:
         Tokens per second; None if none is kept.
     """
-    entry = _kept().get(key)
+    entry = kept_values(_FILE).get(key)
     with suppress(TypeError, KeyError, ValueError):
         rate, age = float(entry["tokens_per_second"]), time.time() - float(entry["measured_at"])  # type: ignore[index]
         if 0 < rate < math.inf and age < oldest:
@@ -125,29 +119,7 @@ def keep_rate(key: str, rate: float) -> None:
         key: What it is the rate of.
         rate: Tokens per second.
     """
-    entry = {"tokens_per_second": round(rate, 3), "measured_at": round(time.time())}
-
-    def write(temporary: Path) -> None:
-        temporary.write_text(json.dumps({**_kept(), key: entry}, indent=1, ensure_ascii=False), encoding="utf-8")
-
-    with suppress(OSError, RuntimeError):
-        path = _path()
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(path, write)
-
-
-def _kept() -> Mapping[str, Any]:
-    with suppress(OSError, RuntimeError, ValueError, RecursionError):
-        kept = json.loads(_path().read_text(encoding="utf-8"))
-        return kept if isinstance(kept, dict) else {}
-    return {}
-
-
-def _path() -> Path:
-    given = os.environ.get(CACHE_FOLDER)
-    if given:
-        return Path(given).expanduser() / _FILE
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "longctx" / _FILE
+    keep_value(_FILE, key, {"tokens_per_second": round(rate, 3), "measured_at": round(time.time())})
 
 
 def _processor(device: torch.device) -> str:

@@ -1,0 +1,142 @@
+"""Keys and values of documents in a folder, so that a later process need not read the documents again.
+
+A cache that is lost costs time and nothing else. So what cannot be read is read by the model instead, and what cannot
+be written is left out with a warning.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from longctx.engine.kv_cache import KVCache
+from longctx.engine.prefix_cache import shared_length
+from longctx.engine.prefix_file import Fingerprint, Layout, PrefixRefused, read_prefix, stored_ids, write_prefix
+from longctx.models import CacheDtype, hash_tokens
+
+KV_CACHE_FOLDER = "kv-cache"  # within an index's folder
+KV_CACHE_BYTES = 4 << 30
+LEAST_TOKENS = 256  # a shorter beginning is read sooner than it is looked for
+_SUFFIX = ".safetensors"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPrefix:
+    """A file of keys and values.
+
+    Attributes:
+        path: The file.
+        nbytes: Its size.
+        used: When it was last used, in seconds since the epoch.
+    """
+
+    path: Path
+    nbytes: int
+    used: float
+
+
+class PrefixStore:
+    """A folder of keys and values of prompt prefixes, of at most `limit` bytes; the least recently used go first.
+
+    Processes may share it. A file appears whole or not at all, and is refused unless the model, the tokenizer, the
+    RoPE frequencies and the tokens are those that it was made with.
+
+    Args:
+        folder: The folder, which is made with the first file.
+        limit: The most that all files may take, in bytes; 0 keeps nothing.
+        dtype: How keys and values are kept: in int8, or as the model computes them.
+    """
+
+    def __init__(self, folder: Path, limit: int = KV_CACHE_BYTES, dtype: CacheDtype = "int8") -> None:
+        self.folder = folder
+        self.limit = limit
+        self.dtype: CacheDtype = dtype
+
+    def entries(self) -> list[StoredPrefix]:
+        """The files, the most recently used last."""
+        found = []
+        with suppress(OSError):  # no such folder, or none that can be read
+            for entry in os.scandir(self.folder):
+                with suppress(FileNotFoundError):  # another process has removed it
+                    if entry.name.endswith(_SUFFIX) and entry.is_file(follow_symlinks=False):
+                        stat = entry.stat(follow_symlinks=False)
+                        found.append(StoredPrefix(Path(entry.path), stat.st_size, stat.st_mtime))
+        return sorted(found, key=lambda stored: stored.used)
+
+    def clear(self) -> list[StoredPrefix]:
+        """Remove all files; returns what they were."""
+        return self._remove(self.entries())
+
+    def take(
+        self, made_from: Fingerprint, ids: Sequence[int], layout: Layout, more_than: int
+    ) -> tuple[int, KVCache] | None:
+        """The keys and values of the longest beginning of a prompt.
+
+        Args:
+            made_from: The model and the frequencies; `tokens` is not compared.
+            ids: Token ids of the prompt.
+            layout: Layers, heads and dtypes of the cache that is wanted; `tokens` is not compared.
+            more_than: How many tokens are at hand already: a file must add `LEAST_TOKENS` to them.
+
+        Returns:
+            How many tokens, and their keys and values; None if no file is worth reading.
+        """
+        best, longest = None, more_than + LEAST_TOKENS - 1
+        for stored in self.entries():
+            held = stored_ids(stored.path, replace(made_from, tokens="", dtype=self._dtypes(layout)))
+            length = shared_length(held, ids)
+            if length > longest:
+                best, longest, all_ids = stored.path, length, held
+        if best is None:
+            return None
+        exact = replace(made_from, tokens=hash_tokens(all_ids), dtype=self._dtypes(layout))
+        try:
+            cache = read_prefix(best, exact, replace(layout, tokens=len(all_ids), dtype=self.dtype))
+            os.utime(best)
+        except (PrefixRefused, OSError) as error:
+            _log.warning("%s: the documents are read again", error)
+            best.unlink(missing_ok=True)
+            return None
+        cache.crop(longest)
+        return longest, cache.converted(layout.dtype, layout.model_dtype)
+
+    def put(self, made_from: Fingerprint, ids: Sequence[int], cache: KVCache, layout: Layout) -> None:
+        """Keep the first tokens of a cache.
+
+        Args:
+            made_from: The model and the frequencies.
+            ids: The token ids.
+            cache: Holds at least their keys and values.
+            layout: Layers, heads and dtypes of the cache.
+        """
+        size = len(ids) * layout.shape.token_bytes(self.dtype)
+        if len(ids) < LEAST_TOKENS or size > self.limit:
+            return
+        fingerprint = replace(made_from, tokens=hash_tokens(ids), dtype=self._dtypes(layout))
+        path = self.folder / f"{fingerprint.name()}{_SUFFIX}"
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_room(size)
+            write_prefix(path, cache.head(len(ids)).converted(self.dtype, layout.model_dtype), fingerprint, ids)
+        except OSError as error:
+            _log.warning("the keys and values of the documents could not be kept in %s: %s", self.folder, error)
+
+    def _make_room(self, size: int) -> None:
+        entries = self.entries()
+        total = sum(stored.nbytes for stored in entries) + size
+        while entries and total > self.limit:
+            total -= entries[0].nbytes
+            self._remove([entries.pop(0)])
+
+    def _remove(self, entries: Sequence[StoredPrefix]) -> list[StoredPrefix]:
+        for stored in entries:
+            stored.path.unlink(missing_ok=True)
+        return list(entries)
+
+    def _dtypes(self, layout: Layout) -> str:
+        return f"{layout.model_dtype} {self.dtype}"

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import copy
+import os
+import stat
+from pathlib import Path
+
+import pytest
+import torch
+
+from longctx import DocumentQA, Engine, GenerationOptions, LoadedModel, load_model
+from longctx.engine import PrefixStore
+from rope_scaling import RopeScaling
+
+YARN = RopeScaling(method="yarn", factor=2.0, original_max_position_embeddings=2048)
+
+
+@pytest.fixture(scope="module")
+def loaded(tiny_llama: Path) -> LoadedModel:
+    return load_model(tiny_llama)
+
+
+@pytest.fixture(scope="module")
+def ids(loaded: LoadedModel) -> list[int]:
+    ids = list(loaded.tokenizer("the quick brown fox jumps over the lazy dog. " * 60)["input_ids"])
+    return ids[:400]
+
+
+def ask(loaded: LoadedModel, store: PrefixStore | None, ids: list[int], question: list[int], **options):
+    """The answer of an engine of its own, as in a process of its own, and how many tokens it did not read."""
+    stream = Engine(loaded, store=store).stream(
+        [*ids, *question], (), options=GenerationOptions(8), stored=len(ids), **options
+    )
+    return "".join(stream), stream.reused_tokens
+
+
+@pytest.mark.parametrize("scaling", [None, YARN])
+def test_another_process_does_not_read_a_document_again(loaded, ids, scaling, tmp_path: Path) -> None:
+    store = PrefixStore(tmp_path / "kv", dtype="model")
+    assert ask(loaded, store, ids, [7, 8], scaling=scaling)[1] == 0
+    assert stat.S_IMODE((tmp_path / "kv").stat().st_mode) == 0o700, "text can be read off keys and values"
+    assert [stat.S_IMODE(entry.path.stat().st_mode) for entry in store.entries()] == [0o600]
+    again = ask(loaded, PrefixStore(tmp_path / "kv", dtype="model"), ids, [9, 10], scaling=scaling)
+    assert again == (ask(loaded, None, ids, [9, 10], scaling=scaling)[0], len(ids))
+
+
+def test_int8_takes_less_than_the_model_dtype_and_is_reused(loaded, ids, tmp_path: Path) -> None:
+    sizes = []
+    for dtype in ("model", "int8"):
+        store = PrefixStore(tmp_path / dtype, dtype=dtype)
+        ask(loaded, store, ids, [7])
+        assert ask(loaded, store, ids, [7])[1] == len(ids)
+        sizes.append(store.entries()[0].nbytes)
+    assert sizes[1] < 0.6 * sizes[0]
+
+
+def test_a_document_that_goes_on_differently_is_reused_as_far_as_it_is_the_same(loaded, ids, tmp_path: Path) -> None:
+    store = PrefixStore(tmp_path, dtype="model")
+    ask(loaded, store, ids, [7])
+    other = [*ids[:300], *reversed(ids[300:])]
+    text, reused = ask(loaded, store, other, [7])
+    assert 300 <= reused < 310
+    assert text == ask(loaded, None, other, [7])[0]
+    assert len(store.entries()) == 2
+
+
+def test_what_was_made_otherwise_is_not_used(loaded, ids, tmp_path: Path) -> None:
+    store = PrefixStore(tmp_path)
+    ask(loaded, store, ids, [7])
+    assert ask(loaded, store, ids, [7], scaling=YARN)[1] == 0, "other frequencies"
+    trained = copy.deepcopy(loaded.model)
+    with torch.no_grad():
+        trained.lm_head.weight.mul_(1.5)
+    other = LoadedModel(loaded.name, trained, loaded.tokenizer, loaded.native_window)
+    assert ask(other, store, ids, [7])[1] == 0, "other weights from the same files"
+
+
+def test_a_damaged_file_is_removed_and_the_document_read_again(loaded, ids, tmp_path: Path, caplog) -> None:
+    store = PrefixStore(tmp_path, dtype="model")
+    text, _ = ask(loaded, store, ids, [7])
+    (entry,) = store.entries()
+    data = bytearray(entry.path.read_bytes())
+    data[len(data) // 2] ^= 4
+    entry.path.write_bytes(data)
+    assert ask(loaded, store, ids, [7]) == (text, 0)
+    assert "was altered" in caplog.text
+    assert ask(loaded, store, ids, [7]) == (text, len(ids)), "kept anew"
+
+
+def test_the_least_recently_used_goes_first(loaded, ids, tmp_path: Path) -> None:
+    store = PrefixStore(tmp_path)
+    others = [[token, *ids[1:]] for token in (20, 21)]
+    for document in (ids, others[0]):
+        ask(loaded, store, document, [7])
+    for entry in store.entries():
+        os.utime(entry.path, (entry.used - 100, entry.used - 100))
+    assert ask(loaded, store, ids, [7])[1] == len(ids)
+    full = PrefixStore(tmp_path, limit=sum(entry.nbytes for entry in store.entries()))
+    ask(loaded, full, others[1], [7])
+    assert [ask(loaded, None if not full.entries() else full, each, [7])[1] for each in (ids, others[1])] == [400, 400]
+    assert len(full.entries()) == 2
+
+
+def test_a_short_prompt_and_one_beyond_the_limit_are_not_kept(loaded, ids, tmp_path: Path) -> None:
+    ask(loaded, PrefixStore(tmp_path), ids[:100], [7])
+    ask(loaded, PrefixStore(tmp_path, limit=1000), ids, [7])
+    assert PrefixStore(tmp_path).entries() == []
+
+
+def test_a_folder_that_cannot_be_written_costs_no_answer(loaded, ids, tmp_path: Path, caplog) -> None:
+    (tmp_path / "file").write_text("in the way")
+    text, _ = ask(loaded, PrefixStore(tmp_path / "file" / "kv"), ids, [7])
+    assert text == ask(loaded, None, ids, [7])[0]
+    assert "could not be kept" in caplog.text
+
+
+def test_questions_on_a_document_read_whole_share_what_was_read(tiny_llama: Path, tmp_path: Path) -> None:
+    (tmp_path / "fox.txt").write_text("The quick brown fox jumps over the lazy dog near the old mill. " * 12)
+    usage = []
+    for question in ("Where does the fox jump?", "What is lazy?"):
+        with DocumentQA.open(tmp_path / "index", tiny_llama, window=2048) as qa:
+            qa.ingest(tmp_path / "fox.txt")
+            usage.append(qa.ask(question, route="native", max_new_tokens=4).usage)
+    store = PrefixStore(tmp_path / "index" / "kv-cache")
+    assert len(store.entries()) == 1
+    with DocumentQA.open(tmp_path / "other", tiny_llama, window=2048, kv_cache_bytes=0) as qa:
+        qa.ingest(tmp_path / "fox.txt")
+        qa.ask("What is lazy?", route="native", max_new_tokens=4)
+    assert not (tmp_path / "other" / "kv-cache").exists()
+    assert len(store.clear()) == 1
+    assert store.entries() == []
