@@ -71,7 +71,7 @@ class DocumentQA:
         policy: Policy = _DEFAULT_POLICY,
         measured: Sequence[Measured] | Measurements = (),
         create: bool = True,
-        kv_cache_bytes: int = KV_CACHE_BYTES,
+        kv_cache_bytes: int | None = None,
     ) -> DocumentQA:
         """Open the index in the folder `path`, or make one there unless `create` is false.
 
@@ -90,7 +90,7 @@ class DocumentQA:
             measured: How far the model was seen to read: `load_report(folder).measurements()`, or figures of your own.
             create: Whether a missing index is made.
             kv_cache_bytes: The most that the keys and values of documents that a model here has read whole may take
-                in the index's folder, so that a later process need not read them again; 0 keeps none.
+                in the index's folder, so that a later process need not read them again; 0 keeps none, None is 4 GiB.
 
         Returns:
             The corpus, ready to be asked; close it, or use it in a `with` statement.
@@ -107,7 +107,8 @@ class DocumentQA:
             raise BadRequest(f"{given[0][0]} is {given[0][1]!r}, and there is no model to load: {remedy}")
         with ExitStack() as owned:
             index = owned.enter_context(CorpusIndex.open(path, encoder, reranker=reranker, create=create))
-            store = PrefixStore(Path(path) / KV_CACHE_FOLDER, kv_cache_bytes) if kv_cache_bytes else None
+            most = KV_CACHE_BYTES if kv_cache_bytes is None else kv_cache_bytes
+            store = PrefixStore(Path(path) / KV_CACHE_FOLDER, most) if most else None
             opened = open_model(model, scaling, window, loading, owned, store)
             qa = cls(index, opened, template=template, policy=policy, measured=measured)
             qa._owned = owned.pop_all()

@@ -143,10 +143,26 @@ def plan_prompt(candidates: CandidateContext, writer: PromptWriter, windows: Win
         both = [(each, _longer(candidates, writer, each)) for each in (made, made.fallback) if each is not None]
         over = {each.turns[0]: longer for each, longer in both if longer > 0}
         if not over:
-            first, *others = [priced(_as_written(each, longer), policy.budget) for each, longer in both]
+            first, *others = [priced(_as_written(each, longer), policy.budget, costs.cached) for each, longer in both]
             return replace(first, fallback=others[0] if others else None)
         turns = tuple(tokens + over.get(number, 0) for number, tokens in enumerate(costs.turns, start=1))
         costs = replace(costs, turns=turns)
+
+
+def render_all(candidates: CandidateContext, writer: PromptWriter) -> Prompt | None:
+    """Write a prompt with all documents, without the turns of a conversation.
+
+    Args:
+        candidates: What could go into the prompt.
+        writer: The writer that counted them.
+
+    Returns:
+        The prompt; None if the documents were not counted to the end, as no window could hold them.
+    """
+    if candidates.costs.uncounted or not candidates.costs.whole:
+        return None
+    chunk_ids = [part.chunk_id for part in candidates.costs.whole]
+    return _prompt(candidates, writer, writer.frame(replace(candidates.inputs, history=())), chunk_ids)
 
 
 def render(candidates: CandidateContext, writer: PromptWriter, plan: Plan) -> Prompt:
@@ -160,9 +176,12 @@ def render(candidates: CandidateContext, writer: PromptWriter, plan: Plan) -> Pr
     Returns:
         The prompt, of exactly `plan.prompt_tokens` tokens.
     """
-    passages = [citation(candidates.chunks[i], number=number) for number, i in enumerate(plan.chunk_ids, start=1)]
-    documents = assemble(writer, passages, [candidates.parts[i] for i in plan.chunk_ids])
-    return Prompt(_frame(candidates, writer, plan), documents, passages)
+    return _prompt(candidates, writer, _frame(candidates, writer, plan), plan.chunk_ids)
+
+
+def _prompt(candidates: CandidateContext, writer: PromptWriter, frame: Framing, chunk_ids: Sequence[int]) -> Prompt:
+    passages = [citation(candidates.chunks[i], number=number) for number, i in enumerate(chunk_ids, start=1)]
+    return Prompt(frame, assemble(writer, passages, [candidates.parts[i] for i in chunk_ids]), passages)
 
 
 def _whole(

@@ -15,7 +15,7 @@ from longctx.answering.backend import Backend
 from longctx.answering.budget import prompt_budget
 from longctx.answering.citations import CitedText
 from longctx.answering.conclusion import conclude
-from longctx.answering.context import CandidateContext, gather, plan_prompt, render
+from longctx.answering.context import CandidateContext, gather, plan_prompt, render, render_all
 from longctx.answering.evidence import Evidence
 from longctx.engine import Generation, PrefillCallback
 from longctx.errors import BadRequest, ContextTooLong, PromptRefused
@@ -92,6 +92,9 @@ def prepare(
     with index.snapshot() as snapshot:
         hits = snapshot.search(request.query, options.k, options.mode, filters=options.filters)
         candidates = gather(snapshot, hits, request, backend.writer, windows.largest)
+    if everything := render_all(candidates, backend.writer):
+        costs = replace(candidates.costs, cached=backend.cached_tokens(everything))
+        candidates = replace(candidates, costs=costs)
     policy = replace(policy, budget=prompt_budget(backend, candidates.costs, windows, policy, options))
     return candidates, plan_prompt(candidates, backend.writer, windows, policy)
 

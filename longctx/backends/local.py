@@ -124,13 +124,16 @@ class LocalBackend:
         """How fast the model reads on this machine; see `Backend.reading_speed`."""
         return self.engine.reading_speed(measure=measure)
 
+    def cached_tokens(self, prompt: Prompt) -> int:
+        """What memory and disk have of it; see `Backend.cached_tokens`."""
+        loaded = self.engine.loaded
+        return self.engine.cached_tokens(_ids(prompt), scaling_for(loaded, self.measured, loaded.native_window, False))
+
     def generate(
         self, prompt: Prompt, plan: Plan, sampling: SamplingOptions, progress: PrefillCallback | None
     ) -> Generation:
         """Generate an answer; see `Backend.generate`."""
-        assert isinstance(prompt.frame, Frame)
-        documents = cast("list[TokenIds]", prompt.documents)
-        ids = (*prompt.frame.head, *chain.from_iterable(documents), *prompt.frame.tail)
+        ids = _ids(prompt)
         assert len(ids) == plan.prompt_tokens
         # Whole documents are worth caching: the next question's prompt begins with them. Passages are not, since which
         # come first changes with every question.
@@ -146,6 +149,12 @@ class LocalBackend:
         ids = self.writer.conversation(system, messages)
         options = GenerationOptions(max_new_tokens, stop=tuple(self.writer.template.stops))
         return self.engine.stream((), ids, scaling, options)
+
+
+def _ids(prompt: Prompt) -> tuple[int, ...]:
+    assert isinstance(prompt.frame, Frame)
+    documents = cast("list[TokenIds]", prompt.documents)
+    return (*prompt.frame.head, *chain.from_iterable(documents), *prompt.frame.tail)
 
 
 class OpenAIBackend:
@@ -171,6 +180,10 @@ class OpenAIBackend:
     def reading_speed(self, *, measure: bool) -> ReadingSpeed | None:
         """How fast the server reads; see `Backend.reading_speed`."""
         return self._model.reading_speed(measure=measure)
+
+    def cached_tokens(self, prompt: Prompt) -> int:
+        """0: servers do not say; see `Backend.cached_tokens`."""
+        return 0
 
     def generate(
         self, prompt: Prompt, plan: Plan, sampling: SamplingOptions, progress: PrefillCallback | None

@@ -236,5 +236,5 @@ def open_qa(settings: Settings) -> DocumentQA:
             template=settings.template,
             measured=() if settings.report is None else load_report(settings.report).measurements(),
             create=False,
-            **({} if settings.kv_cache_size is None else {"kv_cache_bytes": settings.kv_cache_size}),
+            kv_cache_bytes=settings.kv_cache_size,
         )

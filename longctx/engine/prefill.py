@@ -116,6 +116,15 @@ class Prefill:
         """The tensors of a cache of so many tokens."""
         return Layout(tokens, self.shape, self.model.dtype, self.dtype)
 
+    def cached_tokens(self, request: Request) -> int:
+        """How many first tokens of a prompt need not be read."""
+        with self.lock.streaming():
+            rotation = self.rotation(request)
+        held = self.pool.shared(rotation, request.ids)
+        if self.store is None or not self.store.entries():
+            return held
+        return max(held, self.store.longest(self.fingerprint(rotation), request.ids, self.layout(), held)[0])
+
     def _stored(self, rotation: str, request: Request, held: CachedPrefix | None) -> CachedPrefix | None:
         """What the disk has of a prompt, if that is more than what the prefix cache had."""
         if self.store is None or not request.stored or not self.store.entries():

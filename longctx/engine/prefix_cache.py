@@ -58,7 +58,7 @@ class PrefixCache:
             A prefix of the prompt, which now belongs to the caller; None if not a token is shared.
         """
         with self._lock:
-            lengths = [shared_length(held.ids, ids) if held.rotation == rotation else 0 for held in self._held]
+            lengths = self._shared(rotation, ids)
             longest = max(lengths, default=0)
             if not longest:
                 return None
@@ -69,6 +69,14 @@ class PrefixCache:
                 return CachedPrefix(rotation, held.ids[:longest], held.cache)
             self._held.append(held)  # the most recently used now
             return CachedPrefix(rotation, held.ids[:longest], held.cache.head(longest))
+
+    def shared(self, rotation: str, ids: Sequence[int]) -> int:
+        """How many first tokens of a prompt `take` would find."""
+        with self._lock:
+            return max(self._shared(rotation, ids), default=0)
+
+    def _shared(self, rotation: str, ids: Sequence[int]) -> list[int]:
+        return [shared_length(held.ids, ids) if held.rotation == rotation else 0 for held in self._held]
 
     def held_tokens(self, ids: Sequence[int]) -> int:
         """How many first tokens of a prompt `take` would hand over without a copy, and so without new memory."""

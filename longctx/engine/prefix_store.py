@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 
 from longctx.engine.kv_cache import KVCache
@@ -72,10 +73,10 @@ class PrefixStore:
         """Remove all files; returns what they were."""
         return self._remove(self.entries())
 
-    def take(
+    def longest(
         self, made_from: Fingerprint, ids: Sequence[int], layout: Layout, more_than: int
-    ) -> tuple[int, KVCache] | None:
-        """The keys and values of the longest beginning of a prompt.
+    ) -> tuple[int, StoredPrefix | None]:
+        """The file that shares the most tokens with the start of a prompt.
 
         Args:
             made_from: The model and the frequencies; `tokens` is not compared.
@@ -84,26 +85,35 @@ class PrefixStore:
             more_than: How many tokens are at hand already: a file must add `LEAST_TOKENS` to them.
 
         Returns:
+            How many tokens, and the file; 0 and None if no file is worth reading.
+        """
+        wanted = replace(made_from, tokens="", dtype=self._dtypes(layout))
+        shared = [(shared_length(stored_ids(stored.path, wanted), ids), stored) for stored in self.entries()]
+        tokens, best = max(shared, key=itemgetter(0), default=(0, None))
+        return (tokens, best) if tokens >= more_than + LEAST_TOKENS else (0, None)
+
+    def take(
+        self, made_from: Fingerprint, ids: Sequence[int], layout: Layout, more_than: int
+    ) -> tuple[int, KVCache] | None:
+        """The keys and values of the longest beginning of a prompt; for the arguments see `longest`.
+
+        Returns:
             How many tokens, and their keys and values; None if no file is worth reading.
         """
-        best, longest = None, more_than + LEAST_TOKENS - 1
-        for stored in self.entries():
-            held = stored_ids(stored.path, replace(made_from, tokens="", dtype=self._dtypes(layout)))
-            length = shared_length(held, ids)
-            if length > longest:
-                best, longest, all_ids = stored.path, length, held
-        if best is None:
+        tokens, stored = self.longest(made_from, ids, layout, more_than)
+        if stored is None:
             return None
-        exact = replace(made_from, tokens=hash_tokens(all_ids), dtype=self._dtypes(layout))
+        held = stored_ids(stored.path, replace(made_from, tokens="", dtype=self._dtypes(layout)))
+        exact = replace(made_from, tokens=hash_tokens(held), dtype=self._dtypes(layout))
         try:
-            cache = read_prefix(best, exact, replace(layout, tokens=len(all_ids), dtype=self.dtype))
-            os.utime(best)
+            cache = read_prefix(stored.path, exact, replace(layout, tokens=len(held), dtype=self.dtype))
+            os.utime(stored.path)
         except (PrefixRefused, OSError) as error:
             _log.warning("%s: the documents are read again", error)
-            best.unlink(missing_ok=True)
+            self._remove([stored])
             return None
-        cache.crop(longest)
-        return longest, cache.converted(layout.dtype, layout.model_dtype)
+        cache.crop(tokens)
+        return tokens, cache.converted(layout.dtype, layout.model_dtype)
 
     def put(self, made_from: Fingerprint, ids: Sequence[int], cache: KVCache, layout: Layout) -> None:
         """Keep the first tokens of a cache.

@@ -58,6 +58,7 @@ class PromptCosts:
         numbers: The lines [1], [2], … before passages: at least as many as there are passages.
         give_up: How much longer the system prompt is that lets the model say that the passages hold no answer.
         kind: What the question asks for.
+        cached: How many first tokens of a prompt with all documents the model has read before, in the native window.
     """
 
     system: int
@@ -72,6 +73,7 @@ class PromptCosts:
     numbers: tuple[int, ...] = ()
     give_up: int = 0
     kind: QuestionKind = "locate"
+    cached: int = 0
 
     @property
     def framing(self) -> int:

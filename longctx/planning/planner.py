@@ -86,7 +86,8 @@ def _whole(costs: PromptCosts, windows: Windows, policy: Policy, route: Route, a
         everything.add(part)
     need = costs.fixed + everything.tokens + sum(costs.turns)
     largest = max(map(windows.holds, among))
-    affordable = policy.budget.limit(asked_for=policy.route != "auto") + costs.max_new_tokens
+    cached = costs.cached if route == "native" else 0
+    affordable = policy.budget.limit(asked_for=policy.route != "auto") + costs.max_new_tokens + cached
     holds = int(min(largest, affordable))
     turns: Sequence[int] = range(1, len(costs.turns) + 1)
     if need > holds and (policy.route != "auto" or costs.kind != "locate"):
@@ -105,6 +106,8 @@ def _whole(costs: PromptCosts, windows: Windows, policy: Policy, route: Route, a
     reason = (
         f"all documents take {need:,} tokens with question and answer and fit the {route} window ({scale}{window:,})"
     )
+    if cached:
+        reason += f"; {cached:,} of them were read before"
     if len(turns) < len(costs.turns):
         reason += f", with {len(turns)} of {len(costs.turns)} turns of the conversation"
     return _itemized(costs, windows, everything.parts, turns, Plan(route, reason, window))

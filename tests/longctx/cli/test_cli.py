@@ -312,3 +312,22 @@ def two_page_pdf(*lines: str) -> bytes:
     size = len(objects) + 1
     trailer = f"trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{len(body)}\n%%EOF\n"
     return f"{body}xref\n0 {size}\n0000000000 65535 f \n{table}{trailer}".encode()
+
+
+def test_what_a_model_has_read_is_shown_and_removed(copy: Path, tiny_llama: Path, run_in: Run) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        done = run_in(copy, *arguments)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    (copy / "docs" / "lighthouse.md").write_text(LIGHTHOUSE * 12, encoding="utf-8")
+    run("ingest", "docs")
+    asked = ("ask", "Who built it?", "--model", str(tiny_llama), "--window", "8192", "--route", "native")
+    run(*asked, "--max-new-tokens", "2", "--kv-cache-size", "0")
+    assert json.loads(run("index", "cache", "info", "--json").stdout)["files"] == 0
+    run(*asked, "--max-new-tokens", "2", "--kv-cache-size", "50MB")
+    kept = json.loads(run("index", "cache", "info", "--json").stdout)
+    assert kept["files"] == 1
+    assert "read before" in run(*asked, "--max-new-tokens", "2", "--explain").stdout
+    assert json.loads(run("index", "cache", "clear", "--json").stdout) == {"removed": 1, "bytes": kept["bytes"]}
+    assert run("index", "cache", "info").stdout.endswith("0 files, 0.0 MB\n")

@@ -123,6 +123,11 @@ def test_questions_on_a_document_read_whole_share_what_was_read(tiny_llama: Path
             usage.append(qa.ask(question, route="native", max_new_tokens=4).usage)
     store = PrefixStore(tmp_path / "index" / "kv-cache")
     assert len(store.entries()) == 1
+    with DocumentQA.open(tmp_path / "index", tiny_llama, window=2048) as qa:
+        plan = qa.ask("Who runs?", prompt_tokens=400, max_new_tokens=4).plan
+    assert plan is not None
+    assert plan.route == "native", "what was read before is not counted against the budget"
+    assert "were read before" in plan.reason
     with DocumentQA.open(tmp_path / "other", tiny_llama, window=2048, kv_cache_bytes=0) as qa:
         qa.ingest(tmp_path / "fox.txt")
         qa.ask("What is lazy?", route="native", max_new_tokens=4)
