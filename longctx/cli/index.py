@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from longctx.cli.options import IndexOption, JsonOption, WaitOption
 from longctx.cli.output import print_json, short_path
+from longctx.cli.terminal import echo, name
 
 if TYPE_CHECKING:
     from indexes import CorpusIndex
@@ -33,8 +35,8 @@ def info(index: IndexOption = None, json: JsonOption = False) -> None:
     if json:
         print_json(facts)
         return
-    typer.echo(f"{facts.path}: {facts.documents:,} documents, {facts.chunks:,} chunks, {facts.tokens:,} tokens")
-    typer.echo(f"encoder {facts.encoder}; {facts.bytes / 1e6:.1f} MB on disk")
+    echo(f"{name(facts.path)}: {facts.documents:,} documents, {facts.chunks:,} chunks, {facts.tokens:,} tokens")
+    echo(f"encoder {facts.encoder}; {facts.bytes / 1e6:.1f} MB on disk")
 
 
 @app.command(name="list")
@@ -46,14 +48,18 @@ def list_documents(index: IndexOption = None, json: JsonOption = False) -> None:
         print_json(documents)
         return
     for document in documents:
-        typer.echo(f"{short_path(document.source)}\t{document.chunks} chunks\t{document.title}")
+        echo(f"{name(short_path(document.source))}\t{document.chunks} chunks\t{name(document.title)}")
 
 
 @app.command()
 def show(source: Source, index: IndexOption = None) -> None:
     """Print the text of a document: what citations count lines and characters in."""
     with _open(index) as corpus:
-        typer.echo(corpus.text(source), nl=False)
+        text = corpus.text(source)
+    if sys.stdout.isatty():
+        echo(text, nl=False)
+    else:  # as it is, in a pipe or a file: what citations count characters in
+        sys.stdout.write(text)
 
 
 @app.command()
@@ -65,7 +71,7 @@ def remove(source: Source, index: IndexOption = None, wait: WaitOption = False, 
         removed = corpus.remove(source, wait=wait)
     if not removed:
         raise CorpusError(f"{source} is not in the index: see `longctx index list`")
-    print_json({"removed": removed}) if json else typer.echo(f"{removed} removed")
+    print_json({"removed": removed}) if json else echo(f"{removed} removed")
 
 
 @app.command()
@@ -77,7 +83,7 @@ def verify(index: IndexOption = None, json: JsonOption = False) -> None:
         print_json(report)
     else:
         for problem in report.problems:
-            typer.echo(problem, err=True)
+            echo(problem, err=True)
         state = "not whole" if report.problems else "whole"
-        typer.echo(f"{report.documents:,} documents, {report.chunks:,} chunks: the index is {state}")
+        echo(f"{report.documents:,} documents, {report.chunks:,} chunks: the index is {state}")
     raise typer.Exit(1 if report.problems else 0)
