@@ -11,12 +11,14 @@ import math
 import os
 import shutil
 from collections.abc import Iterable, Set
+from contextlib import suppress
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from indexes.storage.file_access import file_mode, make_folder
 from indexes.storage.sqlite import Store
 from indexes.text import ANALYSIS_VERSION, query_terms, terms
 
@@ -71,7 +73,8 @@ class LexicalIndex:
         if grows and not (store.removals(generation - 1) or any(store.documents(generation - 1))):
             return _files(old)
         shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
+        make_folder(self._folder)
+        make_folder(new)
         for file in _files(old) if grows else []:
             _link(file, new / file.name)
         _write_changes(new, store, generation - 1 if grows else 0)
@@ -202,8 +205,9 @@ def _write_changes(folder: Path, store: Store, after: int) -> None:
             writer.add_document(Document(body=body, chunk=chunk.id, document=document_id))
     writer.commit()
     writer.wait_merging_threads()
-    for file in folder.glob("*.json"):  # tantivy gives them to their owner alone; who may read the folder may search
-        file.chmod(folder.stat().st_mode & 0o666)
+    for file in folder.iterdir():  # who may read the folder may search; those of older generations have it already
+        with suppress(PermissionError):
+            file.chmod(file_mode(folder))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""`longctx index info|list|show|remove|verify`."""
+"""`longctx index info|list|show|remove|verify|repair`."""
 
 from __future__ import annotations
 
@@ -84,6 +84,24 @@ def verify(index: IndexOption = None, json: JsonOption = False) -> None:
     else:
         for problem in report.problems:
             echo(problem, err=True)
-        state = "not whole" if report.problems else "whole"
+        state = "not whole; `longctx index repair` mends it" if report.problems else "whole"
         echo(f"{report.documents:,} documents, {report.chunks:,} chunks: the index is {state}")
     raise typer.Exit(1 if report.problems else 0)
+
+
+@app.command()
+def repair(index: IndexOption = None, wait: WaitOption = False, json: JsonOption = False) -> None:
+    """Make again what `verify` finds damaged, from the index's own database. Exit code: 0 it is whole, 1 it is not.
+
+    A document that cannot be made again is taken out, and named: ingest it again.
+    """
+    with _open(index) as corpus:
+        done, problems = corpus.repair(wait=wait), corpus.verify().problems
+    if json:
+        print_json({"done": done, "problems": problems})
+    else:
+        for line in done:
+            echo(name(line))
+        for problem in problems:
+            echo(name(problem), err=True)
+    raise typer.Exit(1 if problems else 0)

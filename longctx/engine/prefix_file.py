@@ -65,8 +65,8 @@ def write_prefix(path: Path, cache: KVCache, fingerprint: Fingerprint) -> None:
     """Write all that a cache holds. A file appears whole or not at all."""
     tensors = dict(_named(cache))
     contents = {**asdict(fingerprint), "format": _FORMAT, "contents": hash_tensors(tensors)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lambda new: save_file(tensors, new, contents))
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_atomically(path, lambda new: save_file(tensors, new, contents), private=True)
 
 
 def read_prefix(path: Path, fingerprint: Fingerprint, layout: Layout) -> KVCache:
