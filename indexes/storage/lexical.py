@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Iterable, Set
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Set
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -110,7 +110,8 @@ class LexicalSearcher:
     @cached_property
     def opened(self) -> Any:
         """The tantivy index, opened when it is first used; from then on its files may be deleted."""
-        return self._index.open(self._store)
+        with _without_panics():
+            return self._index.open(self._store)
 
     def search(self, query: str, k: int, allowed: Set[int] | None = None) -> list[tuple[int, float]]:
         """Rank chunks by the BM25 score of a query's terms.
@@ -137,7 +138,8 @@ class LexicalSearcher:
         if allowed is not None:
             only = Query.const_score_query(Query.term_set_query(index.schema, "chunk", list(allowed)), 0.0)
             wanted = Query.boolean_query([(Occur.Must, wanted), (Occur.Must, only)])
-        hits = searcher.search(wanted, max(1, k), count=False).hits
+        with _without_panics():
+            hits = searcher.search(wanted, max(1, k), count=False).hits
         found = [(int(searcher.doc(address)["chunk"][0]), float(score)) for score, address in hits]
         return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
 
@@ -162,6 +164,17 @@ class LexicalSearcher:
     def count(self) -> int:
         """The number of chunks in the index."""
         return 0 if self.opened is None else int(self.opened.searcher().num_docs)
+
+
+@contextmanager
+def _without_panics() -> Iterator[None]:
+    """Raise an error that can be caught where tantivy panics over a damaged file."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise RuntimeError(str(error)) from error
 
 
 def _telling(searcher: Any, weights: dict[str, float]) -> dict[str, float]:

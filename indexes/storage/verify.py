@@ -43,7 +43,8 @@ def verify(store: Store, derived: Derived) -> VerifyReport:
         documents, chunks, _ = store.counts()
     except sqlite3.Error:
         return VerifyReport(0, 0, tuple(problems))
-    problems += derived.problems(store, read_all=True)
+    if damaged := derived.problems(store, read_all=True):  # FAISS and tantivy may end the process over what is in them
+        return VerifyReport(documents, chunks, (*problems, *damaged))
     dense, lexical = DenseSearcher(derived.dense, store), LexicalSearcher(derived.lexical, store)
     for name, count in (("dense", dense.count), ("lexical", lexical.count)):
         try:

@@ -33,7 +33,7 @@ def derived(folder: Path) -> list[Path]:
 
 def answers(index: CorpusIndex) -> list[object]:
     return [
-        [(hit.chunk.source, hit.chunk.start, round(hit.score, 6)) for hit in index.search(f"subject{n}", 5, mode)]
+        [(hit.chunk.source, hit.chunk.start) for hit in index.search(f"subject{n}", 5, mode)]
         for n in range(4)
         for mode in ("lexical", "dense")
     ]
