@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from os.path import abspath
 from pathlib import Path
 
+from indexes.chunking import embedded_text
 from indexes.encoders import DEFAULT_ENCODER, Reranker, load_reranker
 from indexes.ingest import IngestCallback, IngestOptions, are_stored, check_documents, ingest_documents, ingest_files
 from indexes.manifest import bind, choose_encoder, chunking, encoder_name
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
 from indexes.snapshot import IndexReader, Snapshot
-from indexes.storage import IndexFolder, Store, source_lies_in, verify
-from indexes.types import Document, Encoder, IndexInfo, IngestReport, VerifyReport
+from indexes.storage import IndexFolder, Store, repair, source_lies_in, verify
+from indexes.types import Chunk, Document, Encoder, IndexInfo, IngestReport, Vectors, VerifyReport
 
 
 class CorpusIndex(IndexReader):
@@ -206,6 +207,28 @@ class CorpusIndex(IndexReader):
             What was counted, and the problems that were found.
         """
         return self._read(lambda store: verify(store, self._folder.derived))
+
+    def repair(self, *, wait: bool | float = False) -> tuple[str, ...]:
+        """Make again what `verify` finds damaged: search indexes and vectors. What cannot be made again is removed.
+
+        Args:
+            wait: How long to wait for another writer: not at all, until it has finished (true), or so many seconds.
+
+        Returns:
+            What was done, a line each; a document that was removed has to be ingested again.
+
+        Raises:
+            IndexBusy: If another process writes for longer than `wait`.
+            IndexDamaged: If the database cannot be read at all.
+        """
+        with self._folder.writing(wait) as writer:
+            split = chunking(writer.store, None, None)
+
+            def embed(chunks: Sequence[Chunk]) -> Vectors:
+                encoder = self.bound_encoder(writer.store)
+                return encoder.encode_passages([embedded_text(chunk, encoder, split) for chunk in chunks])
+
+            return repair(writer, embed)
 
     @contextmanager
     def changing(self, wait: bool | float) -> Iterator[tuple[Store, int]]:

@@ -45,9 +45,11 @@ def choose_encoder(store: Store, given: str | Encoder | None, folder: Path) -> E
 
 def check_weights(store: Store, encoder: Encoder, folder: Path) -> None:
     """Raise IndexMismatch unless the encoder's weights are those that made the index."""
-    if _remembered(store, "encoder_fingerprint") not in (None, encoder.fingerprint):
+    recorded = _remembered(store, "encoder_fingerprint")
+    # longctx 0.1 recorded the weights alone.
+    if recorded not in (None, encoder.fingerprint) and recorded != getattr(encoder, "weights_fingerprint", None):
         raise IndexMismatch(
-            f"{folder} was made with other weights of the encoder {encoder.name}: put those back, "
+            f"{folder} was made with other weights or settings of the encoder {encoder.name}: put those back, "
             "or ingest into a new index"
         )
 

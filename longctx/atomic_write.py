@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 
-def write_atomically(path: Path, write: Callable[[Path], Any], *, overwrite: bool = True) -> None:
-    """Write a file under a temporary name in the same folder, flush it to disk and rename it.
+def write_atomically(
+    path: Path, write: Callable[[Path], Any], *, overwrite: bool = True, private: bool = False
+) -> None:
+    """Write a file in a temporary folder beside it that nobody else can enter, flush it to disk and move it.
 
-    The temporary name and that of the lock follow from `path`, so that whatever a killed writer leaves is used and
-    removed by the next write of the same file. Threads and processes that write one file wait for each other.
+    The name of the temporary folder and that of the lock follow from `path`, so that whatever a killed writer leaves is
+    removed by the next write of a file in the same folder. Threads and processes that write one file wait for each
+    other.
 
     Args:
         path: The file to create or replace.
         write: Called with the temporary file, which exists and is empty, to write or replace it.
         overwrite: If False, a file that exists is left as it is, also if another writer has created it meanwhile.
+        private: Whether only its owner may read the file.
 
     Raises:
         OSError: If the file cannot be written; the old one is then unchanged.
@@ -27,23 +32,48 @@ def write_atomically(path: Path, write: Callable[[Path], Any], *, overwrite: boo
     with _locked(path.with_name(f".{path.name}.lock")):
         if path.exists() and not overwrite:
             return
-        temporary = path.with_name(f".{path.name}.new")
+        folder = path.with_name(f".{path.name}.new")
+        _remove(folder)
         try:
-            temporary.write_bytes(b"")
+            folder.mkdir(mode=0o700)
+            temporary = folder / path.name
+            os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY, 0o600 if private else 0o666))
             write(temporary)
+            if private:
+                temporary.chmod(0o600)
             _flush(temporary)
             temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        finally:
+            _remove(folder)
         _flush(path.parent)
+    _remove_leftovers(path.parent)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed writers of other files have left: a lock that nobody holds, and the folder of that name."""
+    with suppress(OSError):
+        for lock in folder.glob(".*.lock"):
+            left = lock.with_suffix(".new")
+            if left.is_dir() and not left.is_symlink() and not lock.stat().st_size:
+                with suppress(OSError), lock.open("a") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if _is_named(file.fileno(), lock):
+                        _remove(left)
+                        lock.unlink()
 
 
 @contextmanager
 def _locked(lock: Path) -> Iterator[None]:
     """Hold a lock file, which is removed at the end. The kernel releases it if this process is killed.
 
-    It is a file of its own, since a writer may replace the temporary file: safetensors does.
+    It is a file of its own, since a writer may replace the temporary file.
     """
     while True:
         with lock.open("a") as file:

@@ -1,21 +1,24 @@
-"""What the command line assumes where nothing is said: defaults < `longctx.toml` < `LONGCTX_*` < flags."""
+"""What the command line assumes where nothing is said.
+
+Defaults < the user's `longctx.toml` in ~/.config/longctx < the working folder's < `LONGCTX_*` < flags. A server that
+the working folder's file names is used only if the user agrees (`longctx.trust`).
+"""
 
 from __future__ import annotations
 
+import hashlib
+import importlib
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from longctx.errors import BadRequest
-from longctx.models import Dtype, Quantization, parse_bytes
+from longctx.models import Dtype, Quantization, is_address, parse_bytes
+from longctx.trust import FileVersion, config_folder
 from longctx.types import RouteChoice
 
 SETTINGS_FILE = "longctx.toml"
@@ -53,9 +56,9 @@ def parse_seconds(value: Any) -> float:
 
 
 class Settings(BaseSettings):
-    """Every setting; `longctx.toml` in the working folder and the environment use the same names."""
+    """Every setting; the two files and the environment use the same names."""
 
-    model_config = SettingsConfigDict(env_prefix="LONGCTX_", toml_file=SETTINGS_FILE, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="LONGCTX_", extra="forbid", frozen=True)
 
     index: Path = Field(Path(".longctx"), description="the index's folder")
     encoder: str | None = Field(None, description="'default', a sentence-transformers folder or a hub name")
@@ -84,9 +87,19 @@ class Settings(BaseSettings):
     max_size: int = Field(100_000_000, ge=1, description="the largest file to ingest, in bytes")
     max_seconds: float = Field(120, gt=0, description="the longest that one file may take to read, in seconds")
 
+    allow_insecure: bool = Field(False, description="whether a server gets a key without encryption, too (http)")
+    _named_by: FileVersion | None = PrivateAttr(None)
+
+    @property
+    def server_named_by(self) -> FileVersion | None:
+        """The working folder's file, if it is what names the model, and the model is on a server."""
+        return self._named_by if is_address(self.model) else None
+
     @property
     def loading(self) -> dict[str, Any]:
-        """How the model is to be held, where that is not left as it is: what `load_model` is told."""
+        """How the model is to be held or reached, where that is not left as it is: what `load_model` is told."""
+        if is_address(self.model) and self.allow_insecure:
+            return {"allow_insecure": True}
         held = {"adapter": self.adapter, "quantization": self.quantization, "dtype": self.dtype, "device": self.device}
         return {name: value for name, value in held.items() if value not in (None, "auto")}
 
@@ -99,20 +112,37 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags come first, then the environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        """`load_settings` has put everything together."""
+        return (init_settings,)
 
 
 def load_settings(**flags: Any) -> Settings:
     """The settings in force; a flag that is None was not given. Raises BadRequest for a value that cannot be."""
     given = {name: value for name, value in flags.items() if value is not None}
     unset = {other: None for one, other in _ONE_OF_TWO.items() if one in given and other not in given}
+    folder, version = _read(Path(SETTINGS_FILE))
+    user, _ = _read(config_folder() / SETTINGS_FILE)
+    if "allow_insecure" in folder:
+        raise BadRequest(f"{SETTINGS_FILE} here sets allow_insecure, which only the user can: with --allow-insecure")
     try:
-        return Settings(**given | unset)
+        own = EnvSettingsSource(Settings)() | given
+        settings = Settings(**user | folder | own | unset)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         reason = first["msg"].lower().removeprefix("value error, ")
         raise BadRequest(f"setting {name} is {first['input']!r}: {reason}") from error
-    except ValueError as error:  # a TOML file that does not parse
-        raise BadRequest(f"{SETTINGS_FILE} cannot be read: {error}") from error
+    settings._named_by = version if "model" in folder and "model" not in own else None
+    return settings
+
+
+def _read(file: Path) -> tuple[dict[str, Any], FileVersion | None]:
+    """What a file of settings says, and which version of it; nothing if there is none. Raises BadRequest."""
+    if not file.is_file():
+        return {}, None
+    try:
+        data = file.read_bytes()
+        said = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli").loads(data.decode())
+    except (OSError, ValueError) as error:
+        raise BadRequest(f"{file} cannot be read: {error}") from error
+    return said, FileVersion(file.resolve(), hashlib.sha256(data).hexdigest())

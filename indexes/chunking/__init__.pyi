@@ -1,8 +1,9 @@
-from .chunker import DEFAULT_CHUNKING, Chunking, Passage, chunk_document
+from .chunker import DEFAULT_CHUNKING, Chunking, Passage, chunk_document, embedded_text
 
 __all__ = [
     "DEFAULT_CHUNKING",
     "Chunking",
     "Passage",
     "chunk_document",
+    "embedded_text",
 ]

@@ -144,6 +144,21 @@ def chunk_document(document: Document, encoder: Encoder, chunking: Chunking = DE
             yield Passage(chunk, f"{header}\n{text}" if header else text)
 
 
+def embedded_text(chunk: Chunk, encoder: Encoder, chunking: Chunking = DEFAULT_CHUNKING) -> str:
+    """The text that is embedded for a chunk.
+
+    Args:
+        chunk: The chunk.
+        encoder: The encoder.
+        chunking: How its document was split.
+
+    Returns:
+        What `Passage.embedded` was.
+    """
+    header, _ = _header(chunk.title, chunk.heading, encoder, chunking.longest(encoder) // _HEADER_SHARE)
+    return f"{header}\n{chunk.text}" if header else chunk.text
+
+
 def _units(document: Document, section: Section, encoder: Encoder, limit: int) -> Iterator[_Unit]:
     """A section's sentences with their token counts; those that are too long are split at token boundaries."""
     for batch in _batches(_block_sentences(document, section)):

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from indexes.encoders.hub import explained_loading, find_model
+from indexes.encoders.hub import check_weights_are_safe, explained_loading, find_model
 from indexes.errors import RerankerUnavailable
 
 _BATCH_SIZE = 32
@@ -53,8 +53,7 @@ class CrossEncoderReranker:
     @cached_property
     def _model(self) -> Any:
         folder = self._find_folder()
-        if not any(folder.rglob("*.safetensors")):
-            raise RerankerUnavailable(f"{folder} holds no *.safetensors: give a sentence-transformers CrossEncoder")
+        check_weights_are_safe(folder, "CrossEncoder", RerankerUnavailable)
         from sentence_transformers import CrossEncoder
 
         with explained_loading("CrossEncoder", folder, RerankerUnavailable):

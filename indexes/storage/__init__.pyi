@@ -1,8 +1,10 @@
 from .dense import DenseIndex, DenseSearcher
 from .derived_files import Searchers
+from .file_access import DISK_FAILS, read_failure
 from .index_folder import IndexFolder, IndexWriter
 from .lexical import LexicalIndex, LexicalSearcher
 from .read_session import ReadSession
+from .repair import repair
 from .sqlite import (
     ANYTHING,
     MOST_TERMS,
@@ -21,6 +23,7 @@ from .verify import verify
 
 __all__ = [
     "ANYTHING",
+    "DISK_FAILS",
     "MOST_TERMS",
     "Condition",
     "DenseIndex",
@@ -39,6 +42,8 @@ __all__ = [
     "checksum",
     "compares",
     "contains",
+    "read_failure",
+    "repair",
     "source_lies_in",
     "verify",
 ]

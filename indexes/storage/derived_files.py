@@ -7,26 +7,29 @@ the last generation are intact, and leftovers are cleaned up by the next writer.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import weakref
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from indexes.errors import CorpusError
+from indexes.storage.content_check import ContentCheck
 from indexes.storage.dense import DenseIndex, DenseSearcher
+from indexes.storage.file_access import DISK_FAILS, Status, status_of, unreadable
 from indexes.storage.lexical import LexicalIndex, LexicalSearcher
 from indexes.storage.sqlite import DerivedFile, Store, Superseded
-
-Status = tuple[int, int] | None  # bytes and time of a file, if it is there
 
 _BLOCK = 1 << 20  # bytes
 # What FAISS, tantivy and the system raise for a file that is missing or is not what it should be, or a full disk.
 FILE_ERRORS = (OSError, RuntimeError, ValueError)
+_IO_ERRORS = (os.strerror(errno.EIO), f"os error {errno.EIO}")
 
 
 class HeldFiles:
@@ -43,7 +46,7 @@ class HeldFiles:
 
     def statuses(self) -> list[Status]:
         """The present status of each file."""
-        return [_status(file.fileno()) for file in self._files]
+        return [status_of(file.fileno()) for file in self._files]
 
 
 @dataclass(slots=True)
@@ -56,6 +59,7 @@ class Searchers:
         lexical: Search by terms.
         statuses: The status of each of the generation's files when it was checked.
         hold: Opens those files.
+        has_damage: Waits until the content of all of them has been checked, and says whether one is damaged.
         held: The files, once they are open.
     """
 
@@ -64,6 +68,7 @@ class Searchers:
     lexical: LexicalSearcher
     statuses: Sequence[Status]
     hold: Callable[[], HeldFiles]
+    has_damage: Callable[[], bool]
     held: HeldFiles | None = None
 
     def open(self) -> None:
@@ -84,6 +89,15 @@ class Searchers:
         if self.held is not None and self.held.statuses() != self.statuses:
             raise Superseded
 
+    def confirm(self) -> None:
+        """Check, after a search, that it has read what was written.
+
+        Raises:
+            Superseded: If a file is damaged.
+        """
+        if self.has_damage():
+            raise Superseded
+
 
 class Derived:
     """The dense and the lexical index in an index's folder, which are derived from its database."""
@@ -92,6 +106,7 @@ class Derived:
         self._folder = folder
         self._whole: tuple[int, list[Status]] | None = None  # the last files that were found whole
         self._held: weakref.WeakValueDictionary[int, HeldFiles] = weakref.WeakValueDictionary()  # by generation
+        self._contents = ContentCheck(self._is_whole_if_there)
         self._open()
 
     def write(self, store: Store) -> None:
@@ -109,7 +124,7 @@ class Derived:
             store.set_derived_files([self._describe(file, known) for file in files])
         except FILE_ERRORS as error:
             raise CorpusError(
-                f"the search indexes in {self._folder} could not be written ({error}): make room on the disk; "
+                f"the search indexes in {self._folder} could not be written ({error}): {_remedy(error)}; "
                 "what was in the index is whole"
             ) from error
         store.forget_removals()
@@ -119,13 +134,14 @@ class Derived:
         """Delete the files that the store does not name: of older generations, and of writers that were killed."""
         named = {self._folder / file.name for file in store.derived_files()}
         folders = {file.parent for file in named}
-        for folder in (self._folder / "dense", self._folder / "lexical"):
-            for entry in folder.iterdir() if folder.is_dir() else ():
-                if entry.is_dir() and not entry.is_symlink():
-                    if entry not in folders:
-                        shutil.rmtree(entry, ignore_errors=True)
-                elif entry not in named:
-                    entry.unlink(missing_ok=True)
+        with suppress(OSError):  # the next writer tries again
+            for folder in (self._folder / "dense", self._folder / "lexical"):
+                for entry in folder.iterdir() if folder.is_dir() else ():
+                    if entry.is_dir() and not entry.is_symlink():
+                        if entry not in folders:
+                            shutil.rmtree(entry, ignore_errors=True)
+                    elif entry not in named:
+                        entry.unlink(missing_ok=True)
 
     def searchers(self, store: Store) -> Searchers:
         """Prepare to search a generation.
@@ -139,13 +155,18 @@ class Derived:
         Raises:
             Superseded: If files are missing or damaged, or were replaced.
         """
-        paths = [self._folder / file.name for file in store.derived_files()]
-        generation, statuses = store.generation(), [_status(path) for path in paths]
+        files = store.derived_files()
+        paths = [self._folder / file.name for file in files]
+        generation, statuses = store.generation(), [status_of(path) for path in paths]
         if (generation, statuses) != self._whole and self.problems(store):
             raise Superseded
         self._whole = (generation, statuses)
+        self._contents.begin(files)
+        if self._contents.is_damaged(files, wait=False):
+            raise Superseded
         dense, lexical = DenseSearcher(self.dense, store), LexicalSearcher(self.lexical, store)
-        return Searchers(store, dense, lexical, statuses, lambda: self._hold(generation, paths))
+        held, damage = partial(self._hold, generation, paths), partial(self._contents.is_damaged, files, wait=True)
+        return Searchers(store, dense, lexical, statuses, held, damage)
 
     def problems(self, store: Store, *, read_all: bool = False) -> list[str]:
         """Check the files of a generation.
@@ -169,6 +190,7 @@ class Derived:
     def discard_damaged(self, store: Store) -> None:
         """Delete the damaged files, so that the next `write` makes them again, and close those that are open."""
         self._whole = None
+        self._contents.forget()
         self._open()
         if store.meta("published") != _published(store):
             store.set_derived_files([])
@@ -179,6 +201,21 @@ class Derived:
                 file.unlink(missing_ok=True)
             else:  # a tantivy index is of one piece
                 shutil.rmtree(file.parent, ignore_errors=True)
+
+    def are_damaged(self, store: Store) -> bool:
+        """Whether a writer has to make files again: their content is read, too, once in a process.
+
+        Args:
+            store: The store of a writer.
+
+        Returns:
+            True if a file is missing or damaged.
+        """
+        if self.problems(store):
+            return True
+        files = store.derived_files()
+        self._contents.begin(files)
+        return self._contents.is_damaged(files, wait=True)
 
     def _hold(self, generation: int, paths: Iterable[Path]) -> HeldFiles:
         """The open files of a generation, shared by all who read it."""
@@ -192,6 +229,9 @@ class Derived:
     def _damaged(self, store: Store, read_all: bool) -> list[str]:
         return [file.name for file in store.derived_files() if not self._is_whole(file, read_all)]
 
+    def _is_whole_if_there(self, file: DerivedFile) -> bool | None:
+        return self._is_whole(file, read_all=True) if (self._folder / file.name).exists() else None
+
     def _is_whole(self, file: DerivedFile, read_all: bool) -> bool:
         path = self._folder / file.name
         try:
@@ -201,8 +241,10 @@ class Derived:
             if status.st_mtime_ns == file.mtime_ns and not read_all:
                 return True
             return _checksum(path) == file.checksum
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as error:  # what cannot be read need not be damaged
+            raise unreadable(path, error) from error
 
     def _describe(self, path: Path, known: dict[str, DerivedFile]) -> DerivedFile:
         status = path.stat()
@@ -213,20 +255,17 @@ class Derived:
         return DerivedFile(name, status.st_size, status.st_mtime_ns, _checksum(path))
 
 
+def _remedy(error: Exception) -> str:
+    """What to do about files that could not be written; FAISS and tantivy state the system's error in words."""
+    fails = getattr(error, "errno", None) == errno.EIO or any(said in str(error) for said in _IO_ERRORS)
+    return DISK_FAILS if fails else "make room on the disk"
+
+
 def _published(store: Store) -> str:
     """The generation, and a checksum of what says which files go with it."""
     segments, files, unfiled = sorted(store.vectors.segments().items()), store.derived_files(), store.vectors.unfiled()
     named = [store.generation(), segments, store.meta("lexical"), files, *([unfiled] if unfiled else [])]
     return f"{named[0]}-{zlib.crc32(json.dumps(named).encode()):08x}"
-
-
-def _status(file: Path | int) -> Status:
-    """The status of a path or an open descriptor."""
-    try:
-        status = os.stat(file)  # noqa: PTH116
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
 
 
 def _checksum(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -12,6 +13,7 @@ from typing import TypeVar
 
 from indexes.errors import CorpusError, IndexBusy, IndexDamaged, IndexNotFound
 from indexes.storage.derived_files import Derived
+from indexes.storage.file_access import DISK_FAILS, file_mode, make_private
 from indexes.storage.read_session import ATTEMPTS, ReadSession
 from indexes.storage.sqlite import Database, Store
 
@@ -32,6 +34,7 @@ class IndexFolder:
         self.path = path
         self.derived = Derived(path)
         self._database = database
+        self._opened = _identity(path)
 
     @classmethod
     def open(cls, path: Path, *, create: bool) -> IndexFolder:
@@ -51,9 +54,14 @@ class IndexFolder:
             IndexNotFound: If there is no index and `create` is false, or the folder holds something else.
             IndexDamaged: If the database is damaged.
             IndexMismatch: If the index was made by a newer longctx.
+            CorpusError: If the folder or its files cannot be read.
         """
-        _check_folder(path, create)
-        folder = cls(path, Database.open(path / _DATABASE))
+        try:
+            _check_folder(path, create)
+            folder = cls(path, Database.open(path / _DATABASE))
+        except OSError as error:
+            remedy = DISK_FAILS if error.errno == errno.EIO else "make it readable, or name another folder"
+            raise CorpusError(f"{path} cannot be opened ({error.strerror or error}): {remedy}") from error
         try:
             if folder._is_damaged():
                 folder._mend_if_possible()
@@ -94,9 +102,11 @@ class IndexFolder:
 
         Raises:
             IndexBusy: If another process writes for longer than `wait`.
-            CorpusError: If the folder is not writable.
+            CorpusError: If the folder is not writable, or has been moved since it was opened.
         """
+        self._check_not_moved()
         with self._database.writing() as connection, locked(self.path, wait):
+            self._check_not_moved()  # from here on, who opens it where it is now meets the lock
             writer = IndexWriter(connection, self.derived)
             try:
                 yield writer
@@ -148,6 +158,12 @@ class IndexFolder:
         except CorpusError as error:
             raise CorpusError(f"the search indexes in {self.path} have to be made again: {error}") from error
 
+    def _check_not_moved(self) -> None:
+        if _identity(self.path) != self._opened:
+            raise CorpusError(
+                f"{self.path} has been moved or replaced since it was opened: open it again, where it is now"
+            )
+
     def _is_damaged(self) -> bool:
         """Whether derived files have to be made again."""
         # Files that a writer has replaced meanwhile are missing, but not damaged: mending would only block that writer.
@@ -166,6 +182,15 @@ class IndexFolder:
             return
 
 
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Which file the database in a folder is."""
+    try:
+        status = (folder / _DATABASE).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_dev, status.st_ino
+
+
 def _check_folder(folder: Path, create: bool) -> None:
     """Check that there is an index in a folder, or create the folder for one."""
     database, used = folder / _DATABASE, (folder / "dense").is_dir() or (folder / "lexical").is_dir()
@@ -180,7 +205,7 @@ def _check_folder(folder: Path, create: bool) -> None:
         raise IndexNotFound(f"there is no index in {folder}: make one with `longctx ingest PATH --index {folder}`")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise IndexNotFound(f"{folder} is there already and is no index: name a new or an empty folder for one")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
 
 
 _PUBLISHING_SHARE = 0.05  # of the time, unless every batch takes less than twenty times what it takes to publish
@@ -209,7 +234,7 @@ class IndexWriter:
         """
         if not self._database.in_transaction:
             self._database.execute("BEGIN IMMEDIATE")
-            if self._derived.problems(self.store):
+            if self._derived.are_damaged(self.store):
                 self._derived.discard_damaged(self.store)
             self._derived.clean(self.store)  # what a killed writer left may have the names of the files to come
             self.store.set_meta("generation", str(self.store.generation() + 1))
@@ -247,15 +272,23 @@ def locked(folder: Path, wait: bool | float) -> Iterator[None]:
 
     Raises:
         IndexBusy: If another process holds the lock for longer than `wait`.
+        CorpusError: If the lock cannot be used.
     """
     from filelock import FileLock, Timeout
 
+    lock = folder / "write.lock"
     timeout = (-1 if wait else 0) if isinstance(wait, bool) else wait
     try:
-        held = FileLock(folder / "write.lock").acquire(timeout=timeout)
+        held = FileLock(lock, mode=file_mode(folder)).acquire(timeout=timeout)
     except Timeout as error:
         raise IndexBusy(
             f"another process is writing to {folder}: wait until it has finished (--wait waits for it)"
+        ) from error
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CorpusError(
+            f"the lock {lock} cannot be used ({reason}), so that nothing can be written: it may be another user's; "
+            "make it yours, or copy the index to a folder of your own"
         ) from error
     with held:
         yield

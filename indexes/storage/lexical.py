@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from indexes.storage.file_access import file_mode, make_folder
 from indexes.storage.sqlite import Store
 from indexes.text import ANALYSIS_VERSION, query_terms, terms
 
@@ -71,7 +73,8 @@ class LexicalIndex:
         if grows and not (store.removals(generation - 1) or any(store.documents(generation - 1))):
             return _files(old)
         shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
+        make_folder(self._folder)
+        make_folder(new)
         for file in _files(old) if grows else []:
             _link(file, new / file.name)
         _write_changes(new, store, generation - 1 if grows else 0)
@@ -107,7 +110,8 @@ class LexicalSearcher:
     @cached_property
     def opened(self) -> Any:
         """The tantivy index, opened when it is first used; from then on its files may be deleted."""
-        return self._index.open(self._store)
+        with _without_panics():
+            return self._index.open(self._store)
 
     def search(self, query: str, k: int, allowed: Set[int] | None = None) -> list[tuple[int, float]]:
         """Rank chunks by the BM25 score of a query's terms.
@@ -134,7 +138,8 @@ class LexicalSearcher:
         if allowed is not None:
             only = Query.const_score_query(Query.term_set_query(index.schema, "chunk", list(allowed)), 0.0)
             wanted = Query.boolean_query([(Occur.Must, wanted), (Occur.Must, only)])
-        hits = searcher.search(wanted, max(1, k), count=False).hits
+        with _without_panics():
+            hits = searcher.search(wanted, max(1, k), count=False).hits
         found = [(int(searcher.doc(address)["chunk"][0]), float(score)) for score, address in hits]
         return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
 
@@ -159,6 +164,17 @@ class LexicalSearcher:
     def count(self) -> int:
         """The number of chunks in the index."""
         return 0 if self.opened is None else int(self.opened.searcher().num_docs)
+
+
+@contextmanager
+def _without_panics() -> Iterator[None]:
+    """Raise an error that can be caught where tantivy panics over a damaged file."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise RuntimeError(str(error)) from error
 
 
 def _telling(searcher: Any, weights: dict[str, float]) -> dict[str, float]:
@@ -202,8 +218,9 @@ def _write_changes(folder: Path, store: Store, after: int) -> None:
             writer.add_document(Document(body=body, chunk=chunk.id, document=document_id))
     writer.commit()
     writer.wait_merging_threads()
-    for file in folder.glob("*.json"):  # tantivy gives them to their owner alone; who may read the folder may search
-        file.chmod(folder.stat().st_mode & 0o666)
+    for file in folder.iterdir():  # who may read the folder may search; those of older generations have it already
+        with suppress(PermissionError):
+            file.chmod(file_mode(folder))
 
 
 def _files(folder: Path) -> list[Path]:

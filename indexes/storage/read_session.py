@@ -70,7 +70,14 @@ class ReadSession:
         Raises:
             CorpusError: If the session has ended, or files were replaced or damaged after something had been read.
         """
-        result = self._attempt(lambda store: search(self._checked(store)), mends=True)
+
+        def confirmed(store: Store) -> T:
+            searchers = self._checked(store)
+            found = search(searchers)
+            searchers.confirm()
+            return found
+
+        result = self._attempt(confirmed, mends=True)
         self._has_read = True
         return result
 

@@ -43,7 +43,8 @@ def verify(store: Store, derived: Derived) -> VerifyReport:
         documents, chunks, _ = store.counts()
     except sqlite3.Error:
         return VerifyReport(0, 0, tuple(problems))
-    problems += derived.problems(store, read_all=True)
+    if damaged := derived.problems(store, read_all=True):  # FAISS and tantivy may end the process over what is in them
+        return VerifyReport(documents, chunks, (*problems, *damaged))
     dense, lexical = DenseSearcher(derived.dense, store), LexicalSearcher(derived.lexical, store)
     for name, count in (("dense", dense.count), ("lexical", lexical.count)):
         try:
@@ -56,7 +57,10 @@ def verify(store: Store, derived: Derived) -> VerifyReport:
 
 
 def _database_problems(store: Store) -> Iterator[str]:
-    checks = (_sqlite_problems, _impossible_rows, _wrong_titles, _damaged_documents, _damaged_vectors, _damaged_nodes)
+    checks = (
+        *(_sqlite_problems, _impossible_rows, _wrong_titles, _damaged_stamps),
+        *(_damaged_documents, _damaged_vectors, _damaged_nodes),
+    )
     for check in checks:
         try:
             yield from check(store)
@@ -80,6 +84,11 @@ def _wrong_titles(store: Store) -> Iterator[str]:
     for document_id, title, folded_title in store.rows("SELECT id, title, folded_title FROM documents"):
         if folded(title) != folded_title:
             yield f"document {document_id} is not found by its title"
+
+
+def _damaged_stamps(store: Store) -> Iterator[str]:
+    for document_id in store.damaged_stamps():
+        yield f"the stamp of document {document_id} is not what it was"
 
 
 def _damaged_documents(store: Store) -> Iterator[str]:

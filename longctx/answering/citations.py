@@ -17,11 +17,14 @@ _MARK = r"(?P<glued>(?<=[A-Za-z0-9_]))?[\[［【](?P<numbers>\d{1,4}(?:\s*[,、]
 _MARKS = re.compile(f"{_CODE}|{_MARK}", re.DOTALL)
 _NUMBER = re.compile(r"\d+")
 _UNFINISHED = re.compile(r"[\[［【][\d\s,、]*\Z")
-_END = re.compile(r"[.!?…。．！？｡]+\Z")  # before which a missing mark is put
-_MAY_END = re.compile(r"[\s.!?…。．！？｡\"'”’)\]」』）】]*\Z")
+_END = ".!?…。．！？｡"  # before which a missing mark is put
+_MAY_END = frozenset(_END + "\"'”’)]」』）】")
 _LETTER = re.compile(r"\w")
 CLEARLY = 0.25  # by so much another passage must hold more of a sentence than the one that is marked
 _FEWEST_TERMS = 3  # a sentence with fewer says too little to be called unsupported
+# A sentence that goes on is looked at again with each piece while it is this short, and then only when an eighth has
+# come: so the work grows with the length of the answer, also of one without a full stop.
+_SHORT, _SHARE = 512, 8
 
 UNSUPPORTED = "[?]"
 """The mark of a sentence that no passage supports."""
@@ -38,19 +41,28 @@ class CitedText:
         evidence: The passages that the model was given.
 
     Attributes:
-        text: The checked text so far.
         marks: The passages that marks refer to, in the order of their first marks, and who set the mark.
         unsupported: The sentences that no passage supports.
     """
 
     def __init__(self, evidence: Evidence) -> None:
-        self.text = ""
         self.marks: dict[int, MarkedBy] = {}
         self.unsupported: list[str] = []
         self._evidence = evidence
-        self._raw = ""
-        self._checked = ""  # the finished sentences, checked
-        self._rest = 0  # where in `_raw` the sentence begins that is not finished
+        self._finished: list[str] = []  # sentences as the model wrote them
+        self._open = ""  # the sentence that is not finished
+        self._waiting: list[str] = []  # pieces of it that have not been looked at
+        self._shown: list[str] = []  # what has been returned
+        self._shown_of_open = 0  # how many characters of it are of the open sentence
+
+    @property
+    def text(self) -> str:
+        """The checked text so far."""
+        return "".join(self._shown)
+
+    @property
+    def _raw(self) -> str:
+        return "".join((*self._finished, self._open, *self._waiting))
 
     @property
     def words(self) -> str:
@@ -68,26 +80,39 @@ class CitedText:
             Text that no further piece can change. A mark that may go on is held back, and so is the end of a sentence,
             where a mark may have to be put.
         """
-        self._raw += piece
-        unfinished = _UNFINISHED.search(self._raw, self._rest)
-        return self._settle(self._raw[self._rest : unfinished.start() if unfinished else None], finished=False)
+        self._waiting.append(piece)
+        if sum(map(len, self._waiting)) * _SHARE < len(self._open) - _SHORT:
+            return ""
+        self._take_in()
+        unfinished = _UNFINISHED.search(self._open)
+        return self._settle(self._open[: unfinished.start() if unfinished else None], finished=False)
 
     def finish(self) -> str:
         """End the answer; returns the text that was held back."""
-        return self._settle(self._raw[self._rest :], finished=True)
+        self._take_in()
+        return self._settle(self._open, finished=True)
+
+    def _take_in(self) -> None:
+        self._open += "".join(self._waiting)
+        self._waiting.clear()
 
     def _settle(self, rest: str, *, finished: bool) -> str:
         blanked = _MARKS.sub(self._blank, rest)
         starts = [start for start, _ in sentence_spans(blanked)]
         cuts = [0, *starts[1:], *([len(rest)] if finished else [])]
+        shown = []
         for begin, end in pairwise(cuts):
-            self._checked += self._sentence(rest[begin:end], blanked[begin:end])
-        self._rest += cuts[-1]
+            shown.append(self._sentence(rest[begin:end], blanked[begin:end])[self._shown_of_open :])
+            self._shown_of_open = 0
+        self._finished.append(rest[: cuts[-1]])
+        self._open = self._open[cuts[-1] :]
         # a sentence that goes on: its words and the marks among them
-        words = _MAY_END.sub("", blanked[cuts[-1] :])
-        text = self._checked + self._with_marks(rest[cuts[-1] :][: len(words)], words)
-        new, self.text = text[len(self.text) :], text
-        return new
+        words = _without_end(blanked[cuts[-1] :])
+        text = self._with_marks(rest[cuts[-1] :][: len(words)], words)
+        shown.append(text[self._shown_of_open :])
+        self._shown_of_open = max(self._shown_of_open, len(text))
+        self._shown += shown
+        return "".join(shown)
 
     def _marks_in(self, text: str) -> Iterator[re.Match[str]]:
         return (found for found in _MARKS.finditer(text) if self._is_mark(found))
@@ -149,11 +174,18 @@ class CitedText:
         return _NUMBER.sub(lambda n: n[0] if self._is_passage(int(n[0])) else f"{n[0]}?", mark[0])
 
 
+def _without_end(text: str) -> str:
+    """A text without the characters at its end before which a mark may still have to be put."""
+    end = len(text)
+    while end and (text[end - 1].isspace() or text[end - 1] in _MAY_END):
+        end -= 1
+    return text[:end]
+
+
 def _with_mark(sentence: str, mark: str) -> str:
     """A sentence with a mark before its full stop, in place of one that was cut short."""
     words = sentence.rstrip()
     if unfinished := _UNFINISHED.search(words):
         sentence = words = words[: unfinished.start()].rstrip()
-    end = _END.search(words)
-    at = end.start() if end else len(words)
+    at = len(words.rstrip(_END))
     return f"{sentence[:at]} {mark}{sentence[at:]}"

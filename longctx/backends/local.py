@@ -44,7 +44,7 @@ def open_model(
             None is no model.
         scaling: For a model to load; see `load_model`.
         window: Overrides the context length that the model's configuration or its server states, in tokens.
-        loading: Further options of `load_model`.
+        loading: Further options of `load_model`; for a server, only `allow_insecure` of `ServedModel.connect`.
         owned: Closes the connection that this makes.
         store: Where an engine that this makes keeps the keys and values of documents.
 
@@ -57,9 +57,9 @@ def open_model(
     if isinstance(model, str) and is_address(model):
         if scaling is not None:
             raise BadRequest(f"scaling is {scaling!r}, and {model} has the window that it serves: leave --scaling out")
-        if loading:
-            raise BadRequest(f"{model} is loaded where it is served: leave {' and '.join(loading)} out")
-        return owned.enter_context(ServedModel.connect(model, window=window))
+        if of_weights := [name for name in loading if name != "allow_insecure"]:
+            raise BadRequest(f"{model} is loaded where it is served: leave {' and '.join(of_weights)} out")
+        return owned.enter_context(ServedModel.connect(model, window=window, **loading))
     if isinstance(model, str | Path):
         model = load_model(model, scaling=scaling, native_window=window, **loading)
     return Engine(model, store=store) if isinstance(model, LoadedModel) else model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -13,6 +14,7 @@ from longctx import __version__
 from longctx.cli import ask, chat, estimate, extend, index, ingest, probe, rope, search
 from longctx.cli.eval import evaluate_questions
 from longctx.cli.output import INTERRUPTED, one_line
+from longctx.cli.terminal import echo
 from longctx.models import hide_bitsandbytes
 
 _GROUPS: tuple[list[str], ...] = ([], ["index"])  # command lines that lack a command: they show the help
@@ -26,7 +28,7 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:  # it may say how much has been done
-            typer.echo(f"\ninterrupted{f': {interrupt}' if str(interrupt) else ''}", err=True)
+            echo(f"\ninterrupted{f': {interrupt}' if str(interrupt) else ''}", err=True)
             raise typer.Exit(INTERRUPTED) from None
 
 
@@ -46,7 +48,7 @@ app.add_typer(index.app, name="index")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"longctx {__version__}")
+        echo(f"longctx {__version__}")
         raise typer.Exit
 
 
@@ -75,7 +77,5 @@ def main() -> NoReturn:
     try:
         app([*given, "--help"] if given in _GROUPS else given)
     except Exception as error:
-        if debug:
-            raise
-        typer.echo(f"longctx: {one_line(error)}", err=True)
+        echo(traceback.format_exc() if debug else f"longctx: {one_line(error)}", err=True)
     sys.exit(1)

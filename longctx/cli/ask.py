@@ -12,6 +12,7 @@ from longctx.cli.batch import ask_questions
 from longctx.cli.options import AskFlags, JsonOption, open_qa, with_flags
 from longctx.cli.output import NO_MODEL, note_unmeasured, note_unsupported, print_json, print_plan, print_sources
 from longctx.cli.progress import prefill_progress
+from longctx.cli.terminal import echo, secho
 
 _NO_QUESTION = "Missing argument 'QUESTION': ask something, or give a file of questions with --questions FILE."
 _TWO_WAYS = "QUESTION and --questions cannot be given together: leave one of them out."
@@ -52,11 +53,11 @@ def ask(
             print_json(stream.answer)
             return
         for piece in chain((first,), stream):
-            typer.echo(piece, nl=False)
-        typer.echo()
+            echo(piece, nl=False)
+        echo()
         print_sources(stream.answer)
         if settings.model is None:
-            typer.secho(f"\n{NO_MODEL}", err=True, dim=True)
+            secho(f"\n{NO_MODEL}", err=True, dim=True)
         note_unsupported(stream.answer)
         note_unmeasured(stream.answer)
         if explain:

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from longctx.cli.options import AskFlags, open_qa
 from longctx.cli.output import NO_MODEL, note_unmeasured, one_line, print_sources
+from longctx.cli.terminal import echo, echo_json, name, secho
 
 if TYPE_CHECKING:
     from longctx.evaluation import Question
@@ -49,10 +48,10 @@ def ask_questions(file: str, flags: AskFlags, *, as_json: bool) -> int:
                 failed += 1
                 in_a_row = in_a_row + 1 if isinstance(error, ServerFailed) else 0
             if in_a_row == _SERVER_FAILURES and number < len(questions):
-                typer.echo(f"the server is lost: {len(questions) - number} questions were not asked", err=True)
+                echo(f"the server is lost: {len(questions) - number} questions were not asked", err=True)
                 break
     if settings.model is None and not as_json:
-        typer.secho(f"\n{NO_MODEL}", err=True, dim=True)
+        secho(f"\n{NO_MODEL}", err=True, dim=True)
     return 1 if failed else 0
 
 
@@ -69,20 +68,20 @@ def _print(question: Question, answer: Answer, *, as_json: bool) -> None:
     if as_json:
         _print_line({"id": question.id, "question": question.question, "answer": asdict(answer)})
         return
-    typer.secho(question.question, bold=True)
-    typer.echo(answer.text)
+    secho(question.question, bold=True)
+    echo(answer.text)
     print_sources(answer)
     note_unmeasured(answer)
-    typer.echo()
+    echo()
 
 
 def _print_error(question: Question, error: str, *, as_json: bool) -> None:
     if as_json:
         _print_line({"id": question.id, "question": question.question, "error": error})
         return
-    typer.secho(question.question, bold=True)
-    typer.echo(f"longctx: {error}\n", err=True)
+    secho(question.question, bold=True)
+    echo(f"longctx: {name(error)}\n", err=True)
 
 
 def _print_line(value: dict[str, Any]) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False))
+    echo_json(json.dumps(value, ensure_ascii=False))

@@ -15,6 +15,7 @@ import typer
 from longctx.cli.options import AskFlags, open_qa, with_flags
 from longctx.cli.output import NO_MODEL, note_unmeasured, note_unsupported, one_line, print_plan, print_sources
 from longctx.cli.progress import prefill_progress
+from longctx.cli.terminal import echo, secho
 from longctx.errors import BadRequest
 from longctx.types import AskOptions, RouteChoice
 
@@ -53,7 +54,7 @@ def chat(
     opened = open_qa(settings)
     with opened as qa, Conversation.open(qa, settings.session, folder=settings.sessions, rewrite=rewrite) as held:
         if settings.model is None:
-            typer.secho(NO_MODEL, err=True, dim=True)
+            secho(NO_MODEL, err=True, dim=True)
         _Chat(held, options).run(_lines(held))
 
 
@@ -66,7 +67,7 @@ def _lines(conversation: Conversation) -> Iterator[str]:
     from prompt_toolkit.history import InMemoryHistory
 
     asked = [turn.question for turn in conversation.turns]
-    typer.secho(f"{conversation.path.stem}: {len(asked):,} turns so far; /help says what there is", err=True, dim=True)
+    secho(f"{conversation.path.stem}: {len(asked):,} turns so far; /help says what there is", err=True, dim=True)
     prompt: PromptSession[str] = PromptSession("> ", history=InMemoryHistory(asked))
     while True:
         try:
@@ -107,8 +108,8 @@ class _Chat:
                 self._answer(line)
         except Exception as error:
             if "--debug" in sys.argv:
-                traceback.print_exc()
-            typer.echo(f"longctx: {one_line(error)}", err=True)
+                echo(traceback.format_exc(), err=True)
+            echo(f"longctx: {one_line(error)}", err=True)
             return False
         return True
 
@@ -120,8 +121,8 @@ class _Chat:
                 stream = self.conversation.stream(question, self.options, progress=progress)
                 first = next(stream, "")
             for piece in chain((first,), stream):
-                typer.echo(piece, nl=False)
-            typer.echo()
+                echo(piece, nl=False)
+            echo()
             note_unsupported(stream.answer)
             if not self.noted:
                 self.noted = note_unmeasured(stream.answer)
@@ -129,7 +130,7 @@ class _Chat:
             if not sys.stdin.isatty():
                 raise
             how_far = f" ({interrupt})" if str(interrupt) else ""
-            typer.secho(f"\nStopped: this turn is not kept{how_far}.", err=True, dim=True)
+            secho(f"\nStopped: this turn is not kept{how_far}.", err=True, dim=True)
         finally:
             if stream is not None:
                 stream.close()
@@ -139,18 +140,18 @@ def _sources(chat: _Chat, argument: str) -> None:
     """Where the last answer comes from."""
     answer = chat.conversation.last
     if answer is None:
-        typer.echo(_NOTHING_ASKED)
+        echo(_NOTHING_ASKED)
     elif answer.citations or answer.passages:
         print_sources(answer)
     else:
-        typer.echo("The last answer comes from no document.")
+        echo("The last answer comes from no document.")
 
 
 def _plan(chat: _Chat, argument: str) -> None:
     """How the last question was answered, and what the window was used for."""
     answer = chat.conversation.last
     if answer is None:
-        typer.echo(_NOTHING_ASKED)
+        echo(_NOTHING_ASKED)
     else:
         print_plan(answer)
 
@@ -162,19 +163,19 @@ def _route(chat: _Chat, argument: str) -> None:
         raise BadRequest(f"there is no route {argument!r}: use {', '.join(routes)}")
     if argument:
         chat.options = chat.options.updated(route=argument)
-    typer.echo(f"The route is {chat.options.route}.")
+    echo(f"The route is {chat.options.route}.")
 
 
 def _reset(chat: _Chat, argument: str) -> None:
     """Forget this conversation, and begin anew."""
-    typer.echo(f"{chat.conversation.reset():,} turns are forgotten.")
+    echo(f"{chat.conversation.reset():,} turns are forgotten.")
 
 
 def _help(chat: _Chat, argument: str) -> None:
     """What there is."""
     for name, command in _COMMANDS.items():
-        typer.echo(f"/{name:<9}{command.__doc__}")
-    typer.echo("Ctrl-C stops an answer, or clears the line; Ctrl-D ends.")
+        echo(f"/{name:<9}{command.__doc__}")
+    echo("Ctrl-C stops an answer, or clears the line; Ctrl-D ends.")
 
 
 def _quit(chat: _Chat, argument: str) -> None:

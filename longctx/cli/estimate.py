@@ -10,6 +10,7 @@ import typer
 from longctx.cli.options import JsonOption, QuantizationOption
 from longctx.cli.output import duration, print_json
 from longctx.cli.progress import waiting_for
+from longctx.cli.terminal import echo
 
 if TYPE_CHECKING:
     from longctx.models import MemoryEstimate, Quantization
@@ -85,10 +86,10 @@ def _print_table(sizing: MemoryEstimate) -> None:
         wait = "-" if need.seconds is None else duration(need.seconds)
         shown = [f"{size / _GIB:.2f} GiB" for size in sizes]
         table.add_row(f"{need.tokens:,}", *shown, "yes" if need.fits else "no", wait)
-    typer.echo(f"{sizing.name}: {sizing.parameters:,} parameters, native window {sizing.window:,} tokens")
-    typer.echo(f"a token's keys and values take {sizing.token_bytes / 1024:g} KiB")
+    echo(f"{sizing.name}: {sizing.parameters:,} parameters, native window {sizing.window:,} tokens")
+    echo(f"a token's keys and values take {sizing.token_bytes / 1024:g} KiB")
     Console().print(table)
     fits = f"up to {sizing.longest:,} tokens fit" if sizing.longest else "the weights alone do not fit"
-    typer.echo(f"in {sizing.memory / _GIB:.1f} GiB of memory, {fits}")
+    echo(f"in {sizing.memory / _GIB:.1f} GiB of memory, {fits}")
     rate = sizing.tokens_per_second
-    typer.echo(_NOT_MEASURED if rate is None else f"it was measured to read {rate:,.0f} tokens a second here")
+    echo(_NOT_MEASURED if rate is None else f"it was measured to read {rate:,.0f} tokens a second here")

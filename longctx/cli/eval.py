@@ -14,6 +14,7 @@ import typer
 from longctx.cli.options import AskFlags, JsonOption, open_qa, split_names, with_flags
 from longctx.cli.output import INTERRUPTED, NO_MODEL, short_path
 from longctx.cli.progress import progress_on_stderr
+from longctx.cli.terminal import cell, echo, echo_json, secho
 
 if TYPE_CHECKING:
     from longctx.evaluation import EvaluationOptions, EvaluationProgress, EvaluationReport
@@ -78,7 +79,7 @@ def evaluate_questions(
 
     with CorpusIndex.open(settings.index, settings.encoder, create=False) as index, _progress() as progress:
         report = evaluate(index, asked, open_with, options, out=out, progress=progress)
-    typer.echo(report.to_json()) if json else _print_report(report, out)
+    echo_json(report.to_json()) if json else _print_report(report, out)
     sys.exit(_say_how_it_ended(report, out))
 
 
@@ -95,7 +96,7 @@ def _make(settings: Settings, path: Path, count: int, seed: int) -> None:
         raise BadRequest(f"no sentence in {settings.index} can be made into a question: write them by hand")
     write_questions([replace(each, source=short_path(each.source or "")) for each in drafts], path)
     fewer = "" if len(drafts) == count else f" of {count}, since there are no more such sentences"
-    typer.echo(f"{path}: {len(drafts)} questions{fewer}. They are drafts: edit them before you trust a figure.")
+    echo(f"{path}: {len(drafts)} questions{fewer}. They are drafts: edit them before you trust a figure.")
 
 
 def _options(flags: AskFlags, settings: Settings, given: dict[str, list[str] | None]) -> EvaluationOptions:
@@ -138,7 +139,6 @@ def _progress() -> AbstractContextManager[Callable[[EvaluationProgress], None] |
 
 def _print_report(report: EvaluationReport, out: Path | None) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from longctx.evaluation import how_judged, report_tables
@@ -147,12 +147,12 @@ def _print_report(report: EvaluationReport, out: Path | None) -> None:
     for rows in report_tables(report, max(1, (console.width - _NAMES_WIDTH) // _COLUMN_WIDTH)):
         table = Table(show_header=False)
         for row in rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*map(cell, row))
         console.print(table)
     if judged := how_judged(report):
-        typer.echo(judged)
+        echo(judged)
     if out is not None:
-        typer.echo(f"{out}: results.jsonl, summary.json and report.html")
+        echo(f"{out}: results.jsonl, summary.json and report.html")
 
 
 def _say_how_it_ended(report: EvaluationReport, out: Path | None) -> int:
@@ -160,13 +160,13 @@ def _say_how_it_ended(report: EvaluationReport, out: Path | None) -> int:
     from longctx.evaluation import INTERRUPTED as STOPPED_BY_USER
 
     if report.note:
-        typer.echo(report.note, err=True)
+        echo(report.note, err=True)
     if all(each.model is None for each in report.combinations):
-        typer.secho(NO_MODEL, err=True, dim=True)
+        secho(NO_MODEL, err=True, dim=True)
     if report.stopped:
         done = f"{len(report.records)} of {report.total} answers"
         kept = f"{done} are kept in {out}, and the same command goes on from there"
         lost = f"{done} are in the table; with --out DIR they are kept, and the same command goes on"
-        typer.echo(f"stopped: {report.stopped}: {lost if out is None else kept}", err=True)
+        echo(f"stopped: {report.stopped}: {lost if out is None else kept}", err=True)
         return INTERRUPTED if report.stopped == STOPPED_BY_USER else 1
     return 1 if all(record.error for record in report.records.values()) else 0

@@ -13,6 +13,7 @@ from longctx.cli.options import JsonOption
 from longctx.cli.output import INTERRUPTED, print_json
 from longctx.cli.progress import progress_on_stderr
 from longctx.cli.rope import FactorOption, ModelArgument, describe
+from longctx.cli.terminal import echo
 
 if TYPE_CHECKING:
     from longctx.training import TrainingStep
@@ -90,12 +91,12 @@ def extend(
             unfinished = out.with_name(f"{out.name}.unfinished")
             if not unfinished.is_dir():
                 raise
-            typer.echo(f"interrupted: the run is kept in {unfinished}; add --resume to the same command", err=True)
+            echo(f"interrupted: the run is kept in {unfinished}; add --resume to the same command", err=True)
             raise typer.Exit(INTERRUPTED) from None
     if json:
         print_json({"out": str(written), **describe(scaling, checkpoint.base)})
     else:
-        typer.echo(f"{written}: {scaling.method}, from {checkpoint.base.window:,} to {to:,} tokens")
+        echo(f"{written}: {scaling.method}, from {checkpoint.base.window:,} to {to:,} tokens")
 
 
 def _step_progress(quiet: bool) -> AbstractContextManager[Callable[[TrainingStep], None] | None]:

@@ -1,7 +1,8 @@
-"""`longctx index info|list|show|remove|verify|cache`."""
+"""`longctx index info|list|show|remove|verify|repair|cache`."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from longctx.cli.options import IndexOption, JsonOption, WaitOption
 from longctx.cli.output import print_json, short_path
+from longctx.cli.terminal import echo, name
 
 if TYPE_CHECKING:
     from indexes import CorpusIndex
@@ -37,8 +39,8 @@ def info(index: IndexOption = None, json: JsonOption = False) -> None:
     if json:
         print_json(facts)
         return
-    typer.echo(f"{facts.path}: {facts.documents:,} documents, {facts.chunks:,} chunks, {facts.tokens:,} tokens")
-    typer.echo(f"encoder {facts.encoder}; {facts.bytes / 1e6:.1f} MB on disk")
+    echo(f"{name(facts.path)}: {facts.documents:,} documents, {facts.chunks:,} chunks, {facts.tokens:,} tokens")
+    echo(f"encoder {facts.encoder}; {facts.bytes / 1e6:.1f} MB on disk")
 
 
 @app.command(name="list")
@@ -50,14 +52,18 @@ def list_documents(index: IndexOption = None, json: JsonOption = False) -> None:
         print_json(documents)
         return
     for document in documents:
-        typer.echo(f"{short_path(document.source)}\t{document.chunks} chunks\t{document.title}")
+        echo(f"{name(short_path(document.source))}\t{document.chunks} chunks\t{name(document.title)}")
 
 
 @app.command()
 def show(source: Source, index: IndexOption = None) -> None:
     """Print the text of a document: what citations count lines and characters in."""
     with _open(index) as corpus:
-        typer.echo(corpus.text(source), nl=False)
+        text = corpus.text(source)
+    if sys.stdout.isatty():
+        echo(text, nl=False)
+    else:  # as it is, in a pipe or a file: what citations count characters in
+        sys.stdout.write(text)
 
 
 @app.command()
@@ -69,7 +75,7 @@ def remove(source: Source, index: IndexOption = None, wait: WaitOption = False, 
         removed = corpus.remove(source, wait=wait)
     if not removed:
         raise CorpusError(f"{source} is not in the index: see `longctx index list`")
-    print_json({"removed": removed}) if json else typer.echo(f"{removed} removed")
+    print_json({"removed": removed}) if json else echo(f"{removed} removed")
 
 
 @app.command()
@@ -81,9 +87,9 @@ def verify(index: IndexOption = None, json: JsonOption = False) -> None:
         print_json(report)
     else:
         for problem in report.problems:
-            typer.echo(problem, err=True)
-        state = "not whole" if report.problems else "whole"
-        typer.echo(f"{report.documents:,} documents, {report.chunks:,} chunks: the index is {state}")
+            echo(problem, err=True)
+        state = "not whole; `longctx index repair` mends it" if report.problems else "whole"
+        echo(f"{report.documents:,} documents, {report.chunks:,} chunks: the index is {state}")
     raise typer.Exit(1 if report.problems else 0)
 
 
@@ -103,7 +109,7 @@ def cache_info(index: IndexOption = None, json: JsonOption = False) -> None:
     if json:
         print_json({"path": str(store.folder), "files": len(entries), "bytes": nbytes})
         return
-    typer.echo(f"{store.folder}: {len(entries)} files, {nbytes / 1e6:.1f} MB")
+    echo(f"{name(str(store.folder))}: {len(entries)} files, {nbytes / 1e6:.1f} MB")
 
 
 @cache.command(name="clear")
@@ -114,4 +120,22 @@ def cache_clear(index: IndexOption = None, json: JsonOption = False) -> None:
     if json:
         print_json({"removed": len(removed), "bytes": freed})
         return
-    typer.echo(f"{len(removed)} files removed, {freed / 1e6:.1f} MB")
+    echo(f"{len(removed)} files removed, {freed / 1e6:.1f} MB")
+
+
+@app.command()
+def repair(index: IndexOption = None, wait: WaitOption = False, json: JsonOption = False) -> None:
+    """Make again what `verify` finds damaged, from the index's own database. Exit code: 0 it is whole, 1 it is not.
+
+    A document that cannot be made again is taken out, and named: ingest it again.
+    """
+    with _open(index) as corpus:
+        done, problems = corpus.repair(wait=wait), corpus.verify().problems
+    if json:
+        print_json({"done": done, "problems": problems})
+    else:
+        for line in done:
+            echo(name(line))
+        for problem in problems:
+            echo(name(problem), err=True)
+    raise typer.Exit(1 if problems else 0)

@@ -12,6 +12,7 @@ import typer
 from longctx.cli.options import EncoderOption, IndexOption, JsonOption, WaitOption
 from longctx.cli.output import INTERRUPTED, print_json, short_path
 from longctx.cli.progress import ingest_progress
+from longctx.cli.terminal import echo, name
 
 if TYPE_CHECKING:
     from indexes import CorpusIndex, IngestProgress, IngestReport
@@ -83,9 +84,7 @@ def _ingest(corpus: CorpusIndex, paths: list[Path], options: dict[str, Any], *, 
         sources = (Path(document.source) for document in corpus.documents())
         kept = sum(any(source.is_relative_to(root) for root in roots) for source in sources)
         of_all = f" of {total:,}" if total else ""
-        typer.echo(
-            f"interrupted: {kept:,}{of_all} files are in the index; run the same command again to go on", err=True
-        )
+        echo(f"interrupted: {kept:,}{of_all} files are in the index; run the same command again to go on", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -97,13 +96,13 @@ def _exit_code(report: IngestReport) -> int:
 
 def _print_report(report: IngestReport) -> None:
     for warning in report.warnings:
-        typer.echo(f"warning: {short_path(warning.source)}: {warning.reason}", err=True)
+        echo(f"warning: {name(short_path(warning.source))}: {name(warning.reason)}", err=True)
     for failure in report.failed:
-        typer.echo(f"failed: {short_path(failure.source)}: {failure.reason}", err=True)
-    typer.echo(
+        echo(f"failed: {name(short_path(failure.source))}: {name(failure.reason)}", err=True)
+    echo(
         f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed, "
         f"{len(report.failed)} failed; {report.skipped} files of other kinds skipped"
     )
-    typer.echo(f"{report.chunks:,} chunks, {report.tokens:,} tokens in {report.seconds:.1f} s")
+    echo(f"{report.chunks:,} chunks, {report.tokens:,} tokens in {report.seconds:.1f} s")
     if _exit_code(report) == _NOTHING_DONE and not report.failed:
-        typer.echo("longctx: there was nothing to ingest: no file that longctx reads is in there", err=True)
+        echo("longctx: there was nothing to ingest: no file that longctx reads is in there", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import Enum
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from longctx.cli.progress import waiting_for
+from longctx.cli.terminal import escaped
+from longctx.errors import BadRequest
 from longctx.types import AskOptions
 
 if TYPE_CHECKING:
@@ -165,13 +168,22 @@ class AskFlags(FilterFlags):
     )
     seed: Annotated[int | None, _option("N", "The same seed gives the same sampled answer.")] = None
     stop: Annotated[list[str] | None, _option("TEXT", "End the answer before this text; repeat it for more.")] = None
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Use the server that this folder's longctx.toml names; it is remembered.")
+    ] = False
+    allow_insecure: Annotated[
+        bool, typer.Option("--allow-insecure", help="Send a key to a server also without encryption (http).")
+    ] = False
 
     def settings(self, **more: Any) -> Settings:
         """Return the settings in force: these flags, and `more` of a command's own, override environment and file."""
         from longctx.settings import Settings, load_settings
 
         given = {each.name: getattr(self, each.name) for each in fields(self) if each.name in Settings.model_fields}
-        return load_settings(**given | more)
+        given["allow_insecure"] = self.allow_insecure or None
+        settings = load_settings(**given | more)
+        check_trusted(settings, agreed=self.trust)
+        return settings
 
     def options(self, settings: Settings) -> AskOptions:
         """Return the options of questions, from the flags, and from the settings for what those include."""
@@ -217,6 +229,29 @@ def with_flags(table: type[FlagsT]) -> Callable[[Callable[..., None]], Callable[
 def split_names(values: list[str] | None) -> tuple[str, ...]:
     """The names in an option that was given several times, or once with commas."""
     return tuple(name.strip() for value in values or () for name in value.split(",") if name.strip())
+
+
+def check_trusted(settings: Settings, *, agreed: bool) -> None:
+    """Check that the user wants the server that the working folder's longctx.toml names. On a terminal, ask.
+
+    Args:
+        settings: The settings.
+        agreed: Whether the user has said so already, with --trust.
+
+    Raises:
+        BadRequest: If it is not so.
+    """
+    from longctx.trust import is_trusted, trust
+
+    file, server = settings.server_named_by, escaped(settings.model or "", lines=False)
+    if file is None or is_trusted(file):
+        return
+    sends = f"this folder's {file.path.name} sends questions and passages, and your key if you have one, to {server}"
+    if not agreed and sys.stdin.isatty() and sys.stderr.isatty():
+        agreed = typer.confirm(f"{sends}. Is that what you want?", default=False, err=True)
+    if not agreed:
+        raise BadRequest(f"{sends}: add --trust if that is what you want, or name another model with --model")
+    trust(file)
 
 
 def open_qa(settings: Settings) -> DocumentQA:

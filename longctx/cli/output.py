@@ -9,8 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-from rich.markup import escape
+from longctx.cli.terminal import cell, echo, echo_json, name, secho
 
 if TYPE_CHECKING:
     from indexes import Chunk
@@ -36,7 +35,7 @@ def print_json(value: Any) -> None:
     def plain(each: Any) -> dict[str, Any]:
         return dict(each) if isinstance(each, Mapping) else asdict(each)
 
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=plain))
+    echo_json(json.dumps(value, ensure_ascii=False, indent=2, default=plain))
 
 
 _KINDS = {
@@ -55,26 +54,26 @@ def print_sources(answer: Answer) -> None:
     """Print the sources of an answer; all passages in the prompt if the model cites none, as it may have used any."""
     shown = answer.citations or answer.passages
     if shown:
-        typer.secho("\nSources" if answer.citations else "\nPassages in the prompt", bold=True)
+        secho("\nSources" if answer.citations else "\nPassages in the prompt", bold=True)
     for citation in shown:
         by = _MARKED_BY.get(citation.marked_by, "") if answer.citations else ""
-        typer.echo(f"[{citation.number}] {place(citation)}{by}")
+        echo(f"[{citation.number}] {place(citation)}{by}")
 
 
 def note_unsupported(answer: Answer) -> None:
     """Say which sentences no passage supports, and what the model wrote where the answer is a refusal instead."""
     if answer.refused and answer.unsupported:
         wrote = " ".join(answer.unsupported)
-        typer.secho(f"\nThe model wrote something else, which no passage supports: {wrote}", err=True, dim=True)
+        secho(f"\nThe model wrote something else, which no passage supports: {wrote}", err=True, dim=True)
     elif answer.unsupported:
-        typer.secho("\n[?] No passage in the prompt supports this sentence.", err=True, dim=True)
+        secho("\n[?] No passage in the prompt supports this sentence.", err=True, dim=True)
 
 
 def note_unmeasured(answer: Answer) -> bool:
     """Warn if no report shows that the model reads a window as long as the one used; return whether that is so."""
     unmeasured = answer.plan is not None and not answer.plan.measured
     if answer.plan is not None and unmeasured:
-        typer.secho(f"\n{_NOT_MEASURED.format(window=answer.plan.window)}", err=True, dim=True)
+        secho(f"\n{_NOT_MEASURED.format(window=answer.plan.window)}", err=True, dim=True)
     return unmeasured
 
 
@@ -88,21 +87,21 @@ def print_plan(answer: Answer) -> None:
     reason = _EXTRACTIVE if plan is None else plan.reason
     caption = reason if answer.search_query is None else f"{reason}\nsearched for: {answer.search_query}"
     if plan is None:
-        Console().print(f"{title}: {escape(caption)}")
+        Console().print(f"{title}: {cell(caption)}")
         return
-    table = Table("", "", "passages", "tokens", title=title, caption=escape(caption))
+    table = Table("", "", "passages", "tokens", title=title, caption=cell(caption))
     read = f"read in {plan.parts:,} parts" if plan.route == "map" else "in the prompt"
     for heading, shares in ((read, plan.budget), ("left out", plan.left_out)):
         if shares:
             table.add_section()
             table.add_row(heading, style="bold")
         for share in _with_turns_together(shares):
-            name = short_path(share.name) if share.kind in ("document", "found") else share.name
-            table.add_row(_KINDS[share.kind], escape(name), str(share.passages or ""), f"{share.tokens:,}")
+            shown = short_path(share.name) if share.kind in ("document", "found") else share.name
+            table.add_row(_KINDS[share.kind], cell(name(shown)), str(share.passages or ""), f"{share.tokens:,}")
     Console().print(table)
     taken = f"the first token came after {duration(answer.usage.first_token_seconds)}"
     expected = "" if plan.seconds is None else f", about {duration(plan.seconds)} to the first token"
-    typer.echo(f"the prompt has {plan.prompt_tokens:,} tokens{expected}; {taken}")
+    echo(f"the prompt has {plan.prompt_tokens:,} tokens{expected}; {taken}")
 
 
 def duration(seconds: float) -> str:
@@ -125,8 +124,8 @@ def _with_turns_together(shares: Sequence[BudgetItem]) -> Iterator[BudgetItem]:
         else:
             runs.append([share])
     for run in runs:
-        name = run[0].name if len(run) == 1 else f"{run[0].name}-{run[-1].name}"
-        yield replace(run[0], name=name, tokens=sum(share.tokens for share in run))
+        both = run[0].name if len(run) == 1 else f"{run[0].name}-{run[-1].name}"
+        yield replace(run[0], name=both, tokens=sum(share.tokens for share in run))
 
 
 def one_line(error: Exception) -> str:
@@ -144,7 +143,7 @@ def one_line(error: Exception) -> str:
 def place(where: Chunk | Citation) -> str:
     """Return a place as 'docs/guide.md, line 12, characters 345-402', with the page where there are pages."""
     position = f"page {where.page}" if where.page is not None else f"line {where.line}"
-    return f"{short_path(where.source)}, {position}, characters {where.start}-{where.end}"
+    return f"{name(short_path(where.source))}, {position}, characters {where.start}-{where.end}"
 
 
 def short_path(source: str) -> str:

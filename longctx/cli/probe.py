@@ -13,6 +13,7 @@ import typer
 from longctx.cli.options import JsonOption, TemplateOption, split_names
 from longctx.cli.output import INTERRUPTED
 from longctx.cli.progress import progress_on_stderr
+from longctx.cli.terminal import cell, echo, echo_json
 
 if TYPE_CHECKING:
     from longctx.probe import ProbeProgress, ProbeReport, TaskTexts
@@ -86,10 +87,10 @@ def probe(
         with _progress() as progress:
             report = run_probe(model, out, options, native_window=window, progress=progress)
     except KeyboardInterrupt:
-        typer.echo(f"stopped: what was answered is kept in {out}, and the same command goes on from there", err=True)
+        echo(f"stopped: what was answered is kept in {out}, and the same command goes on from there", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if json:
-        typer.echo(report.model_dump_json(indent=1))
+        echo_json(report.model_dump_json(indent=1))
         return
     _print_report(report, out)
 
@@ -152,13 +153,13 @@ def _print_report(report: ProbeReport, out: Path) -> None:
         draw_report(report, out)
         write_markdown(report, out)
     except PlotUnavailable as missing:
-        typer.echo(f"no pictures: {missing}", err=True)
+        echo(f"no pictures: {missing}", err=True)
     console = Console()
     windows, *scores = report_tables(report)
     for table in (*scores, windows):
-        drawn = Table(*table.head)
+        drawn = Table(*map(cell, table.head))
         for row in table.rows:
-            drawn.add_row(*row)
+            drawn.add_row(*map(cell, row))
         console.print(drawn)
-        typer.echo(table.note)
-    typer.echo(f"{out}: report.json, report.md and pictures")
+        echo(table.note)
+    echo(f"{out}: report.json, report.md and pictures")

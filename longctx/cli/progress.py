@@ -9,9 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import typer
-
 from longctx.cli.output import short_path
+from longctx.cli.terminal import echo, name
 
 if TYPE_CHECKING:
     from indexes import IngestProgress
@@ -63,7 +62,9 @@ def progress_on_stderr(
         task = display.add_task(begin, total=None, visible=bool(begin), count="", detail="")
 
         def show(progress: ProgressT) -> None:
-            fields = bar(progress)
+            fields: dict[str, Any] = {
+                key: name(value) if isinstance(value, str) else value for key, value in bar(progress).items()
+            }
             # A new step is shown at once: it may take long until the next call.
             is_new = fields["description"] != display.tasks[0].description
             display.update(task, visible=True, refresh=is_new, **fields)
@@ -73,7 +74,7 @@ def progress_on_stderr(
 
 def _print_if_any(text: str | None) -> None:
     if text is not None:
-        typer.echo(text, err=True)
+        echo(text, err=True)
 
 
 def ingest_progress(quiet: bool) -> AbstractContextManager[Callable[[IngestProgress], None] | None]:

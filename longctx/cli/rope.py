@@ -10,6 +10,7 @@ import typer
 
 from longctx.cli.options import JsonOption
 from longctx.cli.output import print_json
+from longctx.cli.terminal import cell
 
 if TYPE_CHECKING:
     from rope_scaling import RopeBase, RopeScaling
@@ -94,4 +95,4 @@ def _sample(pairs: int) -> list[int]:
 def _readable(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.6g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else cell(str(value))

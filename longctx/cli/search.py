@@ -8,6 +8,7 @@ import typer
 
 from longctx.cli.options import EncoderOption, FilterFlags, IndexOption, JsonOption, RerankerOption, with_flags
 from longctx.cli.output import place, print_json
+from longctx.cli.terminal import echo, name, secho
 
 _EXCERPT = 240  # characters
 
@@ -34,9 +35,9 @@ def search(
         return
     for number, hit in enumerate(hits, start=1):
         excerpt = " ".join(hit.chunk.text.split())
-        typer.secho(f"{number}. {place(hit.chunk)}  ({hit.score:.4f})", bold=True)
+        secho(f"{number}. {place(hit.chunk)}  ({hit.score:.4f})", bold=True)
         if hit.chunk.heading:
-            typer.echo(f"   {hit.chunk.heading}")
-        typer.echo(f"   {excerpt[:_EXCERPT]}{'…' if len(excerpt) > _EXCERPT else ''}")
+            echo(f"   {name(hit.chunk.heading)}")
+        echo(f"   {excerpt[:_EXCERPT]}{'…' if len(excerpt) > _EXCERPT else ''}")
     if not hits:
-        typer.echo("nothing found", err=True)
+        echo("nothing found", err=True)

@@ -6,6 +6,7 @@ something else are refused, and left as they are.
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import sqlite3
@@ -21,7 +22,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from indexes.storage import checksum
+from indexes.storage import DISK_FAILS, checksum, read_failure
 from longctx.atomic_write import write_atomically
 from longctx.errors import BadRequest, BadSession, LongctxError
 from longctx.types import Answer, Message, Turn
@@ -93,8 +94,8 @@ class SessionFile:
         """
         with _explained(path):
             if not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, _create, overwrite=False)
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                write_atomically(path, _create, overwrite=False, private=True)
             _check_header(path)
             database = _connect(path)
             try:
@@ -239,12 +240,19 @@ def _explained(path: Path) -> Iterator[None]:
     except sqlite3.ProgrammingError as error:
         raise BadRequest(f"the conversation {path.stem!r} has been closed: open it again") from error
     except sqlite3.OperationalError as error:
-        hints = {"locked": "another process has held it for a minute: try again", "full": "make room on its disk"}
+        hints = {
+            "locked": "another process has held it for a minute: try again",
+            "full": "make room on its disk",
+            "disk I/O": f"{DISK_FAILS}, or make room",
+        }
         hint = next(
             (hint for word, hint in hints.items() if word in str(error)), "make its folder readable and writable"
         )
         raise LongctxError(f"{path} could not be used ({error}): {hint}") from error
     except sqlite3.Error as error:
+        if (failure := read_failure(path)) is not None:
+            raise LongctxError(f"{path} cannot be read ({failure}): {DISK_FAILS}") from error
         raise BadSession(f"{path} is damaged ({error}): {_REMEDY}") from error
     except OSError as error:
-        raise LongctxError(f"{path} cannot be used ({error.strerror}): name another folder (--sessions)") from error
+        remedy = DISK_FAILS if error.errno == errno.EIO else "name another folder (--sessions)"
+        raise LongctxError(f"{path} cannot be used ({error.strerror}): {remedy}") from error

@@ -73,8 +73,8 @@ def write_prefix(path: Path, cache: KVCache, fingerprint: Fingerprint, ids: Sequ
     if ids:
         tensors[_IDS] = torch.tensor(list(ids), dtype=torch.int32)
     contents = {**asdict(fingerprint), "format": _FORMAT, "contents": hash_tensors(tensors)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lambda new: save_file(tensors, new, contents))
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_atomically(path, lambda new: save_file(tensors, new, contents), private=True)
 
 
 def read_prefix(path: Path, fingerprint: Fingerprint, layout: Layout) -> KVCache:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, BinaryIO, NamedTuple
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
@@ -61,7 +61,7 @@ class Result(BaseModel):
 class Results:
     """The results in a file, and those that are added to it."""
 
-    def __init__(self, results: Mapping[Key, Result], file: TextIO) -> None:
+    def __init__(self, results: Mapping[Key, Result], file: BinaryIO) -> None:
         self.known = dict(results)
         self._file = file
 
@@ -71,7 +71,7 @@ class Results:
     def add(self, result: Result) -> None:
         """Keep a result, in the file too: a process that is killed after this has it."""
         self.known[result.key] = result
-        self._file.write(result.model_dump_json() + "\n")
+        self._file.write(f"{result.model_dump_json()}\n".encode())
         self._file.flush()
 
 
@@ -91,7 +91,7 @@ def open_results(folder: Path, fingerprint: Mapping[str, Any]) -> Iterator[Resul
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / _LOCK, timeout=0), (folder / _FILE).open("a+", encoding="utf-8") as file:
+        with FileLock(folder / _LOCK, timeout=0), (folder / _FILE).open("a+b") as file:
             yield Results(_read(file, folder, {"format": _FORMAT, **fingerprint}), file)
     except Timeout as error:
         raise BadRequest(f"another probe is writing to {folder}: wait for it, or give another --out") from error
@@ -99,15 +99,15 @@ def open_results(folder: Path, fingerprint: Mapping[str, Any]) -> Iterator[Resul
         raise BadRequest(f"{folder} cannot be written to: {error.strerror or error}") from error
 
 
-def _read(file: TextIO, folder: Path, fingerprint: Mapping[str, Any]) -> dict[Key, Result]:
+def _read(file: BinaryIO, folder: Path, fingerprint: Mapping[str, Any]) -> dict[Key, Result]:
     """The results in a file that is open; a new one gets its first line, and a line cut short by a kill goes."""
     file.seek(0)
-    text = file.read()
-    whole = text[: text.rfind("\n") + 1]
-    file.truncate(len(whole.encode()))
-    first, *lines = whole.removesuffix("\n").split("\n")  # an answer may hold other line breaks
+    data = file.read()
+    whole = data[: data.rfind(b"\n") + 1]  # a full disk may have cut the last line inside a character
+    file.truncate(len(whole))
+    first, *lines = whole.removesuffix(b"\n").split(b"\n")  # an answer may hold other line breaks
     if not first:
-        file.write(json.dumps(fingerprint, ensure_ascii=False) + "\n")
+        file.write(f"{json.dumps(fingerprint, ensure_ascii=False)}\n".encode())
         return {}
     try:
         there = json.loads(first)

@@ -3,20 +3,20 @@
 A document may hold `</s>` or `[/INST]`. Such a string gets a space after its first character (`< /s>`, `[ /INST]`), in
 the prompt alone: the places that citations name are those of the document. A space is seen by whoever reads the
 prompt, survives every normaliser (a zero-width character is dropped by some, which would put the string together
-again), and costs a token at most. Special tokens are not split by the tokenizer's own switch, because that is a state
-of the tokenizer that threads share.
+again), and costs a token at most. So does a string that only a normaliser makes one of these of (`＜/s＞`): texts are
+compared after folding (`longctx.prompts.folding`). Special tokens are not split by the tokenizer's own switch, because
+that is a state of the tokenizer that threads share.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from longctx.errors import BadRequest
+from longctx.prompts.folding import fold, folded_places
 
 _OPENING, _CLOSING = "<[{|", ">]}|"
-_LONGEST_SHOWN = 40  # characters of a refused text in a message
 
 
 class Escaper:
@@ -28,9 +28,9 @@ class Escaper:
     """
 
     def __init__(self, strings: Iterable[str], kind: re.Pattern[str] | None = None) -> None:
-        longest_first = sorted({s for s in strings if len(s) > 1}, key=lambda string: (-len(string), string))
-        patterns = [*map(re.escape, longest_first), *([] if kind is None else [kind.pattern])]
-        self._pattern = re.compile("|".join(patterns) or r"(?!)")
+        known = {s for s in strings if len(s) > 1}
+        self._pattern = _any_of(known, kind)
+        self._folded = _any_of({s for s in map(fold, known) if len(s) > 1}, kind)
 
     def escape(self, text: str) -> str:
         """Put a space after the first character of every such string, and of those that this makes.
@@ -43,9 +43,27 @@ class Escaper:
         """
         while True:
             broken = self._pattern.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
-            if broken == text:
+            if broken == text and (broken := self._broken_where_folded(text)) == text:
                 return text
             text = broken
+
+    def _broken_where_folded(self, text: str) -> str:
+        """Put a space into every string that folding makes one of those that are escaped."""
+        if self._folded.search(fold(text)) is None:
+            return text
+        folded, places = folded_places(text)
+        parts, rest = list[str](), 0  # the text up to `rest` is in the parts
+        for found in self._folded.finditer(folded):
+            first, second = places[found.start()], places[found.start() + 1]
+            if first < rest:  # it shares a character with the one before, which is broken there
+                continue
+            if first == second:  # a ligature of both, which is taken apart
+                parts += (text[rest:first], " ".join(fold(text[first])))
+                rest = first + 1
+            else:
+                parts += (text[rest:second], " ")
+                rest = second
+        return "".join((*parts, text[rest:]))
 
 
 class ControlTokenEscaper(Escaper):
@@ -61,21 +79,32 @@ class ControlTokenEscaper(Escaper):
         self.ids = frozenset(tokens.values())
         super().__init__({*tokens, *markers})
 
-    def check(self, text: str, ids: Sequence[int]) -> None:
-        """Check that an escaped text has no control tokens: some tokenizers normalise text into them.
+    def harmless(self, text: str, tokenize: Callable[[str], Sequence[int]]) -> str:
+        """Escape a text for a tokenizer that may have rules of its own for what becomes a control token.
 
         Args:
-            text: The escaped text.
-            ids: Its token ids.
+            text: The text.
+            tokenize: Returns the token ids of a text.
 
-        Raises:
-            BadRequest: If there is a control token among the ids.
+        Returns:
+            The text, with spaces or slashes where the tokenizer would still read a control token.
         """
-        if self.ids.isdisjoint(ids):
-            return
-        raise BadRequest(
-            f"the tokenizer reads a control token in {text.strip()[:_LONGEST_SHOWN]!r}: take it out of the text"
-        )
+        return self._apart(self.escape(text), tokenize)
+
+    def _apart(self, text: str, tokenize: Callable[[str], Sequence[int]]) -> str:
+        if self.ids.isdisjoint(tokenize(text)):
+            return text
+        if len(text) <= 1:
+            return " "
+        left, right = (self._apart(part, tokenize) for part in (text[: len(text) // 2], text[len(text) // 2 :]))
+        joined = (f"{left}{between}{right}" for between in ("", " "))
+        return next((text for text in joined if self.ids.isdisjoint(tokenize(text))), f"{left} / {right}")
+
+
+def _any_of(strings: Iterable[str], kind: re.Pattern[str] | None) -> re.Pattern[str]:
+    longest_first = sorted(strings, key=lambda string: (-len(string), string))
+    patterns = [*map(re.escape, longest_first), *([] if kind is None else [kind.pattern])]
+    return re.compile("|".join(patterns) or r"(?!)")
 
 
 def control_tokens(tokenizer: Any) -> dict[str, int]:

@@ -167,18 +167,13 @@ class TokenWriter:
         Returns:
             Token ids.
         """
-        escaped, bos = self._control.escape(text), self._tokenizer.bos_token_id
-        ids = self._tokenize(escaped)
-        self._control.check(escaped, ids)
+        bos = self._tokenizer.bos_token_id
+        ids = self._tokenize(self._control.harmless(text, self._tokenize))
         return ids if bos is None else (bos, *ids)
 
     def texts(self, texts: Sequence[str]) -> list[TokenIds]:
-        """Write passages; see `PromptWriter.texts`. Raises BadRequest for text that becomes control tokens."""
-        lines = [f"{self._control.escape(text)}\n" for text in texts]
-        ids = self._tokenize_after_break(lines)
-        for line, part in zip(lines, ids, strict=True):
-            self._control.check(line, part)
-        return ids
+        """Write passages; see `PromptWriter.texts`."""
+        return self._written([f"{self._control.escape(text)}\n" for text in texts])
 
     def numbers(self, count: int) -> list[TokenIds]:
         """Write the lines [1], [2], …; see `PromptWriter.numbers`."""
@@ -188,10 +183,19 @@ class TokenWriter:
         """Write the fences around documents; see `PromptWriter.fences`."""
         lines = [opening_line(title, self._control.escape) for title in titles]
         [closing] = self._tokenize_after_break([f"{FENCE[1]}\n"])
-        openings = self._tokenize_after_break(lines)
-        for line, ids in zip(lines, openings, strict=True):
-            self._control.check(line, ids)
-        return [(opening, closing) for opening in openings]
+        return [(opening, closing) for opening in self._written(lines)]
+
+    def _written(self, lines: Sequence[str]) -> list[TokenIds]:
+        """Escaped lines as token ids, whatever the tokenizer makes of them."""
+
+        def after_break(line: str) -> TokenIds:
+            return self._tokenize_after_break([f"{line}\n"])[0]
+
+        written = self._tokenize_after_break(lines)
+        for place, ids in enumerate(written):
+            if not self._control.ids.isdisjoint(ids):
+                written[place] = after_break(self._control.harmless(lines[place].removesuffix("\n"), after_break))
+        return written
 
     def _cut(self, pieces: Sequence[int | str]) -> Frame:
         """What a template rendered, cut where the passages go."""
@@ -209,9 +213,7 @@ class TokenWriter:
         return tuple(i for piece in pieces for i in ([piece] if isinstance(piece, int) else self._tokenize(piece)))
 
     def _escaped(self, text: str) -> str:
-        escaped = self._control.escape(text).strip()
-        self._control.check(escaped, self._tokenize(escaped))
-        return escaped
+        return self._control.harmless(text, self._tokenize).strip()
 
     def _tokenize(self, text: str) -> TokenIds:
         """Text that begins a piece; the special tokens in it are the template's."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -84,3 +86,39 @@ def test_writers_of_one_file_take_turns(tmp_path: Path, how: Callable[[Path, str
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(write_and_read, texts * 4)) <= set(texts)
     assert names(tmp_path) == ["file"]
+
+
+def test_a_killed_writer_of_one_file_leaves_nothing_once_another_is_written(tmp_path: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED_WRITER, tmp_path / "never again"], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (tmp_path / ".mine.lock").write_text("not empty, so not ours")
+    (tmp_path / ".mine.new").mkdir()
+    write(tmp_path / "file", "text")
+    assert names(tmp_path) == [".mine.lock", ".mine.new", "file"]
+
+
+def test_a_writer_at_work_is_left_alone_by_the_writers_of_other_files(tmp_path: Path) -> None:
+    def slowly(new: Path) -> None:
+        new.write_text("slow")
+        write(tmp_path / "other", "quick")
+        assert new.read_text() == "slow"
+
+    write_atomically(tmp_path / "file", slowly)
+    assert (tmp_path / "file").read_text() == "slow"
+    assert names(tmp_path) == ["file", "other"]
+
+
+@pytest.mark.parametrize("how", [Path.write_text, put])
+def test_a_private_file_is_its_owners_alone_from_its_first_byte_on(
+    tmp_path: Path, how: Callable[[Path, str], object]
+) -> None:
+    def watched(new: Path) -> None:
+        how(new, "secret")
+        assert new.parent.stat().st_mode & 0o077 == 0
+
+    before = os.umask(0)
+    try:
+        write_atomically(tmp_path / "file", watched, private=True)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600

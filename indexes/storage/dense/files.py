@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from indexes.storage.dense import ivf
 from indexes.storage.dense.ivf import ChunkIds
+from indexes.storage.file_access import file_mode
 from indexes.storage.sqlite import Store
 from indexes.types import Vectors
 
@@ -169,6 +170,7 @@ def write(index: Any, path: Path) -> None:
     partial = path.with_suffix(".partial")
     faiss.write_index(index, str(partial))
     with partial.open("rb") as stream:
+        os.fchmod(stream.fileno(), file_mode(path.parent))
         os.fsync(stream.fileno())
     partial.replace(path)
 

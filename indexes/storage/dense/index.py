@@ -20,6 +20,7 @@ import numpy as np
 from indexes.storage.dense import ivf
 from indexes.storage.dense.files import DenseFile, FileWriter, flat_index, model_file, parsed, read, write
 from indexes.storage.dense.ivf import ChunkIds
+from indexes.storage.file_access import make_folder
 from indexes.storage.sqlite import Store
 from indexes.types import Vectors
 
@@ -67,7 +68,7 @@ class DenseIndex:
         Returns:
             All files of the store's generation.
         """
-        self._folder.mkdir(exist_ok=True)
+        make_folder(self._folder)
         files, models = parsed(name for name in self._names(store) if (self._folder / name).is_file())
         present = {file for file in files if file.model in models | {""}}
         kept = FileWriter(self._folder, store, present, self._model_for(store, max(models, default=""))).follow()

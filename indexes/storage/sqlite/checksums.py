@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from indexes.errors import IndexDamaged
 
 _BLOCK = 1 << 20  # characters
+_OLD_STAMP = re.compile(r"\d+:-?\d+:-?\d+:\d+:")
 
 
 def checksum(row: Sequence[object], data: bytes = b"") -> int:
@@ -36,6 +38,33 @@ def text_checksum(text: str) -> int:
     for start in range(0, len(text), _BLOCK):
         total = zlib.crc32(text[start : start + _BLOCK].encode(), total)
     return total
+
+
+def seal_stamp(stamp: str | None) -> str | None:
+    """A file's stamp with a CRC-32 of it before it, as it is stored."""
+    return None if stamp is None else f"{zlib.crc32(stamp.encode()):08x} {stamp}"
+
+
+def read_stamp(sealed: object) -> tuple[str | None, bool]:
+    """Read a stored stamp.
+
+    Args:
+        sealed: What is stored, as bytes.
+
+    Returns:
+        The stamp, and whether it is what was written; no stamp unless it is certain. Those of longctx 0.1 have no
+        checksum.
+    """
+    if sealed is None:
+        return None, True
+    try:
+        text = bytes(sealed).decode() if isinstance(sealed, bytes) else ""
+    except UnicodeDecodeError:
+        return None, False
+    if _OLD_STAMP.match(text):
+        return None, True
+    stamp = text[9:]
+    return (stamp, True) if seal_stamp(stamp) == text else (None, False)
 
 
 def found(row: Any, what: str) -> Sequence[Any]:

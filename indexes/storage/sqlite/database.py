@@ -14,11 +14,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 from indexes.errors import CorpusError, IndexBusy, IndexDamaged, IndexMismatch
+from indexes.storage.file_access import DISK_FAILS, file_mode, read_failure, unreadable
 from indexes.storage.sqlite.schema import FORMAT_VERSION, format_version, make_or_migrate
 from indexes.storage.sqlite.store import Store
 
 _LOCK_TIMEOUT = 30.0  # seconds, for what SQLite locks for moments
 _REMEDY = "put a copy of it back, or delete its folder and ingest again"
+_SIGNS_OF_DAMAGE = ("no such", "malformed", "decode", "not a database", "unrecognized token", "syntax error")
 _PAGE_SIZE, _PAGE_COUNT = slice(16, 18), slice(28, 32)  # in a database's first 100 bytes, big-endian
 
 
@@ -103,6 +105,8 @@ class Database:
     def _check(self) -> None:
         self._check_length()
         if self.writable:
+            if not self._path.exists():  # SQLite would let everybody read it
+                os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, file_mode(self._path.parent)))
             connection = self._connect()
             self._idle.append(connection)
             connection.execute("PRAGMA journal_mode = WAL")
@@ -218,9 +222,18 @@ def _explain(error: sqlite3.Error, path: Path, writable: bool) -> CorpusError:
     if isinstance(error, sqlite3.OperationalError):
         if "locked" in what:
             return IndexBusy(f"another process is writing to {path}: wait until it has finished")
-        if "full" in what or "disk I/O" in what:
+        if "full" in what:
             return CorpusError(f"{path} could not be written ({what}): make room on its disk; what was in it is whole")
+        if "disk I/O" in what:
+            return CorpusError(
+                f"{path} could not be read or written ({what}): {DISK_FAILS}, or make room if files may not grow; "
+                "the index is left as it is"
+            )
         if "readonly" in what or "unable to open" in what:
             hint = "make its folder readable and writable"
             return CorpusError(f"{path} cannot be opened ({what}): {hint}{'' if writable else ' once'}")
+        if not any(sign in what for sign in _SIGNS_OF_DAMAGE):
+            return CorpusError(f"{path} could not be used ({what}): try again; the index is left as it is")
+    if (failure := read_failure(path)) is not None:
+        return unreadable(path, failure)
     return IndexDamaged(f"{path} is not a whole database ({what}): {_REMEDY}")

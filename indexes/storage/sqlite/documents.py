@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from indexes.errors import IndexDamaged
 from indexes.metadata import Metadata
 from indexes.sources import full_source
-from indexes.storage.sqlite.checksums import check_row, found, of_types
+from indexes.storage.sqlite.checksums import check_row, found, of_types, read_stamp
 from indexes.storage.sqlite.conditions import Condition
 from indexes.storage.sqlite.schema import DOCUMENT_FACTS
 from indexes.types import DocumentInfo
@@ -140,9 +140,14 @@ class DocumentReader:
         Returns:
             The state of its file when it was read; None if there is no such document.
         """
-        sql = "SELECT content_hash, stamp, modified FROM documents WHERE source = ?"
+        sql = "SELECT content_hash, CAST(stamp AS BLOB), modified FROM documents WHERE source = ?"
         row = self._db.execute(sql, (source,)).fetchone()
-        return None if row is None else KnownFile(*row)
+        return None if row is None else KnownFile(row[0], read_stamp(row[1])[0], row[2])
+
+    def damaged_stamps(self) -> list[int]:
+        """The ids of the documents whose stamp is not what was written."""
+        rows = self._db.execute("SELECT id, CAST(stamp AS BLOB) FROM documents ORDER BY id")
+        return [document_id for document_id, sealed in rows if not read_stamp(sealed)[1]]
 
     def removals(self, after: int) -> list[int]:
         """List removed documents that the lexical index may still contain.

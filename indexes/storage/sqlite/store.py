@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from indexes.storage.sqlite.checksums import checksum, text_checksum
+from indexes.storage.sqlite.checksums import checksum, read_stamp, seal_stamp, text_checksum
 from indexes.storage.sqlite.documents import DerivedFile
 from indexes.storage.sqlite.reader import TEXT_BLOCK, StoreReader
 from indexes.storage.sqlite.schema import DOCUMENT_FACTS
@@ -58,8 +58,16 @@ class Store(StoreReader):
         Returns:
             The id of the document.
         """
-        about = (document.metadata.json, document.modified, text_checksum(document.text), stamp, folded(document.title))
-        row = (document.source, document.title, content_hash, len(document.text), generation, *about)
+        about = (document.metadata.json, document.modified, text_checksum(document.text), seal_stamp(stamp))
+        row = (
+            document.source,
+            document.title,
+            content_hash,
+            len(document.text),
+            generation,
+            *about,
+            folded(document.title),
+        )
         document_id = self._db.execute(
             "INSERT INTO documents (source, title, content_hash, characters, generation, metadata, modified,"
             " text_checksum, stamp, folded_title, chunks, tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
@@ -112,11 +120,60 @@ class Store(StoreReader):
         """
         if (found := self.document(source)) is None:
             return False
-        document_id = found[0]
+        self.discard_document(found[0], generation)
+        return True
+
+    def discard_document(self, document_id: int, generation: int) -> None:
+        """Remove a document, whatever its rows hold.
+
+        Args:
+            document_id: The id of the document.
+            generation: The generation of the open transaction.
+        """
         self.vectors.forget(document_id)
         self._db.execute("DELETE FROM documents WHERE id = ?", (document_id,))
-        self._db.execute("INSERT INTO removals VALUES (?, ?)", (document_id, generation))
-        return True
+        self._db.execute("INSERT OR REPLACE INTO removals VALUES (?, ?)", (document_id, generation))
+
+    def rebuild_indexes(self) -> None:
+        """Make the database's own indexes of its tables again."""
+        self._db.execute("REINDEX")
+
+    def refold_titles(self) -> None:
+        """Make what filters look for in titles again."""
+        rows = self._db.execute("SELECT title, id, folded_title FROM documents").fetchall()
+        changed = [(folded(title), document_id) for title, document_id, old in rows if folded(title) != old]
+        self._db.executemany("UPDATE documents SET folded_title = ? WHERE id = ?", changed)
+
+    def mend_stamp(self, document_id: int) -> bool:
+        """Forget the stamp of a document if it is damaged, so that its file is read again; return whether it was."""
+        sql = "SELECT CAST(stamp AS BLOB) FROM documents WHERE id = ?"
+        is_damaged = not read_stamp(self._db.execute(sql, (document_id,)).fetchone()[0])[1]
+        if is_damaged:
+            self._db.execute("UPDATE documents SET stamp = NULL WHERE id = ?", (document_id,))
+        return is_damaged
+
+    def raw_source(self, document_id: int) -> str:
+        """The source of a document as it is stored, with the bytes that are no text replaced."""
+        sql = "SELECT CAST(source AS BLOB) FROM documents WHERE id = ?"
+        return bytes(self._db.execute(sql, (document_id,)).fetchone()[0]).decode(errors="replace")
+
+    def adds_up(self, document_id: int, chunks: int) -> bool:
+        """Whether a document has as many chunks as it says, all of them inside its text, and a node each if any has.
+
+        Args:
+            document_id: The id of the document.
+            chunks: How many chunks there are.
+
+        Returns:
+            True if nothing is missing but perhaps vectors.
+        """
+        sql = (
+            'SELECT d.chunks = ? AND NOT EXISTS (SELECT 1 FROM chunks c WHERE c.document_id = d.id AND (c."start" < 0'
+            ' OR c."end" < c."start" OR c."end" > d.characters)) AND (d.source NOT GLOB \'llama-index:*\' OR'
+            " d.chunks = (SELECT count(*) FROM chunks c JOIN nodes n ON n.chunk_id = c.id WHERE c.document_id = d.id))"
+            " FROM documents d WHERE d.id = ?"
+        )
+        return bool(self._db.execute(sql, (chunks, document_id)).fetchone()[0])
 
     def set_stamp(self, source: str, stamp: str | None, modified: str | None) -> None:
         """Record the new status of a file whose content has not changed.
@@ -127,7 +184,7 @@ class Store(StoreReader):
             modified: When the file was last written.
         """
         sql = "UPDATE documents SET stamp = ?, modified = ? WHERE source = ? RETURNING id"
-        [[document_id]] = self._db.execute(sql, (stamp, modified, source)).fetchall()
+        [[document_id]] = self._db.execute(sql, (seal_stamp(stamp), modified, source)).fetchall()
         self._seal(document_id)
 
     def forget_removals(self) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from indexes.errors import IndexDamaged
 from indexes.storage.sqlite.checksums import check_vector, found, of_types, vector_checksum
 from indexes.types import Vectors
 
@@ -91,12 +92,26 @@ class VectorRows:
         self._db.executemany("INSERT INTO vectors VALUES (?, ?, ?)", ((i, b, vector_checksum(i, b)) for i, b in blobs))
         self._db.executemany("INSERT INTO unfiled VALUES (?)", zip(chunk_ids))
 
+    def is_whole(self, chunk_id: int) -> bool:
+        """Whether a chunk has a vector that matches its checksum."""
+        try:
+            self.of([chunk_id])
+        except (IndexDamaged, sqlite3.Error):
+            return False
+        return True
+
+    def replace(self, chunk_ids: Sequence[int], vectors: Vectors) -> None:
+        """Put the (n, dimension) vectors of chunks in the place of damaged ones, or where they are missing."""
+        blobs = ((i, vector.astype("<f4").tobytes()) for i, vector in zip(chunk_ids, vectors, strict=True))
+        rows = ((i, b, vector_checksum(i, b)) for i, b in blobs)
+        self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+
     def forget(self, document_id: int) -> None:
         """Record that the chunks of a document are about to be removed: those in a file become unfiled."""
         its = "SELECT id FROM chunks WHERE document_id = ?"
         came = self._db.execute(f"DELETE FROM unfiled WHERE chunk_id IN ({its}) RETURNING *", (document_id,)).fetchall()  # noqa: S608
         filed = set(self._db.execute(its, (document_id,))) - set(came)
-        self._db.executemany("INSERT INTO unfiled VALUES (?)", filed)
+        self._db.executemany("INSERT OR IGNORE INTO unfiled VALUES (?)", filed)
 
     def set_filed(self, segments: Iterable[int], generation: int) -> None:
         """Record that the dense files of segments hold what the store holds in a generation."""

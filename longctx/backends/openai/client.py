@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -45,6 +46,15 @@ class ServerAddress:
 
     url: str
     name: str | None = None
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody between here and the server can read what is sent: by https, or on this machine."""
+        parts = urlsplit(self.url)
+        host = parts.hostname or ""
+        with suppress(ValueError):
+            return parts.scheme == "https" or ip_address(host).is_loopback
+        return host == "localhost"
 
     @property
     def root(self) -> str:
@@ -97,7 +107,15 @@ class Connection:
         self._timeout = timeout
 
     @classmethod
-    def open(cls, address: ServerAddress, *, api_key: str | None, timeout: float, retries: int) -> Connection:
+    def open(
+        cls,
+        address: ServerAddress,
+        *,
+        api_key: str | None,
+        timeout: float,
+        retries: int,
+        allow_insecure: bool = False,
+    ) -> Connection:
         """Make a client; nothing is requested yet.
 
         Args:
@@ -105,6 +123,7 @@ class Connection:
             api_key: Its key; None is that of the environment.
             timeout: Seconds for which the server may be silent.
             retries: How often a request is repeated after a lost connection or an error of the server's (429, 5xx).
+            allow_insecure: Whether the key is sent without encryption, too.
 
         Returns:
             The connection, which has to be closed.
@@ -120,6 +139,8 @@ class Connection:
         key = (api_key or os.environ.get("LONGCTX_API_KEY") or os.environ.get("OPENAI_API_KEY") or _NO_KEY).strip()
         if not (key.isascii() and key.isprintable()):
             raise BadRequest("the key for the server holds characters that no key has: check LONGCTX_API_KEY")
+        if not (address.is_private or allow_insecure):
+            key = _NO_KEY
         limits = Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
         return cls(address, OpenAI(base_url=address.url, api_key=key, timeout=limits, max_retries=retries), timeout)
 
@@ -181,6 +202,8 @@ class Connection:
             if refusal is not None:
                 raise Refused(refusal, f"{url}: {_shown(error)}") from error
             failed, remedy = f"answers {status}" if status else "broke off", _REMEDIES.get(status, _LOOK_INTO_LOG)
+            if status in (401, 403) and not self.address.is_private and self._client.api_key == _NO_KEY:
+                remedy += "; by http it gets a key only with --allow-insecure, since anybody on the way can read it"
             raise ServerFailed(f"{url} {failed} ({_shown(error)}): {remedy}") from error
         except ValueError as error:  # no JSON
             raise ServerFailed(

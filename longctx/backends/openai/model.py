@@ -54,6 +54,7 @@ class ServedModel:
         api_key: str | None = None,
         timeout: float = 600.0,
         retries: int = 2,
+        allow_insecure: bool = False,
     ) -> ServedModel:
         """Connect to a model on a server.
 
@@ -64,6 +65,7 @@ class ServedModel:
                 want none.
             timeout: Seconds for which the server may be silent.
             retries: How often a request is repeated after a lost connection or an error of the server's (429, 5xx).
+            allow_insecure: Whether the key is sent by http, too, to another machine than this: in the clear.
 
         Returns:
             The model, which has to be closed.
@@ -72,7 +74,9 @@ class ServedModel:
             BadRequest: For an address or a key that is none.
             ServerFailed: If the server cannot be reached, does not have the model, or does not state its window.
         """
-        server = Connection.open(parse_address(address), api_key=api_key, timeout=timeout, retries=retries)
+        server = Connection.open(
+            parse_address(address), api_key=api_key, timeout=timeout, retries=retries, allow_insecure=allow_insecure
+        )
         try:
             name, listed = _choose(server)
             window = window or _window(server, listed)

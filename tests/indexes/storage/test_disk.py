@@ -122,9 +122,10 @@ def test_somebody_without_permission_reads_while_the_owner_writes(
 ) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can become somebody else")
-    for path in (folder, *folder.parents):
+    for path in (folder, *folder.rglob("*"), *folder.parents):  # as `chmod -R go+rX` does
         with suppress(PermissionError):
-            path.chmod(path.stat().st_mode | 0o055)
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o055 if path.is_dir() else 0o044))
     reader = f"""
 import os, sys
 sys.path[:0] = {[str(Path(__file__).parents[1]), *sys.path]!r}

@@ -80,3 +80,43 @@ def test_marks_are_compared_with_the_words_of_their_passages(raw: str, text: str
     assert "".join(map(cited.add, raw)) + cited.finish() == cited.text == text
     assert cited.marks == marks
     assert cited.unsupported == (["Green cheese covers the moon."] if "[?]" in text else [])
+
+
+SHAPES = [
+    " lamp",
+    " lamp [1]",
+    " The lamp turns [1].",
+    "a",
+    "\n- item",
+    "`x",
+    "[",
+    "  ",
+    "「あ",
+    "```a",
+    "灯台",
+    " [1",
+    "a, ",
+]
+
+
+@pytest.mark.parametrize("piece", SHAPES)
+def test_the_work_grows_with_the_length_of_the_answer(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import longctx.answering.citations as module
+
+    looked_at = 0
+    spans = module.sentence_spans
+
+    def counting(text: str) -> object:
+        nonlocal looked_at
+        looked_at += len(text)
+        return spans(text)
+
+    def work(pieces: int) -> int:
+        nonlocal looked_at
+        looked_at, cited = 0, CitedText(evidence("the lamp turns", "b"))
+        shown = "".join(cited.add(piece) for _ in range(pieces)) + cited.finish()
+        assert shown == cited.text
+        return looked_at
+
+    monkeypatch.setattr(module, "sentence_spans", counting)
+    assert work(2400) <= 5 * work(600) + 1000

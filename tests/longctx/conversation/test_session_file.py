@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
@@ -291,3 +292,13 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def test_a_conversation_is_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        SessionFile.open(tmp_path / "sessions" / "a.session").close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "sessions").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "sessions" / "a.session").stat().st_mode) == 0o600

@@ -1,0 +1,94 @@
+"""What the files of an index have in common: who may read them, and what is said of a disk that fails."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from indexes.errors import CorpusError
+
+DISK_FAILS = "the disk reports an I/O error: look into the system's log"
+
+_BLOCK = 1 << 20  # bytes
+_GONE = (FileNotFoundError, NotADirectoryError)
+
+Status = tuple[int, int] | None  # bytes and time of a file, if it is there
+
+
+def make_private(folder: Path) -> None:
+    """Make the folder of a new index, which only its owner may enter.
+
+    An empty folder that exists keeps its group if that may write there.
+
+    Args:
+        folder: The folder. Files that are made in it follow its permissions, so that `chmod` shares all of an index.
+    """
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True)
+        return
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    private = mode & ~(0o007 if mode & stat.S_IWGRP else 0o077)
+    if private != mode:
+        folder.chmod(private)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder with the permissions of the one that it is in, unless it is there."""
+    if not folder.is_dir():
+        folder.mkdir()
+        folder.chmod(stat.S_IMODE(folder.parent.stat().st_mode) & 0o777)
+
+
+def file_mode(folder: Path) -> int:
+    """The permissions of a file in a folder: those of the folder, without the right to enter it."""
+    return folder.stat().st_mode & 0o666
+
+
+def read_failure(path: Path) -> OSError | None:
+    """Read a database's files to their ends.
+
+    SQLite says of a file that cannot be read to its end that it is malformed.
+
+    Args:
+        path: The database.
+
+    Returns:
+        The error with which the disk answers; None if all can be read.
+    """
+    for file in (path, Path(f"{path}-wal")):
+        try:
+            with file.open("rb", buffering=0) as opened:
+                while opened.read(_BLOCK):
+                    pass
+        except _GONE:
+            continue
+        except OSError as error:
+            return error
+    return None
+
+
+def status_of(file: Path | int) -> Status:
+    """The status of a path or an open descriptor.
+
+    Args:
+        file: The path or the descriptor.
+
+    Returns:
+        Its size and time; None if there is no such file.
+
+    Raises:
+        CorpusError: If the disk does not say.
+    """
+    try:
+        status = os.stat(file)  # noqa: PTH116
+    except _GONE:
+        return None
+    except OSError as error:
+        raise CorpusError(*unreadable(file, error).args) from error
+    return status.st_size, status.st_mtime_ns
+
+
+def unreadable(file: Path | int, error: OSError) -> CorpusError:
+    """The error to raise for a file that is there and cannot be read."""
+    return CorpusError(f"{file} cannot be read ({error.strerror or error}): {DISK_FAILS}; the index is left as it is")

@@ -1,0 +1,123 @@
+"""Who may read an index, and what is said where files may not be used."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from indexes import CorpusError, CorpusIndex, Encoder, IndexBusy, IndexDamaged
+from indexes.storage import read_failure
+from indexes.storage.sqlite import database
+
+
+@pytest.fixture(autouse=True)
+def usual_umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def open_to_others(folder: Path) -> set[str]:
+    return {path.name for path in (folder, *folder.rglob("*")) if stat.S_IMODE(path.stat().st_mode) & 0o077}
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_an_index_is_its_owners_alone_and_chmod_shares_it(tmp_path: Path, hashing: Encoder, exists: bool) -> None:
+    folder, docs = tmp_path / "index", tmp_path / "docs"
+    docs.mkdir()
+    if exists:
+        folder.mkdir()
+    for number in range(3):
+        (docs / f"{number}.txt").write_text(f"lamp {number}")
+        with CorpusIndex.open(folder, hashing) as index:
+            index.ingest(docs)
+            assert index.search("lamp")
+            assert open_to_others(folder) == set()
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(path.stat().st_mode | (0o050 if path.is_dir() else 0o040))
+    (docs / "0.txt").write_text("another lamp")
+    with CorpusIndex.open(folder, hashing) as index:
+        index.ingest(docs)
+    for path in (folder, *folder.rglob("*")):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o750 if path.is_dir() else 0o640), path
+
+
+def test_an_index_that_is_moved_while_it_is_open_has_one_writer(tmp_path: Path, hashing: Encoder, made: Path) -> None:
+    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+        index.ingest(made / "corpus")
+        for fill in (lambda: None, lambda: CorpusIndex.open(tmp_path / "index", hashing).close()):
+            (tmp_path / "index").rename(tmp_path / "moved")
+            fill()  # another index where it was
+            with pytest.raises(CorpusError, match="moved or replaced since it was opened"):
+                index.remove(made / "corpus")
+            if (tmp_path / "index").exists():
+                shutil.rmtree(tmp_path / "index")
+            (tmp_path / "moved").rename(tmp_path / "index")
+        with index.changing(wait=False):
+            (tmp_path / "index").rename(tmp_path / "moved")
+            with (
+                CorpusIndex.open(tmp_path / "moved", hashing, create=False) as other,
+                pytest.raises(IndexBusy),
+            ):
+                other.remove(made / "corpus")
+            (tmp_path / "moved").rename(tmp_path / "index")
+        assert index.verify().problems == ()
+
+
+def test_a_lock_that_cannot_be_used_and_a_folder_that_cannot_be_opened_are_explained(
+    tmp_path: Path, hashing: Encoder
+) -> None:
+    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+        (tmp_path / "index" / "write.lock").unlink(missing_ok=True)
+        (tmp_path / "index" / "write.lock").mkdir()
+        with pytest.raises(CorpusError, match=r"the lock .*write\.lock cannot be used"):
+            index.remove("x")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CorpusError, match=r"cannot be opened|is there already"):
+        CorpusIndex.open(tmp_path / "file" / "index", hashing)
+
+
+def fails(*_: object, **__: object) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_derived_file_that_the_disk_does_not_give_is_not_called_damaged(
+    folder: Path, hashing: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with CorpusIndex.open(folder, hashing) as index:
+        monkeypatch.setattr("indexes.storage.derived_files._checksum", fails)
+        with pytest.raises(CorpusError, match="the disk reports an I/O error") as failed:
+            index.search("subject1")
+        assert not isinstance(failed.value, IndexDamaged)
+        assert "delete" not in str(failed.value)
+    assert {path: path.read_bytes() for path in before if path.parent.name != folder.name} == {
+        path: data for path, data in before.items() if path.parent.name != folder.name
+    }
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        database.sqlite3.OperationalError("disk I/O error"),
+        database.sqlite3.OperationalError("locking protocol"),
+        database.sqlite3.DatabaseError("database disk image is malformed"),
+        database.sqlite3.DatabaseError("file is not a database"),
+    ],
+)
+def test_sqlites_errors_on_a_disk_that_fails(folder: Path, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder / "corpus.sqlite3"
+    said = database._explain(error, path, True)
+    assert isinstance(said, IndexDamaged) == (type(error) is database.sqlite3.DatabaseError)
+    assert read_failure(path) is None
+    monkeypatch.setattr(database, "read_failure", lambda _: OSError(errno.EIO, "Input/output error"))
+    said = database._explain(error, path, True)
+    assert not isinstance(said, IndexDamaged)
+    assert not re.search("delete", str(said))

@@ -1,0 +1,140 @@
+"""`repair` mends what `verify` finds, and a search reads no file whose content is not what was written."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from indexes import CorpusError, CorpusIndex, Document, Encoder
+
+
+def flip(path: Path, place: int) -> None:
+    """Flip a bit as a failing disk does: size and time stay."""
+    status = path.stat()
+    with path.open("r+b") as file:
+        file.seek(place % status.st_size)
+        [byte] = file.read(1)
+        file.seek(place % status.st_size)
+        file.write(bytes([byte ^ (1 << place % 8)]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def derived(folder: Path) -> list[Path]:
+    return sorted(
+        path for path in folder.rglob("*") if path.is_file() and path.parent != folder and path.suffix != ".lock"
+    )
+
+
+def answers(index: CorpusIndex) -> list[object]:
+    return [
+        [(hit.chunk.source, hit.chunk.start) for hit in index.search(f"subject{n}", 5, mode)]
+        for n in range(4)
+        for mode in ("lexical", "dense")
+    ]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_flipped_bit_in_a_derived_file_is_noticed_by_the_first_search(
+    folder: Path, hashing: Encoder, seed: int
+) -> None:
+    with CorpusIndex.open(folder, hashing) as index:
+        right = answers(index)
+    luck = random.Random(seed)
+    for path in luck.sample(derived(folder), 2):
+        flip(path, luck.randrange(10**6))
+    with CorpusIndex.open(folder, hashing) as index:
+        assert index.verify().problems
+        assert answers(index) == right
+        assert index.verify().problems == ()
+
+
+def test_many_bytes_are_checked_beside_the_search_which_waits(
+    folder: Path, hashing: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexes.storage.content_check._AT_ONCE", -1)
+    test_a_flipped_bit_in_a_derived_file_is_noticed_by_the_first_search(folder, hashing, 1)
+    [*_, last] = derived(folder)
+    flip(last, 7)
+    with CorpusIndex.open(folder, hashing) as index, index.snapshot() as snapshot:
+        assert answers(snapshot)
+
+
+def test_an_ingest_does_not_carry_a_damaged_file_on(folder: Path, hashing: Encoder, made: Path) -> None:
+    with CorpusIndex.open(folder, hashing) as index:
+        right = answers(index)
+    for path in derived(folder):
+        flip(path, 100)
+    with CorpusIndex.open(folder, hashing) as index:
+        index.add([Document("new", "nothing that is asked for", "new")])
+        assert index.verify().problems == ()
+        index.remove("new")
+        assert answers(index) == right
+
+
+def execute(*statements: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        with closing(sqlite3.connect(folder / "corpus.sqlite3")) as database, database:
+            for statement in statements:
+                database.execute(statement)
+
+    return change
+
+
+FIRST = "(SELECT min(id) FROM documents)"
+DAMAGE = {
+    "vector": (execute("UPDATE vectors SET vector = zeroblob(length(vector)) WHERE chunk_id = 1"), 0),
+    "vector of another length": (execute("UPDATE vectors SET vector = x'00' WHERE chunk_id = 1"), 0),
+    "no vector": (execute("DELETE FROM vectors WHERE chunk_id = 2"), 0),
+    "title": (execute("UPDATE documents SET folded_title = 'x'"), 0),
+    "stamp": (execute(f"UPDATE documents SET stamp = substr(stamp, 1, 12) || 'x' WHERE id = {FIRST}"), 0),
+    "stamp that is no text": (execute(f"UPDATE documents SET stamp = CAST(x'ff' AS TEXT) WHERE id = {FIRST}"), 0),
+    "text": (execute(f"UPDATE texts SET text = x'00' WHERE document_id = {FIRST}"), 1),
+    "no text": (execute(f"DELETE FROM texts WHERE document_id = {FIRST}"), 1),
+    "chunk": (execute("UPDATE chunks SET line = line + 1 WHERE id = 1"), 1),
+    "no chunk": (execute("DELETE FROM chunks WHERE id = 1"), 1),
+    "facts": (execute(f"UPDATE documents SET title = 'x' WHERE id = {FIRST}"), 1),
+    "source that is no text": (execute(f"UPDATE documents SET source = CAST(x'ff' AS TEXT) WHERE id = {FIRST}"), 1),
+    "files": (lambda folder: [flip(path, 9) for path in derived(folder)], 0),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_repair_mends_or_takes_out_what_verify_finds(folder: Path, hashing: Encoder, made: Path, what: str) -> None:
+    damage, lost = DAMAGE[what]
+    with CorpusIndex.open(folder, hashing) as index:
+        right = answers(index)
+        with index.changing(wait=False) as (store, _):  # as of files that have not just been written
+            for document in index.documents():
+                store.set_stamp(document.source, "1:2:3:4:version", document.modified)
+    damage(folder)
+    with CorpusIndex.open(folder, hashing) as index:
+        assert index.verify().problems
+        done = index.repair()
+        assert sum(line.startswith("removed ") for line in done) == lost
+        assert index.verify().problems == ()
+        assert len(index.documents()) == 12 - lost
+        report = index.ingest(made / "corpus")
+        assert (report.added, report.failed) == (lost, ())
+        if not lost:
+            assert answers(index) == right
+        assert index.verify().problems == ()
+
+
+def test_a_damaged_stamp_is_found_and_hinders_no_ingest(folder: Path, hashing: Encoder, made: Path) -> None:
+    DAMAGE["stamp that is no text"][0](folder)
+    with CorpusIndex.open(folder, hashing) as index:
+        assert "stamp" in "".join(index.verify().problems)
+        assert index.ingest(made / "corpus").unchanged == 12
+        assert index.verify().problems == ()
+
+
+def test_nothing_is_repaired_where_nothing_can_be_read(folder: Path, hashing: Encoder) -> None:
+    (folder / "corpus.sqlite3").write_bytes(b"no database" * 1000)
+    with pytest.raises(CorpusError), CorpusIndex.open(folder, hashing) as index:
+        index.repair()

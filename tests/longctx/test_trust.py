@@ -1,0 +1,142 @@
+"""Where questions, passages and keys go: only where the user's own command, environment or configuration sent them."""
+
+from __future__ import annotations
+
+import os
+import pty
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from forked_longctx import ForkedLongctx
+from scripted_server import ScriptedServer, scripted_server
+
+from longctx import BadRequest
+from longctx.backends.openai.client import Connection, parse_address
+from longctx.cli.options import check_trusted
+from longctx.settings import load_settings
+
+SERVER = "openai:https://elsewhere.example/v1#m"
+
+
+@pytest.fixture(autouse=True)
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    for name in ("LONGCTX_MODEL", "LONGCTX_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+def refused(agreed: bool = False) -> bool:
+    try:
+        check_trusted(load_settings(), agreed=agreed)
+    except BadRequest as error:
+        return "--trust" in str(error) and "elsewhere.example" in str(error)
+    return False
+
+
+def test_a_folders_server_is_refused_until_trusted_and_again_when_the_file_or_the_folder_is_another(
+    working_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = working_folder / "longctx.toml"
+    file.write_text(f'model = "{SERVER}"\n')
+    assert refused()
+    assert not refused(agreed=True)
+    assert not refused(), "it is remembered"
+    assert (tmp_path / "config" / "longctx").stat().st_mode & 0o077 == 0
+    file.write_text(f'model = "{SERVER}2"\n')
+    assert refused(), "another content"
+    file.write_text(f'model = "{SERVER}"\n')
+    assert not refused()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "longctx.toml").write_bytes(file.read_bytes())
+    monkeypatch.chdir(other)
+    assert refused(), "another folder"
+
+
+def test_what_the_user_names_needs_no_trust(
+    working_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (working_folder / "longctx.toml").write_text(f'model = "{SERVER}"\n')
+    check_trusted(load_settings(model=SERVER), agreed=False)
+    check_trusted(load_settings(model="./folder"), agreed=False)
+    monkeypatch.setenv("longctx_model", SERVER)
+    check_trusted(load_settings(), agreed=False)
+    monkeypatch.delenv("longctx_model")
+    assert refused()
+    (working_folder / "longctx.toml").write_text('model = "./folder"\n')
+    check_trusted(load_settings(), agreed=False)
+    (working_folder / "longctx.toml").write_text("k = 3\n")
+    (tmp_path / "config" / "longctx").mkdir(parents=True)
+    (tmp_path / "config" / "longctx" / "longctx.toml").write_text(f'model = "{SERVER}"\nk = 5\nallow_insecure = true\n')
+    settings = load_settings()
+    assert (settings.model, settings.k, settings.allow_insecure) == (SERVER, 3, True)
+    check_trusted(settings, agreed=False)
+
+
+def test_a_folder_cannot_allow_a_key_without_encryption(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (working_folder / "longctx.toml").write_text("allow_insecure = true\n")
+    with pytest.raises(BadRequest, match="only the user can"):
+        load_settings()
+    (working_folder / "longctx.toml").unlink()
+    monkeypatch.setenv("LONGCTX_ALLOW_INSECURE", "1")
+    assert load_settings(model=SERVER).loading == {"allow_insecure": True}
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed", "is_sent"),
+    [
+        ("https://elsewhere.example/v1", False, True),
+        ("http://localhost:8000/v1", False, True),
+        ("http://127.0.0.1:8000/v1", False, True),
+        ("http://127.9.9.9/v1", False, True),
+        ("http://[::1]:8000/v1", False, True),
+        ("http://elsewhere.example/v1", False, False),
+        ("http://10.0.0.7:8000/v1", False, False),
+        ("http://localhost.elsewhere.example/v1", False, False),
+        ("http://127.0.0.1.elsewhere.example/v1", False, False),
+        ("http://0x7f000001.example/v1", False, False),
+        ("http://elsewhere.example/v1", True, True),
+    ],
+)
+def test_a_key_goes_encrypted_or_to_this_machine(
+    url: str, allowed: bool, is_sent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-user")
+    address = parse_address(f"openai:{url}")
+    for key in (None, "sk-of-the-user"):
+        opened = Connection.open(address, api_key=key, timeout=1, retries=0, allow_insecure=allowed)
+        assert (opened._client.api_key == "sk-of-the-user") is is_sent
+        opened.close()
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with scripted_server(lambda _: "It was built in 1874 [1].") as running:
+        yield running
+
+
+def test_the_command_asks_on_a_terminal_and_refuses_elsewhere(
+    working_folder: Path, forked_longctx: ForkedLongctx, server: ScriptedServer, make_index, monkeypatch
+) -> None:
+    index = make_index({"a.txt": "The lighthouse was built in 1874."})
+    (working_folder / "longctx.toml").write_text(f'model = "{server.address}"\nindex = "{index}"\n')
+    ask = ("ask", "When was the lighthouse built?")
+    environment = {"XDG_CONFIG_HOME": os.environ["XDG_CONFIG_HOME"]}
+    done = forked_longctx.run(*ask, cwd=working_folder, **environment)
+    assert (done.returncode, done.stdout, server.asked) == (1, "", [])
+    assert done.stderr.startswith("longctx: this folder's longctx.toml sends questions and passages")
+    for answer, code in ((b"n\n", 1), (b"y\n", 0)):
+        ours, theirs = pty.openpty()
+        with forked_longctx.start(*ask, cwd=working_folder, stdin=theirs, stderr=theirs, **environment) as process:
+            os.write(ours, answer)
+            assert process.wait() == code
+            assert b"Is that what you want?" in os.read(ours, 65536)
+        os.close(theirs)
+        os.close(ours)
+    assert len(server.asked) == 1
+    assert forked_longctx.run(*ask, cwd=working_folder, **environment).returncode == 0
