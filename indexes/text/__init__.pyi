@@ -1,13 +1,17 @@
 from .analyzer import ANALYSIS_VERSION, content_terms, content_words, query_terms, terms
 from .language import folded, script_language, serves
+from .normalisation import CleanText, clean, join_hyphens
 from .sentences import cut_places, sentence_spans
 
 __all__ = [
     "ANALYSIS_VERSION",
+    "CleanText",
+    "clean",
     "content_terms",
     "content_words",
     "cut_places",
     "folded",
+    "join_hyphens",
     "query_terms",
     "script_language",
     "sentence_spans",

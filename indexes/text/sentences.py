@@ -13,8 +13,8 @@ _MARKS = re.compile(
        | (?P<newline>\n)
        | (?P<open>[{_OPEN}])
        | (?P<close>[{_CLOSE}])
-       | (?P<cjk>[。．！？｡]+)                                   # ends a sentence whatever follows
-       | (?P<latin>[.!?…]+["'”’)\]]*)(?=\s)                      # ends one where space follows
+       | (?P<cjk>[。．！？｡︒︕︖]+)                                # ends a sentence whatever follows
+       | (?<![.!?…])(?P<latin>[.!?…]+["'”’)\]]*)(?=\s)           # ends one where space follows; a run is tried once
     """,
     re.VERBOSE,
 )
@@ -24,7 +24,7 @@ _ABBREVIATION = re.compile(
     r"|(?:[A-Z]\.)+[A-Z])\.$"
 )
 _STARTS_SENTENCE = re.compile(r"\s+[\"'“‘(\[「『*_`]*[^\W_a-z]")
-_ENDED = re.compile(rf"[。．！？｡.!?…][{_CLOSE}\"'”’)\]]*$")
+_ENDED = re.compile(rf"[。．！？｡︒︕︖.!?…][{_CLOSE}\"'”’)\]]*$")
 _LONGEST_QUOTE = 1000  # characters; past it a bracket was probably never closed
 
 
@@ -85,8 +85,8 @@ _BRACKETS = re.compile(f"[{_OPEN}{_CLOSE}]")
 _LEAST_FILLED = 2  # a part is at least half full, if a cut outside of brackets lets it be
 # How good it is to cut after a character; after any other, 0.
 _PAUSES = {
-    **dict.fromkeys("\n。．！？｡.!?…", 3),
-    **dict.fromkeys("、，；：;:,」』）】〉》", 2),
+    **dict.fromkeys("\n。．！？｡︒.!?…", 3),
+    **dict.fromkeys("、，；：︑;:,」』）】〉》", 2),
     **dict.fromkeys(" \t　", 1),
 }
 
