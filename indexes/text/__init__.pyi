@@ -1,7 +1,7 @@
 from .analyzer import ANALYSIS_VERSION, content_terms, content_words, query_terms, terms
 from .language import folded, script_language, serves
 from .normalisation import CleanText, clean, join_hyphens
-from .sentences import cut_places, sentence_spans
+from .sentences import cut_places, row_spans, sentence_spans, trimmed
 
 __all__ = [
     "ANALYSIS_VERSION",
@@ -13,8 +13,10 @@ __all__ = [
     "folded",
     "join_hyphens",
     "query_terms",
+    "row_spans",
     "script_language",
     "sentence_spans",
     "serves",
     "terms",
+    "trimmed",
 ]

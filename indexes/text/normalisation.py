@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+
+from indexes.offsets import Shifts, clean_offset
 
 # Of U+2E80 to U+2EF3, the CJK radicals supplement: its characters by Unicode's EquivalentUnifiedIdeograph.txt. NFKC
 # knows two of them only, and fonts of Japanese PDFs map 長, 民 and others to them.
@@ -40,26 +41,11 @@ class CleanText:
 
     Attributes:
         text: The text.
-        shifts: Pairs of an offset in `text` and the offset in the original of the same character, ascending: one
-            behind each place where the lengths differ. Empty if all offsets are equal.
+        shifts: Where the lengths differ; empty if all offsets are equal.
     """
 
     text: str
-    shifts: tuple[tuple[int, int], ...] = ()
-
-    def original_span(self, start: int, end: int) -> tuple[int, int]:
-        """Translate a span of `text` into one of the original.
-
-        Args:
-            start: The offset of its first character.
-            end: The offset after its last character.
-
-        Returns:
-            The offsets in the original, without what was dropped at either end.
-        """
-        first = bisect_right(self.shifts, start, key=_clean_offset)
-        last = bisect_left(self.shifts, end, key=_clean_offset)
-        return self._original(start, first, 1), self._original(end, last, 0)
+    shifts: Shifts = ()
 
     def offset(self, original: int) -> int:
         """Translate an offset in the original into one in `text`.
@@ -70,16 +56,7 @@ class CleanText:
         Returns:
             The offset in `text`; of what was dropped, that of the next character.
         """
-        place = bisect_right(self.shifts, original, key=_original_offset)
-        base, start = self.shifts[place - 1] if place else (0, 0)
-        offset = base + original - start
-        return min(offset, self.shifts[place][0]) if place < len(self.shifts) else offset
-
-    def _original(self, offset: int, place: int, least: int) -> int:
-        """The offset by the shift before `place`; within what one character became, `least` before its end."""
-        base, start = self.shifts[place - 1] if place else (0, 0)
-        original = start + offset - base
-        return min(original, self.shifts[place][1] - least) if place < len(self.shifts) else original
+        return clean_offset(self.shifts, original)
 
 
 def clean(text: str) -> CleanText:
@@ -156,14 +133,6 @@ _DIVIDED = re.compile(
     rf"(?P<second>(?=[^A-Z\u00c0-\u00de\u0391-\u03a9\u0410-\u042f])[{_LETTER}]{{2,40}})(?P<rest>[^\s{_LETTER}]{{0,8}})(?:[ \t]|(?=\n)|\Z)"
 )
 _WORDS = re.compile(rf"[{_LETTER}]{{2,60}}(?:-[{_LETTER}]{{2,60}})*(?![{_LETTER}]|-\s*\n)")
-
-
-def _clean_offset(shift: tuple[int, int]) -> int:
-    return shift[0]
-
-
-def _original_offset(shift: tuple[int, int]) -> int:
-    return shift[1]
 
 
 def _replacement(found: re.Match[str]) -> str:

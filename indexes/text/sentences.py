@@ -73,6 +73,38 @@ def _ends_sentence(text: str, mark: re.Match[str], opened: list[int], begin: int
     return _STARTS_SENTENCE.match(text, mark.end(), end) is not None and not _ABBREVIATION.search(before)
 
 
+def row_spans(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Find the rows of a table in `text[begin:end]`: its lines, joined where a quotation mark is open at their end.
+
+    Args:
+        text: The text.
+        begin: Where to begin.
+        end: Where to end.
+
+    Yields:
+        (start, end) of each row in `text`, in order, without the white space around it.
+    """
+    quotes = text.count('"', begin, end) % 2 == 0  # otherwise they are inches, say
+    start, is_open = begin, False
+    while start < end:
+        place = start
+        while True:
+            line_end = text.find("\n", place, end)
+            line_end = end if line_end < 0 else line_end + 1
+            is_open ^= quotes and text.count('"', place, line_end) % 2 == 1
+            place = line_end
+            if not is_open or place >= end:
+                break
+        yield from trimmed(text, start, place)
+        start = place
+
+
+def trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield a span without the white space at its ends; nothing if there is only white space."""
+    if span := _trim(text, start, end):
+        yield span
+
+
 def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:
     while start < end and text[start].isspace():
         start += 1
