@@ -200,7 +200,8 @@ class DocumentInfo:
         content_hash: A hash of what it was made from, by which an unchanged one is recognized.
         metadata: The metadata in the file.
         modified: When the file was last written, as "2026-11-23T09:30:00Z" (UTC); None for a document from memory.
-        copies: Other files with the same content, which is stored once.
+        copy_of: The source under which its content is stored, if that is the one of another file; None otherwise.
+        copies: The sources of the other files with the same content.
     """
 
     source: str
@@ -211,6 +212,7 @@ class DocumentInfo:
     content_hash: str
     metadata: Metadata = NO_METADATA
     modified: str | None = None
+    copy_of: str | None = None
     copies: tuple[str, ...] = ()
 
 
@@ -221,7 +223,7 @@ class IndexInfo:
     Attributes:
         path: The folder of the index.
         encoder: The name of the encoder that it was made with; None while it holds no document.
-        documents: How many documents it has.
+        documents: How many documents it has, copies included.
         chunks: How many chunks they have.
         tokens: How many tokens the chunks have.
         bytes: The size of the folder.
@@ -253,7 +255,7 @@ class IngestReport:
     """The result of an ingest.
 
     Attributes:
-        added: Documents that are new in the index.
+        added: Documents that are new in the index; `copies` of them have the content of another.
         changed: Documents that were replaced.
         unchanged: Documents that were skipped because they have not changed.
         removed: Documents that were removed because their files have gone.
@@ -262,7 +264,7 @@ class IngestReport:
         ignored: How many files and folders were left out by each rule: "hidden", "by default", the name of a file
             such as ".gitignore", "exclude" or "include". What is in such a folder is not counted.
         empty: Files without text: of no bytes, or of white space only.
-        copies: Files whose content is in the index under another name already, and was not stored again.
+        copies: New files whose content is in the index under another name, and was not stored again.
         renamed: Documents whose files have other names now, and were not embedded again.
         failed: Files that could not be ingested.
         chunks: Chunks that were made.

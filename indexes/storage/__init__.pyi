@@ -15,6 +15,7 @@ from .sqlite import (
     checksum,
     compares,
     contains,
+    of_any_source,
     source_lies_in,
 )
 from .verify import verify
@@ -39,6 +40,7 @@ __all__ = [
     "checksum",
     "compares",
     "contains",
+    "of_any_source",
     "source_lies_in",
     "verify",
 ]

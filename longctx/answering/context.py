@@ -169,7 +169,7 @@ def _whole(
     snapshot: Snapshot, filters: SearchFilter | None, writer: PromptWriter, largest: int
 ) -> tuple[dict[int, Chunk], dict[int, Sized], int]:
     """The passages of all documents, until they are more than `largest` tokens; and how many documents are left."""
-    allowed = snapshot.documents(filters)
+    allowed = list({document.copy_of or document.source: document for document in snapshot.documents(filters)}.values())
     if sum(document.characters for document in allowed) > _CHARACTERS_A_TOKEN * largest:
         return {}, {}, len(allowed)
     chunks: dict[int, Chunk] = {}
