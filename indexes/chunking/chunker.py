@@ -12,7 +12,7 @@ from typing import NamedTuple
 from indexes.chunking.sections import Section, sections
 from indexes.errors import CorpusError
 from indexes.offsets import original_span
-from indexes.text import CleanText, clean, cut_places, sentence_spans, trimmed
+from indexes.text import CleanText, clean, cut_places, row_spans, sentence_spans
 from indexes.types import Chunk, Document, Encoder, Heading, Table
 
 _DEFAULT_CHUNK_TOKENS = 256  # retrieval is better with short passages even if the encoder's window is longer
@@ -170,9 +170,7 @@ def _column_headers(
     document: Document, section: Section, encoder: Encoder, limit: int
 ) -> list[tuple[Table, str, int]]:
     """The tables in a section, each with its header cut to `limit` tokens, and their number."""
-    first = bisect_right(document.tables, section.start, key=lambda table: table.end)
-    last = bisect_left(document.tables, section.end, key=lambda table: table.start)
-    return [(table, *_header("", table.header, encoder, limit)) for table in document.tables[first:last]]
+    return [(table, *_header("", table.header, encoder, limit)) for table in _within(document.tables, section)]
 
 
 def _units(document: Document, section: Section, encoder: Encoder, limit: int) -> Iterator[_Unit]:
@@ -197,22 +195,35 @@ def _batches(sentences: Iterator[tuple[int, int, bool]]) -> Iterator[list[tuple[
 
 
 def _block_sentences(document: Document, section: Section) -> Iterator[tuple[int, int, bool]]:
-    """(start, end, whether a paragraph, row, cell or definition starts here) for each sentence."""
+    """(start, end, whether a paragraph, row, cell or definition starts here) for each sentence, or row of a table."""
+    text, tables = document.text, document.tables
     first = bisect_right(document.breaks, section.start)
     last = bisect_right(document.breaks, section.end - 1)
-    for block_start, block_end in pairwise([section.start, *document.breaks[first:last], section.end]):
-        previous = block_start
-        if _is_in_table(document.tables, block_start):
-            yield from ((*span, True) for span in trimmed(document.text, block_start, block_end))
+    edges = {section.start, section.end, *document.breaks[first:last]}
+    edges |= {edge for table in _within(tables, section) for edge in (table.start, table.end)}
+    for start, end in pairwise(sorted(edge for edge in edges if section.start <= edge <= section.end)):
+        place = bisect_right(tables, start, key=_start)
+        if place and start < tables[place - 1].end:
+            yield from ((*span, True) for span in row_spans(text, start, end))
             continue
-        for number, (start, end) in enumerate(sentence_spans(document.text, block_start, block_end)):
-            yield start, end, number == 0 or document.text.find("\n", previous, start) >= 0
-            previous = end
+        previous = start
+        for number, (begin, stop) in enumerate(sentence_spans(text, start, end)):
+            yield begin, stop, number == 0 or text.find("\n", previous, begin) >= 0
+            previous = stop
 
 
-def _is_in_table(tables: Sequence[Table], offset: int) -> bool:
-    place = bisect_right(tables, offset, key=lambda table: table.start)
-    return place > 0 and offset < tables[place - 1].end
+def _within(tables: Sequence[Table], section: Section) -> Sequence[Table]:
+    """The tables that have rows in a section."""
+    first = bisect_right(tables, section.start, key=_end)
+    return tables[first : bisect_left(tables, section.end, key=_start)]
+
+
+def _start(table: Table) -> int:
+    return table.start
+
+
+def _end(table: Table) -> int:
+    return table.end
 
 
 def _cut(text: str, start: int, starts_block: bool, tokens: Sequence[tuple[int, int]], limit: int) -> Iterator[_Unit]:

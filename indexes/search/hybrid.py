@@ -132,7 +132,7 @@ def _read(store: Store, ranking: Ranking, at_once: int) -> Iterator[SearchHit]:
 
 
 def _reranked(reranker: Reranker, query: str, hits: Sequence[SearchHit]) -> list[SearchHit]:
-    texts = [f"{hit.chunk.heading or hit.chunk.title}\n{hit.chunk.text}" for hit in hits]
+    texts = [f"{hit.chunk.heading or hit.chunk.title}\n{hit.chunk.text_with_header}" for hit in hits]
     scores = reranker.scores(query, texts)
     scored = [SearchHit(hit.chunk, score) for hit, score in zip(hits, scores, strict=True)]
     return sorted(scored, key=lambda hit: -hit.score)

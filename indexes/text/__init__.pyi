@@ -1,7 +1,7 @@
 from .analyzer import ANALYSIS_VERSION, content_terms, content_words, query_terms, terms
 from .language import folded, script_language, serves
 from .normalisation import CleanText, clean, join_hyphens
-from .sentences import cut_places, row_spans, sentence_spans, trimmed
+from .sentences import cut_places, row_spans, sentence_spans
 
 __all__ = [
     "ANALYSIS_VERSION",
@@ -18,5 +18,4 @@ __all__ = [
     "sentence_spans",
     "serves",
     "terms",
-    "trimmed",
 ]

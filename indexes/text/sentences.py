@@ -95,14 +95,9 @@ def row_spans(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
             place = line_end
             if not is_open or place >= end:
                 break
-        yield from trimmed(text, start, place)
+        if span := _trim(text, start, place):
+            yield span
         start = place
-
-
-def trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield a span without the white space at its ends; nothing if there is only white space."""
-    if span := _trim(text, start, end):
-        yield span
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:

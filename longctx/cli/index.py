@@ -46,7 +46,8 @@ def list_documents(index: IndexOption = None, json: JsonOption = False) -> None:
         print_json(documents)
         return
     for document in documents:
-        typer.echo(f"{short_path(document.source)}\t{document.chunks} chunks\t{document.title}")
+        copy = f"\ta copy of {short_path(document.copy_of)}" if document.copy_of else ""
+        typer.echo(f"{short_path(document.source)}\t{document.chunks} chunks\t{document.title}{copy}")
 
 
 @app.command()
