@@ -85,7 +85,7 @@ class Chunk:
 
     Attributes:
         text: The passage: `document.text[start:end]`, put right where that holds soft hyphens, zero-width characters,
-            ligatures, Kangxi radicals, vertical punctuation or letters with separate accents.
+            ligatures, Kangxi radicals or vertical punctuation.
         source: The source of its document.
         title: The title of its document.
         heading: The path of headings above it, joined by " > ".

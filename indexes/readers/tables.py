@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from indexes.readers.base import MOST_MARKS, lines_with_offsets
 from indexes.types import Table
 
+_LINE_OR_PAGE = re.compile(r"[^\n\f]*[\n\f]|[^\n\f]+")
+_BETWEEN_CELLS = " | "
+_BETWEEN_PAGES = 4  # lines at most between the rows on two pages: a footer and a header
 _LONGEST_HEADER = 1_000  # characters that are repeated; a longer row is cut
 _NUMBER = re.compile(r"[-+(]?[$€£¥]?\s?\d[\d.,\s'/:%-]*[%)]?")
+_DIGITS = re.compile(r"\d+")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _SEARCHED = 20  # rows at the beginning of a table among which the header is
 _DELIMITERS = ("\t", ";", ",", "|")
@@ -43,7 +47,7 @@ def table_of(rows: Sequence[Row], text: str) -> Table | None:
     Returns:
         The table; None if there is no row below its header, or no header.
     """
-    place = _header_place([row.cells for row in rows[:_SEARCHED]])
+    place = header_place([row.cells for row in rows[:_SEARCHED]])
     if place is None or place + 1 >= len(rows):
         return None
     header = " ".join(text[rows[place].start : rows[place].end].split())[:_LONGEST_HEADER].rstrip()
@@ -75,6 +79,31 @@ def row_tables(text: str, rows: Iterable[tuple[int, int]]) -> tuple[Table, ...]:
     return tuple(filter(None, found))
 
 
+def joined_rows(text: str) -> Iterator[tuple[int, int]]:
+    """Find the rows of tables in a text of pages, whose cells are joined by ` | `.
+
+    Args:
+        text: The text, with form feeds between its pages.
+
+    Yields:
+        (start, number of its table) of each row. A table goes on behind a page break with as many cells in its rows.
+    """
+    number = width = 0
+    between = ""  # what stands between the last row and this one
+    start, count = 0, 0
+    for piece in _LINE_OR_PAGE.findall(text):
+        cells = piece.count(_BETWEEN_CELLS)
+        if cells:
+            goes_on = not between or ("\f" in between and cells == width and between.count("\n") <= _BETWEEN_PAGES)
+            number += not goes_on
+            if count < MOST_MARKS:
+                yield start, number
+            width, between, count = cells, "", count + 1
+        else:
+            between = (between + piece)[:_LONGEST_HEADER]
+        start += len(piece)
+
+
 def delimited_table(text: str, starts: Sequence[int]) -> tuple[Table, ...]:
     """The table of a CSV or TSV file.
 
@@ -90,7 +119,7 @@ def delimited_table(text: str, starts: Sequence[int]) -> tuple[Table, ...]:
     bare = [_QUOTED.sub("x", record[:_LONGEST_HEADER]) for record in first]
     delimiter = max(_DELIMITERS, key=lambda each: sum(record.count(each) for record in bare))
     cells = [_QUOTED.sub(lambda quoted: quoted[0].strip('"').replace(delimiter, " "), record) for record in first]
-    place = _header_place([record.split(delimiter) for record in cells])
+    place = header_place([record.split(delimiter) for record in cells])
     if place is None or place + 1 >= len(starts):
         return ()
     header = " ".join(first[place].split())[:_LONGEST_HEADER].rstrip()
@@ -128,8 +157,15 @@ def pipe_tables(text: str, begin: int = 0) -> tuple[tuple[Table, ...], tuple[int
     return tuple(tables), tuple(breaks[:MOST_MARKS])
 
 
-def _header_place(rows: Sequence[Sequence[str]]) -> int | None:
-    """Which row is the header: the first that is as wide as most, if it does not look like the rows below it."""
+def header_place(rows: Sequence[Sequence[str]]) -> int | None:
+    """Find the header of a table.
+
+    Args:
+        rows: The cells of the first rows.
+
+    Returns:
+        Which row it is: the first that is as wide as most, if it does not look like the rows below it; None if none is.
+    """
     if len(rows) < 2:
         return None
     widths = sorted(sum(bool(cell.strip()) for cell in row) for row in rows)
@@ -145,6 +181,11 @@ def _is_data(cells: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Whether a row holds numbers, not names of columns: years may be such names."""
     if not below:
         return True
+    shape = [_DIGITS.sub("0", cell) for cell in cells]
+    if any(char.isdigit() for cell in cells for char in cell) and shape == [
+        _DIGITS.sub("0", cell.strip()) for cell in below[0] if cell.strip()
+    ]:
+        return not all(_YEAR.fullmatch(cell) for cell in cells[1:])  # row 1, row 2
     numbers = sum(_NUMBER.fullmatch(cell) is not None and not _YEAR.fullmatch(cell) for cell in cells)
     return numbers * 2 >= len(cells) and numbers > 0
 

@@ -1,9 +1,9 @@
 """Putting text right: what files hold beside the characters that a reader sees, with a map back to the original.
 
 Soft hyphens, zero-width characters and directional marks are dropped; Kangxi radicals, compatibility ideographs,
-ligatures, vertical punctuation and Arabic presentation forms become the characters that they stand for; letters with
-separate accents are composed; a carriage return alone becomes a newline. Full-width letters, half-width kana and
-characters such as ㈱ and ① stay: their authors wrote them so, and search folds them.
+ligatures, vertical punctuation and Arabic presentation forms become the characters that they stand for; a carriage
+return alone becomes a newline. Full-width letters, half-width kana, separate accents and characters such as ㈱ and ①
+stay: their authors wrote them so, and search folds them.
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ _ZERO_WIDTH = "\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u
 # A zero-width (non-)joiner belongs to the spelling of Arabic and Indic scripts, and to emoji; elsewhere it is left over.
 _JOINER = "(?<![\u0590-\u1cff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]"
 _FORMS = "\u2e80-\u2ef3\u2f00-\u2fd5\uf900-\ufaff\ufb00-\ufdff\ufe10-\ufe1f\ufe30-\ufe6f\ufe70-\ufefc\U0002f800-\U0002fa1d"
-_MARKS = "\u0300-\u036f\u3099\u309a"
 _MOST_MARKS = 30  # on one letter, as in Unicode's stream-safe text format: to sort more takes quadratic time
 _ODD = re.compile(
     rf"(?P<dropped>[{_ZERO_WIDTH}]|{_JOINER})|(?P<form>[{_FORMS}])"
-    rf"|(?P<composed>[^\W\d_][{_MARKS}]{{1,{_MOST_MARKS}}})|(?P<return>\r(?!\n))"
+    r"|(?P<return>\r(?!\n))"
 )
 _VERTICAL = re.compile("[\ufe10-\ufe19\ufe30-\ufe6f]")
 
@@ -103,8 +102,8 @@ def nfkc(text: str) -> str:
 def join_hyphens(text: str) -> str:
     """Join words that were divided at the ends of lines; the line then ends after the word.
 
-    Where the text elsewhere has the word with its hyphen, or both of its parts as words and not the whole, the hyphen
-    stays.
+    The hyphen stays where the text elsewhere has the word with it, or both parts as words and not the whole, and in
+    English compounds such as well-known.
 
     Args:
         text: Text with the lines of a printed page.
@@ -119,13 +118,26 @@ def join_hyphens(text: str) -> str:
     def joined(found: re.Match[str]) -> str:
         first, second = found["first"], found["second"]
         whole, parts = (first + second).casefold(), (first.casefold(), second.casefold())
-        is_compound = "-".join(parts) in words or (whole not in words and words.issuperset(parts))
+        is_compound = whole not in words and (
+            "-".join(parts) in words
+            or words.issuperset(parts)
+            or parts[1] in _AFTER_HYPHEN
+            or (parts[0] in _BEFORE_HYPHEN and parts[1] not in _ENDINGS)
+        )
         hyphen = "-" if found["hyphen"] != "\u00ad" and is_compound else ""
         return f"{first}{hyphen}{second}{found['rest']}\n"
 
     return _DIVIDED.sub(joined, text)
 
 
+# English compounds that are written with a hyphen, by one of their parts.
+_BEFORE_HYPHEN = frozenset({"self", "well"})
+_ENDINGS = frozenset({"ington", "ish", "ishly", "ishness", "less", "lessly", "ness"})  # selfish, wellness
+_AFTER_HYPHEN = frozenset(
+    "based century class defined dependent dimensional driven established free friendly independent known level like"
+    " looking made minded oriented paid quality range related scale sided sized specific speed standing term time"
+    " year years".split()
+)
 # Letters of alphabets that divide words by hyphens: Latin, Greek and Cyrillic.
 _LETTER = "A-Za-z\u00aa-\u024f\u0370-\u052f\u1e00-\u1fff\ufb00-\ufb06"
 _DIVIDED = re.compile(
@@ -139,9 +151,7 @@ def _replacement(found: re.Match[str]) -> str:
     kind = found.lastgroup
     if kind == "dropped":
         return ""
-    if kind == "return":
-        return "\n"
-    return unicodedata.normalize("NFC", found[0]) if kind == "composed" else _form(found[0])
+    return "\n" if kind == "return" else _form(found[0])
 
 
 @cache
