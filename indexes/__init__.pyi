@@ -1,6 +1,7 @@
 from .encoders import Reranker
 from .errors import (
     CorpusError,
+    EmptyFile,
     EncoderUnavailable,
     IndexBusy,
     IndexDamaged,
@@ -10,6 +11,7 @@ from .errors import (
     UnreadableFile,
 )
 from .index import CorpusIndex
+from .ingest import IngestPlan
 from .metadata import Metadata
 from .readers import ReadLimits
 from .search import SearchFilter
@@ -24,6 +26,7 @@ from .types import (
     IngestProgress,
     IngestReport,
     SearchHit,
+    Table,
     VerifyReport,
 )
 
@@ -33,6 +36,7 @@ __all__ = [
     "CorpusIndex",
     "Document",
     "DocumentInfo",
+    "EmptyFile",
     "Encoder",
     "EncoderUnavailable",
     "Failure",
@@ -41,6 +45,7 @@ __all__ = [
     "IndexInfo",
     "IndexMismatch",
     "IndexNotFound",
+    "IngestPlan",
     "IngestProgress",
     "IngestReport",
     "Metadata",
@@ -50,6 +55,7 @@ __all__ = [
     "SearchFilter",
     "SearchHit",
     "Snapshot",
+    "Table",
     "UnreadableFile",
     "VerifyReport",
 ]

@@ -2,6 +2,7 @@
 
     CorpusError
     ├── UnreadableFile       one file cannot be read; the rest of an ingest goes on
+    │   └── EmptyFile        there is nothing in it to read
     ├── IndexMismatch        the index was made by another encoder, or by a newer longctx
     ├── IndexDamaged         the index's database is not whole
     ├── IndexBusy            another process is writing to the index
@@ -27,6 +28,10 @@ class UnreadableFile(CorpusError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class EmptyFile(UnreadableFile):
+    """A file of no bytes, or a text file of white space only: an ingest counts it, and calls it no failure."""
 
 
 class IndexMismatch(CorpusError):

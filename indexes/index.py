@@ -9,10 +9,23 @@ from pathlib import Path
 
 from indexes.chunking import embedded_text
 from indexes.encoders import DEFAULT_ENCODER, Reranker, load_reranker
-from indexes.ingest import IngestCallback, IngestOptions, are_stored, check_documents, ingest_documents, ingest_files
+from indexes.ingest import (
+    IngestCallback,
+    IngestOptions,
+    IngestPlan,
+    WalkRules,
+    are_stored,
+    check_documents,
+    ingest_documents,
+    ingest_files,
+    missing_files,
+    plan_ingest,
+    prune_files,
+)
 from indexes.manifest import bind, choose_encoder, chunking, encoder_name
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
 from indexes.snapshot import IndexReader, Snapshot
+from indexes.sources import composed, lies_in
 from indexes.storage import IndexFolder, Store, repair, source_lies_in, verify
 from indexes.types import Chunk, Document, Encoder, IndexInfo, IngestReport, Vectors, VerifyReport
 
@@ -89,6 +102,8 @@ class CorpusIndex(IndexReader):
         paths: str | Path | Iterable[str | Path],
         *,
         prune: bool = False,
+        exclude: Iterable[str] = (),
+        include: Iterable[str] = (),
         limits: ReadLimits = DEFAULT_LIMITS,
         chunk_tokens: int | None = None,
         overlap: int | None = None,
@@ -100,9 +115,16 @@ class CorpusIndex(IndexReader):
         If it is interrupted, the documents that were finished stay in the index. The index remembers `chunk_tokens` and
         `overlap`; documents that were chunked differently are chunked again when their files are next ingested.
 
+        Inside a folder, hidden files, what its `.gitignore` and `.longctxignore` name, and what is no document of its
+        own (`venv`, `node_modules`, `dist`, lock files, ...) are left out; a path that is given itself is read. A file
+        with the content of another is stored once, under both names, and one with a new name is not embedded again.
+
         Args:
             paths: A file or a folder, or several.
-            prune: Whether to remove the documents under `paths` whose files have gone.
+            prune: Whether to remove the documents under `paths` whose files have gone, however many those are.
+            exclude: Patterns of files and folders to leave out, as in a `.gitignore` in each of the folders.
+            include: Patterns of files to read; if there are any, other files are left out. What they name is read
+                although an ignore file leaves it out.
             limits: What a file may cost to be read.
             chunk_tokens: The most tokens of a chunk; None for what the index remembers, and at first for what the
                 encoder reads, but at most 256.
@@ -118,13 +140,68 @@ class CorpusIndex(IndexReader):
             IndexBusy: If another process writes for longer than `wait`.
             EncoderUnavailable: If the encoder cannot be loaded.
             IndexMismatch: If the encoder's weights are not those that made the index.
-            CorpusError: If the overlap is more than half a chunk, or the encoder cannot read chunks of that length.
+            CorpusError: If the overlap is more than half a chunk, the encoder cannot read chunks of that length, or a
+                pattern is none.
         """
-        given = [paths] if isinstance(paths, str | Path) else paths
-        roots = [Path(abspath(Path(path).expanduser())) for path in given]
+        rules = WalkRules(tuple(exclude), tuple(include))
         with self._folder.writing(wait) as writer:
-            options = IngestOptions(prune, limits, progress, chunking(writer.store, chunk_tokens, overlap))
-            return ingest_files(writer, lambda: self.bound_encoder(writer.store), roots, self.path, options)
+            options = IngestOptions(prune, limits, progress, chunking(writer.store, chunk_tokens, overlap), rules)
+            return ingest_files(writer, lambda: self.bound_encoder(writer.store), _roots(paths), self.path, options)
+
+    def plan_ingest(
+        self,
+        paths: str | Path | Iterable[str | Path],
+        *,
+        prune: bool = False,
+        exclude: Iterable[str] = (),
+        include: Iterable[str] = (),
+        limits: ReadLimits = DEFAULT_LIMITS,
+        chunk_tokens: int | None = None,
+        overlap: int | None = None,
+    ) -> IngestPlan:
+        """List what `ingest` would do with the same arguments; nothing is read into the index.
+
+        Returns:
+            The files that would be read, kept, left out and removed.
+
+        Raises:
+            CorpusError: If a pattern is none, or the settings conflict.
+        """
+        rules = WalkRules(tuple(exclude), tuple(include))
+
+        def plan(store: Store) -> IngestPlan:
+            options = IngestOptions(prune, limits, None, chunking(store, chunk_tokens, overlap), rules)
+            return plan_ingest(store, _roots(paths), self.path, options)
+
+        return self._read(plan)
+
+    def missing(self, paths: str | Path | Iterable[str | Path]) -> list[str]:
+        """List the documents whose files have gone.
+
+        Args:
+            paths: The files or folders that they lay in. One that is not there itself, such as a drive that is not
+                mounted, counts for nothing.
+
+        Returns:
+            Their sources, sorted: what `prune` would remove.
+        """
+        return self._read(lambda store: missing_files(store, _roots(paths)))
+
+    def prune(self, paths: str | Path | Iterable[str | Path], *, wait: bool | float = False) -> int:
+        """Remove the documents that `missing` lists.
+
+        Args:
+            paths: The files or folders that their files lay in.
+            wait: How long to wait for another writer: not at all, until it has finished (true), or so many seconds.
+
+        Returns:
+            How many documents were removed.
+
+        Raises:
+            IndexBusy: If another process writes for longer than `wait`.
+        """
+        with self._folder.writing(wait) as writer:
+            return prune_files(writer, _roots(paths))
 
     def add(self, documents: Iterable[Document], *, wait: bool | float = False) -> IngestReport:
         """Add text that is in memory, in the same way as files: it is chunked, embedded and written.
@@ -161,14 +238,16 @@ class CorpusIndex(IndexReader):
             wait: How long to wait for another writer: not at all, until it has finished (true), or so many seconds.
 
         Returns:
-            How many documents were removed.
+            How many documents were removed. A document that has copies elsewhere stays under their names.
 
         Raises:
             IndexBusy: If another process writes for longer than `wait`.
         """
         with self._folder.writing(wait) as writer:
             target = writer.store.find_source(source)
-            sources = [document.source for _, document in writer.store.documents_where(source_lies_in(target))]
+            documents = [document for _, document in writer.store.documents_where(source_lies_in(target))]
+            names = [name for document in documents for name in (*document.copies, document.source)]
+            sources = [name for name in names if lies_in(composed(name), composed(target))]
             if not sources:
                 writer.store.check_absent(target)
             else:
@@ -259,3 +338,8 @@ class CorpusIndex(IndexReader):
             IndexMismatch: If the encoder's weights are not those that made the index.
         """
         return bind(store, self.encoder, self.path)
+
+
+def _roots(paths: str | Path | Iterable[str | Path]) -> list[Path]:
+    given = [paths] if isinstance(paths, str | Path) else paths
+    return [Path(abspath(Path(path).expanduser())) for path in given]

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from indexes.encoders import Reranker
 from indexes.errors import CorpusError
 from indexes.manifest import check_weights
-from indexes.search import Retrieval, SearchFilter, SearchRequest, allowed_documents, search
+from indexes.search import (
+    Retrieval,
+    SearchFilter,
+    SearchRequest,
+    allowed_documents,
+    each_name,
+    named_as_allowed,
+    search,
+)
 from indexes.storage import ReadSession, Searchers, Store
 from indexes.text import content_terms, serves
 from indexes.types import Chunk, DocumentInfo, Encoder, SearchHit
@@ -109,9 +118,11 @@ class IndexReader:
             filters: Which documents; None for all.
 
         Returns:
-            The documents, sorted by source.
+            The documents, sorted by source; a file with the content of another is one of its own.
         """
-        return self._read(lambda store: [*allowed_documents(store, filters).values()])
+        found = self._read(lambda store: [*allowed_documents(store, filters).values()])
+        named = [name for document in found for name in each_name(document, filters)]
+        return sorted(named, key=lambda document: document.source)
 
     def chunks(self, filters: SearchFilter | None = None) -> list[Chunk]:
         """List the chunks of documents.
@@ -120,11 +131,12 @@ class IndexReader:
             filters: Which documents; None for all.
 
         Returns:
-            The chunks in reading order, with the documents sorted by source.
+            The chunks in reading order, with the documents sorted by source; those of a copy are not repeated.
         """
 
         def read(store: Store) -> list[Chunk]:
-            return [chunk for i in allowed_documents(store, filters) for chunk in store.chunks_of(i)]
+            documents = allowed_documents(store, filters)
+            return [*named_as_allowed((chunk for i in documents for chunk in store.chunks_of(i)), filters)]
 
         return self._read(read)
 
@@ -144,14 +156,14 @@ class IndexReader:
             there = document is not None and chunk.id in store.chunk_ids_of([document[0]])
             return store.chunks_around(chunk, count) if there else []
 
-        parts = self._read(read)
+        parts = [replace(part, source=chunk.source, copies=chunk.copies) for part in self._read(read)]
         return [part for part in parts if part.id < chunk.id], [part for part in parts if part.id > chunk.id]
 
     def text(self, source: str | Path) -> str:
         """Read the text of a document, in which the `start` and `end` of chunks and citations are offsets.
 
         Args:
-            source: The name of a document, or a path.
+            source: The name of a document or a copy, or a path.
 
         Returns:
             The whole text.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 
 NAMESPACE = "llama-index:"  # the prefix of a llama-index document's source: no absolute path begins with it
@@ -17,6 +18,11 @@ def full_source(given: str | Path) -> str:
     """The source that a user means: a path from the working folder made absolute, another source as it is."""
     is_path = isinstance(given, Path) or is_file(given)
     return os.path.abspath(Path(given).expanduser()) if is_path else str(given)
+
+
+def composed(source: str) -> str:
+    """A source with its letters composed (NFC), for comparison: macOS writes é in a file's name as two characters."""
+    return source if source.isascii() else unicodedata.normalize("NFC", source)
 
 
 def lies_in(source: str, place: str) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from indexes.metadata import NO_METADATA, Metadata
+from indexes.offsets import Shifts, original_span
 
 Vectors = npt.NDArray[np.float32]
 
@@ -30,14 +31,29 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of a table in a document, below its header row.
+
+    Attributes:
+        start: The offset in `Document.text` at which the first row after the header begins.
+        end: The offset after the last row.
+        header: The header row, on one line.
+    """
+
+    start: int
+    end: int
+    header: str
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A document as text, from a file or from memory.
 
     Attributes:
         source: The absolute path of the file, or another name.
         text: The text, in whose characters (Unicode code points) every offset counts. For a text format, the file's
-            own text, decoded, without a byte order mark and otherwise unchanged; for another, the text that the reader
-            extracted.
+            own text, decoded, without a byte order mark, with a newline for a carriage return alone and otherwise
+            unchanged; for another, the text that the reader extracted, put right (see `Chunk.text`).
         title: The title; may be empty.
         headings: The headings, in the order of their `start`.
         pages: The offset at which each page begins (`pages[0] == 0`); empty for a format without pages.
@@ -48,6 +64,7 @@ class Document:
             document from memory.
         warnings: The parts of the file that could not be read, such as a damaged page, a line each. Not stored in an
             index.
+        tables: The tables that have a header row, in order.
     """
 
     source: str
@@ -59,6 +76,7 @@ class Document:
     metadata: Metadata = NO_METADATA
     modified: str | None = None
     warnings: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +84,8 @@ class Chunk:
     """A passage of a document.
 
     Attributes:
-        text: The passage, exactly `document.text[start:end]`.
+        text: The passage: `document.text[start:end]`, put right where that holds soft hyphens, zero-width characters,
+            ligatures, Kangxi radicals or vertical punctuation.
         source: The source of its document.
         title: The title of its document.
         heading: The path of headings above it, joined by " > ".
@@ -78,6 +97,10 @@ class Chunk:
         id: Its number in the index; 0 while it is in none.
         metadata: The metadata of its document.
         modified: When the file of its document was last written.
+        shifts: Where `text` differs in length from the document: pairs of an offset in `text` and the distance from
+            `start` of the same character; see `span`.
+        tables: The tables that it has rows of.
+        copies: Other files with the same content as its document.
     """
 
     text: str
@@ -92,6 +115,43 @@ class Chunk:
     id: int = 0
     metadata: Metadata = NO_METADATA
     modified: str | None = None
+    shifts: Shifts = ()
+    tables: tuple[Table, ...] = ()
+    copies: tuple[str, ...] = ()
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Find a part of the passage in the document.
+
+        Args:
+            start: The offset of its first character in `text`.
+            end: The offset after its last character.
+
+        Returns:
+            Its offsets in the document's text.
+        """
+        first, last = original_span(self.shifts, start, end)
+        return self.start + first, self.start + last
+
+    def header_at(self, offset: int) -> str:
+        """The header of the table that a row belongs to.
+
+        Args:
+            offset: An offset in the document's text.
+
+        Returns:
+            The header row; empty outside tables, and for the header itself.
+        """
+        return next((table.header for table in self.tables if table.start <= offset < table.end), "")
+
+    @property
+    def table_header(self) -> str:
+        """The header of the table whose rows the passage goes on with; empty if it begins with no such row."""
+        return self.header_at(self.start)
+
+    @property
+    def text_with_header(self) -> str:
+        """The passage as it goes into a prompt: below the header of the table that it goes on with."""
+        return f"{header}\n{self.text}" if (header := self.table_header) else self.text
 
 
 class ChunkPosition(NamedTuple):
@@ -140,6 +200,8 @@ class DocumentInfo:
         content_hash: A hash of what it was made from, by which an unchanged one is recognized.
         metadata: The metadata in the file.
         modified: When the file was last written, as "2026-11-23T09:30:00Z" (UTC); None for a document from memory.
+        copy_of: The source under which its content is stored, if that is the one of another file; None otherwise.
+        copies: The sources of the other files with the same content.
     """
 
     source: str
@@ -150,6 +212,8 @@ class DocumentInfo:
     content_hash: str
     metadata: Metadata = NO_METADATA
     modified: str | None = None
+    copy_of: str | None = None
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +223,7 @@ class IndexInfo:
     Attributes:
         path: The folder of the index.
         encoder: The name of the encoder that it was made with; None while it holds no document.
-        documents: How many documents it has.
+        documents: How many documents it has, copies included.
         chunks: How many chunks they have.
         tokens: How many tokens the chunks have.
         bytes: The size of the folder.
@@ -191,11 +255,17 @@ class IngestReport:
     """The result of an ingest.
 
     Attributes:
-        added: Documents that are new in the index.
+        added: Documents that are new in the index; `copies` of them have the content of another.
         changed: Documents that were replaced.
         unchanged: Documents that were skipped because they have not changed.
         removed: Documents that were removed because their files have gone.
         skipped: Files inside a folder whose format longctx does not read; they are no failure.
+        skipped_kinds: How many of them there are of each kind: a suffix in lower case, or "no suffix".
+        ignored: How many files and folders were left out by each rule: "hidden", "by default", the name of a file
+            such as ".gitignore", "exclude" or "include". What is in such a folder is not counted.
+        empty: Files without text: of no bytes, or of white space only.
+        copies: New files whose content is in the index under another name, and was not stored again.
+        renamed: Documents whose files have other names now, and were not embedded again.
         failed: Files that could not be ingested.
         chunks: Chunks that were made.
         tokens: Tokens in these chunks.
@@ -213,6 +283,11 @@ class IngestReport:
     tokens: int = 0
     seconds: float = 0.0
     warnings: tuple[Failure, ...] = ()
+    skipped_kinds: Mapping[str, int] = field(default_factory=dict)
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    empty: int = 0
+    copies: int = 0
+    renamed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

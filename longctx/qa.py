@@ -137,6 +137,8 @@ class DocumentQA:
         paths: str | Path | Iterable[str | Path],
         *,
         prune: bool = False,
+        exclude: Iterable[str] = (),
+        include: Iterable[str] = (),
         limits: ReadLimits = DEFAULT_LIMITS,
         chunk_tokens: int | None = None,
         overlap: int | None = None,
@@ -144,8 +146,9 @@ class DocumentQA:
         wait: bool | float = False,
     ) -> IngestReport:
         """Bring the index up to date with files and folders; for the arguments see `CorpusIndex.ingest`."""
+        walk = {"prune": prune, "exclude": exclude, "include": include}
         chunking = {"chunk_tokens": chunk_tokens, "overlap": overlap}
-        return self.index.ingest(paths, prune=prune, limits=limits, progress=progress, wait=wait, **chunking)
+        return self.index.ingest(paths, limits=limits, progress=progress, wait=wait, **walk, **chunking)
 
     def ask(
         self,

@@ -34,7 +34,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A place in a document: `text` is exactly what stands there, `document.text[start:end]`.
+    """A place in a document: `text` is what stands there, `document.text[start:end]`, put right as in a `Chunk`.
 
     Attributes:
         source: The document's source: the path of a file, or the name that a document in memory was given.
@@ -47,6 +47,9 @@ class Citation:
         number: Its mark in the answer: 1 for [1].
         marked_by: Who put the mark there: the `model`; the check of the answer where the model's mark named another
             passage (`corrected`), or where the model set none (`added`).
+        table_header: The header row of the table that the text is a row of, or begins with rows of; it is not in
+            `text`.
+        copies: Other files with the same content.
     """
 
     source: str
@@ -58,6 +61,8 @@ class Citation:
     line: int | None = None
     number: int = 0
     marked_by: MarkedBy = "model"
+    table_header: str = ""
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
 from indexes.chunking.sections import Section, sections
 from indexes.errors import CorpusError
-from indexes.text import cut_places, sentence_spans
-from indexes.types import Chunk, Document, Encoder
+from indexes.offsets import original_span
+from indexes.text import CleanText, clean, cut_places, row_spans, sentence_spans
+from indexes.types import Chunk, Document, Encoder, Heading, Table
 
 _DEFAULT_CHUNK_TOKENS = 256  # retrieval is better with short passages even if the encoder's window is longer
 _HEADER_SHARE = 4  # title and headings get at most a quarter of the encoder's window
@@ -116,32 +117,60 @@ def chunk_document(document: Document, encoder: Encoder, chunking: Chunking = DE
         chunking: The size of chunks and their overlap.
 
     Yields:
-        The chunks, in order. Each `chunk.text` is `document.text[start:end]`; together they have every character that
-        is not white space.
+        The chunks, in order. Each `chunk.text` is `document.text[start:end]`, put right; together they have every
+        character that is not white space. None has more than 32 characters a token.
 
     Raises:
         CorpusError: For a `chunking` that does not fit the encoder.
     """
     limit = chunking.longest(encoder)
+    original, cleaned = document.text, clean(document.text)
+    document = _cleaned(document, cleaned)
     line, counted = 1, 0  # the line number, and the offset up to which lines are counted
     for section in sections(document):
         header, header_tokens = _header(document.title, section.heading, encoder, limit // _HEADER_SHARE)
-        units = _units(document, section, encoder, limit - header_tokens)
-        for start, end, tokens in _pack(units, limit - header_tokens, chunking.overlap):
-            text = document.text[start:end]
+        columns = _column_headers(document, section, encoder, limit // _HEADER_SHARE)
+        room = limit - header_tokens - max((count for _, _, count in columns), default=0)
+        for start, end, tokens in _pack(_units(document, section, encoder, room), room, chunking.overlap):
             line, counted = line + document.text.count("\n", counted, start), start
+            first, last = original_span(cleaned.shifts, start, end)
+            part = clean(original[first:last])
             chunk = Chunk(
-                text=text,
+                text=part.text,
                 source=document.source,
                 title=document.title,
                 heading=section.heading,
                 page=section.page,
-                start=start,
-                end=end,
+                start=first,
+                end=last,
                 line=line,
                 tokens=tokens,
+                shifts=part.shifts,
             )
-            yield Passage(chunk, f"{header}\n{text}" if header else text)
+            above = next((text for table, text, _ in columns if table.start <= start < table.end), "")
+            yield Passage(chunk, "\n".join(filter(None, (header, above, part.text))))
+
+
+def _cleaned(document: Document, cleaned: CleanText) -> Document:
+    """A document with its text put right, and its offsets with it."""
+    if cleaned.text == document.text:
+        return document
+    at = cleaned.offset
+    return replace(
+        document,
+        text=cleaned.text,
+        headings=tuple(Heading(at(each.start), each.level, clean(each.text).text) for each in document.headings),
+        pages=tuple(map(at, document.pages)),
+        breaks=tuple(map(at, document.breaks)),
+        tables=tuple(Table(at(each.start), at(each.end), clean(each.header).text) for each in document.tables),
+    )
+
+
+def _column_headers(
+    document: Document, section: Section, encoder: Encoder, limit: int
+) -> list[tuple[Table, str, int]]:
+    """The tables in a section, each with its header cut to `limit` tokens, and their number."""
+    return [(table, *_header("", table.header, encoder, limit)) for table in _within(document.tables, section)]
 
 
 def embedded_text(chunk: Chunk, encoder: Encoder, chunking: Chunking = DEFAULT_CHUNKING) -> str:
@@ -181,20 +210,40 @@ def _batches(sentences: Iterator[tuple[int, int, bool]]) -> Iterator[list[tuple[
 
 
 def _block_sentences(document: Document, section: Section) -> Iterator[tuple[int, int, bool]]:
-    """(start, end, whether a paragraph, row, cell or definition starts here) for each sentence."""
+    """(start, end, whether a paragraph, row, cell or definition starts here) for each sentence, or row of a table."""
+    text, tables = document.text, document.tables
     first = bisect_right(document.breaks, section.start)
     last = bisect_right(document.breaks, section.end - 1)
-    for block_start, block_end in pairwise([section.start, *document.breaks[first:last], section.end]):
-        previous = block_start
-        for number, (start, end) in enumerate(sentence_spans(document.text, block_start, block_end)):
-            yield start, end, number == 0 or document.text.find("\n", previous, start) >= 0
-            previous = end
+    edges = {section.start, section.end, *document.breaks[first:last]}
+    edges |= {edge for table in _within(tables, section) for edge in (table.start, table.end)}
+    for start, end in pairwise(sorted(edge for edge in edges if section.start <= edge <= section.end)):
+        place = bisect_right(tables, start, key=_start)
+        if place and start < tables[place - 1].end:
+            yield from ((*span, True) for span in row_spans(text, start, end))
+            continue
+        previous = start
+        for number, (begin, stop) in enumerate(sentence_spans(text, start, end)):
+            yield begin, stop, number == 0 or text.find("\n", previous, begin) >= 0
+            previous = stop
+
+
+def _within(tables: Sequence[Table], section: Section) -> Sequence[Table]:
+    """The tables that have rows in a section."""
+    first = bisect_right(tables, section.start, key=_end)
+    return tables[first : bisect_left(tables, section.end, key=_start)]
+
+
+def _start(table: Table) -> int:
+    return table.start
+
+
+def _end(table: Table) -> int:
+    return table.end
 
 
 def _cut(text: str, start: int, starts_block: bool, tokens: Sequence[tuple[int, int]], limit: int) -> Iterator[_Unit]:
     """The sentence at `start` as it is if it fits, else in parts that begin where a token begins."""
-    # To WordPiece a "word" of any length is one unknown token: by tokens alone, a base64 blob would be one chunk.
-    places = [place for first, last in tokens for place in range(first, last, _LONGEST_TOKEN)]
+    places = _places(tokens, len(text))
     if len(places) <= limit:
         yield _Unit(start, start + len(text), max(1, len(places)), starts_block, True)
         return
@@ -205,20 +254,36 @@ def _cut(text: str, start: int, starts_block: bool, tokens: Sequence[tuple[int, 
         yield _Unit(start + first, start + end, min(limit, count + _SLACK), starts_block and first == 0, False)
 
 
+def _places(tokens: Sequence[tuple[int, int]], length: int) -> list[int]:
+    """Where a sentence may be cut: at its tokens, and in what is long by characters alone."""
+    # To WordPiece a "word" of any length is one unknown token, and combining marks are none: by tokens alone, a base64
+    # blob would be one chunk, and so would 200,000 accents.
+    places: list[int] = []
+    end = 0
+    for first, last in [*tokens, (length, length)]:
+        if first - end > _LONGEST_TOKEN:
+            places += range(end, first, _LONGEST_TOKEN)
+        places += range(max(first, end), last, _LONGEST_TOKEN)
+        end = max(end, last)
+    return places
+
+
 def _pack(units: Iterator[_Unit], limit: int, overlap: int) -> Iterator[tuple[int, int, int]]:
     """Fill chunks with units, as (start, end, tokens); a chunk over half full prefers to end with a paragraph."""
     held: list[_Unit] = []
     tokens = shared = 0  # tokens in `held`, and how many of them the previous chunk has, too
     for unit in units:
-        total = tokens + unit.tokens
+        gap = (unit.start - held[-1].end) // _LONGEST_TOKEN if held else 0  # of white space, in tokens
+        total = tokens + gap + unit.tokens
         if tokens > shared and (
             total > limit or (unit.starts_block and tokens > limit // 2 and total > limit * 3 // 4)
         ):
             yield held[0].start, held[-1].end, tokens
             held = _last(held, min(overlap, limit - unit.tokens))
             tokens = shared = sum(each.tokens for each in held)
+            gap = 0
         held.append(unit)
-        tokens += unit.tokens
+        tokens += gap + unit.tokens
     if tokens > shared:
         yield held[0].start, held[-1].end, tokens
 

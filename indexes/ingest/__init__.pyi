@@ -1,14 +1,21 @@
 from .discovery import FoundFile, discover
-from .files import IngestOptions, ingest_files
+from .dry_run import IngestPlan, plan_ingest
+from .files import IngestOptions, ingest_files, missing_files, prune_files
+from .ignore_rules import WalkRules
 from .pipeline import IngestCallback, are_stored, check_documents, ingest_documents
 
 __all__ = [
     "FoundFile",
     "IngestCallback",
     "IngestOptions",
+    "IngestPlan",
+    "WalkRules",
     "are_stored",
     "check_documents",
     "discover",
     "ingest_documents",
     "ingest_files",
+    "missing_files",
+    "plan_ingest",
+    "prune_files",
 ]

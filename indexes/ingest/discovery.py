@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from indexes.errors import UnreadableFile
+from indexes.ingest.ignore_rules import IgnoreRules, UserRules, WalkRules, rules_of
 from indexes.readers import SUFFIXES, check_regular, check_suffix, os_reason
 from indexes.sources import lies_in
 from indexes.types import Failure
-
-_NOT_ENTERED = frozenset({"__pycache__", "node_modules"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +41,66 @@ class FoundFile:
 
 @dataclass(frozen=True, slots=True)
 class SkippedFile:
-    """A file in a folder that is not read: of an unknown format, or a link to a file that is found anyway.
+    """A file in a folder that is not read: of an unknown format, or a link to what is found, or ignored, anyway.
 
     Attributes:
         path: Its path.
+        kind: Its suffix in lower case, or "no suffix"; empty for a link.
     """
 
     path: Path
+    kind: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoredPath:
+    """A file or a folder that a rule leaves out.
+
+    Attributes:
+        path: Its path.
+        rule: The rule, as in `IngestReport.ignored`.
+    """
+
+    path: Path
+    rule: str
+
+
+Found = FoundFile | SkippedFile | IgnoredPath | Failure
+
+
+class _Root(NamedTuple):
+    """A folder that the user named, with links resolved, and the rules there."""
+
+    real: str
+    rules: UserRules
 
 
 class _Place(NamedTuple):
-    """A file or folder: its path as the user spells it, the same with all links resolved, and its root's."""
+    """A file or folder: its path as the user spells it, the same with all links resolved, its root, and its rules."""
 
     path: str
     real: str
-    root: str
+    root: _Root
+    rules: IgnoreRules | None  # of the folder that it lies in
 
 
-def discover(roots: Iterable[Path], *, exclude: Path | None = None) -> Iterator[FoundFile | SkippedFile | Failure]:
+NO_RULES = WalkRules()
+
+
+def discover(
+    roots: Iterable[Path], *, exclude: Path | None = None, rules: WalkRules = NO_RULES
+) -> Iterator[Found]:
     """Find files, each once, in the order of the roots and by name within a folder.
 
-    Hidden files, `__pycache__` and `node_modules` inside a folder are ignored.
+    Hidden files, and what `indexes.ingest.ignore_rules` says, are ignored inside a folder.
 
     Args:
-        roots: Files and folders, which may be hidden, and may be links.
-        exclude: A folder to ignore.
+        roots: Files and folders, which may be hidden, ignored or links: what is named is read.
+        exclude: A folder to ignore without a word: the index's own.
+        rules: The user's rules.
 
     Yields:
-        The files to read and those to skip, and a Failure for what cannot be followed: a root that does not exist, a
+        The files to read, those to skip and what is ignored, and a Failure for what cannot be followed: a root that does not exist, a
         link that is broken, circular or leads out of the folder, a folder without permission, a pipe or a device.
     """
     own = frozenset() if exclude is None else frozenset({os.path.realpath(exclude)})
@@ -84,7 +115,8 @@ def discover(roots: Iterable[Path], *, exclude: Path | None = None) -> Iterator[
         except OSError as error:
             yield _failure(path, error)
         else:
-            places.setdefault(real, _Place(path, real, real))  # two spellings of one root count once
+            # two spellings of one root count once
+            places.setdefault(real, _Place(path, real, _Root(real, UserRules(real, rules)), None))
     for place in places.values():
         if os.path.isdir(place.real):
             yield from _walk(place, own | (places.keys() - {place.real}))
@@ -104,36 +136,45 @@ def _named_file(place: _Place) -> FoundFile | Failure:
     return FoundFile(place.path, status, explicit=True)
 
 
-def _walk(root: _Place, elsewhere: frozenset[str]) -> Iterator[FoundFile | SkippedFile | Failure]:
+def _walk(root: _Place, elsewhere: frozenset[str]) -> Iterator[Found]:
     """Walk a folder, except for the real paths in `elsewhere`: other roots, which are walked themselves."""
-    waiting = [root]
+    waiting = [root._replace(rules=IgnoreRules.above(root.real))]
     while waiting:
         place = waiting.pop()
         try:
             status = os.lstat(place.real)
-            if stat.S_ISDIR(status.st_mode):
+            is_folder = stat.S_ISDIR(status.st_mode)
+            if place.real != root.real and (rule := _rule(place, is_folder)):
+                yield IgnoredPath(Path(place.path), rule)
+            elif is_folder:
                 waiting.extend(_inside(place, elsewhere))
-                continue
-            yield _from_link(place, elsewhere) if stat.S_ISLNK(status.st_mode) else _file(place, status)
+            else:
+                yield _from_link(place, elsewhere) if stat.S_ISLNK(status.st_mode) else _file(place, status)
         except (UnreadableFile, OSError) as error:
             yield _failure(place.path, error)
+
+
+def _rule(place: _Place, is_folder: bool) -> str | None:
+    """The rule that leaves a place out; None if it is to be read."""
+    said = place.root.rules.reason(place.real, is_folder=is_folder)
+    if said is None and place.rules is not None:
+        said = place.rules.reason(place.real, is_folder=is_folder)
+    return said or None
 
 
 def _inside(folder: _Place, elsewhere: frozenset[str]) -> list[_Place]:
     """The entries of a folder, the last name first, for a stack."""
     with os.scandir(folder.real) as entries:
-        names = sorted((entry.name for entry in entries if not _is_passed_over(entry.name)), reverse=True)
+        names = sorted((entry.name for entry in entries), reverse=True)
+    rules = rules_of(folder.real, frozenset(names), folder.rules)
     path, real = os.path.join(folder.path, ""), os.path.join(folder.real, "")
-    return [_Place(path + name, real + name, folder.root) for name in names if real + name not in elsewhere]
-
-
-def _is_passed_over(name: str) -> bool:
-    return name.startswith(".") or name in _NOT_ENTERED
+    return [_Place(path + name, real + name, folder.root, rules) for name in names if real + name not in elsewhere]
 
 
 def _file(place: _Place, status: os.stat_result) -> FoundFile | SkippedFile:
-    if os.path.splitext(place.path)[1].lower() not in SUFFIXES:
-        return SkippedFile(Path(place.path))
+    path = Path(place.path)
+    if path.suffix.lower() not in SUFFIXES:
+        return SkippedFile(path, _printable(path.suffix.lower()) or "no suffix")
     _check_name(place.path)
     check_regular(status.st_mode)
     return FoundFile(place.path, status)
@@ -147,10 +188,10 @@ def _from_link(place: _Place, elsewhere: frozenset[str]) -> SkippedFile:
         raise UnreadableFile("a link to nothing") from error
     if lies_in(os.path.dirname(place.real), target):
         raise UnreadableFile("a link to a folder that it lies in, which would go round for ever")
-    holding = [root for root in (place.root, *elsewhere) if lies_in(target, root)]
+    holding = [root for root in (place.root.real, *elsewhere) if lies_in(target, root)]
     if not holding:
         raise UnreadableFile(f"a link that leads out of the folder, to {target}; name that to read it")
-    if all(any(map(_is_passed_over, Path(os.path.relpath(target, root)).parts)) for root in holding):
+    if all(any(name.startswith(".") for name in Path(os.path.relpath(target, root)).parts) for root in holding):
         raise UnreadableFile(f"a link to something hidden, {target}; name that to read it")
     return SkippedFile(Path(place.path))
 
@@ -165,7 +206,11 @@ def _check_name(path: str) -> None:
 def _failure(path: str, error: UnreadableFile | OSError) -> Failure:
     """A failure whose text can be printed whatever bytes the name has."""
     reason = error.reason if isinstance(error, UnreadableFile) else os_reason(error)
-    return Failure(*(text.encode("utf-8", "replace").decode("utf-8") for text in (path, reason)))
+    return Failure(_printable(path), _printable(reason))
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 # A file that was written this recently may be written again without a change of its times, which are coarse: two

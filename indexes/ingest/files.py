@@ -11,11 +11,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from indexes.chunking import DEFAULT_CHUNKING, Chunking
-from indexes.errors import UnreadableFile
-from indexes.ingest.discovery import FileStatus, FoundFile, SkippedFile, discover, file_status
-from indexes.ingest.pipeline import IngestCallback, Pipeline, Prepared
+from indexes.errors import EmptyFile, UnreadableFile
+from indexes.ingest.discovery import (
+    NO_RULES,
+    FileStatus,
+    Found,
+    FoundFile,
+    IgnoredPath,
+    SkippedFile,
+    discover,
+    file_status,
+)
+from indexes.ingest.ignore_rules import WalkRules
+from indexes.ingest.pipeline import Copy, IngestCallback, Pipeline, Prepared
 from indexes.readers import DEFAULT_LIMITS, READER_VERSION, ReadLimits, end_sandbox, read_bytes, read_document
-from indexes.storage import IndexWriter
+from indexes.sources import is_file
+from indexes.storage import IndexWriter, StoreReader
 from indexes.types import Encoder, Failure, IngestReport
 
 
@@ -28,12 +39,14 @@ class IngestOptions:
         limits: What a file may cost to be read.
         progress: A function to call with the progress; None for none.
         chunking: How to split documents into chunks.
+        rules: Which files and folders to leave out.
     """
 
     prune: bool = False
     limits: ReadLimits = DEFAULT_LIMITS
     progress: IngestCallback | None = None
     chunking: Chunking = DEFAULT_CHUNKING
+    rules: WalkRules = NO_RULES
 
 
 def ingest_files(
@@ -54,10 +67,11 @@ def ingest_files(
     run = _FileIngest(writer, encoder, options)
     if options.progress is not None:
         run.tell(doing="looking for files")
-        run.total = sum(isinstance(found, FoundFile) for found in discover(roots, exclude=own))
+        every = discover(roots, exclude=own, rules=options.rules)
+        run.total = sum(isinstance(found, FoundFile) for found in every)
         run.tell(doing="reading files")
     try:
-        for found in discover(roots, exclude=own):
+        for found in discover(roots, exclude=own, rules=options.rules):
             run.take(found)
     finally:
         end_sandbox()
@@ -73,27 +87,32 @@ class _FileIngest(Pipeline):
     def __init__(self, writer: IndexWriter, encoder: Callable[[], Encoder], options: IngestOptions) -> None:
         super().__init__(writer, encoder, options.chunking, options.progress)
         self._limits = options.limits
-        self._version = READER_VERSION.decode() + options.chunking.dump()
+        self._version = reading_version(options.chunking)
         self._touched: dict[str, FileStatus] = {}
 
-    def take(self, found: FoundFile | Failure | SkippedFile) -> None:
-        """Count a file that is skipped, note a failure, or read a file that has changed."""
+    def take(self, found: Found) -> None:
+        """Count a file that is not read, note a failure, or read a file that has changed."""
         if isinstance(found, SkippedFile):
             self.count["skipped"] += 1
-            return
-        if isinstance(found, Failure):
+            if found.kind:
+                self.skipped_kinds[found.kind] += 1
+        elif isinstance(found, IgnoredPath):
+            self.ignored[found.rule] += 1
+        elif isinstance(found, Failure):
             self.failed.append(found)
-            return
+        else:
+            self._take_file(found)
+
+    def _take_file(self, found: FoundFile) -> None:
         try:
-            prepared = self._if_changed(found)
+            self._read_if_changed(found)
+        except EmptyFile:
+            self.count["empty"] += 1
+            self.count["removed"] += self.remove(found.source)
+            self.finish(found.source)
         except UnreadableFile as error:
             self.failed.append(Failure(found.source, error.reason))
             self.finish(found.source)
-            return
-        if prepared is None:
-            self.skip(found.source)
-        else:
-            self.put(prepared)
 
     def restamp(self) -> None:
         """Record the new status of files whose content is unchanged, so that they are not opened the next time."""
@@ -104,30 +123,103 @@ class _FileIngest(Pipeline):
 
     def prune(self, roots: Sequence[Path]) -> None:
         """Remove the documents under `roots` whose files have been deleted."""
-        existing = tuple(root for root in roots if not _is_gone(root))
-        sources = (Path(document.source) for _, document in self.store.documents())
-        gone = [str(s) for s in sources if any(s.is_relative_to(root) for root in existing) and _is_gone(s)]
-        if gone:
-            with self.writer.batch() as generation:
-                self.count["removed"] = sum(self.store.remove_document(source, generation) for source in gone)
+        self.count["removed"] += prune_files(self.writer, roots)
 
-    def _if_changed(self, found: FoundFile) -> Prepared | None:
-        """The file's document; None if it is in the store already. Raises UnreadableFile."""
+    def _read_if_changed(self, found: FoundFile) -> None:
+        """Put the file's document into the next batch, unless the store has it. Raises UnreadableFile."""
         # A user who names an encoding wants the files read again: they were not recognised, or wrongly.
         known = self.store.stamp(found.source) if self._limits.encoding is None else None
         status = file_status(found.status, self._version)
         if known and known.stamp is not None and known.stamp == status.stamp:
-            return None
+            self.skip(found.source)
+            return
         data = read_bytes(found.path, self._limits)
-        digest = hashlib.sha256(data)
-        digest.update(self._version.encode())
-        content_hash = digest.hexdigest()
+        content_hash = hash_content(found.path, data, self._version)
         if known and known.content_hash == content_hash:
             if (known.stamp, known.modified) != status:
                 self._touched[found.source] = status
-            return None
-        document = replace(read_document(found.path, data, self._limits), modified=status.modified)
-        return Prepared(document, content_hash, status.stamp)
+            self.skip(found.source)
+        elif self._limits.encoding is not None or not self._is_elsewhere(found, content_hash, status):
+            document = replace(read_document(found.path, data, self._limits), modified=status.modified)
+            self.put(Prepared(document, content_hash, status.stamp))
+
+    def _is_elsewhere(self, found: FoundFile, content_hash: str, status: FileStatus) -> bool:
+        """Record the file as another name of a document with the same content, if there is one."""
+        is_new = self.store.stamp(found.source) is None
+        if (pending := self.pending_contents.get(content_hash)) is not None:
+            self.put_copy(Copy(pending, found.source, *status))
+        else:
+            others = [source for source in self.store.sources_of_content(content_hash) if source != found.source]
+            if not others:
+                return False
+            old = next((source for source in others if _is_gone(Path(source))), None)
+            with self.writer.batch() as generation:
+                if old is None:
+                    self.add_copy(Copy(others[0], found.source, *status), generation)
+                else:
+                    self.store.remove_document(found.source, generation)
+                    self.store.rename_document(old, found.source, *status, generation)
+            if old is not None:
+                self.count["renamed"] += 1
+                self.finish(found.source)
+                return True
+        self.count["copies"] += 1
+        self.count["added" if is_new else "changed"] += 1
+        self.finish(found.source)
+        return True
+
+
+def reading_version(chunking: Chunking) -> str:
+    """How files are read and chunked: a part of the stamps and the hashes of their documents."""
+    return READER_VERSION.decode() + chunking.dump()
+
+
+def hash_content(path: Path, data: bytes, version: str) -> str:
+    """Hash what a document is made from: the file's bytes, its kind, and how it is read.
+
+    Args:
+        path: The file; its suffix selects the reader.
+        data: Its bytes.
+        version: How files are read and chunked.
+
+    Returns:
+        The hash: equal for files of equal content.
+    """
+    digest = hashlib.sha256(data)
+    digest.update(version.encode() + path.suffix.lower().encode())
+    return digest.hexdigest()
+
+
+def missing_files(store: StoreReader, roots: Sequence[Path]) -> list[str]:
+    """List the documents whose files have been deleted.
+
+    Args:
+        store: The store.
+        roots: The files and folders, as absolute paths, that they lay in; one that does not exist counts for nothing.
+
+    Returns:
+        The sources of these documents and copies.
+    """
+    existing = tuple(root for root in roots if not _is_gone(root))
+    sources = map(Path, filter(is_file, store.sources()))
+    return sorted(str(s) for s in sources if any(s.is_relative_to(root) for root in existing) and _is_gone(s))
+
+
+def prune_files(writer: IndexWriter, roots: Sequence[Path]) -> int:
+    """Remove the documents that `missing_files` lists.
+
+    Args:
+        writer: The writer of the index.
+        roots: The files and folders, as absolute paths, that they lay in.
+
+    Returns:
+        How many were removed.
+    """
+    gone = missing_files(writer.store, roots)
+    if not gone:
+        return 0
+    with writer.batch() as generation:
+        return sum(writer.store.remove_document(source, generation) for source in gone)
 
 
 def _is_gone(path: Path) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from itertools import groupby, islice
@@ -23,6 +24,11 @@ from indexes.types import Document, Encoder, Failure, IngestProgress, IngestRepo
 _PENDING_CHARACTERS = 150_000  # documents are embedded, and committed, together until they hold this many
 _DOCUMENT_OVERHEAD = 200  # what an empty document counts, so that many small ones are no exception
 _PASSAGES_AT_ONCE = 512  # embedded in one call: enough to sort by length
+
+_COUNTS = (
+    *("added", "changed", "unchanged", "removed", "copies", "renamed", "empty", "skipped"),
+    *("chunks", "tokens"),
+)
 
 IngestCallback = Callable[[IngestProgress], None]
 
@@ -104,6 +110,22 @@ class Prepared(NamedTuple):
     stamp: str | None = None
 
 
+class Copy(NamedTuple):
+    """Another file with the content of a document.
+
+    Attributes:
+        of: The source of the document.
+        source: The path of the file.
+        stamp: Its status, if an equal one means that it has not changed.
+        modified: When it was last written.
+    """
+
+    of: str
+    source: str
+    stamp: str | None
+    modified: str | None
+
+
 class Pipeline:
     """Embeds and stores documents in batches, and counts them.
 
@@ -112,8 +134,11 @@ class Pipeline:
         writer: The writer of the index.
         store: The writer's store.
         count: The counts of the report, by name.
+        skipped_kinds: How many files of each kind were skipped.
+        ignored: How many files and folders each rule left out.
         failed: Documents that could not be ingested.
         pending: The documents of the next batch, by source.
+        pending_contents: Their sources, by content hash.
     """
 
     def __init__(
@@ -125,11 +150,15 @@ class Pipeline:
     ) -> None:
         self.total = 0
         self.writer, self.store = writer, writer.store
-        self.count = dict.fromkeys(("added", "changed", "unchanged", "removed", "skipped", "chunks", "tokens"), 0)
+        self.count = dict.fromkeys(_COUNTS, 0)
+        self.skipped_kinds: Counter[str] = Counter()
+        self.ignored: Counter[str] = Counter()
         self.failed: list[Failure] = []
         self._encoder, self._chunking, self._progress = encoder, chunking, progress
         self._began = time.monotonic()
         self.pending: dict[str, Prepared] = {}
+        self.pending_contents: dict[str, str] = {}
+        self._pending_copies: list[Copy] = []
         self._pending_characters = 0
         self._warnings: list[Failure] = []
         self._source = ""
@@ -140,9 +169,14 @@ class Pipeline:
         document = prepared.document
         self._warnings += (Failure(document.source, warning) for warning in document.warnings)
         self.pending[document.source] = prepared
+        self.pending_contents[prepared.content_hash] = document.source
         self._pending_characters += len(document.text) + _DOCUMENT_OVERHEAD
         if self._pending_characters >= _PENDING_CHARACTERS:
             self.flush()
+
+    def put_copy(self, copy: Copy) -> None:
+        """Add another name of a document in the next batch."""
+        self._pending_copies.append(copy)
 
     def skip(self, source: str) -> None:
         """Count a document that has not changed."""
@@ -163,6 +197,8 @@ class Pipeline:
                 replaced = self.store.remove_document(document.source, generation)
                 self.count["changed" if replaced else "added"] += 1
                 ids[document.source] = self.store.add_document(document, content_hash, generation, stamp)
+            for copy in self._pending_copies:
+                self.add_copy(copy, generation)
             passages = (
                 passage
                 for prepared in self.pending.values()
@@ -174,7 +210,21 @@ class Pipeline:
         for source in self.pending:
             self.finish(source)
         self.pending.clear()
+        self.pending_contents.clear()
+        self._pending_copies.clear()
         self._pending_characters = 0
+
+    def remove(self, source: str) -> bool:
+        """Remove a document; return whether there was one."""
+        if self.store.stamp(source) is None:
+            return False
+        with self.writer.batch() as generation:
+            return self.store.remove_document(source, generation)
+
+    def add_copy(self, copy: Copy, generation: int) -> None:
+        """Record another name of a stored document, in place of what the file held before."""
+        self.store.remove_document(copy.source, generation)
+        self.store.add_copy(*copy)
 
     def finish(self, source: str) -> None:
         """Report the progress when a document is finished."""
@@ -184,7 +234,14 @@ class Pipeline:
     def report(self) -> IngestReport:
         """The report of what was done so far."""
         seconds = time.monotonic() - self._began
-        return IngestReport(**self.count, failed=tuple(self.failed), seconds=seconds, warnings=tuple(self._warnings))
+        return IngestReport(
+            **self.count,
+            failed=tuple(self.failed),
+            seconds=seconds,
+            warnings=tuple(self._warnings),
+            skipped_kinds=dict(sorted(self.skipped_kinds.items())),
+            ignored=dict(sorted(self.ignored.items())),
+        )
 
     def tell(self, source: str | None = None, *, doing: str) -> None:
         """Report the progress: what is being done, to the file `source` or to the one named last."""
@@ -213,7 +270,10 @@ def _is_stored(store: Store, document: Document, content_hash: str) -> bool:
 
 def _content(document: Document) -> str:
     """All fields of a document that are stored or that its chunks depend on, as JSON."""
-    return json.dumps({**asdict(document), "metadata": document.metadata.json, "warnings": ()}, ensure_ascii=False)
+    facts = {**asdict(document), "metadata": document.metadata.json, "warnings": ()}
+    if not document.tables:
+        del facts["tables"]  # so that what older versions have added counts as unchanged
+    return json.dumps(facts, ensure_ascii=False)
 
 
 def _content_hash(document: Document, chunking: Chunking) -> str:

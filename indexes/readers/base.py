@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from indexes.types import Heading
+from indexes.types import Heading, Table
 
 _LINE = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 # Of headings, records or definitions in a file. Without a limit, a file of headings only would take up much memory.
@@ -28,6 +28,7 @@ class ReadText:
         breaks: Where records, cells or definitions begin: the places where chunks rather begin.
         metadata: The file's properties, such as its author.
         warnings: What could not be read, a line for each.
+        tables: The tables with a header row, in order; their rows are among the `breaks`.
     """
 
     text: str
@@ -37,6 +38,7 @@ class ReadText:
     breaks: tuple[int, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
 
 
 def lines_with_offsets(text: str) -> Iterator[tuple[int, str]]:

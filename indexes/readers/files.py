@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from indexes.errors import UnreadableFile
+from indexes.errors import EmptyFile, UnreadableFile
 from indexes.readers.base import DEFAULT_LIMITS, ReadLimits
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # not to wait for a pipe that took the file's place
@@ -37,7 +37,8 @@ def read_bytes(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> bytes:
         All of its bytes.
 
     Raises:
-        UnreadableFile: For another kind of file, one that is too large or empty, and one that the system refuses.
+        UnreadableFile: For another kind of file, one that is too large, and one that the system refuses; an EmptyFile
+            for one of no bytes.
     """
     try:
         check_regular(path.stat().st_mode)  # before opening: to open a device can do something
@@ -49,7 +50,7 @@ def read_bytes(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> bytes:
     except OSError as error:
         raise UnreadableFile(os_reason(error)) from error
     if not data:
-        raise UnreadableFile("empty file")
+        raise EmptyFile("empty file")
     return data
 
 

@@ -8,8 +8,9 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from indexes.errors import UnreadableFile
-from indexes.readers.base import ReadLimits, ReadText, one_line, properties
+from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, one_line, properties
 from indexes.readers.charset import decode
+from indexes.readers.tables import row_tables
 from indexes.types import Heading
 
 
@@ -52,6 +53,7 @@ class _Line(NamedTuple):
     text: str
     level: int  # of a heading; 0 for other lines
     inside: str  # "main", "article" or ""
+    table: int  # the number of the table that it is a row of; 0 for other lines
 
 
 class Page:
@@ -61,6 +63,9 @@ class Page:
         self._lines: list[_Line] = []
         self._words: list[str] = []  # of the line that is being written
         self._dropped: list[str] = []  # the elements that are open and left out, the outermost first
+        self._tables: list[int] = []  # those that are open, by number
+        self._tables_so_far = 0
+        self._cells = 0  # in the row at hand
         self._open = {"main": 0, "article": 0, "td": 0, "th": 0, "pre": 0}  # how many of each are
         self._depth = 0
         self._ends = False  # whether the line ends before more text comes
@@ -81,7 +86,11 @@ class Page:
         if tag in _DROPPED or self._is_beside_the_text(tag, attributes):
             self._dropped.append(tag)
             return
+        if tag == "table":
+            self._tables_so_far += 1
+            self._tables.append(self._tables_so_far)
         if tag in _CELLS:
+            self._cells += 1
             self._ends = False
             if self._words:
                 self._words.append(" | ")
@@ -103,6 +112,8 @@ class Page:
             return
         if tag in _BLOCKS:
             self._break(tag)
+        if tag == "table" and self._tables:
+            self._tables.pop()
         if tag in _HEADINGS:
             self._heading = 0
         if tag in self._open:
@@ -135,13 +146,19 @@ class Page:
     def reading(self) -> ReadText:
         """Return the main text, or all text where the page does not mark the main part."""
         lines, headings, length = [], [], 0
+        rows: list[tuple[int, int]] = []
         for line in self._main_lines():
             if line.level and line.text:
                 headings.append(Heading(length, line.level, one_line(line.text)))
+            if line.table and len(rows) < MOST_MARKS:
+                rows.append((length, line.table))
             lines.append(line.text)
             length += len(line.text) + 1
-        title = one_line("".join(self._title))
-        return ReadText("\n".join(lines), title, tuple(headings), metadata=properties(**self._properties))
+        title, text = one_line("".join(self._title)), "\n".join(lines)
+        tables = row_tables(text, rows)
+        breaks = tuple(start for start, _ in rows) if tables else ()
+        about = properties(**self._properties)
+        return ReadText(text, title, tuple(headings), breaks=breaks, metadata=about, tables=tables)
 
     def _main_lines(self) -> list[_Line]:
         total = sum(len(line.text) for line in self._lines)
@@ -183,7 +200,9 @@ class Page:
         line = line.rstrip() if is_pre else _SPACE.sub(" ", line).strip()
         if line or (is_pre and self._lines and self._lines[-1].text):
             inside = next((name for name in ("main", "article") if self._open[name]), "")
-            self._lines.append(_Line(line, self._heading, inside))
+            table = self._tables[-1] if self._tables and self._cells > 1 else 0
+            self._lines.append(_Line(line, self._heading, inside, table))
+        self._cells = 0
 
 
 _DECLARED = re.compile(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets, one_line, properties
 from indexes.readers.charset import decode
+from indexes.readers.tables import pipe_tables
 from indexes.types import Heading
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
@@ -25,7 +26,9 @@ def read_markdown(data: bytes, limits: ReadLimits) -> ReadText:
     """Read Markdown as it is, with its headings (`#` and underlined) outside fenced code."""
     text = decode(data, limits.encoding)
     front, body = _front_matter(text)
-    return ReadText(text, front.pop("title", ""), markdown_headings(text, body), metadata=front)
+    tables, rows = pipe_tables(text, body)
+    title = front.pop("title", "")
+    return ReadText(text, title, markdown_headings(text, body), breaks=rows, metadata=front, tables=tables)
 
 
 def markdown_headings(text: str, begin: int = 0) -> tuple[Heading, ...]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits, ReadText, one_line, properties, real_title
 from indexes.readers.pdf_layout import page_text
+from indexes.readers.tables import joined_rows, row_tables
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
@@ -38,7 +39,17 @@ def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
     except Exception as error:  # pypdf lets through whatever a broken file provokes: KeyError, zlib.error, …
         raise UnreadableFile(f"a broken PDF: {_reason(error)}") from error
     starts = accumulate((len(page) + len(_BETWEEN_PAGES) for page in pages[:-1]), initial=0)
-    return ReadText(_BETWEEN_PAGES.join(pages), title, pages=tuple(starts), metadata=about, warnings=_warnings(damage))
+    text = _BETWEEN_PAGES.join(pages)
+    rows = list(joined_rows(text))
+    return ReadText(
+        text,
+        title,
+        pages=tuple(starts),
+        breaks=tuple(start for start, _ in rows),
+        metadata=about,
+        warnings=_warnings(damage),
+        tables=row_tables(text, rows),
+    )
 
 
 def _open(data: bytes) -> PdfReader:
@@ -63,7 +74,7 @@ def _page_texts(reader: PdfReader, limit: int) -> tuple[list[str], dict[int, str
     for number, page in enumerate(reader.pages, start=1):
         with _complaints() as complaints:
             try:
-                texts.append(page_text(page).replace(_BETWEEN_PAGES, "\n"))
+                texts.append(page_text(page, texts[-1] if texts else "").replace(_BETWEEN_PAGES, "\n"))
             except MemoryError:
                 raise
             except Exception as error:  # see read_pdf

@@ -2,7 +2,8 @@
 
 pypdf returns text in the order in which the file draws it, which nearly always is the reading order. Two kinds of pages
 are put right: vertical Japanese text that is drawn character by character, and two columns that are drawn line by line
-across both. Furigana stays where the file draws it.
+across both. Furigana stays where the file draws it. The rows of a table are lines with ` | ` between their cells, and
+words that are divided at the end of a line are joined.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from indexes.readers.pdf_table import Shown, columns_at_end, may_have_table, with_tables
+from indexes.text import join_hyphens
 
 if TYPE_CHECKING:
     from pypdf import PageObject
@@ -34,10 +38,12 @@ class _Piece(NamedTuple):
     size: float
 
 
-def page_text(page: PageObject) -> str:
-    """Return the page's text. Raises what pypdf raises for a damaged page."""
+def page_text(page: PageObject, before: str = "") -> str:
+    """Return the page's text; `before` is that of the page before. Raises what pypdf raises for a damaged page."""
     pieces: list[_Piece] = []
     starts: list[tuple[float, float]] = []
+    shown: list[Shown] = []
+    font_size = 1.0
 
     def add_piece(text: str, cm: Sequence[float], tm: Sequence[float], font: Any, size: float) -> None:
         if text.strip():
@@ -45,15 +51,33 @@ def page_text(page: PageObject) -> str:
             pieces.append(_Piece(text, *_place(cm, tm), size * scale or 1.0))
 
     def add_start(operator: bytes, operands: Any, cm: Sequence[float], tm: Sequence[float]) -> None:
+        nonlocal font_size
+        if operator == b"Tf":
+            font_size = float(operands[1])
         if operator in _SHOWS:
             starts.append(_place(cm, tm))
+            scale = abs(tm[3] or tm[1]) * abs(cm[3] or cm[1])
+            shown.append(Shown(*starts[-1], _characters(operands), font_size * scale or 1.0))
 
     text = page.extract_text(visitor_text=add_piece, visitor_operand_before=add_start)
     if _is_vertical(pieces):
         return _down_the_columns(pieces)
-    if _has_columns(starts):
-        return _column_by_column(page.extract_text(extraction_mode="layout"), text)
-    return text
+    has_columns, has_table = _has_columns(starts), may_have_table(shown, columns_at_end(before))
+    if has_columns or has_table:
+        layout = page.extract_text(extraction_mode="layout")
+        if has_columns and (columns := _column_by_column(layout, "")):
+            return join_hyphens(columns)
+        if has_table and (table := with_tables(layout, columns_at_end(before))):
+            return join_hyphens(table)
+    return join_hyphens(text)
+
+
+def _characters(operands: Any) -> int:
+    """How many characters an operator shows, without the null bytes of two-byte codes."""
+    given = operands[-1] if operands else ""
+    parts = given if isinstance(given, list) else [given]
+    texts = [part for part in parts if isinstance(part, str | bytes)]
+    return sum(len(part) - (part.count("\0") if isinstance(part, str) else part.count(0)) for part in texts)
 
 
 def _column_by_column(layout: str, text: str) -> str:

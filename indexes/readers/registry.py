@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from indexes.errors import UnreadableFile
+from indexes.errors import EmptyFile, UnreadableFile
 from indexes.metadata import Metadata
 from indexes.readers.base import DEFAULT_LIMITS, ReadLimits, ReadText, one_line
 from indexes.readers.html import read_web_page
@@ -24,10 +25,11 @@ from indexes.readers.restructuredtext import read_rst
 from indexes.readers.sandbox import read_in_sandbox
 from indexes.readers.source_code import read_braces, read_source
 from indexes.readers.text import read_delimited, read_plain
-from indexes.types import Document
+from indexes.text import clean
+from indexes.types import Document, Heading, Table
 
 # Part of a document's content hash: raise it when a reader's output changes, so that every file is read again.
-READER_VERSION = b"4"
+READER_VERSION = b"5"
 
 _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
     read_plain: ".txt .text .log .bib .css .scss .xml",
@@ -54,6 +56,7 @@ SUFFIXES = frozenset(_READERS)
 # They pass along the lines once: their time and memory are bounded by the file's size.
 _BY_LINES = frozenset({read_plain, read_markdown, read_rst, read_delimited, read_braces, read_source})
 
+_LONE_RETURN = re.compile(r"\r(?!\n)")
 _NOT_IN_TEXT = re.compile("[\ud800-\udfff\0]")  # lone surrogates break every output in UTF-8
 
 
@@ -87,11 +90,13 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
     """
     check_suffix(path)
     if not data:
-        raise UnreadableFile("empty file")
+        raise EmptyFile("empty file")
     suffix = path.suffix.lower()
-    read = read_here if _READERS[suffix] in _BY_LINES else read_in_sandbox
+    is_own_text = _READERS[suffix] in _BY_LINES
     try:
-        return _document(path, read(suffix, data, limits))
+        if is_own_text:
+            return _document(path, _with_newlines(read_here(suffix, data, limits)))
+        return _document(path, _put_right(read_in_sandbox(suffix, data, limits)))
     except MemoryError as error:
         raise UnreadableFile("takes more memory to read than there is") from error
 
@@ -107,18 +112,43 @@ def read_here(suffix: str, data: bytes, limits: ReadLimits) -> ReadText:
     return reading
 
 
+def _with_newlines(reading: ReadText) -> ReadText:
+    """A file's own text, with a newline for each carriage return alone. Raises EmptyFile for white space only."""
+    if not reading.text or reading.text.isspace():
+        raise EmptyFile("no text in it")
+    return replace(reading, text=_LONE_RETURN.sub("\n", reading.text)) if "\r" in reading.text else reading
+
+
+def _put_right(reading: ReadText) -> ReadText:
+    """Text that a reader extracted, put right: there is no original that its offsets could be in."""
+    cleaned = clean(reading.text)
+    if cleaned.text == reading.text:
+        return reading
+    at = cleaned.offset
+    headings = {at(each.start): Heading(at(each.start), each.level, each.text) for each in reading.headings}
+    return replace(
+        reading,
+        text=cleaned.text,
+        headings=tuple(headings.values()),
+        pages=tuple(map(at, reading.pages)),
+        breaks=tuple(sorted({at(each) for each in reading.breaks} - {len(cleaned.text)})),
+        tables=tuple(Table(at(each.start), at(each.end), each.header) for each in reading.tables),
+    )
+
+
 def _document(path: Path, reading: ReadText) -> Document:
     text = _NOT_IN_TEXT.sub("\ufffd", reading.text)  # one character for one: offsets stay
     if not text or text.isspace():
         raise UnreadableFile("no text in it")
-    title = reading.title or (reading.headings[0].text if reading.headings else "")
+    title = clean(reading.title or (reading.headings[0].text if reading.headings else "")).text
     return Document(
         source=str(path),
         text=text,
         title=one_line(_NOT_IN_TEXT.sub("\ufffd", title)) or path.stem,
-        headings=reading.headings,
+        headings=tuple(replace(each, text=clean(each.text).text or each.text) for each in reading.headings),
         pages=reading.pages,
         breaks=reading.breaks,
         metadata=Metadata({name: _NOT_IN_TEXT.sub("\ufffd", value) for name, value in reading.metadata.items()}),
         warnings=tuple(map(one_line, reading.warnings)),
+        tables=reading.tables,
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText
-from indexes.types import Heading
+from indexes.types import Heading, Table
 
 _LENGTHS = struct.Struct(">QQ")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -48,6 +48,7 @@ def unpacked(message: dict[str, Any], payload: bytes) -> ReadText:
         tuple(message["breaks"]),
         message["metadata"],
         tuple(message["warnings"]),
+        tuple(Table(start, end, header) for start, end, header in message["tables"]),
     )
 
 
@@ -71,7 +72,9 @@ def _answer(suffix: str, data: bytes, limits: ReadLimits) -> tuple[dict[str, Any
         reading = read_here(suffix, data, limits)
         marks = {"title": reading.title, "pages": reading.pages, "breaks": reading.breaks[:MOST_MARKS]}
         headings = [(heading.start, heading.level, heading.text) for heading in reading.headings[:MOST_MARKS]]
-        message = {**marks, "headings": headings, "metadata": dict(reading.metadata), "warnings": reading.warnings}
+        tables = [(table.start, table.end, table.header) for table in reading.tables[:MOST_MARKS]]
+        about = {"metadata": dict(reading.metadata), "warnings": reading.warnings}
+        message = {**marks, **about, "headings": headings, "tables": tables}
         return message, reading.text.encode("utf-8", "surrogatepass")
     except UnreadableFile as error:
         return {"refused": error.reason}, b""

@@ -6,6 +6,7 @@ from itertools import islice
 
 from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets
 from indexes.readers.charset import decode
+from indexes.readers.tables import delimited_table
 
 
 def read_plain(data: bytes, limits: ReadLimits) -> ReadText:
@@ -16,7 +17,8 @@ def read_plain(data: bytes, limits: ReadLimits) -> ReadText:
 def read_delimited(data: bytes, limits: ReadLimits) -> ReadText:
     """Read CSV or TSV as it is, with `breaks` at records, which may go over several lines inside quotes."""
     text = decode(data, limits.encoding)
-    return ReadText(text, breaks=tuple(_records(text)))
+    records = _records(text)
+    return ReadText(text, breaks=tuple(records), tables=delimited_table(text, records))
 
 
 def _records(text: str) -> list[int]:

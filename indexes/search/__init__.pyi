@@ -1,4 +1,4 @@
-from .filters import SearchFilter, allowed_documents
+from .filters import SearchFilter, allowed_documents, each_name, named_as_allowed
 from .fusion import score_fusion
 from .hybrid import CANDIDATES, Ranking, Retrieval, SearchRequest, rank_chunks, search
 
@@ -9,6 +9,8 @@ __all__ = [
     "SearchFilter",
     "SearchRequest",
     "allowed_documents",
+    "each_name",
+    "named_as_allowed",
     "rank_chunks",
     "score_fusion",
     "search",

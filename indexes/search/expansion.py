@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from indexes.sources import is_file
 from indexes.storage import StoreReader
+from indexes.text import clean
 from indexes.types import Chunk, SearchHit
 
 Span = tuple[int, int]
@@ -55,13 +56,23 @@ def _common(span: Span, chunk: Chunk) -> int:
 
 def _cut(store: StoreReader, chunk: Chunk, parts: Sequence[Chunk], span: Span) -> Chunk:
     """A chunk of the text of a span, stripped, with the id and the heading of `chunk`."""
-    text = store.text_around(chunk.id, *span)
-    start = span[0] + len(text) - len(text.lstrip())
-    text = text.strip()
+    original = store.text_around(chunk.id, *span)
+    start = span[0] + len(original) - len(original.lstrip())
+    original = original.strip()
+    end, cleaned = start + len(original), clean(original)
     first = max((part for part in parts if part.start <= start), key=lambda part: part.start)
-    line = first.line + first.text.count("\n", 0, start - first.start)
-    tokens = _tokens(parts, start, start + len(text))
-    return replace(chunk, text=text, start=start, end=start + len(text), page=first.page, line=line, tokens=tokens)
+    line = first.line + clean(store.text_around(chunk.id, first.start, start)).text.count("\n")
+    return replace(
+        chunk,
+        text=cleaned.text,
+        start=start,
+        end=end,
+        page=first.page,
+        line=line,
+        tokens=_tokens(parts, start, end),
+        shifts=cleaned.shifts,
+        tables=tuple(dict.fromkeys(table for part in parts for table in part.tables)),
+    )
 
 
 def _tokens(parts: Sequence[Chunk], start: int, end: int) -> int:

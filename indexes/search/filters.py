@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from itertools import chain, islice
@@ -19,7 +19,7 @@ from typing import Any
 
 from indexes.errors import CorpusError
 from indexes.metadata import NO_METADATA, Metadata
-from indexes.sources import full_source, lies_in
+from indexes.sources import composed, full_source, lies_in
 from indexes.storage import (
     MOST_TERMS,
     Condition,
@@ -28,10 +28,11 @@ from indexes.storage import (
     any_of,
     compares,
     contains,
+    of_any_source,
     source_lies_in,
 )
 from indexes.text import folded
-from indexes.types import DocumentInfo
+from indexes.types import Chunk, DocumentInfo
 
 PATTERN = re.compile(r"[*?\[]")  # what makes a source or a title a pattern
 _WILD = re.compile(r"[*?]|\[!?\]?[^\]]*\]")  # what stands for other characters in a pattern
@@ -82,18 +83,29 @@ class SearchFilter:
         """
         return self.matcher()(document)
 
+    def source_matcher(self) -> Callable[[str], bool]:
+        """Prepare the condition on sources for many documents.
+
+        Returns:
+            A function that tells whether a source fits, for the present working folder.
+        """
+        places = [
+            (composed(full_source(wanted)), composed(wanted), bool(PATTERN.search(wanted))) for wanted in self.source
+        ]
+        return lambda source: not places or any(_is_source(composed(source), *place) for place in places)
+
     def matcher(self) -> Callable[[DocumentInfo], bool]:
         """Prepare `allows` for many documents.
 
         Returns:
             A function that does what `allows` does, for the present working folder.
         """
-        places = [(full_source(wanted), wanted, bool(PATTERN.search(wanted))) for wanted in self.source]
+        fits = self.source_matcher()
         titles = [folded(wanted) for wanted in self.title]
 
         def allows(document: DocumentInfo) -> bool:
             return (
-                (not places or any(_is_source(document.source, *place) for place in places))
+                (fits(document.source) or any(map(fits, document.copies)))
                 and (not titles or _is_title(folded(document.title), titles))
                 and all(_holds(document.metadata, name, value) for name, value in self.metadata.items())
                 and (self.after is None or (document.modified is not None and document.modified >= self.after))
@@ -101,6 +113,45 @@ class SearchFilter:
             )
 
         return allows
+
+
+def each_name(document: DocumentInfo, filters: SearchFilter | None) -> Iterator[DocumentInfo]:
+    """List a document under each of its names.
+
+    Args:
+        document: The document, with its copies.
+        filters: Which of the names to list; None for all.
+
+    Yields:
+        The document, and its copies as documents of their own.
+    """
+    fits = None if filters is None else filters.source_matcher()
+    names = (document.source, *document.copies)
+    for name in names:
+        if fits is None or fits(name):
+            copy_of = None if name == document.source else document.source
+            copies = tuple(sorted(other for other in names if other != name))
+            yield replace(document, source=name, copy_of=copy_of, copies=copies)
+
+
+def named_as_allowed(chunks: Iterable[Chunk], filters: SearchFilter | None) -> Iterator[Chunk]:
+    """Name chunks by a file that a filter allows, where their document has copies.
+
+    Args:
+        chunks: Chunks of documents that the filter allows.
+        filters: The filter; None leaves the names as they are.
+
+    Yields:
+        The chunks.
+    """
+    fits = None if filters is None else filters.source_matcher()
+    for chunk in chunks:
+        if fits is not None and chunk.copies and not fits(chunk.source):
+            names = (chunk.source, *chunk.copies)
+            source = next(filter(fits, chunk.copies), chunk.source)
+            yield replace(chunk, source=source, copies=tuple(sorted(name for name in names if name != source)))
+        else:
+            yield chunk
 
 
 def allowed_chunks(store: StoreReader, filters: SearchFilter) -> set[int] | None:
@@ -193,12 +244,15 @@ def _conditions(filters: SearchFilter) -> Iterator[Condition]:
 
 def _source(wanted: str) -> Condition:
     def lies_in_or_fits(place: str) -> Condition:
-        return _contains_all("source", _WILD.split(place)) if PATTERN.search(wanted) else source_lies_in(place)
+        if not PATTERN.search(wanted):
+            return source_lies_in(place)
+        column = "source" if place.isascii() else "nfc(source)"
+        return of_any_source(_contains_all(column, _WILD.split(composed(place))))
 
     path = full_source(wanted)
     if wanted in (path, ""):
         return lies_in_or_fits(path)
-    is_name = Condition("substr(source, 1, 1) != ?", [os.sep])
+    is_name = Condition("substr(source, 1, 1) != ?", [os.sep])  # a copy is never one
     return any_of([lies_in_or_fits(path), all_of([is_name, lies_in_or_fits(wanted)])])
 
 

@@ -10,7 +10,7 @@ from itertools import islice
 from indexes.encoders import Reranker
 from indexes.errors import CorpusError
 from indexes.search.expansion import expand_hits
-from indexes.search.filters import SearchFilter, allowed_chunks
+from indexes.search.filters import SearchFilter, allowed_chunks, named_as_allowed
 from indexes.search.fusion import score_fusion
 from indexes.storage import DenseSearcher, LexicalSearcher, Store
 from indexes.text import serves
@@ -92,8 +92,10 @@ def search(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | No
     Raises:
         CorpusError: If the request cannot be answered.
     """
-    hits = rank_chunks(retrieval, request, reranker)
-    return [*islice(expand_hits(retrieval.store, hits, request.expand), request.k)]
+    ranked = rank_chunks(retrieval, request, reranker)
+    hits = [*islice(expand_hits(retrieval.store, ranked, request.expand), request.k)]
+    chunks = named_as_allowed((hit.chunk for hit in hits), request.filters)
+    return [replace(hit, chunk=chunk) for hit, chunk in zip(hits, chunks, strict=True)]
 
 
 def rank_chunks(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | None = None) -> Iterator[SearchHit]:
@@ -130,7 +132,7 @@ def _read(store: Store, ranking: Ranking, at_once: int) -> Iterator[SearchHit]:
 
 
 def _reranked(reranker: Reranker, query: str, hits: Sequence[SearchHit]) -> list[SearchHit]:
-    texts = [f"{hit.chunk.heading or hit.chunk.title}\n{hit.chunk.text}" for hit in hits]
+    texts = [f"{hit.chunk.heading or hit.chunk.title}\n{hit.chunk.text_with_header}" for hit in hits]
     scores = reranker.scores(query, texts)
     scored = [SearchHit(hit.chunk, score) for hit, score in zip(hits, scores, strict=True)]
     return sorted(scored, key=lambda hit: -hit.score)

@@ -17,6 +17,7 @@ from .sqlite import (
     checksum,
     compares,
     contains,
+    of_any_source,
     source_lies_in,
 )
 from .verify import verify
@@ -44,6 +45,7 @@ __all__ = [
     "contains",
     "read_failure",
     "repair",
+    "of_any_source",
     "source_lies_in",
     "verify",
 ]

@@ -214,7 +214,8 @@ def _write_changes(folder: Path, store: Store, after: int) -> None:
         writer.delete_documents_by_term("document", document_id)
     for document_id, _ in store.documents(after):
         for chunk in store.chunks_of(document_id):
-            body = " ".join(terms(f"{chunk.title}\n{chunk.heading}\n{chunk.text}") * _REPEATED)
+            found = terms(f"{chunk.title}\n{chunk.heading}\n{chunk.text_with_header}")
+            body = " ".join(found * _REPEATED)
             writer.add_document(Document(body=body, chunk=chunk.id, document=document_id))
     writer.commit()
     writer.wait_merging_threads()

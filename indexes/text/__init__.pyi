@@ -1,14 +1,19 @@
 from .analyzer import ANALYSIS_VERSION, content_terms, content_words, query_terms, terms
 from .language import folded, script_language, serves
-from .sentences import cut_places, sentence_spans
+from .normalisation import CleanText, clean, join_hyphens
+from .sentences import cut_places, row_spans, sentence_spans
 
 __all__ = [
     "ANALYSIS_VERSION",
+    "CleanText",
+    "clean",
     "content_terms",
     "content_words",
     "cut_places",
     "folded",
+    "join_hyphens",
     "query_terms",
+    "row_spans",
     "script_language",
     "sentence_spans",
     "serves",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from indexes.text.normalisation import nfkc
 
 _SCRIPTS = {
     "ja": re.compile(r"[\u3040-\u30ff]"),
@@ -51,4 +52,4 @@ def folded(text: str) -> str:
     Returns:
         The text in NFKC, case-folded: the case and the width of letters make no difference.
     """
-    return unicodedata.normalize("NFKC", text).casefold()
+    return nfkc(text).casefold()

@@ -13,8 +13,8 @@ _MARKS = re.compile(
        | (?P<newline>\n)
        | (?P<open>[{_OPEN}])
        | (?P<close>[{_CLOSE}])
-       | (?P<cjk>[。．！？｡]+)                                   # ends a sentence whatever follows
-       | (?P<latin>[.!?…]+["'”’)\]]*)(?=\s)                      # ends one where space follows
+       | (?P<cjk>[。．！？｡︒︕︖]+)                                # ends a sentence whatever follows
+       | (?<![.!?…])(?P<latin>[.!?…]+["'”’)\]]*)(?=\s)           # ends one where space follows; a run is tried once
     """,
     re.VERBOSE,
 )
@@ -24,7 +24,7 @@ _ABBREVIATION = re.compile(
     r"|(?:[A-Z]\.)+[A-Z])\.$"
 )
 _STARTS_SENTENCE = re.compile(r"\s+[\"'“‘(\[「『*_`]*[^\W_a-z]")
-_ENDED = re.compile(rf"[。．！？｡.!?…][{_CLOSE}\"'”’)\]]*$")
+_ENDED = re.compile(rf"[。．！？｡︒︕︖.!?…][{_CLOSE}\"'”’)\]]*$")
 _LONGEST_QUOTE = 1000  # characters; past it a bracket was probably never closed
 
 
@@ -73,6 +73,33 @@ def _ends_sentence(text: str, mark: re.Match[str], opened: list[int], begin: int
     return _STARTS_SENTENCE.match(text, mark.end(), end) is not None and not _ABBREVIATION.search(before)
 
 
+def row_spans(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Find the rows of a table in `text[begin:end]`: its lines, joined where a quotation mark is open at their end.
+
+    Args:
+        text: The text.
+        begin: Where to begin.
+        end: Where to end.
+
+    Yields:
+        (start, end) of each row in `text`, in order, without the white space around it.
+    """
+    quotes = text.count('"', begin, end) % 2 == 0  # otherwise they are inches, say
+    start, is_open = begin, False
+    while start < end:
+        place = start
+        while True:
+            line_end = text.find("\n", place, end)
+            line_end = end if line_end < 0 else line_end + 1
+            is_open ^= quotes and text.count('"', place, line_end) % 2 == 1
+            place = line_end
+            if not is_open or place >= end:
+                break
+        if span := _trim(text, start, place):
+            yield span
+        start = place
+
+
 def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:
     while start < end and text[start].isspace():
         start += 1
@@ -85,8 +112,8 @@ _BRACKETS = re.compile(f"[{_OPEN}{_CLOSE}]")
 _LEAST_FILLED = 2  # a part is at least half full, if a cut outside of brackets lets it be
 # How good it is to cut after a character; after any other, 0.
 _PAUSES = {
-    **dict.fromkeys("\n。．！？｡.!?…", 3),
-    **dict.fromkeys("、，；：;:,」』）】〉》", 2),
+    **dict.fromkeys("\n。．！？｡︒.!?…", 3),
+    **dict.fromkeys("、，；：︑;:,」』）】〉》", 2),
     **dict.fromkeys(" \t　", 1),
 }
 

@@ -89,7 +89,7 @@ def gather(
     runs = [_with_neighbours(snapshot, hit.chunk, largest, len(hits)) for hit in hits]
     chunks = {chunk.id: chunk for before, chunk, after in runs for chunk in (*before, chunk, *after)} | whole
     missing = [chunk for chunk in chunks.values() if chunk.id not in parts]
-    parts |= zip((chunk.id for chunk in missing), writer.texts([chunk.text for chunk in missing]), strict=True)
+    parts |= zip((chunk.id for chunk in missing), writer.texts([chunk.text_with_header for chunk in missing]), strict=True)
 
     # 3. what each of these costs, and what stands around them
     def cost(chunk: Chunk) -> PassageCost:
@@ -188,7 +188,7 @@ def _whole(
     snapshot: Snapshot, filters: SearchFilter | None, writer: PromptWriter, largest: int
 ) -> tuple[dict[int, Chunk], dict[int, Sized], int]:
     """The passages of all documents, until they are more than `largest` tokens; and how many documents are left."""
-    allowed = snapshot.documents(filters)
+    allowed = list({document.copy_of or document.source: document for document in snapshot.documents(filters)}.values())
     if sum(document.characters for document in allowed) > _CHARACTERS_A_TOKEN * largest:
         return {}, {}, len(allowed)
     chunks: dict[int, Chunk] = {}
@@ -199,7 +199,7 @@ def _whole(
             done = {chunk.source for chunk in chunks.values()}
             left = {chunk.source for chunk in batch} | {document.source for document in allowed} - done
             return chunks, parts, len(left)
-        texts = writer.texts([chunk.text for chunk in batch])
+        texts = writer.texts([chunk.text_with_header for chunk in batch])
         chunks |= {chunk.id: chunk for chunk in batch}
         parts |= {chunk.id: text for chunk, text in zip(batch, texts, strict=True)}
         counted += sum(map(len, texts))

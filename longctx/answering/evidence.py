@@ -67,7 +67,7 @@ class Evidence:
 
     @cached_property
     def _bags(self) -> Sequence[Set[str]]:
-        return [content_terms(f"{passage.title}\n{passage.text}") for passage in self.passages]
+        return [content_terms(f"{passage.title}\n{passage.table_header}\n{passage.text}") for passage in self.passages]
 
     @cached_property
     def _said(self) -> Sequence[Set[str]]:

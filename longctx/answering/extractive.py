@@ -6,11 +6,12 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from indexes import Chunk, CorpusIndex, SearchHit
-from indexes.text import sentence_spans, terms
+from indexes.offsets import clean_offset
+from indexes.text import row_spans, sentence_spans, terms
 from longctx.errors import BadRequest
 from longctx.planning import Policy
 from longctx.prompts import language_of
@@ -43,16 +44,38 @@ def citation(chunk: Chunk, start: int = 0, end: int | None = None, number: int =
         The place in the document.
     """
     end = len(chunk.text) if end is None else end
+    first, last = chunk.span(start, end)
     return Citation(
         source=chunk.source,
         title=chunk.title,
         page=chunk.page,
-        start=chunk.start + start,
-        end=chunk.start + end,
+        start=first,
+        end=last,
         text=chunk.text[start:end],
         line=chunk.line + chunk.text.count("\n", 0, start),
         number=number,
+        table_header=chunk.header_at(first),
+        copies=chunk.copies,
     )
+
+
+def quotable_spans(chunk: Chunk) -> Iterator[tuple[int, int]]:
+    """Find what can be quoted of a chunk: its sentences, and in tables its rows.
+
+    Args:
+        chunk: The chunk.
+
+    Yields:
+        (start, end) of each in `chunk.text`, in order.
+    """
+    done = 0
+    for table in chunk.tables:
+        start, end = (clean_offset(chunk.shifts, max(0, edge - chunk.start)) for edge in (table.start, table.end))
+        start, end = min(start, len(chunk.text)), min(end, len(chunk.text))
+        yield from sentence_spans(chunk.text, done, start)
+        yield from row_spans(chunk.text, start, end)
+        done = end
+    yield from sentence_spans(chunk.text, done)
 
 
 def extract_answer(index: CorpusIndex, request: QuestionRequest, policy: Policy) -> Answer:
@@ -78,8 +101,7 @@ def extract_answer(index: CorpusIndex, request: QuestionRequest, policy: Policy)
     with index.snapshot() as snapshot:
         hits = snapshot.search(request.query, options.k, options.mode, filters=options.filters, expand=expand)
         citations = extract(request.question, hits, snapshot.similarity, request.search_query or "")
-    sentences = [f"{' '.join(c.text.split())} [{c.number}]" for c in citations]
-    text = "\n".join(sentences) or _NOTHING_FOUND[language_of(request.question)]
+    text = "\n".join(_quoted(citations)) or _NOTHING_FOUND[language_of(request.question)]
     usage = Usage(seconds=time.monotonic() - began)
     return Answer(text, citations, None, usage, search_query=request.search_query, refused=not citations)
 
@@ -104,22 +126,36 @@ def extract(
     candidates = [
         (rank, citation(hit.chunk, start, end))
         for rank, hit in enumerate(hits)
-        for start, end in sentence_spans(hit.chunk.text)
+        for start, end in quotable_spans(hit.chunk)
         if not _HEADING.match(hit.chunk.text[start:end])
     ]
-    bags = [set(terms(sentence.text)) for _, sentence in candidates]
+    bags = [set(terms(_with_header(sentence))) for _, sentence in candidates]
     kept = [i for i, bag in enumerate(bags) if len(bag) >= _FEWEST_TERMS]
     if not kept:
         return ()
     wanted = dict.fromkeys(terms(searched), 0.5) | dict.fromkeys(terms(question), 1.0)
     shares = _term_shares(wanted, [bags[i] for i in kept])
-    cosines = similarity(searched or question, [candidates[i][1].text for i in kept]) or [0.0] * len(kept)
+    cosines = similarity(searched or question, [_with_header(candidates[i][1]) for i in kept]) or [0.0] * len(kept)
     scored = [
         (share + cosine + _RANK_WEIGHT / (1 + candidates[i][0]), candidates[i][1])
         for i, share, cosine in zip(kept, shares, cosines, strict=True)
         if share > 0 or cosine > 0
     ]
     return tuple(replace(sentence, number=number) for number, sentence in enumerate(_best(scored), start=1))
+
+
+def _with_header(sentence: Citation) -> str:
+    return f"{sentence.table_header}\n{sentence.text}" if sentence.table_header else sentence.text
+
+
+def _quoted(citations: Sequence[Citation]) -> Iterator[str]:
+    """The lines of an answer; a row of a table comes below the header of its table."""
+    above = ("", "")
+    for each in citations:
+        if each.table_header and (each.source, each.table_header) != above:
+            yield " ".join(each.table_header.split())
+        above = (each.source, each.table_header)
+        yield f"{' '.join(each.text.split())} [{each.number}]"
 
 
 def _term_shares(wanted: Mapping[str, float], bags: Sequence[set[str]]) -> list[float]:

@@ -132,7 +132,7 @@ class Division:
 
     def _counted(self, chunks: Sequence[Chunk]) -> Iterator[int]:
         for start in range(0, len(chunks), _AT_ONCE):
-            texts = self._writer.texts([chunk.text for chunk in chunks[start : start + _AT_ONCE]])
+            texts = self._writer.texts([chunk.text_with_header for chunk in chunks[start : start + _AT_ONCE]])
             yield from map(len, texts)
 
 

@@ -155,7 +155,7 @@ class MapReduce:
     def _notes_on(self, chunks: Sequence[Chunk], at: PrefillProgress) -> Iterator[Note]:
         """The notes on some passages; where they were cut for their length, those on each half of the passages."""
         passages = [citation(chunk, number=number) for number, chunk in enumerate(chunks, start=1)]
-        texts = self._backend.writer.texts([chunk.text for chunk in chunks])
+        texts = self._backend.writer.texts([chunk.text_with_header for chunk in chunks])
         documents = assemble(self._backend.writer, passages, texts)
         reply = self._taker.reply(self._condense, documents, passages, at)
         if reply.finish == "length" and len(chunks) > 1 and not goes_round(reply.text):

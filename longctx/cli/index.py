@@ -52,7 +52,8 @@ def list_documents(index: IndexOption = None, json: JsonOption = False) -> None:
         print_json(documents)
         return
     for document in documents:
-        echo(f"{name(short_path(document.source))}\t{document.chunks} chunks\t{name(document.title)}")
+        copy = f"\ta copy of {name(short_path(document.copy_of))}" if document.copy_of else ""
+        echo(f"{name(short_path(document.source))}\t{document.chunks} chunks\t{name(document.title)}{copy}")
 
 
 @app.command()

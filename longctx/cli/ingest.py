@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from os.path import abspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from longctx.cli.options import EncoderOption, IndexOption, JsonOption, WaitOption
+from longctx.cli.ingest_checks import prune_missing, show_plan
 from longctx.cli.output import INTERRUPTED, print_json, short_path
 from longctx.cli.progress import ingest_progress
 from longctx.cli.terminal import echo, name
@@ -29,6 +31,20 @@ def ingest(
     encoder: EncoderOption = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove the documents under PATH whose files have gone.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --prune: remove even most of the index without a question.")
+    ] = False,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Leave out files and folders, as in a .gitignore; repeat it for more."),
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Read only such files, ignored ones too; repeat it for more."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List what would be read, kept and removed, and read nothing.")
     ] = False,
     encoding: Annotated[
         str | None, typer.Option(metavar="NAME", help="The text files' encoding, where it is not found out.")
@@ -50,7 +66,9 @@ def ingest(
 ) -> None:
     """Read documents into an index; files that have not changed are skipped.
 
-    Stop it with Ctrl-C, and the same command goes on where it stopped.
+    Hidden files, what .gitignore and .longctxignore name, and venv, node_modules, dist, lock files and the like are left
+    out of a folder, unless they are named themselves. Stop it with Ctrl-C, and the same command goes on where it
+    stopped.
 
     Exit code: 0 everything is in, 3 some files failed, 1 nothing was done, 130 interrupted.
     """
@@ -59,9 +77,15 @@ def ingest(
 
     settings = load_settings(index=index, encoder=encoder, max_size=max_size, max_seconds=max_seconds)
     limits = ReadLimits(max_bytes=settings.max_size, max_seconds=settings.max_seconds, encoding=encoding)
-    options = {"prune": prune, "limits": limits, "wait": wait, "chunk_tokens": chunk_tokens, "overlap": overlap}
+    options = {"limits": limits, "chunk_tokens": chunk_tokens, "overlap": overlap}
+    options |= {"exclude": exclude or (), "include": include or ()}
+    if dry_run:
+        show_plan(settings, paths, {**options, "prune": prune}, as_json=json)
+        return
     with CorpusIndex.open(settings.index, settings.encoder) as corpus:
-        report = _ingest(corpus, paths, options, quiet=json)
+        report = _ingest(corpus, paths, {**options, "wait": wait}, quiet=json)
+        if prune:
+            report = prune_missing(corpus, paths, report, yes=yes, wait=wait)
     print_json(report) if json else _print_report(report)
     sys.exit(_exit_code(report))
 
@@ -89,7 +113,7 @@ def _ingest(corpus: CorpusIndex, paths: list[Path], options: dict[str, Any], *, 
 
 
 def _exit_code(report: IngestReport) -> int:
-    if not (report.added or report.changed or report.unchanged or report.removed):
+    if not (report.added or report.changed or report.unchanged or report.removed or report.renamed or report.empty):
         return _NOTHING_DONE
     return _SOME_FAILED if report.failed else 0
 
@@ -99,10 +123,21 @@ def _print_report(report: IngestReport) -> None:
         echo(f"warning: {name(short_path(warning.source))}: {name(warning.reason)}", err=True)
     for failure in report.failed:
         echo(f"failed: {name(short_path(failure.source))}: {name(failure.reason)}", err=True)
+    kinds = f": {_counts(report.skipped_kinds)}" if report.skipped_kinds else ""
     echo(
         f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed, "
-        f"{len(report.failed)} failed; {report.skipped} files of other kinds skipped"
+        f"{len(report.failed)} failed; {report.skipped} files of other kinds skipped{kinds}"
     )
+    further = {"copies of other files": report.copies, "renamed": report.renamed, "empty": report.empty}
+    if any(further.values()):
+        echo(", ".join(f"{count} {what}" for what, count in further.items() if count))
+    if report.ignored:
+        echo(f"left out: {_counts(report.ignored)} (--dry-run lists them; what you name yourself is read)")
     echo(f"{report.chunks:,} chunks, {report.tokens:,} tokens in {report.seconds:.1f} s")
     if _exit_code(report) == _NOTHING_DONE and not report.failed:
         echo("longctx: there was nothing to ingest: no file that longctx reads is in there", err=True)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    """'.doc 3, no suffix 4'."""
+    return ", ".join(f"{what} {count}" for what, count in counts.items())

@@ -143,7 +143,8 @@ def one_line(error: Exception) -> str:
 def place(where: Chunk | Citation) -> str:
     """Return a place as 'docs/guide.md, line 12, characters 345-402', with the page where there are pages."""
     position = f"page {where.page}" if where.page is not None else f"line {where.line}"
-    return f"{name(short_path(where.source))}, {position}, characters {where.start}-{where.end}"
+    copies = f" (also {name(', '.join(map(short_path, where.copies)))})" if where.copies else ""
+    return f"{name(short_path(where.source))}, {position}, characters {where.start}-{where.end}{copies}"
 
 
 def short_path(source: str) -> str:

@@ -191,7 +191,10 @@ def _asked(index: CorpusIndex, questions: Sequence[Question]) -> tuple[AskedQues
     """The questions with their documents. Raises BadRequest for sources that are not in the index."""
     sources = {question.source for question in questions if question.source}
     documents = {
-        source: frozenset(document.source for document in index.documents(SearchFilter(source))) for source in sources
+        source: frozenset(
+            name for document in index.documents(SearchFilter(source)) for name in (document.source, *document.copies)
+        )
+        for source in sources
     }
     if missing := [question for question in questions if question.source and not documents[question.source]]:
         named = "; ".join(f"{question.source} (question {question.id})" for question in missing[:_SHOWN])

@@ -302,6 +302,6 @@ def build_prompt(writer: TokenWriter, passages: Sequence[Citation], inputs: Prom
         Token ids.
     """
     frame = writer.frame(inputs)
-    texts = writer.texts([passage.text for passage in passages])
+    texts = writer.texts([f"{each.table_header}\n{each.text}" if each.table_header else each.text for each in passages])
     parts = cast("list[TokenIds]", assemble(writer, passages, texts))
     return [*frame.head, *chain.from_iterable(parts), *frame.tail]

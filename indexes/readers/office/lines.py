@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from indexes.readers.base import MOST_MARKS, ReadText, one_line
+from indexes.readers.tables import row_tables
 from indexes.types import Heading
 
 _SPACES = re.compile(r"[ \t\v\r]+")
@@ -19,7 +20,8 @@ class Lines:
         self._length = 0
         self._headings: list[Heading] = []
         self._pages: list[int] = []
-        self._rows: list[int] = []
+        self._rows: list[tuple[int, int]] = []  # where each begins, and the number of its table
+        self._after_row = 0  # the line after the last row: one that is a row, too, goes on with its table
 
     def add(self, text: str) -> None:
         """Add text of one or more lines; an empty one adds a blank line."""
@@ -50,9 +52,12 @@ class Lines:
         """Add a table row as one line, with its cells joined by ` | `; a row of empty cells is left out."""
         texts = [" ".join(cell.split()) for cell in cells]
         if any(texts):
+            is_next = self._rows and self._after_row == len(self._lines)
             if len(self._rows) < MOST_MARKS:
-                self._rows.append(self._length)
+                number = self._rows[-1][1] + (not is_next) if self._rows else 0
+                self._rows.append((self._length, number))
             self._append(" | ".join(texts).strip())
+            self._after_row = len(self._lines)
 
     def page(self) -> None:
         """Begin a page, with a form feed between it and the page before."""
@@ -77,7 +82,8 @@ class Lines:
         """
         text = "\n".join(self._lines).removesuffix("\n")
         pages = tuple(min(start, len(text)) for start in self._pages)  # the last one may be empty
-        return ReadText(text, title, tuple(self._headings), pages, tuple(self._rows), metadata=about)
+        breaks, tables = tuple(start for start, _ in self._rows), row_tables(text, self._rows)
+        return ReadText(text, title, tuple(self._headings), pages, breaks, metadata=about, tables=tables)
 
     def _append(self, line: str) -> None:
         self._lines.append(line)

@@ -7,6 +7,7 @@ from .conditions import (
     any_of,
     compares,
     contains,
+    of_any_source,
     source_lies_in,
 )
 from .database import Database, ReadTransaction, Superseded
@@ -31,5 +32,6 @@ __all__ = [
     "checksum",
     "compares",
     "contains",
+    "of_any_source",
     "source_lies_in",
 ]

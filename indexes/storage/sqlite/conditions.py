@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from indexes.sources import is_file
+from indexes.sources import composed, is_file
 
 MOST_TERMS = 100  # of one AND or OR: SQLite refuses more than 1,000, and a long condition takes long
 
@@ -85,11 +85,29 @@ def source_lies_in(place: str) -> Condition:
         place: The source or the folder.
 
     Returns:
-        The condition on a row of `documents` that `sources.lies_in` holds for its source.
+        The condition on a row of `documents` that `sources.lies_in` holds for its source, or for that of a copy;
+        composed and decomposed letters are alike.
     """
+    column, place = ("source", place) if place.isascii() else ("nfc(source)", composed(place))
     inside = place.rstrip(os.sep) + os.sep
     after = inside[:-1] + chr(ord(os.sep) + 1)
-    return Condition("(source = ? OR (? AND source > ? AND source < ?))", [place, is_file(place), inside, after])
+    sql = f"({column} = ? OR (? AND {column} > ? AND {column} < ?))"
+    return of_any_source(Condition(sql, [place, is_file(place), inside, after]))
+
+
+def of_any_source(condition: Condition) -> Condition:
+    """Extend a condition on the column `source` of `documents` to the copies of a document.
+
+    Args:
+        condition: The condition.
+
+    Returns:
+        The condition that it holds for the document's source or for that of a copy.
+    """
+    if condition in (ANYTHING, NOTHING):
+        return condition
+    copied = f"id IN (SELECT document_id FROM copies WHERE {condition.sql})"  # noqa: S608
+    return Condition(f"({condition.sql} OR {copied})", condition.parameters * 2)
 
 
 def _joined(word: str, conditions: Iterable[Condition], neutral: Condition, decisive: Condition) -> Condition:

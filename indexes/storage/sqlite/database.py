@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from indexes.errors import CorpusError, IndexBusy, IndexDamaged, IndexMismatch
+from indexes.sources import composed
 from indexes.storage.file_access import DISK_FAILS, file_mode, read_failure, unreadable
 from indexes.storage.sqlite.schema import FORMAT_VERSION, format_version, make_or_migrate
 from indexes.storage.sqlite.store import Store
@@ -184,15 +185,17 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=_LOCK_TIMEOUT)
         connection.execute("PRAGMA foreign_keys = ON")
-        return connection
+        return _with_functions(connection)
 
     def _connect_read_only(self) -> sqlite3.Connection:
         # Where nothing may be written, SQLite cannot make the files that processes coordinate by. With a log beside the
         # database, its owner is at work or was killed, and the log is read if those files are there. Without one, the
         # database is read as a file that nobody changes, and `ReadTransaction.reading` checks afterwards.
         mode = "mode=ro" if self._has_log() else "immutable=1"
-        return sqlite3.connect(
-            f"file:{quote(str(self._path))}?{mode}", uri=True, isolation_level=None, check_same_thread=False
+        return _with_functions(
+            sqlite3.connect(
+                f"file:{quote(str(self._path))}?{mode}", uri=True, isolation_level=None, check_same_thread=False
+            )
         )
 
     def _state(self) -> tuple[bool, int, int]:
@@ -214,6 +217,11 @@ class Database:
             raise IndexDamaged(f"{self._path} is not a whole database (text that is no UTF-8); {_REMEDY}") from error
         except sqlite3.Error as error:
             raise _explain(error, self._path, self.writable) from error
+
+
+def _with_functions(connection: sqlite3.Connection) -> sqlite3.Connection:
+    connection.create_function("nfc", 1, composed, deterministic=True)
+    return connection
 
 
 def _explain(error: sqlite3.Error, path: Path, writable: bool) -> CorpusError:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from indexes.errors import IndexDamaged
 from indexes.metadata import Metadata
-from indexes.sources import full_source
+from indexes.sources import composed, full_source
 from indexes.storage.sqlite.checksums import check_row, found, of_types, read_stamp
 from indexes.storage.sqlite.conditions import Condition
 from indexes.storage.sqlite.schema import DOCUMENT_FACTS
@@ -97,7 +97,7 @@ class DocumentReader:
         return self._documents(condition.sql, *condition.parameters, check=check)
 
     def document(self, source: str) -> tuple[int, DocumentInfo] | None:
-        """Look a document up by its source.
+        """Look a document up by its source, or by that of a copy.
 
         Args:
             source: The source.
@@ -105,18 +105,30 @@ class DocumentReader:
         Returns:
             (id, document); None if there is none.
         """
-        return next(self._documents("source = ?", source), None)
+        found = next(self._documents("source = ?", source), None)
+        copied = "id = (SELECT document_id FROM copies WHERE source = ?)"
+        return next(self._documents(copied, source), None) if found is None else found
 
     def find_source(self, given: str | Path) -> str:
-        """Resolve what a user calls a document.
+        """Resolve what a user calls a document. Composed and decomposed spellings of a name (é) are alike.
 
         Args:
             given: The name of a document, or a path.
 
         Returns:
-            `given`, if it is the source of a document; otherwise the absolute path.
+            `given`, if it is the source of a document or a copy; otherwise that of the document with that absolute path
+            or, if there is none, the absolute path.
         """
-        return str(given) if self.document(str(given)) is not None else full_source(given)
+        path = full_source(given)
+        for source in (str(given), path):
+            if self.document(source) is not None:
+                return source
+        for source in () if path.isascii() else (str(given), path):
+            sql = "SELECT source FROM {} WHERE nfc(source) = ?"
+            for table in ("documents", "copies"):
+                if row := self._db.execute(sql.format(table), (composed(source),)).fetchone():
+                    return str(row[0])
+        return path
 
     def check_absent(self, source: str) -> None:
         """Check, without the database's index of sources, that there is no document with a source.
@@ -140,7 +152,11 @@ class DocumentReader:
         Returns:
             The state of its file when it was read; None if there is no such document.
         """
-        sql = "SELECT content_hash, CAST(stamp AS BLOB), modified FROM documents WHERE source = ?"
+        sql = (
+            "SELECT content_hash, CAST(stamp AS BLOB), modified FROM documents WHERE source = ?1 UNION ALL"
+            " SELECT d.content_hash, CAST(c.stamp AS BLOB), c.modified FROM copies c JOIN documents d ON d.id = c.document_id"
+            " WHERE c.source = ?1"
+        )
         row = self._db.execute(sql, (source,)).fetchone()
         return None if row is None else KnownFile(row[0], read_stamp(row[1])[0], row[2])
 
@@ -148,6 +164,26 @@ class DocumentReader:
         """The ids of the documents whose stamp is not what was written."""
         rows = self._db.execute("SELECT id, CAST(stamp AS BLOB) FROM documents ORDER BY id")
         return [document_id for document_id, sealed in rows if not read_stamp(sealed)[1]]
+
+    def sources_of_content(self, content_hash: str) -> list[str]:
+        """List the documents that were made from a content.
+
+        Args:
+            content_hash: The hash of the content.
+
+        Returns:
+            Their sources, and those of their copies.
+        """
+        sql = (
+            "SELECT source FROM documents WHERE content_hash = ?1 UNION ALL SELECT c.source FROM copies c"
+            " JOIN documents d ON d.id = c.document_id WHERE d.content_hash = ?1 ORDER BY source"
+        )
+        return [source for (source,) in self._db.execute(sql, (content_hash,))]
+
+    def sources(self) -> Iterator[str]:
+        """The sources of all documents and copies, in no particular order; rows are not checked."""
+        sql = "SELECT source FROM documents UNION ALL SELECT source FROM copies"
+        return (source for (source,) in self._db.execute(sql))
 
     def removals(self, after: int) -> list[int]:
         """List removed documents that the lexical index may still contain.
@@ -162,8 +198,9 @@ class DocumentReader:
         return [document_id for (document_id,) in rows]
 
     def counts(self) -> tuple[int, int, int]:
-        """The numbers of documents, chunks and tokens."""
-        row = self._db.execute("SELECT count(*), total(chunks), total(tokens) FROM documents").fetchone()
+        """The numbers of documents with their copies, chunks and tokens."""
+        documents = "count(*) + (SELECT count(*) FROM copies)"
+        row = self._db.execute(f"SELECT {documents}, total(chunks), total(tokens) FROM documents").fetchone()  # noqa: S608
         return int(row[0]), int(row[1]), int(row[2])
 
     def is_empty(self) -> bool:
@@ -177,15 +214,33 @@ class DocumentReader:
 
     def _documents(self, where: str, *parameters: object, check: bool = True) -> Iterator[tuple[int, DocumentInfo]]:
         sql = f"SELECT {DOCUMENT_FACTS}, checksum FROM documents WHERE {where}"  # noqa: S608
-        return ((row[0], _document(row, check)) for row in self._db.execute(sql, parameters))
+        [[has_copies]] = self._db.execute("SELECT EXISTS (SELECT 1 FROM copies)")
+        for row in self._db.execute(sql, parameters):
+            yield row[0], _document(row, self.copies_of(row[0]) if has_copies else (), check)
+
+    def copies_of(self, document_id: int) -> tuple[str, ...]:
+        """List the copies of a document.
+
+        Args:
+            document_id: The id of the document.
+
+        Returns:
+            Their sources, sorted.
+        """
+        sql = "SELECT source, checksum FROM copies WHERE document_id = ? ORDER BY source"
+        rows = self._db.execute(sql, (document_id,)).fetchall()
+        for source, expected in rows:
+            check_row((document_id, source), expected, f"a copy of document {document_id}")
+        return tuple(source for source, _ in rows)
 
     def _document_of(self, document_id: int) -> DocumentInfo:
         row = next(self._documents("id = ?", document_id), None)
         return found(row, f"document {document_id}")[1]  # type: ignore[no-any-return]
 
 
-def _document(row: Sequence[Any], check: bool) -> DocumentInfo:
+def _document(row: Sequence[Any], copies: tuple[str, ...], check: bool) -> DocumentInfo:
     if check:
         check_row(row[:-1], row[-1], f"document {row[0]} ({row[1]})")
     _, source, title, content_hash, characters, chunks, tokens, metadata, modified, _, _ = row
-    return DocumentInfo(source, title, characters, chunks, tokens, content_hash, Metadata.parse(metadata), modified)
+    about = (Metadata.parse(metadata), modified, None, copies)
+    return DocumentInfo(source, title, characters, chunks, tokens, content_hash, *about)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import islice, takewhile
 from typing import Any
 
 from indexes.errors import IndexDamaged
+from indexes.sources import is_file
 from indexes.storage.sqlite.checksums import check_row, found, text_checksum
 from indexes.storage.sqlite.conditions import Condition
 from indexes.storage.sqlite.documents import DocumentReader
 from indexes.storage.sqlite.nodes import NodeRows
 from indexes.storage.sqlite.schema import CHUNK_FACTS
 from indexes.storage.sqlite.vectors import VectorRows
-from indexes.types import Chunk, DocumentInfo
+from indexes.text import clean
+from indexes.types import Chunk, DocumentInfo, Table
 
 TEXT_BLOCK = 16_384  # characters of a document's text to one compressed row
 
@@ -63,7 +66,8 @@ class StoreReader(DocumentReader):
             row = found(self._db.execute(sql, (chunk_id,)).fetchone(), f"chunk {chunk_id}")
             if row[1] not in documents:
                 documents[row[1]] = self._document_of(row[1])
-            chunks[chunk_id] = _chunk(row, documents[row[1]], partial(self._text_block, row[1]))
+            tables = self._tables(row[1], row[4], row[5])
+            chunks[chunk_id] = _chunk(row, documents[row[1]], partial(self._text_block, row[1]), tables)
         return chunks
 
     def chunks_of(self, document_id: int) -> Iterator[Chunk]:
@@ -78,7 +82,17 @@ class StoreReader(DocumentReader):
         document = self._document_of(document_id)
         block = lru_cache(maxsize=2)(partial(self._text_block, document_id))  # decompressed once, not for each chunk
         sql = f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE document_id = ? ORDER BY id"  # noqa: S608
-        return (_chunk(row, document, block) for row in self._db.execute(sql, (document_id,)))
+        tables = self._tables(document_id)
+        rows = self._db.execute(sql, (document_id,))
+        return (_chunk(row, document, block, _overlapping(tables, row[4], row[5])) for row in rows)
+
+    def _tables(self, document_id: int, start: int = 0, end: int = 2**62) -> tuple[Table, ...]:
+        """The tables that have rows in a part of a document."""
+        sql = 'SELECT "start", "end", header, checksum FROM tables WHERE document_id = ? AND "start" < ? AND "end" > ?'
+        rows = self._db.execute(f'{sql} ORDER BY "start"', (document_id, end, start)).fetchall()
+        for *row, expected in rows:
+            check_row((document_id, *row), expected, f"a table of document {document_id}")
+        return tuple(Table(*row[:3]) for row in rows)
 
     def chunk_ids_of(self, document_ids: Iterable[int]) -> set[int]:
         """List the chunks of documents.
@@ -134,10 +148,10 @@ class StoreReader(DocumentReader):
             end: The offset after it.
 
         Returns:
-            `document.text[start:end]`.
+            `document.text[start:end]`, as it is in the document.
         """
         [document_id] = self._db.execute("SELECT document_id FROM chunks WHERE id = ?", (chunk_id,)).fetchone()
-        return _slice(partial(self._text_block, document_id), start, end)
+        return text_slice(partial(self._text_block, document_id), start, end)
 
     def whole_text(self, document_id: int) -> str:
         """Read the text of a document, and check it against its checksum.
@@ -153,7 +167,7 @@ class StoreReader(DocumentReader):
         """
         row = self._db.execute("SELECT characters, text_checksum FROM documents WHERE id = ?", (document_id,))
         characters, expected = found(row.fetchone(), f"document {document_id}")
-        text = _slice(partial(self._text_block, document_id), 0, characters)
+        text = text_slice(partial(self._text_block, document_id), 0, characters)
         if text_checksum(text) != expected:
             raise IndexDamaged(f"the text of document {document_id} is not what it was")
         return text
@@ -194,16 +208,44 @@ class StoreReader(DocumentReader):
             raise IndexDamaged(f"the text of document {document_id} is damaged ({error})") from error
 
 
-def _slice(block: Callable[[int], str], start: int, end: int) -> str:
+def text_slice(block: Callable[[int], str], start: int, end: int) -> str:
     """A text's characters from `start` to `end`, from its blocks."""
     first, last = start // TEXT_BLOCK, (end - 1) // TEXT_BLOCK
     text = "".join(takewhile(bool, map(block, range(first, last + 1))))
     return text[start - first * TEXT_BLOCK : end - first * TEXT_BLOCK]
 
 
-def _chunk(row: Sequence[Any], document: DocumentInfo, block: Callable[[int], str]) -> Chunk:
+def _overlapping(tables: Sequence[Table], start: int, end: int) -> tuple[Table, ...]:
+    """The tables, which follow one another, that have rows between two offsets."""
+    first = bisect_right(tables, start, key=lambda table: table.end)
+    last = bisect_left(tables, end, key=lambda table: table.start)
+    return tuple(tables[first:last])
+
+
+def _chunk(
+    row: Sequence[Any], document: DocumentInfo, block: Callable[[int], str], tables: tuple[Table, ...]
+) -> Chunk:
     chunk_id, _, heading, page, start, end, line, tokens, expected = row
-    text = _slice(block, start, end) if isinstance(start, int) and isinstance(end, int) else ""
-    check_row(row[:-1], expected, f"chunk {chunk_id} of {document.source}", text.encode())
-    about = (document.metadata, document.modified)
-    return Chunk(text, document.source, document.title, heading, page, start, end, line, tokens, chunk_id, *about)
+    original = text_slice(block, start, end) if isinstance(start, int) and isinstance(end, int) else ""
+    check_row(row[:-1], expected, f"chunk {chunk_id} of {document.source}", original.encode())
+    text, shifts = original, ()
+    if is_file(document.source):  # a node of llama-index is returned as it was given
+        cleaned = clean(original)
+        text, shifts = cleaned.text, cleaned.shifts
+    return Chunk(
+        text,
+        document.source,
+        document.title,
+        heading,
+        page,
+        start,
+        end,
+        line,
+        tokens,
+        chunk_id,
+        document.metadata,
+        document.modified,
+        shifts,
+        tables,
+        document.copies,
+    )

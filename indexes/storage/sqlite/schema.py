@@ -14,7 +14,7 @@ from indexes.errors import IndexDamaged
 from indexes.storage.sqlite.checksums import checksum, text_checksum, vector_checksum
 from indexes.text import folded
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -57,9 +57,21 @@ CREATE TABLE nodes (
     chunk_id INTEGER PRIMARY KEY REFERENCES chunks ON DELETE CASCADE, node_id TEXT NOT NULL UNIQUE,
     metadata TEXT NOT NULL, rest TEXT NOT NULL, metadata_checksum INTEGER NOT NULL, rest_checksum INTEGER NOT NULL
 ) STRICT;
+-- The tables of a document that have a header row: the rows below it, and the header.
+CREATE TABLE IF NOT EXISTS tables (
+    document_id INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE, "start" INTEGER NOT NULL,
+    "end" INTEGER NOT NULL, header TEXT NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (document_id, "start")
+) STRICT, WITHOUT ROWID;
+-- Further files with the content of a document.
+CREATE TABLE IF NOT EXISTS copies (
+    source TEXT PRIMARY KEY, document_id INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE, modified TEXT,
+    stamp TEXT, checksum INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS copies_of_document ON copies (document_id);
+CREATE INDEX IF NOT EXISTS documents_of_content ON documents (content_hash);
 """
 
-# What a document's and a chunk's checksum are of, besides the chunk's text.
+# What a document's and a chunk's checksum are of, besides the chunk's text as it is in the document.
 DOCUMENT_FACTS = "id, source, title, content_hash, characters, chunks, tokens, metadata, modified, text_checksum"
 CHUNK_FACTS = 'id, document_id, heading, page, "start", "end", line, tokens'
 
@@ -134,7 +146,7 @@ ALTER TABLE documents ADD COLUMN stamp TEXT;
 CREATE INDEX documents_of_generation ON documents (generation);
 ALTER TABLE chunks ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE vectors ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
-{SCHEMA[SCHEMA.index("-- The files of the derived indexes") :]}
+{SCHEMA[SCHEMA.index("-- The files of the derived indexes") : SCHEMA.index("-- The tables of a document")]}
 PRAGMA user_version = 2;
 """
 _FORMAT_2_TO_3 = """
@@ -146,10 +158,16 @@ _FORMAT_3_TO_4 = """
 CREATE TABLE unfiled (chunk_id INTEGER PRIMARY KEY) STRICT;
 PRAGMA user_version = 4;
 """
+# Until format 4 each file was a document of its own, and a table's rows had lost their header.
+_FORMAT_4_TO_5 = f"""
+{SCHEMA[SCHEMA.index("-- The tables of a document") :]}
+PRAGMA user_version = 5;
+"""
 # For each format: the script that changes the tables, and what fills the new columns from the old.
 _STEPS: dict[int, tuple[str, Callable[[sqlite3.Connection], None] | None]] = {
     0: (f"{SCHEMA} PRAGMA user_version = {FORMAT_VERSION};", None),
     1: (_FORMAT_1_TO_2, _fill_checksums),
     2: (_FORMAT_2_TO_3, _fill_folded_titles),
     3: (_FORMAT_3_TO_4, None),
+    4: (_FORMAT_4_TO_5, None),
 }

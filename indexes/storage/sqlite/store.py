@@ -12,13 +12,15 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache, partial
+from pathlib import Path
 
 from indexes.storage.sqlite.checksums import checksum, read_stamp, seal_stamp, text_checksum
 from indexes.storage.sqlite.documents import DerivedFile
-from indexes.storage.sqlite.reader import TEXT_BLOCK, StoreReader
+from indexes.storage.sqlite.reader import TEXT_BLOCK, StoreReader, text_slice
 from indexes.storage.sqlite.schema import DOCUMENT_FACTS
 from indexes.text import folded
-from indexes.types import Chunk, Document, Vectors
+from indexes.types import Chunk, Document, DocumentInfo, Vectors
 
 
 class Store(StoreReader):
@@ -79,6 +81,8 @@ class Store(StoreReader):
             for number, start in enumerate(range(0, len(document.text), TEXT_BLOCK))
         )
         self._db.executemany("INSERT INTO texts VALUES (?, ?, ?)", blocks)
+        tables = ((document_id, table.start, table.end, table.header) for table in document.tables)
+        self._db.executemany("INSERT INTO tables VALUES (?, ?, ?, ?, ?)", ((*row, checksum(row)) for row in tables))
         self._seal(document_id)
         return document_id
 
@@ -96,9 +100,10 @@ class Store(StoreReader):
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
         first = 1 if row is None else row[0] + 1
         ids = range(first, first + len(chunks))
+        block = lru_cache(maxsize=2)(partial(self._text_block, document_id))
         for i, c in zip(ids, chunks, strict=True):
             facts = (i, document_id, c.heading, c.page, c.start, c.end, c.line, c.tokens)
-            row = (*facts, checksum(facts, c.text.encode()))
+            row = (*facts, checksum(facts, text_slice(block, c.start, c.end).encode()))
             self._db.execute("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         self.vectors.add(ids, vectors)
         self._db.execute(
@@ -109,10 +114,10 @@ class Store(StoreReader):
         return ids
 
     def remove_document(self, source: str, generation: int) -> bool:
-        """Remove a document with its text, chunks, vectors and nodes.
+        """Remove a document with its text, chunks, vectors and nodes; where it has copies, remove this name of it only.
 
         Args:
-            source: The source of the document.
+            source: The source of the document, or of a copy.
             generation: The generation of the open transaction.
 
         Returns:
@@ -120,7 +125,15 @@ class Store(StoreReader):
         """
         if (found := self.document(source)) is None:
             return False
-        self.discard_document(found[0], generation)
+        document_id, document = found
+        if source != document.source:
+            self._db.execute("DELETE FROM copies WHERE source = ?", (source,))
+        elif document.copies:
+            copy = "DELETE FROM copies WHERE source = ? RETURNING source, stamp, modified"
+            [row] = self._db.execute(copy, (document.copies[0],)).fetchall()
+            self._rename(document_id, document, row, generation)
+        else:
+            self.discard_document(document_id, generation)
         return True
 
     def discard_document(self, document_id: int, generation: int) -> None:
@@ -175,17 +188,68 @@ class Store(StoreReader):
         )
         return bool(self._db.execute(sql, (chunks, document_id)).fetchone()[0])
 
+    def add_copy(self, of: str, source: str, stamp: str | None, modified: str | None) -> None:
+        """Record another file with the content of a document.
+
+        Args:
+            of: The source of the document, or of a copy.
+            source: The path of the file. There is no document with it.
+            stamp: The status of the file, if an equal one means that it has not changed.
+            modified: When the file was last written.
+        """
+        found = self.document(of)
+        assert found is not None
+        document_id = found[0]
+        row = (source, document_id, modified, seal_stamp(stamp), checksum((document_id, source)))
+        self._db.execute("INSERT INTO copies VALUES (?, ?, ?, ?, ?)", row)
+
+    def rename_document(
+        self, source: str, new: str, stamp: str | None, modified: str | None, generation: int
+    ) -> None:
+        """Record that the file of a document has another name now.
+
+        Args:
+            source: The source of the document, or of a copy.
+            new: The new path. There is no document with it.
+            stamp: The status of the file, if an equal one means that it has not changed.
+            modified: When the file was last written.
+            generation: The generation of the open transaction.
+        """
+        found = self.document(source)
+        assert found is not None
+        if source == found[1].source:
+            self._rename(*found, (new, seal_stamp(stamp), modified), generation)
+        else:
+            self.remove_document(source, generation)
+            self.add_copy(found[1].source, new, stamp, modified)
+
+    def _rename(
+        self, document_id: int, document: DocumentInfo, row: tuple[str, str | None, str | None], generation: int
+    ) -> None:
+        title = document.title
+        if title == Path(document.source).stem:  # its file gives none
+            title = Path(row[0]).stem
+            # The lexical index has the title of each chunk: this document leaves it and comes back.
+            self._db.execute("INSERT OR REPLACE INTO removals VALUES (?, ?)", (document_id, generation))
+            self._db.execute("UPDATE documents SET generation = ? WHERE id = ?", (generation, document_id))
+        sql = "UPDATE documents SET source = ?, stamp = ?, modified = ?, title = ?, folded_title = ? WHERE id = ?"
+        self._db.execute(sql, (*row, title, folded(title), document_id))
+        self._seal(document_id)
+
     def set_stamp(self, source: str, stamp: str | None, modified: str | None) -> None:
         """Record the new status of a file whose content has not changed.
 
         Args:
-            source: The source of its document.
+            source: The source of its document, or of a copy.
             stamp: The status, if an equal one means that the file has not changed.
             modified: When the file was last written.
         """
-        sql = "UPDATE documents SET stamp = ?, modified = ? WHERE source = ? RETURNING id"
-        [[document_id]] = self._db.execute(sql, (seal_stamp(stamp), modified, source)).fetchall()
-        self._seal(document_id)
+        sql, values = "UPDATE {} SET stamp = ?, modified = ? WHERE source = ?", (seal_stamp(stamp), modified, source)
+        sealed = self._db.execute(sql.format("documents") + " RETURNING id", values).fetchall()
+        if sealed:
+            self._seal(sealed[0][0])
+        else:
+            self._db.execute(sql.format("copies"), values)
 
     def forget_removals(self) -> None:
         """Empty the list of removals, once the dense and the lexical index have followed."""

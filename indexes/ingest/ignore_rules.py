@@ -1,0 +1,228 @@
+"""Which files and folders a walk leaves out: by default, by `.gitignore` and `.longctxignore`, and by the user's globs.
+
+Patterns are git's (gitignore(5)), and so is their order: of the patterns that match, the last one in the nearest file
+decides. As ripgrep does, a walk reads the files named `.gitignore` also outside of a git repository, and inside one
+also those above the folder, up to the repository's root, with `.git/info/exclude`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+from indexes.errors import CorpusError
+
+_REPOSITORY_FILE = os.path.join(".git", "info", "exclude")
+IGNORE_FILES = (".gitignore", ".longctxignore")  # the later one decides
+_BY_DEFAULT = """
+__pycache__/
+node_modules/
+bower_components/
+site-packages/
+venv/
+virtualenv/
+dist/
+*.egg-info/
+package-lock.json
+npm-shrinkwrap.json
+packages.lock.json
+pnpm-lock.yaml
+conda-lock.yml
+*.lock
+*.min.js
+*.min.css
+"""
+_BUILT = frozenset({"build", "target", "out"})  # left out where one of these files says that something is built there
+_BUILDS = frozenset(
+    {
+        ".git",
+        "CMakeLists.txt",
+        "Cargo.toml",
+        "Makefile",
+        "build.gradle",
+        "build.gradle.kts",
+        "package.json",
+        "pom.xml",
+        "pyproject.toml",
+        "setup.cfg",
+        "setup.py",
+    }
+)
+_MARK_OF_VENV = "pyvenv.cfg"  # whatever the folder's name is
+_LONGEST = 1_000_000  # characters of an ignore file
+
+
+@dataclass(frozen=True, slots=True)
+class WalkRules:
+    """The user's rules for a walk.
+
+    Attributes:
+        exclude: Patterns of files and folders to leave out.
+        include: Patterns of files and folders to read; if there are any, other files are left out. What they name is
+            read although a default or an ignore file leaves it out.
+
+    Raises:
+        CorpusError: For a pattern that is none.
+    """
+
+    exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("exclude", "include"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
+            if odd := [pattern for pattern in getattr(self, name) if not _is_pattern(pattern)]:
+                raise CorpusError(f"{name} is {odd[0]!r}, which is no pattern: write one as in .gitignore, '*.log' say")
+
+
+class IgnoreRules:
+    """The rules that hold in a folder: its ignore files, and those of the folders above it.
+
+    Attributes:
+        folder: The folder, with links resolved.
+    """
+
+    def __init__(self, folder: str, above: IgnoreRules | None, files: Sequence[str], builds: bool = False) -> None:
+        self.folder = folder
+        self._above, self._builds = above, builds
+        paths = [os.path.join(folder, file) for file in files]
+        # the one that decides is first
+        self._specs = [(os.path.basename(path), spec) for path in reversed(paths) if (spec := _read(path))]
+
+    @classmethod
+    def above(cls, folder: str) -> IgnoreRules | None:
+        """The rules of the git repository that a folder lies in.
+
+        Args:
+            folder: The folder, with links resolved.
+
+        Returns:
+            The rules; None if the folder is in no repository, or they leave out the folder itself: who names it wants
+            it read.
+        """
+        parents = [str(parent) for parent in Path(folder).parents]
+        root = next((i for i, parent in enumerate(parents) if os.path.lexists(os.path.join(parent, ".git"))), None)
+        if root is None or os.path.lexists(os.path.join(folder, ".git")):
+            return None
+        rules: IgnoreRules | None = None
+        for parent in reversed(parents[: root + 1]):
+            rules = cls(parent, rules, IGNORE_FILES if rules else (_REPOSITORY_FILE, *IGNORE_FILES))
+        return None if rules is None or rules.decision(folder, is_folder=True) else rules
+
+    def decision(self, path: str, *, is_folder: bool) -> str | None:
+        """What the ignore files say of an entry.
+
+        Args:
+            path: Its path, in the folder or deeper.
+            is_folder: Whether it is a folder.
+
+        Returns:
+            The name of the file that leaves it out; empty if one asks for it, None if none says anything.
+        """
+        for name, spec in self._specs:
+            decided = spec.check_file(_relative(path, self.folder, is_folder)).include
+            if decided is not None:
+                return name if decided else ""
+        return None if self._above is None else self._above.decision(path, is_folder=is_folder)
+
+    def reason(self, path: str, *, is_folder: bool) -> str | None:
+        """Why an entry of the folder is left out.
+
+        Args:
+            path: Its path.
+            is_folder: Whether it is a folder.
+
+        Returns:
+            The rule, as in `IngestReport.ignored`; None if it is to be read.
+        """
+        decided = self.decision(path, is_folder=is_folder)
+        if decided is not None:
+            return decided or None
+        name = os.path.basename(path)
+        if name.startswith("."):
+            return "hidden"
+        is_built = is_folder and (
+            (name in _BUILT and self._builds) or os.path.lexists(os.path.join(path, _MARK_OF_VENV))
+        )
+        if is_built or _defaults().match_file(f"{name}/" if is_folder else name):
+            return "by default"
+        return None
+
+
+def rules_of(folder: str, names: Collection[str], above: IgnoreRules | None) -> IgnoreRules:
+    """The rules of a folder.
+
+    Args:
+        folder: The folder, with links resolved.
+        names: The names in it.
+        above: The rules of the folder that it lies in; None for those of the first folder of a walk in no repository.
+
+    Returns:
+        The rules.
+    """
+    files = [name for name in IGNORE_FILES if name in names]
+    if above is None and ".git" in names:
+        files.insert(0, _REPOSITORY_FILE)
+    return IgnoreRules(folder, above, files, builds=not _BUILDS.isdisjoint(names))
+
+
+class UserRules:
+    """The user's rules, for one folder that they named.
+
+    Args:
+        root: The folder, with links resolved.
+        rules: The rules.
+    """
+
+    def __init__(self, root: str, rules: WalkRules) -> None:
+        self._root = root
+        self._exclude = GitIgnoreSpec.from_lines(rules.exclude)
+        self._include = GitIgnoreSpec.from_lines(rules.include) if rules.include else None
+
+    def reason(self, path: str, *, is_folder: bool) -> str | None:
+        """Why an entry is left out, as in `IngestReport.ignored`; empty if it is asked for, None if nothing is said."""
+        relative = _relative(path, self._root, is_folder)
+        if self._exclude.match_file(relative):
+            return "exclude"
+        if self._include is None:
+            return None
+        if self._include.match_file(relative):
+            return ""
+        return None if is_folder else "include"
+
+
+def _relative(path: str, folder: str, is_folder: bool) -> str:
+    relative = os.path.relpath(path, folder)
+    return f"{relative}/" if is_folder else relative
+
+
+def _read(path: str) -> GitIgnoreSpec | None:
+    """The patterns of an ignore file; a line that is no pattern is left out, as git does."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.read(_LONGEST).removeprefix("\ufeff").splitlines()
+    except OSError:
+        return None
+    try:
+        return GitIgnoreSpec.from_lines(lines)
+    except ValueError:
+        return GitIgnoreSpec.from_lines(line for line in lines if _is_pattern(line))
+
+
+def _is_pattern(line: str) -> bool:
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except ValueError:
+        return False
+    return True
+
+
+@cache
+def _defaults() -> GitIgnoreSpec:
+    return GitIgnoreSpec.from_lines(_BY_DEFAULT.split())
