@@ -47,9 +47,10 @@ sbom: $(VENV)/installed
 	mkdir -p .longctx
 	$(BIN)/python tests/support/bill_of_materials.py > .longctx/sbom.json
 
-## audit: the pinned versions against the advisories that are known to PyPI and OSV; needs the network and pipx or uv
+## audit: the pinned versions against the advisories that are known to PyPI and OSV; needs the network and uv
+# strict: a package that could not be looked up is a failure, not a pass
 audit:
-	$(AUDIT) --requirement constraints.txt --no-deps --disable-pip
+	$(AUDIT) --strict --requirement constraints.txt --no-deps --disable-pip
 
 ## check: formatting, lint, types, which package may import which, and that the documentation builds
 check: $(VENV)/installed docs
