@@ -2,11 +2,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_INDEX := .longctx/demo
+AUDIT ?= uvx pip-audit
 PYTEST = $(BIN)/pytest --numprocesses auto --maxprocesses 4
 # What depends on the processor's instructions: the encoder, the engine and its attention
 PROCESSOR_TESTS := tests/indexes/encoders/test_encoders.py tests/longctx/engine/test_engine.py tests/longctx/engine/test_attention.py
 
-.PHONY: demo test test-avx2 test-sse41 test-random check docs bench figures constraints clean
+.PHONY: demo test test-avx2 test-sse41 test-random test-faults sbom audit check docs bench figures constraints clean
 
 ## demo: install, ask this project's own documentation in English and in Japanese, and watch a model's window grow
 demo: $(VENV)/installed
@@ -34,6 +35,22 @@ test-avx2 test-sse41: $(VENV)/installed
 ## test-random: the property tests, with thousands of examples that are new each time; a quarter of an hour on two cores
 test-random: $(VENV)/installed
 	$(PYTEST) --dist worksteal -m hypothesis --hypothesis-profile random --timeout 3600
+
+## test-faults: the command killed, without a disk, and with flipped bits, at many moments; some minutes, and `cc`
+# wide: make test-faults FAULTS="--kills 1000 --errors 300 --flips 1000"
+FAULTS := --kills 70 --errors 70 --flips 60
+test-faults: $(VENV)/installed
+	$(BIN)/python tests/faults/run.py $(FAULTS)
+
+## sbom: every package that is installed here and its version, in CycloneDX's form, in .longctx/sbom.json
+sbom: $(VENV)/installed
+	mkdir -p .longctx
+	$(BIN)/python tests/support/bill_of_materials.py > .longctx/sbom.json
+
+## audit: the pinned versions against the advisories that are known to PyPI and OSV; needs the network and uv
+# strict: a package that could not be looked up is a failure, not a pass
+audit:
+	$(AUDIT) --strict --requirement constraints.txt --no-deps --disable-pip
 
 ## check: formatting, lint, types, which package may import which, and that the documentation builds
 check: $(VENV)/installed docs

@@ -1,0 +1,345 @@
+"""Faults at every kind of moment of the `longctx` command itself: SIGKILL, I/O errors, a full disk, flipped bits.
+
+    python tests/faults/run.py [--kills 120] [--errors 80] [--flips 80] [--seed 0]
+
+Nothing may be lost or doubled, nothing that is whole may be called damaged, and no wrong answer may come without a word.
+The commands run in processes forked from this one, whose file operations `inject.c` (compiled here with `cc`) counts and
+lets fail. `make test-faults` runs it for some minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import errno
+import importlib
+import importlib.util
+import io
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+HERE = Path(__file__).parent
+DOCUMENTS = 6
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a forked process ended: its exit code or minus a signal, what it printed, and the operations it made."""
+
+    status: int
+    output: str
+    errors: str
+    operations: int = 0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault at the n-th operation; errno 0 kills, and n = -1 only counts."""
+
+    n: int
+    errno: int = 0
+    lasting: bool = False
+    reads: bool = True
+
+
+class Forked:
+    """Runs functions in forked processes."""
+
+    def __init__(self, library: ctypes.CDLL, under: Path) -> None:
+        self._library, self._under = library, under
+
+    def run(self, action: Callable[[], int], fault: Fault | None) -> Outcome:
+        """Run a function in a process of its own; it may die by the fault."""
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as told:
+            if not (pid := os.fork()):
+                self._child(action, fault, output.fileno(), errors.fileno(), told.fileno())
+            _, status = os.waitpid(pid, 0)
+            texts = [_text(file) for file in (output, errors)]
+            count = int(_text(told) or 0)
+        return Outcome(os.waitstatus_to_exitcode(status), *texts, count)
+
+    def _child(self, action: Callable[[], int], fault: Fault | None, output: int, errors: int, told: int) -> NoReturn:
+        code = 99
+        try:
+            os.dup2(output, 1)
+            os.dup2(errors, 2)
+            sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+            if fault is not None:
+                arguments = (fault.n, fault.errno, int(fault.lasting), int(fault.reads))
+                self._library.fault_arm(os.fsencode(self._under), *arguments)
+            try:
+                code = action()
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+            os.write(told, str(self._library.fault_count()).encode())
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+
+
+def _text(file: Any) -> str:
+    file.seek(0)
+    return str(file.read().decode(errors="replace"))
+
+
+class Bench:
+    """A working folder in a known state, and the commands that change it."""
+
+    def __init__(self, folder: Path, forked: Forked) -> None:
+        self.folder, self.forked = folder, forked
+        self.start = folder.with_name("start")
+        self.new = folder.with_name("new-documents")
+        folder.mkdir()
+        write_documents(folder / "docs", range(DOCUMENTS), 1)
+        write_documents(self.new, range(2, DOCUMENTS + 2), 2)
+        self.command("ingest", "docs")
+        self.command("chat", stdin="What is subject1?\n")
+        questions = [json.dumps({"question": f"What is subject{n}?", "answers": [f"subject{n}"]}) for n in range(3)]
+        (folder / "questions.jsonl").write_text("\n".join(questions))
+        formats = _module(HERE.parent / "indexes" / "storage" / "test_formats.py")
+        (folder / "old-docs").mkdir()
+        for name, text in formats.TEXTS.items():
+            (folder / "old-docs" / f"{name}.md").write_text(text)
+        formats.make_format_1(folder / "old", folder / "old-docs", HASHING)
+        shutil.copytree(folder, self.start)
+
+    def reset(self) -> None:
+        shutil.rmtree(self.folder)
+        shutil.copytree(self.start, self.folder)  # the times of files stay: copy2
+
+    def command(self, *arguments: str, stdin: str = "", fault: Fault | None = None) -> Outcome:
+        def run() -> int:
+            from longctx.cli import main
+
+            os.chdir(self.folder)
+            sys.argv, sys.stdin = ["longctx", *arguments], io.StringIO(stdin)
+            main()
+
+        return self.forked.run(run, fault)
+
+    def prepare(self, action: str) -> None:
+        """Make what an action finds, before it is run."""
+        if action == "ingest":
+            shutil.rmtree(self.folder / "docs")
+            shutil.copytree(self.new, self.folder / "docs")
+        if action == "rebuild":
+            shutil.rmtree(self.folder / ".longctx" / "dense")
+
+    def act(self, action: str, fault: Fault | None = None) -> Outcome:
+        arguments, stdin = ACTIONS[action]
+        return self.command(*arguments, stdin=stdin, fault=fault)
+
+    def state(self) -> dict[str, Any]:
+        """All that is kept, read without faults; problems of `verify` are in it."""
+        found: dict[str, Any] = {}
+        for index in (".longctx", "old"):
+            verified = self.command("index", "verify", "--json", "--index", index)
+            listed = self.command("index", "list", "--json", "--index", index)
+            found[f"{index} problems"] = (verified.errors, verified.status)
+            documents = json.loads(listed.output or "[]")
+            found[index] = Counter(f"{Path(d['source']).name} {d['content_hash']}" for d in documents)
+            searched = self.command("search", "subject3 Alpha", "--mode", "lexical", "--json", "--index", index)
+            found[f"{index} hits"] = [
+                h["chunk"]["text"] for h in json.loads(searched.output or "[]")
+            ] or searched.errors
+        sessions = sorted((self.folder / ".longctx-sessions").glob("*.session"))
+        found["turns"] = [_turns(path) for path in sessions]
+        return found
+
+
+def _turns(path: Path) -> list[str]:
+    from longctx.conversation.session_file import SessionFile
+
+    with contextlib.closing(SessionFile.open(path)) as session:
+        return [turn.question for turn in session.turns()]
+
+
+ACTIONS: dict[str, tuple[tuple[str, ...], str]] = {
+    "ingest": (("ingest", "docs", "--prune"), ""),
+    "remove": (("index", "remove", "docs/1.txt"), ""),
+    "repair": (("index", "repair"), ""),
+    "rebuild": (("search", "subject3"), ""),
+    "migrate": (("index", "list", "--index", "old"), ""),
+    "chat": (("chat",), "What is subject2?\n"),
+    "eval": (("eval", "questions.jsonl", "--out", "evaluated"), ""),
+}
+
+
+def write_documents(folder: Path, numbers: range, version: int) -> None:
+    folder.mkdir()
+    for n in numbers:
+        text = f"subject{n} in version{version} of document{n}.\n\n" + f"About subject{n}. " * (10 + 5 * n)
+        (folder / f"{n}.txt").write_text(text)
+        os.utime(folder / f"{n}.txt", (1.7e9 + version, 1.7e9 + version))
+
+
+class Wrong(Exception):
+    """What must not be."""
+
+
+def check(bench: Bench, action: str, before: dict[str, Any], after: dict[str, Any], said: Outcome) -> None:
+    """Check what a fault has left, and that the same command goes on from there to the right end."""
+    left = bench.state()
+    for index in (".longctx", "old"):
+        problems, status = left[f"{index} problems"]
+        if status or problems:
+            raise Wrong(f"{index} is not whole: {problems}")
+        known = before[index] | after[index]
+        if lost := before[index] & after[index] - left[index]:
+            raise Wrong(f"lost: {lost}")
+        names = [key.split()[0] for key in left[index].elements()]
+        if left[index] - known or len(names) != len(set(names)):
+            raise Wrong(f"doubled or made up: {left[index] - known} {names}")
+    turns = [t for session in left["turns"] for t in session]
+    if [t for session in before["turns"] for t in session] != turns[: len([t for s in before["turns"] for t in s])]:
+        raise Wrong(f"turns were lost: {turns}")
+    if said.status >= 0 and ("Traceback" in said.errors or "is damaged" in said.errors or "delete" in said.errors):
+        raise Wrong(f"wrongly explained: {said.errors}")
+    again = bench.act(action)
+    if action != "remove" and again.status:
+        raise Wrong(f"it does not go on: {again.status} {again.errors}")
+    end = bench.state()
+    if action != "chat" and any(end[key] != after[key] for key in (".longctx", "old", ".longctx hits", "old hits")):
+        raise Wrong(f"it ends otherwise: {end} instead of {after}")
+
+
+def faults_of(kind: str, operations: int, luck: random.Random) -> Fault:
+    if kind == "kills":
+        return Fault(luck.randint(1, operations))
+    error = luck.choice([errno.EIO, errno.ENOSPC])
+    return Fault(luck.randint(1, operations), error, luck.random() < 0.5, error == errno.EIO)
+
+
+def try_faults(bench: Bench, kind: str, trials: int, luck: random.Random) -> int:
+    """Let commands fail; returns how many were wrong."""
+    wrong, ends = 0, Counter[str]()
+    bench.reset()
+    before = bench.state()
+    counts, afters = {}, {}
+    for action in ACTIONS:
+        bench.reset()
+        bench.prepare(action)
+        whole = bench.act(action, Fault(-1))
+        assert whole.status == 0, (action, whole)
+        counts[action], afters[action] = whole.operations, bench.state()
+    print(f"{kind}: file operations of each command: {counts}", flush=True)
+    for trial in range(trials):
+        action = [*ACTIONS][trial % len(ACTIONS)]
+        fault = faults_of(kind, counts[action], luck)
+        bench.reset()
+        bench.prepare(action)
+        said = bench.act(action, fault)
+        ends["killed" if said.status == -9 else "said" if said.status else "went on"] += 1
+        try:
+            check(bench, action, before, afters[action], said)
+        except Exception as error:  # a check that fails in any way is a fault
+            wrong += 1
+            print(f"WRONG: {action}, {fault}: {type(error).__name__} {error}\n   {said.errors[-600:]}", flush=True)
+    print(f"{kind}: {trials} trials, {dict(ends)}, {wrong} wrong", flush=True)
+    return wrong
+
+
+def try_flips(bench: Bench, trials: int, luck: random.Random) -> int:
+    """Flip a bit of a file, size and time kept; what is answered then is right, or says what is wrong."""
+    wrong, ends = 0, Counter[str]()
+    asked = [("search", "subject3", "--json"), ("index", "list", "--json"), ("index", "show", "docs/4.txt")]
+    asked += [("ask", "What is subject2?"), ("search", "subject1", "--mode", "dense", "--json")]
+    bench.reset()
+    right = {ask: bench.command(*ask).output for ask in asked}
+    turns = bench.state()["turns"]
+    for trial in range(trials):
+        bench.reset()
+        files = sorted(
+            p for f in (".longctx", ".longctx-sessions") for p in (bench.folder / f).rglob("*") if p.is_file()
+        )
+        file = luck.choice([p for p in files if p.stat().st_size])
+        flip(file, luck)
+        ask = asked[trial % len(asked)]
+        done = bench.command(*ask)
+        ends["right" if done.output == right[ask] else "said"] += 1
+        if done.output != right[ask] and not (done.status and done.errors):
+            wrong += 1
+            print(f"WRONG: {file.name}: {ask} gives {done.output[:300]}", flush=True)
+        with contextlib.suppress(Exception):  # an error says what is wrong
+            if bench.state()["turns"] != turns:
+                wrong += 1
+                print(f"WRONG: {file.name}: other turns", flush=True)
+    print(f"flips: {trials} trials, {dict(ends)}, {wrong} wrong", flush=True)
+    return wrong
+
+
+def flip(file: Path, luck: random.Random) -> None:
+    status, data = file.stat(), bytearray(file.read_bytes())
+    data[luck.randrange(len(data))] ^= 1 << luck.randrange(8)
+    file.write_bytes(data)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _module(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def stand_in_for_the_encoder() -> Any:
+    """An encoder that needs no weights, under the name of the default one: none of these faults is about meaning."""
+    import indexes.manifest
+
+    encoder = _module(HERE.parent / "indexes" / "conftest.py").HashingEncoder()
+    encoder.name = "default"
+    indexes.manifest.load_encoder = lambda _: encoder
+    return encoder
+
+
+@contextlib.contextmanager
+def compiled() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="longctx-faults-") as folder:
+        library = Path(folder) / "inject.so"
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, HERE / "inject.c", "-ldl"], check=True)
+        yield library
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name, default in (("kills", 120), ("errors", 80), ("flips", 80), ("seed", 0)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    given = parser.parse_args()
+    if "LONGCTX_FAULTS" not in os.environ:
+        with compiled() as library:
+            threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")}
+            preloaded = {"LD_PRELOAD": str(library), "LONGCTX_FAULTS": str(library), "HF_HUB_OFFLINE": "1", **threads}
+            return subprocess.run([sys.executable, *sys.argv], env=os.environ | preloaded, check=False).returncode
+    library = ctypes.CDLL(os.environ["LONGCTX_FAULTS"])
+    sys.path.append(str(HERE.parent / "support"))
+    importlib.import_module("forked_longctx").import_everything()
+    global HASHING
+    HASHING = stand_in_for_the_encoder()
+    luck, wrong = random.Random(given.seed), 0
+    with tempfile.TemporaryDirectory(prefix="longctx-faults-") as folder:
+        os.environ["XDG_CONFIG_HOME"] = os.environ["LONGCTX_CACHE_DIR"] = str(Path(folder) / "home")
+        bench = Bench(Path(folder) / "work", Forked(library, Path(folder) / "work"))
+        for kind, trials in (("kills", given.kills), ("errors", given.errors)):
+            wrong += try_faults(bench, kind, trials, luck) if trials else 0
+        wrong += try_flips(bench, given.flips, luck) if given.flips else 0
+    return 1 if wrong else 0
+
+
+HASHING: Any = None
+
+if __name__ == "__main__":
+    sys.exit(main())
