@@ -16,7 +16,7 @@ from longctx.answering import AnswerStream
 from longctx.engine import PrefillCallback, PrefillProgress
 from longctx.errors import BadRequest
 from longctx.qa import DocumentQA
-from longctx.types import Answer, AskOptions
+from longctx.types import Answer, AskOptions, Plan
 
 T = TypeVar("T")
 
@@ -52,8 +52,16 @@ class AsyncAnswerStream(AsyncIterator[str]):
             raise StopAsyncIteration
         return piece
 
+    @property
+    def plan(self) -> Plan | None:
+        """How the model answers, as far as that is decided; None before the first piece, and without a model."""
+        return None if self._stream is None else self._stream.plan
+
     async def answer(self) -> Answer:
         """The finished answer; pieces that have not been taken yet are taken first.
+
+        Returns:
+            The whole answer.
 
         Raises:
             BadRequest: If the stream was closed before the answer was finished.
@@ -149,7 +157,9 @@ class AsyncDocumentQA:
     ) -> AsyncAnswerStream:
         """Answer a question, piece by piece; for arguments and errors see `DocumentQA.ask`.
 
-        Nothing is done until the first piece is awaited, which also raises what cannot be served.
+        Returns:
+            The pieces, for `async for`. Nothing is done until the first one is awaited, which also raises what cannot
+            be served.
         """
         return AsyncAnswerStream(
             lambda report: self.qa.stream(question, options, progress=report, **changes), progress=progress

@@ -49,7 +49,7 @@ class ConversationFolder:
         """
         return cls(index.with_name(f"{index.name}-sessions"))
 
-    def list(self) -> list[ConversationInfo]:
+    def all(self) -> list[ConversationInfo]:
         """List the conversations, the one that was last written first."""
         files: list[tuple[float, Path]] = []
         for file in self.path.glob(f"*{SUFFIX}"):
@@ -116,6 +116,9 @@ class ConversationFolder:
 
         Returns:
             A name that can be a file's, with a number behind it where the plain one is taken.
+
+        Raises:
+            BadRequest: If ten thousand are taken.
         """
         words = "".join(c if c.isalnum() or c in " -_" else " " for c in wish)
         plain = " ".join(words.split()).lstrip("-_ ")[:40].strip() or "conversation"
