@@ -31,7 +31,7 @@ IDENTITY = (
     "template",
     "reranker",
 )
-_SECRET_HELP = "A secret of 16 characters or more that clients send as 'Authorization: Bearer'; also LONGCTX_TOKEN."
+_BEARER_HELP = "A secret of 16 characters or more that clients send as 'Authorization: Bearer'; also LONGCTX_TOKEN."
 
 
 IndexesOption = Annotated[
@@ -66,7 +66,7 @@ def serve(
         "127.0.0.1"
     ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes one that is free.")] = 8080,
-    token: Annotated[list[str] | None, typer.Option(metavar="SECRET", help=_SECRET_HELP, show_default=False)] = None,
+    token: Annotated[list[str] | None, typer.Option(metavar="SECRET", help=_BEARER_HELP, show_default=False)] = None,
     read_token: Annotated[
         list[str] | None,
         typer.Option(metavar="SECRET", help="The same for reading and asking only; also LONGCTX_READ_TOKEN."),

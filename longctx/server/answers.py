@@ -128,10 +128,10 @@ class Answering:
         Returns:
             A `piece` or the `answer`.
         """
-        async for name, value in events:
-            if name in ("piece", "answer"):
+        async for event in events:
+            if event[0] in ("piece", "answer"):
                 break
-        return name, value  # it ends with the answer, if not with an error
+        return event  # it ends with the answer, if not with an error
 
     async def aclose(self) -> None:
         """Stop the model and give the turn back. Whoever makes an answering calls it in the end."""

@@ -199,7 +199,7 @@ def text_view(corpus: Corpus, name: str, start: int, end: int | None) -> TextVie
         corpus: The index.
         name: The document's name.
         start: The first character.
-        end: The character after the last; None is the end of the text.
+        end: The character after the last; None, and what is beyond it, is the end of the text.
 
     Returns:
         The text. Raises NotThere if there is no such document.
@@ -209,9 +209,9 @@ def text_view(corpus: Corpus, name: str, start: int, end: int | None) -> TextVie
     """
     source = corpus.names.source(name)
     text = corpus.index.text(source)
-    last = len(text) if end is None else end
-    if not 0 <= start <= last <= len(text):
-        raise BadRequest(f"characters {start} to {last} are not in {name!r}: it has {len(text):,}")
+    last = len(text) if end is None else min(end, len(text))
+    if not 0 <= start <= last:
+        raise BadRequest(f"characters {start} to {end} are not in {name!r}: it has {len(text):,}")
     title = corpus.names.documents()[corpus.names.of(source)].title
     return TextView(
         name=corpus.names.of(source), title=title, characters=len(text), start=start, end=last, text=text[start:last]

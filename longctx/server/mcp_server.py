@@ -183,9 +183,7 @@ class _explained:  # noqa: N801
 
 
 def _part(corpus: Corpus, document: str, start: int, end: int | None) -> TextView:
-    whole = text_view(corpus, document, 0, None)
-    last = min(start + _PAGE if end is None else end, whole.characters)
-    return text_view(corpus, document, start, max(last, start))
+    return text_view(corpus, document, start, start + _PAGE if end is None else end)
 
 
 def _message(error: Exception) -> str:

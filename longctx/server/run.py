@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import uvicorn
 
@@ -35,28 +36,59 @@ def serve(paths: list[Path], model: Model, options: ServerOptions, log_level: st
         BadRequest: If the address cannot be listened on.
     """
     _set_up_log(log_level)
-    listening = [_tcp_socket(options)]
-    for path in paths:
-        path.mkdir(parents=True, exist_ok=True)
-    local = [made for path in paths if (made := _unix_socket(path)) is not None]
-    names = frozenset(each.getsockname() for each in local)
-    library = Library(paths, model, options)
-    app = create_app(library, names)
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=int(options.grace),
-        lifespan="on",
-    )
-    host, port = listening[0].getsockname()[:2]
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    _LOG.info("opening %d indexes", len(paths))
-    asyncio.run(_Server(config, library, names, address).serve([*listening, *local]))
+    Server(paths, model, options).run()
 
 
-class _Server(uvicorn.Server):
+class Server:
+    """A server that listens from the moment it is made, and answers from `run` on.
+
+    Args:
+        paths: The folders of the indexes; those that do not exist are made.
+        model: What answers.
+        options: How to listen, whom to answer, and how much to take. Raises BadRequest if the address cannot be
+            listened on.
+
+    Attributes:
+        address: Where it listens, such as "http://127.0.0.1:8080".
+        library: What it serves.
+    """
+
+    def __init__(self, paths: list[Path], model: Model, options: ServerOptions) -> None:
+        listening = _tcp_socket(options)
+        for path in paths:
+            path.mkdir(parents=True, exist_ok=True)
+        local = [made for path in paths if (made := _unix_socket(path)) is not None]
+        names = frozenset(each.getsockname() for each in local)
+        host, port = listening.getsockname()[:2]
+        self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self.library = Library(paths, model, options)
+        self._sockets = [listening, *local]
+        config = uvicorn.Config(
+            create_app(self.library, names),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=int(options.grace),
+            lifespan="on",
+            ws="none",
+        )
+        self._uvicorn = _Uvicorn(config, self.library, names, self.address)
+
+    @property
+    def started(self) -> bool:
+        """Whether the indexes are open and requests are answered."""
+        return self._uvicorn.started
+
+    def run(self) -> None:
+        """Answer until `end`; in the main thread, also until SIGTERM or SIGINT."""
+        asyncio.run(self._uvicorn.serve(self._sockets))
+
+    def end(self) -> None:
+        """End, when the answers that have begun are finished. Any thread may call it."""
+        self._uvicorn.handle_exit(signal.SIGTERM, None)
+
+
+class _Uvicorn(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, library: Library, names: frozenset[str], address: str) -> None:
         super().__init__(config)
         self._library, self._names, self._address = library, names, address
@@ -70,9 +102,10 @@ class _Server(uvicorn.Server):
             _LOG.info("listening on %s", self._address)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End streams that have no end of their own; answers go on. A second signal ends them too."""
+        """End streams that have no end of their own; answers go on. A second Ctrl-C ends them too."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._library.end_followers)
+            with suppress(RuntimeError):  # it has ended already
+                self._loop.call_soon_threadsafe(self._library.end_followers)
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -130,6 +163,5 @@ def _is_dead(path: Path) -> bool:
 def _set_up_log(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
-    options: dict[str, Any] = {"level": level.upper(), "handlers": [handler]}
-    logging.basicConfig(**options)
-    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("longctx").setLevel(level.upper())
