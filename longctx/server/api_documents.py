@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, StreamingResponse
 from starlette.datastructures import UploadFile
 
 from indexes.readers import SUFFIXES
@@ -154,6 +154,7 @@ async def delete_document(corpus: Index, name: str) -> None:
     def remove() -> None:
         source = corpus.names.source(name)
         corpus.index.remove(source, wait=_PATIENCE)
+        corpus.names.forget()
         if Path(source).parent == corpus.uploads:
             Path(source).unlink(missing_ok=True)
 
@@ -172,7 +173,7 @@ async def show_job(corpus: Index, job: str) -> JobView:
     return JobView.of(_job(corpus, job))
 
 
-@router.get("/indexes/{index}/jobs/{job}/events", response_class=EventStream)
+@router.get("/indexes/{index}/jobs/{job}/events", response_class=StreamingResponse)
 async def follow_job(corpus: Index, job: str) -> EventStream:
     """An ingest as server-sent events, each of them the whole job, until it is over."""
     found = _job(corpus, job)

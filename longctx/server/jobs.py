@@ -110,6 +110,7 @@ class Jobs:
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._version = 0  # of all jobs: followers look whether it has risen
 
     def all(self) -> list[Job]:
         """The jobs that are known, oldest first."""
@@ -162,19 +163,18 @@ class Jobs:
             The job, each time that it has changed.
         """
         while True:
+            seen, is_last = self._version, job.is_over or self._closing
             yield job
-            if job.is_over or self._closing:
+            if is_last:
                 return
             async with self._changed:
-                await self._changed.wait()
+                await self._changed.wait_for(lambda seen=seen: self._version != seen)  # type: ignore[misc]
 
     async def close(self) -> None:
         """Cancel all jobs, and wait until they have stopped."""
-        self._closing = True
         for work in self._works.values():
             work.cancelled.set()
-        async with self._changed:
-            self._changed.notify_all()
+        self.end_followers()
         await asyncio.gather(*self._tasks)
 
     def end_followers(self) -> None:
@@ -258,6 +258,8 @@ class Jobs:
                 path.unlink(missing_ok=True)
 
     def _notify(self) -> None:
+        self._version += 1
+
         async def wake() -> None:
             async with self._changed:
                 self._changed.notify_all()

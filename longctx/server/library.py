@@ -80,6 +80,20 @@ class Model:
         return str(name).rstrip("/").rsplit("/", 1)[-1]
 
 
+def make_missing(paths: list[Path], model: Model) -> None:
+    """Make the indexes that do not exist.
+
+    Args:
+        paths: Their folders.
+        model: Names the encoder.
+    """
+    for path in paths:
+        try:
+            CorpusIndex.open(path, model.encoder, create=False).close()
+        except IndexNotFound:
+            CorpusIndex.open(path, model.encoder or "default").close()
+
+
 class Library:
     """The indexes of a server. Open and close it in the event loop that serves.
 
@@ -174,9 +188,7 @@ class Library:
 
     def _opened(self, path: Path) -> DocumentQA:
         model = self.model
-        try:
-            index = CorpusIndex.open(path, model.encoder, reranker=model.reranker, create=False)
-        except IndexNotFound:
-            index = CorpusIndex.open(path, model.encoder or "default", reranker=model.reranker)
+        make_missing([path], model)
+        index = CorpusIndex.open(path, model.encoder, reranker=model.reranker, create=False)
         index.encoder = self._encoders.setdefault(index.encoder.name, index.encoder)  # its weights are loaded once
         return DocumentQA(index, model.model, template=model.template, measured=model.measured)

@@ -44,6 +44,10 @@ class DocumentNames:
         self._refresh(max_age=0.0)
         return self._documents
 
+    def forget(self) -> None:
+        """Read the documents again when they are next asked for."""
+        self._read_at = float("-inf")
+
     def of(self, source: str) -> str:
         """Name a document.
 

@@ -54,7 +54,8 @@ def _picture(page: Any, width: int) -> bytes:
 def _rectangles(page: Any, passage: str) -> list[tuple[float, ...]]:
     """The boxes of a passage's lines, as shares of the page."""
     text = page.get_textpage()
-    letters, places = _letters(text.get_text_range())
+    whole = text.get_text_range()
+    letters, places = _letters(whole)
     wanted, _ = _letters(passage)
     at, size = letters.find(wanted), len(wanted)
     if at < 0:  # the passage goes on on another page, or the two readers differ
@@ -63,7 +64,10 @@ def _rectangles(page: Any, passage: str) -> list[tuple[float, ...]]:
         if size < min(_LEAST, len(wanted)):
             return []
     boxes: list[list[float]] = []
-    for place in places[at : at + size]:
+    shown = places[at : at + size]
+    while shown and (after := shown[-1] + 1) < len(whole) and not (whole[after].isalnum() or whole[after].isspace()):
+        shown.append(after)  # the full stop
+    for place in shown:
         left, top, right, bottom = _on_page(page, text.get_charbox(place, loose=True))
         if right <= left or bottom <= top:
             continue

@@ -15,7 +15,7 @@ import uvicorn
 
 from longctx.errors import BadRequest
 from longctx.server.app import create_app
-from longctx.server.library import Library, Model
+from longctx.server.library import Library, Model, make_missing
 from longctx.server.local_socket import socket_path
 from longctx.server.metrics import JsonLines
 from longctx.server.options import ServerOptions
@@ -55,8 +55,7 @@ class Server:
 
     def __init__(self, paths: list[Path], model: Model, options: ServerOptions) -> None:
         listening = _tcp_socket(options)
-        for path in paths:
-            path.mkdir(parents=True, exist_ok=True)
+        make_missing(paths, model)  # before there is a socket in the folder
         local = [made for path in paths if (made := _unix_socket(path)) is not None]
         names = frozenset(each.getsockname() for each in local)
         host, port = listening.getsockname()[:2]

@@ -48,7 +48,7 @@ def test_a_stream_is_the_same_answer_in_pieces(client: openai.OpenAI) -> None:
     ]
     deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
     assert "".join(delta.content or "" for delta in deltas) == SAID
-    assert [delta.model_extra["annotations"] for delta in deltas if "annotations" in delta.model_extra][0]
+    assert next(delta.model_extra["annotations"] for delta in deltas if "annotations" in delta.model_extra)
     assert chunks[-1].usage.completion_tokens > 0
 
 
