@@ -69,7 +69,7 @@ export class Conversations {
   }
 
   async remove(name) {
-    if ((await ask(t("sure", name), "")) !== name) return;
+    if (!confirm(t("sure", name))) return;
     await json(`${base(this.index)}/${encodeURIComponent(name)}`, { method: "DELETE" });
     if (this.current === name) this.onOpen((this.current = null) ?? []);
     await this.load(this.index);

@@ -1,7 +1,7 @@
 // The documents of an index: upload with the state of each file, open, delete.
 
 import { events, json, upload } from "./api.js";
-import { ask, byId, element, tell } from "./dialog.js";
+import { byId, element, tell } from "./dialog.js";
 import { open } from "./viewer.js";
 import { t } from "./words.js";
 
@@ -54,7 +54,7 @@ export class Documents {
   }
 
   async remove(name) {
-    if ((await ask(t("sure", name), "")) !== name) return;
+    if (!confirm(t("sure", name))) return;
     try {
       await json(`${base(this.index)}/documents/${name.split("/").map(encodeURIComponent).join("/")}`, { method: "DELETE" });
       await this.load(this.index);
@@ -86,6 +86,7 @@ export class Documents {
     } catch (error) {
       tell(error.message);
     }
+    if (!job.files.length) box.remove(); // a folder of the server's: there is nothing to tell
     if (index === this.index) await this.load(index);
   }
 
