@@ -1,4 +1,5 @@
 from .answering import AnswerStream
+from .async_qa import AsyncAnswerStream, AsyncDocumentQA
 from .backends import ServedModel
 from .conversation import Conversation
 from .engine import Engine, Generation, GenerationOptions, PrefillProgress, Prefix
@@ -38,6 +39,8 @@ __all__ = [
     "Answer",
     "AnswerStream",
     "AskOptions",
+    "AsyncAnswerStream",
+    "AsyncDocumentQA",
     "BadReport",
     "BadRequest",
     "BadSession",

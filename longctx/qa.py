@@ -13,7 +13,7 @@ from indexes.ingest import IngestCallback
 from indexes.readers import DEFAULT_LIMITS
 from longctx.answering import AnswerStream, FinishedAnswer, answer_with_model, extract_answer
 from longctx.backends import ServedModel, backend_for, open_model
-from longctx.engine import KV_CACHE_BYTES, KV_CACHE_FOLDER, Engine, PrefillCallback, PrefixStore
+from longctx.engine import KV_CACHE_BYTES, KV_CACHE_FOLDER, Engine, Generation, PrefillCallback, PrefixStore
 from longctx.errors import BadRequest
 from longctx.models import LoadedModel, Measured, Measurements
 from longctx.planning import Policy
@@ -221,7 +221,30 @@ class DocumentQA:
         Raises:
             BadRequest: If there is no model.
         """
+        with self.stream_reply(system, messages, AskOptions(max_new_tokens=max_new_tokens)) as pieces:
+            return "".join(pieces)
+
+    def stream_reply(
+        self,
+        system: str,
+        messages: Sequence[Message],
+        options: AskOptions,
+        progress: PrefillCallback | None = None,
+    ) -> Generation:
+        """Let the model reply to messages, without documents, piece by piece.
+
+        Args:
+            system: The system prompt.
+            messages: What was said, oldest first; the last message is the user's.
+            options: Of these, `max_new_tokens` and `sampling` are used.
+            progress: Told how much of the prompt the model has read.
+
+        Returns:
+            The pieces as they come; close it, or use it in a `with` statement.
+
+        Raises:
+            BadRequest: If there is no model.
+        """
         if self._backend is None:
             raise BadRequest("there is no model to reply: give one (--model)")
-        with self._backend.reply(system, messages, max_new_tokens) as pieces:
-            return "".join(pieces)
+        return self._backend.reply(system, messages, options.max_new_tokens, options.sampling, progress)

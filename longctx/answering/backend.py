@@ -11,6 +11,8 @@ from longctx.planning import ReadingSpeed, Windows
 from longctx.prompts import PromptWriter
 from longctx.types import Message, Plan, SamplingOptions
 
+GREEDY = SamplingOptions()
+
 
 class Backend(Protocol):
     """A model that answers, in this process or on a server."""
@@ -71,13 +73,22 @@ class Backend(Protocol):
                 `windows` says so from then on.
         """
 
-    def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> Generation:
+    def reply(
+        self,
+        system: str,
+        messages: Sequence[Message],
+        max_new_tokens: int,
+        sampling: SamplingOptions = GREEDY,
+        progress: PrefillCallback | None = None,
+    ) -> Generation:
         """Generate a reply to messages, without passages.
 
         Args:
             system: The system prompt; empty for none.
             messages: What was said, oldest first; the last message is the user's.
             max_new_tokens: The longest reply in tokens.
+            sampling: How the reply's tokens are chosen.
+            progress: Told how much of the prompt has been read.
 
         Returns:
             The pieces of the reply as they come.

@@ -46,6 +46,11 @@ class AnswerStream(Iterator[str]):
             raise BadRequest("the stream was closed before the answer was finished: ask again")
         return self._answer
 
+    @property
+    def plan(self) -> Plan | None:
+        """How the model answers, as far as that is decided; None without a model."""
+        return None if self._answer is None else self._answer.plan
+
     def close(self) -> None:
         """Stop the answer here."""
 

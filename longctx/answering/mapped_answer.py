@@ -86,6 +86,11 @@ class EverythingAnswer(AnswerStream):
                     self._answer = self._explained(self._stream.answer)
                 raise
 
+    @property
+    def plan(self) -> Plan | None:
+        """How the model answers, as far as that is decided."""
+        return self._stream.plan
+
     def close(self) -> None:
         """Stop the answer here."""
         self._closed = True
@@ -133,6 +138,11 @@ class MappedAnswer(AnswerStream):
 
     def __next__(self) -> str:
         return next(self._pieces)
+
+    @property
+    def plan(self) -> Plan:
+        """How the documents are read."""
+        return self._plan
 
     def close(self) -> None:
         """Stop the answer here; the notes so far are kept."""

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
-from longctx.answering import Backend, Prompt
+from longctx.answering import GREEDY, Backend, Prompt
 from longctx.backends.openai import CountedText, MessageFrame, MessageWriter, ServedModel
 from longctx.engine import Engine, Generation, GenerationOptions, PrefillCallback, PrefixStore
 from longctx.errors import BadRequest
@@ -143,12 +143,19 @@ class LocalBackend:
         options = GenerationOptions.of(sampling, plan.max_new_tokens, self.writer.template.stops)
         return self.engine.stream(prefix, suffix, scaling, options, progress, stored=stored)
 
-    def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> Generation:
+    def reply(
+        self,
+        system: str,
+        messages: Sequence[Message],
+        max_new_tokens: int,
+        sampling: SamplingOptions = GREEDY,
+        progress: PrefillCallback | None = None,
+    ) -> Generation:
         """Generate a reply in the native window, and cache nothing; see `Backend.reply`."""
         scaling = scaling_for(self.engine.loaded, self.measured, self.engine.loaded.native_window, scaled=False)
         ids = self.writer.conversation(system, messages)
-        options = GenerationOptions(max_new_tokens, stop=tuple(self.writer.template.stops))
-        return self.engine.stream((), ids, scaling, options)
+        options = GenerationOptions.of(sampling, max_new_tokens, self.writer.template.stops)
+        return self.engine.stream((), ids, scaling, options, progress)
 
 
 def _ids(prompt: Prompt) -> tuple[int, ...]:
@@ -195,7 +202,14 @@ class OpenAIBackend:
         planned = len(prompt.frame) + sum(map(len, documents))
         return self._model.chat(messages, GenerationOptions.of(sampling, plan.max_new_tokens), planned)
 
-    def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> Generation:
+    def reply(
+        self,
+        system: str,
+        messages: Sequence[Message],
+        max_new_tokens: int,
+        sampling: SamplingOptions = GREEDY,
+        progress: PrefillCallback | None = None,
+    ) -> Generation:
         """Generate a reply; see `Backend.reply`."""
         frame = self.writer.conversation(system, messages)
-        return self._model.chat(frame.filled(""), GenerationOptions(max_new_tokens), len(frame))
+        return self._model.chat(frame.filled(""), GenerationOptions.of(sampling, max_new_tokens), len(frame))

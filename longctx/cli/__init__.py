@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from longctx import __version__
-from longctx.cli import ask, chat, estimate, extend, index, ingest, probe, rope, search
+from longctx.cli import ask, chat, estimate, extend, index, ingest, probe, rope, search, serve
 from longctx.cli.eval import evaluate_questions
 from longctx.cli.output import INTERRUPTED, one_line
 from longctx.cli.terminal import echo
@@ -40,7 +40,8 @@ app = typer.Typer(
     help="Ask questions of documents that are longer than a model's window.",
 )
 _COMMANDS = (ingest.ingest, search.search, ask.ask, chat.chat, estimate.estimate, rope.rope, extend.extend, probe.probe)
-for _command in _COMMANDS:
+_SERVERS = (serve.serve, serve.mcp)
+for _command in (*_COMMANDS, *_SERVERS):
     app.command()(_command)
 app.command(name="eval")(evaluate_questions)
 app.add_typer(index.app, name="index")

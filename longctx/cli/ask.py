@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from itertools import chain
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +13,13 @@ from longctx.cli.batch import ask_questions
 from longctx.cli.options import AskFlags, JsonOption, open_qa, with_flags
 from longctx.cli.output import NO_MODEL, note_unmeasured, note_unsupported, print_json, print_plan, print_sources
 from longctx.cli.progress import prefill_progress
+from longctx.cli.serve import identity
 from longctx.cli.terminal import echo, secho
+from longctx.server import ask_server
+
+if TYPE_CHECKING:
+    from longctx.answering import AnswerStream
+    from longctx.server import ServerAnswer
 
 _NO_QUESTION = "Missing argument 'QUESTION': ask something, or give a file of questions with --questions FILE."
 _TWO_WAYS = "QUESTION and --questions cannot be given together: leave one of them out."
@@ -32,6 +39,9 @@ def ask(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show how the question was answered, and what the window was used for.")
     ] = False,
+    server: Annotated[
+        bool, typer.Option(help="Let a server that runs on this index answer, which has everything loaded.")
+    ] = True,
     json: JsonOption = False,
 ) -> None:
     """Answer a question from the index, with citations.
@@ -45,20 +55,32 @@ def ask(
     assert question is not None
     settings = flags.settings()
     options = flags.options(settings)
+    if server and (answering := ask_server(settings.index, question, options, identity(settings))) is not None:
+        with closing(answering):
+            _print(answering, next(answering, ""), explain=explain, as_json=json, quotes=answering.model is None)
+            answered_by = f"its model {answering.model}" if answering.model else "no model"
+        if not json:
+            secho(f"\nAnswered by the server on this index, with {answered_by} (--no-server).", err=True, dim=True)
+        return
     with open_qa(settings) as qa:
         with prefill_progress(quiet=json) as progress:
             stream = qa.stream(question, options, progress=progress)
             first = next(stream, "")
-        if json:
-            print_json(stream.answer)
-            return
-        for piece in chain((first,), stream):
-            echo(piece, nl=False)
-        echo()
-        print_sources(stream.answer)
-        if settings.model is None:
-            secho(f"\n{NO_MODEL}", err=True, dim=True)
-        note_unsupported(stream.answer)
-        note_unmeasured(stream.answer)
-        if explain:
-            print_plan(stream.answer)
+        _print(stream, first, explain=explain, as_json=json, quotes=settings.model is None)
+
+
+def _print(stream: AnswerStream | ServerAnswer, first: str, *, explain: bool, as_json: bool, quotes: bool) -> None:
+    """Print an answer as it comes, or the whole as JSON."""
+    if as_json:
+        print_json(stream.answer)
+        return
+    for piece in chain((first,), stream):
+        echo(piece, nl=False)
+    echo()
+    print_sources(stream.answer)
+    if quotes:
+        secho(f"\n{NO_MODEL}", err=True, dim=True)
+    note_unsupported(stream.answer)
+    note_unmeasured(stream.answer)
+    if explain:
+        print_plan(stream.answer)

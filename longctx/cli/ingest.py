@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from longctx.cli.options import EncoderOption, IndexOption, JsonOption, WaitOption
 from longctx.cli.ingest_checks import prune_missing, show_plan
+from longctx.cli.options import EncoderOption, IndexOption, JsonOption, WaitOption
 from longctx.cli.output import INTERRUPTED, print_json, short_path
 from longctx.cli.progress import ingest_progress
 from longctx.cli.terminal import echo, name

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from longctx.answering import AnswerStream
+from longctx.conversation.folder import ConversationFolder
 from longctx.conversation.query_rewriting import (
     REWRITTEN_TOKENS,
     is_usable,
@@ -25,7 +26,7 @@ from longctx.conversation.turn_index import TurnIndex
 from longctx.engine import PrefillCallback
 from longctx.errors import BadRequest, ContextTooLong
 from longctx.qa import DocumentQA
-from longctx.types import Answer, AskOptions, Message, QuestionRequest, Turn, Usage
+from longctx.types import Answer, AskOptions, Message, Plan, QuestionRequest, Turn, Usage
 
 DEFAULT_NAME = "default"
 
@@ -69,7 +70,7 @@ class Conversation:
             BadRequest: For a name that cannot be a file's.
             BadSession: For a file that is damaged, of another version, or something else; it is left as it is.
         """
-        beside = qa.index.path.with_name(f"{qa.index.path.name}-sessions")
+        beside = ConversationFolder.beside(qa.index.path).path
         path = session_path(beside if folder is None else Path(folder).expanduser(), name)
         file = SessionFile.open(path)
         return cls(qa, file, TurnIndex(path.with_suffix(".index"), qa.index.encoder), rewrite=rewrite)
@@ -175,30 +176,54 @@ class Conversation:
         """
         _check(question)
         history = self._file.history()
-        query = self._search_query(question, history)
+        query = _search_query(self._qa, question, history, rewrite=self._rewrite)
         recalled = self._turn_index.find(query or question, history) if history and self._qa.has_model else ()
         request = QuestionRequest(question, (options or AskOptions()).updated(**changes), query, history, recalled)
         return _RecordedAnswer(self._qa.run(request, progress), partial(self._keep, question))
 
-    def _search_query(self, question: str, history: tuple[Message, ...]) -> str | None:
-        """What to search for if the question needs its context; None otherwise."""
-        if not history or not needs_context(question):
-            return None
-        rewritten = self._rewritten(question, history) if self._rewrite and self._qa.has_model else None
-        return rewritten or with_context_words([message.content for message in history[::2]], question)
-
-    def _rewritten(self, question: str, history: tuple[Message, ...]) -> str | None:
-        """The question as the model rewrites it; None if the rewriting is not usable."""
-        with suppress(ContextTooLong):
-            said = self._qa.reply(*rewrite_request(question, history), REWRITTEN_TOKENS)
-            rewritten = said.strip().split("\n")[0].strip()
-            if is_usable(rewritten, question, history):
-                return rewritten
-        return None
-
     def _keep(self, question: str, answer: Answer) -> None:
         self._file.add(question, answer)
         self._answer = answer
+
+
+def request_with_history(
+    qa: DocumentQA, question: str, history: tuple[Message, ...], options: AskOptions | None = None
+) -> QuestionRequest:
+    """A question with what was said before it, for `DocumentQA.run`, where nothing is kept between questions.
+
+    Args:
+        qa: Will answer; its model may rewrite the question.
+        question: The question.
+        history: Questions and answers in turn, oldest first.
+        options: How to answer; None means the defaults of `AskOptions`.
+
+    Returns:
+        The request, with what to search for where the question needs its context.
+
+    Raises:
+        BadRequest: For an empty question.
+    """
+    _check(question)
+    query = _search_query(qa, question, history, rewrite=True)
+    return QuestionRequest(question, options or AskOptions(), query, history)
+
+
+def _search_query(qa: DocumentQA, question: str, history: tuple[Message, ...], *, rewrite: bool) -> str | None:
+    """What to search for if the question needs its context; None otherwise."""
+    if not history or not needs_context(question):
+        return None
+    rewritten = _rewritten(qa, question, history) if rewrite and qa.has_model else None
+    return rewritten or with_context_words([message.content for message in history[::2]], question)
+
+
+def _rewritten(qa: DocumentQA, question: str, history: tuple[Message, ...]) -> str | None:
+    """The question as the model rewrites it; None if the rewriting is not usable."""
+    with suppress(ContextTooLong):
+        said = qa.reply(*rewrite_request(question, history), REWRITTEN_TOKENS)
+        rewritten = said.strip().split("\n")[0].strip()
+        if is_usable(rewritten, question, history):
+            return rewritten
+    return None
 
 
 class _RecordedAnswer(AnswerStream):
@@ -217,6 +242,11 @@ class _RecordedAnswer(AnswerStream):
             self._keep(answer)
             self._answer = answer
         raise StopIteration
+
+    @property
+    def plan(self) -> Plan | None:
+        """How the model answers, as far as that is decided."""
+        return self._stream.plan
 
     def close(self) -> None:
         """Stop the answer here; it is not stored."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from forked_longctx import ForkedLongctx
+from hand_made_pdf import two_page_pdf
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -288,30 +289,6 @@ def test_a_pdf_is_cited_by_its_page(longctx: Run, tmp_path: Path) -> None:
     done = longctx("ask", "At what pressure does the valve open?")
     assert done.stdout.splitlines()[0] == "The valve opens at seven bar. [1]"
     assert "[1] manual.pdf, page 2, characters " in done.stdout
-
-
-def two_page_pdf(*lines: str) -> bytes:
-    kids = " ".join(f"{4 + 2 * i} 0 R" for i in range(len(lines)))
-    objects = [
-        "<< /Type /Catalog /Pages 2 0 R >>",
-        f"<< /Type /Pages /Kids [{kids}] /Count {len(lines)} >>",
-        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-    ]
-    for i, line in enumerate(lines):
-        content = f"BT /F1 12 Tf 72 720 Td ({line}) Tj ET"
-        objects.append(
-            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {5 + 2 * i} 0 R"
-            " /Resources << /Font << /F1 3 0 R >> >> >>"
-        )
-        objects.append(f"<< /Length {len(content)} >>\nstream\n{content}\nendstream")
-    body, places = "%PDF-1.4\n", []
-    for number, text in enumerate(objects, start=1):
-        places.append(len(body))
-        body += f"{number} 0 obj\n{text}\nendobj\n"
-    table = "".join(f"{place:010} 00000 n \n" for place in places)
-    size = len(objects) + 1
-    trailer = f"trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{len(body)}\n%%EOF\n"
-    return f"{body}xref\n0 {size}\n0000000000 65535 f \n{table}{trailer}".encode()
 
 
 def test_what_a_model_has_read_is_shown_and_removed(copy: Path, tiny_llama: Path, run_in: Run) -> None:

@@ -1,0 +1,152 @@
+"""`longctx ask` through a server that runs on the same index: over a socket in the index's folder, same user only.
+
+The client half imports nothing heavy, since it is there to save time.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from longctx.errors import LongctxError
+from longctx.types import Answer, AskOptions, BudgetItem, Citation, Plan, Usage
+
+_NAME = "server.sock"
+_LONGEST = 100  # bytes of a socket's path; systems take 104 to 108
+_CONNECTING = 2.0  # seconds
+
+
+def socket_path(index: Path) -> Path | None:
+    """The socket of a server that serves an index.
+
+    Args:
+        index: The index's folder.
+
+    Returns:
+        Its path; None where that is longer than a socket's may be.
+    """
+    path = index.expanduser().absolute() / _NAME
+    return path if len(str(path).encode()) <= _LONGEST else None
+
+
+def ask_server(index: Path, question: str, options: AskOptions, identity: dict[str, str | None]) -> ServerAnswer | None:
+    """Ask a server that runs on an index.
+
+    Args:
+        index: The index's folder.
+        question: The question.
+        options: How to answer it.
+        identity: The model and how it is to be loaded, where the user said so; the server must have loaded the same.
+
+    Returns:
+        The answer in pieces; None if no server is running there, or it has loaded something else.
+
+    Raises:
+        LongctxError: For what the server cannot answer.
+    """
+    path = socket_path(index)
+    if path is None or not path.is_socket() or (options.filters is not None and options.filters.source):
+        return None  # paths in filters may be relative to this process's folder
+    connection = _Connection(path)
+    body = {"index": str(index.expanduser().absolute()), "question": question, "identity": identity}
+    plain = asdict(options)
+    if options.filters is not None:
+        plain["filters"]["metadata"] = dict(options.filters.metadata)
+    try:
+        connection.request(
+            "POST", "/local/ask", json.dumps(body | {"options": plain}), {"content-type": "application/json"}
+        )
+        response = connection.getresponse()
+    except OSError:  # left behind by a server that was killed
+        connection.close()
+        return None
+    if response.status == 409:
+        connection.close()
+        return None
+    if response.status != 200:
+        raise LongctxError(json.loads(response.read())["error"]["message"])
+    return ServerAnswer(connection, response)
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(_CONNECTING)
+        self.sock.connect(str(self._path))
+        self.sock.settimeout(None)
+
+
+class ServerAnswer(Iterator[str]):
+    """The pieces of an answer that a server generates; `answer` is the whole.
+
+    Attributes:
+        model: The name of the server's model; None if it quotes the documents.
+    """
+
+    def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
+        self._connection, self._response = connection, response
+        self._answer: Answer | None = None
+        self.model: str | None = response.headers.get("x-longctx-model")
+
+    def __next__(self) -> str:
+        for line in self._response:
+            if not line.strip():  # a sign of life
+                continue
+            name, value = json.loads(line)
+            if name == "piece":
+                return str(value)
+            if name == "error":
+                raise LongctxError(value)
+            self._answer = _answer(value)
+        self.close()
+        raise StopIteration
+
+    @property
+    def answer(self) -> Answer:
+        """The finished answer. Raises LongctxError if the server has ended before it was."""
+        for _ in self:
+            pass
+        if self._answer is None:
+            raise LongctxError("the server ended before the answer was finished: ask again, or give --no-server")
+        return self._answer
+
+    def close(self) -> None:
+        """Stop the answer here."""
+        self._connection.close()
+
+
+def _answer(value: dict[str, Any]) -> Answer:
+    return Answer(
+        **value
+        | {
+            "citations": tuple(Citation(**each) for each in value["citations"]),
+            "passages": tuple(Citation(**each) for each in value["passages"]),
+            "unsupported": tuple(value["unsupported"]),
+            "usage": Usage(**value["usage"]),
+            "plan": _plan(value["plan"]),
+        }
+    )
+
+
+def _plan(value: dict[str, Any] | None) -> Plan | None:
+    if value is None:
+        return None
+    return Plan(
+        **value
+        | {
+            "budget": tuple(BudgetItem(**each) for each in value["budget"]),
+            "left_out": tuple(BudgetItem(**each) for each in value["left_out"]),
+            "chunk_ids": tuple(value["chunk_ids"]),
+            "turns": tuple(value["turns"]),
+            "fallback": _plan(value["fallback"]),
+        }
+    )

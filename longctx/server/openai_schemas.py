@@ -1,0 +1,130 @@
+"""The bodies of OpenAI's protocol, as far as longctx serves it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from longctx.errors import BadRequest
+from longctx.server.schemas import AskFields
+from longctx.types import Message
+
+# What clients send along and what changes nothing here: about billing, caches and who they are.
+_IGNORED = {
+    "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "reasoning_effort",
+    "verbosity", "parallel_tool_calls", "model_item_id",
+}  # fmt: skip
+# What would change the answer and is not there: refused, unless the value says that it is not wanted.
+_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "tools": ([],),
+    "tool_choice": ("none", "auto"),
+    "functions": ([],),
+    "response_format": ({"type": "text"},),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "logit_bias": ({},),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "modalities": (["text"],),
+}
+
+
+class ChatPart(BaseModel):
+    """A part of a message's content."""
+
+    type: str
+    text: str = ""
+
+
+class ChatMessage(BaseModel):
+    """A message."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[ChatPart] | None = None
+
+    @property
+    def text(self) -> str:
+        """The text. Raises BadRequest for parts that are no text."""
+        if not isinstance(self.content, list):
+            return self.content or ""
+        if odd := [part.type for part in self.content if part.type != "text"]:
+            raise BadRequest(f"a message has a part of type {odd[0]!r}: only text is read")
+        return "\n".join(part.text for part in self.content)
+
+
+class StreamOptions(BaseModel):
+    """What a stream has besides the answer."""
+
+    model_config = ConfigDict(extra="allow")
+
+    include_usage: bool = False
+
+
+class ChatBody(BaseModel):
+    """A request for a chat completion; `longctx` has options of longctx's own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str
+    messages: list[ChatMessage] = Field(min_length=1)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    stop: str | list[str] | None = None
+    longctx: AskFields | None = None
+
+    def check(self) -> None:
+        """Refuse what would change the answer and is not served. Raises BadRequest."""
+        for name, value in (self.model_extra or {}).items():
+            if value is None or name in _IGNORED:
+                continue
+            if name not in _NEUTRAL:
+                raise BadRequest(f"there is no parameter {name!r}: leave it out (longctx's own go into 'longctx')")
+            if value not in _NEUTRAL[name]:
+                raise BadRequest(f"{name} is not served here: leave it out")
+
+    def fields(self) -> AskFields:
+        """The options of the request, in longctx's words."""
+        given = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "seed": self.seed,
+            "max_new_tokens": self.max_completion_tokens or self.max_tokens,
+            "stop": [self.stop] if isinstance(self.stop, str) else self.stop,
+            "system": "\n\n".join(m.text for m in self.messages if m.role in ("system", "developer")) or None,
+        }
+        own = {} if self.longctx is None else self.longctx.model_dump(exclude_unset=True)
+        return AskFields(**{name: value for name, value in given.items() if value is not None} | own)
+
+    def question(self) -> tuple[str, tuple[Message, ...]]:
+        """The last message, and the questions and answers before it. Raises BadRequest if the last is no user's."""
+        said = [m for m in self.messages if m.role in ("user", "assistant")]
+        if not said or said[-1].role != "user":
+            raise BadRequest("the last message is not the user's: put the question there")
+        turns: list[Message] = []
+        for message in said:
+            if turns and turns[-1].role == message.role:  # two in a row are one
+                turns[-1] = Message(turns[-1].role, f"{turns[-1].content}\n{message.text}")
+            elif turns or message.role == "user":
+                turns.append(Message(message.role, message.text))  # type: ignore[arg-type]
+            else:  # a greeting: a turn begins with a question
+                turns += [Message("user", ""), Message("assistant", message.text)]
+        return turns[-1].content, tuple(turns[:-1])
+
+
+class EmbeddingsBody(BaseModel):
+    """A request for embeddings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str
+    input: str | list[str] | list[int] | list[list[int]]
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int | None = None
+    user: str | None = None

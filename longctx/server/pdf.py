@@ -1,0 +1,86 @@
+"""Pages of PDF files as pictures, and where a passage stands on them.
+
+PDFium runs in a process of its own, with little memory and little time, since what is in a file is not to be trusted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+import sys
+from pathlib import Path
+
+from longctx.errors import BadRequest, LongctxError, extra
+
+_SECONDS = 20.0
+_AT_ONCE = 2
+_LARGEST = 200_000_000  # bytes
+
+
+class NoPage(BadRequest):
+    """A page that cannot be shown."""
+
+
+async def picture(path: Path, page: int, width: int) -> bytes:
+    """Draw a page.
+
+    Args:
+        path: The PDF file.
+        page: The page, from 1.
+        width: The width in pixels.
+
+    Returns:
+        A PNG. Raises as `marks` does.
+    """
+    return await _run(path, {"do": "picture", "page": page, "width": width})
+
+
+async def marks(path: Path, page: int, passage: str) -> tuple[int, list[tuple[float, float, float, float]]]:
+    """Find a passage on a page.
+
+    Args:
+        path: The PDF file.
+        page: The page, from 1.
+        passage: The passage, as the index has it.
+
+    Returns:
+        How many pages the file has, and rectangles (left, top, width, height) as shares of the page.
+
+    Raises:
+        NoPage: If there is no such page, or the file cannot be drawn.
+        LongctxError: If the package for it is missing.
+    """
+    found = json.loads(await _run(path, {"do": "marks", "page": page, "passage": passage}))
+    return found["pages"], [tuple(each) for each in found["rectangles"]]
+
+
+_slots: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
+
+
+async def _run(path: Path, request: dict[str, object]) -> bytes:
+    if path.suffix.lower() != ".pdf" or path.stat().st_size > _LARGEST:
+        raise NoPage(f"{path.name} is no PDF that can be drawn: read its text")
+    slot = _slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_AT_ONCE))
+    asked = json.dumps(request).encode()
+    async with slot:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "longctx.server.pdf_worker",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            data = struct.pack(">I", len(asked)) + asked + path.read_bytes()
+            out, _ = await asyncio.wait_for(process.communicate(data), _SECONDS)
+        except (asyncio.TimeoutError, BrokenPipeError) as error:
+            raise NoPage(f"{path.name} took too long to draw: read its text") from error
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    if process.returncode == 2:
+        raise NoPage(f"{path.name} has no page {request['page']}")
+    if process.returncode == 3:
+        raise LongctxError(f"pages cannot be drawn without pypdfium2: install {extra('server')}")
+    if process.returncode != 0:
+        raise NoPage(f"{path.name} cannot be drawn: read its text")
+    return out

@@ -1,0 +1,215 @@
+"""The server's own API: documents come in and go, questions are answered in events, conversations are kept."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hand_made_pdf import two_page_pdf
+from running_server import Running, running, until
+
+BASE = "/api/v1/indexes/index"
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server without a model, whose index is empty at first. Nothing it says may name its folder."""
+    folder = tmp_path_factory.mktemp("secret-place")
+    with running(folder / "index", folder=folder / "more", max_files=4, max_size=100_000) as started:
+        seen: list[str] = []
+        started.http.event_hooks["response"] = [lambda response: seen.append(response.read().decode(errors="replace"))]
+        yield started
+        assert not [text for text in seen if "secret-place" in text]
+
+
+def upload(server: Running, *files: tuple[str, bytes], index: str = "index") -> dict[str, Any]:
+    path = f"/api/v1/indexes/{index}/documents"
+    response = server.http.post(path, files=[("files", file) for file in files])
+    assert response.status_code == 202, response.text
+    return server.job(response.json()["id"], index)
+
+
+def events(text: str) -> list[tuple[str, Any]]:
+    blocks = [block.split("\n") for block in text.strip().split("\n\n")]
+    return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in blocks]
+
+
+def test_each_file_of_an_upload_has_a_state_and_a_reason(library: Running) -> None:
+    job = upload(
+        library,
+        ("notes.txt", b"The bell is rung on Mondays."),
+        ("../../etc/escape.md", "鐘は月曜日に鳴らす。".encode()),
+        ("broken.pdf", b"%PDF-1.7 broken"),
+        ("virus.exe", b"MZ"),
+    )
+    assert [(each["name"], each["state"]) for each in job["files"]] == [
+        ("notes.txt", "done"),
+        ("escape.md", "done"),
+        ("broken.pdf", "failed"),
+        ("virus.exe", "failed"),
+    ]
+    assert "kind" in job["files"][3]["reason"]
+    assert all(each["reason"] for each in job["files"][2:])
+    assert (job["state"], job["added"]) == ("done", 2)
+    names = [each["name"] for each in library.http.get(f"{BASE}/documents").json()]
+    assert names == ["escape.md", "notes.txt"]
+    files = library.library.find("index").uploads
+    assert sorted(path.name for path in files.iterdir()) == names  # nothing outside, nothing that was refused
+
+
+def test_a_job_is_followed_by_events(library: Running) -> None:
+    files = [("files", ("more.txt", b"The valve opens at seven bar."))]
+    job = library.http.post(f"{BASE}/documents", files=files).json()
+    seen = events(library.http.get(f"{BASE}/jobs/{job['id']}/events").text)
+    assert {name for name, _ in seen} == {"job"}
+    assert seen[-1][1]["state"] == "done"
+    assert [each["id"] for each in library.http.get(f"{BASE}/jobs").json()][-1] == job["id"]
+    assert library.http.delete(f"{BASE}/documents/more.txt").status_code == 204
+    assert library.http.get(f"{BASE}/documents/more.txt/text").status_code == 404
+    assert not (library.library.find("index").uploads / "more.txt").exists()
+
+
+def test_a_job_that_waits_can_be_cancelled(library: Running) -> None:
+    corpus = library.library.find("index")
+    with corpus.index.changing(wait=True):  # another writer
+        files = [("files", ("late.txt", b"Too late."))]
+        job = library.http.post(f"{BASE}/documents", files=files).json()
+        assert library.http.delete(f"{BASE}/jobs/{job['id']}").status_code == 202
+    over = library.job(job["id"])
+    assert (over["state"], over["files"][0]["state"]) == ("cancelled", "cancelled")
+    assert not (corpus.uploads / "late.txt").exists()
+
+
+def test_a_question_is_answered_in_events(library: Running) -> None:
+    text = library.http.post(f"{BASE}/ask", json={"question": "When is the bell rung?"}).text
+    seen = events(text)
+    assert seen[-1][0] == "answer"
+    answer = seen[-1][1]
+    assert "".join(data["text"] for name, data in seen if name == "piece") == answer["text"]
+    [citation] = answer["citations"]
+    place = {name: citation[name] for name in ("start", "end")}
+    stands = library.http.get(f"{BASE}/documents/{citation['source']}/text", params=place).json()["text"]
+    assert stands == citation["text"] == "The bell is rung on Mondays."
+    whole = library.http.post(f"{BASE}/ask", json={"question": "When is the bell rung?", "stream": False}).json()
+    assert whole["text"] == answer["text"]
+
+
+def test_a_search_is_filtered_by_names(library: Running) -> None:
+    hits = library.http.post(f"{BASE}/search", json={"query": "鐘", "filters": {"documents": ["escape.md"]}}).json()
+    assert [hit["document"] for hit in hits] == ["escape.md"]
+    wrong = library.http.post(f"{BASE}/search", json={"query": "鐘", "filters": {"documents": ["none.md"]}})
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (404, "not_found")
+
+
+def test_a_conversation_is_kept_renamed_exported_and_deleted(library: Running) -> None:
+    name = library.http.post(f"{BASE}/conversations", json={"name": "When is the bell rung?/.."}).json()["name"]
+    asked = {"question": "When is the bell rung?", "conversation": name, "stream": False}
+    assert library.http.post(f"{BASE}/ask", json=asked).status_code == 200
+    assert [each["name"] for each in library.http.get(f"{BASE}/conversations").json()] == [name]
+    again = library.http.post(f"{BASE}/conversations", json={"name": "When is the bell rung?/.."}).json()["name"]
+    assert again == f"{name} 2"
+    path = f"{BASE}/conversations"
+    assert library.http.patch(f"{path}/{name}", json={"name": "鐘"}).status_code == 200
+    [turn] = library.http.get(f"{path}/鐘").json()
+    assert turn["answer"]["citations"][0]["source"] == "notes.txt"
+    exported = library.http.get(f"{path}/鐘/export").text
+    assert "> When is the bell rung?" in exported
+    assert "notes.txt, line 1" in exported
+    assert library.http.get(f"{path}/鐘/export", params={"format": "json"}).json() == [turn]
+    assert library.http.delete(f"{path}/鐘").status_code == 204
+    assert library.http.get(path).json() == []
+
+
+def test_a_passage_is_marked_on_the_page_of_its_pdf(library: Running) -> None:
+    upload(library, ("manual.pdf", two_page_pdf("The pump is oiled on Mondays.", "The lens turns at six.")))
+    asked = {"question": "When does the lens turn?", "stream": False}
+    [citation] = library.http.post(f"{BASE}/ask", json=asked).json()["citations"]
+    assert (citation["source"], citation["page"]) == ("manual.pdf", 2)
+    page = f"{BASE}/documents/manual.pdf/pages/2"
+    assert library.http.get(page, params={"width": 300}).content.startswith(b"\x89PNG")
+    place = {name: citation[name] for name in ("start", "end")}
+    marks = library.http.get(f"{page}/marks", params=place).json()
+    [(left, top, width, height)] = marks["rectangles"]
+    # the text is set at 72, 720 of a page of 612 by 792, in 12 points
+    assert left == pytest.approx(72 / 612, abs=0.01)
+    assert top < (792 - 720) / 792 < top + height + 0.01
+    assert 0.1 < width < 0.3
+    assert marks["pages"] == 2
+    assert library.http.get(f"{BASE}/documents/manual.pdf/pages/3").status_code == 400
+
+
+def test_what_is_downloaded_is_never_shown(library: Running) -> None:
+    upload(library, ("page.html", b"<p>Hello there</p><script>alert(1)</script>"))
+    response = library.http.get(f"{BASE}/documents/page.html/file")
+    assert response.headers["content-disposition"].startswith("attachment")
+    assert response.headers["content-type"] == "application/octet-stream"
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_an_index_is_made_and_used(library: Running) -> None:
+    assert library.http.post("/api/v1/indexes", json={"name": "../evil"}).status_code == 400
+    assert library.http.post("/api/v1/indexes", json={"name": "minutes"}).status_code == 201
+    assert upload(library, ("a.txt", b"The board met."), index="minutes")["added"] == 1
+    assert [each["name"] for each in library.http.get("/api/v1/indexes").json()] == ["index", "minutes"]
+    assert library.http.post("/api/v1/indexes", json={"name": "minutes"}).status_code == 400
+
+
+def test_errors_name_what_is_wrong_and_no_folder(library: Running) -> None:
+    typo = library.http.post(f"{BASE}/ask", json={"question": "a", "rout": "map"})
+    assert (typo.status_code, "rout" in typo.json()["error"]["message"]) == (400, True)
+    assert library.http.get("/api/v1/indexes/nothing").status_code == 404
+    assert library.http.get("/api/v1/estimate", params={"model": "/etc"}).status_code == 400
+    too_many = library.http.post(f"{BASE}/documents", files=[("files", (f"{i}.txt", b"a")) for i in range(5)])
+    assert too_many.status_code == 400
+    big = upload(library, ("big.txt", b"a" * 200_000))
+    assert big["files"][0]["state"] == "failed"
+    assert "100,000" in big["files"][0]["reason"]
+
+
+def test_figures_and_openapi_are_there(library: Running) -> None:
+    figures = library.http.get("/metrics").text
+    assert 'longctx_answers_total{route="quoted"}' in figures
+    assert "longctx_answers_waiting 0.0" in figures
+    assert "/v1/chat/completions" in library.http.get("/openapi.json").json()["paths"]
+
+
+def test_an_answer_stops_when_the_client_goes_and_is_finished_when_the_server_ends(
+    make_index: Callable, tiny_llama: Path
+) -> None:
+    from longctx import load_model
+
+    index = make_index({"a.txt": "A red flag asks for a doctor."})
+    asked = {"question": "What asks for a doctor?", "max_new_tokens": 1200}
+    with running(index, model=load_model(tiny_llama), waiting=1) as server:
+        turns = server.library.turns
+        gone = httpx.Timeout(60, read=0.5)
+        with pytest.raises(httpx.ReadTimeout):
+            server.http.post(f"{BASE}/ask", json=asked | {"stream": False}, timeout=gone)
+        until(lambda: turns.running == 0, 5)  # 1,200 tokens take longer
+        with server.http.stream("POST", f"{BASE}/ask", json=asked) as response:
+            next(response.iter_raw())
+        until(lambda: turns.running == 0, 5)
+
+        answers: list[str] = []
+        path = f"{server.url}{BASE}/ask"
+        short = asked | {"max_new_tokens": 120, "stream": False}
+        asking = [
+            threading.Thread(target=lambda: answers.append(httpx.post(path, json=short, timeout=60).text)) for _ in "ab"
+        ]
+        for each in asking:
+            each.start()
+        until(lambda: (turns.running, turns.waiting) == (1, 1))
+        refused = server.http.post(f"{BASE}/ask", json=short)
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) >= 1
+        found = server.http.post(f"{BASE}/search", json={"query": "flag"})  # which waits for no answer
+        assert (found.status_code, turns.running) == (200, 1)
+        server.server.end()
+        for each in asking:
+            each.join(60)
+        assert [json.loads(text)["usage"]["completion_tokens"] for text in answers] == [120, 120]

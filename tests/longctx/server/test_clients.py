@@ -1,0 +1,126 @@
+"""Clients on this machine: MCP, `longctx ask` over the socket, asyncio; and a folder that is watched."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mcp import Client
+from running_server import Running, running, until
+
+from longctx import AsyncDocumentQA, Conversation, DocumentQA
+from longctx.cli import app
+
+
+def test_an_mcp_client_finds_asks_reads_and_lists(server: Running) -> None:
+    async def talk() -> None:
+        async with Client(f"{server.url}/mcp") as client:
+            tools = await client.list_tools()
+            assert {tool.name for tool in tools.tools} == {"search", "ask", "read", "list"}
+            found = await client.call_tool("search", {"query": "doctor", "k": 1})
+            assert found.structured_content["result"][0]["document"] == "handbook.txt"
+            answer = (await client.call_tool("ask", {"question": "How is a doctor called?"})).structured_content
+            assert answer["citations"][0]["text"].startswith("A red flag")
+            part = await client.call_tool("read", {"document": "handbook.txt", "start": 2, "end": 10})
+            assert part.structured_content["text"] == "red flag"
+            listed = (await client.call_tool("list", {})).structured_content["result"]
+            assert [each["name"] for each in listed[0]["documents"]] == ["handbook.txt", "toudai.txt"]
+            wrong = await client.call_tool("read", {"document": "none.txt"})
+            assert wrong.is_error
+            assert "there is no document 'none.txt'" in wrong.content[0].text
+            resources = (await client.list_resources()).resources
+            assert [each.name for each in resources] == ["handbook.txt", "toudai.txt"]
+            text = await client.read_resource(resources[1].uri)
+            assert text.contents[0].text.startswith("霧笛")
+
+    asyncio.run(talk())
+
+
+def test_ask_goes_through_the_server_and_says_the_same(
+    server: Running, index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ask(*flags: str) -> tuple[str, str]:
+        app(["ask", "How is a doctor called?", "--index", str(index), *flags], standalone_mode=False)
+        said = capsys.readouterr()
+        return said.out, said.err
+
+    through, note = ask()
+    assert through.startswith("A red flag at the mast asks for a doctor [1].")
+    assert "[1] " in through
+    assert str(index.parent / "handbook.txt") in through  # a path, which other clients are not told
+    assert "Answered by the server" in note
+    assert json.loads(ask("--json")[0])["plan"]["route"] in ("native", "retrieval")
+    alone, note = ask("--no-server")
+    assert alone.startswith("A red flag at the mast asks for a doctor. [1]")  # quoted, without a model
+    assert "Answered by the server" not in note
+
+
+def test_a_server_that_was_killed_leaves_a_socket_that_is_passed_over(
+    make_index: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import socket
+
+    index = make_index({"a.txt": "A red flag asks for a doctor."})
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(index / "server.sock"))
+    app(["ask", "What asks for a doctor?", "--index", str(index)], standalone_mode=False)
+    assert capsys.readouterr().out.startswith("A red flag asks for a doctor. [1]")
+    with running(index):
+        assert (index / "server.sock").stat().st_mode & 0o777 == 0o600
+    assert not (index / "server.sock").exists()
+
+
+def test_asyncio_has_the_same_answers_and_can_stop_them(index: Path, saying: Callable) -> None:
+    model = saying("A red flag at the mast asks for a doctor [1].")
+
+    async def ask() -> None:
+        async with await AsyncDocumentQA.open(index, model) as qa:
+            stream = qa.stream("How is a doctor called?")
+            pieces = [piece async for piece in stream]
+            answer = await stream.answer()
+            assert "".join(pieces) == answer.text == (await qa.ask("How is a doctor called?")).text
+            assert stream.plan == answer.plan
+            assert (await qa.search("doctor"))[0].chunk.start == 0
+            gone = asyncio.create_task(qa.ask("How is a doctor called?"))
+            await asyncio.sleep(0)
+            gone.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await gone
+
+    asyncio.run(ask())
+
+
+def test_a_watched_folder_is_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "watched"
+    folder.mkdir()
+    (folder / "a.txt").write_text("The first.")
+    with running(tmp_path / "index", watch=(folder,)) as server:
+
+        def names() -> list[str]:
+            return [each["name"] for each in server.http.get("/api/v1/indexes/index/documents").json()]
+
+        until(lambda: names() == ["a.txt"])
+        (folder / "b.txt").write_text("The second.")
+        until(lambda: names() == ["a.txt", "b.txt"])
+        (folder / "a.txt").unlink()
+        until(lambda: names() == ["b.txt"])
+
+
+def test_uploads_that_a_killed_server_left_are_ingested(tmp_path: Path) -> None:
+    uploads = tmp_path / "index-files"
+    uploads.mkdir()
+    (uploads / "left.txt").write_text("What was left.")
+    (uploads / ".abc.part").write_text("What had not arri")
+    with running(tmp_path / "index") as server:
+        until(lambda: server.http.get("/api/v1/indexes/index/documents").json())
+        assert [path.name for path in uploads.iterdir()] == ["left.txt"]
+
+
+def test_a_conversation_and_a_server_share_their_turns(server: Running, index: Path) -> None:
+    with DocumentQA.open(index) as qa, Conversation.open(qa, "shared") as conversation:
+        conversation.record("Who?", "Nobody.")
+        [turn] = server.http.get("/api/v1/indexes/index/conversations/shared").json()
+        assert turn["answer"]["text"] == "Nobody."
