@@ -30,6 +30,7 @@ from .types import (
     Plan,
     QuestionRequest,
     SamplingOptions,
+    Thought,
     Turn,
     Usage,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "SamplingOptions",
     "ServedModel",
     "ServerFailed",
+    "Thought",
     "TrainingError",
     "TrainingOptions",
     "TrainingStep",

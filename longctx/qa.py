@@ -215,4 +215,4 @@ class DocumentQA:
         if self._backend is None:
             raise BadRequest("there is no model to reply: give one (--model)")
         with self._backend.reply(system, messages, max_new_tokens) as pieces:
-            return "".join(pieces)
+            return pieces.rest()

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from longctx.answering import Backend, Prompt
 from longctx.backends.openai import CountedText, MessageFrame, MessageWriter, ServedModel
-from longctx.engine import Engine, Generation, GenerationOptions, PrefillCallback
+from longctx.engine import Engine, Generation, GenerationOptions, PrefillCallback, Thinking
 from longctx.errors import BadRequest
 from longctx.models import (
     LoadedModel,
@@ -25,8 +25,10 @@ from longctx.models import (
 )
 from longctx.planning import DEFAULT_SECONDS, ReadingSpeed, Windows
 from longctx.prompts import Frame, PromptTemplate, TokenIds, TokenWriter, choose_template
-from longctx.types import Message, Plan, SamplingOptions
+from longctx.types import Message, Plan, SamplingOptions, ThinkingMode
 from rope_scaling import RopeScaling
+
+_REPLY_THOUGHTS = 256  # tokens that a short reply may be thought about, by a model that cannot do without
 
 
 def open_model(
@@ -122,6 +124,10 @@ class LocalBackend:
         """How fast the model reads on this machine; see `Backend.reading_speed`."""
         return self.engine.reading_speed(measure=measure)
 
+    def thinks(self, thinking: ThinkingMode) -> bool:
+        """Whether the model may think before it answers; see `Backend.thinks`."""
+        return self.writer.thinks(thinking)
+
     def generate(
         self, prompt: Prompt, plan: Plan, sampling: SamplingOptions, progress: PrefillCallback | None
     ) -> Generation:
@@ -134,14 +140,16 @@ class LocalBackend:
         # come first changes with every question.
         prefix, suffix = ((), ids) if plan.route in ("retrieval", "self", "map") else (ids, ())
         scaling = scaling_for(self.engine.loaded, self.measured, plan.window, plan.scale > 1)
-        options = GenerationOptions.of(sampling, plan.max_new_tokens, self.writer.template.stops)
+        thinking = Thinking(plan.thinking_tokens, prompt.frame.opened) if plan.thinking_tokens else None
+        options = GenerationOptions.of(sampling, plan.max_new_tokens, self.writer.template.stops, thinking)
         return self.engine.stream(prefix, suffix, scaling, options, progress)
 
     def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> Generation:
         """Generate a reply in the native window, and cache nothing; see `Backend.reply`."""
         scaling = scaling_for(self.engine.loaded, self.measured, self.engine.loaded.native_window, scaled=False)
-        ids = self.writer.conversation(system, messages)
-        options = GenerationOptions(max_new_tokens, stop=tuple(self.writer.template.stops))
+        ids = self.writer.conversation(system, messages, "off")
+        thinking = Thinking(_REPLY_THOUGHTS) if self.thinks("off") else None
+        options = GenerationOptions(max_new_tokens, thinking, stop=tuple(self.writer.template.stops))
         return self.engine.stream((), ids, scaling, options)
 
 
@@ -169,6 +177,10 @@ class OpenAIBackend:
         """How fast the server reads; see `Backend.reading_speed`."""
         return self._model.reading_speed(measure=measure)
 
+    def thinks(self, thinking: ThinkingMode) -> bool:
+        """Whether the model may think, as far as its answers have shown; see `Backend.thinks`."""
+        return self._model.thinks and thinking != "off"
+
     def generate(
         self, prompt: Prompt, plan: Plan, sampling: SamplingOptions, progress: PrefillCallback | None
     ) -> Generation:
@@ -177,9 +189,13 @@ class OpenAIBackend:
         documents = cast("list[CountedText]", prompt.documents)
         messages = prompt.frame.filled("".join(part.text for part in documents))
         planned = len(prompt.frame) + sum(map(len, documents))
-        return self._model.chat(messages, GenerationOptions.of(sampling, plan.max_new_tokens), planned)
+        thinking = Thinking(plan.thinking_tokens) if plan.thinking_tokens else None
+        options = GenerationOptions.of(sampling, plan.max_new_tokens, thinking=thinking)
+        return self._model.chat(messages, options, planned, prompt.frame.thinking)
 
     def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> Generation:
         """Generate a reply; see `Backend.reply`."""
         frame = self.writer.conversation(system, messages)
-        return self._model.chat(frame.filled(""), GenerationOptions(max_new_tokens), len(frame))
+        thinks = self._model.thinks
+        options = GenerationOptions(max_new_tokens, Thinking(_REPLY_THOUGHTS) if thinks else None)
+        return self._model.chat(frame.filled(""), options, len(frame), "off" if thinks else "auto")

@@ -1,7 +1,7 @@
 from .engine import Engine, Prefix
 from .generation import Generation
 from .request import PrefillCallback, PrefillProgress
-from .sampling import GenerationOptions
+from .sampling import GenerationOptions, Thinking
 
 __all__ = [
     "Engine",
@@ -10,4 +10,5 @@ __all__ = [
     "PrefillCallback",
     "PrefillProgress",
     "Prefix",
+    "Thinking",
 ]

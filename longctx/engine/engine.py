@@ -132,7 +132,7 @@ class Engine:
             NotEnoughMemory: If they do not fit into memory.
             RopeScalingError: If the model cannot be scaled so.
         """
-        request = self._request(prefix_ids, suffix_ids, scaling, options.max_new_tokens)
+        request = self._request(prefix_ids, suffix_ids, scaling, options.new_tokens)
         return Generation(len(request.ids), partial(generate, self._prefill, request, options, progress))
 
     def prefix(

@@ -440,7 +440,6 @@ def test_addresses(text, address) -> None:
     ("text", "problem"),
     [
         ("openai:", "it must be http:// or https://"),
-        ("openai:localhost:8000/v1", "it must be http:// or https://"),
         ("openai:http://", "it names no host"),
         ("openai:http://a b/v1", "it names no host"),
         ("openai:http://host:port/v1", "port could not be cast"),
@@ -542,10 +541,15 @@ def test_a_server_that_takes_less_than_it_says_is_asked_with_less(indexed, opene
     assert said in answer.plan.reason
     assert answer.plan.window <= 660
     assert answer.usage.prompt_tokens <= 660
+    assert said in answer.note
     asked = len(server.chats())
     assert asked <= 3
-    assert qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "long")).plan.window == answer.plan.window
-    assert len(server.chats()) == asked + 1, "it is known from then on"
+    windows = [qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "long")).plan.window for _ in range(4)]
+    assert all(answer.plan.window <= window <= 660 for window in windows)
+    if fault is None:
+        assert len(server.chats()) == asked + 4, "it is known from then on"
+    else:
+        assert len(server.chats()) <= asked + 8, "one step towards the limit in a question, none that fails"
 
 
 def test_a_server_that_takes_nothing_is_given_up_with_both_numbers(indexed, opened, server) -> None:
