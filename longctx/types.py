@@ -17,6 +17,7 @@ QuestionKind = Literal["locate", "compare", "count", "summarise"]
 SearchMode = Literal["hybrid", "dense", "lexical"]
 MarkedBy = Literal["model", "corrected", "added"]
 ThinkingMode = Literal["auto", "on", "off"]
+Rewriting = Literal["auto", "on", "off"]
 BudgetItemKind = Literal["system", "document", "turn", "question", "answer", "free", "found", "documents"]
 
 

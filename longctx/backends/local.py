@@ -52,8 +52,10 @@ def open_model(
         An engine, or a model on a server; None for no model. Raises as `load_model` and `ServedModel.connect` do.
 
     Raises:
-        BadRequest: For options of `load_model` with the address of a server.
+        BadRequest: For options of `load_model` with the address of a server, and for an empty name.
     """
+    if isinstance(model, str) and not model.strip():
+        raise BadRequest("the model's name is empty: give a folder, a hub name or a server's, or no model")
     if isinstance(model, str) and is_address(model):
         if scaling is not None:
             raise BadRequest(f"scaling is {scaling!r}, and {model} has the window that it serves: leave --scaling out")

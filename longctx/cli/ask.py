@@ -10,7 +10,16 @@ import typer
 
 from longctx.cli.batch import ask_questions
 from longctx.cli.options import AskFlags, JsonOption, open_qa, with_flags
-from longctx.cli.output import NO_MODEL, note_unmeasured, note_unsupported, print_json, print_plan, print_sources
+from longctx.cli.output import (
+    NO_MODEL,
+    note_answer,
+    note_unmeasured,
+    note_unsupported,
+    print_json,
+    print_piece,
+    print_plan,
+    print_sources,
+)
 from longctx.cli.progress import prefill_progress
 
 _NO_QUESTION = "Missing argument 'QUESTION': ask something, or give a file of questions with --questions FILE."
@@ -52,9 +61,10 @@ def ask(
             print_json(stream.answer)
             return
         for piece in chain((first,), stream):
-            typer.echo(piece, nl=False)
+            print_piece(piece)
         typer.echo()
         print_sources(stream.answer)
+        note_answer(stream.answer)
         if settings.model is None:
             typer.secho(f"\n{NO_MODEL}", err=True, dim=True)
         note_unsupported(stream.answer)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from longctx.cli.options import AskFlags, open_qa
-from longctx.cli.output import NO_MODEL, note_unmeasured, one_line, print_sources
+from longctx.cli.output import NO_MODEL, note_answer, note_unmeasured, one_line, print_sources
 
 if TYPE_CHECKING:
     from longctx.evaluation import Question
@@ -72,6 +72,7 @@ def _print(question: Question, answer: Answer, *, as_json: bool) -> None:
     typer.secho(question.question, bold=True)
     typer.echo(answer.text)
     print_sources(answer)
+    note_answer(answer)
     note_unmeasured(answer)
     typer.echo()
 

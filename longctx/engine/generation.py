@@ -161,9 +161,8 @@ class _Writer:
 
     def _pieces(self, text: str) -> Iterator[str]:
         for piece in (text,) if self._splitter is None else self._splitter.add(text):
+            self._result.taken_back = self._splitter is not None and self._splitter.taken_back
             yield from self._stopped(piece)
-        if self._splitter is not None and self._splitter.taken_back:
-            self._result.taken_back = True
 
     def _stopped(self, piece: str) -> Iterator[str]:
         """A piece up to a stop string, which is looked for in the answer only."""

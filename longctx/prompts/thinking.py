@@ -97,10 +97,9 @@ class ThoughtSplitter:
         if self._hold and cut and not self._seen:
             self.inside = True
         if rest.strip() or not self._at_start:
-            if self.inside:
-                yield Thought(rest)
-            else:
-                yield _without(rest, _DROPPED)
+            text = Thought(rest) if self.inside else _without(rest, _DROPPED)
+            if text:
+                yield text
 
     def _step(self) -> Iterator[str]:
         if self.inside:

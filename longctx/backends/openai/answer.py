@@ -92,8 +92,9 @@ class Answer:
             self.splitter.told_apart()
             yield Thought(readable(delta.thought))
         if text:
-            yield from self.splitter.add(readable(text))
-            self._result.taken_back = self.splitter.taken_back
+            for piece in self.splitter.add(readable(text)):
+                self._result.taken_back = self.splitter.taken_back
+                yield piece
 
     def _goes_on(self) -> bool:
         """Whether the answer is longer than was asked for, by far: the server does not end it."""

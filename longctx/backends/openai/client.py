@@ -162,7 +162,7 @@ class Connection:
         key, other = _KEY_NAMES[self.address.kind]
         remedy = _REMEDIES.get(status, _LOOK_INTO_LOG).format(key=key, other=other)
         failed = f"answers {status}" if status else "broke off"
-        return Rejected(f"{url} {failed} ({self.masked(message)}): {remedy}", status, message)
+        return Rejected(f"{url} {failed} ({self.masked(message)}): {remedy}", status, self.masked(message))
 
 
 class EventStream(Iterator[Any]):

@@ -7,7 +7,6 @@ it, in its own clause: the window, a limit on the prompt alone, the tokens of th
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from longctx.errors import ServerFailed
 
 Role = Literal["window", "input", "prompt", "new", "total"]
 
+_DEPTH = 4  # of a response that is read
 _STATUSES = (400, 413, 422, 500)
 
 # What a refusal for length is about, and what it says of it. Rates and other limits are in other errors.
@@ -30,7 +30,7 @@ _TOO_LONG = re.compile(
     rf"(?i)exceed_context|context_length_exceeded|context[ _-]?(?:length|size|window|limit)|max_model_len|n_ctx"
     rf"|\b{_SUBJECT}\b{_WITHIN}{{0,80}}?{_EXCEEDS}|{_EXCEEDS}{_WITHIN}{{0,60}}?\b{_SUBJECT}\b"
 )
-_OF_TOKENS = re.compile(r"(?i)token|context|\bprompt|\binputs?\b|\bmessages\b|n_ctx|too long|max_model_len")
+_OF_TOKENS = re.compile(r"(?i)token|context|\bprompt|\binputs?\b|\bmessages\b|n_ctx|max_model_len")
 _OTHER_LIMIT = re.compile(
     r"(?i)per[ -](?:minute|second|hour|day)|\bTPM\b|\bRPM\b|rate[ _-]limit|quota|"
     r"\b(?:stop|tools?|functions?|images?|logprobs?|logit_bias|top_k|top_p|temperature|n|user|metadata|name|seed|"
@@ -146,7 +146,7 @@ def refusal_in(status: int, body: Any, message: str) -> Refusal | None:
     if status not in _STATUSES:
         return None
     stated = dict(_stated(body))
-    said = f"{message} {json.dumps(body) if isinstance(body, Mapping) else body or ''}"
+    said = " ".join([message, *_texts(body)])
     about = _TOO_LONG.search(said) and _OF_TOKENS.search(said)
     if not about or (_OTHER_LIMIT.search(message) and "context" not in said.lower()):
         return None
@@ -158,9 +158,18 @@ def refusal_in(status: int, body: Any, message: str) -> Refusal | None:
     return Refusal(roles.get("window"), prompt, roles.get("total"), roles.get("input"))
 
 
+def _texts(body: Any, depth: int = 0) -> Iterator[str]:
+    """The strings in a response: beside the message, names of errors such as context_length_exceeded."""
+    if isinstance(body, str):
+        yield body
+    elif isinstance(body, Mapping) and depth <= _DEPTH:
+        for value in body.values():
+            yield from _texts(value, depth + 1)
+
+
 def _stated(body: Any, depth: int = 0) -> Iterator[tuple[Role, int]]:
     """Numbers that have fields of their own."""
-    if not isinstance(body, Mapping) or depth > 4:
+    if not isinstance(body, Mapping) or depth > _DEPTH:
         return
     fields: dict[str, Role] = {"n_ctx": "window", "max_model_len": "window", "context_length": "window"}
     fields |= {"n_prompt_tokens": "prompt", "prompt_tokens": "prompt"}

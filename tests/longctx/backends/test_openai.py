@@ -486,13 +486,14 @@ def test_a_conversation_is_what_it_was_when_its_server_fails(indexed, opened, se
                 conversation.ask(QUESTION, max_new_tokens=12, filters=short)
         assert [turn.answer.text for turn in conversation.turns] == [first.text]
     server.reset("llama.cpp")
-    with Conversation.open(opened(), folder=tmp_path) as conversation:
+    with Conversation.open(opened(), folder=tmp_path, rewrite_questions="on") as conversation:
         second = conversation.ask("And where is it?", max_new_tokens=12, filters=short)
         assert len(conversation.turns) == 2
     assert second.plan is not None
     assert 0 <= second.plan.prompt_tokens - second.usage.prompt_tokens < 8, "the tokens around a turn are counted"
     rewriting, asked = server.chats()
-    assert rewriting["messages"][0]["content"].startswith("Write the last question so that it can be understood")
+    assert rewriting["messages"][0]["content"].startswith("The conversation so far:\nUser: What is the pass key?")
+    assert rewriting["messages"][0]["content"].endswith("Write only that question.")
     assert [message["role"] for message in asked["messages"]] == ["user", "assistant", "user"]
 
 
