@@ -31,6 +31,7 @@ from .types import (
     Plan,
     QuestionRequest,
     SamplingOptions,
+    Thought,
     Turn,
     Usage,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "SamplingOptions",
     "ServedModel",
     "ServerFailed",
+    "Thought",
     "TrainingError",
     "TrainingOptions",
     "TrainingStep",

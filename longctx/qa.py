@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -53,6 +54,7 @@ class DocumentQA:
         self.index = index
         self._policy = policy
         self._backend = None if model is None else backend_for(model, template, measured)
+        self._is_new = False  # made when it was opened, and perhaps nothing was put in since
         self._owned = ExitStack()
         self._owned.callback(index.close)
 
@@ -106,13 +108,14 @@ class DocumentQA:
         if given and not isinstance(model, str | Path):
             remedy = "give a model too" if model is None else "give it where the model is loaded"
             raise BadRequest(f"{given[0][0]} is {given[0][1]!r}, and there is no model to load: {remedy}")
+        is_new = not Path(path).expanduser().exists()
         with ExitStack() as owned:
             index = owned.enter_context(CorpusIndex.open(path, encoder, reranker=reranker, create=create))
             most = KV_CACHE_BYTES if kv_cache_bytes is None else kv_cache_bytes
             store = PrefixStore(Path(path) / KV_CACHE_FOLDER, most) if most else None
             opened = open_model(model, scaling, window, loading, owned, store)
             qa = cls(index, opened, template=template, policy=policy, measured=measured)
-            qa._owned = owned.pop_all()
+            qa._owned, qa._is_new = owned.pop_all(), is_new
             return qa
 
     @property
@@ -202,10 +205,26 @@ class DocumentQA:
 
         Returns:
             The pieces as they come.
+
+        Raises:
+            BadRequest: If the index was made when it was opened, and is still empty.
         """
+        self._check_not_empty(request)
         if self._backend is not None:
             return answer_with_model(self.index, self._backend, request, self._policy, progress)
         return FinishedAnswer(extract_answer(self.index, request, self._policy))
+
+    def _check_not_empty(self, request: QuestionRequest) -> None:
+        """Name an index that a misspelt path has made. A conversation may be about what was said in it."""
+        if not self._is_new or request.history is not None:
+            return
+        self._is_new = not self.index.info().documents
+        if self._is_new:
+            path = self.index.path
+            others = [each.parent.name for each in path.parent.glob("*/corpus.sqlite3") if each.parent != path]
+            near = difflib.get_close_matches(path.name, others, 1)
+            meant = f"; did you mean {near[0]}, beside it?" if near else ""
+            raise BadRequest(f"{path} is a new index without documents: put some in (ingest){meant}")
 
     def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> str:
         """Let the model reply to messages, without documents.
@@ -222,7 +241,7 @@ class DocumentQA:
             BadRequest: If there is no model.
         """
         with self.stream_reply(system, messages, AskOptions(max_new_tokens=max_new_tokens)) as pieces:
-            return "".join(pieces)
+            return pieces.rest()
 
     def stream_reply(
         self,

@@ -6,8 +6,10 @@ the working folder's file names is used only if the user agrees (`longctx.trust`
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib
+import os
 import re
 import sys
 from pathlib import Path
@@ -19,9 +21,14 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from longctx.errors import BadRequest
 from longctx.models import Dtype, Quantization, is_address, parse_bytes
 from longctx.trust import FileVersion, config_folder
-from longctx.types import RouteChoice
+from longctx.types import Rewriting, RouteChoice, ThinkingMode
 
 SETTINGS_FILE = "longctx.toml"
+_PREFIX = "LONGCTX_"
+_OTHER_VARIABLES = ("API_KEY", "CACHE_DIR")  # which are no settings
+_ALIKE = 0.7  # of two names, of which one is a misspelling of the other
+_PATHS = ("index", "report", "sessions")
+_FOLDERS_OR_NAMES = ("model", "adapter", "encoder", "reranker")
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 _ONE_OF_TWO = {"prompt_tokens": "budget", "budget": "prompt_tokens"}  # a flag for one overrides a setting for the other
 
@@ -58,12 +65,13 @@ def parse_seconds(value: Any) -> float:
 class Settings(BaseSettings):
     """Every setting; the two files and the environment use the same names."""
 
-    model_config = SettingsConfigDict(env_prefix="LONGCTX_", extra="forbid", frozen=True)
+    # an empty variable is one that is not set
+    model_config = SettingsConfigDict(env_prefix="LONGCTX_", env_ignore_empty=True, extra="forbid", frozen=True)
 
     index: Path = Field(Path(".longctx"), description="the index's folder")
     encoder: str | None = Field(None, description="'default', a sentence-transformers folder or a hub name")
     reranker: str | None = Field(None, description="a sentence-transformers CrossEncoder: a folder or a hub name")
-    model: str | None = Field(None, description="a causal language model: a folder, a hub name or openai:URL#name")
+    model: str | None = Field(None, description="a causal language model: a folder, a hub name or a server's")
     window: int | None = Field(None, ge=1, description="the model's native window, or the server's, in tokens")
     adapter: str | None = Field(None, description="a LoRA adapter that goes onto the model: a folder or a hub name")
     quantization: Quantization | None = Field(None, description="how the model's weights are kept, to save memory")
@@ -82,6 +90,9 @@ class Settings(BaseSettings):
     kv_cache_size: Annotated[int | None, BeforeValidator(_parse_size_if_given)] = Field(
         None, ge=0, description="the most that documents read whole may take beside the index, such as 4GB; 0 is none"
     )
+    thinking: ThinkingMode = Field("auto", description="whether a thinking model thinks before it answers")
+    thinking_tokens: int = Field(1024, ge=1, description="the most tokens of thoughts, beside those of the answer")
+    rewrite_questions: Rewriting = Field("auto", description="whether the model rewrites follow-up questions")
     session: str = Field("default", description="the conversation's name")
     sessions: Path | None = Field(None, description="the folder of conversations; none is one beside the index")
     max_size: int = Field(100_000_000, ge=1, description="the largest file to ingest, in bytes")
@@ -116,17 +127,56 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
+def find_settings_file() -> Path | None:
+    """Find `longctx.toml` in the working folder or the nearest folder above it.
+
+    Returns:
+        The file; None if there is none. Above the working folder, files of other users are left alone.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        file = folder / SETTINGS_FILE
+        if file.is_file() and (folder == here or not hasattr(os, "getuid") or file.stat().st_uid == os.getuid()):
+            return file
+    return None
+
+
+def _from_there(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Settings of a file with its relative paths read from the file's folder, where that is not the working folder."""
+    if folder == Path.cwd():
+        return values
+    read = {name: str(folder / value) for name, value in values.items() if name in _PATHS and isinstance(value, str)}
+    models = {name: str(folder / str(value)) for name, value in values.items() if name in _FOLDERS_OR_NAMES}
+    return values | read | {name: path for name, path in models.items() if Path(path).is_dir()}
+
+
+def check_environment() -> None:
+    """Check that no variable LONGCTX_… is a misspelt setting.
+
+    Raises:
+        BadRequest: For one that is, with what was probably meant. Names that are like none may be another program's.
+    """
+    known = {*(name.upper() for name in Settings.model_fields), *_OTHER_VARIABLES}
+    for variable in sorted(os.environ):
+        name = variable.upper().removeprefix(_PREFIX)
+        near = difflib.get_close_matches(name, sorted(known), 1, _ALIKE)
+        if variable.upper().startswith(_PREFIX) and name not in known and near:
+            raise BadRequest(f"the environment has {variable}, which is no setting: did you mean {_PREFIX}{near[0]}?")
+
+
 def load_settings(**flags: Any) -> Settings:
     """The settings in force; a flag that is None was not given. Raises BadRequest for a value that cannot be."""
     given = {name: value for name, value in flags.items() if value is not None}
     unset = {other: None for one, other in _ONE_OF_TWO.items() if one in given and other not in given}
-    folder, version = _read(Path(SETTINGS_FILE))
+    check_environment()
+    file = find_settings_file() or Path(SETTINGS_FILE)
+    folder, version = _read(file)
     user, _ = _read(config_folder() / SETTINGS_FILE)
     if "allow_insecure" in folder:
-        raise BadRequest(f"{SETTINGS_FILE} here sets allow_insecure, which only the user can: with --allow-insecure")
+        raise BadRequest(f"{file} sets allow_insecure, which only the user can: with --allow-insecure")
     try:
         own = EnvSettingsSource(Settings)() | given
-        settings = Settings(**user | folder | own | unset)
+        settings = Settings(**user | _from_there(folder, file.parent) | own | unset)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

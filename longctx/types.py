@@ -16,6 +16,8 @@ RouteChoice = Literal["auto", "native", "extended", "retrieval", "self", "map"]
 QuestionKind = Literal["locate", "compare", "count", "summarise"]
 SearchMode = Literal["hybrid", "dense", "lexical"]
 MarkedBy = Literal["model", "corrected", "added"]
+ThinkingMode = Literal["auto", "on", "off"]
+Rewriting = Literal["auto", "on", "off"]
 BudgetItemKind = Literal["system", "document", "turn", "question", "answer", "free", "found", "documents"]
 
 
@@ -30,6 +32,12 @@ class Message:
 
     role: Literal["user", "assistant"]
     content: str
+
+
+class Thought(str):
+    """A piece of what a model thinks before it answers. Streams yield such pieces with `AskOptions.show_thinking`."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +115,7 @@ class Plan:
         fallback: On route `self`, the plan that follows if the passages do not hold the answer.
         kind: What the question was taken to ask for: see `AskOptions`.
         parts: On route `map`, how many parts the documents are read in; otherwise 0.
+        thinking_tokens: Tokens that are kept free for what the model thinks before its answer.
     """
 
     route: Route
@@ -126,6 +135,7 @@ class Plan:
     fallback: Plan | None = None
     kind: QuestionKind = "locate"
     parts: int = 0
+    thinking_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +169,8 @@ class Answer:
         search_query: What was searched for, where that is not the question as it stands.
         refused: Whether the answer is that the documents do not hold one.
         unsupported: The sentences of the text that no passage in the prompt supports; each has the mark [?].
+        thinking: What the model thought before the answer; never cited, and not part of the history of a conversation.
+        note: What is unusual about the answer, such as why the model gave none; empty otherwise.
     """
 
     text: str
@@ -169,6 +181,8 @@ class Answer:
     search_query: str | None = None
     refused: bool = False
     unsupported: tuple[str, ...] = ()
+    thinking: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +270,10 @@ class AskOptions:
         kind: What the question asks for: `locate` (a fact that stands in one place), or what needs every document:
             `compare` (things or their order), `count` (how many, which ones) or `summarise`. None decides it by the
             words of the question.
+        thinking: Whether a thinking model thinks before it answers: `on`, `off`, or `auto`, which leaves it to the
+            model. `off` is followed by models that have a switch for it.
+        thinking_tokens: The most tokens of thoughts, beside those of the answer.
+        show_thinking: Whether streams yield the thoughts, too, as pieces of type `Thought`.
 
     Raises:
         BadRequest: For a value out of its range, and for `prompt_tokens` beside `budget`.
@@ -272,11 +290,16 @@ class AskOptions:
     prompt_tokens: int | None = None
     budget: float | None = None
     kind: QuestionKind | None = None
+    thinking: ThinkingMode = "auto"
+    thinking_tokens: int = 1024
+    show_thinking: bool = False
 
     def __post_init__(self) -> None:
-        kinds = get_args(QuestionKind)
+        kinds, modes = get_args(QuestionKind), get_args(ThinkingMode)
         check_values(
             self,
+            thinking=(self.thinking in modes, f"use {', '.join(modes)}"),
+            thinking_tokens=(self.thinking_tokens >= 1, "give a number of tokens above 0, or thinking='off'"),
             kind=(self.kind in (None, *kinds), f"use {', '.join(kinds)}"),
             max_new_tokens=(self.max_new_tokens >= 1, "an answer needs at least 1"),
             prompt_tokens=(self.prompt_tokens is None or self.prompt_tokens >= 1, "give a number of tokens above 0"),

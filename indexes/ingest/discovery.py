@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,8 @@ from indexes.ingest.ignore_rules import IgnoreRules, UserRules, WalkRules, rules
 from indexes.readers import SUFFIXES, check_regular, check_suffix, os_reason
 from indexes.sources import lies_in
 from indexes.types import Failure
+
+_URL = re.compile(r"(?i)(https?|ftp)://?([^/].*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,10 @@ def discover(
     places: dict[str, _Place] = {}
     for root in roots:
         path = os.path.abspath(root)
+        if url := _URL.match(str(root)):  # a Path has lost a slash of it
+            address = f"{url[1]}://{url[2]}"
+            yield _failure(address, UnreadableFile("a URL, which is not fetched; download it, such as with `curl -LO`"))
+            continue
         try:
             real = os.path.realpath(path, strict=True)
         except FileNotFoundError:

@@ -9,7 +9,7 @@ from longctx.answering.context import Prompt
 from longctx.engine import Generation, PrefillCallback
 from longctx.planning import ReadingSpeed, Windows
 from longctx.prompts import PromptWriter
-from longctx.types import Message, Plan, SamplingOptions
+from longctx.types import Message, Plan, SamplingOptions, ThinkingMode
 
 GREEDY = SamplingOptions()
 
@@ -52,6 +52,16 @@ class Backend(Protocol):
 
         Returns:
             How many of its first tokens were read before, and are kept in memory or on disk; 0 if that is not known.
+        """
+
+    def thinks(self, thinking: ThinkingMode) -> bool:
+        """Whether it may think before it answers, so that it needs room for that.
+
+        Args:
+            thinking: What is asked of it.
+
+        Returns:
+            True if it may; for a model on a server, as far as is known.
         """
 
     def generate(

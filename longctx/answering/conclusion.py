@@ -8,11 +8,14 @@ from typing import Any
 from indexes.text import sentence_spans
 from longctx.answering.citations import CitedText
 from longctx.answering.evidence import Evidence
+from longctx.engine import Generation
 from longctx.prompts import is_refusal, prompt_texts
 from longctx.types import Answer, Usage
 
 
-def conclude(cited: CitedText, evidence: Evidence, question: str, query: str = "") -> tuple[Answer, str]:
+def conclude(
+    cited: CitedText, evidence: Evidence, question: str, query: str = "", generation: Generation | None = None
+) -> tuple[Answer, str]:
     """Make an answer of what a model wrote.
 
     Args:
@@ -20,10 +23,30 @@ def conclude(cited: CitedText, evidence: Evidence, question: str, query: str = "
         evidence: The passages in its prompt.
         question: The question.
         query: The question as it was searched for, if it is doubtful that the passages answer it.
+        generation: What the model wrote, with its thoughts.
 
     Returns:
         The answer, without its plan and what it cost; and, where it is not what the model wrote, why.
     """
+    answer, why = _concluded(cited, evidence, question, query)
+    if generation is None:
+        return answer, why
+    thoughts = _ended_in_thoughts(generation)
+    note = "; ".join(filter(None, [thoughts, why])) if not cited.words else thoughts
+    return replace(answer, thinking=generation.thinking.strip(), note=note), "; ".join(filter(None, [thoughts, why]))
+
+
+def _ended_in_thoughts(generation: Generation) -> str:
+    """That a model came to no answer, or to no end of one, for its thoughts; empty otherwise."""
+    if not generation.inside_thoughts:
+        return ""
+    spent = f"the model was still thinking after {generation.completion_tokens:,} tokens and gave no answer"
+    if generation.finish != "length":
+        spent = "the model ended in its thoughts and gave no answer"
+    return f"{spent}: give it more (--thinking-tokens), or turn thinking off (--thinking off)"
+
+
+def _concluded(cited: CitedText, evidence: Evidence, question: str, query: str) -> tuple[Answer, str]:
     refusal = prompt_texts(question).refusal
     if not cited.words:
         number, sentence = evidence.quotation(list(cited.marks))

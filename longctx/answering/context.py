@@ -54,7 +54,12 @@ class Prompt:
 
 
 def gather(
-    snapshot: Snapshot, hits: Sequence[SearchHit], request: QuestionRequest, writer: PromptWriter, largest: int
+    snapshot: Snapshot,
+    hits: Sequence[SearchHit],
+    request: QuestionRequest,
+    writer: PromptWriter,
+    largest: int,
+    thinking_tokens: int = 0,
 ) -> CandidateContext:
     """Collect and count everything that a prompt could hold.
 
@@ -67,6 +72,7 @@ def gather(
         request: The question with its options and its history.
         writer: Writes the parts of a prompt and so counts their tokens.
         largest: The largest window in tokens: what cannot fit it is not counted.
+        thinking_tokens: Room for thoughts, beside that for the answer.
 
     Returns:
         The candidates with their costs.
@@ -80,6 +86,7 @@ def gather(
         request.history or (),
         conversing=request.history is not None,
         kind=request.options.kind or question_kind(request.question),
+        thinking=request.options.thinking,
     )
     check_turns((*inputs.history, Message("user", inputs.question)))
     # 1. all documents, as far as a window could hold them
@@ -104,7 +111,7 @@ def gather(
     costs = PromptCosts(
         system=len(frame.head),
         question=len(frame.tail),
-        max_new_tokens=request.options.max_new_tokens,
+        max_new_tokens=request.options.max_new_tokens + thinking_tokens,
         found=tuple(
             FoundPassage(cost(c), tuple(map(cost, before)), tuple(map(cost, after))) for before, c, after in runs
         ),

@@ -21,7 +21,7 @@ from longctx.engine import Generation, PrefillCallback
 from longctx.errors import BadRequest, ContextTooLong, PromptRefused
 from longctx.planning import Policy
 from longctx.prompts import is_unanswerable
-from longctx.types import Answer, Plan, QuestionRequest, Usage
+from longctx.types import Answer, Plan, QuestionRequest, Thought, Usage
 
 TRUNCATED_BELOW = 0.5  # of a prompt: a server that has read so little of it has cut some of it off
 NEW_PLANS = 2  # for one question, where a server refuses a length that it was said to take
@@ -94,14 +94,23 @@ def prepare(
     """
     options, windows = request.options, backend.windows()
     policy = replace(policy, route=options.route or policy.route, expand=max(options.expand, policy.expand))
+    thoughts = options.thinking_tokens if backend.thinks(options.thinking) else 0
     with index.snapshot() as snapshot:
         hits = snapshot.search(request.query, options.k, options.mode, filters=options.filters)
-        candidates = gather(snapshot, hits, request, backend.writer, windows.largest)
+        candidates = gather(snapshot, hits, request, backend.writer, windows.largest, thoughts)
     if everything := render_all(candidates, backend.writer):
         costs = replace(candidates.costs, cached=backend.cached_tokens(everything))
         candidates = replace(candidates, costs=costs)
     policy = replace(policy, budget=prompt_budget(backend, candidates.costs, windows, policy, options))
-    return candidates, plan_prompt(candidates, backend.writer, windows, policy)
+    plan = plan_prompt(candidates, backend.writer, windows, policy)
+    return candidates, _with_room_for_thoughts(plan, thoughts) if thoughts else plan
+
+
+def _with_room_for_thoughts(plan: Plan, tokens: int) -> Plan:
+    """A plan whose room for the answer is that of the thoughts, too, with the two told apart."""
+    fallback = None if plan.fallback is None else _with_room_for_thoughts(plan.fallback, tokens)
+    answer = plan.max_new_tokens - tokens
+    return replace(plan, max_new_tokens=answer, thinking_tokens=tokens, fallback=fallback)
 
 
 class GeneratedAnswer(AnswerStream):
@@ -120,6 +129,8 @@ class GeneratedAnswer(AnswerStream):
         self._index, self._backend, self._request, self._policy = index, backend, request, policy
         self._progress = progress
         self._candidates, self._plan = prepare(index, backend, request, policy)
+        self._taken_back = False
+        self._note = ""
         self._new_plans_left = NEW_PLANS
         self._generation: Generation | None = None
         self._held = ""  # text of route self, until it is clear whether it is an answer
@@ -142,6 +153,9 @@ class GeneratedAnswer(AnswerStream):
                 if not rest:
                     break
                 return rest
+            if isinstance(piece, Thought):
+                return piece
+            self._take_back()
             settled = self._cited.add(piece)
             if settled and not self._doubtful:
                 return settled
@@ -162,6 +176,12 @@ class GeneratedAnswer(AnswerStream):
             except PromptRefused as refusal:
                 self._plan_again(refusal)
                 continue
+            if piece is None and self._needs_room(generation):
+                why = "the model thinks before it answers: it was asked again, with room for its thoughts"
+                self._plan_again(PromptRefused(why))
+                continue
+            if isinstance(piece, Thought):
+                return piece
             if self._plan.fallback is None:
                 return piece
             self._held += piece or ""
@@ -173,6 +193,22 @@ class GeneratedAnswer(AnswerStream):
                 self._plan = replace(self._plan, reason=reason, fallback=None)
                 return self._held
 
+    def _needs_room(self, generation: Generation) -> bool:
+        """Whether an answer ended in thoughts that nobody knew of, and that no room had been kept for."""
+        knows = self._backend.thinks(self._request.options.thinking) and not self._plan.thinking_tokens
+        if knows and generation.inside_thoughts and self._new_plans_left:
+            self._read += generation.prompt_tokens
+            self._written += generation.completion_tokens
+            return True
+        return False
+
+    def _take_back(self) -> None:
+        """Begin the answer anew where its beginning has turned out to be thoughts."""
+        assert self._generation is not None
+        if self._generation.taken_back and not self._taken_back:
+            self._taken_back = True
+            self._cited = CitedText(self._evidence)
+
     def _start(self) -> Generation:
         """Render the plan's prompt and let the model read it."""
         self._prompt = render(self._candidates, self._backend.writer, self._plan)
@@ -182,6 +218,8 @@ class GeneratedAnswer(AnswerStream):
         self._doubtful = is_fact and self._evidence.is_doubtful(self._request.query)
         sampling = self._request.options.sampling
         self._generation = self._backend.generate(self._prompt, self._plan, sampling, self._progress)
+        self._generation.shows_thinking = self._request.options.show_thinking
+        self._taken_back = False
         return self._generation
 
     def _plan_again(self, refusal: PromptRefused) -> None:
@@ -194,6 +232,7 @@ class GeneratedAnswer(AnswerStream):
             self._candidates, plan = prepare(self._index, self._backend, self._request, self._policy)
         except ContextTooLong as error:
             raise ContextTooLong(f"{refusal}; {error}") from error
+        self._note = str(refusal)
         self._plan = replace(plan, reason=f"{refusal}; {plan.reason}")
         if plan.route == "map":
             raise refusal
@@ -211,9 +250,10 @@ class GeneratedAnswer(AnswerStream):
     def _finish(self) -> str:
         """Conclude the answer; returns the text that was not returned yet."""
         assert self._generation is not None
+        self._take_back()
         rest = self._cited.finish()
         query = self._request.query if self._doubtful else ""
-        answer, note = conclude(self._cited, self._evidence, self._request.question, query)
+        answer, note = conclude(self._cited, self._evidence, self._request.question, query, self._generation)
         read, reason = self._generation.prompt_tokens, self._plan.reason
         if read < TRUNCATED_BELOW * self._plan.prompt_tokens:
             note = f"the model read only {read:,} tokens of this, and may have cut the rest: give its window (--window)"
@@ -228,6 +268,7 @@ class GeneratedAnswer(AnswerStream):
             ),
             passages=tuple(self._prompt.passages),
             search_query=self._request.search_query,
+            note="; ".join(filter(None, [self._note, answer.note])),
         )
         written = answer.text == self._cited.text.strip() and not self._doubtful
         return rest if written else answer.text

@@ -97,11 +97,12 @@ class MapReduce:
         notes = (self._first_that_fit if self._kind == "count" else self._merged)(notes, room)
         ranked = by_value(notes, in_order=self._in_order) if self._kind == "compare" else None
         task = self._last_task(count, ranked is not None)
-        frame = self._taker.frame(task, self._options.system)
+        frame = self._taker.frame(task, self._options.system, self._options.thinking)
         lines = lines_of(ranked or notes, itemised=self._kind == "count")
         documents = self._backend.writer.texts(lines)
         tokens, new = len(frame) + sum(map(len, documents)), self._options.max_new_tokens
-        plan = Plan("map", "", self.plan.window, prompt_tokens=tokens, max_new_tokens=new)
+        thoughts = self._taker.thoughts(self._options.thinking)
+        plan = Plan("map", "", self.plan.window, prompt_tokens=tokens, max_new_tokens=new, thinking_tokens=thoughts)
         said = "\n".join([*lines, task.instructions])
         return FinalPrompt(Prompt(frame, list(documents), self._passages(ranked or notes)), plan, said)
 
@@ -232,8 +233,10 @@ class MapReduce:
         return sum(self._sizes(notes))
 
     def _room_for_notes(self, count: int) -> int:
-        frame: Framing = self._taker.frame(self._last_task(count, by_value=True), self._options.system)
-        room = self._taker.room(frame, self._options.max_new_tokens)
+        task, thinking = self._last_task(count, by_value=True), self._options.thinking
+        frame: Framing = self._taker.frame(task, self._options.system, thinking)
+        thoughts = self._taker.thoughts(thinking) - self._taker.thoughts()  # beside those that `room` leaves out
+        room = self._taker.room(frame, self._options.max_new_tokens) - thoughts
         return min(room, self._policy.part_tokens) if self._kind == "summarise" else room
 
     def _last_task(self, count: int, by_value: bool) -> ReadingTask:

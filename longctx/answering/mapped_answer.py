@@ -20,7 +20,7 @@ from longctx.engine import Generation, PrefillCallback
 from longctx.errors import ContextTooLong, LongctxError, PromptRefused
 from longctx.planning import Policy
 from longctx.prompts import nothing_found
-from longctx.types import Answer, Message, Plan, QuestionRequest, Usage
+from longctx.types import Answer, Message, Plan, QuestionRequest, Thought, Usage
 
 
 def answer_with_model(
@@ -163,10 +163,15 @@ class MappedAnswer(AnswerStream):
             cited = CitedText(evidence)
             with generation:
                 for piece in chain((first,), generation):
-                    if settled := cited.add(piece):
+                    if isinstance(piece, Thought):
+                        yield piece
+                    elif settled := cited.add(piece):
                         yield settled
+            if generation.taken_back:
+                cited = CitedText(evidence)
+                cited.add(generation.text)
             rest = cited.finish()
-            answer, note = conclude(cited, evidence, self._request.question)
+            answer, note = conclude(cited, evidence, self._request.question, generation=generation)
             self._answer = replace(
                 answer,
                 plan=self._plan_at_end(note),
@@ -187,6 +192,7 @@ class MappedAnswer(AnswerStream):
                     return None, None, ""
                 sampling = self._request.options.sampling
                 generation = self._backend.generate(final.prompt, final.plan, sampling, self._reading_notes())
+                generation.shows_thinking = self._request.options.show_thinking
                 return final, generation, next(generation, "")
             except PromptRefused as refusal:
                 if not plans_left:

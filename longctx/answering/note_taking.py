@@ -14,7 +14,7 @@ from longctx.answering.generate import TRUNCATED_BELOW
 from longctx.answering.note_file import NoteFile, Reply, key_of
 from longctx.engine import PrefillCallback, PrefillProgress
 from longctx.prompts import Framing, PromptInputs, ReadingTask
-from longctx.types import Citation, Plan, QuestionRequest
+from longctx.types import Citation, Plan, QuestionRequest, ThinkingMode
 
 _NOTES_SHARE, _MOST_NOTES = 8, 1024  # a reply may take this part of the window, and so many tokens at most
 
@@ -42,6 +42,7 @@ class NoteTaker:
         self._backend, self._question = backend, request.query
         self._sampling = replace(request.options.sampling, stop=())  # stop strings are the answer's
         self._kind, self._index = plan.kind, index
+        self._thinking_tokens = request.options.thinking_tokens
         self._progress, self._began = progress, time.monotonic()
         self.prompt_tokens = self.completion_tokens = self.reused = self.truncated = 0
 
@@ -54,17 +55,30 @@ class NoteTaker:
     def _identity(self) -> str:
         return self._backend.identity()
 
-    def frame(self, task: ReadingTask, system: str = "") -> Framing:
+    def frame(self, task: ReadingTask, system: str = "", thinking: ThinkingMode = "off") -> Framing:
         """Write what stands around the passages of a task.
 
         Args:
             task: What is to be done with them.
             system: A system prompt.
+            thinking: Whether the model is to think about it.
 
         Returns:
             The parts before and after them.
         """
-        return self._backend.writer.frame(PromptInputs(self._question, system, task=task))
+        thinking = thinking if self._backend.thinks("auto") else "auto"
+        return self._backend.writer.frame(PromptInputs(self._question, system, task=task, thinking=thinking))
+
+    def thoughts(self, thinking: ThinkingMode = "off") -> int:
+        """Count the tokens that the model needs for thoughts.
+
+        Args:
+            thinking: Whether it is to think.
+
+        Returns:
+            Tokens; 0 if it does not think.
+        """
+        return self._thinking_tokens if self._backend.thinks(thinking) else 0
 
     def room(self, frame: Framing, new_tokens: int) -> int:
         """Count what the native window leaves.
@@ -77,7 +91,7 @@ class NoteTaker:
             Tokens for passages or notes; 0 or less if there are none.
         """
         windows = self._backend.windows()
-        return windows.holds(windows.native) - len(frame) - new_tokens
+        return windows.holds(windows.native) - len(frame) - new_tokens - self.thoughts()
 
     @property
     def new_tokens(self) -> int:
@@ -109,10 +123,10 @@ class NoteTaker:
         reply = self.file.get(key)
         if reply is None:
             self._report(at)
-            plan = Plan("map", "", window, prompt_tokens=tokens, max_new_tokens=new)
+            plan = Plan("map", "", window, prompt_tokens=tokens, max_new_tokens=new, thinking_tokens=self.thoughts())
             prompt = Prompt(frame, list(documents), list(passages))
             with self._backend.generate(prompt, plan, self._sampling, self._inner(at)) as pieces:
-                text = "".join(pieces)
+                text = pieces.rest()
             reply = Reply(text, pieces.finish or "end", pieces.prompt_tokens, pieces.completion_tokens)
             self.file.add(key, reply)
             self.prompt_tokens += reply.prompt_tokens

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from longctx.answering import GREEDY, Backend, Prompt
 from longctx.backends.openai import CountedText, MessageFrame, MessageWriter, ServedModel
-from longctx.engine import Engine, Generation, GenerationOptions, PrefillCallback, PrefixStore
+from longctx.engine import Engine, Generation, GenerationOptions, PrefillCallback, PrefixStore, Thinking
 from longctx.errors import BadRequest
 from longctx.models import (
     LoadedModel,
@@ -25,8 +25,10 @@ from longctx.models import (
 )
 from longctx.planning import DEFAULT_SECONDS, ReadingSpeed, Windows
 from longctx.prompts import Frame, PromptTemplate, TokenIds, TokenWriter, choose_template
-from longctx.types import Message, Plan, SamplingOptions
+from longctx.types import Message, Plan, SamplingOptions, ThinkingMode
 from rope_scaling import RopeScaling
+
+_REPLY_THOUGHTS = 256  # tokens that a short reply may be thought about, by a model that cannot do without
 
 
 def open_model(
@@ -52,8 +54,10 @@ def open_model(
         An engine, or a model on a server; None for no model. Raises as `load_model` and `ServedModel.connect` do.
 
     Raises:
-        BadRequest: For options of `load_model` with the address of a server.
+        BadRequest: For options of `load_model` with the address of a server, and for an empty name.
     """
+    if isinstance(model, str) and not model.strip():
+        raise BadRequest("the model's name is empty: give a folder, a hub name or a server's, or no model")
     if isinstance(model, str) and is_address(model):
         if scaling is not None:
             raise BadRequest(f"scaling is {scaling!r}, and {model} has the window that it serves: leave --scaling out")
@@ -129,10 +133,15 @@ class LocalBackend:
         loaded = self.engine.loaded
         return self.engine.cached_tokens(_ids(prompt), scaling_for(loaded, self.measured, loaded.native_window, False))
 
+    def thinks(self, thinking: ThinkingMode) -> bool:
+        """Whether the model may think before it answers; see `Backend.thinks`."""
+        return self.writer.thinks(thinking)
+
     def generate(
         self, prompt: Prompt, plan: Plan, sampling: SamplingOptions, progress: PrefillCallback | None
     ) -> Generation:
         """Generate an answer; see `Backend.generate`."""
+        assert isinstance(prompt.frame, Frame)
         ids = _ids(prompt)
         assert len(ids) == plan.prompt_tokens
         # Whole documents are worth caching: the next question's prompt begins with them. Passages are not, since which
@@ -140,7 +149,8 @@ class LocalBackend:
         prefix, suffix = ((), ids) if plan.route in ("retrieval", "self", "map") else (ids, ())
         stored = len(ids) - len(prompt.frame.tail) if prefix else 0  # the question is not met again
         scaling = scaling_for(self.engine.loaded, self.measured, plan.window, plan.scale > 1)
-        options = GenerationOptions.of(sampling, plan.max_new_tokens, self.writer.template.stops)
+        thinking = Thinking(plan.thinking_tokens, prompt.frame.opened) if plan.thinking_tokens else None
+        options = GenerationOptions.of(sampling, plan.max_new_tokens, self.writer.template.stops, thinking)
         return self.engine.stream(prefix, suffix, scaling, options, progress, stored=stored)
 
     def reply(
@@ -153,8 +163,9 @@ class LocalBackend:
     ) -> Generation:
         """Generate a reply in the native window, and cache nothing; see `Backend.reply`."""
         scaling = scaling_for(self.engine.loaded, self.measured, self.engine.loaded.native_window, scaled=False)
-        ids = self.writer.conversation(system, messages)
-        options = GenerationOptions.of(sampling, max_new_tokens, self.writer.template.stops)
+        ids = self.writer.conversation(system, messages, "off")
+        thinking = Thinking(_REPLY_THOUGHTS) if self.thinks("off") else None
+        options = GenerationOptions.of(sampling, max_new_tokens, self.writer.template.stops, thinking)
         return self.engine.stream((), ids, scaling, options, progress)
 
 
@@ -192,6 +203,10 @@ class OpenAIBackend:
         """0: servers do not say; see `Backend.cached_tokens`."""
         return 0
 
+    def thinks(self, thinking: ThinkingMode) -> bool:
+        """Whether the model may think, as far as its answers have shown; see `Backend.thinks`."""
+        return self._model.thinks and thinking != "off"
+
     def generate(
         self, prompt: Prompt, plan: Plan, sampling: SamplingOptions, progress: PrefillCallback | None
     ) -> Generation:
@@ -200,7 +215,9 @@ class OpenAIBackend:
         documents = cast("list[CountedText]", prompt.documents)
         messages = prompt.frame.filled("".join(part.text for part in documents))
         planned = len(prompt.frame) + sum(map(len, documents))
-        return self._model.chat(messages, GenerationOptions.of(sampling, plan.max_new_tokens), planned)
+        thinking = Thinking(plan.thinking_tokens) if plan.thinking_tokens else None
+        options = GenerationOptions.of(sampling, plan.max_new_tokens, thinking=thinking)
+        return self._model.chat(messages, options, planned, prompt.frame.thinking)
 
     def reply(
         self,
@@ -212,4 +229,7 @@ class OpenAIBackend:
     ) -> Generation:
         """Generate a reply; see `Backend.reply`."""
         frame = self.writer.conversation(system, messages)
-        return self._model.chat(frame.filled(""), GenerationOptions.of(sampling, max_new_tokens), len(frame))
+        thinks = self._model.thinks
+        thinking = Thinking(_REPLY_THOUGHTS) if thinks else None
+        options = GenerationOptions.of(sampling, max_new_tokens, thinking=thinking)
+        return self._model.chat(frame.filled(""), options, len(frame), "off" if thinks else "auto")

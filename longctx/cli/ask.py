@@ -11,7 +11,16 @@ import typer
 
 from longctx.cli.batch import ask_questions
 from longctx.cli.options import AskFlags, JsonOption, open_qa, with_flags
-from longctx.cli.output import NO_MODEL, note_unmeasured, note_unsupported, print_json, print_plan, print_sources
+from longctx.cli.output import (
+    NO_MODEL,
+    note_answer,
+    note_unmeasured,
+    note_unsupported,
+    print_json,
+    print_piece,
+    print_plan,
+    print_sources,
+)
 from longctx.cli.progress import prefill_progress
 from longctx.cli.serve import identity
 from longctx.cli.terminal import echo, secho
@@ -75,9 +84,10 @@ def _print(stream: AnswerStream | ServerAnswer, first: str, *, explain: bool, as
         print_json(stream.answer)
         return
     for piece in chain((first,), stream):
-        echo(piece, nl=False)
+        print_piece(piece)
     echo()
     print_sources(stream.answer)
+    note_answer(stream.answer)
     if quotes:
         secho(f"\n{NO_MODEL}", err=True, dim=True)
     note_unsupported(stream.answer)

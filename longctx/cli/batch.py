@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from longctx.cli.options import AskFlags, open_qa
-from longctx.cli.output import NO_MODEL, note_unmeasured, one_line, print_sources
+from longctx.cli.output import NO_MODEL, note_answer, note_unmeasured, one_line, print_sources
 from longctx.cli.terminal import echo, echo_json, name, secho
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def _print(question: Question, answer: Answer, *, as_json: bool) -> None:
     secho(question.question, bold=True)
     echo(answer.text)
     print_sources(answer)
+    note_answer(answer)
     note_unmeasured(answer)
     echo()
 

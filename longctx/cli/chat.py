@@ -8,12 +8,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from longctx.cli.options import AskFlags, open_qa, with_flags
-from longctx.cli.output import NO_MODEL, note_unmeasured, note_unsupported, one_line, print_plan, print_sources
+from longctx.cli.options import AskFlags, OnOff, open_qa, with_flags
+from longctx.cli.output import (
+    NO_MODEL,
+    note_answer,
+    note_unmeasured,
+    note_unsupported,
+    one_line,
+    print_piece,
+    print_plan,
+    print_sources,
+)
 from longctx.cli.progress import prefill_progress
 from longctx.cli.terminal import echo, secho
 from longctx.errors import BadRequest
@@ -38,9 +47,10 @@ def chat(
             metavar="DIR", help="The folder that keeps conversations (default: the index's name and -sessions)"
         ),
     ] = None,
-    rewrite: Annotated[
-        bool, typer.Option(help="Have the model rewrite follow-up questions in full, before anything is searched for.")
-    ] = True,
+    rewrite_questions: Annotated[
+        OnOff | None,
+        typer.Option(help="Have the model rewrite follow-up questions in full, before the search (default: auto)."),
+    ] = None,
 ) -> None:
     """Hold a conversation about the documents in an index. It is kept, and goes on where it stopped.
 
@@ -49,10 +59,12 @@ def chat(
     """
     from longctx.conversation import Conversation
 
-    settings = flags.settings(session=session, sessions=sessions)
+    rewriting = None if rewrite_questions is None else rewrite_questions.value
+    settings = flags.settings(session=session, sessions=sessions, rewrite_questions=rewriting)
     options = flags.options(settings)
     opened = open_qa(settings)
-    with opened as qa, Conversation.open(qa, settings.session, folder=settings.sessions, rewrite=rewrite) as held:
+    keeping: dict[str, Any] = {"folder": settings.sessions, "rewrite_questions": settings.rewrite_questions}
+    with opened as qa, Conversation.open(qa, settings.session, **keeping) as held:
         if settings.model is None:
             secho(NO_MODEL, err=True, dim=True)
         _Chat(held, options).run(_lines(held))
@@ -121,8 +133,9 @@ class _Chat:
                 stream = self.conversation.stream(question, self.options, progress=progress)
                 first = next(stream, "")
             for piece in chain((first,), stream):
-                echo(piece, nl=False)
+                print_piece(piece)
             echo()
+            note_answer(stream.answer)
             note_unsupported(stream.answer)
             if not self.noted:
                 self.noted = note_unmeasured(stream.answer)

@@ -32,6 +32,14 @@ class QuantizationChoice(str, Enum):
     eight = "8bit"
 
 
+class OnOff(str, Enum):
+    """A switch that may be left to what was measured, or to the model."""
+
+    auto = "auto"
+    on = "on"
+    off = "off"
+
+
 class Mode(str, Enum):
     """The ways to search."""
 
@@ -112,8 +120,8 @@ class AskFlags(FilterFlags):
         str | None,
         _option(
             "PATH_OR_HUB_ID",
-            "A causal language model, or openai:http://host:port/v1#name for one on a server; without one, "
-            "sentences are quoted.",
+            "A causal language model, or one on a server: ollama:NAME, lmstudio:NAME or http://host:port/v1#NAME; "
+            "without one, sentences are quoted.",
         ),
     ] = None
     window: Annotated[
@@ -167,6 +175,13 @@ class AskFlags(FilterFlags):
         None
     )
     seed: Annotated[int | None, _option("N", "The same seed gives the same sampled answer.")] = None
+    thinking: Annotated[
+        OnOff | None, typer.Option(help="Have a thinking model think before it answers (default: auto, as it likes).")
+    ] = None
+    thinking_tokens: Annotated[
+        int | None, _option("N", "The most tokens of thoughts, beside the answer (default: 1024).", least=1)
+    ] = None
+    show_thinking: Annotated[bool, typer.Option("--show-thinking", help="Show what the model thinks, dimmed.")] = False
     stop: Annotated[list[str] | None, _option("TEXT", "End the answer before this text; repeat it for more.")] = None
     trust: Annotated[
         bool, typer.Option("--trust", help="Use the server that this folder's longctx.toml names; it is remembered.")
@@ -180,6 +195,7 @@ class AskFlags(FilterFlags):
         from longctx.settings import Settings, load_settings
 
         given = {each.name: getattr(self, each.name) for each in fields(self) if each.name in Settings.model_fields}
+        given |= {name: value.value for name, value in given.items() if isinstance(value, OnOff)}
         given["allow_insecure"] = self.allow_insecure or None
         settings = load_settings(**given | more)
         check_trusted(settings, agreed=self.trust)

@@ -60,6 +60,22 @@ def print_sources(answer: Answer) -> None:
         echo(f"[{citation.number}] {place(citation)}{by}")
 
 
+def print_piece(piece: str) -> None:
+    """Print a piece of an answer as it comes; what a model thinks is shown dimmed, on standard error."""
+    from longctx.types import Thought
+
+    if isinstance(piece, Thought):
+        secho(piece, nl=False, err=True, dim=True)
+    else:
+        echo(piece, nl=False)
+
+
+def note_answer(answer: Answer) -> None:
+    """Say what is unusual about an answer, if anything is."""
+    if answer.note:
+        secho(f"\n{answer.note[:1].upper()}{answer.note[1:]}.", err=True, dim=True)
+
+
 def note_unsupported(answer: Answer) -> None:
     """Say which sentences no passage supports, and what the model wrote where the answer is a refusal instead."""
     if answer.refused and answer.unsupported:

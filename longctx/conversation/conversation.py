@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from longctx.answering import AnswerStream
 from longctx.conversation.folder import ConversationFolder
@@ -19,6 +19,7 @@ from longctx.conversation.query_rewriting import (
     is_usable,
     needs_context,
     rewrite_request,
+    rewriting_in,
     with_context_words,
 )
 from longctx.conversation.session_file import SessionFile, session_path
@@ -26,7 +27,10 @@ from longctx.conversation.turn_index import TurnIndex
 from longctx.engine import PrefillCallback
 from longctx.errors import BadRequest, ContextTooLong
 from longctx.qa import DocumentQA
-from longctx.types import Answer, AskOptions, Message, Plan, QuestionRequest, Turn, Usage
+from longctx.types import Answer, AskOptions, Message, Plan, QuestionRequest, Rewriting, Turn, Usage
+
+REWRITES_BY_DEFAULT = False
+"""What `rewrite_questions="auto"` is: no model that was measured with benchmarks/bench_followups.py finds more so."""
 
 DEFAULT_NAME = "default"
 
@@ -45,14 +49,19 @@ class Conversation:
     it asks its next question.
     """
 
-    def __init__(self, qa: DocumentQA, file: SessionFile, turn_index: TurnIndex, *, rewrite: bool = True) -> None:
+    def __init__(self, qa: DocumentQA, file: SessionFile, turn_index: TurnIndex, *, rewrite: bool) -> None:
         self._qa, self._file, self._turn_index = qa, file, turn_index
         self._rewrite = rewrite
         self._answer: Answer | None = None
 
     @classmethod
     def open(
-        cls, qa: DocumentQA, name: str = DEFAULT_NAME, *, folder: str | Path | None = None, rewrite: bool = True
+        cls,
+        qa: DocumentQA,
+        name: str = DEFAULT_NAME,
+        *,
+        folder: str | Path | None = None,
+        rewrite_questions: Rewriting = "auto",
     ) -> Conversation:
         """Open a conversation, or begin a new one.
 
@@ -60,16 +69,20 @@ class Conversation:
             qa: Answers the questions; it stays open when the conversation is closed.
             name: The conversation's name.
             folder: The folder of its file; None is a folder beside the index, named after it: `my-index-sessions`.
-            rewrite: Whether the model rewrites follow-up questions in full ("and in 2019?") before anything is searched
-                for. Otherwise, and without a model, words of the last questions are searched for with them.
+            rewrite_questions: Whether the model rewrites follow-ups such as "and in 2019?" in full for the search.
+                Otherwise, and without a model, words of the last questions are searched for with them.
+                `auto` is what was measured to find more: see `REWRITES_BY_DEFAULT`.
 
         Returns:
             The conversation; close it, or use it in a `with` statement.
 
         Raises:
-            BadRequest: For a name that cannot be a file's.
+            BadRequest: For a name that cannot be a file's, and another value of `rewrite_questions`.
             BadSession: For a file that is damaged, of another version, or something else; it is left as it is.
         """
+        if rewrite_questions not in get_args(Rewriting):
+            raise BadRequest(f"rewrite_questions is {rewrite_questions!r}: use {', '.join(get_args(Rewriting))}")
+        rewrite = REWRITES_BY_DEFAULT if rewrite_questions == "auto" else rewrite_questions == "on"
         beside = ConversationFolder.beside(qa.index.path).path
         path = session_path(beside if folder is None else Path(folder).expanduser(), name)
         file = SessionFile.open(path)
@@ -204,7 +217,7 @@ def request_with_history(
         BadRequest: For an empty question.
     """
     _check(question)
-    query = _search_query(qa, question, history, rewrite=True)
+    query = _search_query(qa, question, history, rewrite=REWRITES_BY_DEFAULT)
     return QuestionRequest(question, options or AskOptions(), query, history)
 
 
@@ -220,7 +233,7 @@ def _rewritten(qa: DocumentQA, question: str, history: tuple[Message, ...]) -> s
     """The question as the model rewrites it; None if the rewriting is not usable."""
     with suppress(ContextTooLong):
         said = qa.reply(*rewrite_request(question, history), REWRITTEN_TOKENS)
-        rewritten = said.strip().split("\n")[0].strip()
+        rewritten = rewriting_in(said)
         if is_usable(rewritten, question, history):
             return rewritten
     return None

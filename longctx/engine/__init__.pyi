@@ -2,7 +2,7 @@ from .engine import Engine, Prefix
 from .generation import Generation
 from .prefix_store import KV_CACHE_BYTES, KV_CACHE_FOLDER, PrefixStore, StoredPrefix
 from .request import PrefillCallback, PrefillProgress
-from .sampling import GenerationOptions
+from .sampling import GenerationOptions, Thinking
 
 __all__ = [
     "KV_CACHE_BYTES",
@@ -15,4 +15,5 @@ __all__ = [
     "Prefix",
     "PrefixStore",
     "StoredPrefix",
+    "Thinking",
 ]

@@ -151,7 +151,7 @@ class Engine:
             NotEnoughMemory: If they do not fit into memory.
             RopeScalingError: If the model cannot be scaled so.
         """
-        request = self._request(prefix_ids, suffix_ids, scaling, options.max_new_tokens)
+        request = self._request(prefix_ids, suffix_ids, scaling, options.new_tokens)
         request = replace(request, stored=stored)
         return Generation(len(request.ids), partial(generate, self._prefill, request, options, progress))
 

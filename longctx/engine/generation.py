@@ -13,6 +13,8 @@ from typing import Any, Literal
 from longctx.engine.prefill import AttentionPath, Prefill
 from longctx.engine.request import PrefillCallback, Request
 from longctx.engine.sampling import GenerationOptions, Sampler
+from longctx.prompts import ThoughtSplitter, control_tokens, delimiters
+from longctx.types import Thought
 
 _INCOMPLETE = "\ufffd"  # what a tokenizer writes for bytes that are not a whole character yet
 
@@ -29,6 +31,11 @@ class Generation(Iterator[str]):
         path: The attention that read the prompt; None before the first piece, and for a model on a server.
         finish: Why the answer ended: 'end' (an end-of-turn token), 'stop' (a stop string) or 'length'
             (`max_new_tokens`); None while it goes on, and if it was closed early.
+        thinking: What the model has thought so far, where thoughts are told from the answer.
+        text: The answer so far.
+        taken_back: Whether what was given out first has turned out to be thoughts; it is no longer in `text`.
+        inside_thoughts: Whether the text ended in thoughts, before an answer.
+        shows_thinking: Whether thoughts are given out, too, as pieces of type `Thought`.
     """
 
     def __init__(self, prompt_tokens: int, pieces: Callable[[Generation], Generator[str, None, None]]) -> None:
@@ -37,10 +44,27 @@ class Generation(Iterator[str]):
         self.completion_tokens = 0
         self.path: AttentionPath | None = None
         self.finish: Literal["end", "stop", "length"] | None = None
+        self.thinking = self.text = ""
+        self.taken_back = self.inside_thoughts = self.shows_thinking = False
         self._pieces = pieces(self)  # it sets the attributes above as it goes
 
     def __next__(self) -> str:
-        return next(self._pieces)
+        for piece in self._pieces:
+            if not isinstance(piece, Thought):
+                self.text += piece
+                return piece
+            if self.taken_back and self.text:
+                self.text = ""
+            self.thinking += piece
+            if self.shows_thinking:
+                return piece
+        raise StopIteration
+
+    def rest(self) -> str:
+        """The whole answer; pieces that have not been taken yet are taken first."""
+        for _ in self:
+            pass
+        return self.text
 
     def close(self) -> None:
         """Stop generating; keys and values of the prefix stay in the prefix cache."""
@@ -68,7 +92,7 @@ def generate(
     Yields:
         Text that no later token can change.
     """
-    decoder, stop = TokenText(prefill.tokenizer), StopText(options.stop)
+    writer = _Writer(prefill.tokenizer, options, result)
     with prefill.open(request, answering=True) as sequence:
         result.reused_tokens = sequence.reused
         logits = sequence.read_prompt(progress)
@@ -77,25 +101,79 @@ def generate(
         sampler, seen = Sampler(options, logits.device), list(request.ids)
         while result.finish is None:
             token = sampler.choose(logits, seen)
-            seen.append(token)
-            result.completion_tokens += 1
+            tokens = [token, *writer.closing(token)]
             if token in prefill.end_tokens:
                 result.finish = "end"
-            elif result.completion_tokens == options.max_new_tokens:
-                result.finish = "length"
-            piece = stop.add(decoder.add(token))
-            if stop.met:
-                result.finish = "stop"
-            if piece:
-                yield piece
+            for each in tokens:
+                seen.append(each)
+                yield from writer.add(each)
             if result.finish is None:
-                logits = sequence.read([token])
-    if result.finish != "stop":  # outside `with`: the prefix is back in its cache before the last piece is given out
-        piece = stop.add(decoder.finish()) + stop.finish()
-        if stop.met:
-            result.finish = "stop"
-        if piece:
+                logits = sequence.read(tokens)
+    yield from writer.finish()  # outside `with`: the prefix is back in its cache before the last piece is given out
+
+
+class _Writer:
+    """From tokens to pieces of text: thoughts apart, up to a stop string, within the budgets."""
+
+    def __init__(self, tokenizer: Any, options: GenerationOptions, result: Generation) -> None:
+        self._decoder, self._stop = TokenText(tokenizer), StopText(options.stop)
+        self._thinking, self._options, self._result = options.thinking, options, result
+        self._tokenizer = tokenizer
+        self._thoughts = 0  # tokens
+        self._splitter: ThoughtSplitter | None = None
+        self._delimiters: dict[int, str] = {}
+        if self._thinking is not None:
+            self._splitter = ThoughtSplitter(self._thinking.opened)
+            self._delimiters = delimiters(control_tokens(tokenizer))
+
+    def closing(self, token: int) -> list[int]:
+        """Tokens that follow a token in the model's place: what closes thoughts that have used up their budget."""
+        if self._splitter is None or self._thinking is None or not self._splitter.inside:
+            return []
+        closing = self._tokenizer(f"\n{self._splitter.closing}\n\n", add_special_tokens=False)["input_ids"]
+        spent = self._thoughts + 1 + len(closing) >= self._thinking.tokens
+        return list(closing) if spent and token not in closing and self._result.finish is None else []
+
+    def add(self, token: int) -> Iterator[str]:
+        """Take one more token; yields the text that it settles."""
+        result = self._result
+        result.completion_tokens += 1
+        self._thoughts += self._splitter is not None and self._splitter.inside
+        if result.finish is None and result.completion_tokens - self._thoughts >= self._options.max_new_tokens:
+            result.finish = "length"
+        if token in self._delimiters:  # the decoder leaves special tokens out
+            yield from self._pieces(self._decoder.finish() + self._delimiters[token])
+            self._decoder = TokenText(self._tokenizer)
+        else:
+            yield from self._pieces(self._decoder.add(token))
+
+    def finish(self) -> Iterator[str]:
+        """End the text; yields what was held back."""
+        if self._result.finish != "stop":
+            yield from self._pieces(self._decoder.finish())
+        if self._result.finish != "stop":
+            for piece in self._splitter.finish() if self._splitter is not None else ():
+                yield from self._stopped(piece)
+        if self._result.finish != "stop" and (piece := self._stop.finish()):
             yield piece
+        if self._splitter is not None:
+            self._result.inside_thoughts = self._splitter.inside
+
+    def _pieces(self, text: str) -> Iterator[str]:
+        for piece in (text,) if self._splitter is None else self._splitter.add(text):
+            self._result.taken_back = self._splitter is not None and self._splitter.taken_back
+            yield from self._stopped(piece)
+
+    def _stopped(self, piece: str) -> Iterator[str]:
+        """A piece up to a stop string, which is looked for in the answer only."""
+        if isinstance(piece, Thought):
+            yield piece
+        elif self._result.finish != "stop":
+            settled = self._stop.add(piece)
+            if self._stop.met:
+                self._result.finish = "stop"
+            if settled:
+                yield settled
 
 
 class TokenText:

@@ -12,6 +12,19 @@ from longctx.types import SamplingOptions, check_values
 
 
 @dataclass(frozen=True, slots=True)
+class Thinking:
+    """How a model may think before it answers.
+
+    Attributes:
+        tokens: The most tokens of thoughts; then the answer has to begin.
+        opened: The tag that the prompt has opened; None if the model opens it, or does not think.
+    """
+
+    tokens: int
+    opened: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationOptions(SamplingOptions):
     """How an answer is generated: its length, and how each token is chosen.
 
@@ -23,31 +36,45 @@ class GenerationOptions(SamplingOptions):
         repetition_penalty: Above 1, tokens of the prompt and the answer become less likely (arXiv 1909.05858).
         seed: The same seed gives the same tokens; None draws a new one.
         stop: Strings before the first of which the answer ends.
+        thinking: Tells thoughts from the answer, and limits them; None leaves the text as the model writes it.
 
     Raises:
         BadRequest: For a value out of its range.
     """
 
     max_new_tokens: int = 256
+    thinking: Thinking | None = None
+
+    @property
+    def new_tokens(self) -> int:
+        """The most tokens that can follow the prompt, thoughts and answer."""
+        return self.max_new_tokens + (0 if self.thinking is None else self.thinking.tokens)
 
     def __post_init__(self) -> None:
         check_values(self, max_new_tokens=(self.max_new_tokens >= 1, "an answer needs at least 1"))
         SamplingOptions.__post_init__(self)  # super() does not work in a class with slots
 
     @classmethod
-    def of(cls, sampling: SamplingOptions, max_new_tokens: int, stop: Sequence[str] = ()) -> GenerationOptions:
+    def of(
+        cls,
+        sampling: SamplingOptions,
+        max_new_tokens: int,
+        stop: Sequence[str] = (),
+        thinking: Thinking | None = None,
+    ) -> GenerationOptions:
         """Build generation options from sampling options.
 
         Args:
             sampling: How each token is chosen.
             max_new_tokens: The longest answer, in tokens.
             stop: Further strings that end the answer, such as those of a prompt template.
+            thinking: Tells thoughts from the answer, and limits them.
 
         Returns:
             Options with the stop strings of both.
         """
         chosen = {each.name: getattr(sampling, each.name) for each in fields(SamplingOptions)}
-        return cls(max_new_tokens, **chosen | {"stop": (*sampling.stop, *stop)})
+        return cls(max_new_tokens, thinking, **chosen | {"stop": (*sampling.stop, *stop)})
 
 
 class Sampler:

@@ -4,7 +4,7 @@ from .estimate import MemoryEstimate, estimate_model, parse_bytes
 from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights, loaded_hash
 from .loading import LoadedModel, extended_window, load_model
 from .memory import CacheDtype, CacheShape
-from .naming import SERVER_PREFIX, is_address
+from .naming import SERVER_PREFIX, is_address, remedy_for
 from .quantization import Quantization, hide_bitsandbytes
 from .reading_rate import attention_work, keep_rate, kept_rate, rate_key
 from .windows import UNSCALED, Measured, Measurements, measured_for, scaling_for, windows_of
@@ -37,6 +37,7 @@ __all__ = [
     "memory",
     "parse_bytes",
     "rate_key",
+    "remedy_for",
     "scaling_for",
     "windows_of",
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from longctx.errors import BadRequest, ModelUnavailable
 from longctx.models.device import Dtype, device_named, dtype_named
 from longctx.models.lora import Adapter, attach_lora, is_adapter, read_adapter
-from longctx.models.naming import is_address
+from longctx.models.naming import is_address, remedy_for
 from longctx.models.quantization import Quantization, check_scheme, is_quantized, loading_settings, plain_products
 from longctx.models.tokenizer import has_tokenizer, load_tokenizer
 from rope_scaling import CheckpointError, RopeScaling, find_checkpoint, scaled_rope
@@ -154,7 +154,7 @@ def model_folder(name: str) -> Path:
     try:
         return find_checkpoint(name, "safetensors")
     except CheckpointError as error:
-        raise ModelUnavailable(str(error)) from error
+        raise ModelUnavailable("; ".join(filter(None, [str(error), remedy_for(name)]))) from error
 
 
 def _load(

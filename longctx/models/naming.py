@@ -1,17 +1,63 @@
-"""What a model's name names: a folder, a model on the hub, or one on a server."""
+"""What a model's name names: a folder, a model on the hub, or one on a server; and what was meant by others."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 SERVER_PREFIX = "openai:"
+_ADDRESSES = (SERVER_PREFIX, "ollama:", "lmstudio:", "lm-studio:", "http://", "https://")
+
+_SERVED = "openai:http://localhost:8000/v1"
+_MEANT: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), remedy)
+    for pattern, remedy in (
+        (
+            r"(ollama|lm-?studio)(?:_chat)?/(.+)",
+            lambda m: f"for a model in {m[1]}, give {m[1].replace('-', '')}:{m[2]}",
+        ),
+        (r"openai/(.+)|((?:gpt-|chatgpt-|o\d\b).*)", lambda m: f"give openai:https://api.openai.com/v1#{m[1] or m[2]}"),
+        (
+            r"(?:vllm|sglang|tgi|llama[.-]?cpp|llamafile|openai)(?::|/).*",
+            lambda m: f"a model on a server is given by its URL, such as {_SERVED}",
+        ),
+        (r"(?:hf:|(?:https?://)?(?:www\.)?(?:hf\.co|huggingface\.co)/)([^/]+/[^/]+).*", lambda m: f"give {m[1]}"),
+        (
+            r"((?:localhost|\d+(?:\.\d+){3}|\[[\da-f:]+\])(?::\d+)?(?:/v1)?|[\w.-]+(?::\d{2,5}(?:/v1)?|/v1))/?",
+            lambda m: f"for a server, give http://{m[1].removesuffix('/v1')}/v1",
+        ),
+        (r"([\w.-]+(?<!\.gguf)(?::[\w.-]+)?)", lambda m: f"for a model in Ollama, give ollama:{m[1]}"),
+        (
+            r"([\w.-]+/[\w.-]+)",
+            lambda m: f"where there is a network, run `hf download {m[1]}`, which keeps it for use without one",
+        ),
+    )
+)
+"""How names are written that are none here, and what to write instead; the first that matches counts."""
 
 
 def is_address(model: object) -> bool:
-    """Whether a model's name is the address of a server, `openai:URL`.
+    """Whether a model's name is the address of a server.
 
     Args:
         model: A model's name, or a model.
 
     Returns:
-        True for a string that begins with `openai:`.
+        True for a string that begins with `openai:`, `ollama:`, `lmstudio:`, `http://` or `https://`.
     """
-    return isinstance(model, str) and model.startswith(SERVER_PREFIX)
+    return isinstance(model, str) and model.strip().lower().startswith(_ADDRESSES)
+
+
+def remedy_for(name: str) -> str | None:
+    """Guess what was meant by a model's name that names nothing.
+
+    Args:
+        name: The name.
+
+    Returns:
+        What to give or run instead, as a part of a sentence; None for a path.
+    """
+    name = name.strip()
+    if name.startswith((".", "/", "~")) or "\\" in name:
+        return None
+    return next((remedy(found) for pattern, remedy in _MEANT if (found := pattern.fullmatch(name))), None)

@@ -1,6 +1,7 @@
-from .control_tokens import Escaper
+from .control_tokens import Escaper, control_tokens
 from .map_texts import ReadingTask, condense_task, final_task, for_everything, merge_task, nothing_found, says_nothing
 from .templates import TEMPLATES, PromptTemplate, check_turns, choose_template
+from .thinking import ThoughtSplitter, closing_of, delimiters, opened_in, thought_tag, without_thoughts
 from .wording import is_refusal, is_unanswerable, language_of, prompt_texts
 from .writer import (
     FENCE,
@@ -15,6 +16,7 @@ from .writer import (
     assemble,
     build_prompt,
     opening_line,
+    said_by,
 )
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "PromptTemplate",
     "PromptWriter",
     "ReadingTask",
+    "ThoughtSplitter",
     "TokenIds",
     "TokenWriter",
     "as_messages",
@@ -35,7 +38,10 @@ __all__ = [
     "build_prompt",
     "check_turns",
     "choose_template",
+    "closing_of",
     "condense_task",
+    "control_tokens",
+    "delimiters",
     "final_task",
     "for_everything",
     "is_refusal",
@@ -43,7 +49,11 @@ __all__ = [
     "language_of",
     "merge_task",
     "nothing_found",
+    "opened_in",
     "opening_line",
     "prompt_texts",
+    "said_by",
     "says_nothing",
+    "thought_tag",
+    "without_thoughts",
 ]

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from longctx.errors import BadRequest
+from longctx.prompts.thinking import cannot_be_off, closing_of, opened_in, switched, thought_tag
 from longctx.prompts.wording import PROMPT_TEXTS, prompt_texts
-from longctx.types import Message
+from longctx.types import Message, ThinkingMode
 
 Piece = int | str
 
@@ -104,12 +105,13 @@ class CodeLlamaTemplate(Llama2Template):
 class ChatTemplate:
     """The Jinja template that a tokenizer carries, rendered by transformers in its sandbox.
 
-    Where it knows no system prompt, that begins the first message.
+    Where it knows no system prompt, that begins the first message. `thinking` sets the template's own switch for it.
     """
 
     name: str = "chat"
     markers: tuple[str, ...] = ()
     stops: tuple[str, ...] = ()
+    thinking: ThinkingMode = "auto"
 
     def render(self, tokenizer: Any, system: str, messages: Sequence[Message]) -> list[Piece]:
         """One piece of text. Raises BadRequest for a tokenizer without a template and one that does not render."""
@@ -117,19 +119,40 @@ class ChatTemplate:
         if not tokenizer.chat_template:
             raise BadRequest("the tokenizer carries no chat template: choose another (template='plain')")
         turns = [(message.role, message.content) for message in messages]
+        switch = self._switch(tokenizer)
         if not system:
-            return [_rendered(tokenizer, turns)]
+            return [self._closed(_rendered(tokenizer, turns, switch), tokenizer)]
         with suppress(BadRequest):
-            text = _rendered(tokenizer, [("system", system), *turns])
-            if system in text and not _is_rendered(tokenizer, [("user", system), *turns], text):
-                return [text]
-        return [_rendered(tokenizer, [("user", f"{system}\n\n{turns[0][1]}"), *turns[1:]])]
+            text = _rendered(tokenizer, [("system", system), *turns], switch)
+            if system in text and not _is_rendered(tokenizer, [("user", system), *turns], switch, text):
+                return [self._closed(text, tokenizer)]
+        text = _rendered(tokenizer, [("user", f"{system}\n\n{turns[0][1]}"), *turns[1:]], switch)
+        return [self._closed(text, tokenizer)]
+
+    def _switch(self, tokenizer: Any) -> dict[str, bool | str]:
+        """The template's variables for thinking, as they are wanted."""
+        carried = str(tokenizer.chat_template)
+        switch = {} if self.thinking == "auto" else switched(carried, on=self.thinking == "on")
+        if self.thinking == "on" and not switch and thought_tag(carried) is None:
+            raise BadRequest("thinking is 'on', and the model's chat template has no switch for it: leave it out")
+        return switch
+
+    def _closed(self, text: str, tokenizer: Any) -> str:
+        """The prompt; thoughts that are not wanted are closed at once where the template has no switch."""
+        carried = str(tokenizer.chat_template)
+        if self.thinking != "off" or cannot_be_off(carried):
+            return text
+        opened = opened_in(text)
+        if opened is not None:
+            return f"{text.rstrip()}\n\n{closing_of(opened)}\n\n"
+        tag = None if self._switch(tokenizer) else thought_tag(carried)
+        return text if tag is None else f"{text}{tag}\n\n{closing_of(tag)}\n\n"
 
 
-def _rendered(tokenizer: Any, turns: Sequence[tuple[str, str]]) -> str:
+def _rendered(tokenizer: Any, turns: Sequence[tuple[str, str]], switch: dict[str, bool | str]) -> str:
     conversation = [{"role": role, "content": content} for role, content in turns]
     try:
-        text: str = tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True)
+        text: str = tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True, **switch)
     except Exception as error:  # a template can raise whatever it likes
         raise BadRequest(
             f"the tokenizer's chat template does not render ({' '.join(str(error).split())}): mend it, or choose "
@@ -138,10 +161,10 @@ def _rendered(tokenizer: Any, turns: Sequence[tuple[str, str]]) -> str:
     return text
 
 
-def _is_rendered(tokenizer: Any, turns: Sequence[tuple[str, str]], text: str) -> bool:
+def _is_rendered(tokenizer: Any, turns: Sequence[tuple[str, str]], switch: dict[str, bool | str], text: str) -> bool:
     """Whether turns are rendered as `text`: as with a system prompt, where a template writes all roles alike."""
     try:
-        return _rendered(tokenizer, turns) == text
+        return _rendered(tokenizer, turns, switch) == text
     except BadRequest:
         return False
 

@@ -7,16 +7,17 @@ many tokens as its parts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from typing import Any, Protocol, cast
 
 from longctx.errors import BadRequest
 from longctx.prompts.control_tokens import ControlTokenEscaper
 from longctx.prompts.map_texts import ReadingTask, for_everything
-from longctx.prompts.templates import PromptTemplate
+from longctx.prompts.templates import ChatTemplate, PromptTemplate
+from longctx.prompts.thinking import cannot_be_off, opened_in, thought_tag, without_thoughts
 from longctx.prompts.wording import prompt_texts
-from longctx.types import Citation, Message, QuestionKind
+from longctx.types import Citation, Message, QuestionKind, ThinkingMode
 
 STAND_IN = "<longctx-passages>"  # where the passages go in a conversation
 FENCE = ("<document>", "</document>")
@@ -31,10 +32,12 @@ class Frame:
     Attributes:
         head: The system prompt, and what introduces the passages.
         tail: The turns of the conversation, and the question.
+        opened: The tag of thoughts that the prompt ends with; None if there is none.
     """
 
     head: TokenIds
     tail: TokenIds
+    opened: str | None = None
 
     def __len__(self) -> int:
         return len(self.head) + len(self.tail)
@@ -52,6 +55,7 @@ class PromptInputs:
         conversing: What was said before may be answered from, too, whether or not any of it is in `history`.
         kind: What the question asks for.
         task: What to do with the passages instead of answering from them; the question is in it.
+        thinking: Whether the model is to think before it answers, where its template has a switch for it.
     """
 
     question: str
@@ -61,6 +65,7 @@ class PromptInputs:
     conversing: bool = False
     kind: QuestionKind = "locate"
     task: ReadingTask | None = None
+    thinking: ThinkingMode = "auto"
 
 
 class Framing(Protocol):
@@ -140,14 +145,16 @@ class TokenWriter:
 
     def frame(self, inputs: PromptInputs) -> Frame:
         """Write what stands around the passages; see `PromptWriter.frame`."""
-        return self._cut(self.template.render(self._tokenizer, *as_messages(inputs, self._escaped)))
+        template = self._template(inputs.thinking)
+        return self._cut(template.render(self._tokenizer, *as_messages(inputs, self._escaped)))
 
-    def conversation(self, system: str, messages: Sequence[Message]) -> TokenIds:
+    def conversation(self, system: str, messages: Sequence[Message], thinking: ThinkingMode = "auto") -> TokenIds:
         """Write a conversation without passages.
 
         Args:
             system: The system prompt; empty for none.
             messages: What was said, the user first and last.
+            thinking: Whether the model is to think before it answers, where its template has a switch for it.
 
         Returns:
             Token ids, up to where the model's turn begins.
@@ -155,8 +162,25 @@ class TokenWriter:
         Raises:
             BadRequest: For what the template or the tokenizer cannot write.
         """
-        said = [Message(message.role, self._escaped(message.content)) for message in messages]
-        return self._ids(self.template.render(self._tokenizer, self._escaped(system), said))
+        said = [Message(message.role, self._escaped(said_by(message))) for message in messages]
+        return self._ids(self._template(thinking).render(self._tokenizer, self._escaped(system), said))
+
+    def thinks(self, thinking: ThinkingMode) -> bool:
+        """Whether the model may think before it answers.
+
+        Args:
+            thinking: What is asked of it.
+
+        Returns:
+            True if its template is that of a thinking model, and does not turn that off.
+        """
+        carried = str(self._tokenizer.chat_template or "")
+        if not isinstance(self.template, ChatTemplate) or thought_tag(carried) is None:
+            return False
+        return thinking != "off" or cannot_be_off(carried)
+
+    def _template(self, thinking: ThinkingMode) -> PromptTemplate:
+        return replace(self.template, thinking=thinking) if isinstance(self.template, ChatTemplate) else self.template
 
     def completion(self, text: str) -> TokenIds:
         """Write a text to be continued: the BOS token, if there is one, and the text without a template.
@@ -207,7 +231,9 @@ class TokenWriter:
                 "mend it, or choose another (template='plain')"
             )
         head = (*self._ids(pieces[: holds[0]]), *(self._tokenize(before) if before else ()))
-        return Frame(head, (*self._tokenize_after_break(after)[0], *self._ids(pieces[holds[0] + 1 :])))
+        end = after[0] if holds[0] == len(pieces) - 1 else str(pieces[-1])
+        tail = (*self._tokenize_after_break(after)[0], *self._ids(pieces[holds[0] + 1 :]))
+        return Frame(head, tail, opened_in(end))
 
     def _ids(self, pieces: Iterable[int | str]) -> TokenIds:
         return tuple(i for piece in pieces for i in ([piece] if isinstance(piece, int) else self._tokenize(piece)))
@@ -247,12 +273,24 @@ def as_messages(inputs: PromptInputs, escape: Callable[[str], str]) -> tuple[str
         texts = for_everything(texts, inputs.kind)
     rules = texts.instructions(may_give_up=inputs.may_give_up, conversing=inputs.conversing)
     said = [
-        Message(m.role, f"{texts.question} {escape(m.content)}" if m.role == "user" else escape(m.content))
+        Message(m.role, f"{texts.question} {escape(m.content)}" if m.role == "user" else escape(said_by(m)))
         for m in (*inputs.history, Message("user", inputs.question))
     ]
     # once, so that the prompt of the next turn begins with this one
     said[0] = Message(said[0].role, f"{texts.passages}\n{STAND_IN}{rules}\n{said[0].content}")
     return escape(inputs.system), said
+
+
+def said_by(message: Message) -> str:
+    """What was said in a message; a model's thoughts are no part of that.
+
+    Args:
+        message: The message.
+
+    Returns:
+        Its text without thoughts.
+    """
+    return without_thoughts(message.content) if message.role == "assistant" else message.content
 
 
 def opening_line(title: str, escape: Callable[[str], str]) -> str:

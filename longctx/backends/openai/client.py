@@ -1,110 +1,59 @@
-"""The HTTP client of an OpenAI-compatible server, and the addresses that name one.
+"""Requests to a model's server, and what it answers: JSON, streams of events, and errors in our words.
 
 Servers differ from OpenAI in what they send and in how they fail. So responses are taken as plain JSON and checked by
-who reads them, and every error of the client becomes one of ours, with the URL and a remedy.
+who reads them, and every error becomes one of ours, with the URL and a remedy, and without the key.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from urllib.parse import quote
 
-from longctx.backends.openai.context_errors import Refused, refusal_in
-from longctx.errors import BadRequest, ServerFailed, extra
-from longctx.models import SERVER_PREFIX, is_address
+from longctx.backends.openai.address import ServerAddress, parse_address
+from longctx.backends.openai.context_errors import Refused, Rejected, refusal_in
+from longctx.backends.openai.http import BrokenOff, ErrorReply, Failed, Http, TimedOut, Unreachable, loads
+from longctx.errors import BadRequest, ServerFailed
 
-if TYPE_CHECKING:
-    from openai import OpenAI
+__all__ = ["Connection", "EventStream", "ServerAddress", "parse_address", "readable"]
 
-CONNECT_SECONDS = 10.0
+_LOOK_UP_SECONDS = 30.0  # for a GET: a list of models, a version
+_LONGEST_ANSWER = 6  # an answer may take so many times the longest silence
 _LONGEST_SHOWN = 300  # characters of a server's message
-_NO_KEY = "none"  # a server that asks for none does not look at it, and the client insists on one
+_SHORTEST_KEY = 4
+_NO_KEYS = ("none", "empty", "ollama", "lm-studio", "dummy", "local", "sk-no-key-required")  # which hide nothing
+_KEY_NAMES = {
+    "openai": ("LONGCTX_API_KEY", "OPENAI_API_KEY"),
+    "ollama": ("LONGCTX_API_KEY", "OLLAMA_API_KEY"),
+    "lmstudio": ("LONGCTX_API_KEY", "LM_API_TOKEN"),
+}
 _REMEDIES = {
-    401: "it wants another key: set LONGCTX_API_KEY (or OPENAI_API_KEY)",
-    403: "it does not let this key in: set LONGCTX_API_KEY (or OPENAI_API_KEY)",
+    401: "it wants another key: set {key} (or {other})",
+    403: "it does not let this key in: set {key} (or {other})",
     404: "is the address right (most end in /v1), and the model's name after #?",
     429: "it has too much to do: ask again later",
 }
 _LOOK_INTO_LOG = "see what the server's log says"
-_EXAMPLE = "write openai:http://host:8000/v1, with #name after it where the server has several models"
-
-
-@dataclass(frozen=True, slots=True)
-class ServerAddress:
-    """Where a model is served.
-
-    Attributes:
-        url: The server's base URL, without a slash at its end.
-        name: The model's name there; None for the only one.
-    """
-
-    url: str
-    name: str | None = None
-
-    @property
-    def is_private(self) -> bool:
-        """Whether nobody between here and the server can read what is sent: by https, or on this machine."""
-        parts = urlsplit(self.url)
-        host = parts.hostname or ""
-        with suppress(ValueError):
-            return parts.scheme == "https" or ip_address(host).is_loopback
-        return host == "localhost"
-
-    @property
-    def root(self) -> str:
-        """The server's own root, for what is not part of OpenAI's protocol."""
-        return self.url.removesuffix("/v1")
-
-
-def parse_address(text: str) -> ServerAddress:
-    """Parse `openai:URL#name`.
-
-    Args:
-        text: The address.
-
-    Returns:
-        The server's URL, and the model's name if there is one.
-
-    Raises:
-        BadRequest: For what is no address, and for one with a key in it, which is not repeated in the message.
-    """
-    url, _, name = text.removeprefix(SERVER_PREFIX).partition("#")
-    problem = "it begins with no openai:" if not is_address(text) else _problem(url)
-    if problem:
-        shown = text if "@" not in text and "?" not in text else f"{SERVER_PREFIX}…"
-        raise BadRequest(f"{shown!r} is no address of a server: {problem}; {_EXAMPLE}")
-    return ServerAddress(url.rstrip("/"), name.strip() or None)
-
-
-def _problem(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        return str(error).lower()
-    problems = {
-        "it must be http:// or https://": parts.scheme not in ("http", "https"),
-        "it holds a name or key, which is set as LONGCTX_API_KEY instead": parts.username is not None,
-        "it must have no question mark (a key is set as LONGCTX_API_KEY)": bool(parts.query) or url.endswith("?"),
-        "it names no host": not parts.hostname or any(map(str.isspace, parts.netloc + parts.path)),
-        "port 0 is none": port == 0,
-    }
-    return next((problem for problem, holds in problems.items() if holds), None)
+_RUNNING = {
+    "openai": "is the server running, the address right?",
+    "ollama": "start it with `ollama serve`, or set OLLAMA_HOST to where it runs",
+    "lmstudio": "start its server with `lms server start`",
+}
 
 
 class Connection:
-    """An HTTP client for one server. Threads may share it."""
+    """A connection to one server. Threads may share it."""
 
-    def __init__(self, address: ServerAddress, client: OpenAI, timeout: float) -> None:
+    def __init__(self, address: ServerAddress, http: Http, key: str | None, timeout: float) -> None:
         self.address = address
-        self._client = client
-        self._timeout = timeout
+        self.timeout = timeout
+        self._http = http
+        self._sends_key = key is not None
+        self._hidden = _spellings(key)
 
     @classmethod
     def open(
@@ -129,97 +78,201 @@ class Connection:
             The connection, which has to be closed.
 
         Raises:
-            ServerFailed: If the openai package is missing.
             BadRequest: For a key that cannot go into a header.
         """
-        try:
-            from openai import OpenAI, Timeout
-        except ImportError as error:
-            raise ServerFailed(f"the model at {address.url} needs openai, from {extra('openai')}") from error
-        key = (api_key or os.environ.get("LONGCTX_API_KEY") or os.environ.get("OPENAI_API_KEY") or _NO_KEY).strip()
-        if not (key.isascii() and key.isprintable()):
+        given = [api_key, *(os.environ.get(name) for name in _KEY_NAMES[address.kind])]
+        key = next((key.strip() for key in given if key and key.strip()), None)
+        if key is not None and not (key.isascii() and key.isprintable()):
             raise BadRequest("the key for the server holds characters that no key has: check LONGCTX_API_KEY")
         if not (address.is_private or allow_insecure):
-            key = _NO_KEY
-        limits = Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
-        return cls(address, OpenAI(base_url=address.url, api_key=key, timeout=limits, max_retries=retries), timeout)
+            key = None
+        return cls(address, Http(key, timeout, retries), key, timeout)
 
     def close(self) -> None:
         """Close the connections to the server."""
-        self._client.close()
+        self._http.close()
 
     def get(self, url: str) -> Any:
         """GET a URL, and parse the response as JSON. Raises ServerFailed."""
-        with self._explained(url):
-            return json.loads(self._client.get(url, cast_to=str))
+        seconds = min(self.timeout, _LOOK_UP_SECONDS)
+        with self.explained(url, seconds):
+            return loads(self._http.read("GET", url, None, seconds))
 
     def post(self, url: str, body: Mapping[str, Any]) -> Any:
         """POST JSON to a URL, and parse the response as JSON. Raises ServerFailed."""
-        with self._explained(url):
-            return json.loads(self._client.post(url, body=dict(body), cast_to=str))
+        with self.explained(url, self.timeout):
+            return loads(self._http.read("POST", url, body, self.timeout))
 
     def chat(self, body: Mapping[str, Any]) -> Any:
         """Request a chat completion in one piece. Raises ServerFailed; and Refused for a prompt that is too long."""
         return self.post(f"{self.address.url}/chat/completions", body)
 
-    def chat_stream(self, body: Mapping[str, Any]) -> Generator[Any, None, None]:
-        """Request a chat completion in chunks. Raises as `chat` does.
+    def stream(self, url: str, body: Mapping[str, Any]) -> EventStream:
+        """POST JSON to a URL, and read the response as it comes; the request is made when the first event is taken.
 
         Args:
+            url: The URL.
             body: The request.
 
-        Yields:
-            The chunks as they come. Closing the generator closes the connection, and the server stops.
+        Returns:
+            The events, parsed. Taking one raises as `chat` does. Closing the stream closes the connection, and the
+            server stops.
         """
-        from openai import Stream
+        return EventStream(self, self._http, url, body)
 
-        url = f"{self.address.url}/chat/completions"
-        with self._explained(url):
-            # not by `chat.completions.create`: servers take options, and send chunks, that OpenAI's own types have not
-            stream = self._client.post(
-                url, body={**body, "stream": True}, cast_to=object, stream=True, stream_cls=Stream[object]
-            )
-        try:
-            with self._explained(url, "broke off in the middle of an answer"):
-                yield from stream
-        finally:
-            stream.close()
+    def masked(self, text: str) -> str:
+        """A text of the server's without the key, in one line."""
+        for spelling in self._hidden:
+            text = text.replace(spelling, "…")
+        text = readable(" ".join(text.split()))
+        return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
     @contextmanager
-    def _explained(self, url: str, lost: str = "cannot be reached") -> Generator[None, None, None]:
-        """Turn the client's errors into ours; `lost` is what a lost connection means."""
-        import openai
+    def explained(self, url: str, seconds: float, silence: float | None = None) -> Iterator[None]:
+        """Turn what goes wrong with a request into ServerFailed or Refused.
 
+        Args:
+            url: What was requested.
+            seconds: How long it may take.
+            silence: How long the server may be silent; None is the same.
+
+        Raises:
+            ServerFailed: For what goes wrong.
+        """
+        began = time.monotonic()
         try:
             yield
-        except openai.APITimeoutError as error:
-            raise ServerFailed(f"{url} was silent for {self._timeout:g} s: is the server busy, or gone?") from error
-        except openai.APIConnectionError as error:
-            raise ServerFailed(f"{url} {lost} ({_cause(error)}): is the server running, the address right?") from error
-        except openai.APIError as error:
-            status: int = getattr(error, "status_code", 0)  # an error in the middle of an answer has none
-            refusal = refusal_in(status or 400, error.body, error.message)
-            if refusal is not None:
-                raise Refused(refusal, f"{url}: {_shown(error)}") from error
-            failed, remedy = f"answers {status}" if status else "broke off", _REMEDIES.get(status, _LOOK_INTO_LOG)
-            if status in (401, 403) and not self.address.is_private and self._client.api_key == _NO_KEY:
-                remedy += "; by http it gets a key only with --allow-insecure, since anybody on the way can read it"
-            raise ServerFailed(f"{url} {failed} ({_shown(error)}): {remedy}") from error
+        except TimedOut as error:
+            late = silence is None or time.monotonic() - began >= seconds
+            took = f"was not done after {seconds:g} s" if late else f"was silent for {silence:g} s"
+            raise ServerFailed(f"{url} {took}: is the server busy, or gone?") from error
+        except Unreachable as error:
+            running = _RUNNING[self.address.kind]
+            raise ServerFailed(f"{url} cannot be reached ({self.masked(str(error))}): {running}") from error
+        except BrokenOff as error:
+            lost = f"broke off in the middle of an answer ({self.masked(str(error))})"
+            raise ServerFailed(f"{url} {lost}: {_RUNNING[self.address.kind]}") from error
+        except ErrorReply as error:
+            raise self._failure(url, error.status, error.text) from None  # whose text may have the key
+        except Failed as error:
+            raise ServerFailed(f"{url} {self.masked(str(error))}") from error
         except ValueError as error:  # no JSON
             raise ServerFailed(
                 f"{url} does not speak OpenAI's protocol: is the address right (most end in /v1)?"
             ) from error
 
+    def _failure(self, url: str, status: int, text: str) -> ServerFailed:
+        """The error for a response of the server's."""
+        try:
+            body = loads(text)
+        except ValueError:
+            body = text
+        message = said_in(body) or f"nothing else, with status {status}"
+        refusal = refusal_in(status or 400, body, message)
+        if refusal is not None:
+            return Refused(refusal, f"{url}: {self.masked(message)}")
+        key, other = _KEY_NAMES[self.address.kind]
+        remedy = _REMEDIES.get(status, _LOOK_INTO_LOG).format(key=key, other=other)
+        if status in (401, 403) and not self._sends_key and not self.address.is_private:
+            remedy += "; by http it gets a key only with --allow-insecure, since anybody on the way can read it"
+        failed = f"answers {status}" if status else "broke off"
+        return Rejected(f"{url} {failed} ({self.masked(message)}): {remedy}", status, self.masked(message))
 
-def _shown(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+class EventStream(Iterator[Any]):
+    """The events of a response as they come: server-sent events, JSON lines, or one JSON value.
+
+    A server that sends comments or empty events keeps the connection open, but has said nothing: who reads the events
+    says with `spoke` when there was something in them.
+
+    Attributes:
+        finished: Whether the server said that this is all.
+    """
+
+    def __init__(self, connection: Connection, http: Http, url: str, body: Mapping[str, Any]) -> None:
+        self.finished = False
+        self._connection, self._http, self._url, self._body = connection, http, url, body
+        self._began = self._spoken = 0.0
+        self._events: Iterator[Any] | None = None
+        self._open = ExitStack()
+
+    def spoke(self) -> None:
+        """Note that the server has said something."""
+        self._spoken = time.monotonic()
+
+    def __next__(self) -> Any:
+        silence, seconds = self._connection.timeout, _LONGEST_ANSWER * self._connection.timeout
+        with self._connection.explained(self._url, seconds, silence):
+            if self._events is None:
+                self._began = self._spoken = time.monotonic()
+                lines = self._http.lines(self._url, {**self._body, "stream": True}, self._deadline)
+                self._events = self._parsed(*self._open.enter_context(lines))
+            event = next(self._events)
+            if isinstance(event, dict) and event.get("error"):
+                raise ErrorReply("an error", 0, json.dumps(event))
+            return event
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._open.close()
+
+    def _deadline(self) -> float:
+        silence = self._connection.timeout
+        return min(self._began + _LONGEST_ANSWER * silence, self._spoken + silence)
+
+    def _parsed(self, kind: str, lines: Iterator[bytes]) -> Iterator[Any]:
+        if kind == "application/json":
+            yield loads(b"\n".join(lines))
+            return
+        data: list[bytes] = []
+        for line in lines:
+            field, _, value = line.partition(b":")
+            if field == b"data":
+                data.append(value.removeprefix(b" "))
+            elif line[:1] in (b"{", b"["):  # JSON lines
+                yield loads(line)
+            elif not line and data:
+                if (event := b"\n".join(data)).strip() == b"[DONE]":
+                    self.finished = True
+                    return
+                data = []
+                yield loads(event)
+            elif line and field not in (b"", b"event", b"id", b"retry"):
+                raise ValueError("neither an event nor JSON")
+        if data and (event := b"\n".join(data)).strip() != b"[DONE]":
+            yield loads(event)
 
 
-def _cause(error: BaseException) -> str:
-    """The message of the innermost cause that has one."""
-    said = str(error)
-    while error.__cause__ is not None:
-        error = error.__cause__
-        said = str(error) or said
-    return " ".join(said.split())
+def said_in(body: Any) -> str:
+    """The message in an error of a server, wherever that puts it.
+
+    Args:
+        body: The response, parsed if it is JSON.
+
+    Returns:
+        The message; JSON where none is found, and empty for an empty response.
+    """
+    for _ in range(8):  # {"error": {"message": …}}, {"detail": [{"msg": …}]}, {"error": "…"}
+        if isinstance(body, list) and body:
+            body = body[0]
+        elif isinstance(body, dict):
+            names = ("error", "message", "msg", "detail", "error_message", "reason")
+            inner = next((body[name] for name in names if body.get(name)), None)
+            if inner is None:
+                break
+            body = inner
+        else:
+            break
+    return body if isinstance(body, str) else json.dumps(body) if body else ""
+
+
+def readable(text: str) -> str:
+    """A text with U+FFFD in place of lone surrogates, which JSON can hold and no file or terminal."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _spellings(key: str | None) -> tuple[str, ...]:
+    """How a key may be spelt where a server repeats it, the longest first."""
+    if key is None or len(key) < _SHORTEST_KEY or key.lower() in _NO_KEYS:
+        return ()
+    return tuple(sorted({key, quote(key, safe=""), json.dumps(key)[1:-1]}, key=len, reverse=True))

@@ -1,49 +1,89 @@
 """Reading the errors of servers about prompts that are too long, and the limits that they state.
 
 OpenAI's protocol has no field for either: the numbers are in the prose of the message, which differs between servers
-and between their versions.
+and between their versions. So it is not matched sentence by sentence. Each number gets its role from the words beside
+it, in its own clause: the window, a limit on the prompt alone, the tokens of the prompt, of the answer, or of both.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from longctx.errors import ServerFailed
 
+Role = Literal["window", "input", "prompt", "new", "total"]
+
+_DEPTH = 4  # of a response that is read
 _STATUSES = (400, 413, 422, 500)
+
+# What a refusal for length is about, and what it says of it. Rates and other limits are in other errors.
+_SUBJECT = r"(?:context|prompts?|`?inputs?`?|messages?|sequence|request(?:ed)?|tokens?|conversation|n_ctx|n_keep)"
+_EXCEEDS = (
+    r"(?:exceed\w*|too (?:long|large|many)|longer than|larger than|greater than|more than|over(?:flow|run)\w*|"
+    r"less than|fewer than|at most|maximum|max(?:imal)?\b|limit\w*|truncate|not fit|must be <=|should be \[|>=|<=)"
+)
+_WITHIN = r"(?:[^.;\n]|\.(?!\s))"  # a sentence
 _TOO_LONG = re.compile(
-    r"(?i)context[ _-]?(length|size|window)|exceed_context|max_model_len|maximum (input |sequence )?length"
-    r"|(prompt|input)\b.{0,40}\btoo (long|many tokens)"
+    rf"(?i)exceed_context|context_length_exceeded|context[ _-]?(?:length|size|window|limit)|max_model_len|n_ctx"
+    rf"|\b{_SUBJECT}\b{_WITHIN}{{0,80}}?{_EXCEEDS}|{_EXCEEDS}{_WITHIN}{{0,60}}?\b{_SUBJECT}\b"
+)
+_OF_TOKENS = re.compile(r"(?i)token|context|\bprompt|\binputs?\b|\bmessages\b|n_ctx|max_model_len")
+_OTHER_LIMIT = re.compile(
+    r"(?i)per[ -](?:minute|second|hour|day)|\bTPM\b|\bRPM\b|rate[ _-]limit|quota|"
+    r"\b(?:stop|tools?|functions?|images?|logprobs?|logit_bias|top_k|top_p|temperature|n|user|metadata|name|seed|"
+    r"choices|files?|batch)\b['\"`]?(?: \w+){0,3}? (?:is|are|must|cannot|can|exceeds?|has|supports?|should|of|too)\b|"
+    r"(?:length|number|size) of (?:the )?['\"`]?(?:stop|tools?|functions?|images?|user|metadata|name|choices|files?)"
+)
+_ANSWER_ONLY = re.compile(
+    r"(?i)at most \d[\d,]* (?:completion|output) tokens|max(?:imum)? (?:completion|output) tokens"
+)
+_CHARACTERS = re.compile(r"(?i)\bstring too long|characters?\b|\bbytes\b")
+
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:[,_]\d{3})*(?:\.0+)?(?![\w]|\.\d)")
+_CLAUSE_END = re.compile(
+    r"[;!?\n]|\.(?=\s|$)|, (?:however|but|and your|resulting|which|for a total)\b|\bHowever\b", re.I
+)
+_RANGE = re.compile(r"\[\s*[01]\s*(?:,|\.\.|-)\s*")  # [1, 30720]
+_COMPARED = re.compile(
+    r"(\d[\d,]*)\)?\s*(?:tokens?\s*)?(?:\+\s*\(?(\d[\d,]*)\)?\s*)?(?:>=?|≥|&gt;=?)\s*[^\d.;]{0,24}?(\d[\d,]*)"
 )
 
 
-def _patterns(*texts: str) -> list[re.Pattern[str]]:
-    return [re.compile(text.replace("NUMBER", r"(\d[\d,]*)"), re.IGNORECASE) for text in texts]
+def _roles_by(start: str, words: dict[Role, str]) -> tuple[tuple[Role, re.Pattern[str]], ...]:
+    return tuple((role, re.compile(f"(?i){start}(?:{pattern})")) for role, pattern in words.items())
 
 
-# vLLM, llama.cpp, llama-cpp-python and OpenAI itself, in the words of 2026 and of the years before. A message may state
-# several numbers: the first pattern that matches counts.
-_LIMITS = _patterns(
-    r"'n_ctx': NUMBER",
-    r"context[ _](?:length|size|window)\D{0,24}NUMBER",
-    r"max_model_len\D{0,24}NUMBER",
-    r"maximum (?:input |sequence )?length\D{0,24}NUMBER",
-    r"NUMBER maximum",
+# by what stands right behind a number, then by the last of what stands before it
+_BEHIND = _roles_by(
+    r"^[\s)`'\"]*(?:tokens? )?[\s(`'\"]*",
+    {
+        "new": r"(?:output|completion|new|generated)\b|(?:in|for|from) the (?:completion|output)|`?max_new_tokens",
+        "prompt": r"(?:in|from|for) (?:the|your) (?:input |prompt|messages?|functions|request)|`?inputs?`?|prompt\b",
+        "window": r"(?:maximum )?context|maximum\b|limit\b|token limit|window",
+    },
 )
-_PROMPTS = _patterns(
-    r"'n_prompt_tokens': NUMBER",
-    r"\(NUMBER in the messages",
-    r"passed NUMBER input tokens",
-    r"request \(NUMBER tokens",
-    r"requested tokens \(NUMBER\)",
-    r"prompt contains (?:at least )?NUMBER",
-    r"input length \(NUMBER\)",
-    r"too long: NUMBER",
+_BEFORE = _roles_by(
+    "",
+    {
+        "window": (
+            r"context[ _-]?(?:length|size|window|limit)|n_ctx(?:_\w+)?\b|max_model_len|max_seq_len|session_len|"
+            r"(?:max(?:imum)?|allowed|supported) (?:\w+ ){0,4}?(?:length|tokens|size|allowed)(?: is| of|:)?|"
+            r"allowed length|"
+            r"limit(?:ed)?(?: of| to| is|:)|(?:less|fewer) than|at most|up to|(?:must|should) be <=|<=|"
+            r"(?:cannot|not|must not) exceed|max_total_tokens|max_input_\w+|max_num_tokens|length should be"
+        ),
+        "prompt": (
+            r"n_keep|n_prompt_tokens|prompt_len\w*|input_tokens|(?:keep|keeping) the first|given:?|received|"
+            r"(?:prompt|inputs?|messages?|request)`? (?:token count|tokens|length|contains|has|have|of|is|was)|"
+            r"(?:request|prompt|inputs?) \(|too (?:long|large):?|requested tokens|passed|got|sent|resulted in|contains"
+        ),
+        "new": r"max_(?:completion_|new_)?tokens['\"`]*(?: is)? too large:?|max_new_tokens|completion of",
+        "total": r"requested(?: a total of)?|total of(?: at least)?|in total",
+    },
 )
-_TOTALS = _patterns(r"requested NUMBER tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +94,21 @@ class Refusal:
         limit: The context length in tokens, prompt and answer together.
         prompt: Tokens of the prompt that was sent.
         total: Tokens of the prompt and the answer that was asked for.
+        longest_prompt: The longest prompt that it takes, in tokens, where it limits that by itself.
     """
 
     limit: int | None
     prompt: int | None
     total: int | None = None
+    longest_prompt: int | None = None
 
     def prompt_before(self, new: int) -> int | None:
         """Tokens of the prompt, given that an answer of at most `new` tokens was asked for."""
         return self.prompt if self.prompt is not None or self.total is None else self.total - new
+
+    def window(self, new: int) -> int | None:
+        """Tokens of prompt and answer that it takes, given that an answer of at most `new` tokens was asked for."""
+        return self.limit if self.limit or self.longest_prompt is None else self.longest_prompt + new
 
 
 class Refused(ServerFailed):
@@ -71,6 +117,19 @@ class Refused(ServerFailed):
     def __init__(self, refusal: Refusal, message: str) -> None:
         super().__init__(message)
         self.refusal = refusal
+
+
+class Rejected(ServerFailed):
+    """A server answered with an error of another kind.
+
+    Attributes:
+        status: The HTTP status; 0 for an error in the middle of an answer.
+        said: What it said.
+    """
+
+    def __init__(self, message: str, status: int, said: str) -> None:
+        super().__init__(message)
+        self.status, self.said = status, said
 
 
 def refusal_in(status: int, body: Any, message: str) -> Refusal | None:
@@ -84,12 +143,83 @@ def refusal_in(status: int, body: Any, message: str) -> Refusal | None:
     Returns:
         The refusal; None if the error is about something else.
     """
-    said = f"{message} {body}"
-    if status not in _STATUSES or not _TOO_LONG.search(said):
+    if status not in _STATUSES:
         return None
-    return Refusal(_first(_LIMITS, said), _first(_PROMPTS, said), _first(_TOTALS, said))
+    stated = dict(_stated(body))
+    said = " ".join([message, *_texts(body)])
+    about = _TOO_LONG.search(said) and _OF_TOKENS.search(said)
+    if not about or (_OTHER_LIMIT.search(message) and "context" not in said.lower()):
+        return None
+    roles = {} if _CHARACTERS.search(message) else _roles(message)
+    if roles.keys().isdisjoint(("window", "input")) and _ANSWER_ONLY.search(message):
+        return None
+    roles = {**roles, **stated}
+    prompt = roles.get("prompt")
+    return Refusal(roles.get("window"), prompt, roles.get("total"), roles.get("input"))
 
 
-def _first(patterns: Iterable[re.Pattern[str]], text: str) -> int | None:
-    found = next((match for pattern in patterns if (match := pattern.search(text))), None)
-    return None if found is None else int(found[1].replace(",", ""))
+def _texts(body: Any, depth: int = 0) -> Iterator[str]:
+    """The strings in a response: beside the message, names of errors such as context_length_exceeded."""
+    if isinstance(body, str):
+        yield body
+    elif isinstance(body, Mapping) and depth <= _DEPTH:
+        for value in body.values():
+            yield from _texts(value, depth + 1)
+
+
+def _stated(body: Any, depth: int = 0) -> Iterator[tuple[Role, int]]:
+    """Numbers that have fields of their own."""
+    if not isinstance(body, Mapping) or depth > _DEPTH:
+        return
+    fields: dict[str, Role] = {"n_ctx": "window", "max_model_len": "window", "context_length": "window"}
+    fields |= {"n_prompt_tokens": "prompt", "prompt_tokens": "prompt"}
+    for name, value in body.items():
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0 and name in fields:
+            yield fields[name], value
+        yield from _stated(value, depth + 1)
+
+
+def _roles(message: str) -> dict[Role, int]:
+    """The role of each number in a message; the first of a role counts."""
+    message = _RANGE.sub("[", message)
+    compared = list(_COMPARED.finditer(message))
+    found: dict[Role, int] = {}
+    for start, end in _clauses(message):
+        before = start
+        for number in _NUMBER.finditer(message, start, end):
+            role = _role(message[before : number.start()], message[number.end() : end], message[start:end])
+            before = number.end()
+            if role is not None and not any(c.start() <= number.start() < c.end() for c in compared):
+                found.setdefault(role, _value(number[0]))
+    for comparison in compared[:1]:  # 199759 + 8192 > 200000
+        if found.keys().isdisjoint(("window", "input")):
+            found = {"prompt": _value(comparison[1]), "window": _value(comparison[3])}
+    return {role: value for role, value in found.items() if value > 0}
+
+
+def _role(before: str, behind: str, clause: str) -> Role | None:
+    """The role of a number between two texts of one clause."""
+    behind = _NUMBER.split(behind, maxsplit=1)[0]
+    role = next((role for role, words in _BEHIND if words.search(behind)), None)
+    if role is None:
+        places = [(match.end(), -match.start(), role) for role, words in _BEFORE for match in words.finditer(before)]
+        role = max(places, default=(0, 0, None))[2]
+    if role != "window":
+        return role
+    if _OTHER_LIMIT.search(before) or not _OF_TOKENS.search(clause):
+        return None
+    whole = r"(?i)context|window|n_ctx|model[_ ]len|max_seq_len|session_len|\btotal\b|new_tokens|completion|limit:"
+    alone = r"(?i)\binputs?\b|\bprompts?\b|\bmessages?\b"
+    return "input" if re.search(alone, clause) and not re.search(whole, clause) else "window"
+
+
+def _clauses(message: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for cut in _CLAUSE_END.finditer(message):
+        yield start, cut.start()
+        start = cut.end()
+    yield start, len(message)
+
+
+def _value(text: str) -> int:
+    return int(float(text.replace(",", "").replace("_", "")))

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from longctx.backends.openai.token_counts import TokenCounter
-from longctx.prompts import FENCE, STAND_IN, TEMPLATES, Escaper, PromptInputs, as_messages, opening_line
-from longctx.types import Message
+from longctx.prompts import FENCE, STAND_IN, TEMPLATES, Escaper, PromptInputs, as_messages, opening_line, said_by
+from longctx.types import Message, ThinkingMode
 
 # The server's tokenizer is not here to be asked for its control tokens. So those of all common families are escaped:
 # Llama 2's, Gemma's, and the tools of Qwen and Mistral by name; <|im_start|> and all that looks like it, in DeepSeek's
@@ -46,12 +46,14 @@ class MessageFrame:
         messages: The messages, with STAND_IN where the passages go.
         head: The system prompt and what introduces the passages, counted.
         tail: The turns and the question, counted.
+        thinking: Whether the model is to think before it answers.
     """
 
     system: str
     messages: tuple[Message, ...]
     head: CountedText
     tail: CountedText
+    thinking: ThinkingMode = "auto"
 
     def __len__(self) -> int:
         return len(self.head) + len(self.tail)
@@ -86,7 +88,8 @@ class MessageWriter:
         """Write what stands around the passages; see `PromptWriter`."""
         system, said = self._folded(*as_messages(inputs, self._escaped))
         before, after = said[0].content.split(STAND_IN)
-        return self._framed(system, said, [system, before], [after, *(message.content for message in said[1:])])
+        texts = [system, before], [after, *(message.content for message in said[1:])]
+        return replace(self._framed(system, said, *texts), thinking=inputs.thinking)
 
     def conversation(self, system: str, messages: Sequence[Message]) -> MessageFrame:
         """Write a conversation without passages.
@@ -98,7 +101,7 @@ class MessageWriter:
         Returns:
             The messages, counted.
         """
-        said = [Message(message.role, self._escaped(message.content)) for message in messages]
+        said = [Message(message.role, self._escaped(said_by(message))) for message in messages]
         system, said = self._folded(self._escaped(system), said)
         return self._framed(system, said, [system], [message.content for message in said])
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing, suppress
+import re
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import Any, Literal
 
+from longctx.backends.openai.answer import Answer
+from longctx.backends.openai.chat import OllamaChat, OpenAIChat
 from longctx.backends.openai.client import Connection, parse_address
-from longctx.backends.openai.context_errors import Refusal, Refused
+from longctx.backends.openai.context_errors import Refusal, Refused, Rejected
+from longctx.backends.openai.lookup import choose, is_ollama, stated_window
 from longctx.backends.openai.reading_rate import reading_speed
 from longctx.backends.openai.token_counts import TokenCounter
 from longctx.engine import Generation, GenerationOptions
 from longctx.errors import PromptRefused, ServerFailed
 from longctx.planning import ReadingSpeed
+from longctx.types import ThinkingMode
 
-_WINDOWS: tuple[Callable[[Connection, Any], Any], ...] = (
-    lambda server, listed: listed["max_model_len"],  # vLLM
-    lambda server, listed: listed["meta"]["n_ctx"],  # llama.cpp's server
-    lambda server, listed: server.get(f"{server.address.root}/props")["default_generation_settings"]["n_ctx"],
-    lambda server, listed: listed["meta"]["n_ctx_train"],
+_THINKERS = re.compile(
+    r"(?i)(?:^|[^a-z])(?:r1|qwq|k1\.5|think(?:ing)?|reason(?:ing|er)?|magistral|gpt-oss)(?:[^a-z]|$)"
 )
-"""Where servers state the context length; the last is that of the model's training, and may be more than is served."""
+"""Names of models that think; whether others do is seen when they answer."""
 
 
 class ServedModel:
@@ -36,14 +37,21 @@ class ServedModel:
         window: Context length in tokens, prompt and answer together, as far as is known: it shrinks when the server
             refuses a prompt that should fit.
         counter: Counts the tokens of prompts.
+        thinks: Whether it thinks before it answers, as far as is known.
     """
 
-    def __init__(self, server: Connection, name: str, window: int, counter: TokenCounter) -> None:
+    def __init__(
+        self, server: Connection, name: str, window: int, counter: TokenCounter, chat: OpenAIChat | OllamaChat
+    ) -> None:
         self.name = name
         self.window = window
         self.counter = counter
-        self._server = server
+        self.thinks = chat.thinks if isinstance(chat, OllamaChat) else _THINKERS.search(name) is not None
+        # whether it is the prompt that opens the thoughts; Ollama tells them apart itself
+        self._opens_thoughts: bool | None = None if self.thinks and isinstance(chat, OpenAIChat) else False
+        self._server, self._chat = server, chat
         self._speed: ReadingSpeed | None = None
+        self._taken, self._stated = 0, window  # tokens: the longest prompt and answer that it took; what it says
 
     @classmethod
     def connect(
@@ -59,7 +67,8 @@ class ServedModel:
         """Connect to a model on a server.
 
         Args:
-            address: `openai:URL#name`; the name may be left out where the server has only one model.
+            address: `openai:URL#name`, a bare URL, `ollama:NAME` or `lmstudio:NAME`; the name may be left out where
+                the server has only one model.
             window: Context length in tokens; None is what the server states.
             api_key: The server's key; None is LONGCTX_API_KEY or OPENAI_API_KEY of the environment. Most local servers
                 want none.
@@ -78,11 +87,16 @@ class ServedModel:
             parse_address(address), api_key=api_key, timeout=timeout, retries=retries, allow_insecure=allow_insecure
         )
         try:
-            name, listed = _choose(server)
-            window = window or _window(server, listed)
-            if window is None:
+            name, listed = choose(server)
+            stated = None if is_ollama(server, listed) else window or stated_window(server, listed)
+            chat: OpenAIChat | OllamaChat = OpenAIChat(server, name)
+            if stated is None and is_ollama(server, listed):
+                chat = OllamaChat.find(server, name)
+                stated = chat.window = window or chat.window
+            if stated is None:
                 raise ServerFailed(f"{server.address.url} does not say how long the window of {name} is: give --window")
-            return cls(server, name, window, TokenCounter.find(server, name))
+            counter = TokenCounter.find(server, name) if isinstance(chat, OpenAIChat) else TokenCounter.estimating()
+            return cls(server, name, stated, counter, chat)
         except BaseException:
             server.close()
             raise
@@ -104,7 +118,8 @@ class ServedModel:
         Raises:
             ServerFailed: If the server does not answer, or does not count the tokens of prompts.
         """
-        self._speed = self._speed or reading_speed(self._server, self.name, measure=measure)
+        key = f"{self.url}#{self.name}"
+        self._speed = self._speed or reading_speed(key, self._chat.prompt_tokens, self.url, measure=measure)
         return self._speed
 
     def close(self) -> None:
@@ -117,13 +132,20 @@ class ServedModel:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def chat(self, messages: Sequence[Mapping[str, str]], options: GenerationOptions, planned: int) -> Generation:
+    def chat(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        options: GenerationOptions,
+        planned: int,
+        thinking: ThinkingMode = "auto",
+    ) -> Generation:
         """Generate an answer to messages.
 
         Args:
             messages: In OpenAI's form, with `role` and `content`.
             options: Sampling, the longest answer, and stop strings.
             planned: How many tokens the messages were counted as.
+            thinking: Whether the model is to think before it answers.
 
         Returns:
             The pieces of the answer as they come; at its end, `prompt_tokens` and `completion_tokens` are the server's
@@ -131,101 +153,69 @@ class ServedModel:
             PromptRefused, for a prompt that is too long, and `window` then is what the server takes; any piece may
             raise ServerFailed.
         """
-        return Generation(planned, partial(self._pieces, _body(self.name, messages, options), planned))
+        return Generation(planned, partial(self._pieces, messages, options, planned, thinking))
 
-    def _pieces(self, body: Mapping[str, Any], planned: int, result: Generation) -> Generator[str, None, None]:
-        text, usage = "", None
+    def _pieces(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        options: GenerationOptions,
+        planned: int,
+        thinking: ThinkingMode,
+        result: Generation,
+    ) -> Generator[str, None, None]:
+        body = self._chat.body(messages, options, thinking, planned + options.new_tokens)
+        answer = Answer(result, options, False if thinking == "off" else self._opens_thoughts)
         try:
-            with closing(self._server.chat_stream({**body, "stream_options": {"include_usage": True}})) as chunks:
-                for chunk in chunks:
-                    piece, finish, used = self._parsed(chunk)
-                    text, usage, result.finish = text + piece, used or usage, finish or result.finish
-                    if piece:
-                        result.completion_tokens += 1
-                        yield piece
-            if result.finish is None and not text:
-                # there are servers that state the error only in a response that is not streamed
-                self._server.chat({**body, "max_tokens": 1})
+            yield from answer.read(self._server, self._chat, body)
+        except Rejected as error:
+            if answer.begun or not self._chat.adapts(error):
+                raise
+            yield from self._pieces(messages, options, planned, thinking, result)
+            return
         except Refused as refused:
-            raise self._refused(refused.refusal, planned, body["max_tokens"]) from refused
-        if result.finish is None:
-            after = f"after {len(text)} characters of" if text else "before"
-            raise ServerFailed(f"{self.url} broke off {after} an answer: see what its log says, and ask again")
-        if usage is not None:
-            self.counter.learn(planned, usage[0])
-            result.prompt_tokens, result.completion_tokens = usage
-        elif self.counter.api is not None:
-            [result.completion_tokens] = self.counter.count([text])
+            raise self._refused(refused.refusal, planned, options.new_tokens) from refused
+        if result.thinking:
+            self.thinks = True
+            self._opens_thoughts = answer.splitter.opened_unseen
+        elif self._opens_thoughts is None and result.text:
+            self._opens_thoughts = False
+        self._taken = max(self._taken, planned + options.new_tokens)
+        if self.window < self._stated and self._taken >= 0.9 * self.window:  # and more may be taken
+            self._widen()
+        self._count(answer, planned, result)
 
-    def _parsed(self, chunk: Any) -> tuple[str, Literal["end", "length"] | None, tuple[int, int] | None]:
-        """A chunk's text, why the answer ended, and the tokens of prompt and answer; the last two come at the end."""
-        try:
-            used = chunk.get("usage")
-            usage = used and (int(used["prompt_tokens"]), int(used["completion_tokens"]))
-            if not chunk["choices"]:
-                return "", None, usage
-            choice = chunk["choices"][0]
-            finish = choice.get("finish_reason")
-            return choice["delta"].get("content") or "", finish and ("length" if finish == "length" else "end"), usage
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise ServerFailed(
-                f"{self.url} sends what is no chat completion: does it speak OpenAI's protocol?"
-            ) from error
+    def _count(self, answer: Answer, planned: int, result: Generation) -> None:
+        """The tokens of prompt and answer: the server's own counts, or ours."""
+        if answer.prompt_tokens is not None:
+            self.counter.learn(planned, answer.prompt_tokens)
+            result.prompt_tokens = answer.prompt_tokens
+        if answer.completion_tokens is not None:
+            result.completion_tokens = answer.completion_tokens
+        elif self.counter.api is not None:
+            with suppress(ServerFailed):  # a finished answer is not lost for its count
+                written = [result.text, *filter(None, [result.thinking])]
+                result.completion_tokens = sum(self.counter.count(written))
 
     def _refused(self, refusal: Refusal, planned: int, new: int) -> PromptRefused:
         """Correct the counts and the window by a refusal."""
-        before, need, limit = self.window, planned + new, refusal.limit
+        before, need, limit = self.window, planned + new, refusal.window(new)
         prompt = refusal.prompt_before(new)
         if prompt is not None and prompt > planned:  # the prompt was counted too low
             self.counter.learn(planned, prompt)
             self.window = min(before, limit or before)
-        else:  # the window was taken for longer than it is; by how much, not every server says
-            self.window = limit if limit is not None and limit < need else need // 2
+        elif limit is not None and limit < need:  # the window was taken for longer than it is
+            self.window = self._stated = limit
+        else:  # by how much, not every server says: what it took before, or half, and more once that was taken
+            self._stated = min(self._stated, need - 1)
+            self.window = self._taken if 0 < self._taken < need else need // 2
         says = "does not say how many it takes" if limit is None else f"says that it takes {limit:,}"
         return PromptRefused(
             f"{self.url} refused a prompt that was counted as {need:,} tokens with its answer, in a window of "
-            f"{before:,}, and {says}: {self.window:,} are used from now on (--window gives the real number)"
+            f"{before:,}, and {says}: {self.window:,} are tried now (--window gives the real number)"
         )
 
-
-def _body(name: str, messages: Sequence[Mapping[str, str]], options: GenerationOptions) -> dict[str, Any]:
-    penalty = options.repetition_penalty if options.repetition_penalty != 1 else None
-    body = {
-        "model": name,
-        "messages": list(messages),
-        "max_tokens": options.max_new_tokens,
-        "temperature": options.temperature,
-        "top_p": options.top_p,
-        "seed": options.seed,
-        "stop": list(options.stop) or None,
-        # the others are not OpenAI's; the last is what llama.cpp calls the one before
-        "top_k": options.top_k or None,
-        "repetition_penalty": penalty,
-        "repeat_penalty": penalty,
-    }
-    return {key: value for key, value in body.items() if value is not None}
-
-
-def _choose(server: Connection) -> tuple[str, Any]:
-    """The model's name, and its entry in the server's list of models. Raises ServerFailed."""
-    url, wanted = f"{server.address.url}/models", server.address.name
-    try:
-        listed = {str(entry["id"]): entry for entry in server.get(url)["data"]}
-    except (LookupError, TypeError) as error:
-        raise ServerFailed(f"{url} lists no models: is the address right (most end in /v1)?") from error
-    names = ", ".join(sorted(listed)) or "none"
-    if wanted is None and len(listed) != 1:
-        raise ServerFailed(f"{url} lists {len(listed)} models: put one after the address with # ({names})")
-    if wanted is not None and wanted not in listed:
-        raise ServerFailed(f"{url} lists no model {wanted!r}: put another after the # ({names})")
-    name = wanted or next(iter(listed))
-    return name, listed[name]
-
-
-def _window(server: Connection, listed: Any) -> int | None:
-    """The context length that the server states; None if it states none."""
-    for stated in _WINDOWS:
-        with suppress(ServerFailed, LookupError, TypeError, ValueError):
-            if (window := int(stated(server, listed))) > 0:
-                return window
-    return None
+    def _widen(self) -> None:
+        """After a refusal without a number, go halfway to what was refused, as long as that is a step of a tenth."""
+        halfway = (self._taken + self._stated) // 2
+        if halfway > 1.05 * self.window:
+            self.window = halfway

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from contextlib import suppress
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
-from longctx.backends.openai.client import Connection
 from longctx.errors import ServerFailed
 from longctx.models import keep_rate, kept_rate
 from longctx.planning import ReadingSpeed
@@ -18,12 +17,16 @@ _RUNS = 2  # the faster one counts: the first may have to load the model
 _SHORTEST = 1e-3  # seconds between the two, so that a rate is never infinite
 
 
-def reading_speed(server: Connection, model: str, *, measure: bool) -> ReadingSpeed | None:
+Ask = Callable[[Sequence[Mapping[str, str]]], int | None]
+
+
+def reading_speed(key: str, ask: Ask, url: str, *, measure: bool) -> ReadingSpeed | None:
     """How fast a server reads prompts.
 
     Args:
-        server: The server.
-        model: The model's name there.
+        key: What the rate is kept under.
+        ask: Has the server read messages for an answer of one token, and returns how many tokens they were.
+        url: The server's URL, for messages.
         measure: Whether to measure what is not known, or was measured more than a day ago.
 
     Returns:
@@ -32,21 +35,20 @@ def reading_speed(server: Connection, model: str, *, measure: bool) -> ReadingSp
     Raises:
         ServerFailed: If the server does not answer, or does not count the tokens of prompts.
     """
-    key = f"{server.address.url}#{model}"
     rate = kept_rate(key, _OLDEST)
     if rate is None and measure:
-        rate = _measured(server, model)
+        rate = _measured(ask, url)
         keep_rate(key, rate)
     return None if rate is None else ReadingSpeed(rate)
 
 
-def _measured(server: Connection, model: str) -> float:
+def _measured(ask: Ask, url: str) -> float:
     """Tokens per second, from prompts of two lengths: what a request costs beside the reading is in both."""
-    runs = [(_timed(server, model, _FEW), _timed(server, model, _MANY)) for _ in range(_RUNS)]
+    runs = [(_timed(ask, _FEW), _timed(ask, _MANY)) for _ in range(_RUNS)]
     short, long = min(few.seconds for few, _ in runs), min(many.seconds for _, many in runs)
     tokens = runs[-1][1].tokens - runs[-1][0].tokens
     if tokens <= 0:
-        raise ServerFailed(f"{server.address.url} does not count the tokens of prompts: give --prompt-tokens")
+        raise ServerFailed(f"{url} does not count the tokens of prompts: give --prompt-tokens")
     return tokens / max(long - short, _SHORTEST)
 
 
@@ -55,14 +57,10 @@ class _Timed(NamedTuple):
     seconds: float  # to the first token
 
 
-def _timed(server: Connection, model: str, words: int) -> _Timed:
+def _timed(ask: Ask, words: int) -> _Timed:
     """Have the server read a prompt."""
     # drawn anew each time, or the server would have the keys and values of the prompt before
     text = " ".join(secrets.token_hex(2) for _ in range(words))
-    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": 1}
     began = time.perf_counter()
-    response = server.chat(body)
-    seconds = time.perf_counter() - began
-    with suppress(LookupError, TypeError, ValueError):
-        return _Timed(int(response["usage"]["prompt_tokens"]), seconds)
-    return _Timed(0, seconds)
+    tokens = ask([{"role": "user", "content": text}])
+    return _Timed(tokens or 0, time.perf_counter() - began)

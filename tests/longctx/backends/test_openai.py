@@ -440,7 +440,6 @@ def test_addresses(text, address) -> None:
     ("text", "problem"),
     [
         ("openai:", "it must be http:// or https://"),
-        ("openai:localhost:8000/v1", "it must be http:// or https://"),
         ("openai:http://", "it names no host"),
         ("openai:http://a b/v1", "it names no host"),
         ("openai:http://host:port/v1", "port could not be cast"),
@@ -487,13 +486,14 @@ def test_a_conversation_is_what_it_was_when_its_server_fails(indexed, opened, se
                 conversation.ask(QUESTION, max_new_tokens=12, filters=short)
         assert [turn.answer.text for turn in conversation.turns] == [first.text]
     server.reset("llama.cpp")
-    with Conversation.open(opened(), folder=tmp_path) as conversation:
+    with Conversation.open(opened(), folder=tmp_path, rewrite_questions="on") as conversation:
         second = conversation.ask("And where is it?", max_new_tokens=12, filters=short)
         assert len(conversation.turns) == 2
     assert second.plan is not None
     assert 0 <= second.plan.prompt_tokens - second.usage.prompt_tokens < 8, "the tokens around a turn are counted"
     rewriting, asked = server.chats()
-    assert rewriting["messages"][0]["content"].startswith("Write the last question so that it can be understood")
+    assert rewriting["messages"][0]["content"].startswith("The conversation so far:\nUser: What is the pass key?")
+    assert rewriting["messages"][0]["content"].endswith("Write only that question.")
     assert [message["role"] for message in asked["messages"]] == ["user", "assistant", "user"]
 
 
@@ -542,10 +542,15 @@ def test_a_server_that_takes_less_than_it_says_is_asked_with_less(indexed, opene
     assert said in answer.plan.reason
     assert answer.plan.window <= 660
     assert answer.usage.prompt_tokens <= 660
+    assert said in answer.note
     asked = len(server.chats())
     assert asked <= 3
-    assert qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "long")).plan.window == answer.plan.window
-    assert len(server.chats()) == asked + 1, "it is known from then on"
+    windows = [qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "long")).plan.window for _ in range(4)]
+    assert all(answer.plan.window <= window <= 660 for window in windows)
+    if fault is None:
+        assert len(server.chats()) == asked + 4, "it is known from then on"
+    else:
+        assert len(server.chats()) <= asked + 8, "one step towards the limit in a question, none that fails"
 
 
 def test_a_server_that_takes_nothing_is_given_up_with_both_numbers(indexed, opened, server) -> None:

@@ -108,7 +108,7 @@ def test_a_model_puts_a_follow_up_in_full(qa: DocumentQA, tmp_path: Path, saying
     whole = "where is the lamp of the lighthouse"
     with (
         DocumentQA.open(qa.index.path, saying(whole), encoder=encoder) as asked,
-        Conversation.open(asked, folder=tmp_path) as conversation,
+        Conversation.open(asked, folder=tmp_path, rewrite_questions="on") as conversation,
     ):
         first = conversation.ask("Who built the lighthouse?", max_new_tokens=3)
         assert (first.text, first.search_query) == (f"{whole} [1]", None)
@@ -117,7 +117,7 @@ def test_a_model_puts_a_follow_up_in_full(qa: DocumentQA, tmp_path: Path, saying
         assert horn == "And the horn? lamp built lighthouse", "what the model gives does not ask that"
     with (
         DocumentQA.open(qa.index.path, saying(whole), encoder=encoder) as asked,
-        Conversation.open(asked, folder=tmp_path, rewrite=False) as conversation,
+        Conversation.open(asked, folder=tmp_path, rewrite_questions="off") as conversation,
     ):
         assert conversation.ask("And the lamp?", max_new_tokens=3).search_query == "And the lamp? horn built lighthouse"
 

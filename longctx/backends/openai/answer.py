@@ -1,0 +1,103 @@
+"""One answer of a server, taken as it comes: pieces, thoughts apart, token counts, and an end in any case."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+from longctx.backends.openai.chat import Delta, OllamaChat, OpenAIChat
+from longctx.backends.openai.client import Connection, readable
+from longctx.engine import Generation, GenerationOptions
+from longctx.errors import ServerFailed
+from longctx.prompts import ThoughtSplitter
+from longctx.types import Thought
+
+_CHARACTERS_A_TOKEN, _FREE_CHARACTERS = 64, 4096  # more than any answer has: a server that goes on is stopped there
+_ENOUGH = 8  # characters a token, from which an answer in more pieces than it may have tokens is stopped
+_NOTHING = Delta()
+_ONE_TOKEN = {"max_tokens": 1}
+
+
+class Answer:
+    """One answer of a server, as it comes, within bounds.
+
+    Args:
+        result: Whose attributes are kept up to date.
+        options: The longest answer.
+        opens_thoughts: Whether the prompt opens thoughts; None where that is not known, of a model that thinks.
+
+    Attributes:
+        splitter: Tells thoughts from the answer.
+        begun: Whether the server has said anything.
+        prompt_tokens: The server's count of the prompt, if it gives one.
+        completion_tokens: The server's count of the answer.
+    """
+
+    def __init__(self, result: Generation, options: GenerationOptions, opens_thoughts: bool | None) -> None:
+        self.splitter = ThoughtSplitter("<think>" if opens_thoughts else None, hold=opens_thoughts is None)
+        self.begun = False
+        self.prompt_tokens: int | None = None
+        self.completion_tokens: int | None = None
+        self._result, self._most = result, options.new_tokens
+        self._pieces = self._characters = 0
+        self._half = ""  # of a character beyond U+FFFF, which a server may send in two
+
+    def read(
+        self, server: Connection, chat: OpenAIChat | OllamaChat, body: Mapping[str, Any]
+    ) -> Generator[str, None, None]:
+        """Take the events of an answer; yields its pieces, thoughts as `Thought`. Raises ServerFailed and Refused."""
+        result = self._result
+        with closing(server.stream(chat.url, body)) as events:
+            for event in events:
+                try:
+                    delta = chat.delta(event)
+                except (AttributeError, TypeError, ValueError) as error:
+                    raise ServerFailed(
+                        f"{server.address.url} sends what is no chat completion: does it speak OpenAI's protocol?"
+                    ) from error
+                if delta != _NOTHING:
+                    events.spoke()
+                    self.begun = True
+                result.finish = delta.finish or result.finish
+                self.prompt_tokens = delta.prompt_tokens or self.prompt_tokens
+                self.completion_tokens = delta.completion_tokens or self.completion_tokens
+                yield from self._told(delta)
+                if self._goes_on():
+                    result.finish = "length"
+                    break
+            done = events.finished
+        if result.finish is None and not self._characters and not done:
+            # there are servers that state the error only in a response that is not streamed
+            server.post(chat.url, {**body, "stream": False, **_ONE_TOKEN})
+        if result.finish is None and not (done and self._characters):
+            after = f"after {self._characters} characters of" if self._characters else "before"
+            raise ServerFailed(
+                f"{server.address.url} broke off {after} an answer: see what its log says, and ask again"
+            )
+        result.finish = result.finish or "end"
+        yield from self.splitter.finish(cut=result.finish == "length")
+        result.inside_thoughts = bool(self.splitter.inside or (result.thinking and not result.text.strip()))
+
+    def _told(self, delta: Delta) -> Iterator[str]:
+        """The pieces in an event."""
+        text, self._half = self._half + delta.text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        if delta.thought or text:
+            self._result.completion_tokens += 1
+            self._pieces += 1
+            self._characters += len(delta.thought) + len(text)
+        if delta.thought:
+            self.splitter.told_apart()
+            yield Thought(readable(delta.thought))
+        if text:
+            for piece in self.splitter.add(readable(text)):
+                self._result.taken_back = self.splitter.taken_back
+                yield piece
+
+    def _goes_on(self) -> bool:
+        """Whether the answer is longer than was asked for, by far: the server does not end it."""
+        most = _CHARACTERS_A_TOKEN * self._most + _FREE_CHARACTERS
+        many = self._pieces > self._most + 1 and self._characters > _ENOUGH * self._most
+        return many or self._characters > most

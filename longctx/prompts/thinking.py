@@ -1,0 +1,265 @@
+"""Thinking models: telling thoughts from the answer in what a model writes, and the switches of chat templates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from longctx.types import Thought
+
+# (what opens the thoughts, what closes them), in the spelling of each family
+_TAGS = (
+    ("<think>", "</think>"),  # DeepSeek, Qwen, GLM, MiniMax, Phi, Nemotron, SmolLM and most others
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),  # EXAONE
+    ("<reasoning>", "</reasoning>"),
+    ("<seed:think>", "</seed:think>"),  # Seed-OSS
+    ("[THINK]", "[/THINK]"),  # Magistral, Ministral
+    ("◁think▷", "◁/think▷"),  # Kimi
+    ("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),  # Sky-T1
+    ("<|channel>thought\n", "<channel|>"),  # Gemma 4
+    ("<|channel|>analysis<|message|>", "<|end|>"),  # gpt-oss
+    ("<|channel|>commentary<|message|>", "<|end|>"),
+    ("Here is my thought process:", "Here is my response:"),  # Granite
+)
+_CLOSING_OF = {opening.lower(): closing for opening, closing in _TAGS}
+_CLOSES_ALONE = tuple(closing.lower() for _, closing in _TAGS if closing not in ("<|end|>", "Here is my response:"))
+# what stands before the answer itself
+_HEADERS = ("<|start|>assistant", "<|channel|>final<|message|>", "<|begin_of_solution|>", "<|START_RESPONSE|>")
+_DROPPED = ("<|end_of_solution|>", "<|END_RESPONSE|>", "<|return|>")  # and behind it
+_LOWER_HEADERS = tuple(header.lower() for header in _HEADERS)
+_SPECIAL = {*(tag for pair in _TAGS for tag in pair), *_HEADERS, "<|channel|>", "<|message|>", "<|start|>"}
+_SWITCH = re.compile(r"(?<![.\w'\"])(enable_thinking|thinking|reasoning_effort)(?![\w'\"])(?=[^{}]*[%}]})")
+
+
+class ThoughtSplitter:
+    """Tells thoughts from the answer in text that comes piece by piece.
+
+    A tag opens thoughts at the beginning of the text or of a line, so that an answer about such tags is left whole.
+
+    Args:
+        opened: The tag that the prompt has opened, if it has.
+        hold: Whether to hold the text back until it is clear that a closing tag without an opening one comes or not.
+
+    Attributes:
+        inside: Whether the text so far ends in thoughts.
+        taken_back: Whether a closing tag has shown that what was given out as the answer were thoughts.
+        opened_unseen: Whether it was the prompt that opened the thoughts.
+    """
+
+    def __init__(self, opened: str | None = None, *, hold: bool = False) -> None:
+        self.inside = opened is not None
+        self.taken_back = False
+        self.opened_unseen = self.inside
+        self._closing = _CLOSING_OF[opened.lower()] if opened else ""
+        self._hold = hold
+        self._rest = ""  # not given out yet
+        self._answer = ""  # given out, while it may turn out to be thoughts
+        self._seen = self.inside  # a tag, or enough to know that there is none in the prompt
+        self._at_start = True  # of the answer: blanks and headers are left out
+
+    @property
+    def closing(self) -> str:
+        """What closes the thoughts that the text is in."""
+        return self._closing
+
+    def told_apart(self) -> None:
+        """Note that thoughts come apart from the text: there are none in it."""
+        self.inside, self._hold, self._seen = False, False, True
+
+    def add(self, piece: str) -> Iterator[str]:
+        """Take one more piece.
+
+        Args:
+            piece: Text of the model.
+
+        Yields:
+            Text that no later piece can change: `Thought` for thoughts, plain strings for the answer.
+        """
+        self._rest += piece
+        while True:
+            before = (self._rest, self.inside, self._at_start)
+            yield from self._step()
+            if (self._rest, self.inside, self._at_start) == before:
+                return
+
+    def finish(self, *, cut: bool = False) -> Iterator[str]:
+        """End the text.
+
+        Args:
+            cut: Whether it ended for its length.
+
+        Yields:
+            What was held back.
+        """
+        rest, self._rest = self._rest, ""
+        if self._hold and cut and not self._seen:
+            self.inside = True
+        if rest.strip() or not self._at_start:
+            text = Thought(rest) if self.inside else _without(rest, _DROPPED)
+            if text:
+                yield text
+
+    def _step(self) -> Iterator[str]:
+        if self.inside:
+            yield from self._thoughts()
+        elif self._at_start:
+            self._start()
+        else:
+            yield from self._answering()
+
+    def _thoughts(self) -> Iterator[str]:
+        at = self._rest.lower().find(self._closing.lower())
+        end = at if at >= 0 else len(self._rest) - _begun(self._rest, (self._closing,))
+        if end:
+            yield Thought(self._rest[:end])
+        self._rest = self._rest[end:]
+        if at >= 0:
+            self._rest = self._rest[len(self._closing) :]
+            self.inside, self._at_start = False, True
+
+    def _start(self) -> None:
+        """What an answer begins with: blanks, a tag, a header, or words."""
+        text = self._rest.lstrip()
+        lower = text.lower()
+        tag = next((opening for opening in _CLOSING_OF if lower.startswith(opening)), None)
+        header = next((header for header in _LOWER_HEADERS if lower.startswith(header)), None)
+        if tag is not None:
+            self._rest, self._closing = text[len(tag) :], _CLOSING_OF[tag]
+            self.inside = self._seen = True
+        elif header is not None:
+            self._rest = text[len(header) :]
+        elif text and not any(known.startswith(lower) for known in (*_CLOSING_OF, *_LOWER_HEADERS)):
+            self._rest, self._at_start = text, False
+
+    def _answering(self) -> Iterator[str]:
+        lower = self._rest.lower()
+        opens = [(at + 1, tag) for tag in _CLOSING_OF if (at := lower.find(f"\n{tag}")) >= 0]
+        if not self._seen:
+            closes = [(at, tag) for tag in _CLOSES_ALONE if (at := lower.find(tag)) >= 0]
+            if closes and (not opens or min(closes) < min(opens)):
+                at, tag = min(closes)
+                self.taken_back, self.opened_unseen = bool(self._answer), True
+                yield Thought(self._answer + self._rest[:at])
+                self._answer, self._rest = "", self._rest[at + len(tag) :]
+                self._seen = self._at_start = True
+                return
+            if self._hold:
+                return
+        watched = (*_DROPPED, *(f"\n{tag}" for tag in _CLOSING_OF), *(() if self._seen else _CLOSES_ALONE))
+        end = min(opens)[0] if opens else len(self._rest) - _begun(self._rest, watched)
+        if text := _without(self._rest[:end], _DROPPED):
+            self._answer += "" if self._seen else text
+            yield text
+        self._rest = self._rest[end:]
+        if opens:
+            self._at_start = True
+
+
+def opened_in(prompt: str) -> str | None:
+    """The tag of thoughts that a prompt opens at its end, so that the model only closes it.
+
+    Args:
+        prompt: The prompt, or its end.
+
+    Returns:
+        The tag; None if the prompt opens none.
+    """
+    end = prompt.rstrip().lower()
+    return next((opening for opening, _ in _TAGS if end.endswith(opening.strip().lower())), None)
+
+
+def closing_of(opening: str) -> str:
+    """What closes the thoughts that a tag opens."""
+    return _CLOSING_OF[opening.lower()]
+
+
+def without_thoughts(text: str) -> str:
+    """A text of a model without its thoughts.
+
+    Args:
+        text: The text, such as an answer in the history of a conversation.
+
+    Returns:
+        The answer in it.
+    """
+    splitter, answer = ThoughtSplitter(), ""
+    for piece in (*splitter.add(text), *splitter.finish()):
+        if isinstance(piece, Thought):
+            answer = "" if splitter.taken_back else answer
+        else:
+            answer += piece
+    return answer
+
+
+def thought_tag(template: str) -> str | None:
+    """The tag that opens thoughts in the answers of a thinking model.
+
+    Args:
+        template: The model's chat template.
+
+    Returns:
+        The tag; None if the template is that of a model that does not think.
+    """
+    if cannot_be_off(template):
+        return "<|channel|>analysis<|message|>"
+    known = next(
+        (
+            opening
+            for opening, closing in _TAGS
+            if opening in template or (closing in template and closing != "<|end|>")
+        ),
+        None,
+    )
+    return known or ("<think>" if "enable_thinking" in template else None)
+
+
+def cannot_be_off(template: str) -> bool:
+    """Whether a chat template is that of a model that thinks in any case: gpt-oss has only low to high."""
+    return "<|channel|>" in template
+
+
+def switches(template: str) -> frozenset[str]:
+    """The variables of a chat template that turn thinking on and off: `enable_thinking`, `thinking` and the like."""
+    return frozenset(_SWITCH.findall(template))
+
+
+def switched(template: str, *, on: bool) -> dict[str, bool | str]:
+    """Values for the switches of a chat template.
+
+    Args:
+        template: The template.
+        on: Whether the model is to think.
+
+    Returns:
+        Values by the names of variables; empty for a template without a switch.
+    """
+    values: dict[str, bool | str] = {"enable_thinking": on, "thinking": on}
+    values["reasoning_effort"] = "medium" if on else "low" if "<|channel|>" in template else "none"
+    return {name: values[name] for name in switches(template)}
+
+
+def delimiters(tokens: dict[str, int]) -> dict[int, str]:
+    """Those of a tokenizer's control tokens that thoughts are delimited with, by their ids.
+
+    Args:
+        tokens: Token ids by the tokens' strings.
+
+    Returns:
+        Strings by token ids.
+    """
+    return {number: token for token, number in tokens.items() if token in _SPECIAL}
+
+
+def _begun(text: str, strings: tuple[str, ...]) -> int:
+    """How many characters at the end of a text may be the beginning of one of some strings."""
+    lower = text.lower()
+    starts = (string.lower()[:size] for string in strings for size in range(1, len(string)))
+    return max((len(start) for start in starts if lower.endswith(start)), default=0)
+
+
+def _without(text: str, strings: tuple[str, ...]) -> str:
+    for string in strings:
+        text = text.replace(string, "")
+    return text

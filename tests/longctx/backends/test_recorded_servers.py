@@ -1,0 +1,407 @@
+"""What real servers say, replayed: refusals for length, streams, thoughts, windows; and servers that do harm.
+
+The wordings are those of vLLM 0.6 to 0.11 (2024-2025), SGLang (2025-03, 2026-05), TGI (2023), llama.cpp's server
+(2025-10, 2026-03), llama-cpp-python (2024), LM Studio 0.3.13 to 0.4.6 (2025-03 to 2026-06), Ollama 0.9 to 0.15
+(2025-05 to 2026-08), OpenAI (2023, 2025-08), Anthropic, Gemini, Mistral and xAI, as they stand in public bug reports
+and documentation.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded_server import RecordedServer, ended, events, raw, recorded_server, said
+
+from longctx import (
+    BadRequest,
+    DocumentQA,
+    GenerationOptions,
+    ModelUnavailable,
+    ServedModel,
+    ServerFailed,
+    Thought,
+    load_model,
+)
+from longctx.backends.openai import http
+from longctx.backends.openai.context_errors import refusal_in
+
+ASK = [{"role": "user", "content": "Who?"}]
+CHAT = "POST /v1/chat/completions"
+MODELS = {"data": [{"id": "m", "max_model_len": 4096}]}
+
+
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LONGCTX_API_KEY", "OPENAI_API_KEY", "OLLAMA_API_KEY", "LM_API_TOKEN", "OLLAMA_HOST"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@contextmanager
+def connected(replies: dict[str, Any], **options: Any) -> Iterator[tuple[ServedModel, RecordedServer]]:
+    with (
+        recorded_server({"GET /v1/models": MODELS} | replies) as server,
+        ServedModel.connect(f"{server.root}/v1", **{"retries": 0} | options) as model,
+    ):
+        yield model, server
+
+
+def answer(model: ServedModel, new: int = 16, **more: Any) -> Any:
+    generation = model.chat(ASK, GenerationOptions(new), 10, **more)
+    generation.rest()
+    return generation
+
+
+@pytest.mark.parametrize(
+    ("said", "window", "prompt"),  # for an answer of 100 tokens
+    [
+        ("Input length (160062 tokens) exceeds the maximum allowed length (59862 tokens). Use a shorter input", 59962, 160062),
+        ("The input (61709 tokens) is longer than the model's context length (40960 tokens).", 40960, 61709),
+        ("Requested token count exceeds the model's maximum context length of 202752 tokens. You requested a total of 202941 tokens: 170941 tokens from the input messages and 32000 tokens for the completion.", 202752, 170941),
+        ("Cannot truncate prompt with n_keep (15028) >= n_ctx (7424)", 7424, 15028),
+        ("The number of tokens to keep from the initial prompt is greater than the context length (n_keep: 13055>= n_ctx: 4096). Try to load the model with a larger context length", 4096, 13055),
+        ("Trying to keep the first 111490 tokens when context the overflows. However, the model is loaded with context length of only 32768 tokens, which is not enough.", 32768, 111490),
+        ("Input validation error: `inputs` tokens + `max_new_tokens` must be <= 2048. Given: 3474 `inputs` tokens and 60 `max_new_tokens`", 2048, 3474),
+        ("Input validation error: `inputs` must have less than 1024 tokens. Given: 1168", 1124, 1168),
+        ("The decoder prompt (length 17772) is longer than the maximum model length of 16384. Make sure that `max_model_len` is no smaller than the number of text tokens.", 16384, 17772),
+        ("'max_tokens' or 'max_completion_tokens' is too large: 8192. This model's maximum context length is 8192 tokens and your request has 1234 input tokens (8192 > 8192 - 1234).", 8192, 1234),
+        ("However, you requested 128000 output tokens and your prompt contains at least 3073 input tokens, for a total of at least 131073 tokens. This model's maximum context length is 131072 tokens.", 131072, 3073),
+        ("Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 289650 tokens.", 272100, 289650),
+        ("input length and `max_tokens` exceed context limit: 199759 + 8192 > 200000, decrease input length", 200000, 199759),
+        ("prompt is too long: 213462 tokens > 200000 maximum", 200000, 213462),
+        ("The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).", 1048676, 1200000),
+        ("Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length", 32768, 40000),
+        ("This model's maximum prompt length is 131072 but the request contains 140000 tokens.", 131172, 140000),
+        ("Range of input length should be [1, 30720]", 30820, None),
+        ("the input length exceeds the context length", None, None),
+        ("Input is too long for requested model.", None, None),
+        ("Invalid 'messages[0].content': string too long. Expected a string with maximum length 1048576, but got a string with length 2000000 instead.", None, None),
+    ],
+)  # fmt: skip
+def test_a_refusal_for_length_is_understood_by_the_words_beside_its_numbers(said, window, prompt) -> None:
+    refusal = refusal_in(400, None, said)
+    assert refusal is not None
+    assert (refusal.window(100), refusal.prompt_before(100)) == (window, prompt)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "maximum length of stop is 4",
+        "`stop` supports a maximum of 4 sequences",
+        "max_tokens is too large: 5000. This model supports at most 4096 completion tokens, whereas you provided 5000.",
+        "Request too large for model on tokens per minute (TPM): Limit 6000, Requested 8000, reduce your message size.",
+        "Invalid 'tools': array too long. Expected an array with maximum length 128, but got an array with length 130.",
+        "temperature must be at most 2",
+        "CUDA out of memory. Tried to allocate 20.00 MiB",
+    ],
+)
+def test_other_limits_are_no_refusals_for_length(said) -> None:
+    assert refusal_in(400, {"error": {"message": said}}, said) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"error": "the model is on fire"}, "the model is on fire"),
+        ({"error": {"message": "on fire", "type": "x"}}, "on fire"),
+        ({"object": "error", "message": "on fire", "code": 400}, "on fire"),
+        ({"detail": [{"loc": ["body"], "msg": "on fire"}]}, "on fire"),
+        ({"detail": "on fire"}, "on fire"),
+        ({"error": {"message": "on \ud800fire"}}, "on \ufffdfire"),
+    ],
+)
+def test_what_a_server_says_of_an_error_is_shown(body, said) -> None:
+    with connected({CHAT: (418, body)}) as (model, _), pytest.raises(ServerFailed, match=said):
+        answer(model)
+    told = events({"error": body.get("error", body)})
+    with connected({CHAT: told}) as (model, _), pytest.raises(ServerFailed, match=rf"broke off \({said}"):
+        answer(model)
+
+
+@pytest.mark.parametrize(
+    ("sent", "text", "thinking"),
+    [
+        (events("data: null", said("A"), {"choices": [None]}, {"choices": None}, {"choices": [{"delta": None}]}, said("B"), ended()), "AB", ""),
+        (events({"choices": [{"index": 0}]}, said([{"type": "text", "text": "A"}, {"type": "text", "text": "B"}]), ended()), "AB", ""),
+        (events(said([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]), said("A"), ended()), "A", "hm"),
+        (events(said("A"), ended(), {"choices": [], "usage": None}, {"usage": {"prompt_tokens": None}}), "A", ""),
+        (events(said("A"), ended(), {"choices": [], "usage": {"prompt_tokens": 7}}), "A", ""),
+        (events(said("\ud83d"), said("\ude00 \ud800!"), ended()), "\U0001f600 \ufffd!", ""),
+        (events(": OPENROUTER PROCESSING", said("A")), "A", ""),
+        (raw(json.dumps({"choices": [{"message": {"content": "A"}, "finish_reason": "stop"}]}), "application/json"), "A", ""),
+        (raw(gzip.compress(b'data: {"choices": [{"delta": {"content": "A"}, "finish_reason": "stop"}]}\n\n'), Content_Encoding="gzip"), "A", ""),
+        (events(said("", reasoning_content="Let me "), said(None, reasoning_content="see."), said("A"), ended()), "A", "Let me see."),
+        (events(said("", reasoning="hm"), said("A"), ended()), "A", "hm"),
+        (events(said("<thi"), said("nk>hm [3]</think>"), said("\n\nA"), ended()), "A", "hm [3]"),
+        (events(said("hm\n</think>\n\nA"), ended()), "A", "hm\n"),
+        (events(said("hm"), said("m\n</think>\n\nA"), ended()), "A", "hmm\n"),
+        (events(said("[THINK]hm[/THINK]A"), ended()), "A", "hm"),
+        (events(said("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>A"), ended()), "A", "hm"),
+        (events(said("Write <think> first."), ended()), "Write <think> first.", ""),
+    ],
+)  # fmt: skip
+def test_a_stream_is_taken_as_far_as_it_makes_sense(sent, text, thinking) -> None:
+    with connected({CHAT: sent}) as (model, _):
+        generation = answer(model)
+        assert (generation.text, generation.thinking) == (text, thinking)
+        assert generation.finish == "end"
+
+
+def test_thoughts_are_a_kind_of_piece_of_their_own() -> None:
+    sent = events(said("", reasoning_content="hm"), said("A"), said("B"), ended())
+    with connected({CHAT: sent}) as (model, _):
+        assert list(model.chat(ASK, GenerationOptions(16), 10)) == ["A", "B"]
+        shown = model.chat(ASK, GenerationOptions(16), 10)
+        shown.shows_thinking = True
+        assert [(piece, isinstance(piece, Thought)) for piece in shown] == [("hm", True), ("A", False), ("B", False)]
+        assert model.thinks
+
+
+@pytest.mark.parametrize(("mode", "on"), [("on", True), ("off", False), ("auto", None)])
+def test_thinking_is_turned_on_and_off_by_what_the_server_takes(mode, on) -> None:
+    with connected({CHAT: events(said("A"), ended())}) as (model, server):
+        answer(model, thinking=mode)
+        [body] = server.bodies("/v1/chat/completions")
+        switch = None if on is None else {"enable_thinking": on, "thinking": on}
+        assert body.get("chat_template_kwargs") == switch
+    unknown = (400, {"error": {"message": "Unrecognized request argument supplied: chat_template_kwargs"}})
+    newer = (
+        400,
+        {
+            "error": {
+                "message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+            }
+        },
+    )
+    with connected({CHAT: [newer, unknown, events(said("A"), ended())]}) as (model, server):
+        if mode == "auto":
+            return
+        assert answer(model, thinking=mode).text == "A"
+        assert server.bodies("/v1/chat/completions")[-1]["reasoning_effort"] == ("medium" if on else "none")
+        assert server.bodies("/v1/chat/completions")[-1]["max_completion_tokens"] == 16
+
+
+@pytest.fixture
+def index(make_index) -> Path:
+    return make_index({"a.txt": "The lighthouse was built in 1874 by Anna Holm. The harbour has two moles."})
+
+
+def test_an_answer_that_ends_in_its_thoughts_is_asked_again_with_room_and_says_so(index, encoder) -> None:
+    endless = events(said("", reasoning_content="hm "), said("", reasoning_content="hm"), ended("length"))
+    with connected({CHAT: endless}) as (model, server), DocumentQA.open(index, model, encoder=encoder) as qa:
+        made = qa.ask("Who built the lighthouse?", max_new_tokens=8, thinking_tokens=100)
+        asked = [body["max_tokens"] for body in server.bodies("/v1/chat/completions") if body["max_tokens"] > 1]
+        assert asked == [8, 108], "room for the thoughts, once they are seen"
+        assert "still thinking after" in made.note
+        assert "--thinking-tokens" in made.note
+        assert made.thinking == "hm hm"
+        assert made.citations[0].marked_by == "added", "a passage is quoted"
+        assert "hm" not in made.text
+    thought = events(said("<think>Anna [1]</think>"), said("Anna Holm built it [1]."), ended())
+    with connected({CHAT: thought}) as (model, _), DocumentQA.open(index, model, encoder=encoder) as qa:
+        stream = qa.stream("Who built the lighthouse?", max_new_tokens=8, show_thinking=True)
+        pieces = list(stream)
+        assert "".join(piece for piece in pieces if not isinstance(piece, Thought)).strip() == stream.answer.text
+        assert "".join(piece for piece in pieces if isinstance(piece, Thought)) == stream.answer.thinking
+        assert (stream.answer.thinking, stream.answer.text) == ("Anna [1]", "Anna Holm built it [1].")
+
+
+SHOWN = {
+    "parameters": 'num_ctx                        8192\nstop                           "<|eot_id|>"',
+    "model_info": {"general.architecture": "qwen3", "qwen3.context_length": 40960},
+    "capabilities": ["completion", "thinking"],
+}
+OLLAMA = {
+    "GET /v1/models": {"object": "list", "data": [{"id": "qwen3:8b", "object": "model", "owned_by": "library"}]},
+    "GET /api/version": {"version": "0.15.6"},
+    "POST /api/show": SHOWN,
+    "POST /api/chat": raw(
+        "".join(
+            json.dumps({"model": "qwen3:8b", "message": {"role": "assistant", **part}, "done": False}) + "\n"
+            for part in ({"content": "", "thinking": "hm"}, {"content": "A"})
+        )
+        + json.dumps(
+            {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop",
+             "prompt_eval_count": 26, "eval_count": 3}
+        ),
+        "application/x-ndjson",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("written", ["ollama:qwen3:8b", "ollama:", "{root}/v1", "openai:{root}/v1#qwen3:8b", "ollama:{root}#qwen3:8b"])  # fmt: skip
+def test_ollama_is_asked_in_its_own_protocol_with_a_context_that_holds_the_prompt(written, monkeypatch) -> None:
+    with recorded_server(dict(OLLAMA)) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.root.removeprefix("http://"))
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-else")
+        with ServedModel.connect(written.format(root=server.root), retries=0) as model:
+            assert (model.name, model.window, model.thinks) == ("qwen3:8b", 40960, True)
+            generation = answer(model, thinking="off")
+            assert (generation.text, generation.thinking, generation.prompt_tokens) == ("A", "hm", 26)
+            model.chat(ASK, GenerationOptions(100), 20_000).rest()
+            short, long = server.bodies("/api/chat")
+            assert short["options"]["num_ctx"] == 8192, "what the model was set to"
+            assert long["options"]["num_ctx"] == 32768, "doubled until the prompt fits"
+            assert (short["think"], short["truncate"], short["options"]["num_predict"]) == (False, False, 16)
+            assert "think" not in long
+        sent = [headers.get("Authorization") for path, _, headers in server.asked if written.startswith("ollama")]
+        assert not any(sent), "OpenAI's key is not for Ollama"
+
+
+def test_ollama_without_the_model_or_not_running_is_met_with_the_command(monkeypatch) -> None:
+    missing = {**OLLAMA, "POST /api/show": (404, {"error": "model 'llama3' not found"})}
+    with recorded_server(missing) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.root)
+        with pytest.raises(ServerFailed, match="no model 'llama3': run `ollama pull llama3`"):
+            ServedModel.connect("ollama:llama3", retries=0)
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    with pytest.raises(ServerFailed, match=r"cannot be reached .*start it with `ollama serve`"):
+        ServedModel.connect("ollama:llama3", retries=0)
+
+
+def test_lm_studio_says_with_what_context_it_has_loaded_a_model() -> None:
+    entry = {"id": "m", "type": "llm", "state": "loaded", "max_context_length": 131072, "loaded_context_length": 8192}
+    listed = {"GET /v1/models": {"data": [{"id": "m", "owned_by": "organization_owner"}]}}
+    with (
+        recorded_server({**listed, "GET /api/v0/models/m": entry}) as server,
+        ServedModel.connect(f"lmstudio:{server.root}#m", retries=0) as model,
+    ):
+        assert model.window == 8192
+    waiting = {"id": "m", "state": "not-loaded", "max_context_length": 131072}
+    loads = {"GET /api/v0/models/m": waiting, "POST /api/v0/chat/completions": {"model_info": {"context_length": 4096}}}
+    with recorded_server({**listed, **loads}) as server:
+        with ServedModel.connect(f"lmstudio:{server.root}/v1", retries=0) as model:
+            assert model.window == 4096
+        with pytest.raises(ServerFailed, match=r"lists no model 'x': run `lms get x`, or give another \(lmstudio:m\)"):
+            ServedModel.connect(f"lmstudio:{server.root}#x", retries=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("llama3", "give ollama:llama3"),
+        ("llama3.1:8b", "give ollama:llama3.1:8b"),
+        ("ollama/llama3", "give ollama:llama3"),
+        ("localhost:8000", "give http://localhost:8000/v1"),
+        ("gpt-4o", "give openai:https://api.openai.com/v1#gpt-4o"),
+        ("hf.co/owner/model", "give owner/model"),
+        ("vllm:llama3", "is given by its URL"),
+        ("owner/model", "run `hf download owner/model`"),
+    ],
+)
+def test_a_name_that_names_nothing_is_met_with_what_to_give(name, remedy) -> None:
+    with pytest.raises(ModelUnavailable) as raised:
+        load_model(name)
+    assert remedy in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "remedy"),
+    [
+        ("openai:gpt-4o", "give openai:https://api.openai.com/v1#gpt-4o"),
+        ("openai:localhost:8000/v1", "give http://localhost:8000/v1"),
+        ("https://huggingface.co/owner/model", "give owner/model"),
+    ],
+)
+def test_an_address_that_is_none_is_met_with_one(address, remedy) -> None:
+    with pytest.raises(BadRequest, match=remedy):
+        ServedModel.connect(address)
+
+
+@pytest.mark.parametrize("window", ["Infinity", "1e999", "-5", "true", '"many"', "null"])
+def test_a_window_that_is_no_number_is_none(window) -> None:
+    listed = raw(f'{{"data": [{{"id": "m", "max_model_len": {window}}}]}}', "application/json")
+    with recorded_server({"GET /v1/models": listed}) as server, pytest.raises(ServerFailed, match="give --window"):
+        ServedModel.connect(f"{server.root}/v1", retries=0)
+
+
+# Servers that do harm
+
+
+def test_a_key_that_a_server_repeats_is_not_shown(monkeypatch) -> None:
+    key = "sk/secret+key"
+    monkeypatch.setenv("LONGCTX_API_KEY", key)
+    for said_ in (f"bad header: Bearer {key}", "bad header: sk%2Fsecret%2Bkey"):
+        with recorded_server({"GET /v1/models": (401, {"error": said_})}) as server:
+            with pytest.raises(ServerFailed, match=r"answers 401 .bad header") as raised:
+                ServedModel.connect(f"{server.root}/v1", retries=0)
+            chain = [raised.value, raised.value.__cause__]
+            assert not any("secret" in f"{error} {vars(error) if error else ''}" for error in chain)
+    with recorded_server({"GET /v1/models": {"data": [{"id": key}, {"id": "b"}]}}) as server:
+        with pytest.raises(ServerFailed, match="lists 2 models") as raised:
+            ServedModel.connect(f"{server.root}/v1", retries=0)
+        assert "secret" not in str(raised.value)
+
+
+def test_a_redirect_is_followed_on_the_host_and_nowhere_else() -> None:
+    def redirect(to: str, status: int = 307) -> Any:
+        return raw("", status=status, Location=to)
+
+    with recorded_server({}) as other:
+        elsewhere = {CHAT: redirect(f"{other.root}/v1/chat/completions")}
+        with connected(elsewhere) as (model, _), pytest.raises(ServerFailed, match="which is another host"):
+            answer(model)
+        assert not other.asked
+    here = {CHAT: redirect("/v2/chat"), "POST /v2/chat": events(said("A"), ended())}
+    with connected(here) as (model, server):
+        assert answer(model).text == "A"
+        assert server.bodies("/v2/chat")[0]["messages"] == ASK
+
+
+def forever(piece: bytes, headers: bool = False, pause: float = 0.0) -> Any:
+    def send(handler: Any, _: Any) -> None:
+        if headers:
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        else:
+            handler.send_response(200)
+            handler.send_header("Content-Type", "text/event-stream")
+            handler.end_headers()
+        while True:
+            handler.wfile.write(piece)
+            handler.wfile.flush()
+            time.sleep(pause)
+
+    return send
+
+
+@pytest.mark.parametrize(
+    ("path", "reply", "said_"),
+    [
+        (CHAT, forever(b": still here\n\n", pause=0.02), "was silent for 0.3 s"),
+        (CHAT, forever(b"data: {}\n\n", pause=0.02), "was silent for 0.3 s"),
+        (CHAT, forever(b"a", headers=True, pause=0.02), "was silent for 0.3 s"),
+        (CHAT, raw(b"\x1f\x8b", Content_Encoding="br"), "packs its replies as 'br'"),
+        (CHAT, raw(b"data: " + b"[" * 200_000 + b"\n\n"), "does not speak OpenAI's protocol"),
+        ("GET /props", forever(b" ", pause=0.02), ""),
+    ],
+)
+def test_a_server_cannot_hold_longctx_for_ever(path, reply, said_) -> None:
+    with connected({path: reply, "GET /v1/models": MODELS}, timeout=0.3) as (model, _):
+        if said_:
+            with pytest.raises(ServerFailed, match=said_):
+                answer(model)
+    late = pytest.raises(ServerFailed, match=r"/v1/models was not done after 0.3 s")
+    with recorded_server({"GET /v1/models": forever(b" ", pause=0.02)}) as server, late:
+        ServedModel.connect(f"{server.root}/v1", retries=0, timeout=0.3)
+
+
+def test_a_reply_is_unpacked_to_a_bounded_length(monkeypatch) -> None:
+    monkeypatch.setattr(http, "MOST_BYTES", 1 << 20)
+    bomb = raw(gzip.compress(b":" * (2 << 20)), Content_Encoding="gzip")
+    with connected({CHAT: bomb}) as (model, _), pytest.raises(ServerFailed, match="sent more than 1,048,576 bytes"):
+        answer(model)
+
+
+def test_an_answer_without_an_end_is_cut_where_it_should_have_ended() -> None:
+    word = b'data: {"choices": [{"delta": {"content": "words and "}}]}\n\n'
+    with connected({CHAT: forever(word)}) as (model, _):
+        generation = answer(model, new=16)
+        assert generation.finish == "length"
+        assert len(generation.text) < 16 * 64
