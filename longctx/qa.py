@@ -15,6 +15,7 @@ from longctx.answering import AnswerStream, FinishedAnswer, answer_with_model, e
 from longctx.backends import ServedModel, backend_for, open_model
 from longctx.engine import Engine, PrefillCallback
 from longctx.errors import BadRequest
+from longctx.gguf import GgufEngine
 from longctx.models import LoadedModel, Measured, Measurements
 from longctx.planning import Policy
 from longctx.prompts import PromptTemplate
@@ -44,7 +45,7 @@ class DocumentQA:
     def __init__(
         self,
         index: CorpusIndex,
-        model: Engine | ServedModel | None,
+        model: Engine | GgufEngine | ServedModel | None,
         *,
         template: str | PromptTemplate | None = None,
         policy: Policy = _DEFAULT_POLICY,
@@ -60,7 +61,7 @@ class DocumentQA:
     def open(
         cls,
         path: str | Path,
-        model: str | Path | LoadedModel | ServedModel | None = None,
+        model: str | Path | LoadedModel | GgufEngine | ServedModel | None = None,
         *,
         scaling: str | RopeScaling | None = None,
         window: int | None = None,
@@ -76,7 +77,7 @@ class DocumentQA:
 
         Args:
             path: The index's folder.
-            model: A checkpoint's folder, a hub name, a server (`openai:URL#name`), a `LoadedModel` or a `ServedModel`;
+            model: A checkpoint's folder, a hub name, a GGUF file, a server (`openai:URL#name`), or an open model;
                 with None, answers quote the documents.
             scaling: A RoPE scaling, as for `load_model`.
             window: The native context window in tokens, where that should not be what the model or the server says.

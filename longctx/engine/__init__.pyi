@@ -1,6 +1,7 @@
 from .engine import Engine, Prefix
 from .generation import Generation
-from .request import PrefillCallback, PrefillProgress
+from .prefix_file import PrefixRefused
+from .request import PrefillCallback, PrefillProgress, Request, make_request
 from .sampling import GenerationOptions
 
 __all__ = [
@@ -10,4 +11,7 @@ __all__ = [
     "PrefillCallback",
     "PrefillProgress",
     "Prefix",
+    "PrefixRefused",
+    "Request",
+    "make_request",
 ]

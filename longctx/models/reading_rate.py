@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from longctx.atomic_write import write_atomically
@@ -54,6 +55,20 @@ def rate_key(config: Any, quantization: str | None, device: torch.device, dtype:
     digest = hashlib.sha256(json.dumps(shape, sort_keys=True, default=str).encode()).hexdigest()[:16]
     number = str(dtype or "torch.float32").removeprefix("torch.")
     return f"{text.model_type} {digest}, {quantization or number}, {_processor(device)}"
+
+
+def config_object(config: Mapping[str, Any]) -> Any:
+    """A mapping of configuration entries as an object, as `rate_key` and `attention_work` take it.
+
+    Args:
+        config: The entries, under the names of transformers' configurations.
+
+    Returns:
+        An object that has them as attributes.
+    """
+    found = SimpleNamespace(**config)
+    found.get_text_config = lambda: found
+    return found
 
 
 def attention_work(config: Any) -> float:
