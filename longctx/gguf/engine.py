@@ -49,6 +49,7 @@ _GREEDY = GenerationOptions()
 _SHORTEST = 2048  # tokens of the first context: one that grew with every prompt would be made anew each time
 _CUT = -1  # between texts that are tokenized in one request: llama.cpp passes numbers on as they are
 _FORCED = 10_000.0  # added to a logit, so that this token is chosen
+_LIKELIEST = 256  # tokens that are listed at first: all of a large vocabulary take a second
 _Q8_BLOCK = 32  # numbers that share a scale: a head must consist of whole blocks
 _FINISHES: dict[str, Literal["end", "stop", "length"]] = {"eos": "end", "word": "stop", "limit": "length"}
 
@@ -211,8 +212,8 @@ class GgufEngine:
     def token_losses(self, ids: Sequence[int], last: int, scaling: RopeScaling | None = None) -> list[float]:
         """Cross-entropy of the last tokens of a text; see `Engine.token_losses`.
 
-        llama.cpp's server gives the probability of tokens that it generates alone. So each of these is forced, and read
-        from the scores before that.
+        llama.cpp's server states probabilities only where it generates. So it generates a token at each place, and the
+        one that stands there is looked up among the likeliest.
 
         Args:
             ids: Token ids of the text.
@@ -230,10 +231,7 @@ class GgufEngine:
         losses = []
         with self._server(self._request((), ids[:-1], scaling, 1)) as server:
             for end in range(len(ids) - last, len(ids)):
-                token = int(ids[end])
-                body = {"prompt": list(ids[:end]), "n_predict": 1, "n_probs": 1, "temperature": 0.0}
-                said = server.post("/completion", {**body, "logit_bias": [[token, _FORCED]], "cache_prompt": True})
-                losses.append(-float(said["completion_probabilities"][0]["logprob"]))
+                losses.append(-self._log_probability(server, ids[:end], int(ids[end])))
         return losses
 
     def check_scaling(self, scaling: RopeScaling, length: int) -> None:
@@ -323,6 +321,18 @@ class GgufEngine:
                 computed = int(event["timings"]["prompt_n"])
         return Prefix(len(request.ids), computed, len(request.ids) * self.loaded.token_bytes)
 
+    def _log_probability(self, server: LlamaServer, before: Sequence[int], token: int) -> float:
+        # What is generated has to be a whole character, or llama.cpp goes on until it is. The bias that sees to that
+        # is not in the probabilities.
+        letter = [[self.loaded.tokenizer.letter, _FORCED]]
+        body = {"prompt": list(before), "n_predict": 1, "temperature": 0.0, "logit_bias": letter, "cache_prompt": True}
+        for likeliest in (_LIKELIEST, self.loaded.vocabulary_size):
+            said = server.post("/completion", {**body, "n_probs": likeliest})["completion_probabilities"][0]
+            for entry in said["top_logprobs"]:
+                if entry["id"] == token:
+                    return float(entry["logprob"])
+        raise AssertionError("every token has a probability")
+
     def _measured(self) -> float:
         """Tokens per second, as llama.cpp times them."""
         known, tokens = self.loaded.vocabulary_size, min(MEASURED_TOKENS, self.loaded.native_window - 1)
@@ -379,7 +389,7 @@ def _body(request: Request, options: GenerationOptions) -> dict[str, Any]:
         "top_k": options.top_k,
         "top_p": options.top_p,
         "repeat_penalty": options.repetition_penalty,
-        "repeat_last_n": -1,
+        "repeat_last_n": request.length,
         "seed": -1 if options.seed is None else options.seed,
         "stop": list(options.stop),
         "cache_prompt": True,

@@ -37,18 +37,22 @@ def rope_parameters(scaling: RopeScaling | None, own: Checkpoint, path: Path) ->
         return {"rope_scaling_type": _NONE, "rope_freq_scale": 1.0, "rope_freq_base": float(raised)}
     if scaling.method == "linear":
         return {"rope_scaling_type": _LINEAR, "rope_freq_scale": 1 / scaling.factor}
-    if scaling.method not in ("yarn", "ntk_by_parts"):
+    if scaling.method != "yarn":
         raise BadRequest(f"llama.cpp, which runs {path}, has no RoPE scaling {scaling.method}: use {_KNOWN}")
     if scaling.truncate is False:
-        raise BadRequest(f"llama.cpp, which runs {path}, has no {scaling.method} with truncate=False: leave it out")
+        raise BadRequest(f"llama.cpp, which runs {path}, has no yarn with truncate=False: leave it out")
+    attention_factor = rope_frequencies(scaling, own.base.rotary_dim, own.base.theta).attention_factor
+    if not math.isclose(attention_factor, 0.1 * math.log(scaling.factor) + 1, rel_tol=1e-4):
+        raise BadRequest(
+            f"llama.cpp, which runs {path}, has no yarn with an attention factor of {attention_factor:g}: leave it out"
+        )
     assert scaling.original_max_position_embeddings is not None
-    wanted = rope_frequencies(scaling, own.base.rotary_dim, own.base.theta).attention_factor
     return {
         "rope_scaling_type": _YARN,
         "rope_freq_scale": 1 / scaling.factor,
         "yarn_orig_ctx": scaling.original_max_position_embeddings,
         "yarn_ext_factor": 1.0,
-        "yarn_attn_factor": wanted / (0.1 * math.log(scaling.factor) + 1),  # llama.cpp multiplies by the paper's own
+        "yarn_attn_factor": 1.0,  # llama.cpp multiplies by the paper's own
         "yarn_beta_fast": scaling.beta_fast or 32.0,
         "yarn_beta_slow": scaling.beta_slow or 1.0,
     }

@@ -58,7 +58,7 @@ class LlamaServer:
     def __init__(self, settings: Mapping[str, Any], model: Path) -> None:
         self._model = model
         self.folder = Path(tempfile.mkdtemp(prefix="longctx-"))
-        self._socket = self.folder / "socket"
+        self._socket = self.folder / "llama.sock"  # the ending tells llama.cpp that it is no host
         self._log = self.folder / "log"
         parameters = settings["parameters"] | {"hostnames": [str(self._socket)], "slot_save_path": f"{self.folder}/"}
         with self._log.open("wb") as log:

@@ -78,6 +78,11 @@ class GgufTokenizer:
         """The strings of the control tokens."""
         return [token.content for token in self.added_tokens_decoder.values() if token.special]
 
+    @cached_property
+    def letter(self) -> int:
+        """The id of a token that is one Latin letter."""
+        return next(number for number, token in enumerate(self._tokens) if token.isascii() and token.isalpha())
+
     def convert_tokens_to_ids(self, token: str) -> int:
         """The id of a token; KeyError if there is none."""
         return self._ids[token]
