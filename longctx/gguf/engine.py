@@ -25,7 +25,7 @@ from longctx.engine import (
     make_request,
 )
 from longctx.errors import BadRequest, ModelUnavailable, extra
-from longctx.gguf.model import GgufModel, activation_bytes
+from longctx.gguf.model import GgufModel, activation_bytes, cache_type
 from longctx.gguf.rope import rope_parameters
 from longctx.gguf.server import LlamaServer, ServerPool
 from longctx.gguf.state_file import read_state, write_state
@@ -33,6 +33,7 @@ from longctx.gguf.tokenizer import GgufTokenizer
 from longctx.models import (
     LARGEST_FACTOR,
     CacheDtype,
+    GgufFile,
     attention_work,
     hash_tokens,
     keep_rate,
@@ -109,7 +110,7 @@ class GgufEngine:
         head_dim = file.token_shape[1]
         if cache_dtype == "int8" and head_dim % _Q8_BLOCK:
             raise BadRequest(f"llama.cpp keeps keys and values in int8 by {_Q8_BLOCK}, and a head has {head_dim}")
-        pool = ServerPool(_settings(file.path, cache_dtype, device), file.path)
+        pool = ServerPool(_settings(file, cache_dtype, device), file.path)
         native = window or file.window
         if scaling is not None:
             trial = _trial(scaling, native)
@@ -353,10 +354,10 @@ class GgufEngine:
         }
 
 
-def _settings(path: Path, cache_dtype: CacheDtype, device: str) -> Mapping[str, Any]:
+def _settings(file: GgufFile, cache_dtype: CacheDtype, device: str) -> Mapping[str, Any]:
     spare = memory.available_bytes(torch.device("cpu")) // 4
     parameters: dict[str, Any] = {
-        "model": str(path),
+        "model": str(file.path),
         "n_parallel": 1,
         "warmup": False,
         "fit_params": False,
@@ -365,8 +366,10 @@ def _settings(path: Path, cache_dtype: CacheDtype, device: str) -> Mapping[str, 
     }
     if device == "cpu":
         parameters["n_gpu_layers"] = 0
+    kept = cache_type(file, cache_dtype)
+    parameters |= {"cache_type_k": kept, "cache_type_v": kept}
     if cache_dtype == "int8":
-        parameters |= {"cache_type_k": 8, "cache_type_v": 8, "flash_attn_type": 1}  # q8_0, which needs flash attention
+        parameters["flash_attn_type"] = 1  # which quantized values need
     return {"parameters": parameters, "threads": torch.get_num_threads(), "override": None}
 
 

@@ -10,7 +10,9 @@ from longctx.models import CacheDtype, GgufFile, config_object, scaled_window
 from rope_scaling import Checkpoint, RopeScaling
 
 _UBATCH = 512  # tokens that llama.cpp computes at a time
-_Q8_0 = 34 / 32  # bytes of a number: 32 of them share a scale of 16 bits
+_ALL_FLOAT32 = "0"  # llama.cpp's number for a file whose weights are all so
+_F32, _F16, _Q8_0 = 0, 1, 8  # ggml_type
+_BYTES = {_F32: 4.0, _F16: 2.0, _Q8_0: 34 / 32}  # of a number; in q8_0, 32 of them share a scale of 16 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class GgufModel:
         tokenizer: Its tokenizer.
         native_window: The context length in tokens that it was trained for.
         scaling: As in `LoadedModel`.
-        cache_dtype: How keys and values are kept: in 16 bits, or in int8 (llama.cpp's q8_0).
+        cache_dtype: How keys and values are kept: in 16 bits (in 32 where the weights are), or in int8 (llama.cpp's
+            q8_0).
     """
 
     name: str
@@ -76,8 +79,23 @@ class GgufModel:
         return token_bytes(self.file, self.cache_dtype)
 
 
+def cache_type(file: GgufFile, dtype: CacheDtype) -> int:
+    """The type that llama.cpp keeps keys and values in.
+
+    Args:
+        file: The model's file.
+        dtype: How they are to be kept.
+
+    Returns:
+        Its number (ggml_type).
+    """
+    if dtype == "int8":
+        return _Q8_0
+    return _F32 if file.file_type == _ALL_FLOAT32 else _F16
+
+
 def token_bytes(file: GgufFile, dtype: CacheDtype) -> int:
-    """Bytes of one token's keys and values, as llama.cpp keeps them by default or in q8_0.
+    """Bytes of one token's keys and values.
 
     Args:
         file: The model's file.
@@ -86,7 +104,7 @@ def token_bytes(file: GgufFile, dtype: CacheDtype) -> int:
     Returns:
         Bytes, over all layers.
     """
-    return round(file.token_shape[0] * (_Q8_0 if dtype == "int8" else 2))
+    return round(file.token_shape[0] * _BYTES[cache_type(file, dtype)])
 
 
 def activation_bytes(file: GgufFile) -> int:

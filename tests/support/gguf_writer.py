@@ -47,6 +47,7 @@ def write_gguf(
 
 def _write_shape(writer: Any, config: Any, window: int) -> None:
     head_dim = config.head_dim or config.hidden_size // config.num_attention_heads
+    writer.add_file_type(0)  # all in float32
     writer.add_context_length(window)
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
