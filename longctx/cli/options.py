@@ -109,7 +109,7 @@ class AskFlags(FilterFlags):
         str | None,
         _option(
             "PATH_OR_HUB_ID",
-            "A causal language model, or openai:http://host:port/v1#name for one on a server; without one, "
+            "A causal language model, a GGUF file, or openai:http://host:port/v1#name for one on a server; without one, "
             "sentences are quoted.",
         ),
     ] = None

@@ -43,6 +43,14 @@ def _override(params: Any, model: str, entry: str) -> None:
     Its server cuts every context at the `context_length` in the file, and the way around that, `--override-kv`, is no
     attribute of xllamacpp's. So llama.cpp's own parser of arguments is called on the parameters, which lie behind the
     head of the Python object. The release of xllamacpp is pinned, and the model's path shows that it went right.
+
+    Args:
+        params: The parameters.
+        model: The model's path.
+        entry: The entry, as `--override-kv` takes it.
+
+    Raises:
+        RuntimeError: If that cannot be done with this xllamacpp.
     """
     import ctypes
 

@@ -1,16 +1,15 @@
-"""`GgufEngine`: text generation from a GGUF file, by llama.cpp. It has what `Engine` has, as far as llama.cpp has it."""
+"""`GgufEngine`: text generation from a GGUF file, by llama.cpp. It offers what `Engine` does."""
 
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -18,14 +17,14 @@ from longctx.engine import (
     Generation,
     GenerationOptions,
     PrefillCallback,
-    PrefillProgress,
     Prefix,
     PrefixRefused,
     Request,
     make_request,
 )
 from longctx.errors import BadRequest, ModelUnavailable, extra
-from longctx.gguf.model import GgufModel, activation_bytes, cache_type
+from longctx.gguf.completion import generate, log_probability, read_prompt, reading_rate, tokenize
+from longctx.gguf.model import GgufModel
 from longctx.gguf.rope import rope_parameters
 from longctx.gguf.server import LlamaServer, ServerPool
 from longctx.gguf.state_file import read_state, write_state
@@ -34,12 +33,8 @@ from longctx.models import (
     LARGEST_FACTOR,
     CacheDtype,
     GgufFile,
-    attention_work,
     hash_tokens,
-    keep_rate,
-    kept_rate,
     memory,
-    rate_key,
     read_gguf,
 )
 from longctx.planning import MEASURED_TOKENS, ReadingSpeed
@@ -48,16 +43,15 @@ from rope_scaling.checkpoint import check_not_blended
 
 _GREEDY = GenerationOptions()
 _SHORTEST = 2048  # tokens of the first context: one that grew with every prompt would be made anew each time
-_CUT = -1  # between texts that are tokenized in one request: llama.cpp passes numbers on as they are
-_FORCED = 10_000.0  # added to a logit, so that this token is chosen
-_LIKELIEST = 256  # tokens that are listed at first: all of a large vocabulary take a second
+_FLASH_ATTENTION = {0: 0, 8: 1}  # by the type of keys and values: it rounds float32 to 16 bits, and q8_0 needs it
 _Q8_BLOCK = 32  # numbers that share a scale: a head must consist of whole blocks
-_FINISHES: dict[str, Literal["end", "stop", "length"]] = {"eos": "end", "word": "stop", "limit": "length"}
 
 
 class GgufEngine:
-    """Generates text with a model in a GGUF file. llama.cpp runs in a child process, and keeps the last prompts' keys
-    and values. Threads may share an engine; their requests wait for each other.
+    """Generates text with a model in a GGUF file.
+
+    llama.cpp runs in a child process, and keeps the keys and values of the last prompts. Threads may share an engine;
+    their requests wait for each other.
 
     >>> from longctx import DocumentQA, GgufEngine
     >>> model = GgufEngine.open("model-Q4_K_M.gguf", scaling="yarn", cache_dtype="int8")
@@ -133,13 +127,14 @@ class GgufEngine:
             The speed; None if it is not known.
         """
         if self._speed is None:
-            config = self.loaded.text_config
-            key = rate_key(config, self.loaded.precision, torch.device("cpu"), None)
-            rate = kept_rate(key)
-            if rate is None and measure:
-                rate = self._measured()
-                keep_rate(key, rate)
-            self._speed = None if rate is None else ReadingSpeed(rate, attention_work(config))
+            loaded = self.loaded
+            self._speed = loaded.file.kept_speed(loaded.cache_dtype)
+            if self._speed is None and measure:
+                tokens = min(MEASURED_TOKENS, loaded.native_window - 1)
+                ids = [(7919 * place + 12_289) % loaded.vocabulary_size for place in range(tokens)]
+                with self._server(make_request(loaded, (), ids, None, 1)) as server:
+                    loaded.file.keep_rate(loaded.cache_dtype, reading_rate(server, ids))
+                self._speed = loaded.file.kept_speed(loaded.cache_dtype)
         return self._speed
 
     def identity(self) -> str:
@@ -229,11 +224,10 @@ class GgufEngine:
         """
         if not 0 < last < len(ids):
             raise BadRequest(f"last is {last}: of {len(ids)} tokens, 1 to {len(ids) - 1} can be scored")
-        losses = []
+        letter, known = self.loaded.tokenizer.letter, self.loaded.vocabulary_size
         with self._server(self._request((), ids[:-1], scaling, 1)) as server:
-            for end in range(len(ids) - last, len(ids)):
-                losses.append(-self._log_probability(server, ids[:end], int(ids[end])))
-        return losses
+            places = range(len(ids) - last, len(ids))
+            return [-log_probability(server, ids[:place], int(ids[place]), letter, known) for place in places]
 
     def check_scaling(self, scaling: RopeScaling, length: int) -> None:
         """Check that llama.cpp can scale the model so; for arguments see `Engine.check_scaling`."""
@@ -290,58 +284,18 @@ class GgufEngine:
     def _free(self) -> int:
         """Bytes for keys and values: what is free, and what those of now have, less what else llama.cpp needs."""
         free = memory.available_bytes(torch.device("cpu")) + self._pool.length * self.loaded.token_bytes
-        needed = 0 if self._pool.length else self.loaded.file.nbytes + activation_bytes(self.loaded.file)
+        needed = 0 if self._pool.length else self.loaded.file.nbytes + self.loaded.file.activation_bytes
         return max(0, free - needed)
 
     def _pieces(
         self, request: Request, options: GenerationOptions, progress: PrefillCallback | None, result: Generation
     ) -> Generator[str, None, None]:
-        body = {**_body(request, options), "return_progress": progress is not None}
-        began = time.monotonic()
-        with self._server(request) as server, closing(server.stream("/completion", body)) as events:
-            for event in events:
-                if progress is not None and (read := event.get("prompt_progress")):
-                    progress(_progress(read, began))
-                if event.get("content"):
-                    result.completion_tokens += 1
-                    yield event["content"]
-                if event.get("stop"):
-                    result.completion_tokens = int(event["tokens_predicted"])
-                    result.reused_tokens = int(event["timings"]["cache_n"])
-                    result.finish = _FINISHES.get(event["stop_type"], "length")
-        if result.finish is None:
-            raise ModelUnavailable(f"llama.cpp broke off in the middle of an answer of {self.loaded.name}: ask again")
+        with self._server(request) as server:
+            yield from generate(server, request, options, progress, result)
 
     def _read(self, server: LlamaServer, request: Request, progress: PrefillCallback | None = None) -> Prefix:
-        body = {"prompt": list(request.ids), "n_predict": 0, "cache_prompt": True, "stream": True}
-        computed, began = 0, time.monotonic()
-        for event in server.stream("/completion", {**body, "return_progress": progress is not None}):
-            if progress is not None and (read := event.get("prompt_progress")):
-                progress(_progress(read, began))
-            if event.get("stop"):
-                computed = int(event["timings"]["prompt_n"])
+        computed = read_prompt(server, request.ids, progress)
         return Prefix(len(request.ids), computed, len(request.ids) * self.loaded.token_bytes)
-
-    def _log_probability(self, server: LlamaServer, before: Sequence[int], token: int) -> float:
-        # What is generated has to be a whole character, or llama.cpp goes on until it is. The bias that sees to that
-        # is not in the probabilities.
-        letter = [[self.loaded.tokenizer.letter, _FORCED]]
-        body = {"prompt": list(before), "n_predict": 1, "temperature": 0.0, "logit_bias": letter, "cache_prompt": True}
-        for likeliest in (_LIKELIEST, self.loaded.vocabulary_size):
-            said = server.post("/completion", {**body, "n_probs": likeliest})["completion_probabilities"][0]
-            for entry in said["top_logprobs"]:
-                if entry["id"] == token:
-                    return float(entry["logprob"])
-        raise AssertionError("every token has a probability")
-
-    def _measured(self) -> float:
-        """Tokens per second, as llama.cpp times them."""
-        known, tokens = self.loaded.vocabulary_size, min(MEASURED_TOKENS, self.loaded.native_window - 1)
-        ids = [(7919 * place + 12_289) % known for place in range(tokens)]
-        body = {"prompt": ids, "n_predict": 1, "cache_prompt": False}
-        with self._server(make_request(self.loaded, (), ids, None, 1)) as server:
-            runs = [server.post("/completion", body)["timings"] for _ in range(2)]
-        return max(float(run["prompt_n"]) / max(float(run["prompt_ms"]) / 1000, 1e-9) for run in runs)
 
     def _fingerprint(self, request: Request) -> dict[str, str]:
         """What the keys and values of a prefix depend on."""
@@ -366,43 +320,14 @@ def _settings(file: GgufFile, cache_dtype: CacheDtype, device: str) -> Mapping[s
     }
     if device == "cpu":
         parameters["n_gpu_layers"] = 0
-    kept = cache_type(file, cache_dtype)
-    parameters |= {"cache_type_k": kept, "cache_type_v": kept}
-    if cache_dtype == "int8":
-        parameters["flash_attn_type"] = 1  # which quantized values need
+    kept = file.cache_type(cache_dtype)
+    parameters |= {"cache_type_k": kept, "cache_type_v": kept, "flash_attn_type": _FLASH_ATTENTION.get(kept, -1)}
     return {"parameters": parameters, "threads": torch.get_num_threads(), "override": None}
 
 
 def _tokenize(pool: ServerPool, texts: Sequence[str]) -> list[list[int]]:
-    content = [piece for text in texts for piece in (text, _CUT)]
     with pool.using(_SHORTEST, None) as server:
-        tokens = server.post("/tokenize", {"content": content, "add_special": False, "parse_special": True})["tokens"]
-    parts: list[list[int]] = [[]]
-    for token in tokens:
-        parts.append([]) if token == _CUT else parts[-1].append(int(token))
-    return parts[:-1]
-
-
-def _body(request: Request, options: GenerationOptions) -> dict[str, Any]:
-    return {
-        "prompt": list(request.ids),
-        "n_predict": options.max_new_tokens,
-        "samplers": ["penalties", "temperature", "top_k", "top_p"],  # those of `Engine`, in its order
-        "temperature": options.temperature,
-        "top_k": options.top_k,
-        "top_p": options.top_p,
-        "repeat_penalty": options.repetition_penalty,
-        "repeat_last_n": request.length,
-        "seed": -1 if options.seed is None else options.seed,
-        "stop": list(options.stop),
-        "cache_prompt": True,
-        "stream": True,
-    }
-
-
-def _progress(read: Mapping[str, Any], began: float) -> PrefillProgress:
-    rate = (read["processed"] - read["cache"]) / max(time.monotonic() - began, 1e-9)
-    return PrefillProgress(int(read["processed"]), int(read["total"]), max(0.0, rate))
+        return tokenize(server, texts)
 
 
 def _trial(scaling: str | RopeScaling, native: int) -> RopeScaling:

@@ -96,6 +96,9 @@ class LlamaServer:
 
         Yields:
             The events. Closing the generator closes the connection, and llama.cpp stops.
+
+        Raises:
+            ModelUnavailable: If llama.cpp refuses the request, or ends.
         """
         with self._request(path, body) as response:
             for line in response:

@@ -1,6 +1,6 @@
 """llama.cpp's state of a prefix in a file, behind a line that says what it was made from.
 
-llama.cpp checks that a state fits the model's shape, but not that it was made by the same weights or with the same RoPE.
+llama.cpp checks that a state fits the model's shape, but not that the same weights and the same RoPE made it.
 """
 
 from __future__ import annotations

@@ -1,31 +1,28 @@
-"""GGUF files: what the header says, without the weights.
-
-The header is read here and not with the `gguf` package, which builds a NumPy array for every entry of a vocabulary and
-takes a minute for the 260,000 tokens of Gemma 3, where this takes half a second.
-"""
+"""GGUF files: what the header says of the model, without the weights."""
 
 from __future__ import annotations
 
-import mmap
+import math
 import re
-import struct
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from longctx.errors import ModelUnavailable
+from longctx.models.device import device_named
+from longctx.models.gguf_header import MAGIC, read_header
+from longctx.models.memory import CacheDtype
+from longctx.models.reading_rate import config_object, keep_rate, kept_speed_of, rate_key
+from longctx.planning import ReadingSpeed
 from rope_scaling import Checkpoint, RopeScaling, read_base
 
 SUFFIX = ".gguf"
-_MAGIC, _VERSIONS = b"GGUF", (2, 3)
-_OLDER = (b"lmgg", b"tjgg", b"fmgg", b"algg")  # ggml, ggjt, ggmf and ggla, little-endian: before August 2023
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
-_NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-_STRING, _ARRAY, _FLOAT32 = 8, 9, 0
-_LONGEST = 1 << 26  # entries of an array or bytes of a string: a header that states more is damaged
-_FRESH = "download it again"
-_KINDS = {"adapter": "a LoRA adapter", "mmproj": "a model's image encoder", "imatrix": "a table for quantizing"}
+_UBATCH = 512  # tokens that llama.cpp computes at a time
+_ALL_FLOAT32 = 0  # llama.cpp's number for a file whose weights are all so
+_F32, _F16, _Q8_0 = 0, 1, 8  # ggml_type
+_BYTES = {_F32: 4.0, _F16: 2.0, _Q8_0: 34 / 32}  # of a number; in q8_0, 32 of them share a scale of 16 bits
 
 
 def is_gguf(model: object) -> bool:
@@ -46,7 +43,7 @@ def is_gguf(model: object) -> bool:
         return True
     try:
         with path.open("rb") as file:
-            return file.read(4) == _MAGIC
+            return file.read(4) == MAGIC
     except (OSError, ValueError):
         return False
 
@@ -59,7 +56,6 @@ class GgufFile:
         path: The file; the first one, of a model that is split.
         parts: All files of the model.
         metadata: The entries of the header by name.
-        tensors: The shape of each tensor by name, as far as the first file lists them.
         parameters: How many parameters the model has.
         factors: The divisors of the RoPE frequencies that the file brings as tensors, by the tensors' names.
     """
@@ -67,7 +63,6 @@ class GgufFile:
     path: Path
     parts: tuple[Path, ...]
     metadata: dict[str, Any]
-    tensors: dict[str, tuple[int, ...]]
     parameters: int
     factors: dict[str, tuple[float, ...]]
 
@@ -82,9 +77,66 @@ class GgufFile:
         return sum(part.stat().st_size for part in self.parts)
 
     @property
-    def file_type(self) -> str:
-        """How most of the weights are stored, by llama.cpp's number of it."""
-        return str(self.metadata.get("general.file_type", "unknown"))
+    def activation_bytes(self) -> int:
+        """Bytes of llama.cpp's buffers beside weights and cache: float32, the widest of which are the logits."""
+        vocabulary = len(self.metadata.get("tokenizer.ggml.tokens", []))
+        width = max(vocabulary, 8 * self.config["hidden_size"] + 3 * self.config["intermediate_size"])
+        return int(4 * _UBATCH * width)
+
+    def cache_type(self, dtype: CacheDtype) -> int:
+        """The type that llama.cpp keeps keys and values in.
+
+        Args:
+            dtype: How they are to be kept: in int8, or in 16 bits, or in 32 where the weights are.
+
+        Returns:
+            Its number (ggml_type).
+        """
+        if dtype == "int8":
+            return _Q8_0
+        return _F32 if self.metadata.get("general.file_type") == _ALL_FLOAT32 else _F16
+
+    def token_bytes(self, dtype: CacheDtype) -> int:
+        """Bytes of one token's keys and values.
+
+        Args:
+            dtype: How they are kept.
+
+        Returns:
+            Bytes, over all layers.
+        """
+        return round(self.token_shape[0] * _BYTES[self.cache_type(dtype)])
+
+    def precision(self, dtype: CacheDtype) -> str:
+        """How the model's numbers are kept, for telling one model from others.
+
+        Args:
+            dtype: How keys and values are kept.
+
+        Returns:
+            llama.cpp's number of the weights' type, and that of keys and values.
+        """
+        return f"gguf {self.metadata.get('general.file_type', 'unknown')} {self.cache_type(dtype)}"
+
+    def keep_rate(self, dtype: CacheDtype, rate: float) -> None:
+        """Keep how fast llama.cpp reads with the model on this machine.
+
+        Args:
+            dtype: How keys and values are kept.
+            rate: Tokens per second.
+        """
+        keep_rate(rate_key(config_object(self.config), self.precision(dtype), device_named("auto"), None), rate)
+
+    def kept_speed(self, dtype: CacheDtype) -> ReadingSpeed | None:
+        """How fast llama.cpp reads with the model on this machine; None if that has not been measured.
+
+        Args:
+            dtype: How keys and values are kept.
+
+        Returns:
+            The speed.
+        """
+        return kept_speed_of(config_object(self.config), self.precision(dtype))
 
     @property
     def window(self) -> int:
@@ -184,124 +236,10 @@ def read_gguf(path: str | Path) -> GgufFile:
             model whose other parts are missing.
     """
     path = Path(path).expanduser()
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            header = _Header(path, data)
-            metadata = header.metadata()
-            tensors, factors = header.tensors()
-    except FileNotFoundError:
-        raise ModelUnavailable(
-            f"there is no file {path}: give the path of a GGUF file here; `hf download OWNER/REPOSITORY FILE.gguf "
-            "--local-dir .` fetches one from the hub"
-        ) from None
-    except IsADirectoryError:
-        raise ModelUnavailable(f"{path} is a folder: give the GGUF file in it") from None
-    except (OSError, ValueError) as error:  # mmap refuses an empty file with ValueError
-        reason = "it is empty" if path.is_file() and not path.stat().st_size else str(error)
-        raise ModelUnavailable(f"{path} cannot be read ({reason}): {_FRESH}") from error
-    parts = _parts(path, metadata)
-    count = sum(_product(shape) for shape in tensors.values())
-    for part in parts[1:]:
-        with part.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            other = _Header(part, data)
-            other.metadata()
-            count += sum(_product(shape) for shape in other.tensors()[0].values())
-    return GgufFile(path, parts, metadata, tensors, count, factors)
-
-
-class _Header:
-    """Reads a header from the first byte on; a file that ends before it does is cut."""
-
-    def __init__(self, path: Path, data: mmap.mmap) -> None:
-        self.path, self.data, self.place = path, data, 4
-        _check_magic(path, data[:4], data[:64])
-        self.order = "<"
-        version = self._number("I")
-        if version >> 16:  # the bytes the other way around
-            self.order, version = ">", struct.unpack(">I", data[4:8])[0]
-        if version not in _VERSIONS:
-            older = "an old version" if version < _VERSIONS[0] else "newer than what is known here"
-            remedy = "download a current file of the model, or convert it anew with llama.cpp"
-            raise ModelUnavailable(f"{path} is GGUF version {version}, {older}: {remedy}")
-        self.tensor_count, self.entry_count = self._number("Q"), self._number("Q")
-
-    def metadata(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for _ in range(self.entry_count):
-            name = self._string()
-            found[name] = self._value(self._number("I"))
-        if not found.get("general.architecture"):
-            raise ModelUnavailable(f"{self.path} names no general.architecture: it is no language model; {_FRESH}")
-        if kind := _KINDS.get(str(found.get("general.type"))):
-            raise ModelUnavailable(f"{self.path} is {kind} and no language model: give the model's own file")
-        self.alignment = int(found.get("general.alignment", 32))
-        return found
-
-    def tensors(self) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[float, ...]]]:
-        """The shapes of the tensors, and the numbers of those that hold RoPE's factors."""
-        listed = []
-        for _ in range(self.tensor_count):
-            name, dimensions = self._string(), self._number("I")
-            shape = tuple(self._number("Q") for _ in range(min(dimensions, 8)))
-            listed.append((name, shape, self._number("I"), self._number("Q")))
-        start = -(-self.place // self.alignment) * self.alignment
-        if listed and start + max(offset for *_, offset in listed) >= len(self.data):
-            raise self._cut()
-        factors = {}
-        for name, shape, kind, offset in listed:
-            if name.startswith(("rope_freqs.", "rope_factors_")) and kind == _FLOAT32:
-                numbers = struct.unpack_from(f"{self.order}{_product(shape)}f", self.data, start + offset)
-                factors[name] = tuple(map(float, numbers))
-        return {name: shape for name, shape, *_ in listed}, factors
-
-    def _value(self, kind: int) -> Any:
-        if kind == _STRING:
-            return self._string()
-        if kind != _ARRAY:
-            return self._number(self._code(kind))
-        inner, count = self._number("I"), self._number("Q")
-        if count > _LONGEST:
-            raise self._cut()
-        if inner in (_STRING, _ARRAY):
-            return [self._value(inner) for _ in range(count)]
-        layout = struct.Struct(f"{self.order}{count}{self._code(inner)}")
-        return list(self._unpack(layout))
-
-    def _code(self, kind: int) -> str:
-        if kind not in _NUMBERS:
-            raise ModelUnavailable(f"{self.path} is damaged (there is no entry of kind {kind}): {_FRESH}")
-        return _NUMBERS[kind]
-
-    def _number(self, code: str) -> Any:
-        return self._unpack(struct.Struct(self.order + code))[0]
-
-    def _string(self) -> str:
-        size = self._number("Q")
-        if size > _LONGEST or self.place + size > len(self.data):
-            raise self._cut()
-        self.place += size
-        return self.data[self.place - size : self.place].decode("utf-8", "replace")
-
-    def _unpack(self, layout: struct.Struct) -> tuple[Any, ...]:
-        if self.place + layout.size > len(self.data):
-            raise self._cut()
-        self.place += layout.size
-        return layout.unpack_from(self.data, self.place - layout.size)
-
-    def _cut(self) -> ModelUnavailable:
-        return ModelUnavailable(f"{self.path} is cut short or damaged, at {len(self.data):,} bytes: {_FRESH}")
-
-
-def _check_magic(path: Path, magic: bytes, begin: bytes) -> None:
-    if magic == _MAGIC:
-        return
-    if magic in _OLDER:
-        raise ModelUnavailable(
-            f"{path} is a GGML file from before GGUF, which llama.cpp no longer reads: download a GGUF file of the model"
-        )
-    if begin.startswith(b"version https://git-lfs"):
-        raise ModelUnavailable(f"{path} is a Git LFS pointer and not the model: run `git lfs pull` there")
-    raise ModelUnavailable(f"{path} is no GGUF file, though it is named so: {_FRESH}, or give the model's folder")
+    header = read_header(path)
+    parts = _parts(path, header.metadata)
+    shapes = [*header.tensors.values(), *(shape for part in parts[1:] for shape in read_header(part).tensors.values())]
+    return GgufFile(path, parts, header.metadata, sum(map(math.prod, shapes)), header.factors)
 
 
 def _parts(path: Path, metadata: dict[str, Any]) -> tuple[Path, ...]:
@@ -312,7 +250,7 @@ def _parts(path: Path, metadata: dict[str, Any]) -> tuple[Path, ...]:
     named = _PART.search(path.name)
     if named is None:
         raise ModelUnavailable(
-            f"{path} is one of {count} files of a split model: it must be named as it was, …-{number + 1:05}-of-{count:05}.gguf"
+            f"{path} is one of {count} files of a split model: name it as it was, …-{number + 1:05}-of-{count:05}.gguf"
         )
     every = [path.with_name(f"{path.name[: named.start()]}-{i + 1:05}-of-{count:05}.gguf") for i in range(count)]
     if number:
@@ -340,10 +278,3 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
 def _most(value: Any) -> int:
     """A number that may be stated for each layer."""
     return int(max(value) if isinstance(value, list) else value)
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    product = 1
-    for size in shape:
-        product *= size
-    return product

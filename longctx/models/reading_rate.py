@@ -126,11 +126,23 @@ def kept_speed(config: Any, quantization: str | None) -> ReadingSpeed | None:
     """
     import torch
 
-    device = device_named("auto")
-    for dtype in (config.dtype, torch.float32):
-        if rate := kept_rate(rate_key(config, quantization, device, dtype)):
-            return ReadingSpeed(rate, attention_work(config))
-    return None
+    speeds = (kept_speed_of(config, quantization, dtype) for dtype in (config.dtype, torch.float32))
+    return next(filter(None, speeds), None)
+
+
+def kept_speed_of(config: Any, kind: str | None, dtype: torch.dtype | None = None) -> ReadingSpeed | None:
+    """How fast a model reads whose weights are of one kind.
+
+    Args:
+        config: The model's configuration.
+        kind: How its weights are kept; None for as they are in the checkpoint.
+        dtype: What it computes in.
+
+    Returns:
+        The speed that was measured; None if none is kept.
+    """
+    rate = kept_rate(rate_key(config, kind, device_named("auto"), dtype))
+    return None if rate is None else ReadingSpeed(rate, attention_work(config))
 
 
 def keep_rate(key: str, rate: float) -> None:
