@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     encoder: str | None = Field(None, description="'default', a sentence-transformers folder or a hub name")
     reranker: str | None = Field(None, description="a sentence-transformers CrossEncoder: a folder or a hub name")
     model: str | None = Field(
-        None, description="a causal language model: a folder, a GGUF file, a hub name or openai:URL#name"
+        None, description="a causal language model: a folder, GGUF file, hub name or openai:URL#name"
     )
     window: int | None = Field(None, ge=1, description="the model's native window, or the server's, in tokens")
     adapter: str | None = Field(None, description="a LoRA adapter that goes onto the model: a folder or a hub name")

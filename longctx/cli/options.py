@@ -109,8 +109,8 @@ class AskFlags(FilterFlags):
         str | None,
         _option(
             "PATH_OR_HUB_ID",
-            "A causal language model, a GGUF file, or openai:http://host:port/v1#name for one on a server; without one, "
-            "sentences are quoted.",
+            "A causal language model, a GGUF file, or openai:http://host:port/v1#name for one on a server; "
+            "without one, sentences are quoted.",
         ),
     ] = None
     window: Annotated[

@@ -116,13 +116,14 @@ def log_probability(server: LlamaServer, before: Sequence[int], token: int, lett
     # What is generated has to be a whole character, or llama.cpp goes on until it is. The bias that sees to that is not
     # in the probabilities.
     body = {"prompt": list(before), "n_predict": 1, "temperature": 0.0, "cache_prompt": True}
+    found: dict[int, float] = {}
     for likeliest in (_LIKELIEST, known):
         asked = {**body, "logit_bias": [[letter, _FORCED]], "n_probs": likeliest}
         said = server.post("/completion", asked)["completion_probabilities"][0]
-        for entry in said["top_logprobs"]:
-            if entry["id"] == token:
-                return float(entry["logprob"])
-    raise AssertionError("every token has a probability")
+        found = {int(entry["id"]): float(entry["logprob"]) for entry in said["top_logprobs"]}
+        if token in found:
+            break
+    return found[token]
 
 
 def reading_rate(server: LlamaServer, ids: Sequence[int]) -> float:

@@ -104,7 +104,7 @@ class GgufEngine:
         head_dim = file.token_shape[1]
         if cache_dtype == "int8" and head_dim % _Q8_BLOCK:
             raise BadRequest(f"llama.cpp keeps keys and values in int8 by {_Q8_BLOCK}, and a head has {head_dim}")
-        pool = ServerPool(_settings(file, cache_dtype, device), file.path)
+        pool = ServerPool(_settings(file, cache_dtype, device), file.path, min(_SHORTEST, file.window))
         native = window or file.window
         if scaling is not None:
             trial = _trial(scaling, native)
@@ -326,7 +326,7 @@ def _settings(file: GgufFile, cache_dtype: CacheDtype, device: str) -> Mapping[s
 
 
 def _tokenize(pool: ServerPool, texts: Sequence[str]) -> list[list[int]]:
-    with pool.using(_SHORTEST, None) as server:
+    with pool.using() as server:
         return tokenize(server, texts)
 
 

@@ -141,20 +141,23 @@ class ServerPool:
     Args:
         settings: What all of them have in common.
         model: The file.
+        least: The context length in tokens of a child that is started for no prompt.
     """
 
-    def __init__(self, settings: Mapping[str, Any], model: Path) -> None:
-        self._settings, self._model = settings, model
+    def __init__(self, settings: Mapping[str, Any], model: Path, least: int) -> None:
+        self._settings, self._model, self._least = settings, model, least
         self._lock = Lock()
         self._current: _Shared | None = None
         self.length = 0
 
     @contextmanager
-    def using(self, length: int, rope: Mapping[str, Any] | None, override: str | None = None) -> Iterator[LlamaServer]:
+    def using(
+        self, length: int = 0, rope: Mapping[str, Any] | None = None, override: str | None = None
+    ) -> Iterator[LlamaServer]:
         """Use a child whose context is long enough and has this RoPE.
 
         Args:
-            length: The context length in tokens.
+            length: The context length in tokens; 0 is any.
             rope: Parameters of RoPE; None is any.
             override: The entry of the header that has to be overridden for this length.
 
@@ -166,6 +169,7 @@ class ServerPool:
             if held is None or held.length < length or (rope is not None and held.rope != rope):
                 self._release(held)
                 self._current, self.length = None, 0
+                length = length or self._least
                 parameters = self._settings["parameters"] | dict(rope or {}) | {"n_ctx": length}
                 server = LlamaServer({**self._settings, "parameters": parameters, "override": override}, self._model)
                 held = self._current = _Shared(server, length, dict(rope or {}))

@@ -104,10 +104,9 @@ class GgufTokenizer:
 
         names = {"bos_token": self._special("bos"), "eos_token": self.eos_token_id, "unk_token": self.unk_token_id}
         strings = {name: self._tokens[number] for name, number in names.items() if number is not None}
-        rendered, _indices = render_jinja_template(
-            [list(conversation)], chat_template=self.chat_template, add_generation_prompt=True, **strings
-        )
-        return str(rendered[0])
+        given: dict[str, Any] = {"chat_template": self.chat_template, "add_generation_prompt": True, **strings}
+        rendered: Any = render_jinja_template([list(conversation)], **given)
+        return str(rendered[0][0])
 
     @cached_property
     def _ids(self) -> dict[str, int]:

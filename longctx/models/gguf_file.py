@@ -141,7 +141,7 @@ class GgufFile:
     @property
     def window(self) -> int:
         """The context length in tokens that the file states. Raises ModelUnavailable if it states none."""
-        return self._required("context_length")
+        return int(self._required("context_length"))
 
     @property
     def token_shape(self) -> tuple[int, int]:

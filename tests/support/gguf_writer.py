@@ -77,4 +77,4 @@ def _write_tokenizer(writer: Any, tokenizer: dict[str, Any], pre: str) -> None:
     )
     writer.add_bos_token_id(special["<s>"])
     writer.add_eos_token_id(special["</s>"])
-    writer.add_add_bos_token(False)  # its template writes one
+    writer.add_add_bos_token(True)
