@@ -15,6 +15,7 @@ from .errors import (
     ServerFailed,
     TrainingError,
 )
+from .gguf import GgufEngine
 from .llama_index import LongContextLLM
 from .models import LoadedModel, Measured, Measurements, load_model
 from .planning import Policy
@@ -53,6 +54,7 @@ __all__ = [
     "Engine",
     "Generation",
     "GenerationOptions",
+    "GgufEngine",
     "LoadedModel",
     "LongContextLLM",
     "LongctxError",

@@ -16,6 +16,7 @@ from longctx.answering import AnswerStream, FinishedAnswer, answer_with_model, e
 from longctx.backends import ServedModel, backend_for, open_model
 from longctx.engine import KV_CACHE_BYTES, KV_CACHE_FOLDER, Engine, Generation, PrefillCallback, PrefixStore
 from longctx.errors import BadRequest
+from longctx.gguf import GgufEngine
 from longctx.models import LoadedModel, Measured, Measurements
 from longctx.planning import Policy
 from longctx.prompts import PromptTemplate
@@ -45,7 +46,7 @@ class DocumentQA:
     def __init__(
         self,
         index: CorpusIndex,
-        model: Engine | ServedModel | None,
+        model: Engine | GgufEngine | ServedModel | None,
         *,
         template: str | PromptTemplate | None = None,
         policy: Policy = _DEFAULT_POLICY,
@@ -62,7 +63,7 @@ class DocumentQA:
     def open(
         cls,
         path: str | Path,
-        model: str | Path | LoadedModel | ServedModel | None = None,
+        model: str | Path | LoadedModel | GgufEngine | ServedModel | None = None,
         *,
         scaling: str | RopeScaling | None = None,
         window: int | None = None,
@@ -79,7 +80,7 @@ class DocumentQA:
 
         Args:
             path: The index's folder.
-            model: A checkpoint's folder, a hub name, a server (`openai:URL#name`), a `LoadedModel` or a `ServedModel`;
+            model: A checkpoint's folder, a hub name, a GGUF file, a server (`openai:URL#name`), or an open model;
                 with None, answers quote the documents.
             scaling: A RoPE scaling, as for `load_model`.
             window: The native context window in tokens, where that should not be what the model or the server says.

@@ -71,7 +71,9 @@ class Settings(BaseSettings):
     index: Path = Field(Path(".longctx"), description="the index's folder")
     encoder: str | None = Field(None, description="'default', a sentence-transformers folder or a hub name")
     reranker: str | None = Field(None, description="a sentence-transformers CrossEncoder: a folder or a hub name")
-    model: str | None = Field(None, description="a causal language model: a folder, a hub name or a server's")
+    model: str | None = Field(
+        None, description="a causal language model: a folder, a GGUF file, a hub name or a server's"
+    )
     window: int | None = Field(None, ge=1, description="the model's native window, or the server's, in tokens")
     adapter: str | None = Field(None, description="a LoRA adapter that goes onto the model: a folder or a hub name")
     quantization: Quantization | None = Field(None, description="how the model's weights are kept, to save memory")

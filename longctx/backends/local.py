@@ -1,4 +1,4 @@
-"""The two backends of an answer: a model that an engine runs in this process, and a model on a server."""
+"""The backends of an answer: a model that an engine runs here, transformers' or llama.cpp's, and one on a server."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from longctx.answering import GREEDY, Backend, Prompt
 from longctx.backends.openai import CountedText, MessageFrame, MessageWriter, ServedModel
 from longctx.engine import Engine, Generation, GenerationOptions, PrefillCallback, PrefixStore, Thinking
 from longctx.errors import BadRequest
+from longctx.gguf import GgufEngine, choose_gguf_template
 from longctx.models import (
     LoadedModel,
     Measured,
     Measurements,
     is_address,
+    is_gguf,
     load_model,
     measured_for,
     scaling_for,
@@ -29,32 +31,35 @@ from longctx.types import Message, Plan, SamplingOptions, ThinkingMode
 from rope_scaling import RopeScaling
 
 _REPLY_THOUGHTS = 256  # tokens that a short reply may be thought about, by a model that cannot do without
+_GGUF_OPTIONS = {"cache_dtype", "device"}  # of `GgufEngine.open`, beside scaling and window
 
 
 def open_model(
-    model: str | Path | LoadedModel | ServedModel | None,
+    model: str | Path | LoadedModel | GgufEngine | ServedModel | None,
     scaling: str | RopeScaling | None,
     window: int | None,
     loading: Mapping[str, Any],
     owned: ExitStack,
     store: PrefixStore | None = None,
-) -> Engine | ServedModel | None:
+) -> Engine | GgufEngine | ServedModel | None:
     """Load a model, or connect to one.
 
     Args:
-        model: A folder or hub name to load, or the address of a server; a model that is open already is used as it is;
-            None is no model.
+        model: A folder or hub name to load, a GGUF file, or the address of a server; a model that is open already is
+            used as it is; None is no model.
         scaling: For a model to load; see `load_model`.
         window: Overrides the context length that the model's configuration or its server states, in tokens.
         loading: Further options of `load_model`; for a server, only `allow_insecure` of `ServedModel.connect`.
-        owned: Closes the connection that this makes.
+        owned: Closes the connection that this makes, and llama.cpp.
         store: Where an engine that this makes keeps the keys and values of documents.
 
     Returns:
-        An engine, or a model on a server; None for no model. Raises as `load_model` and `ServedModel.connect` do.
+        An engine, or a model on a server; None for no model. Raises as `load_model`, `GgufEngine.open` and
+        `ServedModel.connect` do.
 
     Raises:
-        BadRequest: For options of `load_model` with the address of a server, and for an empty name.
+        BadRequest: For options of `load_model` with the address of a server, for those that a GGUF file does not have,
+            and for an empty name.
     """
     if isinstance(model, str) and not model.strip():
         raise BadRequest("the model's name is empty: give a folder, a hub name or a server's, or no model")
@@ -64,13 +69,20 @@ def open_model(
         if of_weights := [name for name in loading if name != "allow_insecure"]:
             raise BadRequest(f"{model} is loaded where it is served: leave {' and '.join(of_weights)} out")
         return owned.enter_context(ServedModel.connect(model, window=window, **loading))
+    if isinstance(model, str | Path) and is_gguf(model):
+        if odd := loading.keys() - _GGUF_OPTIONS:
+            name = min(odd)
+            raise BadRequest(f"{name} is {loading[name]!r}, and {model} is run as it is by llama.cpp: leave {name} out")
+        return owned.enter_context(GgufEngine.open(model, scaling=scaling, window=window, **loading))
     if isinstance(model, str | Path):
         model = load_model(model, scaling=scaling, native_window=window, **loading)
     return Engine(model, store=store) if isinstance(model, LoadedModel) else model
 
 
 def backend_for(
-    model: Engine | ServedModel, template: str | PromptTemplate | None, measured: Sequence[Measured] | Measurements
+    model: Engine | GgufEngine | ServedModel,
+    template: str | PromptTemplate | None,
+    measured: Sequence[Measured] | Measurements,
 ) -> Backend:
     """The backend that answers with a model.
 
@@ -93,13 +105,14 @@ def backend_for(
             raise BadRequest(f"what was measured is of a model here, not of {model.url}: give the window (--window)")
         return OpenAIBackend(model)
     loaded = model.loaded
-    chosen = choose_template(template, loaded.name, loaded.tokenizer)
+    choose = choose_gguf_template if isinstance(model, GgufEngine) else choose_template
+    chosen = choose(template, loaded.name, loaded.tokenizer)
     return LocalBackend(model, TokenWriter(loaded.tokenizer, chosen), measured_for(measured, loaded))
 
 
 @dataclass(frozen=True, slots=True)
 class LocalBackend:
-    """A model in this process.
+    """A model on this machine.
 
     Attributes:
         engine: Runs the model.
@@ -107,7 +120,7 @@ class LocalBackend:
         measured: How far the model reads, by the report of a probe.
     """
 
-    engine: Engine
+    engine: Engine | GgufEngine
     writer: TokenWriter
     measured: Sequence[Measured] = ()
 
@@ -122,7 +135,7 @@ class LocalBackend:
     @property
     def default_seconds(self) -> float | None:
         """20 s on a processor, no limit on a GPU; see `Backend.default_seconds`."""
-        return DEFAULT_SECONDS if self.engine.loaded.model.device.type == "cpu" else None
+        return DEFAULT_SECONDS if self.engine.loaded.device_type == "cpu" else None
 
     def reading_speed(self, *, measure: bool) -> ReadingSpeed | None:
         """How fast the model reads on this machine; see `Backend.reading_speed`."""

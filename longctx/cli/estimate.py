@@ -28,7 +28,10 @@ class Cache(str, Enum):
 
 def estimate(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A checkpoint's folder, a hub name, or a name such as llama-2-70b.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A checkpoint's folder, a GGUF file, a hub name, or a name such as llama-2-70b."
+        ),
     ],
     context: Annotated[
         int | None,
@@ -65,8 +68,13 @@ def estimate(
 
 def _measure(model: str, quantization: Quantization | None) -> None:
     from longctx.engine import Engine
-    from longctx.models import load_model
+    from longctx.gguf import GgufEngine
+    from longctx.models import is_gguf, load_model
 
+    if is_gguf(model):
+        with GgufEngine.open(model) as engine:
+            engine.reading_speed()
+        return
     Engine(load_model(model, quantization=quantization)).reading_speed()
 
 

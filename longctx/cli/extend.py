@@ -66,10 +66,17 @@ def extend(
     json: JsonOption = False,
 ) -> None:
     """Write a checkpoint with a longer window, which transformers and vLLM load as it is; with --data, fine-tuned."""
+    from longctx.errors import BadRequest
+    from longctx.models import is_gguf
     from rope_scaling import export_checkpoint, open_checkpoint
 
     if (lora or resume) and not data:
         raise typer.BadParameter("needs --data: without it nothing is trained", param_hint="--lora, --resume")
+    if is_gguf(model):
+        raise BadRequest(
+            f"{model} is a GGUF file, and transformers checkpoints are written: make a folder of it first "
+            "(docs/models.md), or ask with --scaling"
+        )
     checkpoint = open_checkpoint(model)
     scaling = checkpoint.scaled(method, to, factor)
     if not data:

@@ -120,7 +120,7 @@ class AskFlags(FilterFlags):
         str | None,
         _option(
             "PATH_OR_HUB_ID",
-            "A causal language model, or one on a server: ollama:NAME, lmstudio:NAME or http://host:port/v1#NAME; "
+            "A causal language model, a GGUF file, or a server: ollama:NAME, lmstudio:NAME, http://host:port/v1#NAME; "
             "without one, sentences are quoted.",
         ),
     ] = None

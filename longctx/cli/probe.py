@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def probe(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A checkpoint's folder, or a hub name.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A checkpoint's folder, a GGUF file, or a hub name.")],
     methods: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME,...", help="none, linear, ntk, dynamic-ntk, yarn, ... (default: none,yarn)"),

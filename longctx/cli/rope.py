@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 _ROWS = 9  # pairs of dimensions in the table, from the fastest to the slowest
 
-ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A checkpoint's folder, or a hub name.")]
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A checkpoint's folder, a GGUF file, or a hub name.")
+]
 FactorOption = Annotated[
     float | None, typer.Option(metavar="S", help="The method's factor (default: what --to asks for).")
 ]
@@ -32,9 +34,10 @@ def rope(
     json: JsonOption = False,
 ) -> None:
     """Show a model's rotary embedding, and what a scaling would change. No weights are read."""
+    from longctx.models import is_gguf, read_gguf
     from rope_scaling import open_checkpoint, plot_frequencies
 
-    checkpoint = open_checkpoint(model, config_only=True)
+    checkpoint = read_gguf(model).checkpoint() if is_gguf(model) else open_checkpoint(model, config_only=True)
     base, own = checkpoint.base, checkpoint.scaling
     before = own.at_length(own.window or base.window)
     asked = method is not None or factor is not None or to is not None

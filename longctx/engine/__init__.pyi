@@ -1,7 +1,8 @@
 from .engine import Engine, Prefix
 from .generation import Generation
+from .prefix_file import PrefixRefused
 from .prefix_store import KV_CACHE_BYTES, KV_CACHE_FOLDER, PrefixStore, StoredPrefix
-from .request import PrefillCallback, PrefillProgress
+from .request import PrefillCallback, PrefillProgress, Request, make_request
 from .sampling import GenerationOptions, Thinking
 
 __all__ = [
@@ -13,7 +14,10 @@ __all__ = [
     "PrefillCallback",
     "PrefillProgress",
     "Prefix",
+    "PrefixRefused",
     "PrefixStore",
+    "Request",
     "StoredPrefix",
     "Thinking",
+    "make_request",
 ]

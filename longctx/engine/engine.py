@@ -22,7 +22,7 @@ from longctx.engine.sampling import GenerationOptions
 from longctx.errors import BadRequest
 from longctx.models import CacheDtype, LoadedModel, hash_tokens, memory
 from longctx.planning import ReadingSpeed
-from rope_scaling import RopeScaling
+from rope_scaling import RopeScaling, scaled_rope
 
 _GREEDY = GenerationOptions()
 
@@ -117,6 +117,28 @@ class Engine:
         """
         self._speed = self._speed or reading_speed(self.loaded, self._prefill, measure=measure)
         return self._speed
+
+    @property
+    def weights_hash(self) -> str:
+        """The hash of the weights."""
+        return self._prefill.model_hashes()[0]
+
+    def check_scaling(self, scaling: RopeScaling, length: int) -> None:
+        """Check that the model can be scaled so.
+
+        Args:
+            scaling: The scaling.
+            length: The length of the sequences, in tokens.
+
+        Raises:
+            RopeScalingError: If it cannot.
+        """
+        with scaled_rope(self.loaded.model, scaling, length):
+            pass
+
+    def forget(self) -> None:
+        """Empty the prefix cache."""
+        self.pool.shrink(0)
 
     def identity(self) -> str:
         """What tells this model from others: hashes of its weights and its tokenizer, and its dtypes."""

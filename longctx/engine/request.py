@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from longctx.errors import BadRequest, ContextTooLong
-from longctx.models import LoadedModel, extended_window
+from longctx.models import ScalableModel, extended_window
 from rope_scaling import RopeScaling, RopeScalingError
 
 
@@ -60,7 +60,7 @@ PrefillCallback = Callable[[PrefillProgress], None]
 
 
 def make_request(
-    loaded: LoadedModel,
+    loaded: ScalableModel,
     prefix_ids: Sequence[int],
     suffix_ids: Sequence[int],
     scaling: RopeScaling | None,
@@ -87,7 +87,7 @@ def make_request(
         raise BadRequest("the prompt is empty: give at least one token")
     if new_tokens < 0:
         raise BadRequest(f"room is {new_tokens} tokens: give 0 or more")
-    known = loaded.model.get_input_embeddings().num_embeddings
+    known = loaded.vocabulary_size
     strange = next((token for token in ids if not 0 <= token < known), None)
     if strange is not None:
         raise BadRequest(f"token {strange} is not in the model's vocabulary of {known}: was it another tokenizer's?")
@@ -96,7 +96,7 @@ def make_request(
     return Request(ids, len(prefix_ids), new_tokens, fixed)
 
 
-def _fixed_scaling(loaded: LoadedModel, scaling: RopeScaling | None, length: int) -> RopeScaling | None:
+def _fixed_scaling(loaded: ScalableModel, scaling: RopeScaling | None, length: int) -> RopeScaling | None:
     """One set of frequencies for a sequence of `length` tokens; None is the model's own."""
     # Methods such as dynamic NTK change the frequencies as a sequence grows. Keys are cached after their rotation, so
     # that those of earlier blocks would no longer fit later queries. Therefore the frequencies for the whole length are
@@ -109,7 +109,7 @@ def _fixed_scaling(loaded: LoadedModel, scaling: RopeScaling | None, length: int
         return RopeScaling.for_window(asked, window, loaded.native_window)
     if asked is None:
         try:
-            asked = RopeScaling.from_config(loaded.model.config)
+            asked = RopeScaling.from_config(loaded.config)
         except RopeScalingError:  # not understood, so left as it is
             return None
         if asked.is_fixed:

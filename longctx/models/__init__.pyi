@@ -2,25 +2,30 @@ from . import memory
 from .device import Dtype
 from .estimate import MemoryEstimate, estimate_model, parse_bytes
 from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights, loaded_hash
-from .loading import LoadedModel, extended_window, load_model
+from .gguf_file import GgufFile, is_gguf, read_gguf
+from .loading import LARGEST_FACTOR, LoadedModel, ScalableModel, extended_window, load_model, scaled_window
 from .memory import CacheDtype, CacheShape
 from .naming import SERVER_PREFIX, is_address, remedy_for
 from .quantization import Quantization, hide_bitsandbytes
-from .reading_rate import attention_work, keep_rate, kept_rate, rate_key
+from .reading_rate import attention_work, config_object, keep_rate, kept_rate, rate_key
 from .windows import UNSCALED, Measured, Measurements, measured_for, scaling_for, windows_of
 
 __all__ = [
+    "LARGEST_FACTOR",
     "SERVER_PREFIX",
     "UNSCALED",
     "CacheDtype",
     "CacheShape",
     "Dtype",
+    "GgufFile",
     "LoadedModel",
     "Measured",
     "Measurements",
     "MemoryEstimate",
     "Quantization",
+    "ScalableModel",
     "attention_work",
+    "config_object",
     "estimate_model",
     "extended_window",
     "hash_tensors",
@@ -29,6 +34,7 @@ __all__ = [
     "hash_weights",
     "hide_bitsandbytes",
     "is_address",
+    "is_gguf",
     "keep_rate",
     "kept_rate",
     "load_model",
@@ -37,7 +43,9 @@ __all__ = [
     "memory",
     "parse_bytes",
     "rate_key",
+    "read_gguf",
     "remedy_for",
+    "scaled_window",
     "scaling_for",
     "windows_of",
 ]

@@ -10,11 +10,13 @@ from typing import Any
 
 from longctx.errors import BadRequest, ModelUnavailable
 from longctx.models import memory
+from longctx.models.gguf_file import is_gguf, read_gguf
 from longctx.models.memory import CacheDtype
 from longctx.models.naming import is_address
 from longctx.models.quantization import Quantization, check_scheme, matrix_bytes
 from longctx.models.reading_rate import kept_speed
 
+LARGEST_FACTOR = 32  # native windows, where no context is given
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
@@ -82,8 +84,8 @@ def estimate_model(
     """Estimate the memory that a model needs, and the time to read prompts, without loading it.
 
     Args:
-        name: The folder of a checkpoint, a name of the LLaMA, Llama 2 and Code Llama families such as "llama-2-70b", or
-            one on the hub, of which only the configuration is fetched.
+        name: The folder of a checkpoint, a GGUF file, a name of the LLaMA, Llama 2 and Code Llama families such as
+            "llama-2-70b", or one on the hub, of which only the configuration is fetched.
         context: The longest sequence in tokens; None is 32 native windows.
         quantization: How the weights would be quantized; None is as the checkpoint has them.
         cache: How keys and values would be stored.
@@ -93,12 +95,14 @@ def estimate_model(
         The estimate, at the native window times powers of two and at `context`.
 
     Raises:
-        BadRequest: For a server's address, or a context below 1 token.
+        BadRequest: For a server's address, a context below 1 token, or a GGUF file that is to be quantized.
         ModelUnavailable: If there is no such model, or none that generates text.
     """
+    if is_gguf(name):
+        return _estimate_gguf(name, context, quantization, cache, available)
     model = _empty_model(name)
     stated = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2048
-    context = 32 * stated if context is None else context
+    context = LARGEST_FACTOR * stated if context is None else context
     if context < 1:
         raise BadRequest(f"context is {context}: give 1 token or more")
     weights, each = _weights(model, quantization), memory.CacheShape.of(model).token_bytes(cache)
@@ -117,6 +121,29 @@ def estimate_model(
     needs = tuple(map(need, _lengths(stated, context)))
     rate = None if speed is None else speed.rate
     return MemoryEstimate(str(name), parameters, stated, each, free, longest, needs, rate)
+
+
+def _estimate_gguf(
+    name: str | Path, context: int | None, quantization: Quantization | None, cache: CacheDtype, available: int | None
+) -> MemoryEstimate:
+    """The estimate for a GGUF file, as llama.cpp runs it. Raises as `estimate_model` does."""
+    if quantization is not None:
+        raise BadRequest(f"quantization is {quantization!r}, and {name} is run as it is: leave it out")
+    file = read_gguf(name)
+    context = LARGEST_FACTOR * file.window if context is None else context
+    if context < 1:
+        raise BadRequest(f"context is {context}: give 1 token or more")
+    free = _free() if available is None else available
+    weights, activations, each = file.nbytes, file.activation_bytes, file.token_bytes(cache)
+    longest = max(0, (free - weights - activations) // each)
+    speed = file.kept_speed(cache)
+
+    def need(tokens: int) -> Need:
+        seconds = None if speed is None else speed.seconds(tokens)
+        return Need(tokens, weights, tokens * each, activations, tokens <= longest, seconds)
+
+    needs, rate = tuple(map(need, _lengths(file.window, context))), None if speed is None else speed.rate
+    return MemoryEstimate(str(name), file.parameters, file.window, each, free, longest, needs, rate)
 
 
 def parse_bytes(text: str) -> int:

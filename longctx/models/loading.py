@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from longctx.errors import BadRequest, ModelUnavailable
 from longctx.models.device import Dtype, device_named, dtype_named
+from longctx.models.gguf_file import is_gguf
 from longctx.models.lora import Adapter, attach_lora, is_adapter, read_adapter
 from longctx.models.naming import is_address, remedy_for
 from longctx.models.quantization import Quantization, check_scheme, is_quantized, loading_settings, plain_products
@@ -20,6 +21,38 @@ if TYPE_CHECKING:
 LARGEST_FACTOR = 32  # how far a method goes that is given by its name only: YaRN's 128K for the 4,096 of Llama 2
 _NO_LIMIT = 10**9  # what tokenizers say who know no limit is larger
 _FAILURES = (OSError, ValueError, KeyError, ImportError, RuntimeError)  # what transformers raises, for all reasons
+
+
+class ScalableModel(Protocol):
+    """What planning and the check of a prompt have to know of a model; see `LoadedModel`."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """Its tokenizer."""
+
+    @property
+    def native_window(self) -> int:
+        """The context length in tokens that it was trained for."""
+
+    @property
+    def scaling(self) -> str | RopeScaling | None:
+        """The RoPE scaling that applies where a call names none."""
+
+    @property
+    def window(self) -> int:
+        """The longest sequence in tokens."""
+
+    @property
+    def config(self) -> Any:
+        """Its configuration, or a mapping with the same names."""
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many tokens it knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +82,54 @@ class LoadedModel:
     @property
     def window(self) -> int:
         """The longest sequence in tokens, prompt and answer together."""
-        if self.scaling is None:
-            return self.native_window
-        if isinstance(self.scaling, str) or not self.scaling.is_fixed:
-            return LARGEST_FACTOR * self.native_window
-        return self.scaling.window or self.native_window
+        return scaled_window(self.native_window, self.scaling)
+
+    @property
+    def config(self) -> Any:
+        """The model's configuration."""
+        return self.model.config
+
+    @property
+    def text_config(self) -> Any:
+        """The part of the configuration that is the language model's."""
+        return self.model.config.get_text_config()
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many tokens the model knows."""
+        return int(self.model.get_input_embeddings().num_embeddings)
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters the model has."""
+        return int(self.model.num_parameters())
+
+    @property
+    def precision(self) -> str:
+        """The dtype of the model's numbers, as text."""
+        return str(self.model.dtype)
+
+    @property
+    def device_type(self) -> str:
+        """Where the model runs: 'cpu' or 'cuda'."""
+        return str(self.model.device.type)
+
+
+def scaled_window(native_window: int, scaling: str | RopeScaling | None) -> int:
+    """The longest sequence of a model under a scaling.
+
+    Args:
+        native_window: Its native window in tokens.
+        scaling: The scaling, or the name of a method; None for none.
+
+    Returns:
+        Tokens, of prompt and answer together.
+    """
+    if scaling is None:
+        return native_window
+    if isinstance(scaling, str) or not scaling.is_fixed:
+        return LARGEST_FACTOR * native_window
+    return scaling.window or native_window
 
 
 def load_model(
@@ -89,11 +165,18 @@ def load_model(
         ModelUnavailable: If no causal language model can be loaded.
         RopeScalingError: If the model cannot be scaled so.
     """
+    if is_gguf(name_or_path):
+        raise ModelUnavailable(
+            f"{name_or_path} is a GGUF file, which llama.cpp runs: open it with GgufEngine.open or DocumentQA.open, or "
+            "make a transformers folder of it (docs/models.md)"
+        )
     held = dtype_named(dtype), device_named(device)
     check_scheme(quantization)
     name, folder, lora = _parts(str(name_or_path), None if adapter is None else str(adapter))
     if not (folder / "config.json").is_file():
-        raise ModelUnavailable(f"{folder} holds no config.json: give the folder of a transformers checkpoint")
+        files = sorted(folder.glob("*.gguf"))
+        remedy = f"give the GGUF file itself, {files[0]}" if files else "give the folder of a transformers checkpoint"
+        raise ModelUnavailable(f"{folder} holds no config.json: {remedy}")
     try:
         tokenizer = load_tokenizer(lora.folder if lora is not None and has_tokenizer(lora.folder) else folder)
         model, quantized = _load(folder, *held, quantization)

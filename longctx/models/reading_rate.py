@@ -7,9 +7,11 @@ import json
 import math
 import platform
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from longctx.models.device import device_named
@@ -48,6 +50,20 @@ def rate_key(config: Any, quantization: str | None, device: torch.device, dtype:
     digest = hashlib.sha256(json.dumps(shape, sort_keys=True, default=str).encode()).hexdigest()[:16]
     number = str(dtype or "torch.float32").removeprefix("torch.")
     return f"{text.model_type} {digest}, {quantization or number}, {_processor(device)}"
+
+
+def config_object(config: Mapping[str, Any]) -> Any:
+    """A mapping of configuration entries as an object, as `rate_key` and `attention_work` take it.
+
+    Args:
+        config: The entries, under the names of transformers' configurations.
+
+    Returns:
+        An object that has them as attributes.
+    """
+    found = SimpleNamespace(**config)
+    found.get_text_config = lambda: found
+    return found
 
 
 def attention_work(config: Any) -> float:
@@ -105,11 +121,23 @@ def kept_speed(config: Any, quantization: str | None) -> ReadingSpeed | None:
     """
     import torch
 
-    device = device_named("auto")
-    for dtype in (config.dtype, torch.float32):
-        if rate := kept_rate(rate_key(config, quantization, device, dtype)):
-            return ReadingSpeed(rate, attention_work(config))
-    return None
+    speeds = (kept_speed_of(config, quantization, dtype) for dtype in (config.dtype, torch.float32))
+    return next(filter(None, speeds), None)
+
+
+def kept_speed_of(config: Any, kind: str | None, dtype: torch.dtype | None = None) -> ReadingSpeed | None:
+    """How fast a model reads whose weights are of one kind.
+
+    Args:
+        config: The model's configuration.
+        kind: How its weights are kept; None for as they are in the checkpoint.
+        dtype: What it computes in.
+
+    Returns:
+        The speed that was measured; None if none is kept.
+    """
+    rate = kept_rate(rate_key(config, kind, device_named("auto"), dtype))
+    return None if rate is None else ReadingSpeed(rate, attention_work(config))
 
 
 def keep_rate(key: str, rate: float) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from longctx.errors import BadReport, BadRequest
 from longctx.models.fingerprint import hash_tokenizer
-from longctx.models.loading import LARGEST_FACTOR, LoadedModel, extended_window
+from longctx.models.loading import LARGEST_FACTOR, ScalableModel, extended_window
 from longctx.planning import Windows
 from rope_scaling import RopeScaling, RopeScalingError, carried_scaling
 
@@ -46,7 +46,7 @@ class Measurements:
     scaling: str | None
 
 
-def measured_for(measured: Sequence[Measured] | Measurements, loaded: LoadedModel) -> tuple[Measured, ...]:
+def measured_for(measured: Sequence[Measured] | Measurements, loaded: ScalableModel) -> tuple[Measured, ...]:
     """The figures that hold for a model.
 
     Weights are not compared, since an adapter or another dtype changes them.
@@ -67,7 +67,7 @@ def measured_for(measured: Sequence[Measured] | Measurements, loaded: LoadedMode
         if not isinstance(figures, list | tuple) or not all(isinstance(each, Measured) for each in figures):
             raise BadRequest(f"measured is {figures!r}: give load_report(folder).measurements(), or Measured figures")
         return tuple(figures)
-    carried = carried_scaling(loaded.model.config)
+    carried = carried_scaling(loaded.config)
     here = {"tokenizer": hash_tokenizer(loaded.tokenizer), "scaling": None if carried is None else repr(carried)}
     there = (measured.tokenizer_sha256, measured.scaling)
     others = [name for (name, value), said in zip(here.items(), there, strict=True) if value != said]
@@ -79,7 +79,7 @@ def measured_for(measured: Sequence[Measured] | Measurements, loaded: LoadedMode
     return measured.figures
 
 
-def windows_of(loaded: LoadedModel, measured: Sequence[Measured] = (), memory: int | None = None) -> Windows:
+def windows_of(loaded: ScalableModel, measured: Sequence[Measured] = (), memory: int | None = None) -> Windows:
     """The windows of a model.
 
     They are extended by the scaling that it was loaded with; where it has none, by the method that was measured to
@@ -101,7 +101,7 @@ def windows_of(loaded: LoadedModel, measured: Sequence[Measured] = (), memory: i
     return replace(windows, only_native=_NOTHING_BEYOND) if seen.keys() - {UNSCALED} else windows
 
 
-def _steps(loaded: LoadedModel, seen: int | None) -> Sequence[int]:
+def _steps(loaded: ScalableModel, seen: int | None) -> Sequence[int]:
     # Under a fixed scaling too, though all of them are read alike: passages fill the first that holds the best of them.
     stated = _stated(loaded)
     reach = stated if seen is None else min(stated, seen)
@@ -109,7 +109,7 @@ def _steps(loaded: LoadedModel, seen: int | None) -> Sequence[int]:
     return (*(step for step in doubled if step < reach), reach)
 
 
-def scaling_for(loaded: LoadedModel, measured: Sequence[Measured], window: int, scaled: bool) -> RopeScaling | None:
+def scaling_for(loaded: ScalableModel, measured: Sequence[Measured], window: int, scaled: bool) -> RopeScaling | None:
     """The RoPE scaling for a prompt.
 
     Args:
@@ -132,7 +132,7 @@ def scaling_for(loaded: LoadedModel, measured: Sequence[Measured], window: int, 
     return RopeScaling.for_window(method, extended_window(native, window), native)
 
 
-def extending_method(loaded: LoadedModel, measured: Sequence[Measured]) -> str | None:
+def extending_method(loaded: ScalableModel, measured: Sequence[Measured]) -> str | None:
     """The method that takes a model past its native window, if any does."""
     if loaded.scaling is not None:
         return loaded.scaling if isinstance(loaded.scaling, str) else loaded.scaling.method
@@ -142,12 +142,12 @@ def extending_method(loaded: LoadedModel, measured: Sequence[Measured]) -> str |
     return furthest.method
 
 
-def _stated(loaded: LoadedModel) -> int:
+def _stated(loaded: ScalableModel) -> int:
     return LARGEST_FACTOR * loaded.native_window if loaded.scaling is None else loaded.window
 
 
-def _carries_scaling(loaded: LoadedModel) -> bool:
+def _carries_scaling(loaded: ScalableModel) -> bool:
     try:
-        return RopeScaling.from_config(loaded.model.config).method != "default"
+        return RopeScaling.from_config(loaded.config).method != "default"
     except RopeScalingError:
         return True

@@ -12,6 +12,7 @@ from statistics import fmean
 
 from longctx.engine import GenerationOptions
 from longctx.errors import BadRequest
+from longctx.gguf import GgufEngine
 from longctx.models import LoadedModel
 from longctx.probe.options import ProbeOptions
 from longctx.probe.render import write_markdown
@@ -45,15 +46,15 @@ class Unit:
 
     def cost(self, setup: ProbeSetup) -> float:
         """Floating-point operations, roughly: to estimate how long the rest of the work takes."""
-        model = setup.engine.loaded.model
-        config = model.config.get_text_config()
+        model = setup.engine.loaded
+        config = model.text_config
         length = self.key.length
         # how much of each text has been read with the one before
         cached = [length * draft.needles[0].depth for draft in self.drafts[1:]]
         texts = len(cached) + 1
         read = texts * length - sum(cached) + _ANSWER * len(self.keys)
         pairs = texts * length**2 - sum(tokens**2 for tokens in cached)
-        return float(2 * model.num_parameters() * read + 2 * config.num_hidden_layers * config.hidden_size * pairs)
+        return float(2 * model.parameters * read + 2 * config.num_hidden_layers * config.hidden_size * pairs)
 
     def run(self, setup: ProbeSetup, known: Container[Key] = ()) -> Iterator[Result]:
         """Measure what is not known of its results."""
@@ -159,7 +160,7 @@ ProbeCallback = Callable[[ProbeProgress], None]
 
 
 def run_probe(
-    model: str | Path | LoadedModel,
+    model: str | Path | LoadedModel | GgufEngine,
     out: str | Path,
     options: ProbeOptions | None = None,
     *,
@@ -173,7 +174,7 @@ def run_probe(
     prompt fits are named in the report.
 
     Args:
-        model: A checkpoint's folder, a hub name, or a loaded model.
+        model: A checkpoint's folder, a hub name, a GGUF file, or a model that is open.
         out: The folder for the results, `report.json` and `report.md`.
         options: What to measure; None is the default of each option.
         native_window: The window that the model was trained with, in tokens; None is what its configuration says.
@@ -214,7 +215,7 @@ def _work(setup: ProbeSetup, units: Sequence[Unit], results: Results, progress: 
     for unit in waiting:
         doing = f"{unit.key.task}, {unit.key.method}, {unit.key.length:,} tokens"
         tell(doing)
-        setup.engine.pool.shrink(0)  # the texts of a unit begin alike, but not like those of the one before
+        setup.engine.forget()  # the texts of a unit begin alike, but not like those of the one before
         for result in unit.run(setup, results):
             results.add(result)
             tell(doing)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from longctx.engine import Engine, GenerationOptions
-from longctx.models import UNSCALED, LoadedModel, extended_window, hash_tokenizer, hash_weights, load_model
+from longctx.gguf import GgufEngine, choose_gguf_template
+from longctx.models import UNSCALED, LoadedModel, extended_window, hash_tokenizer, is_gguf, load_model
 from longctx.probe.haystack import Haystack, read_haystack
 from longctx.probe.options import ProbeOptions
 from longctx.probe.report import PERPLEXITY, ModelFacts
@@ -17,7 +19,7 @@ from longctx.probe.task_texts import LANGUAGES
 from longctx.probe.tasks import READING, TASKS, Draft
 from longctx.prompts import TokenIds, choose_template
 from longctx.version import __version__
-from rope_scaling import METHODS, RopeScaling, read_base, scaled_rope
+from rope_scaling import METHODS, RopeScaling, read_base
 from rope_scaling.checkpoint import carried_scaling
 
 _MULTIPLES = (1, 2, 4, 8)  # of the native window, where no lengths are given
@@ -32,7 +34,7 @@ class ProbeSetup:
     windows are.
     """
 
-    engine: Engine
+    engine: Engine | GgufEngine
     facts: ModelFacts
     builder: PromptBuilder
     haystack: Haystack
@@ -89,7 +91,7 @@ class ProbeSetup:
         return {
             "longctx": __version__,
             "model": self.facts.model_dump(exclude={"name"}),
-            "dtype": str(self.engine.loaded.model.dtype),
+            "dtype": self.engine.loaded.precision,
             "text": self.haystack.sha256,
             "template": self.builder.template.name,
             "seed": options.seed,
@@ -99,11 +101,14 @@ class ProbeSetup:
         }
 
 
-def open_setup(model: str | Path | LoadedModel, options: ProbeOptions, native_window: int | None = None) -> ProbeSetup:
+def open_setup(
+    model: str | Path | LoadedModel | GgufEngine, options: ProbeOptions, native_window: int | None = None
+) -> ProbeSetup:
     """Load what is needed, and raise what the work would raise. Raises LongctxError and RopeScalingError."""
-    loaded = model if isinstance(model, LoadedModel) else load_model(model)
-    carried = carried_scaling(loaded.model.config)
-    native = native_window or read_base(loaded.model.config).window
+    opened = _opened(model)
+    loaded = opened.loaded if isinstance(opened, GgufEngine) else opened
+    carried = carried_scaling(loaded.config)
+    native = native_window or read_base(loaded.config).window
     haystack = read_haystack(options.text)
     options = replace(
         options,
@@ -113,13 +118,14 @@ def open_setup(model: str | Path | LoadedModel, options: ProbeOptions, native_wi
     )
     # a quarter of a window that is not several strides: or the scored tokens would have next to nothing before them
     stride = min(_STRIDE, native // 4)
-    template = choose_template(options.template, loaded.name, loaded.tokenizer)
+    choose = choose_gguf_template if isinstance(opened, GgufEngine) else choose_template
+    template = choose(options.template, loaded.name, loaded.tokenizer)
+    engine = _unlimited(opened, options.lengths)
     setup = ProbeSetup(
-        # the engine refuses what is past the window, and that is what is to be measured
-        engine=Engine(replace(loaded, native_window=max(*options.lengths, loaded.native_window), scaling=None)),
+        engine=engine,
         facts=ModelFacts(
             name=loaded.name,
-            weights_sha256=hash_weights(loaded.model),
+            weights_sha256=engine.weights_hash,
             tokenizer_sha256=hash_tokenizer(loaded.tokenizer),
             native_window=native,
             carried=None if carried is None else repr(carried),
@@ -135,6 +141,21 @@ def open_setup(model: str | Path | LoadedModel, options: ProbeOptions, native_wi
     return replace(setup, prose=haystack.token_ids(loaded.tokenizer, tokens, options.seed))
 
 
+def _opened(model: str | Path | LoadedModel | GgufEngine) -> LoadedModel | GgufEngine:
+    if isinstance(model, LoadedModel | GgufEngine):
+        return model
+    return GgufEngine.open(model) if is_gguf(model) else load_model(model)
+
+
+def _unlimited(model: LoadedModel | GgufEngine, lengths: Sequence[int]) -> Engine | GgufEngine:
+    """An engine that does not refuse what is past the window: that is what is to be measured."""
+    loaded = model.loaded if isinstance(model, GgufEngine) else model
+    window = max(*lengths, loaded.native_window)
+    if isinstance(model, GgufEngine):
+        return model.with_window(window)
+    return Engine(replace(model, native_window=window, scaling=None))
+
+
 def _check(setup: ProbeSetup) -> None:
     """Raise what the work would raise, before it begins: scalings that are none, memory."""
     options, longest = setup.options, setup.options.lengths[-1]
@@ -142,7 +163,6 @@ def _check(setup: ProbeSetup) -> None:
         for length in options.lengths:
             scaling = setup.scaling(method, length)
             if scaling is not None:
-                with scaled_rope(setup.engine.loaded.model, scaling, length):
-                    pass
+                setup.engine.check_scaling(scaling, length)
         # nothing is read; asking for an answer of that length checks the window and the memory
         setup.engine.stream((0,), (), setup.scaling(method, longest), GenerationOptions(longest - 1)).close()

@@ -15,6 +15,7 @@ from longctx.backends import ServedModel
 from longctx.conversation import ConversationFolder
 from longctx.engine import Engine
 from longctx.errors import BadRequest
+from longctx.gguf import GgufEngine
 from longctx.models import Measurements
 from longctx.prompts import PromptTemplate
 from longctx.qa import DocumentQA
@@ -65,7 +66,7 @@ class Model:
         encoder: For indexes that are made.
     """
 
-    model: Engine | ServedModel | None = None
+    model: Engine | GgufEngine | ServedModel | None = None
     template: str | PromptTemplate | None = None
     measured: Measurements | tuple[()] = ()
     reranker: str | None = None

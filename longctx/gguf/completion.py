@@ -1,0 +1,168 @@
+"""Requests to llama.cpp's server: tokens in, text and figures out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from typing import Any, Literal
+
+from longctx.engine import Generation, GenerationOptions, PrefillCallback, PrefillProgress, Request
+from longctx.errors import ModelUnavailable
+from longctx.gguf.server import LlamaServer
+from longctx.prompts import ThoughtSplitter
+
+_CUT = -1  # between texts that are tokenized in one request: llama.cpp passes numbers on as they are
+_FORCED = 10_000.0  # added to a logit, so that this token is chosen
+_LIKELIEST = 256  # tokens that are listed at first: all of a large vocabulary take a second
+_RUNS = 2  # the faster one counts
+_FINISHES: dict[str, Literal["end", "stop", "length"]] = {"eos": "end", "word": "stop", "limit": "length"}
+
+
+def tokenize(server: LlamaServer, texts: Sequence[str]) -> list[list[int]]:
+    """Tokenize texts, each by itself, without adding special tokens.
+
+    Args:
+        server: llama.cpp.
+        texts: The texts.
+
+    Returns:
+        The token ids of each.
+    """
+    content = [piece for text in texts for piece in (text, _CUT)]
+    tokens = server.post("/tokenize", {"content": content, "add_special": False, "parse_special": True})["tokens"]
+    parts: list[list[int]] = [[]]
+    for token in tokens:
+        if token == _CUT:
+            parts.append([])
+        else:
+            parts[-1].append(int(token))
+    return parts[:-1]
+
+
+def generate(
+    server: LlamaServer,
+    request: Request,
+    options: GenerationOptions,
+    progress: PrefillCallback | None,
+    result: Generation,
+) -> Generator[str, None, None]:
+    """Generate the text that follows a prompt.
+
+    Args:
+        server: llama.cpp, with the window and the scaling of the request.
+        request: The prompt's token ids.
+        options: Sampling, the longest answer, and the stop strings.
+        progress: Called with how much of the prompt has been read.
+        result: Whose attributes are kept up to date.
+
+    Yields:
+        Text that no later token can change.
+
+    Raises:
+        ModelUnavailable: If llama.cpp ends before the answer does.
+    """
+    body = {**_body(request, options), "return_progress": progress is not None}
+    splitter = None if options.thinking is None else ThoughtSplitter(options.thinking.opened)
+    began = time.monotonic()
+    with closing(server.stream("/completion", body)) as events:
+        for event in events:
+            if progress is not None and (read := event.get("prompt_progress")):
+                progress(_progress(read, began))
+            if event.get("stop"):  # first, so that whoever takes the last piece finds the figures
+                result.completion_tokens = int(event["tokens_predicted"])
+                result.reused_tokens = int(event["timings"]["cache_n"])
+                result.finish = _FINISHES.get(event["stop_type"], "length")
+            elif event.get("content"):
+                result.completion_tokens += 1
+            if event.get("content"):
+                yield from (event["content"],) if splitter is None else splitter.add(event["content"])
+    if splitter is not None:
+        yield from splitter.finish()
+        result.inside_thoughts = splitter.inside
+    if result.finish is None:
+        raise ModelUnavailable("llama.cpp broke off in the middle of an answer: ask again")
+
+
+def read_prompt(server: LlamaServer, ids: Sequence[int], progress: PrefillCallback | None) -> int:
+    """Have llama.cpp read a prompt, and keep its keys and values.
+
+    Args:
+        server: llama.cpp.
+        ids: The prompt's token ids.
+        progress: Called with how much of it has been read.
+
+    Returns:
+        How many of its tokens llama.cpp did not have yet.
+    """
+    body = {"prompt": list(ids), "n_predict": 0, "cache_prompt": True, "stream": True}
+    computed, began = 0, time.monotonic()
+    for event in server.stream("/completion", {**body, "return_progress": progress is not None}):
+        if progress is not None and (read := event.get("prompt_progress")):
+            progress(_progress(read, began))
+        if event.get("stop"):
+            computed = int(event["timings"]["prompt_n"])
+    return computed
+
+
+def log_probability(server: LlamaServer, before: Sequence[int], token: int, letter: int, known: int) -> float:
+    """The logarithm of a token's probability.
+
+    Args:
+        server: llama.cpp.
+        before: The tokens before it.
+        token: The token.
+        letter: A token that is a whole character.
+        known: How many tokens the model knows.
+
+    Returns:
+        The natural logarithm.
+    """
+    # What is generated has to be a whole character, or llama.cpp goes on until it is. The bias that sees to that is not
+    # in the probabilities.
+    body = {"prompt": list(before), "n_predict": 1, "temperature": 0.0, "cache_prompt": True}
+    found: dict[int, float] = {}
+    for likeliest in (_LIKELIEST, known):
+        asked = {**body, "logit_bias": [[letter, _FORCED]], "n_probs": likeliest}
+        said = server.post("/completion", asked)["completion_probabilities"][0]
+        found = {int(entry["id"]): float(entry["logprob"]) for entry in said["top_logprobs"]}
+        if token in found:
+            break
+    return found[token]
+
+
+def reading_rate(server: LlamaServer, ids: Sequence[int]) -> float:
+    """Tokens per second that llama.cpp reads, as it times itself.
+
+    Args:
+        server: llama.cpp.
+        ids: What is read.
+
+    Returns:
+        Tokens per second.
+    """
+    body = {"prompt": list(ids), "n_predict": 1, "cache_prompt": False}
+    runs = [server.post("/completion", body)["timings"] for _ in range(_RUNS)]
+    return max(float(run["prompt_n"]) / max(float(run["prompt_ms"]) / 1000, 1e-9) for run in runs)
+
+
+def _body(request: Request, options: GenerationOptions) -> dict[str, Any]:
+    return {
+        "prompt": list(request.ids),
+        "n_predict": options.new_tokens,
+        "samplers": ["penalties", "temperature", "top_k", "top_p"],  # those of `Engine`, in its order
+        "temperature": options.temperature,
+        "top_k": options.top_k,
+        "top_p": options.top_p,
+        "repeat_penalty": options.repetition_penalty,
+        "repeat_last_n": request.length,
+        "seed": -1 if options.seed is None else options.seed,
+        "stop": list(options.stop),
+        "cache_prompt": True,
+        "stream": True,
+    }
+
+
+def _progress(read: Mapping[str, Any], began: float) -> PrefillProgress:
+    rate = (read["processed"] - read["cache"]) / max(time.monotonic() - began, 1e-9)
+    return PrefillProgress(int(read["processed"]), int(read["total"]), max(0.0, rate))

@@ -1,0 +1,348 @@
+"""`GgufEngine`: text generation from a GGUF file, by llama.cpp. It offers what `Engine` does."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from longctx.engine import (
+    Generation,
+    GenerationOptions,
+    PrefillCallback,
+    Prefix,
+    PrefixRefused,
+    Request,
+    make_request,
+)
+from longctx.errors import BadRequest, ModelUnavailable, extra
+from longctx.gguf.completion import generate, log_probability, read_prompt, reading_rate, tokenize
+from longctx.gguf.model import GgufModel
+from longctx.gguf.rope import rope_parameters
+from longctx.gguf.server import LlamaServer, ServerPool
+from longctx.gguf.state_file import read_state, write_state
+from longctx.gguf.tokenizer import GgufTokenizer
+from longctx.models import (
+    LARGEST_FACTOR,
+    CacheDtype,
+    GgufFile,
+    hash_tokens,
+    memory,
+    read_gguf,
+)
+from longctx.planning import MEASURED_TOKENS, ReadingSpeed
+from rope_scaling import Checkpoint, RopeScaling
+from rope_scaling.checkpoint import check_not_blended
+
+_GREEDY = GenerationOptions()
+_SHORTEST = 2048  # tokens of the first context: one that grew with every prompt would be made anew each time
+_FLASH_ATTENTION = {0: 0, 8: 1}  # by the type of keys and values: it rounds float32 to 16 bits, and q8_0 needs it
+_Q8_BLOCK = 32  # numbers that share a scale: a head must consist of whole blocks
+
+
+class GgufEngine:
+    """Generates text with a model in a GGUF file.
+
+    llama.cpp runs in a child process, and keeps the keys and values of the last prompts. Threads may share an engine;
+    their requests wait for each other.
+
+    >>> from longctx import DocumentQA, GgufEngine
+    >>> model = GgufEngine.open("model-Q4_K_M.gguf", scaling="yarn", cache_dtype="int8")
+    >>> qa = DocumentQA.open("my-index", model)
+
+    Attributes:
+        loaded: The model.
+    """
+
+    def __init__(self, loaded: GgufModel, pool: ServerPool) -> None:
+        self.loaded = loaded
+        self._pool = pool
+        self._speed: ReadingSpeed | None = None
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        scaling: str | RopeScaling | None = None,
+        window: int | None = None,
+        cache_dtype: CacheDtype = "model",
+        device: str = "auto",
+    ) -> GgufEngine:
+        """Open a GGUF file. The weights are loaded when they are needed first.
+
+        Args:
+            path: The file; the first one, of a model that is split.
+            scaling: As for `load_model`; llama.cpp has linear, ntk and yarn.
+            window: The native context length in tokens, in place of the file's.
+            cache_dtype: How keys and values are kept: in 16 bits ("model"), or in int8.
+            device: "auto" (what llama.cpp finds), or "cpu".
+
+        Returns:
+            The engine, which has to be closed.
+
+        Raises:
+            BadRequest: For an option that llama.cpp does not have.
+            ModelUnavailable: If the file is none that can be run, or xllamacpp is missing.
+            RopeScalingError: If the model cannot be scaled so.
+        """
+        try:
+            import xllamacpp  # noqa: F401  # in the child; here, to say what is missing
+        except ImportError as error:
+            raise ModelUnavailable(f"{path} is run by llama.cpp, from {extra('gguf')}") from error
+        if device not in ("auto", "cpu"):
+            raise BadRequest(f"device is {device!r}, and llama.cpp chooses among GPUs itself: use auto or cpu")
+        file = read_gguf(path)
+        checkpoint = file.checkpoint()
+        head_dim = file.token_shape[1]
+        if cache_dtype == "int8" and head_dim % _Q8_BLOCK:
+            raise BadRequest(f"llama.cpp keeps keys and values in int8 by {_Q8_BLOCK}, and a head has {head_dim}")
+        pool = ServerPool(_settings(file, cache_dtype, device), file.path, min(_SHORTEST, file.window))
+        native = window or file.window
+        if scaling is not None:
+            trial = _trial(scaling, native)
+            _check_scaling(trial, checkpoint, file.path)
+            scaling = scaling if isinstance(scaling, str) else trial
+        tokenizer = GgufTokenizer(file, partial(_tokenize, pool))
+        return cls(GgufModel(str(path), file, checkpoint, tokenizer, native, scaling, cache_dtype), pool)
+
+    def tokens_in_memory(self) -> int:
+        """The longest sequence, in tokens, that fits into memory."""
+        return max(0, self._free() // max(1, self.loaded.token_bytes))
+
+    def cached_tokens(self, ids: Sequence[int], scaling: RopeScaling | None = None) -> int:
+        """0: llama.cpp does not say what it has read before."""
+        return 0
+
+    def reading_speed(self, *, measure: bool = True) -> ReadingSpeed | None:
+        """How fast the model reads a prompt; measured once per model and machine, and kept in the user's cache folder.
+
+        Args:
+            measure: Whether to measure what is not known, by reading 128 tokens.
+
+        Returns:
+            The speed; None if it is not known.
+        """
+        if self._speed is None:
+            loaded = self.loaded
+            self._speed = loaded.file.kept_speed(loaded.cache_dtype)
+            if self._speed is None and measure:
+                tokens = min(MEASURED_TOKENS, loaded.native_window - 1)
+                ids = [(7919 * place + 12_289) % loaded.vocabulary_size for place in range(tokens)]
+                with self._server(make_request(loaded, (), ids, None, 1)) as server:
+                    loaded.file.keep_rate(loaded.cache_dtype, reading_rate(server, ids))
+                self._speed = loaded.file.kept_speed(loaded.cache_dtype)
+        return self._speed
+
+    def identity(self) -> str:
+        """What tells this model from others: a hash of its files, and how keys and values are kept."""
+        return f"{self.weights_hash} {self.loaded.precision}"
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """SHA-256 of the model's files, made once, which takes seconds."""
+        digest = hashlib.sha256()
+        for part in self.loaded.file.parts:
+            with part.open("rb") as file:
+                while block := file.read(1 << 22):
+                    digest.update(block)
+        return digest.hexdigest()
+
+    def stream(
+        self,
+        prefix_ids: Sequence[int],
+        suffix_ids: Sequence[int],
+        scaling: RopeScaling | None = None,
+        options: GenerationOptions = _GREEDY,
+        progress: PrefillCallback | None = None,
+        *,
+        stored: int = 0,  # llama.cpp keeps prompts in memory by itself
+    ) -> Generation:
+        """Generate the text that follows a prompt; for arguments and errors see `Engine.stream`.
+
+        Returns:
+            The pieces of text as they are generated. llama.cpp starts when the first is taken.
+        """
+        request = self._request(prefix_ids, suffix_ids, scaling, options.new_tokens)
+        return Generation(len(request.ids), partial(self._pieces, request, options, progress))
+
+    def prefix(
+        self,
+        prefix_ids: Sequence[int],
+        scaling: RopeScaling | None = None,
+        *,
+        room: int = 0,
+        progress: PrefillCallback | None = None,
+    ) -> Prefix:
+        """Have llama.cpp read a prefix now, for later prompts that begin with it; for arguments see `Engine.prefix`."""
+        request = self._request(prefix_ids, (), scaling, room)
+        with self._server(request) as server:
+            return self._read(server, request, progress)
+
+    def save_prefix(
+        self, path: str | Path, prefix_ids: Sequence[int], scaling: RopeScaling | None = None, *, room: int = 0
+    ) -> Prefix:
+        """Write the keys and values of a prefix to a file; for arguments see `Engine.save_prefix`."""
+        request = self._request(prefix_ids, (), scaling, room)
+        with self._server(request) as server:
+            prefix = self._read(server, request)
+            server.post("/slots/0?action=save", {"filename": "state"})
+            write_state(Path(path), server.folder / "state", self._fingerprint(request))
+        return prefix
+
+    def load_prefix(
+        self, path: str | Path, prefix_ids: Sequence[int], scaling: RopeScaling | None = None, *, room: int = 0
+    ) -> Prefix:
+        """Read the keys and values of a prefix from a file that `save_prefix` wrote; see `Engine.load_prefix`."""
+        request = self._request(prefix_ids, (), scaling, room)
+        with self._server(request) as server:
+            try:
+                read_state(Path(path), server.folder / "state", self._fingerprint(request))
+                restored = int(server.post("/slots/0?action=restore", {"filename": "state"})["n_restored"])
+            except (PrefixRefused, ModelUnavailable) as refusal:
+                read = self._read(server, request)
+                return Prefix(read.tokens, read.computed, read.nbytes, str(refusal))
+        return Prefix(restored, 0, restored * self.loaded.token_bytes)
+
+    def token_losses(self, ids: Sequence[int], last: int, scaling: RopeScaling | None = None) -> list[float]:
+        """Cross-entropy of the last tokens of a text; see `Engine.token_losses`.
+
+        llama.cpp's server states probabilities only where it generates. So it generates a token at each place, and the
+        one that stands there is looked up among the likeliest.
+
+        Args:
+            ids: Token ids of the text.
+            last: How many of its last tokens to score.
+            scaling: As for `stream`.
+
+        Returns:
+            Negative log-likelihoods in nats.
+
+        Raises:
+            BadRequest: Unless `last` leaves at least one token before those that are scored.
+        """
+        if not 0 < last < len(ids):
+            raise BadRequest(f"last is {last}: of {len(ids)} tokens, 1 to {len(ids) - 1} can be scored")
+        letter, known = self.loaded.tokenizer.letter, self.loaded.vocabulary_size
+        with self._server(self._request((), ids[:-1], scaling, 1)) as server:
+            places = range(len(ids) - last, len(ids))
+            return [-log_probability(server, ids[:place], int(ids[place]), letter, known) for place in places]
+
+    def check_scaling(self, scaling: RopeScaling, length: int) -> None:
+        """Check that llama.cpp can scale the model so; for arguments see `Engine.check_scaling`."""
+        _check_scaling(scaling, self.loaded.checkpoint, self.loaded.file.path)
+
+    def with_window(self, window: int) -> GgufEngine:
+        """The same model without a scaling, and with another native window.
+
+        Args:
+            window: The window, in tokens.
+
+        Returns:
+            An engine that shares llama.cpp with this one.
+        """
+        return GgufEngine(replace(self.loaded, native_window=window, scaling=None), self._pool)
+
+    def forget(self) -> None:
+        """Nothing: llama.cpp drops the keys and values of old prompts by itself."""
+
+    def close(self) -> None:
+        """End llama.cpp."""
+        self._pool.close()
+
+    def __enter__(self) -> GgufEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _request(
+        self, prefix_ids: Sequence[int], suffix_ids: Sequence[int], scaling: RopeScaling | None, new_tokens: int
+    ) -> Request:
+        """A request that fits the window and the memory, with a scaling that llama.cpp has."""
+        request = make_request(self.loaded, prefix_ids, suffix_ids, scaling, new_tokens)
+        rope_parameters(request.scaling, self.loaded.checkpoint, self.loaded.file.path)
+        need = memory.Need(request.length, request.length * self.loaded.token_bytes, 0)
+        memory.check(need, self._free(), self.loaded.file.nbytes)
+        return request
+
+    def _server(self, request: Request) -> AbstractContextManager[LlamaServer]:
+        """A child whose context holds a request: as long as a power of two, within window and memory."""
+        least = max(request.length, len(request.ids) + 1)
+        window = request.scaling.window if request.scaling is not None else None
+        most = max(least, min(window or self.loaded.native_window, self.tokens_in_memory()))
+        length = min(most, max(_SHORTEST, 1 << (least - 1).bit_length()))
+        own = self.loaded.checkpoint
+        rope = rope_parameters(request.scaling, own, self.loaded.file.path)
+        file = self.loaded.file
+        override = f"{file.architecture}.context_length=int:{length}" if length > file.window else None
+        return self._pool.using(length, rope, override)
+
+    def _free(self) -> int:
+        """Bytes for keys and values: what is free, and what those of now have, less what else llama.cpp needs."""
+        free = memory.available_bytes(torch.device("cpu")) + self._pool.length * self.loaded.token_bytes
+        needed = 0 if self._pool.length else self.loaded.file.nbytes + self.loaded.file.activation_bytes
+        return max(0, free - needed)
+
+    def _pieces(
+        self, request: Request, options: GenerationOptions, progress: PrefillCallback | None, result: Generation
+    ) -> Generator[str, None, None]:
+        with self._server(request) as server:
+            yield from generate(server, request, options, progress, result)
+
+    def _read(self, server: LlamaServer, request: Request, progress: PrefillCallback | None = None) -> Prefix:
+        computed = read_prompt(server, request.ids, progress)
+        return Prefix(len(request.ids), computed, len(request.ids) * self.loaded.token_bytes)
+
+    def _fingerprint(self, request: Request) -> dict[str, str]:
+        """What the keys and values of a prefix depend on."""
+        rope = rope_parameters(request.scaling, self.loaded.checkpoint, self.loaded.file.path)
+        return {
+            "weights": self.weights_hash,
+            "tokens": hash_tokens(request.ids),
+            "rotation": str(sorted(rope.items())),
+            "dtype": self.loaded.precision,
+        }
+
+
+def _settings(file: GgufFile, cache_dtype: CacheDtype, device: str) -> Mapping[str, Any]:
+    spare = memory.available_bytes(torch.device("cpu")) // 4
+    parameters: dict[str, Any] = {
+        "model": str(file.path),
+        "n_parallel": 1,
+        "warmup": False,
+        "fit_params": False,
+        "use_jinja": False,
+        "cache_ram_mib": spare >> 20,
+    }
+    if device == "cpu":
+        parameters["n_gpu_layers"] = 0
+    kept = file.cache_type(cache_dtype)
+    parameters |= {"cache_type_k": kept, "cache_type_v": kept, "flash_attn_type": _FLASH_ATTENTION.get(kept, -1)}
+    return {"parameters": parameters, "threads": torch.get_num_threads(), "override": None}
+
+
+def _tokenize(pool: ServerPool, texts: Sequence[str]) -> list[list[int]]:
+    with pool.using() as server:
+        return tokenize(server, texts)
+
+
+def _trial(scaling: str | RopeScaling, native: int) -> RopeScaling:
+    if isinstance(scaling, str):
+        return RopeScaling.for_window(scaling, LARGEST_FACTOR * native, native)
+    return RopeScaling(**{"original_max_position_embeddings": native} | scaling.model_dump(exclude_none=True))
+
+
+def _check_scaling(scaling: RopeScaling, own: Checkpoint, path: Path) -> None:
+    """Raise BadRequest for a scaling that llama.cpp does not have, and RopeScalingError for a second one."""
+    rope_parameters(scaling, own, path)
+    check_not_blended(None if own.scaling.method == "default" else own.scaling, scaling, own.base)

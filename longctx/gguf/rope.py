@@ -1,0 +1,58 @@
+"""RoPE scaling in llama.cpp's parameters."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from longctx.errors import BadRequest
+from rope_scaling import Checkpoint, RopeScaling, rope_frequencies
+
+_NONE, _LINEAR, _YARN = 0, 1, 2  # llama_rope_scaling_type
+_KNOWN = "linear, ntk or yarn"
+
+RopeParameters = dict[str, int | float]
+
+
+def rope_parameters(scaling: RopeScaling | None, own: Checkpoint, path: Path) -> RopeParameters:
+    """The parameters with which llama.cpp computes the frequencies of a scaling.
+
+    Args:
+        scaling: A fixed scaling; None is what the file carries.
+        own: The file's rotary embedding, and the scaling that it carries.
+        path: The file, for messages.
+
+    Returns:
+        Fields of xllamacpp's `CommonParams`; empty where llama.cpp takes what the file says.
+
+    Raises:
+        BadRequest: For a scaling that llama.cpp does not have.
+    """
+    if scaling is None or scaling.method == own.scaling.method:
+        return {}
+    if scaling.method == "default":
+        return {"rope_scaling_type": _NONE, "rope_freq_scale": 1.0}
+    if scaling.method == "ntk":
+        raised = scaling.to_rope_parameters(own.base.theta, own.base.rotary_dim)["rope_theta"]
+        return {"rope_scaling_type": _NONE, "rope_freq_scale": 1.0, "rope_freq_base": float(raised)}
+    if scaling.method == "linear":
+        return {"rope_scaling_type": _LINEAR, "rope_freq_scale": 1 / scaling.factor}
+    if scaling.method != "yarn":
+        raise BadRequest(f"llama.cpp, which runs {path}, has no RoPE scaling {scaling.method}: use {_KNOWN}")
+    if scaling.truncate is False:
+        raise BadRequest(f"llama.cpp, which runs {path}, has no yarn with truncate=False: leave it out")
+    attention_factor = rope_frequencies(scaling, own.base.rotary_dim, own.base.theta).attention_factor
+    if not math.isclose(attention_factor, 0.1 * math.log(scaling.factor) + 1, rel_tol=1e-4):
+        raise BadRequest(
+            f"llama.cpp, which runs {path}, has no yarn with an attention factor of {attention_factor:g}: leave it out"
+        )
+    assert scaling.original_max_position_embeddings is not None
+    return {
+        "rope_scaling_type": _YARN,
+        "rope_freq_scale": 1 / scaling.factor,
+        "yarn_orig_ctx": scaling.original_max_position_embeddings,
+        "yarn_ext_factor": 1.0,
+        "yarn_attn_factor": 1.0,  # llama.cpp multiplies by the paper's own
+        "yarn_beta_fast": scaling.beta_fast or 32.0,
+        "yarn_beta_slow": scaling.beta_slow or 1.0,
+    }

@@ -1,0 +1,58 @@
+"""llama.cpp's state of a prefix in a file, behind a line that says what it was made from.
+
+llama.cpp checks that a state fits the model's shape, but not that the same weights and the same RoPE made it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from longctx.atomic_write import write_atomically
+from longctx.engine import PrefixRefused
+
+_FORMAT = "longctx-llama-cpp-prefix-1"
+
+
+def write_state(path: Path, state: Path, fingerprint: Mapping[str, str]) -> None:
+    """Write a state file of llama.cpp's as the file `path`, whole or not at all."""
+    head = json.dumps({"format": _FORMAT, "bytes": state.stat().st_size, **fingerprint})
+
+    def write(new: Path) -> None:
+        with new.open("wb") as file, state.open("rb") as content:
+            file.write(f"{head}\n".encode())
+            shutil.copyfileobj(content, file)
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, write)
+
+
+def read_state(path: Path, state: Path, fingerprint: Mapping[str, str]) -> None:
+    """Take a state file of llama.cpp's out of the file `path`.
+
+    Args:
+        path: A file that `write_state` wrote.
+        state: The file to write.
+        fingerprint: What it must have been made from.
+
+    Raises:
+        PrefixRefused: If the file is missing or damaged, or was made from something else.
+    """
+    try:
+        with path.open("rb") as file:
+            head = json.loads(file.readline())
+            if head.get("format") != _FORMAT:
+                raise PrefixRefused(f"its format is {head.get('format')!r}, and {_FORMAT!r} is read here")
+            differing = [name for name, value in fingerprint.items() if head.get(name) != value]
+            if differing:
+                raise PrefixRefused(f"it was made with other {' and '.join(differing)}")
+            with state.open("wb") as content:
+                shutil.copyfileobj(file, content)
+    except FileNotFoundError:
+        raise PrefixRefused(f"there is no file {path}") from None
+    except (OSError, ValueError, AttributeError) as error:
+        raise PrefixRefused(f"{path} cannot be read: {error}") from None
+    if state.stat().st_size != head.get("bytes"):
+        raise PrefixRefused(f"{path} is cut short")

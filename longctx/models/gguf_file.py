@@ -1,0 +1,280 @@
+"""GGUF files: what the header says of the model, without the weights."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from longctx.errors import ModelUnavailable
+from longctx.models.device import device_named
+from longctx.models.gguf_header import MAGIC, read_header
+from longctx.models.memory import CacheDtype
+from longctx.models.reading_rate import config_object, keep_rate, kept_speed_of, rate_key
+from longctx.planning import ReadingSpeed
+from rope_scaling import Checkpoint, RopeScaling, read_base
+
+SUFFIX = ".gguf"
+_PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
+_UBATCH = 512  # tokens that llama.cpp computes at a time
+_ALL_FLOAT32 = 0  # llama.cpp's number for a file whose weights are all so
+_F32, _F16, _Q8_0 = 0, 1, 8  # ggml_type
+_BYTES = {_F32: 4.0, _F16: 2.0, _Q8_0: 34 / 32}  # of a number; in q8_0, 32 of them share a scale of 16 bits
+
+
+def is_gguf(model: object) -> bool:
+    """Whether a model's name is that of a GGUF file.
+
+    Args:
+        model: A model's name, or a model.
+
+    Returns:
+        True for a path that ends with `.gguf`, and for a file that begins as GGUF files do.
+    """
+    if not isinstance(model, str | Path):
+        return False
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return False
+    if path.suffix.lower() == SUFFIX:
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == MAGIC
+    except (OSError, ValueError):
+        return False
+
+
+@dataclass(frozen=True)
+class GgufFile:
+    """The header of a GGUF file.
+
+    Attributes:
+        path: The file; the first one, of a model that is split.
+        parts: All files of the model.
+        metadata: The entries of the header by name.
+        parameters: How many parameters the model has.
+        factors: The divisors of the RoPE frequencies that the file brings as tensors, by the tensors' names.
+    """
+
+    path: Path
+    parts: tuple[Path, ...]
+    metadata: dict[str, Any]
+    parameters: int
+    factors: dict[str, tuple[float, ...]]
+
+    @property
+    def architecture(self) -> str:
+        """The name of the architecture, such as 'llama' or 'qwen2'."""
+        return str(self.metadata.get("general.architecture", ""))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all files, which are those of the weights."""
+        return sum(part.stat().st_size for part in self.parts)
+
+    @property
+    def activation_bytes(self) -> int:
+        """Bytes of llama.cpp's buffers beside weights and cache: float32, the widest of which are the logits."""
+        vocabulary = len(self.metadata.get("tokenizer.ggml.tokens", []))
+        width = max(vocabulary, 8 * self.config["hidden_size"] + 3 * self.config["intermediate_size"])
+        return int(4 * _UBATCH * width)
+
+    def cache_type(self, dtype: CacheDtype) -> int:
+        """The type that llama.cpp keeps keys and values in.
+
+        Args:
+            dtype: How they are to be kept: in int8, or in 16 bits, or in 32 where the weights are.
+
+        Returns:
+            Its number (ggml_type).
+        """
+        if dtype == "int8":
+            return _Q8_0
+        return _F32 if self.metadata.get("general.file_type") == _ALL_FLOAT32 else _F16
+
+    def token_bytes(self, dtype: CacheDtype) -> int:
+        """Bytes of one token's keys and values.
+
+        Args:
+            dtype: How they are kept.
+
+        Returns:
+            Bytes, over all layers.
+        """
+        return round(self.token_shape[0] * _BYTES[self.cache_type(dtype)])
+
+    def precision(self, dtype: CacheDtype) -> str:
+        """How the model's numbers are kept, for telling one model from others.
+
+        Args:
+            dtype: How keys and values are kept.
+
+        Returns:
+            llama.cpp's number of the weights' type, and that of keys and values.
+        """
+        return f"gguf {self.metadata.get('general.file_type', 'unknown')} {self.cache_type(dtype)}"
+
+    def keep_rate(self, dtype: CacheDtype, rate: float) -> None:
+        """Keep how fast llama.cpp reads with the model on this machine.
+
+        Args:
+            dtype: How keys and values are kept.
+            rate: Tokens per second.
+        """
+        keep_rate(rate_key(config_object(self.config), self.precision(dtype), device_named("auto"), None), rate)
+
+    def kept_speed(self, dtype: CacheDtype) -> ReadingSpeed | None:
+        """How fast llama.cpp reads with the model on this machine; None if that has not been measured.
+
+        Args:
+            dtype: How keys and values are kept.
+
+        Returns:
+            The speed.
+        """
+        return kept_speed_of(config_object(self.config), self.precision(dtype))
+
+    @property
+    def window(self) -> int:
+        """The context length in tokens that the file states. Raises ModelUnavailable if it states none."""
+        return int(self._required("context_length"))
+
+    @property
+    def token_shape(self) -> tuple[int, int]:
+        """Numbers in one token's keys and values over all layers, and the dimension of a head."""
+        heads = self.entry("attention.head_count_kv", self._required("attention.head_count"))
+        layers = self._required("block_count")
+        total = sum(heads) if isinstance(heads, list) else layers * heads
+        head_dim = self._head_dim
+        return total * (
+            self.entry("attention.key_length", head_dim) + self.entry("attention.value_length", head_dim)
+        ), (head_dim)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The same facts under the names of transformers' configurations."""
+        heads = _most(self._required("attention.head_count"))
+        config: dict[str, Any] = {
+            "model_type": self.architecture,
+            "max_position_embeddings": self.window,
+            "hidden_size": self._required("embedding_length"),
+            "intermediate_size": _most(self.entry("feed_forward_length", 4 * self._required("embedding_length"))),
+            "num_hidden_layers": self._required("block_count"),
+            "num_attention_heads": heads,
+            "num_key_value_heads": _most(self.entry("attention.head_count_kv", heads)),
+            "head_dim": self.entry("rope.dimension_count", self._head_dim),
+            "rope_theta": float(self.entry("rope.freq_base", 10_000.0)),
+        }
+        if scaling := self._carried_scaling():
+            config["rope_scaling"] = scaling
+        return config
+
+    def checkpoint(self) -> Checkpoint:
+        """The file's RoPE, as that of a transformers checkpoint. Raises RopeScalingError."""
+        return Checkpoint(self.path, self.config, read_base(self.config), RopeScaling.from_config(self.config))
+
+    def entry(self, name: str, default: Any = None) -> Any:
+        """An entry of the model's architecture, such as `block_count`.
+
+        Args:
+            name: Its name without that of the architecture.
+            default: What is taken where there is none.
+
+        Returns:
+            The entry.
+        """
+        return self.metadata.get(f"{self.architecture}.{name}", default)
+
+    @property
+    def _head_dim(self) -> int:
+        stated = self.entry("attention.key_length")
+        return int(stated or self._required("embedding_length") // _most(self._required("attention.head_count")))
+
+    def _required(self, name: str) -> Any:
+        value = self.entry(name)
+        if not value:
+            raise ModelUnavailable(
+                f"{self.path} states no {self.architecture}.{name}: it is no whole language model; give another file"
+            )
+        return value
+
+    def _carried_scaling(self) -> dict[str, Any] | None:
+        kind, original = self.entry("rope.scaling.type"), self.entry("rope.scaling.original_context_length")
+        factor = self.entry("rope.scaling.factor") or (self.window / original if original else 1.0)
+        if short := self.factors.get("rope_factors_short.weight"):
+            long = self.factors.get("rope_factors_long.weight", short)
+            stated = {"attention_factor": self.entry("rope.scaling.attn_factor")}
+            return _longrope(short, long, max(1.0, float(factor)), int(original or self.window)) | _given(stated)
+        if own := self.factors.get("rope_freqs.weight"):  # Llama 3's, as one divisor for each pair
+            return _longrope(own, own, 1.0, self.window) | {"attention_factor": 1.0}
+        if kind == "linear":
+            return {"rope_type": "linear", "factor": float(factor)}
+        if kind == "yarn":
+            return {
+                "rope_type": "yarn",
+                "factor": float(factor),
+                "original_max_position_embeddings": int(original or self.window / factor),
+            }
+        return None
+
+
+def read_gguf(path: str | Path) -> GgufFile:
+    """Read the header of a GGUF file. No weights are read.
+
+    Args:
+        path: The file; the first one, of a model that is split.
+
+    Returns:
+        What the header says.
+
+    Raises:
+        ModelUnavailable: For a file that is missing, cut, of an old version or no GGUF file, and for a part of a split
+            model whose other parts are missing.
+    """
+    path = Path(path).expanduser()
+    header = read_header(path)
+    parts = _parts(path, header.metadata)
+    shapes = [*header.tensors.values(), *(shape for part in parts[1:] for shape in read_header(part).tensors.values())]
+    return GgufFile(path, parts, header.metadata, sum(map(math.prod, shapes)), header.factors)
+
+
+def _parts(path: Path, metadata: dict[str, Any]) -> tuple[Path, ...]:
+    """All files of a model, the first of which is `path`."""
+    count, number = int(metadata.get("split.count", 1)), int(metadata.get("split.no", 0))
+    if count <= 1:
+        return (path,)
+    named = _PART.search(path.name)
+    if named is None:
+        raise ModelUnavailable(
+            f"{path} is one of {count} files of a split model: name it as it was, …-{number + 1:05}-of-{count:05}.gguf"
+        )
+    every = [path.with_name(f"{path.name[: named.start()]}-{i + 1:05}-of-{count:05}.gguf") for i in range(count)]
+    if number:
+        raise ModelUnavailable(
+            f"{path} is part {number + 1} of {count} of a split model: give the first, {every[0].name}"
+        )
+    missing = [part.name for part in every if not part.is_file()]
+    if missing:
+        raise ModelUnavailable(
+            f"{path} is a model of {count} files, and {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not "
+            "beside it: download all of them into one folder"
+        )
+    return tuple(every)
+
+
+def _longrope(short: tuple[float, ...], long: tuple[float, ...], factor: float, original: int) -> dict[str, Any]:
+    lists = {"short_factor": list(short), "long_factor": list(long)}
+    return {"rope_type": "longrope", "factor": factor, "original_max_position_embeddings": original, **lists}
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value}
+
+
+def _most(value: Any) -> int:
+    """A number that may be stated for each layer."""
+    return int(max(value) if isinstance(value, list) else value)

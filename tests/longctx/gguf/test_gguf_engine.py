@@ -1,0 +1,150 @@
+"""Generation from a GGUF file, beside our engine on the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from longctx import (
+    BadRequest,
+    ContextTooLong,
+    DocumentQA,
+    Engine,
+    GenerationOptions,
+    GgufEngine,
+    ModelUnavailable,
+    ProbeOptions,
+    load_model,
+    run_probe,
+)
+from rope_scaling import RopeScaling
+
+pytest.importorskip("xllamacpp", reason="GGUF files are run by xllamacpp, from the extra gguf")
+
+WINDOW, LONG = 128, 1024
+IDS = [2 + (i * 7919 + 13) % 280 for i in range(LONG)]
+
+
+@pytest.fixture(scope="module")
+def engine(gguf_file: Path) -> Iterator[GgufEngine]:
+    with GgufEngine.open(gguf_file) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def ours(checkpoint: Path) -> Engine:
+    return Engine(load_model(checkpoint))
+
+
+@pytest.mark.parametrize("method", [None, "linear", "ntk", "yarn"])
+def test_the_same_weights_give_the_same_scores(engine: GgufEngine, ours: Engine, method: str | None) -> None:
+    scaling = None if method is None else RopeScaling.for_window(method, LONG, WINDOW)
+    ids = IDS[: WINDOW if method is None else LONG]
+    expected = ours.token_losses(ids, 6, scaling)
+    assert engine.token_losses(ids, 6, scaling) == pytest.approx(expected, rel=1e-3)
+    options = GenerationOptions(12)
+    assert "".join(engine.stream(ids[:-12], (), scaling, options)).rstrip("\ufffd") == "".join(
+        ours.stream(ids[:-12], (), scaling, options)
+    ).rstrip("\ufffd")
+
+
+def test_texts_are_the_same_tokens(engine: GgufEngine, ours: Engine) -> None:
+    theirs, own = engine.loaded.tokenizer, ours.loaded.tokenizer
+    texts = ["<s>[INST] the quick brown fox 12345 [/INST]", "\n日本語 text", "</s>"]
+    assert theirs(texts)["input_ids"] == own(texts, add_special_tokens=False)["input_ids"]
+    assert (theirs.bos_token_id, theirs.eos_token_id) == (own.bos_token_id, own.eos_token_id)
+    assert set(theirs.all_special_tokens) == set(own.all_special_tokens)
+
+
+def test_int8_keys_and_values_stay_close(gguf_file: Path, ours: Engine) -> None:
+    with GgufEngine.open(gguf_file, cache_dtype="int8") as small:
+        assert small.token_losses(IDS[:100], 4) == pytest.approx(ours.token_losses(IDS[:100], 4), rel=0.05)
+
+
+@pytest.mark.parametrize("method", ["dynamic_ntk", "ntk_by_parts", "llama3"])
+def test_what_llama_cpp_does_not_have_is_refused_by_name(gguf_file: Path, method: str) -> None:
+    with pytest.raises(BadRequest, match=f"has no RoPE scaling {method}: use linear, ntk or yarn"):
+        GgufEngine.open(gguf_file, scaling=method)
+
+
+def test_limits_are_checked_before_anything_is_read(engine: GgufEngine) -> None:
+    with pytest.raises(ContextTooLong, match="a prompt of 120 tokens and 256 new ones are 376"):
+        engine.stream(IDS[:120], ())
+    with pytest.raises(BadRequest, match="not in the model's vocabulary"):
+        engine.stream([99_999], ())
+
+
+def test_an_answer_ends_at_a_stop_string_and_when_it_is_closed(engine: GgufEngine) -> None:
+    whole = "".join(engine.stream(IDS[:60], (), options=GenerationOptions(12)))
+    letter = next(character for character in whole[2:] if character.isascii() and character.isprintable())
+    stopped = engine.stream(IDS[:60], (), options=GenerationOptions(12, stop=(letter,)))
+    assert "".join(stopped) == whole[: whole.index(letter)]
+    assert stopped.finish == "stop"
+    with engine.stream(IDS[:60], (), options=GenerationOptions(60)) as closed:
+        next(closed)
+    assert closed.finish is None
+    assert "".join(engine.stream(IDS[:60], (), options=GenerationOptions(12))) == whole
+
+
+def test_a_prefix_is_reused_from_memory_and_from_a_file(gguf_file: Path, tmp_path: Path) -> None:
+    options, seen = GenerationOptions(4), []
+    with GgufEngine.open(gguf_file) as first:
+        saved = first.save_prefix(tmp_path / "prefix", IDS[:80], room=20)
+        again = first.stream(IDS[:80], IDS[80:90], options=options, progress=seen.append)
+        text = "".join(again)
+    assert (saved.tokens, saved.computed, again.reused_tokens) == (80, 80, 80)
+    assert seen[-1].done == seen[-1].total == 90
+    with GgufEngine.open(gguf_file) as second:
+        loaded = second.load_prefix(tmp_path / "prefix", IDS[:80], room=20)
+        assert (loaded.tokens, loaded.computed, loaded.refused) == (80, 0, None)
+        after = second.stream(IDS[:80], IDS[80:90], options=options)
+        assert ("".join(after), after.reused_tokens) == (text, 80)
+        other = second.load_prefix(tmp_path / "prefix", IDS[1:80], room=20)
+        assert other.refused == "it was made with other tokens"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"), [(b"llama", b"llamb", "architecture that this llama.cpp"), (b"", b"", "cut short")]
+)
+def test_what_only_llama_cpp_finds_gets_one_line(
+    gguf_file: Path, tmp_path: Path, old: bytes, new: bytes, said: str
+) -> None:
+    path, data = tmp_path / "bad.gguf", gguf_file.read_bytes()
+    path.write_bytes(data.replace(old, new) if old else data[:-100])
+    with GgufEngine.open(path) as bad, pytest.raises(ModelUnavailable, match=said) as error:
+        "".join(bad.stream([5], (), options=GenerationOptions(2)))
+    assert "\n" not in str(error.value)
+
+
+def test_questions_are_answered_from_a_gguf_file(checkpoint: Path, make_index, encoder) -> None:
+    from gguf_writer import write_gguf
+
+    wide = write_gguf(checkpoint, checkpoint / "wide.gguf", window=2048)
+    index = make_index({"lamp.txt": "The lamp was lit in 1874. It is turned by a clockwork."})
+    with DocumentQA.open(index, str(wide), encoder=encoder) as qa:
+        stream = qa.stream("When was the lamp lit?", max_new_tokens=4)
+        list(stream)
+        assert stream.answer.plan.route == "native"
+        assert stream.answer.usage.prompt_tokens == stream.answer.plan.prompt_tokens
+    with pytest.raises(BadRequest, match=r"adapter is 'a', and .* is run as it is by llama.cpp: leave adapter out"):
+        DocumentQA.open(index, str(wide), encoder=encoder, loading={"adapter": "a"})
+
+
+def test_a_file_without_a_template_asks_for_one(checkpoint: Path, make_index, encoder) -> None:
+    from gguf_writer import write_gguf
+
+    bare = write_gguf(checkpoint, checkpoint / "bare.gguf", template=False)
+    index = make_index({"lamp.txt": "The lamp was lit in 1874."})
+    with pytest.raises(BadRequest, match=r"bare\.gguf holds no chat template: choose one"):
+        DocumentQA.open(index, str(bare), encoder=encoder)
+    DocumentQA.open(index, str(bare), encoder=encoder, template="plain").close()
+
+
+def test_a_probe_measures_a_gguf_file(gguf_file: Path, checkpoint: Path, tmp_path: Path) -> None:
+    options = ProbeOptions(methods=("none", "yarn"), lengths=(64, 256), tasks=("perplexity",), windows=2)
+    found, expected = (
+        run_probe(model, tmp_path / name, options) for model, name in ((gguf_file, "a"), (checkpoint, "b"))
+    )
+    assert [cell.score for cell in found.cells] == pytest.approx([cell.score for cell in expected.cells], rel=0.01)

@@ -1,0 +1,100 @@
+"""What is known of a GGUF file without llama.cpp: its header, its size and its RoPE; and files that are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from longctx import BadRequest, ModelUnavailable, load_model
+from longctx.models import estimate_model, is_gguf, read_gguf
+
+
+def test_the_header_says_what_the_configuration_does(gguf_file: Path, checkpoint: Path) -> None:
+    file, loaded = read_gguf(gguf_file), load_model(checkpoint)
+    config = loaded.model.config
+    for name in ("max_position_embeddings", "hidden_size", "num_hidden_layers", "num_attention_heads", "head_dim"):
+        assert file.config[name] == getattr(config, name), name
+    assert file.config["rope_theta"] == config.rope_parameters["rope_theta"]
+    assert file.parameters == loaded.parameters
+    assert (file.architecture, file.checkpoint().scaling.method) == ("llama", "default")
+
+
+def test_its_memory_is_estimated(gguf_file: Path) -> None:
+    sizing = estimate_model(gguf_file, context=256, available=1 << 30)
+    assert [need.tokens for need in sizing.needs] == [128, 256]
+    assert sizing.needs[0].weights == gguf_file.stat().st_size
+    assert sizing.token_bytes == 2 * 2 * 32 * 4  # keys and values of 2 layers with a head of 32 float32
+    assert estimate_model(gguf_file, 256, cache="int8").token_bytes == 2 * 2 * 34
+    with pytest.raises(BadRequest, match="run as it is: leave it out"):
+        estimate_model(gguf_file, quantization="4bit")
+
+
+@pytest.mark.parametrize("kind", ["yarn", "linear"])
+def test_a_scaling_in_the_file_is_read(checkpoint: Path, tmp_path: Path, kind: str) -> None:
+    gguf = pytest.importorskip("gguf")
+    from gguf_writer import write_gguf
+
+    def scale(writer) -> None:
+        writer.add_rope_scaling_type(gguf.RopeScalingType(kind))
+        writer.add_rope_scaling_factor(4.0)
+        writer.add_rope_scaling_orig_ctx_len(128)
+
+    own = read_gguf(write_gguf(checkpoint, tmp_path / "scaled.gguf", change=scale, window=512)).checkpoint().scaling
+    assert (own.method, own.factor) == (kind, 4.0)
+
+
+BAD: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "empty": (lambda data: b"", "is empty.: download it again"),
+    "page": (lambda data: b"<html>not found</html>", "is no GGUF file, though it is named so"),
+    "pointer": (lambda data: b"version https://git-lfs.github.com/spec/v1\n", "run `git lfs pull`"),
+    "old": (lambda data: data[:4] + b"\1\0\0\0" + data[8:], "is GGUF version 1, an old version: download a current"),
+    "ggml": (lambda data: b"tjgg" + data[4:], "from before GGUF"),
+    "cut in the header": (lambda data: data[:3000], "is cut short or damaged, at 3,000 bytes: download it again"),
+    "cut in the weights": (lambda data: data[: len(data) // 2], "is cut short or damaged"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_a_bad_file_gets_one_line_with_a_remedy(gguf_file: Path, tmp_path: Path, fault: str) -> None:
+    change, said = BAD[fault]
+    path = tmp_path / "bad.gguf"
+    path.write_bytes(change(gguf_file.read_bytes()))
+    with pytest.raises(ModelUnavailable, match=said) as error:
+        read_gguf(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_and_a_part_of_a_model_are_named(checkpoint: Path, tmp_path: Path) -> None:
+    gguf = pytest.importorskip("gguf")
+    from gguf_writer import write_gguf
+
+    with pytest.raises(ModelUnavailable, match=r"there is no file .*none\.gguf"):
+        read_gguf(tmp_path / "none.gguf")
+
+    def part(number: int) -> Callable[[object], None]:
+        def change(writer) -> None:
+            writer.add_uint16(gguf.Keys.Split.LLM_KV_SPLIT_COUNT, 2)
+            writer.add_uint16(gguf.Keys.Split.LLM_KV_SPLIT_NO, number)
+
+        return change
+
+    first = write_gguf(checkpoint, tmp_path / "m-00001-of-00002.gguf", change=part(0))
+    with pytest.raises(ModelUnavailable, match=r"m-00002-of-00002\.gguf is not beside it: download all"):
+        read_gguf(first)
+    second = write_gguf(checkpoint, tmp_path / "m-00002-of-00002.gguf", change=part(1))
+    with pytest.raises(ModelUnavailable, match=r"is part 2 of 2 of a split model: give the first, m-00001-of"):
+        read_gguf(second)
+    assert read_gguf(first).nbytes == first.stat().st_size + second.stat().st_size
+
+
+def test_load_model_says_where_a_gguf_file_goes(gguf_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match=r"is a GGUF file, which llama\.cpp runs: open it with"):
+        load_model(gguf_file)
+    (tmp_path / "a.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ModelUnavailable, match=r"give the GGUF file itself, .*a\.gguf"):
+        load_model(tmp_path)
+    assert is_gguf("Model.GGUF")
+    assert not is_gguf(tmp_path)

@@ -1,0 +1,80 @@
+"""Writes a Llama checkpoint of the tests as a GGUF file, for llama.cpp."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def write_gguf(
+    folder: Path, path: Path, pre: str = "gpt-2", change: Callable[[Any], None] = lambda writer: None, **changed: Any
+) -> Path:
+    """Write the checkpoint in `folder` as the file `path`, with its weights in float32.
+
+    llama.cpp rotates neighbouring dimensions where transformers rotates halves, so the rows of two projections are
+    reordered. `pre` names llama.cpp's way to split text before its byte pairs; `change` may add to the metadata.
+    """
+    import gguf
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32")
+    config, writer = model.config, gguf.GGUFWriter(path, changed.get("architecture", "llama"))
+    _write_shape(writer, config, changed.get("window", config.max_position_embeddings))
+    template = folder / "chat_template.jinja"
+    _write_tokenizer(writer, json.loads((folder / "tokenizer.json").read_text(encoding="utf-8")), pre)
+    if template.is_file() and changed.get("template", True):
+        writer.add_chat_template(template.read_text(encoding="utf-8"))
+    change(writer)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
+    tied = {"lm_head.weight"} if config.tie_word_embeddings else set()
+    head_dim = config.head_dim or config.hidden_size // config.num_attention_heads
+    for name, tensor in model.state_dict().items():
+        if name in tied:
+            continue
+        array = tensor.float().numpy()
+        for projection, heads in (("q_proj", config.num_attention_heads), ("k_proj", config.num_key_value_heads)):
+            if projection in name:
+                array = array.reshape(heads, 2, head_dim // 2, -1).swapaxes(1, 2).reshape(array.shape)
+        writer.add_tensor(names.get_name(name, (".weight",)), array)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _write_shape(writer: Any, config: Any, window: int) -> None:
+    head_dim = config.head_dim or config.hidden_size // config.num_attention_heads
+    writer.add_file_type(0)  # all in float32
+    writer.add_context_length(window)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_key_length(head_dim)
+    writer.add_value_length(head_dim)
+    writer.add_rope_dimension_count(head_dim)
+    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_vocab_size(config.vocab_size)
+
+
+def _write_tokenizer(writer: Any, tokenizer: dict[str, Any], pre: str) -> None:
+    import gguf
+
+    special = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
+    tokens = sorted(places := tokenizer["model"]["vocab"] | special, key=places.__getitem__)
+    kinds = gguf.TokenType
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(pre)
+    writer.add_token_list(tokens)
+    writer.add_token_types([kinds.CONTROL if token in special else kinds.NORMAL for token in tokens])
+    writer.add_token_merges(
+        [merge if isinstance(merge, str) else " ".join(merge) for merge in tokenizer["model"]["merges"]]
+    )
+    writer.add_bos_token_id(special["<s>"])
+    writer.add_eos_token_id(special["</s>"])
+    writer.add_add_bos_token(True)
