@@ -89,7 +89,9 @@ def gather(
     runs = [_with_neighbours(snapshot, hit.chunk, largest, len(hits)) for hit in hits]
     chunks = {chunk.id: chunk for before, chunk, after in runs for chunk in (*before, chunk, *after)} | whole
     missing = [chunk for chunk in chunks.values() if chunk.id not in parts]
-    parts |= zip((chunk.id for chunk in missing), writer.texts([chunk.text_with_header for chunk in missing]), strict=True)
+    parts |= zip(
+        (chunk.id for chunk in missing), writer.texts([chunk.text_with_header for chunk in missing]), strict=True
+    )
 
     # 3. what each of these costs, and what stands around them
     def cost(chunk: Chunk) -> PassageCost:
