@@ -183,10 +183,12 @@ def _is_data(cells: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Whether a row holds numbers, not names of columns: years may be such names."""
     if not below:
         return True
-    shape = [_DIGITS.sub("0", cell) for cell in cells]
-    if any(char.isdigit() for cell in cells for char in cell) and shape == [
-        _DIGITS.sub("0", cell.strip()) for cell in below[0] if cell.strip()
-    ]:
-        return not all(_YEAR.fullmatch(cell) for cell in cells[1:])  # row 1, row 2
+    next_cells = [cell.strip() for cell in below[0] if cell.strip()]
+    alike = sum(  # "row 1" and "row 2"
+        _DIGITS.sub("0", a) == _DIGITS.sub("0", b) and a != b and not _YEAR.fullmatch(a)
+        for a, b in zip(cells, next_cells, strict=False)
+    )
+    if alike * 2 >= len(cells):
+        return True
     numbers = sum(_NUMBER.fullmatch(cell) is not None and not _YEAR.fullmatch(cell) for cell in cells)
     return numbers * 2 >= len(cells) and numbers > 0
