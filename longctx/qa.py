@@ -150,8 +150,8 @@ class DocumentQA:
         wait: bool | float = False,
     ) -> IngestReport:
         """Bring the index up to date with files and folders; for the arguments see `CorpusIndex.ingest`."""
-        walk = {"prune": prune, "exclude": exclude, "include": include}
-        chunking = {"chunk_tokens": chunk_tokens, "overlap": overlap}
+        walk: dict[str, Any] = {"prune": prune, "exclude": exclude, "include": include}
+        chunking: dict[str, Any] = {"chunk_tokens": chunk_tokens, "overlap": overlap}
         return self.index.ingest(paths, limits=limits, progress=progress, wait=wait, **walk, **chunking)
 
     def ask(

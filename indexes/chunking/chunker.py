@@ -166,9 +166,7 @@ def _cleaned(document: Document, cleaned: CleanText) -> Document:
     )
 
 
-def _column_headers(
-    document: Document, section: Section, encoder: Encoder, limit: int
-) -> list[tuple[Table, str, int]]:
+def _column_headers(document: Document, section: Section, encoder: Encoder, limit: int) -> list[tuple[Table, str, int]]:
     """The tables in a section, each with its header cut to `limit` tokens, and their number."""
     return [(table, *_header("", table.header, encoder, limit)) for table in _within(document.tables, section)]
 

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH112, PTH114, PTH116, PTH118, PTH120, PTH122
+# ruff: noqa: PTH112, PTH114, PTH116, PTH118, PTH120
 """Finding the files under given paths, and the status by which an unchanged file is recognized."""
 
 from __future__ import annotations
@@ -90,9 +90,7 @@ class _Place(NamedTuple):
 NO_RULES = WalkRules()
 
 
-def discover(
-    roots: Iterable[Path], *, exclude: Path | None = None, rules: WalkRules = NO_RULES
-) -> Iterator[Found]:
+def discover(roots: Iterable[Path], *, exclude: Path | None = None, rules: WalkRules = NO_RULES) -> Iterator[Found]:
     """Find files, each once, in the order of the roots and by name within a folder.
 
     Hidden files, and what `indexes.ingest.ignore_rules` says, are ignored inside a folder.
@@ -103,8 +101,9 @@ def discover(
         rules: The user's rules.
 
     Yields:
-        The files to read, those to skip and what is ignored, and a Failure for what cannot be followed: a root that does not exist, a
-        link that is broken, circular or leads out of the folder, a folder without permission, a pipe or a device.
+        The files to read, those to skip and what is ignored, and a Failure for what cannot be followed: a root that
+        does not exist, a link that is broken, circular or leads out of the folder, a folder without permission, a pipe
+        or a device.
     """
     own = frozenset() if exclude is None else frozenset({os.path.realpath(exclude)})
     places: dict[str, _Place] = {}

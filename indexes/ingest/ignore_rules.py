@@ -1,3 +1,4 @@
+# ruff: noqa: PTH118, PTH119
 """Which files and folders a walk leaves out: by default, by `.gitignore` and `.longctxignore`, and by the user's globs.
 
 Patterns are git's (gitignore(5)), and so is their order: of the patterns that match, the last one in the nearest file
@@ -205,7 +206,7 @@ def _relative(path: str, folder: str, is_folder: bool) -> str:
 def _read(path: str) -> GitIgnoreSpec | None:
     """The patterns of an ignore file; a line that is no pattern is left out, as git does."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with Path(path).open(encoding="utf-8", errors="replace") as file:
             lines = file.read(_LONGEST).removeprefix("\ufeff").splitlines()
     except OSError:
         return None

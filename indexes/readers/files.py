@@ -37,8 +37,8 @@ def read_bytes(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> bytes:
         All of its bytes.
 
     Raises:
-        UnreadableFile: For another kind of file, one that is too large, and one that the system refuses; an EmptyFile
-            for one of no bytes.
+        UnreadableFile: For another kind of file, one that is too large, and one that the system refuses.
+        EmptyFile: For a file of no bytes.
     """
     try:
         check_regular(path.stat().st_mode)  # before opening: to open a device can do something

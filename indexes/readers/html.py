@@ -63,10 +63,9 @@ class Page:
         self._lines: list[_Line] = []
         self._words: list[str] = []  # of the line that is being written
         self._dropped: list[str] = []  # the elements that are open and left out, the outermost first
-        self._tables: list[int] = []  # those that are open, by number
-        self._tables_so_far = 0
+        self._table = 0  # the number of the last one
         self._cells = 0  # in the row at hand
-        self._open = {"main": 0, "article": 0, "td": 0, "th": 0, "pre": 0}  # how many of each are
+        self._open = {"main": 0, "article": 0, "table": 0, "td": 0, "th": 0, "pre": 0}  # how many of each
         self._depth = 0
         self._ends = False  # whether the line ends before more text comes
         self._heading = 0  # level of the heading that is open
@@ -86,14 +85,8 @@ class Page:
         if tag in _DROPPED or self._is_beside_the_text(tag, attributes):
             self._dropped.append(tag)
             return
-        if tag == "table":
-            self._tables_so_far += 1
-            self._tables.append(self._tables_so_far)
         if tag in _CELLS:
-            self._cells += 1
-            self._ends = False
-            if self._words:
-                self._words.append(" | ")
+            self._begin_cell()
         elif tag in _BLOCKS:
             self._break(tag)
         elif tag == "meta" and (name := attributes.get("name", "").lower()) in _PROPERTIES:
@@ -101,6 +94,7 @@ class Page:
         self._heading = _HEADINGS.get(tag, self._heading)
         if tag in self._open:
             self._open[tag] += 1
+            self._table += tag == "table"
         self._in_title = tag == "title"
 
     def end(self, tag: str) -> None:
@@ -112,8 +106,6 @@ class Page:
             return
         if tag in _BLOCKS:
             self._break(tag)
-        if tag == "table" and self._tables:
-            self._tables.pop()
         if tag in _HEADINGS:
             self._heading = 0
         if tag in self._open:
@@ -186,6 +178,12 @@ class Page:
             or _NOT_SHOWN.search(attributes.get("style", "")[:1_000]) is not None
         )
 
+    def _begin_cell(self) -> None:
+        self._cells += 1
+        self._ends = False
+        if self._words:
+            self._words.append(" | ")
+
     def _break(self, tag: str) -> None:
         if tag in _SOFT and (self._open["td"] or self._open["th"]) and not self._open["pre"]:
             self._ends = bool(self._words) and not self._words[-1].endswith(" | ")
@@ -200,7 +198,7 @@ class Page:
         line = line.rstrip() if is_pre else _SPACE.sub(" ", line).strip()
         if line or (is_pre and self._lines and self._lines[-1].text):
             inside = next((name for name in ("main", "article") if self._open[name]), "")
-            table = self._tables[-1] if self._tables and self._cells > 1 else 0
+            table = self._table if self._open["table"] and self._cells > 1 else 0
             self._lines.append(_Line(line, self._heading, inside, table))
         self._cells = 0
 

@@ -87,6 +87,7 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
 
     Raises:
         UnreadableFile: For anything that cannot be read; no other error is raised.
+        EmptyFile: For a file of no bytes, and a text file of white space only: an UnreadableFile, too.
     """
     check_suffix(path)
     if not data:

@@ -17,6 +17,7 @@ _LONGEST_HEADER = 1_000  # characters that are repeated; a longer row is cut
 _NUMBER = re.compile(r"[-+(]?[$€£¥]?\s?\d[\d.,\s'/:%-]*[%)]?")
 _DIGITS = re.compile(r"\d+")
 _YEAR = re.compile(r"(?:19|20)\d\d")
+_LONGEST_NAME = 60  # characters of a column's name, on average
 _SEARCHED = 20  # rows at the beginning of a table among which the header is
 _DELIMITERS = ("\t", ";", ",", "|")
 _PIPE_RULE = re.compile(r" {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
@@ -173,7 +174,8 @@ def header_place(rows: Sequence[Sequence[str]]) -> int | None:
     for place, row in enumerate(rows):
         filled = [cell.strip() for cell in row if cell.strip()]
         if len(filled) >= max(1, min(usual, 2)) and len(filled) * 2 > usual:
-            return None if _is_data(filled, rows[place + 1 :]) else place
+            is_prose = sum(map(len, filled)) > _LONGEST_NAME * len(filled)
+            return None if is_prose or _is_data(filled, rows[place + 1 :]) else place
     return None
 
 
@@ -181,11 +183,12 @@ def _is_data(cells: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Whether a row holds numbers, not names of columns: years may be such names."""
     if not below:
         return True
-    shape = [_DIGITS.sub("0", cell) for cell in cells]
-    if any(char.isdigit() for cell in cells for char in cell) and shape == [
-        _DIGITS.sub("0", cell.strip()) for cell in below[0] if cell.strip()
-    ]:
-        return not all(_YEAR.fullmatch(cell) for cell in cells[1:])  # row 1, row 2
+    next_cells = [cell.strip() for cell in below[0] if cell.strip()]
+    alike = sum(  # "row 1" and "row 2"
+        _DIGITS.sub("0", a) == _DIGITS.sub("0", b) and a != b and not _YEAR.fullmatch(a)
+        for a, b in zip(cells, next_cells, strict=False)
+    )
+    if alike * 2 >= len(cells):
+        return True
     numbers = sum(_NUMBER.fullmatch(cell) is not None and not _YEAR.fullmatch(cell) for cell in cells)
     return numbers * 2 >= len(cells) and numbers > 0
-

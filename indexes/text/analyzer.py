@@ -1,8 +1,8 @@
 """Text analysis: the terms of documents and queries for lexical search.
 
 Latin and other alphabets: words, case-folded, Latin letters without accents, and stemmed as English words (on XQuAD,
-recall@1 .937 against .925 unstemmed). Japanese and Chinese: Sudachi's shortest morphemes (mode A), and character bigrams, which are marked.
-Korean: bigrams.
+recall@1 .937 against .925 unstemmed). Japanese and Chinese: Sudachi's shortest morphemes (mode A), and character
+bigrams, which are marked. Korean: bigrams.
 
 The figures below are recall@1 and recall@5 on the 4,442 questions of JSQuAD, on which the choices were made; for how,
 and for the limits of that, see benchmarks/results/2026-11-23-retrieval.md.

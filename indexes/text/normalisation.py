@@ -23,9 +23,11 @@ _RADICALS = (
     "肀聿肉𦥑艹艹艹虎衤覀西见角𧢲讠贝𧾷车辶辶辶邑钅長镸长门𨸏阝雨青韦页风飞食𩙿飠饣𩠐马骨鬼鱼鸟卤麦黄黾斉齐歯齿竜龙龜亀龟"
 )
 _ZERO_WIDTH = "\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
-# A zero-width (non-)joiner belongs to the spelling of Arabic and Indic scripts, and to emoji; elsewhere it is left over.
+# A zero-width (non-)joiner is a part of the spelling of Arabic and Indic scripts, and of emoji; elsewhere left over.
 _JOINER = "(?<![\u0590-\u1cff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]"
-_FORMS = "\u2e80-\u2ef3\u2f00-\u2fd5\uf900-\ufaff\ufb00-\ufdff\ufe10-\ufe1f\ufe30-\ufe6f\ufe70-\ufefc\U0002f800-\U0002fa1d"
+_FORMS = (
+    "\u2e80-\u2ef3\u2f00-\u2fd5\uf900-\ufaff\ufb00-\ufdff\ufe10-\ufe1f\ufe30-\ufe6f\ufe70-\ufefc\U0002f800-\U0002fa1d"
+)
 _MOST_MARKS = 30  # on one letter, as in Unicode's stream-safe text format: to sort more takes quadratic time
 _ODD = re.compile(
     rf"(?P<dropped>[{_ZERO_WIDTH}]|{_JOINER})|(?P<form>[{_FORMS}])"
@@ -134,15 +136,47 @@ def join_hyphens(text: str) -> str:
 _BEFORE_HYPHEN = frozenset({"self", "well"})
 _ENDINGS = frozenset({"ington", "ish", "ishly", "ishness", "less", "lessly", "ness"})  # selfish, wellness
 _AFTER_HYPHEN = frozenset(
-    "based century class defined dependent dimensional driven established free friendly independent known level like"
-    " looking made minded oriented paid quality range related scale sided sized specific speed standing term time"
-    " year years".split()
+    [
+        "based",
+        "century",
+        "class",
+        "defined",
+        "dependent",
+        "dimensional",
+        "driven",
+        "established",
+        "free",
+        "friendly",
+        "independent",
+        "known",
+        "level",
+        "like",
+        "looking",
+        "made",
+        "minded",
+        "oriented",
+        "paid",
+        "quality",
+        "range",
+        "related",
+        "scale",
+        "sided",
+        "sized",
+        "specific",
+        "speed",
+        "standing",
+        "term",
+        "time",
+        "year",
+        "years",
+    ]
 )
 # Letters of alphabets that divide words by hyphens: Latin, Greek and Cyrillic.
 _LETTER = "A-Za-z\u00aa-\u024f\u0370-\u052f\u1e00-\u1fff\ufb00-\ufb06"
+_NO_CAPITAL = "(?=[^A-Z\u00c0-\u00de\u0391-\u03a9\u0410-\u042f])"
 _DIVIDED = re.compile(
     rf"(?<![{_LETTER}/@._-])(?P<first>[{_LETTER}]{{2,40}})(?P<hyphen>[-\u2010\u00ad])[ \t]*\r?\n[ \t]*"
-    rf"(?P<second>(?=[^A-Z\u00c0-\u00de\u0391-\u03a9\u0410-\u042f])[{_LETTER}]{{2,40}})(?P<rest>[^\s{_LETTER}]{{0,8}})(?:[ \t]|(?=\n)|\Z)"
+    rf"(?P<second>{_NO_CAPITAL}[{_LETTER}]{{2,40}})(?P<rest>[^\s{_LETTER}]{{0,8}})(?:[ \t]|(?=\n)|\Z)"
 )
 _WORDS = re.compile(rf"[{_LETTER}]{{2,60}}(?:-[{_LETTER}]{{2,60}})*(?![{_LETTER}]|-\s*\n)")
 
@@ -162,7 +196,9 @@ def _form(character: str) -> str:
         return _RADICALS[code - 0x2E80]
     if not _VERTICAL.match(character):
         return unicodedata.normalize("NFKC", character)
-    _, _, of = unicodedata.decomposition(character).partition(" ")  # one step: NFKC makes three full stops of an ellipsis
+    _, _, of = unicodedata.decomposition(character).partition(
+        " "
+    )  # one step: NFKC makes three full stops of an ellipsis
     if not of:
         return character
     plain = int(of.split()[0], 16)

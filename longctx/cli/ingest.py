@@ -66,8 +66,8 @@ def ingest(
 ) -> None:
     """Read documents into an index; files that have not changed are skipped.
 
-    Hidden files, what .gitignore and .longctxignore name, and venv, node_modules, dist, lock files and the like are left
-    out of a folder, unless they are named themselves. Stop it with Ctrl-C, and the same command goes on where it
+    Hidden files, what .gitignore and .longctxignore name, and venv, node_modules, dist, lock files and the like are
+    left out of a folder, unless they are named themselves. Stop it with Ctrl-C, and the same command goes on where it
     stopped.
 
     Exit code: 0 everything is in, 3 some files failed, 1 nothing was done, 130 interrupted.
@@ -77,7 +77,7 @@ def ingest(
 
     settings = load_settings(index=index, encoder=encoder, max_size=max_size, max_seconds=max_seconds)
     limits = ReadLimits(max_bytes=settings.max_size, max_seconds=settings.max_seconds, encoding=encoding)
-    options = {"limits": limits, "chunk_tokens": chunk_tokens, "overlap": overlap}
+    options: dict[str, Any] = {"limits": limits, "chunk_tokens": chunk_tokens, "overlap": overlap}
     options |= {"exclude": exclude or (), "include": include or ()}
     if dry_run:
         show_plan(settings, paths, {**options, "prune": prune}, as_json=json)

@@ -18,7 +18,7 @@ from indexes.storage.sqlite.documents import DocumentReader
 from indexes.storage.sqlite.nodes import NodeRows
 from indexes.storage.sqlite.schema import CHUNK_FACTS
 from indexes.storage.sqlite.vectors import VectorRows
-from indexes.text import clean
+from indexes.text import CleanText, clean
 from indexes.types import Chunk, DocumentInfo, Table
 
 TEXT_BLOCK = 16_384  # characters of a document's text to one compressed row
@@ -222,18 +222,14 @@ def _overlapping(tables: Sequence[Table], start: int, end: int) -> tuple[Table, 
     return tuple(tables[first:last])
 
 
-def _chunk(
-    row: Sequence[Any], document: DocumentInfo, block: Callable[[int], str], tables: tuple[Table, ...]
-) -> Chunk:
+def _chunk(row: Sequence[Any], document: DocumentInfo, block: Callable[[int], str], tables: tuple[Table, ...]) -> Chunk:
     chunk_id, _, heading, page, start, end, line, tokens, expected = row
     original = text_slice(block, start, end) if isinstance(start, int) and isinstance(end, int) else ""
     check_row(row[:-1], expected, f"chunk {chunk_id} of {document.source}", original.encode())
-    text, shifts = original, ()
-    if is_file(document.source):  # a node of llama-index is returned as it was given
-        cleaned = clean(original)
-        text, shifts = cleaned.text, cleaned.shifts
+    # a node of llama-index is returned as it was given
+    cleaned = clean(original) if is_file(document.source) else CleanText(original)
     return Chunk(
-        text,
+        cleaned.text,
         document.source,
         document.title,
         heading,
@@ -245,7 +241,7 @@ def _chunk(
         chunk_id,
         document.metadata,
         document.modified,
-        shifts,
+        cleaned.shifts,
         tables,
         document.copies,
     )

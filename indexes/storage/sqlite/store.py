@@ -203,9 +203,7 @@ class Store(StoreReader):
         row = (source, document_id, modified, seal_stamp(stamp), checksum((document_id, source)))
         self._db.execute("INSERT INTO copies VALUES (?, ?, ?, ?, ?)", row)
 
-    def rename_document(
-        self, source: str, new: str, stamp: str | None, modified: str | None, generation: int
-    ) -> None:
+    def rename_document(self, source: str, new: str, stamp: str | None, modified: str | None, generation: int) -> None:
         """Record that the file of a document has another name now.
 
         Args:

@@ -1,0 +1,139 @@
+"""Tables: every row is searched and read with its header, wherever its chunk begins."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import docx
+import openpyxl
+import pytest
+from pypdf import PdfWriter
+from pypdf.generic import DecodedStreamObject, DictionaryObject
+from pypdf.generic import NameObject as N
+
+from indexes import CorpusIndex, Document, Encoder
+from indexes.chunking import chunk_document
+
+Rows = list[list[str]]
+ROWS = [["Harbour", "Depth", "Keeper"], *([f"Port{n}", f"{n} m", f"Keeper{n % 7}"] for n in range(60))]
+
+
+def saved(file: object) -> bytes:
+    out = io.BytesIO()
+    file.save(out)  # type: ignore[attr-defined]
+    return out.getvalue()
+
+
+def csv(rows: Rows) -> bytes:
+    return "\n".join(",".join(row) for row in rows).encode()
+
+
+def tsv(rows: Rows) -> bytes:
+    return "\n".join("\t".join(row) for row in rows).encode()
+
+
+def markdown(rows: Rows) -> bytes:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(["Before it.", "", lines[0], "|---|---:|---|", *lines[1:], "", "Prose after it."]).encode()
+
+
+def html(rows: Rows) -> bytes:
+    lines = ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows]
+    return f"<p>Before it.<table>{''.join(lines)}</table><p>Prose after it.".encode()
+
+
+def xlsx(rows: Rows) -> bytes:
+    book = openpyxl.Workbook()
+    for row in [["A list of harbours"], *rows]:
+        book.active.append(row)
+    return saved(book)
+
+
+def word(rows: Rows) -> bytes:
+    document = docx.Document()
+    document.add_paragraph("Before it.")
+    table = document.add_table(len(rows), len(rows[0]))
+    for row, cells in zip(rows, table.rows, strict=True):
+        for text, cell in zip(row, cells.cells, strict=True):
+            cell.text = text
+    return saved(document)
+
+
+def pdf(rows: Rows) -> bytes:
+    """Two pages, which draw one column after another."""
+    writer = PdfWriter()
+    font = DictionaryObject({N("/Type"): N("/Font"), N("/Subtype"): N("/Type1"), N("/BaseFont"): N("/Helvetica")})
+    for page_rows in (rows[:40], rows[40:]):
+        page = writer.add_blank_page(600, 800)
+        page[N("/Resources")] = DictionaryObject({N("/Font"): DictionaryObject({N("/F"): font})})
+        stream = DecodedStreamObject()
+        cells = [
+            (x, line, row[column]) for column, x in enumerate((50, 250, 400)) for line, row in enumerate(page_rows)
+        ]
+        drawn = (f"BT /F 12 Tf 1 0 0 1 {x} {780 - 16 * line} Tm ({cell}) Tj ET" for x, line, cell in cells)
+        stream.set_data(" ".join(drawn).encode())
+        page[N("/Contents")] = stream
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+MADE: dict[str, Callable[[Rows], bytes]] = {
+    ".csv": csv,
+    ".tsv": tsv,
+    ".md": markdown,
+    ".html": html,
+    ".xlsx": xlsx,
+    ".docx": word,
+    ".pdf": pdf,
+}
+
+
+@pytest.mark.parametrize("suffix", MADE)
+def test_every_row_is_below_its_header(suffix: str, read, hashing: Encoder) -> None:
+    document: Document = read("harbours" + suffix, MADE[suffix](ROWS))
+    [table] = document.tables
+    assert [name for name in ROWS[0] if name in table.header] == ROWS[0]
+    assert "Port0" in document.text[table.start : table.end].split("\n")[0]
+    assert "Prose" not in document.text[table.start : table.end]
+    passages = list(chunk_document(document, hashing))
+    assert len(passages) > 5
+    for row in ROWS[1:]:
+        [passage] = [
+            each for each in passages if row[0] in each.chunk.text.replace(",", " ").replace("\t", " ").split()
+        ]
+        line = next(line for line in passage.chunk.text.split("\n") if row[0] in line.replace(",", " ").split())
+        assert all(cell in line for cell in row)  # a row is in one chunk
+        assert all(name in passage.embedded for name in ROWS[0])
+    assert all(each.chunk.text == document.text[each.chunk.start : each.chunk.end] for each in passages)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "headers"),
+    [
+        ("a.csv", 'Report of 2026\nName,Price,Left\n"a, b",3,4\nc,5,6\n', ["Name,Price,Left"]),
+        ("a.csv", "Name;Price\na;3\nb;4\n", ["Name;Price"]),
+        ("a.csv", "Country,2020,2021\nJapan,4,5\nPeru,6,7\n", ["Country,2020,2021"]),
+        ("a.csv", "apple,3,4\npear,5,6\n", []),  # no header
+        ("a.csv", "row 1,x\nrow 2,y\n", []),
+        ("a.csv", "Name,Price\n", []),  # no row
+        ("a.md", "a | b\n--|--\nx | y\n\nc | d\n\n| e | f |\n|:-|-:|\n| 1 | 2 |\ntext", ["a | b", "| e | f |"]),
+        ("a.md", "not | a table\nof any kind", []),
+    ],
+)
+def test_which_row_is_the_header(name: str, text: str, headers: list[str], read) -> None:
+    assert [table.header for table in read(name, text).tables] == headers
+
+
+def test_a_chunk_of_an_index_knows_the_header_of_its_rows(tmp_path: Path, hashing: Encoder) -> None:
+    (tmp_path / "harbours.csv").write_bytes(csv(ROWS))
+    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+        index.ingest(tmp_path / "harbours.csv")
+        [hit] = index.search("Port55", k=1, mode="lexical")
+        assert hit.chunk.text_with_header == f"Harbour,Depth,Keeper\n{hit.chunk.text}"
+        assert len(index.search("Depth", k=50, mode="lexical")) == index.info().chunks  # by the header of every chunk
+        [wide] = index.search("Port55", k=1, mode="lexical", expand=1)
+        assert wide.chunk.table_header == "Harbour,Depth,Keeper"
+        assert index.verify().problems == ()
