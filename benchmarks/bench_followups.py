@@ -155,15 +155,17 @@ def main() -> None:
     for language in [arguments.language] if arguments.language else list(FILES):
         corpus = read_corpus(arguments.data / FILES[language])
         asked = follow_ups(corpus, language, arguments.count, arguments.seed)
-        with tempfile.TemporaryDirectory() as folder:
-            with DocumentQA.open(Path(folder) / "index", arguments.model) as qa:
-                qa.index.add(
-                    Document(str(number), text, title=title) for number, (title, text) in enumerate(corpus.paragraphs)
-                )
-                began = time.perf_counter()
-                found = measure(qa.index, asked, qa if arguments.model else None, arguments.show)
-                seconds = (time.perf_counter() - began) / len(asked)
-        print(f"\n## {language}: {len(asked)} follow-ups, {len(corpus.paragraphs):,} paragraphs, {seconds:.1f} s each\n")
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            DocumentQA.open(Path(folder) / "index", arguments.model) as qa,
+        ):
+            documents = enumerate(corpus.paragraphs)
+            qa.index.add(Document(str(number), text, title) for number, (title, text) in documents)
+            began = time.perf_counter()
+            found = measure(qa.index, asked, qa if arguments.model else None, arguments.show)
+            seconds = (time.perf_counter() - began) / len(asked)
+        counts = f"{len(asked)} follow-ups, {len(corpus.paragraphs):,} paragraphs, {seconds:.1f} s each"
+        print(f"\n## {language}: {counts}\n")
         print(f"| searched for | right paragraph among the first {FIRST} |\n| --- | --- |")
         for way, right in found.items():
             print(f"| {way} | {interval(sum(right), len(right))} of {len(right)} |")

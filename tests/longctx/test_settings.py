@@ -48,3 +48,29 @@ def test_a_budget_is_a_time(working_folder: Path, text: str | float, seconds: fl
 def test_what_is_no_time_is_refused(text: str | bool) -> None:
     with pytest.raises(BadRequest, match=r"setting budget is .*: write seconds above 0, such as 90, 60s or 2m"):
         load_settings(budget=text)
+
+
+def test_the_file_is_looked_for_above_the_working_folder_and_its_paths_are_its_own(
+    working_folder: Path, monkeypatch
+) -> None:
+    (working_folder / "model").mkdir()
+    (working_folder / "longctx.toml").write_text('k = 3\nindex = "docs-index"\nmodel = "model"\nencoder = "default"\n')
+    inner = working_folder / "a" / "b"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    settings = load_settings()
+    assert (settings.k, settings.index) == (3, working_folder / "docs-index")
+    assert (settings.model, settings.encoder) == (str(working_folder / "model"), "default")
+    assert load_settings(index="here").index == Path("here")
+    (inner / "longctx.toml").write_text("k = 5\n")
+    assert (load_settings().k, load_settings().index) == (5, Path(".longctx")), "the nearest file alone counts"
+
+
+def test_a_misspelt_variable_is_named_and_an_empty_one_is_none(monkeypatch) -> None:
+    monkeypatch.setenv("LONGCTX_MODEL", "")
+    monkeypatch.setenv("LONGCTX_SOMETHING_ELSE", "of another program")
+    monkeypatch.setenv("LONGCTX_API_KEY", "sesame")
+    assert load_settings().model is None
+    monkeypatch.setenv("LONGCTX_MODLE", "llama")
+    with pytest.raises(BadRequest, match=r"LONGCTX_MODLE, which is no setting: did you mean LONGCTX_MODEL\?"):
+        load_settings()

@@ -1,0 +1,128 @@
+"""Thinking models in this process: the switches of templates, thoughts apart, and their budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from longctx import BadRequest, Engine, GenerationOptions, Message
+from longctx.engine import Thinking
+from longctx.prompts import TEMPLATES, PromptInputs, ThoughtSplitter, TokenWriter, without_thoughts
+from longctx.types import Thought
+
+TURNS = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}<assistant>"
+QWEN = TURNS + "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
+OPENING = TURNS + "<think>\n"
+DEEPSEEK = TURNS + "{% if thinking %}<think>{% else %}</think>{% endif %}"
+DROPPING = TURNS + '{% set text = "x".split("</think>")[-1] %}'
+GPT_OSS = TURNS + "{{ reasoning_effort }}{# <|channel|>analysis<|message|> #}"
+
+
+class WithTemplate:
+    """A tokenizer with another template."""
+
+    def __init__(self, tokenizer: Any, template: str) -> None:
+        self._tokenizer, self.chat_template = tokenizer, template
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._tokenizer(*args, **kwargs)
+
+    def apply_chat_template(self, conversation: Any, **kwargs: Any) -> Any:
+        return self._tokenizer.apply_chat_template(conversation, chat_template=self.chat_template, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(byte_level_bpe) -> Any:
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast(tokenizer_object=byte_level_bpe(["<s>", "</s>"]), eos_token="</s>")
+
+
+@pytest.mark.parametrize(
+    ("template", "mode", "end", "opened", "thinks"),
+    [
+        (QWEN, "auto", "<assistant>", None, True),
+        (QWEN, "on", "<assistant>", None, True),
+        (QWEN, "off", "<assistant><think>\n\n</think>\n\n", None, False),
+        (OPENING, "auto", "<assistant><think>", "<think>", True),
+        (OPENING, "off", "<assistant><think>\n\n</think>\n\n", None, False),
+        (DEEPSEEK, "on", "<assistant><think>", "<think>", True),
+        (DEEPSEEK, "off", "<assistant></think>", None, False),
+        (DROPPING, "off", "<assistant><think>\n\n</think>\n\n", None, False),
+        (GPT_OSS, "off", "<assistant>low", None, True),
+        (TURNS, "off", "<assistant>", None, False),
+        (TURNS, "auto", "<assistant>", None, False),
+    ],
+)
+def test_the_template_turns_thinking_on_and_off(tokenizer, template, mode, end, opened, thinks) -> None:
+    writer = TokenWriter(WithTemplate(tokenizer, template), TEMPLATES["chat"])
+    frame = writer.frame(PromptInputs("Who?", thinking=mode))
+    assert tokenizer.decode(frame.tail).endswith(f"Who?\n{end}")
+    assert (frame.opened, writer.thinks(mode)) == (opened, thinks)
+
+
+def test_a_model_without_thoughts_cannot_be_made_to_think(tokenizer) -> None:
+    writer = TokenWriter(WithTemplate(tokenizer, TURNS), TEMPLATES["chat"])
+    with pytest.raises(BadRequest, match="thinking is 'on', and the model's chat template has no switch"):
+        writer.frame(PromptInputs("Who?", thinking="on"))
+
+
+def test_thoughts_are_not_part_of_the_history(tokenizer) -> None:
+    writer = TokenWriter(WithTemplate(tokenizer, QWEN), TEMPLATES["chat"])
+    said = (Message("user", "Who?"), Message("assistant", "<think>\nhm [3]\n</think>\n\nAnna."))
+    tail = tokenizer.decode(writer.frame(PromptInputs("When?", history=said)).tail)
+    assert "<assistant>Anna.\n" in tail
+    assert "hm" not in tail
+    assert without_thoughts("hm</think>Anna.") == "Anna."
+    assert without_thoughts("Anna wrote <think> there.") == "Anna wrote <think> there."
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 50])
+@pytest.mark.parametrize(
+    ("text", "opened", "thoughts", "answer"),
+    [
+        ("<think>\nhm\n</think>\n\nAnna.", None, "\nhm\n", "Anna."),
+        ("hm</think>Anna.", "<think>", "hm", "Anna."),
+        ("<think>one</think>\n<think>two</think>Anna.", None, "onetwo", "Anna."),
+        ("Anna.\n<think>why</think>Yes.", None, "why", "Anna.\nYes."),
+        ("<|START_THINKING|>hm<|END_THINKING|><|START_RESPONSE|>Anna.<|END_RESPONSE|>", None, "hm", "Anna."),
+        ("<think>no end", None, "no end", ""),
+        ("a < b and <b>", None, "", "a < b and <b>"),
+    ],
+)
+def test_thoughts_are_told_apart_however_the_text_is_cut(text, opened, thoughts, answer, size) -> None:
+    splitter, pieces = ThoughtSplitter(opened), list[str]()
+    for start in range(0, len(text), size):
+        pieces += splitter.add(text[start : start + size])
+    pieces += splitter.finish()
+    assert "".join(piece for piece in pieces if isinstance(piece, Thought)) == thoughts
+    assert "".join(piece for piece in pieces if not isinstance(piece, Thought)) == answer
+
+
+def test_thoughts_have_a_budget_of_their_own(saying: Callable[[str], Any]) -> None:
+    loaded = saying("<think>going round and round")
+    [start] = loaded.tokenizer("Answer:", add_special_tokens=False)["input_ids"][-1:]
+    options = GenerationOptions(8, Thinking(64))
+    generation = Engine(loaded).stream((), (start,), options=options)
+    generation.rest()
+    assert generation.thinking == "going round and round"
+    assert generation.inside_thoughts
+    assert (generation.text, generation.finish) == ("", "end")
+    loaded = saying("more ")
+    with_no_end = loaded.model.lm_head.weight
+    said = loaded.tokenizer.convert_tokens_to_ids("more ")
+    with_no_end.data[:, said] = 0
+    with_no_end.data[said, said] = 1.0
+    generation = Engine(loaded).stream((), (said,), options=GenerationOptions(4, Thinking(40, "<think>")))
+    generation.shows_thinking = True
+    pieces = list(generation)
+    closing = len(loaded.tokenizer("\n</think>\n\n", add_special_tokens=False)["input_ids"])
+    assert generation.thinking.count("more ") == 40 - closing, "and then the thoughts are closed"
+    assert isinstance(pieces[0], Thought)
+    assert generation.completion_tokens <= 40 + 4
+    assert not generation.inside_thoughts
