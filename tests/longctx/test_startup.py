@@ -30,6 +30,7 @@ finally:
         ["chat", "--help"],
         ["ingest", "--help"],
         ["rope", "--help"],
+        ["serve", "--help"],
     ],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
