@@ -43,9 +43,9 @@ __all__ = [
     "checksum",
     "compares",
     "contains",
+    "of_any_source",
     "read_failure",
     "repair",
-    "of_any_source",
     "source_lies_in",
     "verify",
 ]

@@ -154,8 +154,8 @@ class DocumentReader:
         """
         sql = (
             "SELECT content_hash, CAST(stamp AS BLOB), modified FROM documents WHERE source = ?1 UNION ALL"
-            " SELECT d.content_hash, CAST(c.stamp AS BLOB), c.modified FROM copies c JOIN documents d ON d.id = c.document_id"
-            " WHERE c.source = ?1"
+            " SELECT d.content_hash, CAST(c.stamp AS BLOB), c.modified FROM copies c"
+            " JOIN documents d ON d.id = c.document_id WHERE c.source = ?1"
         )
         row = self._db.execute(sql, (source,)).fetchone()
         return None if row is None else KnownFile(row[0], read_stamp(row[1])[0], row[2])
