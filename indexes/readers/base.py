@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from indexes.errors import UnreadableFile
 from indexes.types import Heading
 
 _DATA_URI = re.compile(r"(data:[\w.+-]{1,50}/[\w.+-]{1,100}(?:;[\w.+=-]{1,100}){0,5};base64,)[A-Za-z0-9+/=_%-]{64,}")
@@ -52,6 +53,20 @@ def lines_with_offsets(text: str) -> Iterator[tuple[int, str]]:
 def without_embedded_files(text: str) -> str:
     """Return text with the Base64 data of `data:` URIs, such as pictures in Markdown, replaced by an ellipsis."""
     return _DATA_URI.sub("\\1…", text) if ";base64," in text else text
+
+
+def check_text_length(length: int, most: int) -> None:
+    """Check how much text has come out of a file so far.
+
+    Args:
+        length: Characters.
+        most: The limit, from `ReadLimits.most_text`.
+
+    Raises:
+        UnreadableFile: It is over the limit.
+    """
+    if length > most:
+        raise UnreadableFile(f"its text has {length:,} characters or more, over the limit of {most:,}")
 
 
 def first_warnings(warnings: Sequence[str], rest: str) -> tuple[str, ...]:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from indexes.readers.base import MOST_MARKS, ReadText, one_line
+from indexes.readers.base import MOST_MARKS, ReadText, check_text_length, one_line
 from indexes.types import Heading
 
 _SPACES = re.compile(r"[ \t\v\r]+")
 
 
 class Lines:
-    """Lines of text. White space at the ends of a line and further blank lines in a row are left out."""
+    """Lines of text. White space at the ends of a line and further blank lines in a row are left out.
 
-    def __init__(self) -> None:
+    Args:
+        most: The most characters that they may have together. A small file can repeat a long text very often.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.warnings: list[str] = []  # what could not be read
         self._lines: list[str] = []
         self._length = 0
         self._headings: list[Heading] = []
@@ -48,7 +54,12 @@ class Lines:
 
     def row(self, cells: Iterable[str]) -> None:
         """Add a table row as one line, with its cells joined by ` | `; a row of empty cells is left out."""
-        texts = [" ".join(cell.split()) for cell in cells]
+        texts = []
+        length = self._length
+        for cell in cells:
+            texts.append(" ".join(cell.split()))
+            length += len(texts[-1])
+            check_text_length(length, self.most)
         if any(texts):
             if len(self._rows) < MOST_MARKS:
                 self._rows.append(self._length)
@@ -77,8 +88,9 @@ class Lines:
         """
         text = "\n".join(self._lines).removesuffix("\n")
         pages = tuple(min(start, len(text)) for start in self._pages)  # the last one may be empty
-        return ReadText(text, title, tuple(self._headings), pages, tuple(self._rows), metadata=about)
+        return ReadText(text, title, tuple(self._headings), pages, tuple(self._rows), about, tuple(self.warnings))
 
     def _append(self, line: str) -> None:
         self._lines.append(line)
         self._length += len(line) + 1
+        check_text_length(self._length, self.most)

@@ -68,11 +68,11 @@ def read_sheets(data: bytes, limits: ReadLimits) -> ReadText:
     return _read(".xlsx", sheet_lines, data, limits)
 
 
-def _read(suffix: str, lines_of: Callable[[bytes], Lines], data: bytes, limits: ReadLimits) -> ReadText:
+def _read(suffix: str, lines_of: Callable[[bytes, int], Lines], data: bytes, limits: ReadLimits) -> ReadText:
     check_package(suffix, data, limits)
     try:
         title, about = core_properties(data)
-        return lines_of(data).reading(title, about)
+        return lines_of(data, limits.most_text(len(data))).reading(title, about)
     except (UnreadableFile, MemoryError, RecursionError):
         raise
     except Exception as error:  # whatever a broken file provokes in the libraries: KeyError, ValueError, …

@@ -19,9 +19,17 @@ _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Al
 _FIRST = float("-inf")
 
 
-def slide_lines(data: bytes) -> Lines:
-    """Return the lines of a presentation: for each slide a page with its title, its shapes and its notes."""
-    lines = Lines()
+def slide_lines(data: bytes, most: int) -> Lines:
+    """Return the lines of a presentation: for each slide a page with its title, its shapes and its notes.
+
+    Args:
+        data: The file's bytes.
+        most: The most characters of text.
+
+    Returns:
+        The lines.
+    """
+    lines = Lines(most)
     for slide in pptx.Presentation(BytesIO(data)).slides:
         lines.page()
         _choose_alternatives(slide.element)
