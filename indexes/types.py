@@ -48,6 +48,7 @@ class Document:
             document from memory.
         warnings: The parts of the file that could not be read, such as a damaged page, a line each. Not stored in an
             index.
+        unreadable: The numbers of the pages that hold something, but no readable text. Not stored in an index.
     """
 
     source: str
@@ -59,6 +60,7 @@ class Document:
     metadata: Metadata = NO_METADATA
     modified: str | None = None
     warnings: tuple[str, ...] = ()
+    unreadable: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,21 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class FileText:
+    """How much text a file gave that was read.
+
+    Attributes:
+        source: The path of the file.
+        characters: The characters of its text.
+        unreadable: The numbers of the pages, from 1, that were left out because they hold no readable text.
+    """
+
+    source: str
+    characters: int
+    unreadable: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class IngestReport:
     """The result of an ingest.
 
@@ -201,6 +218,7 @@ class IngestReport:
         tokens: Tokens in these chunks.
         seconds: Wall-clock time.
         warnings: Parts of ingested files that could not be read.
+        texts: How much text each file gave that was added or changed.
     """
 
     added: int = 0
@@ -213,6 +231,7 @@ class IngestReport:
     tokens: int = 0
     seconds: float = 0.0
     warnings: tuple[Failure, ...] = ()
+    texts: tuple[FileText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH112, PTH114, PTH116, PTH118, PTH120, PTH122
+# ruff: noqa: PTH112, PTH114, PTH116, PTH118, PTH120
 """Finding the files under given paths, and the status by which an unchanged file is recognized."""
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from indexes.errors import UnreadableFile
-from indexes.readers import SUFFIXES, check_regular, check_suffix, os_reason
+from indexes.readers import check_regular, check_suffix, format_suffix, os_reason
 from indexes.sources import lies_in
 from indexes.types import Failure
 
@@ -132,7 +132,7 @@ def _is_passed_over(name: str) -> bool:
 
 
 def _file(place: _Place, status: os.stat_result) -> FoundFile | SkippedFile:
-    if os.path.splitext(place.path)[1].lower() not in SUFFIXES:
+    if format_suffix(Path(place.path)) is None:
         return SkippedFile(Path(place.path))
     _check_name(place.path)
     check_regular(status.st_mode)

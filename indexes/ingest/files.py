@@ -19,6 +19,9 @@ from indexes.storage import IndexWriter
 from indexes.types import Encoder, Failure, IngestReport
 
 
+_PARTIAL = b"pages without text"  # part of the hash of a document that has some
+
+
 @dataclass(frozen=True, slots=True)
 class IngestOptions:
     """Options of an ingest of files.
@@ -119,15 +122,21 @@ class _FileIngest(Pipeline):
         if known and known.stamp is not None and known.stamp == status.stamp:
             return None
         data = read_bytes(found.path, self._limits)
-        digest = hashlib.sha256(data)
-        digest.update(self._version.encode())
-        content_hash = digest.hexdigest()
-        if known and known.content_hash == content_hash:
-            if (known.stamp, known.modified) != status:
+        content_hash, partial_hash = (self._hash(data, addition) for addition in (b"", _PARTIAL))
+        is_enough = (content_hash,) if self._limits.ocr else (content_hash, partial_hash)
+        if known and known.content_hash in is_enough:
+            if known.content_hash == content_hash and (known.stamp, known.modified) != status:
                 self._touched[found.source] = status
             return None
         document = replace(read_document(found.path, data, self._limits), modified=status.modified)
+        if document.unreadable:  # without a stamp it is looked at again: with OCR, there is more in it
+            return Prepared(document, partial_hash)
         return Prepared(document, content_hash, status.stamp)
+
+    def _hash(self, data: bytes, addition: bytes) -> str:
+        digest = hashlib.sha256(data)
+        digest.update(self._version.encode() + addition)
+        return digest.hexdigest()
 
 
 def _is_gone(path: Path) -> bool:

@@ -18,7 +18,7 @@ from indexes.chunking import Chunking, Passage, chunk_document
 from indexes.errors import CorpusError
 from indexes.sources import NAMESPACE
 from indexes.storage import IndexWriter, Store
-from indexes.types import Document, Encoder, Failure, IngestProgress, IngestReport
+from indexes.types import Document, Encoder, Failure, FileText, IngestProgress, IngestReport
 
 _PENDING_CHARACTERS = 150_000  # documents are embedded, and committed, together until they hold this many
 _DOCUMENT_OVERHEAD = 200  # what an empty document counts, so that many small ones are no exception
@@ -132,6 +132,7 @@ class Pipeline:
         self.pending: dict[str, Prepared] = {}
         self._pending_characters = 0
         self._warnings: list[Failure] = []
+        self._texts: list[FileText] = []
         self._source = ""
         self._done = 0
 
@@ -139,6 +140,7 @@ class Pipeline:
         """Add a document to the next batch, and store the batch when it is large enough."""
         document = prepared.document
         self._warnings += (Failure(document.source, warning) for warning in document.warnings)
+        self._texts.append(FileText(document.source, len(document.text), document.unreadable))
         self.pending[document.source] = prepared
         self._pending_characters += len(document.text) + _DOCUMENT_OVERHEAD
         if self._pending_characters >= _PENDING_CHARACTERS:
@@ -184,7 +186,13 @@ class Pipeline:
     def report(self) -> IngestReport:
         """The report of what was done so far."""
         seconds = time.monotonic() - self._began
-        return IngestReport(**self.count, failed=tuple(self.failed), seconds=seconds, warnings=tuple(self._warnings))
+        return IngestReport(
+            **self.count,
+            failed=tuple(self.failed),
+            seconds=seconds,
+            warnings=tuple(self._warnings),
+            texts=tuple(self._texts),
+        )
 
     def tell(self, source: str | None = None, *, doing: str) -> None:
         """Report the progress: what is being done, to the file `source` or to the one named last."""
@@ -213,7 +221,9 @@ def _is_stored(store: Store, document: Document, content_hash: str) -> bool:
 
 def _content(document: Document) -> str:
     """All fields of a document that are stored or that its chunks depend on, as JSON."""
-    return json.dumps({**asdict(document), "metadata": document.metadata.json, "warnings": ()}, ensure_ascii=False)
+    return json.dumps(
+        {**asdict(document), "metadata": document.metadata.json, "warnings": (), "unreadable": ()}, ensure_ascii=False
+    )
 
 
 def _content_hash(document: Document, chunking: Chunking) -> str:

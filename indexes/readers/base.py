@@ -32,6 +32,7 @@ class ReadText:
         breaks: Where records, cells or definitions begin: the places where chunks rather begin.
         metadata: The file's properties, such as its author.
         warnings: What could not be read, a line for each.
+        unreadable: The numbers of the pages, from 1, that hold something, but no readable text: OCR is for them.
     """
 
     text: str
@@ -41,6 +42,7 @@ class ReadText:
     breaks: tuple[int, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    unreadable: tuple[int, ...] = ()
 
 
 def lines_with_offsets(text: str) -> Iterator[tuple[int, str]]:

@@ -29,7 +29,10 @@ _BOMS = (  # UTF-32 first: its little-endian mark begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_NONE_OF_THESE = "not UTF-8, UTF-16, Shift_JIS, EUC-JP or ISO-2022-JP, nor Korean in EUC-KR; convert it to UTF-8, or name its encoding with --encoding"
+_NONE_OF_THESE = (
+    "not UTF-8, UTF-16, Shift_JIS, EUC-JP or ISO-2022-JP, nor Korean in EUC-KR; convert it to UTF-8, or name its "
+    "encoding with --encoding"
+)
 _JAPANESE = ("cp932", "euc_jp")
 _UTF16 = ("utf-16-le", "utf-16-be")
 _TINY, _SHORT = 6, 512  # bytes

@@ -9,43 +9,19 @@ from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits, ReadText, one_line, properties
 from indexes.readers.declared_encoding import decode_declared
 from indexes.readers.mathml import MathText
+from indexes.readers.page_parts import DROPPED, folds, is_beside_the_text, is_label, names
 from indexes.types import Heading
 
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_DROPPED = _names(
-    "audio canvas datalist footer iframe nav noscript object rp rt rtc script select style svg template textarea video"
-)
-_DROPPED_ROLES = _names("alertdialog banner contentinfo dialog navigation search")
-_PANEL_ROLES = _names("region tabpanel")
-_DROPPED_CLASSES = _names(  # skip links, links at headings, and menus of pages from before there was `nav`
-    "anchor-link anchorjs-link breadcrumb breadcrumbs header-anchor headerlink mw-editsection nav navbar navigation"
-    " noprint site-footer site-nav skip-link skip-to-content skiplink"
-)
-_CONSENT = re.compile(
-    r"(?:cookie|consent|gdpr)s?[-_]?(?:banner|bar|consent|dialog|law|message|modal|notice|overlay|popup)|onetrust|cookiebot",
-    re.IGNORECASE,
-)
-# What a script folds and unfolds: the answers of a list of questions, the tabs of a page.
-_PANEL = re.compile(r"accordion|answer|collaps|faq|math|panel|tab-?pane", re.IGNORECASE)
-_TOGGLE = re.compile(r"accordion|collaps|faq|question|toggle", re.IGNORECASE)
-_NO_TOGGLE = re.compile(r"\bnav|menu|search|share|cart|lang", re.IGNORECASE)
-_SHORTEST_LABEL = 12  # bytes in UTF-8: two words, or four kanji
-_PROSE = 80  # bytes in UTF-8 from which on a line is more than an entry of a menu
-_NOT_SHOWN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-_KEPT = _names("article body head html main")  # whatever their attributes: scripts often make them visible later
-_BLOCKS = _names(
+_BLOCKS = names(
     "address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset"
     " figcaption figure form h1 h2 h3 h4 h5 h6 header hr html legend li main menu ol p pre section summary"
     " table tbody tfoot thead title tr ul"
 )
-_SOFT = _names("br div p")  # in a table's cell, they do not end its row
-_PROPERTIES = _names("author description keywords")  # among the `meta` elements
-_CELLS = _names("td th")
+_SOFT = names("br div p")  # in a table's cell, they do not end its row
+_PROPERTIES = names("author description keywords")  # among the `meta` elements
+_CELLS = names("td th")
 _ENOUGH = 200  # characters from which on a `main` is taken as the page's text
+_PROSE = 80  # bytes in UTF-8 from which on a line is more than an entry of a menu
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _DEEPEST = 5_000  # elements in each other: libxml2 looks through them at each end tag that fits none
 _SPACE = re.compile(r"[ \t\n\r\f]+")
@@ -75,15 +51,7 @@ class Page:
         self._lines: list[_Line] = []
         self._words: list[str] = []  # of the line that is being written
         self._dropped: list[str] = []  # the elements that are open and left out, the outermost first
-        self._open = {
-            "main": 0,
-            "article": 0,
-            "td": 0,
-            "th": 0,
-            "pre": 0,
-            "dt": 0,
-            "summary": 0,
-        }  # how many of each are
+        self._open = dict.fromkeys(("main", "article", "td", "th", "pre", "dt", "summary"), 0)  # how many of each are
         self._main_depths: list[int] = []  # of the elements that are open and have the role
         self._button: _Button | None = None
         self._math: MathText | None = None
@@ -100,23 +68,26 @@ class Page:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise UnreadableFile(f"HTML with more than {_DEEPEST:,} elements in each other")
+        is_in_text = bool(self._open["main"] or self._open["article"] or self._main_depths)
         if self._math is not None:
             self._math.start(tag)
-            return
-        if self._dropped:
-            if tag in _DROPPED or tag == self._dropped[-1]:
+        elif self._dropped:
+            if tag in DROPPED or tag == self._dropped[-1]:
                 self._dropped.append(tag)
-            return
-        if tag in _DROPPED or self._is_beside_the_text(tag, attributes):
+        elif tag in DROPPED or is_beside_the_text(tag, attributes, is_in_text=is_in_text):
             self._dropped.append(tag)
-            return
-        if tag == "math":
+        elif tag == "math":
             self._math, self._alternative = MathText(), attributes.get("alttext", "")
-            return
+        else:
+            self._begin(tag, attributes)
+
+    def _begin(self, tag: str, attributes: Any) -> None:
+        """Begin an element that is shown."""
         if attributes.get("role", "").lower() == "main":
             self._main_depths.append(self._depth)
         if tag == "button":
-            self._begin_button(attributes)
+            is_heading = bool(self._heading or self._open["dt"] or self._open["summary"])
+            self._button = _Button(len(self._lines), len(self._words), is_heading, folds(attributes))
         if tag in _CELLS:
             self._ends = False
             if self._words:
@@ -180,7 +151,7 @@ class Page:
     def reading(self) -> ReadText:
         """Return the main text, or all text where the page does not mark the main part."""
         lines, headings, length = [], [], 0
-        for line in self._main_lines():
+        for line in _main_lines(self._lines):
             if line.level and line.text:
                 headings.append(Heading(length, line.level, one_line(line.text)))
             lines.append(line.text)
@@ -188,35 +159,15 @@ class Page:
         title = one_line("".join(self._title))
         return ReadText("\n".join(lines), title, tuple(headings), metadata=properties(**self._properties))
 
-    def _main_lines(self) -> list[_Line]:
-        total = sum(len(line.text) for line in self._lines)
-        for inside, share in ((("main",), 1.0), (("article", "main"), 0.25)):  # an article may be a teaser or a comment
-            lines = [line for line in self._lines if line.inside in inside]
-            length = sum(len(line.text) for line in lines)
-            outside = sum(len(line.text) for line in self._lines if line.inside not in inside and _is_prose(line.text))
-            if (length >= _ENOUGH or length * 2 > total) and outside <= share * length:
-                return lines
-        return self._lines
-
-    def _begin_button(self, attributes: Any) -> None:
-        named = " ".join(
-            attributes.get(name, "")[:1_000] for name in ("class", "id", "aria-controls", "data-bs-toggle")
-        )
-        folds = attributes.get("aria-expanded") is not None or _TOGGLE.search(named) is not None
-        is_heading = bool(self._heading or self._open["dt"] or self._open["summary"])
-        folds = folds and not _NO_TOGGLE.search(named)
-        self._button = _Button(len(self._lines), len(self._words), is_heading, folds)
-
     def _end_button(self) -> None:
-        """Drop the text of a button, unless it is a heading, a question, or folds and unfolds what follows."""
+        """Drop the text of a button, unless it is a heading, a question, or the title of what it unfolds."""
         button, self._button = self._button, None
         if button is None:
             return
         is_split = len(self._lines) > button.lines
         words = self._words if is_split else self._words[button.words :]
         text = " ".join([*(line.text for line in self._lines[button.lines :]), "".join(words)]).strip()
-        is_label = button.is_heading or text.endswith(("?", "？"))
-        if is_label or (button.folds and len(text.encode("utf-8", "replace")) >= _SHORTEST_LABEL):
+        if button.is_heading or is_label(text, folds=button.folds):
             return
         if not is_split:
             del self._words[button.words :]
@@ -231,31 +182,6 @@ class Page:
             self._math = None
         else:
             self._math.end()
-
-    def _is_beside_the_text(self, tag: str, attributes: Any) -> bool:
-        if tag in _KEPT:
-            return False
-        if tag == "aside" and not (self._open["main"] or self._open["article"]):
-            return True
-        if not attributes:
-            return False
-        classes = attributes.get("class", "").lower()[:1_000]
-        named = f"{classes} {attributes.get('id', '')[:200]}"
-        role = attributes.get("role", "").lower()
-        if (
-            role in _DROPPED_ROLES
-            or not _DROPPED_CLASSES.isdisjoint(classes.split())
-            or _CONSENT.search(named) is not None
-        ):
-            return True
-        if attributes.get("aria-hidden") == "true" and "katex" in classes:
-            return True  # the equation once more, after its MathML
-        is_hidden = (
-            attributes.get("hidden", "until-found") != "until-found"
-            or attributes.get("aria-hidden") == "true"
-            or _NOT_SHOWN.search(attributes.get("style", "")[:1_000]) is not None
-        )
-        return is_hidden and role not in _PANEL_ROLES and not _PANEL.search(named)
 
     def _break(self, tag: str) -> None:
         if tag in _SOFT and (self._open["td"] or self._open["th"]) and not self._open["pre"]:
@@ -276,6 +202,18 @@ class Page:
             self._lines.append(_Line(line, self._heading, inside))
 
 
+def _main_lines(every: list[_Line]) -> list[_Line]:
+    """The lines of the main text, or all where the page does not mark it, or much text is outside of what it marks."""
+    total = sum(len(line.text) for line in every)
+    for inside, share in ((("main",), 1.0), (("article", "main"), 0.25)):  # an article may be a teaser or a comment
+        lines = [line for line in every if line.inside in inside]
+        length = sum(len(line.text) for line in lines)
+        outside = sum(len(line.text) for line in every if line.inside not in inside and _is_prose(line.text))
+        if (length >= _ENOUGH or length * 2 > total) and outside <= share * length:
+            return lines
+    return every
+
+
 def _is_prose(text: str) -> bool:
     return len(text.encode("utf-8", "replace")) >= _PROSE
 
@@ -285,9 +223,23 @@ _PIECE = 1 << 16  # characters given to the parser at once
 
 def read_web_page(data: bytes, limits: ReadLimits) -> ReadText:
     """Read the main text: a line for each block, table cells joined by ` | `, `pre` as it is, without navigation."""
+    return web_page(decode_declared(data, limits.encoding))
+
+
+def web_page(text: str) -> ReadText:
+    """Return the main text of a page.
+
+    Args:
+        text: The page, in HTML.
+
+    Returns:
+        Its text, headings, title and properties.
+
+    Raises:
+        UnreadableFile: It cannot be parsed.
+    """
     from lxml import etree
 
-    text = decode_declared(data, limits.encoding)
     page = Page()
     parser = etree.HTMLParser(target=page, huge_tree=True)  # huge_tree: no bound on depth, which would cut the page off
     try:

@@ -1,8 +1,8 @@
 r"""JSON and JSON Lines: the file's own text wherever it can be searched and cited by line.
 
 Escapes such as `\u65e5` become characters, in their place. A JSON file with a line that is too long to read is indented
-anew. Nothing else changes: numbers stay digit for digit, keys in order, duplicates too. Comments and trailing commas are
-let pass, and so are JSON Lines under the name of a .json and single broken lines among them.
+anew. Nothing else changes: numbers stay digit for digit, keys in order, duplicates too. Comments and trailing commas
+are let pass, and so are JSON Lines under the name of a .json and single broken lines among them.
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ def unpacked(message: dict[str, Any], payload: bytes) -> ReadText:
         tuple(message["breaks"]),
         message["metadata"],
         tuple(message["warnings"]),
+        tuple(message["unreadable"]),
     )
 
 
@@ -72,6 +73,7 @@ def _answer(suffix: str, data: bytes, limits: ReadLimits) -> tuple[dict[str, Any
         marks = {"title": reading.title, "pages": reading.pages, "breaks": reading.breaks[:MOST_MARKS]}
         headings = [(heading.start, heading.level, heading.text) for heading in reading.headings[:MOST_MARKS]]
         message = {**marks, "headings": headings, "metadata": dict(reading.metadata), "warnings": reading.warnings}
+        message["unreadable"] = reading.unreadable
         return message, reading.text.encode("utf-8", "surrogatepass")
     except UnreadableFile as error:
         return {"refused": error.reason}, b""

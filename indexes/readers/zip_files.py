@@ -1,4 +1,4 @@
-"""Zip files with XML in them (Office documents, EPUB): checked before they are unpacked, and parsed without entities."""
+"""Zip files with XML in them (Office, EPUB): checked before they are unpacked, and parsed without entities."""
 
 from __future__ import annotations
 

@@ -38,6 +38,13 @@ def ingest(
     max_seconds: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="The longest that one file may take (default: 120)")
     ] = None,
+    ocr: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="A program for pages without readable text, e.g. 'ocrmypdf -l jpn {input} {output}'.",
+        ),
+    ] = None,
     chunk_tokens: Annotated[
         int | None, typer.Option(metavar="N", help="The most tokens of a chunk (default: the encoder's)")
     ] = None,
@@ -57,7 +64,7 @@ def ingest(
     from longctx.settings import load_settings
 
     settings = load_settings(index=index, encoder=encoder, max_size=max_size, max_seconds=max_seconds)
-    limits = ReadLimits(max_bytes=settings.max_size, max_seconds=settings.max_seconds, encoding=encoding)
+    limits = ReadLimits(max_bytes=settings.max_size, max_seconds=settings.max_seconds, encoding=encoding, ocr=ocr)
     options = {"prune": prune, "limits": limits, "wait": wait, "chunk_tokens": chunk_tokens, "overlap": overlap}
     with CorpusIndex.open(settings.index, settings.encoder) as corpus:
         report = _ingest(corpus, paths, options, quiet=json)

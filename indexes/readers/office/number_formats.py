@@ -20,11 +20,29 @@ _GANADA, _CHOSUNG = "가나다라마바사아자차카타파하", "ㄱㄴㄷㄹ�
 _KOREAN_DIGITS = "영일이삼사오육칠팔구"
 _RUSSIAN = "абвгдежзиклмнопрстуфхцчшщыэюя"
 _MARKS = "*†‡§"
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-    " eighteen nineteen"
-).split()
-_TENS = "  twenty thirty forty fifty sixty seventy eighty ninety".split(" ")
+_ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"}
 _ORDINALS["twelve"] = "twelfth"
 _FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
@@ -102,7 +120,7 @@ def _enclosed(first: int, most: int) -> Callable[[int], str]:
 
 
 def _cycle(number: int) -> str:
-    """A year of the sexagenary cycle: 甲子, 乙丑, …"""
+    """A year of the sexagenary cycle: 甲子, 乙丑 and so on."""
     return _STEMS[(number - 1) % 10] + _BRANCHES[(number - 1) % 12]
 
 

@@ -19,6 +19,7 @@ _STRICT = {  # the namespaces of "Strict Open XML", and the usual ones for the s
     b"http://purl.oclc.org/ooxml/officeDocument/math": b"http://schemas.openxmlformats.org/officeDocument/2006/math",
 }
 _DC = "{http://purl.org/dc/elements/1.1/}"
+_META = "{urn:oasis:names:tc:opendocument:xmlns:meta:1.0}"
 _CP = "{http://schemas.openxmlformats.org/package/2006/metadata/core-properties}"
 
 
@@ -93,3 +94,19 @@ def core_properties(data: bytes) -> tuple[str, dict[str, str]]:
         keywords=root.findtext(f"{_CP}keywords"),
     )
     return real_title(root.findtext(f"{_DC}title") or ""), about
+
+
+def open_document_properties(data: bytes) -> tuple[str, dict[str, str]]:
+    """Return the title of an OpenDocument file, or an empty string, and its author, subject and keywords."""
+    from lxml import etree
+
+    try:
+        root = Package(data).root("meta.xml")
+    except (KeyError, etree.XMLSyntaxError):
+        return "", {}
+    about = properties(
+        author=root.findtext(f".//{_META}initial-creator") or root.findtext(f".//{_DC}creator"),
+        subject=root.findtext(f".//{_DC}subject"),
+        keywords=", ".join(word.text or "" for word in root.iter(f"{_META}keyword")),
+    )
+    return real_title(root.findtext(f".//{_DC}title") or ""), about

@@ -12,7 +12,7 @@ from zipfile import ZipFile
 import openpyxl
 from lxml import etree
 
-from indexes.readers.office.lines import Lines
+from indexes.readers.lines import Lines
 
 _CELLS_NAMED = 3
 _S = "{*}"  # both namespaces of SpreadsheetML

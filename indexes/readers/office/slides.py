@@ -9,9 +9,9 @@ from typing import Any
 import pptx
 from pptx.exc import InvalidXmlError
 
+from indexes.readers.lines import Lines
 from indexes.readers.office.charts import add_chart
 from indexes.readers.office.equations import M, equation_text
-from indexes.readers.office.lines import Lines
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"

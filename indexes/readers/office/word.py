@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from indexes.errors import UnreadableFile
+from indexes.readers.lines import Lines
 from indexes.readers.office.equations import M, equation_text
-from indexes.readers.office.lines import Lines
 from indexes.readers.office.numbering import Numbering
 from indexes.readers.office.ooxml import Package
 from indexes.readers.office.styles import Styles, W, value

@@ -1,4 +1,4 @@
-"""The text of an Office document, built line by line, with the offsets of its headings, pages and table rows."""
+"""The text of a document, built line by line, with the offsets of its headings, pages and table rows."""
 
 from __future__ import annotations
 
