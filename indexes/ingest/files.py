@@ -18,7 +18,6 @@ from indexes.readers import DEFAULT_LIMITS, READER_VERSION, ReadLimits, end_sand
 from indexes.storage import IndexWriter
 from indexes.types import Encoder, Failure, IngestReport
 
-
 _PARTIAL = b"pages without text"  # part of the hash of a document that has some
 
 
@@ -125,7 +124,9 @@ class _FileIngest(Pipeline):
         content_hash, partial_hash = (self._hash(data, addition) for addition in (b"", _PARTIAL))
         is_enough = (content_hash,) if self._limits.ocr else (content_hash, partial_hash)
         if known and known.content_hash in is_enough:
-            if known.content_hash == content_hash and (known.stamp, known.modified) != status:
+            if known.content_hash == partial_hash:
+                status = status._replace(stamp=None)
+            if (known.stamp, known.modified) != status:
                 self._touched[found.source] = status
             return None
         document = replace(read_document(found.path, data, self._limits), modified=status.modified)

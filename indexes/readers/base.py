@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from indexes.errors import UnreadableFile
+from indexes.errors import CorpusError, UnreadableFile
 from indexes.types import Heading
 
 _DATA_URI = re.compile(r"(data:[\w.+-]{1,50}/[\w.+-]{1,100}(?:;[\w.+=-]{1,100}){0,5};base64,)[A-Za-z0-9+/=_%-]{64,}")
@@ -130,6 +131,19 @@ class ReadLimits:
     encoding: str | None = None
     ocr: str | None = None
     max_ocr_seconds: float = 1800.0
+
+    def __post_init__(self) -> None:
+        """Raises CorpusError for a command that does not say where its input and its output are."""
+        if self.ocr is None:
+            return
+        try:
+            words = shlex.split(self.ocr)
+        except ValueError as error:
+            raise CorpusError(f"the OCR command {self.ocr!r} cannot be split into words: {error}") from error
+        if not all(any(name in word for word in words) for name in ("{input}", "{output}")):
+            raise CorpusError(
+                f"the OCR command {self.ocr!r} needs {{input}} and {{output}}, as in 'ocrmypdf {{input}} {{output}}'"
+            )
 
     def most_unpacked(self, size: int) -> int:
         """Return how many bytes a zipped file of `size` bytes may unpack to."""

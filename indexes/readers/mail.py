@@ -48,7 +48,7 @@ def _lines(message: Message, limits: ReadLimits, attached: list[str], depth: int
     for part in _text_parts(message, names):
         if part.get_content_type() == "message/rfc822":
             yield ""
-            for inner in part.get_payload():  # type: ignore[union-attr]
+            for inner in part.get_payload():
                 yield from _lines(inner, limits, attached, depth + 1)  # type: ignore[arg-type]
         else:
             yield _content(part, limits)

@@ -52,6 +52,9 @@ def ingest(
         int | None, typer.Option(metavar="N", help="How many tokens of it a chunk may share with the one before it.")
     ] = None,
     wait: WaitOption = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Say how many characters of text each file gave that was read.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Read documents into an index; files that have not changed are skipped.
@@ -68,6 +71,8 @@ def ingest(
     options = {"prune": prune, "limits": limits, "wait": wait, "chunk_tokens": chunk_tokens, "overlap": overlap}
     with CorpusIndex.open(settings.index, settings.encoder) as corpus:
         report = _ingest(corpus, paths, options, quiet=json)
+    if verbose and not json:
+        _print_texts(report)
     print_json(report) if json else _print_report(report)
     sys.exit(_exit_code(report))
 
@@ -100,6 +105,12 @@ def _exit_code(report: IngestReport) -> int:
     if not (report.added or report.changed or report.unchanged or report.removed):
         return _NOTHING_DONE
     return _SOME_FAILED if report.failed else 0
+
+
+def _print_texts(report: IngestReport) -> None:
+    for text in report.texts:
+        left_out = f"; left out: {len(text.unreadable):,} pages without readable text" if text.unreadable else ""
+        typer.echo(f"{short_path(text.source)}: {text.characters:,} characters{left_out}")
 
 
 def _print_report(report: IngestReport) -> None:
