@@ -65,6 +65,7 @@ class Document:
         warnings: The parts of the file that could not be read, such as a damaged page, a line each. Not stored in an
             index.
         tables: The tables that have a header row, in order.
+        unreadable: The numbers of the pages that hold something, but no readable text. Not stored in an index.
     """
 
     source: str
@@ -77,6 +78,7 @@ class Document:
     modified: str | None = None
     warnings: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
+    unreadable: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,21 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class FileText:
+    """How much text a file gave that was read.
+
+    Attributes:
+        source: The path of the file.
+        characters: The characters of its text.
+        unreadable: The numbers of the pages, from 1, that were left out because they hold no readable text.
+    """
+
+    source: str
+    characters: int
+    unreadable: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class IngestReport:
     """The result of an ingest.
 
@@ -271,6 +288,7 @@ class IngestReport:
         tokens: Tokens in these chunks.
         seconds: Wall-clock time.
         warnings: Parts of ingested files that could not be read.
+        texts: How much text each file gave that was added or changed.
     """
 
     added: int = 0
@@ -288,6 +306,7 @@ class IngestReport:
     empty: int = 0
     copies: int = 0
     renamed: int = 0
+    texts: tuple[FileText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

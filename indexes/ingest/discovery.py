@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from indexes.errors import UnreadableFile
 from indexes.ingest.ignore_rules import IgnoreRules, UserRules, WalkRules, rules_of
-from indexes.readers import SUFFIXES, check_regular, check_suffix, os_reason
+from indexes.readers import check_regular, check_suffix, format_suffix, os_reason
 from indexes.sources import lies_in
 from indexes.types import Failure
 
@@ -179,7 +179,7 @@ def _inside(folder: _Place, elsewhere: frozenset[str]) -> list[_Place]:
 
 def _file(place: _Place, status: os.stat_result) -> FoundFile | SkippedFile:
     path = Path(place.path)
-    if path.suffix.lower() not in SUFFIXES:
+    if format_suffix(path) is None:
         return SkippedFile(path, _printable(path.suffix.lower()) or "no suffix")
     _check_name(place.path)
     check_regular(status.st_mode)

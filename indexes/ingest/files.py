@@ -29,6 +29,8 @@ from indexes.sources import is_file
 from indexes.storage import IndexWriter, StoreReader
 from indexes.types import Encoder, Failure, IngestReport
 
+_PARTIAL = "pages without text"  # part of the hash of a document that has some
+
 
 @dataclass(frozen=True, slots=True)
 class IngestOptions:
@@ -135,13 +137,20 @@ class _FileIngest(Pipeline):
             return
         data = read_bytes(found.path, self._limits)
         content_hash = hash_content(found.path, data, self._version)
-        if known and known.content_hash == content_hash:
+        partial_hash = hash_content(found.path, data, self._version + _PARTIAL)
+        is_enough = (content_hash,) if self._limits.ocr else (content_hash, partial_hash)
+        if known and known.content_hash in is_enough:
+            if known.content_hash == partial_hash:
+                status = status._replace(stamp=None)
             if (known.stamp, known.modified) != status:
                 self._touched[found.source] = status
             self.skip(found.source)
         elif self._limits.encoding is not None or not self._is_elsewhere(found, content_hash, status):
             document = replace(read_document(found.path, data, self._limits), modified=status.modified)
-            self.put(Prepared(document, content_hash, status.stamp))
+            if document.unreadable:  # without a stamp it is looked at again: with OCR, there is more in it
+                self.put(Prepared(document, partial_hash))
+            else:
+                self.put(Prepared(document, content_hash, status.stamp))
 
     def _is_elsewhere(self, found: FoundFile, content_hash: str, status: FileStatus) -> bool:
         """Record the file as another name of a document with the same content, if there is one."""

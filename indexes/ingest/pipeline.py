@@ -19,7 +19,7 @@ from indexes.chunking import Chunking, Passage, chunk_document
 from indexes.errors import CorpusError
 from indexes.sources import NAMESPACE
 from indexes.storage import IndexWriter, Store
-from indexes.types import Document, Encoder, Failure, IngestProgress, IngestReport
+from indexes.types import Document, Encoder, Failure, FileText, IngestProgress, IngestReport
 
 _PENDING_CHARACTERS = 150_000  # documents are embedded, and committed, together until they hold this many
 _DOCUMENT_OVERHEAD = 200  # what an empty document counts, so that many small ones are no exception
@@ -161,6 +161,7 @@ class Pipeline:
         self._pending_copies: list[Copy] = []
         self._pending_characters = 0
         self._warnings: list[Failure] = []
+        self._texts: list[FileText] = []
         self._source = ""
         self._done = 0
 
@@ -168,6 +169,7 @@ class Pipeline:
         """Add a document to the next batch, and store the batch when it is large enough."""
         document = prepared.document
         self._warnings += (Failure(document.source, warning) for warning in document.warnings)
+        self._texts.append(FileText(document.source, len(document.text), document.unreadable))
         self.pending[document.source] = prepared
         self.pending_contents[prepared.content_hash] = document.source
         self._pending_characters += len(document.text) + _DOCUMENT_OVERHEAD
@@ -241,6 +243,7 @@ class Pipeline:
             warnings=tuple(self._warnings),
             skipped_kinds=dict(sorted(self.skipped_kinds.items())),
             ignored=dict(sorted(self.ignored.items())),
+            texts=tuple(self._texts),
         )
 
     def tell(self, source: str | None = None, *, doing: str) -> None:
@@ -270,7 +273,7 @@ def _is_stored(store: Store, document: Document, content_hash: str) -> bool:
 
 def _content(document: Document) -> str:
     """All fields of a document that are stored or that its chunks depend on, as JSON."""
-    facts = {**asdict(document), "metadata": document.metadata.json, "warnings": ()}
+    facts = {**asdict(document), "metadata": document.metadata.json, "warnings": (), "unreadable": ()}
     if not document.tables:
         del facts["tables"]  # so that what older versions have added counts as unchanged
     return json.dumps(facts, ensure_ascii=False)

@@ -1,7 +1,7 @@
 from .base import DEFAULT_LIMITS, ReadLimits
 from .charset import decode
 from .files import check_regular, os_reason, read_bytes
-from .registry import READER_VERSION, SUFFIXES, check_suffix, read_document
+from .registry import READER_VERSION, SUFFIXES, check_suffix, format_suffix, read_document
 from .sandbox import end_sandbox
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "check_suffix",
     "decode",
     "end_sandbox",
+    "format_suffix",
     "os_reason",
     "read_bytes",
     "read_document",

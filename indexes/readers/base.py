@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from indexes.errors import CorpusError, UnreadableFile
 from indexes.types import Heading, Table
 
+_DATA_URI = re.compile(r"(data:[\w.+-]{1,50}/[\w.+-]{1,100}(?:;[\w.+=-]{1,100}){0,5};base64,)[A-Za-z0-9+/=_%-]{64,}")
 _LINE = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 # Of headings, records or definitions in a file. Without a limit, a file of headings only would take up much memory.
 MOST_MARKS = 500_000
+_ANY_RATIO = 10_000_000  # bytes or characters, up to which any ratio will do
+_MOST_WARNINGS = 10
 _TITLE_LENGTH = 200  # characters
 _NO_TITLES = ("untitled", "microsoft word", "microsoft powerpoint", "powerpoint ", "slide 1", "word document")
 _VALUE_LENGTH = 2_000  # characters of a property; a longer one is no property
@@ -29,6 +34,7 @@ class ReadText:
         metadata: The file's properties, such as its author.
         warnings: What could not be read, a line for each.
         tables: The tables with a header row, in order; their rows are among the `breaks`.
+        unreadable: The numbers of the pages, from 1, that hold something, but no readable text: OCR is for them.
     """
 
     text: str
@@ -39,6 +45,7 @@ class ReadText:
     metadata: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
+    unreadable: tuple[int, ...] = ()
 
 
 def lines_with_offsets(text: str) -> Iterator[tuple[int, str]]:
@@ -46,6 +53,39 @@ def lines_with_offsets(text: str) -> Iterator[tuple[int, str]]:
     for match in _LINE.finditer(text):
         if match.start() < len(text):
             yield match.start(), match[1]
+
+
+def without_embedded_files(text: str) -> str:
+    """Return text with the Base64 data of `data:` URIs, such as pictures in Markdown, replaced by an ellipsis."""
+    return _DATA_URI.sub("\\1…", text) if ";base64," in text else text
+
+
+def check_text_length(length: int, most: int) -> None:
+    """Check how much text has come out of a file so far.
+
+    Args:
+        length: Characters.
+        most: The limit, from `ReadLimits.most_text`.
+
+    Raises:
+        UnreadableFile: It is over the limit.
+    """
+    if length > most:
+        raise UnreadableFile(f"its text has {length:,} characters or more, over the limit of {most:,}")
+
+
+def first_warnings(warnings: Sequence[str], rest: str) -> tuple[str, ...]:
+    """Return the first ten warnings, and a last one with the number of the others and what they are.
+
+    Args:
+        warnings: The warnings.
+        rest: What is said of the others, such as "pages are damaged".
+
+    Returns:
+        At most eleven warnings.
+    """
+    more = len(warnings) - _MOST_WARNINGS
+    return (*warnings[:_MOST_WARNINGS], *([f"{more:,} more {rest}"] if more > 0 else []))
 
 
 def one_line(text: str) -> str:
@@ -67,17 +107,20 @@ def properties(**values: str | None) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """Limits on one file. A file over any of them is refused; the rest of an ingest goes on.
+    """Limits on one file, and how to read it. A file over a limit is refused; the rest of an ingest goes on.
 
     Attributes:
         max_bytes: The file's size on disk, in bytes.
-        max_text: Characters of text, once it is read.
+        max_text: Characters of text, once it is read. From 10 million characters on, `max_unpack_ratio` holds too.
         max_pages: Pages of a PDF.
         max_unpacked: Bytes that an Office file unpacks to.
-        max_unpack_ratio: How many times its own size an Office file may unpack to; not applied up to 10 MB.
+        max_unpack_ratio: How many times its own size a zipped file may unpack to, and how many characters of text a
+            byte of any file may become; not applied up to 10 MB.
         max_seconds: Wall-clock time for a format that is read in the sandbox process.
         max_memory: Bytes of address space for a format that is read in the sandbox process; not enforced by macOS.
         encoding: The encoding of text files; None to detect it.
+        ocr: A command that recognises the text of scanned pages; see `indexes.readers.ocr`. None for none.
+        max_ocr_seconds: Wall-clock time for that command.
     """
 
     max_bytes: int = 100_000_000
@@ -88,6 +131,29 @@ class ReadLimits:
     max_seconds: float = 120.0
     max_memory: int = 2_000_000_000
     encoding: str | None = None
+    ocr: str | None = None
+    max_ocr_seconds: float = 1800.0
+
+    def __post_init__(self) -> None:
+        """Raises CorpusError for a command that does not say where its input and its output are."""
+        if self.ocr is None:
+            return
+        try:
+            words = shlex.split(self.ocr)
+        except ValueError as error:
+            raise CorpusError(f"the OCR command {self.ocr!r} cannot be split into words: {error}") from error
+        if not all(any(name in word for word in words) for name in ("{input}", "{output}")):
+            raise CorpusError(
+                f"the OCR command {self.ocr!r} needs {{input}} and {{output}}, as in 'ocrmypdf {{input}} {{output}}'"
+            )
+
+    def most_unpacked(self, size: int) -> int:
+        """Return how many bytes a zipped file of `size` bytes may unpack to."""
+        return min(self.max_unpacked, max(_ANY_RATIO, size * self.max_unpack_ratio))
+
+    def most_text(self, size: int) -> int:
+        """Return how many characters of text a file of `size` bytes may have."""
+        return min(self.max_text, max(_ANY_RATIO, size * self.max_unpack_ratio))
 
 
 DEFAULT_LIMITS = ReadLimits()

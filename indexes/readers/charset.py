@@ -1,7 +1,7 @@
 """Detection of a file's encoding, and decoding.
 
 Detected: UTF-8, UTF-16 with and without a byte order mark, UTF-32 with one, ISO-2022-JP, Shift_JIS (as cp932, the
-Windows variant) and EUC-JP.
+Windows variant), EUC-JP and EUC-KR (as cp949).
 
 UTF-8 and ISO-2022-JP are recognised by their own rules. Other bytes can often be decoded in more than one way, so each
 decoding is scored by the negative log-likelihood of its characters in Japanese text, in nats, and the lowest wins. If
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from indexes.errors import UnreadableFile
+from indexes.readers.korean import decode_korean
 
 _BOMS = (  # UTF-32 first: its little-endian mark begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -29,7 +30,8 @@ _BOMS = (  # UTF-32 first: its little-endian mark begins with UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _NONE_OF_THESE = (
-    "not UTF-8, UTF-16, Shift_JIS, EUC-JP or ISO-2022-JP; convert it to UTF-8, or name its encoding with --encoding"
+    "not UTF-8, UTF-16, Shift_JIS, EUC-JP or ISO-2022-JP, nor Korean in EUC-KR; convert it to UTF-8, or name its "
+    "encoding with --encoding"
 )
 _JAPANESE = ("cp932", "euc_jp")
 _UTF16 = ("utf-16-le", "utf-16-be")
@@ -56,6 +58,12 @@ _CLASSES = tuple(
         ("ｳｵｶｷｺｻﾀﾃﾊﾎﾏﾑﾛﾚｯｨ", 0.26, 16),
         ("｡-ﾟ", 0.08, 33),
         (_COMMON_KANJI, 0.20, len(_COMMON_KANJI)),
+        (
+            "①-⑳Ⅰ-Ⅹⅰ-ⅹ㈱㈲㈹№℡㊤-㊨㍉㌔㌢㍍㌘㌧㌃㌶㍑㍗㌍㌦㌣㌫㍊㌻㎜-㎞㎎㎏㏄㎡㍻-㍾㏍",
+            0.01,
+            80,
+        ),  # NEC's, in cp932 only
+        ("髙﨑德瀨神祥福靖精羽凞閒", 0.003, 12),  # IBM's, which many names of people have
     )
 )
 _LEVEL_1 = -math.log(0.11 / 2800)  # the other kanji of everyday use
@@ -72,7 +80,7 @@ _LONE = re.compile(  # as a curly quote of cp1252 looks in Shift_JIS
 )
 _MISPLACED = 5.0
 _NEVER_IN_TEXT = frozenset({"Cc", "Co", "Cn", "Cs"})
-_KANA = re.compile("[ぁ-ヿ、。｡-ﾟ]")
+_KANA = re.compile("[ぁ-ヿ、。]")
 _NO_SUCH_BYTE = re.compile("[\x80-\xa0\uf8f0-\uf8ff]")  # from bytes without meaning in Shift_JIS
 _HEX = re.compile(rb"[0-9A-Fa-f]+")  # would be hiragana in UTF-16
 _NOT_ASCII = re.compile(rb"[^\t-\x7f]")
@@ -80,7 +88,9 @@ _NOT_ASCII = re.compile(rb"[^\t-\x7f]")
 _PLAUSIBLE = 10.2
 _PLAUSIBLE_HALF = 4.6  # for half-width kana, which take one byte and not two
 _PLAUSIBLE_WITHOUT_KANA = 9.2
-# Kanji alone are Japanese if some are common: Korean and Chinese, read as EUC-JP, are rare kanji alone.
+# Kanji alone, or nearly so, are Japanese if some are common: Korean and Chinese, read as EUC-JP, are rare kanji and
+# here and there a letter of row 4, where Japanese has its kana.
+_FEW_KANA = 0.08  # of the characters outside ASCII
 _PLAUSIBLE_WITH_NUL = 12.0  # only UTF-16 has zero bytes, and what is not UTF-16 is noise over all of Unicode
 _MANY = 4  # kanji that do not often go by without kana
 _CERTAIN = 7.5  # below it a reading is Japanese prose
@@ -171,6 +181,8 @@ def _guess(data: bytes, utf8_error: UnicodeDecodeError | None) -> str:
         raise UnreadableFile(
             f"UTF-8, but damaged: byte 0x{data[at]:02x} at offset {at}; mend it, or name its encoding with --encoding"
         )
+    if b"\0" not in data and (korean := decode_korean(data)) is not None:
+        return korean
     names = (*(() if b"\0" in data else _JAPANESE), *(() if len(data) % 2 else _UTF16))
     readings = [_weigh(data, name) for name in names]
     best = min(readings, key=lambda reading: reading.weight, default=_IMPOSSIBLE)
@@ -216,9 +228,18 @@ def _weigh(data: bytes, encoding: str) -> _Reading:
     most = _PLAUSIBLE * full + _PLAUSIBLE_HALF * half + 4 * len(runs)
     if b"\0" in data:
         most = _PLAUSIBLE_WITH_NUL * (full + half)
-    elif full >= _MANY and _KANA.search(text) is None:
-        most = _PLAUSIBLE_WITHOUT_KANA * full
+    elif encoding == "cp932" and not half and _are_everyday(counts) and not _LONE.search(text):
+        most = _PLAUSIBLE * full  # of other encodings' bytes, read as this one, much is half-width or rare
+    elif full >= _MANY and half < full and len(_KANA.findall(text)) < _FEW_KANA * full:
+        most = _PLAUSIBLE_WITHOUT_KANA * full + _PLAUSIBLE_HALF * half
     return _Reading(encoding, ascii_weight + weight, weight / max(full + half, 1), weight <= most)
+
+
+def _are_everyday(counts: Counter[str]) -> bool:
+    """Whether nearly no character is rarer in Japanese than the kanji of everyday use."""
+    wide = {character: count for character, count in counts.items() if character > "\x7f"}
+    rare = sum(count for character, count in wide.items() if _character_weight(character) > _LEVEL_1)
+    return rare <= 0.02 * sum(wide.values())
 
 
 @lru_cache(maxsize=1 << 16)

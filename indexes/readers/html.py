@@ -2,51 +2,41 @@
 
 from __future__ import annotations
 
-import codecs
 import re
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, one_line, properties
-from indexes.readers.charset import decode
+from indexes.readers.declared_encoding import decode_declared
+from indexes.readers.mathml import MathText
+from indexes.readers.page_parts import DROPPED, folds, is_beside_the_text, is_label, names
 from indexes.readers.tables import row_tables
 from indexes.types import Heading
 
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_DROPPED = _names(
-    "audio button canvas datalist footer iframe math nav noscript object rp rt rtc script select style svg template"
-    " textarea video"
-)
-_DROPPED_ROLES = _names("alertdialog banner contentinfo dialog navigation search")
-_DROPPED_CLASSES = _names(  # skip links, links at headings, and menus of pages from before there was `nav`
-    "anchor-link anchorjs-link breadcrumb breadcrumbs header-anchor headerlink mw-editsection nav navbar navigation"
-    " noprint site-footer site-nav skip-link skip-to-content skiplink"
-)
-_CONSENT = re.compile(
-    r"(?:cookie|consent|gdpr)s?[-_]?(?:banner|bar|consent|dialog|law|message|modal|notice|overlay|popup)|onetrust|cookiebot",
-    re.IGNORECASE,
-)
-_NOT_SHOWN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-_KEPT = _names("article body head html main")  # whatever their attributes: scripts often make them visible later
-_BLOCKS = _names(
+_BLOCKS = names(
     "address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset"
     " figcaption figure form h1 h2 h3 h4 h5 h6 header hr html legend li main menu ol p pre section summary"
     " table tbody tfoot thead title tr ul"
 )
-_SOFT = _names("br div p")  # in a table's cell, they do not end its row
-_PROPERTIES = _names("author description keywords")  # among the `meta` elements
-_CELLS = _names("td th")
+_SOFT = names("br div p")  # in a table's cell, they do not end its row
+_PROPERTIES = names("author description keywords")  # among the `meta` elements
+_CELLS = names("td th")
 _ENOUGH = 200  # characters from which on a `main` is taken as the page's text
+_PROSE = 80  # bytes in UTF-8 from which on a line is more than an entry of a menu
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _DEEPEST = 5_000  # elements in each other: libxml2 looks through them at each end tag that fits none
 _SPACE = re.compile(r"[ \t\n\r\f]+")
 _JAPANESE = "\u3000-\u30ff\u3400-\u9fff\uff00-\uffef"
 _LINE_END_IN_JAPANESE = re.compile(rf"(?<=[{_JAPANESE}])[ \t]*[\r\n][ \t\r\n]*(?=[{_JAPANESE}])")  # no space, as in CSS
+
+
+class _Button(NamedTuple):
+    """A button that is open: how many lines and words there were before it, and whether it is a heading or folds."""
+
+    lines: int
+    words: int
+    is_heading: bool
+    folds: bool
 
 
 class _Line(NamedTuple):
@@ -63,9 +53,13 @@ class Page:
         self._lines: list[_Line] = []
         self._words: list[str] = []  # of the line that is being written
         self._dropped: list[str] = []  # the elements that are open and left out, the outermost first
+        self._open = dict.fromkeys(("main", "article", "table", "td", "th", "pre", "dt", "summary"), 0)  # how many
         self._table = 0  # the number of the last one
         self._cells = 0  # in the row at hand
-        self._open = {"main": 0, "article": 0, "table": 0, "td": 0, "th": 0, "pre": 0}  # how many of each
+        self._main_depths: list[int] = []  # of the elements that are open and have the role
+        self._button: _Button | None = None
+        self._math: MathText | None = None
+        self._alternative = ""  # of the equation
         self._depth = 0
         self._ends = False  # whether the line ends before more text comes
         self._heading = 0  # level of the heading that is open
@@ -78,13 +72,26 @@ class Page:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise UnreadableFile(f"HTML with more than {_DEEPEST:,} elements in each other")
-        if self._dropped:
-            if tag in _DROPPED or tag == self._dropped[-1]:
+        is_in_text = bool(self._open["main"] or self._open["article"] or self._main_depths)
+        if self._math is not None:
+            self._math.start(tag)
+        elif self._dropped:
+            if tag in DROPPED or tag == self._dropped[-1]:
                 self._dropped.append(tag)
-            return
-        if tag in _DROPPED or self._is_beside_the_text(tag, attributes):
+        elif tag in DROPPED or is_beside_the_text(tag, attributes, is_in_text=is_in_text):
             self._dropped.append(tag)
-            return
+        elif tag == "math":
+            self._math, self._alternative = MathText(), attributes.get("alttext", "")
+        else:
+            self._begin(tag, attributes)
+
+    def _begin(self, tag: str, attributes: Any) -> None:
+        """Begin an element that is shown."""
+        if attributes.get("role", "").lower() == "main":
+            self._main_depths.append(self._depth)
+        if tag == "button":
+            is_heading = bool(self._heading or self._open["dt"] or self._open["summary"])
+            self._button = _Button(len(self._lines), len(self._words), is_heading, folds(attributes))
         if tag in _CELLS:
             self._begin_cell()
         elif tag in _BLOCKS:
@@ -100,21 +107,30 @@ class Page:
     def end(self, tag: str) -> None:
         """End an element."""
         self._depth -= 1
+        if self._math is not None:
+            self._end_in_math(tag)
+            return
         if self._dropped:
             if tag == self._dropped[-1]:
                 self._dropped.pop()
             return
+        if tag == "button":
+            self._end_button()
         if tag in _BLOCKS:
             self._break(tag)
         if tag in _HEADINGS:
             self._heading = 0
+        if self._main_depths and self._depth < self._main_depths[-1]:
+            self._main_depths.pop()
         if tag in self._open:
             self._open[tag] = max(self._open[tag] - 1, 0)
         self._in_title = False
 
     def data(self, text: str) -> None:
         """Add text, perhaps in several pieces."""
-        if self._in_title:
+        if self._math is not None:
+            self._math.data(text)
+        elif self._in_title:
             self._title.append(text)
         elif self._dropped:
             return
@@ -139,7 +155,7 @@ class Page:
         """Return the main text, or all text where the page does not mark the main part."""
         lines, headings, length = [], [], 0
         rows: list[tuple[int, int]] = []
-        for line in self._main_lines():
+        for line in _main_lines(self._lines):
             if line.level and line.text:
                 headings.append(Heading(length, line.level, one_line(line.text)))
             if line.table and len(rows) < MOST_MARKS:
@@ -152,31 +168,29 @@ class Page:
         about = properties(**self._properties)
         return ReadText(text, title, tuple(headings), breaks=breaks, metadata=about, tables=tables)
 
-    def _main_lines(self) -> list[_Line]:
-        total = sum(len(line.text) for line in self._lines)
-        for inside in (("main",), ("article", "main")):
-            lines = [line for line in self._lines if line.inside in inside]
-            length = sum(len(line.text) for line in lines)
-            if length >= _ENOUGH or length * 2 > total:
-                return lines
-        return self._lines
+    def _end_button(self) -> None:
+        """Drop the text of a button, unless it is a heading, a question, or the title of what it unfolds."""
+        button, self._button = self._button, None
+        if button is None:
+            return
+        is_split = len(self._lines) > button.lines
+        words = self._words if is_split else self._words[button.words :]
+        text = " ".join([*(line.text for line in self._lines[button.lines :]), "".join(words)]).strip()
+        if button.is_heading or is_label(text, folds=button.folds):
+            return
+        if not is_split:
+            del self._words[button.words :]
+        elif not button.words:
+            del self._lines[button.lines :]
+            self._words.clear()
 
-    def _is_beside_the_text(self, tag: str, attributes: Any) -> bool:
-        if tag in _KEPT:
-            return False
-        if tag == "aside" and not (self._open["main"] or self._open["article"]):
-            return True
-        if not attributes:
-            return False
-        classes = attributes.get("class", "").lower()[:1_000]
-        return (
-            attributes.get("hidden", "until-found") != "until-found"
-            or attributes.get("aria-hidden") == "true"
-            or attributes.get("role", "").lower() in _DROPPED_ROLES
-            or not _DROPPED_CLASSES.isdisjoint(classes.split())
-            or _CONSENT.search(f"{classes} {attributes.get('id', '')[:200]}") is not None
-            or _NOT_SHOWN.search(attributes.get("style", "")[:1_000]) is not None
-        )
+    def _end_in_math(self, tag: str) -> None:
+        assert self._math is not None
+        if tag == "math":
+            self._words.append(self._math.text() or self._alternative)
+            self._math = None
+        else:
+            self._math.end()
 
     def _begin_cell(self) -> None:
         self._cells += 1
@@ -197,33 +211,52 @@ class Page:
         is_pre = self._open["pre"] > 0
         line = line.rstrip() if is_pre else _SPACE.sub(" ", line).strip()
         if line or (is_pre and self._lines and self._lines[-1].text):
-            inside = next((name for name in ("main", "article") if self._open[name]), "")
+            inside = (
+                "main" if self._main_depths else next((name for name in ("main", "article") if self._open[name]), "")
+            )
             table = self._table if self._open["table"] and self._cells > 1 else 0
             self._lines.append(_Line(line, self._heading, inside, table))
         self._cells = 0
 
 
-_DECLARED = re.compile(
-    rb"""<meta[^>]{0,400}?charset\s*=\s*["']?\s*([\w:.-]+)|<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w:.-]+)""",
-    re.IGNORECASE,
-)
-_NOT_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
-_SEARCHED = 4_096  # bytes at the beginning in which a charset may be declared
-_MEANT = {  # what a browser takes these names to mean
-    **dict.fromkeys(_names("shift_jis shift-jis x-sjis sjis windows-31j"), "cp932"),
-    "x-euc-jp": "euc_jp",
-    **dict.fromkeys(_names("iso-8859-1 latin1 us-ascii"), "cp1252"),
-    **dict.fromkeys(_names("gb2312 gbk"), "gb18030"),
-    "utf-16": "utf-8",  # whoever could read the declaration was not reading UTF-16
-}
+def _main_lines(every: list[_Line]) -> list[_Line]:
+    """The lines of the main text, or all where the page does not mark it, or much text is outside of what it marks."""
+    total = sum(len(line.text) for line in every)
+    for inside, share in ((("main",), 1.0), (("article", "main"), 0.25)):  # an article may be a teaser or a comment
+        lines = [line for line in every if line.inside in inside]
+        length = sum(len(line.text) for line in lines)
+        outside = sum(len(line.text) for line in every if line.inside not in inside and _is_prose(line.text))
+        if (length >= _ENOUGH or length * 2 > total) and outside <= share * length:
+            return lines
+    return every
+
+
+def _is_prose(text: str) -> bool:
+    return len(text.encode("utf-8", "replace")) >= _PROSE
+
+
 _PIECE = 1 << 16  # characters given to the parser at once
 
 
 def read_web_page(data: bytes, limits: ReadLimits) -> ReadText:
     """Read the main text: a line for each block, table cells joined by ` | `, `pre` as it is, without navigation."""
+    return web_page(decode_declared(data, limits.encoding))
+
+
+def web_page(text: str) -> ReadText:
+    """Return the main text of a page.
+
+    Args:
+        text: The page, in HTML.
+
+    Returns:
+        Its text, headings, title and properties.
+
+    Raises:
+        UnreadableFile: It cannot be parsed.
+    """
     from lxml import etree
 
-    text = _decode(data, limits.encoding)
     page = Page()
     parser = etree.HTMLParser(target=page, huge_tree=True)  # huge_tree: no bound on depth, which would cut the page off
     try:
@@ -233,24 +266,3 @@ def read_web_page(data: bytes, limits: ReadLimits) -> ReadText:
     except (etree.LxmlError, ValueError) as error:
         raise UnreadableFile(f"cannot be read as HTML: {one_line(str(error))}") from error
     return page.reading()
-
-
-def _decode(data: bytes, encoding: str | None) -> str:
-    """Decode by the user's encoding, else by the one that the page declares if it fits, else by detection."""
-    declared = None if encoding else _declared(data[:_SEARCHED])
-    if declared is not None:
-        with suppress(UnreadableFile):
-            return decode(data, declared)
-    return decode(data, encoding)
-
-
-def _declared(head: bytes) -> str | None:
-    match = _DECLARED.search(head)
-    if match is None:
-        return None
-    name = (match[1] or match[2]).decode("ascii", "replace").lower()
-    try:
-        name = codecs.lookup(_MEANT.get(name, name)).name
-    except LookupError:
-        return None
-    return None if name in _NOT_CHARSETS else name

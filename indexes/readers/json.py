@@ -1,25 +1,37 @@
 r"""JSON and JSON Lines: the file's own text wherever it can be searched and cited by line.
 
 Escapes such as `\u65e5` become characters, in their place. A JSON file with a line that is too long to read is indented
-anew. Nothing else changes: numbers stay digit for digit, keys in order, duplicates too.
+anew. Nothing else changes: numbers stay digit for digit, keys in order, duplicates too. Comments and trailing commas
+are let pass, and so are JSON Lines under the name of a .json and single broken lines among them.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from io import StringIO
 from itertools import islice
 from typing import Any
 
 from indexes.errors import UnreadableFile
-from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets
+from indexes.readers.base import (
+    MOST_MARKS,
+    ReadLimits,
+    ReadText,
+    first_warnings,
+    lines_with_offsets,
+    without_embedded_files,
+)
 from indexes.readers.charset import decode
 
 _LONGEST_LINE = 2_000  # characters: with a longer one, a file is not laid out for people
 _DEEPEST_INDENT = 40  # levels; deeper ones are not indented further, so that nesting cannot multiply a file's size
 _ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.")
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
+_COMMENT = re.compile(r'("[^"\\\n]*(?:\\.[^"\\\n]*)*")|//[^\n]*|/\*(?:[^*]|\*(?!/))*\*/')
+_TRAILING_COMMA = re.compile(r'("[^"\\\n]*(?:\\.[^"\\\n]*)*")|,(?=\s*[\]}])')
+_MANY_BROKEN = 10  # lines, from which on a text that is mostly no JSON is not read further
 _OPENS, _CLOSES = frozenset("[{"), frozenset("]}")
 
 
@@ -44,25 +56,64 @@ def parse_json(text: str) -> Any:
 
 
 def read_json(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read one JSON value; indented by two spaces unless it is laid out already."""
+    """Read one JSON value, indented by two spaces unless it is laid out already; JSON Lines as `read_json_lines`."""
     text = decode(data, limits.encoding)
-    parse_json(text)
-    text = _unescaped(text)
+    try:
+        parse_json(text)
+    except UnreadableFile as error:
+        if _is_json_with_comments(text):
+            return ReadText(without_embedded_files(_unescaped(text)))
+        if _begins_with_record(text):
+            with suppress(UnreadableFile):
+                return _read_lines(text)
+        raise error from None
+    text = without_embedded_files(_unescaped(text))
     is_laid_out = all(len(line) <= _LONGEST_LINE for _, line in lines_with_offsets(text))
     return ReadText(text if is_laid_out else _indented(text, limits.max_text))
 
 
 def read_json_lines(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read one JSON value a line, with `breaks` at the records."""
-    text = decode(data, limits.encoding)
+    """Read one JSON value a line, with `breaks` at the records; broken lines stay as they are, and are named."""
+    return _read_lines(decode(data, limits.encoding))
+
+
+def _read_lines(text: str) -> ReadText:
+    """Read JSON Lines. Raises UnreadableFile if not most of the lines are valid."""
+    broken: list[str] = []
+    records = 0
     for number, (_, line) in enumerate(lines_with_offsets(text), start=1):
+        if not line.strip():
+            continue
+        records += 1
         try:
-            parse_json(line if line.strip() else "null")
+            parse_json(line)
         except UnreadableFile as error:
-            raise UnreadableFile(error.reason.replace(" at line 1,", f" at line {number},")) from error
-    text = _unescaped(text)
-    records = (offset for offset, line in lines_with_offsets(text) if line.strip())
-    return ReadText(text, breaks=tuple(islice(records, MOST_MARKS)))
+            broken.append(error.reason.replace(" at line 1,", f" at line {number},"))
+            if len(broken) > _MANY_BROKEN and 2 * len(broken) > records:
+                break
+    if 2 * len(broken) >= records and broken:
+        raise UnreadableFile(broken[0])
+    text = without_embedded_files(_unescaped(text))
+    starts = (offset for offset, line in lines_with_offsets(text) if line.strip())
+    return ReadText(text, breaks=tuple(islice(starts, MOST_MARKS)), warnings=first_warnings(broken, "lines are broken"))
+
+
+def _begins_with_record(text: str) -> bool:
+    """Whether the first line is an object or array of its own, as in JSON Lines."""
+    first = text.lstrip().partition("\n")[0]
+    with suppress(UnreadableFile):
+        return first.startswith(("{", "[")) and parse_json(first) is not None
+    return False
+
+
+def _is_json_with_comments(text: str) -> bool:
+    """Whether a text is JSON apart from its comments and trailing commas."""
+    bare = _COMMENT.sub(lambda match: match[1] or " ", text)
+    try:
+        parse_json(_TRAILING_COMMA.sub(lambda match: match[1] or "", bare))
+    except UnreadableFile:
+        return False
+    return True
 
 
 def _unescaped(text: str) -> str:

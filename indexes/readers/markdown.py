@@ -1,11 +1,22 @@
-"""Markdown: the file's own text, its headings, and the title from its front matter or its first heading."""
+"""Markdown: the file's own text, its headings, and the title from its front matter or its first heading.
+
+Front matter becomes metadata, and empty lines in the text, so that line numbers stay; pictures in Base64 are cut out.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets, one_line, properties
+from indexes.readers.base import (
+    MOST_MARKS,
+    ReadLimits,
+    ReadText,
+    lines_with_offsets,
+    one_line,
+    properties,
+    without_embedded_files,
+)
 from indexes.readers.charset import decode
 from indexes.readers.tables import pipe_tables
 from indexes.types import Heading
@@ -17,63 +28,97 @@ _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _NO_PARAGRAPH = re.compile(
     r"\s*$| {4}|\t| {0,3}(?:[>|]|[-*+][ \t]|\d{1,9}[.)][ \t])"
 )  # cannot be underlined to a heading
+_COMMENT = re.compile(r" {0,3}<!--")
+_RAW = re.compile(r" {0,3}<(script|pre|style|textarea)(?:[\s>]|$)", re.IGNORECASE)
+_BLOCK = re.compile(  # HTML that runs to the next blank line, as in CommonMark
+    r" {0,3}</?(?:address|article|aside|body|center|details|dialog|dd|div|dl|dt|fieldset|figcaption|figure|footer|form"
+    r"|h[1-6]|header|html|iframe|legend|li|main|menu|nav|ol|option|p|section|summary|table|tbody|td|tfoot|th|thead|tr|ul)"
+    r"(?:[\s>]|/>|$)",
+    re.IGNORECASE,
+)
 _ENTRY = re.compile(r"([^\W\d][\w-]{0,63}):[ \t]+(\S.*)")  # of a front matter; indented, it is part of another
 _NO_SIMPLE_VALUE = ("{", "|", ">", "&", "*", "!")  # YAML that is more than a line of text
+_TOML_ENTRY = re.compile(r"""([\w-]{1,64})[ \t]*=[ \t]*(["'].*["'])[ \t]*$""")
+_FRONT_MATTER = {"---": ("---", "..."), "+++": ("+++",)}
+_LINE_CONTENT = re.compile(r"[^\r\n]+")
+_COMMENT_END, _RAW_END = re.compile("-->"), re.compile("</(?:script|pre|style|textarea)>", re.IGNORECASE)
+_BLANK = re.compile(r"^\s*$")
+_LONGEST_HEADING = 20  # lines
 _FRONT_MATTER_LINES = 200  # a longer one is a text between rulers
 
 
 def read_markdown(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read Markdown as it is, with its headings (`#` and underlined) outside fenced code."""
-    text = decode(data, limits.encoding)
+    """Read Markdown, with its headings (`#` and underlined) outside code, comments and HTML."""
+    text = without_embedded_files(decode(data, limits.encoding))
     front, body = _front_matter(text)
-    tables, rows = pipe_tables(text, body)
-    title = front.pop("title", "")
-    return ReadText(text, title, markdown_headings(text, body), breaks=rows, metadata=front, tables=tables)
+    text = _LINE_CONTENT.sub("", text[:body]) + text[body:]
+    tables, rows = pipe_tables(text)
+    return ReadText(text, front.pop("title", ""), markdown_headings(text), breaks=rows, metadata=front, tables=tables)
 
 
-def markdown_headings(text: str, begin: int = 0) -> tuple[Heading, ...]:
-    """Return the headings of a Markdown text from offset `begin` on."""
+def markdown_headings(text: str) -> tuple[Heading, ...]:
+    """Return the headings of a Markdown text."""
     headings = []
-    previous: tuple[int, str] | None = None  # the line above, where it could be underlined to a heading
-    for offset, line in _outside_fences(text, begin):
-        underline = _SETEXT.match(line) if previous else None
+    paragraph: list[tuple[int, str]] = []  # the lines above, where they could be underlined to a heading
+    for offset, line in _outside_code_and_html(text):
+        underline = _SETEXT.match(line) if paragraph else None
         if atx := _ATX.match(line):
             headings.append(Heading(offset, len(atx[1]), one_line(_CLOSING_HASHES.sub("", atx[2] or ""))))
-        elif underline and previous:
-            headings.append(Heading(previous[0], 1 if underline[1][0] == "=" else 2, one_line(previous[1])))
-        paragraph = not (atx or underline or _NO_PARAGRAPH.match(line))
-        previous = (offset, line) if paragraph else None
+        elif underline:
+            title = one_line(" ".join(part for _, part in paragraph))
+            headings.append(Heading(paragraph[0][0], 1 if underline[1][0] == "=" else 2, title))
+        if atx or underline or _NO_PARAGRAPH.match(line):
+            paragraph.clear()
+        elif len(paragraph) < _LONGEST_HEADING:
+            paragraph.append((offset, line))
         if len(headings) == MOST_MARKS:
             break
     return tuple(heading for heading in headings if heading.text)
 
 
-def _outside_fences(text: str, begin: int) -> Iterator[tuple[int, str]]:
-    """The lines outside fenced code, with a fence as an empty line. A fence that never closes runs to the end."""
-    fence = ""
+def _outside_code_and_html(text: str) -> Iterator[tuple[int, str]]:
+    """The lines outside fenced code and HTML, each of which is an empty line instead; unclosed, they run to the end."""
+    fence, until = "", None
     for offset, line in lines_with_offsets(text):
-        if offset < begin:
-            continue
         match = _FENCE.match(line)
-        if not fence:
-            opens = match is not None and not (match[1][0] == "`" and "`" in match[2])
-            fence = match[1] if match and opens else ""
-            yield offset, "" if fence else line
-        elif match and match[1].startswith(fence) and not match[2].strip():
-            fence = ""
+        if until is not None:
+            until = None if until.search(line) else until
+            yield offset, ""
+        elif fence:
+            closes = match is not None and match[1].startswith(fence) and not match[2].strip()
+            fence = "" if closes else fence
+        elif match and not (match[1][0] == "`" and "`" in match[2]):
+            fence = match[1]
+            yield offset, ""
+        elif (html := _html_end(line)) is not None:
+            until = None if html.search(line) else html
+            yield offset, ""
+        else:
+            yield offset, line
+
+
+def _html_end(line: str) -> re.Pattern[str] | None:
+    """What ends the HTML that begins on a line; None if none begins."""
+    if _COMMENT.match(line):
+        return _COMMENT_END
+    if _RAW.match(line):
+        return _RAW_END
+    return _BLANK if _BLOCK.match(line) else None
 
 
 def _front_matter(text: str) -> tuple[dict[str, str], int]:
-    """The `name: value` lines of the YAML front matter, and where the Markdown begins; other YAML is left out."""
+    """The simple entries of the front matter in YAML (`---`) or TOML (`+++`), and where the Markdown begins."""
     found: dict[str, str | None] = {}
+    closing: tuple[str, ...] = ()
     for number, (offset, line) in enumerate(lines_with_offsets(text)):
         if number == 0:
-            if line.rstrip() != "---":
-                break
-        elif line.rstrip() in ("---", "..."):
+            closing = _FRONT_MATTER.get(line.rstrip(), ())
+        elif line.rstrip() in closing:
             return properties(**found), offset + len(line)
+        elif closing == ("+++",) and (entry := _TOML_ENTRY.match(line)):
+            found.setdefault(entry[1], entry[2][1:-1])
         elif (entry := _ENTRY.match(line)) and not entry[2].startswith(_NO_SIMPLE_VALUE):
             found.setdefault(entry[1], entry[2].rstrip().strip("\"'"))
-        if number > _FRONT_MATTER_LINES:
+        if not closing or number > _FRONT_MATTER_LINES:
             break
     return {}, 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from indexes.errors import UnreadableFile
-from indexes.readers.base import ReadLimits, ReadText
+from indexes.readers.base import ReadLimits, ReadText, without_embedded_files
 from indexes.readers.charset import decode
 from indexes.readers.json import parse_json
 from indexes.readers.markdown import markdown_headings
@@ -18,14 +18,18 @@ _LARGEST_OUTPUT = 2_000  # characters: a result is worth finding, a log of a tra
 def read_notebook(data: bytes, limits: ReadLimits) -> ReadText:
     """Read Markdown, code and text outputs of up to 2,000 characters, with `breaks` at cells; pictures are left out."""
     notebook = parse_json(decode(data, limits.encoding))
+    if not isinstance(notebook, dict) or not ("cells" in notebook or "worksheets" in notebook):
+        raise UnreadableFile("not a notebook: it has no cells")
+    glue = "\n" if notebook.get("nbformat") in ("1", "2") else ""  # those formats leave the line ends out
     parts: list[str] = []
     headings: list[Heading] = []
     breaks: list[int] = []
     length = 0
     for cell in _cells(notebook):
-        text = "\n\n".join(part for part in (_source(cell), *_outputs(cell)) if part.strip())
+        text = "\n\n".join(part for part in (_source(cell, glue), *_outputs(cell, glue)) if part.strip())
         if not text:
             continue
+        text = without_embedded_files(text)
         breaks.append(length)
         if cell.get("cell_type") in ("markdown", "heading"):
             headings += (Heading(h.start + length, h.level, h.text) for h in markdown_headings(text))
@@ -34,35 +38,34 @@ def read_notebook(data: bytes, limits: ReadLimits) -> ReadText:
     return ReadText("\n\n".join(parts), headings=tuple(headings), breaks=tuple(breaks))
 
 
-def _cells(notebook: Any) -> Iterator[dict[str, Any]]:
+def _cells(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The cells, which format 3 kept in worksheets."""
-    if not isinstance(notebook, dict) or not ("cells" in notebook or "worksheets" in notebook):
-        raise UnreadableFile("not a notebook: it has no cells")
     for sheet in (notebook, *_dicts(notebook.get("worksheets"))):
         yield from _dicts(sheet.get("cells"))
 
 
-def _source(cell: dict[str, Any]) -> str:
-    source = _text(cell.get("source", cell.get("input")))
+def _source(cell: dict[str, Any], glue: str) -> str:
+    source = _text(cell.get("source", cell.get("input")), glue)
     if cell.get("cell_type") != "heading":  # format 3 had a kind of cell for them
         return source
     level = cell.get("level")
     return "#" * (int(level) if level in ("1", "2", "3", "4", "5", "6") else 1) + " " + source
 
 
-def _outputs(cell: dict[str, Any]) -> Iterator[str]:
+def _outputs(cell: dict[str, Any], glue: str) -> Iterator[str]:
     for output in _dicts(cell.get("outputs")):
         data = output.get("data", output)
         plain = data.get("text/plain", data.get("text")) if isinstance(data, dict) else None
-        text = _text(plain)
+        text = _text(plain, glue)
         if len(text) <= _LARGEST_OUTPUT and output.get("output_type") not in ("error", "pyerr"):
             yield text
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, glue: str) -> str:
     """A multi-line string, which a notebook holds whole or as a list of lines."""
     if isinstance(value, list):
-        return "".join(line for line in value if isinstance(line, str))
+        lines = [line for line in value if isinstance(line, str)]
+        return glue.join(lines)
     return value if isinstance(value, str) else ""
 
 

@@ -1,28 +1,39 @@
 """PDF: the text of its pages by pypdf, with a form feed between them.
 
-Scanned text is not recognised. A damaged page is left empty, or with the text that could be saved, and is named in a
-warning; the others keep their numbers. A file in which no page can be read is refused.
+Values of form fields and free text follow the text of their page. Scanned text is not recognised here: a page without
+readable text is left empty and counted among the `unreadable`. A damaged page is left empty, or with the text that
+could be saved, and is named in a warning; the others keep their numbers.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from indexes.errors import UnreadableFile
-from indexes.readers.base import ReadLimits, ReadText, one_line, properties, real_title
+from indexes.readers.base import (
+    ReadLimits,
+    ReadText,
+    check_text_length,
+    first_warnings,
+    one_line,
+    properties,
+    real_title,
+)
+from indexes.readers.pdf_forms import form_lines
 from indexes.readers.pdf_layout import page_text
 from indexes.readers.tables import joined_rows, row_tables
+from indexes.text import is_readable
 
 if TYPE_CHECKING:
-    from pypdf import PdfReader
+    from pypdf import PageObject, PdfReader
 
 _BETWEEN_PAGES = "\f"
-_MOST_WARNINGS = 10
 _OF_CONTENT = ("pypdf.filters", "pypdf._page", "pypdf.generic._data_structures")  # loggers; others tell of fonts
 
 
@@ -32,7 +43,7 @@ def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
         reader = _open(data)
         if len(reader.pages) > limits.max_pages:
             raise UnreadableFile(f"has {len(reader.pages):,} pages, over the limit of {limits.max_pages:,}")
-        pages, damage = _page_texts(reader, limits.max_text)
+        pages, damage, unreadable = _page_texts(reader, limits.most_text(len(data)))
         title, about = _title(reader), _properties(reader)
     except (UnreadableFile, MemoryError):
         raise
@@ -48,6 +59,7 @@ def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
         breaks=tuple(start for start, _ in rows),
         metadata=about,
         warnings=_warnings(damage),
+        unreadable=unreadable,
         tables=row_tables(text, rows),
     )
 
@@ -66,29 +78,65 @@ def _open(data: bytes) -> PdfReader:
     return reader
 
 
-def _page_texts(reader: PdfReader, limit: int) -> tuple[list[str], dict[int, str]]:
-    """The text of each page, and the damage of the damaged ones, by their numbers from 1."""
+def _page_texts(reader: PdfReader, most: int) -> tuple[list[str], dict[int, str], tuple[int, ...]]:
+    """The text of each page, the damage of the damaged ones, by their numbers from 1, and the unreadable ones."""
+    from indexes.readers.pdf_fonts import readable_fonts
+
     texts: list[str] = []
     damage: dict[int, str] = {}
+    unreadable: list[int] = []
     length = 0
-    for number, page in enumerate(reader.pages, start=1):
-        with _complaints() as complaints:
-            try:
-                texts.append(page_text(page, texts[-1] if texts else "").replace(_BETWEEN_PAGES, "\n"))
-            except MemoryError:
-                raise
-            except Exception as error:  # see read_pdf
-                texts.append("")
-                complaints.append(_reason(error))
-        if complaints:
-            damage[number] = complaints[0]
-        length += len(texts[-1])
-        if length > limit:
-            raise UnreadableFile(f"its text has over {limit:,} characters, which is the limit")
-    if not any(text.strip() for text in texts):
-        first = next(iter(damage.values()), None)
-        raise UnreadableFile(f"a broken PDF: {first}" if first else "no text in it (a scan?); run OCR on it first")
-    return texts, damage
+    with readable_fonts() as prepare:
+        for number, page in enumerate(reader.pages, start=1):
+            with _complaints() as complaints:
+                text, is_good = _page(page, texts[-1] if texts else "", prepare, complaints)
+            if complaints:
+                damage[number] = complaints[0]
+            elif not is_good:
+                unreadable.append(number)
+            texts.append(text)
+            length += len(text)
+            check_text_length(length, most)
+    if damage and not any(text.strip() for text in texts):
+        raise UnreadableFile(f"a broken PDF: {next(iter(damage.values()))}")
+    return texts, damage, tuple(unreadable)
+
+
+def _page(
+    page: PageObject, before: str, prepare: Callable[[Any], None], complaints: list[str]
+) -> tuple[str, bool]:
+    """The text of a page after `before`, empty where it is not readable, and whether it is; see `_complaints`."""
+    text, beside = "", ""
+    try:
+        prepare(page)
+        text = page_text(page, before).replace(_BETWEEN_PAGES, "\n")
+    except MemoryError:
+        raise
+    except Exception as error:  # see read_pdf
+        complaints.append(_reason(error))
+    is_good = is_readable(text) and (bool(text.strip()) or not _shows_something(page))
+    try:
+        beside = "\n".join(form_lines(page)).replace(_BETWEEN_PAGES, "\n")
+    except MemoryError:
+        raise
+    except Exception as error:  # see read_pdf
+        complaints.append(_reason(error))
+    return "\n".join(filter(None, (text.rstrip() if beside else text, beside))) if is_good else beside, is_good
+
+
+def _shows_something(page: PageObject) -> bool:
+    """Whether a page without text draws a picture, or text in a font whose characters are drawings."""
+    try:
+        contents = page.get_contents()
+        data = b"" if contents is None else contents.get_data()
+        if re.search(rb"/\S+\s+Do\b|\bBI\s", data):
+            return True
+        fonts = page["/Resources"]["/Font"].get_object()  # type: ignore[index]
+        return any(font.get_object().get("/Subtype") == "/Type3" for font in fonts.values())
+    except MemoryError:
+        raise
+    except Exception:  # no fonts, or a broken page
+        return False
 
 
 @contextmanager
@@ -108,8 +156,7 @@ def _complaints() -> Iterator[list[str]]:
 
 def _warnings(damage: dict[int, str]) -> tuple[str, ...]:
     lines = [f"page {number} is damaged, and its text not or not wholly read: {why}" for number, why in damage.items()]
-    more = len(lines) - _MOST_WARNINGS
-    return (*lines[:_MOST_WARNINGS], f"{more} more pages are damaged") if more > 0 else tuple(lines)
+    return first_warnings(lines, "pages are damaged")
 
 
 def _title(reader: PdfReader) -> str:

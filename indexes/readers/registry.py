@@ -1,4 +1,4 @@
-"""Bytes of a file to a `Document`: one reader for each family of formats, found by the file's suffix.
+"""Bytes of a file to a `Document`: one reader for each family of formats, found by the file's suffix or whole name.
 
 A reader takes the bytes and the limits and returns a `ReadText`. Whatever is in a file, a reader either returns text or
 raises UnreadableFile with one line for the user. Formats that need more than a walk along their lines are read in the
@@ -14,25 +14,41 @@ from pathlib import Path
 
 from indexes.errors import EmptyFile, UnreadableFile
 from indexes.metadata import Metadata
-from indexes.readers.base import DEFAULT_LIMITS, ReadLimits, ReadText, one_line
+from indexes.readers.base import DEFAULT_LIMITS, ReadLimits, ReadText, check_text_length, one_line, real_title
+from indexes.readers.epub import read_epub
 from indexes.readers.html import read_web_page
 from indexes.readers.json import read_json, read_json_lines
+from indexes.readers.mail import read_mail
 from indexes.readers.markdown import read_markdown
 from indexes.readers.notebook import read_notebook
-from indexes.readers.office import read_sheets, read_slides, read_word
+from indexes.readers.ocr import NO_TEXT, NOT_READABLE, with_recognised_text
+from indexes.readers.office import read_open_document, read_sheets, read_slides, read_word
+from indexes.readers.outlines import read_asciidoc, read_latex, read_org
 from indexes.readers.pdf import read_pdf
 from indexes.readers.restructuredtext import read_rst
+from indexes.readers.rtf import read_rtf
 from indexes.readers.sandbox import read_in_sandbox
 from indexes.readers.source_code import read_braces, read_source
+from indexes.readers.subtitles import read_subtitles
 from indexes.readers.text import read_delimited, read_plain
-from indexes.text import clean
+from indexes.readers.xml import read_xml
+from indexes.text import clean, is_readable
 from indexes.types import Document, Heading, Table
 
 # Part of a document's content hash: raise it when a reader's output changes, so that every file is read again.
 READER_VERSION = b"5"
 
 _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
-    read_plain: ".txt .text .log .bib .css .scss .xml",
+    read_plain: ".txt .text .log .bib .css .scss",
+    read_xml: ".xml",
+    read_latex: ".tex .ltx",
+    read_org: ".org",
+    read_asciidoc: ".adoc .asciidoc",
+    read_subtitles: ".srt .vtt",
+    read_rtf: ".rtf",
+    read_mail: ".eml",
+    read_epub: ".epub",
+    read_open_document: ".odt .ods .odp .ott",
     read_markdown: ".md .markdown",
     read_rst: ".rst",
     read_web_page: ".html .htm .xhtml",
@@ -48,20 +64,47 @@ _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
     read_source: (
         ".py .pyi .js .mjs .cjs .ts .tsx .jsx .vue .go .rs .rb .php .swift .kt .kts .scala .sh .bash .zsh"
         " .ps1 .sql .r .jl .lua .pl .pm .hs .ml .mli .ex .exs .erl .clj .el .lisp .scm .nim .zig .f90"
-        " .yaml .yml .toml .ini .cfg .conf .tex .cmake"
+        " .yaml .yml .toml .ini .cfg .conf .cmake"
     ),
 }
 _READERS = {suffix: reader for reader, suffixes in _SUFFIXES_OF.items() for suffix in suffixes.split()}
 SUFFIXES = frozenset(_READERS)
+# Files that by custom have no suffix, also with a word after a hyphen (LICENSE-MIT), and the suffix they are read by.
+_NAMES_OF = {
+    ".txt": (
+        "readme license licence copying copyright changelog changes news history authors contributors contributing"
+        " credits maintainers codeowners notice notices patents install todo thanks security version citation manifest"
+    ),
+    ".sh": (
+        "makefile gnumakefile dockerfile containerfile vagrantfile jenkinsfile rakefile gemfile procfile justfile"
+        " brewfile podfile fastfile caddyfile earthfile tiltfile build workspace sconstruct kconfig"
+    ),
+}
+_NAMES = {name: suffix for suffix, names in _NAMES_OF.items() for name in names.split()}
 # They pass along the lines once: their time and memory are bounded by the file's size.
-_BY_LINES = frozenset({read_plain, read_markdown, read_rst, read_delimited, read_braces, read_source})
+_BY_LINES = frozenset(
+    {read_plain, read_markdown, read_rst, read_latex, read_org, read_asciidoc, read_subtitles, read_xml}
+    | {read_delimited, read_braces, read_source}
+)
 
 _LONE_RETURN = re.compile(r"\r(?!\n)")
+# What they extract is judged. Text that is the file's own is taken as it is.
+_EXTRACTING = frozenset({read_word, read_slides, read_sheets, read_open_document, read_rtf, read_epub, read_mail})
+
+_EMPTY = "no text in it"
 _NOT_IN_TEXT = re.compile("[\ud800-\udfff\0]")  # lone surrogates break every output in UTF-8
 
 
+def format_suffix(path: Path) -> str | None:
+    """Return the suffix by which a file is read: its own, or one for a name such as README; None for no reader."""
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES:
+        return suffix
+    return None if suffix else _NAMES.get(path.name.lower().partition("-")[0])
+
+
 def check_suffix(path: Path) -> None:
-    """Check that there is a reader for a file's suffix.
+    """Check that there is a reader for a file.
 
     Args:
         path: The file; only its name is looked at.
@@ -69,7 +112,7 @@ def check_suffix(path: Path) -> None:
     Raises:
         UnreadableFile: There is none; the message lists the suffixes that are read.
     """
-    if path.suffix.lower() not in SUFFIXES:
+    if format_suffix(path) is None:
         kind = f"'{path.suffix}' files" if path.suffix else "files without a suffix"
         raise UnreadableFile(f"no reader for {kind}; what is read: {' '.join(sorted(SUFFIXES))}")
 
@@ -92,12 +135,15 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
     check_suffix(path)
     if not data:
         raise EmptyFile("empty file")
-    suffix = path.suffix.lower()
+    suffix = format_suffix(path) or ""
     is_own_text = _READERS[suffix] in _BY_LINES
     try:
         if is_own_text:
-            return _document(path, _with_newlines(read_here(suffix, data, limits)))
-        return _document(path, _put_right(read_in_sandbox(suffix, data, limits)))
+            reading = _with_newlines(read_here(suffix, data, limits))
+        else:
+            reading = with_recognised_text(read_in_sandbox(suffix, data, limits), data, limits, read_in_sandbox)
+            reading = _put_right(reading)
+        return _document(path, reading, is_extracted=_READERS[suffix] in _EXTRACTING)
     except MemoryError as error:
         raise UnreadableFile("takes more memory to read than there is") from error
 
@@ -108,8 +154,7 @@ def read_here(suffix: str, data: bytes, limits: ReadLimits) -> ReadText:
         reading = _READERS[suffix](data, limits)
     except RecursionError as error:
         raise UnreadableFile("nested too deeply to be read") from error
-    if len(reading.text) > limits.max_text:
-        raise UnreadableFile(f"its text has {len(reading.text):,} characters, over the limit of {limits.max_text:,}")
+    check_text_length(len(reading.text), limits.most_text(len(data)))
     return reading
 
 
@@ -137,11 +182,14 @@ def _put_right(reading: ReadText) -> ReadText:
     )
 
 
-def _document(path: Path, reading: ReadText) -> Document:
+def _document(path: Path, reading: ReadText, *, is_extracted: bool) -> Document:
     text = _NOT_IN_TEXT.sub("\ufffd", reading.text)  # one character for one: offsets stay
     if not text or text.isspace():
-        raise UnreadableFile("no text in it")
-    title = clean(reading.title or (reading.headings[0].text if reading.headings else "")).text
+        failed = next((warning for warning in reading.warnings if warning.startswith("OCR failed")), None)
+        raise UnreadableFile(failed or (NOT_READABLE if reading.unreadable else NO_TEXT if reading.pages else _EMPTY))
+    if is_extracted and not is_readable(text):
+        raise UnreadableFile("its text has no meaning: control characters, names of glyphs, or a mixture of scripts")
+    title = clean(reading.title or (real_title(reading.headings[0].text) if reading.headings else "")).text
     return Document(
         source=str(path),
         text=text,
@@ -152,4 +200,5 @@ def _document(path: Path, reading: ReadText) -> Document:
         metadata=Metadata({name: _NOT_IN_TEXT.sub("\ufffd", value) for name, value in reading.metadata.items()}),
         warnings=tuple(map(one_line, reading.warnings)),
         tables=reading.tables,
+        unreadable=reading.unreadable,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets, one_line
+from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets, one_line, without_embedded_files
 from indexes.readers.charset import decode
 from indexes.types import Heading
 
@@ -15,7 +15,7 @@ _SHORTEST_RULER = 4  # docutils lets a shorter one pass only if it is as wide as
 
 def read_rst(data: bytes, limits: ReadLimits) -> ReadText:
     """Read reStructuredText as it is; a title's level is the order in which its style first appears."""
-    text = decode(data, limits.encoding)
+    text = without_embedded_files(decode(data, limits.encoding))
     return ReadText(text, headings=_headings(text))
 
 

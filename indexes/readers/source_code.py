@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets
+from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets, without_embedded_files
 from indexes.readers.charset import decode
 
 _BEFORE = (
@@ -34,13 +34,13 @@ _NOT_A_FUNCTION = re.compile(r"(?:if|for|while|switch|return|else|do|case|using|
 
 def read_source(data: bytes, limits: ReadLimits) -> ReadText:
     """Read source code as it is, with `breaks` at unindented definitions that a keyword begins, and at sections."""
-    text = decode(data, limits.encoding)
+    text = without_embedded_files(decode(data, limits.encoding))
     return ReadText(text, breaks=_breaks(text, _begins_definition))
 
 
 def read_braces(data: bytes, limits: ReadLimits) -> ReadText:
     """Read source code in C and its relatives, where a function has no keyword."""
-    text = decode(data, limits.encoding)
+    text = without_embedded_files(decode(data, limits.encoding))
     return ReadText(text, breaks=_breaks(text, _begins_function))
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from itertools import islice
 
-from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets
+from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets, without_embedded_files
 from indexes.readers.charset import decode
 from indexes.readers.tables import delimited_table
 
 
 def read_plain(data: bytes, limits: ReadLimits) -> ReadText:
     """Read plain text as it is."""
-    return ReadText(decode(data, limits.encoding))
+    return ReadText(without_embedded_files(decode(data, limits.encoding)))
 
 
 def read_delimited(data: bytes, limits: ReadLimits) -> ReadText:

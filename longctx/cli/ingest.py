@@ -55,6 +55,13 @@ def ingest(
     max_seconds: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="The longest that one file may take (default: 120)")
     ] = None,
+    ocr: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="A program for pages without readable text, e.g. 'ocrmypdf -l jpn {input} {output}'.",
+        ),
+    ] = None,
     chunk_tokens: Annotated[
         int | None, typer.Option(metavar="N", help="The most tokens of a chunk (default: the encoder's)")
     ] = None,
@@ -62,6 +69,9 @@ def ingest(
         int | None, typer.Option(metavar="N", help="How many tokens of it a chunk may share with the one before it.")
     ] = None,
     wait: WaitOption = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Say how many characters of text each file gave that was read.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Read documents into an index; files that have not changed are skipped.
@@ -76,7 +86,7 @@ def ingest(
     from longctx.settings import load_settings
 
     settings = load_settings(index=index, encoder=encoder, max_size=max_size, max_seconds=max_seconds)
-    limits = ReadLimits(max_bytes=settings.max_size, max_seconds=settings.max_seconds, encoding=encoding)
+    limits = ReadLimits(max_bytes=settings.max_size, max_seconds=settings.max_seconds, encoding=encoding, ocr=ocr)
     options: dict[str, Any] = {"limits": limits, "chunk_tokens": chunk_tokens, "overlap": overlap}
     options |= {"exclude": exclude or (), "include": include or ()}
     if dry_run:
@@ -86,6 +96,8 @@ def ingest(
         report = _ingest(corpus, paths, {**options, "wait": wait}, quiet=json)
         if prune:
             report = prune_missing(corpus, paths, report, yes=yes, wait=wait)
+    if verbose and not json:
+        _print_texts(report)
     print_json(report) if json else _print_report(report)
     sys.exit(_exit_code(report))
 
@@ -116,6 +128,12 @@ def _exit_code(report: IngestReport) -> int:
     if not (report.added or report.changed or report.unchanged or report.removed or report.renamed or report.empty):
         return _NOTHING_DONE
     return _SOME_FAILED if report.failed else 0
+
+
+def _print_texts(report: IngestReport) -> None:
+    for text in report.texts:
+        left_out = f"; left out: {len(text.unreadable):,} pages without readable text" if text.unreadable else ""
+        echo(f"{name(short_path(text.source))}: {text.characters:,} characters{left_out}")
 
 
 def _print_report(report: IngestReport) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from indexes.readers.office.lines import Lines
+from indexes.readers.lines import Lines
 
 _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"

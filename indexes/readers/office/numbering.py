@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
+from indexes.readers.office.number_formats import formatted_number
 from indexes.readers.office.styles import Styles, W, value
 
 _LEVELS = 9
-_MOST = 1_000_000  # no list is longer: a larger number is hostile
-_ROMAN = (
-    *((1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL")),
-    *((10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I")),
-)
-_LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_AIUEO = "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワヲン"
-_IROHA = "イロハニホヘトチリヌルヲワカヨタレソツネナラムウヰノオクヤマケフコエテアサキユメミシヱヒモセスン"
-_KANJI = "〇一二三四五六七八九"
-_FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 
 
 class Numbering:
@@ -89,7 +80,9 @@ class Numbering:
             start = value(levels[index], "start") if index in levels else None
             counts.setdefault(index, _integer(start or "1"))
         for index in range(level + 1, _LEVELS):
-            counts.pop(index, None)
+            restart = value(levels[index], "lvlRestart") if index in levels else None
+            if restart is None or level < _integer(restart):  # 0: it is counted through the whole document
+                counts.pop(index, None)
         return counts
 
     def _override(self, number: str, level: int) -> int | None:
@@ -105,68 +98,11 @@ def _text(level: int, levels: dict[int, Any], counts: dict[int, int]) -> str:
     def number(match: re.Match[str]) -> str:
         index = int(match[1]) - 1
         kind = value(levels[index], "numFmt") if index in levels else None
-        return _formatted(counts.get(index, 1), "decimal" if decimal else kind or "decimal")
+        return formatted_number(counts.get(index, 1), "decimal" if decimal else kind or "decimal")
 
     text = re.sub("%([1-9])", number, value(levels[level], "lvlText") or "")
     return text if not text or value(levels[level], "suff") == "nothing" else f"{text} "
 
 
-def _formatted(number: int, kind: str) -> str:
-    """A number in the format that Word calls `kind` (`numFmt`); in digits for rare formats."""
-    format_ = _FORMATS.get(kind.removesuffix("FullWidth") if kind not in _FORMATS else kind, str)
-    return format_(number) if 0 < number <= _MOST else str(number)
-
-
 def _integer(text: str | None) -> int:
     return int(text) if text and re.fullmatch("[0-9]{1,9}", text) else 0
-
-
-def _roman(number: int) -> str:
-    text = ""
-    for worth, letters in _ROMAN:
-        count, number = divmod(number, worth)
-        text += letters * min(count, 100)
-    return text
-
-
-def _letters(number: int) -> str:
-    """A to Z, then AA, BB to ZZ, as in Word."""
-    return _LATIN[(number - 1) % 26] * min((number - 1) // 26 + 1, 100)
-
-
-def _kanji(number: int) -> str:
-    if number >= 10_000:
-        return str(number)
-    text = ""
-    for worth, unit in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
-        digit, number = divmod(number, worth)
-        text += "" if not digit else unit if digit == 1 and unit else _KANJI[digit] + unit
-    return text
-
-
-def _from(letters: str) -> Callable[[int], str]:
-    return lambda number: letters[(number - 1) % len(letters)]
-
-
-def _circled(number: int) -> str:
-    return chr(0x2460 + number - 1) if number <= 20 else str(number)
-
-
-_FORMATS: dict[str, Callable[[int], str]] = {
-    "none": lambda number: "",
-    "decimalZero": lambda number: f"{number:02}",
-    "decimalFullWidth": lambda number: str(number).translate(_FULL_WIDTH),
-    "decimalFullWidth2": lambda number: str(number).translate(_FULL_WIDTH),
-    "decimalEnclosedCircle": _circled,
-    "decimalEnclosedCircleChinese": _circled,
-    "upperRoman": _roman,
-    "lowerRoman": lambda number: _roman(number).lower(),
-    "upperLetter": _letters,
-    "lowerLetter": lambda number: _letters(number).lower(),
-    "ideographDigital": lambda number: "".join(_KANJI[int(digit)] for digit in str(number)),
-    "japaneseCounting": _kanji,
-    "japaneseDigitalTenThousand": _kanji,
-    "chineseCounting": _kanji,
-    "aiueo": _from(_AIUEO),
-    "iroha": _from(_IROHA),
-}

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import zipfile
-import zlib
 from io import BytesIO
 from typing import Any
 
 from indexes.errors import UnreadableFile
-from indexes.readers.base import ReadLimits, one_line, properties, real_title
+from indexes.readers.base import ReadLimits, properties, real_title
+from indexes.readers.zip_files import check_zip, parse_xml
 
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # an OLE container
-_RATIO_FROM = 10_000_000  # bytes unpacked, up to which any ratio will do
-_BLOCK = 1 << 20
 _CORE = "docProps/core.xml"
 _RELATIONSHIP = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 _STRICT = {  # the namespaces of "Strict Open XML", and the usual ones for the same elements
@@ -21,6 +19,7 @@ _STRICT = {  # the namespaces of "Strict Open XML", and the usual ones for the s
     b"http://purl.oclc.org/ooxml/officeDocument/math": b"http://schemas.openxmlformats.org/officeDocument/2006/math",
 }
 _DC = "{http://purl.org/dc/elements/1.1/}"
+_META = "{urn:oasis:names:tc:opendocument:xmlns:meta:1.0}"
 _CP = "{http://schemas.openxmlformats.org/package/2006/metadata/core-properties}"
 
 
@@ -30,21 +29,7 @@ def check_package(suffix: str, data: bytes, limits: ReadLimits) -> None:
         raise UnreadableFile(
             f"an encrypted or old Office file under the name of a {suffix}; save it as {suffix} without a password"
         )
-    most = min(limits.max_unpacked, max(_RATIO_FROM, len(data) * limits.max_unpack_ratio))
-    try:
-        with zipfile.ZipFile(BytesIO(data)) as archive:
-            parts = archive.infolist()
-            _check_size(sum(part.file_size for part in parts), most, len(data))
-            total = 0
-            for part in parts:
-                with archive.open(part) as file:
-                    while block := file.read(_BLOCK):
-                        total += len(block)
-                        _check_size(total, most, len(data))
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
-        raise UnreadableFile(f"not a {suffix}, or a broken one: {one_line(str(error))}") from error
-    except (RuntimeError, NotImplementedError) as error:  # a password; a compression that Office does not use
-        raise UnreadableFile(f"a {suffix} that cannot be unpacked: {one_line(str(error))}") from error
+    check_zip(suffix, data, limits)
 
 
 class Package:
@@ -66,13 +51,14 @@ class Package:
             KeyError: There is no such part.
             lxml.etree.XMLSyntaxError: It is not well-formed, or nested more than 256 deep.
         """
-        from lxml import etree
-
         data = self._archive.read(name)
         for strict, usual in _STRICT.items():
             data = data.replace(strict, usual)
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
-        return etree.fromstring(data, parser)
+        return parse_xml(data)
+
+    def part(self, name: str) -> bytes:
+        """Return the bytes of a part. Raises KeyError if there is no such part."""
+        return self._archive.read(name)
 
     def related(self, name: str = "") -> dict[str, str]:
         """Map each kind of relationship that a part has, such as `styles`, to the name of the first such part.
@@ -110,6 +96,17 @@ def core_properties(data: bytes) -> tuple[str, dict[str, str]]:
     return real_title(root.findtext(f"{_DC}title") or ""), about
 
 
-def _check_size(unpacked: int, most: int, packed: int) -> None:
-    if unpacked > most:
-        raise UnreadableFile(f"unpacks to {unpacked:,} bytes or more, which is too much for a file of {packed:,}")
+def open_document_properties(data: bytes) -> tuple[str, dict[str, str]]:
+    """Return the title of an OpenDocument file, or an empty string, and its author, subject and keywords."""
+    from lxml import etree
+
+    try:
+        root = Package(data).root("meta.xml")
+    except (KeyError, etree.XMLSyntaxError):
+        return "", {}
+    about = properties(
+        author=root.findtext(f".//{_META}initial-creator") or root.findtext(f".//{_DC}creator"),
+        subject=root.findtext(f".//{_DC}subject"),
+        keywords=", ".join(word.text or "" for word in root.iter(f"{_META}keyword")),
+    )
+    return real_title(root.findtext(f".//{_DC}title") or ""), about

@@ -1,4 +1,4 @@
-"""Office documents (.docx, .pptx, .xlsx) as plain text with headings, pages and table rows.
+"""Office documents (.docx, .pptx, .xlsx, .odt, .ods, .odp) as plain text with headings, pages and table rows.
 
 The text is what a reader of the document sees: pictures, comments, headers and footers are left out. The libraries are
 imported when the first such file is read, in the process that reads it. None of them uses the network.
@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits, ReadText, one_line
-from indexes.readers.office.lines import Lines
-from indexes.readers.office.ooxml import check_package, core_properties
+from indexes.readers.lines import Lines
+from indexes.readers.office.ooxml import check_package, core_properties, open_document_properties
+
+_OPEN_DOCUMENT = "OpenDocument file"
 
 
 def read_word(data: bytes, limits: ReadLimits) -> ReadText:
@@ -68,11 +70,29 @@ def read_sheets(data: bytes, limits: ReadLimits) -> ReadText:
     return _read(".xlsx", sheet_lines, data, limits)
 
 
-def _read(suffix: str, lines_of: Callable[[bytes], Lines], data: bytes, limits: ReadLimits) -> ReadText:
+def read_open_document(data: bytes, limits: ReadLimits) -> ReadText:
+    """Read an OpenDocument file: a text, a spreadsheet or a presentation.
+
+    Args:
+        data: The file's bytes.
+        limits: What it may unpack to.
+
+    Returns:
+        The text, with headings, with pages for slides, and with `breaks` at table rows.
+
+    Raises:
+        UnreadableFile: It is encrypted, broken, no OpenDocument file, or over a limit.
+    """
+    from indexes.readers.office.opendocument import open_document_lines
+
+    return _read(_OPEN_DOCUMENT, open_document_lines, data, limits)
+
+
+def _read(suffix: str, lines_of: Callable[[bytes, int], Lines], data: bytes, limits: ReadLimits) -> ReadText:
     check_package(suffix, data, limits)
     try:
-        title, about = core_properties(data)
-        return lines_of(data).reading(title, about)
+        title, about = open_document_properties(data) if suffix == _OPEN_DOCUMENT else core_properties(data)
+        return lines_of(data, limits.most_text(len(data))).reading(title, about)
     except (UnreadableFile, MemoryError, RecursionError):
         raise
     except Exception as error:  # whatever a broken file provokes in the libraries: KeyError, ValueError, …

@@ -9,9 +9,9 @@ from typing import Any
 import pptx
 from pptx.exc import InvalidXmlError
 
+from indexes.readers.lines import Lines
 from indexes.readers.office.charts import add_chart
 from indexes.readers.office.equations import M, equation_text
-from indexes.readers.office.lines import Lines
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
@@ -19,9 +19,17 @@ _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Al
 _FIRST = float("-inf")
 
 
-def slide_lines(data: bytes) -> Lines:
-    """Return the lines of a presentation: for each slide a page with its title, its shapes and its notes."""
-    lines = Lines()
+def slide_lines(data: bytes, most: int) -> Lines:
+    """Return the lines of a presentation: for each slide a page with its title, its shapes and its notes.
+
+    Args:
+        data: The file's bytes.
+        most: The most characters of text.
+
+    Returns:
+        The lines.
+    """
+    lines = Lines(most)
     for slide in pptx.Presentation(BytesIO(data)).slides:
         lines.page()
         _choose_alternatives(slide.element)

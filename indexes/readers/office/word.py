@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from indexes.errors import UnreadableFile
+from indexes.readers.lines import Lines
 from indexes.readers.office.equations import M, equation_text
-from indexes.readers.office.lines import Lines
 from indexes.readers.office.numbering import Numbering
 from indexes.readers.office.ooxml import Package
 from indexes.readers.office.styles import Styles, W, value
@@ -32,8 +32,19 @@ _TABLES_DEEP = 20
 _COLUMNS = 63  # the most that Word allows
 
 
-def word_lines(data: bytes) -> Lines:
-    """Return the lines of a document: its paragraphs and table rows, then its notes, each under its number."""
+def word_lines(data: bytes, most: int) -> Lines:
+    """Return the lines of a document: its paragraphs and table rows, then its notes, each under its number.
+
+    Args:
+        data: The file's bytes.
+        most: The most characters of text.
+
+    Returns:
+        The lines.
+
+    Raises:
+        UnreadableFile: There is no document in it, or too much text.
+    """
     package = Package(data)
     name = package.related().get("officeDocument", "word/document.xml")
     parts = package.related(name)
@@ -45,19 +56,21 @@ def word_lines(data: bytes) -> Lines:
     styles = Styles(elements("styles", f"{W}style"))
     numbering = Numbering(elements("numbering", f"{W}abstractNum", f"{W}num"), styles)
     notes = {(kind, note.get(f"{W}id")): note for kind in _NOTES.values() for note in elements(kind, *_NUMBERED)}
-    return _Walk(styles, numbering, notes).document(package.root(name))
+    return _Walk(styles, numbering, notes, most).document(package.root(name))
 
 
 class _Walk:
     """A walk through a document that builds its lines."""
 
-    def __init__(self, styles: Styles, numbering: Numbering, notes: dict[tuple[str, str | None], Any]) -> None:
+    def __init__(
+        self, styles: Styles, numbering: Numbering, notes: dict[tuple[str, str | None], Any], most: int
+    ) -> None:
         self._styles = styles
         self._numbering = numbering
         self._notes = notes
         self._cited: dict[tuple[str, str | None], int] = {}  # the numbers of the notes referred to so far
         self._cited_notes: list[Any] = []
-        self._lines = Lines()
+        self._lines = Lines(most)
         self._before = ""  # text that is put before the next paragraph
         self._boxes: list[Any] = []  # text boxes, which follow the paragraph that contains them
         self._in_list = False
@@ -155,7 +168,7 @@ class _Walk:
 
     def _cell(self, cell: Any) -> list[str]:
         """A cell's text, and an empty one for each further column that it spans."""
-        lines, self._lines = self._lines, Lines()
+        lines, self._lines = self._lines, Lines(self._lines.most)
         self._blocks(cell)
         lines, self._lines = self._lines, lines
         span = value(cell, "tcPr", "gridSpan") or ""

@@ -24,7 +24,7 @@ def test_markdown_headings(read, outline):
         "```python\n# no heading\n```\n\n~~~\n## nor this\n```\n~~~\n\n    # code\n\n- item\n---\n\n"
         "#no\n\n> quoted\n---\n\n| a |\n---\n\n###\n\n###### six\n#######seven\n",
     )
-    assert outline(document) == [(1, "題名"), (1, "lined"), (2, "Second"), (6, "six")]
+    assert outline(document) == [(1, "題名"), (1, "Under lined"), (2, "Second"), (6, "six")]
     assert document.title == "題名"
     assert document.text[document.headings[2].start :].startswith("Second\n---")
 

@@ -1,11 +1,11 @@
-"""The text of an Office document, built line by line, with the offsets of its headings, pages and table rows."""
+"""The text of a document, built line by line, with the offsets of its headings, pages and table rows."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
 
-from indexes.readers.base import MOST_MARKS, ReadText, one_line
+from indexes.readers.base import MOST_MARKS, ReadText, check_text_length, one_line
 from indexes.readers.tables import row_tables
 from indexes.types import Heading
 
@@ -13,9 +13,15 @@ _SPACES = re.compile(r"[ \t\v\r]+")
 
 
 class Lines:
-    """Lines of text. White space at the ends of a line and further blank lines in a row are left out."""
+    """Lines of text. White space at the ends of a line and further blank lines in a row are left out.
 
-    def __init__(self) -> None:
+    Args:
+        most: The most characters that they may have together. A small file can repeat a long text very often.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.warnings: list[str] = []  # what could not be read
         self._lines: list[str] = []
         self._length = 0
         self._headings: list[Heading] = []
@@ -50,7 +56,12 @@ class Lines:
 
     def row(self, cells: Iterable[str]) -> None:
         """Add a table row as one line, with its cells joined by ` | `; a row of empty cells is left out."""
-        texts = [" ".join(cell.split()) for cell in cells]
+        texts = []
+        length = self._length
+        for cell in cells:
+            texts.append(" ".join(cell.split()))
+            length += len(texts[-1])
+            check_text_length(length, self.most)
         if any(texts):
             is_next = self._rows and self._after_row == len(self._lines)
             if len(self._rows) < MOST_MARKS:
@@ -83,8 +94,10 @@ class Lines:
         text = "\n".join(self._lines).removesuffix("\n")
         pages = tuple(min(start, len(text)) for start in self._pages)  # the last one may be empty
         breaks, tables = tuple(start for start, _ in self._rows), row_tables(text, self._rows)
-        return ReadText(text, title, tuple(self._headings), pages, breaks, metadata=about, tables=tables)
+        headings, warnings = tuple(self._headings), tuple(self.warnings)
+        return ReadText(text, title, headings, pages, breaks, about, warnings, tables)
 
     def _append(self, line: str) -> None:
         self._lines.append(line)
         self._length += len(line) + 1
+        check_text_length(self._length, self.most)

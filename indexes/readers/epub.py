@@ -1,0 +1,108 @@
+"""EPUB: the chapters of a book in their reading order, each read like a page of HTML."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import zipfile
+from io import BytesIO
+from typing import Any
+from urllib.parse import unquote
+
+from indexes.errors import UnreadableFile
+from indexes.readers.base import (
+    MOST_MARKS,
+    ReadLimits,
+    ReadText,
+    check_text_length,
+    first_warnings,
+    one_line,
+    properties,
+    real_title,
+)
+from indexes.readers.declared_encoding import decode_declared
+from indexes.readers.html import web_page
+from indexes.readers.zip_files import check_zip, parse_xml
+from indexes.types import Heading
+
+_CONTAINER, _ENCRYPTION = "META-INF/container.xml", "META-INF/encryption.xml"
+_FONTS_ONLY = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
+_PAGES = ("application/xhtml+xml", "text/html")
+# An empty element of XHTML, which HTML would leave open: `<title/>` would swallow the chapter.
+_EMPTY = re.compile(
+    r"<(?!(?:area|br|col|embed|hr|img|input|link|meta|source|wbr)\b)([a-z][\w:-]*)((?:\s[^<>]*)?)/>", re.I
+)
+_DC = "{http://purl.org/dc/elements/1.1/}"
+
+
+def read_epub(data: bytes, limits: ReadLimits) -> ReadText:
+    """Read a book: its chapters with their headings, and `breaks` where they begin."""
+    check_zip(".epub", data, limits)
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            return _book(archive, limits.most_text(len(data)))
+    except (UnreadableFile, MemoryError, RecursionError):
+        raise
+    except Exception as error:  # whatever a broken file provokes: KeyError, XMLSyntaxError, …
+        raise UnreadableFile(f"a broken .epub: {one_line(str(error)) or type(error).__name__}") from error
+
+
+def _book(archive: zipfile.ZipFile, most: int) -> ReadText:
+    if _is_locked(archive):
+        raise UnreadableFile("an .epub with copy protection (DRM), which cannot be read")
+    package = _package(archive)
+    root = parse_xml(archive.read(package))
+    texts: list[str] = []
+    headings: list[Heading] = []
+    breaks: list[int] = []
+    missing: list[str] = []
+    length = 0
+    for name in _reading_order(root, posixpath.dirname(package)):
+        if name not in archive.NameToInfo:
+            missing.append(f"the chapter '{name}' is not in the file")
+            continue
+        page = web_page(_EMPTY.sub(r"<\1\2></\1>", decode_declared(archive.read(name), None)))
+        if not page.text.strip():
+            continue
+        breaks.append(length)
+        if len(headings) < MOST_MARKS:
+            headings += (Heading(each.start + length, each.level, each.text) for each in page.headings)
+        texts.append(page.text)
+        length += len(page.text) + 2
+        check_text_length(length, most)
+    title = real_title(root.findtext(f".//{_DC}title") or "")
+    about = properties(
+        author=", ".join(filter(None, (each.text for each in root.iter(f"{_DC}creator")))),
+        subject=", ".join(filter(None, (each.text for each in root.iter(f"{_DC}subject")))),
+        language=root.findtext(f".//{_DC}language"),
+    )
+    warnings = first_warnings(missing, "chapters are not in the file")
+    return ReadText("\n\n".join(texts), title, tuple(headings), (), tuple(breaks), about, warnings)
+
+
+def _package(archive: zipfile.ZipFile) -> str:
+    """The name of the package document."""
+    for file in parse_xml(archive.read(_CONTAINER)).iter("{*}rootfile"):
+        if path := file.get("full-path"):
+            return str(path)
+    raise UnreadableFile("an .epub with no book in it")
+
+
+def _reading_order(root: Any, folder: str) -> list[str]:
+    """The names of the chapters."""
+    items = {item.get("id"): item for item in root.iter("{*}item")}
+    names = []
+    for reference in root.iter("{*}itemref"):
+        item = items.get(reference.get("idref"))
+        is_contents = item is not None and "nav" in (item.get("properties") or "").split()
+        if item is not None and item.get("media-type") in _PAGES and not is_contents:
+            names.append(posixpath.normpath(posixpath.join(folder, unquote(item.get("href", "")))))
+    return list(dict.fromkeys(names))
+
+
+def _is_locked(archive: zipfile.ZipFile) -> bool:
+    """Whether more than its fonts is encrypted."""
+    if _ENCRYPTION not in archive.NameToInfo:
+        return False
+    methods = [each.get("Algorithm", "") for each in parse_xml(archive.read(_ENCRYPTION)).iter("{*}EncryptionMethod")]
+    return any(method not in _FONTS_ONLY for method in methods)

@@ -1,0 +1,125 @@
+"""E-mail messages (.eml): who wrote what to whom and when, the text, and the names of what is attached."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from email import message_from_bytes, policy
+from email.header import decode_header
+from email.message import Message
+from email.utils import parsedate_to_datetime
+
+from indexes.errors import UnreadableFile
+from indexes.readers.base import ReadLimits, ReadText, first_warnings, one_line, properties
+from indexes.readers.charset import decode
+from indexes.readers.declared_encoding import python_encoding
+from indexes.readers.html import web_page
+
+_HEADERS = ("From", "To", "Cc", "Date", "Subject")
+_IS_HEADER = re.compile(rb"(?:From |[!-9;-~]+:)")
+_DEEPEST = 20  # messages in messages
+_SPACE = re.compile(r"\s+")
+
+
+def read_mail(data: bytes, limits: ReadLimits) -> ReadText:
+    """Read a message: its headers, a blank line, and its text, in HTML only where there is no plain text."""
+    if not _IS_HEADER.match(data.lstrip()):
+        raise UnreadableFile("not an e-mail message: it does not begin with headers")
+    message = message_from_bytes(data.lstrip(), policy=policy.compat32)
+    attached: list[str] = []
+    text = "\n".join(_lines(message, limits, attached, 0))
+    subject, sender, date = (_header(message, name) for name in ("Subject", "From", "Date"))
+    warnings = first_warnings(
+        [f"the attachment '{name}' is not read: save it as a file of its own" for name in attached],
+        "attachments are not read",
+    )
+    return ReadText(text, one_line(subject), metadata=properties(author=sender, date=_iso(date)), warnings=warnings)
+
+
+def _lines(message: Message, limits: ReadLimits, attached: list[str], depth: int) -> Iterator[str]:
+    """The headers and the text of a message, and of those that are forwarded in it."""
+    if depth == _DEEPEST:
+        raise UnreadableFile("messages nested too deeply to be read")
+    for name in _HEADERS:
+        if value := _header(message, name):
+            yield f"{name}: {value}"
+    yield ""
+    names: list[str] = []
+    for part in _text_parts(message, names):
+        if part.get_content_type() == "message/rfc822":
+            yield ""
+            for inner in part.get_payload():
+                yield from _lines(inner, limits, attached, depth + 1)  # type: ignore[arg-type]
+        else:
+            yield _content(part, limits)
+    if names:
+        yield ""
+        yield "Attachments: " + ", ".join(names)
+        attached += names
+
+
+def _text_parts(message: Message, attached: list[str]) -> Iterator[Message]:
+    """The parts to read, in order; of alternatives, the plain one."""
+    kind = message.get_content_type()
+    if kind == "message/rfc822":
+        yield message
+    elif message.is_multipart():
+        parts = [part for part in message.get_payload() if isinstance(part, Message)]
+        if kind == "multipart/alternative":
+            parts = [next((part for part in parts if _is_plain(part)), parts[-1])] if parts else []
+        for part in parts:
+            yield from _text_parts(part, attached)
+    elif message.get_content_disposition() == "attachment" or message.get_content_maintype() != "text":
+        is_inline_picture = message.get("Content-ID") is not None and message.get_content_maintype() == "image"
+        if not is_inline_picture:
+            attached.append(one_line(_decoded(message.get_filename() or kind)))
+    else:
+        yield message
+
+
+def _is_plain(part: Message) -> bool:
+    payload = part.get_payload(decode=True)
+    return part.get_content_type() == "text/plain" and isinstance(payload, bytes) and bool(payload.strip())
+
+
+def _content(part: Message, limits: ReadLimits) -> str:
+    data = part.get_payload(decode=True)
+    data = data if isinstance(data, bytes) else b""
+    declared = python_encoding(part.get_content_charset() or "")
+    try:
+        text = decode(data, declared or limits.encoding)
+    except UnreadableFile:
+        try:
+            text = decode(data, limits.encoding)
+        except UnreadableFile:
+            text = data.decode(declared or "latin-1", "replace")
+    if part.get_content_type() == "text/html":
+        return web_page(text).text
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _header(message: Message, name: str) -> str:
+    value = message.get(name)
+    return "" if value is None else _SPACE.sub(" ", _decoded(str(value))).strip()
+
+
+def _decoded(value: str) -> str:
+    """A header with its encoded words decoded; as it is where that cannot be done."""
+    pieces = []
+    try:
+        parts = decode_header(value)
+    except Exception:  # HTMLParseError, binascii.Error and others, by Python's version
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    for piece, charset in parts:
+        if isinstance(piece, str):
+            piece = piece.encode("utf-8", "surrogateescape")
+        encoding = python_encoding(charset or "") or "utf-8"
+        pieces.append(piece.decode(encoding, "replace"))
+    return "".join(pieces)
+
+
+def _iso(date: str) -> str:
+    try:
+        return parsedate_to_datetime(date).isoformat()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return ""

@@ -1,0 +1,184 @@
+"""The number formats of lists in Word documents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+_MOST = 1_000_000  # no list is longer: a larger number is hostile
+_ROMAN = (
+    *((1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL")),
+    *((10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I")),
+)
+_LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_AIUEO = "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワヲン"
+_IROHA = "イロハニホヘトチリヌルヲワカヨタレソツネナラムウヰノオクヤマケフコエテアサキユメミシヱヒモセスン"
+_KANJI = "〇一二三四五六七八九"
+_LEGAL = "零壱弐参四五六七八九"
+_STEMS, _BRANCHES = "甲乙丙丁戊己庚辛壬癸", "子丑寅卯辰巳午未申酉戌亥"
+_GANADA, _CHOSUNG = "가나다라마바사아자차카타파하", "ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊㅋㅌㅍㅎ"
+_KOREAN_DIGITS = "영일이삼사오육칠팔구"
+_RUSSIAN = "абвгдежзиклмнопрстуфхцчшщыэюя"
+_MARKS = "*†‡§"
+_ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"}
+_ORDINALS["twelve"] = "twelfth"
+_FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
+
+
+def formatted_number(number: int, kind: str) -> str:
+    """Return a number in the format that Word calls `kind` (`numFmt`); in digits for rare formats."""
+    format_ = _FORMATS.get(kind.removesuffix("FullWidth") if kind not in _FORMATS else kind, str)
+    return format_(number) if 0 < number <= _MOST else str(number)
+
+
+def _roman(number: int) -> str:
+    text = ""
+    for worth, letters in _ROMAN:
+        count, number = divmod(number, worth)
+        text += letters * min(count, 100)
+    return text
+
+
+def _letters(number: int) -> str:
+    """A to Z, then AA, BB to ZZ, as in Word."""
+    return _LATIN[(number - 1) % 26] * min((number - 1) // 26 + 1, 100)
+
+
+def _kanji(number: int) -> str:
+    if number >= 10_000:
+        return str(number)
+    text = ""
+    for worth, unit in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
+        digit, number = divmod(number, worth)
+        text += "" if not digit else unit if digit == 1 and unit else _KANJI[digit] + unit
+    return text
+
+
+def _legal(number: int) -> str:
+    if number >= 10_000:
+        return str(number)
+    text = ""
+    for worth, unit in ((1000, "阡"), (100, "百"), (10, "拾"), (1, "")):
+        digit, number = divmod(number, worth)
+        text += _LEGAL[digit] + unit if digit else ""
+    return text
+
+
+def _cardinal(number: int) -> str:
+    """A number in English words, as far as headings go; in digits from a thousand on."""
+    if number >= 1_000:
+        return str(number)
+    hundreds, rest = divmod(number, 100)
+    words = [f"{_ONES[hundreds]} hundred"] if hundreds else []
+    if rest >= 20:
+        words.append(_TENS[rest // 10] + (f"-{_ONES[rest % 10]}" if rest % 10 else ""))
+    elif rest or not hundreds:
+        words.append(_ONES[rest])
+    return " ".join(words).capitalize()
+
+
+def _ordinal_text(number: int) -> str:
+    if number >= 1_000:
+        return _ordinal(number)
+    start, space, last = re.fullmatch(r"(.*?)([ -]?)([A-Za-z]+)", _cardinal(number)).groups()  # type: ignore[union-attr]
+    lower = last.lower()
+    ordinal = _ORDINALS.get(lower) or (f"{lower[:-1]}ieth" if lower.endswith("y") else f"{lower}th")
+    return start + space + (ordinal if start else ordinal.capitalize())
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def _enclosed(first: int, most: int) -> Callable[[int], str]:
+    """Characters that hold a number each, from the code `first` on; plain digits beyond the last of them."""
+    return lambda number: chr(first + number - 1) if number <= most else str(number)
+
+
+def _cycle(number: int) -> str:
+    """A year of the sexagenary cycle: 甲子, 乙丑 and so on."""
+    return _STEMS[(number - 1) % 10] + _BRANCHES[(number - 1) % 12]
+
+
+def _repeated(letters: str) -> Callable[[int], str]:
+    """The letters one after another, then each of them twice, and so on."""
+    return lambda number: letters[(number - 1) % len(letters)] * min((number - 1) // len(letters) + 1, 100)
+
+
+def _digits_of(letters: str) -> Callable[[int], str]:
+    return lambda number: "".join(letters[int(digit)] for digit in str(number))
+
+
+def _from(letters: str) -> Callable[[int], str]:
+    return lambda number: letters[(number - 1) % len(letters)]
+
+
+def _circled(number: int) -> str:
+    return chr(0x2460 + number - 1) if number <= 20 else str(number)
+
+
+_FORMATS: dict[str, Callable[[int], str]] = {
+    "none": lambda number: "",
+    "decimalZero": lambda number: f"{number:02}",
+    "decimalFullWidth": lambda number: str(number).translate(_FULL_WIDTH),
+    "decimalFullWidth2": lambda number: str(number).translate(_FULL_WIDTH),
+    "decimalEnclosedCircle": _circled,
+    "decimalEnclosedCircleChinese": _circled,
+    "upperRoman": _roman,
+    "lowerRoman": lambda number: _roman(number).lower(),
+    "upperLetter": _letters,
+    "lowerLetter": lambda number: _letters(number).lower(),
+    "decimalHalfWidth": str,
+    "decimalEnclosedParen": _enclosed(0x2474, 20),
+    "decimalEnclosedFullstop": _enclosed(0x2488, 20),
+    "ideographEnclosedCircle": _enclosed(0x3280, 10),
+    "numberInDash": lambda number: f"- {number} -",
+    "hex": lambda number: f"{number:X}",
+    "chicago": _repeated(_MARKS),
+    "ordinal": _ordinal,
+    "cardinalText": _cardinal,
+    "ordinalText": _ordinal_text,
+    "ideographDigital": _digits_of(_KANJI),
+    "japaneseCounting": _kanji,
+    "japaneseDigitalTenThousand": _digits_of(_KANJI),
+    "japaneseLegal": _legal,
+    "chineseCounting": _kanji,
+    "chineseCountingThousand": _kanji,
+    "taiwaneseCounting": _kanji,
+    "taiwaneseCountingThousand": _kanji,
+    "taiwaneseDigital": _digits_of(_KANJI),
+    "ideographTraditional": _from(_STEMS),
+    "ideographZodiac": _from(_BRANCHES),
+    "ideographZodiacTraditional": _cycle,
+    "ganada": _from(_GANADA),
+    "chosung": _from(_CHOSUNG),
+    "koreanDigital": _digits_of(_KOREAN_DIGITS),
+    "russianLower": _repeated(_RUSSIAN),
+    "russianUpper": lambda number: _repeated(_RUSSIAN)(number).upper(),
+    "aiueo": _from(_AIUEO),
+    "iroha": _from(_IROHA),
+}

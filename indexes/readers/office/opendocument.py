@@ -1,0 +1,230 @@
+"""The text of an OpenDocument file (.odt, .ods, .odp), taken from its XML element by element.
+
+Left out are comments, tracked deletions, furigana, headers and footers.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from indexes.errors import UnreadableFile
+from indexes.readers.lines import Lines
+from indexes.readers.office.number_formats import formatted_number
+from indexes.readers.office.ooxml import Package
+
+_URN = "urn:oasis:names:tc:opendocument:xmlns:"
+_TEXT, _TABLE, _DRAW, _OFFICE, _STYLE = (
+    f"{{{_URN}{name}:1.0}}" for name in ("text", "table", "drawing", "office", "style")
+)
+_PRESENTATION = f"{{{_URN}presentation:1.0}}"
+_SVG = f"{{{_URN}svg-compatible:1.0}}"
+_LEFT_OUT = frozenset(
+    [f"{_TEXT}{name}" for name in ("tracked-changes", "ruby-text", "sequence-decls", "variable-decls")]
+    + [f"{_OFFICE}{name}" for name in ("annotation", "annotation-end", "forms")]
+    + [f"{_DRAW}{name}" for name in ("object", "object-ole", "plugin")]
+    + [f"{_TABLE}{name}" for name in ("shapes", "content-validations", "database-ranges")]
+)
+_FORMATS = {
+    "a": "lowerLetter",
+    "A": "upperLetter",
+    "i": "lowerRoman",
+    "I": "upperRoman",
+    "１, ２, ３, ...": "decimalFullWidth",
+}
+_FORMATS |= {"一, 二, 三, ...": "japaneseCounting", "イ, ロ, ハ, ...": "iroha", "ア, イ, ウ, ...": "aiueo"}
+_FORMATS |= {"①, ②, ③, ...": "decimalEnclosedCircle", "1st": "ordinal", "One": "cardinalText", "First": "ordinalText"}
+_DEEPEST_HEADING = 6
+_MOST_COLUMNS = 1_000  # a cell that is repeated more often fills a row with what nobody wrote
+_TITLES = ("title", "ctrTitle")
+
+
+def open_document_lines(data: bytes, most: int) -> Lines:
+    """Return the lines of a document: paragraphs, table rows and slides in order, then its notes.
+
+    Args:
+        data: The file's bytes.
+        most: The most characters of text.
+
+    Returns:
+        The lines.
+
+    Raises:
+        UnreadableFile: It is encrypted, or has no document in it, or too much text.
+    """
+    package = Package(data)
+    if b"encryption-data" in package.part("META-INF/manifest.xml"):
+        raise UnreadableFile("encrypted with a password; save it without one")
+    root = package.root("content.xml")
+    body = root.find(f"{_OFFICE}body")
+    if body is None:
+        raise UnreadableFile("an OpenDocument file with no document in it")
+    walk = _Walk(Lines(most), _list_styles(root) | _list_styles(package.root("styles.xml")))
+    walk.blocks(body)
+    walk.notes()
+    return walk.lines
+
+
+def _list_styles(root: Any) -> dict[str, dict[int, Any]]:
+    """The levels of each list style, by its name."""
+    return {
+        style.get(f"{_STYLE}name", ""): {_integer(level.get(f"{_TEXT}level"), 1): level for level in style}
+        for style in root.iter(f"{_TEXT}list-style")
+    }
+
+
+class _Walk:
+    """A walk through a document that builds its lines."""
+
+    def __init__(self, lines: Lines, styles: dict[str, dict[int, Any]]) -> None:
+        self.lines = lines
+        self._styles = styles
+        self._counts: dict[tuple[str, int], int] = {}
+        self._notes: list[Any] = []
+        self._boxes: list[Any] = []  # what is anchored in a paragraph, and follows it
+        self._label = ""
+        self._in_list = False
+        self._title: Any = None
+
+    def blocks(self, parent: Any) -> None:
+        """Add the paragraphs, lists, tables and slides in an element."""
+        for element in parent:
+            if element.tag in (f"{_TEXT}p", f"{_TEXT}h"):
+                self._paragraph(element)
+            elif element.tag == f"{_TEXT}list":
+                self._list(element, element.get(f"{_TEXT}style-name", ""), 1)
+                self._in_list = False
+            elif element.tag == f"{_TABLE}table":
+                self._table(element)
+            elif element.tag == f"{_DRAW}page":
+                self._slide(element)
+            elif element.tag == f"{_PRESENTATION}notes":
+                self._speaker_notes(element)
+            elif element.tag in (f"{_SVG}title", f"{_SVG}desc"):
+                self.lines.add((element.text or "").replace("\n", " "))
+            elif element.tag not in _LEFT_OUT:
+                self.blocks(element)
+
+    def notes(self) -> None:
+        """Add the footnotes and endnotes, each after its number."""
+        for number, note in enumerate(self._notes, 1):
+            self._label = f"[{number}] "
+            self.blocks(note)
+
+    def _paragraph(self, element: Any) -> None:
+        parts: list[str] = []
+        self._inline(element, parts)
+        text = self._label + "".join(parts)
+        if "".join(parts).strip():
+            if not (self._label and self._in_list):
+                self.lines.blank()
+            self._in_list, self._label = bool(self._label), ""
+            if element.tag == f"{_TEXT}h":
+                self.lines.heading(text, min(_integer(element.get(f"{_TEXT}outline-level"), 1), _DEEPEST_HEADING))
+            elif self._title is not None:
+                self.lines.heading(text, 1)
+            else:
+                self.lines.add(text)
+        boxes, self._boxes = self._boxes, []
+        for box in boxes:
+            self.blocks(box)
+
+    def _inline(self, parent: Any, parts: list[str]) -> None:
+        parts.append(parent.text or "")
+        for element in parent:
+            name = element.tag.removeprefix(_TEXT)
+            if name == "s":
+                parts.append(" ")
+            elif name in ("tab", "line-break"):
+                parts.append(" " if name == "tab" else "\n")
+            elif name == "note":
+                self._notes.append(element.find(f"{_TEXT}note-body") if len(element) else element)
+                parts.append(f"[{len(self._notes)}]")
+            elif name == "number":
+                parts.append(f"{element.text or ''} ")
+            elif element.tag.startswith(_DRAW) and element.tag != f"{_DRAW}a":
+                self._boxes.append(element)
+            elif element.tag not in _LEFT_OUT:
+                self._inline(element, parts)
+            parts.append(element.tail or "")
+
+    def _list(self, element: Any, style: str, level: int) -> None:
+        if (
+            level == 1
+            and element.get(f"{_TEXT}continue-numbering") != "true"
+            and not element.get(f"{_TEXT}continue-list")
+        ):
+            self._counts = {key: count for key, count in self._counts.items() if key[0] != style}
+        for item in element:
+            if item.tag not in (f"{_TEXT}list-item", f"{_TEXT}list-header"):
+                continue
+            for child in item:
+                if child.tag == f"{_TEXT}list":
+                    self._list(child, child.get(f"{_TEXT}style-name") or style, level + 1)
+                    continue
+                if child is item[0] and item.tag == f"{_TEXT}list-item" and child.find(f"{_TEXT}number") is None:
+                    self._label = self._numbered(style, level, item.get(f"{_TEXT}start-value"))
+                self.blocks((child,))
+
+    def _numbered(self, style: str, level: int, start: str | None) -> str:
+        """The label of the next item."""
+        definition = self._styles.get(style, {}).get(level)
+        kind = None if definition is None else definition.get(f"{_STYLE}num-format")
+        if definition is None or not kind:
+            return "* "
+        first = _integer(start or definition.get(f"{_TEXT}start-value"), 1)
+        known = self._counts.get((style, level))
+        self._counts[style, level] = first if start or known is None else known + 1
+        self._counts = {key: n for key, n in self._counts.items() if key[0] != style or key[1] <= level}
+        shown = range(max(level - _integer(definition.get(f"{_TEXT}display-levels"), 1), 0) + 1, level + 1)
+        numbers = [
+            formatted_number(self._counts.get((style, each), 1), _FORMATS.get(kind, "decimal")) for each in shown
+        ]
+        before, after = definition.get(f"{_STYLE}num-prefix", ""), definition.get(f"{_STYLE}num-suffix", "")
+        return f"{before}{'.'.join(numbers)}{after} "
+
+    def _table(self, table: Any) -> None:
+        self.lines.blank()
+        if table.getparent().tag == f"{_OFFICE}spreadsheet":
+            self.lines.heading(table.get(f"{_TABLE}name", ""), 2)
+            self.lines.blank()
+        for row in table.iter(f"{_TABLE}table-row"):
+            if next(row.iterancestors(f"{_TABLE}table")) is not table:
+                continue  # of a table in a cell
+            cells = self._cells(row)
+            for _ in range(_integer(row.get(f"{_TABLE}number-rows-repeated"), 1) if any(cells) else 0):
+                self.lines.row(cells)
+        self._in_list = False
+
+    def _cells(self, row: Any) -> list[str]:
+        cells: list[str] = []
+        for cell in row.iterchildren(f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
+            lines, self.lines = self.lines, Lines(self.lines.most)
+            self.blocks(cell)
+            lines, self.lines = self.lines, lines
+            cells += [lines.joined()] * min(_integer(cell.get(f"{_TABLE}number-columns-repeated"), 1), _MOST_COLUMNS)
+        while cells and not cells[-1]:
+            cells.pop()
+        return cells
+
+    def _slide(self, page: Any) -> None:
+        self.lines.page()
+        title = next((frame for frame in page if frame.get(f"{_PRESENTATION}class") in _TITLES), None)
+        if title is not None:
+            self._title = title
+            self.blocks(title)
+            self._title = None
+        self.blocks([each for each in page if each is not title])
+
+    def _speaker_notes(self, notes: Any) -> None:
+        lines, self.lines = self.lines, Lines(self.lines.most)
+        self.blocks([each for each in notes if each.tag == f"{_DRAW}frame"])
+        lines, self.lines = self.lines, lines
+        if text := lines.joined():
+            self.lines.blank()
+            self.lines.heading("Notes:", 3)
+            self.lines.add(text)
+
+
+def _integer(text: str | None, default: int) -> int:
+    return int(text) if text and re.fullmatch("[0-9]{1,7}", text) else default

@@ -1,0 +1,122 @@
+"""LaTeX, Org and AsciiDoc: the file's own text, with its headings, title and author."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from indexes.readers.base import (
+    MOST_MARKS,
+    ReadLimits,
+    ReadText,
+    lines_with_offsets,
+    one_line,
+    properties,
+    real_title,
+    without_embedded_files,
+)
+from indexes.readers.charset import decode
+from indexes.types import Heading
+
+_SECTIONS = ("part", "chapter", "section", "subsection", "subsubsection", "paragraph", "subparagraph")
+_SECTION = re.compile(rf"\s*\\({'|'.join(_SECTIONS)})\*?\s*(?:\[[^\]]*\]\s*)?\{{(.*)")
+_TITLE = re.compile(r"\s*\\(title|author)\s*(?:\[[^\]]*\]\s*)?\{(.*)")
+_VERBATIM = re.compile(r"\s*\\(begin|end)\{(verbatim\*?|lstlisting|minted|comment|Verbatim)\}")
+_COMMAND = re.compile(r"\\(?:[A-Za-z]+\*?\s?|.)|[{}]")
+_ORG_HEADING = re.compile(r"(\*+)[ \t]+(?:(?:TODO|DONE)[ \t]+)?(?:\[#[A-Z]\][ \t]+)?(.*?)(?:[ \t]+:[\w@#%:]+:)?[ \t]*$")
+_ORG_KEYWORD = re.compile(r"#\+(title|author|description|keywords):[ \t]*(.*)", re.IGNORECASE)
+_ORG_BLOCK = re.compile(r"\s*#\+(begin|end)_(\w+)", re.IGNORECASE)
+_ADOC_HEADING = re.compile(r"(={1,6}|#{1,6})[ \t]+(\S.*)")
+_ADOC_ATTRIBUTE = re.compile(r":(title|author|description|keywords):[ \t]+(.*)")
+_ADOC_FENCE = re.compile(r"(-{4,}|/{4,}|\.{4,}|\+{4,}|`{3,})[ \t]*$|(```)\w*$")
+
+
+def read_latex(data: bytes, limits: ReadLimits) -> ReadText:
+    """Read LaTeX as it is, with its sectioning commands as headings."""
+    text = _text(data, limits)
+    headings: list[tuple[int, int, str]] = []
+    about: dict[str, str | None] = {}
+    environment = ""
+    for offset, line in lines_with_offsets(text):
+        if verbatim := _VERBATIM.match(line):
+            environment = verbatim[2] if verbatim[1] == "begin" and not environment else ""
+        elif environment:
+            continue
+        elif section := _SECTION.match(line):
+            headings.append((offset, _SECTIONS.index(section[1]) + 1, _plain(section[2])))
+        elif named := _TITLE.match(line):
+            about.setdefault(named[1], _plain(named[2]))
+    return _reading(text, about, _from_level_one(headings))
+
+
+def read_org(data: bytes, limits: ReadLimits) -> ReadText:
+    """Read an Org file as it is, with the headings that begin with asterisks."""
+    text = _text(data, limits)
+    headings: list[tuple[int, int, str]] = []
+    about: dict[str, str | None] = {}
+    block = ""
+    for offset, line in lines_with_offsets(text):
+        if marker := _ORG_BLOCK.match(line):
+            if not block and marker[1].lower() == "begin":
+                block = marker[2].lower()
+            elif marker[2].lower() == block:
+                block = ""
+        elif not block and (heading := _ORG_HEADING.match(line[:2_000])):
+            headings.append((offset, len(heading[1]), heading[2]))
+        elif keyword := _ORG_KEYWORD.match(line):
+            about.setdefault(keyword[1].lower(), keyword[2])
+    return _reading(text, about, headings)
+
+
+def read_asciidoc(data: bytes, limits: ReadLimits) -> ReadText:
+    """Read AsciiDoc as it is, with the headings that begin with equals signs."""
+    text = _text(data, limits)
+    headings: list[tuple[int, int, str]] = []
+    about: dict[str, str | None] = {}
+    fence = ""
+    for offset, line in lines_with_offsets(text):
+        marker = _ADOC_FENCE.match(line)
+        if marker and (not fence or (marker[1] or marker[2]) == fence):
+            fence = "" if fence else marker[1] or marker[2]
+        elif fence:
+            continue
+        elif heading := _ADOC_HEADING.match(line):
+            headings.append((offset, len(heading[1]), heading[2].rstrip("=# \t") or heading[2]))
+        elif attribute := _ADOC_ATTRIBUTE.match(line):
+            about.setdefault(attribute[1], attribute[2])
+    return _reading(text, about, headings)
+
+
+def _text(data: bytes, limits: ReadLimits) -> str:
+    return without_embedded_files(decode(data, limits.encoding))
+
+
+def _reading(text: str, about: dict[str, str | None], headings: Iterable[tuple[int, int, str]]) -> ReadText:
+    found = properties(**about)
+    title = real_title(found.pop("title", ""))
+    return ReadText(text, title, tuple(_headings(headings)), metadata=found)
+
+
+def _headings(found: Iterable[tuple[int, int, str]]) -> Iterator[Heading]:
+    for number, (offset, level, text) in enumerate(found):
+        if number == MOST_MARKS:
+            return
+        if title := one_line(text):
+            yield Heading(offset, min(level, 9), title)
+
+
+def _from_level_one(headings: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """The headings with levels from 1 on: most documents have no parts, and many no chapters."""
+    first = min((level for _, level, _ in headings), default=1)
+    return [(offset, level - first + 1, text) for offset, level, text in headings]
+
+
+def _plain(argument: str) -> str:
+    """The text of a command's argument up to its closing brace, without the commands in it."""
+    depth = 1
+    for at, character in enumerate(argument[:2_000]):
+        depth += (character == "{") - (character == "}")
+        if depth == 0:
+            argument = argument[:at]
+            break
+    return " ".join(_COMMAND.sub("", argument.replace(r"\\", " ").replace("~", " ")).split())

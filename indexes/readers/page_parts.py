@@ -1,0 +1,90 @@
+"""Which elements of a web page belong to its text: not navigation, banners and buttons, but folded answers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+
+def names(text: str) -> frozenset[str]:
+    """Return the words of a text as a set."""
+    return frozenset(text.split())
+
+
+DROPPED = names(
+    "audio canvas datalist footer iframe nav noscript object rp rt rtc script select style svg template textarea video"
+)
+_DROPPED_ROLES = names("alertdialog banner contentinfo dialog navigation search")
+_PANEL_ROLES = names("region tabpanel")
+_DROPPED_CLASSES = names(  # skip links, links at headings, and menus of pages from before there was `nav`
+    "anchor-link anchorjs-link breadcrumb breadcrumbs header-anchor headerlink mw-editsection nav navbar navigation"
+    " noprint site-footer site-nav skip-link skip-to-content skiplink"
+)
+_CONSENT = re.compile(
+    r"(?:cookie|consent|gdpr)s?[-_]?(?:banner|bar|consent|dialog|law|message|modal|notice|overlay|popup)|onetrust|cookiebot",
+    re.IGNORECASE,
+)
+# What a script folds and unfolds: the answers of a list of questions, the tabs of a page.
+_PANEL = re.compile(r"accordion|answer|collaps|faq|math|panel|tab-?pane", re.IGNORECASE)
+_TOGGLE = re.compile(r"accordion|collaps|faq|question|toggle", re.IGNORECASE)
+_NO_TOGGLE = re.compile(r"\bnav|menu|search|share|cart|lang", re.IGNORECASE)
+_SHORTEST_LABEL = 12  # bytes in UTF-8: two words, or four kanji
+_NOT_SHOWN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_KEPT = names("article body head html main")  # whatever their attributes: scripts often make them visible later
+
+
+def is_beside_the_text(tag: str, attributes: Any, *, is_in_text: bool) -> bool:
+    """Whether an element is left out for its attributes.
+
+    Args:
+        tag: The element's name.
+        attributes: Its attributes.
+        is_in_text: Whether it is inside the page's main text.
+
+    Returns:
+        True for navigation, dialogs, cookie banners and what is hidden, unless it can be unfolded.
+    """
+    if tag in _KEPT:
+        return False
+    if tag == "aside" and not is_in_text:
+        return True
+    if not attributes:
+        return False
+    classes = attributes.get("class", "").lower()[:1_000]
+    named = f"{classes} {attributes.get('id', '')[:200]}"
+    role = attributes.get("role", "").lower()
+    if role in _DROPPED_ROLES or not _DROPPED_CLASSES.isdisjoint(classes.split()) or _CONSENT.search(named):
+        return True
+    is_hidden = (
+        attributes.get("hidden", "until-found") != "until-found"
+        or attributes.get("aria-hidden") == "true"
+        or _NOT_SHOWN.search(attributes.get("style", "")[:1_000]) is not None
+    )
+    return is_hidden and role not in _PANEL_ROLES and not _PANEL.search(named)
+
+
+def folds(attributes: Any) -> bool:
+    """Whether a button folds and unfolds text, other than a menu.
+
+    Args:
+        attributes: Its attributes.
+
+    Returns:
+        True if its attributes say so.
+    """
+    named = " ".join(attributes.get(name, "")[:1_000] for name in ("class", "id", "aria-controls", "data-bs-toggle"))
+    is_toggle = attributes.get("aria-expanded") is not None or _TOGGLE.search(named) is not None
+    return is_toggle and not _NO_TOGGLE.search(named)
+
+
+def is_label(text: str, *, folds: bool) -> bool:
+    """Whether the text of a button is worth reading: a question, or the title of what it unfolds.
+
+    Args:
+        text: The button's text.
+        folds: Whether the button folds and unfolds.
+
+    Returns:
+        False for labels such as `Menu` and `Share`.
+    """
+    return text.endswith(("?", "？")) or (folds and len(text.encode("utf-8", "replace")) >= _SHORTEST_LABEL)

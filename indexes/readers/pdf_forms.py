@@ -1,0 +1,62 @@
+"""What stands on a page of a PDF beside its text: the values of form fields, and free text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+_HIDDEN = 0b100010  # of an annotation's flags: hidden, and not shown
+_PASSWORD = 1 << 13  # of a field's flags
+_PARENTS = 20
+_OFF = ("/Off", "")
+
+
+def form_lines(page: Any) -> Iterator[str]:
+    """Yield a line for each field that is filled in, after its name, and for each piece of free text."""
+    annotations = page.get("/Annots")
+    for reference in annotations.get_object() if annotations is not None else ():
+        annotation = reference.get_object()
+        if not hasattr(annotation, "get") or int(annotation.get("/F", 0)) & _HIDDEN:
+            continue
+        kind = annotation.get("/Subtype")
+        if kind == "/FreeText":
+            yield from filter(None, [_text(annotation.get("/Contents"))])
+        elif kind == "/Widget":
+            yield from _field(annotation)
+
+
+def _field(widget: Any) -> Iterator[str]:
+    kind = _inherited(widget, "/FT")
+    value = _inherited(widget, "/V")
+    if kind == "/Tx" and int(_inherited(widget, "/Ff") or 0) & _PASSWORD:
+        return
+    if kind == "/Btn":
+        state = str(widget.get("/AS", value if value is not None else ""))
+        text = "" if state in _OFF else state.removeprefix("/")
+    elif isinstance(value, list):
+        text = ", ".join(filter(None, map(_text, value)))
+    else:
+        text = _text(value)
+    name = _text(_inherited(widget, "/TU")) or _text(_inherited(widget, "/T"))
+    if text and kind in ("/Tx", "/Ch", "/Btn"):
+        yield f"{name}: {text}" if name else text
+
+
+def _inherited(widget: Any, key: str) -> Any:
+    """An entry of a field, which may be its parent's."""
+    for _ in range(_PARENTS):
+        if key in widget:
+            return widget[key].get_object()
+        if "/Parent" not in widget:
+            return None
+        widget = widget["/Parent"].get_object()
+    return None
+
+
+def _text(value: Any) -> str:
+    """A text string; a long one is kept in a stream."""
+    value = None if value is None else value.get_object()
+    data = getattr(value, "get_data", None)
+    if data is not None:
+        value = data().decode("utf-8", "replace")
+    return value.replace("\r\n", "\n").replace("\r", "\n").strip() if isinstance(value, str) else ""

@@ -1,0 +1,220 @@
+"""Rich Text Format: paragraphs, headings, table rows and footnotes, in the code page of each font."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from indexes.errors import UnreadableFile
+from indexes.readers.base import ReadLimits, ReadText, properties, real_title
+from indexes.readers.lines import Lines
+
+_TOKEN = re.compile(
+    rb"\\([A-Za-z]{1,32})(-?[0-9]{1,10})? ?|\\'([0-9A-Fa-f]{2})|\\(.)|([{}])|[\r\n]+|([^\\{}\r\n]+)", re.DOTALL
+)
+_CODE_PAGES = {  # of the character sets that fonts have
+    **{0: 1252, 77: 10000, 128: 932, 129: 949, 130: 1361, 134: 936, 136: 950, 161: 1253, 162: 1254, 163: 1258},
+    **{177: 1255, 178: 1256, 186: 1257, 204: 1251, 222: 874, 238: 1250, 254: 437, 255: 850},
+}
+_CODECS = {10000: "mac_roman", 1361: "johab", 65001: "utf-8", 936: "gbk"}
+_CHARACTERS = {
+    **{"tab": " ", "emdash": "—", "endash": "–", "bullet": "•", "lquote": "‘", "rquote": "’", "ldblquote": "“"},
+    **{"rdblquote": "”", "emspace": " ", "enspace": " ", "qmspace": " ", "line": "\n"},
+}
+_SYMBOLS = {b"~": "\u00a0", b"_": "\u2011", b"\\": "\\", b"{": "{", b"}": "}", b"\n": "\n", b"\r": "\n"}
+_ENDS = frozenset({"par", "sect", "page", "column"})
+_FURNITURE = "footer footerf footerl footerr header headerf headerl headerr"
+_LEFT_OUT = frozenset(
+    f"{_FURNITURE} colortbl datastore filetbl ftncn ftnsep info latentstyles listoverridetable listtable nonesttables"
+    " object pict private revtbl rsidtbl themedata xe tc".split()
+)
+_PROPERTIES = frozenset({"title", "author", "subject", "keywords"})
+_KEPT_ANYWAY = frozenset({"shpinst", "shptxt", "objattph"})  # though the group says that it may be ignored
+_HEADING = re.compile(r"(?:heading|見出し)\s*([1-6])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What a group inherits from the one around it."""
+
+    destination: str = ""  # "" for the document's text; "-" for what is left out
+    code_page: int = 1252
+    fallback: int = 1  # how many characters follow one in Unicode, for programs that do not know it
+    hidden: bool = False
+
+
+def read_rtf(data: bytes, limits: ReadLimits) -> ReadText:
+    """Read an RTF file: a line for each paragraph and table row; headers, footers and pictures are left out."""
+    if not data.lstrip().startswith(b"{\\rtf"):
+        raise UnreadableFile("not an RTF file: it does not begin with {\\rtf")
+    document = _Document(Lines(limits.most_text(len(data))))
+    at = 0
+    while match := _TOKEN.match(data, at):
+        at = match.end() + document.token(match)
+    return document.reading()
+
+
+class _Document:
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._state, self._stack = _State(), list[_State]()
+        self._default = 1252
+        self._units = bytearray()  # UTF-16 of the paragraph
+        self._bytes = bytearray()  # characters in the code page, not yet decoded
+        self._skip = 0  # characters that stand for one in Unicode
+        self._starred = False
+        self._fonts: dict[int, int] = {}
+        self._font, self._style = 0, 0
+        self._levels: dict[int, int] = {}  # of the styles that are headings
+        self._level = 0
+        self._in_table = False
+        self._cells: list[str] = []
+        self._about: dict[str, str | None] = {}
+
+    def token(self, match: re.Match[bytes]) -> int:
+        """Take a token. Returns how many bytes after it are no RTF."""
+        word, number, code, symbol, brace, text = match.groups()
+        if code is not None:
+            self._add_bytes(bytes([int(code, 16)]))
+        elif text is not None:
+            self._add_bytes(text)
+        else:
+            self._flush()
+            if brace == b"{":
+                self._stack.append(self._state)
+            elif brace == b"}":
+                self._close()
+            elif symbol == b"*":
+                self._starred = True
+            elif symbol is not None:
+                self._add(_SYMBOLS.get(symbol, ""))
+            elif word is not None:
+                return self._word(word.decode("ascii"), None if number is None else int(number))
+        return 0
+
+    def reading(self) -> ReadText:
+        """Return the text."""
+        self._flush()
+        self._end_paragraph()
+        if self._cells:
+            self._lines.row(self._cells)
+        found = properties(**self._about)
+        return self._lines.reading(real_title(found.pop("title", "")), found)
+
+    def _word(self, word: str, number: int | None) -> int:
+        starred, self._starred = self._starred, False
+        state = self._state
+        if word == "bin":
+            return max(number or 0, 0)
+        if word == "u":
+            self._add_unit((number or 0) & 0xFFFF)
+            self._skip = state.fallback
+        elif word in ("ansicpg", "uc", "v", "deleted", "plain", "f", "fcharset", "cpg"):
+            self._set(word, number)
+        elif word in ("fonttbl", "stylesheet") or word in _PROPERTIES:
+            self._state = replace(state, destination=word)
+        elif word in _LEFT_OUT or (starred and word not in _KEPT_ANYWAY):
+            self._state = replace(state, destination="-")
+        elif word == "footnote":
+            self._add(" [")
+            self._state = replace(state, destination="footnote")
+        elif word in _CHARACTERS:
+            self._add(_CHARACTERS[word])
+        else:
+            self._paragraph_word(word, number)
+        return 0
+
+    def _set(self, word: str, number: int | None) -> None:
+        """A property of characters."""
+        if word == "ansicpg":
+            self._default = number or 1252
+            self._state = replace(self._state, code_page=self._default)
+        elif word == "uc":
+            self._state = replace(self._state, fallback=min(max(number or 0, 0), 10))
+        elif word in ("v", "deleted"):
+            self._state = replace(self._state, hidden=number != 0)
+        elif word == "plain":
+            self._state = replace(self._state, hidden=False)
+        elif word == "f" and self._state.destination == "fonttbl":
+            self._font = number or 0
+        elif word == "f":
+            self._state = replace(self._state, code_page=self._fonts.get(number or 0, self._default))
+        else:
+            page = _CODE_PAGES.get(number or 0) if word == "fcharset" else number
+            if page and not (word == "fcharset" and number == 0):  # set 0 is the file's own
+                self._fonts[self._font] = page
+
+    def _paragraph_word(self, word: str, number: int | None) -> None:
+        """A property of paragraphs, or the end of one."""
+        if word == "pard":
+            self._in_table, self._level = False, 0
+        elif word == "intbl":
+            self._in_table = True
+        elif word == "outlinelevel" and 0 <= (number or 0) < 6:
+            self._level = (number or 0) + 1
+        elif word == "s":
+            self._style = number or 0
+            self._level = self._levels.get(self._style, self._level)
+        elif word in _ENDS and self._in_table:
+            self._add(" ")
+        elif word in _ENDS and self._state.destination == "":
+            self._end_paragraph()
+        elif word in ("cell", "nestcell"):
+            self._cells.append(self._taken())
+        elif word in ("row", "nestrow"):
+            self._lines.row(self._cells)
+            self._cells = []
+
+    def _close(self) -> None:
+        """End a group."""
+        state = self._state
+        if self._stack:
+            self._state = self._stack.pop()
+        self._starred = False
+        if state.destination == "footnote" != self._state.destination:
+            self._add("]")
+        elif state.destination in _PROPERTIES and state.destination != self._state.destination:
+            self._about.setdefault(state.destination, self._taken())
+        elif state.destination == "stylesheet":
+            if heading := _HEADING.match(self._taken()):
+                self._levels[self._style] = int(heading[1])
+            self._style = 0
+        elif state.destination == "fonttbl":
+            self._units.clear()
+
+    def _add_bytes(self, data: bytes) -> None:
+        skipped = min(self._skip, len(data))
+        self._skip -= skipped
+        self._bytes += data[skipped:]
+
+    def _add_unit(self, unit: int) -> None:
+        if self._state.destination != "-" and not self._state.hidden:
+            self._units += unit.to_bytes(2, "little")
+
+    def _add(self, text: str) -> None:
+        if self._state.destination != "-" and not self._state.hidden:
+            self._units += text.encode("utf-16-le")
+
+    def _flush(self) -> None:
+        if self._bytes:
+            page = self._state.code_page
+            try:
+                text = self._bytes.decode(_CODECS.get(page, f"cp{page}"), "replace")
+            except LookupError:
+                text = self._bytes.decode("cp1252", "replace")
+            self._bytes.clear()
+            self._add(text)
+
+    def _taken(self) -> str:
+        """The text of the paragraph so far, which is ended."""
+        text = self._units.decode("utf-16-le", "replace")
+        self._units.clear()
+        return text.strip()
+
+    def _end_paragraph(self) -> None:
+        text = self._taken()
+        if self._level and text:
+            self._lines.blank()
+            self._lines.heading(text, self._level)
+        else:
+            self._lines.add(text)
