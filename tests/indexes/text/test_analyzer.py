@@ -107,7 +107,7 @@ def test_the_terms_are_those_of_each_stretch_of_one_kind(sudachi, stemmer, text:
         if kind == CJK:
             expected.update(morpheme.normalized_form() for morpheme in sudachi.tokenize(run))
         if kind == WORDS:
-            expected.update(stemmer.analyze(run))
+            expected.update(stemmer.analyze(run.replace("é", "e")))
     assert Counter(terms(text)) == expected
 
 
