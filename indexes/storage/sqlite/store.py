@@ -158,7 +158,14 @@ class Store(StoreReader):
         self._db.executemany("UPDATE documents SET folded_title = ? WHERE id = ?", changed)
 
     def mend_stamp(self, document_id: int) -> bool:
-        """Forget the stamp of a document if it is damaged, so that its file is read again; return whether it was."""
+        """Forget the stamp of a document if it is damaged, so that its file is read again.
+
+        Args:
+            document_id: The id of the document.
+
+        Returns:
+            Whether it was damaged.
+        """
         sql = "SELECT CAST(stamp AS BLOB) FROM documents WHERE id = ?"
         is_damaged = not read_stamp(self._db.execute(sql, (document_id,)).fetchone()[0])[1]
         if is_damaged:
@@ -166,7 +173,14 @@ class Store(StoreReader):
         return is_damaged
 
     def raw_source(self, document_id: int) -> str:
-        """The source of a document as it is stored, with the bytes that are no text replaced."""
+        """Read the source of a document without checking it.
+
+        Args:
+            document_id: The id of the document.
+
+        Returns:
+            The source, with bytes that are no text replaced.
+        """
         sql = "SELECT CAST(source AS BLOB) FROM documents WHERE id = ?"
         return bytes(self._db.execute(sql, (document_id,)).fetchone()[0]).decode(errors="replace")
 

@@ -15,6 +15,8 @@ import pytest
 from forked_longctx import ForkedLongctx
 from hand_made_pdf import two_page_pdf
 
+from longctx.cli.terminal import escaped
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 LIGHTHOUSE = (
@@ -86,7 +88,7 @@ def test_ask_with_a_model_lists_the_passages_in_its_prompt(home: Path, tiny_chat
     answer = json.loads(
         run_in(home, "ask", "Who built it?", "--model", tiny_chat_llama, "--json", LONGCTX_MAX_NEW_TOKENS="6").stdout
     )
-    assert done.stdout.startswith(answer["text"])
+    assert done.stdout.startswith(escaped(answer["text"]))
     assert answer["plan"]["max_new_tokens"] == 6
     assert answer["usage"]["completion_tokens"] == 6
 
