@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import anyio
@@ -145,21 +146,25 @@ class Answering:
             async for piece in self._stream:
                 if first:
                     self._metrics.first_token.observe(time.monotonic() - began)
-                    self._tell_plan()
+                    await self._tell_plan()
                     first = False
                 self._queue.put_nowait(("piece", piece))
             answer = await self._stream.answer()
             self._metrics.answered(answer)
-            self._queue.put_nowait(("answer", answer if self._raw else self._corpus.names.answer(answer)))
+            if not self._raw:
+                answer = await self._corpus.qa.read(partial(self._corpus.names.answer, answer))
+            self._queue.put_nowait(("answer", answer))
         except Exception as error:
             self._queue.put_nowait(error)
         finally:
             self._queue.put_nowait(None)
 
-    def _tell_plan(self) -> None:
+    async def _tell_plan(self) -> None:
         plan = self._stream.plan
+        if plan is not None and not self._raw:
+            plan = await self._corpus.qa.read(partial(self._corpus.names.plan, plan))
         if plan is not None:
-            self._queue.put_nowait(("plan", plan if self._raw else self._corpus.names.plan(plan)))
+            self._queue.put_nowait(("plan", plan))
 
     async def _end(self) -> None:
         try:
