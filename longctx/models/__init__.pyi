@@ -2,7 +2,7 @@ from . import memory
 from .device import Dtype
 from .estimate import MemoryEstimate, estimate_model, parse_bytes
 from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights
-from .loading import LoadedModel, extended_window, load_model
+from .loading import LoadedModel, carried, extended_window, load_model
 from .memory import CacheDtype, CacheShape
 from .naming import SERVER_PREFIX, is_address
 from .quantization import Quantization, hide_bitsandbytes
@@ -21,6 +21,7 @@ __all__ = [
     "MemoryEstimate",
     "Quantization",
     "attention_work",
+    "carried",
     "estimate_model",
     "extended_window",
     "hash_tensors",

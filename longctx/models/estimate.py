@@ -14,6 +14,7 @@ from longctx.models.memory import CacheDtype
 from longctx.models.naming import is_address
 from longctx.models.quantization import Quantization, check_scheme, matrix_bytes
 from longctx.models.reading_rate import kept_speed
+from rope_scaling import stated_window
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -97,7 +98,7 @@ def estimate_model(
         ModelUnavailable: If there is no such model, or none that generates text.
     """
     model = _empty_model(name)
-    stated = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2048
+    stated = stated_window(model.config) or 2048
     context = 32 * stated if context is None else context
     if context < 1:
         raise BadRequest(f"context is {context}: give 1 token or more")
