@@ -23,7 +23,7 @@ from rope_scaling.formulas import yarn_ramp
 from rope_scaling.frequencies import METHODS, RopeFrequencies, rope_frequencies
 from rope_scaling.plot import plot_frequencies
 from rope_scaling.scaling import RopeScaling
-from rope_scaling.transformers_config import RopeBase, read_base
+from rope_scaling.transformers_config import RopeBase, read_base, stated_window
 
 __all__ = [
     "METHODS",
@@ -50,5 +50,6 @@ __all__ = [
     "read_base",
     "rope_frequencies",
     "scaled_rope",
+    "stated_window",
     "yarn_ramp",
 ]

@@ -6,6 +6,7 @@ The model's rotary module is replaced by one that holds fixed frequencies and ke
 from __future__ import annotations
 
 import copy
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +19,7 @@ from rope_scaling.checkpoint import carried_scaling, check_not_blended, windows_
 from rope_scaling.errors import AlreadyScaled, UnsupportedModel
 from rope_scaling.frequencies import RopeFrequencies, rope_frequencies
 from rope_scaling.scaling import RopeScaling
-from rope_scaling.transformers_config import RopeBase, read_base, text_config
+from rope_scaling.transformers_config import RopeBase, read_base, rope_parameters, text_config
 
 _SWAP = threading.Lock()  # held while modules are inspected and replaced, never while a model runs
 
@@ -129,16 +130,39 @@ def _swap_in(model: nn.Module, fixed: RopeScaling) -> ExitStack:
             _check_understood(module, config, base)
         frequencies = rope_frequencies(fixed, base.rotary_dim, base.theta)
         parameters = fixed.to_rope_parameters(base.theta, base.rotary_dim, base.partial_rotary_factor)
+        scales = _softmax_scales(model, rope_parameters(config), parameters)
         for name, value in {"rope_parameters": parameters, **windows_under(fixed, base, carried)}.items():
             if hasattr(config, name):
                 undo.callback(setattr, config, name, getattr(config, name))
             else:
                 undo.callback(delattr, config, name)
             setattr(config, name, value)
+        for module, scale in scales:
+            undo.callback(setattr, module, "scaling", module.scaling)
+            module.scaling = scale
         for parent, name, module in places:
             undo.callback(setattr, parent, name, module)
             setattr(parent, name, ScaledRotaryEmbedding(frequencies, fixed).train(module.training))
         return undo.pop_all()
+
+
+def _softmax_scales(
+    model: nn.Module, before: dict[str, Any], after: dict[str, Any]
+) -> list[tuple[nn.Module, float]]:
+    """Each attention layer whose softmax scale depends on the RoPE parameters, and its scale under the new ones.
+
+    With `mscale_all_dim`, models with multi-head latent attention (MLA) multiply the scale by YaRN's magnitude squared.
+    """
+    if not (before.get("mscale_all_dim") or after.get("mscale_all_dim")):
+        return []
+    scales = []
+    for module in model.modules():
+        # transformers' own function, which each of these models brings
+        apply_mscale = getattr(sys.modules[type(module).__module__], "yarn_apply_mscale", None)
+        own = getattr(module, "scaling", None)
+        if apply_mscale is not None and isinstance(own, float):
+            scales.append((module, own / apply_mscale(before, 1.0) * apply_mscale(after, 1.0)))
+    return scales
 
 
 def _rotary_places(model: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:

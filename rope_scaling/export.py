@@ -84,7 +84,8 @@ def _scaled_config(checkpoint: Checkpoint, scaling: RopeScaling, windows: dict[s
     parameters = scaling.to_rope_parameters(base.theta, base.rotary_dim, base.partial_rotary_factor)
     if parameters.keys() & {"attention_factor", "mscale"}:
         final = rope_frequencies(scaling, base.rotary_dim, base.theta).attention_factor
-        parameters |= {"attention_factor": final} | _vllm_magnitude(parameters, final)
+        is_mla = "qk_rope_head_dim" in config
+        parameters |= {"attention_factor": final} | _vllm_magnitude(parameters, final, is_mla)
     changes: dict[str, Any] = {"rope_parameters": parameters, "rope_theta": parameters["rope_theta"], **windows}
     if windows and parameters["rope_type"] == "linear":  # by whose factor vLLM multiplies max_position_embeddings
         changes["max_position_embeddings"] = windows[WINDOW]
@@ -97,9 +98,14 @@ def _scaled_config(checkpoint: Checkpoint, scaling: RopeScaling, windows: dict[s
     return kept | changes
 
 
-def _vllm_magnitude(parameters: dict[str, Any], final: float) -> dict[str, float]:
-    """The magnitude under vLLM's names; its `attn_factor` multiplies the method's own, 0.1·ln(s) + 1."""
-    own = 0.1 * math.log(parameters["factor"]) + 1 if parameters["rope_type"] == "yarn" else 1.0
+def _vllm_magnitude(parameters: dict[str, Any], final: float, is_mla: bool) -> dict[str, float]:
+    """The magnitude under vLLM's names, which multiply the magnitude that it computes itself."""
+    own = 1.0
+    if parameters["rope_type"] == "yarn":
+        grown = 0.1 * math.log(parameters["factor"])
+        own = grown + 1
+        if is_mla:  # vLLM's DeepseekScalingRotaryEmbedding, with its defaults
+            own = (parameters.get("mscale", 1.0) * grown + 1) / (parameters.get("mscale_all_dim", 0.0) * grown + 1)
     return {name: final / own for name in VLLM_MAGNITUDE[parameters["rope_type"]]}
 
 

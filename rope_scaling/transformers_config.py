@@ -17,6 +17,8 @@ from rope_scaling.parameters import WINDOW
 
 # Keys beside a method's own: spellings of the type, the unscaled embedding's, and YaRN's note to its trainer.
 _OTHER_KEYS = frozenset({"rope_type", "type", "rope_theta", "partial_rotary_factor", "finetuned", WINDOW})
+# What the factor multiplies the window by. Llama 3 and LongRoPE state the extended window themselves.
+_MULTIPLIED = frozenset({"yarn", "linear", "dynamic"})
 # vLLM multiplies its own magnitude by these (vllm/model_executor/layers/rotary_embedding); attention_factor is final.
 VLLM_MAGNITUDE = {"yarn": ("attn_factor",), "longrope": ("short_mscale", "long_mscale")}
 
@@ -109,6 +111,29 @@ def rope_parameters(config: Any) -> dict[str, Any]:
     if not isinstance(text, Mapping) and not found and not hasattr(text, "rope_theta"):
         raise UnsupportedConfig(f"{type(text).__name__} has no rotary embedding (RoPE): there is nothing to scale")
     return dict(found)
+
+
+def stated_window(config: Any) -> int | None:
+    """Read the context length that a checkpoint reaches with the scaling that it carries.
+
+    `max_position_embeddings` may be the native window or the extended one, so the scaling decides, as in vLLM. YaRN:
+    the original window times the factor. Linear and dynamic scaling without an original window: `max_position_embeddings`
+    is the native one, and is multiplied. For every other type it is the window itself.
+
+    Args:
+        config: A transformers configuration, or the mapping that its config.json holds.
+
+    Returns:
+        The window in tokens; None if the configuration states none.
+    """
+    text = text_config(config)
+    longest = _get(text, "max_position_embeddings")
+    parameters = _get(text, "rope_scaling") or _get(text, "rope_parameters") or {}
+    original, factor = _get(text, WINDOW) or parameters.get(WINDOW), parameters.get("factor")
+    if _rope_type(parameters) not in _MULTIPLIED or not isinstance(factor, int | float):
+        return longest
+    native = original or (None if _rope_type(parameters) == "yarn" else longest)
+    return longest if native is None else round(native * factor)
 
 
 def raised_window(config: Any) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from longctx.errors import BadRequest, ContextTooLong
-from longctx.models import ScalableModel, extended_window
+from longctx.models import ScalableModel, carried, extended_window
 from rope_scaling import RopeScaling, RopeScalingError
 
 
@@ -92,7 +92,7 @@ def make_request(
     if strange is not None:
         raise BadRequest(f"token {strange} is not in the model's vocabulary of {known}: was it another tokenizer's?")
     fixed = _fixed_scaling(loaded, scaling, len(ids) + new_tokens)
-    _check_window(loaded.native_window if fixed is None else fixed.window, len(ids), new_tokens)
+    _check_window(loaded, loaded.native_window if fixed is None else fixed.window, len(ids), new_tokens)
     return Request(ids, len(prefix_ids), new_tokens, fixed)
 
 
@@ -117,7 +117,7 @@ def _fixed_scaling(loaded: ScalableModel, scaling: RopeScaling | None, length: i
     return asked.at_length(extended_window(asked.original_max_position_embeddings or loaded.native_window, length))
 
 
-def _check_window(window: int | None, prompt: int, new_tokens: int) -> None:
+def _check_window(loaded: ScalableModel, window: int | None, prompt: int, new_tokens: int) -> None:
     if window is None or prompt + new_tokens <= window:
         return
     if prompt < window:
@@ -126,7 +126,11 @@ def _check_window(window: int | None, prompt: int, new_tokens: int) -> None:
         fits = f"shorten the prompt to {window - new_tokens} tokens"
     else:
         fits = "ask for fewer new tokens and shorten the prompt"
+    if carried(loaded.config) is None:
+        fits += ", or extend the window with a scaling"
+    else:
+        fits += "; the window is what the checkpoint's own scaling reaches, and no second one can be added"
     raise ContextTooLong(
         f"a prompt of {prompt} tokens and {new_tokens} new ones are {prompt + new_tokens}, and the window holds "
-        f"{window}: {fits}, or extend the window with a scaling"
+        f"{window}: {fits}"
     )

@@ -3,7 +3,7 @@ from .device import Dtype
 from .estimate import MemoryEstimate, estimate_model, parse_bytes
 from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights, loaded_hash
 from .gguf_file import GgufFile, is_gguf, read_gguf
-from .loading import LARGEST_FACTOR, LoadedModel, ScalableModel, extended_window, load_model, scaled_window
+from .loading import LARGEST_FACTOR, LoadedModel, ScalableModel, carried, extended_window, load_model, scaled_window
 from .memory import CacheDtype, CacheShape
 from .naming import SERVER_PREFIX, is_address, remedy_for
 from .quantization import Quantization, hide_bitsandbytes
@@ -25,6 +25,7 @@ __all__ = [
     "Quantization",
     "ScalableModel",
     "attention_work",
+    "carried",
     "config_object",
     "estimate_model",
     "extended_window",

@@ -15,6 +15,7 @@ from longctx.models.memory import CacheDtype
 from longctx.models.naming import is_address
 from longctx.models.quantization import Quantization, check_scheme, matrix_bytes
 from longctx.models.reading_rate import kept_speed
+from rope_scaling import stated_window
 
 LARGEST_FACTOR = 32  # native windows, where no context is given
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -101,7 +102,7 @@ def estimate_model(
     if is_gguf(name):
         return _estimate_gguf(name, context, quantization, cache, available)
     model = _empty_model(name)
-    stated = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2048
+    stated = stated_window(model.config) or 2048
     context = LARGEST_FACTOR * stated if context is None else context
     if context < 1:
         raise BadRequest(f"context is {context}: give 1 token or more")

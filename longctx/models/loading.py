@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -13,7 +14,16 @@ from longctx.models.lora import Adapter, attach_lora, is_adapter, read_adapter
 from longctx.models.naming import is_address, remedy_for
 from longctx.models.quantization import Quantization, check_scheme, is_quantized, loading_settings, plain_products
 from longctx.models.tokenizer import has_tokenizer, load_tokenizer
-from rope_scaling import CheckpointError, RopeScaling, find_checkpoint, scaled_rope
+from rope_scaling import (
+    CheckpointError,
+    RopeScaling,
+    RopeScalingError,
+    carried_scaling,
+    find_checkpoint,
+    read_base,
+    scaled_rope,
+    stated_window,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +73,7 @@ class LoadedModel:
         name: The model's name: a folder or a name on the hub; that of the base model, if there is an adapter.
         model: The transformers model.
         tokenizer: Its tokenizer.
-        native_window: The context length in tokens that it was trained for.
+        native_window: The context length in tokens that it was trained for, with the scaling that its checkpoint carries.
         scaling: The RoPE scaling that applies where a call names none: a `RopeScaling`, or the name of a method. A name
             leaves sequences within the native window unscaled, and scales longer ones by the smallest power of two that
             holds them.
@@ -187,7 +197,7 @@ def load_model(
         if len(tokenizer) > model.get_input_embeddings().num_embeddings:  # tokens that the adapter was trained with
             model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
         model = attach_lora(model, lora, merge=not quantized)
-    window = native_window or _stated_window(model.config, tokenizer)
+    window = native_window or _window(folder, model.config, tokenizer)
     if window is None:
         raise ModelUnavailable(f"the configuration in {folder} states no window: give native_window (--window)")
     tried = None if scaling is None else _tried(scaling, model, window)
@@ -264,6 +274,8 @@ def _load(
 
 def _tried(scaling: str | RopeScaling, model: Any, window: int) -> str | RopeScaling:
     """The scaling, with the native window in it; the model has been under it once, so that what cannot be is said."""
+    if carried(model.config) is not None:  # the window is the extended one, and the scaling states the native one
+        window = read_base(model.config).window
     if isinstance(scaling, str):
         trial = RopeScaling.for_window(scaling, LARGEST_FACTOR * window, window)
     else:
@@ -274,6 +286,17 @@ def _tried(scaling: str | RopeScaling, model: Any, window: int) -> str | RopeSca
         return scaling
 
 
-def _stated_window(config: Any, tokenizer: Any) -> int | None:
-    stated = getattr(config.get_text_config(), "max_position_embeddings", None) or tokenizer.model_max_length
+def carried(config: Any) -> RopeScaling | None:
+    """The scaling that a model's checkpoint carries; None for none, and where its RoPE parameters are not understood."""
+    try:
+        return carried_scaling(config)
+    except RopeScalingError:
+        return None
+
+
+def _window(folder: Path, config: Any, tokenizer: Any) -> int | None:
+    # config.json itself, where it states the window: transformers fills in an original window that is missing
+    written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    states = "max_position_embeddings" in (written.get("text_config") or written)
+    stated = stated_window(written if states else config) or tokenizer.model_max_length
     return int(stated) if stated and stated < _NO_LIMIT else None

@@ -8,12 +8,13 @@ from typing import Any
 
 from longctx.errors import BadReport, BadRequest
 from longctx.models.fingerprint import hash_tokenizer
-from longctx.models.loading import LARGEST_FACTOR, ScalableModel, extended_window
+from longctx.models.loading import LARGEST_FACTOR, ScalableModel, carried, extended_window
 from longctx.planning import Windows
 from rope_scaling import RopeScaling, RopeScalingError, carried_scaling
 
 UNSCALED = "none"
 _NOTHING_BEYOND = "nothing was measured to carry the model beyond its native window"
+_CARRIED = "its checkpoint carries a scaling that reaches this window, and a second one would blend with it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,8 @@ def measured_for(measured: Sequence[Measured] | Measurements, loaded: ScalableMo
         if not isinstance(figures, list | tuple) or not all(isinstance(each, Measured) for each in figures):
             raise BadRequest(f"measured is {figures!r}: give load_report(folder).measurements(), or Measured figures")
         return tuple(figures)
-    carried = carried_scaling(loaded.config)
-    here = {"tokenizer": hash_tokenizer(loaded.tokenizer), "scaling": None if carried is None else repr(carried)}
+    own = carried_scaling(loaded.config)
+    here = {"tokenizer": hash_tokenizer(loaded.tokenizer), "scaling": None if own is None else repr(own)}
     there = (measured.tokenizer_sha256, measured.scaling)
     others = [name for (name, value), said in zip(here.items(), there, strict=True) if value != said]
     if others:
@@ -98,6 +99,8 @@ def windows_of(loaded: ScalableModel, measured: Sequence[Measured] = (), memory:
     method = extending_method(loaded, measured)
     steps = () if method is None else _steps(loaded, seen.get(method))
     windows = Windows(native, tuple(step for step in steps if step > native), memory, measured=method in seen)
+    if carried(loaded.config) is not None:
+        return replace(windows, only_native=_CARRIED)
     return replace(windows, only_native=_NOTHING_BEYOND) if seen.keys() - {UNSCALED} else windows
 
 
@@ -148,6 +151,6 @@ def _stated(loaded: ScalableModel) -> int:
 
 def _carries_scaling(loaded: ScalableModel) -> bool:
     try:
-        return RopeScaling.from_config(loaded.config).method != "default"
+        return carried_scaling(loaded.config) is not None
     except RopeScalingError:
         return True
