@@ -85,11 +85,19 @@ class IndexReader:
         Raises:
             IndexMismatch: If the encoder's weights are not those that made the index.
         """
-        if not serves(self.encoder.languages, query):
+        if not serves(self.encoder.languages, query, self.languages()):
             return None
         self._read(self._check_encoder)
         cosines = self.encoder.encode_passages(texts) @ self.encoder.encode_query(query)
         return [float(cosine) for cosine in cosines]
+
+    def languages(self) -> dict[str, int]:
+        """List the languages of the chunks.
+
+        Returns:
+            ISO 639-1 codes with the number of chunks in each; chunks whose language cannot be told are not counted.
+        """
+        return self.read(lambda retrieval: retrieval.lexical.languages)
 
     def content_idf(self, text: str) -> dict[str, float]:
         """Inverse document frequencies of the content words of a text.

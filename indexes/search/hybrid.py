@@ -151,7 +151,7 @@ def _lexical_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
 def _hybrid_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
     depth = max(k, CANDIDATES)
     lexical = _lexical_ranking(retrieval, query, depth)
-    if not serves(retrieval.encoder.languages, query):
+    if not serves(retrieval.encoder.languages, query, retrieval.lexical.languages):
         return lexical
     return list(score_fusion([lexical, _dense_ranking(retrieval, query, depth)], depth).items())
 
