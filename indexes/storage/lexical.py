@@ -36,8 +36,8 @@ _LONGEST_QUERY = 256  # distinct terms
 # .926/.975 with 2, .919/.974 with 1.
 _REPEATED = {"ja": 3, "ko": 3, "zh": 3}
 # A passage of other languages is filled up with a term that nobody looks for, so that its length compares with those of
-# Japanese passages in the same index: as long as these are, it has about a sixth of their terms.
-_FILLER, _FILLERS = "~", 5
+# Japanese passages in the same index: as long as these are, it has about a third of their terms.
+_FILLER, _FILLERS = "~", 2
 _PATTERN_WEIGHT = 0.1  # of a term that is only like the one that was asked for
 _SHORTEST_MISSPELT, _SHORTEST_TWICE = 4, 8  # characters of a term in which one, or two, may be wrong
 _UNKNOWN = "und"  # ISO 639 for a language that could not be told

@@ -40,6 +40,11 @@ _BIGRAM = "_"  # marks a bigram, so that it can have a smaller weight than a wor
 # .9194/.9725, against .9133/.9685 with equal weights and .9012/.9710 without bigrams; .2 to .4 are alike. Text without
 # kana may be Chinese, which the Japanese dictionary does not segment well: there the weights are equal.
 _BIGRAM_WEIGHT = 0.3
+# The beginning of a word, marked, beside its stem. Chosen on every third article of XQuAD; on the others, recall@1 and
+# recall@5 are .9116/.9789 with it and .8984/.9697 without in Russian, .9274/.9855 and .9235/.9828 in Spanish,
+# .9433/.9881 and .9327/.9868 in English. All 4-grams of a word are as good (.9103/.9789, .9314/.9894, .9340/.9894), and
+# five times as many terms.
+_BEGINNING, _BEGINNING_LENGTH, _BEGINNING_WEIGHT = "-", 5, 0.5
 # Function words and question words are in passages whatever the question is. Left out of the query: .9187/.9739 against
 # .9194/.9725, a small loss at 1 and a small gain at 5. It is done because the longest posting lists then need not be
 # read, which was not timed.
@@ -67,6 +72,7 @@ def terms(text: str, language: str = "en") -> list[str]:
         *_cjk_bigrams(runs),
         *_hangul_bigrams(runs),
         *stems(runs.words, language),
+        *_beginnings(runs.words),
     ]
 
 
@@ -90,7 +96,8 @@ def query_terms(text: str, language: str = "en") -> dict[str, float]:
         content, words = [morpheme.normalized_form() for morpheme in morphemes], runs.words
     bigram_weight = _BIGRAM_WEIGHT if any(map(_KANA.search, runs.cjk)) else 1.0
     wanted = dict.fromkeys(content, 1.0) | dict.fromkeys(bigrams, bigram_weight) | dict.fromkeys(hangul, 1.0)
-    return wanted | {word: float(count) for word, count in Counter(stems(words, language)).items()}
+    wanted |= {stem: float(count) for stem, count in Counter(stems(words, language)).items()}
+    return wanted | {begin: _BEGINNING_WEIGHT * count for begin, count in Counter(_beginnings(words)).items()}
 
 
 def query_patterns(text: str) -> list[str]:
@@ -142,7 +149,7 @@ def content_terms(text: str, language: str = "en") -> set[str]:
     if language != "en":
         telling = set(telling_words([word.casefold() for word in words], language))
         words = [word for word in words if word.casefold() in telling]
-    return set(terms(" ".join(words), language))
+    return {term for term in terms(" ".join(words), language) if not term.endswith(_BEGINNING)}
 
 
 class _Runs(NamedTuple):
@@ -162,6 +169,11 @@ def _runs_of(text: str) -> _Runs:
     words = [*_WORD.findall(normal), *(each.casefold() for each in identifiers(text))]
     words = [word for word in words if len(word) <= _LONGEST_TERM]
     return _Runs(_CJK_RUN.findall(normal), _HANGUL_RUN.findall(normal), words)
+
+
+def _beginnings(words: Iterable[str]) -> list[str]:
+    """The first letters of words: inflections that a stemmer keeps apart have them in common."""
+    return [word[:_BEGINNING_LENGTH] + _BEGINNING for word in words if len(word) >= _BEGINNING_LENGTH]
 
 
 def _cjk_bigrams(runs: _Runs) -> list[str]:
