@@ -16,7 +16,8 @@ from indexes.storage import DenseSearcher, LexicalSearcher, Store
 from indexes.text import serves
 from indexes.types import Encoder, SearchHit
 
-CANDIDATES = 50  # that each retriever gives to the fusion, and that a reranker reads
+CANDIDATES = 100  # that each retriever gives to the fusion, at least
+_RERANKED = 50  # that a reranker reads, at least
 
 Ranking = list[tuple[int, float]]
 
@@ -115,7 +116,7 @@ def rank_chunks(retrieval: Retrieval, request: SearchRequest, reranker: Reranker
         retrieval = replace(retrieval, allowed=allowed_chunks(retrieval.store, request.filters))
     if retrieval.allowed is not None and not retrieval.allowed:
         return iter(())
-    depth = max(request.k, CANDIDATES)
+    depth = max(request.k, _RERANKED)
     ranking = _RANKINGS[request.mode](retrieval, request.query, depth)[:depth]
     hits = _read(retrieval.store, ranking, request.k)
     return hits if reranker is None else iter(_reranked(reranker, request.query, [*hits]))
