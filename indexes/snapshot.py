@@ -12,7 +12,7 @@ from indexes.errors import CorpusError
 from indexes.manifest import check_weights
 from indexes.search import Retrieval, SearchFilter, SearchRequest, allowed_documents, search
 from indexes.storage import ReadSession, Searchers, Store
-from indexes.text import content_terms, serves
+from indexes.text import content_terms, query_language, serves
 from indexes.types import Chunk, DocumentInfo, Encoder, SearchHit
 
 T = TypeVar("T")
@@ -99,16 +99,28 @@ class IndexReader:
         """
         return self.read(lambda retrieval: retrieval.lexical.languages)
 
-    def content_idf(self, text: str) -> dict[str, float]:
+    def language_of(self, query: str) -> str | None:
+        """Tell which of the index's languages a query is in.
+
+        Args:
+            query: The query.
+
+        Returns:
+            An ISO 639-1 code; None if it is in none of them.
+        """
+        return query_language(query, self.languages())
+
+    def content_idf(self, text: str, language: str = "en") -> dict[str, float]:
         """Inverse document frequencies of the content words of a text.
 
         Args:
             text: The text, such as a question.
+            language: The language to stem its words in.
 
         Returns:
             For each distinct lexical term, its inverse document frequency over the chunks of the index.
         """
-        return self.read(lambda retrieval: retrieval.lexical.idf(content_terms(text)))
+        return self.read(lambda retrieval: retrieval.lexical.idf(content_terms(text, language)))
 
     def documents(self, filters: SearchFilter | None = None) -> list[DocumentInfo]:
         """List documents.

@@ -49,7 +49,7 @@ _BEGINNING, _BEGINNING_LENGTH, _BEGINNING_WEIGHT = "-", 5, 0.5
 # .9194/.9725, a small loss at 1 and a small gain at 5. It is done because the longest posting lists then need not be
 # read, which was not timed.
 _FUNCTION_WORDS = frozenset({"助詞", "助動詞", "補助記号", "接続詞", "感動詞", "代名詞"})
-_ASKING = frozenset({"何", "どの", "どんな", "何故", "どう", "幾つ"})
+_ASKING = frozenset({"何", "どの", "どんな", "何故", "どう", "幾つ", "幾ら", "如何"})
 # Japanese words that sentences and questions are built with, and that Sudachi does not mark.
 _BUILT_WITH = frozenset("其の 此の 彼の 其れ 此れ 彼れ 為る 成る 有る 居る 出来る 言う 事 物 為 教える".split())
 
@@ -173,7 +173,8 @@ def _runs_of(text: str) -> _Runs:
 
 def _beginnings(words: Iterable[str]) -> list[str]:
     """The first letters of words: inflections that a stemmer keeps apart have them in common."""
-    return [word[:_BEGINNING_LENGTH] + _BEGINNING for word in words if len(word) >= _BEGINNING_LENGTH]
+    long_ones = (word[:_BEGINNING_LENGTH] for word in words if len(word) >= _BEGINNING_LENGTH)
+    return [begin + _BEGINNING for begin in long_ones if begin.isalpha()]
 
 
 def _cjk_bigrams(runs: _Runs) -> list[str]:
