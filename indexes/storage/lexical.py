@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from indexes.storage.sqlite import Store
-from indexes.text import ANALYSIS_VERSION, LANGUAGES, query_patterns, query_terms, terms, text_language
+from indexes.text import ANALYSIS_VERSION, LANGUAGES, phrase_terms, query_patterns, query_terms, terms, text_language
 
 # Chunks from which a query leaves out the terms that more than half of them hold, unless it has no other. Robertson and
 # Spärck Jones's weight of such a term is negative, and to read its postings takes most of a search: at a million chunks
@@ -40,6 +40,7 @@ _REPEATED = {"ja": 3, "ko": 3, "zh": 3}
 _FILLER, _FILLERS = "~", 2
 _PATTERN_WEIGHT = 0.1  # of a term that is only like the one that was asked for
 _SHORTEST_MISSPELT, _SHORTEST_TWICE = 4, 8  # characters of a term in which one, or two, may be wrong
+_MOST_WITH_PHRASE = 10_000  # chunks that are read to see whether they contain a phrase
 _UNKNOWN = "und"  # ISO 639 for a language that could not be told
 
 
@@ -134,17 +135,27 @@ class LexicalSearcher:
     @cached_property
     def languages(self) -> dict[str, int]:
         """How many chunks there are in each language, ISO 639-1, where it could be told."""
-        counts = {language: self._count_of(language) for language in LANGUAGES | {"ja", "ko", "zh"}}
+        counts = {language: self._count_of(language) for language in sorted(LANGUAGES)}
         return {language: count for language, count in counts.items() if count}
 
-    def with_all(self, terms: Iterable[str]) -> set[int]:
-        """The ids of the chunks that contain every one of some terms."""
+    def may_hold(self, phrase: str) -> set[int]:
+        """Find the chunks that contain every word of a phrase.
+
+        Args:
+            phrase: The phrase.
+
+        Returns:
+            The ids of the chunks, at most 10,000.
+        """
         from tantivy import Occur, Query
 
         if self.opened is None:
             return set()
-        wanted = [(Occur.Must, Query.term_query(self.opened.schema, "body", term, "freq")) for term in terms]
-        return {chunk for chunk, _ in self._run(Query.boolean_query(wanted), self.count(), None)}
+        schema, found = self.opened.schema, set[int]()
+        for terms in {frozenset(phrase_terms(phrase, language)) for language in [*self.languages, _UNKNOWN]}:
+            wanted = [(Occur.Must, Query.term_query(schema, "body", term, "freq")) for term in sorted(terms)]
+            found |= {chunk for chunk, _ in self._run(Query.boolean_query(wanted), _MOST_WITH_PHRASE, None)}
+        return found
 
     def _count_of(self, language: str) -> int:
         return 0 if self.opened is None else int(self.opened.searcher().doc_freq("language", language))

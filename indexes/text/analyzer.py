@@ -31,6 +31,7 @@ _CJK_RUN = re.compile(f"[{_KANA_OR_HAN}]+")
 _HANGUL_RUN = re.compile(f"[{_HANGUL}]+")
 _WORD = re.compile(rf"[^\W_{_KANA_OR_HAN}{_HANGUL}]+")
 _RUN = re.compile(f"(?P<cjk>{_CJK_RUN.pattern})|{_HANGUL_RUN.pattern}|{_WORD.pattern}")
+_QUOTED = re.compile("[\"“”„]([^\"“”„]{2,})[\"“”]")
 _PREFIX = re.compile(rf"(?<![^\W_])({_WORD.pattern})\*")
 _KANA = re.compile(r"[\u3040-\u30ff]")
 _SUDACHI_PIECE = 4096  # characters at a time; Sudachi refuses more than 49,149 bytes
@@ -114,6 +115,33 @@ def query_patterns(text: str) -> list[str]:
     alone = [run for run in _CJK_RUN.findall(normal) if len(run) == 1]
     begun = [match.group(1) for match in _PREFIX.finditer(normal)]
     return [f"{_BIGRAM}.?{run}.?" for run in alone] + [f"{each}.*" for each in begun]
+
+
+def quoted_phrases(text: str) -> list[str]:
+    """Return the phrases in double quotation marks in a query.
+
+    Args:
+        text: The query.
+
+    Returns:
+        The phrases, without their marks. Japanese brackets mark titles and speech, and are no request.
+    """
+    return [phrase.strip() for phrase in _QUOTED.findall(text) if _RUN.search(phrase)]
+
+
+def phrase_terms(phrase: str, language: str) -> set[str]:
+    """Return the terms that every text in a language has which contains a phrase.
+
+    Args:
+        phrase: The phrase.
+        language: The language of the text.
+
+    Returns:
+        The distinct terms: Japanese by its bigrams, since morphemes depend on what stands around them.
+    """
+    runs = _runs_of(phrase)
+    bigrams = [bigram for bigram in _cjk_bigrams(runs) if len(bigram) > len(_BIGRAM) + 1]
+    return {*bigrams, *stems(runs.words, language)}
 
 
 def content_words(text: str) -> list[str]:

@@ -25,9 +25,17 @@ _SAME_SCRIPT = {"zh": {"zh", "ja"}}
 _OWN_SCRIPT = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
 _WORD = re.compile(r"[^\W\d_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]{2,}")
 _NOT_LATIN = frozenset("ar bg el fa he hi ru ta th uk ur".split())
-# Languages that the detector may name: those with a stemmer, and others that are written much. Rare relatives of these
+# Those that are told by their script, those with a stemmer, and others that are written much: rare relatives of these
 # would be named for short texts.
-LANGUAGES = frozenset("bg cs da de el en es et fi fr hr hu id it lt lv nl no pl pt ro sk sl sv tr vi".split()) | _NOT_LATIN
+LANGUAGE_NAMES = {
+    **{"ar": "Arabic", "bg": "Bulgarian", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English"},
+    **{"es": "Spanish", "et": "Estonian", "fa": "Persian", "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi"},
+    **{"hr": "Croatian", "hu": "Hungarian", "id": "Indonesian", "it": "Italian", "ja": "Japanese", "ko": "Korean"},
+    **{"lt": "Lithuanian", "lv": "Latvian", "nl": "Dutch", "no": "Norwegian", "pl": "Polish", "pt": "Portuguese"},
+    **{"ro": "Romanian", "ru": "Russian", "sk": "Slovak", "sl": "Slovenian", "sv": "Swedish", "ta": "Tamil", "th": "Thai"},
+    **{"tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese"},
+}
+LANGUAGES = frozenset(LANGUAGE_NAMES)
 _SURE = 0.9
 _ENOUGH = 1_000  # characters: more tell no more
 
@@ -62,7 +70,7 @@ def text_language(text: str, otherwise: str | None = None) -> str | None:
         return language
     if not _WORD.search(text):
         return otherwise
-    language, share = _detector(LANGUAGES).classify(text[:_ENOUGH])
+    language, share = _detector(LANGUAGES - _SCRIPTS.keys()).classify(text[:_ENOUGH])
     return language if share >= _SURE else otherwise
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from indexes import Chunk, CorpusIndex, SearchHit, Snapshot
-from indexes.text import query_terms, sentence_spans, terms, text_language
+from indexes.text import LANGUAGE_NAMES, query_terms, sentence_spans, terms, text_language
 from longctx.answering.evidence import Evidence
 from longctx.errors import BadRequest
 from longctx.planning import Policy
@@ -40,17 +40,9 @@ _OTHER_LANGUAGE = {
     "en": " The question seems to be in {asked}, and the documents are not: ask in {held}.",
     "ja": "質問は{asked}のようですが、文書に{asked}のものはありません。{held}で質問してください。",
 }
-_LANGUAGE_NAMES = {
-    "de": ("German", "ドイツ語"),
-    "en": ("English", "英語"),
-    "es": ("Spanish", "スペイン語"),
-    "fr": ("French", "フランス語"),
-    "it": ("Italian", "イタリア語"),
-    "ja": ("Japanese", "日本語"),
-    "ko": ("Korean", "韓国語"),
-    "pt": ("Portuguese", "ポルトガル語"),
-    "ru": ("Russian", "ロシア語"),
-    "zh": ("Chinese", "中国語"),
+_JAPANESE_NAMES = {
+    **{"de": "ドイツ語", "en": "英語", "es": "スペイン語", "fr": "フランス語", "it": "イタリア語", "ja": "日本語"},
+    **{"ko": "韓国語", "pt": "ポルトガル語", "ru": "ロシア語", "zh": "中国語"},
 }
 _MOST_NAMED = 3  # languages of an index
 
@@ -190,18 +182,16 @@ def _density(sentence: _Sentence, wanted: Mapping[str, float]) -> float:
 
 def _nothing_found(question: str, corpus: Snapshot) -> str:
     """That nothing bears on a question; and if none of the documents is in its language, that, too."""
-    column = 1 if language_of(question) == "ja" else 0
+    in_japanese = language_of(question) == "ja"
     held = sorted(corpus.languages().items(), key=lambda each: -each[1])
     asked = text_language(question)
     text = _NOTHING_FOUND[language_of(question)]
     if asked is None or not held or asked in dict(held):
         return text
 
-    def name(code: str) -> str:
-        return _LANGUAGE_NAMES[code][column] if code in _LANGUAGE_NAMES else code
-
-    names = ("か" if column else " or ").join(name(code) for code, _ in held[:_MOST_NAMED])
-    return text + _OTHER_LANGUAGE[language_of(question)].format(held=names, asked=name(asked))
+    known = LANGUAGE_NAMES | _JAPANESE_NAMES if in_japanese else LANGUAGE_NAMES
+    names = ("か" if in_japanese else " or ").join(known[code] for code, _ in held[:_MOST_NAMED])
+    return text + _OTHER_LANGUAGE[language_of(question)].format(held=names, asked=known[asked])
 
 
 def _term_shares(wanted: Mapping[str, float], bags: Sequence[set[str]]) -> list[float]:
