@@ -65,7 +65,9 @@ def main() -> None:
             found = measure(corpus, Path(folder), arguments.questions)
         for chosen, rows in [("chosen on", found[True]), ("others", found[False]), ("all", found[True] + found[False])]:
             refused, holding, strange = (sum(column) / len(rows) for column in zip(*rows, strict=True))
-            print(f"{f'{language}, {chosen}':<22}{len(rows):>10}{refused:>9.3f}{strange:>9.3f}{holding:>9.3f}", flush=True)
+            print(
+                f"{f'{language}, {chosen}':<22}{len(rows):>10}{refused:>9.3f}{strange:>9.3f}{holding:>9.3f}", flush=True
+            )
 
 
 if __name__ == "__main__":

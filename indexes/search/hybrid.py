@@ -129,7 +129,9 @@ def _with_phrases(retrieval: Retrieval, query: str) -> Retrieval:
     for phrase in quoted_phrases(query):
         wanted = _one_spaced(phrase)
         chunks = retrieval.store.chunks(sorted(retrieval.lexical.may_hold(phrase)))
-        found = {i for i, chunk in chunks.items() if wanted in _one_spaced(f"{chunk.title} {chunk.heading} {chunk.text}")}
+        found = {
+            i for i, chunk in chunks.items() if wanted in _one_spaced(f"{chunk.title} {chunk.heading} {chunk.text}")
+        }
         holding = found if holding is None else holding & found
     if holding and retrieval.allowed is not None:
         holding &= retrieval.allowed

@@ -278,7 +278,9 @@ def _write_changes(folder: Path, store: Store, after: int) -> None:
         for chunk in store.chunks_of(document_id):
             language = text_language(chunk.text, language) or _UNKNOWN
             found = terms(f"{chunk.title}\n{chunk.heading}\n{chunk.text}", language)
-            found = found * _REPEATED[language] if language in _REPEATED else [*found, *[_FILLER] * _FILLERS * len(found)]
+            found = (
+                found * _REPEATED[language] if language in _REPEATED else [*found, *[_FILLER] * _FILLERS * len(found)]
+            )
             body = " ".join(found)
             writer.add_document(Document(body=body, chunk=chunk.id, document=document_id, language=language))
     writer.commit()

@@ -28,11 +28,35 @@ _NOT_LATIN = frozenset("ar bg el fa he hi ru ta th uk ur".split())
 # Those that are told by their script, those with a stemmer, and others that are written much: rare relatives of these
 # would be named for short texts.
 LANGUAGE_NAMES = {
-    **{"ar": "Arabic", "bg": "Bulgarian", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English"},
-    **{"es": "Spanish", "et": "Estonian", "fa": "Persian", "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi"},
+    **{
+        "ar": "Arabic",
+        "bg": "Bulgarian",
+        "cs": "Czech",
+        "da": "Danish",
+        "de": "German",
+        "el": "Greek",
+        "en": "English",
+    },
+    **{
+        "es": "Spanish",
+        "et": "Estonian",
+        "fa": "Persian",
+        "fi": "Finnish",
+        "fr": "French",
+        "he": "Hebrew",
+        "hi": "Hindi",
+    },
     **{"hr": "Croatian", "hu": "Hungarian", "id": "Indonesian", "it": "Italian", "ja": "Japanese", "ko": "Korean"},
     **{"lt": "Lithuanian", "lv": "Latvian", "nl": "Dutch", "no": "Norwegian", "pl": "Polish", "pt": "Portuguese"},
-    **{"ro": "Romanian", "ru": "Russian", "sk": "Slovak", "sl": "Slovenian", "sv": "Swedish", "ta": "Tamil", "th": "Thai"},
+    **{
+        "ro": "Romanian",
+        "ru": "Russian",
+        "sk": "Slovak",
+        "sl": "Slovenian",
+        "sv": "Swedish",
+        "ta": "Tamil",
+        "th": "Thai",
+    },
     **{"tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese"},
 }
 LANGUAGES = frozenset(LANGUAGE_NAMES)
@@ -70,7 +94,7 @@ def text_language(text: str, otherwise: str | None = None) -> str | None:
         return language
     if not _WORD.search(text):
         return otherwise
-    language, share = _detector(LANGUAGES - _SCRIPTS.keys()).classify(text[:_ENOUGH])
+    language, share = _detector(LANGUAGES.difference(_SCRIPTS)).classify(text[:_ENOUGH])
     return language if share >= _SURE else otherwise
 
 

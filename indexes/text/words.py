@@ -29,8 +29,8 @@ _STEMMERS = {
     "ta": "tamil",
     "tr": "turkish",
 }
-# Words in other alphabets than their sentence's are English ones, mostly.
-_WITHIN = {"ja": "en", "ko": "en", "zh": "en"}
+# Words in other alphabets than their sentence's are English ones, mostly, and so are texts too short to tell (und).
+_WITHIN = {"ja": "en", "ko": "en", "zh": "en", "und": "en"}
 _LISTED = frozenset("da de es fi fr hu it nl no pt ru sv".split())  # languages of which tantivy has stop words, too
 
 # What sentences and questions are built with.

@@ -97,7 +97,9 @@ def _searched_by_words(corpus: CorpusIndex) -> str:
     from indexes.text import LANGUAGE_NAMES
 
     held, known = corpus.languages(), corpus.encoder.languages
-    unknown = [code for code in held if known is not None and code not in known and held[code] > _MANY * sum(held.values())]
+    unknown = [
+        code for code in held if known is not None and code not in known and held[code] > _MANY * sum(held.values())
+    ]
     if not unknown:
         return ""
     names = " and ".join(LANGUAGE_NAMES[code] for code in unknown)
