@@ -21,7 +21,7 @@ from indexes.search import (
     search,
 )
 from indexes.storage import ReadSession, Searchers, Store
-from indexes.text import content_terms, serves
+from indexes.text import content_terms, query_language, serves
 from indexes.types import Chunk, DocumentInfo, Encoder, SearchHit
 
 T = TypeVar("T")
@@ -94,22 +94,42 @@ class IndexReader:
         Raises:
             IndexMismatch: If the encoder's weights are not those that made the index.
         """
-        if not serves(self.encoder.languages, query):
+        if not serves(self.encoder.languages, query, self.languages()):
             return None
         self._read(self._check_encoder)
         cosines = self.encoder.encode_passages(texts) @ self.encoder.encode_query(query)
         return [float(cosine) for cosine in cosines]
 
-    def content_idf(self, text: str) -> dict[str, float]:
+    def languages(self) -> dict[str, int]:
+        """List the languages of the chunks.
+
+        Returns:
+            ISO 639-1 codes with the number of chunks in each; chunks whose language cannot be told are not counted.
+        """
+        return self.read(lambda retrieval: retrieval.lexical.languages)
+
+    def language_of(self, query: str) -> str | None:
+        """Tell which of the index's languages a query is in.
+
+        Args:
+            query: The query.
+
+        Returns:
+            An ISO 639-1 code; None if it is in none of them.
+        """
+        return query_language(query, self.languages())
+
+    def content_idf(self, text: str, language: str = "en") -> dict[str, float]:
         """Inverse document frequencies of the content words of a text.
 
         Args:
             text: The text, such as a question.
+            language: The language to stem its words in.
 
         Returns:
             For each distinct lexical term, its inverse document frequency over the chunks of the index.
         """
-        return self.read(lambda retrieval: retrieval.lexical.idf(content_terms(text)))
+        return self.read(lambda retrieval: retrieval.lexical.idf(content_terms(text, language)))
 
     def documents(self, filters: SearchFilter | None = None) -> list[DocumentInfo]:
         """List documents.

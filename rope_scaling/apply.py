@@ -146,9 +146,7 @@ def _swap_in(model: nn.Module, fixed: RopeScaling) -> ExitStack:
         return undo.pop_all()
 
 
-def _softmax_scales(
-    model: nn.Module, before: dict[str, Any], after: dict[str, Any]
-) -> list[tuple[nn.Module, float]]:
+def _softmax_scales(model: nn.Module, before: dict[str, Any], after: dict[str, Any]) -> list[tuple[nn.Module, float]]:
     """Each attention layer whose softmax scale depends on the RoPE parameters, and its scale under the new ones.
 
     With `mscale_all_dim`, models with multi-head latent attention (MLA) multiply the scale by YaRN's magnitude squared.

@@ -76,14 +76,16 @@ class SentenceEncoder:
     @cached_property
     def max_tokens(self) -> int:
         """The most tokens of a passage, besides special tokens and the passage prompt."""
-        window = self._model.max_seq_length or _FALLBACK_WINDOW
-        tokenizer = self._model.tokenizer
-        prompt = self._passage_prompt or ""
+        window, tokenizer, prompt = self._model.max_seq_length, self._model.tokenizer, self._passage_prompt or ""
+        if self._is_static:  # the mean of its tokens' vectors: it reads any number of them, without special ones
+            return _FALLBACK_WINDOW - len(tokenizer.encode(prompt, add_special_tokens=False).ids)
         reserved = tokenizer.num_special_tokens_to_add() + len(tokenizer.encode(prompt, add_special_tokens=False))
-        return int(window - reserved)
+        return int((window or _FALLBACK_WINDOW) - reserved)
 
     def token_offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         """Return where each token of each text starts and ends, in characters."""
+        if self._is_static:
+            return [each.offsets for each in self._model.tokenizer.encode_batch(list(texts), add_special_tokens=False)]
         encoded = self._model.tokenizer(
             list(texts),
             add_special_tokens=False,
@@ -114,6 +116,11 @@ class SentenceEncoder:
             vector: Vectors = _unit(model.encode_query([text], convert_to_tensor=True, show_progress_bar=False))[0]
         return vector
 
+    @property
+    def _is_static(self) -> bool:
+        """Whether the model is a static embedding, whose tokenizer is not one of transformers."""
+        return not callable(self._model.tokenizer)
+
     @cached_property
     def _passage_prompt(self) -> str | None:
         # Given by its text: sentence-transformers adds an empty prompt named "document" to every model, and would take
@@ -134,6 +141,8 @@ class SentenceEncoder:
             ).eval()
         if has_bf16():
             use_bf16(model)
+        if not callable(model.tokenizer):
+            model.tokenizer.no_truncation()
         return model
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from llama_index.core.schema import BaseNode, MetadataMode
 
+from indexes.llama_index.long_texts import embed_whole
 from indexes.llama_index.nodes import NodeRecord, common_metadata, describe, record, unit_vector
 from indexes.sources import NAMESPACE
 from indexes.storage import NodeRow, Store
@@ -35,7 +36,8 @@ class StoredNode:
 def encoded(nodes: Sequence[BaseNode], encoder: Encoder, dimension: int | None) -> Iterator[StoredNode]:
     """Embed the nodes that have no embedding, and check those that have one.
 
-    The encoder embeds a node's text with the metadata that are not excluded from embedding, as llama-index does.
+    The encoder embeds a node's text with the metadata that are not excluded from embedding, as llama-index does; a text
+    that is longer than it reads is embedded in parts.
 
     Args:
         nodes: The nodes.
@@ -52,8 +54,7 @@ def encoded(nodes: Sequence[BaseNode], encoder: Encoder, dimension: int | None) 
         batch = nodes[first : first + _AT_ONCE]
         records = [record(node) for node in batch]
         bare = [node.get_content(MetadataMode.EMBED) for node in batch if node.embedding is None]
-        # Metadata may hold half a surrogate pair, which JSON can say and a tokenizer cannot read.
-        made = iter(encoder.encode_passages([text.encode(errors="replace").decode() for text in bare]) if bare else ())
+        made = iter(embed_whole(encoder, bare) if bare else ())
         tokens = encoder.token_offsets([each.text for each in records])
         for node, kept, offsets in zip(batch, records, tokens, strict=True):
             if node.embedding is None:

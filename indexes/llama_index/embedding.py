@@ -11,6 +11,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import PrivateAttr
 
 from indexes.encoders import DEFAULT_ENCODER, load_encoder
+from indexes.llama_index.long_texts import embed_whole
 from indexes.types import Encoder
 
 _BATCH_SIZE = 512  # texts to one call: enough for the encoder to sort by length
@@ -32,7 +33,8 @@ def in_thread(method: Callable[..., R]) -> Callable[..., Coroutine[Any, Any, R]]
 class CorpusEmbedding(BaseEmbedding):
     """An index's encoder as a llama-index embedding model.
 
-    Embeddings have length 1. Passages and queries get the prompts in the encoder's own configuration.
+    Embeddings have length 1. Passages and queries get the prompts in the encoder's own configuration. A text that is
+    longer than the encoder reads is embedded in parts, and its embedding is their mean.
 
     Args:
         encoder: "default", the folder or the hub name of a sentence-transformers model, or an `Encoder`; None for
@@ -63,7 +65,7 @@ class CorpusEmbedding(BaseEmbedding):
         return self._get_text_embeddings([text])[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        vectors: list[list[float]] = self._encoder.encode_passages(texts).tolist()
+        vectors: list[list[float]] = embed_whole(self._encoder, texts).tolist()
         return vectors
 
     _aget_query_embedding = in_thread(_get_query_embedding)

@@ -86,7 +86,9 @@ def _hybrid(retrieval: Retrieval, query: VectorStoreQuery) -> Ranking:
     k = query.hybrid_top_k or query.similarity_top_k
     pool = max(k, CANDIDATES)
     lexical = _lexical(retrieval, query, query.sparse_top_k or pool)
-    if query.alpha is None and not serves(retrieval.encoder.languages, query.query_str or ""):
+    if query.alpha is None and not serves(
+        retrieval.encoder.languages, query.query_str or "", retrieval.lexical.languages
+    ):
         return lexical[:k]
     dense = _dense(retrieval, query, query.similarity_top_k if query.hybrid_top_k else pool)
     weights = None if query.alpha is None else (1 - query.alpha, query.alpha)

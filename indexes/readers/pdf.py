@@ -102,9 +102,7 @@ def _page_texts(reader: PdfReader, most: int) -> tuple[list[str], dict[int, str]
     return texts, damage, tuple(unreadable)
 
 
-def _page(
-    page: PageObject, before: str, prepare: Callable[[Any], None], complaints: list[str]
-) -> tuple[str, bool]:
+def _page(page: PageObject, before: str, prepare: Callable[[Any], None], complaints: list[str]) -> tuple[str, bool]:
     """The text of a page after `before`, empty where it is not readable, and whether it is; see `_complaints`."""
     text, beside = "", ""
     try:

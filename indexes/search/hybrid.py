@@ -13,10 +13,11 @@ from indexes.search.expansion import expand_hits
 from indexes.search.filters import SearchFilter, allowed_chunks, named_as_allowed
 from indexes.search.fusion import score_fusion
 from indexes.storage import DenseSearcher, LexicalSearcher, Store
-from indexes.text import serves
+from indexes.text import folded, quoted_phrases, serves
 from indexes.types import Encoder, SearchHit
 
-CANDIDATES = 50  # that each retriever gives to the fusion, and that a reranker reads
+CANDIDATES = 100  # that each retriever gives to the fusion, at least
+_RERANKED = 50  # that a reranker reads, at least
 
 Ranking = list[tuple[int, float]]
 
@@ -115,12 +116,32 @@ def rank_chunks(retrieval: Retrieval, request: SearchRequest, reranker: Reranker
     request.check()
     if request.filters is not None:
         retrieval = replace(retrieval, allowed=allowed_chunks(retrieval.store, request.filters))
+    retrieval = _with_phrases(retrieval, request.query)
     if retrieval.allowed is not None and not retrieval.allowed:
         return iter(())
-    depth = max(request.k, CANDIDATES)
+    depth = max(request.k, _RERANKED)
     ranking = _RANKINGS[request.mode](retrieval, request.query, depth)[:depth]
     hits = _read(retrieval.store, ranking, request.k)
     return hits if reranker is None else iter(_reranked(reranker, request.query, [*hits]))
+
+
+def _with_phrases(retrieval: Retrieval, query: str) -> Retrieval:
+    """Only the chunks that hold every phrase in quotation marks; all of them if none does."""
+    holding: set[int] | None = None
+    for phrase in quoted_phrases(query):
+        wanted = _one_spaced(phrase)
+        chunks = retrieval.store.chunks(sorted(retrieval.lexical.may_hold(phrase)))
+        found = {
+            i for i, chunk in chunks.items() if wanted in _one_spaced(f"{chunk.title} {chunk.heading} {chunk.text}")
+        }
+        holding = found if holding is None else holding & found
+    if holding and retrieval.allowed is not None:
+        holding &= retrieval.allowed
+    return replace(retrieval, allowed=holding) if holding else retrieval
+
+
+def _one_spaced(text: str) -> str:
+    return " ".join(folded(text).split())
 
 
 def _read(store: Store, ranking: Ranking, at_once: int) -> Iterator[SearchHit]:
@@ -153,7 +174,7 @@ def _lexical_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
 def _hybrid_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
     depth = max(k, CANDIDATES)
     lexical = _lexical_ranking(retrieval, query, depth)
-    if not serves(retrieval.encoder.languages, query):
+    if not serves(retrieval.encoder.languages, query, retrieval.lexical.languages):
         return lexical
     return list(score_fusion([lexical, _dense_ranking(retrieval, query, depth)], depth).items())
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from indexes.storage.file_access import file_mode, make_folder
 from indexes.storage.sqlite import Store
-from indexes.text import ANALYSIS_VERSION, query_terms, terms
+from indexes.text import ANALYSIS_VERSION, LANGUAGES, phrase_terms, query_patterns, query_terms, terms, text_language
 
 # Chunks from which a query leaves out the terms that more than half of them hold, unless it has no other. Robertson and
 # Spärck Jones's weight of such a term is negative, and to read its postings takes most of a search: at a million chunks
@@ -32,11 +32,18 @@ _COMMON = 1 / 2
 _BACKGROUND = 50  # chunks of other text
 _WRITER_HEAP = 64_000_000  # bytes; tantivy writes a segment out when it is full
 _LONGEST_QUERY = 256  # distinct terms
-# tantivy's BM25 has k1 = 1.2. Each term of a passage put in r times makes that 1.2 / r and leaves the length
-# normalisation (b = 0.75) as it is: a passage of some hundred words says a thing once or twice, and the second time
-# means little. Recall at 1 and 5 on JSQuAD .929/.977 with r = 3, .926/.975 with 2, .919/.974 with 1; 4 is as good as 3.
-# XQuAD's hybrid search at 1: .956 with 3, .955 with 1; BM25 alone loses there, .929 with 3 and .938 with 1.
-_REPEATED = 3
+# tantivy's BM25 has k1 = 1.2 and b = 0.75, which are Lucene's, and right for alphabetic scripts. Each term of a passage
+# put in r times makes k1 = 1.2 / r and leaves b as it is: in Japanese, where morphemes and bigrams repeat each other, a
+# passage says a thing once or twice, and the second time means little. Recall at 1 and 5 on JSQuAD .929/.977 with r = 3,
+# .926/.975 with 2, .919/.974 with 1.
+_REPEATED = {"ja": 3, "ko": 3, "zh": 3}
+# A passage of other languages is filled up with a term that nobody looks for, so that its length compares with those of
+# Japanese passages in the same index: as long as these are, it has about a third of their terms.
+_FILLER, _FILLERS = "~", 2
+_PATTERN_WEIGHT = 0.1  # of a term that is only like the one that was asked for
+_SHORTEST_MISSPELT, _SHORTEST_TWICE = 4, 8  # characters of a term in which one, or two, may be wrong
+_MOST_WITH_PHRASE = 10_000  # chunks that are read to see whether they contain a phrase
+_UNKNOWN = "und"  # ISO 639 for a language that could not be told
 
 
 class LexicalIndex:
@@ -124,19 +131,89 @@ class LexicalSearcher:
         Returns:
             (chunk id, score) of each, best first.
         """
+        if self.opened is None:
+            return []
+        found = self._run(self._asked(query), k, allowed)
+        return found or self._run(self._alike(query), k, allowed)
+
+    @cached_property
+    def languages(self) -> dict[str, int]:
+        """How many chunks there are in each language, ISO 639-1, where it could be told."""
+        counts = {language: self._count_of(language) for language in sorted(LANGUAGES)}
+        return {language: count for language, count in counts.items() if count}
+
+    def may_hold(self, phrase: str) -> set[int]:
+        """Find the chunks that contain every word of a phrase.
+
+        Args:
+            phrase: The phrase.
+
+        Returns:
+            The ids of the chunks, at most 10,000.
+        """
         from tantivy import Occur, Query
 
-        index = self.opened
-        if index is None:
-            return []
-        searcher = index.searcher()
-        clauses = [
-            (Occur.Should, Query.boost_query(Query.term_query(index.schema, "body", term, "freq"), weight))
-            for term, weight in _telling(searcher, dict(islice(query_terms(query).items(), _LONGEST_QUERY))).items()
+        if self.opened is None:
+            return set()
+        schema, found = self.opened.schema, set[int]()
+        for terms in {frozenset(phrase_terms(phrase, language)) for language in [*self.languages, _UNKNOWN]}:
+            wanted = [(Occur.Must, Query.term_query(schema, "body", term, "freq")) for term in sorted(terms)]
+            found |= {chunk for chunk, _ in self._run(Query.boolean_query(wanted), _MOST_WITH_PHRASE, None)}
+        return found
+
+    def _count_of(self, language: str) -> int:
+        return 0 if self.opened is None else int(self.opened.searcher().doc_freq("language", language))
+
+    def _asked(self, query: str) -> Any:
+        """A query as it is analysed for the passages of each language."""
+        from tantivy import Occur, Query
+
+        schema = self.opened.schema
+        analysed: dict[tuple[tuple[str, float], ...], list[str]] = {}
+        for language in [*self.languages, *([_UNKNOWN] if self._count_of(_UNKNOWN) else [])] or [_UNKNOWN]:
+            terms = tuple(islice(query_terms(query, language).items(), _LONGEST_QUERY))
+            analysed.setdefault(terms, []).append(language)
+        clauses = []
+        for terms, languages in analysed.items():
+            wanted = self._any_of(dict(terms))
+            if len(analysed) > 1:
+                only = Query.const_score_query(Query.term_set_query(schema, "language", languages), 0.0)
+                wanted = Query.boolean_query([(Occur.Must, wanted), (Occur.Must, only)])
+            clauses.append((Occur.Should, wanted))
+        for pattern in query_patterns(query):
+            like = Query.const_score_query(Query.regex_query(schema, "body", pattern), _PATTERN_WEIGHT)
+            clauses.append((Occur.Should, like))
+        return Query.boolean_query(clauses)
+
+    def _any_of(self, weights: dict[str, float]) -> Any:
+        from tantivy import Occur, Query
+
+        schema = self.opened.schema
+        return Query.boolean_query(
+            [
+                (Occur.Should, Query.boost_query(Query.term_query(schema, "body", term, "freq"), weight))
+                for term, weight in _telling(self.opened.searcher(), weights).items()
+            ]
+        )
+
+    def _alike(self, query: str) -> Any:
+        """A query for terms that are spelt almost as those of a query that finds nothing."""
+        from tantivy import Occur, Query
+
+        terms = {term for language in [*self.languages, _UNKNOWN] for term in query_terms(query, language)}
+        near = [
+            Query.fuzzy_term_query(self.opened.schema, "body", term, 1 + (len(term) >= _SHORTEST_TWICE))
+            for term in sorted(terms)[:_LONGEST_QUERY]
+            if len(term) >= _SHORTEST_MISSPELT
         ]
-        wanted = Query.boolean_query(clauses)
+        return Query.boolean_query([(Occur.Should, each) for each in near])
+
+    def _run(self, wanted: Any, k: int, allowed: Set[int] | None) -> list[tuple[int, float]]:
+        from tantivy import Occur, Query
+
+        searcher = self.opened.searcher()
         if allowed is not None:
-            only = Query.const_score_query(Query.term_set_query(index.schema, "chunk", list(allowed)), 0.0)
+            only = Query.const_score_query(Query.term_set_query(self.opened.schema, "chunk", list(allowed)), 0.0)
             wanted = Query.boolean_query([(Occur.Must, wanted), (Occur.Must, only)])
         with _without_panics():
             hits = searcher.search(wanted, max(1, k), count=False).hits
@@ -213,10 +290,15 @@ def _write_changes(folder: Path, store: Store, after: int) -> None:
     for document_id in store.removals(after):
         writer.delete_documents_by_term("document", document_id)
     for document_id, _ in store.documents(after):
+        language = None  # a chunk of which it cannot be told is in the language of those before it
         for chunk in store.chunks_of(document_id):
-            found = terms(f"{chunk.title}\n{chunk.heading}\n{chunk.text_with_header}")
-            body = " ".join(found * _REPEATED)
-            writer.add_document(Document(body=body, chunk=chunk.id, document=document_id))
+            language = text_language(chunk.text, language) or _UNKNOWN
+            found = terms(f"{chunk.title}\n{chunk.heading}\n{chunk.text_with_header}", language)
+            found = (
+                found * _REPEATED[language] if language in _REPEATED else [*found, *[_FILLER] * _FILLERS * len(found)]
+            )
+            body = " ".join(found)
+            writer.add_document(Document(body=body, chunk=chunk.id, document=document_id, language=language))
     writer.commit()
     writer.wait_merging_threads()
     for file in folder.iterdir():  # who may read the folder may search; those of older generations have it already
@@ -243,6 +325,7 @@ def _schema() -> Any:
     builder = SchemaBuilder()
     # The terms come ready, between spaces; without positions, since no query asks for a phrase.
     builder.add_text_field("body", tokenizer_name="whitespace", index_option="freq")
+    builder.add_text_field("language", tokenizer_name="raw", index_option="basic")
     builder.add_integer_field("chunk", stored=True, indexed=True)
     builder.add_integer_field("document", indexed=True)
     return builder.build()

@@ -1,11 +1,22 @@
-from .analyzer import ANALYSIS_VERSION, content_terms, content_words, query_terms, terms
-from .language import folded, script_language, serves
+from .analyzer import (
+    ANALYSIS_VERSION,
+    content_terms,
+    content_words,
+    phrase_terms,
+    query_patterns,
+    query_terms,
+    quoted_phrases,
+    terms,
+)
+from .language import LANGUAGE_NAMES, LANGUAGES, folded, query_language, script_language, serves, text_language
 from .normalisation import CleanText, clean, join_hyphens
 from .readability import is_readable
 from .sentences import cut_places, row_spans, sentence_spans
 
 __all__ = [
     "ANALYSIS_VERSION",
+    "LANGUAGES",
+    "LANGUAGE_NAMES",
     "CleanText",
     "clean",
     "content_terms",
@@ -14,10 +25,15 @@ __all__ = [
     "folded",
     "is_readable",
     "join_hyphens",
+    "phrase_terms",
+    "query_language",
+    "query_patterns",
     "query_terms",
+    "quoted_phrases",
     "row_spans",
     "script_language",
     "sentence_spans",
     "serves",
     "terms",
+    "text_language",
 ]

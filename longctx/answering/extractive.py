@@ -6,12 +6,13 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
-from indexes import Chunk, CorpusIndex, SearchHit
+from indexes import Chunk, CorpusIndex, SearchHit, Snapshot
 from indexes.offsets import clean_offset
-from indexes.text import row_spans, sentence_spans, terms
+from indexes.text import LANGUAGE_NAMES, query_terms, row_spans, sentence_spans, terms, text_language
+from longctx.answering.evidence import Evidence
 from longctx.errors import BadRequest
 from longctx.planning import Policy
 from longctx.prompts import language_of
@@ -19,16 +20,42 @@ from longctx.types import Answer, Citation, QuestionRequest, Usage
 
 _MOST_SENTENCES = 3
 _AS_GOOD = 0.8  # a further sentence must score this share of the best one's
-_FEWEST_TERMS = 4  # what has fewer is a heading or a scrap, not an answer
 _RANK_WEIGHT = 0.5  # how much the first passage found is worth against a sentence that holds every term of the question
-_HEADING = re.compile(r"\s*(?:#{1,6}\s|```|~~~)")
+_AROUND_WEIGHT = 0.3  # of a term in the title or in the sentence before, which a sentence may take up with a pronoun
+_NUMBER_WEIGHT = 3.0  # of E17 or 2024: what is asked about it is not in a sentence on E21 or 2025
+_DENSITY_WEIGHT = 0.1  # of two sentences that hold the same, the one that says nothing else
+_HEADING = re.compile(
+    r"\s*(?:#{1,6}\s|```|~~~)"
+    r"|\s*(?:第\s*[0-9一二三四五六七八九十百]+\s*[条章節款編部]|(?:chapter|section|article|part)\s+[\dIVX]+\b)[^\n。.:：]{0,60}\Z",
+    re.IGNORECASE,
+)
+_LONGEST_TITLE = 60  # characters of a line that is a heading because nothing in it is punctuated
+_PUNCTUATED = re.compile(r"[\d。．.!?！？:：,、;；|=]|^\s*[-*+•・>]")
+_FRONT_MATTER = re.compile(r"\A\s*(---|\+\+\+)[ \t]*\n.*?\n\1[ \t]*(?:\n|\Z)", re.DOTALL)
 
 _NOTHING_FOUND = {
     "en": "Nothing in the index bears on this question.",
     "ja": "この質問に関係する記述は、インデックスの中に見つかりませんでした。",
 }
+_OTHER_LANGUAGE = {
+    "en": " The question seems to be in {asked}, and the documents are not: ask in {held}.",
+    "ja": "質問は{asked}のようですが、文書に{asked}のものはありません。{held}で質問してください。",
+}
+_JAPANESE_NAMES = {
+    **{"de": "ドイツ語", "en": "英語", "es": "スペイン語", "fr": "フランス語", "it": "イタリア語", "ja": "日本語"},
+    **{"ko": "韓国語", "pt": "ポルトガル語", "ru": "ロシア語", "zh": "中国語"},
+}
+_MOST_NAMED = 3  # languages of an index
 
-Similarity = Callable[[str, Sequence[str]], "list[float] | None"]
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    """A sentence that may be quoted: its place, its terms, those around it, and the rank of its passage."""
+
+    place: Citation
+    terms: Set[str]
+    around: Set[str]
+    rank: int
 
 
 def citation(chunk: Chunk, start: int = 0, end: int | None = None, number: int = 0) -> Citation:
@@ -100,15 +127,14 @@ def extract_answer(index: CorpusIndex, request: QuestionRequest, policy: Policy)
     expand = max(options.expand, policy.expand)
     with index.snapshot() as snapshot:
         hits = snapshot.search(request.query, options.k, options.mode, filters=options.filters, expand=expand)
-        citations = extract(request.question, hits, snapshot.similarity, request.search_query or "")
-    text = "\n".join(_quoted(citations)) or _NOTHING_FOUND[language_of(request.question)]
+        citations = extract(request.question, hits, snapshot, request.search_query or "")
+        text = "" if citations else _nothing_found(request.question, snapshot)
     usage = Usage(seconds=time.monotonic() - began)
+    text = text or "\n".join(_quoted(citations))
     return Answer(text, citations, None, usage, search_query=request.search_query, refused=not citations)
 
 
-def extract(
-    question: str, hits: Sequence[SearchHit], similarity: Similarity, searched: str = ""
-) -> tuple[Citation, ...]:
+def extract(question: str, hits: Sequence[SearchHit], corpus: Snapshot, searched: str = "") -> tuple[Citation, ...]:
     """Choose the sentences that answer a question best.
 
     A sentence is scored by how much of the question's terms it holds, rare ones counting more; by its cosine to the
@@ -117,31 +143,66 @@ def extract(
     Args:
         question: The question.
         hits: The passages found, best first.
-        similarity: Gives the cosines of texts to a query, or None where the encoder does not know the language.
+        corpus: The index that they were found in.
         searched: What was searched for, if not the question; its other terms count half.
 
     Returns:
-        The sentences, best first; none if no sentence has to do with the question.
+        The sentences, best first; none if the passages do not bear on the question.
     """
-    candidates = [
-        (rank, citation(hit.chunk, start, end))
-        for rank, hit in enumerate(hits)
-        for start, end in quotable_spans(hit.chunk)
-        if not _HEADING.match(hit.chunk.text[start:end])
-    ]
-    bags = [set(terms(_with_header(sentence))) for _, sentence in candidates]
-    kept = [i for i, bag in enumerate(bags) if len(bag) >= _FEWEST_TERMS]
-    if not kept:
+    query = searched or question
+    language = corpus.language_of(query) or "en"
+    found = [sentence for rank, hit in enumerate(hits) for sentence in _sentences(hit.chunk, rank, language)]
+    wanted = {term: weight / 2 for term, weight in query_terms(searched, language).items()} if searched else {}
+    wanted |= query_terms(question, language)
+    wanted |= {term: _NUMBER_WEIGHT * weight for term, weight in wanted.items() if any(map(str.isdigit, term))}
+    cosines = corpus.similarity(query, [_with_header(sentence.place) for sentence in found]) if found else None
+    evidence = Evidence(corpus.content_idf(query, language), [citation(hit.chunk) for hit in hits], language=language)
+    if not found or evidence.is_beside(query, max(cosines) if cosines and corpus.encoder.name == "default" else None):
         return ()
-    wanted = dict.fromkeys(terms(searched), 0.5) | dict.fromkeys(terms(question), 1.0)
-    shares = _term_shares(wanted, [bags[i] for i in kept])
-    cosines = similarity(searched or question, [_with_header(candidates[i][1]) for i in kept]) or [0.0] * len(kept)
+    shares = _term_shares(wanted, [sentence.terms for sentence in found])
+    around = _term_shares(wanted, [sentence.terms | sentence.around for sentence in found])
     scored = [
-        (share + cosine + _RANK_WEIGHT / (1 + candidates[i][0]), candidates[i][1])
-        for i, share, cosine in zip(kept, shares, cosines, strict=True)
-        if share > 0 or cosine > 0
+        (
+            share
+            + _AROUND_WEIGHT * (more - share)
+            + cosine
+            + _RANK_WEIGHT / (1 + sentence.rank)
+            + _density(sentence, wanted),
+            sentence.place,
+        )
+        for sentence, share, more, cosine in zip(found, shares, around, cosines or [0.0] * len(found), strict=True)
+        if more > 0 or cosine > 0
     ]
     return tuple(replace(sentence, number=number) for number, sentence in enumerate(_best(scored), start=1))
+
+
+def _sentences(chunk: Chunk, rank: int, language: str) -> Iterator[_Sentence]:
+    """The sentences of a passage, without headings and front matter."""
+    text = chunk.text
+    front = _FRONT_MATTER.match(text) if chunk.start == 0 else None
+    before = set(terms(chunk.title, language))
+    for start, end in quotable_spans(chunk):
+        if front and start < front.end():
+            continue
+        place = citation(chunk, start, end)
+        bag = set(terms(_with_header(place), language))
+        if bag and not _is_heading(text, start, end, chunk.heading):
+            yield _Sentence(place, bag, before, rank)
+        before = bag | set(terms(chunk.title, language))
+
+
+def _is_heading(text: str, start: int, end: int, headings: str) -> bool:
+    """Whether `text[start:end]` is a heading: by its mark, its place in the outline, or as a bare line over a text."""
+    line = text[start:end]
+    if _HEADING.match(line) or line.strip() in headings.split(" > "):
+        return True
+    is_bare = "\n" not in line and len(line) <= _LONGEST_TITLE and not _PUNCTUATED.search(line)
+    return is_bare and text[end:].startswith("\n\n") and bool(text[end:].strip())
+
+
+def _density(sentence: _Sentence, wanted: Mapping[str, float]) -> float:
+    """A little for a sentence of which much is asked for."""
+    return _DENSITY_WEIGHT * len(sentence.terms & wanted.keys()) / len(sentence.terms)
 
 
 def _with_header(sentence: Citation) -> str:
@@ -156,6 +217,20 @@ def _quoted(citations: Sequence[Citation]) -> Iterator[str]:
             yield " ".join(each.table_header.split())
         above = (each.source, each.table_header)
         yield f"{' '.join(each.text.split())} [{each.number}]"
+
+
+def _nothing_found(question: str, corpus: Snapshot) -> str:
+    """That nothing bears on a question; and if none of the documents is in its language, that, too."""
+    in_japanese = language_of(question) == "ja"
+    held = sorted(corpus.languages().items(), key=lambda each: -each[1])
+    asked = text_language(question)
+    text = _NOTHING_FOUND[language_of(question)]
+    if asked is None or not held or asked in dict(held):
+        return text
+
+    known = LANGUAGE_NAMES | _JAPANESE_NAMES if in_japanese else LANGUAGE_NAMES
+    names = ("か" if in_japanese else " or ").join(known[code] for code, _ in held[:_MOST_NAMED])
+    return text + _OTHER_LANGUAGE[language_of(question)].format(held=names, asked=known[asked])
 
 
 def _term_shares(wanted: Mapping[str, float], bags: Sequence[set[str]]) -> list[float]:

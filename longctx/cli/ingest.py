@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SOME_FAILED = 3
 _NOTHING_DONE = 1
+_MANY = 0.2  # of the passages, in a language that is worth a remark
 
 
 def ingest(
@@ -96,6 +97,8 @@ def ingest(
         report = _ingest(corpus, paths, {**options, "wait": wait}, quiet=json)
         if prune:
             report = prune_missing(corpus, paths, report, yes=yes, wait=wait)
+        if (report.added or report.changed) and (hint := _searched_by_words(corpus)):
+            echo(hint, err=True)
     if verbose and not json:
         _print_texts(report)
     print_json(report) if json else _print_report(report)
@@ -122,6 +125,23 @@ def _ingest(corpus: CorpusIndex, paths: list[Path], options: dict[str, Any], *, 
         of_all = f" of {total:,}" if total else ""
         echo(f"interrupted: {kept:,}{of_all} files are in the index; run the same command again to go on", err=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _searched_by_words(corpus: CorpusIndex) -> str:
+    """What to say of a language that many of the documents are in and the encoder does not know; empty if there is none."""
+    from indexes.text import LANGUAGE_NAMES
+
+    held, known = corpus.languages(), corpus.encoder.languages
+    unknown = [
+        code for code in held if known is not None and code not in known and held[code] > _MANY * sum(held.values())
+    ]
+    if not unknown:
+        return ""
+    names = " and ".join(LANGUAGE_NAMES[code] for code in unknown)
+    return (
+        f"the encoder {corpus.encoder.name} does not know {names}: such passages are searched by words alone; for a search "
+        "by meaning, ingest into a new index with one that does (--encoder; docs/searching.md names some)"
+    )
 
 
 def _exit_code(report: IngestReport) -> int:

@@ -184,3 +184,24 @@ def test_scores_of_any_size_are_shared_out_as_softmax_does(spread: float) -> Non
         assert pack_encoders(model)
         packed = model(**given).last_hidden_state
     assert torch.nn.functional.cosine_similarity(packed, plain, dim=-1).mean() > 0.999
+
+
+def test_a_static_embedding_is_an_encoder(tmp_path: Path) -> None:
+    """Its tokenizer is not one of transformers, and it states no window."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = {word: number for number, word in enumerate(["[UNK]", "lamp", "tower", "storm"])}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.enable_truncation(2)
+    static = StaticEmbedding(tokenizer, embedding_weights=np.eye(4, dtype=np.float32))
+    SentenceTransformer(modules=[static], device="cpu").save_pretrained(str(tmp_path))
+
+    given = load_encoder(str(tmp_path))
+    assert given.max_tokens == 512
+    assert given.token_offsets(["lamp tower storm"]) == [[(0, 4), (5, 10), (11, 16)]]
+    np.testing.assert_allclose(
+        given.encode_passages(["lamp", "tower storm"]) @ given.encode_query("storm"), [0, 0.5**0.5]
+    )

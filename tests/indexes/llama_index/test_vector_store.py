@@ -26,6 +26,7 @@ from llama_index.core.vector_stores import FilterOperator, MetadataFilter, Metad
 from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
 
 from indexes import CorpusError, CorpusIndex, IndexDamaged, IndexMismatch, SearchFilter
+from indexes.llama_index.embedding import CorpusEmbedding
 from indexes.llama_index.retriever import CorpusRetriever
 from indexes.llama_index.vector_store import CorpusVectorStore
 
@@ -342,3 +343,12 @@ def test_any_changes_leave_what_simple_vector_store_has(store: CorpusVectorStore
     kept = {each.node_id: each.ref_doc_id or "None" for each in store.get_nodes()}
     assert kept == simple.data.text_id_to_ref_doc_id
     assert store.client.verify().problems == ()
+
+
+def test_a_node_longer_than_the_encoder_reads_is_embedded_to_its_end(hashing) -> None:
+    embedding = CorpusEmbedding(hashing)
+    begin, end = "lamp " * 80, "storm " * 80  # 60 tokens are read, of six characters each
+    both, first, last = embedding.get_text_embedding_batch([begin + end, begin, end])
+    assert np.dot(both, last) > 0.5
+    assert np.dot(both, first) > 0.5
+    assert np.linalg.norm(both) == pytest.approx(1.0)

@@ -12,6 +12,7 @@ from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
 
 from indexes.chunking.chunker import chunk_document
 from indexes.text.analyzer import query_terms, terms
+from indexes.text.words import identifiers
 from indexes.types import Document
 
 KINDS = CJK, HANGUL, WORDS, REST = "々〇をはがたアヴー東京都漢字学习何誰𠮷", "한국어를", "abcdeginrst019é", "_- \n。、"
@@ -85,6 +86,19 @@ def test_a_long_japanese_text_without_a_sentence_end_is_chunked_and_has_terms(en
     assert terms(text).count("灯台") > 13_000
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("max_position_embeddings", ["maxpositionembeddings"]),
+        ("maxRetries", ["max", "Retries"]),
+        ("HTTPServer", ["HTTP", "Server"]),
+        ("plain words, and a list - of them", []),
+    ],
+)
+def test_an_identifier_has_its_parts_and_its_whole(text: str, found: list[str]) -> None:
+    assert identifiers(text) == found
+
+
 @pytest.fixture(scope="module")
 def sudachi():
     return Dictionary(dict="core").tokenizer(mode=SplitMode.A)
@@ -107,7 +121,11 @@ def test_the_terms_are_those_of_each_stretch_of_one_kind(sudachi, stemmer, text:
         if kind == CJK:
             expected.update(morpheme.normalized_form() for morpheme in sudachi.tokenize(run))
         if kind == WORDS:
-            expected.update(stemmer.analyze(run.replace("é", "e")))
+            plain = run.replace("é", "e")
+            expected.update(stem.replace("é", "e") for stem in stemmer.analyze(run))
+            expected.update([plain[:5] + "-"] if len(plain) >= 5 and plain[:5].isalpha() else [])
+    expected.update(stemmer.analyze(" ".join(identifiers(text))))
+    expected.update(each[:5] + "-" for each in identifiers(text) if len(each) >= 5 and each[:5].isalpha())
     assert Counter(terms(text)) == expected
 
 

@@ -1,0 +1,212 @@
+"""Words of alphabetic scripts: stems and function words by language, and the parts of identifiers in code."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+# Snowball's stemmers, as tantivy has them. What is written in another language is not stemmed.
+_STEMMERS = {
+    "ar": "arabic",
+    "da": "danish",
+    "de": "german",
+    "el": "greek",
+    "en": "english",
+    "es": "spanish",
+    "fi": "finnish",
+    "fr": "french",
+    "hu": "hungarian",
+    "it": "italian",
+    "nl": "dutch",
+    "no": "norwegian",
+    "pt": "portuguese",
+    "ro": "romanian",
+    "ru": "russian",
+    "sv": "swedish",
+    "ta": "tamil",
+    "tr": "turkish",
+}
+# Words in other alphabets than their sentence's are English ones, mostly, and so are texts too short to tell (und).
+_WITHIN = {"ja": "en", "ko": "en", "zh": "en", "und": "en"}
+_LISTED = frozenset(
+    ["da", "de", "es", "fi", "fr", "hu", "it", "nl", "no", "pt", "ru", "sv"]
+)  # languages of which tantivy has stop words, too
+
+# What sentences and questions are built with.
+_ENGLISH = frozenset(
+    re.findall(
+        r"\S+",
+        """
+        a about above after again all also am an and any anyone anything are as at back be been before being below both
+        but by can could did do does doing don't down during each else ever every few for former from further get give
+        go got had has have having he her here hers him his how i if in into is it it's its just latter like many may me
+        mean more most much must my no nor not now of off on once one ones only or other our out over own please same
+        say shall she should show so some something still such tell than that that's the their theirs them then there
+        these they thing things this those through to too under until up us very was we were what what's when where
+        which while who who's whom whose why will with would you your
+        """,
+    )
+)
+# Question words that Snowball's lists lack.
+_ASKING = {
+    "da": frozenset(["hvad", "hvem", "hvilken", "hvilket", "hvilke", "hvornår", "hvorfor", "hvordan", "hvor", "mange"]),
+    "de": frozenset(
+        [
+            "wann",
+            "wer",
+            "wem",
+            "wen",
+            "wessen",
+            "wie",
+            "wieso",
+            "weshalb",
+            "warum",
+            "welcher",
+            "woher",
+            "wohin",
+            "viel",
+            "viele",
+        ]
+    ),
+    "es": frozenset(
+        [
+            "cuanto",
+            "cuanta",
+            "cuantos",
+            "cuantas",
+            "cual",
+            "cuales",
+            "quien",
+            "quienes",
+            "cuando",
+            "como",
+            "donde",
+            "adonde",
+        ]
+    ),
+    "fr": frozenset(
+        [
+            "quel",
+            "quelle",
+            "quels",
+            "quelles",
+            "quand",
+            "comment",
+            "combien",
+            "pourquoi",
+            "où",
+            "qui",
+            "quoi",
+            "lequel",
+            "laquelle",
+        ]
+    ),
+    "it": frozenset(
+        ["quale", "quali", "quando", "quanto", "quanta", "quanti", "quante", "perché", "dove", "chi", "come"]
+    ),
+    "nl": frozenset(["wie", "welke", "welk", "wanneer", "waarom", "waar", "hoe", "hoeveel", "wat"]),
+    "no": frozenset(["hva", "hvem", "hvilken", "hvilket", "hvilke", "når", "hvorfor", "hvordan", "hvor", "mange"]),
+    "pt": frozenset(
+        ["qual", "quais", "quando", "quanto", "quanta", "quantos", "quantas", "quem", "onde", "porque", "como"]
+    ),
+    "ru": frozenset(
+        [
+            "сколько",
+            "каков",
+            "какова",
+            "какие",
+            "какого",
+            "какому",
+            "каким",
+            "который",
+            "которая",
+            "которые",
+            "кем",
+            "чем",
+            "когда",
+            "где",
+        ]
+    ),
+    "sv": frozenset(["vad", "vem", "vilken", "vilket", "vilka", "när", "varför", "hur", "var", "många"]),
+}
+
+_COMPOUND = re.compile(r"[^\W_]+(?:_+[^\W_]+)+")  # snake_case
+_HUMP = re.compile(r"[a-z0-9][A-Z]|[A-Z]{2}[a-z]")
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_SHORTEST_PART = 2
+_IDENTIFIER = re.compile(r"[A-Za-z0-9]+")
+
+
+def stems(words: Iterable[str], language: str) -> list[str]:
+    """Stem words.
+
+    Args:
+        words: The words, case-folded, without white space.
+        language: The language of the text that they are in.
+
+    Returns:
+        The stem of each.
+    """
+    stemmer = _analyzer(_WITHIN.get(language, language))
+    found: list[str] = stemmer.analyze(" ".join(words))
+    return found
+
+
+def telling_words(words: Sequence[str], language: str) -> list[str]:
+    """Leave out function words and question words.
+
+    Args:
+        words: The words, case-folded.
+        language: The language of the text that they are in.
+
+    Returns:
+        The other words, in order.
+    """
+    language = _WITHIN.get(language, language)
+    if language == "en":
+        return [word for word in words if word not in _ENGLISH]
+    asking = _ASKING.get(language, frozenset())
+    return [word for word in words if not (word in asking or _unaccented(word) in asking or _is_listed(word, language))]
+
+
+def identifiers(text: str) -> list[str]:
+    """Find the further words of identifiers: `max_position` is also maxposition, and `maxPosition` also max and position.
+
+    Args:
+        text: The text, in its own case.
+
+    Returns:
+        The whole of each identifier in snake_case, and the parts of those in camelCase.
+    """
+    found = [each.replace("_", "") for each in _COMPOUND.findall(text)] if "_" in text else []
+    if _HUMP.search(text):
+        humped = (word for word in _IDENTIFIER.findall(text) if _HUMP.search(word))
+        found += (part for word in humped for part in _PARTS.findall(word) if len(part) >= _SHORTEST_PART)
+    return found
+
+
+def _unaccented(word: str) -> str:
+    return "".join(each for each in unicodedata.normalize("NFD", word) if not unicodedata.combining(each))
+
+
+@cache
+def _is_listed(word: str, language: str) -> bool:
+    return language in _LISTED and not _stop_words(language).analyze(word)
+
+
+@cache
+def _analyzer(language: str) -> Any:
+    from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
+
+    builder = TextAnalyzerBuilder(Tokenizer.whitespace())
+    return (builder.filter(Filter.stemmer(_STEMMERS[language])) if language in _STEMMERS else builder).build()
+
+
+@cache
+def _stop_words(language: str) -> Any:
+    from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
+
+    return TextAnalyzerBuilder(Tokenizer.whitespace()).filter(Filter.stopword(_STEMMERS[language])).build()

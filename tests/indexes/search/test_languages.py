@@ -1,0 +1,132 @@
+"""Search in several languages, by parts of words, by phrases, and for what is misspelt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from indexes import CorpusIndex
+from indexes.text import query_language, script_language, serves, text_language
+
+TEXTS = {
+    "en": "The keeper of the lighthouse trims the lamps every evening, and writes the weather into his book.",
+    "es": "El farero limpia las lámparas cada noche y anota en su libro el tiempo que hace en el puerto.",
+    "de": "Der Leuchtturmwärter reinigt jeden Abend die Lampen und schreibt das Wetter in sein Buch.",
+    "ru": "Смотритель маяка каждый вечер чистит лампы и записывает погоду в свою книгу.",
+    "water": "水道の水質は毎朝検査します。",
+    "tank": "貯水槽を毎年清掃します。",
+    "names": "髙橋、渡邉、山﨑、濵田が当番です。",
+    "code": "def load_config(maxRetries):\n    return maxRetries  # the limit of the load balancer is elsewhere",
+    "phrase": "The fog signal\nsounds each minute when the fog is thick over the harbour.",
+    "apart": "The signal in the fog is a light, and the harbour has none.",
+}
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory, hashing) -> Iterator[CorpusIndex]:
+    folder = tmp_path_factory.mktemp("languages")
+    for name, text in TEXTS.items():
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    with CorpusIndex.open(folder / "index", hashing) as index:
+        index.ingest(folder)
+        yield index
+
+
+def found(index: CorpusIndex, query: str) -> list[str]:
+    return [Path(hit.chunk.source).stem for hit in index.search(query, 10, "lexical")]
+
+
+def test_the_languages_of_an_index_are_counted(index: CorpusIndex) -> None:
+    languages = index.languages()
+    assert languages.keys() >= {"en", "es", "de", "ru", "ja"}
+    assert languages["ja"] == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("Who is trimming a lamp?", "en"),
+        ("¿Quién limpió la lámpara del faro?", "es"),
+        ("Wer hat die Lampe gereinigt?", "de"),
+        ("Кто чистил лампу?", "ru"),
+        ("load config", "code"),
+        ("loadConfig", "code"),
+        ("max retries", "code"),
+        ("高橋", "names"),
+        ("渡辺", "names"),
+        ("山崎", "names"),
+        ("浜田", "names"),
+        ("Leuchtt*", "de"),
+        ("lihgthouse", "en"),
+    ],
+)
+def test_words_are_found_in_other_forms(index: CorpusIndex, query: str, first: str) -> None:
+    assert found(index, query)[0] == first
+
+
+def test_one_kanji_is_found_inside_words(index: CorpusIndex) -> None:
+    assert set(found(index, "水")) == {"water", "tank"}
+    assert found(index, "槽") == ["tank"]
+
+
+def test_a_quoted_phrase_is_found_as_it_stands(index: CorpusIndex) -> None:
+    assert found(index, '"fog signal"') == ["phrase"]
+    assert set(found(index, "fog signal")) == {"phrase", "apart"}
+    assert set(found(index, "“signal fog”")) == {"phrase", "apart"}, "where nothing holds it, the marks are ignored"
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        (TEXTS["en"], "en"),
+        (TEXTS["es"], "es"),
+        (TEXTS["de"], "de"),
+        (TEXTS["ru"], "ru"),
+        (TEXTS["water"], "ja"),
+        ("1 | 2 | 3", None),
+        ("What does the word 灯台 mean in English, and how is it read?", "en"),
+    ],
+)
+def test_a_text_is_in_a_language(text: str, language: str | None) -> None:
+    assert text_language(text) == language
+
+
+def test_a_kanji_in_an_english_sentence_does_not_make_it_chinese() -> None:
+    assert script_language("What does 灯台 mean?") is None
+    assert script_language("RoPEとは何か") == "ja"
+
+
+def test_a_query_is_in_one_of_the_languages_of_the_index() -> None:
+    assert query_language("faro", {"es"}) == "es"
+    assert query_language("¿Dónde está el faro?", {"es", "en"}) == "es"
+    assert query_language("Где маяк?", {"es", "en"}) is None
+
+
+def test_an_encoder_serves_the_languages_that_it_states() -> None:
+    english = frozenset({"en"})
+    assert serves(english, "Where is the light?", {"en", "es"})
+    assert not serves(english, "¿Dónde está la luz del puerto?", {"en", "es"})
+    assert not serves(english, "Где маяк?", {"en"})
+    assert not serves(english, "灯台はどこですか")
+    assert serves(None, "¿Dónde está la luz?", {"es"}), "one that states none is taken to support all"
+
+
+def test_hybrid_search_leaves_out_an_encoder_that_does_not_know_the_language(tmp_path: Path, hashing) -> None:
+    class English(type(hashing)):
+        languages = frozenset({"en"})
+
+    for name in ("es", "ru"):
+        (tmp_path / f"{name}.txt").write_text(TEXTS[name], encoding="utf-8")
+    with CorpusIndex.open(tmp_path / "index", English()) as index:
+        index.ingest([tmp_path / "es.txt", tmp_path / "ru.txt"])
+        for query in ("¿Quién limpia las lámparas?", "Кто чистит лампы?"):
+            hybrid, lexical = (index.search(query, 5, mode) for mode in ("hybrid", "lexical"))
+            assert [(hit.chunk.id, hit.score) for hit in hybrid] == [(hit.chunk.id, hit.score) for hit in lexical]
+            assert len(index.search(query, 5, "dense")) == 2
+
+
+def test_a_repeated_word_of_a_query_counts_as_often(index: CorpusIndex) -> None:
+    [once], [twice] = (index.search(query, 1, "lexical") for query in ("lighthouse", "lighthouse lighthouse"))
+    assert twice.score == pytest.approx(2 * once.score)

@@ -1,0 +1,59 @@
+"""Answers without a model: what is quoted, and when it is said that nothing bears on the question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from longctx import DocumentQA
+
+TEXTS = {
+    "errors.md": "# Error codes of the lamp\n\nError E21 means that the lamp motor is stuck. Call the workshop.\n\n"
+    "E17: the lens is dirty.\n\nError E30 means that the battery is low.\n",
+    "kagi.txt": "鍵は玄関の棚の上にあります。\n予備の鍵は事務所の金庫に保管してあり、使うときは当直に声をかけます。\n"
+    "霧笛は一分ごとに鳴らします。\n",
+    "travel.md": "---\ntitle: Travel policy\nauthor: Ann Keeper\n---\n# Travel policy\n\n"
+    "Employees fly economy class on trips under six hours. Hotels in the capital may cost 180 euros.\n",
+    "kitei.txt": "旅費規程\n\n第1条（目的）\n\nこの規程は出張の旅費について定める。\n\n第2条（日当）\n\n"
+    "出張した者には一日につき二千円を支払う。\n",
+}
+
+
+@pytest.fixture(scope="module")
+def qa(make_index, encoder) -> Iterator[DocumentQA]:
+    with DocumentQA.open(make_index(TEXTS), encoder=encoder) as qa:
+        yield qa
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("What does error E17 mean?", "E17: the lens is dirty."),
+        ("What does E21 mean?", "Error E21 means that the lamp motor is stuck."),
+        ("鍵はどこにありますか", "鍵は玄関の棚の上にあります。"),
+        ("予備の鍵はどこですか", "予備の鍵は事務所の金庫に保管してあり、使うときは当直に声をかけます。"),
+        ("日当はいくらですか", "出張した者には一日につき二千円を支払う。"),
+        ("How much may a hotel in the capital cost?", "Hotels in the capital may cost 180 euros."),
+        ("What does the travel policy say about employees?", "Employees fly economy class on trips under six hours."),
+    ],
+)
+def test_the_sentence_that_the_question_hangs_on_is_quoted_first(qa: DocumentQA, question: str, quoted: str) -> None:
+    assert qa.ask(question).citations[0].text == quoted
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("What is the capital of France?", "Nothing in the index bears on this question."),
+        ("富士山の高さは何メートルですか", "この質問に関係する記述は、インデックスの中に見つかりませんでした。"),
+        (
+            "Wie hoch ist der Berg und wer hat ihn zuerst bestiegen?",
+            "Nothing in the index bears on this question. The question seems to be in German, and the documents are not: "
+            "ask in English or Japanese.",
+        ),
+    ],
+)
+def test_a_question_that_nothing_bears_on_is_refused(qa: DocumentQA, question: str, text: str) -> None:
+    answer = qa.ask(question)
+    assert (answer.text, answer.refused, answer.citations) == (text, True, ())
