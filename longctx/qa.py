@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any
@@ -208,12 +209,15 @@ class DocumentQA:
             The pieces as they come.
 
         Raises:
-            BadRequest: If the index was made when it was opened, and is still empty.
+            BadRequest: If the index was made when it was opened, is still empty, and has the name of another but for
+                a few letters.
         """
         self._check_not_empty(request)
         if self._backend is not None:
             return answer_with_model(self.index, self._backend, request, self._policy, progress)
-        return FinishedAnswer(extract_answer(self.index, request, self._policy))
+        answer = extract_answer(self.index, request, self._policy)
+        note = f"the index {self.index.path} is new and without documents: ingest some" if self._is_new else ""
+        return FinishedAnswer(replace(answer, note=note))
 
     def _check_not_empty(self, request: QuestionRequest) -> None:
         """Name an index that a misspelt path has made. A conversation may be about what was said in it."""
@@ -224,8 +228,8 @@ class DocumentQA:
             path = self.index.path
             others = [each.parent.name for each in path.parent.glob("*/corpus.sqlite3") if each.parent != path]
             near = difflib.get_close_matches(path.name, others, 1)
-            meant = f"; did you mean {near[0]}, beside it?" if near else ""
-            raise BadRequest(f"{path} is a new index without documents: put some in (ingest){meant}")
+            if near:
+                raise BadRequest(f"{path} is new and without documents: did you mean {near[0]}, the index beside it?")
 
     def reply(self, system: str, messages: Sequence[Message], max_new_tokens: int) -> str:
         """Let the model reply to messages, without documents.

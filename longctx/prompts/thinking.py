@@ -171,7 +171,14 @@ def opened_in(prompt: str) -> str | None:
 
 
 def closing_of(opening: str) -> str:
-    """What closes the thoughts that a tag opens."""
+    """Return what closes the thoughts that a tag opens.
+
+    Args:
+        opening: The tag.
+
+    Returns:
+        The closing tag.
+    """
     return _CLOSING_OF[opening.lower()]
 
 

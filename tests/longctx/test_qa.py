@@ -90,6 +90,17 @@ def test_nothing_to_quote_is_said_in_the_questions_language(tmp_path: Path, enco
     assert "見つかりません" in japanese.text
 
 
+def test_a_misspelt_index_is_met_with_the_one_beside_it(tmp_path: Path, encoder, make_index) -> None:
+    path = make_index({"a.txt": "The lamp turns once in forty seconds."})
+    with DocumentQA.open(path.with_name("indx"), encoder=encoder) as typo:
+        with pytest.raises(BadRequest, match="new and without documents: did you mean index, the index beside it"):
+            typo.ask("What is this?")
+        typo.ingest(path.with_name("a.txt"))
+        assert typo.ask("How often does the lamp turn?").citations
+    with DocumentQA.open(tmp_path / "new", encoder=encoder) as empty:
+        assert "is new and without documents: ingest some" in empty.ask("What is this?").note
+
+
 @pytest.mark.parametrize(("question", "options"), [("  ", {}), ("x", {"max_new_tokens": 0})])
 def test_a_question_that_cannot_be_served_says_why(qa: DocumentQA, question: str, options: dict) -> None:
     with pytest.raises(BadRequest):

@@ -127,7 +127,7 @@ class Rejected(ServerFailed):
         said: What it said.
     """
 
-    def __init__(self, message: str, status: int, said: str) -> None:
+    def __init__(self, message: str, status: int = 0, said: str = "") -> None:
         super().__init__(message)
         self.status, self.said = status, said
 
