@@ -71,7 +71,7 @@ def check_text_length(length: int, most: int) -> None:
         UnreadableFile: It is over the limit.
     """
     if length > most:
-        raise UnreadableFile(f"its text has {length:,} characters or more, over the limit of {most:,}")
+        raise UnreadableFile(f"its text has over {most:,} characters, which is the limit")
 
 
 def first_warnings(warnings: Sequence[str], rest: str) -> tuple[str, ...]:

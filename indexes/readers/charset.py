@@ -81,6 +81,9 @@ _LONE = re.compile(  # as a curly quote of cp1252 looks in Shift_JIS
 _MISPLACED = 5.0
 _NEVER_IN_TEXT = frozenset({"Cc", "Co", "Cn", "Cs"})
 _KANA = re.compile("[ぁ-ヿ、。]")
+_KANA_IN_WORDS = re.compile("(?<=[ぁ-ヿ一-鿿])[ぁ-ヿ、。]|[ぁ-ヿ](?=[ぁ-ヿ一-鿿])")
+_REPEATED_KANA = re.compile(r"([ぁ-ん])\1+")  # ㅋㅋㅋ, as EUC-JP
+_KANJI = re.compile("[一-鿿]")
 _NO_SUCH_BYTE = re.compile("[\x80-\xa0\uf8f0-\uf8ff]")  # from bytes without meaning in Shift_JIS
 _HEX = re.compile(rb"[0-9A-Fa-f]+")  # would be hiragana in UTF-16
 _NOT_ASCII = re.compile(rb"[^\t-\x7f]")
@@ -230,7 +233,16 @@ def _weigh(data: bytes, encoding: str) -> _Reading:
         most = _PLAUSIBLE_WITH_NUL * (full + half)
     elif encoding == "cp932" and not half and _are_everyday(counts) and not _LONE.search(text):
         most = _PLAUSIBLE * full  # of other encodings' bytes, read as this one, much is half-width or rare
-    elif full >= _MANY and half < full and len(_KANA.findall(text)) < _FEW_KANA * full:
+    elif full >= _MANY and half < full and len(_KANA_IN_WORDS.findall(_REPEATED_KANA.sub("", text))) < _FEW_KANA * full:
+        if _KANA.search(text):  # which is then no kana, but a letter of Korean: the kanji have to speak for themselves
+            kanji = _KANJI.findall(text)
+            weight_of_kanji = sum(map(_character_weight, kanji))
+            return _Reading(
+                encoding,
+                ascii_weight + weight,
+                weight / max(full + half, 1),
+                weight_of_kanji <= _PLAUSIBLE_WITHOUT_KANA * len(kanji),
+            )
         most = _PLAUSIBLE_WITHOUT_KANA * full + _PLAUSIBLE_HALF * half
     return _Reading(encoding, ascii_weight + weight, weight / max(full + half, 1), weight <= most)
 

@@ -22,7 +22,8 @@ _SOFT = names("br div p")  # in a table's cell, they do not end its row
 _PROPERTIES = names("author description keywords")  # among the `meta` elements
 _CELLS = names("td th")
 _ENOUGH = 200  # characters from which on a `main` is taken as the page's text
-_PROSE = 80  # bytes in UTF-8 from which on a line is more than an entry of a menu
+_FURNITURE = 400  # characters of prose beside an article, in a footer and the like
+_PROSE = 60  # bytes in UTF-8 from which on a line is more than an entry of a menu
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _DEEPEST = 5_000  # elements in each other: libxml2 looks through them at each end tag that fits none
 _SPACE = re.compile(r"[ \t\n\r\f]+")
@@ -222,11 +223,12 @@ class Page:
 def _main_lines(every: list[_Line]) -> list[_Line]:
     """The lines of the main text, or all where the page does not mark it, or much text is outside of what it marks."""
     total = sum(len(line.text) for line in every)
-    for inside, share in ((("main",), 1.0), (("article", "main"), 0.25)):  # an article may be a teaser or a comment
+    for inside in (("main",), ("article", "main")):
         lines = [line for line in every if line.inside in inside]
         length = sum(len(line.text) for line in lines)
         outside = sum(len(line.text) for line in every if line.inside not in inside and _is_prose(line.text))
-        if (length >= _ENOUGH or length * 2 > total) and outside <= share * length:
+        most_outside = length if inside == ("main",) else min(length // 4, _FURNITURE)  # an article may be a teaser
+        if (length >= _ENOUGH or length * 2 > total) and outside <= most_outside:
             return lines
     return every
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from email import message_from_bytes, policy
 from email.header import decode_header
 from email.message import Message
@@ -16,15 +17,12 @@ from indexes.readers.declared_encoding import python_encoding
 from indexes.readers.html import web_page
 
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
-_IS_HEADER = re.compile(rb"(?:From |[!-9;-~]+:)")
 _DEEPEST = 20  # messages in messages
 _SPACE = re.compile(r"\s+")
 
 
 def read_mail(data: bytes, limits: ReadLimits) -> ReadText:
     """Read a message: its headers, a blank line, and its text, in HTML only where there is no plain text."""
-    if not _IS_HEADER.match(data.lstrip()):
-        raise UnreadableFile("not an e-mail message: it does not begin with headers")
     message = message_from_bytes(data.lstrip(), policy=policy.compat32)
     attached: list[str] = []
     text = "\n".join(_lines(message, limits, attached, 0))
@@ -85,37 +83,36 @@ def _is_plain(part: Message) -> bool:
 def _content(part: Message, limits: ReadLimits) -> str:
     data = part.get_payload(decode=True)
     data = data if isinstance(data, bytes) else b""
-    declared = python_encoding(part.get_content_charset() or "")
-    try:
-        text = decode(data, declared or limits.encoding)
-    except UnreadableFile:
-        try:
-            text = decode(data, limits.encoding)
-        except UnreadableFile:
-            text = data.decode(declared or "latin-1", "replace")
+    text = _text(data, python_encoding(part.get_content_charset() or "") or limits.encoding)
     if part.get_content_type() == "text/html":
         return web_page(text).text
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _header(message: Message, name: str) -> str:
-    value = message.get(name)
-    return "" if value is None else _SPACE.sub(" ", _decoded(str(value))).strip()
+    value = next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
+    return _SPACE.sub(" ", _decoded(value)).strip()
 
 
 def _decoded(value: str) -> str:
     """A header with its encoded words decoded; as it is where that cannot be done."""
-    pieces = []
     try:
-        parts = decode_header(value)
-    except Exception:  # HTMLParseError, binascii.Error and others, by Python's version
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        parts = decode_header(_SPACE.sub(" ", value))
+    except Exception:  # HeaderParseError, binascii.Error and others, by Python's version
+        parts = [(value, None)]
+    pieces = []
     for piece, charset in parts:
-        if isinstance(piece, str):
-            piece = piece.encode("utf-8", "surrogateescape")
-        encoding = python_encoding(charset or "") or "utf-8"
-        pieces.append(piece.decode(encoding, "replace"))
+        data = piece.encode("utf-8", "surrogateescape") if isinstance(piece, str) else piece
+        pieces.append(_text(data, python_encoding(charset or "")))
     return "".join(pieces)
+
+
+def _text(data: bytes, encoding: str | None) -> str:
+    """Text in the encoding that is declared, else in the one that is detected; what is neither becomes U+FFFD."""
+    for name in (encoding, None):
+        with suppress(UnreadableFile):
+            return decode(data, name)
+    return data.decode(encoding or "utf-8", "replace")
 
 
 def _iso(date: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from indexes.errors import EmptyFile, UnreadableFile
 from indexes.metadata import Metadata
-from indexes.readers.base import DEFAULT_LIMITS, ReadLimits, ReadText, check_text_length, one_line, real_title
+from indexes.readers.base import DEFAULT_LIMITS, ReadLimits, ReadText, one_line, real_title
 from indexes.readers.epub import read_epub
 from indexes.readers.html import read_web_page
 from indexes.readers.json import read_json, read_json_lines
@@ -154,7 +154,9 @@ def read_here(suffix: str, data: bytes, limits: ReadLimits) -> ReadText:
         reading = _READERS[suffix](data, limits)
     except RecursionError as error:
         raise UnreadableFile("nested too deeply to be read") from error
-    check_text_length(len(reading.text), limits.most_text(len(data)))
+    most = limits.most_text(len(data))
+    if len(reading.text) > most:
+        raise UnreadableFile(f"its text has {len(reading.text):,} characters, over the limit of {most:,}")
     return reading
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits, ReadText, properties, real_title
 from indexes.readers.lines import Lines
+from indexes.readers.text import read_plain
 
 _TOKEN = re.compile(
     rb"\\([A-Za-z]{1,32})(-?[0-9]{1,10})? ?|\\'([0-9A-Fa-f]{2})|\\(.)|([{}])|[\r\n]+|([^\\{}\r\n]+)", re.DOTALL
@@ -44,9 +44,9 @@ class _State:
 
 
 def read_rtf(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read an RTF file: a line for each paragraph and table row; headers, footers and pictures are left out."""
+    """Read RTF: a line for each paragraph and table row, without headers, footers and pictures. Other text is kept."""
     if not data.lstrip().startswith(b"{\\rtf"):
-        raise UnreadableFile("not an RTF file: it does not begin with {\\rtf")
+        return read_plain(data, limits)  # as word processors do
     document = _Document(Lines(limits.most_text(len(data))))
     at = 0
     while match := _TOKEN.match(data, at):

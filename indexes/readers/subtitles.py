@@ -15,12 +15,13 @@ _TAG = re.compile(r"</?[A-Za-z0-9][^<>]{0,200}>|\{\\[^{}]{0,200}\}")
 
 
 def read_subtitles(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read subtitles: a line for each line that is shown, and a heading such as `00:05:00` for each minute."""
+    """Read subtitles: a line for each line that is shown, and a heading such as `00:05:00` for each minute; other text is kept."""
     lines: list[str] = []
     headings: list[Heading] = []
     length, minute, time = 0, -1, 0
     is_said = False  # numbers, notes and styles stand before a cue's times, or without any
-    for _, line in lines_with_offsets(decode(data, limits.encoding)):
+    whole = decode(data, limits.encoding)
+    for _, line in lines_with_offsets(whole):
         if times := _TIMES.match(line):
             time, is_said = int(times[1] or 0) * 60 + int(times[2]), True
             continue
@@ -38,7 +39,7 @@ def read_subtitles(data: bytes, limits: ReadLimits) -> ReadText:
             length += len(mark) + 1
         lines.append(text)
         length += len(text) + 1
-    return ReadText("\n".join(lines), headings=tuple(headings))
+    return ReadText("\n".join(lines), headings=tuple(headings)) if lines else ReadText(whole)
 
 
 def _shown(line: str) -> str:

@@ -25,6 +25,21 @@ _MOST_CHANGES = 0.2  # of script, within words
 _HAN_ONLY = 0.9
 _LEAST_COMMON = 0.55
 _WITHOUT_SPACES = frozenset({"HAN", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN", "YI"})
+_WITH_LATIN = frozenset(  # in formulas, units and abbreviations
+    {
+        "GREEK",
+        "MATHEMATICAL",
+        "MICRO",
+        "OHM",
+        "ANGSTROM",
+        "KELVIN",
+        "DOUBLE-STRUCK",
+        "SCRIPT",
+        "BLACK-LETTER",
+        "MODIFIER",
+    }
+    | {"SUPERSCRIPT", "SUBSCRIPT", "FEMININE", "MASCULINE", "PLANCK", "ALEF"}
+)
 _EAST_ASIAN = frozenset(
     {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "IDEOGRAPHIC", "FULLWIDTH", "HALFWIDTH", "BOPOMOFO", "KANGXI"}
 )
@@ -89,6 +104,8 @@ def _script(character: str) -> str:
     if not character.isalpha():
         return ""
     word = unicodedata.name(character, "?").partition(" ")[0]
+    if word in _WITH_LATIN:
+        return "LATIN"
     return "HAN" if word in _EAST_ASIAN else word
 
 

@@ -85,6 +85,7 @@ class _Walk:
         self._label = ""
         self._in_list = False
         self._title: Any = None
+        self._on_slide = False  # where paragraphs follow each other without blank lines
 
     def blocks(self, parent: Any) -> None:
         """Add the paragraphs, lists, tables and slides in an element."""
@@ -116,7 +117,7 @@ class _Walk:
         self._inline(element, parts)
         text = self._label + "".join(parts)
         if "".join(parts).strip():
-            if not (self._label and self._in_list):
+            if not self._on_slide and not (self._label and self._in_list):
                 self.lines.blank()
             self._in_list, self._label = bool(self._label), ""
             if element.tag == f"{_TEXT}h":
@@ -209,6 +210,7 @@ class _Walk:
 
     def _slide(self, page: Any) -> None:
         self.lines.page()
+        self._on_slide = True
         title = next((frame for frame in page if frame.get(f"{_PRESENTATION}class") in _TITLES), None)
         if title is not None:
             self._title = title

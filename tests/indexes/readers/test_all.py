@@ -19,12 +19,24 @@ def test_the_limit_on_text(refusal):
     assert "over the limit of 5,000" in refusal("a.json", json.dumps(["x" * 3_000, *range(1_000)]), max_text=5_000)
 
 
-@pytest.mark.parametrize(
-    "suffix", sorted(SUFFIXES - {".pdf", ".docx", ".pptx", ".xlsx", ".ipynb", ".json", ".jsonl", ".ndjson"})
-)
+NO_PLAIN_TEXT = set(".pdf .docx .pptx .xlsx .ipynb .json .jsonl .ndjson .epub .odt .ott .ods .odp".split())
+
+
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES - NO_PLAIN_TEXT))
 def test_every_suffix_has_a_reader(suffix, read):
     assert "text" in read(f"a{suffix}", "text\n").text
 
 
 def test_a_suffix_that_no_reader_reads(refusal):
     assert refusal("a.xyz", "text").startswith("no reader for '.xyz' files; what is read: .bash .bib .c ")
+
+
+@pytest.mark.parametrize("name", ["README", "LICENSE", "LICENSE-MIT", "CHANGELOG", "Makefile", "Dockerfile", "authors"])
+def test_files_that_have_no_suffix_by_custom_are_read(name, read):
+    document = read(name, "Oil the hinges.\n")
+    assert (document.text, document.title) == ("Oil the hinges.\n", name)
+
+
+@pytest.mark.parametrize("name", ["a.out", "core", "readme.zip", "id_rsa"])
+def test_other_names_have_no_reader(name, refusal):
+    assert refusal(name, "text").startswith("no reader for ")

@@ -97,7 +97,6 @@ def _outcome(text: str, encoding: str) -> str:
         "It’s fine.".encode("cp1252"),
         "Все люди рождаются свободными и равными".encode("koi8_r"),
         "Все люди рождаются свободными и равными".encode("cp1251"),
-        "모든 인간은 태어날 때부터 자유로우며 그 존엄과 권리에 있어 동등하다".encode("cp949"),
         "人人生而自由在尊严和权利上一律平等他们赋有理性和良心".encode("gb18030"),
         random.Random(0).randbytes(1_000).replace(b"\0", b"\x01"),
         bytes(range(128, 256)),
@@ -205,3 +204,46 @@ def test_any_bytes_give_text_or_a_reason(data):
     text.encode()
     assert text or not data
     assert "\0" not in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "모든 인간은 태어날 때부터 자유로우며 그 존엄과 권리에 있어 동등하다",
+        "오늘 저녁에는 배가 늦게 온다고 합니다. ㅋㅋ",
+        "ㅎㅎ 그래요? 등대지기는 매일 아침 여섯 시에 등을 점검한다. ㅠㅠ",
+        "회사명,전화\n㈜북등대,02-111\n㈜남항,02-112\n",
+        "등대 관리 규정 제1조 목적",
+    ],
+)
+def test_korean_is_read_and_not_taken_for_kanji(text):
+    assert decode(text.encode("cp949")) == text
+
+
+@pytest.mark.parametrize("text", ["쌀밥 갈비찜 잡채 ㅋ 곰탕 떡볶이 ㅋ 순댓국", "저녁 뭐 먹지 ㅋㅋㅋㅋㅋ"])
+def test_a_letter_of_korean_does_not_make_kanji_likely(text):
+    """Whatever it is read as, it is no Japanese: one jamo has the code of a kana."""
+    data = text.encode("euc_kr")
+    try:
+        assert decode(data) == data.decode("euc_kr")
+    except UnreadableFile:
+        pass
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "会社名,電話\n㈱北灯台,011-0\n㈲南港,011-1\n",
+        "氏名,部署\n髙橋 健,総務課\n山﨑 聡,営業第Ⅱ課\n渡邉 薫,①会計\n",
+        "№1 渡辺鉄工所 ℡03-1111-2222",
+        "㈱鷲尾鍛冶\n㈱鴨居漆器\n",
+        "昭和㍼ 平成㍻ 第Ⅳ章 ㌔㍍",
+        "旭化成,東京都千代田区有楽町\n神戸製鋼所,兵庫県神戸市中央区脇浜海岸通\n",
+    ],
+)
+def test_lists_of_firms_and_people_in_cp932(text):
+    assert decode(text.encode("cp932")) == text
+
+
+def test_valid_utf8_wins_over_a_control_character():
+    assert decode(b"0\x1f00\xc3\xa1\n") == "0\x1f00á\n"

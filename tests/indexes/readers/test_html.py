@@ -113,3 +113,61 @@ def test_html_by_what_it_declares(read):
 def test_html_longer_than_a_piece(read):
     page = "".join(f"<p>段落{i}😀</p>" for i in range(20_000))
     assert read("a.html", f"<meta charset=utf-8>{page}").text.split("\n") == [f"段落{i}😀" for i in range(20_000)]
+
+
+TEASERS = "".join(
+    f"<article><h3>Story {i}</h3><p>{'A short teaser about something else. ' * 3}</p></article>" for i in range(4)
+)
+REPORT = "".join(
+    f"<p>Paragraph {i} tells how the harbour was dredged in this stage and what it cost.</p>" for i in range(12)
+)
+
+
+@pytest.mark.parametrize("opening", ["<div id=content>", '<div role="main">', '<section role="main"><div>'])
+def test_teasers_in_articles_do_not_replace_the_page(opening, read):
+    page = f"<body>{opening}<h1>Dredging</h1>{REPORT}</div></section></div><div>{TEASERS}</div></body>"
+    text = read("a.html", page).text
+    assert all(f"Paragraph {i} tells" in text for i in range(12))
+    assert ("Story 1" in text) == ("role" not in opening)
+
+
+def test_comments_in_articles_do_not_replace_the_page(read):
+    comments = "".join(
+        f"<article class=comment><p>{'I am of another opinion, and have often said so. ' * 9}</p></article>" * 9
+    )
+    assert "Paragraph 3 tells" in read("a.html", f"<body><div>{REPORT}</div>{comments}</body>").text
+
+
+def test_questions_in_buttons_are_text(read, outline):
+    page = """<main><h1>FAQ</h1>
+    <h2><button aria-expanded="false">The warranty</button></h2><div class="collapse">Two years.</div>
+    <button class="faq-item"><span>Where is the depot?</span></button><div hidden class="answer">At pier nine.</div>
+    <button aria-expanded="false" aria-controls="a2"><div>Returned rope</div></button><div id="a2" role="region" hidden>No.</div>
+    <dl><dt><button>Boats</button><dd style="display:none" id="faq-3">By noon.</dl>
+    <p>Press <button>OK</button> to go on.</p><button>Share</button><button aria-expanded="false">Menu</button>
+    <button class="nav-toggle" aria-expanded="false">Toggle the navigation</button></main>"""
+    document = read("a.html", page)
+    assert document.text.split("\n") == [
+        *("FAQ", "The warranty", "Two years.", "Where is the depot?", "At pier nine.", "Returned rope", "No.", "Boats"),
+        *("By noon.", "Press to go on."),
+    ]
+    assert outline(document) == [(1, "FAQ"), (2, "The warranty")]
+
+
+@pytest.mark.parametrize(
+    ("math", "text"),
+    [
+        ("<mi>E</mi><mo>=</mo><mi>m</mi><msup><mi>c</mi><mn>2</mn></msup>", "E=mc^2"),
+        ("<mfrac><mrow><mi>a</mi><mo>+</mo><mn>1</mn></mrow><mn>12</mn></mfrac>", "(a+1)/12"),
+        ("<msqrt><mi>x</mi><mi>y</mi></msqrt><mo>+</mo><mroot><mi>z</mi><mn>3</mn></mroot>", "√(xy)+3√z"),
+        ("<munderover><mo>∑</mo><mrow><mi>i</mi><mo>=</mo><mn>1</mn></mrow><mi>n</mi></munderover>", "∑_(i=1)^n"),
+        (
+            "<semantics><mrow><mi>x</mi></mrow><annotation encoding='application/x-tex'>\\x</annotation></semantics>",
+            "x",
+        ),
+        ("", "alt"),
+    ],
+)
+def test_equations_are_text(math, text, read):
+    page = f"<p>It is <span style='display: none' class='mwe-math'><math alttext='alt'>{math}</math></span> here.</p>"
+    assert read("a.html", page).text == f"It is {text} here."

@@ -37,3 +37,33 @@ def test_json_keeps_its_value(read, value):
 def test_json_that_is_none(refusal):
     assert refusal("a.json", '{"a":\n 1 2}') == "not valid JSON: Expecting ',' delimiter at line 2, column 4"
     assert refusal("a.jsonl", '{"a": 1}\n\n{bad}\n').endswith("at line 3, column 2")
+    assert refusal("a.json", "[\n1\n2\n3\n]").startswith("not valid JSON: Expecting ',' delimiter at line 3")
+
+
+def test_one_broken_line_among_many_is_named(read, parts):
+    text = '{"a": 1}\n{"a": 2}\n{"a": "cut off\n\n{"a": "\\u65e5"}\n'
+    for name in ("a.jsonl", "a.json"):
+        document = read(name, text)
+        assert document.text == text.replace("\\u65e5", "日")
+        assert [part[:5] for part in parts(document)] == ['{"a":'] * 4
+        [warning] = document.warnings
+        assert warning.startswith("not valid JSON: Unterminated string")
+        assert "at line 3, column 7" in warning
+
+
+def test_many_broken_lines_are_counted(read):
+    warnings = read("a.jsonl", '{"a": 1}\n' * 20 + "{bad\n" * 15).warnings
+    assert len(warnings) == 11
+    assert warnings[-1] == "5 more lines are broken"
+
+
+def test_json_lines_under_the_name_of_json(read):
+    text = '{"q": "What colour is the buoy?"}\n{"q": "Teal."}\n'
+    document = read("a.json", text)
+    assert (document.text, document.breaks, document.warnings) == (text, (0, 34), ())
+
+
+def test_json_with_comments_and_trailing_commas(read, refusal):
+    text = '// settings\n{\n  "a": "http://x", /* one */\n  "b": [1, 2,], // "two"\n}\n'
+    assert read("a.json", text).text == text
+    assert refusal("a.json", '{"a": // no value\n}').startswith("not valid JSON")

@@ -46,3 +46,8 @@ def test_an_old_notebook(read):
 @pytest.mark.parametrize("text", ["[]", "{}", '{"nbformat": 4}', "1"])
 def test_what_is_no_notebook(text, refusal):
     assert refusal("a.ipynb", text) == "not a notebook: it has no cells"
+
+
+def test_a_notebook_of_format_2_has_lines_without_ends(read):
+    cells = [{"cell_type": "code", "input": ["x = 1", "y = 2"], "outputs": []}]
+    assert read("a.ipynb", json.dumps({"nbformat": 2, "worksheets": [{"cells": cells}]})).text == "x = 1\ny = 2"

@@ -50,3 +50,100 @@ def test_rst_titles(read, outline):
     assert outline(document) == [(1, "Manual"), (2, "使い方"), (3, "More"), (2, "Back")]
     assert document.title == "Manual"
     assert document.headings[0].start == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<!--\n# hidden\n-->\n# Shown\n",
+        "<!-- # hidden -->\n# Shown\n",
+        "<div>\n# hidden\n</div>\n\n# Shown\n",
+        "<pre>\n\n# hidden\n</pre>\n# Shown\n",
+        "<script>\n# hidden\n\n# hidden\n</script>\n\n# Shown\n",
+    ],
+)
+def test_html_in_markdown_has_no_headings(text, read, outline):
+    document = read("a.md", text)
+    assert outline(document) == [(1, "Shown")]
+    assert document.text == text
+
+
+@pytest.mark.parametrize(
+    "front", ["---\ntitle: 'The lamp'\ntags: [a, b]\nauthor: K\n---", '+++\ntitle = "The lamp"\nauthor = "K"\n+++']
+)
+def test_front_matter_is_metadata_and_no_text(front, read):
+    text = f"{front}\n# One\n\nIt is lit.\n"
+    document = read("a.md", text)
+    assert document.title == "The lamp"
+    assert document.metadata == {"author": "K", **({"tags": "[a, b]"} if "tags" in front else {})}
+    assert document.text.strip() == "# One\n\nIt is lit."
+    assert document.text.count("\n") == text.count("\n"), "lines keep their numbers"
+
+
+PICTURE = "data:image/png;base64," + "9bFl/kp+" * 500
+
+
+@pytest.mark.parametrize("name", ["a.md", "a.txt", "a.rst", "a.css", "a.adoc", "a.json"])
+def test_pictures_in_base64_are_no_text(name, read):
+    text = f'["The board met.", "![]({PICTURE})",\n"[image1]: <{PICTURE}>",\n"The crossing is repainted."]\n'
+    document = read(name, text)
+    assert document.text == text.replace(PICTURE, "data:image/png;base64,…")
+
+
+def test_xml_in_the_encoding_that_it_declares(read):
+    for encoding, word in (("euc-kr", "오늘 저녁"), ("iso-8859-1", "café"), ("utf-8", "日本"), ("shift_jis", "日本")):
+        text = f'<?xml version="1.0" encoding="{encoding}"?>\n<doc>{word}</doc>\n'
+        assert read("a.xml", text.encode(encoding)).text == text
+    assert read("a.xml", "<a>&#26085;&#x672c;&lt;&#60;&#xD800;</a>").text == "<a>日本&lt;&#60;&#xD800;</a>"
+
+
+def test_latex(read, outline):
+    text = (
+        "\\documentclass{article}\n\\title{The \\emph{lamp}}\n\\author{K}\n\\section{Oil}\n% \\section{no}\n"
+        "\\begin{verbatim}\n\\section{no}\n\\end{verbatim}\n\\subsection*[x]{Wick {and} glass}\ntext\n"
+    )
+    document = read("a.tex", text)
+    assert document.text == text
+    assert [(h.level, h.text) for h in document.headings] == [(1, "Oil"), (2, "Wick and glass")]
+    assert text[document.headings[1].start :].startswith("\\subsection")
+    assert (document.title, document.metadata) == ("The lamp", {"author": "K"})
+
+
+def test_org(read, outline):
+    text = "#+TITLE: The lamp\n* TODO [#A] Oil :daily:\n** Wick\n#+begin_src org\n* no\n#+end_src\n*bold*\n"
+    document = read("a.org", text)
+    assert document.text == text
+    assert [(h.level, h.text) for h in document.headings] == [(1, "Oil"), (2, "Wick")]
+    assert document.title == "The lamp"
+
+
+def test_asciidoc(read, outline):
+    text = "= The lamp\n:author: K\n\n== Oil\n\n----\n== no\n----\n\n////\n== no\n////\n=== Wick ===\n"
+    document = read("a.adoc", text)
+    assert document.text == text
+    assert outline(document) == [(1, "The lamp"), (2, "Oil"), (3, "Wick")]
+    assert (document.title, document.metadata) == ("The lamp", {"author": "K"})
+
+
+SRT = (
+    "1\n00:00:01,000 --> 00:00:03,000\n<i>The lamp is lit</i>\nat dusk.\n\n"
+    "2\n00:00:04,000 --> 00:00:06,000\n12\n\n3\n01:02:00,000 --> 01:02:02,500\n{\\an8}Good night.\n"
+)
+VTT = (
+    "WEBVTT - Lamps\n\nNOTE a remark\n\nSTYLE\n::cue {}\n\n00:01.000 --> 00:03.000 align:start\n<v Keeper>Oil &amp; wick</v>\n\n"
+    "intro\n01:00.000 --> 01:02.000\nGood <c.red>night</c>.\n\n01:02.000 --> 01:04.000\nGood <c.red>night</c>.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "text"),
+    [
+        ("film.srt", SRT, "00:00:00\nThe lamp is lit\nat dusk.\n12\n01:02:00\nGood night."),
+        ("film.vtt", VTT, "00:00:00\nKeeper: Oil & wick\n00:01:00\nGood night."),
+    ],
+)
+def test_subtitles_are_what_is_said(name, data, text, read, outline):
+    document = read(name, data.replace("\n", "\r\n"))
+    assert document.text == text
+    assert document.title == "film"
+    assert [heading for _, heading in outline(document)] == [line for line in text.split("\n") if line[2:3] == ":"]

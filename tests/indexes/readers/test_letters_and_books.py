@@ -1,0 +1,252 @@
+"""E-mail, EPUB, RTF and OpenDocument: their text, headings, properties, and what is left out."""
+
+import io
+import zipfile
+
+import pytest
+
+MAIL = b"""From: =?iso-2022-jp?B?GyRCRXRCZjxpGyhC?= <keeper@example.org>
+To: board@example.org
+Date: Mon, 23 Nov 2026 09:30:00 +0900
+Subject: =?UTF-8?Q?Caf=C3=A9?=
+ hours
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary="X"
+
+--X
+Content-Type: multipart/alternative; boundary="Y"
+
+--Y
+Content-Type: text/plain; charset=iso-8859-1
+Content-Transfer-Encoding: quoted-printable
+
+The caf=E9 opens at 9.
+--Y
+Content-Type: text/html
+
+<p>The same in HTML</p>
+--Y--
+--X
+Content-Type: application/pdf; name="menu.pdf"
+Content-Disposition: attachment; filename="menu.pdf"
+
+xx
+--X
+Content-Type: message/rfc822
+
+From: cook@example.org
+Subject: Menu
+Content-Type: text/html; charset=shift_jis
+Content-Transfer-Encoding: base64
+
+PHA+k/qWeyA8Yj5uYW1lPC9iPjwvcD4=
+--X--
+"""
+
+
+def test_an_email(read):
+    document = read("a.eml", MAIL)
+    assert document.text.split("\n") == [
+        "From: 灯台守 <keeper@example.org>",
+        "To: board@example.org",
+        "Date: Mon, 23 Nov 2026 09:30:00 +0900",
+        *("Subject: Café hours", "", "The café opens at 9.", "", "From: cook@example.org", "Subject: Menu", ""),
+        *("日本 name", "", "Attachments: menu.pdf"),
+    ]
+    assert document.title == "Café hours"
+    assert document.metadata == {"author": "灯台守 <keeper@example.org>", "date": "2026-11-23T09:30:00+09:00"}
+    assert document.warnings == ("the attachment 'menu.pdf' is not read: save it as a file of its own",)
+
+
+def test_an_email_with_a_picture_in_its_text_and_raw_japanese(read):
+    data = (
+        "From: a@b\nSubject: 件名\nContent-Type: multipart/related; boundary=X\n\n"
+        "--X\nContent-Type: text/html; charset=no-such\n\n<p>本文です。</p>\n"
+        "--X\nContent-Type: image/png\nContent-ID: <1>\n\nxx\n--X--\n"
+    )
+    document = read("a.eml", data)
+    assert document.text == "From: a@b\nSubject: 件名\n\n本文です。"
+    assert document.warnings == ()
+
+
+def zipped(**parts: str) -> bytes:
+    """A zip file; underscores in the names stand for slashes, and double ones for dots."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name.replace("__", ".").replace("_", "/"), content)
+    return out.getvalue()
+
+
+CONTAINER = (
+    '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+    '<rootfile full-path="OPS/book.opf"/></rootfiles></container>'
+)
+BOOK = """<package xmlns="http://www.idpf.org/2007/opf" xmlns:dc="http://purl.org/dc/elements/1.1/">
+<metadata><dc:title>The lamp</dc:title><dc:creator>K</dc:creator><dc:language>en</dc:language></metadata><manifest>
+<item id="nav" href="nav.xhtml" media-type="application/xhtml+xml" properties="nav"/>
+<item id="b" href="b.xhtml" media-type="application/xhtml+xml"/><item id="c" href="c.xhtml" media-type="application/xhtml+xml"/>
+<item id="a" href="text/a%20.xhtml" media-type="application/xhtml+xml"/><item id="p" href="p.png" media-type="image/png"/>
+</manifest><spine><itemref idref="nav"/><itemref idref="a"/><itemref idref="b"/><itemref idref="c"/></spine></package>"""
+CHAPTER = '<html xmlns="http://www.w3.org/1999/xhtml"><head><title/></head><body><h1>{0}</h1><p>Chapter of {0}.</p></body></html>'
+
+
+def epub(**more: str) -> bytes:
+    parts = {"META-INF_container__xml": CONTAINER, "OPS_book__opf": BOOK, "OPS_nav__xhtml": "<ol><li>Contents</ol>"}
+    chapters = {"OPS_text_a __xhtml": CHAPTER.format("Oil"), "OPS_b__xhtml": CHAPTER.format("火")}
+    return zipped(**parts, **chapters, **more)
+
+
+def test_an_epub_in_its_reading_order(read, outline, parts):
+    document = read("a.epub", epub())
+    assert document.text == "Oil\nChapter of Oil.\n\n火\nChapter of 火."
+    assert outline(document) == [(1, "Oil"), (1, "火")]
+    assert [part[:3] for part in parts(document)] == ["Oil", "火\nC"]
+    assert document.title == "The lamp"
+    assert document.metadata == {"author": "K", "language": "en"}
+    assert document.warnings == ("the chapter 'OPS/c.xhtml' is not in the file",)
+
+
+def test_epubs_that_cannot_be_read(refusal):
+    locked = '<encryption><EncryptionMethod Algorithm="{}"/></encryption>'
+    fonts = locked.format("http://www.idpf.org/2008/embedding")
+    assert "copy protection" in refusal("a.epub", epub(**{"META-INF_encryption__xml": locked.format("aes128")}))
+    assert refusal("a.epub", epub(**{"META-INF_encryption__xml": fonts}), max_text=5).startswith("its text has over 5")
+    assert refusal("a.epub", zipped(a="b")).startswith("a broken .epub: ")
+    assert refusal("a.epub", b"no zip").startswith("not a .epub, or a broken one")
+    assert "unpacks to" in refusal("a.epub", epub(big="x" * 20_000_000))
+
+
+@pytest.mark.parametrize(
+    ("rtf", "text"),
+    [
+        (r"\ansicpg932 \'93\'94\'91\'e4\'8e\'e7\par\u28783?\u21488?", "灯台守\n灯台"),
+        (
+            r"\ansicpg1252{\fonttbl{\f0 A;}{\f1\fcharset204 A;}{\f2\fcharset128 A;}}\f1 \'ef\'f0 \f0 \'e9 \f2\'88\'ea",
+            "пр é 一",
+        ),
+        (r"\uc2\u-10179??\u-8704 ??ok \emdash\~\{x\}", "😀ok —\u00a0{x}"),
+        (r"\trowd\pard\intbl a\par b\cell\cell c\cell\row\pard after", "a b |  | c\nafter"),
+        (
+            r"one{\footnote {\b two}} three{\header no}{\*\unknown no}{\pict 00ff}{\v no}{\info{\company no}}",
+            "one [two] three",
+        ),
+        (r"{\field{\*\fldinst HYPERLINK x}{\fldrslt link}}{\listtext 1.\tab}item", "link1. item"),
+        ("a\\bin4 }}}}b", "ab"),
+    ],
+)
+def test_rtf(rtf, text, read):
+    assert read("a.rtf", "{\\rtf1" + rtf + "}").text == text
+
+
+def test_headings_and_properties_of_rtf(read, outline):
+    document = read(
+        "a.rtf",
+        r"{\rtf1{\stylesheet{\s0 Normal;}{\s1\b heading 1;}}{\info{\title The lamp}{\author K}}\pard\s1 Oil\par\pard text\par"
+        r"\pard\outlinelevel1 Wick\par\pard end}",
+    )
+    assert document.text == "Oil\ntext\n\nWick\nend"
+    assert outline(document) == [(1, "Oil"), (2, "Wick")]
+    assert (document.title, document.metadata) == ("The lamp", {"author": "K"})
+
+
+NAMES = " ".join(
+    f'xmlns:{prefix}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+    for prefix, name in (
+        *(("office", "office"), ("text", "text"), ("table", "table"), ("draw", "drawing"), ("style", "style")),
+        *(("presentation", "presentation"), ("svg", "svg-compatible"), ("meta", "meta")),
+    )
+)
+STYLES = (
+    '<text:list-style style:name="L1"><text:list-level-style-number text:level="1" style:num-format="1" style:num-suffix="."/>'
+    '<text:list-level-style-number text:level="2" style:num-format="a" style:num-prefix="(" style:num-suffix=")"/>'
+    '</text:list-style><text:list-style style:name="L2"><text:list-level-style-bullet text:level="1"/></text:list-style>'
+)
+
+
+def open_document(body: str, **more: str) -> bytes:
+    content = f"<office:document-content {NAMES}><office:automatic-styles>{STYLES}</office:automatic-styles>"
+    content += f"<office:body>{body}</office:body></office:document-content>"
+    parts = {
+        "content__xml": content,
+        "styles__xml": f"<office:document-styles {NAMES}/>",
+        "META-INF_manifest__xml": "<m/>",
+    }
+    return zipped(**{**parts, **more})
+
+
+def test_an_open_document_text(read, outline):
+    body = (
+        '<office:text><text:tracked-changes><text:p>no</text:p></text:tracked-changes><text:h text:outline-level="2">Oil</text:h>'
+        "<text:p>One<text:s/>two<text:note><text:note-citation>1</text:note-citation><text:note-body><text:p>A note.</text:p>"
+        "</text:note-body></text:note><text:line-break/><text:ruby><text:ruby-base>灯</text:ruby-base><text:ruby-text>ひ"
+        "</text:ruby-text></text:ruby><office:annotation><text:p>no</text:p></office:annotation></text:p>"
+        '<text:list text:style-name="L1"><text:list-item><text:p>first</text:p><text:list><text:list-item><text:p>sub</text:p>'
+        "</text:list-item></text:list></text:list-item></text:list><text:p>between</text:p>"
+        '<text:list text:style-name="L1" text:continue-numbering="true"><text:list-item><text:p>second</text:p></text:list-item>'
+        '</text:list><text:list text:style-name="L2"><text:list-item><text:p>point</text:p></text:list-item></text:list>'
+        '<text:list text:style-name="L1"><text:list-item text:start-value="7"><text:p>seventh</text:p></text:list-item></text:list>'
+        "<table:table><table:table-row><table:table-cell><text:p>a</text:p><text:p>b</text:p></table:table-cell>"
+        '<table:table-cell table:number-columns-repeated="2"/><table:table-cell><text:p>c</text:p></table:table-cell>'
+        '<table:table-cell table:number-columns-repeated="9999"/></table:table-row></table:table>'
+        "<text:p><draw:frame><draw:text-box><text:p>in a box</text:p></draw:text-box><svg:desc>a picture</svg:desc></draw:frame>"
+        "end</text:p></office:text>"
+    )
+    meta = (
+        f'<office:document-meta {NAMES} xmlns:dc="http://purl.org/dc/elements/1.1/"><office:meta><dc:title>The lamp</dc:title>'
+        "<meta:initial-creator>K</meta:initial-creator></office:meta></office:document-meta>"
+    )
+    document = read("a.odt", open_document(body, meta__xml=meta))
+    assert [line for line in document.text.split("\n") if line] == [
+        *(
+            "Oil",
+            "One two[1]",
+            "灯",
+            "1. first",
+            "(a) sub",
+            "between",
+            "2. second",
+            "* point",
+            "7. seventh",
+            "a b |  |  | c",
+        ),
+        *("end", "in a box", "a picture", "[1] A note."),
+    ]
+    assert outline(document) == [(2, "Oil")]
+    assert (document.title, document.metadata) == ("The lamp", {"author": "K"})
+
+
+def test_an_open_document_spreadsheet(read, outline, parts):
+    row = "<table:table-row{}><table:table-cell><text:p>{}</text:p></table:table-cell></table:table-row>"
+    rows = row.format("", "lamp") + row.format(' table:number-rows-repeated="2"', "oil") + "<table:table-row/>"
+    body = f'<office:spreadsheet><table:table table:name="Stock">{rows}</table:table></office:spreadsheet>'
+    document = read("a.ods", open_document(body))
+    assert document.text == "Stock\n\nlamp\noil\noil"
+    assert outline(document) == [(2, "Stock")]
+    assert parts(document) == ["lamp\n", "oil\n", "oil"]
+
+
+def test_an_open_document_presentation(read, outline):
+    title = '<draw:frame presentation:class="title"><draw:text-box><text:p>{}</text:p></draw:text-box></draw:frame>'
+    box = "<draw:frame><draw:text-box><text:p>{}</text:p></draw:text-box></draw:frame>"
+    notes = f"<presentation:notes>{box.format('Say it twice.')}</presentation:notes>"
+    pages = "".join(
+        f"<draw:page>{box.format(f'text {i}')}{title.format(f'Slide {i}')}{notes}</draw:page>" for i in (1, 2)
+    )
+    document = read("a.odp", open_document(f"<office:presentation>{pages}</office:presentation>"))
+    assert [document.text[start:].split("\n")[0] for start in document.pages] == ["Slide 1", "Slide 2"]
+    assert outline(document) == [(1, "Slide 1"), (3, "Notes:"), (1, "Slide 2"), (3, "Notes:")]
+    assert "text 2\n\nNotes:\nSay it twice." in document.text
+
+
+def test_open_documents_that_cannot_be_read(refusal):
+    locked = {"META-INF_manifest__xml": "<m><encryption-data/></m>"}
+    assert refusal("a.odt", open_document("", **locked)).startswith("encrypted with a password")
+    repeated = (
+        '<table:table-row table:number-rows-repeated="1000000"><table:table-cell table:number-columns-repeated="1000">'
+    )
+    bomb = (
+        f"<office:spreadsheet><table:table>{repeated}<text:p>{'x' * 99}</text:p></table:table-cell></table:table-row>"
+    )
+    bomb += "</table:table></office:spreadsheet>"
+    assert refusal("a.ods", open_document(bomb)) == "its text has over 10,000,000 characters, which is the limit"
