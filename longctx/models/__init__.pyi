@@ -1,9 +1,10 @@
 from . import memory
+from .cache_shape import CacheShape
 from .device import Dtype
 from .estimate import MemoryEstimate, estimate_model, parse_bytes
 from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights
 from .loading import LoadedModel, carried, extended_window, load_model
-from .memory import CacheDtype, CacheShape
+from .memory import CacheDtype
 from .naming import SERVER_PREFIX, is_address
 from .quantization import Quantization, hide_bitsandbytes
 from .reading_rate import attention_work, keep_rate, kept_rate, rate_key
