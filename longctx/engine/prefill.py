@@ -24,7 +24,7 @@ from longctx.engine.prefix_file import Fingerprint, Layout
 from longctx.engine.prefix_store import PrefixStore
 from longctx.engine.request import PrefillCallback, PrefillProgress, Request
 from longctx.errors import ModelUnavailable
-from longctx.models import CacheDtype, LoadedModel, hash_tokenizer, loaded_hash, memory
+from longctx.models import CacheDtype, CacheShape, LoadedModel, hash_tokenizer, loaded_hash, memory
 
 _LONGEST = 1 << 30  # tokens: no sequence is longer
 
@@ -70,11 +70,12 @@ class Prefill:
         self._hashes: tuple[str, str] | None = None
         self.tokenizer = loaded.tokenizer
         self.end_tokens = _end_tokens(loaded)
-        self.shape = memory.CacheShape.of(loaded.model)
+        self.shape = CacheShape.of(loaded.model)
         self.weights = memory.weight_bytes(loaded.model)
         self.lock = lock_of(loaded.model)
         self._takes_last = "logits_to_keep" in inspect.signature(loaded.model.forward).parameters
         self._refused: str | None = None  # why this model cannot have our attention, once it has been tried
+        self._packs = dtype == "int8"  # until a layer turns out to work on its past before attention does
 
     @contextmanager
     def open(self, request: Request, *, answering: bool) -> Iterator[SequenceState]:
@@ -190,7 +191,8 @@ class Prefill:
         tokens = torch.tensor([list(ids)], device=self.model.device)
         # without this, a model computes logits for every token of a block: 2,048 rows of 32,000 numbers for the last
         keeps = {"logits_to_keep": last} if self._takes_last else {}
-        sequence.cache.packed = ours = sequence.path.name == "longctx"
+        ours = sequence.path.name == "longctx"
+        sequence.cache.packed = ours and self._packs
         try:
             with self.lock.step(self.model, sequence.request.scaling), attention(self.model) if ours else nullcontext():
                 output: Any = self.model(
@@ -200,6 +202,12 @@ class Prefill:
             self._refused = str(refusal)
             sequence.path = self.path(sequence.request.length)
             sequence.cache.crop(sequence.done)  # the first layers have written this block
+            return self.forward(sequence, ids, last)
+        except (TypeError, AttributeError, RuntimeError):
+            if not sequence.cache.packed:
+                raise
+            self._packs = False  # the layers get numbers in place of `QuantizedStates`
+            sequence.cache.crop(sequence.done)
             return self.forward(sequence, ids, last)
         if sequence.cache.length != sequence.done + len(ids):
             raise ModelUnavailable(

@@ -147,15 +147,20 @@ def _named(cache: KVCache) -> Iterator[tuple[str, torch.Tensor]]:
 
 def _layers(tensors: Mapping[str, torch.Tensor], layout: Layout) -> list[list[torch.Tensor]] | None:
     """The tensors by layer; None unless the file has exactly those of the layout, in shape and dtype."""
-    shape = layout.shape
-    # one token, encoded, shows which parts keys and values have: what this writes, it reads
-    like = 2 * encode(torch.ones((1, shape.heads, 1, shape.head_dim), dtype=layout.model_dtype), layout.dtype)
-    names = [[f"{layer}.{part}" for part in range(len(like))] for layer in range(shape.layers)]
-    wanted = {
-        name: ((1, shape.heads, layout.tokens, part.shape[3]), part.dtype)
-        for layer in names
-        for name, part in zip(layer, like, strict=True)
-    }
+    names, wanted = [], {}
+    for number, rows in enumerate(layout.shape.layers):
+        # one token, encoded, shows which parts keys and values have: what this writes, it reads
+        like = [part for row in rows for part in _one_token(row, layout)]
+        names.append([f"{number}.{part}" for part in range(len(like))])
+        wanted |= {
+            name: ((1, part.shape[1], layout.tokens, part.shape[3]), part.dtype)
+            for name, part in zip(names[-1], like, strict=True)
+        }
     if {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()} != wanted:
         return None
     return [[tensors[name] for name in layer] for layer in names]
+
+
+def _one_token(row: tuple[int, int], layout: Layout) -> tuple[torch.Tensor, ...]:
+    heads, size = row
+    return encode(torch.ones((1, heads, 1, size), dtype=layout.model_dtype), layout.dtype)

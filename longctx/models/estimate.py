@@ -10,6 +10,7 @@ from typing import Any
 
 from longctx.errors import BadRequest, ModelUnavailable
 from longctx.models import memory
+from longctx.models.cache_shape import CacheShape
 from longctx.models.gguf_file import is_gguf, read_gguf
 from longctx.models.memory import CacheDtype
 from longctx.models.naming import is_address
@@ -106,7 +107,7 @@ def estimate_model(
     context = LARGEST_FACTOR * stated if context is None else context
     if context < 1:
         raise BadRequest(f"context is {context}: give 1 token or more")
-    weights, each = _weights(model, quantization), memory.CacheShape.of(model).token_bytes(cache)
+    weights, each = _weights(model, quantization), CacheShape.of(model).token_bytes(cache)
     free = _free() if available is None else available
     fixed = memory.Need(1, 0, memory.block_bytes(model, 1, masked=False)).least
     longest = max(0, (free - weights - fixed) // each)

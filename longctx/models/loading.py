@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from longctx.errors import BadRequest, ModelUnavailable
+from longctx.models.causality import check_generates
 from longctx.models.device import Dtype, device_named, dtype_named
 from longctx.models.gguf_file import is_gguf
 from longctx.models.lora import Adapter, attach_lora, is_adapter, read_adapter
@@ -193,6 +194,7 @@ def load_model(
     except _FAILURES as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelUnavailable(f"no causal language model could be loaded from {folder}: {reason}") from error
+    check_generates(model, folder)
     if lora is not None:
         if len(tokenizer) > model.get_input_embeddings().num_embeddings:  # tokens that the adapter was trained with
             model.resize_token_embeddings(len(tokenizer), mean_resizing=False)

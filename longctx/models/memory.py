@@ -18,54 +18,6 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
-class CacheShape:
-    """The shape of a model's KV cache.
-
-    Attributes:
-        layers: Layers.
-        heads: KV heads of a layer.
-        head_dim: Dimensions of a head.
-        itemsize: Bytes of a number in the model's dtype.
-    """
-
-    layers: int
-    heads: int
-    head_dim: int
-    itemsize: int
-
-    @classmethod
-    def of(cls, model: Any) -> CacheShape:
-        """Read the shape from a model's configuration.
-
-        Args:
-            model: The transformers model.
-
-        Returns:
-            The shape.
-        """
-        config = model.config.get_text_config()
-        queries = config.num_attention_heads
-        return cls(
-            config.num_hidden_layers,
-            getattr(config, "num_key_value_heads", None) or queries,
-            getattr(config, "head_dim", None) or config.hidden_size // queries,
-            model.dtype.itemsize,
-        )
-
-    def token_bytes(self, dtype: CacheDtype) -> int:
-        """Bytes of one token's keys and values.
-
-        Args:
-            dtype: How they are stored: in the model's dtype, or in int8 with a float32 scale per head.
-
-        Returns:
-            Bytes, over all layers.
-        """
-        row = self.head_dim + 4 if dtype == "int8" else self.head_dim * self.itemsize
-        return 2 * self.layers * self.heads * row
-
-
-@dataclass(frozen=True, slots=True)
 class Need:
     """The memory for more tokens of a sequence.
 
@@ -89,7 +41,8 @@ def block_bytes(model: Any, tokens: int, *, masked: bool) -> int:
     """Bytes of activations that one token of a block takes at its widest; with a mask, they grow with the past."""
     config = model.config.get_text_config()
     hidden = config.hidden_size
-    width = 8 * hidden + 3 * (getattr(config, "intermediate_size", None) or 4 * hidden)
+    wide = getattr(config, "intermediate_size", None) or 4 * hidden
+    width = 8 * hidden + 3 * (max(wide) if isinstance(wide, list | tuple) else wide)  # one number for each layer
     return int(width * model.dtype.itemsize + (tokens * 5 if masked else 0))
 
 

@@ -1,0 +1,117 @@
+"""The shape of a model's KV cache, measured: what its layers hand to a cache for one token.
+
+Configurations do not say it: multi-query models state more heads than they keep, MLA models keep a latent, and layers
+may share their keys and values or differ in their heads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from longctx.models.memory import CacheDtype
+
+if TYPE_CHECKING:
+    import torch
+
+Rows = tuple[int, int]  # heads and dimensions of a head
+
+
+@dataclass(frozen=True, slots=True)
+class CacheShape:
+    """The shape of a model's KV cache.
+
+    Attributes:
+        layers: For each layer that keeps keys and values, the heads and dimensions of either.
+        itemsize: Bytes of a number in the model's dtype.
+    """
+
+    layers: tuple[tuple[Rows, Rows], ...]
+    itemsize: int
+
+    @classmethod
+    def of(cls, model: Any) -> CacheShape:
+        """Read the shape from a copy of the model without weights; from its configuration where that cannot run.
+
+        Args:
+            model: The transformers model.
+
+        Returns:
+            The shape.
+        """
+        layers = _measured(type(model), _Configuration(model.config))
+        if not layers and model.device.type != "meta":  # some experts cannot be chosen without weights
+            layers = _one_token(model)
+        return cls(layers or _stated(model.config.get_text_config()), model.dtype.itemsize)
+
+    def token_bytes(self, dtype: CacheDtype) -> int:
+        """Bytes of one token's keys and values.
+
+        Args:
+            dtype: How they are stored: in the model's dtype, or in int8 with a float32 scale per head.
+
+        Returns:
+            Bytes, over all layers.
+        """
+        return sum(
+            heads * (size + 4 if dtype == "int8" else size * self.itemsize)
+            for layer in self.layers
+            for heads, size in layer
+        )
+
+
+class _Configuration:
+    """A configuration that is equal to another with the same content, so that a shape is measured once."""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+        self.text = config.to_json_string(use_diff=False)
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Configuration) and self.text == other.text
+
+
+@lru_cache(maxsize=64)
+def _measured(kind: Any, configuration: _Configuration) -> tuple[tuple[Rows, Rows], ...]:
+    """What the layers of a model without weights keep of one token; empty where it cannot run so."""
+    import copy
+
+    import torch
+
+    config = copy.deepcopy(configuration.config)
+    config._attn_implementation = "sdpa" if kind._supports_sdpa else "eager"
+    try:
+        with torch.device("meta"):
+            return _one_token(kind._from_config(config, dtype=torch.bfloat16).eval())  # which experts ask for
+    except Exception:  # every family raises its own errors
+        return ()
+
+
+def _one_token(model: Any) -> tuple[tuple[Rows, Rows], ...]:
+    import torch
+    from transformers import DynamicCache
+
+    cache = DynamicCache()
+    try:
+        with torch.no_grad():
+            ids = torch.zeros((1, 1), dtype=torch.long, device=model.device)
+            model(input_ids=ids, past_key_values=cache, use_cache=True)
+        return tuple((_rows(layer.keys), _rows(layer.values)) for layer in cache.layers)
+    except Exception:  # what keeps something else, or cannot run without weights: every family raises its own errors
+        return ()
+
+
+def _rows(states: torch.Tensor) -> Rows:
+    _, heads, _, size = states.shape
+    return int(heads), int(size)
+
+
+def _stated(config: Any) -> tuple[tuple[Rows, Rows], ...]:
+    queries = config.num_attention_heads
+    heads = getattr(config, "num_key_value_heads", None) or queries
+    rows = heads, getattr(config, "head_dim", None) or config.hidden_size // queries
+    return ((rows, rows),) * config.num_hidden_layers
