@@ -29,6 +29,7 @@ _LONGEST_LINE = 2_000  # characters: with a longer one, a file is not laid out f
 _DEEPEST_INDENT = 40  # levels; deeper ones are not indented further, so that nesting cannot multiply a file's size
 _ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.")
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
+_NOT_SPACE = re.compile(r"\S")
 _COMMENT = re.compile(r'("[^"\\\n]*(?:\\.[^"\\\n]*)*")|//[^\n]*|/\*(?:[^*]|\*(?!/))*\*/')
 _TRAILING_COMMA = re.compile(r'("[^"\\\n]*(?:\\.[^"\\\n]*)*")|,(?=\s*[\]}])')
 _MANY_BROKEN = 10  # lines, from which on a text that is mostly no JSON is not read further
@@ -66,6 +67,9 @@ def read_json(data: bytes, limits: ReadLimits) -> ReadText:
         if _begins_with_record(text):
             with suppress(UnreadableFile):
                 return _read_lines(text)
+        text = without_embedded_files(_unescaped(text))
+        if breaks := _several_values(text):
+            return ReadText(text, breaks=breaks)
         raise error from None
     text = without_embedded_files(_unescaped(text))
     is_laid_out = all(len(line) <= _LONGEST_LINE for _, line in lines_with_offsets(text))
@@ -96,6 +100,22 @@ def _read_lines(text: str) -> ReadText:
     text = without_embedded_files(_unescaped(text))
     starts = (offset for offset, line in lines_with_offsets(text) if line.strip())
     return ReadText(text, breaks=tuple(islice(starts, MOST_MARKS)), warnings=first_warnings(broken, "lines are broken"))
+
+
+def _several_values(text: str) -> tuple[int, ...]:
+    """Where the values begin in a text of several objects or arrays, one after another; empty for any other text."""
+    decoder = json.JSONDecoder(parse_int=str, parse_float=str)
+    starts: list[int] = []
+    at = 0
+    try:
+        while (match := _NOT_SPACE.search(text, at)) and len(starts) < MOST_MARKS:
+            value, at = decoder.raw_decode(text, match.start())
+            if not isinstance(value, dict | list):
+                return ()
+            starts.append(match.start())
+    except (json.JSONDecodeError, RecursionError):
+        return ()
+    return tuple(starts)
 
 
 def _begins_with_record(text: str) -> bool:

@@ -15,7 +15,7 @@ _TAG = re.compile(r"</?[A-Za-z0-9][^<>]{0,200}>|\{\\[^{}]{0,200}\}")
 
 
 def read_subtitles(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read subtitles: a line for each line that is shown, and a heading such as `00:05:00` for each minute; other text is kept."""
+    """Read subtitles, with a heading such as `00:05:00` for each minute. A file without any is plain text."""
     lines: list[str] = []
     headings: list[Heading] = []
     length, minute, time = 0, -1, 0

@@ -1,5 +1,6 @@
 """Every encoding that is promised is read right, from a few characters on; everything else is refused."""
 
+import contextlib
 import random
 import re
 
@@ -224,10 +225,8 @@ def test_korean_is_read_and_not_taken_for_kanji(text):
 def test_a_letter_of_korean_does_not_make_kanji_likely(text):
     """Whatever it is read as, it is no Japanese: one jamo has the code of a kana."""
     data = text.encode("euc_kr")
-    try:
-        assert decode(data) == data.decode("euc_kr")
-    except UnreadableFile:
-        pass
+    with contextlib.suppress(UnreadableFile):
+        assert decode(data) == text
 
 
 @pytest.mark.parametrize(

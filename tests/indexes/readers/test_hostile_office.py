@@ -112,6 +112,10 @@ REFUSED = {
     "bomb.xlsx": (xlsx_with(TEXT, bomb=b"0" * 30_000_000), r"unpacks to 30,\d+,\d+ bytes or more"),
     "index.xlsx": (xlsx_with('<row r="1"><c r="A1" t="s"><v>9999999999</v></c></row>'), "a broken .xlsx"),
     "rows.xlsx": (xlsx_with(f'{TEXT}<row r="99999999999"><c r="A99999999999" t="s"><v>0</v></c></row>'), "takes more|broken"),
+    "repeated.xlsx": (
+        xlsx_with("".join(f'<row r="{i}"><c r="A{i}" t="s"><v>0</v></c></row>' for i in range(1, 400)), f"<si><t>{'x' * 33_000}</t></si>"),
+        "its text has over 10,000,000 characters",
+    ),
     "groups.pptx": (pptx_with(300), "a broken .pptx|nested too deeply"),
 }  # fmt: skip
 

@@ -63,6 +63,13 @@ def test_json_lines_under_the_name_of_json(read):
     assert (document.text, document.breaks, document.warnings) == (text, (0, 34), ())
 
 
+def test_several_json_values_one_after_another(read, refusal):
+    text = '{\n  "a": 1\n}\n{\n  "b": 2\n}\n'
+    document = read("a.json", text)
+    assert (document.text, document.breaks) == (text, (0, 13))
+    assert refusal("a.json", '{"a": 1\n}\n2') == "not valid JSON: Extra data at line 3, column 1"
+
+
 def test_json_with_comments_and_trailing_commas(read, refusal):
     text = '// settings\n{\n  "a": "http://x", /* one */\n  "b": [1, 2,], // "two"\n}\n'
     assert read("a.json", text).text == text

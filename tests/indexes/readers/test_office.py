@@ -1,6 +1,7 @@
 """Slides and sheets, made by the libraries for them and by hand: text, headings, rows, charts."""
 
 import io
+import re
 import subprocess
 import sys
 import zipfile
@@ -162,6 +163,29 @@ def test_xlsx(read, outline, parts):
     ]
     assert outline(document) == [(2, "売上"), (2, "empty"), (2, "far")]
     assert len(parts(document)) == 5
+
+
+def test_xlsx_with_formulas_that_no_program_has_computed(read):
+    book = openpyxl.Workbook()
+    book.active.title = "Stock"
+    for row in (["lamp", 3], ["oil", "=B1*2"], ["sum", "=SUM(B1:B2)"], ["", "=1"], ["", "=2"]):
+        book.active.append(row)
+    document = read("a.xlsx", saved(book))
+    assert document.text == "Stock\n\nlamp | 3\noil\nsum"
+    [warning] = document.warnings
+    assert warning.startswith("sheet 'Stock': 4 formulas have no computed value in the file (B2, B3, B4, …)")
+
+
+def test_xlsx_with_formulas_that_were_computed(read):
+    book = openpyxl.Workbook()
+    book.active.append(["a", "=1+1", '=""'])
+    computed = b'<c r="B1"><f>1+1</f><v>2</v></c><c r="C1" t="str"><f>""</f><v></v></c>'
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(saved(book))) as source, zipfile.ZipFile(out, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, re.sub(rb'<c r="B1".*</c>', computed, source.read(name)))
+    document = read("a.xlsx", out.getvalue())
+    assert (document.text, document.warnings) == ("Sheet\n\na | 2", ())
 
 
 def test_xlsx_without_furigana_and_whatever_size_it_claims(read):

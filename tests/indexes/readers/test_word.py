@@ -4,10 +4,13 @@ import io
 import zipfile
 
 import docx
+import pytest
 from docx.opc.packuri import PackURI
 from docx.opc.part import Part
 from docx.oxml import parse_xml
 from docx.oxml.ns import qn
+
+from indexes.readers.office.number_formats import formatted_number
 
 MC = "http://schemas.openxmlformats.org/markup-compatibility/2006"
 MATH = "http://schemas.openxmlformats.org/officeDocument/2006/math"
@@ -134,6 +137,50 @@ def test_docx_lists_are_numbered_as_word_numbers_them(read, outline):
         *("第7条 told", "第8条 after", "none", "IV. Title", "V. Next"),
     ]
     assert outline(document) == [(1, "IV. Title"), (1, "V. Next")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts"),
+    [
+        ("decimalFullWidth", {1: "１", 12: "１２"}),
+        ("decimalEnclosedCircle", {1: "①", 20: "⑳", 21: "21"}),
+        ("japaneseCounting", {10: "十", 21: "二十一", 102: "百二"}),
+        ("japaneseDigitalTenThousand", {10: "一〇", 21: "二一"}),
+        ("japaneseLegal", {1: "壱", 12: "壱拾弐"}),
+        ("aiueoFullWidth", {1: "ア", 6: "カ"}),
+        ("iroha", {1: "イ", 4: "ニ"}),
+        ("ideographTraditional", {1: "甲", 10: "癸"}),
+        ("ideographZodiac", {1: "子", 12: "亥"}),
+        ("ganada", {1: "가", 2: "나"}),
+        ("upperLetter", {26: "Z", 27: "AA", 28: "BB"}),
+        ("lowerRoman", {4: "iv", 19: "xix"}),
+        ("ordinal", {1: "1st", 12: "12th", 23: "23rd"}),
+        ("cardinalText", {1: "One", 45: "Forty-five", 300: "Three hundred"}),
+        ("ordinalText", {3: "Third", 40: "Fortieth", 21: "Twenty-first"}),
+        ("chicago", {1: "*", 2: "†", 5: "**"}),
+        ("decimalZero", {7: "07"}),
+        ("bahtText", {3: "3"}),
+    ],
+)
+def test_numbers_in_the_formats_of_word(kind, texts):
+    assert {number: formatted_number(number, kind) for number in texts} == texts
+
+
+def test_a_level_that_is_counted_through_the_whole_document(read):
+    file = docx.Document()
+    numbering = file.part.numbering_part.element
+    article = '<w:start w:val="1"/><w:numFmt w:val="decimal"/>'
+    levels = f'<w:lvl w:ilvl="0">{article}<w:lvlText w:val="第%1章"/></w:lvl>'
+    levels += f'<w:lvl w:ilvl="1">{article}<w:lvlRestart w:val="0"/><w:lvlText w:val="第%2条"/></w:lvl>'
+    levels += f'<w:lvl w:ilvl="2">{article}<w:lvlText w:val="%3."/></w:lvl>'
+    first = numbering.find(qn("w:num"))
+    first.addprevious(parse_xml(f'<w:abstractNum {W} w:abstractNumId="90">{levels}</w:abstractNum>'))
+    numbering.append(parse_xml(f'<w:num {W} w:numId="90"><w:abstractNumId w:val="90"/></w:num>'))
+    for level in (0, 1, 2, 1, 0, 1, 2):
+        inside = f'<w:ilvl w:val="{level}"/><w:numId w:val="90"/>'
+        file.add_paragraph("x")._p.get_or_add_pPr().append(parse_xml(f"<w:numPr {W}>{inside}</w:numPr>"))
+    labels = [line.split()[0] for line in read("a.docx", saved(file)).text.split("\n") if line]
+    assert labels == ["第1章", "第1条", "1.", "第2条", "第2章", "第3条", "1."]
 
 
 def test_docx_notes_text_boxes_breaks_and_symbols(read):

@@ -150,12 +150,14 @@ def test_index_commands(home: Path, run_in: Run) -> None:
 def test_a_second_ingest_changes_only_what_changed(copy: Path, run_in: Run) -> None:
     first = json.loads(run_in(copy, "ingest", "docs", "--json").stdout)
     assert (first["added"], first["skipped"], first["failed"]) == (2, 1, [])
+    assert [text["characters"] for text in first["texts"]][1] == len(TOUDAI)
     (copy / "docs" / "toudai.txt").unlink()
     (copy / "docs" / "lighthouse.md").write_text("# New\n\nSomething else stands here now.\n")
     (copy / "docs" / "bad.pdf").write_bytes(b"%PDF-1.7\nnot really")
-    done = run_in(copy, "ingest", "docs", "--prune")
+    done = run_in(copy, "ingest", "docs", "--prune", "--verbose")
     assert done.returncode == 3
     assert "0 added, 1 changed, 0 unchanged, 1 removed, 1 failed" in done.stdout
+    assert "docs/lighthouse.md: 40 characters\n" in done.stdout
     assert "failed: docs/bad.pdf: " in done.stderr
     assert "Traceback" not in done.stderr
     gone = run_in(copy, "index", "remove", "docs/lighthouse.md")
@@ -217,6 +219,7 @@ def test_a_scaling_without_a_model_is_refused(home: Path, run_in: Run) -> None:
         (["ingest", "full", "--index", "full"], 1, "is no index"),
         (["ask"], 2, "Missing argument"),
         (["ingest", "full", "--max-size", "0"], 1, "setting max_size is 0"),
+        (["ingest", "full", "--ocr", "ocrmypdf in out"], 1, "'ocrmypdf in out' needs {input} and {output}"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(longctx: Run, tmp_path: Path, arguments, code, message) -> None:
