@@ -96,8 +96,9 @@ async function showPage() {
     Object.assign(box.style, { left: `${left * 100}%`, top: `${top * 100}%`, width: `${wide * 100}%`, height: `${high * 100}%` });
     sheet.append(box);
   }
-  const note = !marks.rectangles.length && page === shown.first ? element("p", { class: "faint", textContent: t("notOnPage") }) : null;
+  const note = shown.end > shown.start && !marks.rectangles.length && page === shown.first ? element("p", { class: "faint", textContent: t("notOnPage") }) : null;
   byId("viewer-body").replaceChildren(...[note, sheet].filter(Boolean));
+  byId("viewer-body").scrollTop = 0;
   sheet.querySelector(".box")?.scrollIntoView({ block: "center" });
 }
 
