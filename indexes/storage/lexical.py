@@ -34,8 +34,8 @@ _WRITER_HEAP = 64_000_000  # bytes; tantivy writes a segment out when it is full
 _LONGEST_QUERY = 256  # distinct terms
 # tantivy's BM25 has k1 = 1.2 and b = 0.75, which are Lucene's, and right for alphabetic scripts. Each term of a passage
 # put in r times makes k1 = 1.2 / r and leaves b as it is: in Japanese, where morphemes and bigrams repeat each other, a
-# passage says a thing once or twice, and the second time means little. Recall at 1 and 5 on JSQuAD .929/.977 with r = 3,
-# .926/.975 with 2, .919/.974 with 1.
+# passage says a thing once or twice, and the second time means little. Recall at 1 and 5 on JSQuAD: .929/.977 with r
+# = 3, .926/.975 with 2, .919/.974 with 1.
 _REPEATED = {"ja": 3, "ko": 3, "zh": 3}
 # A passage of other languages is filled up with a term that nobody looks for, so that its length compares with those of
 # Japanese passages in the same index: as long as these are, it has about a third of their terms.
@@ -156,8 +156,8 @@ class LexicalSearcher:
         if self.opened is None:
             return set()
         schema, found = self.opened.schema, set[int]()
-        for terms in {frozenset(phrase_terms(phrase, language)) for language in [*self.languages, _UNKNOWN]}:
-            wanted = [(Occur.Must, Query.term_query(schema, "body", term, "freq")) for term in sorted(terms)]
+        for words in {frozenset(phrase_terms(phrase, language)) for language in [*self.languages, _UNKNOWN]}:
+            wanted = [(Occur.Must, Query.term_query(schema, "body", term, "freq")) for term in sorted(words)]
             found |= {chunk for chunk, _ in self._run(Query.boolean_query(wanted), _MOST_WITH_PHRASE, None)}
         return found
 

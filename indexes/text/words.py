@@ -31,9 +31,7 @@ _STEMMERS = {
 }
 # Words in other alphabets than their sentence's are English ones, mostly, and so are texts too short to tell (und).
 _WITHIN = {"ja": "en", "ko": "en", "zh": "en", "und": "en"}
-_LISTED = frozenset(
-    ["da", "de", "es", "fi", "fr", "hu", "it", "nl", "no", "pt", "ru", "sv"]
-)  # languages of which tantivy has stop words, too
+_LISTED = frozenset(re.findall(r"\w+", "da de es fi fr hu it nl no pt ru sv"))  # and tantivy has stop words of them
 
 # What sentences and questions are built with.
 _ENGLISH = frozenset(
@@ -51,87 +49,19 @@ _ENGLISH = frozenset(
     )
 )
 # Question words that Snowball's lists lack.
-_ASKING = {
-    "da": frozenset(["hvad", "hvem", "hvilken", "hvilket", "hvilke", "hvornår", "hvorfor", "hvordan", "hvor", "mange"]),
-    "de": frozenset(
-        [
-            "wann",
-            "wer",
-            "wem",
-            "wen",
-            "wessen",
-            "wie",
-            "wieso",
-            "weshalb",
-            "warum",
-            "welcher",
-            "woher",
-            "wohin",
-            "viel",
-            "viele",
-        ]
-    ),
-    "es": frozenset(
-        [
-            "cuanto",
-            "cuanta",
-            "cuantos",
-            "cuantas",
-            "cual",
-            "cuales",
-            "quien",
-            "quienes",
-            "cuando",
-            "como",
-            "donde",
-            "adonde",
-        ]
-    ),
-    "fr": frozenset(
-        [
-            "quel",
-            "quelle",
-            "quels",
-            "quelles",
-            "quand",
-            "comment",
-            "combien",
-            "pourquoi",
-            "où",
-            "qui",
-            "quoi",
-            "lequel",
-            "laquelle",
-        ]
-    ),
-    "it": frozenset(
-        ["quale", "quali", "quando", "quanto", "quanta", "quanti", "quante", "perché", "dove", "chi", "come"]
-    ),
-    "nl": frozenset(["wie", "welke", "welk", "wanneer", "waarom", "waar", "hoe", "hoeveel", "wat"]),
-    "no": frozenset(["hva", "hvem", "hvilken", "hvilket", "hvilke", "når", "hvorfor", "hvordan", "hvor", "mange"]),
-    "pt": frozenset(
-        ["qual", "quais", "quando", "quanto", "quanta", "quantos", "quantas", "quem", "onde", "porque", "como"]
-    ),
-    "ru": frozenset(
-        [
-            "сколько",
-            "каков",
-            "какова",
-            "какие",
-            "какого",
-            "какому",
-            "каким",
-            "который",
-            "которая",
-            "которые",
-            "кем",
-            "чем",
-            "когда",
-            "где",
-        ]
-    ),
-    "sv": frozenset(["vad", "vem", "vilken", "vilket", "vilka", "när", "varför", "hur", "var", "många"]),
-}
+_ASKING_LISTS = """
+    da: hvad hvem hvilken hvilket hvilke hvornår hvorfor hvordan hvor mange
+    de: wann wer wem wen wessen wie wieso weshalb warum welcher woher wohin viel viele
+    es: cuanto cuanta cuantos cuantas cual cuales quien quienes cuando como donde adonde
+    fr: quel quelle quels quelles quand comment combien pourquoi où qui quoi lequel laquelle
+    it: quale quali quando quanto quanta quanti quante perché dove chi come
+    nl: wie welke welk wanneer waarom waar hoe hoeveel wat
+    no: hva hvem hvilken hvilket hvilke når hvorfor hvordan hvor mange
+    pt: qual quais quando quanto quanta quantos quantas quem onde porque como
+    ru: сколько каков какова какие какого какому каким который которая которые кем чем когда где
+    sv: vad vem vilken vilket vilka när varför hur var många
+"""
+_ASKING = {language: frozenset(words.split()) for language, words in re.findall(r"(\w\w): (.*)", _ASKING_LISTS)}
 
 _COMPOUND = re.compile(r"[^\W_]+(?:_+[^\W_]+)+")  # snake_case
 _HUMP = re.compile(r"[a-z0-9][A-Z]|[A-Z]{2}[a-z]")
@@ -173,7 +103,7 @@ def telling_words(words: Sequence[str], language: str) -> list[str]:
 
 
 def identifiers(text: str) -> list[str]:
-    """Find the further words of identifiers: `max_position` is also maxposition, and `maxPosition` also max and position.
+    """Find the further words of identifiers: maxposition of `max_position`, max and position of `maxPosition`.
 
     Args:
         text: The text, in its own case.

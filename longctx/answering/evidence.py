@@ -14,8 +14,8 @@ UNSUPPORTED_BELOW = 0.35  # and so little of what a sentence says means that no 
 _MOST_IDF = 4.0  # a rare word counts no more than one that a chunk in 50 contains: most questions paraphrase
 _DOUBTFUL = 0.45  # of a question's words in one passage: below it, only an answer that a passage supports counts
 _IRRELEVANT = 0.2  # and below it not even that of this passage
-# Without a model, a question is refused if so little of it is in one passage. Chosen on every third article of XQuAD and
-# JSQuAD; of the questions of the others, .022 (Japanese) and .033 (English) are refused, and .851 and .765 of them
+# Without a model, a question is refused if so little of it is in one passage. Chosen on every third article of XQuAD
+# and JSQuAD; of the questions of the others, .022 (Japanese) and .033 (English) are refused, and .851 and .765 of them
 # where their article is left out. In English, where the best sentence's cosine counts, too: .024 and .888.
 _BESIDE, _BESIDE_IN_JAPANESE, _BESIDE_WITH_COSINE = 0.42, 0.52, 1.35
 _COSINE_WEIGHT = 2.0

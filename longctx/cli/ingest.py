@@ -128,7 +128,7 @@ def _ingest(corpus: CorpusIndex, paths: list[Path], options: dict[str, Any], *, 
 
 
 def _searched_by_words(corpus: CorpusIndex) -> str:
-    """What to say of a language that many of the documents are in and the encoder does not know; empty if there is none."""
+    """What to say of the languages of many passages that the encoder does not know; empty if there are none."""
     from indexes.text import LANGUAGE_NAMES
 
     held, known = corpus.languages(), corpus.encoder.languages
@@ -139,8 +139,8 @@ def _searched_by_words(corpus: CorpusIndex) -> str:
         return ""
     names = " and ".join(LANGUAGE_NAMES[code] for code in unknown)
     return (
-        f"the encoder {corpus.encoder.name} does not know {names}: such passages are searched by words alone; for a search "
-        "by meaning, ingest into a new index with one that does (--encoder; docs/searching.md names some)"
+        f"the encoder {corpus.encoder.name} does not know {names}: such passages are searched by words alone; "
+        "for a search by meaning, ingest into a new index with one that does (--encoder; docs/searching.md names some)"
     )
 
 
