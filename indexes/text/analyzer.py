@@ -1,7 +1,8 @@
 """Text analysis: the terms of documents and queries for lexical search.
 
 Latin and other alphabets: words, case-folded, stemmed in the language of their text and without accents, and their
-beginnings, which are marked. Japanese and Chinese: Sudachi's shortest morphemes (mode A), and marked character bigrams. Korean: bigrams.
+beginnings, which are marked. Japanese and Chinese: Sudachi's shortest morphemes (mode A), and marked character bigrams.
+Korean: bigrams.
 
 The figures below are recall@1 and recall@5 on the 4,442 questions of JSQuAD, on which the choices were made; for how,
 and for the limits of that, see benchmarks/results/2026-11-23-retrieval.md.
