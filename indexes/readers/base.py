@@ -148,11 +148,25 @@ class ReadLimits:
             )
 
     def most_unpacked(self, size: int) -> int:
-        """Return how many bytes a zipped file of `size` bytes may unpack to."""
+        """Return how many bytes a zipped file may unpack to.
+
+        Args:
+            size: Its size, in bytes.
+
+        Returns:
+            Bytes.
+        """
         return min(self.max_unpacked, max(_ANY_RATIO, size * self.max_unpack_ratio))
 
     def most_text(self, size: int) -> int:
-        """Return how many characters of text a file of `size` bytes may have."""
+        """Return how many characters of text a file may have.
+
+        Args:
+            size: Its size, in bytes.
+
+        Returns:
+            Characters.
+        """
         return min(self.max_text, max(_ANY_RATIO, size * self.max_unpack_ratio))
 
 

@@ -96,7 +96,14 @@ _NOT_IN_TEXT = re.compile("[\ud800-\udfff\0]")  # lone surrogates break every ou
 
 
 def format_suffix(path: Path) -> str | None:
-    """Return the suffix by which a file is read: its own, or one for a name such as README; None for no reader."""
+    """Return the suffix of the format that a file is read as.
+
+    Args:
+        path: The file; only its name is looked at.
+
+    Returns:
+        The file's own suffix in lower case, or one for a name such as README; None if there is no reader.
+    """
     suffix = path.suffix.lower()
     if suffix in SUFFIXES:
         return suffix

@@ -13,7 +13,7 @@ from indexes.readers.base import ReadLimits, ReadText, one_line
 from indexes.readers.lines import Lines
 from indexes.readers.office.ooxml import check_package, core_properties, open_document_properties
 
-_OPEN_DOCUMENT = "OpenDocument file"
+_OPEN_DOCUMENT = ".odt, .ods or .odp"
 
 
 def read_word(data: bytes, limits: ReadLimits) -> ReadText:

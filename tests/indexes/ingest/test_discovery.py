@@ -67,18 +67,19 @@ def test_files_come_sorted_by_name_at_each_level(tmp_path):
 
 
 def test_kinds_that_are_not_read_are_skipped_in_a_folder(tmp_path):
-    make(tmp_path, "a.txt", "b.png", "Makefile")
+    make(tmp_path, "a.txt", "b.png", "Makefile", "binary")
     assert list(discover([tmp_path])) == [
-        SkippedFile(tmp_path / "Makefile"),
+        FoundFile(str(tmp_path / "Makefile"), STATUS),
         FoundFile(str(tmp_path / "a.txt"), STATUS),
         SkippedFile(tmp_path / "b.png"),
+        SkippedFile(tmp_path / "binary"),
     ]
 
 
 def test_kinds_that_are_not_read_fail_when_named(tmp_path):
-    make(tmp_path, "b.png", "Makefile")
-    assert "no reader for '.png' files; what is read: .bash" in reason(tmp_path / "b.png")
-    assert "no reader for files without a suffix" in reason(tmp_path / "Makefile")
+    make(tmp_path, "b.png", "binary")
+    assert "no reader for '.png' files; what is read: .adoc" in reason(tmp_path / "b.png")
+    assert "no reader for files without a suffix" in reason(tmp_path / "binary")
 
 
 def test_hidden_things_are_passed_over_unless_named(tmp_path):

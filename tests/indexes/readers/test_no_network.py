@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import zipfile
 from pathlib import Path
 
 import docx
@@ -43,7 +44,7 @@ LIBRARIES = {
         "lxml",
         "numpy",
     ),
-    *("openpyxl", "pptx", "pypdf", "typing_extensions", "xlsxwriter"),
+    *("charset_normalizer", "openpyxl", "pdfminer", "pptx", "pypdf", "typing_extensions", "xlsxwriter"),
     "_distutils_hack",  # setuptools', in every process where it is installed
 }
 
@@ -92,7 +93,31 @@ def sheets() -> bytes:
     return saved(file)
 
 
+def zipped(**parts: str) -> bytes:
+    """A zip file; in the names, underscores stand for slashes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name.replace("_", "/"), content)
+    return out.getvalue()
+
+
+def book() -> bytes:
+    package = '<package><manifest><item id="a" href="a.html" media-type="text/html"/></manifest><spine><itemref idref="a"/></spine></package>'
+    container = '<container><rootfile full-path="p.opf"/></container>'
+    return zipped(**{"META-INF_container.xml": container, "p.opf": package, "a.html": "<p>some text"})
+
+
+def open_document() -> bytes:
+    urn = "urn:oasis:names:tc:opendocument:xmlns:"
+    body = "<o:body><o:text><t:p>some text</t:p></o:text></o:body>"
+    content = f'<o:document-content xmlns:o="{urn}office:1.0" xmlns:t="{urn}text:1.0">{body}</o:document-content>'
+    return zipped(**{"content.xml": content, "styles.xml": "<s/>", "META-INF_manifest.xml": "<m/>"})
+
+
 MADE = {
+    ".epub": book,
+    **dict.fromkeys((".odt", ".ott", ".ods", ".odp"), open_document),
     ".docx": word,
     ".ipynb": lambda: json.dumps(NOTEBOOK).encode(),
     ".json": lambda: b'["some text"]',

@@ -157,7 +157,7 @@ def test_a_second_ingest_changes_only_what_changed(copy: Path, run_in: Run) -> N
     done = run_in(copy, "ingest", "docs", "--prune", "--verbose")
     assert done.returncode == 3
     assert "0 added, 1 changed, 0 unchanged, 1 removed, 1 failed" in done.stdout
-    assert "docs/lighthouse.md: 40 characters\n" in done.stdout
+    assert "docs/lighthouse.md: 39 characters\n" in done.stdout
     assert "failed: docs/bad.pdf: " in done.stderr
     assert "Traceback" not in done.stderr
     gone = run_in(copy, "index", "remove", "docs/lighthouse.md")
