@@ -15,7 +15,7 @@ from indexes.text.analyzer import query_terms, terms
 from indexes.text.words import identifiers
 from indexes.types import Document
 
-KINDS = CJK, HANGUL, WORDS, REST = "々〇をはがたアヴー東京都漢字学习何誰𠮷", "한국어를", "abcdeginrst019é", "_- \n。、"
+KINDS = CJK, HANGUL, WORDS, REST = "々〇をはがたアヴー東京都漢字学习何誰𠮟", "한국어를", "abcdeginrst019é", "_- \n。、"
 
 
 @pytest.mark.parametrize(
