@@ -137,9 +137,9 @@ def _swap_in(model: nn.Module, fixed: RopeScaling) -> ExitStack:
             else:
                 undo.callback(delattr, config, name)
             setattr(config, name, value)
-        for module, scale in scales:
-            undo.callback(setattr, module, "scaling", module.scaling)
-            module.scaling = scale
+        for layer, scale in scales:
+            undo.callback(setattr, layer, "scaling", layer.scaling)
+            layer.scaling = scale  # type: ignore[assignment]  # a float, as it was
         for parent, name, module in places:
             undo.callback(setattr, parent, name, module)
             setattr(parent, name, ScaledRotaryEmbedding(frequencies, fixed).train(module.training))
@@ -147,10 +147,8 @@ def _swap_in(model: nn.Module, fixed: RopeScaling) -> ExitStack:
 
 
 def _softmax_scales(model: nn.Module, before: dict[str, Any], after: dict[str, Any]) -> list[tuple[nn.Module, float]]:
-    """Each attention layer whose softmax scale depends on the RoPE parameters, and its scale under the new ones.
-
-    With `mscale_all_dim`, models with multi-head latent attention (MLA) multiply the scale by YaRN's magnitude squared.
-    """
+    """Each attention layer whose softmax scale depends on the RoPE parameters, and its scale under the new ones."""
+    # With `mscale_all_dim`, models with multi-head latent attention (MLA) multiply it by YaRN's magnitude squared.
     if not (before.get("mscale_all_dim") or after.get("mscale_all_dim")):
         return []
     scales = []

@@ -117,8 +117,8 @@ def stated_window(config: Any) -> int | None:
     """Read the context length that a checkpoint reaches with the scaling that it carries.
 
     `max_position_embeddings` may be the native window or the extended one, so the scaling decides, as in vLLM. YaRN:
-    the original window times the factor. Linear and dynamic scaling without an original window: `max_position_embeddings`
-    is the native one, and is multiplied. For every other type it is the window itself.
+    the original window times the factor. Linear and dynamic scaling without an original window:
+    `max_position_embeddings` is the native one, and is multiplied. For every other type it is the window itself.
 
     Args:
         config: A transformers configuration, or the mapping that its config.json holds.
@@ -127,7 +127,7 @@ def stated_window(config: Any) -> int | None:
         The window in tokens; None if the configuration states none.
     """
     text = text_config(config)
-    longest = _get(text, "max_position_embeddings")
+    longest: int | None = _get(text, "max_position_embeddings")
     parameters = _get(text, "rope_scaling") or _get(text, "rope_parameters") or {}
     original, factor = _get(text, WINDOW) or parameters.get(WINDOW), parameters.get("factor")
     if _rope_type(parameters) not in _MULTIPLIED or not isinstance(factor, int | float):

@@ -203,11 +203,8 @@ class Prefill:
             sequence.path = self.path(sequence.request.length)
             sequence.cache.crop(sequence.done)  # the first layers have written this block
             return self.forward(sequence, ids, last)
-        except (TypeError, AttributeError, RuntimeError):
-            if not sequence.cache.packed:
-                raise
-            self._packs = False  # the layers get numbers in place of `QuantizedStates`
-            sequence.cache.crop(sequence.done)
+        except (TypeError, AttributeError, RuntimeError) as error:
+            self._unpack(sequence, error)
             return self.forward(sequence, ids, last)
         if sequence.cache.length != sequence.done + len(ids):
             raise ModelUnavailable(
@@ -216,6 +213,13 @@ class Prefill:
         sequence.done += len(ids)
         logits: torch.Tensor = output.logits[0, -last:]
         return logits
+
+    def _unpack(self, sequence: SequenceState, error: Exception) -> None:
+        """Give the layers numbers in place of `QuantizedStates` from now on; raise an error that has other causes."""
+        if not sequence.cache.packed:
+            raise error
+        self._packs = False
+        sequence.cache.crop(sequence.done)
 
 
 class SequenceState:

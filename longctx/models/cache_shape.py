@@ -40,7 +40,8 @@ class CacheShape:
         Returns:
             The shape.
         """
-        layers = _measured(type(model), _Configuration(model.config))
+        kind: Any = type(model)
+        layers = _measured(kind, _Configuration(model.config))
         if not layers and model.device.type != "meta":  # some experts cannot be chosen without weights
             layers = _one_token(model)
         return cls(layers or _stated(model.config.get_text_config()), model.dtype.itemsize)
@@ -100,7 +101,8 @@ def _one_token(model: Any) -> tuple[tuple[Rows, Rows], ...]:
         with torch.no_grad():
             ids = torch.zeros((1, 1), dtype=torch.long, device=model.device)
             model(input_ids=ids, past_key_values=cache, use_cache=True)
-        return tuple((_rows(layer.keys), _rows(layer.values)) for layer in cache.layers)
+        kept: list[Any] = cache.layers
+        return tuple((_rows(layer.keys), _rows(layer.values)) for layer in kept)
     except Exception:  # what keeps something else, or cannot run without weights: every family raises its own errors
         return ()
 
@@ -114,4 +116,5 @@ def _stated(config: Any) -> tuple[tuple[Rows, Rows], ...]:
     queries = config.num_attention_heads
     heads = getattr(config, "num_key_value_heads", None) or queries
     rows = heads, getattr(config, "head_dim", None) or config.hidden_size // queries
-    return ((rows, rows),) * config.num_hidden_layers
+    layers: int = config.num_hidden_layers
+    return ((rows, rows),) * layers

@@ -74,7 +74,8 @@ class LoadedModel:
         name: The model's name: a folder or a name on the hub; that of the base model, if there is an adapter.
         model: The transformers model.
         tokenizer: Its tokenizer.
-        native_window: The context length in tokens that it was trained for, with the scaling that its checkpoint carries.
+        native_window: The context length in tokens that it was trained for; with a scaling that its checkpoint carries,
+            the one that this reaches.
         scaling: The RoPE scaling that applies where a call names none: a `RopeScaling`, or the name of a method. A name
             leaves sequences within the native window unscaled, and scales longer ones by the smallest power of two that
             holds them.
@@ -289,7 +290,7 @@ def _tried(scaling: str | RopeScaling, model: Any, window: int) -> str | RopeSca
 
 
 def carried(config: Any) -> RopeScaling | None:
-    """The scaling that a model's checkpoint carries; None for none, and where its RoPE parameters are not understood."""
+    """The scaling that a model's checkpoint carries; None for none, and for RoPE parameters that are not understood."""
     try:
         return carried_scaling(config)
     except RopeScalingError:
