@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from longctx.cli.progress import waiting_for
-from longctx.cli.terminal import escaped
+from longctx.cli.terminal import escaped, secho
 from longctx.errors import BadRequest
 from longctx.types import AskOptions
 
@@ -130,7 +130,7 @@ class AskFlags(FilterFlags):
     adapter: Annotated[str | None, _option("PATH_OR_HUB_ID", "A LoRA adapter that goes onto the model.")] = None
     quantization: QuantizationOption = None
     dtype: Annotated[
-        str | None, _option("DTYPE", "float32, bfloat16 or float16 (default: auto, the checkpoint's own).")
+        str | None, _option("DTYPE", "float32, bfloat16 or float16 (default: auto, what runs fastest here).")
     ] = None
     device: Annotated[
         str | None, _option("DEVICE", "cpu, cuda, cuda:1, ... (default: auto, a GPU if there is one).")
@@ -276,7 +276,7 @@ def open_qa(settings: Settings) -> DocumentQA:
         from longctx.probe import load_report
         from longctx.qa import DocumentQA
 
-        return DocumentQA.open(
+        qa = DocumentQA.open(
             settings.index,
             settings.model,
             window=settings.window,
@@ -289,3 +289,6 @@ def open_qa(settings: Settings) -> DocumentQA:
             create=False,
             kv_cache_bytes=settings.kv_cache_size,
         )
+    if qa.model_note is not None:
+        secho(qa.model_note, err=True, dim=True)
+    return qa
