@@ -4,8 +4,8 @@
 
 Of XQuAD English and JSQuAD, each paragraph is one document. Every question is asked of the whole split, and of the
 split without the question's article. Printed are, for the articles on which the thresholds were chosen (one in three)
-and for the others: the share of questions refused with the article and without it, and the share of all questions whose first
-quoted sentence holds a gold answer (compared in NFKC, case-folded).
+and for the others: the share of questions refused with the article and without it, and the share of all questions whose
+first quoted sentence holds a gold answer (compared in NFKC, case-folded).
 """
 
 from __future__ import annotations
