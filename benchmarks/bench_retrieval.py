@@ -2,16 +2,18 @@
 
     python benchmarks/bench_retrieval.py --data ../shared/data [--questions 4442]
 
-The data are JSQuAD's validation split (jsquad-valid-v1.3.json) and XQuAD English (xquad.en.json). Every paragraph of a
-split is one document with its title, and a question's own paragraph is the one relevant result. Printed are recall at
-1, 5 and 10 and the mean reciprocal rank at 10, of all the questions and of either half of them; for longctx in an index
-of the split alone, and in one that holds both. The peer is llama-index's SentenceSplitter and VectorStoreIndex.
+The data are JSQuAD's validation split, XQuAD in English, Spanish and Russian, and CISI. Every paragraph of a split is
+one document with its title, and a question's own paragraph is the one relevant result. Printed are recall at 1, 5 and
+10 and the mean reciprocal rank at 10, of all the questions and of either half of them; for longctx in an index of the
+split alone, and, in Japanese and English, in one that holds both. The peer is llama-index's SentenceSplitter and
+VectorStoreIndex. Of CISI, whose abstracts are documents with their titles, it prints nDCG at 10.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import sys
 import tempfile
@@ -28,7 +30,13 @@ from llama_index.core.node_parser import SentenceSplitter
 from indexes import CorpusIndex, Encoder
 from indexes.encoders import load_encoder
 
-FILES = {"JSQuAD (Japanese)": "jsquad-valid-v1.3.json", "XQuAD (English)": "xquad.en.json"}
+FILES = {
+    "JSQuAD (Japanese)": "jsquad-valid-v1.3.json",
+    "XQuAD (English)": "xquad.en.json",
+    "XQuAD (Spanish)": "xquad.es.json",
+    "XQuAD (Russian)": "xquad.ru.json",
+}
+TOGETHER = ("JSQuAD (Japanese)", "XQuAD (English)")  # in one index
 DEPTH = 10
 Retriever = Callable[[str], list[str]]  # a question to document names, best first
 Questions = list[tuple[str, int]]  # each with the number of its paragraph
@@ -141,20 +149,68 @@ def main() -> None:
         corpora = {name: (read_split(arguments.data / file), Path(folder) / file) for name, file in FILES.items()}
         for split, corpus in corpora.values():
             write_corpus(split, corpus)
-        both.ingest([corpus for _, corpus in corpora.values()])
+        both.ingest([corpora[name][1] for name in TOGETHER])
         for name, (split, corpus) in corpora.items():
             count = min(arguments.questions or len(split.questions), len(split.questions))
-            report(name, split, corpus, random.Random(0).sample(split.questions, count), both, encoder)
+            questions = random.Random(0).sample(split.questions, count)
+            report(name, split, corpus, questions, both if name in TOGETHER else None, encoder)
+        report_cisi(arguments.data / "cisi", Path(folder) / "cisi", encoder)
 
 
-def report(name: str, split: Split, corpus: Path, questions: Questions, both: CorpusIndex, encoder: Encoder) -> None:
+def read_smart(file: Path) -> dict[str, str]:
+    """The documents or queries of a file in SMART's format, with the title as a heading: `.I`, `.T`, `.W`."""
+    texts: dict[str, str] = {}
+    number, field = "", ""
+    for line in file.read_text(encoding="latin-1").splitlines():
+        if line.startswith(".I "):
+            number, field = line[3:].strip(), ""
+            texts[number] = ""
+        elif len(line.strip()) == 2 and line[0] == ".":
+            field = line[1]
+        elif field in ("T", "W"):
+            heading = "# " if field == "T" and not texts[number] else ""
+            texts[number] += f"{heading}{line}\n" if field == "W" else f"{heading}{line} "
+    return texts
+
+
+def report_cisi(data: Path, corpus: Path, encoder: Encoder) -> None:
+    corpus.mkdir()
+    for number, text in read_smart(data / "CISI.ALL").items():
+        title, _, body = text.partition("\n")
+        (corpus / f"{number}.md").write_text(f"{title}\n\n{body}", encoding="utf-8")
+    queries, relevant = read_smart(data / "CISI.QRY"), dict[str, set[str]]()
+    for line in (data / "CISI.REL").read_text(encoding="latin-1").splitlines():
+        query, document = line.split()[:2]
+        relevant.setdefault(query, set()).add(document)
+    print(f"\nCISI (English): {len(relevant)} queries, nDCG@10")
+    with CorpusIndex.open(f"{corpus}.index", encoder) as index:
+        index.ingest([corpus])
+        for mode in ("hybrid", "lexical", "dense"):
+            retriever = longctx_retriever(index, mode, corpus)
+            gains = [_ndcg(retriever(queries[query].lstrip("# ")), found) for query, found in relevant.items()]
+            print(f"{f'longctx, {mode}':<24}{sum(gains) / len(gains):>8.4f}", flush=True)
+
+
+def _ndcg(found: list[str], relevant: set[str]) -> float:
+    """The discounted gain of the first ten documents, as a share of the best that could be."""
+    weights = [1 / math.log2(rank + 2) for rank in range(DEPTH)]
+    gain = sum(w for w, document in zip(weights, list(dict.fromkeys(found)), strict=False) if document in relevant)
+    return gain / sum(weights[: len(relevant)])
+
+
+def report(
+    name: str, split: Split, corpus: Path, questions: Questions, both: CorpusIndex | None, encoder: Encoder
+) -> None:
     print(f"\n{name}: {len(questions)} questions, {len(split.paragraphs)} paragraphs")
     print(f"{'':<24}{'R@1':>8}{'R@5':>8}{'R@10':>8}{'MRR@10':>8}  | the same, one half  | the other half")
     with CorpusIndex.open(f"{corpus}.index", encoder) as own:
         own.ingest([corpus])
         for mode in ("hybrid", "lexical", "dense"):
             print(f"{f'longctx, {mode}':<24}{score(longctx_retriever(own, mode, corpus), questions)}", flush=True)
-    print(f"{'longctx, both languages':<24}{score(longctx_retriever(both, 'hybrid', corpus), questions)}", flush=True)
+    if both is not None:
+        print(
+            f"{'longctx, both languages':<24}{score(longctx_retriever(both, 'hybrid', corpus), questions)}", flush=True
+        )
     label, retriever = llama_index_retriever(split, encoder)
     print(f"{label:<24}{score(retriever, questions)}", flush=True)
 

@@ -132,9 +132,13 @@ def quoted_phrases(text: str) -> list[str]:
         text: The query.
 
     Returns:
-        The phrases, without their marks. Japanese brackets mark titles and speech, and are no request.
+        The phrases, without their marks; none if they are less than half of the query's words: a long question that
+        quotes a title asks for more than the title. Japanese brackets mark titles and speech, and are no request.
     """
-    return [phrase.strip() for phrase in _QUOTED.findall(text) if _RUN.search(phrase)]
+    phrases = [phrase.strip() for phrase in _QUOTED.findall(text) if _RUN.search(phrase)]
+    if not phrases or 2 * len(content_words(" ".join(phrases))) < len(content_words(text)):
+        return []
+    return phrases
 
 
 def phrase_terms(phrase: str, language: str) -> set[str]:

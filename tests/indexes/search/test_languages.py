@@ -74,6 +74,8 @@ def test_one_kanji_is_found_inside_words(index: CorpusIndex) -> None:
 def test_a_quoted_phrase_is_found_as_it_stands(index: CorpusIndex) -> None:
     assert found(index, '"fog signal"') == ["phrase"]
     assert set(found(index, "fog signal")) == {"phrase", "apart"}
+    long = 'Which "fog signal" is heard by the keeper who trims lamps over the harbour?'
+    assert len(found(index, long)) > 2, "in a long question a phrase is one thing among others"
     assert set(found(index, "“signal fog”")) == {"phrase", "apart"}, "where nothing holds it, the marks are ignored"
 
 
