@@ -52,6 +52,7 @@ class DocumentQA:
     ) -> None:
         self.index = index
         self._policy = policy
+        self._model = model
         self._backend = None if model is None else backend_for(model, template, measured)
         self._owned = ExitStack()
         self._owned.callback(index.close)
@@ -113,6 +114,11 @@ class DocumentQA:
     def has_model(self) -> bool:
         """Whether a model answers; otherwise answers quote the documents."""
         return self._backend is not None
+
+    @property
+    def model_note(self) -> str | None:
+        """What to know of how the model was loaded; see `LoadedModel.note`."""
+        return self._model.loaded.note if isinstance(self._model, Engine) else None
 
     def close(self) -> None:
         """Close the index, and what was connected for it."""

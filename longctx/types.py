@@ -16,6 +16,7 @@ RouteChoice = Literal["auto", "native", "extended", "retrieval", "self", "map"]
 QuestionKind = Literal["locate", "compare", "count", "summarise"]
 SearchMode = Literal["hybrid", "dense", "lexical"]
 MarkedBy = Literal["model", "corrected", "added"]
+_SEEDS = (-(2**63), 2**64 - 1)  # what torch's generators take
 BudgetItemKind = Literal["system", "document", "turn", "question", "answer", "free", "found", "documents"]
 
 
@@ -183,6 +184,15 @@ class Turn:
     asked_at: str
 
 
+def is_count(value: object, least: int = 0) -> bool:
+    """Whether a value is a whole number, and not a bool or a float, of at least `least`."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def check_values(options: Any, **rules: tuple[bool, str]) -> None:
     """Raise BadRequest for the first field whose rule does not hold; each rule comes with its remedy."""
     for name, (holds, remedy) in rules.items():
@@ -216,10 +226,20 @@ class SamplingOptions:
     def __post_init__(self) -> None:
         check_values(
             self,
-            temperature=(0 <= self.temperature < math.inf, "give 0 for greedy, or a number above it"),
-            top_p=(0 < self.top_p <= 1, "give a probability above 0, at most 1"),
-            top_k=(self.top_k >= 0, "give 0 for all tokens, or how many"),
-            repetition_penalty=(0 < self.repetition_penalty < math.inf, "give 1 for none, or a number above it"),
+            temperature=(
+                _is_number(self.temperature) and 0 <= self.temperature < math.inf,
+                "give 0 for greedy, or a number above it",
+            ),
+            top_p=(_is_number(self.top_p) and 0 < self.top_p <= 1, "give a probability above 0, at most 1"),
+            top_k=(is_count(self.top_k), "give 0 for all tokens, or how many"),
+            repetition_penalty=(
+                _is_number(self.repetition_penalty) and 0 < self.repetition_penalty < math.inf,
+                "give 1 for none, or a number above it",
+            ),
+            seed=(
+                self.seed is None or (is_count(self.seed, _SEEDS[0]) and self.seed <= _SEEDS[1]),
+                "give a whole number of at most 64 bits",
+            ),
             stop=(
                 isinstance(self.stop, tuple) and all(self.stop),
                 "give a tuple of strings, none of them empty",
@@ -273,9 +293,17 @@ class AskOptions:
         check_values(
             self,
             kind=(self.kind in (None, *kinds), f"use {', '.join(kinds)}"),
-            max_new_tokens=(self.max_new_tokens >= 1, "an answer needs at least 1"),
-            prompt_tokens=(self.prompt_tokens is None or self.prompt_tokens >= 1, "give a number of tokens above 0"),
-            budget=(self.budget is None or 0 < self.budget < math.inf, "give a number of seconds above 0"),
+            k=(is_count(self.k, 1), "give a whole number of passages above 0"),
+            expand=(is_count(self.expand), "give a whole number of neighbours, or 0"),
+            max_new_tokens=(is_count(self.max_new_tokens, 1), "an answer needs a whole number of tokens, at least 1"),
+            prompt_tokens=(
+                self.prompt_tokens is None or is_count(self.prompt_tokens, 1),
+                "give a whole number of tokens above 0",
+            ),
+            budget=(
+                self.budget is None or (_is_number(self.budget) and 0 < self.budget < math.inf),
+                "give a number of seconds above 0",
+            ),
         )
         if self.prompt_tokens is not None and self.budget is not None:
             raise BadRequest(

@@ -146,9 +146,7 @@ def _swap_in(model: nn.Module, fixed: RopeScaling) -> ExitStack:
         return undo.pop_all()
 
 
-def _softmax_scales(
-    model: nn.Module, before: dict[str, Any], after: dict[str, Any]
-) -> list[tuple[nn.Module, float]]:
+def _softmax_scales(model: nn.Module, before: dict[str, Any], after: dict[str, Any]) -> list[tuple[nn.Module, float]]:
     """Each attention layer whose softmax scale depends on the RoPE parameters, and its scale under the new ones.
 
     With `mscale_all_dim`, models with multi-head latent attention (MLA) multiply the scale by YaRN's magnitude squared.
@@ -181,6 +179,10 @@ def _rotary_places(model: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:
             )
         if hasattr(module, "inv_freq") and hasattr(module, "attention_scaling"):
             parent, _, name = path.rpartition(".")
+            if isinstance(model.get_submodule(parent), nn.ModuleList):
+                raise UnsupportedModel(
+                    f"{path} is one of several rotary embeddings, of different θ: {type(module).__name__} is not supported"
+                )
             places.append((model.get_submodule(parent), name, module))
     if not places or not hasattr(model, "config"):
         raise UnsupportedModel(

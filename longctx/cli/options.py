@@ -119,7 +119,7 @@ class AskFlags(FilterFlags):
     adapter: Annotated[str | None, _option("PATH_OR_HUB_ID", "A LoRA adapter that goes onto the model.")] = None
     quantization: QuantizationOption = None
     dtype: Annotated[
-        str | None, _option("DTYPE", "float32, bfloat16 or float16 (default: auto, the checkpoint's own).")
+        str | None, _option("DTYPE", "float32, bfloat16 or float16 (default: auto, what runs fastest here).")
     ] = None
     device: Annotated[
         str | None, _option("DEVICE", "cpu, cuda, cuda:1, ... (default: auto, a GPU if there is one).")
@@ -221,7 +221,7 @@ def open_qa(settings: Settings) -> DocumentQA:
         from longctx.probe import load_report
         from longctx.qa import DocumentQA
 
-        return DocumentQA.open(
+        qa = DocumentQA.open(
             settings.index,
             settings.model,
             window=settings.window,
@@ -233,3 +233,6 @@ def open_qa(settings: Settings) -> DocumentQA:
             measured=() if settings.report is None else load_report(settings.report).measurements(),
             create=False,
         )
+    if qa.model_note is not None:
+        typer.secho(qa.model_note, err=True, dim=True)
+    return qa

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -21,6 +22,7 @@ from longctx.engine.sampling import GenerationOptions
 from longctx.errors import BadRequest
 from longctx.models import CacheDtype, LoadedModel, hash_tokenizer, hash_tokens, hash_weights, memory
 from longctx.planning import ReadingSpeed
+from longctx.types import is_count
 from rope_scaling import RopeScaling
 
 _GREEDY = GenerationOptions()
@@ -55,6 +57,7 @@ class Engine:
         prefix_bytes: Size of the prefix cache in memory; None is a quarter of what is free now.
 
     Raises:
+        BadRequest: For an argument out of its range.
         ModelUnavailable: For a model whose layers keep more than keys and values.
     """
 
@@ -66,6 +69,7 @@ class Engine:
         block: int | None = None,
         prefix_bytes: int | None = None,
     ) -> None:
+        _check_arguments(cache_dtype, block, prefix_bytes)
         check_layers(loaded.model, loaded.name)
         if prefix_bytes is None:
             prefix_bytes = memory.available_bytes(loaded.model.device) // 4
@@ -171,7 +175,7 @@ class Engine:
         Raises:
             BadRequest: Unless `last` leaves at least one token before those that are scored.
         """
-        if not 0 < last < len(ids):
+        if not (is_count(last, 1) and last < len(ids)):
             raise BadRequest(f"last is {last}: of {len(ids)} tokens, 1 to {len(ids) - 1} can be scored")
         with self._prefill.open(self._request((), ids[:-1], scaling, 1), answering=True) as sequence:
             logits = sequence.read_scored(last)
@@ -251,3 +255,12 @@ class Engine:
         if self._hashes is None:
             self._hashes = hash_weights(self.loaded.model), hash_tokenizer(self.loaded.tokenizer)
         return self._hashes
+
+
+def _check_arguments(cache_dtype: object, block: object, prefix_bytes: object) -> None:
+    if cache_dtype not in get_args(CacheDtype):
+        raise BadRequest(f"cache_dtype is {cache_dtype!r}: use {' or '.join(get_args(CacheDtype))}")
+    if block is not None and not is_count(block, 1):
+        raise BadRequest(f"block is {block!r}: give a whole number of tokens above 0, or None")
+    if prefix_bytes is not None and not is_count(prefix_bytes):
+        raise BadRequest(f"prefix_bytes is {prefix_bytes!r}: give a whole number of bytes, or None")

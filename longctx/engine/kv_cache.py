@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers.cache_utils import Cache, CacheLayerMixin
+from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache
 
 from longctx.errors import ModelUnavailable
 from longctx.models import CacheDtype
@@ -199,12 +199,22 @@ class KVCache(Cache):
             layer.append(parts)
 
 
+_PLAIN_LAYERS = frozenset({"DynamicLayer", "DynamicSlidingWindowLayer", "DummyLayer"})  # the last shares another's
+
+
 def check_layers(model: Any, name: str) -> None:
     """Raise ModelUnavailable for a model whose layers keep more than keys and values."""
-    types = getattr(model.config.get_text_config(), "layer_types", None) or []
-    strange = sorted({kind for kind in types if not kind.endswith("_attention") or kind == "linear_attention"})
+    config = model.config.get_text_config()
+    types = getattr(config, "layer_types", None) or []
+    strange = {kind for kind in types if not kind.endswith("_attention") or kind == "linear_attention"}
+    if not strange:
+        try:  # what transformers itself would keep for this model
+            kept = {type(layer).__name__ for layer in DynamicCache(config=model.config).layers}
+        except (AttributeError, KeyError, TypeError, ValueError):
+            kept = {f"{model.config.model_type} (no attention)"}
+        strange = kept - _PLAIN_LAYERS
     if strange:
         raise ModelUnavailable(
-            f"{name} has layers of type {', '.join(strange)}, which keep more than keys and values: "
+            f"{name} has layers of type {', '.join(sorted(strange))}, which keep more than keys and values, or none: "
             "use a model with attention in every layer"
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from longctx.errors import BadRequest, ContextTooLong
 from longctx.models import LoadedModel, carried, extended_window
+from longctx.types import is_count
 from rope_scaling import RopeScaling, RopeScalingError
 
 
@@ -83,8 +84,8 @@ def make_request(
     ids = (*map(int, prefix_ids), *map(int, suffix_ids))
     if not ids:
         raise BadRequest("the prompt is empty: give at least one token")
-    if new_tokens < 0:
-        raise BadRequest(f"room is {new_tokens} tokens: give 0 or more")
+    if not is_count(new_tokens):
+        raise BadRequest(f"room is {new_tokens} tokens: give a whole number, 0 or more")
     known = loaded.model.get_input_embeddings().num_embeddings
     strange = next((token for token in ids if not 0 <= token < known), None)
     if strange is not None:

@@ -8,7 +8,10 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from longctx.types import SamplingOptions, check_values
+from longctx.types import SamplingOptions, check_values, is_count
+
+_COLDEST = 1e-37  # below it, float32 has no temperature
+_LARGEST = 1e38  # of scores in float32, so that two of them have a difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class GenerationOptions(SamplingOptions):
     max_new_tokens: int = 256
 
     def __post_init__(self) -> None:
-        check_values(self, max_new_tokens=(self.max_new_tokens >= 1, "an answer needs at least 1"))
+        least = (is_count(self.max_new_tokens, 1), "an answer needs a whole number of tokens, at least 1")
+        check_values(self, max_new_tokens=least)
         SamplingOptions.__post_init__(self)  # super() does not work in a class with slots
 
     @classmethod
@@ -76,7 +80,9 @@ class Sampler:
             scores = penalize(scores, seen, options.repetition_penalty)
         if options.temperature == 0:
             return int(scores.argmax())
-        scores = keep_likeliest(scores / options.temperature, options.top_k, options.top_p)
+        # relative to the largest, which no temperature can then make infinite
+        scores = (scores - scores.max()) / max(options.temperature, _COLDEST)
+        scores = keep_likeliest(scores, options.top_k, options.top_p)
         return int(torch.multinomial(scores.softmax(-1), 1, generator=self._random))
 
 
@@ -84,7 +90,8 @@ def penalize(scores: torch.Tensor, seen: Sequence[int], penalty: float) -> torch
     """Repetition penalty on scores (vocabulary,): those of the tokens `seen` are lowered (arXiv 1909.05858, 4.1)."""
     tokens = torch.tensor(sorted(set(seen)), device=scores.device)
     known = scores[tokens]
-    return scores.scatter(0, tokens, torch.where(known < 0, known * penalty, known / penalty))
+    penalized = torch.where(known < 0, known * penalty, known / penalty)
+    return scores.scatter(0, tokens, penalized.clamp(-_LARGEST, _LARGEST))
 
 
 def keep_likeliest(scores: torch.Tensor, top_k: int, top_p: float) -> torch.Tensor:

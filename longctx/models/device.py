@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from longctx.errors import BadRequest
+from longctx.models.memory import available_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -19,6 +21,66 @@ def dtype_named(name: Dtype) -> torch.dtype | Literal["auto"]:
     if name not in get_args(Dtype):
         raise BadRequest(f"dtype is {name!r}: use {', '.join(get_args(Dtype))}")
     return "auto" if name == "auto" else getattr(torch, name)
+
+
+def computed_dtype(stated: torch.dtype, device: torch.device) -> torch.dtype:
+    """The dtype in which numbers of a checkpoint's dtype are multiplied fastest on a device.
+
+    Args:
+        stated: The checkpoint's dtype.
+        device: Where the model is to run.
+
+    Returns:
+        float32 for half precision on a processor that has no arithmetic for it, where it would be emulated several
+        times slower; otherwise the dtype itself.
+    """
+    import torch
+
+    if device.type != "cpu" or stated not in (torch.bfloat16, torch.float16):
+        return stated
+    return stated if _has_arithmetic(stated) else torch.float32
+
+
+def _has_arithmetic(dtype: torch.dtype) -> bool:
+    """Whether oneDNN multiplies matrices of a dtype in hardware; it may be limited below what the processor has."""
+    import torch
+
+    if dtype == torch.bfloat16:
+        from indexes.encoders import has_bf16
+
+        return has_bf16()
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    if not (capabilities.get("avx512_fp16") or capabilities.get("amx_fp16")):
+        return False
+    return bool(torch.ops.mkldnn._is_mkldnn_fp16_supported())
+
+
+def auto_dtype(
+    folder: Path, stated: torch.dtype | None, device: torch.device
+) -> tuple[torch.dtype | Literal["auto"], str | None]:
+    """The dtype for `auto`: the checkpoint's own, or float32 where that is faster and fits into memory.
+
+    Args:
+        folder: The checkpoint's folder.
+        stated: The dtype that its configuration states.
+        device: Where the model is to run.
+
+    Returns:
+        The dtype, and a sentence that says so where it is not the checkpoint's own, or emulated.
+    """
+    if stated is None or (faster := computed_dtype(stated, device)) == stated:
+        return "auto", None
+    named = str(stated).removeprefix("torch.")
+    needed = sum(file.stat().st_size for file in folder.glob("*.safetensors")) * faster.itemsize // stated.itemsize
+    if needed > available_bytes(device):
+        return "auto", (
+            f"this processor has no {named} arithmetic, and emulates it slowly: in float32 the weights would take "
+            f"{needed / 2**30:.1f} GiB, which are not free (dtype='float32' loads them all the same)"
+        )
+    return faster, (
+        f"this processor has no {named} arithmetic: the model runs in float32 (dtype='{named}' keeps its own dtype, "
+        "in half the memory)"
+    )
 
 
 def device_named(name: str) -> torch.device:

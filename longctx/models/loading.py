@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from longctx.errors import BadRequest, ModelUnavailable
 from longctx.models.causality import check_generates
-from longctx.models.device import Dtype, device_named, dtype_named
+from longctx.models.device import Dtype, auto_dtype, computed_dtype, device_named, dtype_named
 from longctx.models.lora import Adapter, attach_lora, is_adapter, read_adapter
 from longctx.models.naming import is_address
 from longctx.models.quantization import Quantization, check_scheme, is_quantized, loading_settings, plain_products
 from longctx.models.tokenizer import has_tokenizer, load_tokenizer
+from longctx.types import is_count
 from rope_scaling import (
     CheckpointError,
     RopeScaling,
@@ -47,6 +48,7 @@ class LoadedModel:
             holds them.
         quantization: How its weights were quantized when they were loaded.
         adapter: The folder of its LoRA adapter.
+        note: What a user should know of how it was loaded, such as a dtype that is not the checkpoint's own.
     """
 
     name: str
@@ -56,6 +58,7 @@ class LoadedModel:
     scaling: str | RopeScaling | None = None
     quantization: Quantization | None = None
     adapter: str | None = None
+    note: str | None = None
 
     @property
     def window(self) -> int:
@@ -84,7 +87,8 @@ def load_model(
     Args:
         name_or_path: The folder of a checkpoint or of a LoRA adapter, or a name on the hub. An adapter brings the model
             that it was trained on.
-        dtype: "auto" (the checkpoint's own), "float32", "bfloat16" or "float16".
+        dtype: "auto", "float32", "bfloat16" or "float16". "auto" is the checkpoint's own; on a processor without
+            arithmetic for it, float32, where the memory allows (see `LoadedModel.note`).
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ….
         scaling: A RoPE scaling, or the name of a method such as "yarn"; see `LoadedModel.scaling` for the difference.
         quantization: "4bit" or "8bit" quantizes the weights as they are loaded; a checkpoint that is quantized already
@@ -102,12 +106,14 @@ def load_model(
     """
     held = dtype_named(dtype), device_named(device)
     check_scheme(quantization)
+    if native_window is not None and not is_count(native_window, 1):
+        raise BadRequest(f"native_window is {native_window!r}: give a whole number of tokens above 0")
     name, folder, lora = _parts(str(name_or_path), None if adapter is None else str(adapter))
     if not (folder / "config.json").is_file():
         raise ModelUnavailable(f"{folder} holds no config.json: give the folder of a transformers checkpoint")
     try:
         tokenizer = load_tokenizer(lora.folder if lora is not None and has_tokenizer(lora.folder) else folder)
-        model, quantized = _load(folder, *held, quantization)
+        model, quantized, note = _load(folder, *held, quantization)
     except _FAILURES as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelUnavailable(f"no causal language model could be loaded from {folder}: {reason}") from error
@@ -120,7 +126,8 @@ def load_model(
     if window is None:
         raise ModelUnavailable(f"the configuration in {folder} states no window: give native_window (--window)")
     tried = None if scaling is None else _tried(scaling, model, window)
-    return LoadedModel(name, model, tokenizer, window, tried, quantization, None if lora is None else str(lora.folder))
+    put_on = None if lora is None else str(lora.folder)
+    return LoadedModel(name, model, tokenizer, window, tried, quantization, put_on, note)
 
 
 def _parts(name: str, adapter: str | None) -> tuple[str, Path, Adapter | None]:
@@ -171,24 +178,28 @@ def model_folder(name: str) -> Path:
 
 def _load(
     folder: Path, dtype: torch.dtype | Literal["auto"], device: torch.device, quantization: Quantization | None
-) -> tuple[Any, bool]:
-    """The model on its device, and whether its weights are quantised."""
+) -> tuple[Any, bool, str | None]:
+    """The model on its device, whether its weights are quantized, and what to say of its dtype."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # 'Loading weights', as for an encoder
     given: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    quantized = is_quantized(folder, quantization)
+    quantized, note = is_quantized(folder, quantization), None
+    if dtype == "auto":
+        stated = AutoConfig.from_pretrained(folder, **given).dtype
+        if quantization is not None:
+            dtype = computed_dtype(stated or torch.float32, device)
+        elif not quantized:
+            dtype, note = auto_dtype(folder, stated, device)
     if quantization is not None:
-        if dtype == "auto":
-            dtype = AutoConfig.from_pretrained(folder, **given).dtype or torch.float32
         given["quantization_config"] = loading_settings(quantization, dtype)
     if quantized:  # which is done where they are to stay
         given["device_map"] = {"": device}
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, **given)
     plain_products(model)
-    return (model if quantized else model.to(device)).eval(), quantized
+    return (model if quantized else model.to(device)).eval(), quantized, note
 
 
 def _tried(scaling: str | RopeScaling, model: Any, window: int) -> str | RopeScaling:
