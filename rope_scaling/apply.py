@@ -177,6 +177,10 @@ def _rotary_places(model: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:
             )
         if hasattr(module, "inv_freq") and hasattr(module, "attention_scaling"):
             parent, _, name = path.rpartition(".")
+            if isinstance(model.get_submodule(parent), nn.ModuleList):
+                raise UnsupportedModel(
+                    f"{path} is one of several rotary embeddings, of different θ: {type(module).__name__} is not supported"
+                )
             places.append((model.get_submodule(parent), name, module))
     if not places or not hasattr(model, "config"):
         raise UnsupportedModel(

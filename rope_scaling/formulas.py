@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rope_scaling.parameters import BETA_FAST, BETA_SLOW, ScalingParameters
+from rope_scaling.parameters import BETA_FAST, BETA_SLOW, CLIPPED_SHARE, ScalingParameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,25 @@ def magnitude(scaling: ScalingParameters, scale: float) -> float:
     if scaling.mscale and scaling.mscale_all_dim:
         return (scaling.mscale * grown + 1) / (scaling.mscale_all_dim * grown + 1)
     return grown + 1
+
+
+def clip(scaling: ScalingParameters, inv_freq: torch.Tensor) -> torch.Tensor:
+    """Soft clipping: the lowest frequencies fall to 0 along a raised cosine. CoPE (arXiv 2602.05258).
+
+    The first of the n clipped pairs is kept, the last becomes 0, and pair k of them is multiplied by ½(1 + cos(πk/(n-1))),
+    as in the authors' published code (github.com/hrlics/CoPE, modeling_cope.py).
+
+    Args:
+        scaling: A scaling, whose `clipped_pairs` are how many pairs are clipped.
+        inv_freq: The frequencies before clipping, (dim / 2,), from the highest to the lowest.
+
+    Returns:
+        The frequencies, (dim / 2,).
+    """
+    pairs = len(inv_freq)
+    count = min(scaling.clipped_pairs or max(1, round(CLIPPED_SHARE * pairs)), pairs)
+    window = 0.5 * (1 + torch.linspace(0, math.pi, count, dtype=torch.float64).cos())
+    return torch.cat((inv_freq[: pairs - count], inv_freq[pairs - count :] * window))
 
 
 def original(scaling: ScalingParameters) -> int:

@@ -17,6 +17,7 @@ from rope_scaling.errors import InvalidScaling, LengthNeeded
 from rope_scaling.formulas import (
     Rotary,
     blend,
+    clip,
     dynamic_alpha,
     dynamic_scale,
     longrope_factors,
@@ -25,6 +26,9 @@ from rope_scaling.formulas import (
     raise_theta,
 )
 from rope_scaling.parameters import HIGH_FREQ_FACTOR, LOW_FREQ_FACTOR, WINDOW, ScalingParameters
+
+
+_ALMOST_ZERO = 1e-30  # radians per token, of a pair that does not rotate, where 0 cannot be written
 
 
 class RopeFrequencies(NamedTuple):
@@ -127,6 +131,36 @@ def longrope(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
     return RopeFrequencies(rotary.inv_freq() / torch.tensor(factors, dtype=torch.float64), factor)
 
 
+def cope(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
+    """The lowest frequencies softly clipped, the others as they are. CoPE (arXiv 2602.05258)."""
+    return RopeFrequencies(clip(scaling, rotary.inv_freq()), 1.0)
+
+
+def cope_ntk(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
+    """CoPE after a raised base θ: `ntk`, then clipped."""
+    return RopeFrequencies(clip(scaling, ntk(scaling, rotary).inv_freq), 1.0)
+
+
+def cope_yarn(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
+    """CoPE after YaRN: `yarn`, then clipped, as in the authors' code."""
+    inv_freq, factor = yarn(scaling, rotary)
+    return RopeFrequencies(clip(scaling, inv_freq), factor)
+
+
+def _hf_clipped(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
+    # transformers has no such type; LongRoPE, which divides each frequency by a number of its own, can state it
+    if not rotary.dim:
+        raise InvalidScaling(f"{scaling.method} clips pairs of dimensions: give rotary_dim, such as 128")
+    inv_freq, factor = METHODS[scaling.method].frequencies(scaling, rotary)
+    divisors = (rotary.inv_freq() / inv_freq.clamp_min(_ALMOST_ZERO)).tolist()
+    return {
+        "short_factor": divisors,
+        "long_factor": divisors,
+        "attention_factor": factor,
+        **dict.fromkeys(("clipped_pairs", "beta_fast", "beta_slow", "truncate", "mscale", "mscale_all_dim")),
+    }
+
+
 def _hf_raised_theta(scaling: ScalingParameters, rotary: Rotary, alpha: float) -> dict[str, Any]:
     if not rotary.dim:
         raise InvalidScaling(
@@ -187,6 +221,7 @@ class Method:
 _WINDOW = frozenset({WINDOW})
 _FACTOR = frozenset({"factor"})
 _RAMP = frozenset({"factor", "beta_fast", "beta_slow", "truncate"})
+_CLIPPED = frozenset({"factor", "clipped_pairs"})
 _MAGNITUDE = frozenset({"attention_factor", "mscale", "mscale_all_dim"})
 
 METHODS: Mapping[str, Method] = MappingProxyType(
@@ -224,6 +259,11 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             True,
             hf_changes=_hf_longrope,
             hf_reads=("longrope", "su"),
+        ),
+        "cope": Method(cope, "longrope", _CLIPPED, _FACTOR | _WINDOW, hf_changes=_hf_clipped),
+        "cope_ntk": Method(cope_ntk, "longrope", _CLIPPED, _FACTOR | _WINDOW, hf_changes=_hf_clipped),
+        "cope_yarn": Method(
+            cope_yarn, "longrope", _CLIPPED | _RAMP | _MAGNITUDE, _FACTOR | _WINDOW, hf_changes=_hf_clipped
         ),
     }
 )

@@ -10,6 +10,8 @@ WINDOW = "original_max_position_embeddings"
 # Defaults: the YaRN paper's (section 3.2, its α and β for the Llama family), and those of Llama 3.1's checkpoints.
 BETA_FAST, BETA_SLOW = 32.0, 1.0
 LOW_FREQ_FACTOR, HIGH_FREQ_FACTOR = 1.0, 4.0
+# CoPE: 20 of the 64 pairs of Llama 3 8B in its authors' code, and the same share of any other number
+CLIPPED_SHARE = 20 / 64
 
 PositiveFloat = Annotated[FiniteFloat, Field(gt=0)]
 # JSON has lists only; every other type is strict
@@ -34,4 +36,5 @@ class ScalingParameters(BaseModel):
     long_factor: Factors | None = None
     low_freq_factor: PositiveFloat | None = None
     high_freq_factor: PositiveFloat | None = None
+    clipped_pairs: Annotated[int, Field(ge=1)] | None = None
     length: Annotated[int, Field(ge=1)] | None = None

@@ -53,6 +53,7 @@ class RopeScaling(ScalingParameters):
         long_factor: LongRoPE: the divisor of each pair's frequency past L.
         low_freq_factor: Llama 3: the rotations within L up to which a frequency is divided by s; 1 by default.
         high_freq_factor: Llama 3: the rotations within L from which a frequency is kept; 4 by default.
+        clipped_pairs: CoPE: how many pairs, from the slowest on, are clipped; 5 of 16 by default.
         length: The sequence length, in tokens, that a method is fixed at if it depends on one; set by `at_length`.
 
     Raises:
