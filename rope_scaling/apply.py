@@ -178,8 +178,9 @@ def _rotary_places(model: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:
         if hasattr(module, "inv_freq") and hasattr(module, "attention_scaling"):
             parent, _, name = path.rpartition(".")
             if isinstance(model.get_submodule(parent), nn.ModuleList):
+                kind = type(module).__name__
                 raise UnsupportedModel(
-                    f"{path} is one of several rotary embeddings, of different θ: {type(module).__name__} is not supported"
+                    f"{path} is one of several rotary embeddings, of different θ: {kind} is not supported"
                 )
             places.append((model.get_submodule(parent), name, module))
     if not places or not hasattr(model, "config"):
