@@ -161,6 +161,15 @@ class CorpusIndex(IndexReader):
     ) -> IngestPlan:
         """List what `ingest` would do with the same arguments; nothing is read into the index.
 
+        Args:
+            paths: As for `ingest`.
+            prune: As for `ingest`.
+            exclude: As for `ingest`.
+            include: As for `ingest`.
+            limits: As for `ingest`.
+            chunk_tokens: As for `ingest`.
+            overlap: As for `ingest`.
+
         Returns:
             The files that would be read, kept, left out and removed.
 

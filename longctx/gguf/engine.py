@@ -118,7 +118,15 @@ class GgufEngine:
         return max(0, self._free() // max(1, self.loaded.token_bytes))
 
     def cached_tokens(self, ids: Sequence[int], scaling: RopeScaling | None = None) -> int:
-        """0: llama.cpp does not say what it has read before."""
+        """How many first tokens of a prompt are at hand; llama.cpp does not say.
+
+        Args:
+            ids: Token ids of the prompt.
+            scaling: As for `stream`.
+
+        Returns:
+            0.
+        """
         return 0
 
     def reading_speed(self, *, measure: bool = True) -> ReadingSpeed | None:

@@ -46,13 +46,19 @@ _RUNNING = {
 
 
 class Connection:
-    """A connection to one server. Threads may share it."""
+    """A connection to one server. Threads may share it.
+
+    Attributes:
+        address: The server.
+        timeout: Seconds for which it may be silent.
+        sends_key: Whether requests carry a key.
+    """
 
     def __init__(self, address: ServerAddress, http: Http, key: str | None, timeout: float) -> None:
         self.address = address
         self.timeout = timeout
         self._http = http
-        self._sends_key = key is not None
+        self.sends_key = key is not None
         self._hidden = _spellings(key)
 
     @classmethod
@@ -173,7 +179,7 @@ class Connection:
             return Refused(refusal, f"{url}: {self.masked(message)}")
         key, other = _KEY_NAMES[self.address.kind]
         remedy = _REMEDIES.get(status, _LOOK_INTO_LOG).format(key=key, other=other)
-        if status in (401, 403) and not self._sends_key and not self.address.is_private:
+        if status in (401, 403) and not self.sends_key and not self.address.is_private:
             remedy += "; by http it gets a key only with --allow-insecure, since anybody on the way can read it"
         failed = f"answers {status}" if status else "broke off"
         return Rejected(f"{url} {failed} ({self.masked(message)}): {remedy}", status, self.masked(message))

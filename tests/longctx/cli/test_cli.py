@@ -73,7 +73,8 @@ def test_ask_in_japanese_as_json(home: Path, run_in: Run) -> None:
     done = run_in(home, "ask", "灯台はいつ建てられましたか？", "--json")
     answer = json.loads(done.stdout)
     citation = answer["citations"][0]
-    assert set(answer) == {"text", "citations", "plan", "usage", "passages", "search_query", "refused", "unsupported"}
+    named = {"text", "citations", "plan", "usage", "passages", "search_query", "refused", "unsupported"}
+    assert set(answer) == named | {"thinking", "note"}
     assert set(citation) >= {"source", "title", "page", "start", "end", "text"}
     assert citation["text"] == "灯台は一八七四年に建てられた。"
     assert "灯台は" in done.stdout, "Japanese is printed as it is, not escaped"
