@@ -546,7 +546,7 @@ def test_a_server_that_takes_less_than_it_says_is_asked_with_less(indexed, opene
     asked = len(server.chats())
     assert asked <= 3
     later = [qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "long")) for _ in range(4)]
-    assert all(answer.plan.window <= each.plan.window < 1400 for each in later)
+    assert all(each.plan.window < 1400 for each in later)
     assert all(each.usage.prompt_tokens <= 660 for each in later)
     if fault is None:
         assert len(server.chats()) == asked + 4, "it is known from then on"
@@ -638,7 +638,7 @@ def test_the_command_line_asks_a_server(
 ) -> None:
     from longctx.cli import main
 
-    command = ["longctx", "ask", QUESTION, "--index", str(indexed / "index")]
+    command = ["longctx", "ask", QUESTION, "--trust", "--index", str(indexed / "index")]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "longctx.toml").write_text(f'model = "{server.address}"\nwindow = 700\nmax_new_tokens = 12')
     monkeypatch.setenv("LONGCTX_API_KEY", "sesame")

@@ -35,7 +35,7 @@ def test_each_question_is_a_sentence_with_its_answer_left_out(index: CorpusIndex
     )
     assert "Halvorsen" in by_answer, "a name rather than another word"
     assert by_answer["四十"].question == (
-        "次の文の＿＿に入る語は何ですか。「灯台は岬に立ち、レンズは＿＿秒で一回転します。」"
+        "「灯台は岬に立ち、レンズは＿＿秒で一回転します。」の＿＿は何ですか。"
     )
     for each in questions:
         quoted = each.question.split('"')[1] if '"' in each.question else each.question.split("「")[1][:-1]
