@@ -34,11 +34,9 @@ def test_each_question_is_a_sentence_with_its_answer_left_out(index: CorpusIndex
         'Which word is missing: "The bridge was opened in ____ by the mayor of the town."?'
     )
     assert "Halvorsen" in by_answer, "a name rather than another word"
-    assert by_answer["四十"].question == (
-        "「灯台は岬に立ち、レンズは＿＿秒で一回転します。」の＿＿は何ですか。"
-    )
+    assert by_answer["四十"].question == ("「灯台は岬に立ち、レンズは＿＿秒で一回転します。」の＿＿は何ですか。")
     for each in questions:
-        quoted = each.question.split('"')[1] if '"' in each.question else each.question.split("「")[1][:-1]
+        quoted = each.question.split('"')[1] if '"' in each.question else each.question.split("「")[1].split("」")[0]
         whole = quoted.replace("____", each.answers[0]).replace("＿＿", each.answers[0])
         assert whole in index.text(each.source)
 
