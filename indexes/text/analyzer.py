@@ -210,7 +210,7 @@ def _plain(text: str) -> str:
 
 
 def _stems(words: list[str], language: str) -> list[str]:
-    """The stems of words, without accents, which are often not typed; stemmers of other languages than English see them."""
+    """The stems of words, without accents, which are often not typed; only stemmers other than English see them."""
     if language == "en":
         words = [word if word.isascii() else _without_accents(word) for word in words]
     return [stem if stem.isascii() else _without_accents(stem) for stem in stems(words, language)]
