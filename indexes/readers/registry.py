@@ -87,6 +87,9 @@ _BY_LINES = frozenset(
     | {read_delimited, read_braces, read_source}
 )
 
+# Their text is the file's own, with escapes as characters and perhaps indented: its value stays.
+_OWN_TEXT = _BY_LINES | {read_json, read_json_lines}
+
 _LONE_RETURN = re.compile(r"\r(?!\n)")
 # What they extract is judged. Text that is the file's own is taken as it is.
 _EXTRACTING = frozenset({read_word, read_slides, read_sheets, read_open_document, read_rtf, read_epub, read_mail})
@@ -143,14 +146,14 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
     if not data:
         raise EmptyFile("empty file")
     suffix = format_suffix(path) or ""
-    is_own_text = _READERS[suffix] in _BY_LINES
+    reader = _READERS[suffix]
     try:
-        if is_own_text:
-            reading = _with_newlines(read_here(suffix, data, limits))
+        if reader in _BY_LINES:
+            reading = read_here(suffix, data, limits)
         else:
             reading = with_recognised_text(read_in_sandbox(suffix, data, limits), data, limits, read_in_sandbox)
-            reading = _put_right(reading)
-        return _document(path, reading, is_extracted=_READERS[suffix] in _EXTRACTING)
+        reading = _with_newlines(reading) if reader in _OWN_TEXT else _put_right(reading)
+        return _document(path, reading, is_extracted=reader in _EXTRACTING)
     except MemoryError as error:
         raise UnreadableFile("takes more memory to read than there is") from error
 

@@ -49,6 +49,7 @@ def unpacked(message: dict[str, Any], payload: bytes) -> ReadText:
         message["metadata"],
         tuple(message["warnings"]),
         tuple(Table(start, end, header) for start, end, header in message["tables"]),
+        unreadable=tuple(message["unreadable"]),
     )
 
 
@@ -73,7 +74,11 @@ def _answer(suffix: str, data: bytes, limits: ReadLimits) -> tuple[dict[str, Any
         marks = {"title": reading.title, "pages": reading.pages, "breaks": reading.breaks[:MOST_MARKS]}
         headings = [(heading.start, heading.level, heading.text) for heading in reading.headings[:MOST_MARKS]]
         tables = [(table.start, table.end, table.header) for table in reading.tables[:MOST_MARKS]]
-        about = {"metadata": dict(reading.metadata), "warnings": reading.warnings}
+        about = {
+            "metadata": dict(reading.metadata),
+            "warnings": reading.warnings,
+            "unreadable": reading.unreadable,
+        }
         message = {**marks, **about, "headings": headings, "tables": tables}
         return message, reading.text.encode("utf-8", "surrogatepass")
     except UnreadableFile as error:

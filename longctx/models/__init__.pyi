@@ -1,11 +1,11 @@
 from . import memory
 from .cache_shape import CacheShape
 from .device import Dtype
-from .estimate import MemoryEstimate, estimate_model, parse_bytes
+from .estimate import MemoryEstimate, estimate_model
 from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights, loaded_hash
 from .gguf_file import GgufFile, is_gguf, read_gguf
 from .loading import LARGEST_FACTOR, LoadedModel, ScalableModel, carried, extended_window, load_model, scaled_window
-from .memory import CacheDtype
+from .memory import CacheDtype, parse_bytes
 from .naming import SERVER_PREFIX, is_address, remedy_for
 from .quantization import Quantization, hide_bitsandbytes
 from .reading_rate import attention_work, config_object, keep_rate, kept_rate, rate_key

@@ -19,8 +19,6 @@ from longctx.models.reading_rate import kept_speed
 from rope_scaling import stated_window
 
 LARGEST_FACTOR = 32  # native windows, where no context is given
-_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-_DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,25 +144,6 @@ def _estimate_gguf(
 
     needs, rate = tuple(map(need, _lengths(file.window, context))), None if speed is None else speed.rate
     return MemoryEstimate(str(name), file.parameters, file.window, each, free, longest, needs, rate)
-
-
-def parse_bytes(text: str) -> int:
-    """Parse an amount of memory.
-
-    Args:
-        text: Such as '80GiB' or '80 G' (powers of 1,024) or '80GB' (powers of 1,000).
-
-    Returns:
-        Bytes.
-
-    Raises:
-        BadRequest: For any other text.
-    """
-    found = re.fullmatch(r"(?i)\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)\s*", text)
-    if found is None or float(found[1]) <= 0:
-        raise BadRequest(f"memory is {text!r}: write it like 80GiB")
-    decimal = found[4] and not found[3]
-    return int(float(found[1]) * (_DECIMAL if decimal else _UNITS)[found[2].lower()])
 
 
 def _empty_model(name: str | Path) -> Any:
