@@ -204,7 +204,7 @@ class LexicalSearcher:
         near = [
             Query.fuzzy_term_query(self.opened.schema, "body", term, 1 + (len(term) >= _SHORTEST_TWICE))
             for term in sorted(terms)[:_LONGEST_QUERY]
-            if len(term) >= _SHORTEST_MISSPELT
+            if len(term) >= _SHORTEST_MISSPELT and not any(map(str.isdigit, term))  # E21 is no misspelt E17
         ]
         return Query.boolean_query([(Occur.Should, each) for each in near])
 
