@@ -43,9 +43,9 @@ def test_options_are_changed_by_name_wherever_they_stand() -> None:
     ("changes", "message"),
     [
         ({"temprature": 1.0}, "temprature is no option of a question: use budget, expand, filters, k"),
-        ({"max_new_tokens": 0}, "max_new_tokens is 0: an answer needs at least 1"),
+        ({"max_new_tokens": 0}, "max_new_tokens is 0: an answer needs a whole number of tokens, at least 1"),
         ({"top_p": 2.0}, "top_p is 2.0: give a probability"),
-        ({"prompt_tokens": 0}, "prompt_tokens is 0: give a number of tokens above 0"),
+        ({"prompt_tokens": 0}, "prompt_tokens is 0: give a whole number of tokens above 0"),
         ({"budget": float("inf")}, "budget is inf: give a number of seconds above 0"),
         ({"prompt_tokens": 9, "budget": 60}, "prompt_tokens is 9 and budget is 60 s, .*: give one of them"),
     ],
