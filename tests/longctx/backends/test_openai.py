@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -186,6 +187,9 @@ class Handler(BaseHTTPRequestHandler):
                     if fault != "odd"
                     else {"choices": 5}
                 )
+            while fault == "held":  # until the client is gone
+                self.chunk(": still writing\n\n")
+                time.sleep(0.01)
             if fault != "endless":
                 self.event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
                 usage = {"prompt_tokens": len(ids), "completion_tokens": written.completion_tokens}
@@ -395,10 +399,12 @@ def test_a_server_that_cannot_be_measured_answers_all_the_same(indexed, opened, 
 
 
 def test_closing_the_stream_closes_the_connection(indexed, opened, server) -> None:
-    stream = opened().stream("Where?", max_new_tokens=1000, filters=only(indexed, "short"))
+    qa = opened()
+    server.fault = "held"
+    stream = qa.stream("Where?", max_new_tokens=1000, filters=only(indexed, "short"))
     next(stream)
     stream.close()
-    assert server.cancelled.wait()
+    assert server.cancelled.wait(60)
 
 
 @pytest.mark.parametrize(
