@@ -6,7 +6,7 @@ PYTEST = $(BIN)/pytest --numprocesses auto --maxprocesses 4
 # What depends on the processor's instructions: the encoder, the engine and its attention
 PROCESSOR_TESTS := tests/indexes/encoders/test_encoders.py tests/longctx/engine/test_engine.py tests/longctx/engine/test_attention.py
 
-.PHONY: demo test test-avx2 test-sse41 test-random check docs bench figures constraints clean
+.PHONY: demo test test-avx2 test-sse41 test-random test-families check docs bench figures constraints clean
 
 ## demo: install, ask this project's own documentation in English and in Japanese, and watch a model's window grow
 demo: $(VENV)/installed
@@ -34,6 +34,11 @@ test-avx2 test-sse41: $(VENV)/installed
 ## test-random: the property tests, with thousands of examples that are new each time; a quarter of an hour on two cores
 test-random: $(VENV)/installed
 	$(PYTEST) --dist worksteal -m hypothesis --hypothesis-profile random --timeout 3600
+
+## test-families: every causal family of transformers, right or refused; ten minutes on two cores
+test-families: export LONGCTX_ALL_FAMILIES = 1
+test-families: $(VENV)/installed
+	$(PYTEST) --dist worksteal --timeout 600 tests/longctx/models/test_every_family.py
 
 ## check: formatting, lint, types, which package may import which, and that the documentation builds
 check: $(VENV)/installed docs

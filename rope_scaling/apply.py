@@ -139,7 +139,7 @@ def _swap_in(model: nn.Module, fixed: RopeScaling) -> ExitStack:
             setattr(config, name, value)
         for module, scale in scales:
             undo.callback(setattr, module, "scaling", module.scaling)
-            module.scaling = scale
+            setattr(module, "scaling", scale)  # noqa: B010  # which torch's types take for a tensor
         for parent, name, module in places:
             undo.callback(setattr, parent, name, module)
             setattr(parent, name, ScaledRotaryEmbedding(frequencies, fixed).train(module.training))
@@ -150,6 +150,14 @@ def _softmax_scales(model: nn.Module, before: dict[str, Any], after: dict[str, A
     """Each attention layer whose softmax scale depends on the RoPE parameters, and its scale under the new ones.
 
     With `mscale_all_dim`, models with multi-head latent attention (MLA) multiply the scale by YaRN's magnitude squared.
+
+    Args:
+        model: The model.
+        before: Its RoPE parameters.
+        after: The new ones.
+
+    Returns:
+        The layers with their scales; empty where neither parameters have `mscale_all_dim`.
     """
     if not (before.get("mscale_all_dim") or after.get("mscale_all_dim")):
         return []
@@ -181,7 +189,8 @@ def _rotary_places(model: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:
             parent, _, name = path.rpartition(".")
             if isinstance(model.get_submodule(parent), nn.ModuleList):
                 raise UnsupportedModel(
-                    f"{path} is one of several rotary embeddings, of different θ: {type(module).__name__} is not supported"
+                    f"{path} is one of several rotary embeddings with different θ: {type(module).__name__} is not "
+                    "supported"
                 )
             places.append((model.get_submodule(parent), name, module))
     if not places or not hasattr(model, "config"):

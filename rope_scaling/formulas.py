@@ -115,8 +115,8 @@ def magnitude(scaling: ScalingParameters, scale: float) -> float:
 def clip(scaling: ScalingParameters, inv_freq: torch.Tensor) -> torch.Tensor:
     """Soft clipping: the lowest frequencies fall to 0 along a raised cosine. CoPE (arXiv 2602.05258).
 
-    The first of the n clipped pairs is kept, the last becomes 0, and pair k of them is multiplied by ½(1 + cos(πk/(n-1))),
-    as in the authors' published code (github.com/hrlics/CoPE, modeling_cope.py).
+    Of n clipped pairs, pair k is multiplied by ½(1 + cos(πk/(n-1))): the first is kept, and the last becomes 0. That is
+    what the authors' published code does (github.com/hrlics/CoPE, modeling_cope.py).
 
     Args:
         scaling: A scaling, whose `clipped_pairs` are how many pairs are clipped.

@@ -116,9 +116,9 @@ def rope_parameters(config: Any) -> dict[str, Any]:
 def stated_window(config: Any) -> int | None:
     """Read the context length that a checkpoint reaches with the scaling that it carries.
 
-    `max_position_embeddings` may be the native window or the extended one, so the scaling decides, as in vLLM. YaRN:
-    the original window times the factor. Linear and dynamic scaling without an original window: `max_position_embeddings`
-    is the native one, and is multiplied. For every other type it is the window itself.
+    `max_position_embeddings` may be the native window or the extended one, so the scaling decides, as in vLLM. For YaRN
+    it is the original window times the factor. For linear and dynamic scaling without an original window,
+    `max_position_embeddings` is the native one, and is multiplied. For every other type it is the window itself.
 
     Args:
         config: A transformers configuration, or the mapping that its config.json holds.

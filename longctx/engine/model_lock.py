@@ -76,4 +76,7 @@ def rotary_fingerprint(model: Any) -> str:
         if hasattr(module, "inv_freq") and hasattr(module, "attention_scaling"):
             digest.update(module.inv_freq.detach().float().cpu().contiguous().numpy().tobytes())
             digest.update(repr(float(module.attention_scaling)).encode())
+            scaling = getattr(module, "scaling", None)
+            if isinstance(scaling, RopeScaling) and scaling.mscale_all_dim:  # it scales the softmax of MLA models, too
+                digest.update(repr(scaling.mscale_all_dim).encode())
     return digest.hexdigest()

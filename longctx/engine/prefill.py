@@ -10,8 +10,9 @@ import inspect
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -140,19 +141,11 @@ class Prefill:
         sequence.cache.packed = ours and self._packs
         try:
             with self.lock.step(self.model, sequence.request.scaling), attention(self.model) if ours else nullcontext():
-                output: Any = self.model(
-                    input_ids=tokens, past_key_values=sequence.cache, use_cache=True, return_dict=True, **keeps
-                )
+                output = self._run(sequence, tokens, keeps)
         except AttentionRefused as refusal:  # once for a model: from now on it keeps to its own attention
             self._refused = str(refusal)
             sequence.path = self.path(sequence.request.length)
             sequence.cache.crop(sequence.done)  # the first layers have written this block
-            return self.forward(sequence, ids, last)
-        except (TypeError, AttributeError, RuntimeError):
-            if not sequence.cache.packed:
-                raise
-            self._packs = False  # the layers get numbers in place of `QuantizedStates`
-            sequence.cache.crop(sequence.done)
             return self.forward(sequence, ids, last)
         if sequence.cache.length != sequence.done + len(ids):
             raise ModelUnavailable(
@@ -161,6 +154,19 @@ class Prefill:
         sequence.done += len(ids)
         logits: torch.Tensor = output.logits[0, -last:]
         return logits
+
+    def _run(self, sequence: SequenceState, tokens: torch.Tensor, keeps: dict[str, int]) -> Any:
+        """The model's output for a block; int8 is handed out as it is where the layers take it."""
+        cache = sequence.cache
+        run = partial(self.model, tokens, past_key_values=cache, use_cache=True, return_dict=True, **keeps)
+        if not cache.packed:
+            return run()
+        with suppress(TypeError, AttributeError, RuntimeError):
+            return run()
+        # Layers that work on their past before attention does, as those of MLA models, get numbers from now on
+        self._packs = cache.packed = False
+        cache.crop(sequence.done)
+        return run()
 
 
 class SequenceState:

@@ -118,7 +118,8 @@ def _named(cache: KVCache) -> Iterator[tuple[str, torch.Tensor]]:
 
 def _layers(tensors: Mapping[str, torch.Tensor], layout: Layout) -> list[list[torch.Tensor]] | None:
     """The tensors by layer; None unless the file has exactly those of the layout, in shape and dtype."""
-    names, wanted = [], {}
+    names: list[list[str]] = []
+    wanted: dict[str, tuple[tuple[int, ...], torch.dtype]] = {}
     for number, rows in enumerate(layout.shape.layers):
         # one token, encoded, shows which parts keys and values have: what this writes, it reads
         like = [part for row in rows for part in _one_token(row, layout)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from longctx.errors import ModelUnavailable
 from longctx.models.memory import CacheDtype
 
 if TYPE_CHECKING:
@@ -39,11 +40,14 @@ class CacheShape:
 
         Returns:
             The shape.
+
+        Raises:
+            ModelUnavailable: For a model without attention.
         """
         layers = _measured(type(model), _Configuration(model.config))
         if not layers and model.device.type != "meta":  # some experts cannot be chosen without weights
             layers = _one_token(model)
-        return cls(layers or _stated(model.config.get_text_config()), model.dtype.itemsize)
+        return cls(layers or _stated(model), model.dtype.itemsize)
 
     def token_bytes(self, dtype: CacheDtype) -> int:
         """Bytes of one token's keys and values.
@@ -86,7 +90,8 @@ def _measured(kind: Any, configuration: _Configuration) -> tuple[tuple[Rows, Row
     config._attn_implementation = "sdpa" if kind._supports_sdpa else "eager"
     try:
         with torch.device("meta"):
-            return _one_token(kind._from_config(config, dtype=torch.bfloat16).eval())  # which experts ask for
+            twin = kind._from_config(config, dtype=torch.bfloat16).eval()  # a dtype that experts ask for
+            return _one_token(twin)
     except Exception:  # every family raises its own errors
         return ()
 
@@ -107,11 +112,17 @@ def _one_token(model: Any) -> tuple[tuple[Rows, Rows], ...]:
 
 def _rows(states: torch.Tensor) -> Rows:
     _, heads, _, size = states.shape
-    return int(heads), int(size)
+    return heads, size
 
 
-def _stated(config: Any) -> tuple[tuple[Rows, Rows], ...]:
-    queries = config.num_attention_heads
+def _stated(model: Any) -> tuple[tuple[Rows, Rows], ...]:
+    config = model.config.get_text_config()
+    queries = getattr(config, "num_attention_heads", None)
+    if not isinstance(queries, int):
+        raise ModelUnavailable(
+            f"{type(model).__name__} has no attention heads, and so keeps no keys and values: use a model with "
+            "attention in every layer"
+        )
     heads = getattr(config, "num_key_value_heads", None) or queries
     rows = heads, getattr(config, "head_dim", None) or config.hidden_size // queries
     return ((rows, rows),) * config.num_hidden_layers

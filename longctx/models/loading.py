@@ -42,7 +42,7 @@ class LoadedModel:
         name: The model's name: a folder or a name on the hub; that of the base model, if there is an adapter.
         model: The transformers model.
         tokenizer: Its tokenizer.
-        native_window: The context length in tokens that it was trained for, with the scaling that its checkpoint carries.
+        native_window: The context length in tokens that its checkpoint was trained for, or carries a scaling for.
         scaling: The RoPE scaling that applies where a call names none: a `RopeScaling`, or the name of a method. A name
             leaves sequences within the native window unscaled, and scales longer ones by the smallest power of two that
             holds them.
@@ -194,6 +194,7 @@ def _load(
         elif not quantized:
             dtype, note = auto_dtype(folder, stated, device)
     if quantization is not None:
+        assert isinstance(dtype, torch.dtype)
         given["quantization_config"] = loading_settings(quantization, dtype)
     if quantized:  # which is done where they are to stay
         given["device_map"] = {"": device}
@@ -217,7 +218,7 @@ def _tried(scaling: str | RopeScaling, model: Any, window: int) -> str | RopeSca
 
 
 def carried(config: Any) -> RopeScaling | None:
-    """The scaling that a model's checkpoint carries; None for none, and where its RoPE parameters are not understood."""
+    """The scaling that a model's checkpoint carries; None for none, and where its parameters are not understood."""
     try:
         return carried_scaling(config)
     except RopeScalingError:
