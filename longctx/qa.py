@@ -81,7 +81,7 @@ class DocumentQA:
                 with None, answers quote the documents.
             scaling: A RoPE scaling, as for `load_model`.
             window: The native context window in tokens, where that should not be what the model or the server says.
-            loading: Further arguments of `load_model`, such as {"quantization": "4bit"}.
+            loading: Further arguments of `load_model`, such as {"quantization": "4bit"}, and `cache_dtype` of `Engine`.
             encoder: As for `CorpusIndex.open`; None is the one that the index was made with, and the default for a new
                 index.
             reranker: As for `CorpusIndex.open`.

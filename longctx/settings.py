@@ -15,12 +15,20 @@ from pydantic_settings import (
 )
 
 from longctx.errors import BadRequest
-from longctx.models import Dtype, Quantization
+from longctx.models import CacheDtype, Dtype, Quantization
+from longctx.quantities import parse_size, parse_tokens
 from longctx.types import RouteChoice
 
 SETTINGS_FILE = "longctx.toml"
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 _ONE_OF_TWO = {"prompt_tokens": "budget", "budget": "prompt_tokens"}  # a flag for one overrides a setting for the other
+
+
+def _tokens_if_given(value: Any) -> int | None:
+    return None if value is None else parse_tokens(value)
+
+
+Tokens = Annotated[int | None, BeforeValidator(_tokens_if_given)]
 
 
 def _parse_if_given(value: Any) -> float | None:
@@ -55,31 +63,39 @@ class Settings(BaseSettings):
     encoder: str | None = Field(None, description="'default', a sentence-transformers folder or a hub name")
     reranker: str | None = Field(None, description="a sentence-transformers CrossEncoder: a folder or a hub name")
     model: str | None = Field(None, description="a causal language model: a folder, a hub name or openai:URL#name")
-    window: int | None = Field(None, ge=1, description="the model's native window, or the server's, in tokens")
+    window: Tokens = Field(None, ge=1, description="the model's native window, or the server's, in tokens")
     adapter: str | None = Field(None, description="a LoRA adapter that goes onto the model: a folder or a hub name")
     quantization: Quantization | None = Field(None, description="how the model's weights are kept, to save memory")
     dtype: Dtype = Field("auto", description="the model's numbers; 'auto' is the checkpoint's own")
     device: str = Field("auto", description="where the model runs; 'auto' is a GPU if there is one")
+    device_map: str | None = Field(None, description="'auto' spreads the model over all GPUs")
+    cache: CacheDtype = Field("model", description="how keys and values are kept: in the model's dtype, or in int8")
     scaling: str | None = Field(None, description="the RoPE scaling that takes the model past its native window")
     report: Path | None = Field(None, description="what a probe of the model found: the folder that it was written to")
     template: str | None = Field(None, description="how prompts are written: a family's name")
     route: RouteChoice = Field("auto", description="how a question is answered")
     k: int = Field(8, ge=1, description="passages to look for")
-    max_new_tokens: int = Field(256, ge=1, description="the longest answer, in tokens")
-    prompt_tokens: int | None = Field(None, ge=1, description="the longest prompt, in tokens")
+    max_new_tokens: Annotated[int, BeforeValidator(parse_tokens)] = Field(
+        256, ge=1, description="the longest answer, in tokens"
+    )
+    prompt_tokens: Tokens = Field(None, ge=1, description="the longest prompt, in tokens")
     budget: Annotated[float | None, BeforeValidator(_parse_if_given)] = Field(
         None, description="the longest prompt, in seconds to the first token of the answer, such as '60s'"
     )
     session: str = Field("default", description="the conversation's name")
     sessions: Path | None = Field(None, description="the folder of conversations; none is one beside the index")
-    max_size: int = Field(100_000_000, ge=1, description="the largest file to ingest, in bytes")
+    max_size: Annotated[int, BeforeValidator(parse_size)] = Field(
+        100_000_000, ge=1, description="the largest file to ingest, in bytes"
+    )
     max_seconds: float = Field(120, gt=0, description="the longest that one file may take to read, in seconds")
 
     @property
     def loading(self) -> dict[str, Any]:
         """How the model is to be held, where that is not left as it is: what `load_model` is told."""
         held = {"adapter": self.adapter, "quantization": self.quantization, "dtype": self.dtype, "device": self.device}
-        return {name: value for name, value in held.items() if value not in (None, "auto")}
+        chosen = {name: value for name, value in held.items() if value not in (None, "auto")}
+        chosen |= {} if self.device_map is None else {"device_map": self.device_map}
+        return chosen | ({} if self.cache == "model" else {"cache_dtype": self.cache})
 
     @classmethod
     def settings_customise_sources(

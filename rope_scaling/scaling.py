@@ -76,8 +76,9 @@ class RopeScaling(ScalingParameters):
     @field_validator("method")
     @classmethod
     def _check_method(cls, method: str) -> str:
+        method = method_named(method)
         if method not in METHODS:
-            near = difflib.get_close_matches(method.lower().replace("-", "_"), METHODS, n=1, cutoff=0)
+            near = difflib.get_close_matches(method, METHODS, n=1, cutoff=0)
             raise ValueError(f"unknown method {method!r}: did you mean {near[0]!r}? There are {', '.join(METHODS)}")
         return method
 
@@ -128,7 +129,7 @@ class RopeScaling(ScalingParameters):
         Raises:
             InvalidScaling: If `window` is below the original one, or `factor` leads to another window.
         """
-        original = original_max_position_embeddings
+        method, original = method_named(method), original_max_position_embeddings
         if window < original:
             raise InvalidScaling(
                 f"a window of {window} tokens is below the native {original}: give {original} or more, "
@@ -216,6 +217,12 @@ class RopeScaling(ScalingParameters):
         written |= entry.hf_changes(self, Rotary(rotary_dim or 0, float(rope_theta)))
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in written.items()}
         return {name: value for name, value in plain.items() if value is not None}
+
+
+def method_named(name: str) -> str:
+    """The name of a method as the registry has it: 'Dynamic-NTK' is 'dynamic_ntk'."""
+    folded = name.strip().lower().replace("-", "_")
+    return folded if folded in METHODS else name
 
 
 def _takes(method: str) -> str:

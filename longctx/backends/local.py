@@ -43,7 +43,7 @@ def open_model(
             None is no model.
         scaling: For a model to load; see `load_model`.
         window: Overrides the context length that the model's configuration or its server states, in tokens.
-        loading: Further options of `load_model`.
+        loading: Further options of `load_model`, and `cache_dtype` of `Engine`.
         owned: Closes the connection that this makes.
 
     Returns:
@@ -59,7 +59,10 @@ def open_model(
             raise BadRequest(f"{model} is loaded where it is served: leave {' and '.join(loading)} out")
         return owned.enter_context(ServedModel.connect(model, window=window))
     if isinstance(model, str | Path):
-        model = load_model(model, scaling=scaling, native_window=window, **loading)
+        options = dict(loading)
+        cache_dtype = options.pop("cache_dtype", "model")
+        loaded = load_model(model, scaling=scaling, native_window=window, **options)
+        return Engine(loaded, cache_dtype=cache_dtype)
     return Engine(model) if isinstance(model, LoadedModel) else model
 
 

@@ -15,10 +15,8 @@ from longctx.models.memory import CacheDtype
 from longctx.models.naming import is_address
 from longctx.models.quantization import Quantization, check_scheme, matrix_bytes
 from longctx.models.reading_rate import kept_speed
+from longctx.quantities import parse_size
 from rope_scaling import stated_window
-
-_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-_DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +131,10 @@ def parse_bytes(text: str) -> int:
     Raises:
         BadRequest: For any other text.
     """
-    found = re.fullmatch(r"(?i)\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)\s*", text)
-    if found is None or float(found[1]) <= 0:
-        raise BadRequest(f"memory is {text!r}: write it like 80GiB")
-    decimal = found[4] and not found[3]
-    return int(float(found[1]) * (_DECIMAL if decimal else _UNITS)[found[2].lower()])
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise BadRequest(f"memory is {text!r}: {error}") from None
 
 
 def _empty_model(name: str | Path) -> Any:
