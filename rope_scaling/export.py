@@ -61,6 +61,11 @@ def export_checkpoint(
         raise LengthNeeded(
             f"{scaling.method}: a checkpoint has one set of frequencies; choose a length with at_length(n)"
         )
+    if scaling.method == "dca":
+        raise CheckpointError(
+            "dca changes the attention, which a checkpoint's configuration cannot state for transformers: load the "
+            "model with it (scaling='dca'), or export another method"
+        )
     checkpoint, target = open_checkpoint(source), Path(destination).resolve()
     folder, base = checkpoint.folder.resolve(), checkpoint.base
     if target == folder or folder in target.parents:

@@ -127,12 +127,12 @@ def stated_window(config: Any) -> int | None:
         The window in tokens; None if the configuration states none.
     """
     text = text_config(config)
-    longest = _get(text, "max_position_embeddings")
+    longest: int | None = _get(text, "max_position_embeddings")
     parameters = _get(text, "rope_scaling") or _get(text, "rope_parameters") or {}
     original, factor = _get(text, WINDOW) or parameters.get(WINDOW), parameters.get("factor")
     if _rope_type(parameters) not in _MULTIPLIED or not isinstance(factor, int | float):
         return longest
-    native = original or (None if _rope_type(parameters) == "yarn" else longest)
+    native: int | None = original or (None if _rope_type(parameters) == "yarn" else longest)
     return longest if native is None else round(native * factor)
 
 

@@ -100,7 +100,9 @@ def probe(
     try:
         with _progress() as progress:
             held = {"quantization": quantization and quantization.value, "dtype": dtype, "device": device}
-            loading = {name: value for name, value in {**held, "device_map": device_map}.items() if value is not None}
+            loading: dict[str, Any] = {
+                name: value for name, value in {**held, "device_map": device_map}.items() if value is not None
+            }
             loaded = load_model(model, **loading) if loading else model
             report = run_probe(loaded, out, options, native_window=window, progress=progress)
     except KeyboardInterrupt:

@@ -24,6 +24,7 @@ from longctx.engine.prefix_cache import CachedPrefix, PrefixCache
 from longctx.engine.request import PrefillCallback, PrefillProgress, Request
 from longctx.errors import ModelUnavailable
 from longctx.models import CacheDtype, CacheShape, LoadedModel, memory
+from rope_scaling import RopeScaling
 
 _LONGEST = 1 << 30  # tokens: no sequence is longer
 
@@ -95,9 +96,11 @@ class Prefill:
         with self.lock.step(self.model, request.scaling):
             return rotary_fingerprint(self.model)
 
-    def path(self, tokens: int) -> AttentionPath:
-        """The attention that reads a sequence of `tokens` tokens."""
+    def path(self, tokens: int, scaling: RopeScaling | None = None) -> AttentionPath:
+        """The attention that reads a sequence of `tokens` tokens under a scaling."""
         reason = self._refused or unsupported_reason(self.model, tokens)
+        if scaling is not None and scaling.method == "dca":
+            reason = "dual chunk attention is in force"
         return AttentionPath("longctx") if reason is None else AttentionPath("stock", reason)
 
     def need(self, tokens: int, reused: int) -> memory.Need:
@@ -144,7 +147,7 @@ class Prefill:
                 output = self._run(sequence, tokens, keeps)
         except AttentionRefused as refusal:  # once for a model: from now on it keeps to its own attention
             self._refused = str(refusal)
-            sequence.path = self.path(sequence.request.length)
+            sequence.path = self.path(sequence.request.length, sequence.request.scaling)
             sequence.cache.crop(sequence.done)  # the first layers have written this block
             return self.forward(sequence, ids, last)
         if sequence.cache.length != sequence.done + len(ids):
@@ -184,7 +187,7 @@ class SequenceState:
         self.request = request
         self.cache = cache
         self.reused = self.done = cache.length
-        self.path = prefill.path(request.length)
+        self.path = prefill.path(request.length, request.scaling)
         self._prefill = prefill
         cache.reserve(request.length)
 

@@ -34,7 +34,7 @@ class GenerationOptions(SamplingOptions):
     max_new_tokens: int = 256
 
     def __post_init__(self) -> None:
-        least = (is_count(self.max_new_tokens, 1), "an answer needs a whole number of tokens, at least 1")
+        least = (is_count(self.max_new_tokens, 1), "an answer needs at least 1, a whole number")
         check_values(self, max_new_tokens=least)
         SamplingOptions.__post_init__(self)  # super() does not work in a class with slots
 

@@ -44,7 +44,7 @@ class CacheShape:
         Raises:
             ModelUnavailable: For a model without attention.
         """
-        layers = _measured(type(model), _Configuration(model.config))
+        layers = _measured(_Configuration(type(model), model.config))
         if not layers and model.device.type != "meta":  # some experts cannot be chosen without weights
             layers = _one_token(model)
         return cls(layers or _stated(model), model.dtype.itemsize)
@@ -66,11 +66,12 @@ class CacheShape:
 
 
 class _Configuration:
-    """A configuration that is equal to another with the same content, so that a shape is measured once."""
+    """A model's class and configuration, equal to others of the same content, so that a shape is measured once."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, kind: Any, config: Any) -> None:
+        self.kind = kind
         self.config = config
-        self.text = config.to_json_string(use_diff=False)
+        self.text = f"{kind.__qualname__} {config.to_json_string(use_diff=False)}"
 
     def __hash__(self) -> int:
         return hash(self.text)
@@ -80,13 +81,13 @@ class _Configuration:
 
 
 @lru_cache(maxsize=64)
-def _measured(kind: Any, configuration: _Configuration) -> tuple[tuple[Rows, Rows], ...]:
+def _measured(configuration: _Configuration) -> tuple[tuple[Rows, Rows], ...]:
     """What the layers of a model without weights keep of one token; empty where it cannot run so."""
     import copy
 
     import torch
 
-    config = copy.deepcopy(configuration.config)
+    kind, config = configuration.kind, copy.deepcopy(configuration.config)
     config._attn_implementation = "sdpa" if kind._supports_sdpa else "eager"
     try:
         with torch.device("meta"):
@@ -105,7 +106,8 @@ def _one_token(model: Any) -> tuple[tuple[Rows, Rows], ...]:
         with torch.no_grad():
             ids = torch.zeros((1, 1), dtype=torch.long, device=model.device)
             model(input_ids=ids, past_key_values=cache, use_cache=True)
-        return tuple((_rows(layer.keys), _rows(layer.values)) for layer in cache.layers)
+        layers: Any = cache.layers
+        return tuple((_rows(layer.keys), _rows(layer.values)) for layer in layers)
     except Exception:  # what keeps something else, or cannot run without weights: every family raises its own errors
         return ()
 
@@ -125,4 +127,4 @@ def _stated(model: Any) -> tuple[tuple[Rows, Rows], ...]:
         )
     heads = getattr(config, "num_key_value_heads", None) or queries
     rows = heads, getattr(config, "head_dim", None) or config.hidden_size // queries
-    return ((rows, rows),) * config.num_hidden_layers
+    return ((rows, rows),) * int(config.num_hidden_layers)

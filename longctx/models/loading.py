@@ -243,7 +243,14 @@ def _tried(scaling: str | RopeScaling, model: Any, window: int) -> str | RopeSca
 
 
 def carried(config: Any) -> RopeScaling | None:
-    """The scaling that a model's checkpoint carries; None for none, and where its parameters are not understood."""
+    """The scaling that a model's checkpoint carries.
+
+    Args:
+        config: The model's configuration.
+
+    Returns:
+        The scaling; None for none, and where the RoPE parameters are not understood.
+    """
     try:
         return carried_scaling(config)
     except RopeScalingError:

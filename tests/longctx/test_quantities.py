@@ -22,7 +22,9 @@ def test_tokens(text: Any, tokens: int) -> None:
     assert parse_tokens(text) == tokens
 
 
-@pytest.mark.parametrize(("text", "size"), [("200MB", 200_000_000), ("24GB", 24 * 10**9), ("80GiB", 80 * 2**30), (5, 5)])
+@pytest.mark.parametrize(
+    ("text", "size"), [("200MB", 200_000_000), ("24GB", 24 * 10**9), ("80GiB", 80 * 2**30), (5, 5)]
+)
 def test_sizes(text: Any, size: int) -> None:
     assert parse_size(text) == size
 
