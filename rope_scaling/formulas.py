@@ -13,6 +13,8 @@ import torch
 
 from rope_scaling.parameters import BETA_FAST, BETA_SLOW, CLIPPED_SHARE, ScalingParameters
 
+ALMOST_ZERO = 1e-30  # radians per token, of a pair that does not rotate: a divisor of its frequency can be written
+
 
 @dataclass(frozen=True, slots=True)
 class Rotary:
@@ -115,8 +117,8 @@ def magnitude(scaling: ScalingParameters, scale: float) -> float:
 def clip(scaling: ScalingParameters, inv_freq: torch.Tensor) -> torch.Tensor:
     """Soft clipping: the lowest frequencies fall to 0 along a raised cosine. CoPE (arXiv 2602.05258).
 
-    Of n clipped pairs, pair k is multiplied by ½(1 + cos(πk/(n-1))): the first is kept, and the last becomes 0. That is
-    what the authors' published code does (github.com/hrlics/CoPE, modeling_cope.py).
+    Of n clipped pairs, pair k is multiplied by ½(1 + cos(πk/(n-1))): the first is kept, and the last becomes 0 (1e-30).
+    That is what the authors' published code does (github.com/hrlics/CoPE, modeling_cope.py).
 
     Args:
         scaling: A scaling, whose `clipped_pairs` are how many pairs are clipped.
@@ -128,7 +130,8 @@ def clip(scaling: ScalingParameters, inv_freq: torch.Tensor) -> torch.Tensor:
     pairs = len(inv_freq)
     count = min(scaling.clipped_pairs or max(1, round(CLIPPED_SHARE * pairs)), pairs)
     window = 0.5 * (1 + torch.linspace(0, math.pi, count, dtype=torch.float64).cos())
-    return torch.cat((inv_freq[: pairs - count], inv_freq[pairs - count :] * window))
+    clipped = (inv_freq[pairs - count :] * window).clamp_min(ALMOST_ZERO)
+    return torch.cat((inv_freq[: pairs - count], clipped))
 
 
 def original(scaling: ScalingParameters) -> int:

@@ -27,8 +27,6 @@ from rope_scaling.formulas import (
 )
 from rope_scaling.parameters import HIGH_FREQ_FACTOR, LOW_FREQ_FACTOR, WINDOW, ScalingParameters
 
-_ALMOST_ZERO = 1e-30  # radians per token, of a pair that does not rotate, where 0 cannot be written
-
 
 class RopeFrequencies(NamedTuple):
     """The frequencies of a rotary embedding, and its magnitude.
@@ -160,7 +158,7 @@ def _hf_clipped(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
     if not rotary.dim:
         raise InvalidScaling(f"{scaling.method} clips pairs of dimensions: give rotary_dim, such as 128")
     inv_freq, factor = METHODS[scaling.method].frequencies(scaling, rotary)
-    divisors = (rotary.inv_freq() / inv_freq.clamp_min(_ALMOST_ZERO)).tolist()
+    divisors = (rotary.inv_freq() / inv_freq).tolist()
     return {
         "short_factor": divisors,
         "long_factor": divisors,

@@ -80,7 +80,7 @@ class RopeScaling(ScalingParameters):
     def _check_method(cls, method: str) -> str:
         method = method_named(method)
         if method not in METHODS:
-            near = difflib.get_close_matches(method, METHODS, n=1, cutoff=0)
+            near = difflib.get_close_matches(method.lower().replace("-", "_"), METHODS, n=1, cutoff=0)
             raise ValueError(f"unknown method {method!r}: did you mean {near[0]!r}? There are {', '.join(METHODS)}")
         return method
 
