@@ -39,13 +39,10 @@ def parse_size(value: Any) -> int:
         Bytes.
 
     Raises:
-        ValueError: For anything else, and for 0.
+        ValueError: For anything else.
     """
     found = re.fullmatch(r"(?i)\s*(\d+(?:[,_]\d{3})*(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)\s*", str(value))
     if isinstance(value, bool) or found is None:
         raise ValueError("write it like 80GiB or 200MB")
     units = _DECIMAL if found[4] and not found[3] else _BINARY
-    size = int(float(re.sub(r"[,_]", "", found[1])) * units[found[2].lower()])
-    if not size:
-        raise ValueError("write it like 80GiB or 200MB")
-    return size
+    return int(float(re.sub(r"[,_]", "", found[1])) * units[found[2].lower()])

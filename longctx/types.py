@@ -293,7 +293,7 @@ class AskOptions:
         check_values(
             self,
             kind=(self.kind in (None, *kinds), f"use {', '.join(kinds)}"),
-            k=(is_count(self.k, 1), "give a whole number of passages above 0"),
+            k=(is_count(self.k), "give a whole number of passages above 0"),
             expand=(is_count(self.expand), "give a whole number of neighbours, or 0"),
             max_new_tokens=(is_count(self.max_new_tokens, 1), "an answer needs at least 1, a whole number"),
             prompt_tokens=(

@@ -99,14 +99,17 @@ def tokens_option(metavar: str, text: str, *names: str, least: int = 1, panel: s
     return typer.Option(*names, metavar=metavar, help=text, parser=parse, rich_help_panel=panel)
 
 
-def size_option(metavar: str, text: str, *names: str) -> Any:
+def size_option(metavar: str, text: str, *names: str, least: int = 0) -> Any:
     """An option for an amount of memory or the size of a file: 80GiB, 200MB."""
 
     def parse(value: Any) -> int:
         try:
-            return parse_size(value)
+            size = parse_size(value)
         except ValueError as error:
             raise typer.BadParameter(f"{value!r}: {error}") from None
+        if size < least:
+            raise typer.BadParameter(f"{value!r}: give {least} or more")
+        return size
 
     return typer.Option(*names, metavar=metavar, help=text, parser=parse)
 

@@ -132,9 +132,12 @@ def parse_bytes(text: str) -> int:
         BadRequest: For any other text.
     """
     try:
-        return parse_size(text)
+        size = parse_size(text)
     except ValueError as error:
         raise BadRequest(f"memory is {text!r}: {error}") from None
+    if not size:
+        raise BadRequest(f"memory is {text!r}: write it like 80GiB")
+    return size
 
 
 def _empty_model(name: str | Path) -> Any:
