@@ -7,7 +7,7 @@ PYTEST = $(BIN)/pytest --numprocesses auto --maxprocesses 4
 # What depends on the processor's instructions: the encoder, the engine and its attention
 PROCESSOR_TESTS := tests/indexes/encoders/test_encoders.py tests/longctx/engine/test_engine.py tests/longctx/engine/test_attention.py
 
-.PHONY: demo test test-avx2 test-sse41 test-random test-faults sbom audit check docs bench figures constraints clean
+.PHONY: demo test test-avx2 test-sse41 test-random test-families test-faults sbom audit check docs bench figures constraints clean
 
 ## demo: install, ask this project's own documentation in English and in Japanese, and watch a model's window grow
 demo: $(VENV)/installed
@@ -51,6 +51,10 @@ sbom: $(VENV)/installed
 # strict: a package that could not be looked up is a failure, not a pass
 audit:
 	$(AUDIT) --strict --requirement constraints.txt --no-deps --disable-pip
+## test-families: every causal family of transformers, right or refused; ten minutes on two cores
+test-families: export LONGCTX_ALL_FAMILIES = 1
+test-families: $(VENV)/installed
+	$(PYTEST) --dist worksteal --timeout 600 tests/longctx/models/test_every_family.py
 
 ## check: formatting, lint, types, which package may import which, and that the documentation builds
 check: $(VENV)/installed docs

@@ -19,7 +19,8 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from longctx.errors import BadRequest
-from longctx.models import Dtype, Quantization, is_address, parse_bytes
+from longctx.models import CacheDtype, Dtype, Quantization, is_address
+from longctx.quantities import parse_size, parse_tokens
 from longctx.trust import FileVersion, config_folder
 from longctx.types import Rewriting, RouteChoice, ThinkingMode
 
@@ -33,14 +34,19 @@ _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 _ONE_OF_TWO = {"prompt_tokens": "budget", "budget": "prompt_tokens"}  # a flag for one overrides a setting for the other
 
 
+def _tokens_if_given(value: Any) -> int | None:
+    return None if value is None else parse_tokens(value)
+
+
+Tokens = Annotated[int | None, BeforeValidator(_tokens_if_given)]
+
+
 def _parse_if_given(value: Any) -> float | None:
     return None if value is None else parse_seconds(value)
 
 
 def _parse_size_if_given(value: Any) -> int | None:
-    if value is None or isinstance(value, int):
-        return value
-    return 0 if value.strip() == "0" else parse_bytes(value)
+    return None if value is None else parse_size(value)
 
 
 def parse_seconds(value: Any) -> float:
@@ -74,18 +80,22 @@ class Settings(BaseSettings):
     model: str | None = Field(
         None, description="a causal language model: a folder, a GGUF file, a hub name or a server's"
     )
-    window: int | None = Field(None, ge=1, description="the model's native window, or the server's, in tokens")
+    window: Tokens = Field(None, ge=1, description="the model's native window, or the server's, in tokens")
     adapter: str | None = Field(None, description="a LoRA adapter that goes onto the model: a folder or a hub name")
     quantization: Quantization | None = Field(None, description="how the model's weights are kept, to save memory")
     dtype: Dtype = Field("auto", description="the model's numbers; 'auto' is the checkpoint's own")
     device: str = Field("auto", description="where the model runs; 'auto' is a GPU if there is one")
+    device_map: str | None = Field(None, description="'auto' spreads the model over all GPUs")
+    cache: CacheDtype = Field("model", description="how keys and values are kept: in the model's dtype, or in int8")
     scaling: str | None = Field(None, description="the RoPE scaling that takes the model past its native window")
     report: Path | None = Field(None, description="what a probe of the model found: the folder that it was written to")
     template: str | None = Field(None, description="how prompts are written: a family's name")
     route: RouteChoice = Field("auto", description="how a question is answered")
     k: int = Field(8, ge=1, description="passages to look for")
-    max_new_tokens: int = Field(256, ge=1, description="the longest answer, in tokens")
-    prompt_tokens: int | None = Field(None, ge=1, description="the longest prompt, in tokens")
+    max_new_tokens: Annotated[int, BeforeValidator(parse_tokens)] = Field(
+        256, ge=1, description="the longest answer, in tokens"
+    )
+    prompt_tokens: Tokens = Field(None, ge=1, description="the longest prompt, in tokens")
     budget: Annotated[float | None, BeforeValidator(_parse_if_given)] = Field(
         None, description="the longest prompt, in seconds to the first token of the answer, such as '60s'"
     )
@@ -97,7 +107,9 @@ class Settings(BaseSettings):
     rewrite_questions: Rewriting = Field("auto", description="whether the model rewrites follow-up questions")
     session: str = Field("default", description="the conversation's name")
     sessions: Path | None = Field(None, description="the folder of conversations; none is one beside the index")
-    max_size: int = Field(100_000_000, ge=1, description="the largest file to ingest, in bytes")
+    max_size: Annotated[int, BeforeValidator(parse_size)] = Field(
+        100_000_000, ge=1, description="the largest file to ingest, in bytes"
+    )
     max_seconds: float = Field(120, gt=0, description="the longest that one file may take to read, in seconds")
 
     allow_insecure: bool = Field(False, description="whether a server gets a key without encryption, too (http)")
@@ -114,7 +126,9 @@ class Settings(BaseSettings):
         if is_address(self.model) and self.allow_insecure:
             return {"allow_insecure": True}
         held = {"adapter": self.adapter, "quantization": self.quantization, "dtype": self.dtype, "device": self.device}
-        return {name: value for name, value in held.items() if value not in (None, "auto")}
+        chosen = {name: value for name, value in held.items() if value not in (None, "auto")}
+        chosen |= {} if self.device_map is None else {"device_map": self.device_map}
+        return chosen | ({} if self.cache == "model" else {"cache_dtype": self.cache})
 
     @classmethod
     def settings_customise_sources(

@@ -321,12 +321,12 @@ class AskOptions:
             thinking=(self.thinking in modes, f"use {', '.join(modes)}"),
             thinking_tokens=(self.thinking_tokens >= 1, "give a number of tokens above 0, or thinking='off'"),
             kind=(self.kind in (None, *kinds), f"use {', '.join(kinds)}"),
-            k=(is_count(self.k, 1), "give a whole number of passages above 0"),
+            k=(is_count(self.k), "give a whole number of passages above 0"),
             expand=(is_count(self.expand), "give a whole number of neighbours, or 0"),
-            max_new_tokens=(is_count(self.max_new_tokens, 1), "an answer needs a whole number of tokens, at least 1"),
+            max_new_tokens=(is_count(self.max_new_tokens, 1), "an answer needs at least 1, a whole number"),
             prompt_tokens=(
                 self.prompt_tokens is None or is_count(self.prompt_tokens, 1),
-                "give a whole number of tokens above 0",
+                "give a number of tokens above 0, a whole one",
             ),
             budget=(
                 self.budget is None or (_is_number(self.budget) and 0 < self.budget < math.inf),

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from rope_scaling.checkpoint import carried_scaling, check_not_blended, windows_under
+from rope_scaling.dual_chunk import NAME, Chunks, check_dual_chunk, chunk_sizes
 from rope_scaling.errors import AlreadyScaled, UnsupportedModel
 from rope_scaling.frequencies import RopeFrequencies, rope_frequencies
 from rope_scaling.scaling import RopeScaling
@@ -42,6 +43,7 @@ class ScaledRotaryEmbedding(nn.Module):
         self.scaling = scaling
         self.inv_freq = frequencies.inv_freq
         self.attention_scaling = frequencies.attention_factor
+        self.chunk_step = chunk_sizes(scaling)[0] if scaling.method == "dca" else 0
         self._copies: dict[torch.device, torch.Tensor] = {}
 
     @torch.no_grad()
@@ -55,6 +57,8 @@ class ScaledRotaryEmbedding(nn.Module):
         Returns:
             cos and sin, each (batch, tokens, rotary_dim).
         """
+        if self.chunk_step:
+            position_ids = position_ids % self.chunk_step
         inv_freq = self._copies.get(x.device)
         if inv_freq is None:
             inv_freq = self._copies[x.device] = self.inv_freq.to(x.device)
@@ -137,13 +141,28 @@ def _swap_in(model: nn.Module, fixed: RopeScaling) -> ExitStack:
             else:
                 undo.callback(delattr, config, name)
             setattr(config, name, value)
-        for layer, scale in scales:
-            undo.callback(setattr, layer, "scaling", layer.scaling)
-            layer.scaling = scale  # type: ignore[assignment]  # a float, as it was
+        if fixed.method == "dca":
+            _put_in_dual_chunks(model, Chunks.of(fixed, frequencies.inv_freq), undo)
+        for module, scale in scales:
+            undo.callback(setattr, module, "scaling", module.scaling)
+            setattr(module, "scaling", scale)  # noqa: B010  # which torch's types take for a tensor
         for parent, name, module in places:
             undo.callback(setattr, parent, name, module)
             setattr(parent, name, ScaledRotaryEmbedding(frequencies, fixed).train(module.training))
         return undo.pop_all()
+
+
+def _put_in_dual_chunks(model: nn.Module, chunks: Chunks, undo: ExitStack) -> None:
+    """Switch a model to dual chunk attention; `undo` switches it back."""
+    check_dual_chunk(model)
+    config: Any = model.config
+    for each in {id(one): one for one in (config, text_config(config))}.values():
+        undo.callback(setattr, each, "_attn_implementation", each._attn_implementation)
+        each._attn_implementation = NAME
+    for module in model.modules():
+        if hasattr(module, "is_causal"):
+            undo.callback(delattr, module, "dual_chunks")
+            module.dual_chunks = chunks  # type: ignore[assignment]
 
 
 def _softmax_scales(model: nn.Module, before: dict[str, Any], after: dict[str, Any]) -> list[tuple[nn.Module, float]]:

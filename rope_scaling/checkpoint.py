@@ -15,7 +15,7 @@ import torch
 from rope_scaling.errors import AlreadyScaled, CheckpointError, InvalidScaling
 from rope_scaling.frequencies import rope_frequencies
 from rope_scaling.parameters import WINDOW
-from rope_scaling.scaling import RopeScaling
+from rope_scaling.scaling import RopeScaling, method_named
 from rope_scaling.transformers_config import RopeBase, raised_window, read_base
 
 # pickles, which are fetched only if there are no safetensors, and copies of the same numbers for other runtimes
@@ -55,7 +55,7 @@ class Checkpoint:
             LengthNeeded: If the method depends on the length and `window` is None.
             AlreadyScaled: If the checkpoint carries another scaling.
         """
-        own = self.scaling
+        own, method = self.scaling, method_named(method)
         if window is None:
             if factor is None:
                 raise InvalidScaling(f"{method}: give the window to reach, in tokens, or a factor")

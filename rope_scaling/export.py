@@ -61,6 +61,11 @@ def export_checkpoint(
         raise LengthNeeded(
             f"{scaling.method}: a checkpoint has one set of frequencies; choose a length with at_length(n)"
         )
+    if scaling.method == "dca":
+        raise CheckpointError(
+            "dca changes the attention, which a checkpoint's configuration cannot state for transformers: load the "
+            "model with it (scaling='dca'), or export another method"
+        )
     checkpoint, target = open_checkpoint(source), Path(destination).resolve()
     folder, base = checkpoint.folder.resolve(), checkpoint.base
     if target == folder or folder in target.parents:
@@ -82,7 +87,7 @@ def _scaled_config(checkpoint: Checkpoint, scaling: RopeScaling, windows: dict[s
     """The content of config.json with a fixed scaling in it; every other key is kept, except `auto_map`."""
     config, base = checkpoint.config, checkpoint.base
     parameters = scaling.to_rope_parameters(base.theta, base.rotary_dim, base.partial_rotary_factor)
-    if parameters.keys() & {"attention_factor", "mscale"}:
+    if parameters.keys() & {"attention_factor", "mscale", "mscale_all_dim"}:
         final = rope_frequencies(scaling, base.rotary_dim, base.theta).attention_factor
         is_mla = "qk_rope_head_dim" in config
         parameters |= {"attention_factor": final} | _vllm_magnitude(parameters, final, is_mla)
@@ -172,8 +177,7 @@ def _check_readable(folder: Path, scaling: RopeScaling, base: RopeBase) -> None:
             found = rope_frequencies(RopeScaling.from_config(config), read.rotary_dim, read.theta)
         else:
             found = RopeFrequencies(*native(config))
-        # theirs is float32 throughout, and a pair that does not rotate is almost 0
-        torch.testing.assert_close(found.inv_freq, wanted.inv_freq, rtol=1e-5, atol=1e-29)
+        torch.testing.assert_close(found.inv_freq, wanted.inv_freq, rtol=1e-5, atol=0)  # theirs is float32 throughout
         same = math.isclose(found.attention_factor, wanted.attention_factor, rel_tol=1e-6)
     except (AssertionError, TypeError, ValueError):
         same = False

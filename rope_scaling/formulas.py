@@ -13,6 +13,8 @@ import torch
 
 from rope_scaling.parameters import BETA_FAST, BETA_SLOW, CLIPPED_SHARE, ScalingParameters
 
+ALMOST_ZERO = 1e-30  # radians per token, of a pair that does not rotate: a divisor of its frequency can be written
+
 
 @dataclass(frozen=True, slots=True)
 class Rotary:
@@ -128,7 +130,8 @@ def clip(scaling: ScalingParameters, inv_freq: torch.Tensor) -> torch.Tensor:
     pairs = len(inv_freq)
     count = min(scaling.clipped_pairs or max(1, round(CLIPPED_SHARE * pairs)), pairs)
     window = 0.5 * (1 + torch.linspace(0, math.pi, count, dtype=torch.float64).cos())
-    return torch.cat((inv_freq[: pairs - count], inv_freq[pairs - count :] * window))
+    clipped = (inv_freq[pairs - count :] * window).clamp_min(ALMOST_ZERO)
+    return torch.cat((inv_freq[: pairs - count], clipped))
 
 
 def original(scaling: ScalingParameters) -> int:

@@ -146,12 +146,21 @@ def cope_yarn(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
     return RopeFrequencies(clip(scaling, inv_freq), factor)
 
 
+def dca(scaling: ScalingParameters, rotary: Rotary) -> RopeFrequencies:
+    """Unscaled frequencies: `scaled_rope` puts dual chunk attention in, whose positions stay within L."""
+    return RopeFrequencies(rotary.inv_freq(), 1.0)
+
+
+def _hf_dca(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
+    return {"factor": None, WINDOW: None, "chunk_size": None, "local_size": None}
+
+
 def _hf_clipped(scaling: ScalingParameters, rotary: Rotary) -> dict[str, Any]:
     # transformers has no such type; LongRoPE, which divides each frequency by a number of its own, can state it
     if not rotary.dim:
         raise InvalidScaling(f"{scaling.method} clips pairs of dimensions: give rotary_dim, such as 128")
     inv_freq, factor = METHODS[scaling.method].frequencies(scaling, rotary)
-    divisors = (rotary.inv_freq() / inv_freq.clamp_min(_ALMOST_ZERO)).tolist()
+    divisors = (rotary.inv_freq() / inv_freq).tolist()
     return {
         "short_factor": divisors,
         "long_factor": divisors,
@@ -258,6 +267,9 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             True,
             hf_changes=_hf_longrope,
             hf_reads=("longrope", "su"),
+        ),
+        "dca": Method(
+            dca, "default", frozenset({"factor", "chunk_size", "local_size"}), _FACTOR | _WINDOW, hf_changes=_hf_dca
         ),
         "cope": Method(cope, "longrope", _CLIPPED, _FACTOR | _WINDOW, hf_changes=_hf_clipped),
         "cope_ntk": Method(cope_ntk, "longrope", _CLIPPED, _FACTOR | _WINDOW, hf_changes=_hf_clipped),

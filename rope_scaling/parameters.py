@@ -37,4 +37,6 @@ class ScalingParameters(BaseModel):
     low_freq_factor: PositiveFloat | None = None
     high_freq_factor: PositiveFloat | None = None
     clipped_pairs: Annotated[int, Field(ge=1)] | None = None
+    chunk_size: Annotated[int, Field(ge=2)] | None = None
+    local_size: Annotated[int, Field(ge=1)] | None = None
     length: Annotated[int, Field(ge=1)] | None = None

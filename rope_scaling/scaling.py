@@ -54,6 +54,8 @@ class RopeScaling(ScalingParameters):
         low_freq_factor: Llama 3: the rotations within L up to which a frequency is divided by s; 1 by default.
         high_freq_factor: Llama 3: the rotations within L from which a frequency is kept; 4 by default.
         clipped_pairs: CoPE: how many pairs, from the slowest on, are clipped; 5 of 16 by default.
+        chunk_size: Dual chunk attention: the largest distance, in tokens; 3/4 of L by default.
+        local_size: Dual chunk attention: how much of it is kept for the chunk before; L/16 by default.
         length: The sequence length, in tokens, that a method is fixed at if it depends on one; set by `at_length`.
 
     Raises:
@@ -76,6 +78,7 @@ class RopeScaling(ScalingParameters):
     @field_validator("method")
     @classmethod
     def _check_method(cls, method: str) -> str:
+        method = method_named(method)
         if method not in METHODS:
             near = difflib.get_close_matches(method.lower().replace("-", "_"), METHODS, n=1, cutoff=0)
             raise ValueError(f"unknown method {method!r}: did you mean {near[0]!r}? There are {', '.join(METHODS)}")
@@ -103,6 +106,15 @@ class RopeScaling(ScalingParameters):
             small, large = getattr(self, low) or low_default, getattr(self, high) or high_default
             if small >= large:
                 raise ValueError(f"{low} is {small} and {high} is {large}: {high} must be the larger")
+        window = self.original_max_position_embeddings
+        if self.method == "dca" and window is not None:
+            size = self.chunk_size or window * 3 // 4
+            local = self.local_size or window // 16
+            if not 0 < local < size <= window or 2 * (size - local) <= size:
+                raise ValueError(
+                    f"chunk_size is {size} and local_size {local}, of a window of {window}: give a chunk that fits the "
+                    "window, and a local_size above 0 and below half of it"
+                )
         short, long = self.short_factor, self.long_factor
         if short and long and len(short) != len(long):
             raise ValueError(
@@ -128,7 +140,7 @@ class RopeScaling(ScalingParameters):
         Raises:
             InvalidScaling: If `window` is below the original one, or `factor` leads to another window.
         """
-        original = original_max_position_embeddings
+        method, original = method_named(method), original_max_position_embeddings
         if window < original:
             raise InvalidScaling(
                 f"a window of {window} tokens is below the native {original}: give {original} or more, "
@@ -216,6 +228,12 @@ class RopeScaling(ScalingParameters):
         written |= entry.hf_changes(self, Rotary(rotary_dim or 0, float(rope_theta)))
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in written.items()}
         return {name: value for name, value in plain.items() if value is not None}
+
+
+def method_named(name: str) -> str:
+    """The name of a method as the registry has it: 'Dynamic-NTK' is 'dynamic_ntk'."""
+    folded = name.strip().lower().replace("-", "_")
+    return folded if folded in METHODS else name
 
 
 def _takes(method: str) -> str:

@@ -132,7 +132,7 @@ def stated_window(config: Any) -> int | None:
     original, factor = _get(text, WINDOW) or parameters.get(WINDOW), parameters.get("factor")
     if _rope_type(parameters) not in _MULTIPLIED or not isinstance(factor, int | float):
         return longest
-    native = original or (None if _rope_type(parameters) == "yarn" else longest)
+    native: int | None = original or (None if _rope_type(parameters) == "yarn" else longest)
     return longest if native is None else round(native * factor)
 
 

@@ -49,7 +49,8 @@ def open_model(
             used as it is; None is no model.
         scaling: For a model to load; see `load_model`.
         window: Overrides the context length that the model's configuration or its server states, in tokens.
-        loading: Further options of `load_model`; for a server, only `allow_insecure` of `ServedModel.connect`.
+        loading: Further options of `load_model`, and `cache_dtype` of the engine; for a server, only `allow_insecure`
+            of `ServedModel.connect`.
         owned: Closes the connection that this makes, and llama.cpp.
         store: Where an engine that this makes keeps the keys and values of documents.
 
@@ -75,7 +76,10 @@ def open_model(
             raise BadRequest(f"{name} is {loading[name]!r}, and {model} is run as it is by llama.cpp: leave {name} out")
         return owned.enter_context(GgufEngine.open(model, scaling=scaling, window=window, **loading))
     if isinstance(model, str | Path):
-        model = load_model(model, scaling=scaling, native_window=window, **loading)
+        options = dict(loading)
+        cache_dtype = options.pop("cache_dtype", "model")
+        loaded = load_model(model, scaling=scaling, native_window=window, **options)
+        return Engine(loaded, cache_dtype=cache_dtype, store=store)
     return Engine(model, store=store) if isinstance(model, LoadedModel) else model
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longctx.cli.options import JsonOption, QuantizationOption
+from longctx.cli.options import Cache, JsonOption, QuantizationOption, size_option, tokens_option
 from longctx.cli.output import duration, print_json
 from longctx.cli.progress import waiting_for
 from longctx.cli.terminal import echo
@@ -19,13 +18,6 @@ _GIB = 2**30
 _NOT_MEASURED = "-: its reading rate has not been measured on this machine; --measure loads the model and measures it"
 
 
-class Cache(str, Enum):
-    """How keys and values are kept."""
-
-    model = "model"
-    int8 = "int8"
-
-
 def estimate(
     model: Annotated[
         str,
@@ -35,13 +27,12 @@ def estimate(
     ],
     context: Annotated[
         int | None,
-        typer.Option("--context", metavar="TOKENS", help="The longest sequence (default: 32 native windows).", min=1),
+        tokens_option("TOKENS", "The longest sequence, such as 128k (default: 32 native windows).", "--context"),
     ] = None,
     quantization: QuantizationOption = None,
     cache: Annotated[Cache, typer.Option("--cache", help="How keys and values are kept.")] = Cache.model,
     memory: Annotated[
-        str | None,
-        typer.Option("--memory", metavar="SIZE", help="Such as 80GiB (default: what is free on this machine)."),
+        int | None, size_option("SIZE", "Such as 80GiB (default: what is free on this machine).", "--memory", least=1)
     ] = None,
     measure: Annotated[
         bool, typer.Option("--measure", help="Load the model, and measure how fast it reads on this machine.")
@@ -52,14 +43,13 @@ def estimate(
 
     No weights are read, except with --measure. The measured rate is kept for later runs.
     """
-    from longctx.models import estimate_model, parse_bytes
+    from longctx.models import estimate_model
 
-    available = None if memory is None else parse_bytes(memory)
     scheme: Quantization | None = None if quantization is None else quantization.value
     if measure:
         with waiting_for("measuring how fast the model reads"):
             _measure(model, scheme)
-    sizing = estimate_model(model, context, scheme, cache.value, available)
+    sizing = estimate_model(model, context, scheme, cache.value, memory)
     if json:
         print_json(sizing)
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from longctx.cli.options import JsonOption
+from longctx.cli.options import JsonOption, tokens_option
 from longctx.cli.output import INTERRUPTED, print_json
 from longctx.cli.progress import progress_on_stderr
 from longctx.cli.rope import FactorOption, ModelArgument, describe
@@ -27,7 +27,7 @@ def _training_option(flag: str, metavar: str | None, text: str) -> Any:
 
 def extend(
     model: ModelArgument,
-    to: Annotated[int, typer.Option("--to", metavar="TOKENS", help="The window to reach, in tokens.")],
+    to: Annotated[int, tokens_option("TOKENS", "The window to reach, such as 16k.", "--to")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write: new, or empty.")],
     method: Annotated[str, typer.Option("--method", metavar="NAME", help="yarn, ntk, linear, ...")] = "yarn",
     factor: FactorOption = None,
@@ -50,7 +50,9 @@ def extend(
     ] = 8,
     length: Annotated[
         int | None,
-        _training_option("--length", "TOKENS", "The length of packed text, the most for an example (default: --to)."),
+        tokens_option(
+            "TOKENS", "The length of packed text, the most for an example (default: --to).", "--length", panel=_TRAINING
+        ),
     ] = None,
     prompt_loss: Annotated[
         float, _training_option("--prompt-loss", "W", "The weight of prompts in the loss; completions have 1.")

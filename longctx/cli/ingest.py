@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from longctx.cli.ingest_checks import prune_missing, show_plan
-from longctx.cli.options import EncoderOption, IndexOption, JsonOption, WaitOption
+from longctx.cli.options import EncoderOption, IndexOption, JsonOption, WaitOption, size_option, tokens_option
 from longctx.cli.output import INTERRUPTED, print_json, short_path
 from longctx.cli.progress import ingest_progress
 from longctx.cli.terminal import echo, name
@@ -51,7 +51,7 @@ def ingest(
         str | None, typer.Option(metavar="NAME", help="The text files' encoding, where it is not found out.")
     ] = None,
     max_size: Annotated[
-        int | None, typer.Option(metavar="BYTES", help="The largest file to read (default: 100000000)")
+        int | None, size_option("SIZE", "The largest file to read, such as 200MB (default: 100MB)")
     ] = None,
     max_seconds: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="The longest that one file may take (default: 120)")
@@ -64,10 +64,10 @@ def ingest(
         ),
     ] = None,
     chunk_tokens: Annotated[
-        int | None, typer.Option(metavar="N", help="The most tokens of a chunk (default: the encoder's)")
+        int | None, tokens_option("N", "The most tokens of a chunk (default: the encoder's)", least=0)
     ] = None,
     overlap: Annotated[
-        int | None, typer.Option(metavar="N", help="How many tokens of it a chunk may share with the one before it.")
+        int | None, tokens_option("N", "How many tokens of it a chunk may share with the one before it.", least=0)
     ] = None,
     wait: WaitOption = False,
     verbose: Annotated[

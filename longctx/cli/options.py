@@ -15,6 +15,7 @@ import typer
 from longctx.cli.progress import waiting_for
 from longctx.cli.terminal import escaped, secho
 from longctx.errors import BadRequest
+from longctx.quantities import parse_size, parse_tokens
 from longctx.types import AskOptions
 
 if TYPE_CHECKING:
@@ -38,6 +39,13 @@ class OnOff(str, Enum):
     auto = "auto"
     on = "on"
     off = "off"
+
+
+class Cache(str, Enum):
+    """How keys and values are kept."""
+
+    model = "model"
+    int8 = "int8"
 
 
 class Mode(str, Enum):
@@ -65,6 +73,19 @@ RerankerOption = Annotated[
 QuantizationOption = Annotated[
     QuantizationChoice | None, typer.Option(help="Keep the model's weights in so many bits.")
 ]
+DtypeOption = Annotated[
+    str | None, typer.Option(metavar="DTYPE", help="float32, bfloat16 or float16 (default: auto, what is fast here).")
+]
+DeviceOption = Annotated[
+    str | None, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:1, ... (default: auto, a GPU if there is one).")
+]
+DeviceMapOption = Annotated[
+    str | None,
+    typer.Option(metavar="MAP", help="'auto' spreads the layers over all GPUs, and over memory if they are full."),
+]
+CacheOption = Annotated[
+    Cache | None, typer.Option(help="How keys and values are kept: in the model's dtype, or in 8 bits.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait while another process is writing to the index.")]
 
@@ -72,6 +93,36 @@ WaitOption = Annotated[bool, typer.Option("--wait", help="Wait while another pro
 def _option(metavar: str, text: str, least: int | None = None) -> Any:
     """An option that is named after its field."""
     return typer.Option(metavar=metavar, help=text, min=least)
+
+
+def tokens_option(metavar: str, text: str, *names: str, least: int = 1, panel: str | None = None) -> Any:
+    """An option for a number of tokens: 32768, 32k."""
+
+    def parse(value: Any) -> int:
+        try:
+            number = parse_tokens(value)
+        except ValueError as error:
+            raise typer.BadParameter(f"{value!r}: {error}") from None
+        if number < least:
+            raise typer.BadParameter(f"{value!r}: give {least} or more")
+        return number
+
+    return typer.Option(*names, metavar=metavar, help=text, parser=parse, rich_help_panel=panel)
+
+
+def size_option(metavar: str, text: str, *names: str, least: int = 0) -> Any:
+    """An option for an amount of memory or the size of a file: 80GiB, 200MB."""
+
+    def parse(value: Any) -> int:
+        try:
+            size = parse_size(value)
+        except ValueError as error:
+            raise typer.BadParameter(f"{value!r}: {error}") from None
+        if size < least:
+            raise typer.BadParameter(f"{value!r}: give {least} or more")
+        return size
+
+    return typer.Option(*names, metavar=metavar, help=text, parser=parse)
 
 
 TemplateOption = Annotated[
@@ -125,16 +176,14 @@ class AskFlags(FilterFlags):
         ),
     ] = None
     window: Annotated[
-        int | None, _option("TOKENS", "The model's native window (default: what the model or server says).", least=1)
+        int | None, tokens_option("TOKENS", "The model's native window (default: what the model or server says).")
     ] = None
     adapter: Annotated[str | None, _option("PATH_OR_HUB_ID", "A LoRA adapter that goes onto the model.")] = None
     quantization: QuantizationOption = None
-    dtype: Annotated[
-        str | None, _option("DTYPE", "float32, bfloat16 or float16 (default: auto, what runs fastest here).")
-    ] = None
-    device: Annotated[
-        str | None, _option("DEVICE", "cpu, cuda, cuda:1, ... (default: auto, a GPU if there is one).")
-    ] = None
+    dtype: DtypeOption = None
+    device: DeviceOption = None
+    device_map: DeviceMapOption = None
+    cache: CacheOption = None
     scaling: Annotated[
         str | None, _option("METHOD", "Take the model past its native window, by 'yarn' or another method.")
     ] = None
@@ -156,12 +205,10 @@ class AskFlags(FilterFlags):
     encoder: EncoderOption = None
     reranker: RerankerOption = None
     k: Annotated[int | None, typer.Option("-k", min=1, help="How many passages to look for (default: 8)")] = None
-    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="The longest answer, in tokens (default: 256)")] = (
-        None
-    )
+    max_new_tokens: Annotated[int | None, tokens_option("N", "The longest answer, in tokens (default: 256)")] = None
     prompt_tokens: Annotated[
         int | None,
-        _option("N", "The longest prompt, in tokens (default: what is read in 20 s; a GPU's window).", least=1),
+        tokens_option("N", "The longest prompt, in tokens (default: what is read in 20 s; a GPU's window)."),
     ] = None
     budget: Annotated[
         str | None,

@@ -10,10 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from longctx.cli.options import JsonOption, TemplateOption, split_names
+from longctx.cli.options import (
+    DeviceMapOption,
+    DeviceOption,
+    DtypeOption,
+    JsonOption,
+    QuantizationOption,
+    TemplateOption,
+    split_names,
+    tokens_option,
+)
 from longctx.cli.output import INTERRUPTED
 from longctx.cli.progress import progress_on_stderr
 from longctx.cli.terminal import cell, echo, echo_json
+from longctx.quantities import parse_tokens
 
 if TYPE_CHECKING:
     from longctx.probe import ProbeProgress, ProbeReport, TaskTexts
@@ -58,14 +68,19 @@ def probe(
     template: TemplateOption = None,
     seed: Annotated[int, typer.Option(help="Another seed, other texts.")] = 0,
     window: Annotated[
-        int | None, typer.Option(min=1, metavar="TOKENS", help="The native window, where the model does not say it.")
+        int | None, tokens_option("TOKENS", "The native window, where the model does not say it.")
     ] = None,
+    quantization: QuantizationOption = None,
+    dtype: DtypeOption = None,
+    device: DeviceOption = None,
+    device_map: DeviceMapOption = None,
     json: JsonOption = False,
 ) -> None:
     """Measure how long a window a model really uses, under each scaling method.
 
     Results are kept as they come: stop it with Ctrl-C, and the same command goes on. Exit code: 130 when stopped.
     """
+    from longctx.models import load_model
     from longctx.probe import ALL_TASKS, DEFAULT_TASKS, ProbeOptions, run_probe
 
     names = split_names(tasks)
@@ -85,7 +100,12 @@ def probe(
     )
     try:
         with _progress() as progress:
-            report = run_probe(model, out, options, native_window=window, progress=progress)
+            held = {"quantization": quantization and quantization.value, "dtype": dtype, "device": device}
+            loading: dict[str, Any] = {
+                name: value for name, value in {**held, "device_map": device_map}.items() if value is not None
+            }
+            loaded = load_model(model, **loading) if loading else model
+            report = run_probe(loaded, out, options, native_window=window, progress=progress)
     except KeyboardInterrupt:
         echo(f"stopped: what was answered is kept in {out}, and the same command goes on from there", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -98,7 +118,7 @@ def probe(
 def _numbers(values: tuple[str, ...]) -> tuple[int, ...]:
     """Tokens as numbers, '32k' too. Raises BadParameter."""
     try:
-        return tuple(int(value[:-1]) * 1024 if value[-1] in "kK" else int(value) for value in values)
+        return tuple(map(parse_tokens, values))
     except ValueError:
         raise typer.BadParameter("give numbers of tokens, such as 4096,8k,32k", param_hint="--lengths") from None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from longctx.cli.options import JsonOption
+from longctx.cli.options import JsonOption, tokens_option
 from longctx.cli.output import print_json
 from longctx.cli.terminal import cell
 
@@ -29,7 +29,7 @@ def rope(
     model: ModelArgument,
     method: Annotated[str | None, typer.Option(metavar="NAME", help="Compare with: yarn, ntk, linear, ...")] = None,
     factor: FactorOption = None,
-    to: Annotated[int | None, typer.Option(metavar="TOKENS", help="The window to reach, in tokens.")] = None,
+    to: Annotated[int | None, tokens_option("TOKENS", "The window to reach, such as 16k.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the frequencies into a file.")] = None,
     json: JsonOption = False,
 ) -> None:

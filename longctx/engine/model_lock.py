@@ -76,4 +76,12 @@ def rotary_fingerprint(model: Any) -> str:
         if hasattr(module, "inv_freq") and hasattr(module, "attention_scaling"):
             digest.update(module.inv_freq.detach().float().cpu().contiguous().numpy().tobytes())
             digest.update(repr(float(module.attention_scaling)).encode())
+            scaling = getattr(module, "scaling", None)
+            if not isinstance(scaling, RopeScaling):
+                continue
+            if scaling.mscale_all_dim:  # it scales the softmax of MLA models, too
+                digest.update(repr(scaling.mscale_all_dim).encode())
+            if scaling.method == "dca":  # which places keys within chunks
+                window = scaling.original_max_position_embeddings
+                digest.update(f"dca {window} {scaling.chunk_size} {scaling.local_size}".encode())
     return digest.hexdigest()

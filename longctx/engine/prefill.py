@@ -10,8 +10,9 @@ import inspect
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -25,6 +26,7 @@ from longctx.engine.prefix_store import PrefixStore
 from longctx.engine.request import PrefillCallback, PrefillProgress, Request
 from longctx.errors import ModelUnavailable
 from longctx.models import CacheDtype, CacheShape, LoadedModel, hash_tokenizer, loaded_hash, memory
+from rope_scaling import RopeScaling
 
 _LONGEST = 1 << 30  # tokens: no sequence is longer
 
@@ -149,9 +151,11 @@ class Prefill:
         with self.lock.step(self.model, request.scaling):
             return rotary_fingerprint(self.model)
 
-    def path(self, tokens: int) -> AttentionPath:
-        """The attention that reads a sequence of `tokens` tokens."""
+    def path(self, tokens: int, scaling: RopeScaling | None = None) -> AttentionPath:
+        """The attention that reads a sequence of `tokens` tokens under a scaling."""
         reason = self._refused or unsupported_reason(self.model, tokens)
+        if scaling is not None and scaling.method == "dca":
+            reason = "dual chunk attention is in force"
         return AttentionPath("longctx") if reason is None else AttentionPath("stock", reason)
 
     def need(self, tokens: int, reused: int) -> memory.Need:
@@ -195,16 +199,11 @@ class Prefill:
         sequence.cache.packed = ours and self._packs
         try:
             with self.lock.step(self.model, sequence.request.scaling), attention(self.model) if ours else nullcontext():
-                output: Any = self.model(
-                    input_ids=tokens, past_key_values=sequence.cache, use_cache=True, return_dict=True, **keeps
-                )
+                output = self._run(sequence, tokens, keeps)
         except AttentionRefused as refusal:  # once for a model: from now on it keeps to its own attention
             self._refused = str(refusal)
-            sequence.path = self.path(sequence.request.length)
+            sequence.path = self.path(sequence.request.length, sequence.request.scaling)
             sequence.cache.crop(sequence.done)  # the first layers have written this block
-            return self.forward(sequence, ids, last)
-        except (TypeError, AttributeError, RuntimeError) as error:
-            self._unpack(sequence, error)
             return self.forward(sequence, ids, last)
         if sequence.cache.length != sequence.done + len(ids):
             raise ModelUnavailable(
@@ -214,12 +213,18 @@ class Prefill:
         logits: torch.Tensor = output.logits[0, -last:]
         return logits
 
-    def _unpack(self, sequence: SequenceState, error: Exception) -> None:
-        """Give the layers numbers in place of `QuantizedStates` from now on; raise an error that has other causes."""
-        if not sequence.cache.packed:
-            raise error
-        self._packs = False
-        sequence.cache.crop(sequence.done)
+    def _run(self, sequence: SequenceState, tokens: torch.Tensor, keeps: dict[str, int]) -> Any:
+        """The model's output for a block; int8 is handed out as it is where the layers take it."""
+        cache = sequence.cache
+        run = partial(self.model, tokens, past_key_values=cache, use_cache=True, return_dict=True, **keeps)
+        if not cache.packed:
+            return run()
+        with suppress(TypeError, AttributeError, RuntimeError):
+            return run()
+        # Layers that work on their past before attention does, as those of MLA models, get numbers from now on
+        self._packs = cache.packed = False
+        cache.crop(sequence.done)
+        return run()
 
 
 class SequenceState:
@@ -237,7 +242,7 @@ class SequenceState:
         self.request = request
         self.cache = cache
         self.reused = self.done = cache.length
-        self.path = prefill.path(request.length)
+        self.path = prefill.path(request.length, request.scaling)
         self._prefill = prefill
         cache.reserve(request.length)
 

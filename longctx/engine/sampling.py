@@ -54,7 +54,7 @@ class GenerationOptions(SamplingOptions):
         return self.max_new_tokens + (0 if self.thinking is None else self.thinking.tokens)
 
     def __post_init__(self) -> None:
-        least = (is_count(self.max_new_tokens, 1), "an answer needs a whole number of tokens, at least 1")
+        least = (is_count(self.max_new_tokens, 1), "an answer needs at least 1, a whole number")
         check_values(self, max_new_tokens=least)
         SamplingOptions.__post_init__(self)  # super() does not work in a class with slots
 

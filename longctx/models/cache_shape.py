@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from longctx.errors import ModelUnavailable
 from longctx.models.memory import CacheDtype
 
 if TYPE_CHECKING:
@@ -39,12 +40,14 @@ class CacheShape:
 
         Returns:
             The shape.
+
+        Raises:
+            ModelUnavailable: For a model without attention.
         """
-        kind: Any = type(model)
-        layers = _measured(kind, _Configuration(model.config))
+        layers = _measured(_Configuration(type(model), model.config))
         if not layers and model.device.type != "meta":  # some experts cannot be chosen without weights
             layers = _one_token(model)
-        return cls(layers or _stated(model.config.get_text_config()), model.dtype.itemsize)
+        return cls(layers or _stated(model), model.dtype.itemsize)
 
     def token_bytes(self, dtype: CacheDtype) -> int:
         """Bytes of one token's keys and values.
@@ -63,11 +66,12 @@ class CacheShape:
 
 
 class _Configuration:
-    """A configuration that is equal to another with the same content, so that a shape is measured once."""
+    """A model's class and configuration, equal to others of the same content, so that a shape is measured once."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, kind: Any, config: Any) -> None:
+        self.kind = kind
         self.config = config
-        self.text = config.to_json_string(use_diff=False)
+        self.text = f"{kind.__qualname__} {config.to_json_string(use_diff=False)}"
 
     def __hash__(self) -> int:
         return hash(self.text)
@@ -77,17 +81,18 @@ class _Configuration:
 
 
 @lru_cache(maxsize=64)
-def _measured(kind: Any, configuration: _Configuration) -> tuple[tuple[Rows, Rows], ...]:
+def _measured(configuration: _Configuration) -> tuple[tuple[Rows, Rows], ...]:
     """What the layers of a model without weights keep of one token; empty where it cannot run so."""
     import copy
 
     import torch
 
-    config = copy.deepcopy(configuration.config)
+    kind, config = configuration.kind, copy.deepcopy(configuration.config)
     config._attn_implementation = "sdpa" if kind._supports_sdpa else "eager"
     try:
         with torch.device("meta"):
-            return _one_token(kind._from_config(config, dtype=torch.bfloat16).eval())  # which experts ask for
+            twin = kind._from_config(config, dtype=torch.bfloat16).eval()  # a dtype that experts ask for
+            return _one_token(twin)
     except Exception:  # every family raises its own errors
         return ()
 
@@ -101,20 +106,25 @@ def _one_token(model: Any) -> tuple[tuple[Rows, Rows], ...]:
         with torch.no_grad():
             ids = torch.zeros((1, 1), dtype=torch.long, device=model.device)
             model(input_ids=ids, past_key_values=cache, use_cache=True)
-        kept: list[Any] = cache.layers
-        return tuple((_rows(layer.keys), _rows(layer.values)) for layer in kept)
+        layers: Any = cache.layers
+        return tuple((_rows(layer.keys), _rows(layer.values)) for layer in layers)
     except Exception:  # what keeps something else, or cannot run without weights: every family raises its own errors
         return ()
 
 
 def _rows(states: torch.Tensor) -> Rows:
     _, heads, _, size = states.shape
-    return int(heads), int(size)
+    return heads, size
 
 
-def _stated(config: Any) -> tuple[tuple[Rows, Rows], ...]:
-    queries = config.num_attention_heads
+def _stated(model: Any) -> tuple[tuple[Rows, Rows], ...]:
+    config = model.config.get_text_config()
+    queries = getattr(config, "num_attention_heads", None)
+    if not isinstance(queries, int):
+        raise ModelUnavailable(
+            f"{type(model).__name__} has no attention heads, and so keeps no keys and values: use a model with "
+            "attention in every layer"
+        )
     heads = getattr(config, "num_key_value_heads", None) or queries
     rows = heads, getattr(config, "head_dim", None) or config.hidden_size // queries
-    layers: int = config.num_hidden_layers
-    return ((rows, rows),) * layers
+    return ((rows, rows),) * int(config.num_hidden_layers)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from longctx.errors import BadRequest, ModelUnavailable
+from longctx.errors import BadRequest, ModelUnavailable, extra
 from longctx.models.causality import check_generates
 from longctx.models.device import Dtype, auto_dtype, computed_dtype, device_named, dtype_named
 from longctx.models.gguf_file import is_gguf
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import torch
 
 LARGEST_FACTOR = 32  # how far a method goes that is given by its name only: YaRN's 128K for the 4,096 of Llama 2
+_DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")  # transformers' own words
 _NO_LIMIT = 10**9  # what tokenizers say who know no limit is larger
 _FAILURES = (OSError, ValueError, KeyError, ImportError, RuntimeError)  # what transformers raises, for all reasons
 
@@ -156,6 +158,7 @@ def load_model(
     quantization: Quantization | None = None,
     adapter: str | Path | None = None,
     native_window: int | None = None,
+    device_map: str | None = None,
 ) -> LoadedModel:
     """Load a causal language model from a folder, or by its name on the hub.
 
@@ -172,6 +175,8 @@ def load_model(
             needs none.
         adapter: A LoRA adapter's folder or hub name, for a model.
         native_window: The native context length in tokens, in place of the configuration's.
+        device_map: "auto" spreads the layers over all GPUs, and over memory if those are full (accelerate does); None
+            puts all of them on `device`.
 
     Returns:
         The model with its tokenizer.
@@ -188,6 +193,7 @@ def load_model(
         )
     held = dtype_named(dtype), device_named(device)
     check_scheme(quantization)
+    _check_device_map(device_map, device)
     if native_window is not None and not is_count(native_window, 1):
         raise BadRequest(f"native_window is {native_window!r}: give a whole number of tokens above 0")
     name, folder, lora = _parts(str(name_or_path), None if adapter is None else str(adapter))
@@ -197,7 +203,7 @@ def load_model(
         raise ModelUnavailable(f"{folder} holds no config.json: {remedy}")
     try:
         tokenizer = load_tokenizer(lora.folder if lora is not None and has_tokenizer(lora.folder) else folder)
-        model, quantized, note = _load(folder, *held, quantization)
+        model, quantized, note = _load(folder, *held, quantization, device_map)
     except _FAILURES as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelUnavailable(f"no causal language model could be loaded from {folder}: {reason}") from error
@@ -212,6 +218,19 @@ def load_model(
     tried = None if scaling is None else _tried(scaling, model, window)
     put_on = None if lora is None else str(lora.folder)
     return LoadedModel(name, model, tokenizer, window, tried, quantization, put_on, note)
+
+
+def _check_device_map(device_map: str | None, device: str) -> None:
+    if device_map is None:
+        return
+    if device_map not in _DEVICE_MAPS:
+        raise BadRequest(f"device_map is {device_map!r}: use {', '.join(_DEVICE_MAPS)}")
+    if device != "auto":
+        raise BadRequest(f"device_map is {device_map!r} and device is {device!r}: give one of them")
+    if importlib.util.find_spec("accelerate") is None:
+        raise BadRequest(
+            f"device_map is {device_map!r}, which needs accelerate, from {extra('quant')}; or leave it out"
+        )
 
 
 def _parts(name: str, adapter: str | None) -> tuple[str, Path, Adapter | None]:
@@ -261,7 +280,11 @@ def model_folder(name: str) -> Path:
 
 
 def _load(
-    folder: Path, dtype: torch.dtype | Literal["auto"], device: torch.device, quantization: Quantization | None
+    folder: Path,
+    dtype: torch.dtype | Literal["auto"],
+    device: torch.device,
+    quantization: Quantization | None,
+    device_map: str | None,
 ) -> tuple[Any, bool, str | None]:
     """The model on its device, whether its weights are quantized, and what to say of its dtype."""
     import torch
@@ -278,13 +301,15 @@ def _load(
         elif not quantized:
             dtype, note = auto_dtype(folder, stated, device)
     if quantization is not None:
-        assert dtype != "auto"
+        assert isinstance(dtype, torch.dtype)
         given["quantization_config"] = loading_settings(quantization, dtype)
-    if quantized:  # which is done where they are to stay
+    if device_map is not None:
+        given["device_map"] = device_map
+    elif quantized:  # which is done where they are to stay
         given["device_map"] = {"": device}
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, **given)
     plain_products(model)
-    return (model if quantized else model.to(device)).eval(), quantized, note
+    return (model if quantized or device_map else model.to(device)).eval(), quantized, note
 
 
 def _tried(scaling: str | RopeScaling, model: Any, window: int) -> str | RopeScaling:
@@ -298,7 +323,7 @@ def _tried(scaling: str | RopeScaling, model: Any, window: int) -> str | RopeSca
             **{"original_max_position_embeddings": window} | scaling.model_dump(exclude_none=True)
         )
     with scaled_rope(model, trial, LARGEST_FACTOR * window):
-        return scaling
+        return trial.method if isinstance(scaling, str) else scaling
 
 
 def carried(config: Any) -> RopeScaling | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from longctx.errors import BadRequest, NotEnoughMemory
+from longctx.quantities import parse_size
 
 CacheDtype = Literal["model", "int8"]  # how keys and values are kept
 
@@ -16,8 +16,6 @@ LARGEST_BLOCK = 2048  # tokens: beyond it a block gains no speed
 _SMALLEST_BLOCK = 16
 _SPARE = 64 * 2**20  # bytes left to the rest of the machine
 _CGROUP = Path("/sys/fs/cgroup")
-_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-_DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +50,13 @@ def parse_bytes(text: str) -> int:
     Raises:
         BadRequest: For any other text.
     """
-    found = re.fullmatch(r"(?i)\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)\s*", text)
-    if found is None or float(found[1]) <= 0:
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise BadRequest(f"memory is {text!r}: {error}") from None
+    if not size:
         raise BadRequest(f"memory is {text!r}: write it like 80GiB")
-    decimal = found[4] and not found[3]
-    return int(float(found[1]) * (_DECIMAL if decimal else _UNITS)[found[2].lower()])
+    return size
 
 
 def block_bytes(model: Any, tokens: int, *, masked: bool) -> int:

@@ -56,6 +56,11 @@ _PACKAGES = {  # what transformers loads such checkpoints with
     "awq": (_GPTQMODEL, "accelerate"),
 }
 
+_INSTALL = {  # the package that is compiled needs the torch that is here, and says so by no other means
+    _BITSANDBYTES: extra("quant"),
+    _GPTQMODEL: "pip install --no-build-isolation gptqmodel==7.6.0 optimum==2.3.0 accelerate",
+}
+
 
 def check_scheme(quantization: Quantization | None) -> None:
     """Raise BadRequest for a quantization that does not exist."""
@@ -120,7 +125,7 @@ def is_quantized(folder: Path, quantization: Quantization | None) -> bool:
         )
     if method and (missing := _missing(method)):
         raise ModelUnavailable(
-            f"{folder} is quantised by {method}, which needs {missing}: pip install {missing.replace(' and ', ' ')}"
+            f"{folder} is quantised by {method}, which needs {missing}: {_INSTALL[_PACKAGES[method][0]]}"
         )
     if quantization or method == _BITSANDBYTES:
         _import_bitsandbytes()

@@ -18,6 +18,7 @@ from rope_scaling import (
     RopeScaling,
     export_checkpoint,
     open_checkpoint,
+    rope_frequencies,
     scaled_rope,
 )
 
@@ -273,3 +274,27 @@ def test_a_model_that_is_nowhere_gets_one_line(name: str) -> None:
         open_checkpoint(name)
     assert "\n" not in str(caught.value)
     assert name in str(caught.value)
+
+
+def test_vllm_gets_the_magnitude_of_deepseek_models_by_its_own_formula(tmp_path: Path) -> None:
+    """vLLM's DeepseekScalingRotaryEmbedding: the ratio of the mscales, times `attn_factor`."""
+    config = {
+        **{"model_type": "deepseek_v3", "max_position_embeddings": 64, "rope_theta": 10000.0, "qk_rope_head_dim": 8},
+        **{"head_dim": 8, "hidden_size": 64, "num_attention_heads": 4},
+    }
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "source" / "model.safetensors").write_bytes(b"")
+    for name, given in {
+        "both": {"mscale": 1.0, "mscale_all_dim": 1.0},
+        "none": {},
+        "one": {"mscale_all_dim": 0.7},
+    }.items():
+        scaling = RopeScaling(method="yarn", factor=4.0, original_max_position_embeddings=64, **given)
+        folder = export_checkpoint(tmp_path / "source", scaling, tmp_path / name)
+        written = json.loads((folder / "config.json").read_text())["rope_parameters"]
+        grown = 0.1 * math.log(4.0)
+        ratio = (written.get("mscale", 1.0) * grown + 1) / (written.get("mscale_all_dim", 0.0) * grown + 1)
+        wanted = rope_frequencies(scaling, 8, 10000.0).attention_factor
+        assert ratio * written.get("attn_factor", 1.0) == pytest.approx(wanted)
+        assert written.get("attention_factor", wanted) == pytest.approx(wanted)

@@ -93,7 +93,7 @@ def test_a_dynamic_checkpoint_loses_its_history(family_model: Make, tokens: torc
     assert torch.equal(logits(model, tokens), long)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "dca"])  # which refuses padding
 def test_the_rows_of_a_batch_do_not_matter_to_each_other(
     method: str, family_model: Make, tokens: torch.Tensor, logits: Run
 ) -> None:

@@ -91,6 +91,6 @@ def test_an_exported_checkpoint_opens_with_the_window_that_it_was_exported_for(
     folder = export_checkpoint(short_llama, RopeScaling.for_window(method, 256, 64), tmp_path / method)
     engine = Engine(load_model(folder))
     assert engine.loaded.window == 256
-    engine.stream([5] * 200, [], None, GenerationOptions(8)).close()
+    engine.stream([5] * 200, [], options=GenerationOptions(56)).close()
     with pytest.raises(ContextTooLong, match=r"no second one can be added$"):
-        engine.stream([5] * 300, [], None)
+        engine.stream([5] * 200, [], options=GenerationOptions(57))

@@ -144,11 +144,11 @@ def test_a_package_that_is_missing_is_named(checkpoint: Path, lora: Path, tmp_pa
         "bitsandbytes": "bitsandbytes",
     }.items():
         folder = with_config(checkpoint, tmp_path / method, quantization_config={"quant_method": method, "bits": 4})
-        install = packages.replace(" and", "")
         with pytest.raises(
-            ModelUnavailable, match=f"quantised by {method}, which needs {packages}: pip install {install}"
-        ):
+            ModelUnavailable, match=f"quantised by {method}, which needs {packages}: .*pip install"
+        ) as told:
             load_model(folder)
+        assert ("--no-build-isolation gptqmodel==" in str(told.value)) == (method != "bitsandbytes")
     with pytest.raises(BadRequest, match="quantised already, by awq: leave quantization='8bit' out"):
         load_model(tmp_path / "awq", quantization="8bit")
 

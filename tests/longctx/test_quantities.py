@@ -1,0 +1,66 @@
+"""Numbers as people write them: the same in every flag, in the environment and in longctx.toml."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from longctx import BadRequest
+from longctx.cli import app
+from longctx.quantities import parse_size, parse_tokens
+from longctx.settings import load_settings
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"), [("8k", 8192), ("128K", 131_072), ("1M", 2**20), ("32,768", 32768), ("1.5k", 1536), (7, 7)]
+)
+def test_tokens(text: Any, tokens: int) -> None:
+    assert parse_tokens(text) == tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("200MB", 200_000_000), ("24GB", 24 * 10**9), ("80GiB", 80 * 2**30), (5, 5)]
+)
+def test_sizes(text: Any, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "k", "8kk", "1.0001k", "-8k", "eight", True])
+def test_what_is_no_number_of_tokens(text: Any) -> None:
+    with pytest.raises(ValueError, match="write a number of tokens, such as 32768 or 32k"):
+        parse_tokens(text)
+
+
+def test_settings_take_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LONGCTX_WINDOW", "32k")
+    Path("longctx.toml").write_text('max_size = "200MB"\nprompt_tokens = "8k"\n')
+    found = load_settings()
+    assert (found.window, found.max_size, found.prompt_tokens) == (32768, 200_000_000, 8192)
+    assert load_settings(window="1k").window == 1024
+    monkeypatch.setenv("LONGCTX_WINDOW", "wide")
+    with pytest.raises(BadRequest, match="setting window is 'wide': write a number of tokens"):
+        load_settings()
+
+
+@pytest.mark.parametrize("method", ["dynamic-ntk", "Dynamic_NTK"])
+def test_rope_takes_short_numbers_and_either_spelling(method: str, short_llama: Path) -> None:
+    result = CliRunner().invoke(app, ["rope", str(short_llama), "--to", "1k", "--method", method, "--json"])
+    after = json.loads(result.output)["after"]
+    assert (after["method"], after["window"]) == ("dynamic_ntk", 1024)
+
+
+def test_estimate_and_extend_take_short_numbers(short_llama: Path, tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    sizing = json.loads(run(app, ["estimate", str(short_llama), "--context", "1k", "--memory", "1GB", "--json"]).output)
+    assert (sizing["needs"][-1]["tokens"], sizing["memory"]) == (1024, 10**9)
+    out = str(tmp_path / "out")
+    written = run(app, ["extend", str(short_llama), "--to", "1k", "--method", "linear", "--out", out, "--json"])
+    assert json.loads(written.output)["window"] == 1024
+    refused = run(app, ["extend", str(short_llama), "--to", "far", "--out", out])
+    assert refused.exit_code == 2
+    assert "write a number of tokens" in " ".join(refused.output.replace("│", " ").split())
