@@ -18,7 +18,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from indexes.storage.sqlite import Store
-from indexes.text import ANALYSIS_VERSION, LANGUAGES, phrase_terms, query_patterns, query_terms, terms, text_language
+from indexes.text import (
+    ANALYSIS_VERSION,
+    LANGUAGES,
+    phrase_terms,
+    query_language,
+    query_patterns,
+    query_terms,
+    terms,
+    text_language,
+)
 
 # Chunks from which a query leaves out the terms that more than half of them hold, unless it has no other. Robertson and
 # Spärck Jones's weight of such a term is negative, and to read its postings takes most of a search: at a million chunks
@@ -38,6 +47,7 @@ _REPEATED = {"ja": 3, "ko": 3, "zh": 3}
 # A passage of other languages is filled up with a term that nobody looks for, so that its length compares with those of
 # Japanese passages in the same index: as long as these are, it has about a third of their terms.
 _FILLER, _FILLERS = "~", 2
+_OTHER_LANGUAGE = 0.5  # the weight of a passage in another language than the query's: names alone match there
 _PATTERN_WEIGHT = 0.1  # of a term that is only like the one that was asked for
 _SHORTEST_MISSPELT, _SHORTEST_TWICE = 4, 8  # characters of a term in which one, or two, may be wrong
 _MOST_WITH_PHRASE = 10_000  # chunks that are read to see whether they contain a phrase
@@ -169,9 +179,11 @@ class LexicalSearcher:
         for language in [*self.languages, *([_UNKNOWN] if self._count_of(_UNKNOWN) else [])] or [_UNKNOWN]:
             terms = tuple(islice(query_terms(query, language).items(), _LONGEST_QUERY))
             analysed.setdefault(terms, []).append(language)
-        clauses = []
+        clauses, own = [], query_language(query, self.languages) if len(analysed) > 1 else None
         for terms, languages in analysed.items():
             wanted = self._any_of(dict(terms))
+            if own is not None and own not in languages:
+                wanted = Query.boost_query(wanted, _OTHER_LANGUAGE)
             if len(analysed) > 1:
                 only = Query.const_score_query(Query.term_set_query(schema, "language", languages), 0.0)
                 wanted = Query.boolean_query([(Occur.Must, wanted), (Occur.Must, only)])
