@@ -194,7 +194,7 @@ def _nothing_found(question: str, corpus: Snapshot) -> str:
     return text + _OTHER_LANGUAGE[language_of(question)].format(held=names, asked=known[asked])
 
 
-def _term_shares(wanted: Mapping[str, float], bags: Sequence[set[str]]) -> list[float]:
+def _term_shares(wanted: Mapping[str, float], bags: Sequence[Set[str]]) -> list[float]:
     """For each bag, the share of the wanted terms that it holds, by their weight and inverse document frequency."""
     frequency = Counter(term for bag in bags for term in bag & wanted.keys())
     weight = {term: each * math.log(1 + len(bags) / (1 + frequency[term])) for term, each in wanted.items()}
