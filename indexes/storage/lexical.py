@@ -13,25 +13,23 @@ import shutil
 from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from indexes.storage.file_access import file_mode, make_folder
+from indexes.storage.lexical_query import UNKNOWN, LexicalQueries
 from indexes.storage.sqlite import Store
-from indexes.text import ANALYSIS_VERSION, LANGUAGES, phrase_terms, query_patterns, query_terms, terms, text_language
-
-# Chunks from which a query leaves out the terms that more than half of them hold, unless it has no other. Robertson and
-# Spärck Jones's weight of such a term is negative, and to read its postings takes most of a search: at a million chunks
-# 14.0 ms with them and 5.7 without. Left out at any size, recall at 1 and 5 would be .9284/.9764 on JSQuAD, where it is
-# .9286/.9766, and .9571/.9983 on XQuAD (hybrid), where it is .9563/.9983.
-LARGE = 50_000
-_COMMON = 1 / 2
+from indexes.text import (
+    ANALYSIS_VERSION,
+    LANGUAGES,
+    phrase_terms,
+    terms,
+    text_language,
+)
 
 _BACKGROUND = 50  # chunks of other text
 _WRITER_HEAP = 64_000_000  # bytes; tantivy writes a segment out when it is full
-_LONGEST_QUERY = 256  # distinct terms
 # tantivy's BM25 has k1 = 1.2 and b = 0.75, which are Lucene's, and right for alphabetic scripts. Each term of a passage
 # put in r times makes k1 = 1.2 / r and leaves b as it is: in Japanese, where morphemes and bigrams repeat each other, a
 # passage says a thing once or twice, and the second time means little. Recall at 1 and 5 on JSQuAD: .929/.977 with r
@@ -40,10 +38,7 @@ _REPEATED = {"ja": 3, "ko": 3, "zh": 3}
 # A passage of other languages is filled up with a term that nobody looks for, so that its length compares with those of
 # Japanese passages in the same index: as long as these are, it has about a third of their terms.
 _FILLER, _FILLERS = "~", 2
-_PATTERN_WEIGHT = 0.1  # of a term that is only like the one that was asked for
-_SHORTEST_MISSPELT, _SHORTEST_TWICE = 4, 8  # characters of a term in which one, or two, may be wrong
 _MOST_WITH_PHRASE = 10_000  # chunks that are read to see whether they contain a phrase
-_UNKNOWN = "und"  # ISO 639 for a language that could not be told
 
 
 class LexicalIndex:
@@ -133,8 +128,8 @@ class LexicalSearcher:
         """
         if self.opened is None:
             return []
-        found = self._run(self._asked(query), k, allowed)
-        return found or self._run(self._alike(query), k, allowed)
+        queries = LexicalQueries(self.opened, [*self.languages, *([UNKNOWN] if self._count_of(UNKNOWN) else [])])
+        return self._run(queries.asked(query), k, allowed) or self._run(queries.alike(query), k, allowed)
 
     @cached_property
     def languages(self) -> dict[str, int]:
@@ -156,57 +151,13 @@ class LexicalSearcher:
         if self.opened is None:
             return set()
         schema, found = self.opened.schema, set[int]()
-        for words in {frozenset(phrase_terms(phrase, language)) for language in [*self.languages, _UNKNOWN]}:
+        for words in {frozenset(phrase_terms(phrase, language)) for language in [*self.languages, UNKNOWN]}:
             wanted = [(Occur.Must, Query.term_query(schema, "body", term, "freq")) for term in sorted(words)]
             found |= {chunk for chunk, _ in self._run(Query.boolean_query(wanted), _MOST_WITH_PHRASE, None)}
         return found
 
     def _count_of(self, language: str) -> int:
         return 0 if self.opened is None else int(self.opened.searcher().doc_freq("language", language))
-
-    def _asked(self, query: str) -> Any:
-        """A query as it is analysed for the passages of each language."""
-        from tantivy import Occur, Query
-
-        schema = self.opened.schema
-        analysed: dict[tuple[tuple[str, float], ...], list[str]] = {}
-        for language in [*self.languages, *([_UNKNOWN] if self._count_of(_UNKNOWN) else [])] or [_UNKNOWN]:
-            terms = tuple(islice(query_terms(query, language).items(), _LONGEST_QUERY))
-            analysed.setdefault(terms, []).append(language)
-        clauses = []
-        for terms, languages in analysed.items():
-            wanted = self._any_of(dict(terms))
-            if len(analysed) > 1:
-                only = Query.const_score_query(Query.term_set_query(schema, "language", languages), 0.0)
-                wanted = Query.boolean_query([(Occur.Must, wanted), (Occur.Must, only)])
-            clauses.append((Occur.Should, wanted))
-        for pattern in query_patterns(query):
-            like = Query.const_score_query(Query.regex_query(schema, "body", pattern), _PATTERN_WEIGHT)
-            clauses.append((Occur.Should, like))
-        return Query.boolean_query(clauses)
-
-    def _any_of(self, weights: dict[str, float]) -> Any:
-        from tantivy import Occur, Query
-
-        schema = self.opened.schema
-        return Query.boolean_query(
-            [
-                (Occur.Should, Query.boost_query(Query.term_query(schema, "body", term, "freq"), weight))
-                for term, weight in _telling(self.opened.searcher(), weights).items()
-            ]
-        )
-
-    def _alike(self, query: str) -> Any:
-        """A query for terms that are spelt almost as those of a query that finds nothing."""
-        from tantivy import Occur, Query
-
-        terms = {term for language in [*self.languages, _UNKNOWN] for term in query_terms(query, language)}
-        near = [
-            Query.fuzzy_term_query(self.opened.schema, "body", term, 1 + (len(term) >= _SHORTEST_TWICE))
-            for term in sorted(terms)[:_LONGEST_QUERY]
-            if len(term) >= _SHORTEST_MISSPELT and not any(map(str.isdigit, term))  # E21 is no misspelt E17
-        ]
-        return Query.boolean_query([(Occur.Should, each) for each in near])
 
     def _run(self, wanted: Any, k: int, allowed: Set[int] | None) -> list[tuple[int, float]]:
         from tantivy import Occur, Query
@@ -254,14 +205,6 @@ def _without_panics() -> Iterator[None]:
         raise RuntimeError(str(error)) from error
 
 
-def _telling(searcher: Any, weights: dict[str, float]) -> dict[str, float]:
-    """The terms without those that most chunks contain, if others remain."""
-    if (chunks := searcher.num_docs) < LARGE:
-        return weights
-    rare = {term: weight for term, weight in weights.items() if 0 < searcher.doc_freq("body", term) <= chunks * _COMMON}
-    return rare or weights
-
-
 def _open(folder: Path) -> Any:
     """Open a tantivy index that does not watch its folder for a newer one."""
     from tantivy import Index
@@ -292,7 +235,7 @@ def _write_changes(folder: Path, store: Store, after: int) -> None:
     for document_id, _ in store.documents(after):
         language = None  # a chunk of which it cannot be told is in the language of those before it
         for chunk in store.chunks_of(document_id):
-            language = text_language(chunk.text, language) or _UNKNOWN
+            language = text_language(chunk.text, language) or UNKNOWN
             found = terms(f"{chunk.title}\n{chunk.heading}\n{chunk.text_with_header}", language)
             found = (
                 found * _REPEATED[language] if language in _REPEATED else [*found, *[_FILLER] * _FILLERS * len(found)]

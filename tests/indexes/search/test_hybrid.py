@@ -104,7 +104,7 @@ def test_terms_of_most_chunks_are_left_out_of_a_query_of_a_large_index(tmp_path,
     with CorpusIndex.open(tmp_path / "index", hashing) as index:
         index.ingest(tmp_path)
         assert found("lamp log7") == set(range(30))
-        monkeypatch.setattr("indexes.storage.lexical.LARGE", 20)
+        monkeypatch.setattr("indexes.storage.lexical_query.LARGE", 20)
         assert found("lamp log7") == {7}
         assert found("tower log20") == {*range(14), 20}, "what less than half hold stays"
         assert found("lamp") == set(range(30)), "unless there is nothing else"
