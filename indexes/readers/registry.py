@@ -190,7 +190,7 @@ def _put_right(reading: ReadText) -> ReadText:
         headings=tuple(headings.values()),
         pages=tuple(map(at, reading.pages)),
         breaks=tuple(sorted({at(each) for each in reading.breaks} - {len(cleaned.text)})),
-        tables=tuple(Table(at(each.start), at(each.end), each.header) for each in reading.tables),
+        tables=tuple(Table(at(each.start), at(each.end), clean(each.header).text) for each in reading.tables),
     )
 
 

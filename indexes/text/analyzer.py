@@ -24,7 +24,7 @@ from indexes.text.normalisation import clean, nfkc
 from indexes.text.words import identifiers, stems, telling_words
 
 # Raise it when the terms of a text change: an index that was built with another version is built again.
-ANALYSIS_VERSION = 4
+ANALYSIS_VERSION = 5
 
 # Escapes, not characters: U+F900 looks just like U+8C48.
 _KANA_OR_HAN = r"\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
@@ -32,6 +32,8 @@ _HANGUL = r"\u1100-\u11ff\u3130-\u318f\uac00-\ud7af"
 _CJK_RUN = re.compile(f"[{_KANA_OR_HAN}]+")
 _HANGUL_RUN = re.compile(f"[{_HANGUL}]+")
 _WORD = re.compile(rf"[^\W_{_KANA_OR_HAN}{_HANGUL}]+")
+# Japanese lines are broken inside words, too, in PDFs above all. A short line is more likely a heading.
+_WRAPPED = re.compile(rf"(?<=[^\n]{{12}})(?<=[{_KANA_OR_HAN}])\r?\n(?=[{_KANA_OR_HAN}])")
 _RUN = re.compile(f"(?P<cjk>{_CJK_RUN.pattern})|{_HANGUL_RUN.pattern}|{_WORD.pattern}")
 _ACCENTED = re.compile("[\u00df-\u024f\u1e00-\u1eff]")
 _ACCENT = re.compile("(?<=[a-z])[\u0300-\u036f]+")
@@ -205,8 +207,8 @@ def _normal(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text in NFKC, without the characters that are not seen."""
-    return text if text.isascii() else nfkc(_VARIATION.sub("", clean(text).text))
+    """A text in NFKC, without the characters that are not seen, and Japanese words in one piece."""
+    return text if text.isascii() else _WRAPPED.sub("", nfkc(_VARIATION.sub("", clean(text).text)))
 
 
 def _stems(words: list[str], language: str) -> list[str]:

@@ -39,6 +39,12 @@ def test_japanese_gives_morphemes_and_marked_bigrams() -> None:
     )
 
 
+def test_a_word_that_a_line_end_divides_is_one_word() -> None:
+    whole = terms("片道四時間を超える場合は航空機を利用できる自家用車を使うときは")
+    assert sorted(terms("片道四時間を超える場合は航空機を利用できる自\n家用車を使うときは")) == sorted(whole)
+    assert "_費新" not in terms("交通費\n新幹線は普通車指定席を利用する"), "a heading is no part of the line below it"
+
+
 def test_chinese_and_korean_are_found_by_bigrams() -> None:
     assert {"_机器", "_学习"} <= set(query_terms("机器学习"))
     assert set(query_terms("机器学习").values()) == {1.0}, "without kana a bigram is as good as a word"
