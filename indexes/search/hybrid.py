@@ -13,7 +13,7 @@ from indexes.search.expansion import expand_hits
 from indexes.search.filters import SearchFilter, allowed_chunks, named_as_allowed
 from indexes.search.fusion import score_fusion
 from indexes.storage import DenseSearcher, LexicalSearcher, Store
-from indexes.text import folded, quoted_phrases, serves
+from indexes.text import folded, on_one_line, quoted_phrases, serves
 from indexes.types import Encoder, SearchHit
 
 CANDIDATES = 100  # that each retriever gives to the fusion, at least
@@ -141,7 +141,7 @@ def _with_phrases(retrieval: Retrieval, query: str) -> Retrieval:
 
 
 def _one_spaced(text: str) -> str:
-    return " ".join(folded(text).split())
+    return on_one_line(folded(text))
 
 
 def _read(store: Store, ranking: Ranking, at_once: int) -> Iterator[SearchHit]:

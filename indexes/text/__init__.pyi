@@ -9,7 +9,7 @@ from .analyzer import (
     terms,
 )
 from .language import LANGUAGE_NAMES, LANGUAGES, folded, query_language, script_language, serves, text_language
-from .normalisation import CleanText, clean, join_hyphens
+from .normalisation import CleanText, clean, join_hyphens, on_one_line
 from .readability import is_readable
 from .sentences import cut_places, row_spans, sentence_spans
 
@@ -25,6 +25,7 @@ __all__ = [
     "folded",
     "is_readable",
     "join_hyphens",
+    "on_one_line",
     "phrase_terms",
     "query_language",
     "query_patterns",

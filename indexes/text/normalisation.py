@@ -33,6 +33,8 @@ _ODD = re.compile(
     rf"(?P<dropped>[{_ZERO_WIDTH}]|{_JOINER})|(?P<form>[{_FORMS}])"
     r"|(?P<return>\r(?!\n))"
 )
+_CJK = r"[\u3000-\u9fff\uff00-\uffef]"
+_WRAPPED = re.compile(rf"(?<={_CJK})[^\S\r\n]*\r?\n[^\S\r\n]*(?={_CJK})")
 _VERTICAL = re.compile("[\ufe10-\ufe19\ufe30-\ufe6f]")
 
 
@@ -99,6 +101,19 @@ def nfkc(text: str) -> str:
     if text.isascii():
         return text
     return unicodedata.normalize("NFKC", _too_many_marks().sub(r"\1", text))
+
+
+def on_one_line(text: str) -> str:
+    """Put a text on one line, for showing and comparing.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The text with a space for each stretch of white space, and without one where a line ends between two Japanese or
+        Chinese characters.
+    """
+    return " ".join(_WRAPPED.sub("", text).split())
 
 
 def join_hyphens(text: str) -> str:

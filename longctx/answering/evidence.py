@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
-from indexes.text import content_terms, content_words, script_language, sentence_spans
+from indexes.text import content_terms, content_words, on_one_line, script_language, sentence_spans
 from longctx.types import Citation, Message
 
 SUPPORTED = 0.6  # of what a sentence says is in a passage that supports it
@@ -163,7 +163,7 @@ class Evidence:
                 terms = content_terms(text[start:end])
                 score = sum(self._question[term] for term in terms & self._question.keys())
                 if score > best:
-                    best, number, quoted = score, each, " ".join(text[start:end].split())
+                    best, number, quoted = score, each, on_one_line(text[start:end])
         return number, quoted
 
     def support(self, sentence: str) -> Support | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from indexes import Chunk, CorpusIndex, SearchHit, Snapshot
 from indexes.offsets import clean_offset
-from indexes.text import LANGUAGE_NAMES, query_terms, row_spans, sentence_spans, terms, text_language
+from indexes.text import LANGUAGE_NAMES, on_one_line, query_terms, row_spans, sentence_spans, terms, text_language
 from longctx.answering.evidence import Evidence
 from longctx.errors import BadRequest
 from longctx.planning import Policy
@@ -214,9 +214,9 @@ def _quoted(citations: Sequence[Citation]) -> Iterator[str]:
     above = ("", "")
     for each in citations:
         if each.table_header and (each.source, each.table_header) != above:
-            yield " ".join(each.table_header.split())
+            yield on_one_line(each.table_header)
         above = (each.source, each.table_header)
-        yield f"{' '.join(each.text.split())} [{each.number}]"
+        yield f"{on_one_line(each.text)} [{each.number}]"
 
 
 def _nothing_found(question: str, corpus: Snapshot) -> str:

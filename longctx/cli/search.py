@@ -25,6 +25,7 @@ def search(
 ) -> None:
     """List the passages that are most relevant to a query, best first."""
     from indexes import CorpusIndex
+    from indexes.text import on_one_line
     from longctx.settings import load_settings
 
     settings = load_settings(index=index, encoder=encoder, reranker=reranker)
@@ -34,7 +35,7 @@ def search(
         print_json(hits)
         return
     for number, hit in enumerate(hits, start=1):
-        excerpt = " ".join(hit.chunk.text.split())
+        excerpt = on_one_line(hit.chunk.text)
         secho(f"{number}. {place(hit.chunk)}  ({hit.score:.4f})", bold=True)
         if hit.chunk.heading:
             echo(f"   {name(hit.chunk.heading)}")

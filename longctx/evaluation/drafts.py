@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from indexes import CorpusIndex
-from indexes.text import content_words, script_language, sentence_spans
+from indexes.text import content_words, on_one_line, script_language, sentence_spans
 from longctx.evaluation.questions import Question
 
 _LENGTHS = {"en": (40, 240), "ja": (14, 120)}  # characters of a sentence that says enough and is still one
@@ -69,7 +69,7 @@ def _drafts(text: str, source: str, draw: Random) -> Iterator[Question]:
     spans = [span for span in sentence_spans(text) if _is_telling(text[slice(*span)])]
     draw.shuffle(spans)
     for start, end in spans:
-        sentence = " ".join(text[start:end].split())
+        sentence = on_one_line(text[start:end])
         if (word := _left_out(sentence, frequency)) is not None:
             form, blank = _FORMS[_language(sentence)]
             quoted = form.format(sentence.replace(word, blank))

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from indexes.text import folded
+from indexes.text import folded, on_one_line
 from longctx.evaluation.questions import Question
 from longctx.evaluation.records import AnswerRecord, Passage
 
@@ -122,7 +122,7 @@ def score(question: Question, record: AnswerRecord, documents: Collection[str]) 
 
 
 def _normalized(text: str) -> str:
-    return " ".join(folded(text).split())
+    return on_one_line(folded(text))
 
 
 def _tokens(text: str) -> list[str]:

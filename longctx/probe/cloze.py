@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 
-from indexes.text import folded, sentence_spans
+from indexes.text import folded, on_one_line, sentence_spans
 
 _MOST = 100  # sentences: enough to draw from
 _ENOUGH = 20  # of these, no common words are asked for, which can be guessed more easily
@@ -29,8 +29,6 @@ _TELLING = re.compile(
     re.VERBOSE,
 )
 _KINDS = tuple(_TELLING.groupindex)
-_CJK = r"[\u3000-\u9fff\uff00-\uffef]"
-_WRAPPED = re.compile(rf"(?<={_CJK})\s+(?={_CJK})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class Cloze:
 
     def blanked(self, blank: str) -> str:
         """The sentence on one line, with a blank in the place of the answer."""
-        return " ".join(_WRAPPED.sub("", self.sentence).replace(self.answer, blank).split())
+        return on_one_line(self.sentence.replace(self.answer, blank))
 
 
 @lru_cache(4)

@@ -17,6 +17,7 @@ SHOWN = {
     "02_document_qa": {"image/png": 1},
     "03_conversation": {},
     "04_probe": {"image/png": 2, "text/markdown": 1},
+    "05_own_folder": {},
 }
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from indexes import Chunk, CorpusIndex, Document, Encoder
 from indexes.chunking import chunk_document
 from indexes.offsets import original_span
-from indexes.text import clean, join_hyphens, query_terms, sentence_spans, terms
+from indexes.text import clean, join_hyphens, on_one_line, query_terms, sentence_spans, terms
 
 PIECES = [
     "word",
@@ -176,3 +176,7 @@ def test_citations_of_a_text_file_point_into_the_file(tmp_path: Path, hashing: E
         assert index.text(tmp_path / "a.txt")[start:end] == "key\u200bword"
         assert index.search("cats lighthouse", mode="lexical")[0].chunk == chunk
         assert index.verify().problems == ()
+
+
+def test_japanese_lines_are_joined_without_a_space() -> None:
+    assert on_one_line("自\n家用車を使う。\nThe  keeper\nrows\nだけ") == "自家用車を使う。 The keeper rows だけ"
