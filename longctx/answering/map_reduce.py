@@ -16,7 +16,7 @@ from longctx.answering.backend import Backend
 from longctx.answering.context import Prompt
 from longctx.answering.extractive import citation
 from longctx.answering.map_parts import Division, Room
-from longctx.answering.note_file import Reply
+from longctx.answering.note_file import KeptReply
 from longctx.answering.note_taking import NoteTaker
 from longctx.answering.notes import Note, by_value, goes_round, lines_of, notes_in, numbered, united
 from longctx.engine import PrefillProgress
@@ -166,7 +166,7 @@ class MapReduce:
         else:
             yield from self._taken(reply, [chunk.id for chunk in chunks], passages)
 
-    def _taken(self, reply: Reply, chunk_ids: Sequence[int], shown: Sequence[Citation]) -> tuple[Note, ...]:
+    def _taken(self, reply: KeptReply, chunk_ids: Sequence[int], shown: Sequence[Citation]) -> tuple[Note, ...]:
         text = reply.text
         if reply.finish == "length":
             self._cut += 1

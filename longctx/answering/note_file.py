@@ -23,7 +23,7 @@ MOST_BYTES = 64 << 20  # of all of them
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class KeptReply:
     """What a model wrote about a part.
 
     Attributes:
@@ -57,7 +57,7 @@ class NoteFile:
             _forget_oldest(self._path.parent)
         self._replies = self._read()
 
-    def get(self, key: str) -> Reply | None:
+    def get(self, key: str) -> KeptReply | None:
         """The reply to a prompt, if there is one.
 
         Args:
@@ -68,7 +68,7 @@ class NoteFile:
         """
         return self._replies.get(key)
 
-    def add(self, key: str, reply: Reply) -> None:
+    def add(self, key: str, reply: KeptReply) -> None:
         """Keep a reply, on disk if that can be written.
 
         Args:
@@ -89,14 +89,14 @@ class NoteFile:
         except OSError:
             self.keeps = False
 
-    def _read(self) -> dict[str, Reply]:
-        replies: dict[str, Reply] = {}
+    def _read(self) -> dict[str, KeptReply]:
+        replies: dict[str, KeptReply] = {}
         with suppress(OSError):
             for line in self._path.read_bytes().split(b"\n"):
                 with suppress(ValueError, TypeError):  # damaged, or written to its half
                     *row, expected = json.loads(line)
                     if checksum(tuple(row)) == expected:
-                        replies[row[0]] = Reply(*row[1:])
+                        replies[row[0]] = KeptReply(*row[1:])
         return replies
 
 

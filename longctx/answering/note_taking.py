@@ -11,7 +11,7 @@ from pathlib import Path
 from longctx.answering.backend import Backend
 from longctx.answering.context import Prompt
 from longctx.answering.generate import TRUNCATED_BELOW
-from longctx.answering.note_file import NoteFile, Reply, key_of
+from longctx.answering.note_file import KeptReply, NoteFile, key_of
 from longctx.engine import PrefillCallback, PrefillProgress
 from longctx.prompts import Framing, PromptInputs, ReadingTask
 from longctx.types import Citation, Plan, QuestionRequest, ThinkingMode
@@ -101,7 +101,7 @@ class NoteTaker:
 
     def reply(
         self, frame: Framing, documents: Sequence[Sized], passages: Sequence[Citation], at: PrefillProgress
-    ) -> Reply:
+    ) -> KeptReply:
         """Get the reply to one prompt.
 
         Args:
@@ -127,7 +127,7 @@ class NoteTaker:
             prompt = Prompt(frame, list(documents), list(passages))
             with self._backend.generate(prompt, plan, self._sampling, self._inner(at)) as pieces:
                 text = pieces.rest()
-            reply = Reply(text, pieces.finish or "end", pieces.prompt_tokens, pieces.completion_tokens)
+            reply = KeptReply(text, pieces.finish or "end", pieces.prompt_tokens, pieces.completion_tokens)
             self.file.add(key, reply)
             self.prompt_tokens += reply.prompt_tokens
             self.completion_tokens += reply.completion_tokens

@@ -22,7 +22,7 @@ _LOCK = ".lock"
 _FORMAT = 1
 
 
-class Key(NamedTuple):
+class AnswerKey(NamedTuple):
     """What was asked, and how; the n-th time that a file asks the same question is `occurrence` n, from 1."""
 
     question: str
@@ -30,7 +30,7 @@ class Key(NamedTuple):
     combination: Combination
 
 
-class Passage(BaseModel):
+class FoundPassage(BaseModel):
     """A passage that was found or cited; the attributes are those of `longctx.Citation`.
 
     Attributes:
@@ -91,9 +91,9 @@ class AnswerRecord(BaseModel):
     route_taken: str = ""
     text: str = ""
     refused: bool = False
-    citations: tuple[Passage, ...] = ()
+    citations: tuple[FoundPassage, ...] = ()
     unsupported: tuple[str, ...] = ()
-    hits: tuple[Passage, ...] = ()
+    hits: tuple[FoundPassage, ...] = ()
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
@@ -105,15 +105,15 @@ class AnswerRecord(BaseModel):
         return Combination(self.model, self.scaling, self.route, self.mode)
 
     @property
-    def key(self) -> Key:
+    def key(self) -> AnswerKey:
         """What was asked, and how."""
-        return Key(self.question, self.occurrence, self.combination)
+        return AnswerKey(self.question, self.occurrence, self.combination)
 
 
 class Records:
     """The answers so far, by what was asked, and the file that they are kept in, if any."""
 
-    def __init__(self, known: Mapping[Key, AnswerRecord], file: BinaryIO | None = None, note: str = "") -> None:
+    def __init__(self, known: Mapping[AnswerKey, AnswerRecord], file: BinaryIO | None = None, note: str = "") -> None:
         self.known = dict(known)
         self.note = note
         self._file = file
@@ -127,7 +127,7 @@ class Records:
 
 
 @contextmanager
-def open_records(folder: Path | None, fingerprint: Mapping[str, Any], keys: Collection[Key]) -> Iterator[Records]:
+def open_records(folder: Path | None, fingerprint: Mapping[str, Any], keys: Collection[AnswerKey]) -> Iterator[Records]:
     """Open the answers in a folder, which is made if need be, for this process alone.
 
     Args:
@@ -157,7 +157,7 @@ def open_records(folder: Path | None, fingerprint: Mapping[str, Any], keys: Coll
         yield _opened(file, folder, {"format": _FORMAT, **fingerprint}, keys)
 
 
-def _opened(file: BinaryIO, folder: Path, fingerprint: Mapping[str, Any], keys: Collection[Key]) -> Records:
+def _opened(file: BinaryIO, folder: Path, fingerprint: Mapping[str, Any], keys: Collection[AnswerKey]) -> Records:
     """The answers in a file that is open; a new one gets its first line, and a line cut short by a kill goes."""
     header = f"{json.dumps(fingerprint, ensure_ascii=False)}\n".encode()
     file.seek(0)
@@ -197,7 +197,7 @@ def _check_is_new(folder: Path) -> None:
             raise BadRequest(f"{folder / name} is there without {RESULTS}, and would be replaced: give another --out")
 
 
-def _strange(key: Key, keys: Collection[Key]) -> str:
+def _strange(key: AnswerKey, keys: Collection[AnswerKey]) -> str:
     """What an answer is of that is not asked for, and the remedy."""
     if all(key.question != each.question for each in keys):
         return f"such as the question {key.question!r}: give another --out, or ask it, too"

@@ -11,7 +11,7 @@ from typing import Any
 
 from longctx.evaluation.options import Combination
 from longctx.evaluation.questions import Question
-from longctx.evaluation.records import AnswerRecord, Key
+from longctx.evaluation.records import AnswerKey, AnswerRecord
 from longctx.evaluation.scoring import Scores, score
 from longctx.probe import wilson
 from longctx.version import __version__
@@ -31,7 +31,7 @@ class AskedQuestion:
     occurrence: int = 1
     documents: frozenset[str] = frozenset()
 
-    def key(self, combination: Combination) -> Key:
+    def key(self, combination: Combination) -> AnswerKey:
         """What is asked under a combination.
 
         Args:
@@ -40,7 +40,7 @@ class AskedQuestion:
         Returns:
             The key of the answer.
         """
-        return Key(self.question.question, self.occurrence, combination)
+        return AnswerKey(self.question.question, self.occurrence, combination)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class EvaluationReport:
 
     questions: tuple[AskedQuestion, ...]
     combinations: tuple[Combination, ...]
-    records: Mapping[Key, AnswerRecord]
+    records: Mapping[AnswerKey, AnswerRecord]
     k: int
     stopped: str = ""
     note: str = ""

@@ -22,7 +22,7 @@ LARGEST_FACTOR = 32  # native windows, where no context is given
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class LengthEstimate:
     """What a sequence of one length takes.
 
     Attributes:
@@ -70,7 +70,7 @@ class MemoryEstimate:
     token_bytes: int
     memory: int
     longest: int
-    needs: tuple[Need, ...]
+    needs: tuple[LengthEstimate, ...]
     tokens_per_second: float | None = None
 
 
@@ -111,11 +111,11 @@ def estimate_model(
     longest = max(0, (free - weights - fixed) // each)
     speed = kept_speed(model.config, quantization)
 
-    def need(tokens: int) -> Need:
+    def need(tokens: int) -> LengthEstimate:
         one = memory.Need(tokens, tokens * each, memory.block_bytes(model, tokens, masked=False))
         block = min(tokens, memory.block_tokens(one, free - weights))
         seconds = None if speed is None else speed.seconds(tokens)
-        return Need(tokens, weights, one.cache_bytes, block * one.block_bytes, tokens <= longest, seconds)
+        return LengthEstimate(tokens, weights, one.cache_bytes, block * one.block_bytes, tokens <= longest, seconds)
 
     parameters = sum(p.numel() for p in model.parameters())
     needs = tuple(map(need, _lengths(stated, context)))
@@ -138,9 +138,9 @@ def _estimate_gguf(
     longest = max(0, (free - weights - activations) // each)
     speed = file.kept_speed(cache)
 
-    def need(tokens: int) -> Need:
+    def need(tokens: int) -> LengthEstimate:
         seconds = None if speed is None else speed.seconds(tokens)
-        return Need(tokens, weights, tokens * each, activations, tokens <= longest, seconds)
+        return LengthEstimate(tokens, weights, tokens * each, activations, tokens <= longest, seconds)
 
     needs, rate = tuple(map(need, _lengths(file.window, context))), None if speed is None else speed.rate
     return MemoryEstimate(str(name), file.parameters, file.window, each, free, longest, needs, rate)

@@ -20,7 +20,7 @@ _FORMAT = 2  # 1: the prompts were not those of `ask`
 _FILE, _LOCK = "results.jsonl", ".lock"
 
 
-class Key(NamedTuple):
+class ResultKey(NamedTuple):
     """What was asked, whatever came out: question `question` about text `trial`, or window `trial` of perplexity."""
 
     task: str
@@ -53,15 +53,15 @@ class Result(BaseModel):
     seconds: float
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ResultKey:
         """What was asked, whatever came out."""
-        return Key(self.task, self.language, self.method, self.length, self.trial, self.question)
+        return ResultKey(self.task, self.language, self.method, self.length, self.trial, self.question)
 
 
 class Results:
     """The results in a file, and those that are added to it."""
 
-    def __init__(self, results: Mapping[Key, Result], file: BinaryIO) -> None:
+    def __init__(self, results: Mapping[ResultKey, Result], file: BinaryIO) -> None:
         self.known = dict(results)
         self._file = file
 
@@ -99,7 +99,7 @@ def open_results(folder: Path, fingerprint: Mapping[str, Any]) -> Iterator[Resul
         raise BadRequest(f"{folder} cannot be written to: {error.strerror or error}") from error
 
 
-def _read(file: BinaryIO, folder: Path, fingerprint: Mapping[str, Any]) -> dict[Key, Result]:
+def _read(file: BinaryIO, folder: Path, fingerprint: Mapping[str, Any]) -> dict[ResultKey, Result]:
     """The results in a file that is open; a new one gets its first line, and a line cut short by a kill goes."""
     file.seek(0)
     data = file.read()

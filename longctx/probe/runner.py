@@ -17,7 +17,7 @@ from longctx.models import LoadedModel
 from longctx.probe.options import ProbeOptions
 from longctx.probe.render import write_markdown
 from longctx.probe.report import PERPLEXITY, NoRoom, ProbeReport, write_report
-from longctx.probe.results import Key, Result, Results, open_results
+from longctx.probe.results import Result, ResultKey, Results, open_results
 from longctx.probe.sample import SampleQuestion
 from longctx.probe.scoring import share_found, summarize
 from longctx.probe.setup import ProbeSetup, open_setup
@@ -35,11 +35,11 @@ class Unit:
     The texts begin alike, as far as their needles allow: the model reads that part once.
     """
 
-    key: Key
+    key: ResultKey
     drafts: Sequence[Draft] = ()
 
     @property
-    def keys(self) -> list[Key]:
+    def keys(self) -> list[ResultKey]:
         """The keys of its results; `key` is the first."""
         questions = sum(len(draft.questions) for draft in self.drafts) or 1
         return [self.key._replace(question=number) for number in range(questions)]
@@ -56,7 +56,7 @@ class Unit:
         pairs = texts * length**2 - sum(tokens**2 for tokens in cached)
         return float(2 * model.parameters * read + 2 * config.num_hidden_layers * config.hidden_size * pairs)
 
-    def run(self, setup: ProbeSetup, known: Container[Key] = ()) -> Iterator[Result]:
+    def run(self, setup: ProbeSetup, known: Container[ResultKey] = ()) -> Iterator[Result]:
         """Measure what is not known of its results."""
         task, language, method, length, trial, _ = self.key
         scaling, began = setup.scaling(method, length), time.monotonic()
@@ -77,7 +77,7 @@ class Unit:
 
 
 def _answer(
-    setup: ProbeSetup, scaling: RopeScaling | None, prefix: TokenIds, asked: SampleQuestion, key: Key
+    setup: ProbeSetup, scaling: RopeScaling | None, prefix: TokenIds, asked: SampleQuestion, key: ResultKey
 ) -> Result:
     began, question = time.monotonic(), asked.question
     options = GenerationOptions(asked.room, stop=tuple(setup.builder.template.stops))
@@ -125,7 +125,7 @@ def plan_work(setup: ProbeSetup) -> tuple[list[Unit], list[NoRoom]]:
                     no_room.append(NoRoom(task=task, language=language, length=length, needed=needs[task, language]))
             trials = range(options.windows if task == PERPLEXITY else options.trials)
             units += [
-                Unit(Key(task, language, method, length, trial, 0), setup.drafts(task, language, trial))
+                Unit(ResultKey(task, language, method, length, trial, 0), setup.drafts(task, language, trial))
                 for method in methods
                 for language in fitting
                 for trial in trials

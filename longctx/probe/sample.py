@@ -10,7 +10,7 @@ from itertools import accumulate, islice
 from typing import Any
 
 from longctx.errors import BadRequest
-from longctx.probe.tasks import Draft, Needle, Question
+from longctx.probe.tasks import Draft, Needle, TaskQuestion
 from longctx.prompts import Frame, PromptInputs, PromptTemplate, TokenIds, TokenWriter, assemble, build_prompt
 from longctx.types import Citation
 
@@ -22,7 +22,7 @@ _PASSAGE = 200  # tokens, about as many as a passage of an index has
 class SampleQuestion:
     """A question, the tokens of its prompt from the end of the passages on, and how many its answer may take."""
 
-    question: Question
+    question: TaskQuestion
     suffix: TokenIds
     room: int
 

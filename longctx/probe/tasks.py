@@ -38,7 +38,7 @@ class Needle:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class TaskQuestion:
     """A question and the strings that its answer must hold; `depth` is where the answer stands, if in one place."""
 
     text: str
@@ -56,7 +56,7 @@ class Draft:
 
     language: Language
     needles: tuple[Needle, ...]
-    questions: tuple[Question, ...]
+    questions: tuple[TaskQuestion, ...]
     filler: Callable[[], Iterator[str]] | None = None
     least: int = 1
 
@@ -70,7 +70,7 @@ def needle(draw: random.Random, depths: Depths, language: Language, haystack: Ha
     (value,) = _numbers(draw, 1)
     statement = language.needle.statement.format(value=value)
     return [
-        Draft(language, (Needle(statement, depth),), (Question(language.needle.question, (value,), depth),))
+        Draft(language, (Needle(statement, depth),), (TaskQuestion(language.needle.question, (value,), depth),))
         for depth in sorted(depths, reverse=True)
     ]
 
@@ -207,8 +207,8 @@ def _among_prose(draw: random.Random, language: Language, said: Sequence[str]) -
     return sentences
 
 
-def _ask(texts: TaskTexts, answers: tuple[str, ...], depth: float | None = None, **drawn: str) -> Question:
-    return Question(texts.question.format(**drawn), answers, depth)
+def _ask(texts: TaskTexts, answers: tuple[str, ...], depth: float | None = None, **drawn: str) -> TaskQuestion:
+    return TaskQuestion(texts.question.format(**drawn), answers, depth)
 
 
 def _numbers(draw: random.Random, count: int) -> tuple[str, ...]:

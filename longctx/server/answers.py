@@ -19,7 +19,7 @@ from longctx.conversation import Conversation, request_with_history
 from longctx.engine import Generation, PrefillCallback, PrefillProgress
 from longctx.server.library import Corpus, Library
 from longctx.server.metrics import Metrics
-from longctx.server.turns import Turn
+from longctx.server.turns import QueueTurn
 from longctx.types import Answer, AskOptions, Message, Usage
 
 _BETWEEN = 0.2  # seconds between two reports of how much of a prompt has been read
@@ -30,7 +30,7 @@ EventName = Literal["queued", "progress", "plan", "piece", "answer"]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ChatQuestion:
     """A question as any protocol passes it on.
 
     Attributes:
@@ -48,7 +48,7 @@ class Question:
     alone: bool = False
 
 
-class Reply(AnswerStream):
+class ModelReply(AnswerStream):
     """What a model replies without documents, as an answer."""
 
     def __init__(self, generation: Generation) -> None:
@@ -83,10 +83,17 @@ class Answering:
     """
 
     def __init__(
-        self, library: Library, corpus: Corpus, question: Question, client: str, metrics: Metrics, *, raw: bool = False
+        self,
+        library: Library,
+        corpus: Corpus,
+        question: ChatQuestion,
+        client: str,
+        metrics: Metrics,
+        *,
+        raw: bool = False,
     ) -> None:
         self._corpus, self._question, self._metrics, self._raw = corpus, question, metrics, raw
-        self._turn: Turn = library.turns.enter(client)
+        self._turn: QueueTurn = library.turns.enter(client)
         self._owned = ExitStack()
         self._stream = AsyncAnswerStream(self._begin, self._progress)
         self._queue: asyncio.Queue[tuple[EventName, Any] | Exception | None] = asyncio.Queue()
@@ -180,7 +187,7 @@ class Answering:
         asked, qa = self._question, self._corpus.qa.qa
         if asked.alone:
             messages = (*(asked.history or ()), Message("user", asked.text))
-            return Reply(qa.stream_reply(asked.options.system, messages, asked.options, report))
+            return ModelReply(qa.stream_reply(asked.options.system, messages, asked.options, report))
         if asked.conversation is not None:
             folder = self._corpus.conversations.path
             conversation = self._owned.enter_context(Conversation.open(qa, asked.conversation, folder=folder))

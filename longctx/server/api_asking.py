@@ -14,13 +14,13 @@ from fastapi import APIRouter, Request, Response
 from longctx.conversation import Conversation, ConversationInfo
 from longctx.errors import BadRequest
 from longctx.models import MemoryEstimate, Quantization, estimate_model, parse_bytes
-from longctx.server.answers import Answering, Question
+from longctx.server.answers import Answering, ChatQuestion
 from longctx.server.context import Context, Index, Server
 from longctx.server.errors import describe
 from longctx.server.library import Corpus
 from longctx.server.schemas import AskBody, HitView, NameBody, SearchBody
 from longctx.server.security import state
-from longctx.server.streams import EventStream, event, until_gone
+from longctx.server.streams import EventResponse, event, until_gone
 from longctx.types import Answer, Turn
 
 router = APIRouter(prefix="/api/v1")
@@ -75,10 +75,10 @@ async def ask(corpus: Index, body: AskBody, server: Server, request: Request) ->
         The events, or the answer.
     """
     options = body.options(server.options.ask, corpus.names)
-    question = Question(body.question, options, conversation=body.conversation)
+    question = ChatQuestion(body.question, options, conversation=body.conversation)
     answering = Answering(server.library, corpus, question, state(request.scope)["client"], server.metrics)
     if body.stream:
-        return EventStream(_events(answering), answering.aclose)
+        return EventResponse(_events(answering), answering.aclose)
     try:
         return await until_gone(request, answering.answer())
     finally:

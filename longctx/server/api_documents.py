@@ -22,7 +22,7 @@ from longctx.server.library import Corpus
 from longctx.server.names import NotThere
 from longctx.server.schemas import DocumentView, IndexView, JobView, MarksView, NameBody, ServerView, TextView
 from longctx.server.security import state
-from longctx.server.streams import EventStream, event
+from longctx.server.streams import EventResponse, event
 from longctx.server.uploads import file_name, save
 from longctx.version import __version__
 
@@ -174,7 +174,7 @@ async def show_job(corpus: Index, job: str) -> JobView:
 
 
 @router.get("/indexes/{index}/jobs/{job}/events", response_class=StreamingResponse)
-async def follow_job(corpus: Index, job: str) -> EventStream:
+async def follow_job(corpus: Index, job: str) -> EventResponse:
     """An ingest as server-sent events, each of them the whole job, until it is over."""
     found = _job(corpus, job)
 
@@ -182,7 +182,7 @@ async def follow_job(corpus: Index, job: str) -> EventStream:
         async for now in corpus.jobs.follow(found):
             yield event(JobView.of(now).model_dump(), "job")
 
-    return EventStream(events())
+    return EventResponse(events())
 
 
 @router.delete("/indexes/{index}/jobs/{job}", status_code=202)

@@ -13,10 +13,10 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from indexes import SearchFilter
-from longctx.server.answers import Answering, Question
+from longctx.server.answers import Answering, ChatQuestion
 from longctx.server.context import Context, Server
 from longctx.server.errors import describe, error_response
-from longctx.server.streams import EventStream, until_gone
+from longctx.server.streams import EventResponse, until_gone
 from longctx.types import AskOptions
 
 router = APIRouter(include_in_schema=False)
@@ -37,7 +37,7 @@ async def ask(body: LocalQuestion, server: Server, request: Request) -> Response
     corpus = next((c for c in server.library.corpora.values() if c.index.path == Path(body.index)), None)
     if corpus is None or not _is_same(body.identity, server):
         return error_response(409, "this server has loaded something else", "not_this_one")
-    question = Question(body.question, _options(body.options))
+    question = ChatQuestion(body.question, _options(body.options))
     answering = Answering(server.library, corpus, question, "local", server.metrics, raw=True)
     events = answering.events()
     try:
@@ -60,7 +60,7 @@ async def ask(body: LocalQuestion, server: Server, request: Request) -> Response
 
     name = server.library.model.name
     headers = {} if name is None else {"x-longctx-model": name.encode("ascii", "replace").decode()}
-    return EventStream(lines(), answering.aclose, "application/x-ndjson", headers)
+    return EventResponse(lines(), answering.aclose, "application/x-ndjson", headers)
 
 
 def _line(name: str, value: Any) -> str:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from indexes import CorpusError
 from longctx.errors import LongctxError
-from longctx.server.answers import Answering, Question
+from longctx.server.answers import Answering, ChatQuestion
 from longctx.server.api_asking import find_passages
 from longctx.server.api_documents import list_documents, text_view
 from longctx.server.context import Context
@@ -132,7 +132,7 @@ class _Tools:
         corpus = self._find(index)
         with _explained():
             options = self._server.options.ask
-            asked = Question(question, options if route is None else options.updated(route=route))
+            asked = ChatQuestion(question, options if route is None else options.updated(route=route))
             answer = await Answering(self._server.library, corpus, asked, "mcp", self._server.metrics).answer()
         names = set(CitedPassage.model_fields) - {"document"}
         citations = [

@@ -16,14 +16,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from longctx.errors import BadRequest
-from longctx.server.answers import Answering, Question
+from longctx.server.answers import Answering, ChatQuestion
 from longctx.server.context import Context, Server
 from longctx.server.errors import describe, error_response
 from longctx.server.library import Corpus
 from longctx.server.names import NotThere
 from longctx.server.openai_schemas import ChatBody, EmbeddingsBody
 from longctx.server.security import state
-from longctx.server.streams import EventStream, event, until_gone
+from longctx.server.streams import EventResponse, event, until_gone
 from longctx.types import Answer, Usage
 
 router = APIRouter(prefix="/v1")
@@ -56,7 +56,7 @@ async def complete(body: ChatBody, server: Server, request: Request) -> Response
     corpus, alone = _choose(body.model, server)
     text, history = body.question()
     fields = body.fields()
-    question = Question(text, fields.options(server.options.ask, corpus.names), history or None, alone=alone)
+    question = ChatQuestion(text, fields.options(server.options.ask, corpus.names), history or None, alone=alone)
     answering = Answering(server.library, corpus, question, state(request.scope)["client"], server.metrics)
     completion = _Completion(body, corpus, question.options.max_new_tokens, str(request.base_url))
     try:
@@ -67,7 +67,7 @@ async def complete(body: ChatBody, server: Server, request: Request) -> Response
     except BaseException:
         await answering.aclose()
         raise
-    return EventStream(completion.chunks(events, first), answering.aclose)
+    return EventResponse(completion.chunks(events, first), answering.aclose)
 
 
 @router.post("/embeddings")

@@ -40,7 +40,7 @@ def event(data: Any, name: str = "") -> str:
     return f"event: {name}\ndata: {text}\n\n" if name else f"data: {text}\n\n"
 
 
-class EventStream(StreamingResponse):
+class EventResponse(StreamingResponse):
     """A response of server-sent events.
 
     Args:

@@ -23,7 +23,7 @@ class TooBusy(Exception):
         self.retry_after = retry_after
 
 
-class Turn:
+class QueueTurn:
     """A place in the queue, and then the use of the model, until `end`.
 
     Use it as `async with turns.enter(client)`: the block begins when it is this turn's time.
@@ -49,7 +49,7 @@ class Turn:
         took = None if self._began is None else time.monotonic() - self._began
         self._turns.leave(self, took)
 
-    async def __aenter__(self) -> Turn:
+    async def __aenter__(self) -> QueueTurn:
         try:
             await self.wait()
         except BaseException:
@@ -71,8 +71,8 @@ class Turns:
 
     def __init__(self, slots: int, bound: int) -> None:
         self._slots, self._bound = slots, bound
-        self._running: set[Turn] = set()
-        self._queues: OrderedDict[str, deque[Turn]] = OrderedDict()  # of each client; whose turn it is comes first
+        self._running: set[QueueTurn] = set()
+        self._queues: OrderedDict[str, deque[QueueTurn]] = OrderedDict()  # of each client; whose turn it is comes first
         self._seconds = _FIRST_GUESS
 
     @property
@@ -85,7 +85,7 @@ class Turns:
         """How many questions wait."""
         return sum(map(len, self._queues.values()))
 
-    def enter(self, client: str) -> Turn:
+    def enter(self, client: str) -> QueueTurn:
         """Take a place in the queue.
 
         Args:
@@ -101,12 +101,12 @@ class Turns:
         if waiting >= self._bound and len(self._running) >= self._slots:
             seconds = max(1, round(self._seconds * (waiting + 1) / self._slots))
             raise TooBusy(waiting, min(seconds, 600))
-        turn = Turn(self, client)
+        turn = QueueTurn(self, client)
         self._queues.setdefault(client, deque()).append(turn)
         self._grant()
         return turn
 
-    def position(self, turn: Turn) -> int:
+    def position(self, turn: QueueTurn) -> int:
         """How many turns come before one that waits.
 
         Args:
@@ -125,7 +125,7 @@ class Turns:
         )
         return own + sum(before) + len(self._running)
 
-    def leave(self, turn: Turn, seconds: float | None) -> None:
+    def leave(self, turn: QueueTurn, seconds: float | None) -> None:
         """End a turn.
 
         Args:

@@ -6,7 +6,7 @@ import pytest
 
 from longctx.evaluation import (
     AnswerRecord,
-    Passage,
+    FoundPassage,
     Question,
     Scores,
     answer_held,
@@ -57,7 +57,10 @@ def test_token_f1(text: str, answers: list[str], f1: float) -> None:
     assert token_f1(text, answers) == pytest.approx(f1)
 
 
-HERE, THERE = Passage(source="/a.md", text="Anna Holm built it."), Passage(source="/b.md", text="Somebody built it.")
+HERE, THERE = (
+    FoundPassage(source="/a.md", text="Anna Holm built it."),
+    FoundPassage(source="/b.md", text="Somebody built it."),
+)
 QUESTION = Question("Who built it?", ("Anna Holm",))
 
 

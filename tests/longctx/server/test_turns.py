@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from longctx.server.turns import TooBusy, Turn, Turns
+from longctx.server.turns import QueueTurn, TooBusy, Turns
 
 
 def run(test) -> None:
@@ -17,7 +17,7 @@ def test_clients_take_turns_however_much_one_of_them_asks() -> None:
     async def test() -> None:
         turns, order = Turns(1, 10), []
 
-        async def ask(client: str, turn: Turn) -> None:
+        async def ask(client: str, turn: QueueTurn) -> None:
             async with turn:
                 order.append(client)
                 await asyncio.sleep(0)
