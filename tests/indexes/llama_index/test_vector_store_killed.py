@@ -21,7 +21,7 @@ from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 from indexes import CorpusIndex
 from indexes.llama_index import CorpusVectorStore
 
-KILLS, NODES_IN_AN_ADD = 16, 7
+KILLS, NODES_IN_AN_ADD = 8, 7
 
 
 class Bytes:

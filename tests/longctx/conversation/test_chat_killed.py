@@ -15,7 +15,7 @@ from forked_longctx import ForkedLongctx, Process
 from longctx.cli.terminal import escaped
 from longctx.conversation.session_file import SessionFile, Turn
 
-KILLS, MOST_KILLS = 6, 60  # an answer may come to its end before its kill, on a busy machine
+KILLS, MOST_KILLS = 3, 60  # an answer may come to its end before its kill, on a busy machine
 Start = Callable[[], "Chat"]
 
 
