@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from indexes import CorpusError
 from longctx.errors import LongctxError
-from longctx.server import api_asking, api_documents, local_api, openai_api
+from longctx.server import api_asking, api_documents, local_api, openai_api, responses_api
 from longctx.server.context import Context, Server
 from longctx.server.errors import error_body, error_response, handle
 from longctx.server.library import Library
@@ -58,7 +58,7 @@ def create_app(library: Library, sockets: frozenset[str] = frozenset()) -> FastA
 
     app = FastAPI(title="longctx", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.context = context
-    for router in (api_documents.router, api_asking.router, openai_api.router, local_api.router):
+    for router in (api_documents.router, api_asking.router, openai_api.router, responses_api.router, local_api.router):
         app.include_router(router)
     _add_pages(app)
     if mcp is not None:

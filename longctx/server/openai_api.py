@@ -53,7 +53,7 @@ async def show_model(name: str, server: Server) -> Response:
 async def complete(body: ChatBody, server: Server, request: Request) -> Response:
     """Answer the last message from an index, with citations as annotations; or let the model itself reply."""
     body.check()
-    corpus, alone = _choose(body.model, server)
+    corpus, alone = choose(body.model, server)
     text, history = body.question()
     fields = body.fields()
     question = ChatQuestion(text, fields.options(server.options.ask, corpus.names), history or None, alone=alone)
@@ -73,7 +73,7 @@ async def complete(body: ChatBody, server: Server, request: Request) -> Response
 @router.post("/embeddings")
 async def embed(body: EmbeddingsBody, server: Server) -> Response:
     """Embed texts with the encoder of an index."""
-    corpus, alone = _choose(body.model, server)
+    corpus, alone = choose(body.model, server)
     if alone:
         raise BadRequest(f"{body.model} embeds nothing: name an index, such as {_names(server)[0]}")
     texts = [body.input] if isinstance(body.input, str) else body.input
@@ -96,7 +96,7 @@ class _Completion:
     """A chat completion, whole or in chunks."""
 
     def __init__(self, body: ChatBody, corpus: Corpus, most: int, base: str) -> None:
-        self._body, self._corpus, self._most, self._base = body, corpus, most, base.rstrip("/")
+        self._body, self._corpus, self._most, self._base = body, corpus, most, base
         self._common = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": body.model}
 
     def whole(self, answer: Answer) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class _Completion:
             "object": "chat.completion",
             "choices": [choice],
             "usage": _usage(answer.usage),
-            "longctx": _extension(answer),
+            "longctx": extension(answer),
         }
 
     async def chunks(self, events: AsyncGenerator[Any, None], first: Any) -> AsyncIterator[str]:
@@ -124,7 +124,7 @@ class _Completion:
                 elif name == "answer":
                     break
                 name, value = await anext(events)
-            yield self._chunk({"annotations": self._annotations(value)}, longctx=_extension(value))
+            yield self._chunk({"annotations": self._annotations(value)}, longctx=extension(value))
             yield self._chunk({}, finish=self._finish(value))
             if self._body.stream_options is not None and self._body.stream_options.include_usage:
                 last = self._common | {"object": "chat.completion.chunk", "choices": [], "usage": _usage(value.usage)}
@@ -141,21 +141,30 @@ class _Completion:
         return "length" if answer.usage.completion_tokens >= self._most else "stop"
 
     def _annotations(self, answer: Answer) -> list[dict[str, Any]]:
-        """One annotation for each mark in the text; its URL is that of the passage."""
-        cited = {citation.number: citation for citation in answer.citations}
-        annotations = []
-        for mark in _MARK.finditer(answer.text):
-            if (found := cited.get(int(mark[1]))) is None:
-                continue
-            place = f"/api/v1/indexes/{quote(self._corpus.name)}/documents/{quote(found.source)}/text"
-            url = f"{self._base}{place}?start={found.start}&end={found.end}"
-            where = {"start_index": mark.start(), "end_index": mark.end()}
-            title = found.title or found.source
-            annotations.append({"type": "url_citation", "url_citation": where | {"title": title, "url": url}})
-        return annotations
+        return mark_annotations(answer, self._corpus.name, self._base)
 
 
-def _extension(answer: Answer) -> dict[str, Any]:
+def mark_annotations(answer: Answer, index: str, base: str) -> list[dict[str, Any]]:
+    """One annotation for each mark in an answer's text; its URL, under `base`, is that of the passage."""
+    cited = {citation.number: citation for citation in answer.citations}
+    found = [(mark, cited[int(mark[1])]) for mark in _MARK.finditer(answer.text) if int(mark[1]) in cited]
+    return [
+        {
+            "type": "url_citation",
+            "url_citation": {
+                "start_index": mark.start(),
+                "end_index": mark.end(),
+                "title": passage.title or passage.source,
+                "url": f"{base.rstrip('/')}/api/v1/indexes/{quote(index)}/documents/{quote(passage.source)}/text"
+                f"?start={passage.start}&end={passage.end}",
+            },
+        }
+        for mark, passage in found
+    ]
+
+
+def extension(answer: Answer) -> dict[str, Any]:
+    """What an answer has beside its text, as the field `longctx` of a response."""
     whole = asdict(answer)
     del whole["text"], whole["usage"]
     return whole
@@ -175,7 +184,7 @@ def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "longctx"}
 
 
-def _choose(name: str, server: Context) -> tuple[Corpus, bool]:
+def choose(name: str, server: Context) -> tuple[Corpus, bool]:
     """The index that a model stands for, and whether it stands for the language model alone."""
     if name == server.library.model.name:
         return server.library.find(None), True

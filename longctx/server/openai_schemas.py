@@ -13,7 +13,7 @@ from longctx.types import Message
 # What clients send along and what changes nothing here: about billing, caches and who they are.
 _IGNORED = {
     "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "reasoning_effort",
-    "verbosity", "parallel_tool_calls", "model_item_id",
+    "verbosity", "parallel_tool_calls", "model_item_id", "include", "reasoning", "truncation", "max_tool_calls",
 }  # fmt: skip
 # What would change the answer and is not there: refused, unless the value says that it is not wanted.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
@@ -28,7 +28,12 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "presence_penalty": (0,),
     "frequency_penalty": (0,),
     "modalities": (["text"],),
+    "text": ({}, {"format": {"type": "text"}}),
+    "background": (False,),
 }
+
+
+_TEXT_PARTS = ("text", "input_text", "output_text")
 
 
 class ChatPart(BaseModel):
@@ -49,7 +54,7 @@ class ChatMessage(BaseModel):
         """The text. Raises BadRequest for parts that are no text."""
         if not isinstance(self.content, list):
             return self.content or ""
-        if odd := [part.type for part in self.content if part.type != "text"]:
+        if odd := [part.type for part in self.content if part.type not in _TEXT_PARTS]:
             raise BadRequest(f"a message has a part of type {odd[0]!r}: only text is read")
         return "\n".join(part.text for part in self.content)
 
@@ -116,6 +121,36 @@ class ChatBody(BaseModel):
             else:  # a greeting: a turn begins with a question
                 turns += [Message("user", ""), Message("assistant", message.text)]
         return turns[-1].content, tuple(turns[:-1])
+
+
+class ResponsesBody(BaseModel):
+    """A request for a response of the Responses API; `longctx` has options of longctx's own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str
+    input: str | list[ChatMessage] = Field(min_length=1)
+    instructions: str | None = None
+    stream: bool = False
+    temperature: float | None = None
+    top_p: float | None = None
+    max_output_tokens: int | None = None
+    previous_response_id: str | None = None
+    longctx: AskFields | None = None
+
+    def chat(self) -> ChatBody:
+        """The same request for a chat completion; what else it has is judged there."""
+        said = [ChatMessage(role="user", content=self.input)] if isinstance(self.input, str) else self.input
+        told = [] if self.instructions is None else [ChatMessage(role="system", content=self.instructions)]
+        return ChatBody(
+            model=self.model,
+            messages=[*told, *said],
+            temperature=self.temperature,
+            top_p=self.top_p,
+            max_tokens=self.max_output_tokens,
+            longctx=self.longctx,
+            **(self.model_extra or {}),
+        )
 
 
 class EmbeddingsBody(BaseModel):

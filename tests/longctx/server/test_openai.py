@@ -91,3 +91,33 @@ def test_embeddings_are_the_encoders(client: openai.OpenAI, encoder) -> None:
 def test_what_cannot_be_served_is_refused_in_words(client: openai.OpenAI, changes, error, words) -> None:
     with pytest.raises(error, match=words):
         client.chat.completions.create(**{"model": "longctx/index", "messages": ASKED} | changes)
+
+
+def test_the_responses_api_gives_the_same_answer(client: openai.OpenAI) -> None:
+    asked = {"model": "longctx/index", "input": ASKED[0]["content"]}
+    said = client.responses.create(**asked)
+    assert (said.output_text, said.status) == (SAID, "completed")
+    [message] = said.output
+    [annotation] = message.content[0].annotations
+    assert said.output_text[annotation.start_index : annotation.end_index] == "[1]"
+    assert said.usage.total_tokens == said.usage.input_tokens + said.usage.output_tokens > 0
+    with client.responses.stream(**asked) as stream:
+        events = list(stream)
+        assert stream.get_final_response().output_text == SAID
+    assert "".join(each.delta for each in events if each.type == "response.output_text.delta") == SAID
+    assert [each.sequence_number for each in events] == list(range(len(events)))
+    assert [each.type for each in events][:2] == ["response.created", "response.in_progress"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"previous_response_id": "resp_1"}, "not kept here"),
+        ({"text": {"format": {"type": "json_object"}}}, "text is not served"),
+        ({"background": True}, "background is not served"),
+        ({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, "input_image"),
+    ],
+)
+def test_what_the_responses_api_has_more_is_refused(client: openai.OpenAI, changes, words: str) -> None:
+    with pytest.raises(openai.BadRequestError, match=words):
+        client.responses.create(**{"model": "longctx/index", "input": ASKED[0]["content"], **changes})
