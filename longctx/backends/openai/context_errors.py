@@ -29,14 +29,16 @@ _EXCEEDS = (
 _WITHIN = r"(?:[^.;\n]|\.(?!\s))"  # a sentence
 _TOO_LONG = re.compile(
     rf"(?i)exceed_context|context_length_exceeded|context[ _-]?(?:length|size|window|limit)|max_model_len|n_ctx"
-    rf"|reduce the length of the (?:messages|prompt|input)|\b{_SUBJECT}\b{_WITHIN}{{0,80}}?{_EXCEEDS}|{_EXCEEDS}{_WITHIN}{{0,60}}?\b{_SUBJECT}\b"
+    rf"|reduce the length of the (?:messages|prompt|input)"
+    rf"|\b{_SUBJECT}\b{_WITHIN}{{0,80}}?{_EXCEEDS}|{_EXCEEDS}{_WITHIN}{{0,60}}?\b{_SUBJECT}\b"
 )
 _OF_TOKENS = re.compile(r"(?i)token|context|\bprompt|\binputs?\b|\bmessages\b|n_ctx|max_model_len")
 _OTHER_LIMIT = re.compile(
     r"(?i)per[ -](?:minute|second|hour|day)|\bTPM\b|\bRPM\b|rate[ _-]limit|quota|batch size|expired|lifetime|"
     r"\broles?\b|alternat|\b(?:API|access|auth\w*|bearer) tokens?\b|"
     r"\b(?:stop|tools?|functions?|images?|(?:top_)?logprobs?|logit_bias|truncate|top_k|top_p|temperature|n|user|metadata|"
-    r"name|seed|choices|files?|batch)\b['\"`]?(?: \w+){0,3}? (?:is|are|must|cannot|can|exceeds?|has|supports?|should|of|too)\b|"
+    r"name|seed|choices|files?|batch)\b['\"`]?(?: \w+){0,3}? "
+    r"(?:is|are|must|cannot|can|exceeds?|has|supports?|should|of|too)\b|"
     r"(?:length|number|size) of (?:the )?['\"`]?(?:stop|tools?|functions?|images?|user|metadata|name|choices|files?)"
 )
 _ANSWER_ONLY = re.compile(
