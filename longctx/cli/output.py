@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,16 +64,21 @@ def print_pieces(pieces: Iterable[str]) -> None:
     """Print an answer as it comes; what a model thinks is shown dimmed, on standard error."""
     from longctx.types import Thought
 
-    held: dict[bool, str] = {True: "", False: ""}  # a carriage return, which may be the first half of a line's end
-    for piece in chain(pieces, (Thought(), "")):
-        is_thought = isinstance(piece, Thought)
-        text, held[is_thought] = held[is_thought] + piece, ""
-        if piece and text.endswith("\r"):
-            text, held[is_thought] = text[:-1], "\r"
+    def show(text: str, is_thought: bool) -> None:
         if is_thought and text:
             secho(text, nl=False, err=True, dim=True)
         elif text:
             echo(text, nl=False)
+
+    held = {True: "", False: ""}  # a carriage return, which may be the first half of a line's end
+    for piece in pieces:
+        is_thought = isinstance(piece, Thought)
+        text = held[is_thought] + piece
+        whole = text.removesuffix("\r")
+        show(whole, is_thought)
+        held[is_thought] = text[len(whole) :]
+    for is_thought, text in held.items():
+        show(text, is_thought)
 
 
 def note_answer(answer: Answer) -> None:
