@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     report: Path | None = Field(None, description="what a probe of the model found: the folder that it was written to")
     template: str | None = Field(None, description="how prompts are written: a family's name")
     route: RouteChoice = Field("auto", description="how a question is answered")
-    k: int = Field(8, ge=1, description="passages to look for")
+    k: int = Field(8, ge=1, le=100_000, description="passages to look for")
     max_new_tokens: Annotated[int, BeforeValidator(parse_tokens)] = Field(
         256, ge=1, description="the longest answer, in tokens"
     )
@@ -211,4 +211,9 @@ def _read(file: Path) -> tuple[dict[str, Any], FileVersion | None]:
         said = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli").loads(data.decode())
     except (OSError, ValueError) as error:
         raise BadRequest(f"{file} cannot be read: {error}") from error
+    # pydantic would take MODEL and LONGCTX_MODEL for model, too, and what is asked about a server goes by the name
+    if odd := sorted(said.keys() - Settings.model_fields.keys()):
+        near = difflib.get_close_matches(odd[0].lower().removeprefix(_PREFIX.lower()), Settings.model_fields, 1, _ALIKE)
+        meant = f": did you mean {near[0]}?" if near else ", which is no setting"
+        raise BadRequest(f"{file} sets {odd[0]!r}{meant}")
     return said, FileVersion(file.resolve(), hashlib.sha256(data).hexdigest())

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH112, PTH114, PTH116, PTH118, PTH120
+# ruff: noqa: PTH114, PTH116, PTH118, PTH120
 """Finding the files under given paths, and the status by which an unchanged file is recognized."""
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ from typing import NamedTuple
 
 from indexes.errors import UnreadableFile
 from indexes.ingest.ignore_rules import IgnoreRules, UserRules, WalkRules, rules_of
-from indexes.readers import check_regular, check_suffix, format_suffix, os_reason
+from indexes.readers import (
+    ReadLimits,
+    check_regular,
+    check_suffix,
+    format_suffix,
+    os_reason,
+    read_bytes,
+    statuses_in,
+)
 from indexes.sources import lies_in
 from indexes.types import Failure
 
@@ -30,16 +38,34 @@ class FoundFile:
         source: Its absolute path.
         status: Its status when it was found.
         explicit: Whether the user named the file itself, not a folder that it is in.
+        real: Its path with links resolved.
+        root: The folder that it was found in, with links resolved; None for a file that the user named.
     """
 
     source: str
     status: os.stat_result = field(compare=False, repr=False)
     explicit: bool = False
+    real: str = field(default="", compare=False)
+    root: str | None = field(default=None, compare=False)
 
     @property
     def path(self) -> Path:
         """The path of the file."""
         return Path(self.source)
+
+    def read(self, limits: ReadLimits) -> bytes:
+        """Read it, but nothing outside of the folder that it was found in, whatever has become of its path since.
+
+        Args:
+            limits: The longest file.
+
+        Returns:
+            Its bytes.
+
+        Raises:
+            UnreadableFile: If it cannot be read.
+        """
+        return read_bytes(Path(self.real), limits, root=self.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +111,7 @@ class _Place(NamedTuple):
     real: str
     root: _Root
     rules: IgnoreRules | None  # of the folder that it lies in
+    status: os.stat_result | OSError
 
 
 NO_RULES = WalkRules()
@@ -115,6 +142,7 @@ def discover(roots: Iterable[Path], *, exclude: Path | None = None, rules: WalkR
             continue
         try:
             real = os.path.realpath(path, strict=True)
+            status = os.lstat(real)
         except FileNotFoundError:
             reason = "a link to nothing" if os.path.islink(path) else "there is no such file or folder"
             yield _failure(path, UnreadableFile(reason))
@@ -122,9 +150,9 @@ def discover(roots: Iterable[Path], *, exclude: Path | None = None, rules: WalkR
             yield _failure(path, error)
         else:
             # two spellings of one root count once
-            places.setdefault(real, _Place(path, real, _Root(real, UserRules(real, rules)), None))
+            places.setdefault(real, _Place(path, real, _Root(real, UserRules(real, rules)), None, status))
     for place in places.values():
-        if os.path.isdir(place.real):
+        if _is_folder(place):
             yield from _walk(place, own | (places.keys() - {place.real}))
         else:
             yield _named_file(place)
@@ -139,7 +167,7 @@ def _named_file(place: _Place) -> FoundFile | Failure:
         check_suffix(Path(place.path))
     except (UnreadableFile, OSError) as error:
         return _failure(place.path, error)
-    return FoundFile(place.path, status, explicit=True)
+    return FoundFile(place.path, status, explicit=True, real=place.real)
 
 
 def _walk(root: _Place, elsewhere: frozenset[str]) -> Iterator[Found]:
@@ -148,16 +176,21 @@ def _walk(root: _Place, elsewhere: frozenset[str]) -> Iterator[Found]:
     while waiting:
         place = waiting.pop()
         try:
-            status = os.lstat(place.real)
-            is_folder = stat.S_ISDIR(status.st_mode)
+            status, is_folder = place.status, _is_folder(place)
             if place.real != root.real and (rule := _rule(place, is_folder)):
                 yield IgnoredPath(Path(place.path), rule)
+            elif isinstance(status, OSError):
+                yield _failure(place.path, status)
             elif is_folder:
                 waiting.extend(_inside(place, elsewhere))
             else:
                 yield _from_link(place, elsewhere) if stat.S_ISLNK(status.st_mode) else _file(place, status)
         except (UnreadableFile, OSError) as error:
             yield _failure(place.path, error)
+
+
+def _is_folder(place: _Place) -> bool:
+    return not isinstance(place.status, OSError) and stat.S_ISDIR(place.status.st_mode)
 
 
 def _rule(place: _Place, is_folder: bool) -> str | None:
@@ -170,11 +203,14 @@ def _rule(place: _Place, is_folder: bool) -> str | None:
 
 def _inside(folder: _Place, elsewhere: frozenset[str]) -> list[_Place]:
     """The entries of a folder, the last name first, for a stack."""
-    with os.scandir(folder.real) as entries:
-        names = sorted((entry.name for entry in entries), reverse=True)
-    rules = rules_of(folder.real, frozenset(names), folder.rules)
+    statuses = statuses_in(folder.real, folder.root.real)
+    rules = rules_of(folder.real, frozenset(statuses), folder.rules)
     path, real = os.path.join(folder.path, ""), os.path.join(folder.real, "")
-    return [_Place(path + name, real + name, folder.root, rules) for name in names if real + name not in elsewhere]
+    return [
+        _Place(path + name, real + name, folder.root, rules, status)
+        for name, status in sorted(statuses.items(), key=lambda entry: entry[0], reverse=True)
+        if real + name not in elsewhere
+    ]
 
 
 def _file(place: _Place, status: os.stat_result) -> FoundFile | SkippedFile:
@@ -183,7 +219,7 @@ def _file(place: _Place, status: os.stat_result) -> FoundFile | SkippedFile:
         return SkippedFile(path, _printable(path.suffix.lower()) or "no suffix")
     _check_name(place.path)
     check_regular(status.st_mode)
-    return FoundFile(place.path, status)
+    return FoundFile(place.path, status, real=place.real, root=place.root.real)
 
 
 def _from_link(place: _Place, elsewhere: frozenset[str]) -> SkippedFile:

@@ -9,7 +9,6 @@ from pathlib import Path
 from indexes.errors import UnreadableFile
 from indexes.ingest.discovery import FoundFile, IgnoredPath, SkippedFile, discover, file_status
 from indexes.ingest.files import IngestOptions, hash_content, missing_files, reading_version
-from indexes.readers import read_bytes
 from indexes.storage import StoreReader
 from indexes.types import Failure
 
@@ -87,6 +86,6 @@ def _doing(store: StoreReader | None, found: FoundFile, options: IngestOptions) 
     if options.limits.encoding is None:
         if known.stamp is not None and known.stamp == file_status(found.status, version).stamp:
             return "unchanged"
-        if known.content_hash == hash_content(found.path, read_bytes(found.path, options.limits), version):
+        if known.content_hash == hash_content(found.path, found.read(options.limits), version):
             return "unchanged"
     return "changed"

@@ -24,7 +24,7 @@ from indexes.ingest.discovery import (
 )
 from indexes.ingest.ignore_rules import WalkRules
 from indexes.ingest.pipeline import Copy, IngestCallback, Pipeline, Prepared
-from indexes.readers import DEFAULT_LIMITS, READER_VERSION, ReadLimits, end_sandbox, read_bytes, read_document
+from indexes.readers import DEFAULT_LIMITS, READER_VERSION, ReadLimits, end_sandbox, read_document
 from indexes.sources import is_file
 from indexes.storage import IndexWriter, StoreReader
 from indexes.types import Encoder, Failure, IngestReport
@@ -135,7 +135,7 @@ class _FileIngest(Pipeline):
         if known and known.stamp is not None and known.stamp == status.stamp:
             self.skip(found.source)
             return
-        data = read_bytes(found.path, self._limits)
+        data = found.read(self._limits)
         content_hash = hash_content(found.path, data, self._version)
         partial_hash = hash_content(found.path, data, self._version + _PARTIAL)
         is_enough = (content_hash,) if self._limits.ocr else (content_hash, partial_hash)

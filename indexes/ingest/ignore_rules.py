@@ -16,7 +16,8 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
-from indexes.errors import CorpusError
+from indexes.errors import CorpusError, UnreadableFile
+from indexes.readers import ReadLimits, read_bytes
 
 _REPOSITORY_FILE = os.path.join(".git", "info", "exclude")
 IGNORE_FILES = (".gitignore", ".longctxignore")  # the later one decides
@@ -55,7 +56,7 @@ _BUILDS = frozenset(
     }
 )
 _MARK_OF_VENV = "pyvenv.cfg"  # whatever the folder's name is
-_LONGEST = 1_000_000  # characters of an ignore file
+_LONGEST = 1_000_000  # bytes of an ignore file
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +206,11 @@ def _relative(path: str, folder: str, is_folder: bool) -> str:
 
 def _read(path: str) -> GitIgnoreSpec | None:
     """The patterns of an ignore file; a line that is no pattern is left out, as git does."""
-    try:
-        with Path(path).open(encoding="utf-8", errors="replace") as file:
-            lines = file.read(_LONGEST).removeprefix("\ufeff").splitlines()
-    except OSError:
+    try:  # not through a link, as git does; and not a pipe, which would never end
+        data = read_bytes(Path(path), ReadLimits(max_bytes=_LONGEST), root=str(Path(path).parent))
+    except UnreadableFile:
         return None
+    lines = data.decode("utf-8", "replace").removeprefix("\ufeff").splitlines()
     try:
         return GitIgnoreSpec.from_lines(lines)
     except ValueError:

@@ -1,6 +1,7 @@
 from .base import DEFAULT_LIMITS, ReadLimits
 from .charset import decode
 from .files import check_regular, os_reason, read_bytes
+from .folders import statuses_in
 from .registry import READER_VERSION, SUFFIXES, check_suffix, format_suffix, read_document
 from .sandbox import end_sandbox
 
@@ -17,4 +18,5 @@ __all__ = [
     "os_reason",
     "read_bytes",
     "read_document",
+    "statuses_in",
 ]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from indexes.errors import EmptyFile, UnreadableFile
 from indexes.readers.base import DEFAULT_LIMITS, ReadLimits
+from indexes.readers.folders import NO_LINK, folder_of
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # not to wait for a pipe that took the file's place
 _BLOCK = 1 << 20  # bytes
@@ -23,15 +24,17 @@ _REASONS = {
     errno.EISDIR: "a folder, not a file",
 }
 # By the first letter of `ls -l`.
-_KINDS = {"d": "a folder", "p": "a named pipe", "s": "a socket", "c": "a device", "b": "a device"}
+_KINDS = {"l": "a link", "d": "a folder", "p": "a named pipe", "s": "a socket", "c": "a device", "b": "a device"}
 
 
-def read_bytes(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> bytes:
+def read_bytes(path: Path, limits: ReadLimits = DEFAULT_LIMITS, *, root: str | None = None) -> bytes:
     """Read a regular file.
 
     Args:
         path: The file.
         limits: `max_bytes` holds even if the file grows while it is read.
+        root: A folder above it; no link below that is followed, and both paths have their links resolved. None follows
+            links.
 
     Returns:
         All of its bytes.
@@ -41,8 +44,10 @@ def read_bytes(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> bytes:
         EmptyFile: For a file of no bytes.
     """
     try:
-        check_regular(path.stat().st_mode)  # before opening: to open a device can do something
-        descriptor = os.open(path, _READ)
+        with folder_of(str(path), root) as (folder, name):
+            # before opening: to open a device can do something
+            check_regular(os.stat(name, dir_fd=folder, follow_symlinks=root is None).st_mode)
+            descriptor = os.open(name, _READ if root is None else _READ | NO_LINK, dir_fd=folder)
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             status = os.fstat(descriptor)
             check_regular(status.st_mode)

@@ -22,6 +22,9 @@ _RERANKED = 50  # that a reranker reads, at least
 Ranking = list[tuple[int, float]]
 
 
+_MOST_HITS = 1_000_000  # for so many, tantivy takes memory at once
+
+
 @dataclass(frozen=True, slots=True)
 class Retrieval:
     """The parts of one generation of an index that a search uses.
@@ -65,12 +68,12 @@ class SearchRequest:
         """Check that the request can be answered.
 
         Raises:
-            CorpusError: If the query is empty, `k` or `expand` is too small, or there is no such mode.
+            CorpusError: If the query is empty, `k` is out of range, `expand` is too small, or there is no such mode.
         """
         if not self.query.strip():
             raise CorpusError("the query is empty: say what to look for")
-        if self.k < 1:
-            raise CorpusError(f"k is {self.k}: ask for at least 1 hit")
+        if not 1 <= self.k <= _MOST_HITS:
+            raise CorpusError(f"k is {self.k}: ask for at least 1 hit, and at most {_MOST_HITS:,}")
         if self.expand < 0:
             raise CorpusError(f"expand is {self.expand}: ask for 0 or more neighbours")
         if self.mode not in _RANKINGS:

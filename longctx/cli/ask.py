@@ -17,7 +17,7 @@ from longctx.cli.output import (
     note_unmeasured,
     note_unsupported,
     print_json,
-    print_piece,
+    print_pieces,
     print_plan,
     print_sources,
 )
@@ -83,8 +83,7 @@ def _print(stream: AnswerStream | ServerAnswer, first: str, *, explain: bool, as
     if as_json:
         print_json(stream.answer)
         return
-    for piece in chain((first,), stream):
-        print_piece(piece)
+    print_pieces(chain((first,), stream))
     echo()
     print_sources(stream.answer)
     note_answer(stream.answer)

@@ -19,7 +19,7 @@ from longctx.cli.output import (
     note_unmeasured,
     note_unsupported,
     one_line,
-    print_piece,
+    print_pieces,
     print_plan,
     print_sources,
 )
@@ -132,8 +132,7 @@ class _Chat:
             with prefill_progress(quiet=False) as progress:
                 stream = self.conversation.stream(question, self.options, progress=progress)
                 first = next(stream, "")
-            for piece in chain((first,), stream):
-                print_piece(piece)
+            print_pieces(chain((first,), stream))
             echo()
             note_answer(stream.answer)
             note_unsupported(stream.answer)

@@ -88,7 +88,7 @@ def verify(index: IndexOption = None, json: JsonOption = False) -> None:
         print_json(report)
     else:
         for problem in report.problems:
-            echo(problem, err=True)
+            echo(name(problem), err=True)
         state = "not whole; `longctx index repair` mends it" if report.problems else "whole"
         echo(f"{report.documents:,} documents, {report.chunks:,} chunks: the index is {state}")
     raise typer.Exit(1 if report.problems else 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,14 +60,25 @@ def print_sources(answer: Answer) -> None:
         echo(f"[{citation.number}] {place(citation)}{by}")
 
 
-def print_piece(piece: str) -> None:
-    """Print a piece of an answer as it comes; what a model thinks is shown dimmed, on standard error."""
+def print_pieces(pieces: Iterable[str]) -> None:
+    """Print an answer as it comes; what a model thinks is shown dimmed, on standard error."""
     from longctx.types import Thought
 
-    if isinstance(piece, Thought):
-        secho(piece, nl=False, err=True, dim=True)
-    else:
-        echo(piece, nl=False)
+    def show(text: str, is_thought: bool) -> None:
+        if is_thought and text:
+            secho(text, nl=False, err=True, dim=True)
+        elif text:
+            echo(text, nl=False)
+
+    held = {True: "", False: ""}  # a carriage return, which may be the first half of a line's end
+    for piece in pieces:
+        is_thought = isinstance(piece, Thought)
+        text = held[is_thought] + piece
+        whole = text.removesuffix("\r")
+        show(whole, is_thought)
+        held[is_thought] = text[len(whole) :]
+    for is_thought, text in held.items():
+        show(text, is_thought)
 
 
 def note_answer(answer: Answer) -> None:

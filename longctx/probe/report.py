@@ -190,6 +190,8 @@ def load_report(path: str | Path) -> ProbeReport:
     file = Path(path)
     file = file / REPORT if file.is_dir() else file
     try:
+        if file.exists() and not file.is_file():  # a device has no end
+            raise BadReport(f"{file} is no file: give the folder that `longctx probe --out` wrote")
         return ProbeReport.model_validate_json(file.read_bytes())
     except OSError as error:
         raise BadReport(f"{file}: {error.strerror}: give the folder that `longctx probe --out` wrote") from error

@@ -21,10 +21,17 @@ _TAGS = (
     ("<|channel>thought\n", "<channel|>"),  # Gemma 4
     ("<|channel|>analysis<|message|>", "<|end|>"),  # gpt-oss
     ("<|channel|>commentary<|message|>", "<|end|>"),
+    ("<unused94>thought\n", "<unused95>"),  # MedGemma
+    ("<longcat_think>", "</longcat_think>"),
+    ("<mm:think>", "</mm:think>"),
+    ("<reflection>", "</reflection>"),
+    ("<scratchpad>", "</scratchpad>"),
+    ("<|thinking|>", "<|/thinking|>"),
     ("Here is my thought process:", "Here is my response:"),  # Granite
+    ("Here's my thought process:", "Here's my response:"),
 )
 _CLOSING_OF = {opening.lower(): closing for opening, closing in _TAGS}
-_CLOSES_ALONE = tuple(closing.lower() for _, closing in _TAGS if closing not in ("<|end|>", "Here is my response:"))
+_CLOSES_ALONE = tuple(closing.lower() for _, closing in _TAGS if closing != "<|end|>" and closing[0] in "<[◁")
 # what stands before the answer itself
 _HEADERS = ("<|start|>assistant", "<|channel|>final<|message|>", "<|begin_of_solution|>", "<|START_RESPONSE|>")
 _DROPPED = ("<|end_of_solution|>", "<|END_RESPONSE|>", "<|return|>")  # and behind it
@@ -137,7 +144,7 @@ class ThoughtSplitter:
         lower = self._rest.lower()
         opens = [(at + 1, tag) for tag in _CLOSING_OF if (at := lower.find(f"\n{tag}")) >= 0]
         if not self._seen:
-            closes = [(at, tag) for tag in _CLOSES_ALONE if (at := lower.find(tag)) >= 0]
+            closes = [(at, tag) for tag in _CLOSES_ALONE if (at := lower.find(tag)) >= 0 and self._is_alone(at, tag)]
             if closes and (not opens or min(closes) < min(opens)):
                 at, tag = min(closes)
                 self.taken_back, self.opened_unseen = bool(self._answer), True
@@ -155,6 +162,11 @@ class ThoughtSplitter:
         self._rest = self._rest[end:]
         if opens:
             self._at_start = True
+
+    def _is_alone(self, at: int, closing: str) -> bool:
+        """Whether no tag before a closing one opens it: an answer about such tags has both."""
+        before = (self._answer + self._rest[:at]).lower()
+        return not any(closes.lower() == closing and opens in before for opens, closes in _CLOSING_OF.items())
 
 
 def opened_in(prompt: str) -> str | None:

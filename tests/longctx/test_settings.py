@@ -26,7 +26,11 @@ def test_flags_beat_the_environment_which_beats_the_file_which_beats_defaults(wo
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("k = 0", "setting k is 0"), ("kk = 1", "setting kk is 1"), ("k = = 1", "longctx.toml cannot be read")],
+    [
+        ("k = 0", "setting k is 0"),
+        ("kk = 1", "sets 'kk', which is no setting"),
+        ("k = = 1", "longctx.toml cannot be read"),
+    ],
 )
 def test_a_file_that_is_wrong_says_where(working_folder: Path, text: str, message: str) -> None:
     (working_folder / "longctx.toml").write_text(text)

@@ -87,6 +87,13 @@ def test_a_folder_cannot_allow_a_key_without_encryption(working_folder: Path, mo
     assert load_settings(model=SERVER).loading == {"allow_insecure": True}
 
 
+@pytest.mark.parametrize("name", ["MODEL", "Model", "longctx_model", "LONGCTX_MODEL", "ALLOW_INSECURE"])
+def test_a_folder_cannot_name_a_server_by_another_spelling(working_folder: Path, name: str) -> None:
+    (working_folder / "longctx.toml").write_text(f'{name} = "{SERVER}"\n')
+    with pytest.raises(BadRequest, match=f"sets '{name}': did you mean"):
+        load_settings()
+
+
 @pytest.mark.parametrize(
     ("url", "allowed", "is_sent"),
     [

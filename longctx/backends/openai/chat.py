@@ -5,6 +5,7 @@ What comes from a server is taken as far as it makes sense: fields may be missin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -17,8 +18,9 @@ from longctx.types import ThinkingMode
 
 Finish = Literal["end", "length"]
 
-_CUT = ("length", "max_tokens", "model_length", "max_output_tokens")
-_THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+_CUT = re.compile(r"(?i)length|max.*tokens?|token_limit|context|truncat|incomplete|^limit$")
+_FAILED = re.compile(r"(?i)^(?:error|abort(?:ed)?|cancel+ed|failed|insufficient_\w+)$")
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "reasoning_text", "thoughts", "thought")
 _DEFAULTS = ("temperature", "stream_options")  # fields that some servers do not take
 _LEAST_CONTEXT = 4096  # Ollama's own default
 
@@ -131,9 +133,8 @@ class OpenAIChat:
         if not isinstance(said, dict):
             _no_completion()
         text, thought = _content(said.get("content"))
-        thought += next((value for name in _THOUGHTS if (value := _content(said.get(name))[0])), "")
-        reason = choice.get("finish_reason")
-        finish: Finish | None = None if not reason else "length" if str(reason).lower() in _CUT else "end"
+        thought += next((value for name in _THOUGHTS if (value := "".join(_content(said.get(name))))), "")
+        finish = _finish(choice.get("finish_reason"), self.url)
         return Delta(text or _content(said.get("refusal"))[0], thought, finish, *counts)
 
     def prompt_tokens(self, messages: Sequence[Mapping[str, str]]) -> int | None:
@@ -259,9 +260,7 @@ class OllamaChat:
             _no_completion()
         message = event.get("message")
         message = message if isinstance(message, dict) else {}
-        finish: Finish | None = None
-        if event.get("done") is True:
-            finish = "length" if str(event.get("done_reason")) in _CUT else "end"
+        finish = _finish(event.get("done_reason") or "stop", self.url) if event.get("done") is True else None
         counts = whole(event.get("prompt_eval_count")), whole(event.get("eval_count"))
         return Delta(_content(message.get("content"))[0], _content(message.get("thinking"))[0], finish, *counts)
 
@@ -280,14 +279,24 @@ def whole(value: Any) -> int | None:
     return number if number is not None and 0 < number < 1 << 40 else None
 
 
+def _finish(reason: Any, url: str) -> Finish | None:
+    """Why an answer has ended; None if it has not. Raises ServerFailed if the server could not finish it."""
+    if not reason:
+        return None
+    if _FAILED.search(str(reason)):
+        raise ServerFailed(f"{url} ended its answer with {str(reason)!r}: see what its log says, and ask again")
+    return "length" if _CUT.search(str(reason)) else "end"
+
+
 def _content(value: Any) -> tuple[str, str]:
     """Text, and thoughts, in the content of a message: a string, or a list of parts."""
     if isinstance(value, str):
         return value, ""
     text = thought = ""
     for part in value if isinstance(value, list) else [value] if isinstance(value, dict) else []:
-        if isinstance(part, str):
-            text += part
+        if isinstance(part, str | list):
+            inner_text, inner_thought = _content(part)
+            text, thought = text + inner_text, thought + inner_thought
         elif isinstance(part, dict):
             inner = next((_content(part[name])[0] for name in ("text", "thinking", "content") if part.get(name)), "")
             if "think" in str(part.get("type")) or "reason" in str(part.get("type")):

@@ -107,7 +107,7 @@ class Connection:
     def post(self, url: str, body: Mapping[str, Any]) -> Any:
         """POST JSON to a URL, and parse the response as JSON. Raises ServerFailed."""
         with self.explained(url, self.timeout):
-            return loads(self._http.read("POST", url, body, self.timeout))
+            return _no_error(loads(self._http.read("POST", url, body, self.timeout)))
 
     def chat(self, body: Mapping[str, Any]) -> Any:
         """Request a chat completion in one piece. Raises ServerFailed; and Refused for a prompt that is too long."""
@@ -199,6 +199,7 @@ class EventStream(Iterator[Any]):
         self.finished = False
         self._connection, self._http, self._url, self._body = connection, http, url, body
         self._began = self._spoken = 0.0
+        self._spoke = False  # an event that could be read
         self._events: Iterator[Any] | None = None
         self._open = ExitStack()
 
@@ -212,11 +213,15 @@ class EventStream(Iterator[Any]):
             if self._events is None:
                 self._began = self._spoken = time.monotonic()
                 lines = self._http.lines(self._url, {**self._body, "stream": True}, self._deadline)
-                self._events = self._parsed(*self._open.enter_context(lines))
-            event = next(self._events)
-            if isinstance(event, dict) and event.get("error"):
-                raise ErrorReply("an error", 0, json.dumps(event))
-            return event
+                self._events = self._parsed(self._open.enter_context(lines))
+            try:
+                event = next(self._events)
+            except ValueError as error:
+                if not self._spoke:
+                    raise
+                raise BrokenOff(f"the last of it is no JSON: {error}") from error
+            self._spoke = True
+            return _no_error(event)
 
     def close(self) -> None:
         """Close the connection."""
@@ -226,27 +231,62 @@ class EventStream(Iterator[Any]):
         silence = self._connection.timeout
         return min(self._began + _LONGEST_ANSWER * silence, self._spoken + silence)
 
-    def _parsed(self, kind: str, lines: Iterator[bytes]) -> Iterator[Any]:
-        if kind == "application/json":
-            yield loads(b"\n".join(lines))
-            return
+    def _parsed(self, lines: Iterator[bytes]) -> Iterator[Any]:
+        """The events, whatever type the server says that its reply has."""
         data: list[bytes] = []
+        of_error = False
         for line in lines:
             field, _, value = line.partition(b":")
-            if field == b"data":
+            if field in (b"data", b"error"):
                 data.append(value.removeprefix(b" "))
-            elif line[:1] in (b"{", b"["):  # JSON lines
-                yield loads(line)
+                of_error = of_error or field == b"error"
+            elif field == b"event":
+                of_error = value.strip() == b"error"
             elif not line and data:
-                if (event := b"\n".join(data)).strip() == b"[DONE]":
-                    self.finished = True
+                yield from self._event(data, of_error)
+                if self.finished:
                     return
-                data = []
-                yield loads(event)
-            elif line and field not in (b"", b"event", b"id", b"retry"):
+                data, of_error = [], False
+            elif line[:1] in (b"{", b"["):
+                yield from _json_lines(line, lines)
+            elif line and field not in (b"", b"id", b"retry"):
                 raise ValueError("neither an event nor JSON")
-        if data and (event := b"\n".join(data)).strip() != b"[DONE]":
-            yield loads(event)
+        if data:
+            yield from self._event(data, of_error)
+
+    def _event(self, data: list[bytes], of_error: bool) -> Iterator[Any]:
+        """The values in the lines of one event: one, or one a line where the server leaves out the empty lines."""
+        if of_error:
+            raise ErrorReply("an error", 0, b"\n".join(data).decode("utf-8", "replace"))
+        try:
+            values = [loads(b"\n".join(data))] if data != [b"[DONE]"] else []
+        except ValueError:
+            if len(data) == 1:
+                raise
+            values = [loads(line) for line in data if line.strip() != b"[DONE]"]
+        self.finished = data[-1].strip() == b"[DONE]"
+        yield from values
+
+
+def _json_lines(first: bytes, lines: Iterator[bytes]) -> Iterator[Any]:
+    """A JSON value on each line, or one value on several."""
+    try:
+        yield loads(first)
+    except ValueError:
+        yield loads(b"\n".join((first, *lines)))
+
+
+def _no_error(event: Any) -> Any:
+    """Return an event that is no error. Raises ErrorReply for one, in any of the shapes that servers give it."""
+    if not isinstance(event, dict):
+        return event
+    is_flat = "choices" not in event and (isinstance(event.get("message"), str) or event.get("detail"))
+    choices = event.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    in_choice = isinstance(choice, dict) and choice.get("error")
+    if event.get("error") or is_flat or "error" in (event.get("object"), event.get("type")) or in_choice:
+        raise ErrorReply("an error", 0, json.dumps(choice if in_choice else event))
+    return event
 
 
 def said_in(body: Any) -> str:

@@ -23,18 +23,22 @@ _STATUSES = (400, 413, 422, 500)
 _SUBJECT = r"(?:context|prompts?|`?inputs?`?|messages?|sequence|request(?:ed)?|tokens?|conversation|n_ctx|n_keep)"
 _EXCEEDS = (
     r"(?:exceed\w*|too (?:long|large|many)|longer than|larger than|greater than|more than|over(?:flow|run)\w*|"
-    r"less than|fewer than|at most|maximum|max(?:imal)?\b|limit\w*|truncate|not fit|must be <=|should be \[|>=|<=)"
+    r"less than|fewer than|at most|maximum|max(?:imal)?\b|max_\w+|limit\w*|truncate|not fit|must be <=|should be \[|"
+    r">=|<=)"
 )
 _WITHIN = r"(?:[^.;\n]|\.(?!\s))"  # a sentence
 _TOO_LONG = re.compile(
     rf"(?i)exceed_context|context_length_exceeded|context[ _-]?(?:length|size|window|limit)|max_model_len|n_ctx"
+    rf"|reduce the length of the (?:messages|prompt|input)"
     rf"|\b{_SUBJECT}\b{_WITHIN}{{0,80}}?{_EXCEEDS}|{_EXCEEDS}{_WITHIN}{{0,60}}?\b{_SUBJECT}\b"
 )
 _OF_TOKENS = re.compile(r"(?i)token|context|\bprompt|\binputs?\b|\bmessages\b|n_ctx|max_model_len")
 _OTHER_LIMIT = re.compile(
-    r"(?i)per[ -](?:minute|second|hour|day)|\bTPM\b|\bRPM\b|rate[ _-]limit|quota|"
-    r"\b(?:stop|tools?|functions?|images?|logprobs?|logit_bias|top_k|top_p|temperature|n|user|metadata|name|seed|"
-    r"choices|files?|batch)\b['\"`]?(?: \w+){0,3}? (?:is|are|must|cannot|can|exceeds?|has|supports?|should|of|too)\b|"
+    r"(?i)per[ -](?:minute|second|hour|day)|\bTPM\b|\bRPM\b|rate[ _-]limit|quota|batch size|expired|lifetime|"
+    r"\broles?\b|alternat|\b(?:API|access|auth\w*|bearer) tokens?\b|"
+    r"\b(?:stop|tools?|functions?|images?|(?:top_)?logprobs?|logit_bias|truncate|top_k|top_p|temperature|n|user|metadata|"
+    r"name|seed|choices|files?|batch)\b['\"`]?(?: \w+){0,3}? "
+    r"(?:is|are|must|cannot|can|exceeds?|has|supports?|should|of|too)\b|"
     r"(?:length|number|size) of (?:the )?['\"`]?(?:stop|tools?|functions?|images?|user|metadata|name|choices|files?)"
 )
 _ANSWER_ONLY = re.compile(
@@ -46,9 +50,13 @@ _NUMBER = re.compile(r"(?<![\w.])\d+(?:[,_]\d{3})*(?:\.0+)?(?![\w]|\.\d)")
 _CLAUSE_END = re.compile(
     r"[;!?\n]|\.(?=\s|$)|, (?:however|but|and your|resulting|which|for a total)\b|\bHowever\b", re.I
 )
+_CODE = re.compile(
+    r"(?i)\b(?:error code|status(?: code)?|code|http)\b['\"]?[ :=]+[1-5]\d\d\b"
+)  # which is no number of tokens
+_LEAST_LIMIT = 256  # tokens, of a number that stands for a window though no word beside it says of what
 _RANGE = re.compile(r"\[\s*[01]\s*(?:,|\.\.|-)\s*")  # [1, 30720]
 _COMPARED = re.compile(
-    r"(\d[\d,]*)\)?\s*(?:tokens?\s*)?(?:\+\s*\(?(\d[\d,]*)\)?\s*)?(?:>=?|≥|&gt;=?)\s*[^\d.;]{0,24}?(\d[\d,]*)"
+    r"(\d[\d,]*)\)?\s*(?:tokens?\s*)?(?:\+\s*[`\w]{0,20}\s*\(?(\d[\d,]*)\)?\s*)?(?:>=?|≥|&gt;=?)\s*[^\d.;]{0,24}?(\d[\d,]*)"
 )
 
 
@@ -61,7 +69,9 @@ _BEHIND = _roles_by(
     r"^[\s)`'\"]*(?:tokens? )?[\s(`'\"]*",
     {
         "new": r"(?:output|completion|new|generated)\b|(?:in|for|from) the (?:completion|output)|`?max_new_tokens",
-        "prompt": r"(?:in|from|for) (?:the|your) (?:input |prompt|messages?|functions|request)|`?inputs?`?|prompt\b",
+        "prompt": (
+            r"(?:in|from|for) (?:(?:the|your) )?(?:input |prompt|messages?|functions|request)|`?inputs?`?|prompt\b"
+        ),
         "window": r"(?:maximum )?context|maximum\b|limit\b|token limit|window",
     },
 )
@@ -71,17 +81,18 @@ _BEFORE = _roles_by(
         "window": (
             r"context[ _-]?(?:length|size|window|limit)|n_ctx(?:_\w+)?\b|max_model_len|max_seq_len|session_len|"
             r"(?:max(?:imum)?|allowed|supported) (?:\w+ ){0,4}?(?:length|tokens|size|allowed)(?: is| of|:)?|"
-            r"allowed length|"
-            r"limit(?:ed)?(?: of| to| is|:)|(?:less|fewer) than|at most|up to|(?:must|should) be <=|<=|"
+            r"allowed length|max(?:imum)? context:?|maximum(?: is|:)|"
+            r"limit(?:ed)?(?: of| to| is|:| \(| (?=$))|(?:less|fewer) than|at most|up to|(?:must|should) be <=|<=|"
             r"(?:cannot|not|must not) exceed|max_total_tokens|max_input_\w+|max_num_tokens|length should be"
         ),
         "prompt": (
             r"n_keep|n_prompt_tokens|prompt_len\w*|input_tokens|(?:keep|keeping) the first|given:?|received|"
             r"(?:prompt|inputs?|messages?|request)`? (?:token count|tokens|length|contains|has|have|of|is|was)|"
-            r"(?:request|prompt|inputs?) \(|too (?:long|large):?|requested tokens|passed|got|sent|resulted in|contains"
+            r"(?:request|prompt|inputs?)(?: \(|:)|(?:current|prompt|messages?) length(?: is|:)?|token len|"
+            r"too (?:long|large):?|requested tokens|passed|got|sent|resulted in|contains"
         ),
         "new": r"max_(?:completion_|new_)?tokens['\"`]*(?: is)? too large:?|max_new_tokens|completion of",
-        "total": r"requested(?: a total of)?|total of(?: at least)?|in total",
+        "total": r"requested(?: a total of)?|total of(?: at least)?|in total|total (?:number of )?tokens",
     },
 )
 
@@ -145,6 +156,7 @@ def refusal_in(status: int, body: Any, message: str) -> Refusal | None:
     """
     if status not in _STATUSES:
         return None
+    message = _CODE.sub("", message)
     stated = dict(_stated(body))
     said = " ".join([message, *_texts(body)])
     about = _TOO_LONG.search(said) and _OF_TOKENS.search(said)
@@ -187,7 +199,8 @@ def _roles(message: str) -> dict[Role, int]:
     for start, end in _clauses(message):
         before = start
         for number in _NUMBER.finditer(message, start, end):
-            role = _role(message[before : number.start()], message[number.end() : end], message[start:end])
+            around = message[before : number.start()], message[number.end() : end], message[start:end]
+            role = _role(*around, _value(number[0]))
             before = number.end()
             if role is not None and not any(c.start() <= number.start() < c.end() for c in compared):
                 found.setdefault(role, _value(number[0]))
@@ -197,8 +210,10 @@ def _roles(message: str) -> dict[Role, int]:
     return {role: value for role, value in found.items() if value > 0}
 
 
-def _role(before: str, behind: str, clause: str) -> Role | None:
+def _role(before: str, behind: str, clause: str, value: int) -> Role | None:
     """The role of a number between two texts of one clause."""
+    if before.endswith(" by "):  # a difference
+        return None
     behind = _NUMBER.split(behind, maxsplit=1)[0]
     role = next((role for role, words in _BEHIND if words.search(behind)), None)
     if role is None:
@@ -206,7 +221,7 @@ def _role(before: str, behind: str, clause: str) -> Role | None:
         role = max(places, default=(0, 0, None))[2]
     if role != "window":
         return role
-    if _OTHER_LIMIT.search(before) or not _OF_TOKENS.search(clause):
+    if _OTHER_LIMIT.search(before) or not (value >= _LEAST_LIMIT or _OF_TOKENS.search(clause)):
         return None
     whole = r"(?i)context|window|n_ctx|model[_ ]len|max_seq_len|session_len|\btotal\b|new_tokens|completion|limit:"
     alone = r"(?i)\binputs?\b|\bprompts?\b|\bmessages?\b"

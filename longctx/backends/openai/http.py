@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 MOST_BYTES = 1 << 26  # of one reply, unpacked: a list of models or the tokens of a long text has a few millions
 _MOST_ERROR_BYTES = 1 << 20
+_LONGEST_NUMBER = 40  # digits
 _UNPACKED = 1 << 16  # bytes at a time
 _REDIRECTS = 3
 _TRIED_AGAIN = (408, 409, 425, 429)  # and every 5xx
@@ -60,11 +61,26 @@ class ErrorReply(Failed):
 
 
 def loads(text: str | bytes) -> Any:
-    """Parse JSON from a server: Infinity and NaN become None. Raises ValueError, also for what is nested too deep."""
+    """Parse JSON from a server: Infinity, NaN and endless numbers become None, bytes that are not UTF-8 U+FFFD.
+
+    Args:
+        text: The JSON.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: For what is no JSON, or is nested too deep.
+    """
+    text = text if isinstance(text, str) else text.decode("utf-8-sig", "replace")
     try:
-        return json.loads(text, parse_constant=lambda _: None)
+        return json.loads(text, parse_constant=lambda _: None, parse_int=_number)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+
+
+def _number(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else None
 
 
 class Http:
@@ -112,7 +128,7 @@ class Http:
             return b"".join(self._chunks(response, lambda: deadline, MOST_BYTES))
 
     @contextmanager
-    def lines(self, url: str, body: Body, deadline: Callable[[], float]) -> Iterator[tuple[str, Iterator[bytes]]]:
+    def lines(self, url: str, body: Body, deadline: Callable[[], float]) -> Iterator[Iterator[bytes]]:
         """POST JSON and read the reply line by line.
 
         Args:
@@ -121,11 +137,10 @@ class Http:
             deadline: Until when to wait for what comes next, by `time.monotonic`.
 
         Yields:
-            The reply's content type, and its lines. Raises Failed, as taking a line does.
+            The reply's lines. Raises Failed, as taking a line does.
         """
         with self._replied("POST", url, body, deadline) as response:
-            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            yield kind, _lines(self._chunks(response, deadline, MOST_BYTES))
+            yield _lines(self._chunks(response, deadline, MOST_BYTES))
 
     @contextmanager
     def _replied(
@@ -298,9 +313,12 @@ def _unpacker(encoding: str) -> Callable[[bytes], Iterator[bytes]]:
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Lines without their ends, LF or CR LF; the last may have none."""
+    """Lines without their ends, LF or CR LF, and without the text's byte order mark; the last may have no end."""
     parts: list[bytes] = []
+    begun = False
     for chunk in chunks:
+        if not begun:
+            chunk, begun = chunk.removeprefix(b"\xef\xbb\xbf"), True
         first, *rest = chunk.split(b"\n")
         parts.append(first)
         for part in rest:

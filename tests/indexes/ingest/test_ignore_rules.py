@@ -118,3 +118,12 @@ def test_a_plan_says_what_an_ingest_would_do_and_does_nothing(tmp_path: Path, ha
         *(["new.md"], ["changes.md"], ["kept.md"], ["goes.md"], ["none.md"], []),
     ]
     assert plan.ignored == ((str(corpus / "x.qqq"), "exclude"),)
+
+
+def test_an_ignore_file_that_is_a_pipe_or_a_link_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "a.txt").write_text("text")
+    (tmp_path / "rules").write_text("*.txt\n")
+    (tmp_path / "corpus" / ".gitignore").symlink_to(tmp_path / "rules")
+    os.mkfifo(tmp_path / "corpus" / ".longctxignore")
+    assert [item.path.name for item in discover([tmp_path / "corpus"]) if isinstance(item, FoundFile)] == ["a.txt"]

@@ -17,7 +17,7 @@ INGEST = """
 import sys
 sys.path[:0] = {path!r}
 opened = []
-sys.addaudithook(lambda event, args: event == "open" and str(args[0]).startswith(sys.argv[2]) and opened.append(args[0]))
+sys.addaudithook(lambda event, args: event == "open" and str(args[0]).endswith(".txt") and opened.append(args[0]))
 from indexes import CorpusIndex
 class Useless:
     name = "hashing"

@@ -165,6 +165,11 @@ def test_a_hit_brings_its_neighbours(book: tuple[CorpusIndex, str], neighbours: 
     assert not wide
 
 
+def test_more_hits_than_fit_in_memory_are_refused(index) -> None:
+    with pytest.raises(CorpusError, match="at most 1,000,000"):
+        index.search("lighthouse", 10**11)
+
+
 def test_fewer_than_no_neighbours_is_refused(index) -> None:
     with pytest.raises(CorpusError, match="expand is -1"):
         index.search("lamp", expand=-1)

@@ -462,7 +462,7 @@ def test_what_is_no_address_gets_an_example_and_no_secret_is_shown(text, problem
 
 FAULTS = {
     "broken": r"/v1/chat/completions broke off in the middle of an answer \(.+\): is the server running",
-    "garbled": "does not speak OpenAI's protocol",
+    "garbled": "the last of it is no JSON",
     "odd": "sends what is no chat completion",
     "endless": r"broke off after \d+ characters of an answer",
     "told": r"broke off \(out of memory\)",

@@ -24,6 +24,7 @@ from longctx import (
     DocumentQA,
     GenerationOptions,
     ModelUnavailable,
+    PromptRefused,
     ServedModel,
     ServerFailed,
     Thought,
@@ -80,6 +81,13 @@ def answer(model: ServedModel, new: int = 16, **more: Any) -> Any:
         ("This model's maximum prompt length is 131072 but the request contains 140000 tokens.", 131172, 140000),
         ("Range of input length should be [1, 30720]", 30820, None),
         ("the input length exceeds the context length", None, None),
+        ("prompt too long; exceeded max context length by 4 tokens", None, None),
+        ("Please reduce the length of the messages. Current length is 9000 while limit is 8192", 8192, 9000),
+        ("The input prompt token len 5000 + max_new_tokens 100 > max_total_token_num 4096", 4096, 5000),
+        ("ContextWindowExceededError: Error code: 400 - {'error': \"maximum context length is 4096 tokens. However, you requested 5100 tokens (5000 in the messages, 100 in the completion)\"}", 4096, 5000),
+        ("Input too long. Max context: 4096 tokens. Your input: 5000 tokens.", 4096, 5000),
+        ("The total number of tokens (5100) exceeds the model limit (4096).", 4096, 5000),
+        ("Value error, Prompt has 5000 tokens, maximum is 4096", 4196, 5000),
         ("Input is too long for requested model.", None, None),
         ("Invalid 'messages[0].content': string too long. Expected a string with maximum length 1048576, but got a string with length 2000000 instead.", None, None),
     ],
@@ -100,6 +108,11 @@ def test_a_refusal_for_length_is_understood_by_the_words_beside_its_numbers(said
         "Invalid 'tools': array too long. Expected an array with maximum length 128, but got an array with length 130.",
         "temperature must be at most 2",
         "CUDA out of memory. Tried to allocate 20.00 MiB",
+        "input (700 tokens) is too large to process. increase the physical batch size (current batch size: 512)",
+        "top_logprobs must be less than or equal to 20 tokens",
+        "messages must alternate between user and assistant; at most 1 system message is allowed",
+        "Invalid API token: length must be less than 64",
+        "Input validation error: `truncate` must be less than 1024. Given: 2000",
     ],
 )
 def test_other_limits_are_no_refusals_for_length(said) -> None:
@@ -125,6 +138,40 @@ def test_what_a_server_says_of_an_error_is_shown(body, said) -> None:
         answer(model)
 
 
+TOO_LONG = "This model's maximum context length is 20 tokens. However, your request has 30 input tokens."
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        raw(json.dumps({"error": {"message": TOO_LONG}}), "application/json"),
+        raw(json.dumps({"object": "error", "message": TOO_LONG, "code": 400}), "application/json"),
+        raw(json.dumps({"detail": TOO_LONG}), "application/json"),
+        events({"object": "error", "message": TOO_LONG, "code": 400}),
+        events({"choices": [{"index": 0, "delta": {}, "error": {"message": TOO_LONG, "code": 400}}]}),
+        raw(f"event: error\ndata: {TOO_LONG}\n\n"),
+        raw(f'error: {{"code":400,"message":"{TOO_LONG}"}}\n\n'),
+    ],
+)
+def test_a_refusal_is_understood_within_a_reply_that_says_200(sent) -> None:
+    with connected({CHAT: sent}) as (model, _), pytest.raises(PromptRefused):
+        answer(model)
+    assert model.window == 20
+
+
+@pytest.mark.parametrize("reason", ["error", "abort", "cancelled", "insufficient_system_resource"])
+def test_an_answer_that_the_server_could_not_finish_is_none(reason) -> None:
+    failed = pytest.raises(ServerFailed, match=f"ended its answer with '{reason}'")
+    with connected({CHAT: events(said("A"), ended(reason))}) as (model, _), failed:
+        answer(model)
+
+
+@pytest.mark.parametrize("reason", ["MAX_TOKENS", "max_new_tokens", "token_limit", "model_context_window_exceeded"])
+def test_an_answer_that_was_cut_is_known_by_any_name(reason) -> None:
+    with connected({CHAT: events(said("A"), ended(reason))}) as (model, _):
+        assert answer(model).finish == "length"
+
+
 @pytest.mark.parametrize(
     ("sent", "text", "thinking"),
     [
@@ -145,6 +192,14 @@ def test_what_a_server_says_of_an_error_is_shown(body, said) -> None:
         (events(said("[THINK]hm[/THINK]A"), ended()), "A", "hm"),
         (events(said("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>A"), ended()), "A", "hm"),
         (events(said("Write <think> first."), ended()), "Write <think> first.", ""),
+        (events(said("Write <think>, then </think>."), ended()), "Write <think>, then </think>.", ""),
+        (events(said("<unused94>thought\nhm<unused95>A"), ended()), "A", "hm"),
+        (events(said("", reasoning_details=[{"type": "reasoning.text", "text": "hm"}]), said("A"), ended()), "A", "hm"),
+        (events(said([["A"], [{"text": ["B"]}]]), ended()), "AB", ""),
+        (raw(b'\xef\xbb\xbfdata: {"choices":[{"delta":{"content":"A\xff"}}]}\n\ndata: [DONE]\n\n'), "A\ufffd", ""),
+        (raw('data: {"choices":[{"delta":{"content":"A"}}]}\ndata: {"choices":[{"delta":{"content":"B"}}]}\ndata: [DONE]\n'), "AB", ""),
+        (raw(json.dumps({"choices": [{"message": {"content": "A"}, "finish_reason": "stop"}]}, indent=1), "text/plain"), "A", ""),
+        (raw('data: {"choices":[{"delta":{"content":"A"}}],"usage":{"prompt_tokens":' + "9" * 5000 + "}}\n\ndata: [DONE]\n\n"), "A", ""),
     ],
 )  # fmt: skip
 def test_a_stream_is_taken_as_far_as_it_makes_sense(sent, text, thinking) -> None:

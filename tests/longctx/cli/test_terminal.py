@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import pty
@@ -15,6 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_server import scripted_server
 
+from longctx import Thought
+from longctx.cli.output import print_pieces
 from longctx.cli.terminal import echo_json, escaped
 
 CLIPBOARD, CLEAR, CSI, REVERSED = "\x1b]52;c;aGk=\x07", "\x1b[2J", "\x9b31m", "\u202eevil\u2066"
@@ -41,11 +45,19 @@ def test_japanese_arabic_and_emoji_are_left_alone() -> None:
         assert escaped(text) == text
 
 
+@given(st.lists(st.text(alphabet="a\r\n\x1b[2J\u202e") | st.text(alphabet="b\r\n").map(Thought)))
+def test_pieces_are_shown_as_the_whole_is(pieces: list[str]) -> None:
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as answer,
+        contextlib.redirect_stderr(io.StringIO()) as thoughts,
+    ):
+        print_pieces(pieces)
+    assert answer.getvalue() == escaped("".join(piece for piece in pieces if not isinstance(piece, Thought)))
+    assert thoughts.getvalue() == escaped("".join(piece for piece in pieces if isinstance(piece, Thought)))
+
+
 @given(st.recursive(st.text() | st.text(alphabet='\x9b\u202e\ud800"\\'), st.lists))
 def test_json_stays_json_and_means_the_same(value: object) -> None:
-    import contextlib
-    import io
-
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         echo_json(json.dumps(value, ensure_ascii=False))
     assert json.loads(printed.getvalue()) == value
