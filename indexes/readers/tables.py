@@ -59,9 +59,7 @@ def table_of(rows: Sequence[Row], text: str) -> Table | None:
     return Table(rows[place + 1].start, rows[-1].end, header)
 
 
-def row_tables(
-    text: str, rows: Iterable[tuple[int, int]], gaps: AbstractSet[int] = frozenset()
-) -> tuple[Table, ...]:
+def row_tables(text: str, rows: Iterable[tuple[int, int]], gaps: AbstractSet[int] = frozenset()) -> tuple[Table, ...]:
     """The tables of a text whose readers join the cells of a row by ` | `.
 
     Args:
@@ -161,7 +159,12 @@ def _delimited(text: str, starts: Sequence[int], ends: Sequence[int], *, by_numb
     cells = [_QUOTED.sub(lambda quoted: quoted[0].strip('"').replace(delimiter, " "), record) for record in first]
     rows = [record.split(delimiter) for record in cells]
     place = header_place(rows)
-    if place is None or sum(any(map(str.strip, row)) for row in rows) < 2 or place + 1 >= len(starts) or (by_numbers and not begins_table(rows)):
+    if (
+        place is None
+        or sum(any(map(str.strip, row)) for row in rows) < 2
+        or place + 1 >= len(starts)
+        or (by_numbers and not begins_table(rows))
+    ):
         return None
     header = " ".join(first[place].split())[:_LONGEST_HEADER].rstrip()
     return Table(starts[place + 1], ends[-1], header)
@@ -174,7 +177,7 @@ def begins_table(rows: Sequence[Sequence[str]]) -> bool:
         rows: The cells of the first of them.
 
     Returns:
-        True if the first can name the columns: all of it are words. Below one of them is a number, or two rows are below.
+        True if the first can name the columns: all of it are words, with a number below one of them or two rows below.
     """
     if len(rows) < 2:
         return False

@@ -159,7 +159,11 @@ def extract(question: str, hits: Sequence[SearchHit], corpus: Snapshot, searched
     wanted |= {term: _NUMBER_WEIGHT * weight for term, weight in wanted.items() if any(map(str.isdigit, term))}
     cosines = corpus.similarity(query, [_with_header(sentence.place) for sentence in found]) if found else None
     evidence = Evidence(corpus.content_idf(query, language), [citation(hit.chunk) for hit in hits], language=language)
-    if not found or _lacks_code(question, hits) or evidence.is_beside(query, max(cosines) if cosines and corpus.encoder.name == "default" else None):
+    if (
+        not found
+        or _lacks_code(question, hits)
+        or evidence.is_beside(query, max(cosines) if cosines and corpus.encoder.name == "default" else None)
+    ):
         return ()
     shares = _term_shares(wanted, [sentence.terms for sentence in found])
     around = _term_shares(wanted, [sentence.terms | sentence.around for sentence in found])
