@@ -1,7 +1,7 @@
 """Detection of a file's encoding, and decoding.
 
 Detected: UTF-8, UTF-16 with and without a byte order mark, UTF-32 with one, ISO-2022-JP, Shift_JIS (as cp932, the
-Windows variant), EUC-JP and EUC-KR (as cp949).
+Windows variant), EUC-JP and EUC-KR (as cp949); ISO-2022-KR and HZ by their escapes.
 
 UTF-8 and ISO-2022-JP are recognised by their own rules. Other bytes can often be decoded in more than one way, so each
 decoding is scored by the negative log-likelihood of its characters in Japanese text, in nats, and the lowest wins. If
@@ -16,11 +16,13 @@ import math
 import re
 import unicodedata
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
 from indexes.errors import UnreadableFile
-from indexes.readers.korean import decode_korean
+from indexes.readers.korean import decode_korean, korean_weight
+from indexes.readers.vendor_characters import JAPANESE_SETS, VENDOR_CHARACTERS
 
 _BOMS = (  # UTF-32 first: its little-endian mark begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -39,6 +41,8 @@ _TINY, _SHORT = 6, 512  # bytes
 _SAMPLE = 1 << 16  # bytes that are weighed
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1b")) + b"\x7f"
 _ESCAPES = re.compile(rb"\x1b(?:\$[@B]|\$\([DOQ]|\([IJ])")
+_KOREAN_ESCAPE = b"\x1b$)C"
+_HZ = re.compile(rb"~\{(?:[!-w][!-~])+~\}")
 
 _COMMON_KANJI = (
     "年国日本会的大地人一中合主行生共員部民月産建者定力学上発用業法成化動自政事体物同立方時分家出関後代第多間入表実以議機場対制前"
@@ -96,6 +100,7 @@ _PLAUSIBLE_WITHOUT_KANA = 9.2
 _FEW_KANA = 0.08  # of the characters outside ASCII
 _PLAUSIBLE_WITH_NUL = 12.0  # only UTF-16 has zero bytes, and what is not UTF-16 is noise over all of Unicode
 _MANY = 4  # kanji that do not often go by without kana
+_KANJI_ALONE = 1.2  # nats by which a kanji is likelier in text without kana
 _CERTAIN = 7.5  # below it a reading is Japanese prose
 
 
@@ -131,8 +136,8 @@ def decode(data: bytes, encoding: str | None = None) -> str:
             return _without_nul(_strict(data[len(mark) :], name, skipped=len(mark)))
     if encoding is not None:
         return _without_nul(_strict(data, encoding))
-    if _ESCAPES.search(data) and data.isascii():
-        return _strict(data, "iso2022_jp_ext")
+    if data.isascii() and (found := _by_escapes(data)) is not None:
+        return found
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -144,10 +149,25 @@ def decode(data: bytes, encoding: str | None = None) -> str:
     return text
 
 
+def _by_escapes(data: bytes) -> str | None:
+    """Decode bytes of ASCII that switch to another set of characters by escapes; None for what has none."""
+    if _ESCAPES.search(data):
+        return _strict(data, "iso2022_jp_ext")
+    if _KOREAN_ESCAPE in data:
+        return _strict(data, "iso2022_kr") or None
+    if pieces := _HZ.findall(data):
+        with suppress(UnicodeDecodeError):  # Chinese, of which most characters are in the first level; or it is no HZ
+            found = b"".join(pieces).decode("hz")
+            levels = [character.encode("gb2312")[0] for character in found]
+            if sum(0xB0 <= level <= 0xD7 or level == 0xA3 for level in levels) >= 0.8 * len(levels):
+                return _strict(data, "hz")
+    return None
+
+
 def _strict(data: bytes, encoding: str, skipped: int = 0) -> str:
     """Decode or refuse, naming the byte (counted from the file's start) that does not fit."""
     try:
-        return data.decode(encoding)
+        return data.decode(encoding, VENDOR_CHARACTERS if encoding in JAPANESE_SETS else "strict")
     except UnicodeDecodeError as error:
         at = error.start + skipped
         raise UnreadableFile(f"not valid {encoding}: byte 0x{data[error.start]:02x} at offset {at}") from error
@@ -189,6 +209,8 @@ def _guess(data: bytes, utf8_error: UnicodeDecodeError | None) -> str:
     names = (*(() if b"\0" in data else _JAPANESE), *(() if len(data) % 2 else _UTF16))
     readings = [_weigh(data, name) for name in names]
     best = min(readings, key=lambda reading: reading.weight, default=_IMPOSSIBLE)
+    if best.encoding == "euc_jp" and len(data) <= _SHORT and korean_weight(data) <= _wide_weight(data):
+        raise UnreadableFile(_NONE_OF_THESE)  # too short to tell kanji from hangul
     is_utf8 = utf8_error is None and not data.isascii()  # so that a zero byte alone does not make it UTF-16
     if best.plausible and not (is_utf8 and best.mean > _PLAUSIBLE):
         return _without_nul(_strict(data, best.encoding))
@@ -215,8 +237,9 @@ def _sample(data: bytes, encoding: str, errors: str = "strict") -> str:
 
 def _weigh(data: bytes, encoding: str) -> _Reading:
     try:
-        whole = data.decode(encoding)
-        text = _sample(data, encoding)
+        errors = VENDOR_CHARACTERS if encoding in JAPANESE_SETS else "strict"
+        whole = data.decode(encoding, errors)
+        text = _sample(data, encoding, errors)
     except UnicodeDecodeError:
         return _IMPOSSIBLE
     if encoding in _JAPANESE and _NO_SUCH_BYTE.search(whole):
@@ -245,6 +268,15 @@ def _weigh(data: bytes, encoding: str) -> _Reading:
             )
         most = _PLAUSIBLE_WITHOUT_KANA * full + _PLAUSIBLE_HALF * half
     return _Reading(encoding, ascii_weight + weight, weight / max(full + half, 1), weight <= most)
+
+
+def _wide_weight(data: bytes) -> float:
+    """The weight of a text in EUC-JP, as if kanji were all of it where it has no word with kana."""
+    text = data.decode("euc_jp", VENDOR_CHARACTERS)
+    wide = [character for character in text if character > "\x7f"]
+    is_prose = _KANA_IN_WORDS.search(_REPEATED_KANA.sub("", text)) is not None
+    bonus = 0.0 if is_prose else _KANJI_ALONE * sum(_KANJI.match(each) is not None for each in wide)
+    return sum(map(_character_weight, wide)) - bonus
 
 
 def _are_everyday(counts: Counter[str]) -> bool:

@@ -56,7 +56,8 @@ class Page:
         self._dropped: list[str] = []  # the elements that are open and left out, the outermost first
         self._open = dict.fromkeys(("main", "article", "table", "td", "th", "pre", "dt", "summary"), 0)  # how many
         self._table = 0  # the number of the last one
-        self._cells = 0  # in the row at hand
+        self._cells = self._header_cells = 0  # in the row at hand
+        self._with_header = self._without_header = 0  # the last table with a row of names above, and that without
         self._main_depths: list[int] = []  # of the elements that are open and have the role
         self._button: _Button | None = None
         self._math: MathText | None = None
@@ -94,7 +95,7 @@ class Page:
             is_heading = bool(self._heading or self._open["dt"] or self._open["summary"])
             self._button = _Button(len(self._lines), len(self._words), is_heading, folds(attributes))
         if tag in _CELLS:
-            self._begin_cell()
+            self._begin_cell(tag)
         elif tag in _BLOCKS:
             self._break(tag)
         elif tag == "meta" and (name := attributes.get("name", "").lower()) in _PROPERTIES:
@@ -193,8 +194,11 @@ class Page:
         else:
             self._math.end()
 
-    def _begin_cell(self) -> None:
+    def _begin_cell(self, tag: str) -> None:
+        if tag == "td" and self._cells and self._header_cells == self._cells and self._with_header != self._table:
+            self._without_header = self._table  # its first row begins with a name, as all of its rows do
         self._cells += 1
+        self._header_cells += tag == "th"
         self._ends = False
         if self._words:
             self._words.append(" | ")
@@ -215,9 +219,11 @@ class Page:
             inside = (
                 "main" if self._main_depths else next((name for name in ("main", "article") if self._open[name]), "")
             )
-            table = self._table if self._open["table"] and self._cells > 1 else 0
+            is_row = self._open["table"] and self._cells > 1
+            self._with_header = self._table if is_row and self._without_header != self._table else self._with_header
+            table = self._table if is_row and self._without_header != self._table else 0
             self._lines.append(_Line(line, self._heading, inside, table))
-        self._cells = 0
+        self._cells = self._header_cells = 0
 
 
 def _main_lines(every: list[_Line]) -> list[_Line]:
@@ -229,8 +235,15 @@ def _main_lines(every: list[_Line]) -> list[_Line]:
         outside = sum(len(line.text) for line in every if line.inside not in inside and _is_prose(line.text))
         most_outside = length if inside == ("main",) else min(length // 4, _FURNITURE)  # an article may be a teaser
         if (length >= _ENOUGH or length * 2 > total) and outside <= most_outside:
-            return lines
+            return [*_title_above(every, lines), *lines]
     return every
+
+
+def _title_above(every: list[_Line], lines: list[_Line]) -> list[_Line]:
+    """The page's title, if it stands outside of the main text."""
+    if not lines or any(line.level == 1 for line in lines):
+        return []
+    return [line for line in every[: every.index(lines[0])] if line.level == 1][:1]
 
 
 def _is_prose(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _ENCODING = "cp949"
@@ -9,6 +10,7 @@ _FEWEST = 8  # syllables: fewer prove nothing,
 _FEWEST_WITH_LAUGHTER = 2  # unless there is what only Korean has: in EUC-JP it would be せせ or ぞぞ
 _LAUGHTER = re.compile("ㅋㅋ|ㅎㅎ|ㅠㅠ|ㅜㅜ")
 _SYLLABLES = re.compile("[가-힣]")
+_COMMON_WEIGHT, _RARE_WEIGHT, _JAMO_WEIGHT = -math.log(0.5 / 130), -math.log(0.45 / 2220), -math.log(0.05 / 51)
 _FOREIGN = re.compile("[^\t-~가-힣ㄱ-ㅣ。-」·…“”‘’→-↓①-⑮㈜℃]")
 # The most frequent syllables: about half of any Korean text, and a twentieth of syllables drawn at random.
 _COMMON = re.compile(
@@ -37,3 +39,25 @@ def decode_korean(data: bytes) -> str | None:
         and len(_FOREIGN.findall(text)) <= 0.1 * syllables
     )
     return text if looks_korean else None
+
+
+def korean_weight(data: bytes) -> float:
+    """Weigh a short text, to compare it with what it would be in Japanese without kana.
+
+    Args:
+        data: The bytes of a text file.
+
+    Returns:
+        The negative log-likelihood in nats of its characters outside ASCII in Korean text; infinite if it is not that.
+    """
+    try:
+        text = data.decode(_ENCODING)
+    except UnicodeDecodeError:
+        return math.inf
+    wide = [character for character in text if character > "\x7f"]
+    if any(_FOREIGN.match(character) for character in wide):
+        return math.inf
+    return sum(
+        _COMMON_WEIGHT if _COMMON.match(each) else _RARE_WEIGHT if _SYLLABLES.match(each) else _JAMO_WEIGHT
+        for each in wide
+    )

@@ -27,6 +27,7 @@ class Lines:
         self._headings: list[Heading] = []
         self._pages: list[int] = []
         self._rows: list[tuple[int, int]] = []  # where each begins, and the number of its table
+        self._gaps: set[int] = set()  # the rows that an empty one is above
         self._after_row = 0  # the line after the last row: one that is a row, too, goes on with its table
 
     def add(self, text: str) -> None:
@@ -70,6 +71,11 @@ class Lines:
             self._append(" | ".join(texts).strip())
             self._after_row = len(self._lines)
 
+    def gap(self) -> None:
+        """End the rows so far: what follows may be another table, or further rows of the same."""
+        if self._rows and self._after_row == len(self._lines):
+            self._gaps.add(len(self._rows))
+
     def page(self) -> None:
         """Begin a page, with a form feed between it and the page before."""
         if self._pages:
@@ -93,7 +99,7 @@ class Lines:
         """
         text = "\n".join(self._lines).removesuffix("\n")
         pages = tuple(min(start, len(text)) for start in self._pages)  # the last one may be empty
-        breaks, tables = tuple(start for start, _ in self._rows), row_tables(text, self._rows)
+        breaks, tables = tuple(start for start, _ in self._rows), row_tables(text, self._rows, self._gaps)
         headings, warnings = tuple(self._headings), tuple(self.warnings)
         return ReadText(text, title, headings, pages, breaks, about, warnings, tables)
 

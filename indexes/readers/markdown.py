@@ -39,6 +39,7 @@ _BLOCK = re.compile(  # HTML that runs to the next blank line, as in CommonMark
 _ENTRY = re.compile(r"([^\W\d][\w-]{0,63}):[ \t]+(\S.*)")  # of a front matter; indented, it is part of another
 _NO_SIMPLE_VALUE = ("{", "|", ">", "&", "*", "!")  # YAML that is more than a line of text
 _TOML_ENTRY = re.compile(r"""([\w-]{1,64})[ \t]*=[ \t]*(["'].*["'])[ \t]*$""")
+_ANY_ENTRY = re.compile(r"""["']?[^\s:="'][^:="']{0,63}["']?[ \t]*(?::(?:\s|$)|=)""")
 _FRONT_MATTER = {"---": ("---", "..."), "+++": ("+++",)}
 _LINE_CONTENT = re.compile(r"[^\r\n]+")
 _COMMENT_END, _RAW_END = re.compile("-->"), re.compile("</(?:script|pre|style|textarea)>", re.IGNORECASE)
@@ -110,15 +111,19 @@ def _front_matter(text: str) -> tuple[dict[str, str], int]:
     """The simple entries of the front matter in YAML (`---`) or TOML (`+++`), and where the Markdown begins."""
     found: dict[str, str | None] = {}
     closing: tuple[str, ...] = ()
+    has_entries, is_empty = False, True  # text between two rulers is no front matter
     for number, (offset, line) in enumerate(lines_with_offsets(text)):
         if number == 0:
             closing = _FRONT_MATTER.get(line.rstrip(), ())
         elif line.rstrip() in closing:
-            return properties(**found), offset + len(line)
+            return (properties(**found), offset + len(line)) if has_entries or is_empty else ({}, 0)
         elif closing == ("+++",) and (entry := _TOML_ENTRY.match(line)):
             found.setdefault(entry[1], entry[2][1:-1])
         elif (entry := _ENTRY.match(line)) and not entry[2].startswith(_NO_SIMPLE_VALUE):
             found.setdefault(entry[1], entry[2].rstrip().strip("\"'"))
         if not closing or number > _FRONT_MATTER_LINES:
             break
+        if number:
+            has_entries = has_entries or _ANY_ENTRY.match(line) is not None
+            is_empty = is_empty and not line.strip()
     return {}, 0

@@ -87,6 +87,9 @@ def _merged(reading: ReadText, recognised: ReadText) -> ReadText:
         pages=starts,
         headings=tuple(replace(heading, start=moved(heading.start)) for heading in reading.headings),
         breaks=tuple(map(moved, reading.breaks)),
+        tables=tuple(
+            replace(table, start=moved(table.start), end=moved(table.end - 1) + 1) for table in reading.tables
+        ),
         unreadable=still,
     )
 

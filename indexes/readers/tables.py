@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import NamedTuple
 
@@ -16,6 +17,9 @@ _BETWEEN_PAGES = 4  # lines at most between the rows on two pages: a footer and 
 _LONGEST_HEADER = 1_000  # characters that are repeated; a longer row is cut
 _NUMBER = re.compile(r"[-+(]?[$€£¥]?\s?\d[\d.,\s'/:%-]*[%)]?")
 _DIGITS = re.compile(r"\d+")
+_HAS_DIGIT = re.compile(r"\d")
+_NO_VALUE = re.compile(r"\W+|n/?a|n\.a\.|none|null|nil|tbd|unknown", re.IGNORECASE)
+_MOST_PARTS = 100  # tables in a file of delimited text, which are looked for below empty lines
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _LONGEST_NAME = 60  # characters of a column's name, on average
 _SEARCHED = 20  # rows at the beginning of a table among which the header is
@@ -55,12 +59,13 @@ def table_of(rows: Sequence[Row], text: str) -> Table | None:
     return Table(rows[place + 1].start, rows[-1].end, header)
 
 
-def row_tables(text: str, rows: Iterable[tuple[int, int]]) -> tuple[Table, ...]:
+def row_tables(text: str, rows: Iterable[tuple[int, int]], gaps: AbstractSet[int] = frozenset()) -> tuple[Table, ...]:
     """The tables of a text whose readers join the cells of a row by ` | `.
 
     Args:
         text: The text.
         rows: (start, number of its table) of each row, which is a line, in order.
+        gaps: Which rows have an empty one above, that is not in the text.
 
     Returns:
         The tables that have a header.
@@ -68,16 +73,29 @@ def row_tables(text: str, rows: Iterable[tuple[int, int]]) -> tuple[Table, ...]:
     found: list[Table | None] = []
     of_table: list[Row] = []
     number = 0
-    for start, its_table in rows:
+    every = list(rows)
+    cuts = {place for place in gaps if begins_table([_cells(text, start) for start, _ in _group(every, place, gaps)])}
+    for place, (start, its_table) in enumerate(every):
         line_end = text.find("\n", start)
         end = len(text) if line_end < 0 else line_end + 1
-        if of_table and its_table != number:
+        if of_table and (its_table != number or place in cuts):
             found.append(table_of(of_table, text))
             of_table = []
         number = its_table
         of_table.append(Row(start, end, text[start:end].split("|")))
     found.append(table_of(of_table, text))
     return tuple(filter(None, found))
+
+
+def _group(rows: Sequence[tuple[int, int]], place: int, gaps: AbstractSet[int]) -> list[tuple[int, int]]:
+    """The first rows of a table from a place on, up to the next gap."""
+    end = next((i for i in range(place + 1, min(place + _SEARCHED, len(rows))) if i in gaps), place + _SEARCHED)
+    return [row for row in rows[place:end] if row[1] == rows[place][1]]
+
+
+def _cells(text: str, start: int) -> list[str]:
+    end = text.find("\n", start)
+    return text[start : len(text) if end < 0 else end].split("|")
 
 
 def joined_rows(text: str) -> Iterator[tuple[int, int]]:
@@ -113,18 +131,62 @@ def delimited_table(text: str, starts: Sequence[int]) -> tuple[Table, ...]:
         starts: Where its records begin.
 
     Returns:
-        One table; none if it has no header.
+        A table for each part below an empty line that begins with a header; none if there is no header.
     """
     ends = [*starts[1:], len(text)]
+    tables: list[Table] = []
+    begin = 0
+    for number in [*_below_blanks(text, starts), len(starts)]:
+        is_cut = number == len(starts) or _delimited(text, starts[number:], ends[number:], by_numbers=True) is not None
+        if is_cut and (table := _delimited(text, starts[begin:number], ends[begin:number])) is not None:
+            tables.append(table)
+        begin = number if is_cut else begin
+    return tuple(tables)
+
+
+def _below_blanks(text: str, starts: Sequence[int]) -> list[int]:
+    """The records below an empty one, the first hundred of them."""
+    blank = (i for i in range(1, len(starts) - 1) if not text[starts[i - 1] : starts[i]].strip(" \t\r\n,;|"))
+    filled = (i for i in blank if text[starts[i] : starts[i + 1]].strip(" \t\r\n,;|"))
+    return list(islice(filled, _MOST_PARTS))
+
+
+def _delimited(text: str, starts: Sequence[int], ends: Sequence[int], *, by_numbers: bool = False) -> Table | None:
+    """The table that records are; by numbers, only if its header shows in numbers that stand below names."""
     first = [text[start:end] for start, end in islice(zip(starts, ends, strict=True), _SEARCHED)]
     bare = [_QUOTED.sub("x", record[:_LONGEST_HEADER]) for record in first]
     delimiter = max(_DELIMITERS, key=lambda each: sum(record.count(each) for record in bare))
     cells = [_QUOTED.sub(lambda quoted: quoted[0].strip('"').replace(delimiter, " "), record) for record in first]
-    place = header_place([record.split(delimiter) for record in cells])
-    if place is None or place + 1 >= len(starts):
-        return ()
+    rows = [record.split(delimiter) for record in cells]
+    place = header_place(rows)
+    if (
+        place is None
+        or sum(any(map(str.strip, row)) for row in rows) < 2
+        or place + 1 >= len(starts)
+        or (by_numbers and not begins_table(rows))
+    ):
+        return None
     header = " ".join(first[place].split())[:_LONGEST_HEADER].rstrip()
-    return (Table(starts[place + 1], len(text), header),)
+    return Table(starts[place + 1], ends[-1], header)
+
+
+def begins_table(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether rows below an empty one are a table of their own, and no further rows of the one above.
+
+    Args:
+        rows: The cells of the first of them.
+
+    Returns:
+        True if the first can name the columns: all of it are words, with a number below one of them or two rows below.
+    """
+    if len(rows) < 2:
+        return False
+    names, values = ([cell.strip() for cell in row] for row in rows[:2])
+    filled = [name for name in names if name]
+    if len(filled) < 2 or any(_HAS_DIGIT.search(name) or _NO_VALUE.fullmatch(name) for name in filled):
+        return False
+    has_numbers = any(name and _HAS_DIGIT.search(cell) for name, cell in zip(names, values, strict=False))
+    return has_numbers or len(rows) > 2
 
 
 def pipe_tables(text: str, begin: int = 0) -> tuple[tuple[Table, ...], tuple[int, ...]]:

@@ -31,6 +31,8 @@ _HEADING = re.compile(
 )
 _LONGEST_TITLE = 60  # characters of a line that is a heading because nothing in it is punctuated
 _PUNCTUATED = re.compile(r"[\d。．.!?！？:：,、;；|=]|^\s*[-*+•・>]")
+_CODE = re.compile(r"(?<![\w-])[A-Za-z]{1,5}-?[0-9]{2,}[A-Za-z]?(?![\w-])", re.ASCII)
+_NO_LETTER = re.compile(r"[\W_]+")
 _FRONT_MATTER = re.compile(r"\A\s*(---|\+\+\+)[ \t]*\n.*?\n\1[ \t]*(?:\n|\Z)", re.DOTALL)
 
 _NOTHING_FOUND = {
@@ -157,7 +159,11 @@ def extract(question: str, hits: Sequence[SearchHit], corpus: Snapshot, searched
     wanted |= {term: _NUMBER_WEIGHT * weight for term, weight in wanted.items() if any(map(str.isdigit, term))}
     cosines = corpus.similarity(query, [_with_header(sentence.place) for sentence in found]) if found else None
     evidence = Evidence(corpus.content_idf(query, language), [citation(hit.chunk) for hit in hits], language=language)
-    if not found or evidence.is_beside(query, max(cosines) if cosines and corpus.encoder.name == "default" else None):
+    if (
+        not found
+        or _lacks_code(question, hits)
+        or evidence.is_beside(query, max(cosines) if cosines and corpus.encoder.name == "default" else None)
+    ):
         return ()
     shares = _term_shares(wanted, [sentence.terms for sentence in found])
     around = _term_shares(wanted, [sentence.terms | sentence.around for sentence in found])
@@ -176,17 +182,26 @@ def extract(question: str, hits: Sequence[SearchHit], corpus: Snapshot, searched
     return tuple(replace(sentence, number=number) for number, sentence in enumerate(_best(scored), start=1))
 
 
+def _lacks_code(question: str, hits: Sequence[SearchHit]) -> bool:
+    """Whether a question hangs on a code, such as E17 or ISO-9001, that is in none of the passages."""
+    codes = {_NO_LETTER.sub("", code).casefold() for code in _CODE.findall(question)}
+    texts = [_NO_LETTER.sub("", f"{hit.chunk.title} {hit.chunk.heading} {hit.chunk.text}").casefold() for hit in hits]
+    return any(not any(code in text for text in texts) for code in codes)
+
+
 def _sentences(chunk: Chunk, rank: int, language: str) -> Iterator[_Sentence]:
     """The sentences of a passage, without headings and front matter."""
     text = chunk.text
     front = _FRONT_MATTER.match(text) if chunk.start == 0 else None
     before = set(terms(chunk.title, language))
+    headers = {" ".join(table.header.split()) for table in chunk.tables}
     for start, end in quotable_spans(chunk):
         if front and start < front.end():
             continue
         place = citation(chunk, start, end)
         bag = set(terms(_with_header(place), language))
-        if bag and not _is_heading(text, start, end, chunk.heading):
+        is_heading = _is_heading(text, start, end, chunk.heading) or " ".join(place.text.split()) in headers
+        if bag and not is_heading:
             yield _Sentence(place, bag, before, rank)
         before = bag | set(terms(chunk.title, language))
 
@@ -225,6 +240,8 @@ def _nothing_found(question: str, corpus: Snapshot) -> str:
     held = sorted(corpus.languages().items(), key=lambda each: -each[1])
     asked = text_language(question)
     text = _NOTHING_FOUND[language_of(question)]
+    if asked == "zh" and "ja" in dict(held):  # kanji alone are Japanese, too
+        return _NOTHING_FOUND["ja"]
     if asked is None or not held or asked in dict(held):
         return text
 

@@ -193,6 +193,8 @@ class _Walk:
             if next(row.iterancestors(f"{_TABLE}table")) is not table:
                 continue  # of a table in a cell
             cells = self._cells(row)
+            if not any(cells):
+                self.lines.gap()
             for _ in range(_integer(row.get(f"{_TABLE}number-rows-repeated"), 1) if any(cells) else 0):
                 self.lines.row(cells)
         self._in_list = False

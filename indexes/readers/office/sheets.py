@@ -39,7 +39,10 @@ def sheet_lines(data: bytes, most: int) -> Lines:
             cells = [_cell(value) for value in row]
             while cells and not cells[-1]:
                 cells.pop()
-            lines.row(cells)
+            if any(cells):
+                lines.row(cells)
+            else:
+                lines.gap()
         if blank := list(_uncomputed(data, sheet._worksheet_path)):
             lines.warnings.append(_warning(sheet.title, blank))
     return lines

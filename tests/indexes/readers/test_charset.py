@@ -246,3 +246,39 @@ def test_lists_of_firms_and_people_in_cp932(text):
 
 def test_valid_utf8_wins_over_a_control_character():
     assert decode(b"0\x1f00\xc3\xa1\n") == "0\x1f00á\n"
+
+
+def jis(text: str) -> bytes:
+    """The bytes in JIS X 0208 of characters that Windows has there, as its programs write them."""
+    found = bytearray()
+    for first, second in (character.encode("cp932") for character in text):
+        row = 2 * (first - (0xB0 if first >= 0xE0 else 0x70)) - (second < 0x9F)
+        found += bytes((row, second - (0x7E if second >= 0x9F else 0x1F + (second > 0x7E))))
+    return bytes(found)
+
+
+@pytest.mark.parametrize("text", ["①灯台守は㈱毎朝六時に点検する。", "髙橋№Ⅲは灯台に行きました。"])
+def test_characters_of_windows_in_the_other_japanese_encodings(text):
+    replaced = text.replace("髙", "高")  # which Windows does not write in ISO-2022-JP by this row
+    assert decode(b"\x1b$B" + jis(replaced) + b"\x1b(B\n") == replaced + "\n"
+    assert decode(bytes(byte | 0x80 for byte in jis(replaced)) + b"\n") == replaced + "\n"
+
+
+def test_vendor_characters_do_not_make_spanish_japanese():
+    with pytest.raises(UnreadableFile):
+        decode("La ejecución de la orden ha terminado\n".encode("cp1252"))
+
+
+@pytest.mark.parametrize(("text", "encoding"), [("오늘 저녁에", "iso2022_kr"), ("这是灯塔看守人", "hz")])
+def test_escapes_of_korean_and_chinese(text, encoding):
+    assert decode(text.encode(encoding)) == text
+
+
+def test_braces_after_a_tilde_are_not_chinese():
+    assert decode(b"a ~{foo} and ~{ab~} in code") == "a ~{foo} and ~{ab~} in code"
+
+
+@pytest.mark.parametrize("text", ["감사ㅋ", "감사", "안녕ㅎ", "인자"])
+def test_a_word_of_korean_is_not_read_as_kanji(text):
+    with pytest.raises(UnreadableFile):
+        decode(text.encode("euc_kr"))

@@ -171,3 +171,9 @@ def test_questions_in_buttons_are_text(read, outline):
 def test_equations_are_text(math, text, read):
     page = f"<p>It is <span style='display: none' class='mwe-math'><math alttext='alt'>{math}</math></span> here.</p>"
     assert read("a.html", page).text == f"It is {text} here."
+
+
+def test_the_title_above_the_main_part_is_kept(read, outline):
+    text = "<p>The harbour was dredged in the spring of that year.</p>" * 8
+    page = f"<header><h1>Dredging</h1><p>Menu</p></header><main><h2>Stage</h2>{text}</main>"
+    assert outline(read("a.html", page.encode()))[:2] == [(1, "Dredging"), (2, "Stage")]

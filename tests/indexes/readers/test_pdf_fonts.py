@@ -187,6 +187,18 @@ def test_ocr_fills_in_the_pages_that_cannot_be_read(tmp_path, read, monkeypatch)
     assert len(document.warnings) == 1
 
 
+def test_ocr_moves_the_tables_below_a_page_that_it_fills_in(tmp_path, read):
+    rows = [("Boat", "Fee"), *((f"Boat{n}", f"{n} crowns") for n in range(5))]
+    cells = ((50 + 300 * x, 780 - 16 * y, cell) for y, row in enumerate(rows) for x, cell in enumerate(row))
+    drawn = " ".join(f"BT /F 12 Tf 1 0 0 1 {x} {y} Tm ({cell}) Tj ET" for x, y, cell in cells)
+    table = (GOOD[0], drawn.encode())
+    (tmp_path / "done.pdf").write_bytes(pdf(GOOD, table))
+    document = read("a.pdf", pdf(SCAN, table), ocr=program(tmp_path, f'cp "{tmp_path}/done.pdf" "$2"'))
+    (found,) = document.tables
+    assert document.text[found.start : found.end].splitlines()[0] == "Boat0 | 0 crowns"
+    assert document.text[found.start : found.end].splitlines()[-1] == "Boat4 | 4 crowns"
+
+
 def test_ocr_that_writes_text(tmp_path, read):
     document = read("a.pdf", pdf(SCAN), ocr=program(tmp_path, 'printf "The lamp is lit." > "$2"'))
     assert (document.text, document.warnings) == ("The lamp is lit.", ())

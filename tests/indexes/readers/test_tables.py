@@ -137,3 +137,29 @@ def test_a_chunk_of_an_index_knows_the_header_of_its_rows(tmp_path: Path, hashin
         [wide] = index.search("Port55", k=1, mode="lexical", expand=1)
         assert wide.chunk.table_header == "Harbour,Depth,Keeper"
         assert index.verify().problems == ()
+
+
+STACKED = [["Boat", "Fee"], ["Dinghy", "5"], ["Sloop", "n/a"], [], ["Sloop", "n/a"], ["Yacht", "9"], []]
+STACKED += [["Lamp", "Hours"], ["Bronze", "100"], [], ["Code", "Meaning"], ["Spot", "Hot"], ["Line", "Cold"]]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_each_of_several_tables_below_each_other_has_its_own_header(suffix, read):
+    book = openpyxl.Workbook()
+    for row in STACKED:
+        book.active.append(row or [None])
+    document = read(f"a{suffix}", csv(STACKED) if suffix == ".csv" else saved(book))
+    headers = [table.header.replace(" | ", ",") for table in document.tables]
+    assert headers == ["Boat,Fee", "Lamp,Hours", "Code,Meaning"]
+    rows = [document.text[table.start : table.end] for table in document.tables]
+    assert "Yacht" in rows[0]
+    assert "Lamp" not in rows[0]
+    assert "Bronze" in rows[1]
+    assert "Cold" in rows[2]
+
+
+def test_names_at_the_side_of_a_table_are_no_header(read):
+    side = "<table><tr><th>Height<td>12 m<tr><th>Built<td>in 1901<tr><th>Keeper<td>Tangen</table>"
+    assert read("a.html", f"<p>A tower.</p>{side}".encode()).tables == ()
+    both = "<table><tr><th>Boat<th>Fee<tr><th>Dinghy<td>five<tr><th>Yacht<td>nine</table>"
+    assert [table.header for table in read("b.html", both.encode()).tables] == ["Boat | Fee"]

@@ -147,3 +147,8 @@ def test_subtitles_are_what_is_said(name, data, text, read, outline):
     assert document.text == text
     assert document.title == "film"
     assert [heading for _, heading in outline(document)] == [line for line in text.split("\n") if line[2:3] == ":"]
+
+
+def test_text_between_two_rulers_is_no_front_matter(read):
+    assert "The lamp is lit." in read("a.md", b"---\nThe lamp is lit.\n---\nIt burns.\n").text
+    assert "draft" not in read("b.md", b"---\ndraft:\n  - yes\n---\nIt burns.\n").text

@@ -46,6 +46,7 @@ def test_the_sentence_that_the_question_hangs_on_is_quoted_first(qa: DocumentQA,
     ("question", "text"),
     [
         ("What is the capital of France?", "Nothing in the index bears on this question."),
+        ("What does error E99 mean?", "Nothing in the index bears on this question."),
         ("富士山の高さは何メートルですか", "この質問に関係する記述は、インデックスの中に見つかりませんでした。"),
         (
             "Wie hoch ist der Berg und wer hat ihn zuerst bestiegen?",
