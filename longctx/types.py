@@ -230,6 +230,8 @@ class SamplingOptions:
         repetition_penalty: Above 1, tokens of the prompt and the answer become less likely.
         seed: The same seed gives the same tokens; None draws a new one.
         stop: Strings before the first of which the answer ends.
+        prompt_lookup: Whether the next tokens are also guessed from the prompt and checked several at once, which gives
+            the same tokens sooner; None does so where it pays: on a CPU whose products are packed or in 8 bits.
 
     Raises:
         BadRequest: For a value out of its range.
@@ -241,10 +243,12 @@ class SamplingOptions:
     repetition_penalty: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    prompt_lookup: bool | None = None
 
     def __post_init__(self) -> None:
         check_values(
             self,
+            prompt_lookup=(self.prompt_lookup in (None, True, False), "use True, False or None"),
             temperature=(
                 _is_number(self.temperature) and 0 <= self.temperature < math.inf,
                 "give 0 for greedy, or a number above it",

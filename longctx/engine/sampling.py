@@ -39,6 +39,7 @@ class GenerationOptions(SamplingOptions):
         repetition_penalty: Above 1, tokens of the prompt and the answer become less likely (arXiv 1909.05858).
         seed: The same seed gives the same tokens; None draws a new one.
         stop: Strings before the first of which the answer ends.
+        prompt_lookup: Whether drafts from the prompt are checked several tokens at once; None does so where it pays.
         thinking: Tells thoughts from the answer, and limits them; None leaves the text as the model writes it.
 
     Raises:
