@@ -266,7 +266,7 @@ class SequenceState:
         return self._prefill.forward(self, ids)[0]
 
     def read_each(self, ids: Sequence[int], draft: Sequence[int]) -> torch.Tensor:
-        """Read the next tokens and a draft of more; returns the logits after the last of them, and after each drafted."""
+        """Read the next tokens and a draft; returns the logits after the last of them, and after each of the draft."""
         return self._prefill.forward(self, [*ids, *draft], 1 + len(draft))
 
     def take_back(self, tokens: int) -> None:

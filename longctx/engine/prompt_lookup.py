@@ -17,8 +17,8 @@ _LONGEST_PAUSE = 64  # tokens
 class PromptLookup:
     """The tokens of a sequence, and where each two and three of them stood last.
 
-    A draft becomes longer after one that was right, and shorter after one that was not. Drafts that keep being wrong are
-    given up for a while, and then longer each time: a wrong one costs some of a token's time, and gains nothing.
+    A draft becomes longer after one that was right, and shorter after one that was not. Drafts that keep being wrong
+    are given up for a while, and then longer each time: a wrong one costs time, and gains nothing.
 
     Args:
         ids: The tokens of the prompt.

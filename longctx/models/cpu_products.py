@@ -72,9 +72,9 @@ class PackedLinear(PackedProduct):
 class Int8Linear(PackedProduct):
     """A linear layer with a weight in int8, one scale for each row, and inputs quantised as they come, per token.
 
-    Where the inputs have a few large columns, one scale for a token rounds all others away. Blocks of 64 columns of both
-    factors are therefore rotated by a Hadamard matrix, which leaves the product as it is and spreads the large ones
-    (QuaRot, arXiv 2404.00456).
+    Where the inputs have a few large columns, one scale for a token rounds all others away. Blocks of 64 columns of
+    both factors are therefore rotated by a Hadamard matrix, which leaves the product as it is and spreads the large
+    ones (QuaRot, arXiv 2404.00456).
     """
 
     scales: torch.Tensor
@@ -245,7 +245,7 @@ def _packed_codes(codes: torch.Tensor) -> Any:
 
 
 def _int8_product(rows: torch.Tensor, packed: Any) -> torch.Tensor:
-    """Products of rows whose largest number is 1 or -1, quantised to 8 bits, with int8 codes: exact but for rounding."""
+    """Products with int8 codes of rows, which are quantised to 8 bits; the largest number of each is 1 or -1."""
     if not isinstance(packed, torch.Tensor):
         result: torch.Tensor = torch.ops.quantized.linear_dynamic(rows, packed)
         return result

@@ -224,7 +224,7 @@ def load_model(
         model = attach_lora(model.float() if on_cpu else model, lora, merge=not quantized)
     if on_cpu:
         quantize_model(model)
-    elif packed:
+    elif packed and not quantized and device_map is None:  # accelerate's hooks are on the modules
         pack_model(model)
     window = native_window or _window(folder, model.config, tokenizer)
     if window is None:

@@ -81,9 +81,7 @@ def test_it_is_on_where_products_are_packed(loaded: LoadedModel, tiny_llama: Pat
 
 
 def test_dual_chunk_attention_has_none(loaded: LoadedModel) -> None:
-    scaling = RopeScaling(
-        method="dca", original_max_position_embeddings=256, chunk_size=192, local_size=64, factor=4.0
-    )
+    scaling = RopeScaling(method="dca", original_max_position_embeddings=256, chunk_size=192, local_size=64, factor=4.0)
     engine = Engine(loaded, prefix_bytes=0)
     one, other = (answer(engine, REPETITIVE, scaling, prompt_lookup=wanted) for wanted in (True, False))
     assert one == other
@@ -114,5 +112,3 @@ def test_the_length_of_drafts_follows_their_success() -> None:
     waited = [lookup.draft(99) for _ in range(200)]
     assert waited[0] == []
     assert waited[-1] != []
-
-
