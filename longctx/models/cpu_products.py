@@ -19,6 +19,7 @@ from torch.nn import functional
 _BLOCK = 64  # numbers of an input that are rotated together
 _LARGEST_CODE = 64  # of weights: processors without VNNI add two products in 16 bits, and 255 · 127 · 2 do not fit
 _FEW = 16  # rows for which a product is faster with the matrix first
+_ROWS = 8192  # of an embedding, quantised at a time
 _SAMPLED = 64  # numbers of a weight that tell it from others
 
 
@@ -130,8 +131,9 @@ class Int8Embedding(nn.Module):
         scales = table.abs().amax(dim=1, keepdim=True).float().clamp_min(torch.finfo(torch.float32).tiny) / 127
         self.register_buffer("scales", scales)
         self.register_buffer("codes", torch.empty(table.shape, dtype=torch.int8))
-        for codes, rows, scale in zip(self.codes.split(8192), table.split(8192), scales.split(8192), strict=True):
-            codes.copy_((rows.float() / scale).round())
+        for start in range(0, len(table), _ROWS):  # in float32, the whole would take four times as much as the codes
+            rows = slice(start, start + _ROWS)
+            self.codes[rows] = (table[rows].float() / scales[rows]).round()
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Embeddings (…, embedding_dim) of token ids (…)."""
@@ -273,4 +275,5 @@ def _hadamard(size: int) -> torch.Tensor:
     matrix = torch.ones(1, 1)
     while len(matrix) < size:
         matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
-    return matrix * size**-0.5
+    scale: float = size**-0.5
+    return matrix * scale

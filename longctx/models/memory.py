@@ -80,7 +80,7 @@ def weight_bytes(model: Any) -> int:
     from longctx.models.cpu_products import packed_products
 
     tensors = {tensor.data_ptr(): tensor.nbytes for tensor in model.state_dict().values()}
-    return sum(tensors.values()) + sum(product.nbytes for _, product in packed_products(model))
+    return int(sum(tensors.values())) + sum(product.nbytes for _, product in packed_products(model))
 
 
 def check(need: Need, free: int, weights: int) -> None:

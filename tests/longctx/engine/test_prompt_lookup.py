@@ -68,9 +68,10 @@ def test_the_tokens_are_those_of_plain_decoding(
 
 def test_a_text_that_repeats_takes_fewer_passes(loaded: LoadedModel) -> None:
     engine = Engine(loaded, prefix_bytes=0)
-    plain, drafted = (answer(engine, REPETITIVE, prompt_lookup=wanted) for wanted in (False, True))
+    given = {"max_new_tokens": 100}
+    plain, drafted = (answer(engine, REPETITIVE, prompt_lookup=wanted, **given) for wanted in (False, True))
     assert drafted[0] == plain[0]
-    assert drafted[1] < 0.7 * plain[1]
+    assert drafted[1] < 0.65 * plain[1]
 
 
 def test_it_is_on_where_products_are_packed(loaded: LoadedModel, tiny_llama: Path) -> None:
