@@ -37,7 +37,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "packed": {"dtype": "float32", "packed": True},
     "int8": {"quantization": "int8"},
 }
-ASK = "Quote the sentence of the passages that answers the question, then answer it.\n\n{passages}\n\nQuestion: {question}"
+ASK = "Quote the sentence that answers the question, then answer it.\n\n{passages}\n\nQuestion: {question}"
 
 
 def main() -> None:
