@@ -194,7 +194,7 @@ def _engine(model: Engine | LoadedModel | str | Path, loading: dict[str, Any]) -
         return Engine(model)
     scaling = loading.get("scaling")
     known = RopeScaling(**scaling) if isinstance(scaling, dict) else scaling
-    return Engine(load_model(model, **loading | {"scaling": known}))
+    return Engine(load_model(model, **{"packed": True} | loading | {"scaling": known}))
 
 
 def _loading(loaded: LoadedModel) -> dict[str, Any]:

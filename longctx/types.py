@@ -230,6 +230,8 @@ class SamplingOptions:
         repetition_penalty: Above 1, tokens of the prompt and the answer become less likely.
         seed: The same seed gives the same tokens; None draws a new one.
         stop: Strings before the first of which the answer ends.
+        prompt_lookup: Whether the next tokens are also guessed from the prompt and checked several at once, which gives
+            the same tokens sooner; None does so where it pays: on a CPU whose products are packed or in 8 bits.
 
     Raises:
         BadRequest: For a value out of its range.
@@ -241,10 +243,12 @@ class SamplingOptions:
     repetition_penalty: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    prompt_lookup: bool | None = None
 
     def __post_init__(self) -> None:
         check_values(
             self,
+            prompt_lookup=(self.prompt_lookup in (None, True, False), "use True, False or None"),
             temperature=(
                 _is_number(self.temperature) and 0 <= self.temperature < math.inf,
                 "give 0 for greedy, or a number above it",
@@ -323,10 +327,10 @@ class AskOptions:
             kind=(self.kind in (None, *kinds), f"use {', '.join(kinds)}"),
             k=(is_count(self.k), "give a whole number of passages above 0"),
             expand=(is_count(self.expand), "give a whole number of neighbours, or 0"),
-            max_new_tokens=(is_count(self.max_new_tokens, 1), "an answer needs at least 1, a whole number"),
+            max_new_tokens=(is_count(self.max_new_tokens, 1), "an answer needs a whole number of tokens, at least 1"),
             prompt_tokens=(
                 self.prompt_tokens is None or is_count(self.prompt_tokens, 1),
-                "give a number of tokens above 0, a whole one",
+                "give a whole number of tokens above 0",
             ),
             budget=(
                 self.budget is None or (_is_number(self.budget) and 0 < self.budget < math.inf),

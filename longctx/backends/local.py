@@ -78,7 +78,7 @@ def open_model(
     if isinstance(model, str | Path):
         options = dict(loading)
         cache_dtype = options.pop("cache_dtype", "model")
-        loaded = load_model(model, scaling=scaling, native_window=window, **options)
+        loaded = load_model(model, scaling=scaling, native_window=window, **{"packed": True} | options)
         return Engine(loaded, cache_dtype=cache_dtype, store=store)
     return Engine(model, store=store) if isinstance(model, LoadedModel) else model
 

@@ -65,7 +65,7 @@ def _measure(model: str, quantization: Quantization | None) -> None:
         with GgufEngine.open(model) as engine:
             engine.reading_speed()
         return
-    Engine(load_model(model, quantization=quantization)).reading_speed()
+    Engine(load_model(model, quantization=quantization, packed=True)).reading_speed()
 
 
 def _print_table(sizing: MemoryEstimate) -> None:

@@ -31,6 +31,7 @@ class QuantizationChoice(str, Enum):
 
     four = "4bit"
     eight = "8bit"
+    int8 = "int8"
 
 
 class OnOff(str, Enum):
@@ -222,6 +223,13 @@ class AskFlags(FilterFlags):
         None
     )
     seed: Annotated[int | None, _option("N", "The same seed gives the same sampled answer.")] = None
+    prompt_lookup: Annotated[
+        bool | None,
+        typer.Option(
+            "--prompt-lookup/--no-prompt-lookup",
+            help="Guess the next tokens from the prompt, and check several at once (default: where it pays).",
+        ),
+    ] = None
     thinking: Annotated[
         OnOff | None, typer.Option(help="Have a thinking model think before it answers (default: auto, as it likes).")
     ] = None

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Literal
 
 from longctx.engine.prefill import AttentionPath, Prefill
+from longctx.engine.prompt_lookup import PromptLookup
 from longctx.engine.request import PrefillCallback, Request
 from longctx.engine.sampling import GenerationOptions, Sampler
 from longctx.prompts import ThoughtSplitter, control_tokens, delimiters
@@ -80,7 +81,7 @@ class Generation(Iterator[str]):
 def generate(
     prefill: Prefill, request: Request, options: GenerationOptions, progress: PrefillCallback | None, result: Generation
 ) -> Generator[str, None, None]:
-    """Read the prompt, then sample and decode one token at a time until the answer ends.
+    """Read the prompt, then sample and decode until the answer ends, one token at a time or a draft of several.
 
     Args:
         prefill: The model and its prefix cache.
@@ -99,16 +100,25 @@ def generate(
         assert logits is not None  # `answering` leaves at least one token of the prompt to read
         result.path = sequence.path
         sampler, seen = Sampler(options, logits.device), list(request.ids)
+        lookup = PromptLookup(request.ids, prefill.longest_draft(request, options.prompt_lookup))
+        rows, draft = logits.unsqueeze(0), list[int]()  # the logits after the last token, and after each of a draft
         while result.finish is None:
-            token = sampler.choose(logits, seen)
-            tokens = [token, *writer.closing(token)]
-            if token in prefill.end_tokens:
-                result.finish = "end"
-            for each in tokens:
-                seen.append(each)
-                yield from writer.add(each)
+            for right in range(len(rows)):
+                token = sampler.choose(rows[right], seen)
+                tokens = [token, *writer.closing(token)]
+                if token in prefill.end_tokens:
+                    result.finish = "end"
+                for each in tokens:
+                    seen.append(each)
+                    lookup.add(each)
+                    yield from writer.add(each)
+                if result.finish is not None or draft[right : right + 1] != tokens:
+                    break
             if result.finish is None:
-                logits = sequence.read(tokens)
+                sequence.take_back(len(draft) - right)
+                lookup.learn(len(draft), right)
+                draft = lookup.draft(request.length - sequence.done - len(tokens))
+                rows = sequence.read_each(tokens, draft)
     yield from writer.finish()  # outside `with`: the prefix is back in its cache before the last piece is given out
 
 

@@ -23,9 +23,10 @@ from longctx.engine.model_lock import lock_of, rotary_fingerprint
 from longctx.engine.prefix_cache import CachedPrefix, PrefixCache
 from longctx.engine.prefix_file import Fingerprint, Layout
 from longctx.engine.prefix_store import PrefixStore
+from longctx.engine.prompt_lookup import LONGEST_DRAFT
 from longctx.engine.request import PrefillCallback, PrefillProgress, Request
 from longctx.errors import ModelUnavailable
-from longctx.models import CacheDtype, CacheShape, LoadedModel, hash_tokenizer, loaded_hash, memory
+from longctx.models import CacheDtype, CacheShape, LoadedModel, hash_tokenizer, is_packed, loaded_hash, memory
 from rope_scaling import RopeScaling
 
 _LONGEST = 1 << 30  # tokens: no sequence is longer
@@ -158,6 +159,20 @@ class Prefill:
             reason = "dual chunk attention is in force"
         return AttentionPath("longctx") if reason is None else AttentionPath("stock", reason)
 
+    def longest_draft(self, request: Request, wanted: bool | None) -> int:
+        """The longest draft of prompt lookup decoding; 0 for none.
+
+        Args:
+            request: The prompt.
+            wanted: Whether drafts are to be made; None leaves it to whether several tokens at once are cheap here.
+
+        Returns:
+            Tokens. Under dual chunk attention there are none, because keys of the past depend on the length.
+        """
+        if request.scaling is not None and request.scaling.method == "dca":
+            return 0
+        return LONGEST_DRAFT if (is_packed(self.model) if wanted is None else wanted) else 0
+
     def need(self, tokens: int, reused: int) -> memory.Need:
         """The memory for a sequence of `tokens` tokens, `reused` of which are in its cache already."""
         new, masked = tokens - reused, self.path(tokens).name == "stock"
@@ -249,6 +264,15 @@ class SequenceState:
     def read(self, ids: Sequence[int]) -> torch.Tensor:
         """Read the next tokens; returns the logits (vocabulary,) after the last."""
         return self._prefill.forward(self, ids)[0]
+
+    def read_each(self, ids: Sequence[int], draft: Sequence[int]) -> torch.Tensor:
+        """Read the next tokens and a draft; returns the logits after the last of them, and after each of the draft."""
+        return self._prefill.forward(self, [*ids, *draft], 1 + len(draft))
+
+    def take_back(self, tokens: int) -> None:
+        """Forget the last tokens that were read."""
+        self.done -= tokens
+        self.cache.crop(self.done)
 
     def read_prompt(self, progress: PrefillCallback | None, but: int = 0) -> torch.Tensor | None:
         """Read what is left of the prompt, in blocks.

@@ -39,6 +39,7 @@ class GenerationOptions(SamplingOptions):
         repetition_penalty: Above 1, tokens of the prompt and the answer become less likely (arXiv 1909.05858).
         seed: The same seed gives the same tokens; None draws a new one.
         stop: Strings before the first of which the answer ends.
+        prompt_lookup: Whether drafts from the prompt are checked several tokens at once; None does so where it pays.
         thinking: Tells thoughts from the answer, and limits them; None leaves the text as the model writes it.
 
     Raises:
@@ -54,7 +55,7 @@ class GenerationOptions(SamplingOptions):
         return self.max_new_tokens + (0 if self.thinking is None else self.thinking.tokens)
 
     def __post_init__(self) -> None:
-        least = (is_count(self.max_new_tokens, 1), "an answer needs at least 1, a whole number")
+        least = (is_count(self.max_new_tokens, 1), "an answer needs a whole number of tokens, at least 1")
         check_values(self, max_new_tokens=least)
         SamplingOptions.__post_init__(self)  # super() does not work in a class with slots
 

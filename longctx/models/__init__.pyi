@@ -1,5 +1,6 @@
 from . import memory
 from .cache_shape import CacheShape
+from .cpu_products import is_packed
 from .device import Dtype
 from .estimate import MemoryEstimate, estimate_model
 from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights, loaded_hash
@@ -37,6 +38,7 @@ __all__ = [
     "hide_bitsandbytes",
     "is_address",
     "is_gguf",
+    "is_packed",
     "keep_rate",
     "kept_rate",
     "load_model",

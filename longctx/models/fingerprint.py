@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from longctx.models.loading import LoadedModel
 
 _KEPT = "weight-hashes.json"
-_SAMPLED = 64  # numbers of each tensor
 _NOT_WEIGHTS = ("_name_or_path", "dtype", "transformers_version")
 # what a scaling rewrites: the frequencies themselves are in the fingerprint
 _ROTATION = ("max_position_embeddings", "original_max_position_embeddings", "rope_parameters")
@@ -51,9 +50,12 @@ def _hash_sample(model: Any, files: Sequence[Path]) -> str:
     stats = [(str(path.resolve()), path.stat()) for path in files]
     facts = [(path, stat.st_size, stat.st_mtime_ns, stat.st_ino) for path, stat in stats]
     digest = hashlib.sha256(json.dumps([facts, _configuration(model)], default=str).encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        flat = tensor.detach().reshape(-1)
-        _add(digest, name, flat[:: max(1, flat.numel() // _SAMPLED)])
+    from longctx.models.cpu_products import packed_products, sampled
+
+    samples = {name: sampled(tensor) for name, tensor in model.state_dict().items()}
+    samples |= {f"{name}.weight": product.sample for name, product in packed_products(model)}
+    for name, sample in sorted(samples.items()):
+        _add(digest, name, sample)
     return digest.hexdigest()
 
 
@@ -67,8 +69,13 @@ def hash_weights(model: Any) -> str:
         A SHA-256 in hexadecimal.
     """
     digest = hashlib.sha256(json.dumps(_configuration(model), sort_keys=True, default=str).encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        _add(digest, name, tensor)
+    from longctx.models.cpu_products import packed_products
+
+    held = model.state_dict()
+    packed = {f"{name}.weight": product for name, product in packed_products(model)}
+    for name in sorted(held | packed):
+        # made one at a time: together they would take as much memory as the packed ones
+        _add(digest, name, packed[name].weight if name in packed else held[name])
     return digest.hexdigest()
 
 

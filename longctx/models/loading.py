@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -119,7 +120,9 @@ class LoadedModel:
     @property
     def parameters(self) -> int:
         """How many parameters the model has."""
-        return int(self.model.num_parameters())
+        from longctx.models.cpu_products import packed_parameters
+
+        return int(self.model.num_parameters()) + packed_parameters(self.model)
 
     @property
     def precision(self) -> str:
@@ -159,6 +162,7 @@ def load_model(
     adapter: str | Path | None = None,
     native_window: int | None = None,
     device_map: str | None = None,
+    packed: bool = False,
 ) -> LoadedModel:
     """Load a causal language model from a folder, or by its name on the hub.
 
@@ -171,12 +175,14 @@ def load_model(
             arithmetic for it, float32, where the memory allows (see `LoadedModel.note`).
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ….
         scaling: A RoPE scaling, or the name of a method such as "yarn"; see `LoadedModel.scaling` for the difference.
-        quantization: "4bit" or "8bit" quantizes the weights as they are loaded; a checkpoint that is quantized already
-            needs none.
+        quantization: "4bit" or "8bit" quantizes the weights as they are loaded, and so does "int8", which on a CPU is
+            also faster; a checkpoint that is quantized already needs none.
         adapter: A LoRA adapter's folder or hub name, for a model.
         native_window: The native context length in tokens, in place of the configuration's.
         device_map: "auto" spreads the layers over all GPUs, and over memory if those are full (accelerate does); None
             puts all of them on `device`.
+        packed: Keep the weights of linear layers in the form in which a CPU multiplies several tokens fastest. Such a
+            model is for an engine: it cannot be trained or saved.
 
     Returns:
         The model with its tokenizer.
@@ -191,8 +197,13 @@ def load_model(
             f"{name_or_path} is a GGUF file, which llama.cpp runs: open it with GgufEngine.open or DocumentQA.open, or "
             "make a transformers folder of it (docs/models.md)"
         )
+    from longctx.models.cpu_products import pack_model, quantize_model
+
     held = dtype_named(dtype), device_named(device)
     check_scheme(quantization)
+    on_cpu = quantization == "int8" and held[1].type == "cpu" and device_map is None
+    if on_cpu and dtype not in ("auto", "float32"):
+        raise BadRequest(f"dtype is {dtype!r}, and int8 on a CPU is float32 but for its products: leave dtype out")
     _check_device_map(device_map, device)
     if native_window is not None and not is_count(native_window, 1):
         raise BadRequest(f"native_window is {native_window!r}: give a whole number of tokens above 0")
@@ -203,7 +214,8 @@ def load_model(
         raise ModelUnavailable(f"{folder} holds no config.json: {remedy}")
     try:
         tokenizer = load_tokenizer(lora.folder if lora is not None and has_tokenizer(lora.folder) else folder)
-        model, quantized, note = _load(folder, *held, quantization, device_map)
+        load = partial(_load_for_int8, folder) if on_cpu else partial(_load, folder, *held, quantization, device_map)
+        model, quantized, note = load()
     except _FAILURES as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelUnavailable(f"no causal language model could be loaded from {folder}: {reason}") from error
@@ -211,7 +223,11 @@ def load_model(
     if lora is not None:
         if len(tokenizer) > model.get_input_embeddings().num_embeddings:  # tokens that the adapter was trained with
             model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-        model = attach_lora(model, lora, merge=not quantized)
+        model = attach_lora(model.float() if on_cpu else model, lora, merge=not quantized)
+    if on_cpu:
+        quantize_model(model)
+    elif packed and not quantized and device_map is None:  # accelerate's hooks are on the modules
+        pack_model(model)
     window = native_window or _window(folder, model.config, tokenizer)
     if window is None:
         raise ModelUnavailable(f"the configuration in {folder} states no window: give native_window (--window)")
@@ -310,6 +326,19 @@ def _load(
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, **given)
     plain_products(model)
     return (model if quantized or device_map else model.to(device)).eval(), quantized, note
+
+
+def _load_for_int8(folder: Path) -> tuple[Any, bool, str | None]:
+    """The model on a CPU in the dtype of its checkpoint: in float32, it would take four times what remains of it."""
+    from transformers import AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    if is_quantized(folder, None):
+        raise BadRequest(f"{folder} is quantised already: leave quantization='int8' out")
+    given: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", **given)
+    return model.eval(), False, None
 
 
 def _tried(scaling: str | RopeScaling, model: Any, window: int) -> str | RopeScaling:

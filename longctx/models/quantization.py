@@ -21,12 +21,12 @@ from longctx.errors import BadRequest, ModelUnavailable, extra
 if TYPE_CHECKING:
     import torch
 
-Quantization = Literal["4bit", "8bit"]
+Quantization = Literal["4bit", "8bit", "int8"]
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """A quantization by bitsandbytes.
+    """A quantization: by bitsandbytes, but for int8 on a CPU.
 
     Attributes:
         nbytes: Gives the bytes of a quantized matrix.
@@ -46,6 +46,8 @@ SCHEMES: dict[str, Scheme] = {
     ),
     # LLM.int8 (Dettmers et al., arXiv 2208.07339): a byte, and a float32 scale for each row.
     "8bit": Scheme(lambda matrix: matrix.numel() + 4 * matrix.shape[0], lambda _: {"load_in_8bit": True}),
+    # On a CPU, dynamic int8 (see `longctx.models.cpu_products`); elsewhere the same as 8bit.
+    "int8": Scheme(lambda matrix: matrix.numel() + 4 * matrix.shape[0], lambda _: {"load_in_8bit": True}),
 }
 
 _BITSANDBYTES, _GPTQMODEL = "bitsandbytes", "gptqmodel"
@@ -102,7 +104,7 @@ def _grouped(bits: int, group: int, order: int) -> Callable[[torch.Tensor], floa
 
 
 def is_quantized(folder: Path, quantization: Quantization | None) -> bool:
-    """Whether a checkpoint's weights will be quantized: by its own configuration, or as they are loaded.
+    """Whether transformers will quantize a checkpoint's weights: by its own configuration, or as they are loaded.
 
     Args:
         folder: The checkpoint's folder.

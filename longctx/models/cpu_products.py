@@ -1,0 +1,286 @@
+"""Matrix products of a model on a CPU: weights in oneDNN's layout, or in 8 bits with activations quantised per token.
+
+torch's `F.linear` takes nearly three times as long for three tokens as for one, and nine tokens cost no more than three
+where the weight lies in oneDNN's own layout. Modules are replaced, and each weight freed as its packed form is made; so
+only models that were loaded for this may be given.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+_BLOCK = 64  # numbers of an input that are rotated together
+_LARGEST_CODE = 64  # of weights: processors without VNNI add two products in 16 bits, and 255 · 127 · 2 do not fit
+_FEW = 16  # rows for which a product is faster with the matrix first
+_ROWS = 8192  # of an embedding, quantised at a time
+_SAMPLED = 64  # numbers of a weight that tell it from others
+
+
+class PackedProduct(nn.Module):
+    """A linear layer whose weight is kept in another form; `weight` makes the matrix anew each time it is asked for."""
+
+    bias: torch.Tensor | None
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        self.bias = None if linear.bias is None else nn.Parameter(linear.bias.detach().clone(), requires_grad=False)
+        self.sample = sampled(linear.weight).clone()
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The matrix (out_features, in_features)."""
+        raise NotImplementedError
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the packed weight."""
+        raise NotImplementedError
+
+
+class PackedLinear(PackedProduct):
+    """A linear layer with its weight in oneDNN's layout."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__(linear)
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), None)
+        self._itemsize = linear.weight.itemsize
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """The product of inputs (…, in_features) with the weight, and the bias."""
+        result: torch.Tensor = torch.ops.mkldnn._linear_pointwise(inputs, self._packed, self.bias, "none", [], "")
+        return result
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The matrix (out_features, in_features)."""
+        matrix: torch.Tensor = self._packed.to_dense()
+        return matrix
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the packed weight."""
+        return self.in_features * self.out_features * self._itemsize
+
+
+class Int8Linear(PackedProduct):
+    """A linear layer with a weight in int8, one scale for each row, and inputs quantised as they come, per token.
+
+    Where the inputs have a few large columns, one scale for a token rounds all others away. Blocks of 64 columns of
+    both factors are therefore rotated by a Hadamard matrix, which leaves the product as it is and spreads the large
+    ones (QuaRot, arXiv 2404.00456).
+    """
+
+    scales: torch.Tensor
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__(linear)
+        rotated = rotate(linear.weight.detach().float())
+        scales = rotated.abs().amax(dim=1).clamp_min(torch.finfo(torch.float32).tiny) / _LARGEST_CODE
+        codes = (rotated / scales.unsqueeze(1)).round().to(torch.int8)
+        self.register_buffer("scales", scales, persistent=False)
+        self._packed: Any = codes if why_not_int8() is not None else _packed_codes(codes)
+        if self.bias is not None:
+            self.bias.data = self.bias.data.float()
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """The product of inputs (…, in_features) with the weight, and the bias."""
+        rows = rotate(inputs.float())
+        largest = rows.abs().amax(dim=-1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+        rows.div_(largest)
+        result = _int8_product(rows, self._packed).mul_(largest).mul_(self.scales)
+        result = result if self.bias is None else result.add_(self.bias)
+        return result.to(inputs.dtype)
+
+    @property
+    def codes(self) -> torch.Tensor:
+        """The int8 codes (out_features, in_features) of the rotated matrix."""
+        if isinstance(self._packed, torch.Tensor):
+            return self._packed
+        codes: torch.Tensor = torch.ops.quantized.linear_unpack(self._packed)[0].int_repr()
+        return codes
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The matrix (out_features, in_features) that the codes stand for."""
+        return rotate(self.codes * self.scales.unsqueeze(1))  # the rotation is its own inverse
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the packed weight."""
+        return self.in_features * self.out_features
+
+
+class Int8Embedding(nn.Module):
+    """An embedding in int8, with one scale for each token."""
+
+    codes: torch.Tensor
+    scales: torch.Tensor
+
+    def __init__(self, embedding: nn.Embedding) -> None:
+        super().__init__()
+        self.num_embeddings, self.embedding_dim = embedding.num_embeddings, embedding.embedding_dim
+        table = embedding.weight.detach()
+        scales = table.abs().amax(dim=1, keepdim=True).float().clamp_min(torch.finfo(torch.float32).tiny) / 127
+        self.register_buffer("scales", scales)
+        self.register_buffer("codes", torch.empty(table.shape, dtype=torch.int8))
+        for start in range(0, len(table), _ROWS):  # in float32, the whole would take four times as much as the codes
+            rows = slice(start, start + _ROWS)
+            self.codes[rows] = (table[rows].float() / scales[rows]).round()
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Embeddings (…, embedding_dim) of token ids (…)."""
+        return self.codes[ids] * self.scales[ids]
+
+
+class TallLinear(nn.Module):
+    """A linear layer that shares its weight with the embedding, which a packed copy would double."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        self.weight, self.bias = linear.weight, linear.bias
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """The product of inputs (…, in_features) with the weight, and the bias."""
+        rows = inputs.reshape(-1, self.in_features)
+        if not 1 < len(rows) <= _FEW:
+            return functional.linear(inputs, self.weight, self.bias)
+        result = (self.weight @ rows.T).T.reshape(*inputs.shape[:-1], self.out_features)
+        return result if self.bias is None else result + self.bias
+
+
+def pack_model(model: Any) -> None:
+    """Replace the linear layers of a model on a CPU by packed ones, where oneDNN has them for its dtype.
+
+    Args:
+        model: The transformers model, which nothing else may use.
+    """
+    if model.device.type != "cpu" or why_not_packed(model.dtype) is not None:
+        return
+    tied = model.get_input_embeddings().weight
+    _replace(model, lambda linear: TallLinear(linear) if linear.weight is tied else PackedLinear(linear))
+
+
+def quantize_model(model: Any) -> None:
+    """Replace the linear layers and the embedding of a model on a CPU by such in int8; what remains is float32.
+
+    Args:
+        model: The transformers model, which nothing else may use.
+    """
+    _replace(model, Int8Linear)
+    embedding = model.get_input_embeddings()
+    if type(embedding) is nn.Embedding:
+        model.set_input_embeddings(Int8Embedding(embedding))
+    model.float()
+    model.config.dtype = torch.float32
+
+
+def _replace(model: nn.Module, packed: Callable[[nn.Linear], nn.Module]) -> None:
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if type(child) is nn.Linear:
+                setattr(module, name, packed(child).eval())
+
+
+def is_packed(model: nn.Module) -> bool:
+    """Tell whether several tokens in one call of a model cost little more than one.
+
+    Args:
+        model: The transformers model.
+
+    Returns:
+        Whether it has packed layers.
+    """
+    return any(isinstance(module, PackedProduct) for module in model.modules())
+
+
+def packed_products(model: nn.Module) -> Iterator[tuple[str, PackedProduct]]:
+    """The packed layers of a model with their names."""
+    return ((name, module) for name, module in model.named_modules() if isinstance(module, PackedProduct))
+
+
+def packed_parameters(model: nn.Module) -> int:
+    """How many parameters of a model are in another form, and so not among its own."""
+    return sum(each.in_features * each.out_features for _, each in packed_products(model)) + sum(
+        each.codes.numel() for each in model.modules() if isinstance(each, Int8Embedding)
+    )
+
+
+def sampled(tensor: torch.Tensor) -> torch.Tensor:
+    """Some 64 numbers of a tensor, at even distances."""
+    flat = tensor.detach().reshape(-1)
+    return flat[:: max(1, flat.numel() // _SAMPLED)]
+
+
+@cache
+def why_not_packed(dtype: torch.dtype) -> str | None:
+    """Why oneDNN has no packed products of a dtype here, found by trying one; None if it has."""
+    linear = nn.Linear(16, 16).to(dtype)
+    try:
+        with torch.inference_mode():
+            product = PackedLinear(linear)
+            inputs = torch.ones(2, 16, dtype=dtype)
+            same = torch.allclose(product(inputs), linear(inputs), 1e-2) and torch.equal(product.weight, linear.weight)
+    except (AttributeError, RuntimeError, TypeError) as error:
+        return str(error).splitlines()[0]
+    return None if same else "its packed product is another"
+
+
+@cache
+def why_not_int8() -> str | None:
+    """Why FBGEMM has no products in 8 bits here, found by trying one; None if it has."""
+    codes = torch.arange(256, dtype=torch.int32).reshape(2, 128).sub(128).div(2).to(torch.int8)
+    rows = torch.linspace(-1, 1, 128).reshape(1, 128)
+    try:
+        same = torch.allclose(_int8_product(rows, _packed_codes(codes)), _int8_product(rows, codes), 1e-2, 1)
+    except (AttributeError, RuntimeError, TypeError) as error:
+        return str(error).splitlines()[0]
+    return None if same else "its product is another"
+
+
+def _packed_codes(codes: torch.Tensor) -> Any:
+    """A weight in int8 as FBGEMM keeps it; all scales are 1."""
+    with warnings.catch_warnings():  # torch 2.13 announces that tensors of this type will go
+        warnings.filterwarnings("ignore", ".*quantized tensor creation functions", UserWarning)
+        return torch.ops.quantized.linear_prepack(torch._make_per_tensor_quantized_tensor(codes, 1.0, 0), None)
+
+
+def _int8_product(rows: torch.Tensor, packed: Any) -> torch.Tensor:
+    """Products with int8 codes of rows, which are quantised to 8 bits; the largest number of each is 1 or -1."""
+    if not isinstance(packed, torch.Tensor):
+        result: torch.Tensor = torch.ops.quantized.linear_dynamic(rows, packed)
+        return result
+    return functional.linear((rows * 127).round() / 127, packed.to(torch.float32))
+
+
+def rotate(tensor: torch.Tensor) -> torch.Tensor:
+    """Rotate the last dimension in blocks of 64, the last of which may be shorter, by Hadamard matrices.
+
+    Args:
+        tensor: Of any shape.
+
+    Returns:
+        A new tensor; rotated once more, it is what it was.
+    """
+    width = tensor.shape[-1]
+    block = min(_BLOCK, width & -width)  # the largest power of two that divides the width
+    if block == 1:
+        return tensor.clone()
+    return (tensor.reshape(-1, block) @ _hadamard(block)).reshape(tensor.shape)
+
+
+@cache
+def _hadamard(size: int) -> torch.Tensor:
+    matrix = torch.ones(1, 1)
+    while len(matrix) < size:
+        matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
+    scale: float = size**-0.5
+    return matrix * scale
