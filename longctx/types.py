@@ -325,7 +325,7 @@ class AskOptions:
             thinking=(self.thinking in modes, f"use {', '.join(modes)}"),
             thinking_tokens=(self.thinking_tokens >= 1, "give a number of tokens above 0, or thinking='off'"),
             kind=(self.kind in (None, *kinds), f"use {', '.join(kinds)}"),
-            k=(is_count(self.k), "give a whole number of passages above 0"),
+            k=(is_count(self.k, 1), "give a whole number of passages above 0"),
             expand=(is_count(self.expand), "give a whole number of neighbours, or 0"),
             max_new_tokens=(is_count(self.max_new_tokens, 1), "an answer needs a whole number of tokens, at least 1"),
             prompt_tokens=(
