@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import islice
+from itertools import islice, zip_longest
+from types import MappingProxyType
 from typing import NamedTuple
 
 from indexes.readers.base import MOST_MARKS, lines_with_offsets
@@ -35,11 +36,13 @@ class Row(NamedTuple):
         start: The offset at which it begins.
         end: The offset after it, its line end included.
         cells: Its cells.
+        is_head: Whether it may be one of several rows that are the header together.
     """
 
     start: int
     end: int
     cells: Sequence[str]
+    is_head: bool = False
 
 
 def table_of(rows: Sequence[Row], text: str) -> Table | None:
@@ -52,6 +55,9 @@ def table_of(rows: Sequence[Row], text: str) -> Table | None:
     Returns:
         The table; None if there is no row below its header, or no header.
     """
+    first, last = _head(rows)
+    if last - first > 1 and last < len(rows):
+        return Table(rows[last].start, rows[-1].end, _column_names([row.cells for row in rows[first:last]]))
     place = header_place([row.cells for row in rows[:_SEARCHED]])
     if place is None or place + 1 >= len(rows):
         return None
@@ -59,13 +65,32 @@ def table_of(rows: Sequence[Row], text: str) -> Table | None:
     return Table(rows[place + 1].start, rows[-1].end, header)
 
 
-def row_tables(text: str, rows: Iterable[tuple[int, int]], gaps: AbstractSet[int] = frozenset()) -> tuple[Table, ...]:
+def _head(rows: Sequence[Row]) -> tuple[int, int]:
+    """Which rows are marked as the header: the first run of them, as (first, behind the last)."""
+    first = next((place for place, row in enumerate(rows[:_SEARCHED]) if row.is_head), len(rows))
+    last = next((place for place in range(first, len(rows)) if not rows[place].is_head), len(rows))
+    return first, last
+
+
+def _column_names(head: Sequence[Sequence[str]]) -> str:
+    """The header of several rows as one: for each column what stands above each other, without repetitions."""
+    columns = zip_longest(*([" ".join(cell.split()) for cell in row] for row in head), fillvalue="")
+    return " | ".join(" ".join(dict.fromkeys(filter(None, cells))) for cells in columns)[:_LONGEST_HEADER].strip()
+
+
+def row_tables(
+    text: str,
+    rows: Iterable[tuple[int, int]],
+    gaps: AbstractSet[int] = frozenset(),
+    heads: Mapping[int, Sequence[str]] = MappingProxyType({}),
+) -> tuple[Table, ...]:
     """The tables of a text whose readers join the cells of a row by ` | `.
 
     Args:
         text: The text.
         rows: (start, number of its table) of each row, which is a line, in order.
         gaps: Which rows have an empty one above, that is not in the text.
+        heads: The rows that may be part of a header of several rows, with the names in their columns.
 
     Returns:
         The tables that have a header.
@@ -82,7 +107,7 @@ def row_tables(text: str, rows: Iterable[tuple[int, int]], gaps: AbstractSet[int
             found.append(table_of(of_table, text))
             of_table = []
         number = its_table
-        of_table.append(Row(start, end, text[start:end].split("|")))
+        of_table.append(Row(start, end, heads.get(place) or text[start:end].split("|"), place in heads))
     found.append(table_of(of_table, text))
     return tuple(filter(None, found))
 
@@ -252,5 +277,10 @@ def _is_data(cells: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     )
     if alike * 2 >= len(cells):
         return True
+    return are_numbers(cells)
+
+
+def are_numbers(cells: Sequence[str]) -> bool:
+    """Whether at least half of some cells are numbers other than years, which may be names of columns."""
     numbers = sum(_NUMBER.fullmatch(cell) is not None and not _YEAR.fullmatch(cell) for cell in cells)
     return numbers * 2 >= len(cells) and numbers > 0
