@@ -73,7 +73,10 @@ class OpenRow:
 
     def _spread(self, starts: Sequence[_Start], own: Sequence[str]) -> list[Cell]:
         """The cells with those that continue from above between them."""
-        above, self._below = self._below, {column: (n - 1, width) for column, (n, width) in self._below.items() if n > 1}
+        above, self._below = (
+            self._below,
+            {column: (n - 1, width) for column, (n, width) in self._below.items() if n > 1},
+        )
         cells: list[Cell] = []
         column = 0
         for start, text in [*zip(starts, own, strict=True), (None, "")]:

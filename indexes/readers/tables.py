@@ -21,6 +21,7 @@ _DIGITS = re.compile(r"\d+")
 _HAS_DIGIT = re.compile(r"\d")
 _NO_VALUE = re.compile(r"\W+|n/?a|n\.a\.|none|null|nil|tbd|unknown", re.IGNORECASE)
 _MOST_PARTS = 100  # tables in a file of delimited text, which are looked for below empty lines
+_MOST_CANDIDATES = 10_000  # records without a digit, any of which may be a header
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _LONGEST_NAME = 60  # characters of a column's name, on average
 _SEARCHED = 20  # rows at the beginning of a table among which the header is
@@ -57,7 +58,7 @@ def table_of(rows: Sequence[Row], text: str) -> Table | None:
     """
     first, last = _head(rows)
     if last - first > 1 and last < len(rows):
-        return Table(rows[last].start, rows[-1].end, _column_names([row.cells for row in rows[first:last]]))
+        return Table(rows[last].start, rows[-1].end, column_names([row.cells for row in rows[first:last]]))
     place = header_place([row.cells for row in rows[:_SEARCHED]])
     if place is None or place + 1 >= len(rows):
         return None
@@ -72,8 +73,15 @@ def _head(rows: Sequence[Row]) -> tuple[int, int]:
     return first, last
 
 
-def _column_names(head: Sequence[Sequence[str]]) -> str:
-    """The header of several rows as one: for each column what stands above each other, without repetitions."""
+def column_names(head: Sequence[Sequence[str]]) -> str:
+    """Return the header of one row or more on one line: for each column what stands there, without repetitions.
+
+    Args:
+        head: The cells of the rows.
+
+    Returns:
+        The names, joined by ` | `.
+    """
     columns = zip_longest(*([" ".join(cell.split()) for cell in row] for row in head), fillvalue="")
     return " | ".join(" ".join(dict.fromkeys(filter(None, cells))) for cells in columns)[:_LONGEST_HEADER].strip()
 
@@ -100,6 +108,12 @@ def row_tables(
     number = 0
     every = list(rows)
     cuts = {place for place in gaps if begins_table([_cells(text, start) for start, _ in _group(every, place, gaps)])}
+    cuts |= {
+        place
+        for place in range(2, len(every) - 1)
+        if not _HAS_DIGIT.search(line := _line(text, every[place][0])) and _BETWEEN_CELLS in line
+        if divides([_cells(text, every[i][0]) for i in (place - 1, place, place + 1)])
+    }
     for place, (start, its_table) in enumerate(every):
         line_end = text.find("\n", start)
         end = len(text) if line_end < 0 else line_end + 1
@@ -119,8 +133,12 @@ def _group(rows: Sequence[tuple[int, int]], place: int, gaps: AbstractSet[int]) 
 
 
 def _cells(text: str, start: int) -> list[str]:
+    return _line(text, start).split("|")
+
+
+def _line(text: str, start: int) -> str:
     end = text.find("\n", start)
-    return text[start : len(text) if end < 0 else end].split("|")
+    return text[start : len(text) if end < 0 else end]
 
 
 def joined_rows(text: str) -> Iterator[tuple[int, int]]:
@@ -161,7 +179,8 @@ def delimited_table(text: str, starts: Sequence[int]) -> tuple[Table, ...]:
     ends = [*starts[1:], len(text)]
     tables: list[Table] = []
     begin = 0
-    for number in [*_below_blanks(text, starts), len(starts)]:
+    parts = sorted({*_below_blanks(text, starts), *_names_between_numbers(text, starts)})
+    for number in [*parts, len(starts)]:
         is_cut = number == len(starts) or _delimited(text, starts[number:], ends[number:], by_numbers=True) is not None
         if is_cut and (table := _delimited(text, starts[begin:number], ends[begin:number])) is not None:
             tables.append(table)
@@ -174,6 +193,20 @@ def _below_blanks(text: str, starts: Sequence[int]) -> list[int]:
     blank = (i for i in range(1, len(starts) - 1) if not text[starts[i - 1] : starts[i]].strip(" \t\r\n,;|"))
     filled = (i for i in blank if text[starts[i] : starts[i + 1]].strip(" \t\r\n,;|"))
     return list(islice(filled, _MOST_PARTS))
+
+
+def _names_between_numbers(text: str, starts: Sequence[int]) -> list[int]:
+    """The records that are the header of a further table with no empty line above it, the first hundred of them."""
+    first = text[: starts[min(len(starts) - 1, _SEARCHED)]] if starts else ""
+    delimiter = max(_DELIMITERS, key=first.count)
+    records = (i for i in range(2, len(starts) - 1) if not _HAS_DIGIT.search(text, starts[i], starts[i + 1]))
+    ends = [*starts[1:], len(text)]
+    found = (
+        i
+        for i in islice(records, _MOST_CANDIDATES)
+        if divides([text[starts[each] : ends[each]].split(delimiter) for each in (i - 1, i, i + 1)])
+    )
+    return list(islice(found, _MOST_PARTS))
 
 
 def _delimited(text: str, starts: Sequence[int], ends: Sequence[int], *, by_numbers: bool = False) -> Table | None:
@@ -214,6 +247,27 @@ def begins_table(rows: Sequence[Sequence[str]]) -> bool:
     return has_numbers or len(rows) > 2
 
 
+def divides(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the second of three rows is the header of a further table, with no empty row above it.
+
+    Args:
+        rows: The cells of the rows.
+
+    Returns:
+        True if it holds words with numbers below one of them, and if two of them stand between numbers, or it is as
+        wide as the row below it and not as the one above. One word between numbers may be a value, such as `free`.
+    """
+    above, names, below = ([cell.strip() for cell in row] for row in rows)
+    if not begins_table([names, below]):
+        return False
+    between = sum(
+        _NUMBER.fullmatch(high) is not None and bool(name) and _NUMBER.fullmatch(low) is not None
+        for high, name, low in zip(above, names, below, strict=False)
+    )
+    widths = [sum(map(bool, row)) for row in (above, names, below)]
+    return between > 1 or (widths[0] != widths[1] == widths[2] and widths[0] > 1)
+
+
 def pipe_tables(text: str, begin: int = 0) -> tuple[tuple[Table, ...], tuple[int, ...]]:
     """The tables of a Markdown text: a header, a line of hyphens, and rows until a line without a `|`.
 
@@ -230,15 +284,17 @@ def pipe_tables(text: str, begin: int = 0) -> tuple[tuple[Table, ...], tuple[int
     for offset, line in [*lines_with_offsets(text), (len(text), "")]:
         if offset < begin:
             continue
-        if header and "|" in line:
+        is_rule = "|" in above and "-" in line and _PIPE_RULE.match(line) and line.count("|") >= above.count("|") - 2
+        is_second = bool(header) and len(rows) > 1 and is_rule and "---" in line  # the row above it begins a table
+        if header and "|" in line and not is_second:
             rows.append((offset, offset + len(line)))
-        elif header:
-            if rows:
-                tables.append(Table(rows[0][0], rows[-1][1], header))
-                breaks += (start for start, _ in rows)
-            header, rows = "", []
-        elif "|" in above and "-" in line and _PIPE_RULE.match(line) and line.count("|") >= above.count("|") - 2:
-            header = " ".join(above.split())[:_LONGEST_HEADER].rstrip()
+            above = line
+            continue
+        rows = rows[:-1] if is_second else rows
+        if header and rows:
+            tables.append(Table(rows[0][0], rows[-1][1], header))
+            breaks += (start for start, _ in rows)
+        header, rows = " ".join(above.split())[:_LONGEST_HEADER].rstrip() if is_rule else "", []
         above = line
         if len(breaks) > MOST_MARKS:
             break

@@ -29,6 +29,8 @@ _HEADING = re.compile(
     r"|\s*(?:第\s*[0-9一二三四五六七八九十百]+\s*[条章節款編部]|(?:chapter|section|article|part)\s+[\dIVX]+\b)[^\n。.:：]{0,60}\Z",
     re.IGNORECASE,
 )
+_HEADER_REACH = 2_000  # characters from a row of a header to the table's first row
+_WORD = re.compile(r"\w+")
 _LONGEST_TITLE = 60  # characters of a line that is a heading because nothing in it is punctuated
 _PUNCTUATED = re.compile(r"[\d。．.!?！？:：,、;；|=]|^\s*[-*+•・>]")
 _CODE = re.compile(r"(?<![\w-])[A-Za-z]{1,5}-?[0-9]{2,}[A-Za-z]?(?![\w-])", re.ASCII)
@@ -194,13 +196,12 @@ def _sentences(chunk: Chunk, rank: int, language: str) -> Iterator[_Sentence]:
     text = chunk.text
     front = _FRONT_MATTER.match(text) if chunk.start == 0 else None
     before = set(terms(chunk.title, language))
-    headers = {" ".join(table.header.split()) for table in chunk.tables}
     for start, end in quotable_spans(chunk):
         if front and start < front.end():
             continue
         place = citation(chunk, start, end)
         bag = set(terms(_with_header(place), language))
-        is_heading = _is_heading(text, start, end, chunk.heading) or " ".join(place.text.split()) in headers
+        is_heading = _is_heading(text, start, end, chunk.heading) or _is_table_header(chunk, place)
         if bag and not is_heading:
             yield _Sentence(place, bag, before, rank)
         before = bag | set(terms(chunk.title, language))
@@ -213,6 +214,13 @@ def _is_heading(text: str, start: int, end: int, headings: str) -> bool:
         return True
     is_bare = "\n" not in line and len(line) <= _LONGEST_TITLE and not _PUNCTUATED.search(line)
     return is_bare and text[end:].startswith("\n\n") and bool(text[end:].strip())
+
+
+def _is_table_header(chunk: Chunk, place: Citation) -> bool:
+    """Whether a line is the header of a table in a passage, or one of its rows."""
+    words = _WORD.findall(place.text)
+    above = [table.header for table in chunk.tables if place.end <= table.start <= place.end + _HEADER_REACH]
+    return any(set(words) <= set(_WORD.findall(header)) for header in above)
 
 
 def _density(sentence: _Sentence, wanted: Mapping[str, float]) -> float:

@@ -55,7 +55,9 @@ class _Merged:
         self._starting: dict[int, list[tuple[int, int, int]]] = {}  # in a row: its columns, and the last row
         self._open: list[tuple[int, int, int]] = []
         for match in islice(_MERGED.finditer(xml), _MOST_MERGED):
-            first, top, last, bottom = (int(x) if x.isdigit() else column_index_from_string(x.decode()) for x in match.groups())
+            first, top, last, bottom = (
+                int(x) if x.isdigit() else column_index_from_string(x.decode()) for x in match.groups()
+            )
             self._starting.setdefault(top, []).append((first, last, bottom))
 
     def row(self, number: int, texts: list[str]) -> list[Cell]:
