@@ -9,7 +9,7 @@ from indexes.readers.tables import are_numbers
 
 _LONGEST = 200  # characters of a value that is repeated
 _MOST_REPEATED = 1_000_000  # characters in a file: a small one can merge very many cells
-_MOST_COLUMNS = 1_000
+_WIDEST = 1_000  # columns up to which cells span several
 
 
 class Cell(NamedTuple):
@@ -52,14 +52,14 @@ class MergedCells:
             The text in each column, with nothing in the others of a cell that spans several; and the same with its text
             in all of them, if the row may be part of a header of several rows.
         """
-        is_head = self._is_head(cells[:_MOST_COLUMNS], are_names=are_names)
+        is_head = self._is_head(cells, are_names=are_names)
         texts: list[str] = []
         names: list[str] = []
         full: list[bool] = []
-        for cell in cells[:_MOST_COLUMNS]:
+        for cell in cells:
             text = self._again(self._above.get(len(texts), "")) if cell.continues else cell.text
             self._above[len(texts)] = text if len(text) <= _LONGEST else ""
-            others = min(cell.across, _MOST_COLUMNS - len(texts)) - 1
+            others = max(min(cell.across, _WIDEST - len(texts)) - 1, 0)
             texts += [text, *[""] * others]
             names += [text, *(self._again(text if is_head else "") for _ in range(others))]
             full += [others < 1 and bool(text)] * (others + 1)

@@ -28,6 +28,7 @@ from indexes.readers.pdf import read_pdf
 from indexes.readers.restructuredtext import read_rst
 from indexes.readers.rtf import read_rtf
 from indexes.readers.sandbox import read_in_sandbox
+from indexes.readers.signatures import suffix_by_content
 from indexes.readers.source_code import read_braces, read_source
 from indexes.readers.subtitles import read_subtitles
 from indexes.readers.text import read_delimited, read_plain
@@ -131,7 +132,8 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
     """Turn a file's bytes into a document.
 
     Args:
-        path: The file, which becomes the document's source; its suffix selects the reader.
+        path: The file, which becomes the document's source; its suffix selects the reader, unless its first bytes are
+            those of another format.
         data: The file's bytes, as from `read_bytes`.
         limits: What the file may take.
 
@@ -145,7 +147,7 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
     check_suffix(path)
     if not data:
         raise EmptyFile("empty file")
-    suffix = format_suffix(path) or ""
+    suffix = suffix_by_content(format_suffix(path) or "", data)
     reader = _READERS[suffix]
     try:
         if reader in _BY_LINES:

@@ -60,6 +60,10 @@ class _Merged:
             )
             self._starting.setdefault(top, []).append((first, last, bottom))
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._starting)
+
     def row(self, number: int, texts: list[str]) -> list[Cell]:
         """The cells of a row: those that continue from above in the place of what is not shown there."""
         above = {first: last for first, last, bottom in self._open if bottom >= number}
@@ -82,9 +86,11 @@ def _add_rows(lines: Lines, sheet: Any, merged: _Merged) -> None:
         texts = [_cell(value) for value in row]
         while texts and not texts[-1]:
             texts.pop()
-        if any(texts):
+        if any(texts) and not merged:
+            lines.row(texts)
+        elif any(texts):
             cells, head = table.row(merged.row(number, texts))
-            while not cells[-1]:
+            while cells and not cells[-1]:
                 cells.pop()
             lines.row(cells, head)
         else:
