@@ -77,6 +77,8 @@ class Page:
         elif self._dropped:
             if tag in DROPPED or tag == self._dropped[-1]:
                 self._dropped.append(tag)
+        elif tag == "script" and attributes.get("type", "").lower().startswith("math/"):
+            self._words.append(" ")
         elif tag in DROPPED or is_beside_the_text(tag, attributes, is_in_text=is_in_text):
             self._dropped.append(tag)
         elif tag == "math":

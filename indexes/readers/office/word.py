@@ -1,6 +1,6 @@
 """The text of a .docx, taken from its XML element by element.
 
-Of an element that is not handled here, the text inside is kept, so that nothing is lost. Left out are deleted text,
+Of an element that is not handled here, the text inside is kept, so that nothing is lost. Left out are deleted and hidden text,
 furigana, field codes, pictures, comments, headers and footers.
 """
 
@@ -128,7 +128,7 @@ class _Walk:
                 self._boxes.append(element)
             elif element.tag == _ALTERNATIVES:
                 self._inline(element[0] if len(element) else (), parts)
-            elif element.tag in _LEFT_OUT:
+            elif element.tag in _LEFT_OUT or (element.tag == f"{W}r" and self._styles.is_hidden(element)):
                 continue
             elif (text := self._text(element)) is not None:
                 parts.append(text)
