@@ -62,7 +62,7 @@ def parse_json(text: str) -> Any:
 def read_json(data: bytes, limits: ReadLimits) -> ReadText:
     """Read one JSON value, indented by two spaces unless it is laid out already; JSON Lines as `read_json_lines`."""
     text = decode(data, limits.encoding)
-    if text.lstrip().startswith(_SEPARATOR):
+    if text.lstrip(" \t\r\n").startswith(_SEPARATOR):
         return _read_sequence(text)
     try:
         parse_json(text)
@@ -84,7 +84,7 @@ def read_json(data: bytes, limits: ReadLimits) -> ReadText:
 def read_json_lines(data: bytes, limits: ReadLimits) -> ReadText:
     """Read one JSON value a line, with `breaks` at the records; broken lines stay as they are, and are named."""
     text = decode(data, limits.encoding)
-    return _read_sequence(text) if text.lstrip().startswith(_SEPARATOR) else _read_lines(text)
+    return _read_sequence(text) if text.lstrip(" \t\r\n").startswith(_SEPARATOR) else _read_lines(text)
 
 
 def _read_lines(text: str) -> ReadText:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 SCRIPT_END = "\u2063"  # Unicode's separator that is not seen
-_SCRIPT_ENDS = re.compile(rf"{SCRIPT_END}+(?=([\w√∑∏∫])?)")
+_SCRIPT_ENDS = re.compile(rf"{SCRIPT_END}+(?=([^\W_]|[√∑∏∫])?)")
 
 _LEFT_OUT = frozenset({"annotation", "annotation-xml", "maction", "mphantom", "none", "mprescripts"})
 

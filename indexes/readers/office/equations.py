@@ -34,7 +34,7 @@ def _text(element: Any) -> str:
     for child in element:
         mark = _SCRIPTS.get(child.tag)
         if mark is None:
-            text += (SCRIPT_END if name == "nary" else "") + _text(child)
+            text += (SCRIPT_END if child.tag == f"{M}e" and name == "nary" and len(text) > 1 else "") + _text(child)
         elif argument := _argument(element, child.tag.removeprefix(M)):
             text += mark + argument
     return text + SCRIPT_END if any(child.tag in _SCRIPTS for child in element) and name != "nary" else text

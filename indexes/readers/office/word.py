@@ -1,7 +1,7 @@
 """The text of a .docx, taken from its XML element by element.
 
-Of an element that is not handled here, the text inside is kept, so that nothing is lost. Left out are deleted and hidden text,
-furigana, field codes, pictures, comments, headers and footers.
+Of an element that is not handled here, the text inside is kept, so that nothing is lost. Left out are deleted
+and hidden text, furigana, field codes, pictures, comments, headers and footers.
 """
 
 from __future__ import annotations

@@ -265,5 +265,5 @@ def test_docx_as_strict_open_xml(read, outline):
 def test_docx_hidden_text_is_not_shown(read):
     hidden = "<w:r><w:rPr><w:vanish/></w:rPr><w:t>secret</w:t></w:r>"
     shown = '<w:r><w:rPr><w:vanish w:val="0"/></w:rPr><w:t>the lamp</w:t></w:r>'
-    file = word_of(f"<w:p {W}>{hidden}{shown}{run(' is lit')}</w:p><w:p {W}>{hidden}</w:p>")
+    file = word_of(f"<w:p {W}>{hidden}{shown}{run(' is lit')}</w:p>", f"<w:p {W}>{hidden}</w:p>")
     assert read("a.docx", saved(file)).text == "the lamp is lit"
