@@ -114,6 +114,19 @@ def format_suffix(path: Path) -> str | None:
     return None if suffix else _NAMES.get(path.name.lower().partition("-")[0])
 
 
+def format_name(path: Path) -> str:
+    """Return a name that is the same for all files that are read alike.
+
+    Args:
+        path: The file; only its name is looked at.
+
+    Returns:
+        The first suffix of its format, such as `.txt` for README and a .log; empty if there is no reader.
+    """
+    suffix = format_suffix(path)
+    return "" if suffix is None else _SUFFIXES_OF[_READERS[suffix]].split()[0]
+
+
 def check_suffix(path: Path) -> None:
     """Check that there is a reader for a file.
 
