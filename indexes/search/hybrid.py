@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence, Set
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -22,6 +23,7 @@ _RERANKED = 50  # that a reranker reads, at least
 Ranking = list[tuple[int, float]]
 
 
+_WORD = re.compile(r"\w+")
 _MOST_HITS = 1_000_000  # for so many, tantivy takes memory at once
 
 
@@ -97,7 +99,7 @@ def search(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | No
         CorpusError: If the request cannot be answered.
     """
     ranked = rank_chunks(retrieval, request, reranker)
-    hits = [*islice(expand_hits(retrieval.store, ranked, request.expand), request.k)]
+    hits = [*islice(expand_hits(retrieval.store, _without_repetitions(ranked), request.expand), request.k)]
     chunks = named_as_allowed((hit.chunk for hit in hits), request.filters)
     return [replace(hit, chunk=chunk) for hit, chunk in zip(hits, chunks, strict=True)]
 
@@ -126,6 +128,17 @@ def rank_chunks(retrieval: Retrieval, request: SearchRequest, reranker: Reranker
     ranking = _RANKINGS[request.mode](retrieval, request.query, depth)[:depth]
     hits = _read(retrieval.store, ranking, request.k)
     return hits if reranker is None else iter(_reranked(reranker, request.query, [*hits]))
+
+
+def _without_repetitions(hits: Iterable[SearchHit]) -> Iterator[SearchHit]:
+    """The hits without those that consist of the same words as a better one of their document."""
+    seen: set[tuple[str, frozenset[str]]] = set()
+    for hit in hits:
+        text = folded(hit.chunk.text)
+        words = hit.chunk.source, frozenset(_WORD.findall(text) or text.split())
+        if words not in seen:
+            seen.add(words)
+            yield hit
 
 
 def _with_phrases(retrieval: Retrieval, query: str) -> Retrieval:

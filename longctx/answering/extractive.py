@@ -26,7 +26,7 @@ from indexes.text import (
 )
 from longctx.answering.evidence import Evidence
 from longctx.errors import BadRequest
-from longctx.planning import Policy
+from longctx.planning import Policy, question_kind
 from longctx.prompts import language_of
 from longctx.types import Answer, Citation, QuestionRequest, Usage
 
@@ -51,6 +51,11 @@ _FRONT_MATTER = re.compile(r"\A\s*(---|\+\+\+)[ \t]*\n.*?\n\1[ \t]*(?:\n|\Z)", r
 _NOTHING_FOUND = {
     "en": "Nothing in the index bears on this question.",
     "ja": "この質問に関係する記述は、インデックスの中に見つかりませんでした。",
+}
+_NEEDS_MODEL = {
+    "en": "the question is about whole documents, which only a model can read as a whole (--model); without one, the "
+    "sentences that match it best are quoted",
+    "ja": "文書全体についての質問には、モデルが必要です（--model）。モデルがないため、質問に最もよく合う文を引用しました。",
 }
 _OTHER_LANGUAGE = {
     "en": " The question seems to be in {asked}, and the documents are not: ask in {held}.",
@@ -146,7 +151,9 @@ def extract_answer(index: CorpusIndex, request: QuestionRequest, policy: Policy)
         text = "" if citations else _nothing_found(request.question, snapshot)
     usage = Usage(seconds=time.monotonic() - began)
     text = text or "\n".join(_quoted(citations))
-    return Answer(text, citations, None, usage, search_query=request.search_query, refused=not citations)
+    needs_model = citations and question_kind(request.question) != "locate"
+    note = _NEEDS_MODEL[language_of(request.question)] if needs_model else ""
+    return Answer(text, citations, None, usage, search_query=request.search_query, refused=not citations, note=note)
 
 
 def extract(question: str, hits: Sequence[SearchHit], corpus: Snapshot, searched: str = "") -> tuple[Citation, ...]:

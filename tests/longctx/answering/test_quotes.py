@@ -85,3 +85,9 @@ def test_codes_are_found_in_every_spelling_and_years_in_words(question, quoted, 
     with DocumentQA.open(make_index(CODES), encoder=encoder) as qa:
         answer = qa.ask(question)
         assert (answer.citations[0].text if answer.citations else "") == quoted
+
+
+def test_a_question_about_whole_documents_says_that_it_needs_a_model(qa):
+    assert "only a model" in qa.ask("Summarise the travel policy.").note
+    assert "モデルが必要です" in qa.ask("旅費規程を要約してください。").note
+    assert qa.ask("What does error E17 mean?").note == ""
