@@ -24,6 +24,7 @@ Ranking = list[tuple[int, float]]
 
 
 _WORD = re.compile(r"\w+")
+_DEEPER = (400, 3_200)  # candidates, where repetitions of one passage take the places of others
 _MOST_HITS = 1_000_000  # for so many, tantivy takes memory at once
 
 
@@ -98,8 +99,11 @@ def search(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | No
     Raises:
         CorpusError: If the request cannot be answered.
     """
-    ranked = rank_chunks(retrieval, request, reranker)
-    hits = [*islice(expand_hits(retrieval.store, _without_repetitions(ranked), request.expand), request.k)]
+    hits, are_repeated = _distinct_hits(retrieval, request, request.k, reranker)
+    for depth in _DEEPER if reranker is None else ():
+        if len(hits) == request.k or not are_repeated:
+            break
+        hits, are_repeated = _distinct_hits(retrieval, request, depth, None)
     chunks = named_as_allowed((hit.chunk for hit in hits), request.filters)
     return [replace(hit, chunk=chunk) for hit, chunk in zip(hits, chunks, strict=True)]
 
@@ -130,13 +134,25 @@ def rank_chunks(retrieval: Retrieval, request: SearchRequest, reranker: Reranker
     return hits if reranker is None else iter(_reranked(reranker, request.query, [*hits]))
 
 
-def _without_repetitions(hits: Iterable[SearchHit]) -> Iterator[SearchHit]:
+def _distinct_hits(
+    retrieval: Retrieval, request: SearchRequest, depth: int, reranker: Reranker | None
+) -> tuple[list[SearchHit], bool]:
+    """The hits, expanded, among `depth` candidates at least; and whether some were left out as repetitions."""
+    repeated: list[SearchHit] = []
+    ranked = rank_chunks(retrieval, replace(request, k=max(depth, request.k)), reranker)
+    distinct = _without_repetitions(ranked, repeated)
+    return [*islice(expand_hits(retrieval.store, distinct, request.expand), request.k)], bool(repeated)
+
+
+def _without_repetitions(hits: Iterable[SearchHit], repeated: list[SearchHit]) -> Iterator[SearchHit]:
     """The hits without those that consist of the same words as a better one of their document."""
     seen: set[tuple[str, frozenset[str]]] = set()
     for hit in hits:
         text = folded(hit.chunk.text)
-        words = hit.chunk.source, frozenset(_WORD.findall(text) or text.split())
-        if words not in seen:
+        words = hit.chunk.source, frozenset(_WORD.findall(text) or [text[:1]])
+        if words in seen:
+            repeated.append(hit)
+        else:
             seen.add(words)
             yield hit
 

@@ -53,9 +53,10 @@ _NOTHING_FOUND = {
     "ja": "この質問に関係する記述は、インデックスの中に見つかりませんでした。",
 }
 _NEEDS_MODEL = {
-    "en": "the question is about whole documents, which only a model can read (--model); without one, the sentences "
-    "that match it best are quoted",
-    "ja": "文書全体についての質問には、モデルが必要です（--model）。モデルがないため、質問に最もよく合う文を引用しました。",
+    "en": "the question is about whole documents, which only a model can read (--model); without one, the "
+    "sentences that match it best are quoted",
+    "ja": "文書全体についての質問には、モデルが必要です（--model）。"
+    "モデルがないため、質問に最もよく合う文を引用しました。",
 }
 _OTHER_LANGUAGE = {
     "en": " The question seems to be in {asked}, and the documents are not: ask in {held}.",
