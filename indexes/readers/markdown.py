@@ -18,7 +18,7 @@ from indexes.readers.base import (
 )
 from indexes.readers.charset import decode
 from indexes.readers.front_matter import front_matter
-from indexes.readers.tables import pipe_tables
+from indexes.readers.pipe_tables import pipe_tables
 from indexes.types import Heading
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
