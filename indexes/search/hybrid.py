@@ -25,6 +25,7 @@ Ranking = list[tuple[int, float]]
 
 _WORD = re.compile(r"\w+")
 _DEEPER = (400, 3_200)  # candidates, where repetitions of one passage take the places of others
+_FEW_WORDS = 10
 _MOST_HITS = 1_000_000  # for so many, tantivy takes memory at once
 
 
@@ -149,11 +150,13 @@ def _without_repetitions(hits: Iterable[SearchHit], repeated: list[SearchHit]) -
     seen: set[tuple[str, frozenset[str]]] = set()
     for hit in hits:
         text = folded(hit.chunk.text)
-        words = hit.chunk.source, frozenset(_WORD.findall(text) or [text[:1]])
-        if words in seen:
+        words = _WORD.findall(text) or [text[:1]]
+        inner = words[1:-1] if len(words) > _FEW_WORDS else words  # at the ends, words may be cut
+        key = hit.chunk.source, frozenset(inner)
+        if key in seen:
             repeated.append(hit)
         else:
-            seen.add(words)
+            seen.add(key)
             yield hit
 
 

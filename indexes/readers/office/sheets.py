@@ -116,9 +116,9 @@ def _uncomputed(xml: bytes) -> Iterator[str]:
 
 def _warning(sheet: str, cells: list[str]) -> str:
     names = ", ".join(islice(cells, _CELLS_NAMED)) + (", …" if len(cells) > _CELLS_NAMED else "")
-    count = f"{len(cells):,} formulas have" if len(cells) > 1 else "a formula has"
+    count, were = (f"{len(cells):,} formulas have", "were") if len(cells) > 1 else ("a formula has", "was")
     return (
-        f"sheet '{sheet}': {count} no computed value in the file ({names}) and {'were' if len(cells) > 1 else 'was'} left blank: open it in a "
+        f"sheet '{sheet}': {count} no computed value in the file ({names}) and {were} left blank: open it in a "
         "spreadsheet program and save it"
     )
 
