@@ -25,7 +25,7 @@ Ranking = list[tuple[int, float]]
 
 _WORD = re.compile(r"\w+")
 _DEEPER = (400, 3_200)  # candidates, where repetitions of one passage take the places of others
-_FEW_WORDS = 10
+_FEW_WORDS = 5  # that a passage repeats, so that it says nothing which another does not
 _MOST_HITS = 1_000_000  # for so many, tantivy takes memory at once
 
 
@@ -146,17 +146,16 @@ def _distinct_hits(
 
 
 def _without_repetitions(hits: Iterable[SearchHit], repeated: list[SearchHit]) -> Iterator[SearchHit]:
-    """The hits without those that consist of the same words as a better one of their document."""
+    """The hits without those that repeat the same few words as a better one of their document."""
     seen: set[tuple[str, frozenset[str]]] = set()
     for hit in hits:
         text = folded(hit.chunk.text)
         words = _WORD.findall(text) or [text[:1]]
-        inner = words[1:-1] if len(words) > _FEW_WORDS else words  # at the ends, words may be cut
-        key = hit.chunk.source, frozenset(inner)
-        if key in seen:
+        inner = frozenset(words[1:-1] or words)  # at the ends, words may be cut
+        if len(inner) <= _FEW_WORDS and (hit.chunk.source, inner) in seen:
             repeated.append(hit)
         else:
-            seen.add(key)
+            seen.add((hit.chunk.source, inner))
             yield hit
 
 
