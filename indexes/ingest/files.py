@@ -24,7 +24,7 @@ from indexes.ingest.discovery import (
 )
 from indexes.ingest.ignore_rules import WalkRules
 from indexes.ingest.pipeline import Copy, IngestCallback, Pipeline, Prepared
-from indexes.readers import DEFAULT_LIMITS, READER_VERSION, ReadLimits, end_sandbox, read_document
+from indexes.readers import DEFAULT_LIMITS, READER_VERSION, ReadLimits, end_sandbox, format_name, read_document
 from indexes.sources import is_file
 from indexes.storage import IndexWriter, StoreReader
 from indexes.types import Encoder, Failure, IngestReport
@@ -195,7 +195,7 @@ def hash_content(path: Path, data: bytes, version: str) -> str:
         The hash: equal for files of equal content.
     """
     digest = hashlib.sha256(data)
-    digest.update(version.encode() + path.suffix.lower().encode())
+    digest.update(version.encode() + format_name(path).encode())
     return digest.hexdigest()
 
 

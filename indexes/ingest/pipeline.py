@@ -255,7 +255,9 @@ class Pipeline:
 
     def _embed(self, encoder: Encoder, batch: Sequence[Passage], ids: dict[str, int]) -> None:
         self.tell(batch[0].chunk.source, doing="embedding")
-        vectors = encoder.encode_passages([passage.embedded for passage in batch])
+        texts = {text: number for number, text in enumerate(dict.fromkeys(passage.embedded for passage in batch))}
+        distinct = encoder.encode_passages([*texts])  # of a file of dots, a thousand chunks are the same
+        vectors = distinct[[texts[passage.embedded] for passage in batch]]
         first = 0
         for source, group in groupby(batch, key=lambda passage: passage.chunk.source):
             chunks = [passage.chunk for passage in group]

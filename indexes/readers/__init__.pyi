@@ -2,7 +2,7 @@ from .base import DEFAULT_LIMITS, ReadLimits
 from .charset import decode
 from .files import check_regular, os_reason, read_bytes
 from .folders import statuses_in
-from .registry import READER_VERSION, SUFFIXES, check_suffix, format_suffix, read_document
+from .registry import READER_VERSION, SUFFIXES, check_suffix, format_name, format_suffix, read_document
 from .sandbox import end_sandbox
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "check_suffix",
     "decode",
     "end_sandbox",
+    "format_name",
     "format_suffix",
     "os_reason",
     "read_bytes",

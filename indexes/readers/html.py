@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, one_line, properties
 from indexes.readers.declared_encoding import decode_declared
+from indexes.readers.html_rows import OpenRow
+from indexes.readers.main_text import Line, main_lines
 from indexes.readers.mathml import MathText
 from indexes.readers.page_parts import DROPPED, folds, is_beside_the_text, is_label, names
 from indexes.readers.tables import row_tables
@@ -21,9 +24,7 @@ _BLOCKS = names(
 _SOFT = names("br div p")  # in a table's cell, they do not end its row
 _PROPERTIES = names("author description keywords")  # among the `meta` elements
 _CELLS = names("td th")
-_ENOUGH = 200  # characters from which on a `main` is taken as the page's text
-_FURNITURE = 400  # characters of prose beside an article, in a footer and the like
-_PROSE = 60  # bytes in UTF-8 from which on a line is more than an entry of a menu
+_COUNTED = ("a", "main", "article", "table", "thead", "td", "th", "pre", "dt", "summary")
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _DEEPEST = 5_000  # elements in each other: libxml2 looks through them at each end tag that fits none
 _SPACE = re.compile(r"[ \t\n\r\f]+")
@@ -40,24 +41,20 @@ class _Button(NamedTuple):
     folds: bool
 
 
-class _Line(NamedTuple):
-    text: str
-    level: int  # of a heading; 0 for other lines
-    inside: str  # "main", "article" or ""
-    table: int  # the number of the table that it is a row of; 0 for other lines
-
-
 class Page:
     """The target of lxml's parser, which calls `start`, `end` and `data` as it goes."""
 
     def __init__(self) -> None:
-        self._lines: list[_Line] = []
+        self._lines: list[Line] = []
         self._words: list[str] = []  # of the line that is being written
         self._dropped: list[str] = []  # the elements that are open and left out, the outermost first
-        self._open = dict.fromkeys(("main", "article", "table", "td", "th", "pre", "dt", "summary"), 0)  # how many
+        self._open = dict.fromkeys(_COUNTED, 0)  # how many
         self._table = 0  # the number of the last one
         self._cells = self._header_cells = 0  # in the row at hand
         self._with_header = self._without_header = 0  # the last table with a row of names above, and that without
+        self._row = OpenRow()
+        self._head: Sequence[str] | None = None  # the row on the line, if it may be one of several that are a header
+        self._plain = 0  # words on the line that are no link
         self._main_depths: list[int] = []  # of the elements that are open and have the role
         self._button: _Button | None = None
         self._math: MathText | None = None
@@ -80,6 +77,8 @@ class Page:
         elif self._dropped:
             if tag in DROPPED or tag == self._dropped[-1]:
                 self._dropped.append(tag)
+        elif tag == "script" and attributes.get("type", "").lower().startswith("math/"):
+            self._words.append(" ")
         elif tag in DROPPED or is_beside_the_text(tag, attributes, is_in_text=is_in_text):
             self._dropped.append(tag)
         elif tag == "math":
@@ -95,7 +94,7 @@ class Page:
             is_heading = bool(self._heading or self._open["dt"] or self._open["summary"])
             self._button = _Button(len(self._lines), len(self._words), is_heading, folds(attributes))
         if tag in _CELLS:
-            self._begin_cell(tag)
+            self._begin_cell(tag, attributes)
         elif tag in _BLOCKS:
             self._break(tag)
         elif tag == "meta" and (name := attributes.get("name", "").lower()) in _PROPERTIES:
@@ -104,6 +103,8 @@ class Page:
         if tag in self._open:
             self._open[tag] += 1
             self._table += tag == "table"
+            if tag == "table" and self._open["table"] == 1:
+                self._row.begin_table()
         self._in_title = tag == "title"
 
     def end(self, tag: str) -> None:
@@ -118,6 +119,8 @@ class Page:
             return
         if tag == "button":
             self._end_button()
+        if tag == "tr" and self._open["table"] == 1:
+            self._end_row()
         if tag in _BLOCKS:
             self._break(tag)
         if tag in _HEADINGS:
@@ -148,6 +151,7 @@ class Page:
             text = _SPACE.sub(" ", _LINE_END_IN_JAPANESE.sub("", text))
             if text != " " or (self._words and not self._words[-1].endswith(" ")):
                 self._words.append(text)
+                self._plain += not (self._open["a"] or text.isspace())
 
     def close(self) -> None:
         """End the page."""
@@ -157,15 +161,18 @@ class Page:
         """Return the main text, or all text where the page does not mark the main part."""
         lines, headings, length = [], [], 0
         rows: list[tuple[int, int]] = []
-        for line in _main_lines(self._lines):
+        heads: dict[int, Sequence[str]] = {}
+        for line in main_lines(self._lines):
             if line.level and line.text:
                 headings.append(Heading(length, line.level, one_line(line.text)))
             if line.table and len(rows) < MOST_MARKS:
+                if line.head is not None:
+                    heads[len(rows)] = line.head
                 rows.append((length, line.table))
             lines.append(line.text)
             length += len(line.text) + 1
         title, text = one_line("".join(self._title)), "\n".join(lines)
-        tables = row_tables(text, rows)
+        tables = row_tables(text, rows, heads=heads)
         breaks = tuple(start for start, _ in rows) if tables else ()
         about = properties(**self._properties)
         return ReadText(text, title, tuple(headings), breaks=breaks, metadata=about, tables=tables)
@@ -194,7 +201,7 @@ class Page:
         else:
             self._math.end()
 
-    def _begin_cell(self, tag: str) -> None:
+    def _begin_cell(self, tag: str, attributes: Any) -> None:
         if tag == "td" and self._cells and self._header_cells == self._cells and self._with_header != self._table:
             self._without_header = self._table  # its first row begins with a name, as all of its rows do
         self._cells += 1
@@ -202,6 +209,15 @@ class Page:
         self._ends = False
         if self._words:
             self._words.append(" | ")
+        if self._open["table"] == 1:
+            self._row.begin_cell(len(self._words), len(self._lines), attributes, is_name=tag == "th")
+
+    def _end_row(self) -> None:
+        """Put what merged cells hold into each row and column that they span."""
+        texts, self._head = self._row.end(self._words, len(self._lines), in_head=self._open["thead"] > 0)
+        if texts:
+            self._words[:] = [" | ".join(texts)]
+            self._cells = len(texts)
 
     def _break(self, tag: str) -> None:
         if tag in _SOFT and (self._open["td"] or self._open["th"]) and not self._open["pre"]:
@@ -222,32 +238,10 @@ class Page:
             is_row = self._open["table"] and self._cells > 1
             self._with_header = self._table if is_row and self._without_header != self._table else self._with_header
             table = self._table if is_row and self._without_header != self._table else 0
-            self._lines.append(_Line(line, self._heading, inside, table))
-        self._cells = self._header_cells = 0
-
-
-def _main_lines(every: list[_Line]) -> list[_Line]:
-    """The lines of the main text, or all where the page does not mark it, or much text is outside of what it marks."""
-    total = sum(len(line.text) for line in every)
-    for inside in (("main",), ("article", "main")):
-        lines = [line for line in every if line.inside in inside]
-        length = sum(len(line.text) for line in lines)
-        outside = sum(len(line.text) for line in every if line.inside not in inside and _is_prose(line.text))
-        most_outside = length if inside == ("main",) else min(length // 4, _FURNITURE)  # an article may be a teaser
-        if (length >= _ENOUGH or length * 2 > total) and outside <= most_outside:
-            return [*_title_above(every, lines), *lines]
-    return every
-
-
-def _title_above(every: list[_Line], lines: list[_Line]) -> list[_Line]:
-    """The page's title, if it stands outside of the main text."""
-    if not lines or any(line.level == 1 for line in lines):
-        return []
-    return [line for line in every[: every.index(lines[0])] if line.level == 1][:1]
-
-
-def _is_prose(text: str) -> bool:
-    return len(text.encode("utf-8", "replace")) >= _PROSE
+            is_link = self._plain == 0 and not is_pre
+            self._lines.append(Line(line, self._heading, inside, table, is_link, self._head))
+        self._cells = self._header_cells = self._plain = 0
+        self._head = None
 
 
 _PIECE = 1 << 16  # characters given to the parser at once

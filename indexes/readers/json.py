@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from io import StringIO
 from itertools import islice
@@ -32,7 +33,9 @@ _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
 _NOT_SPACE = re.compile(r"\S")
 _COMMENT = re.compile(r'("[^"\\\n]*(?:\\.[^"\\\n]*)*")|//[^\n]*|/\*(?:[^*]|\*(?!/))*\*/')
 _TRAILING_COMMA = re.compile(r'("[^"\\\n]*(?:\\.[^"\\\n]*)*")|,(?=\s*[\]}])')
-_MANY_BROKEN = 10  # lines, from which on a text that is mostly no JSON is not read further
+_MANY_BROKEN = 100  # lines, from which on a text that is mostly no JSON is not read further
+_MOSTLY = 10  # lines, of which one is a record at least
+_SEPARATOR = "\x1e"  # before each record of a JSON text sequence (RFC 7464)
 _OPENS, _CLOSES = frozenset("[{"), frozenset("]}")
 
 
@@ -59,6 +62,8 @@ def parse_json(text: str) -> Any:
 def read_json(data: bytes, limits: ReadLimits) -> ReadText:
     """Read one JSON value, indented by two spaces unless it is laid out already; JSON Lines as `read_json_lines`."""
     text = decode(data, limits.encoding)
+    if text.lstrip(" \t\r\n").startswith(_SEPARATOR):
+        return _read_sequence(text)
     try:
         parse_json(text)
     except UnreadableFile as error:
@@ -78,11 +83,12 @@ def read_json(data: bytes, limits: ReadLimits) -> ReadText:
 
 def read_json_lines(data: bytes, limits: ReadLimits) -> ReadText:
     """Read one JSON value a line, with `breaks` at the records; broken lines stay as they are, and are named."""
-    return _read_lines(decode(data, limits.encoding))
+    text = decode(data, limits.encoding)
+    return _read_sequence(text) if text.lstrip(" \t\r\n").startswith(_SEPARATOR) else _read_lines(text)
 
 
 def _read_lines(text: str) -> ReadText:
-    """Read JSON Lines. Raises UnreadableFile if not most of the lines are valid."""
+    """Read JSON Lines. Raises UnreadableFile if hardly any of the lines are valid."""
     broken: list[str] = []
     records = 0
     for number, (_, line) in enumerate(lines_with_offsets(text), start=1):
@@ -93,13 +99,40 @@ def _read_lines(text: str) -> ReadText:
             parse_json(line)
         except UnreadableFile as error:
             broken.append(error.reason.replace(" at line 1,", f" at line {number},"))
-            if len(broken) > _MANY_BROKEN and 2 * len(broken) > records:
+            if len(broken) > _MANY_BROKEN and _MOSTLY * (records - len(broken)) < records:
                 break
-    if 2 * len(broken) >= records and broken:
+    if broken and _MOSTLY * (records - len(broken)) < records:
         raise UnreadableFile(broken[0])
     text = without_embedded_files(_unescaped(text))
     starts = (offset for offset, line in lines_with_offsets(text) if line.strip())
     return ReadText(text, breaks=tuple(islice(starts, MOST_MARKS)), warnings=first_warnings(broken, "lines are broken"))
+
+
+def _read_sequence(text: str) -> ReadText:
+    """Read a JSON text sequence, whose separators become spaces. Raises UnreadableFile if no record is valid."""
+    broken: list[str] = []
+    starts: list[int] = []
+    line = 1
+    for start, record in _records(text):
+        try:
+            parse_json(record)
+        except UnreadableFile as error:
+            broken.append(f"the record that begins on line {line}: {error.reason}")
+        starts.append(start)
+        line += record.count("\n")
+    if len(broken) == len(starts):
+        raise UnreadableFile(broken[0] if broken else "no record in it")
+    text = text.replace(_SEPARATOR, " ")
+    return ReadText(text, breaks=tuple(starts[:MOST_MARKS]), warnings=first_warnings(broken, "records are broken"))
+
+
+def _records(text: str) -> Iterator[tuple[int, str]]:
+    """The records of a sequence, those that are not empty, with their offsets."""
+    start = 0
+    for record in text.split(_SEPARATOR):
+        if record.strip():
+            yield start, record
+        start += len(record) + 1
 
 
 def _several_values(text: str) -> tuple[int, ...]:

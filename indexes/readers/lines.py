@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from indexes.readers.base import MOST_MARKS, ReadText, check_text_length, one_line
 from indexes.readers.tables import row_tables
@@ -28,6 +28,7 @@ class Lines:
         self._pages: list[int] = []
         self._rows: list[tuple[int, int]] = []  # where each begins, and the number of its table
         self._gaps: set[int] = set()  # the rows that an empty one is above
+        self._heads: dict[int, Sequence[str]] = {}  # the rows that may be part of a header of several
         self._after_row = 0  # the line after the last row: one that is a row, too, goes on with its table
 
     def add(self, text: str) -> None:
@@ -55,8 +56,13 @@ class Lines:
                 self._headings.append(Heading(self._length, level, title))
             self.add(text.strip().replace("\n", " "))
 
-    def row(self, cells: Iterable[str]) -> None:
-        """Add a table row as one line, with its cells joined by ` | `; a row of empty cells is left out."""
+    def row(self, cells: Iterable[str], head: Sequence[str] | None = None) -> None:
+        """Add a table row as one line, with its cells joined by ` | `; a row of empty cells is left out.
+
+        Args:
+            cells: The cells' texts.
+            head: The names in its columns, if it may be part of a header of several rows.
+        """
         texts = []
         length = self._length
         for cell in cells:
@@ -67,6 +73,8 @@ class Lines:
             is_next = self._rows and self._after_row == len(self._lines)
             if len(self._rows) < MOST_MARKS:
                 number = self._rows[-1][1] + (not is_next) if self._rows else 0
+                if head is not None:
+                    self._heads[len(self._rows)] = head
                 self._rows.append((self._length, number))
             self._append(" | ".join(texts).strip())
             self._after_row = len(self._lines)
@@ -99,7 +107,7 @@ class Lines:
         """
         text = "\n".join(self._lines).removesuffix("\n")
         pages = tuple(min(start, len(text)) for start in self._pages)  # the last one may be empty
-        breaks, tables = tuple(start for start, _ in self._rows), row_tables(text, self._rows, self._gaps)
+        breaks, tables = tuple(start for start, _ in self._rows), row_tables(text, self._rows, self._gaps, self._heads)
         headings, warnings = tuple(self._headings), tuple(self.warnings)
         return ReadText(text, title, headings, pages, breaks, about, warnings, tables)
 

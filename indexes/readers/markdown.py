@@ -14,11 +14,11 @@ from indexes.readers.base import (
     ReadText,
     lines_with_offsets,
     one_line,
-    properties,
     without_embedded_files,
 )
 from indexes.readers.charset import decode
-from indexes.readers.tables import pipe_tables
+from indexes.readers.front_matter import front_matter
+from indexes.readers.pipe_tables import pipe_tables
 from indexes.types import Heading
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
@@ -36,22 +36,16 @@ _BLOCK = re.compile(  # HTML that runs to the next blank line, as in CommonMark
     r"(?:[\s>]|/>|$)",
     re.IGNORECASE,
 )
-_ENTRY = re.compile(r"([^\W\d][\w-]{0,63}):[ \t]+(\S.*)")  # of a front matter; indented, it is part of another
-_NO_SIMPLE_VALUE = ("{", "|", ">", "&", "*", "!")  # YAML that is more than a line of text
-_TOML_ENTRY = re.compile(r"""([\w-]{1,64})[ \t]*=[ \t]*(["'].*["'])[ \t]*$""")
-_ANY_ENTRY = re.compile(r"""["']?[^\s:="'][^:="']{0,63}["']?[ \t]*(?::(?:\s|$)|=)""")
-_FRONT_MATTER = {"---": ("---", "..."), "+++": ("+++",)}
 _LINE_CONTENT = re.compile(r"[^\r\n]+")
 _COMMENT_END, _RAW_END = re.compile("-->"), re.compile("</(?:script|pre|style|textarea)>", re.IGNORECASE)
 _BLANK = re.compile(r"^\s*$")
 _LONGEST_HEADING = 20  # lines
-_FRONT_MATTER_LINES = 200  # a longer one is a text between rulers
 
 
 def read_markdown(data: bytes, limits: ReadLimits) -> ReadText:
     """Read Markdown, with its headings (`#` and underlined) outside code, comments and HTML."""
     text = without_embedded_files(decode(data, limits.encoding))
-    front, body = _front_matter(text)
+    front, body = front_matter(text)
     text = _LINE_CONTENT.sub("", text[:body]) + text[body:]
     tables, rows = pipe_tables(text)
     return ReadText(text, front.pop("title", ""), markdown_headings(text), breaks=rows, metadata=front, tables=tables)
@@ -105,25 +99,3 @@ def _html_end(line: str) -> re.Pattern[str] | None:
     if _RAW.match(line):
         return _RAW_END
     return _BLANK if _BLOCK.match(line) else None
-
-
-def _front_matter(text: str) -> tuple[dict[str, str], int]:
-    """The simple entries of the front matter in YAML (`---`) or TOML (`+++`), and where the Markdown begins."""
-    found: dict[str, str | None] = {}
-    closing: tuple[str, ...] = ()
-    has_entries, is_empty = False, True  # text between two rulers is no front matter
-    for number, (offset, line) in enumerate(lines_with_offsets(text)):
-        if number == 0:
-            closing = _FRONT_MATTER.get(line.rstrip(), ())
-        elif line.rstrip() in closing:
-            return (properties(**found), offset + len(line)) if has_entries or is_empty else ({}, 0)
-        elif closing == ("+++",) and (entry := _TOML_ENTRY.match(line)):
-            found.setdefault(entry[1], entry[2][1:-1])
-        elif (entry := _ENTRY.match(line)) and not entry[2].startswith(_NO_SIMPLE_VALUE):
-            found.setdefault(entry[1], entry[2].rstrip().strip("\"'"))
-        if not closing or number > _FRONT_MATTER_LINES:
-            break
-        if number:
-            has_entries = has_entries or _ANY_ENTRY.match(line) is not None
-            is_empty = is_empty and not line.strip()
-    return {}, 0

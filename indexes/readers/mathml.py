@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+
+SCRIPT_END = "\u2063"  # Unicode's separator that is not seen
+_SCRIPT_ENDS = re.compile(rf"{SCRIPT_END}+(?=([^\W_]|[√∑∏∫])?)")
 
 _LEFT_OUT = frozenset({"annotation", "annotation-xml", "maction", "mphantom", "none", "mprescripts"})
 
@@ -32,11 +36,24 @@ class MathText:
         """Return the equation's text."""
         while len(self._open) > 1:
             self.end()
-        return "".join(self._open[0][1])
+        return spaced("".join(self._open[0][1]))
+
+
+def spaced(text: str) -> str:
+    """Put a space behind each script that a letter or a number follows, as in `a_1 b`.
+
+    Args:
+        text: An equation, with `SCRIPT_END` behind scripts.
+
+    Returns:
+        The equation without it.
+    """
+    return _SCRIPT_ENDS.sub(lambda ends: " " if ends[1] else "", text)
 
 
 def _argument(text: str) -> str:
     """An argument, in parentheses where it is longer than a character or a number."""
+    text = text.removesuffix(SCRIPT_END)
     return text if len(text) < 2 or text.replace(".", "").isdecimal() else f"({text})"
 
 
@@ -44,7 +61,7 @@ def _scripts(*marks: str) -> Callable[[Sequence[str]], str]:
     def join(parts: Sequence[str]) -> str:
         arguments = [part for part in parts if part]
         scripts = zip(marks, arguments[1:], strict=False)
-        return "".join([*arguments[:1], *(mark + _argument(script) for mark, script in scripts)])
+        return "".join([*arguments[:1], *(mark + _argument(script) for mark, script in scripts), SCRIPT_END])
 
     return join
 

@@ -16,6 +16,7 @@ from indexes.readers.base import (
     without_embedded_files,
 )
 from indexes.readers.charset import decode
+from indexes.readers.markup_tables import Found, asciidoc_tables, latex_tables, org_tables
 from indexes.types import Heading
 
 _SECTIONS = ("part", "chapter", "section", "subsection", "subsubsection", "paragraph", "subparagraph")
@@ -46,7 +47,7 @@ def read_latex(data: bytes, limits: ReadLimits) -> ReadText:
             headings.append((offset, _SECTIONS.index(section[1]) + 1, _plain(section[2])))
         elif named := _TITLE.match(line):
             about.setdefault(named[1], _plain(named[2]))
-    return _reading(text, about, _from_level_one(headings))
+    return _reading(text, about, _from_level_one(headings), latex_tables(text))
 
 
 def read_org(data: bytes, limits: ReadLimits) -> ReadText:
@@ -65,7 +66,7 @@ def read_org(data: bytes, limits: ReadLimits) -> ReadText:
             headings.append((offset, len(heading[1]), heading[2]))
         elif keyword := _ORG_KEYWORD.match(line):
             about.setdefault(keyword[1].lower(), keyword[2])
-    return _reading(text, about, headings)
+    return _reading(text, about, headings, org_tables(text))
 
 
 def read_asciidoc(data: bytes, limits: ReadLimits) -> ReadText:
@@ -84,17 +85,20 @@ def read_asciidoc(data: bytes, limits: ReadLimits) -> ReadText:
             headings.append((offset, len(heading[1]), heading[2].rstrip("=# \t") or heading[2]))
         elif attribute := _ADOC_ATTRIBUTE.match(line):
             about.setdefault(attribute[1], attribute[2])
-    return _reading(text, about, headings)
+    return _reading(text, about, headings, asciidoc_tables(text))
 
 
 def _text(data: bytes, limits: ReadLimits) -> str:
     return without_embedded_files(decode(data, limits.encoding))
 
 
-def _reading(text: str, about: dict[str, str | None], headings: Iterable[tuple[int, int, str]]) -> ReadText:
+def _reading(
+    text: str, about: dict[str, str | None], headings: Iterable[tuple[int, int, str]], found_tables: Found
+) -> ReadText:
     found = properties(**about)
     title = real_title(found.pop("title", ""))
-    return ReadText(text, title, tuple(_headings(headings)), metadata=found)
+    tables, rows = found_tables
+    return ReadText(text, title, tuple(_headings(headings)), breaks=rows, metadata=found, tables=tables)
 
 
 def _headings(found: Iterable[tuple[int, int, str]]) -> Iterator[Heading]:

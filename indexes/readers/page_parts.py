@@ -17,7 +17,8 @@ DROPPED = names(
 _DROPPED_ROLES = names("alertdialog banner contentinfo dialog navigation search")
 _PANEL_ROLES = names("region tabpanel")
 _DROPPED_CLASSES = names(  # skip links, links at headings, and menus of pages from before there was `nav`
-    "anchor-link anchorjs-link breadcrumb breadcrumbs header-anchor headerlink mw-editsection nav navbar navigation"
+    "anchor-link anchorjs-link breadcrumb breadcrumbs header-anchor headerlink mathjax mathjax_chtml mathjax_display"
+    " mathjax_preview mathjax_svg mw-editsection nav navbar navigation"
     " noprint site-footer site-nav skip-link skip-to-content skiplink"
 )
 _CONSENT = re.compile(

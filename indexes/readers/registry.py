@@ -28,6 +28,7 @@ from indexes.readers.pdf import read_pdf
 from indexes.readers.restructuredtext import read_rst
 from indexes.readers.rtf import read_rtf
 from indexes.readers.sandbox import read_in_sandbox
+from indexes.readers.signatures import suffix_by_content
 from indexes.readers.source_code import read_braces, read_source
 from indexes.readers.subtitles import read_subtitles
 from indexes.readers.text import read_delimited, read_plain
@@ -36,7 +37,7 @@ from indexes.text import clean, is_readable
 from indexes.types import Document, Heading, Table
 
 # Part of a document's content hash: raise it when a reader's output changes, so that every file is read again.
-READER_VERSION = b"6"
+READER_VERSION = b"7"
 
 _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
     read_plain: ".txt .text .log .bib .css .scss",
@@ -113,6 +114,19 @@ def format_suffix(path: Path) -> str | None:
     return None if suffix else _NAMES.get(path.name.lower().partition("-")[0])
 
 
+def format_name(path: Path) -> str:
+    """Return a name that is the same for all files that are read alike.
+
+    Args:
+        path: The file; only its name is looked at.
+
+    Returns:
+        The first suffix of its format, such as `.txt` for README and a .log; empty if there is no reader.
+    """
+    suffix = format_suffix(path)
+    return "" if suffix is None else _SUFFIXES_OF[_READERS[suffix]].split()[0]
+
+
 def check_suffix(path: Path) -> None:
     """Check that there is a reader for a file.
 
@@ -131,7 +145,8 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
     """Turn a file's bytes into a document.
 
     Args:
-        path: The file, which becomes the document's source; its suffix selects the reader.
+        path: The file, which becomes the document's source; its suffix selects the reader, unless its first bytes are
+            those of another format.
         data: The file's bytes, as from `read_bytes`.
         limits: What the file may take.
 
@@ -145,7 +160,7 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
     check_suffix(path)
     if not data:
         raise EmptyFile("empty file")
-    suffix = format_suffix(path) or ""
+    suffix = suffix_by_content(format_suffix(path) or "", data)
     reader = _READERS[suffix]
     try:
         if reader in _BY_LINES:

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import islice
+from itertools import zip_longest
+from types import MappingProxyType
 from typing import NamedTuple
 
-from indexes.readers.base import MOST_MARKS, lines_with_offsets
+from indexes.readers.base import MOST_MARKS
 from indexes.types import Table
 
 _LINE_OR_PAGE = re.compile(r"[^\n\f]*[\n\f]|[^\n\f]+")
 _BETWEEN_CELLS = " | "
 _BETWEEN_PAGES = 4  # lines at most between the rows on two pages: a footer and a header
-_LONGEST_HEADER = 1_000  # characters that are repeated; a longer row is cut
+LONGEST_HEADER = 1_000  # characters that are repeated; a longer row is cut
 _NUMBER = re.compile(r"[-+(]?[$€£¥]?\s?\d[\d.,\s'/:%-]*[%)]?")
 _DIGITS = re.compile(r"\d+")
-_HAS_DIGIT = re.compile(r"\d")
+HAS_DIGIT = re.compile(r"\d")
 _NO_VALUE = re.compile(r"\W+|n/?a|n\.a\.|none|null|nil|tbd|unknown", re.IGNORECASE)
-_MOST_PARTS = 100  # tables in a file of delimited text, which are looked for below empty lines
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _LONGEST_NAME = 60  # characters of a column's name, on average
-_SEARCHED = 20  # rows at the beginning of a table among which the header is
-_DELIMITERS = ("\t", ";", ",", "|")
-_PIPE_RULE = re.compile(r" {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
-_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+SEARCHED = 20  # rows at the beginning of a table among which the header is
 
 
 class Row(NamedTuple):
@@ -35,11 +32,13 @@ class Row(NamedTuple):
         start: The offset at which it begins.
         end: The offset after it, its line end included.
         cells: Its cells.
+        is_head: Whether it may be one of several rows that are the header together.
     """
 
     start: int
     end: int
     cells: Sequence[str]
+    is_head: bool = False
 
 
 def table_of(rows: Sequence[Row], text: str) -> Table | None:
@@ -52,20 +51,49 @@ def table_of(rows: Sequence[Row], text: str) -> Table | None:
     Returns:
         The table; None if there is no row below its header, or no header.
     """
-    place = header_place([row.cells for row in rows[:_SEARCHED]])
+    first, last = _head(rows)
+    if last - first > 1 and last < len(rows):
+        return Table(rows[last].start, rows[-1].end, column_names([row.cells for row in rows[first:last]]))
+    place = header_place([row.cells for row in rows[:SEARCHED]])
     if place is None or place + 1 >= len(rows):
         return None
-    header = " ".join(text[rows[place].start : rows[place].end].split())[:_LONGEST_HEADER].rstrip()
+    header = " ".join(text[rows[place].start : rows[place].end].split())[:LONGEST_HEADER].rstrip()
     return Table(rows[place + 1].start, rows[-1].end, header)
 
 
-def row_tables(text: str, rows: Iterable[tuple[int, int]], gaps: AbstractSet[int] = frozenset()) -> tuple[Table, ...]:
+def _head(rows: Sequence[Row]) -> tuple[int, int]:
+    """Which rows are marked as the header: the first run of them, as (first, behind the last)."""
+    first = next((place for place, row in enumerate(rows[:SEARCHED]) if row.is_head), len(rows))
+    last = next((place for place in range(first, len(rows)) if not rows[place].is_head), len(rows))
+    return first, last
+
+
+def column_names(head: Sequence[Sequence[str]]) -> str:
+    """Return the header of one row or more on one line: for each column what stands there, without repetitions.
+
+    Args:
+        head: The cells of the rows.
+
+    Returns:
+        The names, joined by ` | `.
+    """
+    columns = zip_longest(*([" ".join(cell.split()) for cell in row] for row in head), fillvalue="")
+    return " | ".join(" ".join(dict.fromkeys(filter(None, cells))) for cells in columns)[:LONGEST_HEADER].strip()
+
+
+def row_tables(
+    text: str,
+    rows: Iterable[tuple[int, int]],
+    gaps: AbstractSet[int] = frozenset(),
+    heads: Mapping[int, Sequence[str]] = MappingProxyType({}),
+) -> tuple[Table, ...]:
     """The tables of a text whose readers join the cells of a row by ` | `.
 
     Args:
         text: The text.
         rows: (start, number of its table) of each row, which is a line, in order.
         gaps: Which rows have an empty one above, that is not in the text.
+        heads: The rows that may be part of a header of several rows, with the names in their columns.
 
     Returns:
         The tables that have a header.
@@ -75,6 +103,12 @@ def row_tables(text: str, rows: Iterable[tuple[int, int]], gaps: AbstractSet[int
     number = 0
     every = list(rows)
     cuts = {place for place in gaps if begins_table([_cells(text, start) for start, _ in _group(every, place, gaps)])}
+    cuts |= {
+        place
+        for place in range(2, len(every) - 1)
+        if not HAS_DIGIT.search(line := _line(text, every[place][0])) and _BETWEEN_CELLS in line
+        if divides([_cells(text, every[i][0]) for i in (place - 1, place, place + 1)])
+    }
     for place, (start, its_table) in enumerate(every):
         line_end = text.find("\n", start)
         end = len(text) if line_end < 0 else line_end + 1
@@ -82,20 +116,24 @@ def row_tables(text: str, rows: Iterable[tuple[int, int]], gaps: AbstractSet[int
             found.append(table_of(of_table, text))
             of_table = []
         number = its_table
-        of_table.append(Row(start, end, text[start:end].split("|")))
+        of_table.append(Row(start, end, heads.get(place) or text[start:end].split("|"), place in heads))
     found.append(table_of(of_table, text))
     return tuple(filter(None, found))
 
 
 def _group(rows: Sequence[tuple[int, int]], place: int, gaps: AbstractSet[int]) -> list[tuple[int, int]]:
     """The first rows of a table from a place on, up to the next gap."""
-    end = next((i for i in range(place + 1, min(place + _SEARCHED, len(rows))) if i in gaps), place + _SEARCHED)
+    end = next((i for i in range(place + 1, min(place + SEARCHED, len(rows))) if i in gaps), place + SEARCHED)
     return [row for row in rows[place:end] if row[1] == rows[place][1]]
 
 
 def _cells(text: str, start: int) -> list[str]:
+    return _line(text, start).split("|")
+
+
+def _line(text: str, start: int) -> str:
     end = text.find("\n", start)
-    return text[start : len(text) if end < 0 else end].split("|")
+    return text[start : len(text) if end < 0 else end]
 
 
 def joined_rows(text: str) -> Iterator[tuple[int, int]]:
@@ -119,55 +157,8 @@ def joined_rows(text: str) -> Iterator[tuple[int, int]]:
                 yield start, number
             width, between, count = cells, "", count + 1
         else:
-            between = (between + piece)[:_LONGEST_HEADER]
+            between = (between + piece)[:LONGEST_HEADER]
         start += len(piece)
-
-
-def delimited_table(text: str, starts: Sequence[int]) -> tuple[Table, ...]:
-    """The table of a CSV or TSV file.
-
-    Args:
-        text: The file's text.
-        starts: Where its records begin.
-
-    Returns:
-        A table for each part below an empty line that begins with a header; none if there is no header.
-    """
-    ends = [*starts[1:], len(text)]
-    tables: list[Table] = []
-    begin = 0
-    for number in [*_below_blanks(text, starts), len(starts)]:
-        is_cut = number == len(starts) or _delimited(text, starts[number:], ends[number:], by_numbers=True) is not None
-        if is_cut and (table := _delimited(text, starts[begin:number], ends[begin:number])) is not None:
-            tables.append(table)
-        begin = number if is_cut else begin
-    return tuple(tables)
-
-
-def _below_blanks(text: str, starts: Sequence[int]) -> list[int]:
-    """The records below an empty one, the first hundred of them."""
-    blank = (i for i in range(1, len(starts) - 1) if not text[starts[i - 1] : starts[i]].strip(" \t\r\n,;|"))
-    filled = (i for i in blank if text[starts[i] : starts[i + 1]].strip(" \t\r\n,;|"))
-    return list(islice(filled, _MOST_PARTS))
-
-
-def _delimited(text: str, starts: Sequence[int], ends: Sequence[int], *, by_numbers: bool = False) -> Table | None:
-    """The table that records are; by numbers, only if its header shows in numbers that stand below names."""
-    first = [text[start:end] for start, end in islice(zip(starts, ends, strict=True), _SEARCHED)]
-    bare = [_QUOTED.sub("x", record[:_LONGEST_HEADER]) for record in first]
-    delimiter = max(_DELIMITERS, key=lambda each: sum(record.count(each) for record in bare))
-    cells = [_QUOTED.sub(lambda quoted: quoted[0].strip('"').replace(delimiter, " "), record) for record in first]
-    rows = [record.split(delimiter) for record in cells]
-    place = header_place(rows)
-    if (
-        place is None
-        or sum(any(map(str.strip, row)) for row in rows) < 2
-        or place + 1 >= len(starts)
-        or (by_numbers and not begins_table(rows))
-    ):
-        return None
-    header = " ".join(first[place].split())[:_LONGEST_HEADER].rstrip()
-    return Table(starts[place + 1], ends[-1], header)
 
 
 def begins_table(rows: Sequence[Sequence[str]]) -> bool:
@@ -183,41 +174,31 @@ def begins_table(rows: Sequence[Sequence[str]]) -> bool:
         return False
     names, values = ([cell.strip() for cell in row] for row in rows[:2])
     filled = [name for name in names if name]
-    if len(filled) < 2 or any(_HAS_DIGIT.search(name) or _NO_VALUE.fullmatch(name) for name in filled):
+    if len(filled) < 2 or any(HAS_DIGIT.search(name) or _NO_VALUE.fullmatch(name) for name in filled):
         return False
-    has_numbers = any(name and _HAS_DIGIT.search(cell) for name, cell in zip(names, values, strict=False))
+    has_numbers = any(name and HAS_DIGIT.search(cell) for name, cell in zip(names, values, strict=False))
     return has_numbers or len(rows) > 2
 
 
-def pipe_tables(text: str, begin: int = 0) -> tuple[tuple[Table, ...], tuple[int, ...]]:
-    """The tables of a Markdown text: a header, a line of hyphens, and rows until a line without a `|`.
+def divides(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the second of three rows is the header of a further table, with no empty row above it.
 
     Args:
-        text: The text.
-        begin: Where to begin.
+        rows: The cells of the rows.
 
     Returns:
-        The tables, and the offsets of their rows.
+        True if it holds words with numbers below one of them, and if two of them stand between numbers, or it is as
+        wide as the row below it and not as the one above. One word between numbers may be a value, such as `free`.
     """
-    tables: list[Table] = []
-    breaks: list[int] = []
-    above, header, rows = "", "", list[tuple[int, int]]()
-    for offset, line in [*lines_with_offsets(text), (len(text), "")]:
-        if offset < begin:
-            continue
-        if header and "|" in line:
-            rows.append((offset, offset + len(line)))
-        elif header:
-            if rows:
-                tables.append(Table(rows[0][0], rows[-1][1], header))
-                breaks += (start for start, _ in rows)
-            header, rows = "", []
-        elif "|" in above and "-" in line and _PIPE_RULE.match(line) and line.count("|") >= above.count("|") - 2:
-            header = " ".join(above.split())[:_LONGEST_HEADER].rstrip()
-        above = line
-        if len(breaks) > MOST_MARKS:
-            break
-    return tuple(tables), tuple(breaks[:MOST_MARKS])
+    above, names, below = ([cell.strip() for cell in row] for row in rows)
+    if not begins_table([names, below]):
+        return False
+    between = sum(
+        _NUMBER.fullmatch(high) is not None and bool(name) and _NUMBER.fullmatch(low) is not None
+        for high, name, low in zip(above, names, below, strict=False)
+    )
+    widths = [sum(map(bool, row)) for row in (above, names, below)]
+    return between > 1 or (widths[0] != widths[1] == widths[2] and widths[0] > 1)
 
 
 def header_place(rows: Sequence[Sequence[str]]) -> int | None:
@@ -252,5 +233,10 @@ def _is_data(cells: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     )
     if alike * 2 >= len(cells):
         return True
+    return are_numbers(cells)
+
+
+def are_numbers(cells: Sequence[str]) -> bool:
+    """Whether at least half of some cells are numbers other than years, which may be names of columns."""
     numbers = sum(_NUMBER.fullmatch(cell) is not None and not _YEAR.fullmatch(cell) for cell in cells)
     return numbers * 2 >= len(cells) and numbers > 0

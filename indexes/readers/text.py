@@ -6,7 +6,7 @@ from itertools import islice
 
 from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets, without_embedded_files
 from indexes.readers.charset import decode
-from indexes.readers.tables import delimited_table
+from indexes.readers.delimited_tables import delimited_table
 
 
 def read_plain(data: bytes, limits: ReadLimits) -> ReadText:

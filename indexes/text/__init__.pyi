@@ -8,6 +8,7 @@ from .analyzer import (
     quoted_phrases,
     terms,
 )
+from .codes import Code, codes, plain
 from .language import LANGUAGE_NAMES, LANGUAGES, folded, query_language, script_language, serves, text_language
 from .normalisation import CleanText, clean, join_hyphens, on_one_line
 from .readability import is_readable
@@ -18,7 +19,9 @@ __all__ = [
     "LANGUAGES",
     "LANGUAGE_NAMES",
     "CleanText",
+    "Code",
     "clean",
+    "codes",
     "content_terms",
     "content_words",
     "cut_places",
@@ -27,6 +30,7 @@ __all__ = [
     "join_hyphens",
     "on_one_line",
     "phrase_terms",
+    "plain",
     "query_language",
     "query_patterns",
     "query_terms",

@@ -11,10 +11,22 @@ from dataclasses import dataclass, replace
 
 from indexes import Chunk, CorpusIndex, SearchHit, Snapshot
 from indexes.offsets import clean_offset
-from indexes.text import LANGUAGE_NAMES, on_one_line, query_terms, row_spans, sentence_spans, terms, text_language
+from indexes.text import (
+    LANGUAGE_NAMES,
+    codes,
+    content_words,
+    on_one_line,
+    plain,
+    query_patterns,
+    query_terms,
+    row_spans,
+    sentence_spans,
+    terms,
+    text_language,
+)
 from longctx.answering.evidence import Evidence
 from longctx.errors import BadRequest
-from longctx.planning import Policy
+from longctx.planning import Policy, question_kind
 from longctx.prompts import language_of
 from longctx.types import Answer, Citation, QuestionRequest, Usage
 
@@ -23,21 +35,28 @@ _AS_GOOD = 0.8  # a further sentence must score this share of the best one's
 _RANK_WEIGHT = 0.5  # how much the first passage found is worth against a sentence that holds every term of the question
 _AROUND_WEIGHT = 0.3  # of a term in the title or in the sentence before, which a sentence may take up with a pronoun
 _NUMBER_WEIGHT = 3.0  # of E17 or 2024: what is asked about it is not in a sentence on E21 or 2025
+_INSIDE_WEIGHT = 0.3  # of a word that holds the kanji that is asked for, as 休暇 does that of 休み
 _DENSITY_WEIGHT = 0.1  # of two sentences that hold the same, the one that says nothing else
 _HEADING = re.compile(
     r"\s*(?:#{1,6}\s|```|~~~)"
     r"|\s*(?:第\s*[0-9一二三四五六七八九十百]+\s*[条章節款編部]|(?:chapter|section|article|part)\s+[\dIVX]+\b)[^\n。.:：]{0,60}\Z",
     re.IGNORECASE,
 )
+_HEADER_REACH = 2_000  # characters from a row of a header to the table's first row
+_WORD = re.compile(r"\w+")
 _LONGEST_TITLE = 60  # characters of a line that is a heading because nothing in it is punctuated
 _PUNCTUATED = re.compile(r"[\d。．.!?！？:：,、;；|=]|^\s*[-*+•・>]")
-_CODE = re.compile(r"(?<![\w-])[A-Za-z]{1,5}-?[0-9]{2,}[A-Za-z]?(?![\w-])", re.ASCII)
-_NO_LETTER = re.compile(r"[\W_]+")
 _FRONT_MATTER = re.compile(r"\A\s*(---|\+\+\+)[ \t]*\n.*?\n\1[ \t]*(?:\n|\Z)", re.DOTALL)
 
 _NOTHING_FOUND = {
     "en": "Nothing in the index bears on this question.",
     "ja": "この質問に関係する記述は、インデックスの中に見つかりませんでした。",
+}
+_NEEDS_MODEL = {
+    "en": "the question is about whole documents, which only a model can read (--model); without one, the "
+    "sentences that match it best are quoted",
+    "ja": "文書全体についての質問には、モデルが必要です（--model）。"
+    "モデルがないため、質問に最もよく合う文を引用しました。",
 }
 _OTHER_LANGUAGE = {
     "en": " The question seems to be in {asked}, and the documents are not: ask in {held}.",
@@ -133,7 +152,9 @@ def extract_answer(index: CorpusIndex, request: QuestionRequest, policy: Policy)
         text = "" if citations else _nothing_found(request.question, snapshot)
     usage = Usage(seconds=time.monotonic() - began)
     text = text or "\n".join(_quoted(citations))
-    return Answer(text, citations, None, usage, search_query=request.search_query, refused=not citations)
+    needs_model = citations and question_kind(request.question) != "locate"
+    note = _NEEDS_MODEL[language_of(request.question)] if needs_model else ""
+    return Answer(text, citations, None, usage, search_query=request.search_query, refused=not citations, note=note)
 
 
 def extract(question: str, hits: Sequence[SearchHit], corpus: Snapshot, searched: str = "") -> tuple[Citation, ...]:
@@ -157,13 +178,15 @@ def extract(question: str, hits: Sequence[SearchHit], corpus: Snapshot, searched
     wanted = {term: weight / 2 for term, weight in query_terms(searched, language).items()} if searched else {}
     wanted |= query_terms(question, language)
     wanted |= {term: _NUMBER_WEIGHT * weight for term, weight in wanted.items() if any(map(str.isdigit, term))}
+    found, known = _with_codes(question, found)
+    wanted |= dict.fromkeys(known, _NUMBER_WEIGHT)
+    inside = _terms_like(query_patterns(query), found)
+    wanted |= dict.fromkeys(inside - wanted.keys(), _INSIDE_WEIGHT)
+    is_held = bool(known or (inside and len(content_words(query)) == 1))
     cosines = corpus.similarity(query, [_with_header(sentence.place) for sentence in found]) if found else None
     evidence = Evidence(corpus.content_idf(query, language), [citation(hit.chunk) for hit in hits], language=language)
-    if (
-        not found
-        or _lacks_code(question, hits)
-        or evidence.is_beside(query, max(cosines) if cosines and corpus.encoder.name == "default" else None)
-    ):
+    cosine = max(cosines) if cosines and corpus.encoder.name == "default" else None
+    if not found or _lacks_code(question, hits) or (not is_held and evidence.is_beside(query, cosine)):
         return ()
     shares = _term_shares(wanted, [sentence.terms for sentence in found])
     around = _term_shares(wanted, [sentence.terms | sentence.around for sentence in found])
@@ -183,10 +206,28 @@ def extract(question: str, hits: Sequence[SearchHit], corpus: Snapshot, searched
 
 
 def _lacks_code(question: str, hits: Sequence[SearchHit]) -> bool:
-    """Whether a question hangs on a code, such as E17 or ISO-9001, that is in none of the passages."""
-    codes = {_NO_LETTER.sub("", code).casefold() for code in _CODE.findall(question)}
-    texts = [_NO_LETTER.sub("", f"{hit.chunk.title} {hit.chunk.heading} {hit.chunk.text}").casefold() for hit in hits]
-    return any(not any(code in text for text in texts) for code in codes)
+    """Whether a question hangs on a code that is in none of the passages, though others of its kind are."""
+    # What is none of a kind, such as COVID19, may be paraphrased, and so may a year.
+    asked = codes(question)
+    texts = [plain(f"{hit.chunk.title} {hit.chunk.heading} {hit.chunk.text}") for hit in hits] if asked else []
+    return any(
+        any(code.has_sibling_in(text) for text in texts)
+        and not any(code.is_in(text) or code.is_paraphrased_in(text) for text in texts)
+        for code in asked
+    )
+
+
+def _with_codes(question: str, found: Sequence[_Sentence]) -> tuple[list[_Sentence], list[str]]:
+    """The sentences, with the question's codes among their terms in any spelling; and the codes that any has."""
+    asked = codes(question)
+    held = [{code.term for code in asked if code.is_in(plain(each.place.text))} if asked else set() for each in found]
+    sentences = [replace(each, terms=each.terms | terms) for each, terms in zip(found, held, strict=True)]
+    return sentences, sorted(set().union(*held))
+
+
+def _terms_like(patterns: Sequence[str], found: Sequence[_Sentence]) -> set[str]:
+    every = {term for sentence in found for term in sentence.terms} if patterns else set()
+    return {term for term in every if any(re.fullmatch(pattern, term) for pattern in patterns)}
 
 
 def _sentences(chunk: Chunk, rank: int, language: str) -> Iterator[_Sentence]:
@@ -194,13 +235,12 @@ def _sentences(chunk: Chunk, rank: int, language: str) -> Iterator[_Sentence]:
     text = chunk.text
     front = _FRONT_MATTER.match(text) if chunk.start == 0 else None
     before = set(terms(chunk.title, language))
-    headers = {" ".join(table.header.split()) for table in chunk.tables}
     for start, end in quotable_spans(chunk):
         if front and start < front.end():
             continue
         place = citation(chunk, start, end)
         bag = set(terms(_with_header(place), language))
-        is_heading = _is_heading(text, start, end, chunk.heading) or " ".join(place.text.split()) in headers
+        is_heading = _is_heading(text, start, end, chunk.heading) or _is_table_header(chunk, place)
         if bag and not is_heading:
             yield _Sentence(place, bag, before, rank)
         before = bag | set(terms(chunk.title, language))
@@ -213,6 +253,13 @@ def _is_heading(text: str, start: int, end: int, headings: str) -> bool:
         return True
     is_bare = "\n" not in line and len(line) <= _LONGEST_TITLE and not _PUNCTUATED.search(line)
     return is_bare and text[end:].startswith("\n\n") and bool(text[end:].strip())
+
+
+def _is_table_header(chunk: Chunk, place: Citation) -> bool:
+    """Whether a line is the header of a table in a passage, or one of its rows."""
+    words = _WORD.findall(place.text)
+    above = [table.header for table in chunk.tables if place.end <= table.start <= place.end + _HEADER_REACH]
+    return any(set(words) <= set(_WORD.findall(header)) for header in above)
 
 
 def _density(sentence: _Sentence, wanted: Mapping[str, float]) -> float:

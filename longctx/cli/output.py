@@ -84,7 +84,8 @@ def print_pieces(pieces: Iterable[str]) -> None:
 def note_answer(answer: Answer) -> None:
     """Say what is unusual about an answer, if anything is."""
     if answer.note:
-        secho(f"\n{answer.note[:1].upper()}{answer.note[1:]}.", err=True, dim=True)
+        end = "" if answer.note.endswith("。") else "."
+        secho(f"\n{answer.note[:1].upper()}{answer.note[1:]}{end}", err=True, dim=True)
 
 
 def note_unsupported(answer: Answer) -> None:

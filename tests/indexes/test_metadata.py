@@ -55,7 +55,8 @@ def test_front_matter_becomes_metadata() -> None:
     assert document.title == "T"
     assert document.metadata == {
         "author": "Natsume Sōseki",
-        "tags": "[a, b]",
+        "tags": "a, b",
+        "folded": "more: x",
         "date": "1905-01-01",
         "言語": "日本語",
     }

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from indexes.readers.mathml import SCRIPT_END, spaced
+
 M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _SCRIPTS = {f"{M}sub": "_", f"{M}sup": "^", f"{M}lim": "_"}
 
 
 def equation_text(element: Any) -> str:
     """Return an equation's text, such as `x=(a+b)/2` or `∑_(i=1)^n x_i`."""
+    return spaced(_text(element))
+
+
+def _text(element: Any) -> str:
     name = element.tag.removeprefix(M) if isinstance(element.tag, str) else ""
     if name == "t":
         return element.text or ""
@@ -19,25 +25,25 @@ def equation_text(element: Any) -> str:
         return f"{_argument(element, 'deg')}√{_argument(element, 'e')}"
     if name == "d":
         begin, end = _property(element, "begChr", "("), _property(element, "endChr", ")")
-        return f"{begin}{_property(element, 'sepChr', '|').join(map(equation_text, element.findall(f'{M}e')))}{end}"
+        return f"{begin}{_property(element, 'sepChr', '|').join(map(_text, element.findall(f'{M}e')))}{end}"
     if name in ("m", "eqArr"):
-        return "; ".join(equation_text(row) for row in element if row.tag in (f"{M}mr", f"{M}e"))
+        return "; ".join(_text(row) for row in element if row.tag in (f"{M}mr", f"{M}e"))
     if name == "mr":
-        return ", ".join(map(equation_text, element))
+        return ", ".join(map(_text, element))
     text = _property(element, "chr", "∫") if name == "nary" else ""
     for child in element:
         mark = _SCRIPTS.get(child.tag)
         if mark is None:
-            text += equation_text(child)
+            text += (SCRIPT_END if child.tag == f"{M}e" and name == "nary" and len(text) > 1 else "") + _text(child)
         elif argument := _argument(element, child.tag.removeprefix(M)):
             text += mark + argument
-    return text
+    return text + SCRIPT_END if any(child.tag in _SCRIPTS for child in element) and name != "nary" else text
 
 
 def _argument(element: Any, name: str) -> str:
     """An argument's text, in parentheses where it is longer than a character or a number."""
     argument = element.find(f"{M}{name}")
-    text = "" if argument is None else equation_text(argument)
+    text = "" if argument is None else _text(argument).removesuffix(SCRIPT_END)
     return text if len(text) < 2 or text.isdecimal() else f"({text})"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, time
 from io import BytesIO
@@ -11,10 +12,14 @@ from zipfile import ZipFile
 
 import openpyxl
 from lxml import etree
+from openpyxl.utils import column_index_from_string
 
 from indexes.readers.lines import Lines
+from indexes.readers.merged_cells import Cell, MergedCells
 
 _CELLS_NAMED = 3
+_MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
+_MOST_MERGED = 10_000
 _S = "{*}"  # both namespaces of SpreadsheetML
 
 
@@ -35,23 +40,67 @@ def sheet_lines(data: bytes, most: int) -> Lines:
         lines.blank()
         lines.heading(sheet.title, 2)
         lines.blank()
-        for row in sheet.iter_rows(values_only=True):
-            cells = [_cell(value) for value in row]
-            while cells and not cells[-1]:
-                cells.pop()
-            if any(cells):
-                lines.row(cells)
-            else:
-                lines.gap()
-        if blank := list(_uncomputed(data, sheet._worksheet_path)):
+        with ZipFile(BytesIO(data)) as archive:
+            xml = archive.read(sheet._worksheet_path.lstrip("/"))
+        _add_rows(lines, sheet, _Merged(xml))
+        if blank := list(_uncomputed(xml)):
             lines.warnings.append(_warning(sheet.title, blank))
     return lines
 
 
-def _uncomputed(data: bytes, part: str) -> Iterator[str]:
+class _Merged:
+    """The merged cells of a sheet, which its XML names below its rows."""
+
+    def __init__(self, xml: bytes) -> None:
+        self._starting: dict[int, list[tuple[int, int, int]]] = {}  # in a row: its columns, and the last row
+        self._open: list[tuple[int, int, int]] = []
+        for match in islice(_MERGED.finditer(xml), _MOST_MERGED):
+            first, top, last, bottom = (
+                int(x) if x.isdigit() else column_index_from_string(x.decode()) for x in match.groups()
+            )
+            self._starting.setdefault(top, []).append((first, last, bottom))
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._starting)
+
+    def row(self, number: int, texts: list[str]) -> list[Cell]:
+        """The cells of a row: those that continue from above in the place of what is not shown there."""
+        above = {first: last for first, last, bottom in self._open if bottom >= number}
+        self._open = [each for each in self._open if each[2] > number]
+        here = {first: last for first, last, _ in self._starting.get(number, ())}
+        self._open += (each for each in self._starting.get(number, ()) if each[2] > number)
+        cells, column = [], 1
+        width = max([len(texts), *above.values()])
+        while column <= width:
+            last = above.get(column, here.get(column, column))
+            text = texts[column - 1] if column <= len(texts) else ""
+            cells.append(Cell(text, last - column + 1, column in above))
+            column = last + 1
+        return cells
+
+
+def _add_rows(lines: Lines, sheet: Any, merged: _Merged) -> None:
+    table = MergedCells()
+    for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+        texts = [_cell(value) for value in row]
+        while texts and not texts[-1]:
+            texts.pop()
+        if any(texts) and not merged:
+            lines.row(texts)
+        elif any(texts):
+            cells, head = table.row(merged.row(number, texts))
+            while cells and not cells[-1]:
+                cells.pop()
+            lines.row(cells, head)
+        else:
+            merged.row(number, [])
+            table.begin()
+            lines.gap()
+
+
+def _uncomputed(xml: bytes) -> Iterator[str]:
     """The names of the cells with a formula whose value no program has computed yet."""
-    with ZipFile(BytesIO(data)) as archive:
-        xml = archive.read(part.lstrip("/"))
     if b"<f" not in xml and b":f" not in xml:
         return
     tags = (f"{_S}c", f"{_S}row")
@@ -67,9 +116,9 @@ def _uncomputed(data: bytes, part: str) -> Iterator[str]:
 
 def _warning(sheet: str, cells: list[str]) -> str:
     names = ", ".join(islice(cells, _CELLS_NAMED)) + (", …" if len(cells) > _CELLS_NAMED else "")
-    count = f"{len(cells):,} formulas have" if len(cells) > 1 else "a formula has"
+    count, were = (f"{len(cells):,} formulas have", "were") if len(cells) > 1 else ("a formula has", "was")
     return (
-        f"sheet '{sheet}': {count} no computed value in the file ({names}) and were left blank: open it in a "
+        f"sheet '{sheet}': {count} no computed value in the file ({names}) and {were} left blank: open it in a "
         "spreadsheet program and save it"
     )
 

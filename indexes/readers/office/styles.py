@@ -22,6 +22,7 @@ class Styles:
 
     def __init__(self, elements: Iterable[Any]) -> None:
         self._styles = {style.get(f"{W}styleId"): style for style in elements}
+        self._hides = any(style.find(f"{W}rPr/{W}vanish") is not None for style in self._styles.values())
 
     def heading_level(self, paragraph: Any) -> int:
         """Return 1 to 6 for a heading or the document's title, and 0 for any other paragraph."""
@@ -43,6 +44,15 @@ class Styles:
             if (number := value(style, "pPr", "numPr", "numId")) is not None:
                 return number, style.get(f"{W}styleId", "")
         return None
+
+    def is_hidden(self, run: Any) -> bool:
+        """Return whether a run of text is hidden (`w:vanish`), by its own properties or its style's."""
+        styles = self._chain(value(run, "rPr", "rStyle") or "") if self._hides else ()
+        for element in (run, *styles):
+            vanish = element.find(f"{W}rPr/{W}vanish")
+            if vanish is not None:
+                return vanish.get(f"{W}val", "true") not in ("0", "false", "off")
+        return False
 
     def _chain(self, identifier: str) -> Iterator[Any]:
         """The style and those that it is based on."""

@@ -1,7 +1,7 @@
 """The text of a .docx, taken from its XML element by element.
 
-Of an element that is not handled here, the text inside is kept, so that nothing is lost. Left out are deleted text,
-furigana, field codes, pictures, comments, headers and footers.
+Of an element that is not handled here, the text inside is kept, so that nothing is lost. Left out are deleted
+and hidden text, furigana, field codes, pictures, comments, headers and footers.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from indexes.errors import UnreadableFile
 from indexes.readers.lines import Lines
+from indexes.readers.merged_cells import Cell, MergedCells
 from indexes.readers.office.equations import M, equation_text
 from indexes.readers.office.numbering import Numbering
 from indexes.readers.office.ooxml import Package
@@ -127,7 +128,7 @@ class _Walk:
                 self._boxes.append(element)
             elif element.tag == _ALTERNATIVES:
                 self._inline(element[0] if len(element) else (), parts)
-            elif element.tag in _LEFT_OUT:
+            elif element.tag in _LEFT_OUT or (element.tag == f"{W}r" and self._styles.is_hidden(element)):
                 continue
             elif (text := self._text(element)) is not None:
                 parts.append(text)
@@ -160,19 +161,29 @@ class _Walk:
             raise UnreadableFile("tables nested too deeply to be read")
         self._depth += 1
         self._lines.blank()
+        merged = MergedCells()
         for row in _within(table, f"{W}tr"):
             if row.find(f"{W}trPr/{W}del") is None:
-                self._lines.row([text for cell in _within(row, f"{W}tc") for text in self._cell(cell)])
+                before = _count(row, "trPr", "gridBefore", least=0)
+                cells = [*[Cell("")] * before, *map(self._cell, _within(row, f"{W}tc"))]
+                texts, head = merged.row(cells, are_names=row.find(f"{W}trPr/{W}tblHeader") is not None)
+                self._lines.row(texts, head)
         self._depth -= 1
         self._in_list = False
 
-    def _cell(self, cell: Any) -> list[str]:
-        """A cell's text, and an empty one for each further column that it spans."""
+    def _cell(self, cell: Any) -> Cell:
         lines, self._lines = self._lines, Lines(self._lines.most)
         self._blocks(cell)
         lines, self._lines = self._lines, lines
-        span = value(cell, "tcPr", "gridSpan") or ""
-        return [lines.joined(), *[""] * (min(int(span), _COLUMNS) - 1 if span.isdecimal() else 0)]
+        merge = cell.find(f"{W}tcPr/{W}vMerge")
+        continues = merge is not None and merge.get(f"{W}val", "continue") == "continue"
+        return Cell(lines.joined(), _count(cell, "tcPr", "gridSpan", least=1), continues)
+
+
+def _count(element: Any, *path: str, least: int) -> int:
+    """A number of columns among an element's properties."""
+    number = value(element, *path) or ""
+    return min(int(number), _COLUMNS) if number.isdecimal() and int(number) > least else least
 
 
 def _within(parent: Any, tag: str) -> list[Any]:

@@ -130,3 +130,16 @@ def test_missing_files_are_listed_and_pruned_by_every_name(corpus: Path, tmp_pat
         assert index.missing(corpus / "gone") == []
         assert index.prune(corpus) == 2
         assert names(index, corpus) == ["b/two.txt", "three.txt"]
+
+
+def test_a_file_that_gets_the_usual_suffix_of_its_format_is_renamed(tmp_path: Path, hashing: Encoder) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus/README").write_text("The lamp is lit at six.")
+    (tmp_path / "corpus/notes.md").write_text("# Oil")
+    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+        index.ingest(tmp_path / "corpus")
+        (tmp_path / "corpus/README").rename(tmp_path / "corpus/README.txt")
+        (tmp_path / "corpus/notes.md").rename(tmp_path / "corpus/notes.markdown")
+        report = index.ingest(tmp_path / "corpus")
+        assert (report.renamed, report.added, report.chunks) == (2, 0, 0)
+        assert names(index, tmp_path / "corpus") == ["README.txt", "notes.markdown"]

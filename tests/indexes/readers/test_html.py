@@ -177,3 +177,29 @@ def test_the_title_above_the_main_part_is_kept(read, outline):
     text = "<p>The harbour was dredged in the spring of that year.</p>" * 8
     page = f"<header><h1>Dredging</h1><p>Menu</p></header><main><h2>Stage</h2>{text}</main>"
     assert outline(read("a.html", page.encode()))[:2] == [(1, "Dredging"), (2, "Stage")]
+
+
+def test_formulas_in_tex_are_text_and_their_drawn_form_is_not(read):
+    page = (
+        '<p>The energy <span class="MathJax_Preview">E</span><span class="MathJax"><nobr>E=mc2</nobr></span>'
+        '<script type="math/tex" id="e">E = mc^2</script> holds.<script>var x = 1</script>'
+    )
+    assert read("a.html", page).text == "The energy E = mc^2 holds."
+
+
+def test_a_script_does_not_run_into_what_follows_it(read):
+    total = "<munderover><mo>∑</mo><mi>i</mi><mi>n</mi></munderover>"
+    page = (
+        f"<p><math>{total}<msup><mi>i</mi><mn>2</mn></msup><mo>+</mo><msub><mi>a</mi><mn>1</mn></msub><mi>b</mi></math>"
+    )
+    assert read("a.html", page).text == "∑_i^n i^2+a_1 b"
+
+
+def test_short_lines_beside_teasers_are_no_menu(read):
+    """A menu consists of links."""
+    teasers = "".join(f"<article><h3>Story {n}</h3><p>{'Read about the harbour. ' * 3}</p></article>" for n in range(6))
+    lines = [f"Berth {n} is dredged to {n} metres." for n in range(12)]
+    menu = "".join(f'<li><a href="/{n}">Section number {n} of the site</a>' for n in range(40))
+    text = read("a.html", f"<div>{''.join(f'<p>{line}</p>' for line in lines)}</div>{teasers}").text
+    assert all(line in text for line in lines)
+    assert "Section number" not in read("a.html", f"<ul>{menu}</ul>{teasers}").text

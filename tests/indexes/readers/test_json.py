@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +37,7 @@ def test_json_keeps_its_value(read, value):
 
 def test_json_that_is_none(refusal):
     assert refusal("a.json", '{"a":\n 1 2}') == "not valid JSON: Expecting ',' delimiter at line 2, column 4"
-    assert refusal("a.jsonl", '{"a": 1}\n\n{bad}\n').endswith("at line 3, column 2")
+    assert refusal("a.jsonl", '{"a": 1}\n\n' + "{bad}\n" * 10).endswith("at line 3, column 2")
     assert refusal("a.json", "[\n1\n2\n3\n]").startswith("not valid JSON: Expecting ',' delimiter at line 3")
 
 
@@ -55,6 +56,25 @@ def test_many_broken_lines_are_counted(read):
     warnings = read("a.jsonl", '{"a": 1}\n' * 20 + "{bad\n" * 15).warnings
     assert len(warnings) == 11
     assert warnings[-1] == "5 more lines are broken"
+
+
+def test_of_lines_half_of_which_are_broken_the_others_are_read(read):
+    document = read("a.jsonl", '{"a": 1}\n{bad\n{"a": 2}\nbad\n{bad\n')
+    assert '{"a": 2}' in document.text
+    assert [warning[warning.index(" at line ") :] for warning in document.warnings] == [
+        f" at line {n}, column {column}" for n, column in ((2, 2), (4, 1), (5, 2))
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_a_json_text_sequence_is_read_record_by_record(name, read, refusal):
+    text = '\x1e{"lamp": "bronze"}\n\x1e{\n  "lamp": "brass"\n}\n\x1e{"cut\n'
+    document = read(name, text)
+    assert document.text == text.replace("\x1e", " ")
+    assert len(document.breaks) == 3
+    [warning] = document.warnings
+    assert warning.startswith("the record that begins on line 5: not valid JSON")
+    assert "not valid JSON" in refusal(name, '\x1e{"cut\n')
 
 
 def test_json_lines_under_the_name_of_json(read):

@@ -58,3 +58,36 @@ def test_the_sentence_that_the_question_hangs_on_is_quoted_first(qa: DocumentQA,
 def test_a_question_that_nothing_bears_on_is_refused(qa: DocumentQA, question: str, text: str) -> None:
     answer = qa.ask(question)
     assert (answer.text, answer.refused, answer.citations) == (text, True, ())
+
+
+CODES = {
+    "manual.md": "E17: the lens is dirty.\n\nE21 means that the motor is stuck.\n\nError E-30 is a blown fuse.\n",
+    "report.txt": "The pandemic of 2019 closed the port. In fiscal year 2024 the port earned nine million.",
+    "leave.txt": "第1条 年次有給休暇は、勤続六か月以上の職員に十日を与える。",
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("What does E30 mean?", "Error E-30 is a blown fuse."),
+        ("What does e-17 mean?", "E17: the lens is dirty."),
+        ("What does Ｅ－１７ mean?", "E17: the lens is dirty."),
+        ("What does E 21 mean?", "E21 means that the motor is stuck."),
+        ("What did the port earn in FY2024?", "In fiscal year 2024 the port earned nine million."),
+        ("Why did COVID19 close the port?", "The pandemic of 2019 closed the port."),
+        ("休み", "第1条 年次有給休暇は、勤続六か月以上の職員に十日を与える。"),
+        ("What does E99 mean?", ""),
+        ("What does E2 mean in ISO-9001?", ""),
+    ],
+)
+def test_codes_are_found_in_every_spelling_and_years_in_words(question, quoted, make_index, encoder):
+    with DocumentQA.open(make_index(CODES), encoder=encoder) as qa:
+        answer = qa.ask(question)
+        assert (answer.citations[0].text if answer.citations else "") == quoted
+
+
+def test_a_question_about_whole_documents_says_that_it_needs_a_model(qa):
+    assert "only a model" in qa.ask("Summarise the travel policy.").note
+    assert "モデルが必要です" in qa.ask("旅費規程を要約してください。").note
+    assert qa.ask("What does error E17 mean?").note == ""

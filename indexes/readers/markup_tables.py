@@ -1,0 +1,199 @@
+"""The tables of reStructuredText, Org, AsciiDoc and LaTeX, whose text stays as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, pairwise, zip_longest
+
+from indexes.readers.base import MOST_MARKS, lines_with_offsets
+from indexes.readers.tables import Row, column_names, header_place
+from indexes.types import Table
+
+Found = tuple[tuple[Table, ...], tuple[int, ...]]
+Rows = list[Row]
+
+_GRID_RULE = re.compile(r"\s*\+(?:[-=]+\+)+\s*$")
+_SIMPLE_RULE = re.compile(r"\s*=+(?:[ \t]+=+)+\s*$")
+_SIMPLE_SPAN = re.compile(r"\s*-+(?:[ \t]+-+)*\s*$")
+_ORG_RULE = re.compile(r"\|[-+]+\|?$")
+_ADOC_EDGE = re.compile(r"\|={3,}\s*$")
+_ADOC_CELL = re.compile(r"(?<!\\)(?:(?<=\s)|^)(?:\d*(?:\.\d+)?[+*])?[<^>.]{0,4}[a-z]?\|")
+_LATEX_TABLE = re.compile(
+    r"\\begin\{(tabular[xy*]?|tabulary|longtable|tblr)\}((?:(?!\\begin\{(?:tab|longtable|tblr))[^\0])*?)\\end\{\1\}"
+)
+_LATEX_COLUMNS = re.compile(r"(?:\s*\[[^\]]*\]|\s*\{(?:[^{}]|\{[^{}]*\})*\})+")
+_LATEX_ROW_END = re.compile(r"\\\\(?:\[[^\]\n]*\])?|\\tabularnewline\b")
+_LATEX_RULE = re.compile(r"\s*\\(?:hline|midrule|endhead|endfirsthead)\b")
+_LATEX_COMMAND = re.compile(
+    r"\\(?:cline|c?midrule)(?:\([^)]*\))?\{[^}]*\}|\\multirow\{[^}]*\}\{[^}]*\}|\\[A-Za-z]+\*?|[{}$]"
+)
+_LATEX_ACROSS = re.compile(r"\s*\\multicolumn\{(\d{1,2})\}\{[^}]*\}")
+_AMPERSAND = re.compile(r"(?<!\\)&")
+_ESCAPED = re.compile(r"\\([&%#_$])")
+_SEARCHED = 20  # rows among which the header is
+
+
+def rst_tables(text: str) -> Found:
+    """Find grid tables and simple tables that have a header.
+
+    Args:
+        text: A text in reStructuredText.
+
+    Returns:
+        The tables, and the offsets of their rows.
+    """
+    return _collected([*_grid_tables(text), *_simple_tables(text)])
+
+
+def org_tables(text: str) -> Found:
+    """Find the tables of an Org file. Their header is above a rule, or shows in the rows below it.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The tables, and the offsets of their rows.
+    """
+    tables: list[tuple[Rows, int]] = [([], 0)]
+    for start, line in lines_with_offsets(text):
+        (rows, head), bare = tables[-1], line.strip()
+        if _ORG_RULE.match(bare):
+            tables[-1] = (rows, head or len(rows))
+        elif bare.startswith("|"):
+            rows.append(Row(start, start + len(line), bare.strip("|").split("|")))
+        elif rows or head:
+            tables.append(([], 0))
+    return _collected(_table(rows, head) for rows, head in tables)
+
+
+def asciidoc_tables(text: str) -> Found:
+    """Find the tables between two lines `|===`. Their header is marked by a blank line, or shows in the rows below it.
+
+    Args:
+        text: A text in AsciiDoc.
+
+    Returns:
+        The tables, and the offsets of their rows.
+    """
+    tables: list[tuple[Table, Rows] | None] = []
+    lines: list[tuple[int, str]] | None = None
+    for start, line in lines_with_offsets(text):
+        if _ADOC_EDGE.match(line):
+            tables += [] if lines is None else [_asciidoc_table(lines)]
+            lines = [] if lines is None else None
+        elif lines is not None:
+            lines.append((start, line))
+    return _collected(tables)
+
+
+def latex_tables(text: str) -> Found:
+    """Find the tables of LaTeX (`tabular` and the like). Their header is above a rule, or shows in the rows below it.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The tables, and the offsets of their rows.
+    """
+    return _collected(_latex_table(match[2], match.start(2)) for match in _LATEX_TABLE.finditer(text))
+
+
+def _collected(tables: Iterable[tuple[Table, Rows] | None]) -> Found:
+    found = sorted((each for each in tables if each is not None), key=lambda each: each[0].start)
+    breaks = islice((row.start for _, rows in found for row in rows), MOST_MARKS)
+    return tuple(table for table, _ in found), tuple(breaks)
+
+
+def _table(rows: Rows, head: int) -> tuple[Table, Rows] | None:
+    """The table of rows, the first of which are its header; of 0, one is looked for. None if there is none."""
+    if not head and (place := header_place([row.cells for row in rows[:_SEARCHED]])) is not None:
+        rows, head = rows[place:], 1
+    if not 0 < head < len(rows):
+        return None
+    names = column_names([row.cells for row in rows[:head]])
+    return Table(rows[head].start, rows[-1].end, names), rows[head:]
+
+
+def _grid_tables(text: str) -> Iterator[tuple[Table, Rows] | None]:
+    """Rows stand between two rules each, on one line or more; a rule of `=` is below the header."""
+    rows: Rows = []
+    head, is_open = 0, False
+    for start, line in lines_with_offsets(text):
+        if _GRID_RULE.match(line):
+            head = len(rows) if "=" in line else head
+            is_open = False
+        elif line.lstrip().startswith("|"):
+            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+            if is_open:
+                last = rows.pop()
+                start, cells = last.start, [f"{a} {b}".strip() for a, b in zip_longest(last.cells, cells, fillvalue="")]
+            rows.append(Row(start, start + len(line), cells))
+            is_open = True
+        else:
+            yield _table(rows, head) if head else None
+            rows, head, is_open = [], 0, False
+    yield _table(rows, head) if head else None
+
+
+def _simple_tables(text: str) -> Iterator[tuple[Table, Rows] | None]:
+    """A rule of `=`, the header, a second rule, rows, and a third rule."""
+    rules = 0
+    rows: Rows = []
+    head: Rows = []
+    columns: list[int] = []
+    for start, line in lines_with_offsets(text):
+        if _SIMPLE_RULE.match(line):
+            if rules == 0:
+                columns = [run.start() for run in re.finditer("=+", line)]
+            elif rules == 1:
+                head, rows = rows, []
+            else:
+                yield _table([*head, *rows], len(head))
+            rules, rows = (rules + 1) % 3, rows if rules == 1 else []
+        elif rules and line.strip() and not _SIMPLE_SPAN.match(line):
+            edges = [0, *columns[1:], max(len(line), *columns)]
+            rows.append(Row(start, start + len(line), [line[a:b].strip() for a, b in pairwise(edges)]))
+        elif rules == 2 and not rows:
+            rules = 0  # the second rule was the last: a table without a header
+
+
+def _asciidoc_table(lines: list[tuple[int, str]]) -> tuple[Table, Rows] | None:
+    """The table of lines, which hold a row each, or a cell each with the first line for the names."""
+    filled = [(place, start, line) for place, (start, line) in enumerate(lines) if line.strip()]
+    if not filled:
+        return None
+    width = len(_ADOC_CELL.findall(filled[0][2]))
+    below = filled[0][0] + 1
+    is_marked = below < len(lines) and not lines[below][1].strip()
+    rows: Rows = []
+    for _, start, line in filled:
+        cells = [cell.strip() for cell in _ADOC_CELL.split(line)[1:]]
+        if rows and len(rows[-1].cells) + len(cells) <= width:
+            rows[-1] = Row(rows[-1].start, start + len(line), [*rows[-1].cells, *cells])
+        elif cells:
+            rows.append(Row(start, start + len(line), cells))
+    return _table(rows, 1 if is_marked and width > 1 else 0)
+
+
+def _latex_table(text: str, offset: int) -> tuple[Table, Rows] | None:
+    columns = _LATEX_COLUMNS.match(text)
+    begin, head = columns.end() if columns else 0, 0
+    rows: Rows = []
+    for end in [*(match.end() for match in _LATEX_ROW_END.finditer(text)), len(text)]:
+        row = text[begin:end]
+        if _LATEX_RULE.match(row):
+            head = head or len(rows)
+        cells = [name for cell in _AMPERSAND.split(_LATEX_ROW_END.sub("", row)) for name in _latex_names(cell)]
+        if any(cells):
+            start = offset + begin + len(row) - len(row.lstrip())
+            rows.append(Row(start, offset + end, cells))
+        begin = end
+    return _table(rows, head)
+
+
+def _latex_names(cell: str) -> Sequence[str]:
+    """The text of a cell, once for each column that it spans."""
+    across = _LATEX_ACROSS.match(cell)
+    bare = _LATEX_COMMAND.sub("", cell[across.end() :] if across else cell)
+    return [" ".join(_ESCAPED.sub(r"\1", bare).split())] * (int(across[1]) if across else 1)

@@ -1,0 +1,107 @@
+"""Merged cells, headers of several rows, and the tables of markup: every row has its header and what it is merged with."""
+
+from __future__ import annotations
+
+import io
+
+import docx
+import openpyxl
+import pytest
+
+from indexes.readers.base import ReadLimits
+from indexes.readers.registry import read_here
+
+ROWS = [["Type", "Boat", "Fee", ""], ["", "", "2025", "2026"], ["Sail", "Dinghy", "5", "6"], ["", "Yacht", "8", "9"]]
+ROWS += [["Motor", "Launch", "10", "11"]]
+MERGED = ("A1:A2", "B1:B2", "C1:D1", "A3:A4")
+HTML = (
+    "<table><tr><td rowspan=2>Type<td rowspan=2>Boat<td colspan=2>Fee<tr><td>2025<td>2026"
+    "<tr><td rowspan=2>Sail<td>Dinghy<td>5<td>6<tr><td>Yacht<td>8<td>9<tr><td>Motor<td>Launch<td>10<td>11</table>"
+)
+
+
+def saved(file) -> bytes:
+    out = io.BytesIO()
+    file.save(out)
+    return out.getvalue()
+
+
+def sheet() -> bytes:
+    book = openpyxl.Workbook()
+    for row in ROWS:
+        book.active.append([cell or None for cell in row])
+    for cells in MERGED:
+        book.active.merge_cells(cells)
+    return saved(book)
+
+
+def word() -> bytes:
+    document = docx.Document()
+    table = document.add_table(len(ROWS), 4)
+    for row, cells in zip(ROWS, table.rows, strict=True):
+        for text, cell in zip(row, cells.cells, strict=True):
+            cell.text = text
+    for (top, left), (bottom, right) in (((0, 0), (1, 0)), ((0, 1), (1, 1)), ((0, 2), (0, 3)), ((2, 0), (3, 0))):
+        table.cell(top, left).merge(table.cell(bottom, right))
+    return saved(document)
+
+
+@pytest.mark.parametrize(("name", "make"), [("a.html", HTML.encode), ("a.xlsx", sheet), ("a.docx", word)])
+def test_merged_cells_are_in_every_row_that_they_reach_into(name, make, read):
+    document = read(name, make())
+    [table] = document.tables
+    assert table.header == "Type | Boat | Fee 2025 | Fee 2026"
+    rows = document.text[table.start : table.end].split("\n")
+    assert rows == ["Sail | Dinghy | 5 | 6", "Sail | Yacht | 8 | 9", "Motor | Launch | 10 | 11"]
+
+
+def test_a_header_of_one_row_that_spans_columns_stays_one_row(read):
+    page = (
+        "<table><tr><td>Name<td colspan=2>Address<tr><td>Bob<td>Ash Lane<td>Hull<tr><td>Tom<td>Elm Row<td>Bath</table>"
+    )
+    assert [table.header for table in read("a.html", page).tables] == ["Name | Address |"]
+
+
+def test_merged_cells_cannot_multiply_a_file():
+    rows = "<tr>" + "".join(f"<td rowspan=9999>{'x' * 190}" for _ in range(200)) + "<td>a" + "<tr><td>b" * 5_000
+    text = read_here(".html", f"<table>{rows}</table>".encode(), ReadLimits()).text
+    assert len(text) < 10_000_000
+
+
+GRID = "+------+-----+\n| Boat | Fee |\n| kind |     |\n+======+=====+\n| Sloop| 5   |\n+------+-----+\n| Yacht| 9   |\n+------+-----+\n"
+SIMPLE = "====== ===\nLamp   Hours\n====== ===\nBronze 100\n\nBrass  200\n====== ===\n\n====== ===\nNone   300\n====== ===\n\nText\n"
+ORG = "| Boat | Fee |\n|------+-----|\n| Sloop | 5 |\n| Yacht | 9 |\n\nText\n\n| Lamp | Hours |\n| Brass | 200 |\n| Tin | 100 |\n"
+ADOC = "|===\n|Boat |Fee\n\n|Sloop\n|5\n\n|Yacht |9\n|===\n\n|===\n| Lamp | Hours\n| Brass | 200\n| Tin | 100\n|===\n"
+LATEX = r"""\begin{tabular}{l|c{3cm}r} \toprule
+ & \multicolumn{2}{c}{\textbf{Fee}} \\ \cmidrule(lr){2-3}
+Boat & 2025 & 2026 \\ \midrule
+Sloop \& co & 5 & 6 \\
+Yacht & 8 & 9 \\ \bottomrule
+\end{tabular}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "headers", "last"),
+    [
+        ("a.rst", GRID, ["Boat kind | Fee"], "| Yacht| 9   |"),
+        ("a.rst", SIMPLE, ["Lamp | Hours"], "Brass  200"),
+        ("a.org", ORG, ["Boat | Fee", "Lamp | Hours"], "| Tin | 100 |"),
+        ("a.adoc", ADOC, ["Boat | Fee", "Lamp | Hours"], "| Tin | 100"),
+        ("a.tex", LATEX, ["Boat | Fee 2025 | Fee 2026"], r"Yacht & 8 & 9 \\"),
+        ("a.md", "|a|b|\n|---|---|\n|1|2|\n|-|-|\n|c|d|\n|---|---|\n|3|4|\n", ["|a|b|", "|c|d|"], "|3|4|"),
+        (
+            "a.csv",
+            "Boat,Fee,Crew\nSloop,5,1\nLamp,Hours,Watts\nTin,1,3\n",
+            ["Boat,Fee,Crew", "Lamp,Hours,Watts"],
+            "Tin,1,3",
+        ),
+        ("a.csv", "Boat,Fee\nSloop,5\nGig,free\nYacht,9\n", ["Boat,Fee"], "Yacht,9"),
+    ],
+)
+def test_the_tables_of_markup_and_of_text_have_their_headers(name, text, headers, last, read):
+    document = read(name, text)
+    assert document.text == text
+    assert [table.header for table in document.tables] == headers
+    assert document.text[: document.tables[-1].end].rstrip().endswith(last)
+    assert {table.start for table in document.tables} <= set(document.breaks)
