@@ -222,8 +222,9 @@ class DocumentQA:
         if self._backend is not None:
             return answer_with_model(self.index, self._backend, request, self._policy, progress)
         answer = extract_answer(self.index, request, self._policy)
-        note = f"the index {self.index.path} is new and without documents: ingest some" if self._is_new else ""
-        return FinishedAnswer(replace(answer, note=note))
+        if self._is_new:
+            answer = replace(answer, note=f"the index {self.index.path} is new and without documents: ingest some")
+        return FinishedAnswer(answer)
 
     def _check_not_empty(self, request: QuestionRequest) -> None:
         """Name an index that a misspelt path has made. A conversation may be about what was said in it."""

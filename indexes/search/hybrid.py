@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -23,9 +22,6 @@ _RERANKED = 50  # that a reranker reads, at least
 Ranking = list[tuple[int, float]]
 
 
-_WORD = re.compile(r"\w+")
-_DEEPER = (400, 3_200)  # candidates, where repetitions of one passage take the places of others
-_FEW_WORDS = 5  # that a passage repeats, so that it says nothing which another does not
 _MOST_HITS = 1_000_000  # for so many, tantivy takes memory at once
 
 
@@ -100,11 +96,8 @@ def search(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | No
     Raises:
         CorpusError: If the request cannot be answered.
     """
-    hits, are_repeated = _distinct_hits(retrieval, request, request.k, reranker)
-    for depth in _DEEPER if reranker is None else ():
-        if len(hits) == request.k or not are_repeated:
-            break
-        hits, are_repeated = _distinct_hits(retrieval, request, depth, None)
+    ranked = rank_chunks(retrieval, request, reranker)
+    hits = [*islice(expand_hits(retrieval.store, ranked, request.expand), request.k)]
     chunks = named_as_allowed((hit.chunk for hit in hits), request.filters)
     return [replace(hit, chunk=chunk) for hit, chunk in zip(hits, chunks, strict=True)]
 
@@ -133,30 +126,6 @@ def rank_chunks(retrieval: Retrieval, request: SearchRequest, reranker: Reranker
     ranking = _RANKINGS[request.mode](retrieval, request.query, depth)[:depth]
     hits = _read(retrieval.store, ranking, request.k)
     return hits if reranker is None else iter(_reranked(reranker, request.query, [*hits]))
-
-
-def _distinct_hits(
-    retrieval: Retrieval, request: SearchRequest, depth: int, reranker: Reranker | None
-) -> tuple[list[SearchHit], bool]:
-    """The hits, expanded, among `depth` candidates at least; and whether some were left out as repetitions."""
-    repeated: list[SearchHit] = []
-    ranked = rank_chunks(retrieval, replace(request, k=max(depth, request.k)), reranker)
-    distinct = _without_repetitions(ranked, repeated)
-    return [*islice(expand_hits(retrieval.store, distinct, request.expand), request.k)], bool(repeated)
-
-
-def _without_repetitions(hits: Iterable[SearchHit], repeated: list[SearchHit]) -> Iterator[SearchHit]:
-    """The hits without those that repeat the same few words as a better one of their document."""
-    seen: set[tuple[str, frozenset[str]]] = set()
-    for hit in hits:
-        text = folded(hit.chunk.text)
-        words = _WORD.findall(text) or [text[:1]]
-        inner = frozenset(words[1:-1] or words)  # at the ends, words may be cut
-        if len(inner) <= _FEW_WORDS and (hit.chunk.source, inner) in seen:
-            repeated.append(hit)
-        else:
-            seen.add((hit.chunk.source, inner))
-            yield hit
 
 
 def _with_phrases(retrieval: Retrieval, query: str) -> Retrieval:

@@ -53,10 +53,8 @@ _NOTHING_FOUND = {
     "ja": "この質問に関係する記述は、インデックスの中に見つかりませんでした。",
 }
 _NEEDS_MODEL = {
-    "en": "the question is about whole documents, which only a model can read (--model); without one, the "
-    "sentences that match it best are quoted",
-    "ja": "文書全体についての質問には、モデルが必要です（--model）。"
-    "モデルがないため、質問に最もよく合う文を引用しました。",
+    "en": "the question is about whole documents, which only a model can read (--model); without one, sentences are quoted",
+    "ja": "文書全体についての質問には、モデルが必要です（--model）。モデルがない場合は、文を引用して答えます。",
 }
 _OTHER_LANGUAGE = {
     "en": " The question seems to be in {asked}, and the documents are not: ask in {held}.",
@@ -152,8 +150,7 @@ def extract_answer(index: CorpusIndex, request: QuestionRequest, policy: Policy)
         text = "" if citations else _nothing_found(request.question, snapshot)
     usage = Usage(seconds=time.monotonic() - began)
     text = text or "\n".join(_quoted(citations))
-    needs_model = citations and question_kind(request.question) != "locate"
-    note = _NEEDS_MODEL[language_of(request.question)] if needs_model else ""
+    note = "" if question_kind(request.question) == "locate" else _NEEDS_MODEL[language_of(request.question)]
     return Answer(text, citations, None, usage, search_query=request.search_query, refused=not citations, note=note)
 
 

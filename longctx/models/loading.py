@@ -201,9 +201,7 @@ def load_model(
 
     held = dtype_named(dtype), device_named(device)
     check_scheme(quantization)
-    on_cpu = quantization == "int8" and held[1].type == "cpu" and device_map is None
-    if on_cpu and dtype not in ("auto", "float32"):
-        raise BadRequest(f"dtype is {dtype!r}, and int8 on a CPU is float32 but for its products: leave dtype out")
+    on_cpu = _is_int8_on_cpu(quantization, dtype, held[1], device_map)
     _check_device_map(device_map, device)
     if native_window is not None and not is_count(native_window, 1):
         raise BadRequest(f"native_window is {native_window!r}: give a whole number of tokens above 0")
@@ -326,6 +324,15 @@ def _load(
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, **given)
     plain_products(model)
     return (model if quantized or device_map else model.to(device)).eval(), quantized, note
+
+
+def _is_int8_on_cpu(quantization: str | None, dtype: Any, device: torch.device, device_map: str | None) -> bool:
+    """Whether `quantize_model` quantizes the weights, and not bitsandbytes. Raises BadRequest for another dtype beside."""
+    if quantization != "int8" or device.type != "cpu" or device_map is not None:
+        return False
+    if dtype not in ("auto", "float32"):
+        raise BadRequest(f"dtype is {dtype!r}, and int8 on a CPU is float32 but for its products: leave dtype out")
+    return True
 
 
 def _load_for_int8(folder: Path) -> tuple[Any, bool, str | None]:

@@ -87,7 +87,7 @@ REFUSED = {
     "deep.json": (b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
     "open.json": (b'{"a":' * 100_000, "nested too deeply"),
     "deep.ipynb": (b'{"cells":' + b"[" * 100_000, "nested too deeply"),
-    "deep.jsonl": (b'{"a": 1}\n' + b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
+    "deep.jsonl": (b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
     "binary.txt": (b"\x7fELF\x02\x01\x01\0" * 1_000, "a program under the name of a .txt file"),
     "binary.py": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a PNG picture under the name of a .py file"),
     "binary.html": (b"GIF89a\x01\0\x01\0\x80\0\0", "a GIF picture under the name of a .html file"),

@@ -66,6 +66,7 @@ def archive() -> bytes:
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a PNG picture"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "a JPEG picture"),
     ],
+    ids=["zip", "gzip", "png", "jpeg"],
 )
 def test_what_no_reader_reads_is_named(data, what, name, refusal):
     assert refusal(name, data).startswith(f"{what} under the name of a {name[1:]} file")
