@@ -19,6 +19,7 @@ from longctx.conversation import Conversation, request_with_history
 from longctx.engine import Generation, PrefillCallback, PrefillProgress
 from longctx.server.library import Corpus, Library
 from longctx.server.metrics import Metrics
+from longctx.server.tracing import span
 from longctx.server.turns import QueueTurn
 from longctx.types import Answer, AskOptions, Message, Usage
 
@@ -147,6 +148,10 @@ class Answering:
             await self._end()
 
     async def _produce(self) -> None:
+        with span("longctx.ask", {"longctx.index": self._corpus.name}) as traced:
+            await self._put_events(traced)
+
+    async def _put_events(self, traced: Any) -> None:
         began = time.monotonic()
         try:
             first = True
@@ -158,6 +163,8 @@ class Answering:
                 self._queue.put_nowait(("piece", piece))
             answer = await self._stream.answer()
             self._metrics.answered(answer)
+            if traced is not None:
+                traced.set_attributes(_figures(answer))
             if not self._raw:
                 answer = await self._corpus.qa.read(partial(self._corpus.names.answer, answer))
             self._queue.put_nowait(("answer", answer))
@@ -202,3 +209,12 @@ class Answering:
         if now - self._reported >= _BETWEEN or progress.done >= progress.total:
             self._reported = now
             self._loop.call_soon_threadsafe(self._queue.put_nowait, ("progress", progress))
+
+
+def _figures(answer: Answer) -> dict[str, str | int]:
+    """What a trace says of an answer."""
+    return {
+        "longctx.route": "quoted" if answer.plan is None else answer.plan.route,
+        "gen_ai.usage.input_tokens": answer.usage.prompt_tokens,
+        "gen_ai.usage.output_tokens": answer.usage.completion_tokens,
+    }

@@ -21,6 +21,7 @@ from longctx.server.library import Corpus
 from longctx.server.schemas import AskBody, HitView, NameBody, SearchBody
 from longctx.server.security import state
 from longctx.server.streams import EventResponse, event, until_gone
+from longctx.server.tracing import span
 from longctx.types import Answer, Turn
 
 router = APIRouter(prefix="/api/v1")
@@ -59,7 +60,8 @@ async def find_passages(corpus: Corpus, body: SearchBody, server: Context) -> li
         ]
 
     began = time.monotonic()
-    found = await corpus.qa.read(find)
+    with span("longctx.search", {"longctx.index": corpus.name, "longctx.mode": body.mode}):
+        found = await corpus.qa.read(find)
     server.metrics.search.observe(time.monotonic() - began)
     return found
 

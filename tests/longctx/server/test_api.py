@@ -11,6 +11,10 @@ from typing import Any
 import httpx
 import pytest
 from hand_made_pdf import two_page_pdf
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from running_server import Running, running, until
 
 BASE = "/api/v1/indexes/index"
@@ -230,3 +234,17 @@ def test_an_answer_stops_when_the_client_goes_and_is_finished_when_the_server_en
         for each in asking:
             each.join(60)
         assert [json.loads(text)["usage"]["completion_tokens"] for text in answers] == [120, 120]
+
+
+def test_questions_and_searches_are_traced_without_their_words(server: Running) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    server.http.post("/api/v1/indexes/index/search", json={"query": "a doctor", "k": 1}).raise_for_status()
+    asked = {"question": "How is a doctor called?", "stream": False}
+    server.http.post("/api/v1/indexes/index/ask", json=asked).raise_for_status()
+    spans = {each.name: dict(each.attributes or {}) for each in exporter.get_finished_spans()}
+    assert spans["longctx.search"] == {"longctx.index": "index", "longctx.mode": "hybrid"}
+    assert spans["longctx.ask"]["longctx.route"] in ("native", "retrieval")
+    assert spans["longctx.ask"]["gen_ai.usage.input_tokens"] > 0
+    assert "doctor" not in str(spans)
