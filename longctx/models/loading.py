@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -19,10 +20,13 @@ from longctx.models.tokenizer import has_tokenizer, load_tokenizer
 from longctx.types import is_count
 from rope_scaling import (
     CheckpointError,
+    InvalidScaling,
     RopeScaling,
     RopeScalingError,
+    UnsupportedConfig,
     carried_scaling,
     find_checkpoint,
+    load_config,
     read_base,
     scaled_rope,
     stated_window,
@@ -34,7 +38,6 @@ if TYPE_CHECKING:
 LARGEST_FACTOR = 32  # how far a method goes that is given by its name only: YaRN's 128K for the 4,096 of Llama 2
 _DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")  # transformers' own words
 _NO_LIMIT = 10**9  # what tokenizers say who know no limit is larger
-_FAILURES = (OSError, ValueError, KeyError, ImportError, RuntimeError)  # what transformers raises, for all reasons
 
 
 class ScalableModel(Protocol):
@@ -202,10 +205,14 @@ def load_model(
         remedy = f"give the GGUF file itself, {files[0]}" if files else "give the folder of a transformers checkpoint"
         raise ModelUnavailable(f"{folder} holds no config.json: {remedy}")
     try:
+        config = load_config(folder)
+        _check_rope(config)
         tokenizer = load_tokenizer(lora.folder if lora is not None and has_tokenizer(lora.folder) else folder)
-        model, quantized, note = _load(folder, *held, quantization, device_map)
-    except _FAILURES as error:
-        reason = str(error).strip().split("\n")[0]
+        model, quantized, note = _load(folder, config, *held, quantization, device_map)
+    except (InvalidScaling, ModelUnavailable, BadRequest):
+        raise
+    except Exception as error:  # every family raises its own errors
+        reason = " ".join(str(error).split())
         raise ModelUnavailable(f"no causal language model could be loaded from {folder}: {reason}") from error
     check_generates(model, folder)
     if lora is not None:
@@ -281,6 +288,7 @@ def model_folder(name: str) -> Path:
 
 def _load(
     folder: Path,
+    config: Any,
     dtype: torch.dtype | Literal["auto"],
     device: torch.device,
     quantization: Quantization | None,
@@ -288,14 +296,14 @@ def _load(
 ) -> tuple[Any, bool, str | None]:
     """The model on its device, whether its weights are quantized, and what to say of its dtype."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # 'Loading weights', as for an encoder
     given: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     quantized, note = is_quantized(folder, quantization), None
     if dtype == "auto":
-        stated = AutoConfig.from_pretrained(folder, **given).dtype
+        stated = config.dtype
         if quantization is not None:
             dtype = computed_dtype(stated or torch.float32, device)
         elif not quantized:
@@ -310,6 +318,13 @@ def _load(
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, **given)
     plain_products(model)
     return (model if quantized or device_map else model.to(device)).eval(), quantized, note
+
+
+def _check_rope(config: Any) -> None:
+    """Raise InvalidScaling for RoPE parameters that make no rotation, which transformers may compute all the same."""
+    with suppress(UnsupportedConfig):  # which may be a family's own
+        carried_scaling(config)
+        read_base(config)
 
 
 def _tried(scaling: str | RopeScaling, model: Any, window: int) -> str | RopeScaling:
@@ -346,4 +361,4 @@ def _window(folder: Path, config: Any, tokenizer: Any) -> int | None:
     written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     states = "max_position_embeddings" in (written.get("text_config") or written)
     stated = stated_window(written if states else config) or tokenizer.model_max_length
-    return int(stated) if stated and stated < _NO_LIMIT else None
+    return int(stated) if stated and 0 < stated < _NO_LIMIT else None
