@@ -188,6 +188,7 @@ def load_model(
         BadRequest: For an option that does not exist, or does not go with the checkpoint.
         ModelUnavailable: If no causal language model can be loaded.
         RopeScalingError: If the model cannot be scaled so.
+        InvalidScaling: If its configuration states RoPE parameters that make no scaling.
     """
     if is_gguf(name_or_path):
         raise ModelUnavailable(
@@ -199,6 +200,8 @@ def load_model(
     _check_device_map(device_map, device)
     if native_window is not None and not is_count(native_window, 1):
         raise BadRequest(f"native_window is {native_window!r}: give a whole number of tokens above 0")
+    if scaling is not None and not isinstance(scaling, str | RopeScaling):
+        raise BadRequest(f"scaling is {scaling!r}: give a RopeScaling, or the name of a method such as 'yarn'")
     name, folder, lora = _parts(str(name_or_path), None if adapter is None else str(adapter))
     if not (folder / "config.json").is_file():
         files = sorted(folder.glob("*.gguf"))
