@@ -93,6 +93,6 @@ def explained_loading(what: str, folder: Path, unavailable: type[CorpusError]) -
     disable_progress_bar()
     try:
         yield
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # each part of a model raises its own errors, as for weights that are cut short
         reason = str(error).strip().split("\n")[0]
         raise unavailable(f"no {what} could be loaded from {folder}: {reason}") from error
