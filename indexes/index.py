@@ -9,6 +9,7 @@ from pathlib import Path
 
 from indexes.chunking import embedded_text
 from indexes.encoders import DEFAULT_ENCODER, Reranker, load_reranker
+from indexes.errors import UnreadableFile
 from indexes.ingest import (
     IngestCallback,
     IngestOptions,
@@ -21,6 +22,7 @@ from indexes.ingest import (
     missing_files,
     plan_ingest,
     prune_files,
+    read_unchanged,
 )
 from indexes.manifest import bind, choose_encoder, chunking, encoder_name
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
@@ -183,6 +185,24 @@ class CorpusIndex(IndexReader):
             return plan_ingest(store, _roots(paths), self.path, options)
 
         return self._read(plan)
+
+    def read_file(self, source: str, limits: ReadLimits = DEFAULT_LIMITS) -> bytes:
+        """Read the file that a document was made from, if it is still the same.
+
+        Args:
+            source: The document's source.
+            limits: The longest file.
+
+        Returns:
+            Its bytes.
+
+        Raises:
+            UnreadableFile: If there is no such document, and if the file has gone or changed, or cannot be read.
+        """
+        known, split = self._read(lambda store: (store.stamp(source), chunking(store, None, None)))
+        if known is None:
+            raise UnreadableFile(f"{source} is not in the index")
+        return read_unchanged(source, known.content_hash, split, limits)
 
     def missing(self, paths: str | Path | Iterable[str | Path]) -> list[str]:
         """List the documents whose files have gone.

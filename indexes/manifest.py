@@ -34,7 +34,9 @@ def choose_encoder(store: Store, given: str | Encoder | None, folder: Path) -> E
         IndexMismatch: If it is not the one that the index was made with.
     """
     made_with = encoder_name(store)
-    chosen = load_encoder(given if given is not None else made_with or DEFAULT_ENCODER)
+    if given is None and made_with is not None:  # an index may be somebody else's: what it names is not fetched
+        return load_encoder(made_with, download=False)
+    chosen = load_encoder(DEFAULT_ENCODER if given is None else given)
     if made_with is not None and made_with != chosen.name:
         raise IndexMismatch(
             f"{folder} was made with the encoder {made_with!r}, not {chosen.name!r}: open it with {made_with!r} "

@@ -1,7 +1,7 @@
 """What the command line assumes where nothing is said.
 
-Defaults < the user's `longctx.toml` in ~/.config/longctx < the working folder's < `LONGCTX_*` < flags. A server that
-the working folder's file names is used only if the user agrees (`longctx.trust`).
+Defaults < the user's `longctx.toml` in ~/.config/longctx < the working folder's < `LONGCTX_*` < flags. A server, or a
+model on the hub, that the working folder's file names is used only if the user agrees (`longctx.trust`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib
+import json
 import os
 import re
 import sys
@@ -19,7 +20,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from longctx.errors import BadRequest
-from longctx.models import CacheDtype, Dtype, Quantization, is_address
+from longctx.models import CacheDtype, Dtype, Quantization, is_address, is_gguf
 from longctx.quantities import parse_size, parse_tokens
 from longctx.trust import FileVersion, config_folder
 from longctx.types import Rewriting, RouteChoice, ThinkingMode
@@ -113,12 +114,22 @@ class Settings(BaseSettings):
     max_seconds: float = Field(120, gt=0, description="the longest that one file may take to read, in seconds")
 
     allow_insecure: bool = Field(False, description="whether a server gets a key without encryption, too (http)")
-    _named_by: FileVersion | None = PrivateAttr(None)
+    _folder_file: FileVersion | None = PrivateAttr(None)
+    _by_folder: frozenset[str] = PrivateAttr(frozenset())
 
     @property
-    def server_named_by(self) -> FileVersion | None:
-        """The working folder's file, if it is what names the model, and the model is on a server."""
-        return self._named_by if is_address(self.model) else None
+    def folder_file(self) -> FileVersion | None:
+        """The working folder's file of settings; None if there is none."""
+        return self._folder_file
+
+    @property
+    def remote(self) -> dict[str, str]:
+        """What the working folder's file names that is not on this machine: the names, by their settings."""
+        named = {
+            name: value for name in _FOLDERS_OR_NAMES if name in self._by_folder and (value := getattr(self, name))
+        }
+        loaded = {name: _base_of(value) if name == "model" else value for name, value in named.items()}
+        return {name: value for name, value in sorted(loaded.items()) if not _is_here(name, value)}
 
     @property
     def loading(self) -> dict[str, Any]:
@@ -157,13 +168,29 @@ def find_settings_file() -> Path | None:
     return None
 
 
+def _is_here(name: str, value: str) -> bool:
+    """Whether a model that a setting names is on this machine, or is refused before anything is fetched."""
+    if value.startswith((".", "/", "~")) or os.path.isdir(value):  # noqa: PTH112 (a Path raises for what cannot be one)
+        return True
+    return value == "default" if name == "encoder" else name == "model" and is_gguf(value)
+
+
+def _base_of(model: str) -> str:
+    """The model that an adapter was trained on, if it is one, which is loaded with it."""
+    try:
+        said = json.loads((Path(model).expanduser() / "adapter_config.json").read_text(encoding="utf-8"))
+        return str(said.get("base_model_name_or_path") or model)
+    except (OSError, ValueError, AttributeError):
+        return model
+
+
 def _from_there(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Settings of a file with its relative paths read from the file's folder, where that is not the working folder."""
     if folder == Path.cwd():
         return values
     read = {name: str(folder / value) for name, value in values.items() if name in _PATHS and isinstance(value, str)}
     models = {name: str(folder / str(value)) for name, value in values.items() if name in _FOLDERS_OR_NAMES}
-    return values | read | {name: path for name, path in models.items() if Path(path).is_dir()}
+    return values | read | {name: path for name, path in models.items() if os.path.exists(path)}  # noqa: PTH110
 
 
 def check_environment() -> None:
@@ -198,7 +225,7 @@ def load_settings(**flags: Any) -> Settings:
         name = ".".join(str(part) for part in first["loc"])
         reason = first["msg"].lower().removeprefix("value error, ")
         raise BadRequest(f"setting {name} is {first['input']!r}: {reason}") from error
-    settings._named_by = version if "model" in folder and "model" not in own else None
+    settings._folder_file, settings._by_folder = version, frozenset(folder.keys() - own.keys())
     return settings
 
 

@@ -1,7 +1,7 @@
-"""Which folders' settings may name a server: those that the user was asked about, as their `longctx.toml` was then.
+"""Which folders' settings may reach the network: those that the user was asked about, as their `longctx.toml` was then.
 
 A folder that comes from somebody else can bring a `longctx.toml` whose `model` is the address of a server, which would
-receive every question, the passages, and the key in the environment.
+receive every question, the passages, and the key in the environment; or a model on the hub, which would be fetched.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def trust(file: FileVersion) -> None:
     except OSError as error:
         raise BadRequest(
             f"{folder} cannot be written to ({error.strerror}), so that nothing is remembered: "
-            "name the server with --model instead"
+            "name what the file names with flags instead"
         ) from error
 
 

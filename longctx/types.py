@@ -264,7 +264,7 @@ class SamplingOptions:
                 "give a whole number of at most 64 bits",
             ),
             stop=(
-                isinstance(self.stop, tuple) and all(self.stop),
+                isinstance(self.stop, tuple) and all(isinstance(each, str) and each for each in self.stop),
                 "give a tuple of strings, none of them empty",
             ),
         )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rope_scaling.errors import UnsupportedConfig
+from rope_scaling.errors import InvalidScaling, UnsupportedConfig
 from rope_scaling.frequencies import METHODS
 from rope_scaling.parameters import WINDOW
 
@@ -68,9 +68,12 @@ def read_base(config: Any) -> RopeBase:
 
     Raises:
         UnsupportedConfig: If θ, the head's dimension or the window is not stated.
+        InvalidScaling: If θ is no base of a rotation.
     """
     parameters, text = rope_parameters(config), text_config(config)
     theta = parameters.get("rope_theta", _get(text, "rope_theta"))
+    if isinstance(theta, int | float) and not theta > 1:
+        raise InvalidScaling(f"rope_theta is {theta} in the configuration: state the model's own, such as 10000.0")
     if not isinstance(theta, int | float) or not math.isfinite(theta):
         raise UnsupportedConfig(
             f"rope_theta is {theta!r} in the configuration: state it in rope_parameters, such as 10000.0"
@@ -130,7 +133,7 @@ def stated_window(config: Any) -> int | None:
     longest: int | None = _get(text, "max_position_embeddings")
     parameters = _get(text, "rope_scaling") or _get(text, "rope_parameters") or {}
     original, factor = _get(text, WINDOW) or parameters.get(WINDOW), parameters.get("factor")
-    if _rope_type(parameters) not in _MULTIPLIED or not isinstance(factor, int | float):
+    if _rope_type(parameters) not in _MULTIPLIED or not (isinstance(factor, int | float) and math.isfinite(factor)):
         return longest
     native: int | None = original or (None if _rope_type(parameters) == "yarn" else longest)
     return longest if native is None else round(native * factor)

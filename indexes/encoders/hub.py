@@ -42,13 +42,16 @@ def check_weights_are_safe(folder: Path, what: str, unavailable: type[CorpusErro
         raise unavailable(f"{adapter} makes the {what} an adapter: merge it into its model, and save that")
 
 
-def find_model(name: str, what: str, unavailable: type[CorpusError]) -> tuple[str, Callable[[], Path]]:
+def find_model(
+    name: str, what: str, unavailable: type[CorpusError], *, download: bool = True
+) -> tuple[str, Callable[[], Path]]:
     """Find a model by name without reading or downloading it.
 
     Args:
         name: A folder, or a name on the hub.
         what: The kind of model, for the error message.
         unavailable: The error to raise if it is not available.
+        download: Whether a model on the hub is fetched, or else must have been before.
 
     Returns:
         The model's name, which for a folder is its absolute path, and a function that returns its folder. That of a
@@ -65,7 +68,7 @@ def find_model(name: str, what: str, unavailable: type[CorpusError]) -> tuple[st
         from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 
         try:
-            return Path(snapshot_download(name, ignore_patterns=_NOT_NEEDED))
+            return Path(snapshot_download(name, ignore_patterns=_NOT_NEEDED, local_files_only=not download))
         except HFValidationError as error:
             reason = f"{name!r} is neither a folder here nor a name on the hub (owner/model)"
             raise unavailable(f"{what} {reason}") from error
@@ -73,6 +76,9 @@ def find_model(name: str, what: str, unavailable: type[CorpusError]) -> tuple[st
             reason = f"{name!r} is not a folder here, and the hub has no such model, or not for you"
             raise unavailable(f"{what} {reason}") from error
         except (LocalEntryNotFoundError, OSError) as error:
+            if not download:
+                reason = f"{name!r}, which the index names, is not on this machine: to fetch it, name it with --{what}"
+                raise unavailable(f"{what} {reason}") from error
             reason = f"{name!r} is not a folder here, and the hub could not be reached: check the path, or the network"
             raise unavailable(f"{what} {reason}") from error
 
@@ -87,6 +93,6 @@ def explained_loading(what: str, folder: Path, unavailable: type[CorpusError]) -
     disable_progress_bar()
     try:
         yield
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # each part of a model raises its own errors, as for weights that are cut short
         reason = str(error).strip().split("\n")[0]
         raise unavailable(f"no {what} could be loaded from {folder}: {reason}") from error

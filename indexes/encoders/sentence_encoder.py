@@ -146,12 +146,13 @@ class SentenceEncoder:
         return model
 
 
-def load_encoder(name: str | Encoder = DEFAULT_ENCODER) -> Encoder:
+def load_encoder(name: str | Encoder = DEFAULT_ENCODER, *, download: bool = True) -> Encoder:
     """Load a sentence encoder by name.
 
     Args:
         name: 'default' (all-MiniLM-L6-v2), a folder or a hub name of a sentence-transformers model, or an `Encoder`,
             which is returned as it is.
+        download: Whether a model on the hub is fetched, or else must have been before.
 
     Returns:
         The encoder. Its weights are read at the first use, which raises EncoderUnavailable if they are not
@@ -161,7 +162,7 @@ def load_encoder(name: str | Encoder = DEFAULT_ENCODER) -> Encoder:
         return name
     if name == DEFAULT_ENCODER:
         return SentenceEncoder(name, _default_folder, _DEFAULT_SHA256)
-    return SentenceEncoder(*find_model(name, "encoder", EncoderUnavailable))
+    return SentenceEncoder(*find_model(name, "encoder", EncoderUnavailable, download=download))
 
 
 def _default_folder() -> Path:

@@ -1,6 +1,6 @@
 from .discovery import FoundFile, discover
 from .dry_run import IngestPlan, plan_ingest
-from .files import IngestOptions, ingest_files, missing_files, prune_files
+from .files import IngestOptions, ingest_files, missing_files, prune_files, read_unchanged
 from .ignore_rules import WalkRules
 from .pipeline import IngestCallback, are_stored, check_documents, ingest_documents
 
@@ -18,4 +18,5 @@ __all__ = [
     "missing_files",
     "plan_ingest",
     "prune_files",
+    "read_unchanged",
 ]

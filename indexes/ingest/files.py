@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from os.path import realpath
 from pathlib import Path
 
 from indexes.chunking import DEFAULT_CHUNKING, Chunking
@@ -24,7 +25,15 @@ from indexes.ingest.discovery import (
 )
 from indexes.ingest.ignore_rules import WalkRules
 from indexes.ingest.pipeline import Copy, IngestCallback, Pipeline, Prepared
-from indexes.readers import DEFAULT_LIMITS, READER_VERSION, ReadLimits, end_sandbox, format_name, read_document
+from indexes.readers import (
+    DEFAULT_LIMITS,
+    READER_VERSION,
+    ReadLimits,
+    end_sandbox,
+    format_name,
+    read_bytes,
+    read_document,
+)
 from indexes.sources import is_file
 from indexes.storage import IndexWriter, StoreReader
 from indexes.types import Encoder, Failure, IngestReport
@@ -197,6 +206,30 @@ def hash_content(path: Path, data: bytes, version: str) -> str:
     digest = hashlib.sha256(data)
     digest.update(version.encode() + format_name(path).encode())
     return digest.hexdigest()
+
+
+def read_unchanged(source: str, known: str, chunking: Chunking, limits: ReadLimits) -> bytes:
+    """Read the file that a document was made from, and no other that has taken its place, such as a link.
+
+    Args:
+        source: The document's source.
+        known: The hash of what it was made from.
+        chunking: How documents of the index are split.
+        limits: The longest file.
+
+    Returns:
+        The file's bytes.
+
+    Raises:
+        UnreadableFile: If it has gone or changed, or cannot be read.
+    """
+    if not is_file(source):
+        raise UnreadableFile("it was not made from a file")
+    real = Path(realpath(source))
+    data, version = read_bytes(real, limits, root=str(real.parent)), reading_version(chunking)
+    if known not in (hash_content(Path(source), data, each) for each in (version, version + _PARTIAL)):
+        raise UnreadableFile("not as it was when it was read, or by an older longctx: ingest it again")
+    return data
 
 
 def missing_files(store: StoreReader, roots: Sequence[Path]) -> list[str]:

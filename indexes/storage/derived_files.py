@@ -197,10 +197,12 @@ class Derived:
             self.clean(store)
         for name in self._damaged(store, read_all=True):
             file = self._folder / name
-            if file.parent == self._folder / "dense":
-                file.unlink(missing_ok=True)
-            else:  # a tantivy index is of one piece
+            if file.parent != self._folder / "dense":  # a tantivy index is of one piece
                 shutil.rmtree(file.parent, ignore_errors=True)
+            elif file.is_dir():
+                shutil.rmtree(file, ignore_errors=True)
+            else:
+                file.unlink(missing_ok=True)
 
     def are_damaged(self, store: Store) -> bool:
         """Whether a writer has to make files again: their content is read, too, once in a process.

@@ -75,7 +75,15 @@ class IndexFolder:
         self._database.close()
 
     def session(self) -> AbstractContextManager[ReadSession]:
-        """Read the index at one generation, in one transaction, which ends with the `with` block."""
+        """Read the index at one generation, in one transaction, which ends with the `with` block.
+
+        Returns:
+            The session.
+
+        Raises:
+            CorpusError: If the folder has been moved since it was opened.
+        """
+        self._check_not_moved()
         return closing(ReadSession(self, self._database))
 
     def read(self, read: Callable[[Store], T]) -> T:

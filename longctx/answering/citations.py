@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from indexes.text import sentence_spans
-from longctx.answering.evidence import SUPPORTED, UNSUPPORTED_BELOW, Evidence
+from longctx.answering.evidence import SUPPORTED, UNSUPPORTED_BELOW, Evidence, Support
 from longctx.prompts import is_refusal
 from longctx.types import MarkedBy
 
@@ -150,18 +150,20 @@ class CitedText:
 
     def _with_marks(self, text: str, blanked: str) -> str:
         """A text with its marks checked, each against the words between the mark before it and itself."""
-        checked, begin = "", 0
+        checked, begin, said = "", 0, ""
+        support = None
         for mark in self._marks_in(text):
-            words = blanked[begin : mark.start()].strip() or blanked[: mark.start()]
-            checked += text[begin : mark.start()] + self._mark(mark, words)
+            words = blanked[begin : mark.start()].strip() or blanked[: mark.start()].strip()
+            if words != said:  # marks that follow one another are of the same words
+                said, support = words, self._evidence.support(words)
+            checked += text[begin : mark.start()] + self._mark(mark, support)
             begin = mark.end()
         return checked + text[begin:]
 
-    def _mark(self, mark: re.Match[str], words: str) -> str:
+    def _mark(self, mark: re.Match[str], support: Support | None) -> str:
         """A mark, checked: as it is, put right, or with a question mark behind each number that is no passage's."""
         numbers = [int(number) for number in _NUMBER.findall(mark["numbers"])]
         real = [number for number in numbers if self._is_passage(number)]
-        support = self._evidence.support(words)
         if support is not None and len(numbers) == 1 and support.most >= SUPPORTED:
             held = support.shares[real[0] - 1] if real else 0.0
             if held < support.most - CLEARLY:

@@ -53,7 +53,8 @@ _NOTHING_FOUND = {
     "ja": "この質問に関係する記述は、インデックスの中に見つかりませんでした。",
 }
 _NEEDS_MODEL = {
-    "en": "the question is about whole documents, which only a model can read (--model); without one, sentences are quoted",
+    "en": "the question is about whole documents, which only a model can read (--model); without one, "
+    "sentences are quoted",
     "ja": "文書全体についての質問には、モデルが必要です（--model）。モデルがない場合は、文を引用して答えます。",
 }
 _OTHER_LANGUAGE = {

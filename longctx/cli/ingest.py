@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from longctx.cli.ingest_checks import prune_missing, show_plan
-from longctx.cli.options import EncoderOption, IndexOption, JsonOption, WaitOption, size_option, tokens_option
+from longctx.cli.options import (
+    EncoderOption,
+    IndexOption,
+    JsonOption,
+    TrustOption,
+    WaitOption,
+    check_trusted,
+    size_option,
+    tokens_option,
+)
 from longctx.cli.output import INTERRUPTED, print_json, short_path
 from longctx.cli.progress import ingest_progress
 from longctx.cli.terminal import echo, name
@@ -70,6 +79,7 @@ def ingest(
         int | None, tokens_option("N", "How many tokens of it a chunk may share with the one before it.", least=0)
     ] = None,
     wait: WaitOption = False,
+    trust: TrustOption = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Say how many characters of text each file gave that was read.")
     ] = False,
@@ -87,6 +97,7 @@ def ingest(
     from longctx.settings import load_settings
 
     settings = load_settings(index=index, encoder=encoder, max_size=max_size, max_seconds=max_seconds)
+    check_trusted(settings, agreed=trust, used=("encoder",))
     limits = ReadLimits(max_bytes=settings.max_size, max_seconds=settings.max_seconds, encoding=encoding, ocr=ocr)
     options: dict[str, Any] = {"limits": limits, "chunk_tokens": chunk_tokens, "overlap": overlap}
     options |= {"exclude": exclude or (), "include": include or ()}

@@ -53,9 +53,16 @@ def _suspicion(corpus: CorpusIndex, paths: Sequence[Path], gone: Sequence[str]) 
     for path in paths:
         folder = Path(abspath(path.expanduser()))
         inside = {source for source in held if Path(source).is_relative_to(folder)}
-        if inside and inside <= missing and folder.is_dir():
-            return f"all that were in {name(short_path(str(folder)))}"
+        emptied = [folder] if inside and inside <= missing and folder.is_dir() else _emptied(inside & missing, folder)
+        if emptied:
+            return f"all that were in {name(short_path(str(emptied[0])))}"
     return "more than half of the index" if len(missing) > _MUCH * len(held) else ""
+
+
+def _emptied(missing: set[str], folder: Path) -> list[Path]:
+    """The folders in a folder, or it itself, that are there and empty, and held documents that are missing."""
+    held = {parent for source in missing for parent in Path(source).parents if parent.is_relative_to(folder)}
+    return sorted(parent for parent in held if parent.is_dir() and not any(parent.iterdir()))
 
 
 def _agrees(question: str) -> bool:

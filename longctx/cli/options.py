@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
 from enum import Enum
 from inspect import Parameter, Signature, signature
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from longctx.settings import Settings
 
 FlagsT = TypeVar("FlagsT")
+_NOT_LOCAL = ("model", "adapter", "encoder", "reranker")  # the settings that may name what is elsewhere
 
 
 class QuantizationChoice(str, Enum):
@@ -88,6 +89,10 @@ CacheOption = Annotated[
     Cache | None, typer.Option(help="How keys and values are kept: in the model's dtype, or in 8 bits.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+TrustOption = Annotated[
+    bool,
+    typer.Option("--trust", help="Use what this folder's longctx.toml names on servers or the hub; it is remembered."),
+]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait while another process is writing to the index.")]
 
 
@@ -238,9 +243,7 @@ class AskFlags(FilterFlags):
     ] = None
     show_thinking: Annotated[bool, typer.Option("--show-thinking", help="Show what the model thinks, dimmed.")] = False
     stop: Annotated[list[str] | None, _option("TEXT", "End the answer before this text; repeat it for more.")] = None
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Use the server that this folder's longctx.toml names; it is remembered.")
-    ] = False
+    trust: TrustOption = False
     allow_insecure: Annotated[
         bool, typer.Option("--allow-insecure", help="Send a key to a server also without encryption (http).")
     ] = False
@@ -302,26 +305,34 @@ def split_names(values: list[str] | None) -> tuple[str, ...]:
     return tuple(name.strip() for value in values or () for name in value.split(",") if name.strip())
 
 
-def check_trusted(settings: Settings, *, agreed: bool) -> None:
-    """Check that the user wants the server that the working folder's longctx.toml names. On a terminal, ask.
+def check_trusted(settings: Settings, *, agreed: bool, used: Collection[str] = _NOT_LOCAL) -> None:
+    """Check that the user wants what the working folder's longctx.toml names elsewhere. On a terminal, ask.
 
     Args:
         settings: The settings.
         agreed: Whether the user has said so already, with --trust.
+        used: The settings that the command uses.
 
     Raises:
         BadRequest: If it is not so.
     """
+    from longctx.models import is_address
     from longctx.trust import is_trusted, trust
 
-    file, server = settings.server_named_by, escaped(settings.model or "", lines=False)
-    if file is None or is_trusted(file):
+    file, remote = settings.folder_file, settings.remote
+    if file is None or remote.keys().isdisjoint(used) or is_trusted(file):
         return
-    sends = f"this folder's {file.path.name} sends questions and passages, and your key if you have one, to {server}"
+    shown = {name: escaped(value, lines=False) for name, value in remote.items()}
+    fetched = [value for name, value in shown.items() if not is_address(remote[name])]
+    does = [f"fetches {' and '.join(fetched)} from the Hugging Face hub"] if fetched else []
+    if is_address(remote.get("model")):
+        does.insert(0, f"sends questions and passages, and your key if you have one, to {shown['model']}")
+    says = f"this folder's {file.path.name} {', and '.join(does)}"
     if not agreed and sys.stdin.isatty() and sys.stderr.isatty():
-        agreed = typer.confirm(f"{sends}. Is that what you want?", default=False, err=True)
+        agreed = typer.confirm(f"{says}. Is that what you want?", default=False, err=True)
     if not agreed:
-        raise BadRequest(f"{sends}: add --trust if that is what you want, or name another model with --model")
+        flags = " and ".join(f"--{name}" for name in shown)
+        raise BadRequest(f"{says}: add --trust if that is what you want, or name others with {flags}")
     trust(file)
 
 

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from longctx.cli.options import EncoderOption, FilterFlags, IndexOption, JsonOption, RerankerOption, with_flags
+from longctx.cli.options import (
+    EncoderOption,
+    FilterFlags,
+    IndexOption,
+    JsonOption,
+    RerankerOption,
+    TrustOption,
+    check_trusted,
+    with_flags,
+)
 from longctx.cli.output import place, print_json
 from longctx.cli.terminal import echo, name, secho
 
@@ -21,6 +30,7 @@ def search(
     encoder: EncoderOption = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many passages.")] = 10,
     reranker: RerankerOption = None,
+    trust: TrustOption = False,
     json: JsonOption = False,
 ) -> None:
     """List the passages that are most relevant to a query, best first."""
@@ -29,6 +39,7 @@ def search(
     from longctx.settings import load_settings
 
     settings = load_settings(index=index, encoder=encoder, reranker=reranker)
+    check_trusted(settings, agreed=trust, used=("encoder", "reranker"))
     with CorpusIndex.open(settings.index, settings.encoder, reranker=settings.reranker, create=False) as corpus:
         hits = corpus.search(query, k, flags.mode.value, filters=flags.filters(), expand=flags.expand)
     if json:

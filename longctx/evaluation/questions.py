@@ -116,7 +116,8 @@ def write_questions(questions: Iterable[Question], path: str | Path) -> None:
         BadRequest: If the file exists already, or cannot be written.
     """
     try:
-        with Path(path).open("x", encoding="utf-8") as file:
+        Path(path).touch(mode=0o600, exist_ok=False)
+        with Path(path).open("w", encoding="utf-8") as file:
             for each in questions:
                 known = {"id": each.id, "question": each.question, "answers": each.answers, "source": each.source}
                 given = {name: value for name, value in known.items() if value not in (None, "")}

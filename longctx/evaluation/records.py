@@ -147,7 +147,8 @@ def open_records(folder: Path | None, fingerprint: Mapping[str, Any], keys: Coll
         return
     with ExitStack() as opened:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (folder / RESULTS).touch(mode=0o600)
             opened.enter_context(FileLock(folder / _LOCK, timeout=0))
             file = opened.enter_context((folder / RESULTS).open("a+b"))
         except Timeout as error:

@@ -114,7 +114,7 @@ def write_report(report: EvaluationReport, folder: Path) -> None:
     """
     summary = json.dumps(report.as_dict(), ensure_ascii=False, indent=2) + "\n"
     for name, text in ((SUMMARY, summary), (PAGE, report_page(report))):
-        write_atomically(folder / name, partial(Path.write_text, data=text, encoding="utf-8"))
+        write_atomically(folder / name, partial(Path.write_text, data=text, encoding="utf-8"), private=True)
 
 
 class _Run:

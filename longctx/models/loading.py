@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,10 +22,13 @@ from longctx.models.tokenizer import has_tokenizer, load_tokenizer
 from longctx.types import is_count
 from rope_scaling import (
     CheckpointError,
+    InvalidScaling,
     RopeScaling,
     RopeScalingError,
+    UnsupportedConfig,
     carried_scaling,
     find_checkpoint,
+    load_config,
     read_base,
     scaled_rope,
     stated_window,
@@ -33,9 +38,9 @@ if TYPE_CHECKING:
     import torch
 
 LARGEST_FACTOR = 32  # how far a method goes that is given by its name only: YaRN's 128K for the 4,096 of Llama 2
+_Loaded = tuple[Any, bool, "str | None"]  # a model, whether transformers quantizes it, and what to say of its dtype
 _DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")  # transformers' own words
 _NO_LIMIT = 10**9  # what tokenizers say who know no limit is larger
-_FAILURES = (OSError, ValueError, KeyError, ImportError, RuntimeError)  # what transformers raises, for all reasons
 
 
 class ScalableModel(Protocol):
@@ -191,6 +196,7 @@ def load_model(
         BadRequest: For an option that does not exist, or does not go with the checkpoint.
         ModelUnavailable: If no causal language model can be loaded.
         RopeScalingError: If the model cannot be scaled so.
+        InvalidScaling: If its configuration states RoPE parameters that make no scaling.
     """
     if is_gguf(name_or_path):
         raise ModelUnavailable(
@@ -205,18 +211,15 @@ def load_model(
     _check_device_map(device_map, device)
     if native_window is not None and not is_count(native_window, 1):
         raise BadRequest(f"native_window is {native_window!r}: give a whole number of tokens above 0")
+    if scaling is not None and not isinstance(scaling, str | RopeScaling):
+        raise BadRequest(f"scaling is {scaling!r}: give a RopeScaling, or the name of a method such as 'yarn'")
     name, folder, lora = _parts(str(name_or_path), None if adapter is None else str(adapter))
     if not (folder / "config.json").is_file():
         files = sorted(folder.glob("*.gguf"))
         remedy = f"give the GGUF file itself, {files[0]}" if files else "give the folder of a transformers checkpoint"
         raise ModelUnavailable(f"{folder} holds no config.json: {remedy}")
-    try:
-        tokenizer = load_tokenizer(lora.folder if lora is not None and has_tokenizer(lora.folder) else folder)
-        load = partial(_load_for_int8, folder) if on_cpu else partial(_load, folder, *held, quantization, device_map)
-        model, quantized, note = load()
-    except _FAILURES as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ModelUnavailable(f"no causal language model could be loaded from {folder}: {reason}") from error
+    load = _load_for_int8 if on_cpu else partial(_load, held=held, quantization=quantization, device_map=device_map)
+    tokenizer, (model, quantized, note) = _opened(folder, lora, load)
     check_generates(model, folder)
     if lora is not None:
         if len(tokenizer) > model.get_input_embeddings().num_embeddings:  # tokens that the adapter was trained with
@@ -293,23 +296,39 @@ def model_folder(name: str) -> Path:
         raise ModelUnavailable("; ".join(filter(None, [str(error), remedy_for(name)]))) from error
 
 
+def _opened(folder: Path, lora: Adapter | None, load: Callable[[Path, Any], _Loaded]) -> tuple[Any, _Loaded]:
+    """The tokenizer, and what `load` makes of the folder and its configuration. Raises ModelUnavailable."""
+    try:
+        config = load_config(folder)
+        _check_rope(config)
+        tokenizer = load_tokenizer(lora.folder if lora is not None and has_tokenizer(lora.folder) else folder)
+        return tokenizer, load(folder, config)
+    except (InvalidScaling, ModelUnavailable, BadRequest):
+        raise
+    except Exception as error:  # every family raises its own errors
+        reason = " ".join(str(error).split())
+        raise ModelUnavailable(f"no causal language model could be loaded from {folder}: {reason}") from error
+
+
 def _load(
     folder: Path,
-    dtype: torch.dtype | Literal["auto"],
-    device: torch.device,
+    config: Any,
+    *,
+    held: tuple[torch.dtype | Literal["auto"], torch.device],
     quantization: Quantization | None,
     device_map: str | None,
-) -> tuple[Any, bool, str | None]:
+) -> _Loaded:
     """The model on its device, whether its weights are quantized, and what to say of its dtype."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # 'Loading weights', as for an encoder
+    dtype, device = held
     given: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     quantized, note = is_quantized(folder, quantization), None
     if dtype == "auto":
-        stated = AutoConfig.from_pretrained(folder, **given).dtype
+        stated = config.dtype
         if quantization is not None:
             dtype = computed_dtype(stated or torch.float32, device)
         elif not quantized:
@@ -327,7 +346,7 @@ def _load(
 
 
 def _is_int8_on_cpu(quantization: str | None, dtype: Any, device: torch.device, device_map: str | None) -> bool:
-    """Whether `quantize_model` quantizes the weights, and not bitsandbytes. Raises BadRequest for another dtype beside."""
+    """Whether `quantize_model` quantizes the weights, and not bitsandbytes. Raises BadRequest for a dtype beside it."""
     if quantization != "int8" or device.type != "cpu" or device_map is not None:
         return False
     if dtype not in ("auto", "float32"):
@@ -335,7 +354,7 @@ def _is_int8_on_cpu(quantization: str | None, dtype: Any, device: torch.device, 
     return True
 
 
-def _load_for_int8(folder: Path) -> tuple[Any, bool, str | None]:
+def _load_for_int8(folder: Path, _: Any) -> _Loaded:
     """The model on a CPU in the dtype of its checkpoint: in float32, it would take four times what remains of it."""
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
@@ -346,6 +365,13 @@ def _load_for_int8(folder: Path) -> tuple[Any, bool, str | None]:
     given: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", **given)
     return model.eval(), False, None
+
+
+def _check_rope(config: Any) -> None:
+    """Raise InvalidScaling for RoPE parameters that make no rotation, which transformers may compute all the same."""
+    with suppress(UnsupportedConfig):  # which may be a family's own
+        carried_scaling(config)
+        read_base(config)
 
 
 def _tried(scaling: str | RopeScaling, model: Any, window: int) -> str | RopeScaling:
@@ -382,4 +408,4 @@ def _window(folder: Path, config: Any, tokenizer: Any) -> int | None:
     written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     states = "max_position_embeddings" in (written.get("text_config") or written)
     stated = stated_window(written if states else config) or tokenizer.model_max_length
-    return int(stated) if stated and stated < _NO_LIMIT else None
+    return int(stated) if stated and 0 < stated < _NO_LIMIT else None

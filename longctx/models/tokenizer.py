@@ -30,7 +30,7 @@ def load_tokenizer(folder: Path) -> Any:
         # out the space that Llama's puts before a text.
         if pieces and type(tokenizer) is PreTrainedTokenizerFast:
             tokenizer = LlamaTokenizer.from_pretrained(folder, **given)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except Exception as error:  # every family raises its own errors
         raise ModelUnavailable(
             f"no tokenizer could be loaded from {folder}: add the model's own (tokenizer.json, or tokenizer.model)"
         ) from error

@@ -79,7 +79,7 @@ def write_markdown(report: ProbeReport, folder: Path) -> None:
         ]
     parts += [f"![{picture.name}]({picture.name})" for picture in sorted(folder.glob("*.png"))]
     text = "\n\n".join(parts) + "\n"
-    write_atomically(folder / _FILE, lambda new: new.write_text(text, encoding="utf-8"))
+    write_atomically(folder / _FILE, lambda new: new.write_text(text, encoding="utf-8"), private=True)
 
 
 def _facts(report: ProbeReport) -> str:

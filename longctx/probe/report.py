@@ -206,4 +206,4 @@ def load_report(path: str | Path) -> ProbeReport:
 def write_report(report: ProbeReport, folder: Path) -> None:
     """Write `report.json` into a folder; it appears whole or not at all."""
     text = report.model_dump_json(indent=1) + "\n"
-    write_atomically(folder / REPORT, lambda new: new.write_text(text, encoding="utf-8"))
+    write_atomically(folder / REPORT, lambda new: new.write_text(text, encoding="utf-8"), private=True)

@@ -90,7 +90,8 @@ def open_results(folder: Path, fingerprint: Mapping[str, Any]) -> Iterator[Resul
         BadRequest: If the folder's results depend on something else, or another process is writing.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / _FILE).touch(mode=0o600)
         with FileLock(folder / _LOCK, timeout=0), (folder / _FILE).open("a+b") as file:
             yield Results(_read(file, folder, {"format": _FORMAT, **fingerprint}), file)
     except Timeout as error:

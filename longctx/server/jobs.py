@@ -7,14 +7,14 @@ import logging
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import anyio
 import anyio.to_thread
 
-from indexes import IndexBusy, IngestProgress, IngestReport, ReadLimits
+from indexes import Failure, IndexBusy, IngestProgress, IngestReport, ReadLimits
 from longctx.qa import DocumentQA
 from longctx.server.names import DocumentNames
 
@@ -214,11 +214,22 @@ class Jobs:
             if work.cancelled.is_set():
                 raise _Cancelled
             try:
-                return self._qa.ingest(
-                    work.paths, prune=work.prune, limits=self._limits, progress=report, wait=_PATIENCE
-                )
+                done = self._qa.ingest(work.paths, limits=self._limits, progress=report, wait=_PATIENCE)
+                return self._pruned(work.paths, done) if work.prune else done
             except IndexBusy:
                 continue
+
+    def _pruned(self, paths: Sequence[Path], report: IngestReport) -> IngestReport:
+        """Remove the documents whose files have gone, except those of a folder that is empty."""
+        index, kept = self._qa.index, list[Failure]()
+        for path in paths:
+            if not (path.is_dir() and not any(path.iterdir())):
+                report = replace(report, removed=report.removed + index.prune(path, wait=_PATIENCE))
+            elif gone := len(index.missing(path)):
+                reason = f"empty, as a drive that is not mounted is: {gone:,} documents are kept; to remove them, run"
+                kept.append(Failure(str(path), f"{reason} longctx ingest --prune --yes"))
+                _LOG.warning("%s is %s", path, kept[-1].reason)
+        return replace(report, failed=(*report.failed, *kept))
 
     def _advance(self, work: _Work, progress: IngestProgress) -> None:
         job = work.job

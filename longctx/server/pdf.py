@@ -9,7 +9,7 @@ import asyncio
 import json
 import struct
 import sys
-from pathlib import Path
+from pathlib import PurePath
 
 from longctx.errors import BadRequest, LongctxError, extra
 
@@ -22,25 +22,27 @@ class NoPage(BadRequest):
     """A page that cannot be shown."""
 
 
-async def picture(path: Path, page: int, width: int) -> bytes:
+async def picture(name: str, data: bytes, page: int, width: int) -> bytes:
     """Draw a page.
 
     Args:
-        path: The PDF file.
+        name: The name of the PDF file.
+        data: Its bytes.
         page: The page, from 1.
         width: The width in pixels.
 
     Returns:
         A PNG. Raises as `marks` does.
     """
-    return await _run(path, {"do": "picture", "page": page, "width": width})
+    return await _run(name, data, {"do": "picture", "page": page, "width": width})
 
 
-async def marks(path: Path, page: int, passage: str) -> tuple[int, list[tuple[float, float, float, float]]]:
+async def marks(name: str, data: bytes, page: int, passage: str) -> tuple[int, list[tuple[float, float, float, float]]]:
     """Find a passage on a page.
 
     Args:
-        path: The PDF file.
+        name: The name of the PDF file.
+        data: Its bytes.
         page: The page, from 1.
         passage: The passage, as the index has it.
 
@@ -51,16 +53,16 @@ async def marks(path: Path, page: int, passage: str) -> tuple[int, list[tuple[fl
         NoPage: If there is no such page, or the file cannot be drawn.
         LongctxError: If the package for it is missing.
     """
-    found = json.loads(await _run(path, {"do": "marks", "page": page, "passage": passage}))
+    found = json.loads(await _run(name, data, {"do": "marks", "page": page, "passage": passage}))
     return found["pages"], [tuple(each) for each in found["rectangles"]]
 
 
 _slots: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
 
 
-async def _run(path: Path, request: dict[str, object]) -> bytes:
-    if path.suffix.lower() != ".pdf" or path.stat().st_size > _LARGEST:
-        raise NoPage(f"{path.name} is no PDF that can be drawn: read its text")
+async def _run(name: str, data: bytes, request: dict[str, object]) -> bytes:
+    if PurePath(name).suffix.lower() != ".pdf" or len(data) > _LARGEST:
+        raise NoPage(f"{name} is no PDF that can be drawn: read its text")
     slot = _slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_AT_ONCE))
     asked = json.dumps(request).encode()
     async with slot:
@@ -69,18 +71,18 @@ async def _run(path: Path, request: dict[str, object]) -> bytes:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         try:
-            data = struct.pack(">I", len(asked)) + asked + path.read_bytes()
-            out, _ = await asyncio.wait_for(process.communicate(data), _SECONDS)
+            given = struct.pack(">I", len(asked)) + asked + data
+            out, _ = await asyncio.wait_for(process.communicate(given), _SECONDS)
         except (asyncio.TimeoutError, BrokenPipeError) as error:
-            raise NoPage(f"{path.name} took too long to draw: read its text") from error
+            raise NoPage(f"{name} took too long to draw: read its text") from error
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
     if process.returncode == 2:
-        raise NoPage(f"{path.name} has no page {request['page']}")
+        raise NoPage(f"{name} has no page {request['page']}")
     if process.returncode == 3:
         raise LongctxError(f"pages cannot be drawn without pypdfium2: install {extra('server')}")
     if process.returncode != 0:
-        raise NoPage(f"{path.name} cannot be drawn: read its text")
+        raise NoPage(f"{name} cannot be drawn: read its text")
     return out

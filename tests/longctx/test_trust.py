@@ -78,6 +78,41 @@ def test_what_the_user_names_needs_no_trust(
     check_trusted(settings, agreed=False)
 
 
+@pytest.mark.parametrize("name", ["model", "adapter", "encoder", "reranker"])
+def test_a_folder_fetches_nothing_from_the_hub_until_trusted(working_folder: Path, name: str) -> None:
+    file = working_folder / "longctx.toml"
+    (working_folder / "here").mkdir()
+    file.write_text(f'{name} = "somebody/thing"\n')
+    with pytest.raises(BadRequest, match="fetches somebody/thing from the Hugging Face hub: add --trust"):
+        check_trusted(load_settings(), agreed=False)
+    check_trusted(load_settings(), agreed=False, used=())
+    check_trusted(load_settings(**{name: "my/own"}), agreed=False)
+    for local in ("here", "./nowhere", "/nowhere", "~/nowhere"):
+        file.write_text(f'{name} = "{local}"\n')
+        check_trusted(load_settings(), agreed=False)
+    file.write_text(f'{name} = "somebody/thing"\n')
+    check_trusted(load_settings(), agreed=True)
+    check_trusted(load_settings(), agreed=False)
+
+
+def test_an_adapters_base_counts_and_files_and_the_default_do_not(working_folder: Path) -> None:
+    (working_folder / "lora").mkdir()
+    (working_folder / "lora" / "adapter_config.json").write_text('{"base_model_name_or_path": "somebody/base"}')
+    (working_folder / "longctx.toml").write_text('model = "lora"\nencoder = "default"\n')
+    assert load_settings().remote == {"model": "somebody/base"}
+    (working_folder / "longctx.toml").write_text('model = "any.gguf"\n')
+    assert load_settings().remote == {}
+
+
+@pytest.mark.parametrize("command", [("search", "lens"), ("ingest", ".")])
+def test_search_and_ingest_ask_too(working_folder: Path, forked_longctx: ForkedLongctx, command: tuple[str]) -> None:
+    (working_folder / "longctx.toml").write_text(f'model = "{SERVER}"\nencoder = "somebody/thing"\n')
+    done = forked_longctx.run(*command, cwd=working_folder, XDG_CONFIG_HOME=os.environ["XDG_CONFIG_HOME"])
+    assert done.returncode == 1
+    assert "and fetches somebody/thing from" in done.stderr
+    assert "--trust" in done.stderr
+
+
 def test_a_folder_cannot_allow_a_key_without_encryption(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (working_folder / "longctx.toml").write_text("allow_insecure = true\n")
     with pytest.raises(BadRequest, match="only the user can"):

@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from indexes import CorpusIndex, EncoderUnavailable, RerankerUnavailable
 from indexes.encoders import load_encoder, load_reranker
+from indexes.encoders.hub import explained_loading
 
 
 class Dangerous:
@@ -78,3 +80,12 @@ def test_an_index_that_recorded_the_weights_alone_is_searched(make_index, encode
             store.set_meta("encoder_fingerprint", "another")
         with pytest.raises(Exception, match="other weights or settings"):
             index.search("lamp", mode="dense")
+
+
+def test_damaged_weights_are_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"\0" * 1000)
+    with (
+        pytest.raises(EncoderUnavailable, match=f"no model could be loaded from {tmp_path}: Error while"),
+        explained_loading("model", tmp_path, EncoderUnavailable),
+    ):
+        load_file(tmp_path / "model.safetensors")

@@ -49,6 +49,18 @@ def test_an_index_is_its_owners_alone_and_chmod_shares_it(tmp_path: Path, hashin
         assert stat.S_IMODE(path.stat().st_mode) == (0o750 if path.is_dir() else 0o640), path
 
 
+def test_a_search_in_an_index_that_was_moved_or_replaced_says_so(tmp_path: Path, hashing: Encoder, made: Path) -> None:
+    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+        index.ingest(made / "corpus")
+        (tmp_path / "index").rename(tmp_path / "moved")
+        for asked in (lambda: index.search("lens", 1), index.info, index.verify):
+            with pytest.raises(CorpusError, match="moved or replaced since it was opened"):
+                asked()
+        CorpusIndex.open(tmp_path / "index", hashing).close()
+        with pytest.raises(CorpusError, match="moved or replaced since it was opened"):
+            index.search("lens", 1)
+
+
 def test_an_index_that_is_moved_while_it_is_open_has_one_writer(tmp_path: Path, hashing: Encoder, made: Path) -> None:
     with CorpusIndex.open(tmp_path / "index", hashing) as index:
         index.ingest(made / "corpus")

@@ -120,3 +120,12 @@ def test_the_work_grows_with_the_length_of_the_answer(piece: str, monkeypatch: p
 
     monkeypatch.setattr(module, "sentence_spans", counting)
     assert work(2400) <= 5 * work(600) + 1000
+
+
+def test_marks_in_a_row_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+    support = Evidence.support
+    monkeypatch.setattr(Evidence, "support", lambda self, said: looked_at.append(len(said)) or support(self, said))
+    cited = CitedText(evidence("the lamp turns", "b"))
+    assert cited.add("The lamp turns" + " [1]" * 500) + cited.finish() == "The lamp turns" + " [1]" * 500
+    assert sum(looked_at) < 100

@@ -44,6 +44,13 @@ def test_a_repository(repository: Path, forked_longctx) -> None:
     found = json.loads(longctx("search", "boats", "--source", "repo/copy.txt", "--json").stdout)
     assert [hit["chunk"]["source"] for hit in found] == [str(repository / "repo/copy.txt")]
 
+    (repository / "repo/drive").mkdir()
+    (repository / "repo/drive/d.txt").write_text("About drives.")
+    longctx("ingest", "repo")
+    (repository / "repo/drive/d.txt").unlink()
+    assert "all that were in repo/drive: nothing was removed" in longctx("ingest", "repo", "--prune").stderr
+    assert "1 removed" in longctx("ingest", "repo", "--prune", "--yes").stdout
+
     shutil.rmtree(repository / "repo")
     (repository / "repo").mkdir()  # as a drive that is not mounted leaves it
     refused = longctx("ingest", "repo", "--prune", "--json")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from longctx import ContextTooLong, Engine, GenerationOptions, load_model
+from longctx import ContextTooLong, Engine, GenerationOptions, ModelUnavailable, load_model
 from longctx.models import estimate_model
-from rope_scaling import RopeScaling, export_checkpoint, stated_window
+from rope_scaling import InvalidScaling, RopeScaling, export_checkpoint, stated_window
 
 # config.json as published: what it says of its window, and the window
 PUBLISHED: dict[str, tuple[dict[str, Any], int]] = {
@@ -94,3 +94,30 @@ def test_an_exported_checkpoint_opens_with_the_window_that_it_was_exported_for(
     engine.stream([5] * 200, [], options=GenerationOptions(56)).close()
     with pytest.raises(ContextTooLong, match=r"no second one can be added$"):
         engine.stream([5] * 200, [], options=GenerationOptions(57))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"rope_scaling": {"type": "yarn", "factor": "4", "original_max_position_embeddings": 64}},
+        {"rope_scaling": {"type": "linear", "factor": float("inf")}},
+        {"rope_scaling": {"type": "linear", "factor": None}},
+        {"rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 0}},
+        {"rope_scaling": ["yarn"]},
+        {"rope_theta": 0.0},
+        {"max_position_embeddings": -5},
+        {"max_position_embeddings": True},
+        {"num_attention_heads": 0},
+    ],
+    ids=str,
+)
+def test_a_configuration_that_makes_no_model_is_refused(
+    config: dict[str, Any], short_llama: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(short_llama, tmp_path / "checkpoint")
+    file = folder / "config.json"
+    own = {key: value for key, value in json.loads(file.read_text()).items() if key != "rope_parameters"}
+    file.write_text(json.dumps(own | {"rope_theta": 10000.0} | config))
+    with pytest.raises((ModelUnavailable, InvalidScaling)) as refused:
+        load_model(folder)
+    assert "no tokenizer" not in str(refused.value)

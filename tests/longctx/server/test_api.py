@@ -147,6 +147,23 @@ def test_a_passage_is_marked_on_the_page_of_its_pdf(library: Running) -> None:
     assert library.http.get(f"{BASE}/documents/manual.pdf/pages/3").status_code == 400
 
 
+def test_another_file_in_the_place_of_a_document_is_not_shown(library: Running, tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "docs" / "inner", tmp_path / "elsewhere"
+    folder.mkdir(parents=True)
+    elsewhere.mkdir()
+    (folder / "chart.pdf").write_bytes(two_page_pdf("The pump is oiled on Mondays.", "The lens turns at six."))
+    (elsewhere / "chart.pdf").write_bytes(two_page_pdf("The safe's number is 4711.", "Tell nobody."))
+    library.library.find("index").index.ingest(folder.parent, wait=True)
+    path = f"{BASE}/documents/chart.pdf"
+    assert library.http.get(f"{path}/file").content == (folder / "chart.pdf").read_bytes()
+    assert library.http.get(f"{path}/pages/1", params={"width": 300}).status_code == 200
+    folder.rename(tmp_path / "docs" / "moved")
+    folder.symlink_to(elsewhere)
+    for place, more in (("file", {}), ("pages/1", {}), ("pages/1/marks", {"start": 0, "end": 9})):
+        response = library.http.get(f"{path}/{place}", params=more)
+        assert (response.status_code, "ingest it again" in response.text) == (404, True)
+
+
 def test_what_is_downloaded_is_never_shown(library: Running) -> None:
     upload(library, ("page.html", b"<p>Hello there</p><script>alert(1)</script>"))
     response = library.http.get(f"{BASE}/documents/page.html/file")

@@ -107,6 +107,10 @@ def test_a_watched_folder_is_followed(tmp_path: Path) -> None:
         until(lambda: names() == ["a.txt", "b.txt"])
         (folder / "a.txt").unlink()
         until(lambda: names() == ["b.txt"])
+        (folder / "b.txt").unlink()  # an empty folder may be a drive that is not mounted
+        jobs = "/api/v1/indexes/index/jobs"
+        until(lambda: "--prune --yes" in str([each["files"] for each in server.http.get(jobs).json()]))
+        assert names() == ["b.txt"]
 
 
 def test_uploads_that_a_killed_server_left_are_ingested(tmp_path: Path) -> None:
