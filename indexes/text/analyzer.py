@@ -123,12 +123,12 @@ def query_patterns(text: str) -> list[str]:
         text: The query.
 
     Returns:
-        For a kanji or kana that stands alone, or has an ending, the bigrams that contain it: 水 is in 水道, and that of
-        休み in 休暇. For `light*`, the words that
-        begin so.
+        For a kanji or kana that stands alone, the bigrams that contain it: 水 is in 水道. If there is one word, a kanji
+        with an ending counts as alone: 休み asks for 休暇, too. For `light*`, the words that begin so.
     """
     normal = _normal(text)
-    alone = [run[0] for run in _CJK_RUN.findall(normal) if len(run) == 1 or _INFLECTED.fullmatch(run)]
+    runs = _CJK_RUN.findall(normal)
+    alone = [run[0] for run in runs if len(run) == 1 or (len(runs) == 1 and _INFLECTED.fullmatch(run))]
     begun = [match.group(1) for match in _PREFIX.finditer(normal)]
     return [f"{_BIGRAM}.?{run}.?" for run in alone] + [f"{each}.*" for each in begun]
 

@@ -4,7 +4,8 @@ from .cpu_products import is_packed
 from .device import Dtype
 from .estimate import MemoryEstimate, estimate_model
 from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights, loaded_hash
-from .gguf_file import GgufFile, is_gguf, read_gguf
+from .gguf_file import GgufFile, read_gguf
+from .gguf_header import is_gguf
 from .loading import LARGEST_FACTOR, LoadedModel, ScalableModel, carried, extended_window, load_model, scaled_window
 from .memory import CacheDtype, parse_bytes
 from .naming import SERVER_PREFIX, is_address, remedy_for

@@ -11,7 +11,8 @@ from typing import Any
 from longctx.errors import BadRequest, ModelUnavailable
 from longctx.models import memory
 from longctx.models.cache_shape import CacheShape
-from longctx.models.gguf_file import is_gguf, read_gguf
+from longctx.models.gguf_file import read_gguf
+from longctx.models.gguf_header import is_gguf
 from longctx.models.memory import CacheDtype
 from longctx.models.naming import is_address
 from longctx.models.quantization import Quantization, check_scheme, matrix_bytes

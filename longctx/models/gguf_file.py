@@ -11,41 +11,17 @@ from typing import Any
 
 from longctx.errors import ModelUnavailable
 from longctx.models.device import device_named
-from longctx.models.gguf_header import MAGIC, read_header
+from longctx.models.gguf_header import read_header
 from longctx.models.memory import CacheDtype
 from longctx.models.reading_rate import config_object, keep_rate, kept_speed_of, rate_key
 from longctx.planning import ReadingSpeed
 from rope_scaling import Checkpoint, RopeScaling, read_base
 
-SUFFIX = ".gguf"
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
 _UBATCH = 512  # tokens that llama.cpp computes at a time
 _ALL_FLOAT32 = 0  # llama.cpp's number for a file whose weights are all so
 _F32, _F16, _Q8_0 = 0, 1, 8  # ggml_type
 _BYTES = {_F32: 4.0, _F16: 2.0, _Q8_0: 34 / 32}  # of a number; in q8_0, 32 of them share a scale of 16 bits
-
-
-def is_gguf(model: object) -> bool:
-    """Whether a model's name is that of a GGUF file.
-
-    Args:
-        model: A model's name, or a model.
-
-    Returns:
-        True for a path that ends with `.gguf`, and for a file that begins as GGUF files do.
-    """
-    if not isinstance(model, str | Path):
-        return False
-    path = Path(model).expanduser()
-    if path.is_dir():
-        return False
-    if path.suffix.lower() == SUFFIX:
-        return True
-    try:
-        with path.open("rb") as file:
-            return file.read(4) == MAGIC
-    except (OSError, ValueError):
-        return False
 
 
 @dataclass(frozen=True)

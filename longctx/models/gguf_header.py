@@ -15,7 +15,7 @@ from typing import Any
 
 from longctx.errors import ModelUnavailable
 
-MAGIC = b"GGUF"
+MAGIC, _SUFFIX = b"GGUF", ".gguf"
 FRESH = "download it again"
 _VERSIONS = (2, 3)
 _OLDER = (b"lmgg", b"tjgg", b"fmgg", b"algg")  # ggml, ggjt, ggmf and ggla, little-endian: before August 2023
@@ -23,6 +23,29 @@ _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: 
 _STRING, _ARRAY, _FLOAT32 = 8, 9, 0
 _LONGEST = 1 << 26  # entries of an array or bytes of a string: a header that states more is damaged
 _KINDS = {"adapter": "a LoRA adapter", "mmproj": "a model's image encoder", "imatrix": "a table for quantizing"}
+
+
+def is_gguf(model: object) -> bool:
+    """Whether a model's name is that of a GGUF file.
+
+    Args:
+        model: A model's name, or a model.
+
+    Returns:
+        True for a path that ends with `.gguf`, and for a file that begins as GGUF files do.
+    """
+    if not isinstance(model, str | Path):
+        return False
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return False
+    if path.suffix.lower() == _SUFFIX:
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == MAGIC
+    except (OSError, ValueError):
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from longctx.errors import BadRequest, ModelUnavailable, extra
 from longctx.models.causality import check_generates
 from longctx.models.device import Dtype, auto_dtype, computed_dtype, device_named, dtype_named
-from longctx.models.gguf_file import is_gguf
+from longctx.models.gguf_header import is_gguf
 from longctx.models.lora import Adapter, attach_lora, is_adapter, read_adapter
 from longctx.models.naming import is_address, remedy_for
 from longctx.models.quantization import Quantization, check_scheme, is_quantized, loading_settings, plain_products
