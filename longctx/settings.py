@@ -13,6 +13,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,21 +36,6 @@ _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 _ONE_OF_TWO = {"prompt_tokens": "budget", "budget": "prompt_tokens"}  # a flag for one overrides a setting for the other
 
 
-def _tokens_if_given(value: Any) -> int | None:
-    return None if value is None else parse_tokens(value)
-
-
-Tokens = Annotated[int | None, BeforeValidator(_tokens_if_given)]
-
-
-def _parse_if_given(value: Any) -> float | None:
-    return None if value is None else parse_seconds(value)
-
-
-def _parse_size_if_given(value: Any) -> int | None:
-    return None if value is None else parse_size(value)
-
-
 def parse_seconds(value: Any) -> float:
     """Parse a time.
 
@@ -67,6 +53,14 @@ def parse_seconds(value: Any) -> float:
     if isinstance(value, bool) or not seconds:
         raise ValueError("write seconds above 0, such as 90, 60s or 2m")
     return seconds
+
+
+def _if_given(parse: Callable[[Any], Any]) -> BeforeValidator:
+    """What parses a setting that may be left out."""
+    return BeforeValidator(lambda value: None if value is None else parse(value))
+
+
+Tokens = Annotated[int | None, _if_given(parse_tokens)]
 
 
 class Settings(BaseSettings):
@@ -97,10 +91,10 @@ class Settings(BaseSettings):
         256, ge=1, description="the longest answer, in tokens"
     )
     prompt_tokens: Tokens = Field(None, ge=1, description="the longest prompt, in tokens")
-    budget: Annotated[float | None, BeforeValidator(_parse_if_given)] = Field(
+    budget: Annotated[float | None, _if_given(parse_seconds)] = Field(
         None, description="the longest prompt, in seconds to the first token of the answer, such as '60s'"
     )
-    kv_cache_size: Annotated[int | None, BeforeValidator(_parse_size_if_given)] = Field(
+    kv_cache_size: Annotated[int | None, _if_given(parse_size)] = Field(
         None, ge=0, description="the most that documents read whole may take beside the index, such as 4GB; 0 is none"
     )
     thinking: ThinkingMode = Field("auto", description="whether a thinking model thinks before it answers")

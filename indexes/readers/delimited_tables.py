@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import islice
 
-from indexes.readers.tables import HAS_DIGIT, LONGEST_HEADER, SEARCHED, begins_table, divides, header_place
+from indexes.readers.tables import HAS_DIGIT, LONGEST_HEADER, SEARCHED, begins_table, divides, header_place, one_header
 from indexes.types import Table
 
 _DELIMITERS = ("\t", ";", ",", "|")
@@ -73,5 +73,5 @@ def _delimited(text: str, starts: Sequence[int], ends: Sequence[int], *, by_numb
         or (by_numbers and not begins_table(rows))
     ):
         return None
-    header = " ".join(first[place].split())[:LONGEST_HEADER].rstrip()
+    header = one_header(first[place])
     return Table(starts[place + 1], ends[-1], header)

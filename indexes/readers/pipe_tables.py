@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from indexes.readers.base import MOST_MARKS, lines_with_offsets
-from indexes.readers.tables import LONGEST_HEADER
+from indexes.readers.tables import one_header
 from indexes.types import Table
 
 _PIPE_RULE = re.compile(r" {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
@@ -37,7 +37,7 @@ def pipe_tables(text: str, begin: int = 0) -> tuple[tuple[Table, ...], tuple[int
         if header and rows:
             tables.append(Table(rows[0][0], rows[-1][1], header))
             breaks += (start for start, _ in rows)
-        header, rows = " ".join(above.split())[:LONGEST_HEADER].rstrip() if is_rule else "", []
+        header, rows = one_header(above) if is_rule else "", []
         above = line
         if len(breaks) > MOST_MARKS:
             break

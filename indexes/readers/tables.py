@@ -57,7 +57,7 @@ def table_of(rows: Sequence[Row], text: str) -> Table | None:
     place = header_place([row.cells for row in rows[:SEARCHED]])
     if place is None or place + 1 >= len(rows):
         return None
-    header = " ".join(text[rows[place].start : rows[place].end].split())[:LONGEST_HEADER].rstrip()
+    header = one_header(text[rows[place].start : rows[place].end])
     return Table(rows[place + 1].start, rows[-1].end, header)
 
 
@@ -66,6 +66,11 @@ def _head(rows: Sequence[Row]) -> tuple[int, int]:
     first = next((place for place, row in enumerate(rows[:SEARCHED]) if row.is_head), len(rows))
     last = next((place for place in range(first, len(rows)) if not rows[place].is_head), len(rows))
     return first, last
+
+
+def one_header(text: str) -> str:
+    """A header row on one line, no longer than a header may be."""
+    return " ".join(text.split())[:LONGEST_HEADER].rstrip()
 
 
 def column_names(head: Sequence[Sequence[str]]) -> str:

@@ -8,7 +8,7 @@ from .analyzer import (
     quoted_phrases,
     terms,
 )
-from .codes import Code, codes, plain
+from .codes import Code, codes
 from .language import LANGUAGE_NAMES, LANGUAGES, folded, query_language, script_language, serves, text_language
 from .normalisation import CleanText, clean, join_hyphens, on_one_line
 from .readability import is_readable
@@ -30,7 +30,6 @@ __all__ = [
     "join_hyphens",
     "on_one_line",
     "phrase_terms",
-    "plain",
     "query_language",
     "query_patterns",
     "query_terms",

@@ -33,7 +33,7 @@ class Code(NamedTuple):
         """Whether a text holds the code, whatever its case, width, hyphen or space; a year also with two digits.
 
         Args:
-            text: The text, as `plain` returns it.
+            text: The text, as `folded` returns it.
 
         Returns:
             True if it does.
@@ -45,7 +45,7 @@ class Code(NamedTuple):
         """Whether a text holds a code of the same letters.
 
         Args:
-            text: The text, as `plain` returns it.
+            text: The text, as `folded` returns it.
 
         Returns:
             True if it does: the code is then one of a kind that the text is about.
@@ -56,7 +56,7 @@ class Code(NamedTuple):
         """Whether a text holds the year that the code is, as in FY2024 and H30.
 
         Args:
-            text: The text, as `plain` returns it.
+            text: The text, as `folded` returns it.
 
         Returns:
             True if it does.
@@ -77,15 +77,3 @@ def codes(text: str) -> list[Code]:
     joined = _SPACED.sub(r"\1-", nfkc(text)).casefold()
     found = (Code(match[1], match[2] + match[3]) for match in _CODE.finditer(joined))
     return list(dict.fromkeys(found))
-
-
-def plain(text: str) -> str:
-    """Return a text in the width and case that codes are compared in.
-
-    Args:
-        text: The text.
-
-    Returns:
-        The text in NFKC, case-folded.
-    """
-    return nfkc(text).casefold()

@@ -13,10 +13,11 @@ from indexes import Chunk, CorpusIndex, SearchHit, Snapshot
 from indexes.offsets import clean_offset
 from indexes.text import (
     LANGUAGE_NAMES,
+    Code,
     codes,
     content_words,
+    folded,
     on_one_line,
-    plain,
     query_patterns,
     query_terms,
     row_spans,
@@ -176,7 +177,8 @@ def extract(question: str, hits: Sequence[SearchHit], corpus: Snapshot, searched
     wanted = {term: weight / 2 for term, weight in query_terms(searched, language).items()} if searched else {}
     wanted |= query_terms(question, language)
     wanted |= {term: _NUMBER_WEIGHT * weight for term, weight in wanted.items() if any(map(str.isdigit, term))}
-    found, known = _with_codes(question, found)
+    asked = codes(question)
+    found, known = _with_codes(asked, found)
     wanted |= dict.fromkeys(known, _NUMBER_WEIGHT)
     inside = _terms_like(query_patterns(query), found)
     wanted |= dict.fromkeys(inside - wanted.keys(), _INSIDE_WEIGHT)
@@ -184,7 +186,7 @@ def extract(question: str, hits: Sequence[SearchHit], corpus: Snapshot, searched
     cosines = corpus.similarity(query, [_with_header(sentence.place) for sentence in found]) if found else None
     evidence = Evidence(corpus.content_idf(query, language), [citation(hit.chunk) for hit in hits], language=language)
     cosine = max(cosines) if cosines and corpus.encoder.name == "default" else None
-    if not found or _lacks_code(question, hits) or (not is_held and evidence.is_beside(query, cosine)):
+    if not found or _lacks_code(asked, hits) or (not is_held and evidence.is_beside(query, cosine)):
         return ()
     shares = _term_shares(wanted, [sentence.terms for sentence in found])
     around = _term_shares(wanted, [sentence.terms | sentence.around for sentence in found])
@@ -203,11 +205,10 @@ def extract(question: str, hits: Sequence[SearchHit], corpus: Snapshot, searched
     return tuple(replace(sentence, number=number) for number, sentence in enumerate(_best(scored), start=1))
 
 
-def _lacks_code(question: str, hits: Sequence[SearchHit]) -> bool:
-    """Whether a question hangs on a code that is in none of the passages, though others of its kind are."""
+def _lacks_code(asked: Sequence[Code], hits: Sequence[SearchHit]) -> bool:
+    """Whether a question hangs on one of its codes that is in none of the passages, though others of its kind are."""
     # What is none of a kind, such as COVID19, may be paraphrased, and so may a year.
-    asked = codes(question)
-    texts = [plain(f"{hit.chunk.title} {hit.chunk.heading} {hit.chunk.text}") for hit in hits] if asked else []
+    texts = [folded(f"{hit.chunk.title} {hit.chunk.heading} {hit.chunk.text}") for hit in hits] if asked else []
     return any(
         any(code.has_sibling_in(text) for text in texts)
         and not any(code.is_in(text) or code.is_paraphrased_in(text) for text in texts)
@@ -215,10 +216,9 @@ def _lacks_code(question: str, hits: Sequence[SearchHit]) -> bool:
     )
 
 
-def _with_codes(question: str, found: Sequence[_Sentence]) -> tuple[list[_Sentence], list[str]]:
+def _with_codes(asked: Sequence[Code], found: Sequence[_Sentence]) -> tuple[list[_Sentence], list[str]]:
     """The sentences, with the question's codes among their terms in any spelling; and the codes that any has."""
-    asked = codes(question)
-    held = [{code.term for code in asked if code.is_in(plain(each.place.text))} if asked else set() for each in found]
+    held = [{code.term for code in asked if code.is_in(folded(each.place.text))} if asked else set() for each in found]
     sentences = [replace(each, terms=each.terms | terms) for each, terms in zip(found, held, strict=True)]
     return sentences, sorted(set().union(*held))
 

@@ -103,32 +103,29 @@ def _option(metavar: str, text: str, least: int | None = None) -> Any:
 
 def tokens_option(metavar: str, text: str, *names: str, least: int = 1, panel: str | None = None) -> Any:
     """An option for a number of tokens: 32768, 32k."""
+    return typer.Option(
+        *names, metavar=metavar, help=text, parser=_at_least(least, parse_tokens), rich_help_panel=panel
+    )
 
-    def parse(value: Any) -> int:
+
+def size_option(metavar: str, text: str, *names: str, least: int = 0) -> Any:
+    """An option for an amount of memory or the size of a file: 80GiB, 200MB."""
+    return typer.Option(*names, metavar=metavar, help=text, parser=_at_least(least, parse_size))
+
+
+def _at_least(least: int, parse: Callable[[Any], int]) -> Callable[[Any], int]:
+    """What parses the values of an option, and refuses smaller ones."""
+
+    def parsed(value: Any) -> int:
         try:
-            number = parse_tokens(value)
+            number = parse(value)
         except ValueError as error:
             raise typer.BadParameter(f"{value!r}: {error}") from None
         if number < least:
             raise typer.BadParameter(f"{value!r}: give {least} or more")
         return number
 
-    return typer.Option(*names, metavar=metavar, help=text, parser=parse, rich_help_panel=panel)
-
-
-def size_option(metavar: str, text: str, *names: str, least: int = 0) -> Any:
-    """An option for an amount of memory or the size of a file: 80GiB, 200MB."""
-
-    def parse(value: Any) -> int:
-        try:
-            size = parse_size(value)
-        except ValueError as error:
-            raise typer.BadParameter(f"{value!r}: {error}") from None
-        if size < least:
-            raise typer.BadParameter(f"{value!r}: give {least} or more")
-        return size
-
-    return typer.Option(*names, metavar=metavar, help=text, parser=parse)
+    return parsed
 
 
 TemplateOption = Annotated[

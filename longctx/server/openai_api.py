@@ -6,9 +6,9 @@ import base64
 import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import numpy as np
@@ -52,28 +52,14 @@ async def show_model(name: str, server: Server) -> Response:
 @router.post("/chat/completions")
 async def complete(body: ChatBody, server: Server, request: Request) -> Response:
     """Answer the last message from an index, with citations as annotations; or let the model itself reply."""
-    body.check()
-    corpus, alone = choose(body.model, server)
-    text, history = body.question()
-    fields = body.fields()
-    question = ChatQuestion(text, fields.options(server.options.ask, corpus.names), history or None, alone=alone)
-    answering = Answering(server.library, corpus, question, state(request.scope)["client"], server.metrics)
-    completion = _Completion(body, corpus, question.options.max_new_tokens, str(request.base_url))
-    try:
-        if not body.stream:
-            return JSONResponse(completion.whole(await until_gone(request, answering.answer())))
-        events = answering.events()
-        first = await until_gone(request, answering.first(events))  # what cannot be served gets a status of its own
-    except BaseException:
-        await answering.aclose()
-        raise
-    return EventResponse(completion.chunks(events, first), answering.aclose)
+    base = str(request.base_url)
+    return await answer_chat(body, server, request, lambda corpus, most: _Completion(body, corpus, most, base))
 
 
 @router.post("/embeddings")
 async def embed(body: EmbeddingsBody, server: Server) -> Response:
     """Embed texts with the encoder of an index."""
-    corpus, alone = choose(body.model, server)
+    corpus, alone = _choose(body.model, server)
     if alone:
         raise BadRequest(f"{body.model} embeds nothing: name an index, such as {_names(server)[0]}")
     texts = [body.input] if isinstance(body.input, str) else body.input
@@ -90,6 +76,48 @@ async def embed(body: EmbeddingsBody, server: Server) -> Response:
     ]
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return JSONResponse({"object": "list", "data": data, "model": body.model, "usage": usage})
+
+
+class WrittenAnswer(Protocol):
+    """An answer as a protocol writes it, whole or in events."""
+
+    def whole(self, answer: Answer) -> dict[str, Any]:
+        """The body of a response."""
+
+    def chunks(self, events: AsyncGenerator[Any, None], first: Any) -> AsyncIterator[str]:
+        """Server-sent events, of what `Answering.first` gave and of the events behind it."""
+
+
+async def answer_chat(
+    body: ChatBody, server: Context, request: Request, written: Callable[[Corpus, int], WrittenAnswer]
+) -> Response:
+    """Answer the last message of a chat.
+
+    Args:
+        body: The request.
+        server: The server.
+        request: Its HTTP request, whose client may go.
+        written: Makes what writes the answer, from the index and the longest answer in tokens.
+
+    Returns:
+        The response, or a stream of events.
+    """
+    body.check()
+    corpus, alone = _choose(body.model, server)
+    text, history = body.question()
+    options = body.fields().options(server.options.ask, corpus.names)
+    question = ChatQuestion(text, options, history or None, alone=alone)
+    answering = Answering(server.library, corpus, question, state(request.scope)["client"], server.metrics)
+    form = written(corpus, options.max_new_tokens)
+    try:
+        if not body.stream:
+            return JSONResponse(form.whole(await until_gone(request, answering.answer())))
+        events = answering.events()
+        first = await until_gone(request, answering.first(events))  # what cannot be served gets a status of its own
+    except BaseException:
+        await answering.aclose()
+        raise
+    return EventResponse(form.chunks(events, first), answering.aclose)
 
 
 class _Completion:
@@ -184,7 +212,7 @@ def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "longctx"}
 
 
-def choose(name: str, server: Context) -> tuple[Corpus, bool]:
+def _choose(name: str, server: Context) -> tuple[Corpus, bool]:
     """The index that a model stands for, and whether it stands for the language model alone."""
     if name == server.library.model.name:
         return server.library.find(None), True

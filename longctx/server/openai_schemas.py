@@ -145,6 +145,7 @@ class ResponsesBody(BaseModel):
         return ChatBody(
             model=self.model,
             messages=[*told, *said],
+            stream=self.stream,
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self.max_output_tokens,

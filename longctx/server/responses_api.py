@@ -8,16 +8,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from longctx.errors import BadRequest
-from longctx.server.answers import Answering, ChatQuestion
 from longctx.server.context import Server
 from longctx.server.errors import describe
-from longctx.server.openai_api import choose, extension, mark_annotations
+from longctx.server.openai_api import answer_chat, extension, mark_annotations
 from longctx.server.openai_schemas import ResponsesBody
-from longctx.server.security import state
-from longctx.server.streams import EventResponse, event, until_gone
+from longctx.server.streams import event
 from longctx.types import Answer, Usage
 
 router = APIRouter(prefix="/v1")
@@ -30,23 +28,10 @@ async def respond(body: ResponsesBody, server: Server, request: Request) -> Resp
     """Answer the last message of the input, as `/v1/chat/completions` does."""
     if body.previous_response_id is not None:
         raise BadRequest(_NOT_KEPT.format(body.previous_response_id[:100]))
-    chat = body.chat()
-    chat.check()
-    corpus, alone = choose(chat.model, server)
-    text, history = chat.question()
-    options = chat.fields().options(server.options.ask, corpus.names)
-    question = ChatQuestion(text, options, history or None, alone=alone)
-    answering = Answering(server.library, corpus, question, state(request.scope)["client"], server.metrics)
-    written = _Response(body, options.max_new_tokens, corpus.name, str(request.base_url))
-    try:
-        if not body.stream:
-            return JSONResponse(written.whole(await until_gone(request, answering.answer())))
-        events = answering.events()
-        first = await until_gone(request, answering.first(events))  # what cannot be served gets a status of its own
-    except BaseException:
-        await answering.aclose()
-        raise
-    return EventResponse(written.events(events, first), answering.aclose)
+    base = str(request.base_url)
+    return await answer_chat(
+        body.chat(), server, request, lambda corpus, most: _Response(body, most, corpus.name, base)
+    )
 
 
 class _Response:
@@ -66,7 +51,7 @@ class _Response:
             "longctx": extension(answer),
         }
 
-    async def events(self, events: AsyncGenerator[Any, None], first: Any) -> AsyncIterator[str]:
+    async def chunks(self, events: AsyncGenerator[Any, None], first: Any) -> AsyncIterator[str]:
         try:
             for line in self._begin():
                 yield line
