@@ -20,7 +20,7 @@ from squad_questions import Asked, Corpus
 from indexes import CorpusIndex, SearchFilter
 from indexes.encoders import load_encoder
 from longctx import AskOptions, DocumentQA, GenerationOptions, ServedModel
-from longctx.evaluation import AnswerRecord, FoundPassage
+from longctx.evaluation import AnswerRecord, RecordedPassage
 
 NEW_TOKENS = 40
 PEER_KS = (2, 5)
@@ -71,11 +71,11 @@ class Systems:
             text=answer.text,
             refused=answer.refused or bool(REFUSAL.search(answer.text)),
             citations=tuple(
-                FoundPassage(source=Path(c.source).stem, text=c.text, number=c.number, marked_by=c.marked_by)
+                RecordedPassage(source=Path(c.source).stem, text=c.text, number=c.number, marked_by=c.marked_by)
                 for c in answer.citations
             ),
             unsupported=answer.unsupported,
-            hits=tuple(FoundPassage(source=Path(hit.chunk.source).stem) for hit in hits),
+            hits=tuple(RecordedPassage(source=Path(hit.chunk.source).stem) for hit in hits),
             route_taken=answer.plan.route if answer.plan else "",
             prompt_tokens=answer.usage.prompt_tokens,
             completion_tokens=answer.usage.completion_tokens,
@@ -93,7 +93,7 @@ class Systems:
             began = time.monotonic()
             found = index.as_retriever(similarity_top_k=k).retrieve(asked.question.question)
             contexts = [each.node.get_content(metadata_mode=MetadataMode.LLM) for each in found]
-            hits = tuple(FoundPassage(source=str(each.node.ref_doc_id)) for each in found)
+            hits = tuple(RecordedPassage(source=str(each.node.ref_doc_id)) for each in found)
             return self._complete(asked, contexts, hits, began)
 
         return answer
@@ -109,7 +109,7 @@ class Systems:
         )
 
     def _complete(
-        self, asked: Asked, contexts: Sequence[str], hits: tuple[FoundPassage, ...], began: float
+        self, asked: Asked, contexts: Sequence[str], hits: tuple[RecordedPassage, ...], began: float
     ) -> AnswerRecord:
         prompt = DEFAULT_TEXT_QA_PROMPT.format(context_str="\n\n".join(contexts), query_str=asked.question.question)
         [planned] = self.peer_model.counter.count([prompt])

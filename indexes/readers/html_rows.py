@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from indexes.readers.merged_cells import Cell, MergedCells
+from indexes.readers.merged_cells import MergedCells, TableCell
 
 _MOST = 1_000  # rows or columns that a cell spans
 
@@ -71,20 +71,20 @@ class OpenRow:
             texts.pop(0)
         return (texts, head) if lines == self._lines and any(own) else ([], None)
 
-    def _spread(self, starts: Sequence[_Start], own: Sequence[str]) -> list[Cell]:
+    def _spread(self, starts: Sequence[_Start], own: Sequence[str]) -> list[TableCell]:
         """The cells with those that continue from above between them."""
         above, self._below = (
             self._below,
             {column: (n - 1, width) for column, (n, width) in self._below.items() if n > 1},
         )
-        cells: list[Cell] = []
+        cells: list[TableCell] = []
         column = 0
         for start, text in [*zip(starts, own, strict=True), (None, "")]:
             while column in above:
-                cells.append(Cell("", above[column][1], continues=True))
+                cells.append(TableCell("", above[column][1], continues=True))
                 column += above[column][1]
             if start is not None:
-                cells.append(Cell(text, start.across))
+                cells.append(TableCell(text, start.across))
                 if start.down > 1:
                     self._below[column] = (start.down - 1, start.across)
                 column += start.across

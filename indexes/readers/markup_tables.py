@@ -10,8 +10,8 @@ from indexes.readers.base import MOST_MARKS, lines_with_offsets
 from indexes.readers.tables import Row, column_names, header_place
 from indexes.types import Table
 
-Found = tuple[tuple[Table, ...], tuple[int, ...]]
-Rows = list[Row]
+MarkupTables = tuple[tuple[Table, ...], tuple[int, ...]]
+TableRows = list[Row]
 
 _GRID_RULE = re.compile(r"\s*\+(?:[-=]+\+)+\s*$")
 _SIMPLE_RULE = re.compile(r"\s*=+(?:[ \t]+=+)+\s*$")
@@ -34,7 +34,7 @@ _ESCAPED = re.compile(r"\\([&%#_$])")
 _SEARCHED = 20  # rows among which the header is
 
 
-def rst_tables(text: str) -> Found:
+def rst_tables(text: str) -> MarkupTables:
     """Find grid tables and simple tables that have a header.
 
     Args:
@@ -46,7 +46,7 @@ def rst_tables(text: str) -> Found:
     return _collected([*_grid_tables(text), *_simple_tables(text)])
 
 
-def org_tables(text: str) -> Found:
+def org_tables(text: str) -> MarkupTables:
     """Find the tables of an Org file. Their header is above a rule, or shows in the rows below it.
 
     Args:
@@ -55,7 +55,7 @@ def org_tables(text: str) -> Found:
     Returns:
         The tables, and the offsets of their rows.
     """
-    tables: list[tuple[Rows, int]] = [([], 0)]
+    tables: list[tuple[TableRows, int]] = [([], 0)]
     for start, line in lines_with_offsets(text):
         (rows, head), bare = tables[-1], line.strip()
         if _ORG_RULE.match(bare):
@@ -67,7 +67,7 @@ def org_tables(text: str) -> Found:
     return _collected(_table(rows, head) for rows, head in tables)
 
 
-def asciidoc_tables(text: str) -> Found:
+def asciidoc_tables(text: str) -> MarkupTables:
     """Find the tables between two lines `|===`. Their header is marked by a blank line, or shows in the rows below it.
 
     Args:
@@ -76,7 +76,7 @@ def asciidoc_tables(text: str) -> Found:
     Returns:
         The tables, and the offsets of their rows.
     """
-    tables: list[tuple[Table, Rows] | None] = []
+    tables: list[tuple[Table, TableRows] | None] = []
     lines: list[tuple[int, str]] | None = None
     for start, line in lines_with_offsets(text):
         if _ADOC_EDGE.match(line):
@@ -87,7 +87,7 @@ def asciidoc_tables(text: str) -> Found:
     return _collected(tables)
 
 
-def latex_tables(text: str) -> Found:
+def latex_tables(text: str) -> MarkupTables:
     """Find the tables of LaTeX (`tabular` and the like). Their header is above a rule, or shows in the rows below it.
 
     Args:
@@ -99,13 +99,13 @@ def latex_tables(text: str) -> Found:
     return _collected(_latex_table(match[2], match.start(2)) for match in _LATEX_TABLE.finditer(text))
 
 
-def _collected(tables: Iterable[tuple[Table, Rows] | None]) -> Found:
+def _collected(tables: Iterable[tuple[Table, TableRows] | None]) -> MarkupTables:
     found = sorted((each for each in tables if each is not None), key=lambda each: each[0].start)
     breaks = islice((row.start for _, rows in found for row in rows), MOST_MARKS)
     return tuple(table for table, _ in found), tuple(breaks)
 
 
-def _table(rows: Rows, head: int) -> tuple[Table, Rows] | None:
+def _table(rows: TableRows, head: int) -> tuple[Table, TableRows] | None:
     """The table of rows, the first of which are its header; of 0, one is looked for. None if there is none."""
     if not head and (place := header_place([row.cells for row in rows[:_SEARCHED]])) is not None:
         rows, head = rows[place:], 1
@@ -115,9 +115,9 @@ def _table(rows: Rows, head: int) -> tuple[Table, Rows] | None:
     return Table(rows[head].start, rows[-1].end, names), rows[head:]
 
 
-def _grid_tables(text: str) -> Iterator[tuple[Table, Rows] | None]:
+def _grid_tables(text: str) -> Iterator[tuple[Table, TableRows] | None]:
     """Rows stand between two rules each, on one line or more; a rule of `=` is below the header."""
-    rows: Rows = []
+    rows: TableRows = []
     head, is_open = 0, False
     for start, line in lines_with_offsets(text):
         if _GRID_RULE.match(line):
@@ -136,11 +136,11 @@ def _grid_tables(text: str) -> Iterator[tuple[Table, Rows] | None]:
     yield _table(rows, head) if head else None
 
 
-def _simple_tables(text: str) -> Iterator[tuple[Table, Rows] | None]:
+def _simple_tables(text: str) -> Iterator[tuple[Table, TableRows] | None]:
     """A rule of `=`, the header, a second rule, rows, and a third rule."""
     rules = 0
-    rows: Rows = []
-    head: Rows = []
+    rows: TableRows = []
+    head: TableRows = []
     columns: list[int] = []
     for start, line in lines_with_offsets(text):
         if _SIMPLE_RULE.match(line):
@@ -158,7 +158,7 @@ def _simple_tables(text: str) -> Iterator[tuple[Table, Rows] | None]:
             rules = 0  # the second rule was the last: a table without a header
 
 
-def _asciidoc_table(lines: list[tuple[int, str]]) -> tuple[Table, Rows] | None:
+def _asciidoc_table(lines: list[tuple[int, str]]) -> tuple[Table, TableRows] | None:
     """The table of lines, which hold a row each, or a cell each with the first line for the names."""
     filled = [(place, start, line) for place, (start, line) in enumerate(lines) if line.strip()]
     if not filled:
@@ -166,7 +166,7 @@ def _asciidoc_table(lines: list[tuple[int, str]]) -> tuple[Table, Rows] | None:
     width = len(_ADOC_CELL.findall(filled[0][2]))
     below = filled[0][0] + 1
     is_marked = below < len(lines) and not lines[below][1].strip()
-    rows: Rows = []
+    rows: TableRows = []
     for _, start, line in filled:
         cells = [cell.strip() for cell in _ADOC_CELL.split(line)[1:]]
         if rows and len(rows[-1].cells) + len(cells) <= width:
@@ -176,10 +176,10 @@ def _asciidoc_table(lines: list[tuple[int, str]]) -> tuple[Table, Rows] | None:
     return _table(rows, 1 if is_marked and width > 1 else 0)
 
 
-def _latex_table(text: str, offset: int) -> tuple[Table, Rows] | None:
+def _latex_table(text: str, offset: int) -> tuple[Table, TableRows] | None:
     columns = _LATEX_COLUMNS.match(text)
     begin, head = columns.end() if columns else 0, 0
-    rows: Rows = []
+    rows: TableRows = []
     for end in [*(match.end() for match in _LATEX_ROW_END.finditer(text)), len(text)]:
         row = text[begin:end]
         if _LATEX_RULE.match(row):

@@ -12,7 +12,7 @@ _MOST_REPEATED = 1_000_000  # characters in a file: a small one can merge very m
 _WIDEST = 1_000  # columns up to which cells span several
 
 
-class Cell(NamedTuple):
+class TableCell(NamedTuple):
     """A cell of a row.
 
     Attributes:
@@ -41,7 +41,7 @@ class MergedCells:
         self._are_named = False  # the file says so
         self._full: list[bool] = []  # the columns whose names are complete
 
-    def row(self, cells: Sequence[Cell], *, are_names: bool = False) -> tuple[list[str], list[str] | None]:
+    def row(self, cells: Sequence[TableCell], *, are_names: bool = False) -> tuple[list[str], list[str] | None]:
         """Add a row.
 
         Args:
@@ -66,7 +66,7 @@ class MergedCells:
         self._full = full
         return texts, names if is_head else None
 
-    def _is_head(self, cells: Sequence[Cell], *, are_names: bool) -> bool:
+    def _is_head(self, cells: Sequence[TableCell], *, are_names: bool) -> bool:
         filled = [cell for cell in cells if cell.text or cell.continues]
         if self._is_top:
             self._is_top = len(filled) < 2
@@ -76,7 +76,7 @@ class MergedCells:
             self._is_open = are_names if self._are_named else self._goes_on(cells)
         return self._is_open
 
-    def _goes_on(self, cells: Sequence[Cell]) -> bool:
+    def _goes_on(self, cells: Sequence[TableCell]) -> bool:
         """Whether a row divides columns that span several, or names those that have no name, and nothing else."""
         column = 0
         for cell in cells:

@@ -16,7 +16,7 @@ from indexes.readers.base import (
     without_embedded_files,
 )
 from indexes.readers.charset import decode
-from indexes.readers.markup_tables import Found, asciidoc_tables, latex_tables, org_tables
+from indexes.readers.markup_tables import MarkupTables, asciidoc_tables, latex_tables, org_tables
 from indexes.types import Heading
 
 _SECTIONS = ("part", "chapter", "section", "subsection", "subsubsection", "paragraph", "subparagraph")
@@ -93,7 +93,7 @@ def _text(data: bytes, limits: ReadLimits) -> str:
 
 
 def _reading(
-    text: str, about: dict[str, str | None], headings: Iterable[tuple[int, int, str]], found_tables: Found
+    text: str, about: dict[str, str | None], headings: Iterable[tuple[int, int, str]], found_tables: MarkupTables
 ) -> ReadText:
     found = properties(**about)
     title = real_title(found.pop("title", ""))

@@ -2,7 +2,7 @@ from .drafts import draft_questions
 from .options import Combination, EvaluationOptions
 from .page import how_judged, report_page, report_tables
 from .questions import Question, parse_questions, read_questions, write_questions
-from .records import AnswerRecord, FoundPassage
+from .records import AnswerRecord, RecordedPassage
 from .report import AskedQuestion, EvaluationReport, Mean, Proportion, Summary, proportion
 from .runner import INTERRUPTED, EvaluationProgress, evaluate
 from .scoring import Scores, answer_held, score, token_f1, without_marks
@@ -15,10 +15,10 @@ __all__ = [
     "EvaluationOptions",
     "EvaluationProgress",
     "EvaluationReport",
-    "FoundPassage",
     "Mean",
     "Proportion",
     "Question",
+    "RecordedPassage",
     "Scores",
     "Summary",
     "answer_held",

@@ -10,7 +10,7 @@ from typing import Any
 from indexes.text import script_language
 from longctx.evaluation.options import Combination
 from longctx.evaluation.questions import Question
-from longctx.evaluation.records import AnswerRecord, FoundPassage
+from longctx.evaluation.records import AnswerRecord, RecordedPassage
 from longctx.evaluation.report import EvaluationReport, Mean, Proportion, Summary
 from longctx.evaluation.scoring import Scores
 
@@ -164,7 +164,7 @@ def _described(record: AnswerRecord, scores: Scores) -> Iterator[str]:
         yield f"{route}{record.prompt_tokens:,} + {record.completion_tokens:,} tokens, {record.seconds:.1f} s"
 
 
-def _source(passage: FoundPassage) -> str:
+def _source(passage: RecordedPassage) -> str:
     place = f"page {passage.page}" if passage.page is not None else f"line {passage.line}"
     return (
         f"<p>[{passage.number}] {escape(passage.source)}, {place}</p>"

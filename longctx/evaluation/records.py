@@ -30,7 +30,7 @@ class AnswerKey(NamedTuple):
     combination: Combination
 
 
-class FoundPassage(BaseModel):
+class RecordedPassage(BaseModel):
     """A passage that was found or cited; the attributes are those of `longctx.Citation`.
 
     Attributes:
@@ -91,9 +91,9 @@ class AnswerRecord(BaseModel):
     route_taken: str = ""
     text: str = ""
     refused: bool = False
-    citations: tuple[FoundPassage, ...] = ()
+    citations: tuple[RecordedPassage, ...] = ()
     unsupported: tuple[str, ...] = ()
-    hits: tuple[FoundPassage, ...] = ()
+    hits: tuple[RecordedPassage, ...] = ()
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0

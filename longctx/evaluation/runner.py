@@ -17,7 +17,7 @@ from longctx.errors import BadRequest, LongctxError, ServerFailed
 from longctx.evaluation.options import Combination, EvaluationOptions
 from longctx.evaluation.page import report_page
 from longctx.evaluation.questions import Question
-from longctx.evaluation.records import PAGE, SUMMARY, AnswerRecord, FoundPassage, Records, open_records
+from longctx.evaluation.records import PAGE, SUMMARY, AnswerRecord, RecordedPassage, Records, open_records
 from longctx.evaluation.report import AskedQuestion, EvaluationReport
 from longctx.qa import DocumentQA
 from longctx.types import Answer, Citation
@@ -130,7 +130,7 @@ class _Run:
         self.asked, self.options, self.records = asked, options, records
         self.total = len(asked) * len(options.combinations())
         self._progress = progress
-        self._hits: dict[tuple[str, str], tuple[FoundPassage, ...]] = {}
+        self._hits: dict[tuple[str, str], tuple[RecordedPassage, ...]] = {}
         self._failures = 0
 
     def ask_all(self, open_qa: OpenQA) -> None:
@@ -158,7 +158,7 @@ class _Run:
         """Ask one question and keep what came out. Returns a failure of the server, which is not kept."""
         question = asked.question.question
         begun = AnswerRecord(question=question, occurrence=asked.occurrence, **combination._asdict())
-        hits: tuple[FoundPassage, ...] = ()
+        hits: tuple[RecordedPassage, ...] = ()
         try:
             hits = self._search(qa, question, combination.mode)
             answer = qa.ask(question, self.options.ask, route=combination.route, mode=combination.mode)
@@ -174,7 +174,7 @@ class _Run:
         self.records.add(record)
         return None
 
-    def _search(self, qa: DocumentQA, question: str, mode: str) -> tuple[FoundPassage, ...]:
+    def _search(self, qa: DocumentQA, question: str, mode: str) -> tuple[RecordedPassage, ...]:
         """The passages found, which are the same whatever the model."""
         if (question, mode) not in self._hits:
             ask = self.options.ask
@@ -220,7 +220,7 @@ def _identity(index: CorpusIndex) -> str:
     return f"{len(documents)} documents, {hashlib.sha256(listed.encode()).hexdigest()[:12]}"
 
 
-def _record(begun: AnswerRecord, answer: Answer, hits: tuple[FoundPassage, ...]) -> AnswerRecord:
+def _record(begun: AnswerRecord, answer: Answer, hits: tuple[RecordedPassage, ...]) -> AnswerRecord:
     return begun.model_copy(
         update={
             "route_taken": answer.plan.route if answer.plan else "",
@@ -236,6 +236,6 @@ def _record(begun: AnswerRecord, answer: Answer, hits: tuple[FoundPassage, ...])
     )
 
 
-def _passage(place: Chunk | Citation) -> FoundPassage:
-    names = FoundPassage.model_fields
-    return FoundPassage(**{name: getattr(place, name) for name in names if hasattr(place, name)})
+def _passage(place: Chunk | Citation) -> RecordedPassage:
+    names = RecordedPassage.model_fields
+    return RecordedPassage(**{name: getattr(place, name) for name in names if hasattr(place, name)})

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from indexes.text import folded, on_one_line
 from longctx.evaluation.questions import Question
-from longctx.evaluation.records import AnswerRecord, FoundPassage
+from longctx.evaluation.records import AnswerRecord, RecordedPassage
 
 _NUMBER = r"(?:\d{1,4}\??|\?)"
 _MARK = re.compile(rf"[\[［【]\s*{_NUMBER}(?:\s*[,、]\s*{_NUMBER})*\s*[\]］】]")
@@ -102,7 +102,7 @@ def score(question: Question, record: AnswerRecord, documents: Collection[str]) 
         The scores; none for an error, except whether the passage was found.
     """
 
-    def right(passage: FoundPassage) -> bool:
+    def right(passage: RecordedPassage) -> bool:
         return passage.source in documents if documents else answer_held(passage.text, question.answers or ())
 
     is_known = bool(question.answers) or (bool(documents) and question.has_answer is True)

@@ -16,7 +16,7 @@ from longctx.models.memory import CacheDtype
 if TYPE_CHECKING:
     import torch
 
-Rows = tuple[int, int]  # heads and dimensions of a head
+HeadShape = tuple[int, int]  # heads and dimensions of a head
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class CacheShape:
         itemsize: Bytes of a number in the model's dtype.
     """
 
-    layers: tuple[tuple[Rows, Rows], ...]
+    layers: tuple[tuple[HeadShape, HeadShape], ...]
     itemsize: int
 
     @classmethod
@@ -81,7 +81,7 @@ class _Configuration:
 
 
 @lru_cache(maxsize=64)
-def _measured(configuration: _Configuration) -> tuple[tuple[Rows, Rows], ...]:
+def _measured(configuration: _Configuration) -> tuple[tuple[HeadShape, HeadShape], ...]:
     """What the layers of a model without weights keep of one token; empty where it cannot run so."""
     import copy
 
@@ -97,7 +97,7 @@ def _measured(configuration: _Configuration) -> tuple[tuple[Rows, Rows], ...]:
         return ()
 
 
-def _one_token(model: Any) -> tuple[tuple[Rows, Rows], ...]:
+def _one_token(model: Any) -> tuple[tuple[HeadShape, HeadShape], ...]:
     import torch
     from transformers import DynamicCache
 
@@ -112,12 +112,12 @@ def _one_token(model: Any) -> tuple[tuple[Rows, Rows], ...]:
         return ()
 
 
-def _rows(states: torch.Tensor) -> Rows:
+def _rows(states: torch.Tensor) -> HeadShape:
     _, heads, _, size = states.shape
     return heads, size
 
 
-def _stated(model: Any) -> tuple[tuple[Rows, Rows], ...]:
+def _stated(model: Any) -> tuple[tuple[HeadShape, HeadShape], ...]:
     config = model.config.get_text_config()
     queries = getattr(config, "num_attention_heads", None)
     if not isinstance(queries, int):

@@ -12,13 +12,13 @@ from longctx.server.names import DocumentNames
 from longctx.types import AskOptions, QuestionKind, RouteChoice, SearchMode
 
 
-class Body(BaseModel):
+class RequestBody(BaseModel):
     """A request's body; a field that is not known is refused, and not ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Filters(Body):
+class Filters(RequestBody):
     """Which documents may be found.
 
     Attributes:
@@ -43,7 +43,7 @@ class Filters(Body):
         return SearchFilter(sources, tuple(self.titles), self.metadata, self.after, self.before)
 
 
-class AskFields(Body):
+class AskFields(RequestBody):
     """How a question is to be answered; what is left out is as the server was started. See `AskOptions`."""
 
     route: RouteChoice | None = None
@@ -94,7 +94,7 @@ class AskBody(AskFields):
     stream: bool = True
 
 
-class SearchBody(Body):
+class SearchBody(RequestBody):
     """A search.
 
     Attributes:
@@ -112,7 +112,7 @@ class SearchBody(Body):
     expand: int = Field(default=0, ge=0, le=50)
 
 
-class NameBody(Body):
+class NameBody(RequestBody):
     """A name for an index or a conversation."""
 
     name: str

@@ -18,7 +18,7 @@ from longctx.server.errors import error_response
 from longctx.server.options import ServerOptions, is_loopback
 from longctx.server.uploads import TooLarge
 
-Role = Literal["none", "read", "write"]
+Access = Literal["none", "read", "write"]
 
 _SMALL_BODY = 10_000_000  # bytes, of everything but uploads
 _OPEN = re.compile(r"/|/healthz|/docs|/openapi\.json|/page/[\w.-]+|/favicon\.ico")  # hold nothing of anybody's
@@ -103,13 +103,13 @@ class Gate:
             return False
         return not is_loopback(self._options.host)
 
-    def _role(self, authorization: str) -> tuple[Role, str]:
+    def _role(self, authorization: str) -> tuple[Access, str]:
         """The role of a token, and a short name for who has it. Every token is compared, in constant time."""
         if not self._options.tokens and not self._options.read_tokens:
             return "write", "anyone"
         kind, _, given = authorization.partition(" ")
         token = given.strip().encode() if kind.lower() == "bearer" else b""
-        role: Role = "none"
+        role: Access = "none"
         for granted, tokens in (("read", self._options.read_tokens), ("write", self._options.tokens)):
             for each in tokens:
                 if hmac.compare_digest(each.encode(), token):

@@ -15,7 +15,7 @@ from lxml import etree
 from openpyxl.utils import column_index_from_string
 
 from indexes.readers.lines import Lines
-from indexes.readers.merged_cells import Cell, MergedCells
+from indexes.readers.merged_cells import MergedCells, TableCell
 
 _CELLS_NAMED = 3
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
@@ -64,7 +64,7 @@ class _Merged:
         """Whether there are any."""
         return bool(self._starting)
 
-    def row(self, number: int, texts: list[str]) -> list[Cell]:
+    def row(self, number: int, texts: list[str]) -> list[TableCell]:
         """The cells of a row: those that continue from above in the place of what is not shown there."""
         above = {first: last for first, last, bottom in self._open if bottom >= number}
         self._open = [each for each in self._open if each[2] > number]
@@ -75,7 +75,7 @@ class _Merged:
         while column <= width:
             last = above.get(column, here.get(column, column))
             text = texts[column - 1] if column <= len(texts) else ""
-            cells.append(Cell(text, last - column + 1, column in above))
+            cells.append(TableCell(text, last - column + 1, column in above))
             column = last + 1
         return cells
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from indexes.errors import UnreadableFile
 from indexes.readers.lines import Lines
-from indexes.readers.merged_cells import Cell, MergedCells
+from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.equations import M, equation_text
 from indexes.readers.office.numbering import Numbering
 from indexes.readers.office.ooxml import Package
@@ -165,19 +165,19 @@ class _Walk:
         for row in _within(table, f"{W}tr"):
             if row.find(f"{W}trPr/{W}del") is None:
                 before = _count(row, "trPr", "gridBefore", least=0)
-                cells = [*[Cell("")] * before, *map(self._cell, _within(row, f"{W}tc"))]
+                cells = [*[TableCell("")] * before, *map(self._cell, _within(row, f"{W}tc"))]
                 texts, head = merged.row(cells, are_names=row.find(f"{W}trPr/{W}tblHeader") is not None)
                 self._lines.row(texts, head)
         self._depth -= 1
         self._in_list = False
 
-    def _cell(self, cell: Any) -> Cell:
+    def _cell(self, cell: Any) -> TableCell:
         lines, self._lines = self._lines, Lines(self._lines.most)
         self._blocks(cell)
         lines, self._lines = self._lines, lines
         merge = cell.find(f"{W}tcPr/{W}vMerge")
         continues = merge is not None and merge.get(f"{W}val", "continue") == "continue"
-        return Cell(lines.joined(), _count(cell, "tcPr", "gridSpan", least=1), continues)
+        return TableCell(lines.joined(), _count(cell, "tcPr", "gridSpan", least=1), continues)
 
 
 def _count(element: Any, *path: str, least: int) -> int:

@@ -60,7 +60,7 @@ def parsed(names: Iterable[str]) -> tuple[set[DenseFile], set[str]]:
     return files, models
 
 
-class _Unit(NamedTuple):
+class _SegmentGroup(NamedTuple):
     """Segments of a shard whose files are made anew together, with the generations in which they last were."""
 
     shard: int
@@ -106,29 +106,29 @@ class FileWriter:
         kept = [file for unit in few for file in self._held(unit)]
         return kept + [file for unit in due for file in self._made(unit)]
 
-    def _units(self, segments: Mapping[int, int]) -> Iterator[_Unit]:
+    def _units(self, segments: Mapping[int, int]) -> Iterator[_SegmentGroup]:
         """The units: the segments of a shard, or each segment where they have files of their own."""
         shards: dict[int, dict[int, int]] = defaultdict(dict)
         for segment, generation in segments.items():
             shards[segment // SEGMENTS_OF_SHARD][segment] = generation
         for shard, its in shards.items():
-            whole = _Unit(shard, its)
+            whole = _SegmentGroup(shard, its)
             if self._name or any(self._present.issuperset(whole.files(model)) for model in self._models):
                 yield whole
             else:
-                yield from (_Unit(shard, {segment: generation}) for segment, generation in its.items())
+                yield from (_SegmentGroup(shard, {segment: generation}) for segment, generation in its.items())
 
-    def _held(self, unit: _Unit) -> list[DenseFile]:
+    def _held(self, unit: _SegmentGroup) -> list[DenseFile]:
         """The present files of a unit, preferably under the model that it should have; empty if there are none."""
         for model in (self._name, "", *self._models):
             if self._present.issuperset(files := unit.files(model)):
                 return files
         return []
 
-    def _made(self, unit: _Unit) -> list[DenseFile]:
+    def _made(self, unit: _SegmentGroup) -> list[DenseFile]:
         generation = self._store.generation()
         self._store.vectors.set_filed(unit.segments, generation)
-        files = _Unit(unit.shard, dict.fromkeys(unit.segments, generation)).files(self._name)
+        files = _SegmentGroup(unit.shard, dict.fromkeys(unit.segments, generation)).files(self._name)
         for file in files:
             self._make(file)
         return files

@@ -19,7 +19,7 @@ _NOTHING = Delta()
 _ONE_TOKEN = {"max_tokens": 1}
 
 
-class Answer:
+class StreamedAnswer:
     """One answer of a server, as it comes, within bounds.
 
     Args:

@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
-from longctx.backends.openai.answer import Answer
+from longctx.backends.openai.answer import StreamedAnswer
 from longctx.backends.openai.chat import OllamaChat, OpenAIChat
 from longctx.backends.openai.client import Connection, parse_address
 from longctx.backends.openai.context_errors import Refusal, Refused, Rejected
@@ -164,7 +164,7 @@ class ServedModel:
         result: Generation,
     ) -> Generator[str, None, None]:
         body = self._chat.body(messages, options, thinking, planned + options.new_tokens)
-        answer = Answer(result, options, False if thinking == "off" else self._opens_thoughts)
+        answer = StreamedAnswer(result, options, False if thinking == "off" else self._opens_thoughts)
         try:
             yield from answer.read(self._server, self._chat, body)
         except Rejected as error:
@@ -184,7 +184,7 @@ class ServedModel:
             self._widen()
         self._count(answer, planned, result)
 
-    def _count(self, answer: Answer, planned: int, result: Generation) -> None:
+    def _count(self, answer: StreamedAnswer, planned: int, result: Generation) -> None:
         """The tokens of prompt and answer: the server's own counts, or ours."""
         if answer.prompt_tokens is not None:
             self.counter.learn(planned, answer.prompt_tokens)

@@ -6,8 +6,8 @@ import pytest
 
 from longctx.evaluation import (
     AnswerRecord,
-    FoundPassage,
     Question,
+    RecordedPassage,
     Scores,
     answer_held,
     proportion,
@@ -58,8 +58,8 @@ def test_token_f1(text: str, answers: list[str], f1: float) -> None:
 
 
 HERE, THERE = (
-    FoundPassage(source="/a.md", text="Anna Holm built it."),
-    FoundPassage(source="/b.md", text="Somebody built it."),
+    RecordedPassage(source="/a.md", text="Anna Holm built it."),
+    RecordedPassage(source="/b.md", text="Somebody built it."),
 )
 QUESTION = Question("Who built it?", ("Anna Holm",))
 
