@@ -147,6 +147,12 @@ def report(part: str, language: str, questions: Sequence[Asked], answers: Answer
                 print(f"| {measure} | {' | '.join(cells)} |", flush=True)
         if marks := [mark for scores, _ in table["longctx"] for mark in scores.marks or ()]:
             print(f"marks of longctx: {sum(marks)} of {len(marks)} right")
+        if answerable:
+            column = table["longctx"]
+            supported = [(bool(scores.held), not (each.refused or each.unsupported)) for scores, each in column]
+            both = supported.count((True, True))
+            held, counted = (sum(each) for each in zip(*supported, strict=True))
+            print(f"support: {both} of the {held} answers that hold count as supported, {both} of {counted} such hold")
         for system, column in table.items():
             for _, record in column:
                 if record.error:
