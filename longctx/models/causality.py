@@ -12,8 +12,8 @@ def check_generates(model: Any, name: object) -> None:
     """Check that a model reads, and from left to right.
 
     A configuration may ask for what a family cannot compute, such as a rotation of half of each head, which shows when
-    a copy without weights reads a token. A model whose attention layers do not say so reads three tokens twice, with another last one: what it says after
-    the first two must be the same.
+    a copy without weights reads a token. A model whose attention layers do not say that they are causal reads three
+    tokens twice, with another last one: what it says after the first two must be the same.
 
     Args:
         model: The transformers model.

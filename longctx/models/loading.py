@@ -364,10 +364,7 @@ def _load_for_int8(folder: Path, _: Any) -> _Loaded:
 
 
 def _check_rope(config: Any) -> UnsupportedConfig | None:
-    """What is not understood of the RoPE parameters, which may be a family's own.
-
-    Raises InvalidScaling for those that make no rotation, which transformers may compute all the same.
-    """
+    """What is not understood of the RoPE parameters, which may be a family's own; InvalidScaling for no rotation."""
     try:
         carried_scaling(config)
         read_base(config)
