@@ -31,11 +31,12 @@ def read_model(folder: Path, **given: Any) -> Any:
     before = get_verbosity()
     set_verbosity_error()  # its table of what is missing, which is one line here
     try:
-        model, found = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder, output_loading_info=True, ignore_mismatched_sizes=True, **given
         )
     finally:
         set_verbosity(before)
+    model, found = loaded
     shapes = [f"{name} {tuple(has)}, not {tuple(asked)}" for name, has, asked in sorted(found["mismatched_keys"])]
     _refuse(folder, shapes, "have other shapes than its config.json asks for")
     _refuse(folder, sorted(found["missing_keys"]), "lack what its config.json asks for")

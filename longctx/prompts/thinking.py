@@ -151,7 +151,7 @@ class ThoughtSplitter:
             self._rest, self._at_start = text, False
 
     def _answering(self) -> Iterator[str]:
-        watched = _DROPPED
+        watched: tuple[str, ...] = _DROPPED
         if not self._seen:
             lower = self._rest.lower()
             closes = [(at, tag) for tag in _CLOSES_ALONE if (at := lower.find(tag)) >= 0 and self._is_alone(at, tag)]
