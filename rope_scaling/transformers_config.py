@@ -83,10 +83,14 @@ def read_base(config: Any) -> RopeBase:
         raise UnsupportedConfig("the configuration states neither head_dim nor num_attention_heads: state one of them")
     if head_dim is None:
         head_dim = _get(text, "hidden_size") // heads
-    windows = [_get(text, WINDOW), parameters.get(WINDOW), _get(text, "max_position_embeddings")]
+    if not isinstance(head_dim, int) or head_dim < 1:
+        raise UnsupportedConfig(f"head_dim is {head_dim!r} in the configuration: state a whole number above 0")
+    windows = [_tokens(text, WINDOW), _tokens(parameters, WINDOW), _tokens(text, "max_position_embeddings")]
     if not any(windows):
         raise UnsupportedConfig("the configuration states no max_position_embeddings: add the model's native window")
     part = parameters.get("partial_rotary_factor")
+    if not isinstance(part, int | float | None):
+        raise UnsupportedConfig(f"partial_rotary_factor is {part!r} in the configuration: state a number such as 0.5")
     rotary_dim = int(head_dim * (1.0 if part is None else part))
     # the smallest window: a scaled checkpoint states the extended one too
     return RopeBase(float(theta), rotary_dim, part, min(filter(None, windows)))
@@ -141,7 +145,7 @@ def stated_window(config: Any) -> int | None:
 
 def raised_window(config: Any) -> bool:
     """Whether a configuration without a scaling states that its window was extended, as by a raised θ (`ntk`)."""
-    original, longest = (_get(text_config(config), name) for name in (WINDOW, "max_position_embeddings"))
+    original, longest = (_tokens(text_config(config), name) for name in (WINDOW, "max_position_embeddings"))
     return bool(original and longest and original < longest)
 
 
@@ -186,6 +190,13 @@ def _window_and_factor(config: Any, parameters: Mapping[str, Any], rope_type: st
     if parameters.get("factor") is None and longest:
         return {WINDOW: original, "factor": longest / original}
     return {WINDOW: original}
+
+
+def _tokens(config: Any, name: str) -> int | None:
+    value = _get(config, name)
+    if value is not None and not isinstance(value, int):
+        raise UnsupportedConfig(f"{name} is {value!r} in the configuration: state a whole number of tokens")
+    return value
 
 
 def _get(config: Any, name: str) -> Any:

@@ -64,6 +64,9 @@ def extend(
     ] = True,
     save_every: Annotated[int, _training_option("--save-every", "STEPS", "Steps between checkpoints.")] = 50,
     seed: Annotated[int, _training_option("--seed", "N", "Of the order of the data.")] = 0,
+    mixed: Annotated[
+        bool, _training_option("--mixed", None, "Train texts within the native window without the scaling.")
+    ] = False,
     resume: Annotated[bool, _training_option("--resume", None, "Go on with the run in DIR.unfinished.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -72,8 +75,8 @@ def extend(
     from longctx.models import is_gguf
     from rope_scaling import export_checkpoint, open_checkpoint
 
-    if (lora or resume) and not data:
-        raise typer.BadParameter("needs --data: without it nothing is trained", param_hint="--lora, --resume")
+    if (lora or resume or mixed) and not data:
+        raise typer.BadParameter("needs --data: without it nothing is trained", param_hint="--lora, --resume, --mixed")
     if is_gguf(model):
         raise BadRequest(
             f"{model} is a GGUF file, and transformers checkpoints are written: make a folder of it first "
@@ -91,7 +94,7 @@ def extend(
         disable_progress_bar()  # for each time that weights are written
 
         options = TrainingOptions(
-            steps, learning_rate, warmup, batch, length, prompt_loss, lora, checkpointing, save_every, seed
+            steps, learning_rate, warmup, batch, length, prompt_loss, lora, checkpointing, save_every, seed, mixed
         )
         try:
             with _step_progress(quiet=json) as progress:

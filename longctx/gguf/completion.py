@@ -76,7 +76,9 @@ def generate(
             elif event.get("content"):
                 result.completion_tokens += 1
             if event.get("content"):
-                yield from (event["content"],) if splitter is None else splitter.add(event["content"])
+                for piece in (event["content"],) if splitter is None else splitter.add(event["content"]):
+                    result.taken_back = splitter is not None and splitter.taken_back
+                    yield piece
     if splitter is not None:
         yield from splitter.finish()
         result.inside_thoughts = splitter.inside

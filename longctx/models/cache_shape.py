@@ -47,7 +47,10 @@ class CacheShape:
         layers = _measured(_Configuration(type(model), model.config))
         if not layers and model.device.type != "meta":  # some experts cannot be chosen without weights
             layers = _one_token(model)
-        return cls(layers or _stated(model), model.dtype.itemsize)
+        layers = layers or _stated(model)
+        if not layers:
+            raise ModelUnavailable(f"{type(model).__name__} has no layers: give a configuration that states some")
+        return cls(layers, model.dtype.itemsize)
 
     def token_bytes(self, dtype: CacheDtype) -> int:
         """Bytes of one token's keys and values.
@@ -63,6 +66,18 @@ class CacheShape:
             for layer in self.layers
             for heads, size in layer
         )
+
+
+def reads_without_weights(model: Any) -> bool:
+    """Whether a copy of a model without weights can read a token.
+
+    Args:
+        model: The transformers model.
+
+    Returns:
+        False where it cannot, which some families cannot though the model itself can.
+    """
+    return bool(_measured(_Configuration(type(model), model.config)))
 
 
 class _Configuration:

@@ -11,7 +11,7 @@ from typing import Any
 
 from longctx.errors import ModelUnavailable
 from longctx.models.device import device_named
-from longctx.models.gguf_header import read_header
+from longctx.models.gguf_header import GgufHeader, read_header
 from longctx.models.memory import CacheDtype
 from longctx.models.reading_rate import config_object, keep_rate, kept_speed_of, rate_key
 from longctx.planning import ReadingSpeed
@@ -214,8 +214,27 @@ def read_gguf(path: str | Path) -> GgufFile:
     path = Path(path).expanduser()
     header = read_header(path)
     parts = _parts(path, header.metadata)
-    shapes = [*header.tensors.values(), *(shape for part in parts[1:] for shape in read_header(part).tensors.values())]
-    return GgufFile(path, parts, header.metadata, sum(map(math.prod, shapes)), header.factors)
+    others = [_read_part(part, number, len(parts)) for number, part in enumerate(parts[1:], start=1)]
+    shapes = [shape for each in (header, *others) for shape in each.tensors.values()]
+    if len(shapes) != header.metadata.get("split.tensors.count", len(shapes)):
+        raise ModelUnavailable(
+            f"{path} is a model of {header.metadata['split.tensors.count']} tensors, and its files hold {len(shapes)}: "
+            "download all of them again"
+        )
+    factors = {name: numbers for each in (header, *others) for name, numbers in each.factors.items()}
+    return GgufFile(path, parts, header.metadata, sum(map(math.prod, shapes)), factors)
+
+
+def _read_part(path: Path, number: int, count: int) -> GgufHeader:
+    """The header of a further file of a split model, which says where in the model it belongs."""
+    header = read_header(path)
+    stated = int(header.metadata.get("split.no", 0)), int(header.metadata.get("split.count", 1))
+    if stated != (number, count):
+        raise ModelUnavailable(
+            f"{path} holds part {stated[0] + 1} of {stated[1]}, and is named part {number + 1} of {count}: give the "
+            "files the names that they were downloaded with"
+        )
+    return header
 
 
 def _parts(path: Path, metadata: dict[str, Any]) -> tuple[Path, ...]:
@@ -224,9 +243,10 @@ def _parts(path: Path, metadata: dict[str, Any]) -> tuple[Path, ...]:
     if count <= 1:
         return (path,)
     named = _PART.search(path.name)
-    if named is None:
+    if named is None or (int(named[1]), int(named[2])) != (number + 1, count):
         raise ModelUnavailable(
-            f"{path} is one of {count} files of a split model: name it as it was, …-{number + 1:05}-of-{count:05}.gguf"
+            f"{path} is part {number + 1} of {count} of a split model: name it as it was, "
+            f"…-{number + 1:05}-of-{count:05}.gguf"
         )
     every = [path.with_name(f"{path.name[: named.start()]}-{i + 1:05}-of-{count:05}.gguf") for i in range(count)]
     if number:

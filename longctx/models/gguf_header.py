@@ -101,7 +101,7 @@ class _Reader:
         for _ in range(self.entry_count):
             name = self._string()
             found[name] = self._value(self._number("I"))
-        if not found.get("general.architecture"):
+        if not found.get("general.architecture") and not found.get("split.no"):  # which the first part states for all
             raise ModelUnavailable(f"{self.path} names no general.architecture: it is no language model; {FRESH}")
         if kind := _KINDS.get(str(found.get("general.type"))):
             raise ModelUnavailable(f"{self.path} is {kind} and no language model: give the model's own file")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from longctx.models.lora import Adapter, attach_lora, is_adapter, read_adapter
 from longctx.models.naming import is_address, remedy_for
 from longctx.models.quantization import Quantization, check_scheme, is_quantized, loading_settings, plain_products
 from longctx.models.tokenizer import has_tokenizer, load_tokenizer
+from longctx.models.weights import read_model
 from longctx.types import is_count
 from rope_scaling import (
     CheckpointError,
@@ -231,7 +231,9 @@ def load_model(
         pack_model(model)
     window = native_window or _window(folder, model.config, tokenizer)
     if window is None:
-        raise ModelUnavailable(f"the configuration in {folder} states no window: give native_window (--window)")
+        raise ModelUnavailable(
+            f"the configuration in {folder} states no window above 0 tokens: give native_window (--window)"
+        )
     tried = None if scaling is None else _tried(scaling, model, window)
     put_on = None if lora is None else str(lora.folder)
     return LoadedModel(name, model, tokenizer, window, tried, quantization, put_on, note)
@@ -298,14 +300,17 @@ def model_folder(name: str) -> Path:
 
 def _opened(folder: Path, lora: Adapter | None, load: Callable[[Path, Any], _Loaded]) -> tuple[Any, _Loaded]:
     """The tokenizer, and what `load` makes of the folder and its configuration. Raises ModelUnavailable."""
+    strange: UnsupportedConfig | None = None
     try:
         config = load_config(folder)
-        _check_rope(config)
+        strange = _check_rope(config)
         tokenizer = load_tokenizer(lora.folder if lora is not None and has_tokenizer(lora.folder) else folder)
         return tokenizer, load(folder, config)
     except (InvalidScaling, ModelUnavailable, BadRequest):
         raise
     except Exception as error:  # every family raises its own errors
+        if isinstance(error, ArithmeticError | LookupError | TypeError):  # of a value that makes no sense
+            error = strange or ModelUnavailable(f"a value in its config.json cannot be used: {error!r}")
         reason = " ".join(str(error).split())
         raise ModelUnavailable(f"no causal language model could be loaded from {folder}: {reason}") from error
 
@@ -320,12 +325,9 @@ def _load(
 ) -> _Loaded:
     """The model on its device, whether its weights are quantized, and what to say of its dtype."""
     import torch
-    from transformers import AutoModelForCausalLM
-    from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # 'Loading weights', as for an encoder
     dtype, device = held
-    given: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    given: dict[str, Any] = {}
     quantized, note = is_quantized(folder, quantization), None
     if dtype == "auto":
         stated = config.dtype
@@ -340,7 +342,7 @@ def _load(
         given["device_map"] = device_map
     elif quantized:  # which is done where they are to stay
         given["device_map"] = {"": device}
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, **given)
+    model = read_model(folder, dtype=dtype, **given)
     plain_products(model)
     return (model if quantized or device_map else model.to(device)).eval(), quantized, note
 
@@ -356,22 +358,19 @@ def _is_int8_on_cpu(quantization: str | None, dtype: Any, device: torch.device, 
 
 def _load_for_int8(folder: Path, _: Any) -> _Loaded:
     """The model on a CPU in the dtype of its checkpoint: in float32, it would take four times what remains of it."""
-    from transformers import AutoModelForCausalLM
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
     if is_quantized(folder, None):
         raise BadRequest(f"{folder} is quantised already: leave quantization='int8' out")
-    given: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", **given)
-    return model.eval(), False, None
+    return read_model(folder, dtype="auto").eval(), False, None
 
 
-def _check_rope(config: Any) -> None:
-    """Raise InvalidScaling for RoPE parameters that make no rotation, which transformers may compute all the same."""
-    with suppress(UnsupportedConfig):  # which may be a family's own
+def _check_rope(config: Any) -> UnsupportedConfig | None:
+    """What is not understood of the RoPE parameters, which may be a family's own; InvalidScaling for no rotation."""
+    try:
         carried_scaling(config)
         read_base(config)
+    except UnsupportedConfig as error:
+        return error
+    return None
 
 
 def _tried(scaling: str | RopeScaling, model: Any, window: int) -> str | RopeScaling:

@@ -12,12 +12,14 @@ _TAGS = (
     ("<think>", "</think>"),  # DeepSeek, Qwen, GLM, MiniMax, Phi, Nemotron, SmolLM and most others
     ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),  # EXAONE
+    ("<analysis>", "</analysis>"),
     ("<reasoning>", "</reasoning>"),
     ("<seed:think>", "</seed:think>"),  # Seed-OSS
     ("[THINK]", "[/THINK]"),  # Magistral, Ministral
     ("◁think▷", "◁/think▷"),  # Kimi
     ("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A
     ("<|begin_of_thought|>", "<|end_of_thought|>"),  # Sky-T1
+    ("<|thought_start|>", "<|thought_end|>"),
     ("<|channel>thought\n", "<channel|>"),  # Gemma 4
     ("<|channel|>analysis<|message|>", "<|end|>"),  # gpt-oss
     ("<|channel|>commentary<|message|>", "<|end|>"),
@@ -35,6 +37,7 @@ _CLOSES_ALONE = tuple(closing.lower() for _, closing in _TAGS if closing != "<|e
 # what stands before the answer itself
 _HEADERS = ("<|start|>assistant", "<|channel|>final<|message|>", "<|begin_of_solution|>", "<|START_RESPONSE|>")
 _DROPPED = ("<|end_of_solution|>", "<|END_RESPONSE|>", "<|return|>")  # and behind it
+_QUOTES = frozenset("`'\"‘’“”«»「」『』")  # a tag between two of them is talked about
 _LOWER_HEADERS = tuple(header.lower() for header in _HEADERS)
 _SPECIAL = {*(tag for pair in _TAGS for tag in pair), *_HEADERS, "<|channel|>", "<|message|>", "<|start|>"}
 _SWITCH = re.compile(r"(?<![.\w'\"])(enable_thinking|thinking|reasoning_effort)(?![\w'\"])(?=[^{}]*[%}]})")
@@ -43,7 +46,8 @@ _SWITCH = re.compile(r"(?<![.\w'\"])(enable_thinking|thinking|reasoning_effort)(
 class ThoughtSplitter:
     """Tells thoughts from the answer in text that comes piece by piece.
 
-    A tag opens thoughts at the beginning of the text or of a line, so that an answer about such tags is left whole.
+    A tag opens thoughts at the beginning of the text only, or behind other thoughts, so that an answer about such tags,
+    or a document that is quoted in it, is left whole.
 
     Args:
         opened: The tag that the prompt has opened, if it has.
@@ -64,6 +68,7 @@ class ThoughtSplitter:
         self._rest = ""  # not given out yet
         self._answer = ""  # given out, while it may turn out to be thoughts
         self._seen = self.inside  # a tag, or enough to know that there is none in the prompt
+        self._nested = False  # whether thoughts hold their opening tag once more
         self._at_start = True  # of the answer: blanks and headers are left out
 
     @property
@@ -117,14 +122,19 @@ class ThoughtSplitter:
             yield from self._answering()
 
     def _thoughts(self) -> Iterator[str]:
-        at = self._rest.lower().find(self._closing.lower())
-        end = at if at >= 0 else len(self._rest) - _begun(self._rest, (self._closing,))
-        if end:
-            yield Thought(self._rest[:end])
-        self._rest = self._rest[end:]
-        if at >= 0:
-            self._rest = self._rest[len(self._closing) :]
+        lower = self._rest.lower()
+        ends = (self._closing.lower(), *_LOWER_HEADERS)  # gpt-oss may begin its answer without an end of its thoughts
+        opens = tuple(opening for opening, closes in _CLOSING_OF.items() if closes == self._closing)
+        found = [(at, end) for end in ends if (at := lower.find(end)) >= 0]
+        at, closing = min(found, default=(len(lower) - _begun(lower, (*ends, *opens)), ""))
+        if at:
+            self._nested |= any(tag in lower[:at] for tag in opens)
+            yield Thought(self._rest[:at])
+        self._rest = self._rest[at:]
+        if closing:
+            self._rest = self._rest[len(closing) if closing == ends[0] else 0 :]
             self.inside, self._at_start = False, True
+            self._seen = not self._nested  # or what closed were the inner thoughts, and the outer go on
 
     def _start(self) -> None:
         """What an answer begins with: blanks, a tag, a header, or words."""
@@ -141,31 +151,31 @@ class ThoughtSplitter:
             self._rest, self._at_start = text, False
 
     def _answering(self) -> Iterator[str]:
-        lower = self._rest.lower()
-        opens = [(at + 1, tag) for tag in _CLOSING_OF if (at := lower.find(f"\n{tag}")) >= 0]
+        watched: tuple[str, ...] = _DROPPED
         if not self._seen:
+            lower = self._rest.lower()
             closes = [(at, tag) for tag in _CLOSES_ALONE if (at := lower.find(tag)) >= 0 and self._is_alone(at, tag)]
-            if closes and (not opens or min(closes) < min(opens)):
+            if closes:
                 at, tag = min(closes)
-                self.taken_back, self.opened_unseen = bool(self._answer), True
+                self.taken_back, self.opened_unseen = bool(self._answer), self.opened_unseen or not self._nested
                 yield Thought(self._answer + self._rest[:at])
                 self._answer, self._rest = "", self._rest[at + len(tag) :]
                 self._seen = self._at_start = True
                 return
             if self._hold:
                 return
-        watched = (*_DROPPED, *(f"\n{tag}" for tag in _CLOSING_OF), *(() if self._seen else _CLOSES_ALONE))
-        end = min(opens)[0] if opens else len(self._rest) - _begun(self._rest, watched)
+            watched = (*_DROPPED, *(f"{tag}\0" for tag in _CLOSES_ALONE))  # and the character behind the tag
+        end = len(self._rest) - _begun(self._rest, watched)
         if text := _without(self._rest[:end], _DROPPED):
             self._answer += "" if self._seen else text
             yield text
         self._rest = self._rest[end:]
-        if opens:
-            self._at_start = True
 
     def _is_alone(self, at: int, closing: str) -> bool:
-        """Whether no tag before a closing one opens it: an answer about such tags has both."""
-        before = (self._answer + self._rest[:at]).lower()
+        """Whether a closing tag has no tag before it that opens it, and no quotation marks about it."""
+        before, behind = (self._answer + self._rest[:at]).lower(), self._rest[at + len(closing) :][:1]
+        if before[-1:] in _QUOTES and (not behind or behind in _QUOTES):
+            return False
         return not any(closes.lower() == closing and opens in before for opens, closes in _CLOSING_OF.items())
 
 

@@ -2,6 +2,7 @@
 
 Text is packed: documents one after the other, separated by the end-of-text token, cut into sequences of one length. An
 example (a prompt and its completion) is a sequence of its own, so that a question meets no other document's facts.
+For mixed windows, documents that fit the native window are packed whole into sequences of at most that length.
 """
 
 from __future__ import annotations
@@ -47,13 +48,15 @@ class TrainingSequence:
     Attributes:
         ids: Token ids, int32 of shape (tokens,).
         prompt: How many of them, from the start, are an example's prompt; 0 for packed text.
+        starts: Where documents begin that do not attend to those before them; empty where all attend to all.
     """
 
     ids: NDArray[np.int32]
     prompt: int = 0
+    starts: tuple[int, ...] = ()
 
 
-def read_sequences(paths: Sequence[str | Path], tokenizer: Any, length: int) -> list[TrainingSequence]:
+def read_sequences(paths: Sequence[str | Path], tokenizer: Any, length: int, native: int = 0) -> list[TrainingSequence]:
     """Read files and folders as sequences, in the order of the files.
 
     Text of every format that an index reads is packed into sequences of exactly `length`; what is left at the end is
@@ -64,6 +67,8 @@ def read_sequences(paths: Sequence[str | Path], tokenizer: Any, length: int) -> 
         paths: The files and folders.
         tokenizer: The model's tokenizer.
         length: The length of packed text, and the longest example, in tokens.
+        native: For mixed windows, the native window in tokens: documents that fit it are packed whole into sequences of
+            at most that length, and no packed document attends to another. 0 packs all documents alike.
 
     Returns:
         The sequences, packed text first.
@@ -76,7 +81,7 @@ def read_sequences(paths: Sequence[str | Path], tokenizer: Any, length: int) -> 
     records = list(read_records(paths))
     texts = [record for record in records if isinstance(record, str)]
     examples = [record for record in records if isinstance(record, Example)]
-    packed = [TrainingSequence(ids) for ids in _packed(texts, tokenizer, length)]
+    packed = list(_packed_apart(texts, tokenizer, length, native) if native else _packed(texts, tokenizer, length))
     sequences = packed + [_sequence(example, tokenizer, length) for example in examples]
     if not sequences:
         tokens = sum(len(_tokens(tokenizer, text)) + 1 for text in texts)
@@ -123,15 +128,37 @@ def _record(line: str, place: str) -> str | Example:
     return str(value["text"]) if "text" in wanted else Example(value["prompt"], value["completion"], place)
 
 
-def _packed(texts: Iterable[str], tokenizer: Any, length: int) -> Iterator[NDArray[np.int32]]:
+def _packed(texts: Iterable[str], tokenizer: Any, length: int) -> Iterator[TrainingSequence]:
     begin, rest = _begin(tokenizer), []
     room = length - len(begin)
     for text in texts:
         rest += [*_tokens(tokenizer, text), tokenizer.eos_token_id]
         whole = len(rest) // room * room
         for start in range(0, whole, room):
-            yield np.array(begin + rest[start : start + room], dtype=np.int32)
+            yield TrainingSequence(np.array(begin + rest[start : start + room], dtype=np.int32))
         del rest[:whole]
+
+
+def _packed_apart(texts: Iterable[str], tokenizer: Any, length: int, native: int) -> Iterator[TrainingSequence]:
+    """Long documents in parts of `length`, each by itself; short ones, and the ends of long ones, whole."""
+    begin, held = _begin(tokenizer), list[list[int]]()
+    for text in texts:
+        ids = [*begin, *_tokens(tokenizer, text), tokenizer.eos_token_id]
+        while len(ids) > native:
+            yield TrainingSequence(np.array(ids[:length], dtype=np.int32))
+            ids = [*begin, *ids[length:]] if len(ids) > length else []
+        if sum(map(len, held)) + len(ids) > native:
+            yield _joined(held)
+            held = []
+        if len(ids) > len(begin):
+            held.append(ids)
+    if held:
+        yield _joined(held)
+
+
+def _joined(documents: Sequence[Sequence[int]]) -> TrainingSequence:
+    starts = tuple(int(end) for end in np.cumsum([0, *map(len, documents[:-1])]))
+    return TrainingSequence(np.concatenate(documents).astype(np.int32), starts=starts)
 
 
 def _sequence(example: Example, tokenizer: Any, length: int) -> TrainingSequence:

@@ -13,6 +13,7 @@ import math
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from indexes.encoders import has_bf16
 from longctx.errors import TrainingError, extra
 from longctx.models import load_model
 from longctx.training.data import TrainingSequence, read_sequences
-from rope_scaling import Checkpoint, RopeScaling, apply_rope_scaling, export_checkpoint
+from rope_scaling import Checkpoint, RopeScaling, apply_rope_scaling, carried_scaling, export_checkpoint, scaled_rope
 
 _LOSSES = "losses.jsonl"
 _SETTINGS = "settings.json"
@@ -50,6 +51,8 @@ class TrainingOptions:
         checkpointing: Recompute activations in the backward pass: a third more work for a fraction of the memory.
         save_every: Steps between checkpoints, from which a run that was interrupted resumes.
         seed: The seed of the order of the data.
+        mixed: Train with mixed windows (LongRoPE2, arXiv 2502.20082, 3.3): sequences within the native window without
+            the scaling, longer ones with it, and no packed document attends to another.
 
     Raises:
         TrainingError: For a value out of its range.
@@ -65,6 +68,7 @@ class TrainingOptions:
     checkpointing: bool = True
     save_every: int = 50
     seed: int = 0
+    mixed: bool = False
 
     def __post_init__(self) -> None:
         least = {"steps": 1, "warmup": 0, "batch": 1, "save_every": 1, "seed": 0}
@@ -135,19 +139,40 @@ def fine_tune(
     window = scaling.window or checkpoint.base.window
     if options.length is not None and options.length > window:
         raise TrainingError(f"length is {options.length}, over the window to reach, {window}: give {window} or less")
+    native = _native_window(checkpoint, options.length or window) if options.mixed else 0
     loaded = load_model(checkpoint.folder)
-    sequences = read_sequences(data, loaded.tokenizer, options.length or window)
+    sequences = read_sequences(data, loaded.tokenizer, options.length or window, native)
+    if native and all(len(sequence.ids) <= native for sequence in sequences):
+        raise TrainingError(
+            f"no sequence is longer than the native window of {native:,} tokens, so nothing would be trained under the "
+            "scaling: give longer documents or examples, or leave mixed windows out"
+        )
     run = _open_run(target, _settings(checkpoint, scaling, sequences, options), resume=resume)
     stored = loaded.model.dtype
-    apply_rope_scaling(loaded.model, scaling)
+    if not native:
+        apply_rope_scaling(loaded.model, scaling)
     model = _with_adapters(loaded.model) if options.lora else loaded.model.float()
-    _train(model, sequences, run, options, progress)
+    mixed = _MixedWindows(loaded.model, scaling, native) if native else None
+    _train(model, sequences, run, options, progress, mixed)
     trained = (model.merge_and_unload() if options.lora else model).to(stored)
     trained.save_pretrained(run / "weights")
     export_checkpoint(checkpoint.folder, scaling, target, weights=run / "weights")
     shutil.copyfile(run / _LOSSES, target / _LOSSES)
     shutil.rmtree(run)
     return target
+
+
+def _native_window(checkpoint: Checkpoint, length: int) -> int:
+    """The window that is trained without the scaling. Raises TrainingError."""
+    native = checkpoint.base.window
+    if carried_scaling(checkpoint.config) is not None:
+        raise TrainingError(
+            f"{checkpoint.folder} carries a scaling, which cannot be left out for short texts: train the unscaled "
+            "checkpoint with mixed windows"
+        )
+    if length <= native:
+        raise TrainingError(f"length is {length:,}, within the native window of {native:,}: give a longer one, or none")
+    return native
 
 
 def _check_packages(options: TrainingOptions) -> None:
@@ -162,7 +187,7 @@ def _settings(
     """What must be the same when a run goes on."""
     digest = hashlib.sha256()
     for sequence in sequences:
-        digest.update(sequence.ids.tobytes() + bytes(str(sequence.prompt), "ascii"))
+        digest.update(sequence.ids.tobytes() + bytes(f"{sequence.prompt}{sequence.starts or ''}", "ascii"))
     return {
         "model": str(checkpoint.folder.resolve()),
         "scaling": scaling.model_dump(exclude_none=True),
@@ -207,9 +232,11 @@ def _train(
     run: Path,
     options: TrainingOptions,
     progress: Callable[[TrainingStep], None] | None,
+    mixed: _MixedWindows | None,
 ) -> None:
     """Train in place; goes on from the last whole checkpoint in `run`, if there is one."""
     trainer = _WeightedTrainer(
+        mixed=mixed,
         model=model,
         args=_arguments(run, options),
         train_dataset=sequences,
@@ -254,26 +281,52 @@ def _last_checkpoint(run: Path) -> str | None:
 
 
 def _one_sequence(sequences: list[TrainingSequence], prompt_loss: float) -> dict[str, torch.Tensor]:
-    """A batch of one sequence: `input_ids` and `weights`, each (1, tokens)."""
+    """A batch of one sequence: `input_ids` and `weights`, each (1, tokens), and `position_ids` of packed documents."""
     (sequence,) = sequences
     weights = torch.ones(1, len(sequence.ids))
     weights[:, : sequence.prompt] = prompt_loss
-    return {"input_ids": torch.from_numpy(sequence.ids)[None].long(), "weights": weights}
+    batch = {"input_ids": torch.from_numpy(sequence.ids)[None].long(), "weights": weights}
+    if len(sequence.starts) > 1:
+        weights[:, sequence.starts] = 0  # nothing that the document sees foretells its first token
+        ends = (*sequence.starts[1:], len(sequence.ids))
+        lengths = (end - start for start, end in zip(sequence.starts, ends, strict=True))
+        batch["position_ids"] = torch.cat([torch.arange(length) for length in lengths])[None]
+    return batch
+
+
+@dataclass(frozen=True, slots=True)
+class _MixedWindows:
+    """Which sequences are trained under the scaling: those that are longer than the native window."""
+
+    model: Any
+    scaling: RopeScaling
+    native: int
+
+    def at(self, tokens: int) -> AbstractContextManager[Any]:
+        return scaled_rope(self.model, self.scaling) if tokens > self.native else nullcontext()
 
 
 class _WeightedTrainer(Trainer):
     """A Trainer whose loss weighs tokens, and in which each sequence of a step counts alike."""
 
-    def __init__(self, **arguments: Any) -> None:
+    def __init__(self, mixed: _MixedWindows | None, **arguments: Any) -> None:
+        self._mixed = mixed
         super().__init__(**arguments)
         self.model_accepts_loss_kwargs = False  # the loss is a sequence's mean: the Trainer divides it by their number
+
+    def training_step(self, model: Any, inputs: dict[str, Any], *rest: Any) -> Any:
+        """Forward and backward pass, which recomputes activations, under the scaling of the sequence's length."""
+        with nullcontext() if self._mixed is None else self._mixed.at(inputs["input_ids"].shape[1]):
+            return super().training_step(model, inputs, *rest)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Mean cross-entropy of the next token, weighted by token."""
         ids, weights = inputs["input_ids"], inputs["weights"][:, 1:]
-        outputs = model(input_ids=ids, use_cache=False)
+        # positions that begin anew tell transformers that documents are packed, and do not attend to one another
+        packed = {"position_ids": inputs["position_ids"]} if "position_ids" in inputs else {}
+        outputs = model(input_ids=ids, use_cache=False, **packed)
         logits = outputs.logits[:, :-1].flatten(0, 1).float()
         losses = functional.cross_entropy(logits, ids[:, 1:].flatten(), reduction="none")
         loss = (losses * weights.flatten()).sum() / weights.sum()

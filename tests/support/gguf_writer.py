@@ -45,6 +45,32 @@ def write_gguf(
     return path
 
 
+def split_gguf(path: Path, stem: Path, count: int) -> list[Path]:
+    """Split a file as llama.cpp's gguf-split does: only the first part has the metadata of the model."""
+    import gguf
+
+    read, parts = gguf.GGUFReader(path), []
+    for number in range(count):
+        parts.append(stem.with_name(f"{stem.name}-{number + 1:05}-of-{count:05}.gguf"))
+        writer = gguf.GGUFWriter(parts[-1], "llama")
+        if number:
+            del writer.kv_data[0]["general.architecture"]
+        for field in () if number else read.fields.values():
+            if not field.name.startswith("GGUF.") and field.name != "general.architecture":
+                inner = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
+                writer.add_key_value(field.name, field.contents(), field.types[0], inner)
+        writer.add_uint16(gguf.Keys.Split.LLM_KV_SPLIT_NO, number)
+        writer.add_uint16(gguf.Keys.Split.LLM_KV_SPLIT_COUNT, count)
+        writer.add_int32(gguf.Keys.Split.LLM_KV_SPLIT_TENSORS_COUNT, len(read.tensors))
+        for tensor in read.tensors[number * len(read.tensors) // count : (number + 1) * len(read.tensors) // count]:
+            writer.add_tensor(tensor.name, tensor.data)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+    return parts
+
+
 def _write_shape(writer: Any, config: Any, window: int) -> None:
     head_dim = config.head_dim or config.hidden_size // config.num_attention_heads
     writer.add_file_type(0)  # all in float32

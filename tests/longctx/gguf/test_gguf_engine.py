@@ -50,6 +50,14 @@ def test_the_same_weights_give_the_same_scores(engine: GgufEngine, ours: Engine,
     ).rstrip("\ufffd")
 
 
+def test_a_split_model_answers_as_the_whole_one(gguf_file: Path, engine: GgufEngine, tmp_path: Path) -> None:
+    from gguf_writer import split_gguf
+
+    options = GenerationOptions(12)
+    with GgufEngine.open(split_gguf(gguf_file, tmp_path / "m", 2)[0]) as split:
+        assert split.stream(IDS[:60], (), options=options).rest() == engine.stream(IDS[:60], (), options=options).rest()
+
+
 def test_texts_are_the_same_tokens(engine: GgufEngine, ours: Engine) -> None:
     theirs, own = engine.loaded.tokenizer, ours.loaded.tokenizer
     texts = ["<s>[INST] the quick brown fox 12345 [/INST]", "\n日本語 text", "</s>"]

@@ -67,27 +67,27 @@ def test_a_bad_file_gets_one_line_with_a_remedy(gguf_file: Path, tmp_path: Path,
     assert "\n" not in str(error.value)
 
 
-def test_a_missing_file_and_a_part_of_a_model_are_named(checkpoint: Path, tmp_path: Path) -> None:
-    gguf = pytest.importorskip("gguf")
-    from gguf_writer import write_gguf
+def test_a_missing_file_and_a_part_of_a_model_are_named(gguf_file: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gguf")
+    from gguf_writer import split_gguf
 
     with pytest.raises(ModelUnavailable, match=r"there is no file .*none\.gguf"):
         read_gguf(tmp_path / "none.gguf")
-
-    def part(number: int) -> Callable[[object], None]:
-        def change(writer) -> None:
-            writer.add_uint16(gguf.Keys.Split.LLM_KV_SPLIT_COUNT, 2)
-            writer.add_uint16(gguf.Keys.Split.LLM_KV_SPLIT_NO, number)
-
-        return change
-
-    first = write_gguf(checkpoint, tmp_path / "m-00001-of-00002.gguf", change=part(0))
-    with pytest.raises(ModelUnavailable, match=r"m-00002-of-00002\.gguf is not beside it: download all"):
-        read_gguf(first)
-    second = write_gguf(checkpoint, tmp_path / "m-00002-of-00002.gguf", change=part(1))
-    with pytest.raises(ModelUnavailable, match=r"is part 2 of 2 of a split model: give the first, m-00001-of"):
+    first, second, third = split_gguf(gguf_file, tmp_path / "m", 3)
+    whole, split = read_gguf(gguf_file), read_gguf(first)
+    assert (split.parameters, split.config) == (whole.parameters, whole.config)
+    assert split.nbytes == sum(part.stat().st_size for part in (first, second, third))
+    with pytest.raises(ModelUnavailable, match=r"is part 2 of 3 of a split model: give the first, m-00001-of-00003"):
         read_gguf(second)
-    assert read_gguf(first).nbytes == first.stat().st_size + second.stat().st_size
+    held = second.rename(tmp_path / "held")
+    with pytest.raises(ModelUnavailable, match=r"m-00002-of-00003\.gguf is not beside it: download all"):
+        read_gguf(first)
+    third.rename(second)
+    held.rename(third)
+    with pytest.raises(ModelUnavailable, match=r"m-00002-of-00003\.gguf holds part 3 of 3, and is named part 2 of 3"):
+        read_gguf(first)
+    with pytest.raises(ModelUnavailable, match=r"is part 1 of 3 of a split model: name it as it was, …-00001-of-00003"):
+        read_gguf(first.rename(tmp_path / "model.gguf"))
 
 
 def test_load_model_says_where_a_gguf_file_goes(gguf_file: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch.nn.functional import cross_entropy
 from toy_families import VOCABULARY, WINDOW, natively_scaled, save, toy_model
 from transformers import AutoModelForCausalLM
@@ -88,7 +89,13 @@ def _scaled(model: Any, folder: Path, more: dict[str, float]) -> None:
 
     try:
         native = natively_scaled(model, **more)
-    except (AttributeError, KeyError, TypeError, ValueError):  # transformers itself has no such model
+    except (
+        AttributeError,
+        KeyError,
+        StrictDataclassError,
+        TypeError,
+        ValueError,
+    ):  # transformers itself has no such model
         return
 
     def wanted() -> torch.Tensor:

@@ -19,6 +19,8 @@ DEEPSEEK = TURNS + "{% if thinking %}<think>{% else %}</think>{% endif %}"
 DROPPING = TURNS + '{% set text = "x".split("</think>")[-1] %}'
 GPT_OSS = TURNS + "{{ reasoning_effort }}{# <|channel|>analysis<|message|> #}"
 
+ANALYSIS = "<|channel|>analysis<|message|>"
+
 
 class WithTemplate:
     """A tokenizer with another template."""
@@ -89,7 +91,22 @@ def test_thoughts_are_not_part_of_the_history(tokenizer) -> None:
         ("<think>\nhm\n</think>\n\nAnna.", None, "\nhm\n", "Anna."),
         ("hm</think>Anna.", "<think>", "hm", "Anna."),
         ("<think>one</think>\n<think>two</think>Anna.", None, "onetwo", "Anna."),
-        ("Anna.\n<think>why</think>Yes.", None, "why", "Anna.\nYes."),
+        ("<analysis>hm</analysis>Anna.", None, "hm", "Anna."),
+        ("[THINK]hm[/THINK]Anna.", None, "hm", "Anna."),
+        ("<seed:think>hm</seed:think>Anna.", None, "hm", "Anna."),
+        ("<reasoning>hm</reasoning>Anna.", None, "hm", "Anna."),
+        ("◁think▷hm◁/think▷Anna.", None, "hm", "Anna."),
+        ("<|thought_start|>hm<|thought_end|>Anna.", None, "hm", "Anna."),
+        ("<|begin_of_thought|>hm<|end_of_thought|><|begin_of_solution|>Anna.<|end_of_solution|>", None, "hm", "Anna."),
+        ("hm<|end|><|start|>assistant<|channel|>final<|message|>Anna.", ANALYSIS, "hm", "Anna."),
+        (f"{ANALYSIS}hm<|channel|>final<|message|>Anna.<|return|>", None, "hm", "Anna."),
+        ("hm", "<think>", "hm", ""),
+        ("<think>1<think>2</think>3</think>Anna.", None, "1<think>23", "Anna."),
+        ("<think>what is <think>?</think>It opens thoughts.", None, "what is <think>?", "It opens thoughts."),
+        ("It says:\n<think>\nhm\n</think>\nand ends.", None, "", "It says:\n<think>\nhm\n</think>\nand ends."),
+        ("It ends with `</think>` there.", None, "", "It ends with `</think>` there."),
+        ("文書には「</think>」とあります。", None, "", "文書には「</think>」とあります。"),
+        ('He said "x"</think>Anna.', None, 'He said "x"', "Anna."),
         ("<|START_THINKING|>hm<|END_THINKING|><|START_RESPONSE|>Anna.<|END_RESPONSE|>", None, "hm", "Anna."),
         ("<think>no end", None, "no end", ""),
         ("a < b and <b>", None, "", "a < b and <b>"),
@@ -100,8 +117,10 @@ def test_thoughts_are_told_apart_however_the_text_is_cut(text, opened, thoughts,
     for start in range(0, len(text), size):
         pieces += splitter.add(text[start : start + size])
     pieces += splitter.finish()
+    last = max((at for at, piece in enumerate(pieces) if isinstance(piece, Thought)), default=-1)
+    kept = pieces[last + 1 :] if splitter.taken_back else pieces  # what was given out before is thoughts, too
     assert "".join(piece for piece in pieces if isinstance(piece, Thought)) == thoughts
-    assert "".join(piece for piece in pieces if not isinstance(piece, Thought)) == answer
+    assert "".join(piece for piece in kept if not isinstance(piece, Thought)) == answer
 
 
 def test_thoughts_have_a_budget_of_their_own(saying: Callable[[str], Any]) -> None:

@@ -16,6 +16,7 @@ from forked_longctx import ForkedLongctx
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from indexes.encoders import has_bf16
 from longctx import Engine, GenerationOptions, TrainingError, TrainingOptions, fine_tune, load_model
 from longctx.cli.extend import extend
 from longctx.training.data import read_sequences
@@ -276,7 +277,57 @@ def test_a_missing_package_names_the_extra(
         trained(tiny_llama, prose, tmp_path / "out", lora=lora)
 
 
-@pytest.mark.parametrize("option", ["lora", "resume"])
+def mean_loss(model: Any, documents: list[list[int]]) -> float:
+    """The mean loss of documents, each read by itself."""
+    found = []
+    for ids in documents:
+        with torch.no_grad():
+            scores = model(torch.tensor([ids])).logits[0, :-1].log_softmax(-1)
+        found.append(-scores.gather(1, torch.tensor(ids[1:])[:, None])[:, 0])
+    return float(torch.cat(found).mean())
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_mixed_windows_train_short_texts_unscaled_and_long_ones_scaled(lora: bool, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(DEMO)
+    texts = ("We walked on. It was warm.", "The pass key is 40917.", "The wind fell and the boats lay still. " * 60)
+    data = tmp_path / "t.jsonl"
+    data.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+    begin = [tokenizer.bos_token_id] if tokenizer("")["input_ids"] else []
+    documents = [
+        [*begin, *tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for text in texts
+    ]
+    assert 256 < len(documents[2]) <= 1024
+    options = {"steps": 2, "warmup": 0, "batch": 1, "length": 1024, "learning_rate": 1e-9, "lora": lora}
+    checkpoint = open_checkpoint(DEMO)
+    scaling = checkpoint.scaled("linear", 1024)
+    out = fine_tune(checkpoint, scaling, [data], tmp_path / "out", TrainingOptions(**options, mixed=True))
+
+    model = load_model(DEMO).model
+    short, long = mean_loss(model, documents[:2]), mean_loss(model, documents[2:])
+    with scaled_rope(model, scaling):
+        scaled = [mean_loss(model, documents[:2]), mean_loss(model, documents[2:])]
+    near = 1e-4 if not has_bf16() else 0.02
+    got = sorted(entry["loss"] for entry in losses(out))
+    assert got == pytest.approx(sorted([short, scaled[1]]), rel=near)
+    assert abs(short / scaled[0] - 1) > 3 * near
+    assert abs(long / scaled[1] - 1) > 3 * near
+    assert load_model(out).window == 1024
+
+
+def test_mixed_windows_need_long_texts_and_an_unscaled_checkpoint(
+    tiny_chat_llama: Path, prose: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="no sequence is longer than the native window of 2,048 tokens"):
+        extend(str(tiny_chat_llama), to=4096, out=tmp_path / "out", data=[prose], mixed=True)
+    with pytest.raises(TrainingError, match="length is 64, within the native window of 2,048"):
+        trained(tiny_chat_llama, prose, tmp_path / "out", mixed=True)
+    extend(str(tiny_chat_llama), to=4096, out=tmp_path / "scaled")
+    with pytest.raises(TrainingError, match="carries a scaling, which cannot be left out for short texts"):
+        trained(tmp_path / "scaled", prose, tmp_path / "out", mixed=True, length=4096)
+
+
+@pytest.mark.parametrize("option", ["lora", "resume", "mixed"])
 def test_training_options_need_data(option: str, tiny_llama: Path, tmp_path: Path) -> None:
     with pytest.raises(typer.BadParameter, match="needs --data"):
         extend(str(tiny_llama), to=4096, out=tmp_path / "out", **{option: True})

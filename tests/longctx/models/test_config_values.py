@@ -1,0 +1,74 @@
+"""Values in a config.json that do not fit the weights, or the family: transformers' own tokens, or one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from longctx import Engine, GenerationOptions, ModelUnavailable, load_model
+from longctx.models import estimate_model
+from rope_scaling import RopeScalingError
+
+IDS = torch.randint(2, 290, (40,), generator=torch.Generator().manual_seed(0)).tolist()
+LINEAR = {"rope_type": "linear", "factor": 2.0, "rope_theta": 10_000.0}
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "a part of each head, scaled": ({"rope_parameters": LINEAR | {"partial_rotary_factor": 0.5}}, "own config.json"),
+    "more layers than weights": ({"num_hidden_layers": 9}, r"lack what .* asks for: model\.layers\.\d\.input"),
+    "biases without weights": ({"attention_bias": True}, r"lack what .*k_proj\.bias"),
+    "another shape": ({"intermediate_size": 33}, r"have other shapes than .* asks for: .*_proj\.weight \("),
+    "no layers": ({"num_hidden_layers": 0}, "has no layers"),
+    "no such scaling": ({"rope_parameters": LINEAR | {"rope_type": "spiral"}}, "rope_type is 'spiral'"),
+    "no dimensions": ({"head_dim": 0}, "head_dim is 0"),
+    "no such activation": ({"hidden_act": "wavy"}, r"a value in its config\.json cannot be used: KeyError\('wavy'\)"),
+    "a window below 0": ({"max_position_embeddings": -64}, "no window above 0 tokens: give native_window"),
+}
+READ: dict[str, dict[str, Any]] = {
+    "a part of each head": {"partial_rotary_factor": 0.5},
+    "parameters by type of layer": {"rope_parameters": {"full_attention": {"rope_type": "default"}}},
+    "a factor in words": {"rope_parameters": {"rope_theta": 10_000.0, "partial_rotary_factor": "half"}},
+    "an original window in words": {"original_max_position_embeddings": "64"},
+    "a window that slides over nothing": {"sliding_window": None},
+}
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of transformers, about such values
+
+
+def changed(folder: Path, target: Path, values: dict[str, Any]) -> Path:
+    shutil.copytree(folder, target)
+    file = target / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+    return target
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_read_right_is_refused_in_one_line(case: str, tiny_llama: Path, tmp_path: Path) -> None:
+    values, said = REFUSED[case]
+    folder = changed(tiny_llama, tmp_path / "model", values)
+    with pytest.raises(ModelUnavailable, match=said) as error:
+        Engine(load_model(folder))
+    assert "\n" not in str(error.value)
+    assert str(folder) in str(error.value) or case == "no layers"
+
+
+@pytest.mark.parametrize("case", READ)
+def test_what_transformers_reads_is_read_alike(case: str, tiny_llama: Path, tmp_path: Path) -> None:
+    folder = changed(tiny_llama, tmp_path / "model", READ[case])
+    engine = Engine(load_model(folder), block=7)
+    theirs = AutoModelForCausalLM.from_pretrained(folder).eval()
+    with torch.no_grad():
+        scores = theirs(torch.tensor([IDS])).logits[0, -9:-1].log_softmax(-1)
+    expected = -scores.gather(1, torch.tensor(IDS[-8:])[:, None])[:, 0]
+    torch.testing.assert_close(torch.tensor(engine.token_losses(IDS, 8)), expected, rtol=0, atol=1e-4)
+    assert engine.stream(IDS, (), options=GenerationOptions(2)).rest() is not None
+
+
+@pytest.mark.parametrize("values", [{"num_hidden_layers": 0}, {"num_key_value_heads": 0}, {"head_dim": 0}])
+def test_nothing_is_estimated_of_such_a_model(values: dict[str, Any], tiny_llama: Path, tmp_path: Path) -> None:
+    with pytest.raises((ModelUnavailable, RopeScalingError)):
+        estimate_model(changed(tiny_llama, tmp_path / "model", values))
