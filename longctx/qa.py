@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -183,11 +184,13 @@ class DocumentQA:
         overlap: int | None = None,
         progress: IngestCallback | None = None,
         wait: bool | float = False,
+        executor: Executor | None = None,
     ) -> IngestReport:
         """Bring the index up to date with files and folders; for the arguments see `CorpusIndex.ingest`."""
         walk: dict[str, Any] = {"prune": prune, "exclude": exclude, "include": include}
         chunking: dict[str, Any] = {"chunk_tokens": chunk_tokens, "overlap": overlap}
-        return self.index.ingest(paths, limits=limits, progress=progress, wait=wait, **walk, **chunking)
+        how: dict[str, Any] = {"limits": limits, "progress": progress, "wait": wait, "executor": executor}
+        return self.index.ingest(paths, **how, **walk, **chunking)
 
     def ask(
         self,

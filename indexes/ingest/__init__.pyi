@@ -3,12 +3,14 @@ from .dry_run import IngestPlan, plan_ingest
 from .files import IngestOptions, ingest_files, missing_files, prune_files, read_unchanged
 from .ignore_rules import WalkRules
 from .pipeline import IngestCallback, are_stored, check_documents, ingest_documents
+from .workers import ProcessWorkers
 
 __all__ = [
     "FoundFile",
     "IngestCallback",
     "IngestOptions",
     "IngestPlan",
+    "ProcessWorkers",
     "WalkRules",
     "are_stored",
     "check_documents",
