@@ -24,6 +24,7 @@ from pathlib import Path
 from distributed import Client
 
 from indexes import CorpusIndex
+from indexes.ingest import pipeline
 
 ADDRESS = "tcp://10.231.{}.1:8786"
 WORDS = ("keeper", "wick", "and", "lamp", "oil", "the", "boat", "harbour", "fog", "horn", "night", "storm", "glass")
@@ -33,21 +34,20 @@ KANJI = "灯台守霧笛海夜嵐油船港鐘鎖硝子真鍮時計"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=50)
-    parser.add_argument("--files", type=int, default=24, help="files of about 80,000 characters")
+    parser.add_argument("--files", type=int, default=24, help="files of about 8,000 characters, for the rates")
     options = parser.parse_args()
+    pipeline._PENDING_CHARACTERS = 12_000  # in place of 150,000: a small corpus in many batches
     with tempfile.TemporaryDirectory() as scratch, Cluster(Path(scratch, "files")) as cluster:
         folder = Path(scratch)
         with Client(ADDRESS.format(1), set_as_default=False) as client:
-            compare_rates(folder, options.files, cluster, client)
+            client.wait_for_workers(2)
             print(f"{kill_in_rounds(folder, options.rounds, cluster, client)} of {options.rounds} indexes equal")
+            compare_rates(folder, options.files, cluster, client)
 
 
 def compare_rates(folder: Path, files: int, cluster: Cluster, client: Client) -> None:
     """The same files, none of whose passages is like another, by one process and by both workers."""
-    write_files(folder / "files", files // 2, repeats=1)
-    client.wait_for_workers(2)
-    ingest(folder, "warm", client)  # the workers load the encoder, and so does this process
-    ingest(folder, "here", None)
+    write_files(folder / "files", files, repeats=1)
     for name, by in (("one process", None), ("two workers", client)):
         before = cluster.done(client)
         made, seconds = ingest(folder, name.replace(" ", "-"), by)
@@ -60,8 +60,9 @@ def compare_rates(folder: Path, files: int, cluster: Cluster, client: Client) ->
 
 def kill_in_rounds(folder: Path, rounds: int, cluster: Cluster, client: Client) -> int:
     """How many indexes are equal to that of one process."""
-    write_files(folder / "files", 24, repeats=12)
+    write_files(folder / "files", 24, repeats=4)
     alone, _ = ingest(folder, "alone", None)
+    ingest(folder, "warm", client)  # the workers load the encoder
     made, longest = ingest(folder, "together", client)
     assert made == alone
     draw, equal, done = random.Random(time.time()), 0, [0, 0]
@@ -76,6 +77,7 @@ def kill_in_rounds(folder: Path, rounds: int, cluster: Cluster, client: Client) 
         equal += made == alone
         cluster.revive()
         client.wait_for_workers(2)
+        shutil.rmtree(folder / f"round{number}")
         print(f"round {number + 1}: {'equal' if made == alone else 'DIFFERENT'} in {seconds:.1f} s", flush=True)
     print(f"tasks of the workers that were not killed: {done}")
     return equal
@@ -89,10 +91,10 @@ def write_files(folder: Path, count: int, repeats: int) -> None:
     for number in range(count):
         if number % 4 == 3:
             text = [
-                "。".join("".join(draw.choices(KANJI, k=18)) for _ in range(12)) + "。" for _ in range(96 // repeats)
+                "。".join("".join(draw.choices(KANJI, k=18)) for _ in range(12)) + "。" for _ in range(8 // repeats)
             ]
         else:
-            text = [". ".join(" ".join(draw.choices(WORDS, k=14)) for _ in range(14)) for _ in range(96 // repeats)]
+            text = [". ".join(" ".join(draw.choices(WORDS, k=14)) for _ in range(14)) for _ in range(8 // repeats)]
         if number % 4 == 2:  # HTML is read in the sandbox, and so by a worker
             page = "".join(f"<p>{each}.</p>" for each in text * repeats)
             (folder / f"{number:03}.html").write_text(f"<html><body>{page}</body></html>", encoding="utf-8")
