@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from distributed import Client
@@ -28,6 +28,20 @@ from indexes.ingest import pipeline
 
 ADDRESS = "tcp://10.231.{}.1:8786"
 WORDS = ("keeper", "wick", "and", "lamp", "oil", "the", "boat", "harbour", "fog", "horn", "night", "storm", "glass")
+FORKS_WORKERS = """
+import os, signal, sys
+import sentence_transformers, torch
+import indexes.ingest.parts
+from distributed.cli.dask_worker import main
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for _ in sys.stdin:
+    if not (pid := os.fork()):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+        os.dup2(0, 1)
+        main()
+    print(pid, flush=True)
+"""
 KANJI = "灯台守霧笛海夜嵐油船港鐘鎖硝子真鍮時計"
 
 
@@ -60,7 +74,7 @@ def compare_rates(folder: Path, files: int, cluster: Cluster, client: Client) ->
 
 def kill_in_rounds(folder: Path, rounds: int, cluster: Cluster, client: Client) -> int:
     """How many indexes are equal to that of one process."""
-    write_files(folder / "files", 24, repeats=4)
+    write_files(folder / "files", 16, repeats=8)
     alone, _ = ingest(folder, "alone", None)
     ingest(folder, "warm", client)  # the workers load the encoder
     made, longest = ingest(folder, "together", client)
@@ -121,6 +135,7 @@ class Cluster:
 
     def __init__(self, hidden: Path) -> None:
         self.hidden = hidden
+        self.killed: list[int] = []
         self.addresses = ["10.231.1.2", "10.231.2.2"]
 
     def __enter__(self) -> Cluster:
@@ -140,39 +155,53 @@ class Cluster:
         start = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
         self.scheduler = self._start([*start, "--host", "0.0.0.0", "--port", "8786", "--no-dashboard"])
         time.sleep(3)
-        self.workers = [self._worker(1), self._worker(2)]
+        self.parents = [self._parent(1), self._parent(2)]
+        self.workers = [self._worker(0), self._worker(1)]
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in (*self.workers, self.scheduler):
+        for worker in self.workers:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+        for process in (*self.parents, self.scheduler):
             process.kill()
             process.wait()
         for i in (1, 2):
             subprocess.run(["ip", "netns", "delete", f"fleet{i}"], check=True)
 
     def kill(self, number: int) -> None:
-        self.workers[number].send_signal(signal.SIGKILL)
-        self.workers[number].wait()
+        os.kill(self.workers[number], signal.SIGKILL)
+        self.killed.append(number)
 
     def revive(self) -> None:
-        for i, process in enumerate(self.workers):
-            if process.poll() is not None:
-                self.workers[i] = self._worker(i + 1)
+        while self.killed:
+            number = self.killed.pop()
+            self.workers[number] = self._worker(number)
 
     def done(self, client: Client) -> dict[str, int]:
         """How many tasks each worker has done since it began, by its address."""
         return client.run(lambda dask_worker: dask_worker.state.executed_count)
 
-    def _worker(self, i: int) -> subprocess.Popen[bytes]:
-        worker = f"{sys.executable} -m distributed.cli.dask_worker {ADDRESS.format(i)} --host 10.231.{i}.2"
-        options = "--nthreads 1 --nworkers 1 --no-nanny --no-dashboard"
-        hide = f"mount -t tmpfs none {self.hidden}"  # in the worker's own mount namespace
-        return self._start(["ip", "netns", "exec", f"fleet{i}", "sh", "-c", f"{hide} && exec {worker} {options}"])
+    def _worker(self, number: int) -> int:
+        """Have a worker forked from a process in its namespace that has imported what it needs; its process id."""
+        parent = self.parents[number]
+        parent.stdin.write(b"\n")
+        parent.stdin.flush()
+        return int(parent.stdout.readline())
 
-    def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
-        quiet = subprocess.DEVNULL
+    def _parent(self, i: int) -> subprocess.Popen[bytes]:
+        hide = f"mount -t tmpfs none {self.hidden}"  # in its own mount namespace
+        worker = [ADDRESS.format(i), "--host", f"10.231.{i}.2", "--nthreads", "1", "--nworkers", "1", "--no-nanny"]
+        command = ["sh", "-c", f'{hide} && exec "$@"', "sh", sys.executable, "-c", FORKS_WORKERS, *worker]
+        return self._start(
+            ["ip", "netns", "exec", f"fleet{i}", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def _start(self, command: list[str], **pipes: int) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(command, stdout=quiet, stderr=quiet, env=environment)
+        return subprocess.Popen(
+            command, **{"stdout": subprocess.DEVNULL, **pipes}, stderr=subprocess.DEVNULL, env=environment
+        )
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
-from os.path import realpath
 from pathlib import Path
 from typing import NamedTuple
 
 from indexes.chunking import DEFAULT_CHUNKING, Chunking
 from indexes.errors import EmptyFile, UnreadableFile
+from indexes.ingest.contents import PARTIAL, hash_content, reading_version
 from indexes.ingest.discovery import (
     NO_RULES,
     FileStatus,
@@ -27,25 +27,15 @@ from indexes.ingest.discovery import (
     discover,
     file_status,
 )
+from indexes.ingest.gone import is_gone, prune_files
 from indexes.ingest.ignore_rules import WalkRules
 from indexes.ingest.parts import FileToRead, own_code, read_file
 from indexes.ingest.pipeline import Copy, IngestCallback, Pipeline, Prepared
 from indexes.ingest.workers import Task, WorkerLost
-from indexes.readers import (
-    DEFAULT_LIMITS,
-    READER_VERSION,
-    ReadLimits,
-    end_sandbox,
-    format_name,
-    is_read_by_lines,
-    read_bytes,
-    read_document,
-)
-from indexes.sources import is_file
-from indexes.storage import IndexWriter, StoreReader
+from indexes.readers import DEFAULT_LIMITS, ReadLimits, end_sandbox, is_read_by_lines, read_document
+from indexes.storage import IndexWriter
 from indexes.types import Document, Encoder, Failure, IngestReport
 
-_PARTIAL = "pages without text"  # part of the hash of a document that has some
 _MOST_FILES = 256  # that were looked at, and wait behind one that a worker reads
 _MOST_BYTES = 100_000_000  # in them
 
@@ -214,7 +204,7 @@ class _FileIngest(Pipeline):
             return
         data = found.read(self._limits)
         content_hash = hash_content(found.path, data, self._version)
-        partial_hash = hash_content(found.path, data, self._version + _PARTIAL)
+        partial_hash = hash_content(found.path, data, self._version + PARTIAL)
         is_enough = (content_hash,) if self._limits.ocr else (content_hash, partial_hash)
         if known and known.content_hash in is_enough:
             if known.content_hash == partial_hash:
@@ -272,7 +262,7 @@ class _FileIngest(Pipeline):
             others = [source for source in self.store.sources_of_content(content_hash) if source != found.source]
             if not others:
                 return False
-            old = next((source for source in others if _is_gone(Path(source))), None)
+            old = next((source for source in others if is_gone(Path(source))), None)
             self.drain()
             with self.writer.batch() as generation:
                 if old is None:
@@ -288,89 +278,3 @@ class _FileIngest(Pipeline):
         self.count["added" if is_new else "changed"] += 1
         self.finish(found.source)
         return True
-
-
-def reading_version(chunking: Chunking) -> str:
-    """How files are read and chunked: a part of the stamps and the hashes of their documents."""
-    return READER_VERSION.decode() + chunking.dump()
-
-
-def hash_content(path: Path, data: bytes, version: str) -> str:
-    """Hash what a document is made from: the file's bytes, its kind, and how it is read.
-
-    Args:
-        path: The file; its suffix selects the reader.
-        data: Its bytes.
-        version: How files are read and chunked.
-
-    Returns:
-        The hash: equal for files of equal content.
-    """
-    digest = hashlib.sha256(data)
-    digest.update(version.encode() + format_name(path).encode())
-    return digest.hexdigest()
-
-
-def read_unchanged(source: str, known: str, chunking: Chunking, limits: ReadLimits) -> bytes:
-    """Read the file that a document was made from, and no other that has taken its place, such as a link.
-
-    Args:
-        source: The document's source.
-        known: The hash of what it was made from.
-        chunking: How documents of the index are split.
-        limits: The longest file.
-
-    Returns:
-        The file's bytes.
-
-    Raises:
-        UnreadableFile: If it has gone or changed, or cannot be read.
-    """
-    if not is_file(source):
-        raise UnreadableFile("it was not made from a file")
-    real = Path(realpath(source))
-    data, version = read_bytes(real, limits, root=str(real.parent)), reading_version(chunking)
-    if known not in (hash_content(Path(source), data, each) for each in (version, version + _PARTIAL)):
-        raise UnreadableFile("not as it was when it was read, or by an older longctx: ingest it again")
-    return data
-
-
-def missing_files(store: StoreReader, roots: Sequence[Path]) -> list[str]:
-    """List the documents whose files have been deleted.
-
-    Args:
-        store: The store.
-        roots: The files and folders, as absolute paths, that they lay in; one that does not exist counts for nothing.
-
-    Returns:
-        The sources of these documents and copies.
-    """
-    existing = tuple(root for root in roots if not _is_gone(root))
-    sources = map(Path, filter(is_file, store.sources()))
-    return sorted(str(s) for s in sources if any(s.is_relative_to(root) for root in existing) and _is_gone(s))
-
-
-def prune_files(writer: IndexWriter, roots: Sequence[Path]) -> int:
-    """Remove the documents that `missing_files` lists.
-
-    Args:
-        writer: The writer of the index.
-        roots: The files and folders, as absolute paths, that they lay in.
-
-    Returns:
-        How many were removed.
-    """
-    gone = missing_files(writer.store, roots)
-    if not gone:
-        return 0
-    with writer.batch() as generation:
-        return sum(writer.store.remove_document(source, generation) for source in gone)
-
-
-def _is_gone(path: Path) -> bool:
-    """Whether there is no such file; one in a folder without permission, which cannot be looked at, is not gone."""
-    try:
-        path.lstat()
-    except OSError as error:
-        return isinstance(error, FileNotFoundError | NotADirectoryError)
-    return False
