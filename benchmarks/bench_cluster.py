@@ -65,7 +65,7 @@ def compare_rates(folder: Path, files: int, cluster: Cluster, client: Client) ->
     for name, by in (("one process", None), ("two workers", client)):
         before = cluster.done(client)
         made, seconds = ingest(folder, name.replace(" ", "-"), by)
-        chunks, done = made["chunks"], {each: n - before[each] for each, n in cluster.done(client).items()}
+        chunks, done = made["chunks"], {each: n - before.get(each, 0) for each, n in cluster.done(client).items()}
         shares = ", ".join(f"{n / max(1, sum(done.values())):.0%}" for n in done.values())
         print(
             f"{name}: {chunks / seconds:.1f} chunks/s ({chunks} chunks in {seconds:.1f} s); shares {shares}", flush=True
@@ -87,7 +87,9 @@ def kill_in_rounds(folder: Path, rounds: int, cluster: Cluster, client: Client) 
         made, seconds = ingest(folder, f"round{number}", client)
         clock.join()
         other = cluster.addresses[1 - number % 2]
-        done[1 - number % 2] += next(n - before[each] for each, n in cluster.done(client).items() if other in each)
+        done[1 - number % 2] += sum(
+            n - before.get(each, 0) for each, n in cluster.done(client).items() if other in each
+        )
         equal += made == alone
         cluster.revive()
         client.wait_for_workers(2)
@@ -180,7 +182,7 @@ class Cluster:
 
     def done(self, client: Client) -> dict[str, int]:
         """How many tasks each worker has done since it began, by its address."""
-        return client.run(lambda dask_worker: dask_worker.state.executed_count)
+        return client.run(lambda dask_worker: dask_worker.state.executed_count, on_error="ignore")
 
     def _worker(self, number: int) -> int:
         """Have a worker forked from a process in its namespace that has imported what it needs; its process id."""

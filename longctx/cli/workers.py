@@ -33,7 +33,7 @@ def ingest_workers(count: int | None, cluster: str | None) -> Iterator[Executor 
         try:
             from distributed import Client
         except ImportError as error:
-            raise BadRequest("--cluster needs Dask: pip install 'longctx-qa[cluster]'") from error
+            raise BadRequest("--cluster needs Dask: install longctx with the extra `cluster`") from error
         try:
             client = Client(cluster, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
         except (OSError, ValueError) as error:
