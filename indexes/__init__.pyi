@@ -11,7 +11,7 @@ from .errors import (
     UnreadableFile,
 )
 from .index import CorpusIndex
-from .ingest import IngestPlan
+from .ingest import IngestPlan, ProcessWorkers
 from .metadata import Metadata
 from .readers import ReadLimits
 from .search import SearchFilter
@@ -51,6 +51,7 @@ __all__ = [
     "IngestProgress",
     "IngestReport",
     "Metadata",
+    "ProcessWorkers",
     "ReadLimits",
     "Reranker",
     "RerankerUnavailable",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager, nullcontext
 from os.path import abspath
 from pathlib import Path
@@ -111,6 +112,7 @@ class CorpusIndex(IndexReader):
         overlap: int | None = None,
         progress: IngestCallback | None = None,
         wait: bool | float = False,
+        executor: Executor | None = None,
     ) -> IngestReport:
         """Bring the index up to date with files and folders; files that have not changed are skipped.
 
@@ -134,6 +136,8 @@ class CorpusIndex(IndexReader):
                 index remembers, and at first for 0.
             progress: A function to call with the progress; None for none.
             wait: How long to wait for another writer: not at all, until it has finished (true), or so many seconds.
+            executor: Processes that read, chunk and embed, such as `ProcessWorkers(4)` or a Dask client's
+                `get_executor()`; the index is the same. None for this process alone.
 
         Returns:
             What was done. A file that cannot be read is listed in `failed`, and the others are ingested.
@@ -142,12 +146,13 @@ class CorpusIndex(IndexReader):
             IndexBusy: If another process writes for longer than `wait`.
             EncoderUnavailable: If the encoder cannot be loaded.
             IndexMismatch: If the encoder's weights are not those that made the index.
-            CorpusError: If the overlap is more than half a chunk, the encoder cannot read chunks of that length, or a
-                pattern is none.
+            CorpusError: If the overlap is more than half a chunk, the encoder cannot read chunks of that length, a
+                pattern is none, or a worker has another version of longctx, or another encoder.
         """
         rules = WalkRules(tuple(exclude), tuple(include))
         with self._folder.writing(wait) as writer:
-            options = IngestOptions(prune, limits, progress, chunking(writer.store, chunk_tokens, overlap), rules)
+            split = chunking(writer.store, chunk_tokens, overlap)
+            options = IngestOptions(prune, limits, progress, split, rules, executor)
             return ingest_files(writer, lambda: self.bound_encoder(writer.store), _roots(paths), self.path, options)
 
     def plan_ingest(

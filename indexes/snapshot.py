@@ -35,7 +35,12 @@ class IndexReader:
         path: The folder of the index.
         encoder: The model that embeds chunks and queries.
         reranker: The model that reorders the hits of a search; None for none.
+
+    Attributes:
+        passages_only: False: whole documents can be read, unlike those of a llama-index retriever.
     """
+
+    passages_only = False
 
     def __init__(
         self,

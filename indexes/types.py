@@ -94,7 +94,7 @@ class Chunk:
         page: The page it begins on, from 1; None for a format without pages.
         start: The offset of its first character in the document's text.
         end: The offset after its last character.
-        line: The line it begins on, from 1.
+        line: The line it begins on, from 1; 0 where that is not known, of a llama-index node.
         tokens: How many tokens the encoder's tokenizer finds in it.
         id: Its number in the index; 0 while it is in none.
         metadata: The metadata of its document.
@@ -103,6 +103,8 @@ class Chunk:
             `start` of the same character; see `span`.
         tables: The tables that it has rows of.
         copies: Other files with the same content as its document.
+        node: The id of a llama-index node that does not say where it stands in its document: `start`, `end` and `line`
+            count in the node's own text. Empty for every other passage.
     """
 
     text: str
@@ -120,6 +122,7 @@ class Chunk:
     shifts: Shifts = ()
     tables: tuple[Table, ...] = ()
     copies: tuple[str, ...] = ()
+    node: str = ""
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Find a part of the passage in the document.

@@ -2,4 +2,5 @@
 
 from longctx.cli import main
 
-main()
+if __name__ == "__main__":  # the workers of `longctx ingest --workers` import this module, too
+    main()

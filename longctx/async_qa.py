@@ -129,7 +129,7 @@ class AsyncDocumentQA:
         self._searches = anyio.CapacityLimiter(_MOST_SEARCHES)
 
     @classmethod
-    async def open(cls, path: str | Path, model: Any = None, **options: Any) -> AsyncDocumentQA:
+    async def open(cls, path: str | Path | None = None, model: Any = None, **options: Any) -> AsyncDocumentQA:
         """Open an index and a model, as `DocumentQA.open` does; for arguments and errors see `DocumentQA.open`."""
         return cls(await _in_thread(lambda: DocumentQA.open(path, model, **options)))
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from indexes import CorpusIndex, Encoder, IngestReport, ReadLimits, Reranker
+from indexes.encoders import DEFAULT_ENCODER, load_encoder
 from indexes.ingest import IngestCallback
 from indexes.readers import DEFAULT_LIMITS
-from longctx.answering import AnswerStream, FinishedAnswer, answer_with_model, extract_answer
+from longctx.answering import AnswerStream, FinishedAnswer, Source, answer_with_model, check_source, extract_answer
 from longctx.backends import ServedModel, backend_for, open_model
 from longctx.engine import KV_CACHE_BYTES, KV_CACHE_FOLDER, Engine, Generation, PrefillCallback, PrefixStore
 from longctx.errors import BadRequest
@@ -24,6 +26,10 @@ from longctx.prompts import PromptTemplate
 from longctx.types import Answer, AskOptions, Message, QuestionRequest
 from rope_scaling import RopeScaling
 
+if TYPE_CHECKING:  # llama-index takes a second to import, and only a retriever needs it
+    from llama_index.core import VectorStoreIndex
+    from llama_index.core.base.base_retriever import BaseRetriever
+
 _DEFAULT_POLICY = Policy()
 
 
@@ -31,7 +37,7 @@ class DocumentQA:
     """Answers questions about a corpus, with citations.
 
     Args:
-        index: The index, which is closed with this object.
+        source: The index, which is closed with this object, or a `RetrieverSource` of `indexes.llama_index`.
         model: What answers; None quotes the documents.
         template: How prompts are written; None is what fits the model.
         policy: How a route is chosen where a question names none.
@@ -42,31 +48,35 @@ class DocumentQA:
     >>> report = qa.ingest(["papers/"])
     >>> answer = qa.ask("How does YaRN scale RoPE?")
     >>> answer.citations[0].source
+
+    Attributes:
+        source: Where passages come from.
     """
 
     def __init__(
         self,
-        index: CorpusIndex,
+        source: Source,
         model: Engine | GgufEngine | ServedModel | None,
         *,
         template: str | PromptTemplate | None = None,
         policy: Policy = _DEFAULT_POLICY,
         measured: Sequence[Measured] | Measurements = (),
     ) -> None:
-        self.index = index
+        self.source = source
         self._policy = policy
         self._model = model
         self._backend = None if model is None else backend_for(model, template, measured)
         self._is_new = False  # made when it was opened, and perhaps nothing was put in since
         self._owned = ExitStack()
-        self._owned.callback(index.close)
+        self._owned.callback(source.close)
 
     @classmethod
     def open(
         cls,
-        path: str | Path,
+        path: str | Path | None = None,
         model: str | Path | LoadedModel | GgufEngine | ServedModel | None = None,
         *,
+        retriever: BaseRetriever | VectorStoreIndex | None = None,
         scaling: str | RopeScaling | None = None,
         window: int | None = None,
         loading: Mapping[str, Any] = MappingProxyType({}),
@@ -78,12 +88,14 @@ class DocumentQA:
         create: bool = True,
         kv_cache_bytes: int | None = None,
     ) -> DocumentQA:
-        """Open the index in the folder `path`, or make one there unless `create` is false.
+        """Open the index in the folder `path`, or make one there unless `create` is false; or use a retriever.
 
         Args:
-            path: The index's folder.
+            path: The index's folder; None with a retriever.
             model: A checkpoint's folder, a hub name, a GGUF file, a server (`openai:URL#name`), or an open model;
                 with None, answers quote the documents.
+            retriever: A llama-index retriever or `VectorStoreIndex` that passages come from, in place of an index.
+                Whole documents cannot be read then: the route is `retrieval`, with the first `k` nodes found.
             scaling: A RoPE scaling, as for `load_model`.
             window: The native context window in tokens, where that should not be what the model or the server says.
             loading: Further arguments of `load_model`, such as {"quantization": "4bit"}; for a server, of
@@ -111,15 +123,32 @@ class DocumentQA:
         if given and not isinstance(model, str | Path):
             remedy = "give a model too" if model is None else "give it where the model is loaded"
             raise BadRequest(f"{given[0][0]} is {given[0][1]!r}, and there is no model to load: {remedy}")
-        is_new = not Path(path).expanduser().exists()
+        if (path is None) == (retriever is None):
+            raise BadRequest(f"path is {path!r} and retriever is {retriever!r}: give one of them")
         with ExitStack() as owned:
-            index = owned.enter_context(CorpusIndex.open(path, encoder, reranker=reranker, create=create))
-            most = KV_CACHE_BYTES if kv_cache_bytes is None else kv_cache_bytes
-            store = PrefixStore(Path(path) / KV_CACHE_FOLDER, most) if most else None
+            source: Source
+            if path is None:
+                source, store = _retriever_source(retriever, encoder, reranker, kv_cache_bytes), None
+            else:
+                is_new = not Path(path).expanduser().exists()
+                source = owned.enter_context(CorpusIndex.open(path, encoder, reranker=reranker, create=create))
+                most = KV_CACHE_BYTES if kv_cache_bytes is None else kv_cache_bytes
+                store = PrefixStore(Path(path) / KV_CACHE_FOLDER, most) if most else None
             opened = open_model(model, scaling, window, loading, owned, store)
-            qa = cls(index, opened, template=template, policy=policy, measured=measured)
-            qa._owned, qa._is_new = owned.pop_all(), is_new
+            qa = cls(source, opened, template=template, policy=policy, measured=measured)
+            qa._owned, qa._is_new = owned.pop_all(), path is not None and is_new
             return qa
+
+    @property
+    def index(self) -> CorpusIndex:
+        """The index.
+
+        Raises:
+            BadRequest: If there is none, as passages come from a retriever.
+        """
+        if not isinstance(self.source, CorpusIndex):
+            raise BadRequest("there is no index, as passages come from a retriever: open an index (path) for that")
+        return self.source
 
     @property
     def has_model(self) -> bool:
@@ -155,11 +184,13 @@ class DocumentQA:
         overlap: int | None = None,
         progress: IngestCallback | None = None,
         wait: bool | float = False,
+        executor: Executor | None = None,
     ) -> IngestReport:
         """Bring the index up to date with files and folders; for the arguments see `CorpusIndex.ingest`."""
         walk: dict[str, Any] = {"prune": prune, "exclude": exclude, "include": include}
         chunking: dict[str, Any] = {"chunk_tokens": chunk_tokens, "overlap": overlap}
-        return self.index.ingest(paths, limits=limits, progress=progress, wait=wait, **walk, **chunking)
+        how: dict[str, Any] = {"limits": limits, "progress": progress, "wait": wait, "executor": executor}
+        return self.index.ingest(paths, **how, **walk, **chunking)
 
     def ask(
         self,
@@ -216,12 +247,13 @@ class DocumentQA:
 
         Raises:
             BadRequest: If the index was made when it was opened, is still empty, and has the name of another but for
-                a few letters.
+                a few letters. With a retriever, for what only an index can do: other routes, filters, neighbours.
         """
         self._check_not_empty(request)
+        check_source(self.source, request, self._policy)
         if self._backend is not None:
-            return answer_with_model(self.index, self._backend, request, self._policy, progress)
-        answer = extract_answer(self.index, request, self._policy)
+            return answer_with_model(self.source, self._backend, request, self._policy, progress)
+        answer = extract_answer(self.source, request, self._policy)
         if self._is_new:
             answer = replace(answer, note=f"the index {self.index.path} is new and without documents: ingest some")
         return FinishedAnswer(answer)
@@ -279,3 +311,15 @@ class DocumentQA:
         if self._backend is None:
             raise BadRequest("there is no model to reply: give one (--model)")
         return self._backend.reply(system, messages, options.max_new_tokens, options.sampling, progress)
+
+
+def _retriever_source(
+    retriever: Any, encoder: str | Encoder | None, reranker: str | Reranker | None, kv_cache_bytes: int | None
+) -> Source:
+    """A retriever as a source. Raises BadRequest for what only an index has."""
+    from indexes.llama_index import RetrieverSource
+
+    for name, value in {"reranker": reranker, "kv_cache_bytes": kv_cache_bytes or None}.items():
+        if value is not None:
+            raise BadRequest(f"{name} is {value!r}, which is for an index: leave it out with a retriever")
+    return RetrieverSource(retriever, load_encoder(encoder or DEFAULT_ENCODER))

@@ -52,13 +52,15 @@ class Citation:
         start: Where the text begins in the document's text, in characters.
         end: Where it ends: the first character that no longer belongs to it.
         text: The text.
-        line: The line of the document's text that `start` is on, counted from 1.
+        line: The line of the document's text that `start` is on, counted from 1; None where that is not known.
         number: Its mark in the answer: 1 for [1].
         marked_by: Who put the mark there: the `model`; the check of the answer where the model's mark named another
             passage (`corrected`), or where the model set none (`added`).
         table_header: The header row of the table that the text is a row of, or begins with rows of; it is not in
             `text`.
         copies: Other files with the same content.
+        node: The id of a llama-index node that does not say where it stands in its document (`DocumentQA.open` with a
+            `retriever`): `start`, `end` and `line` then count in the node's own text. Otherwise empty.
     """
 
     source: str
@@ -72,6 +74,7 @@ class Citation:
     marked_by: MarkedBy = "model"
     table_header: str = ""
     copies: tuple[str, ...] = ()
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

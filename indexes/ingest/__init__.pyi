@@ -1,14 +1,19 @@
+from .contents import read_unchanged
 from .discovery import FoundFile, discover
+from .documents import are_stored, check_documents, ingest_documents
 from .dry_run import IngestPlan, plan_ingest
-from .files import IngestOptions, ingest_files, missing_files, prune_files, read_unchanged
+from .files import IngestOptions, ingest_files
+from .gone import missing_files, prune_files
 from .ignore_rules import WalkRules
-from .pipeline import IngestCallback, are_stored, check_documents, ingest_documents
+from .pipeline import IngestCallback
+from .workers import ProcessWorkers
 
 __all__ = [
     "FoundFile",
     "IngestCallback",
     "IngestOptions",
     "IngestPlan",
+    "ProcessWorkers",
     "WalkRules",
     "are_stored",
     "check_documents",

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexes.errors import UnreadableFile
+from indexes.ingest.contents import hash_content, reading_version
 from indexes.ingest.discovery import FoundFile, IgnoredPath, SkippedFile, discover, file_status
-from indexes.ingest.files import IngestOptions, hash_content, missing_files, reading_version
+from indexes.ingest.files import IngestOptions
+from indexes.ingest.gone import missing_files
 from indexes.storage import StoreReader
 from indexes.types import Failure
 

@@ -6,13 +6,17 @@ A file whose status has not changed is not opened, and one whose bytes have not 
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from os.path import realpath
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from indexes.chunking import DEFAULT_CHUNKING, Chunking
 from indexes.errors import EmptyFile, UnreadableFile
+from indexes.ingest.contents import PARTIAL, hash_content, reading_version
 from indexes.ingest.discovery import (
     NO_RULES,
     FileStatus,
@@ -23,22 +27,17 @@ from indexes.ingest.discovery import (
     discover,
     file_status,
 )
+from indexes.ingest.gone import is_gone, prune_files
 from indexes.ingest.ignore_rules import WalkRules
+from indexes.ingest.parts import FileToRead, own_code, read_file
 from indexes.ingest.pipeline import Copy, IngestCallback, Pipeline, Prepared
-from indexes.readers import (
-    DEFAULT_LIMITS,
-    READER_VERSION,
-    ReadLimits,
-    end_sandbox,
-    format_name,
-    read_bytes,
-    read_document,
-)
-from indexes.sources import is_file
-from indexes.storage import IndexWriter, StoreReader
-from indexes.types import Encoder, Failure, IngestReport
+from indexes.ingest.workers import Task, WorkerLost
+from indexes.readers import DEFAULT_LIMITS, ReadLimits, end_sandbox, is_read_by_lines, read_document
+from indexes.storage import IndexWriter
+from indexes.types import Document, Encoder, Failure, IngestReport
 
-_PARTIAL = "pages without text"  # part of the hash of a document that has some
+_MOST_FILES = 256  # that were looked at, and wait behind one that a worker reads
+_MOST_BYTES = 100_000_000  # in them
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,7 @@ class IngestOptions:
         progress: A function to call with the progress; None for none.
         chunking: How to split documents into chunks.
         rules: Which files and folders to leave out.
+        executor: The workers that read and embed; None for this process alone.
     """
 
     prune: bool = False
@@ -58,6 +58,25 @@ class IngestOptions:
     progress: IngestCallback | None = None
     chunking: Chunking = DEFAULT_CHUNKING
     rules: WalkRules = NO_RULES
+    executor: Executor | None = None
+
+
+class _Changed(NamedTuple):
+    """A file to read, its bytes, their hashes, and its status before it was read."""
+
+    found: FoundFile
+    data: bytes
+    content_hash: str
+    partial_hash: str
+    status: FileStatus
+
+
+class _Waiting(NamedTuple):
+    """What is to be done with a file, after all files before it: what depends on `reading`, if a worker does that."""
+
+    do: Callable[[], None]
+    reading: Task[Document | None] | None = None
+    bytes: int = 0
 
 
 def ingest_files(
@@ -84,9 +103,12 @@ def ingest_files(
     try:
         for found in discover(roots, exclude=own, rules=options.rules):
             run.take(found)
+        run.end_reading()
+        run.flush()
+        run.drain()
     finally:
+        run.cancel()
         end_sandbox()
-    run.flush()
     run.restamp()
     if options.prune:
         run.prune(roots)
@@ -96,34 +118,70 @@ def ingest_files(
 
 class _FileIngest(Pipeline):
     def __init__(self, writer: IndexWriter, encoder: Callable[[], Encoder], options: IngestOptions) -> None:
-        super().__init__(writer, encoder, options.chunking, options.progress)
+        super().__init__(writer, encoder, options.chunking, options.progress, options.executor)
         self._limits = options.limits
         self._version = reading_version(options.chunking)
         self._touched: dict[str, FileStatus] = {}
+        self._waiting: deque[_Waiting] = deque()
+        self._see_files = True  # whether the workers do, as far as is known
 
     def take(self, found: Found) -> None:
         """Count a file that is not read, note a failure, or read a file that has changed."""
+        if not isinstance(found, FoundFile):
+            self._later(partial(self._note, found))
+            return
+        try:
+            self._read_if_changed(found)
+        except UnreadableFile as error:
+            self._later(partial(self._refuse, found.source, error))
+
+    def end_reading(self) -> None:
+        """Do what waits for files that workers read."""
+        self._do_waiting(all_of_it=True)
+
+    def cancel(self) -> None:
+        """Give up what the workers have not begun."""
+        for waiting in self._waiting:
+            if waiting.reading is not None:
+                waiting.reading.cancel()
+        self._waiting.clear()
+        super().cancel()
+
+    def _later(self, do: Callable[[], None], reading: Task[Document | None] | None = None, size: int = 0) -> None:
+        """Do something when all files before are done with: at once, unless a worker reads one."""
+        self._waiting.append(_Waiting(do, reading, size))
+        self._do_waiting()
+
+    def _do_waiting(self, *, all_of_it: bool = False) -> None:
+        while self._waiting:
+            first, held = self._waiting[0].reading, sum(waiting.bytes for waiting in self._waiting)
+            has_room = len(self._waiting) <= _MOST_FILES and held <= _MOST_BYTES
+            if first is not None and not first.is_done and has_room and not all_of_it:
+                break
+            self._waiting.popleft().do()
+            for waiting in self._waiting if first is not None else ():
+                if waiting.reading is not None:
+                    waiting.reading.revive()
+
+    def _note(self, found: SkippedFile | IgnoredPath | Failure) -> None:
         if isinstance(found, SkippedFile):
             self.count["skipped"] += 1
             if found.kind:
                 self.skipped_kinds[found.kind] += 1
         elif isinstance(found, IgnoredPath):
             self.ignored[found.rule] += 1
-        elif isinstance(found, Failure):
-            self.failed.append(found)
         else:
-            self._take_file(found)
+            self.failed.append(found)
 
-    def _take_file(self, found: FoundFile) -> None:
-        try:
-            self._read_if_changed(found)
-        except EmptyFile:
+    def _refuse(self, source: str, error: UnreadableFile) -> None:
+        """Count a file that cannot be read, or is empty."""
+        if isinstance(error, EmptyFile):
             self.count["empty"] += 1
-            self.count["removed"] += self.remove(found.source)
-            self.finish(found.source)
-        except UnreadableFile as error:
-            self.failed.append(Failure(found.source, error.reason))
-            self.finish(found.source)
+            self.drain()
+            self.count["removed"] += self.remove(source)
+        else:
+            self.failed.append(Failure(source, error.reason))
+        self.finish(source)
 
     def restamp(self) -> None:
         """Record the new status of files whose content is unchanged, so that they are not opened the next time."""
@@ -137,29 +195,63 @@ class _FileIngest(Pipeline):
         self.count["removed"] += prune_files(self.writer, roots)
 
     def _read_if_changed(self, found: FoundFile) -> None:
-        """Put the file's document into the next batch, unless the store has it. Raises UnreadableFile."""
+        """Have the file's document put into the next batch, unless the store has it. Raises UnreadableFile."""
         # A user who names an encoding wants the files read again: they were not recognised, or wrongly.
         known = self.store.stamp(found.source) if self._limits.encoding is None else None
         status = file_status(found.status, self._version)
         if known and known.stamp is not None and known.stamp == status.stamp:
-            self.skip(found.source)
+            self._later(partial(self.skip, found.source))
             return
         data = found.read(self._limits)
         content_hash = hash_content(found.path, data, self._version)
-        partial_hash = hash_content(found.path, data, self._version + _PARTIAL)
+        partial_hash = hash_content(found.path, data, self._version + PARTIAL)
         is_enough = (content_hash,) if self._limits.ocr else (content_hash, partial_hash)
         if known and known.content_hash in is_enough:
             if known.content_hash == partial_hash:
                 status = status._replace(stamp=None)
             if (known.stamp, known.modified) != status:
                 self._touched[found.source] = status
-            self.skip(found.source)
-        elif self._limits.encoding is not None or not self._is_elsewhere(found, content_hash, status):
-            document = replace(read_document(found.path, data, self._limits), modified=status.modified)
-            if document.unreadable:  # without a stamp it is looked at again: with OCR, there is more in it
-                self.put(Prepared(document, partial_hash))
-            else:
-                self.put(Prepared(document, content_hash, status.stamp))
+            self._later(partial(self.skip, found.source))
+            return
+        file = _Changed(found, data, content_hash, partial_hash, status)
+        if self.executor is None or is_read_by_lines(found.path, data):  # which takes no time
+            self._later(partial(self._put_file, file, None), size=len(data))
+        else:
+            reading = self._reading(file)
+            self._later(partial(self._put_file, file, reading), reading, len(data))
+
+    def _reading(self, file: _Changed) -> Task[Document | None]:
+        """Have a worker read a file: from the same path if it is there, too, otherwise from the bytes."""
+        found, digest = file.found, hashlib.sha256(file.data).digest()
+        assert self.executor is not None
+        data = None if self._see_files else file.data
+        wanted = FileToRead(found.source, found.real, found.root, digest, data, self._limits)
+        return Task(self.executor, read_file, own_code(), wanted)
+
+    def _put_file(self, file: _Changed, reading: Task[Document | None] | None) -> None:
+        found, status = file.found, file.status
+        try:
+            if self._limits.encoding is None and self._is_elsewhere(found, file.content_hash, status):
+                return
+            document = replace(self._document(file, reading), modified=status.modified)
+        except UnreadableFile as error:
+            self._refuse(found.source, error)
+            return
+        except WorkerLost as error:
+            self._refuse(found.source, UnreadableFile(str(error)))
+            return
+        if document.unreadable:  # without a stamp it is looked at again: with OCR, there is more in it
+            self.put(Prepared(document, file.partial_hash))
+        else:
+            self.put(Prepared(document, file.content_hash, status.stamp))
+
+    def _document(self, file: _Changed, reading: Task[Document | None] | None) -> Document:
+        """The document of a file, from a worker if one reads it. Raises UnreadableFile and WorkerLost."""
+        document = None if reading is None else reading.result()
+        if document is None and reading is not None and self._see_files:
+            self._see_files = False
+            document = self._reading(file).result()
+        return document or read_document(file.found.path, file.data, self._limits)
 
     def _is_elsewhere(self, found: FoundFile, content_hash: str, status: FileStatus) -> bool:
         """Record the file as another name of a document with the same content, if there is one."""
@@ -170,7 +262,8 @@ class _FileIngest(Pipeline):
             others = [source for source in self.store.sources_of_content(content_hash) if source != found.source]
             if not others:
                 return False
-            old = next((source for source in others if _is_gone(Path(source))), None)
+            old = next((source for source in others if is_gone(Path(source))), None)
+            self.drain()
             with self.writer.batch() as generation:
                 if old is None:
                     self.add_copy(Copy(others[0], found.source, *status), generation)
@@ -185,89 +278,3 @@ class _FileIngest(Pipeline):
         self.count["added" if is_new else "changed"] += 1
         self.finish(found.source)
         return True
-
-
-def reading_version(chunking: Chunking) -> str:
-    """How files are read and chunked: a part of the stamps and the hashes of their documents."""
-    return READER_VERSION.decode() + chunking.dump()
-
-
-def hash_content(path: Path, data: bytes, version: str) -> str:
-    """Hash what a document is made from: the file's bytes, its kind, and how it is read.
-
-    Args:
-        path: The file; its suffix selects the reader.
-        data: Its bytes.
-        version: How files are read and chunked.
-
-    Returns:
-        The hash: equal for files of equal content.
-    """
-    digest = hashlib.sha256(data)
-    digest.update(version.encode() + format_name(path).encode())
-    return digest.hexdigest()
-
-
-def read_unchanged(source: str, known: str, chunking: Chunking, limits: ReadLimits) -> bytes:
-    """Read the file that a document was made from, and no other that has taken its place, such as a link.
-
-    Args:
-        source: The document's source.
-        known: The hash of what it was made from.
-        chunking: How documents of the index are split.
-        limits: The longest file.
-
-    Returns:
-        The file's bytes.
-
-    Raises:
-        UnreadableFile: If it has gone or changed, or cannot be read.
-    """
-    if not is_file(source):
-        raise UnreadableFile("it was not made from a file")
-    real = Path(realpath(source))
-    data, version = read_bytes(real, limits, root=str(real.parent)), reading_version(chunking)
-    if known not in (hash_content(Path(source), data, each) for each in (version, version + _PARTIAL)):
-        raise UnreadableFile("not as it was when it was read, or by an older longctx: ingest it again")
-    return data
-
-
-def missing_files(store: StoreReader, roots: Sequence[Path]) -> list[str]:
-    """List the documents whose files have been deleted.
-
-    Args:
-        store: The store.
-        roots: The files and folders, as absolute paths, that they lay in; one that does not exist counts for nothing.
-
-    Returns:
-        The sources of these documents and copies.
-    """
-    existing = tuple(root for root in roots if not _is_gone(root))
-    sources = map(Path, filter(is_file, store.sources()))
-    return sorted(str(s) for s in sources if any(s.is_relative_to(root) for root in existing) and _is_gone(s))
-
-
-def prune_files(writer: IndexWriter, roots: Sequence[Path]) -> int:
-    """Remove the documents that `missing_files` lists.
-
-    Args:
-        writer: The writer of the index.
-        roots: The files and folders, as absolute paths, that they lay in.
-
-    Returns:
-        How many were removed.
-    """
-    gone = missing_files(writer.store, roots)
-    if not gone:
-        return 0
-    with writer.batch() as generation:
-        return sum(writer.store.remove_document(source, generation) for source in gone)
-
-
-def _is_gone(path: Path) -> bool:
-    """Whether there is no such file; one in a folder without permission, which cannot be looked at, is not gone."""
-    try:
-        path.lstat()
-    except OSError as error:
-        return isinstance(error, FileNotFoundError | NotADirectoryError)
-    return False

@@ -1,29 +1,29 @@
-"""Chunking, embedding and storing documents, whether they are in memory or were read from files.
+"""Embedding and storing documents in batches, whether they are in memory or were read from files.
 
 Documents are processed in batches, so that memory does not grow with the corpus, and the encoder is not loaded until
-there is something to embed.
+there is something to embed. With workers, batches are embedded there, a bounded number of them at a time, and stored in
+their order; what is in a batch does not depend on who embeds it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
-from itertools import groupby, islice
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from indexes.chunking import Chunking, Passage, chunk_document
-from indexes.errors import CorpusError
-from indexes.sources import NAMESPACE
-from indexes.storage import IndexWriter, Store
+from indexes.chunking import Chunking
+from indexes.ingest.parts import ChunksOf, Work, embed_part, embedded, work_with
+from indexes.ingest.workers import Task, WorkerLost
+from indexes.storage import IndexWriter
 from indexes.types import Document, Encoder, Failure, FileText, IngestProgress, IngestReport
 
 _PENDING_CHARACTERS = 150_000  # documents are embedded, and committed, together until they hold this many
 _DOCUMENT_OVERHEAD = 200  # what an empty document counts, so that many small ones are no exception
-_PASSAGES_AT_ONCE = 512  # embedded in one call: enough to sort by length
+_MOST_PARTS = 64  # batches with the workers
+_MOST_CHARACTERS = 10_000_000  # in them; a larger document is embedded here, piece by piece
 
 _COUNTS = (
     *("added", "changed", "unchanged", "removed", "copies", "renamed", "empty", "skipped"),
@@ -31,69 +31,6 @@ _COUNTS = (
 )
 
 IngestCallback = Callable[[IngestProgress], None]
-
-
-def ingest_documents(
-    writer: IndexWriter, encoder: Callable[[], Encoder], documents: Iterable[Document], chunking: Chunking
-) -> IngestReport:
-    """Add documents that are in memory, or replace them where they have changed.
-
-    Args:
-        writer: The writer of the index.
-        encoder: Returns the encoder that the index is bound to. Called within a batch, once there is text to embed.
-        documents: Documents that `check_documents` has passed. Of two with the same source, the later one stays.
-        chunking: How to split them into chunks.
-
-    Returns:
-        What was done.
-    """
-    pipeline = Pipeline(writer, encoder, chunking)
-    for document in documents:
-        if document.source in pipeline.pending:
-            pipeline.flush()
-        content_hash = _content_hash(document, chunking)
-        if _is_stored(writer.store, document, content_hash):
-            pipeline.skip(document.source)
-        else:
-            pipeline.put(Prepared(document, content_hash))
-    pipeline.flush()
-    return pipeline.report()
-
-
-def check_documents(documents: Iterable[Document]) -> None:
-    """Check that documents in memory can be stored.
-
-    Args:
-        documents: The documents.
-
-    Raises:
-        CorpusError: If a document has no source, or one that is reserved, or its text is not valid Unicode.
-    """
-    for document in documents:
-        source = document.source
-        if not source or source.startswith(NAMESPACE):
-            raise CorpusError(
-                f"a document has the source {source!r}: give it a name, which does not begin with {NAMESPACE!r} "
-                "(llama-index's documents are added with CorpusVectorStore)"
-            )
-        try:
-            _content(document).encode()
-        except UnicodeEncodeError as error:
-            raise CorpusError(f"the document {source!r} is not valid Unicode ({error}): decode it anew") from error
-
-
-def are_stored(store: Store, documents: Iterable[Document], chunking: Chunking) -> bool:
-    """Whether an index holds documents unchanged, so that adding them needs no writer.
-
-    Args:
-        store: The store of the index, for reading.
-        documents: Documents that `check_documents` has passed.
-        chunking: How they would be split into chunks.
-
-    Returns:
-        Whether there is nothing to do for any of them.
-    """
-    return all(_is_stored(store, document, _content_hash(document, chunking)) for document in documents)
 
 
 class Prepared(NamedTuple):
@@ -126,6 +63,16 @@ class Copy(NamedTuple):
     modified: str | None
 
 
+@dataclass(slots=True)
+class _Part:
+    """A batch of documents that the workers embed, by source; and other names of these."""
+
+    documents: dict[str, Prepared]
+    copies: list[Copy]
+    characters: int
+    task: Task[list[ChunksOf]] | None = field(default=None)
+
+
 class Pipeline:
     """Embeds and stores documents in batches, and counts them.
 
@@ -138,7 +85,7 @@ class Pipeline:
         ignored: How many files and folders each rule left out.
         failed: Documents that could not be ingested.
         pending: The documents of the next batch, by source.
-        pending_contents: Their sources, by content hash.
+        pending_contents: The sources of documents that are not stored yet, by content hash.
     """
 
     def __init__(
@@ -147,6 +94,7 @@ class Pipeline:
         encoder: Callable[[], Encoder],
         chunking: Chunking,
         progress: IngestCallback | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self.total = 0
         self.writer, self.store = writer, writer.store
@@ -160,6 +108,9 @@ class Pipeline:
         self.pending_contents: dict[str, str] = {}
         self._pending_copies: list[Copy] = []
         self._pending_characters = 0
+        self.executor = executor
+        self._work: Work | None = None
+        self._embedding: deque[_Part] = deque()
         self._warnings: list[Failure] = []
         self._texts: list[FileText] = []
         self._source = ""
@@ -177,8 +128,9 @@ class Pipeline:
             self.flush()
 
     def put_copy(self, copy: Copy) -> None:
-        """Add another name of a document in the next batch."""
-        self._pending_copies.append(copy)
+        """Add another name of a document that is not stored yet."""
+        part = next((part for part in self._embedding if copy.of in part.documents), None)
+        (self._pending_copies if part is None else part.copies).append(copy)
 
     def skip(self, source: str) -> None:
         """Count a document that has not changed."""
@@ -186,35 +138,102 @@ class Pipeline:
         self.finish(source)
 
     def flush(self) -> None:
-        """Embed and store the pending documents, all of them or none."""
+        """Embed and store the pending documents, all of them or none; or give them to the workers."""
         if not self.pending:
             return
+        part = _Part(self.pending, self._pending_copies, self._pending_characters)
+        self.pending, self._pending_copies, self._pending_characters = {}, [], 0
+        if self.executor is None or part.characters > _MOST_CHARACTERS:
+            self.drain()
+            self._store(part)
+        else:
+            documents = [prepared.document for prepared in part.documents.values()]
+            part.task = Task(self.executor, embed_part, self._work_here(), documents)
+            self._embedding.append(part)
+            self._take_back()
+
+    def drain(self) -> None:
+        """Store every batch that is with the workers: before anything else is changed in the store, and at the end."""
+        while self._embedding:
+            self._store_first()
+
+    def cancel(self) -> None:
+        """Give up what the workers have not begun."""
+        for part in self._embedding:
+            assert part.task is not None
+            part.task.cancel()
+        self._embedding.clear()
+
+    def _work_here(self) -> Work:
+        if self._work is None:
+            with self.writer.batch():
+                self._work = work_with(self._encoder(), self._chunking)
+        return self._work
+
+    def _take_back(self) -> None:
+        """Store the batches that are embedded, and wait for one where the workers have enough."""
+        while self._embedding:
+            first, characters = self._embedding[0].task, sum(part.characters for part in self._embedding)
+            assert first is not None
+            if not (first.is_done or len(self._embedding) > _MOST_PARTS or characters > _MOST_CHARACTERS):
+                break
+            self._store_first()
+
+    def _store_first(self) -> None:
+        """Store the batch that was given to the workers first; where they all died over it, its documents failed."""
+        part = self._embedding[0]
+        assert part.task is not None
+        self.tell(next(iter(part.documents)), doing="embedding")
+        try:
+            chunks = part.task.result()
+        except WorkerLost as error:
+            self._embedding.popleft()
+            self._fail(part, str(error))
+            return
+        self._embedding.popleft()
+        for other in self._embedding:
+            assert other.task is not None
+            other.task.revive()
+        self._store(part, chunks)
+
+    def _store(self, part: _Part, chunks: Iterable[ChunksOf] | None = None) -> None:
+        """Store a batch, all of it or nothing; embed it first if that has not been done."""
         with self.writer.batch() as generation:
-            if not self.count["chunks"]:
+            if chunks is None and not self.count["chunks"]:
                 self.tell(doing="loading the encoder")
             encoder = self._encoder()
             self.store.set_meta("chunking", self._chunking.dump())
             ids = {}
-            for document, content_hash, stamp in self.pending.values():
+            for document, content_hash, stamp in part.documents.values():
                 replaced = self.store.remove_document(document.source, generation)
                 self.count["changed" if replaced else "added"] += 1
                 ids[document.source] = self.store.add_document(document, content_hash, generation, stamp)
-            for copy in self._pending_copies:
+            for copy in part.copies:
                 self.add_copy(copy, generation)
-            passages = (
-                passage
-                for prepared in self.pending.values()
-                for passage in chunk_document(prepared.document, encoder, self._chunking)
-            )
-            while batch := list(islice(passages, _PASSAGES_AT_ONCE)):
-                self._embed(encoder, batch, ids)
+            if chunks is None:
+                self.tell(next(iter(ids)), doing="embedding")
+                chunks = embedded((each.document for each in part.documents.values()), encoder, self._chunking)
+            for piece in chunks:
+                self.store.add_chunks(ids[piece.source], piece.chunks, piece.vectors)
+                self.count["chunks"] += len(piece.chunks)
+                self.count["tokens"] += sum(chunk.tokens for chunk in piece.chunks)
+                self.tell(piece.source, doing="embedding")
             self.tell(doing="writing the index")
-        for source in self.pending:
+        self._finish_part(part)
+
+    def _fail(self, part: _Part, reason: str) -> None:
+        """Note that the documents of a batch could not be embedded, nor stored under any of their names."""
+        for copy in part.copies:
+            self.count["copies"] -= 1
+            self.count["added" if self.store.stamp(copy.source) is None else "changed"] -= 1
+        self.failed += (Failure(source, reason) for source in (*part.documents, *(copy.source for copy in part.copies)))
+        self._finish_part(part)
+
+    def _finish_part(self, part: _Part) -> None:
+        for source, prepared in part.documents.items():
+            if self.pending_contents.get(prepared.content_hash) == source:
+                del self.pending_contents[prepared.content_hash]
             self.finish(source)
-        self.pending.clear()
-        self.pending_contents.clear()
-        self._pending_copies.clear()
-        self._pending_characters = 0
 
     def remove(self, source: str) -> bool:
         """Remove a document; return whether there was one."""
@@ -252,34 +271,3 @@ class Pipeline:
         if self._progress is not None:
             chunks = self.count["chunks"]
             self._progress(IngestProgress(self._done, self.total, self._source, chunks, doing))
-
-    def _embed(self, encoder: Encoder, batch: Sequence[Passage], ids: dict[str, int]) -> None:
-        self.tell(batch[0].chunk.source, doing="embedding")
-        texts = {text: number for number, text in enumerate(dict.fromkeys(passage.embedded for passage in batch))}
-        distinct = encoder.encode_passages([*texts])  # of a file of dots, a thousand chunks are the same
-        vectors = distinct[[texts[passage.embedded] for passage in batch]]
-        first = 0
-        for source, group in groupby(batch, key=lambda passage: passage.chunk.source):
-            chunks = [passage.chunk for passage in group]
-            self.store.add_chunks(ids[source], chunks, vectors[first : first + len(chunks)])
-            first += len(chunks)
-        self.count["chunks"] += len(batch)
-        self.count["tokens"] += sum(passage.chunk.tokens for passage in batch)
-        self.tell(batch[-1].chunk.source, doing="embedding")
-
-
-def _is_stored(store: Store, document: Document, content_hash: str) -> bool:
-    known = store.stamp(document.source)
-    return known is not None and known.content_hash == content_hash
-
-
-def _content(document: Document) -> str:
-    """All fields of a document that are stored or that its chunks depend on, as JSON."""
-    facts = {**asdict(document), "metadata": document.metadata.json, "warnings": (), "unreadable": ()}
-    if not document.tables:
-        del facts["tables"]  # so that what older versions have added counts as unchanged
-    return json.dumps(facts, ensure_ascii=False)
-
-
-def _content_hash(document: Document, chunking: Chunking) -> str:
-    return hashlib.sha256((_content(document) + chunking.dump()).encode()).hexdigest()

@@ -2,7 +2,15 @@ from .base import DEFAULT_LIMITS, ReadLimits
 from .charset import decode
 from .files import check_regular, os_reason, read_bytes
 from .folders import statuses_in
-from .registry import READER_VERSION, SUFFIXES, check_suffix, format_name, format_suffix, read_document
+from .registry import (
+    READER_VERSION,
+    SUFFIXES,
+    check_suffix,
+    format_name,
+    format_suffix,
+    is_read_by_lines,
+    read_document,
+)
 from .sandbox import end_sandbox
 
 __all__ = [
@@ -16,6 +24,7 @@ __all__ = [
     "end_sandbox",
     "format_name",
     "format_suffix",
+    "is_read_by_lines",
     "os_reason",
     "read_bytes",
     "read_document",

@@ -173,6 +173,19 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
         raise UnreadableFile("takes more memory to read than there is") from error
 
 
+def is_read_by_lines(path: Path, data: bytes) -> bool:
+    """Tell whether a file is read in one pass along its lines, in the process that reads it.
+
+    Args:
+        path: The file; its suffix selects the reader, unless its first bytes are those of another format.
+        data: Its bytes.
+
+    Returns:
+        False for what goes through the sandbox process, and may take long.
+    """
+    return _READERS.get(suffix_by_content(format_suffix(path) or "", data)) in _BY_LINES
+
+
 def read_here(suffix: str, data: bytes, limits: ReadLimits) -> ReadText:
     """Read a file's bytes in this process. Raises UnreadableFile and MemoryError."""
     try:

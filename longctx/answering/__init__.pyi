@@ -3,6 +3,7 @@ from .context import Prompt
 from .extractive import extract_answer
 from .generate import AnswerStream, FinishedAnswer, GeneratedAnswer
 from .mapped_answer import answer_with_model
+from .source import Source, check_source
 
 __all__ = [
     "GREEDY",
@@ -11,6 +12,8 @@ __all__ = [
     "FinishedAnswer",
     "GeneratedAnswer",
     "Prompt",
+    "Source",
     "answer_with_model",
+    "check_source",
     "extract_answer",
 ]

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 
-from indexes import Chunk, SearchFilter, SearchHit, Snapshot
+from indexes import Chunk, SearchFilter, SearchHit
 from longctx.answering.extractive import citation
+from longctx.answering.source import Passages
 from longctx.planning import FoundPassage, PassageCost, Policy, PromptCosts, Windows, plan, priced, question_kind
 from longctx.prompts import Framing, PromptInputs, PromptWriter, assemble, check_turns
 from longctx.types import Citation, Message, Plan, QuestionRequest
@@ -54,7 +55,7 @@ class Prompt:
 
 
 def gather(
-    snapshot: Snapshot,
+    snapshot: Passages,
     hits: Sequence[SearchHit],
     request: QuestionRequest,
     writer: PromptWriter,
@@ -123,6 +124,7 @@ def gather(
         numbers=tuple(map(len, writer.numbers(len(chunks)))),
         give_up=len(giving_up) - len(frame),
         kind=inputs.kind,
+        passages_only=snapshot.passages_only,
     )
     return CandidateContext(costs, inputs, chunks, parts, snapshot.content_idf(request.query))
 
@@ -194,7 +196,7 @@ def _prompt(candidates: CandidateContext, writer: PromptWriter, frame: Framing, 
 
 
 def _whole(
-    snapshot: Snapshot, filters: SearchFilter | None, writer: PromptWriter, largest: int
+    snapshot: Passages, filters: SearchFilter | None, writer: PromptWriter, largest: int
 ) -> tuple[dict[int, Chunk], dict[int, Sized], int]:
     """The passages of all documents, until they are more than `largest` tokens; and how many documents are left."""
     allowed = list({document.copy_of or document.source: document for document in snapshot.documents(filters)}.values())
@@ -221,7 +223,7 @@ def _batches(chunks: Sequence[Chunk]) -> Iterator[Sequence[Chunk]]:
 
 
 def _with_neighbours(
-    snapshot: Snapshot, chunk: Chunk, largest: int, hits: int
+    snapshot: Passages, chunk: Chunk, largest: int, hits: int
 ) -> tuple[Sequence[Chunk], Chunk, Sequence[Chunk]]:
     """A passage, and as many of those before and after it, nearest first, as could have room beside the other hits."""
     reach = min(_NEIGHBOURS, 1 + largest // (2 * hits * max(1, chunk.tokens)))

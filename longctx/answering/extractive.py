@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from indexes import Chunk, CorpusIndex, SearchHit, Snapshot
+from indexes import Chunk, SearchHit
 from indexes.offsets import clean_offset
 from indexes.text import (
     LANGUAGE_NAMES,
@@ -26,6 +26,7 @@ from indexes.text import (
     text_language,
 )
 from longctx.answering.evidence import Evidence
+from longctx.answering.source import Passages, Source
 from longctx.errors import BadRequest
 from longctx.planning import Policy, question_kind
 from longctx.prompts import language_of
@@ -57,6 +58,10 @@ _NEEDS_MODEL = {
     "en": "the question is about whole documents, which only a model can read (--model); without one, "
     "sentences are quoted",
     "ja": "文書全体についての質問には、モデルが必要です（--model）。モデルがない場合は、文を引用して答えます。",
+}
+_ONLY_PASSAGES = {
+    "en": "the question is about whole documents, and the retriever gives passages: sentences of these are quoted",
+    "ja": "文書全体についての質問ですが、リトリーバーからは一部の段落しか得られません。その中の文を引用して答えます。",
 }
 _OTHER_LANGUAGE = {
     "en": " The question seems to be in {asked}, and the documents are not: ask in {held}.",
@@ -100,10 +105,11 @@ def citation(chunk: Chunk, start: int = 0, end: int | None = None, number: int =
         start=first,
         end=last,
         text=chunk.text[start:end],
-        line=chunk.line + chunk.text.count("\n", 0, start),
+        line=chunk.line + chunk.text.count("\n", 0, start) if chunk.line else None,
         number=number,
         table_header=chunk.header_at(first),
         copies=chunk.copies,
+        node=chunk.node,
     )
 
 
@@ -126,7 +132,7 @@ def quotable_spans(chunk: Chunk) -> Iterator[tuple[int, int]]:
     yield from sentence_spans(chunk.text, done)
 
 
-def extract_answer(index: CorpusIndex, request: QuestionRequest, policy: Policy) -> Answer:
+def extract_answer(index: Source, request: QuestionRequest, policy: Policy) -> Answer:
     """Answer without a model: quote the sentences of the passages found that answer best.
 
     Args:
@@ -152,11 +158,12 @@ def extract_answer(index: CorpusIndex, request: QuestionRequest, policy: Policy)
         text = "" if citations else _nothing_found(request.question, snapshot)
     usage = Usage(seconds=time.monotonic() - began)
     text = text or "\n".join(_quoted(citations))
-    note = "" if question_kind(request.question) == "locate" else _NEEDS_MODEL[language_of(request.question)]
+    notes = _ONLY_PASSAGES if index.passages_only else _NEEDS_MODEL
+    note = "" if question_kind(request.question) == "locate" else notes[language_of(request.question)]
     return Answer(text, citations, None, usage, search_query=request.search_query, refused=not citations, note=note)
 
 
-def extract(question: str, hits: Sequence[SearchHit], corpus: Snapshot, searched: str = "") -> tuple[Citation, ...]:
+def extract(question: str, hits: Sequence[SearchHit], corpus: Passages, searched: str = "") -> tuple[Citation, ...]:
     """Choose the sentences that answer a question best.
 
     A sentence is scored by how much of the question's terms it holds, rare ones counting more; by its cosine to the
@@ -279,7 +286,7 @@ def _quoted(citations: Sequence[Citation]) -> Iterator[str]:
         yield f"{on_one_line(each.text)} [{each.number}]"
 
 
-def _nothing_found(question: str, corpus: Snapshot) -> str:
+def _nothing_found(question: str, corpus: Passages) -> str:
     """That nothing bears on a question; and if none of the documents is in its language, that, too."""
     in_japanese = language_of(question) == "ja"
     held = sorted(corpus.languages().items(), key=lambda each: -each[1])

@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from indexes import CorpusIndex
 from longctx.answering.backend import Backend
 from longctx.answering.budget import prompt_budget
 from longctx.answering.citations import CitedText
 from longctx.answering.conclusion import conclude
 from longctx.answering.context import CandidateContext, gather, plan_prompt, render, render_all
 from longctx.answering.evidence import Evidence
+from longctx.answering.source import Source
 from longctx.engine import Generation, PrefillCallback
 from longctx.errors import BadRequest, ContextTooLong, PromptRefused
 from longctx.planning import Policy
@@ -73,9 +73,7 @@ class FinishedAnswer(AnswerStream):
         self._finished = None
 
 
-def prepare(
-    index: CorpusIndex, backend: Backend, request: QuestionRequest, policy: Policy
-) -> tuple[CandidateContext, Plan]:
+def prepare(index: Source, backend: Backend, request: QuestionRequest, policy: Policy) -> tuple[CandidateContext, Plan]:
     """Search, gather candidates for the prompt, and plan; the index is read in one snapshot.
 
     Args:
@@ -118,7 +116,7 @@ class GeneratedAnswer(AnswerStream):
 
     def __init__(
         self,
-        index: CorpusIndex,
+        index: Source,
         backend: Backend,
         request: QuestionRequest,
         policy: Policy,

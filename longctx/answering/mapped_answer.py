@@ -16,6 +16,7 @@ from longctx.answering.evidence import Evidence
 from longctx.answering.generate import NEW_PLANS, AnswerStream, GeneratedAnswer
 from longctx.answering.map_reduce import FinalPrompt, MapReduce
 from longctx.answering.note_taking import NoteTaker
+from longctx.answering.source import Source
 from longctx.engine import Generation, PrefillCallback
 from longctx.errors import ContextTooLong, LongctxError, PromptRefused
 from longctx.planning import Policy
@@ -24,7 +25,7 @@ from longctx.types import Answer, Message, Plan, QuestionRequest, Thought, Usage
 
 
 def answer_with_model(
-    index: CorpusIndex,
+    index: Source,
     backend: Backend,
     request: QuestionRequest,
     policy: Policy,
@@ -59,7 +60,7 @@ class EverythingAnswer(AnswerStream):
     def __init__(
         self,
         stream: GeneratedAnswer,
-        index: CorpusIndex,
+        index: Source,
         backend: Backend,
         request: QuestionRequest,
         policy: Policy,
@@ -118,7 +119,7 @@ class MappedAnswer(AnswerStream):
 
     def __init__(
         self,
-        index: CorpusIndex,
+        index: Source,
         backend: Backend,
         request: QuestionRequest,
         policy: Policy,
@@ -129,6 +130,7 @@ class MappedAnswer(AnswerStream):
         self._began = time.monotonic()
         self._backend, self._request, self._policy, self._plan = backend, request, policy, plan
         self._progress = progress
+        assert isinstance(index, CorpusIndex), "whole documents are read of an index alone"
         with index.snapshot() as snapshot:
             self._chunks = snapshot.chunks(request.options.filters)
             self._question_idf = snapshot.content_idf(request.query)

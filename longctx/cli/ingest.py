@@ -24,6 +24,7 @@ from longctx.cli.options import (
 from longctx.cli.output import INTERRUPTED, print_json, short_path
 from longctx.cli.progress import ingest_progress
 from longctx.cli.terminal import echo, name
+from longctx.cli.workers import ingest_workers
 
 if TYPE_CHECKING:
     from indexes import CorpusIndex, IngestProgress, IngestReport
@@ -78,6 +79,12 @@ def ingest(
     overlap: Annotated[
         int | None, tokens_option("N", "How many tokens of it a chunk may share with the one before it.", least=0)
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Read and embed in N processes on this machine.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Read and embed on the Dask cluster at tcp://host:port.")
+    ] = None,
     wait: WaitOption = False,
     trust: TrustOption = False,
     verbose: Annotated[
@@ -105,7 +112,8 @@ def ingest(
         show_plan(settings, paths, {**options, "prune": prune}, as_json=json)
         return
     with CorpusIndex.open(settings.index, settings.encoder) as corpus:
-        report = _ingest(corpus, paths, {**options, "wait": wait}, quiet=json)
+        with ingest_workers(workers, cluster) as executor:
+            report = _ingest(corpus, paths, {**options, "wait": wait, "executor": executor}, quiet=json)
         if prune:
             report = prune_missing(corpus, paths, report, yes=yes, wait=wait)
         if (report.added or report.changed) and (hint := _searched_by_words(corpus)):

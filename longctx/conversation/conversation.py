@@ -68,7 +68,8 @@ class Conversation:
         Args:
             qa: Answers the questions; it stays open when the conversation is closed.
             name: The conversation's name.
-            folder: The folder of its file; None is a folder beside the index, named after it: `my-index-sessions`.
+            folder: The folder of its file; None is a folder beside the index, named after it: `my-index-sessions`. With
+                a retriever, which has no folder, it has to be given.
             rewrite_questions: Whether the model rewrites follow-ups such as "and in 2019?" in full for the search.
                 Otherwise, and without a model, words of the last questions are searched for with them.
                 `auto` is what was measured to find more: see `REWRITES_BY_DEFAULT`.
@@ -77,16 +78,19 @@ class Conversation:
             The conversation; close it, or use it in a `with` statement.
 
         Raises:
-            BadRequest: For a name that cannot be a file's, and another value of `rewrite_questions`.
+            BadRequest: For a name that cannot be a file's, another value of `rewrite_questions`, and no folder where
+                there is no index.
             BadSession: For a file that is damaged, of another version, or something else; it is left as it is.
         """
         if rewrite_questions not in get_args(Rewriting):
             raise BadRequest(f"rewrite_questions is {rewrite_questions!r}: use {', '.join(get_args(Rewriting))}")
         rewrite = REWRITES_BY_DEFAULT if rewrite_questions == "auto" else rewrite_questions == "on"
-        beside = ConversationFolder.beside(qa.index.path).path
-        path = session_path(beside if folder is None else Path(folder).expanduser(), name)
+        if folder is None and qa.source.passages_only:
+            raise BadRequest("a retriever has no folder for conversations: give one (folder=)")
+        beside = ConversationFolder.beside(qa.index.path).path if folder is None else Path(folder).expanduser()
+        path = session_path(beside, name)
         file = SessionFile.open(path)
-        return cls(qa, file, TurnIndex(path.with_suffix(".index"), qa.index.encoder), rewrite=rewrite)
+        return cls(qa, file, TurnIndex(path.with_suffix(".index"), qa.source.encoder), rewrite=rewrite)
 
     def close(self) -> None:
         """Close the conversation; `qa` stays open."""

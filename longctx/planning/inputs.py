@@ -59,6 +59,7 @@ class PromptCosts:
         give_up: How much longer the system prompt is that lets the model say that the passages hold no answer.
         kind: What the question asks for.
         cached: How many first tokens of a prompt with all documents the model has read before, in the native window.
+        passages_only: Whether passages are found and whole documents cannot be read, as with a llama-index retriever.
     """
 
     system: int
@@ -74,6 +75,7 @@ class PromptCosts:
     give_up: int = 0
     kind: QuestionKind = "locate"
     cached: int = 0
+    passages_only: bool = False
 
     @property
     def framing(self) -> int:

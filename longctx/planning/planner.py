@@ -38,6 +38,8 @@ def plan(costs: PromptCosts, windows: Windows, policy: Policy = _DEFAULT_POLICY)
     routes: tuple[str, ...] = (policy.route,) if policy.route != "auto" else _AUTO
     if policy.route == "auto" and costs.kind != "locate":
         routes, refusals = _AUTO_FOR_EVERYTHING, [f"the question asks to {costs.kind}, which needs all documents"]
+    if policy.route == "auto" and costs.passages_only:
+        routes, refusals = ("retrieval",), [*refusals, "the retriever gives passages, not whole documents"]
     for route in routes:
         planned = _ROUTES[route](costs, windows, policy)
         if isinstance(planned, Plan):

@@ -1,0 +1,59 @@
+"""What a document was made from: the content of its file, by which an unchanged one is recognized."""
+
+from __future__ import annotations
+
+import hashlib
+from os.path import realpath
+from pathlib import Path
+
+from indexes.chunking import Chunking
+from indexes.errors import UnreadableFile
+from indexes.readers import READER_VERSION, ReadLimits, format_name, read_bytes
+from indexes.sources import is_file
+
+PARTIAL = "pages without text"  # part of the hash of a document that has some
+
+
+def reading_version(chunking: Chunking) -> str:
+    """How files are read and chunked: a part of the stamps and the hashes of their documents."""
+    return READER_VERSION.decode() + chunking.dump()
+
+
+def hash_content(path: Path, data: bytes, version: str) -> str:
+    """Hash what a document is made from: the file's bytes, its kind, and how it is read.
+
+    Args:
+        path: The file; its suffix selects the reader.
+        data: Its bytes.
+        version: How files are read and chunked.
+
+    Returns:
+        The hash: equal for files of equal content.
+    """
+    digest = hashlib.sha256(data)
+    digest.update(version.encode() + format_name(path).encode())
+    return digest.hexdigest()
+
+
+def read_unchanged(source: str, known: str, chunking: Chunking, limits: ReadLimits) -> bytes:
+    """Read the file that a document was made from, and no other that has taken its place, such as a link.
+
+    Args:
+        source: The document's source.
+        known: The hash of what it was made from.
+        chunking: How documents of the index are split.
+        limits: The longest file.
+
+    Returns:
+        The file's bytes.
+
+    Raises:
+        UnreadableFile: If it has gone or changed, or cannot be read.
+    """
+    if not is_file(source):
+        raise UnreadableFile("it was not made from a file")
+    real = Path(realpath(source))
+    data, version = read_bytes(real, limits, root=str(real.parent)), reading_version(chunking)
+    if known not in (hash_content(Path(source), data, each) for each in (version, version + PARTIAL)):
+        raise UnreadableFile("not as it was when it was read, or by an older longctx: ingest it again")
+    return data
