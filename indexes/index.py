@@ -207,7 +207,7 @@ class CorpusIndex(IndexReader):
         known, split = self._read(lambda store: (store.stamp(source), chunking(store, None, None)))
         if known is None:
             raise UnreadableFile(f"{source} is not in the index")
-        return read_unchanged(source, known.content_hash, split, limits)
+        return read_unchanged(source, known.content_hash, known.stamp, split, limits)
 
     def missing(self, paths: str | Path | Iterable[str | Path]) -> list[str]:
         """List the documents whose files have gone.

@@ -17,8 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 from longctx.errors import BadRequest
 from longctx.models import CacheDtype, Dtype, Quantization, is_address, is_gguf
@@ -63,11 +62,10 @@ def _if_given(parse: Callable[[Any], Any]) -> BeforeValidator:
 Tokens = Annotated[int | None, _if_given(parse_tokens)]
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Every setting; the two files and the environment use the same names."""
 
-    # an empty variable is one that is not set
-    model_config = SettingsConfigDict(env_prefix="LONGCTX_", env_ignore_empty=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     index: Path = Field(Path(".longctx"), description="the index's folder")
     encoder: str | None = Field(None, description="'default', a sentence-transformers folder or a hub name")
@@ -135,18 +133,6 @@ class Settings(BaseSettings):
         chosen |= {} if self.device_map is None else {"device_map": self.device_map}
         return chosen | ({} if self.cache == "model" else {"cache_dtype": self.cache})
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """`load_settings` has put everything together."""
-        return (init_settings,)
-
 
 def find_settings_file() -> Path | None:
     """Find `longctx.toml` in the working folder or the nearest folder above it.
@@ -201,6 +187,13 @@ def check_environment() -> None:
             raise BadRequest(f"the environment has {variable}, which is no setting: did you mean {_PREFIX}{near[0]}?")
 
 
+def _environment() -> dict[str, str]:
+    """What the environment sets. An empty variable is one that is not set."""
+    variables = {name.upper(): value for name, value in os.environ.items() if value}
+    named = {name: f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    return {name: variables[variable] for name, variable in named.items() if variable in variables}
+
+
 def load_settings(**flags: Any) -> Settings:
     """The settings in force; a flag that is None was not given. Raises BadRequest for a value that cannot be."""
     given = {name: value for name, value in flags.items() if value is not None}
@@ -212,7 +205,7 @@ def load_settings(**flags: Any) -> Settings:
     if "allow_insecure" in folder:
         raise BadRequest(f"{file} sets allow_insecure, which only the user can: with --allow-insecure")
     try:
-        own = EnvSettingsSource(Settings)() | given
+        own = _environment() | given
         settings = Settings(**user | _from_there(folder, file.parent) | own | unset)
     except ValidationError as error:
         first = error.errors()[0]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from os.path import realpath
 from pathlib import Path
 
 from indexes.chunking import Chunking
 from indexes.errors import UnreadableFile
+from indexes.ingest.discovery import version_of
 from indexes.readers import READER_VERSION, ReadLimits, format_name, read_bytes
 from indexes.sources import is_file
 
@@ -35,12 +37,13 @@ def hash_content(path: Path, data: bytes, version: str) -> str:
     return digest.hexdigest()
 
 
-def read_unchanged(source: str, known: str, chunking: Chunking, limits: ReadLimits) -> bytes:
+def read_unchanged(source: str, content_hash: str, stamp: str | None, chunking: Chunking, limits: ReadLimits) -> bytes:
     """Read the file that a document was made from, and no other that has taken its place, such as a link.
 
     Args:
         source: The document's source.
-        known: The hash of what it was made from.
+        content_hash: The hash of what it was made from, by this or an older version of longctx.
+        stamp: The stamp of its file, if it has one.
         chunking: How documents of the index are split.
         limits: The longest file.
 
@@ -53,7 +56,20 @@ def read_unchanged(source: str, known: str, chunking: Chunking, limits: ReadLimi
     if not is_file(source):
         raise UnreadableFile("it was not made from a file")
     real = Path(realpath(source))
-    data, version = read_bytes(real, limits, root=str(real.parent)), reading_version(chunking)
-    if known not in (hash_content(Path(source), data, each) for each in (version, version + PARTIAL)):
-        raise UnreadableFile("not as it was when it was read, or by an older longctx: ingest it again")
-    return data
+    data = read_bytes(real, limits, root=str(real.parent))
+    whole, kind = hashlib.sha256(data), format_name(Path(source)).encode()
+    for version in _versions(stamp, chunking):
+        for partial in ("", PARTIAL):
+            digest = whole.copy()
+            digest.update(f"{version}{partial}".encode() + kind)
+            if digest.hexdigest() == content_hash:
+                return data
+    raise UnreadableFile("not as it was when it was read: ingest it again")
+
+
+def _versions(stamp: str | None, chunking: Chunking) -> Iterator[str]:
+    """How a document may have been read: as its stamp says, or by any version of the readers."""
+    if stamp is not None:
+        yield version_of(stamp)
+    for number in range(int(READER_VERSION), 0, -1):
+        yield f"{number}{chunking.dump()}"

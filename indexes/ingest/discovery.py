@@ -291,3 +291,15 @@ def file_status(status: os.stat_result, version: str) -> FileStatus:
     except (OSError, OverflowError, ValueError):
         return FileStatus(stamp, None)
     return FileStatus(stamp, written.isoformat().replace("+00:00", "Z"))
+
+
+def version_of(stamp: str) -> str:
+    """How a file was read.
+
+    Args:
+        stamp: A stamp of `file_status`.
+
+    Returns:
+        The version that it was made with.
+    """
+    return stamp.split(":", 4)[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from copy import copy
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -64,6 +65,16 @@ def root(
     """Ask questions of documents that are longer than a model's window."""
 
 
+def _with_only(named: list[str]) -> typer.Typer:
+    """The application with the named command alone, since typer builds every command that it has, which takes long."""
+    alone = copy(app)
+    alone.registered_groups = []
+    alone.registered_commands = [
+        each for each in app.registered_commands if [each.name or getattr(each.callback, "__name__", "")] == named
+    ]
+    return alone if alone.registered_commands else app
+
+
 def main() -> NoReturn:
     """Run the command line; an error ends it with one line on standard error and exit code 1."""
     arguments = sys.argv[1:]
@@ -76,7 +87,7 @@ def main() -> NoReturn:
     hide_bitsandbytes()
     given = [argument for argument in arguments if argument != "--debug"]
     try:
-        app([*given, "--help"] if given in _GROUPS else given)
+        _with_only(given[:1])([*given, "--help"] if given in _GROUPS else given)
     except Exception as error:
         echo(traceback.format_exc() if debug else f"longctx: {one_line(error)}", err=True)
     sys.exit(1)

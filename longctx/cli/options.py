@@ -154,13 +154,13 @@ class FilterFlags:
 
     def filters(self) -> SearchFilter | None:
         """Return the filter of the flags, or None without any. Raises BadParameter and CorpusError."""
-        from indexes import SearchFilter
-
         pairs = [entry.partition("=") for entry in self.metadata or []]
         if odd := [name for name, equals, _ in pairs if not (name and equals)]:
             raise typer.BadParameter(f"{odd[0]!r}: write NAME=VALUE", param_hint="--metadata")
         if not (self.source or self.title or pairs or self.after or self.before):
             return None
+        from indexes import SearchFilter
+
         named = {name: value for name, _, value in pairs}
         return SearchFilter(tuple(self.source or ()), tuple(self.title or ()), named, self.after, self.before)
 

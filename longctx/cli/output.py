@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from longctx.types import Answer, BudgetItem, Citation
 
 
+# The bases of our errors, by name: their packages would import torch to print one line.
+_OURS = ("indexes.errors.CorpusError", "longctx.errors.LongctxError", "rope_scaling.errors.RopeScalingError")
 INTERRUPTED = 130  # the exit code that shells have for a process that Ctrl-C ended
 _NOT_MEASURED = (
     "The prompt was read in a window of {window:,} tokens, and no report shows that the model reads so many: "
@@ -158,12 +160,8 @@ def _with_turns_together(shares: Sequence[BudgetItem]) -> Iterator[BudgetItem]:
 
 def one_line(error: Exception) -> str:
     """Return an error in one line: the message of an error of ours; for another, its type too, and how to see more."""
-    from indexes.errors import CorpusError
-    from longctx.errors import LongctxError
-    from rope_scaling.errors import RopeScalingError
-
     message = " ".join(str(error).split())
-    if isinstance(error, CorpusError | LongctxError | RopeScalingError):
+    if any(f"{base.__module__}.{base.__name__}" in _OURS for base in type(error).__mro__):
         return message
     return f"{type(error).__name__}: {message} (unexpected: --debug shows where)"
 

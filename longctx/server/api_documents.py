@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 
-from indexes import ReadLimits, UnreadableFile
+from indexes import UnreadableFile
 from indexes.readers import SUFFIXES
 from longctx.errors import BadRequest
 from longctx.server import pdf
@@ -125,26 +125,26 @@ async def read_text(corpus: Index, name: str, start: int = 0, end: int | None = 
 
 
 @router.get("/indexes/{index}/documents/{name:path}/file")
-async def download(corpus: Index, server: Server, name: str) -> Response:
+async def download(corpus: Index, name: str) -> Response:
     """The file that a document was made from. It is always a download, whatever is in it."""
-    own, data = await _file(corpus, server, name)
+    own, data = await _file(corpus, name)
     kind = "application/pdf" if own.lower().endswith(".pdf") else "application/octet-stream"
     disposition = f"attachment; filename*=utf-8''{quote(own, safe='')}"
     return Response(data, media_type=kind, headers={"content-disposition": disposition})
 
 
 @router.get("/indexes/{index}/documents/{name:path}/pages/{page}", response_class=Response)
-async def show_page(corpus: Index, server: Server, name: str, page: int, width: int = 1000) -> Response:
+async def show_page(corpus: Index, name: str, page: int, width: int = 1000) -> Response:
     """A page of a PDF as a picture."""
-    data = await pdf.picture(*await _file(corpus, server, name), page, min(max(width, 200), 2400))
+    data = await pdf.picture(*await _file(corpus, name), page, min(max(width, 200), 2400))
     return Response(data, media_type="image/png", headers={"cache-control": "private, max-age=300"})
 
 
 @router.get("/indexes/{index}/documents/{name:path}/pages/{page}/marks")
-async def show_marks(corpus: Index, server: Server, name: str, page: int, start: int, end: int) -> MarksView:
+async def show_marks(corpus: Index, name: str, page: int, start: int, end: int) -> MarksView:
     """Where the characters from `start` to `end` of a PDF's text stand on one of its pages."""
     view = await corpus.qa.read(lambda: text_view(corpus, name, start, end))
-    pages, rectangles = await pdf.marks(*await _file(corpus, server, name), page, view.text)
+    pages, rectangles = await pdf.marks(*await _file(corpus, name), page, view.text)
     return MarksView(pages=pages, rectangles=rectangles)
 
 
@@ -228,13 +228,13 @@ async def _index_view(corpus: Corpus) -> IndexView:
     return IndexView(name=corpus.name, **facts)
 
 
-async def _file(corpus: Corpus, server: Any, name: str) -> tuple[str, bytes]:
+async def _file(corpus: Corpus, name: str) -> tuple[str, bytes]:
     """The name and the bytes of a document's file. Raises NotThere if it is not that file any more."""
 
     def read() -> tuple[str, bytes]:
         source = corpus.names.source(name)
         try:
-            data = corpus.index.read_file(source, ReadLimits(max_bytes=server.options.max_size))
+            data = corpus.files.read(source)
         except UnreadableFile as error:
             raise NotThere(f"the file of {name!r} cannot be shown, only its text: {error.reason}") from error
         return PurePath(source).name, data

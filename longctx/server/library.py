@@ -19,6 +19,7 @@ from longctx.gguf import GgufEngine
 from longctx.models import Measurements
 from longctx.prompts import PromptTemplate
 from longctx.qa import DocumentQA
+from longctx.server.document_files import DocumentFiles
 from longctx.server.jobs import Jobs
 from longctx.server.names import DocumentNames, NotThere
 from longctx.server.options import ServerOptions
@@ -36,6 +37,7 @@ class Corpus:
         name: Its name for clients.
         qa: Answers from it.
         names: The names of its documents for clients.
+        files: The files of its documents.
         uploads: The folder of files that were uploaded for it.
         conversations: The conversations about it.
         jobs: Its ingests.
@@ -44,6 +46,7 @@ class Corpus:
     name: str
     qa: AsyncDocumentQA
     names: DocumentNames
+    files: DocumentFiles
     uploads: Path
     conversations: ConversationFolder
     jobs: Jobs
@@ -178,7 +181,8 @@ class Library:
         names = DocumentNames(qa.index, uploads)
         limits = ReadLimits(max_bytes=self.options.max_size, max_seconds=self.options.max_seconds)
         jobs = Jobs(qa, names, limits)
-        corpus = Corpus(name, AsyncDocumentQA(qa), names, uploads, ConversationFolder.beside(path), jobs)
+        files, conversations = DocumentFiles(qa.index, limits), ConversationFolder.beside(path)
+        corpus = Corpus(name, AsyncDocumentQA(qa), names, files, uploads, conversations, jobs)
         self.corpora[name] = corpus
         remove_unfinished(uploads)
         if left := [file for file in sorted(uploads.glob("*")) if file.is_file()]:

@@ -17,6 +17,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from running_server import Running, running, until
 
+from indexes import UnreadableFile
+
 BASE = "/api/v1/indexes/index"
 
 
@@ -162,6 +164,24 @@ def test_another_file_in_the_place_of_a_document_is_not_shown(library: Running, 
     for place, more in (("file", {}), ("pages/1", {}), ("pages/1/marks", {"start": 0, "end": 9})):
         response = library.http.get(f"{path}/{place}", params=more)
         assert (response.status_code, "ingest it again" in response.text) == (404, True)
+
+
+def test_a_file_is_read_once_and_shown_until_it_changes(
+    library: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, corpus = tmp_path / "buoy.pdf", library.library.find("index")
+    path.write_bytes(two_page_pdf("The buoy is green.", "Its bell is brass."))
+    corpus.index.ingest(path, wait=True)
+    monkeypatch.setattr("indexes.ingest.contents.READER_VERSION", b"99")  # a newer longctx, before the next ingest
+    shown = corpus.files.read(str(path))
+    assert shown == path.read_bytes()
+    assert corpus.files.read(str(path)) is shown
+    assert library.http.get(f"{BASE}/documents/buoy.pdf/pages/1", params={"width": 300}).status_code == 200
+    path.write_bytes(shown.replace(b"green", b"black"))
+    with pytest.raises(UnreadableFile, match="ingest it again"):
+        corpus.files.read(str(path))
+    path.unlink()
+    assert library.http.get(f"{BASE}/documents/buoy.pdf/pages/1").status_code == 404
 
 
 def test_what_is_downloaded_is_never_shown(library: Running) -> None:

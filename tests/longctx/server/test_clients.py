@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +58,29 @@ def test_ask_goes_through_the_server_and_says_the_same(
     alone, note = ask("--no-server")
     assert alone.startswith("A red flag at the mast asks for a doctor. [1]")  # quoted, without a model
     assert "Answered by the server" not in note
+
+
+def test_asking_a_server_imports_the_command_line_and_settings_and_no_more(server: Running, index: Path) -> None:
+    """Every further package is time that each question takes: a server is asked to save it."""
+    code = """
+import sys
+sys.argv = ["longctx", *sys.argv[1:]]
+try:
+    from longctx.cli import main
+    main()
+finally:
+    print("LOADED", *sorted({name.split(".")[0] for name in sys.modules} - sys.stdlib_module_names), file=sys.stderr)
+"""
+    command = [sys.executable, "-c", code, "ask", "How is a doctor called?", "--index", str(index)]
+    of_typer = {"annotated_doc", "annotated_types", "pydantic", "pydantic_core", "shellingham", "typer"}
+    of_typer |= {"typing_extensions", "typing_inspection"}
+    of_python = {"__main__", "_distutils_hack", "sitecustomize", "__editable___longctx_finder"}
+    own = {"lazy_loader", "longctx", "bitsandbytes"}  # the last is a placeholder that keeps the real one out
+    for flags, said in (((), "Answered by the server"), (("--max-new-tokens", "9000000"), "leaves no room")):
+        done = subprocess.run([*command, *flags], capture_output=True, text=True)
+        assert said in done.stderr
+        loaded = {each for each in done.stderr.splitlines()[-1].split()[1:] if not each.startswith("_sysconfigdata")}
+        assert loaded <= own | of_typer | of_python
 
 
 def test_a_server_that_was_killed_leaves_a_socket_that_is_passed_over(
