@@ -21,7 +21,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each process, and no threa
 # The suite tries the same examples every time; `make test-random` tries many more, and others each time. A test that
 # needs more or fewer than the rest states it as a multiple of `settings.default.max_examples`.
 _ANY_PACE: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("fixed", derandomize=True, **_ANY_PACE)
+settings.register_profile("fixed", derandomize=True, max_examples=40, **_ANY_PACE)
 settings.register_profile("random", max_examples=1000, print_blob=True, **_ANY_PACE)
 settings.load_profile("fixed")
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach a hub, and none may wait for one

@@ -1,6 +1,6 @@
 """SIGKILL, at many moments of everything that writes: what is left is whole, and the next ingest goes on from there.
 
-In all, `GROUPS * KILLS` = 48 processes die; one that ends before its moment has come is not counted. `make test-faults`
+In all, `GROUPS * KILLS` = 30 processes die; one that ends before its moment has come is not counted. `make test-faults`
 kills the `longctx` command itself, at its file operations.
 
 The processes that die are forked from one that has imported everything and started no thread, which is this file run as
@@ -29,7 +29,7 @@ from indexes import CorpusIndex, Encoder
 STORING = tuple(f"/indexes/{part}" for part in ("storage/", "ingest/pipeline.py", "ingest/files.py"))
 UNFILED = (0, 10, 1000)  # chunks that may be in no dense file
 FLAT, CODES = 10**9, 2  # vectors from which the dense index trains a model and holds codes
-GROUPS, KILLS, MOST_RUNS = 6, 8, 40  # kills in each group, and the runs that they may take
+GROUPS, KILLS, MOST_RUNS = 6, 5, 30  # kills in each group, and the runs that they may take
 DOCUMENTS = 7
 
 
