@@ -60,6 +60,9 @@ class Package:
         """Return the bytes of a part. Raises KeyError if there is no such part."""
         return self._archive.read(name)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._archive.namelist()
+
     def related(self, name: str = "") -> dict[str, str]:
         """Map each kind of relationship that a part has, such as `styles`, to the name of the first such part.
 

@@ -37,6 +37,7 @@ _FORMATS |= {"①, ②, ③, ...": "decimalEnclosedCircle", "1st": "ordinal", "O
 _DEEPEST_HEADING = 6
 _MOST_COLUMNS = 1_000  # a cell that is repeated more often fills a row with what nobody wrote
 _TITLES = ("title", "ctrTitle")
+_MANIFEST, _STYLES = "META-INF/manifest.xml", "styles.xml"  # which not every program writes
 
 
 def open_document_lines(data: bytes, most: int) -> Lines:
@@ -53,13 +54,14 @@ def open_document_lines(data: bytes, most: int) -> Lines:
         UnreadableFile: It is encrypted, or has no document in it, or too much text.
     """
     package = Package(data)
-    if b"encryption-data" in package.part("META-INF/manifest.xml"):
+    if _MANIFEST in package and b"encryption-data" in package.part(_MANIFEST):
         raise UnreadableFile("encrypted with a password; save it without one")
     root = package.root("content.xml")
     body = root.find(f"{_OFFICE}body")
     if body is None:
         raise UnreadableFile("an OpenDocument file with no document in it")
-    walk = _Walk(Lines(most), _list_styles(root) | _list_styles(package.root("styles.xml")))
+    named = _list_styles(package.root(_STYLES)) if _STYLES in package else {}
+    walk = _Walk(Lines(most), _list_styles(root) | named)
     walk.blocks(body)
     walk.notes()
     return walk.lines

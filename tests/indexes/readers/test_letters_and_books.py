@@ -239,6 +239,12 @@ def test_an_open_document_presentation(read, outline):
     assert "text 2\n\nNotes:\nSay it twice." in document.text
 
 
+def test_an_open_document_may_have_no_part_but_its_content(read):
+    content = f"<office:document-content {NAMES}><office:body><office:text><text:p>The lamp.</text:p>"
+    document = read("a.odt", zipped(content__xml=content + "</office:text></office:body></office:document-content>"))
+    assert document.text == "The lamp."
+
+
 def test_open_documents_that_cannot_be_read(refusal):
     locked = {"META-INF_manifest__xml": "<m><encryption-data/></m>"}
     assert refusal("a.odt", open_document("", **locked)).startswith("encrypted with a password")
