@@ -302,7 +302,7 @@ def stand_in_for_the_encoder() -> Any:
 
     encoder = _module(HERE.parent / "indexes" / "conftest.py").HashingEncoder()
     encoder.name = "default"
-    indexes.manifest.load_encoder = lambda _: encoder
+    indexes.manifest.load_encoder = lambda *_, **__: encoder
     return encoder
 
 
