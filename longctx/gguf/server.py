@@ -11,7 +11,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from threading import Lock
 from typing import Any
 
 from longctx.errors import LongctxError, ModelUnavailable, NotEnoughMemory
+from longctx.unix_socket import UnixConnection
 
 _SCRIPT = Path(__file__).with_name("child.py")
 _JSON = {"Content-Type": "application/json"}
@@ -109,7 +109,7 @@ class LlamaServer:
 
     @contextmanager
     def _request(self, path: str, body: Mapping[str, Any]) -> Iterator[http.client.HTTPResponse]:
-        with closing(_Connection(self._socket)) as connection:
+        with closing(UnixConnection(self._socket)) as connection:
             try:
                 connection.request("POST", path, json.dumps(body), _JSON)
                 response = connection.getresponse()
@@ -199,16 +199,6 @@ class _Shared:
 
     def __init__(self, server: LlamaServer, length: int, rope: dict[str, Any]) -> None:
         self.server, self.length, self.rope, self.users = server, length, rope, 1
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost")
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.connect(str(self._path))
 
 
 def _detail(said: str, log: str) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from longctx.errors import LongctxError
 from longctx.types import Answer, AskOptions, BudgetItem, Citation, Plan, Usage
+from longctx.unix_socket import UnixConnection
 
 _NAME = "server.sock"
 _LONGEST = 100  # bytes of a socket's path; systems take 104 to 108
@@ -52,7 +52,7 @@ def ask_server(index: Path, question: str, options: AskOptions, identity: dict[s
     path = socket_path(index)
     if path is None or not path.is_socket() or (options.filters is not None and options.filters.source):
         return None  # paths in filters may be relative to this process's folder
-    connection = _Connection(path)
+    connection = UnixConnection(path, _CONNECTING)
     body = {"index": str(index.expanduser().absolute()), "question": question, "identity": identity}
     plain = asdict(options)
     if options.filters is not None:
@@ -71,18 +71,6 @@ def ask_server(index: Path, question: str, options: AskOptions, identity: dict[s
     if response.status != 200:
         raise LongctxError(json.loads(response.read())["error"]["message"])
     return ServerAnswer(connection, response)
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost")
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(_CONNECTING)
-        self.sock.connect(str(self._path))
-        self.sock.settimeout(None)
 
 
 class ServerAnswer(Iterator[str]):
