@@ -55,7 +55,8 @@ def _check_fixed(costs: PromptCosts, windows: Windows, system: int) -> None:
     limit = f"the largest window here holds {most:,}"
     if costs.max_new_tokens >= most:
         raise ContextTooLong(
-            f"an answer of {costs.max_new_tokens:,} tokens (max_new_tokens) leaves no room for a question: {limit}"
+            f"an answer of {costs.max_new_tokens:,} tokens (--max-new-tokens) leaves no room for a question: {limit}; "
+            "ask for a shorter answer, or use a model with a longer window"
         )
     question = costs.question
     if question + costs.max_new_tokens > most:

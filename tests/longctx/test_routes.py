@@ -193,7 +193,7 @@ def test_self_reads_everything_if_the_model_gives_up(indexed, opened, saying) ->
     [
         ("x " * 20_000, {}, r"the question takes [\d,]+ tokens.*the largest window here holds 8,192"),
         ("Why?", {"system": "Be brief. " * 5000}, r"the system prompt takes [\d,]+ tokens"),
-        ("Why?", {"max_new_tokens": 9000}, r"an answer of 9,000 tokens \(max_new_tokens\) leaves no room"),
+        ("Why?", {"max_new_tokens": 9000}, r"an answer of 9,000 tokens \(--max-new-tokens\) leaves no room"),
         ("Why?", {"route": "native"}, r"route native cannot be taken: all documents take [\d,]+ tokens"),
         ("Why?", {"route": "self"}, r"route self cannot be taken: .*the extended window 8,192"),
     ],

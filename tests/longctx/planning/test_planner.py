@@ -298,7 +298,7 @@ def test_self_reads_passages_first_and_knows_what_else_it_could_read() -> None:
         ({}, Windows(150, only_native="it is the server's"), "auto", r"shorten the question; it is the server's"),
         ({"question": 500}, Windows(400), "auto", r"question takes 500 tokens.*holds 400"),
         ({"system": 390}, Windows(400), "auto", r"system prompt takes 390 tokens .*holds 400"),
-        ({"max_new_tokens": 400}, Windows(400), "auto", r"answer of 400 tokens \(max_new_tokens\) leaves no room"),
+        ({"max_new_tokens": 400}, Windows(400), "auto", r"answer of 400 tokens \(--max-new-tokens\) leaves no room"),
     ],
 )
 def test_what_cannot_work_is_refused_with_numbers(changes, windows, route, message) -> None:
