@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from urllib.parse import quote, unquote
 
 from mcp.server.mcpserver import MCPServer
-from mcp.server.mcpserver.exceptions import ResourceError, ToolError
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
 from mcp.types import Resource, ToolAnnotations
 from pydantic import BaseModel, Field
 
@@ -21,6 +21,7 @@ from longctx.server.context import Context
 from longctx.server.errors import describe
 from longctx.server.library import Corpus, Library, Model
 from longctx.server.metrics import Metrics
+from longctx.server.names import NotThere
 from longctx.server.options import ServerOptions
 from longctx.server.schemas import DocumentView, HitView, SearchBody, TextView
 from longctx.server.turns import TooBusy
@@ -98,7 +99,6 @@ class _Documents(MCPServer[Any]):
                 name=each.name,
                 title=each.title,
                 mime_type="text/plain",
-                size=each.characters,
             )
             for corpus in self._server.library.corpora.values()
             for each in await list_documents(corpus)
@@ -163,6 +163,8 @@ class _Tools:
         try:
             corpus = self._server.library.find(unquote(index))
             return (await corpus.qa.read(lambda: text_view(corpus, unquote(document), 0, None))).text
+        except NotThere as error:
+            raise ResourceNotFoundError(_message(error)) from error
         except (LongctxError, CorpusError) as error:
             raise ResourceError(_message(error)) from error
 

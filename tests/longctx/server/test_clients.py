@@ -10,14 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
+from mcp.types import INVALID_PARAMS
 from running_server import Running, running, until
 
 from longctx import AsyncDocumentQA, Conversation, DocumentQA
 from longctx.cli import app
 
 
-def test_an_mcp_client_finds_asks_reads_and_lists(server: Running) -> None:
+def test_an_mcp_client_finds_asks_reads_and_lists(server: Running, index: Path) -> None:
     async def talk() -> None:
         async with Client(f"{server.url}/mcp") as client:
             tools = await client.list_tools()
@@ -37,6 +38,10 @@ def test_an_mcp_client_finds_asks_reads_and_lists(server: Running) -> None:
             assert [each.name for each in resources] == ["handbook.txt", "toudai.txt"]
             text = await client.read_resource(resources[1].uri)
             assert text.contents[0].text.startswith("霧笛")
+            assert resources[1].size in (None, len((index.parent / "toudai.txt").read_bytes()))  # bytes, if it is said
+            with pytest.raises(MCPError, match="there is no document") as gone:
+                await client.read_resource("longctx://index/none.txt")
+            assert gone.value.error.code == INVALID_PARAMS  # what the protocol has for a resource that is not there
 
     asyncio.run(talk())
 
