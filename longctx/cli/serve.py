@@ -124,7 +124,7 @@ def mcp(flags: ServeFlags) -> None:
     options = _options(flags, settings, {})
     from longctx.server import serve_mcp
 
-    serve_mcp(flags.index or ([] if flags.folder else [settings.index]), _model(settings), options)
+    serve_mcp(flags.index or ([] if flags.folder else [settings.index]), lambda: _model(settings), options)
 
 
 def _needs(name: str, *packages: str) -> None:

@@ -9,14 +9,16 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 import anyio.to_thread
 
 from indexes import Failure, IndexBusy, IngestProgress, IngestReport, ReadLimits
-from longctx.qa import DocumentQA
 from longctx.server.names import DocumentNames
+
+if TYPE_CHECKING:
+    from longctx.qa import DocumentQA
 
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 FileState = Literal["waiting", "reading", "read", "done", "partial", "failed", "cancelled"]

@@ -1,32 +1,39 @@
-"""The indexes for MCP clients: tools that search, ask, read and list, and a resource for each document."""
+"""The indexes for MCP clients: tools that search, ask, read and list, and a resource for each document.
+
+Nothing heavy is imported at the start: clients wait a minute for a server's first word, and a model may take longer.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, unquote
 
+import anyio.to_thread
 from mcp.server.mcpserver import MCPServer
-from mcp.server.mcpserver.exceptions import ResourceError, ToolError
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
 from mcp.types import Resource, ToolAnnotations
 from pydantic import BaseModel, Field
 
 from indexes import CorpusError
 from longctx.errors import LongctxError
-from longctx.server.answers import Answering, ChatQuestion
-from longctx.server.api_asking import find_passages
-from longctx.server.api_documents import list_documents, text_view
-from longctx.server.context import Context
 from longctx.server.errors import describe
-from longctx.server.library import Corpus, Library, Model
 from longctx.server.metrics import Metrics
-from longctx.server.options import ServerOptions
+from longctx.server.names import NotThere
 from longctx.server.schemas import DocumentView, HitView, SearchBody, TextView
 from longctx.server.turns import TooBusy
 from longctx.types import RouteChoice
 from longctx.version import __version__
 
+if TYPE_CHECKING:
+    from longctx.server.context import Context
+    from longctx.server.library import Corpus, Model
+    from longctx.server.options import ServerOptions
+
+_LOG = logging.getLogger("longctx.server")
 _SCHEME = "longctx://"
 _PAGE = 20_000  # characters that `read` returns, unless it is told
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
@@ -75,8 +82,16 @@ def create_mcp(server: Context) -> MCPServer[Any]:
     Returns:
         The server, to be run over standard input and output or HTTP.
     """
-    mcp = _Documents(server)
-    tools = _Tools(server)
+
+    async def ready() -> Context:
+        return server
+
+    return _create(ready)
+
+
+def _create(ready: Callable[[], Awaitable[Context]]) -> MCPServer[Any]:
+    mcp = _Documents(ready)
+    tools = _Tools(ready)
     for tool, title in ((tools.search, "Search"), (tools.ask, "Ask"), (tools.read, "Read"), (tools.list, "List")):
         mcp.add_tool(tool, title=title, annotations=_READS)
     mcp.resource(f"{_SCHEME}{{index}}/{{+document}}", name="document", mime_type="text/plain")(tools.resource)
@@ -86,21 +101,22 @@ def create_mcp(server: Context) -> MCPServer[Any]:
 class _Documents(MCPServer[Any]):
     """Lists the documents as they are now: they come and go."""
 
-    def __init__(self, server: Context) -> None:
+    def __init__(self, ready: Callable[[], Awaitable[Context]]) -> None:
         super().__init__("longctx", version=__version__, instructions=_INSTRUCTIONS, log_level="WARNING")
-        self._server = server
+        self._ready = ready
 
     async def list_resources(self) -> list[Resource]:
         """A resource for each document."""
+        from longctx.server.api_documents import list_documents
+
         return [
             Resource(
                 uri=f"{_SCHEME}{quote(corpus.name)}/{quote(each.name)}",
                 name=each.name,
                 title=each.title,
                 mime_type="text/plain",
-                size=each.characters,
             )
-            for corpus in self._server.library.corpora.values()
+            for corpus in (await self._ready()).library.corpora.values()
             for each in await list_documents(corpus)
         ]
 
@@ -108,8 +124,8 @@ class _Documents(MCPServer[Any]):
 class _Tools:
     """The tools. Their docstrings are what a model reads of them."""
 
-    def __init__(self, server: Context) -> None:
-        self._server = server
+    def __init__(self, ready: Callable[[], Awaitable[Context]]) -> None:
+        self._ready = ready
 
     async def search(
         self,
@@ -118,9 +134,11 @@ class _Tools:
         index: IndexName = None,
     ) -> list[HitView]:
         """Find the passages in the user's documents that bear on a query, best first."""
-        corpus = self._find(index)
         with _explained():
-            return await find_passages(corpus, SearchBody(query=query, k=k), self._server)
+            server = await self._ready()
+            from longctx.server.api_asking import find_passages
+
+            return await find_passages(server.library.find(index), SearchBody(query=query, k=k), server)
 
     async def ask(
         self,
@@ -129,11 +147,13 @@ class _Tools:
         index: IndexName = None,
     ) -> AskResult:
         """Answer a question from the user's documents, with citations that have been checked."""
-        corpus = self._find(index)
         with _explained():
-            options = self._server.options.ask
+            server = await self._ready()
+            from longctx.server.answers import Answering, ChatQuestion
+
+            corpus, options = server.library.find(index), server.options.ask
             asked = ChatQuestion(question, options if route is None else options.updated(route=route))
-            answer = await Answering(self._server.library, corpus, asked, "mcp", self._server.metrics).answer()
+            answer = await Answering(server.library, corpus, asked, "mcp", server.metrics).answer()
         names = set(CitedPassage.model_fields) - {"document"}
         citations = [
             CitedPassage(document=c.source, **{name: getattr(c, name) for name in names}) for c in answer.citations
@@ -149,26 +169,30 @@ class _Tools:
         index: IndexName = None,
     ) -> TextView:
         """Read a document's text, or its characters from `start` to `end`; 20,000 of them where no end is given."""
-        corpus = self._find(index)
         with _explained():
+            corpus = (await self._ready()).library.find(index)
             return await corpus.qa.read(lambda: _part(corpus, document, start, end))
 
     async def list(self, index: IndexName = None) -> list[IndexListing]:
         """List the user's documents: of one index, or of all."""
-        corpora = [self._find(index)] if index else self._server.library.corpora.values()
+        with _explained():
+            library = (await self._ready()).library
+            corpora = [library.find(index)] if index else [*library.corpora.values()]
+        from longctx.server.api_documents import list_documents
+
         return [IndexListing(index=corpus.name, documents=await list_documents(corpus)) for corpus in corpora]
 
     async def resource(self, index: str, document: str) -> str:
         """The text of a document."""
         try:
-            corpus = self._server.library.find(unquote(index))
+            corpus = (await self._ready()).library.find(unquote(index))
+            from longctx.server.api_documents import text_view
+
             return (await corpus.qa.read(lambda: text_view(corpus, unquote(document), 0, None))).text
+        except NotThere as error:
+            raise ResourceNotFoundError(_message(error)) from error
         except (LongctxError, CorpusError) as error:
             raise ResourceError(_message(error)) from error
-
-    def _find(self, index: str | None) -> Corpus:
-        with _explained():
-            return self._server.library.find(index)
 
 
 class _explained:  # noqa: N801
@@ -183,6 +207,8 @@ class _explained:  # noqa: N801
 
 
 def _part(corpus: Corpus, document: str, start: int, end: int | None) -> TextView:
+    from longctx.server.api_documents import text_view
+
     return text_view(corpus, document, start, start + _PAGE if end is None else end)
 
 
@@ -190,21 +216,35 @@ def _message(error: Exception) -> str:
     return str(describe(error)[1]["error"]["message"])
 
 
-def serve_mcp(paths: list[Path], model: Model, options: ServerOptions) -> None:
+def serve_mcp(paths: list[Path], load: Callable[[], Model], options: ServerOptions) -> None:
     """Offer indexes to an MCP client over standard input and output, until it closes them.
+
+    The client is answered at once; its first call waits until the model is loaded, and is told if it cannot be.
 
     Args:
         paths: The folders of the indexes; those that do not exist are made.
-        model: What answers.
+        load: Loads what answers; called in a thread.
         options: How much is taken, and the options of questions.
     """
 
-    async def run() -> None:
-        library = Library(paths, model, options)
-        await library.open()
+    async def opened() -> Context:
         try:
-            await create_mcp(Context(library, Metrics(), options)).run_stdio_async()
+            model = await anyio.to_thread.run_sync(load)
+            from longctx.server.context import Context
+            from longctx.server.library import Library
+
+            library = Library(paths, model, options)
+            await library.open()
+            return Context(library, Metrics(), options)
+        except (LongctxError, CorpusError) as error:
+            _LOG.error("longctx: %s", error)
+            raise
+
+    async def run() -> None:
+        opening = asyncio.create_task(opened())
+        try:
+            await _create(lambda: asyncio.shield(opening)).run_stdio_async()
         finally:
-            await library.close()
+            await (await opening).library.close()
 
     asyncio.run(run())

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
+from mcp.types import INVALID_PARAMS
 from running_server import Running, running, until
 
 from longctx import AsyncDocumentQA, Conversation, DocumentQA
 from longctx.cli import app
+from longctx.server import Model, ServerOptions, serve_mcp
 
 
-def test_an_mcp_client_finds_asks_reads_and_lists(server: Running) -> None:
+def test_an_mcp_client_finds_asks_reads_and_lists(server: Running, index: Path) -> None:
     async def talk() -> None:
         async with Client(f"{server.url}/mcp") as client:
             tools = await client.list_tools()
@@ -37,8 +41,47 @@ def test_an_mcp_client_finds_asks_reads_and_lists(server: Running) -> None:
             assert [each.name for each in resources] == ["handbook.txt", "toudai.txt"]
             text = await client.read_resource(resources[1].uri)
             assert text.contents[0].text.startswith("霧笛")
+            assert resources[1].size in (None, len((index.parent / "toudai.txt").read_bytes()))  # bytes, if it is said
+            with pytest.raises(MCPError, match="there is no document") as gone:
+                await client.read_resource("longctx://index/none.txt")
+            assert gone.value.error.code == INVALID_PARAMS  # what the protocol has for a resource that is not there
 
     asyncio.run(talk())
+
+
+def test_an_mcp_client_need_not_wait_for_the_model_to_be_answered(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients give a server a minute to answer `initialize`; a model may take longer to load."""
+    asked, said = os.pipe(), os.pipe()
+    theirs, client, answers, ours = ends = [
+        os.fdopen(end, mode) for end, mode in zip(asked + said, "rwrw", strict=True)
+    ]
+    monkeypatch.setattr(sys, "stdin", theirs)
+    monkeypatch.setattr(sys, "stdout", ours)
+    loading = threading.Event()
+
+    def load() -> Model:
+        assert loading.wait(60)
+        return Model()
+
+    def say(method: str, params: dict, number: int | None = None) -> dict:
+        named = {} if number is None else {"id": number}
+        print(json.dumps({"jsonrpc": "2.0", "method": method, "params": params} | named), file=client, flush=True)
+        return {} if number is None else json.loads(answers.readline())["result"]
+
+    serving = threading.Thread(target=serve_mcp, args=([index], load, ServerOptions()))
+    serving.start()
+    who = {"name": "test", "version": "1"}
+    say("initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": who}, 1)
+    say("notifications/initialized", {})
+    assert len(say("tools/list", {}, 2)["tools"]) == 4
+    loading.set()
+    found = say("tools/call", {"name": "search", "arguments": {"query": "doctor", "k": 1}}, 3)
+    assert found["structuredContent"]["result"][0]["document"] == "handbook.txt"
+    client.close()
+    serving.join(60)
+    assert not serving.is_alive()
+    for end in ends:
+        end.close()
 
 
 def test_ask_goes_through_the_server_and_says_the_same(
