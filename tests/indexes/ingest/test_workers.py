@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
@@ -176,6 +178,26 @@ def test_an_interrupted_ingest_goes_on(files: Path, alone: Any, processes: Any, 
             corpus.ingest(files, executor=processes, progress=stop)
         corpus.ingest(files, executor=processes)
     assert content(tmp_path / "index", encoder)[0] == alone[1]
+
+
+_STARTS_A_WORKER = """
+import os
+from indexes import ProcessWorkers
+if __name__ == "__main__":
+    with ProcessWorkers(1) as workers:
+        print(workers.submit(os.getpid).result(), flush=True)
+        input()
+"""
+
+
+def test_workers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "starts.py"
+    script.write_text(_STARTS_A_WORKER)
+    with subprocess.Popen([sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert int(parent.stdout.readline()) != parent.pid
+        parent.kill()
+        assert parent.stdout.read() == b"", "nothing comes, and no process has the pipe open"
 
 
 def test_no_workers_are_refused() -> None:
