@@ -58,7 +58,7 @@ def _connected(cluster: str) -> Any:
 async def _greet(cluster: str) -> None:
     """Have an address answer as Dask does: a `Client` would wait for ever, and is hard to be rid of once it is made."""
     from distributed import Security
-    from distributed.comm import connect
+    from distributed.comm.core import connect
 
     given = Security().get_connection_args("client")
     comm = await asyncio.wait_for(connect(cluster, timeout=_SECONDS_TO_CONNECT, **given), _SECONDS_TO_CONNECT + 1)
