@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from longctx.cli.terminal import echo, name
-from longctx.errors import BadRequest
+from longctx.errors import BadRequest, extra
 
 _SECONDS_TO_CONNECT = 10
 
@@ -46,7 +46,7 @@ def _connected(cluster: str) -> Any:
     try:
         from distributed import Client
     except ImportError as error:
-        raise BadRequest("--cluster needs Dask: install longctx with the extra `cluster`") from error
+        raise BadRequest(f"--cluster needs Dask, which comes with {extra('cluster')}") from error
     try:
         asyncio.run(_greet(cluster))
         return Client(cluster, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
