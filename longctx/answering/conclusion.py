@@ -57,7 +57,7 @@ def _concluded(cited: CitedText, evidence: Evidence, question: str, query: str) 
         return _answer(f"{sentence} [{number}]", citations=(quoted,)), f"{wrote}, so a passage is quoted"
     if all(is_refusal(sentence) for sentence in _sentences(cited.words)):
         return _answer(cited.text.strip(), refused=True), ""
-    if query and (objection := evidence.objection(query, cited.words)):
+    if query and (objection := evidence.objection(query, cited.words, cited.marks)):
         return _answer(refusal, refused=True, unsupported=_sentences(cited.words)), objection
     citations = tuple(replace(evidence.passages[n - 1], marked_by=by) for n, by in cited.marks.items())
     return _answer(cited.text.strip(), citations=citations, unsupported=tuple(cited.unsupported)), ""

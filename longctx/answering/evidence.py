@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -88,8 +88,8 @@ class Evidence:
         return [content_terms(message.content) for message in self._history]
 
     @cached_property
-    def _languages(self) -> Set[str | None]:
-        return {script_language(passage.text) for passage in self.passages}
+    def _languages(self) -> Sequence[str | None]:
+        return [script_language(passage.text) for passage in self.passages]
 
     @cached_property
     def coverages(self) -> Sequence[float]:
@@ -104,10 +104,10 @@ class Evidence:
             query: The question, as it was searched for.
 
         Returns:
-            False also where words cannot tell: for a question without content words, and where a passage is in another
-            language.
+            False also where words cannot tell: for a question without content words, and where every passage is in
+            another language.
         """
-        if not content_words(query) or self._languages != {script_language(query)}:
+        if not content_words(query) or script_language(query) not in self._languages:
             return False
         return max(self.coverages) < _DOUBTFUL
 
@@ -129,23 +129,27 @@ class Evidence:
             return most + _COSINE_WEIGHT * cosine < _BESIDE_WITH_COSINE
         return most < (_BESIDE if script_language(query) is None else _BESIDE_IN_JAPANESE)
 
-    def objection(self, query: str, words: str) -> str:
+    def objection(self, query: str, words: str, marked: Collection[int]) -> str:
         """What speaks against the answer to a doubtful question.
 
         Args:
             query: The question, as it was searched for.
             words: The answer, without marks.
+            marked: The numbers of the passages that it cites.
 
         Returns:
             The reason why it is none; empty if a passage supports it and, unless the question has only one or two
-            content words, bears on the question.
+            content words, bears on the question. Empty also where it may come from a passage in another language.
         """
-        support = self.support(words)
+        support, language = self.support(words), script_language(query)
         if support is None or support.most < SUPPORTED:
-            return "no passage supports what the model wrote"
-        if len(content_words(query)) >= _ENOUGH_WORDS and self.coverages[support.best - 1] < _IRRELEVANT:
-            return "the passage that holds what the model wrote does not bear on the question"
-        return ""
+            cited = [self._languages[number - 1] for number in marked] or self._languages
+            return "no passage supports what the model wrote" if {*cited} == {language} else ""
+        pairs = zip(support.shares, self._languages, strict=True)
+        elsewhere = any(share >= SUPPORTED and other != language for share, other in pairs)
+        if elsewhere or len(content_words(query)) < _ENOUGH_WORDS or self.coverages[support.best - 1] >= _IRRELEVANT:
+            return ""
+        return "the passage that holds what the model wrote does not bear on the question"
 
     def quotation(self, among: Sequence[int]) -> tuple[int, str]:
         """The sentence that holds most of the question's words.
@@ -190,7 +194,7 @@ class Evidence:
         best = max(range(len(shares)), key=lambda i: (shares[i], self.coverages[i], -i))
         said_before = max((_sum(new & bag) / total for bag in self._said), default=0.0)
         support = Support(shares, best + 1, len(new), said_before)
-        if support.most < SUPPORTED and self._languages != {script_language(sentence)}:
+        if support.most < SUPPORTED and {*self._languages} != {script_language(sentence)}:
             return None
         return support
 

@@ -112,3 +112,17 @@ def test_in_japanese(ask, make_index) -> None:
 def test_words_in_another_language_than_the_passages_are_not_judged(ask, index: Path) -> None:
     says = "La tour est rouge et haute."
     assert ask(says, "Quelle est la hauteur de la tour rouge ?", index).text == says
+
+
+@pytest.mark.parametrize(("cites", "is_refused"), [("bridge", True), ("灯台", False), ("", False)])
+def test_beside_passages_in_another_language_the_one_that_is_cited_decides(ask, index: Path, cites, is_refused) -> None:
+    numbers = {Path(c.source).stem: f" [{c.number}]" for c in ask("x", MUSHROOMS, index).passages}
+    answer = ask(f"Cooks in Provence prefer chanterelles{numbers.get(cites, '')}.", MUSHROOMS, index)
+    assert answer.refused == is_refused
+
+
+def test_what_a_passage_in_another_language_holds_is_an_answer(ask, index: Path) -> None:
+    numbers = {Path(c.source).stem: c.number for c in ask("x", MUSHROOMS, index).passages}
+    question = "In what year did the architect's workmen finish their beacon?"
+    answer = ask(f"They finished it in 1874 [{numbers['灯台']}].", question, index)
+    assert (answer.refused, cited(answer)) == (False, {"灯台.md": "model"})
