@@ -139,7 +139,8 @@ def _guess(data: bytes, utf8_error: UnicodeDecodeError | None) -> str:
         )
     if b"\0" not in data and (korean := decode_korean(data)) is not None:
         return korean
-    names = (*(() if b"\0" in data else JAPANESE), *(() if len(data) % 2 else _UTF16))
+    may_be_wide = not len(data) % 2 and (len(data) >= _TINY or b"\0" in data)  # two characters prove nothing
+    names = (*(() if b"\0" in data else JAPANESE), *(_UTF16 if may_be_wide else ()))
     readings = [weigh(data, name) for name in names]
     best = min(readings, key=lambda reading: reading.weight, default=IMPOSSIBLE)
     if best.encoding == "euc_jp" and len(data) <= _SHORT and korean_weight(data) <= wide_weight(data):

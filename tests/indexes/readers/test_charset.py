@@ -286,3 +286,8 @@ def test_braces_after_a_tilde_are_not_chinese():
 def test_a_word_of_korean_is_not_read_as_kanji(text):
     with pytest.raises(UnreadableFile):
         decode(text.encode("euc_kr"))
+
+
+def test_a_few_bytes_with_a_control_character_are_no_utf_16():
+    with pytest.raises(UnreadableFile, match="binary"):
+        decode(b"0\x020\n")
