@@ -24,7 +24,7 @@ QUESTIONS = (BUILT, TURNS, COST, JAPANESE)
 ANSWERS = {
     BUILT.question: "It was Anna Holm [1].",
     TURNS.question: "[1]",
-    COST.question: "<b>Five</b> euros [1].",
+    COST.question: "<b>Five</b> euros.",
     JAPANESE.question: "一八七四年です [2]。",
 }
 
