@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from bench_engine import Codes
 
 from longctx import (
     Engine,
@@ -49,18 +50,6 @@ QUESTION = 32  # tokens behind the document
 COLUMNS = ("prefill s", "decode ms", "again s", "peak GB")
 
 
-class Numbers:
-    """A tokenizer for a random model: a token's text is its number."""
-
-    eos_token_id = None
-
-    def decode(self, ids: list[int], **_: Any) -> str:
-        return "".join(f"{token} " for token in ids)
-
-    def get_vocab(self) -> dict[str, int]:
-        return {}
-
-
 def random_model(device: str) -> LoadedModel:
     from transformers import AutoModelForCausalLM, Qwen2Config
 
@@ -76,7 +65,7 @@ def random_model(device: str) -> LoadedModel:
     )
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).to(device).eval()
-    return LoadedModel("random 1.5B", model, Numbers(), config.max_position_embeddings)
+    return LoadedModel("random 1.5B", model, Codes(), config.max_position_embeddings)
 
 
 def yarn(loaded: LoadedModel, length: int) -> RopeScaling | None:

@@ -32,9 +32,7 @@ def hash_content(path: Path, data: bytes, version: str) -> str:
     Returns:
         The hash: equal for files of equal content.
     """
-    digest = hashlib.sha256(data)
-    digest.update(version.encode() + format_name(path).encode())
-    return digest.hexdigest()
+    return _with_version(hashlib.sha256(data), path, version)
 
 
 def read_unchanged(source: str, content_hash: str, stamp: str | None, chunking: Chunking, limits: ReadLimits) -> bytes:
@@ -57,14 +55,17 @@ def read_unchanged(source: str, content_hash: str, stamp: str | None, chunking: 
         raise UnreadableFile("it was not made from a file")
     real = Path(realpath(source))
     data = read_bytes(real, limits, root=str(real.parent))
-    whole, kind = hashlib.sha256(data), format_name(Path(source)).encode()
+    whole = hashlib.sha256(data)  # once, for all versions
     for version in _versions(stamp, chunking):
-        for partial in ("", PARTIAL):
-            digest = whole.copy()
-            digest.update(f"{version}{partial}".encode() + kind)
-            if digest.hexdigest() == content_hash:
-                return data
+        if content_hash in (_with_version(whole, Path(source), version + partial) for partial in ("", PARTIAL)):
+            return data
     raise UnreadableFile("not as it was when it was read: ingest it again")
+
+
+def _with_version(whole: hashlib._Hash, path: Path, version: str) -> str:
+    digest = whole.copy()
+    digest.update(version.encode() + format_name(path).encode())
+    return digest.hexdigest()
 
 
 def _versions(stamp: str | None, chunking: Chunking) -> Iterator[str]:

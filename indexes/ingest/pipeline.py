@@ -11,7 +11,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from indexes.chunking import Chunking
@@ -70,7 +70,6 @@ class _Part:
     documents: dict[str, Prepared]
     copies: list[Copy]
     characters: int
-    task: Task[list[ChunksOf]] | None = field(default=None)
 
 
 class Pipeline:
@@ -110,7 +109,7 @@ class Pipeline:
         self._pending_characters = 0
         self.executor = executor
         self._work: Work | None = None
-        self._embedding: deque[_Part] = deque()
+        self._embedding: deque[tuple[_Part, Task[list[ChunksOf]]]] = deque()
         self._warnings: list[Failure] = []
         self._texts: list[FileText] = []
         self._source = ""
@@ -129,7 +128,7 @@ class Pipeline:
 
     def put_copy(self, copy: Copy) -> None:
         """Add another name of a document that is not stored yet."""
-        part = next((part for part in self._embedding if copy.of in part.documents), None)
+        part = next((part for part, _ in self._embedding if copy.of in part.documents), None)
         (self._pending_copies if part is None else part.copies).append(copy)
 
     def skip(self, source: str) -> None:
@@ -148,8 +147,7 @@ class Pipeline:
             self._store(part)
         else:
             documents = [prepared.document for prepared in part.documents.values()]
-            part.task = Task(self.executor, embed_part, self._work_here(), documents)
-            self._embedding.append(part)
+            self._embedding.append((part, Task(self.executor, embed_part, self._work_here(), documents)))
             self._take_back()
 
     def drain(self) -> None:
@@ -159,9 +157,8 @@ class Pipeline:
 
     def cancel(self) -> None:
         """Give up what the workers have not begun."""
-        for part in self._embedding:
-            assert part.task is not None
-            part.task.cancel()
+        for _, task in self._embedding:
+            task.cancel()
         self._embedding.clear()
 
     def _work_here(self) -> Work:
@@ -173,27 +170,24 @@ class Pipeline:
     def _take_back(self) -> None:
         """Store the batches that are embedded, and wait for one where the workers have enough."""
         while self._embedding:
-            first, characters = self._embedding[0].task, sum(part.characters for part in self._embedding)
-            assert first is not None
+            (_, first), characters = self._embedding[0], sum(part.characters for part, _ in self._embedding)
             if not (first.is_done or len(self._embedding) > _MOST_PARTS or characters > _MOST_CHARACTERS):
                 break
             self._store_first()
 
     def _store_first(self) -> None:
         """Store the batch that was given to the workers first; where they all died over it, its documents failed."""
-        part = self._embedding[0]
-        assert part.task is not None
+        part, task = self._embedding[0]
         self.tell(next(iter(part.documents)), doing="embedding")
         try:
-            chunks = part.task.result()
+            chunks = task.result()
         except WorkerLost as error:
             self._embedding.popleft()
             self._fail(part, str(error))
             return
         self._embedding.popleft()
-        for other in self._embedding:
-            assert other.task is not None
-            other.task.revive()
+        for _, other in self._embedding:
+            other.revive()
         self._store(part, chunks)
 
     def _store(self, part: _Part, chunks: Iterable[ChunksOf] | None = None) -> None:

@@ -6,7 +6,6 @@ Nothing is known of the documents but the nodes that are retrieved for a questio
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,11 +20,11 @@ from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 from indexes.errors import CorpusError
 from indexes.llama_index.nodes import describe
 from indexes.search import SearchFilter
+from indexes.storage import idf_of
 from indexes.text import content_terms, on_one_line, query_language, serves, terms, text_language
 from indexes.types import Chunk, DocumentInfo, Encoder, SearchHit
 
 _SOURCE_KEYS = ("file_path", "source", "file_name", "url", "URL")
-_BACKGROUND = 50  # passages of other text, beside which those that were found are counted, as in `LexicalSearcher.idf`
 
 
 class RetrieverSource:
@@ -159,9 +158,8 @@ class RetrievedPassages:
             set(terms(f"{chunk.title}\n{chunk.heading}\n{chunk.text}", text_language(chunk.text) or language))
             for chunk in self._found
         ]
-        counts = {term: 1 + sum(term in bag for bag in bags) for term in content_terms(text, language)}
-        every = len(bags) + _BACKGROUND
-        return {term: math.log(1 + (every - n + 0.5) / (n + 0.5)) for term, n in counts.items()}
+        counts = {term: sum(term in bag for bag in bags) for term in content_terms(text, language)}
+        return idf_of(counts, len(bags))
 
     def documents(self, filters: SearchFilter | None = None) -> list[DocumentInfo]:
         """None: whole documents are not known; see `IndexReader.documents`."""

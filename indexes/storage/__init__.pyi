@@ -2,7 +2,7 @@ from .dense import DenseIndex, DenseSearcher
 from .derived_files import Searchers
 from .file_access import DISK_FAILS, read_failure
 from .index_folder import IndexFolder, IndexWriter
-from .lexical import LexicalIndex, LexicalSearcher
+from .lexical import LexicalIndex, LexicalSearcher, idf_of
 from .read_session import ReadSession
 from .repair import repair
 from .sqlite import (
@@ -43,6 +43,7 @@ __all__ = [
     "checksum",
     "compares",
     "contains",
+    "idf_of",
     "of_any_source",
     "read_failure",
     "repair",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -103,6 +103,22 @@ class LexicalIndex:
         return index
 
 
+def idf_of(counts: Mapping[str, int], chunks: int) -> dict[str, float]:
+    """Inverse document frequencies, as BM25 has them, over some chunks and `_BACKGROUND` others.
+
+    Among few chunks, a word that none of them contains would otherwise outweigh all that they do.
+
+    Args:
+        counts: For each term, how many of the chunks contain it.
+        chunks: How many chunks there are.
+
+    Returns:
+        For each term, ln(1 + (N - n + 0.5) / (n + 0.5)): N counts all of the others in, and n one of them.
+    """
+    every = chunks + _BACKGROUND
+    return {term: math.log(1 + (every - n - 0.5) / (n + 1.5)) for term, n in counts.items()}
+
+
 class LexicalSearcher:
     """BM25 search in the lexical index of the store's generation."""
 
@@ -172,22 +188,18 @@ class LexicalSearcher:
         return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
 
     def idf(self, of: Iterable[str]) -> dict[str, float]:
-        """Inverse document frequencies, as BM25 has them, over the chunks and `_BACKGROUND` others.
-
-        In an index of few chunks, a word that none of them contains would otherwise outweigh all that they do.
+        """Inverse document frequencies of terms over the chunks; see `idf_of`.
 
         Args:
             of: Terms.
 
         Returns:
-            For each, ln(1 + (N - n + 0.5) / (n + 0.5)), where n of N chunks contain it, and one of the others.
+            For each, its inverse document frequency; nothing for an index without chunks.
         """
         if self.opened is None:
             return {}
         searcher = self.opened.searcher()
-        chunks = searcher.num_docs + _BACKGROUND
-        frequencies = {term: searcher.doc_freq("body", term) + 1 for term in of}
-        return {term: math.log(1 + (chunks - n + 0.5) / (n + 0.5)) for term, n in frequencies.items()}
+        return idf_of({term: searcher.doc_freq("body", term) for term in of}, searcher.num_docs)
 
     def count(self) -> int:
         """The number of chunks in the index."""
