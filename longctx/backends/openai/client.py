@@ -6,6 +6,7 @@ who reads them, and every error becomes one of ours, with the URL and a remedy, 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -15,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from longctx.backends.openai.address import ServerAddress, parse_address
-from longctx.backends.openai.context_errors import Refused, Rejected, refusal_in
+from longctx.backends.openai.context_errors import Interrupted, Refused, Rejected, refusal_in
 from longctx.backends.openai.http import BrokenOff, ErrorReply, Failed, Http, TimedOut, Unreachable, loads
 from longctx.errors import BadRequest, ServerFailed
 
@@ -24,6 +25,7 @@ __all__ = ["Connection", "EventStream", "ServerAddress", "parse_address", "reada
 _LOOK_UP_SECONDS = 30.0  # for a GET: a list of models, a version
 _LONGEST_ANSWER = 6  # an answer may take so many times the longest silence
 _LONGEST_SHOWN = 300  # characters of a server's message
+_PREFIX = 2048  # characters of a prompt, by which a load balancer chooses the server
 _SHORTEST_KEY = 4
 _NO_KEYS = ("none", "empty", "ollama", "lm-studio", "dummy", "local", "sk-no-key-required")  # which hide nothing
 _KEY_NAMES = {
@@ -143,7 +145,8 @@ class Connection:
             silence: How long the server may be silent; None is the same.
 
         Raises:
-            ServerFailed: For what goes wrong.
+            Interrupted: If the connection is lost in the middle of an answer.
+            ServerFailed: For everything else.
         """
         began = time.monotonic()
         try:
@@ -157,7 +160,7 @@ class Connection:
             raise ServerFailed(f"{url} cannot be reached ({self.masked(str(error))}): {running}") from error
         except BrokenOff as error:
             lost = f"broke off in the middle of an answer ({self.masked(str(error))})"
-            raise ServerFailed(f"{url} {lost}: {_RUNNING[self.address.kind]}") from error
+            raise Interrupted(f"{url} {lost}: {_RUNNING[self.address.kind]}") from error
         except ErrorReply as error:
             raise self._failure(url, error.status, error.text) from None  # whose text may have the key
         except Failed as error:
@@ -212,7 +215,8 @@ class EventStream(Iterator[Any]):
         with self._connection.explained(self._url, seconds, silence):
             if self._events is None:
                 self._began = self._spoken = time.monotonic()
-                lines = self._http.lines(self._url, {**self._body, "stream": True}, self._deadline)
+                body, headers = {**self._body, "stream": True}, {"X-Prompt-Prefix": _prefix_key(self._body)}
+                lines = self._http.lines(self._url, body, self._deadline, headers)
                 self._events = self._parsed(self._open.enter_context(lines))
             try:
                 event = next(self._events)
@@ -315,6 +319,12 @@ def said_in(body: Any) -> str:
 def readable(text: str) -> str:
     """A text with U+FFFD in place of lone surrogates, which JSON can hold and no file or terminal."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _prefix_key(body: Mapping[str, Any]) -> str:
+    """A hash of how a prompt begins, by which a load balancer finds the server that has read it already."""
+    text = "\0".join(message["content"] for message in body["messages"])[:_PREFIX]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _spellings(key: str | None) -> tuple[str, ...]:

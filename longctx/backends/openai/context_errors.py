@@ -130,6 +130,10 @@ class Refused(ServerFailed):
         self.refusal = refusal
 
 
+class Interrupted(ServerFailed):
+    """The connection was lost in the middle of an answer."""
+
+
 class Rejected(ServerFailed):
     """A server answered with an error of another kind.
 

@@ -128,37 +128,47 @@ class Http:
             return b"".join(self._chunks(response, lambda: deadline, MOST_BYTES))
 
     @contextmanager
-    def lines(self, url: str, body: Body, deadline: Callable[[], float]) -> Iterator[Iterator[bytes]]:
+    def lines(
+        self, url: str, body: Body, deadline: Callable[[], float], headers: Mapping[str, str]
+    ) -> Iterator[Iterator[bytes]]:
         """POST JSON and read the reply line by line.
 
         Args:
             url: Where to.
             body: Sent as JSON.
             deadline: Until when to wait for what comes next, by `time.monotonic`.
+            headers: Sent beside the client's own.
 
         Yields:
             The reply's lines. Raises Failed, as taking a line does.
         """
-        with self._replied("POST", url, body, deadline) as response:
+        with self._replied("POST", url, body, deadline, headers) as response:
             yield _lines(self._chunks(response, deadline, MOST_BYTES))
 
     @contextmanager
     def _replied(
-        self, method: str, url: str, body: Body | None, deadline: Callable[[], float]
+        self,
+        method: str,
+        url: str,
+        body: Body | None,
+        deadline: Callable[[], float],
+        headers: Mapping[str, str] | None = None,
     ) -> Iterator[httpx2.Response]:
         """A reply that is no error; the connection is closed on the way out."""
-        response = self._asked_again(method, url, body, deadline)
+        response = self._asked_again(method, url, body, deadline, headers or {})
         try:
             yield response
         finally:
             response.close()
 
-    def _asked_again(self, method: str, url: str, body: Body | None, deadline: Callable[[], float]) -> httpx2.Response:
+    def _asked_again(
+        self, method: str, url: str, body: Body | None, deadline: Callable[[], float], headers: Mapping[str, str]
+    ) -> httpx2.Response:
         """Send a request, again after what may pass."""
         for left in range(self._retries, -1, -1):
             pause = min(_FIRST_PAUSE * 2 ** (self._retries - left), _LONGEST_PAUSE)
             try:
-                response = self._send(method, url, body, deadline)
+                response = self._send(method, url, body, deadline, headers)
             except TimedOut:
                 raise
             except Failed:
@@ -175,11 +185,13 @@ class Http:
             time.sleep(max(0.0, min(pause, deadline() - time.monotonic())))
         raise AssertionError("the last attempt returns or raises")
 
-    def _send(self, method: str, url: str, body: Body | None, deadline: Callable[[], float]) -> httpx2.Response:
+    def _send(
+        self, method: str, url: str, body: Body | None, deadline: Callable[[], float], headers: Mapping[str, str]
+    ) -> httpx2.Response:
         """Send a request once, and follow redirects within the host."""
         # json.dumps escapes lone surrogates, which no encoder takes
         content = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"} if content is not None else {}
+        headers = {**headers, "Content-Type": "application/json"} if content is not None else headers
         for _ in range(_REDIRECTS):
             request = self._client.build_request(method, url, content=content, headers=headers)
             with self._timed(deadline(), Unreachable):

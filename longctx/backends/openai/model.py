@@ -10,15 +10,16 @@ from functools import partial
 from longctx.backends.openai.answer import StreamedAnswer
 from longctx.backends.openai.chat import OllamaChat, OpenAIChat
 from longctx.backends.openai.client import Connection, parse_address
-from longctx.backends.openai.context_errors import Refusal, Refused, Rejected
+from longctx.backends.openai.context_errors import Interrupted, Refusal, Refused, Rejected
 from longctx.backends.openai.lookup import choose, is_ollama, stated_window
 from longctx.backends.openai.reading_rate import reading_speed
 from longctx.backends.openai.token_counts import TokenCounter
 from longctx.engine import Generation, GenerationOptions
 from longctx.errors import PromptRefused, ServerFailed
 from longctx.planning import ReadingSpeed
-from longctx.types import ThinkingMode
+from longctx.types import ThinkingMode, Thought
 
+_ASKED_AGAIN = 2  # times, for an answer that breaks off
 _THINKERS = re.compile(
     r"(?i)(?:^|[^a-z])(?:r1|qwq|k1\.5|think(?:ing)?|reason(?:ing|er)?|magistral|gpt-oss)(?:[^a-z]|$)"
 )
@@ -151,7 +152,8 @@ class ServedModel:
             The pieces of the answer as they come; at its end, `prompt_tokens` and `completion_tokens` are the server's
             own counts, where it gives them. The request is made when the first piece is taken. That may raise
             PromptRefused, for a prompt that is too long, and `window` then is what the server takes; any piece may
-            raise ServerFailed.
+            raise ServerFailed. An answer that breaks off is asked for again, since another server may stand behind the
+            address, and goes on where it was if the new one begins alike.
         """
         return Generation(planned, partial(self._pieces, messages, options, planned, thinking))
 
@@ -162,6 +164,7 @@ class ServedModel:
         planned: int,
         thinking: ThinkingMode,
         result: Generation,
+        asked_again: int = _ASKED_AGAIN,
     ) -> Generator[str, None, None]:
         body = self._chat.body(messages, options, thinking, planned + options.new_tokens)
         answer = StreamedAnswer(result, options, False if thinking == "off" else self._opens_thoughts)
@@ -170,7 +173,13 @@ class ServedModel:
         except Rejected as error:
             if answer.begun or not self._chat.adapts(error):
                 raise
-            yield from self._pieces(messages, options, planned, thinking, result)
+            yield from self._pieces(messages, options, planned, thinking, result, asked_again)
+            return
+        except Interrupted as lost:
+            if not asked_again or result.taken_back:
+                raise
+            pieces = partial(self._pieces, messages, options, planned, thinking, asked_again=asked_again - 1)
+            yield from _resumed(lost, result, Generation(planned, pieces))
             return
         except Refused as refused:
             raise self._refused(refused.refusal, planned, options.new_tokens) from refused
@@ -219,3 +228,25 @@ class ServedModel:
         halfway = (self._taken + self._stated) // 2
         if halfway > 1.05 * self.window:
             self.window = halfway
+
+
+def _resumed(lost: Interrupted, result: Generation, again: Generation) -> Generator[str, None, None]:
+    """Take an answer again, and yield what the one that broke off lacks. Raises `lost` if it begins otherwise."""
+    again.shows_thinking = True
+    given: dict[type[str], str] = {Thought: result.thinking, str: result.text}
+    with again:
+        try:
+            for piece in again:
+                kind = Thought if isinstance(piece, Thought) else str
+                known = min(len(piece), len(given[kind]))
+                if again.taken_back or piece[:known] != given[kind][:known]:
+                    break
+                given[kind] = given[kind][known:]
+                if piece[known:]:
+                    yield kind(piece[known:])
+        except ServerFailed as error:
+            raise lost from error
+    if any(given.values()):  # it is shorter, or another one
+        raise lost
+    result.finish, result.inside_thoughts = again.finish, again.inside_thoughts
+    result.prompt_tokens, result.completion_tokens = again.prompt_tokens, again.completion_tokens

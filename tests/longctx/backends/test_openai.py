@@ -58,6 +58,8 @@ class Server(LoopbackServer):
         self.key: str | None = None
         self.knows_system = True
         self.failures = 0
+        self.breaks = 0  # answers that break off
+        self.prefixes: list[str] = []
         self.requests: list[tuple[str, Any]] = []
         self.cancelled.clear()
 
@@ -168,6 +170,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def stream(self, ids: list[int], new: int) -> None:
         fault = self.server.fault
+        self.server.prefixes.append(self.headers["X-Prompt-Prefix"])
+        if self.server.breaks:
+            self.server.breaks -= 1
+            fault = "broken"
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
@@ -480,6 +486,42 @@ def test_a_server_that_fails_midway_is_named_and_can_be_asked_again(indexed, ope
         assert "\n" not in str(raised.value)
     server.fault = None
     assert qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "short")).text.startswith(KEY)
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again_and_goes_on(indexed, opened, server) -> None:
+    qa, short = opened(), only(indexed, "short")
+    whole = qa.ask(QUESTION, max_new_tokens=12, filters=short)
+    server.breaks = 2
+    stream = qa.stream(QUESTION, max_new_tokens=12, filters=short)
+    assert "".join(stream) == whole.text
+    assert (stream.answer.text, stream.answer.usage.completion_tokens) == (whole.text, whole.usage.completion_tokens)
+    assert server.breaks == 0
+    server.breaks = 3
+    with pytest.raises(ServerFailed, match="broke off in the middle of an answer"):
+        qa.ask(QUESTION, max_new_tokens=12, filters=short)
+
+
+def test_an_answer_that_begins_otherwise_the_second_time_is_none(indexed, opened, server) -> None:
+    qa, short = opened(), only(indexed, "short")
+    server.breaks = 1
+    stream = qa.stream(QUESTION, max_new_tokens=12, filters=short)
+    next(stream)
+    server.engine, engine = Engine(load_model(DEMO)), server.engine  # another model stands behind the address now
+    try:
+        with pytest.raises(ServerFailed, match="broke off in the middle of an answer"):
+            list(stream)
+    finally:
+        server.engine = engine
+
+
+def test_prompts_that_begin_alike_say_so_to_a_load_balancer(indexed, opened, server) -> None:
+    qa = opened(window=4096)
+    server.takes = 4096
+    for question, name in ((QUESTION, "long"), ("Where?", "long"), (QUESTION, "japanese")):
+        qa.ask(question, max_new_tokens=2, filters=only(indexed, name))
+    first, again, other = server.prefixes
+    assert first == again != other
+    assert len(first) == 16
 
 
 def test_a_conversation_is_what_it_was_when_its_server_fails(indexed, opened, server, tmp_path: Path) -> None:
