@@ -26,7 +26,7 @@ from indexes.text import (
     text_language,
 )
 from longctx.answering.evidence import Evidence
-from longctx.answering.source import Passages, Source
+from longctx.answering.source import Passages, Source, check_found
 from longctx.errors import BadRequest
 from longctx.planning import Policy, question_kind
 from longctx.prompts import language_of
@@ -154,6 +154,7 @@ def extract_answer(index: Source, request: QuestionRequest, policy: Policy) -> A
     expand = max(options.expand, policy.expand)
     with index.snapshot() as snapshot:
         hits = snapshot.search(request.query, options.k, options.mode, filters=options.filters, expand=expand)
+        check_found(snapshot, hits, options.filters)
         citations = extract(request.question, hits, snapshot, request.search_query or "")
         text = "" if citations else _nothing_found(request.question, snapshot)
     usage = Usage(seconds=time.monotonic() - began)

@@ -16,7 +16,7 @@ from longctx.answering.citations import CitedText
 from longctx.answering.conclusion import conclude
 from longctx.answering.context import CandidateContext, gather, plan_prompt, render, render_all
 from longctx.answering.evidence import Evidence
-from longctx.answering.source import Source
+from longctx.answering.source import Source, check_found
 from longctx.engine import Generation, PrefillCallback
 from longctx.errors import BadRequest, ContextTooLong, PromptRefused
 from longctx.planning import Policy
@@ -95,6 +95,7 @@ def prepare(index: Source, backend: Backend, request: QuestionRequest, policy: P
     thoughts = options.thinking_tokens if backend.thinks(options.thinking) else 0
     with index.snapshot() as snapshot:
         hits = snapshot.search(request.query, options.k, options.mode, filters=options.filters)
+        check_found(snapshot, hits, options.filters)
         candidates = gather(snapshot, hits, request, backend.writer, windows.largest, thoughts)
     if everything := render_all(candidates, backend.writer):
         costs = replace(candidates.costs, cached=backend.cached_tokens(everything))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import fields
 from typing import Protocol
 
 from indexes import Chunk, DocumentInfo, Encoder, SearchFilter, SearchHit
@@ -66,6 +67,26 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Close it."""
+
+
+def check_found(snapshot: Passages, hits: Sequence[SearchHit], filters: SearchFilter | None) -> None:
+    """Check that there is a document that filters allow: a model without one would make an answer up.
+
+    Args:
+        snapshot: Where was searched.
+        hits: What was found.
+        filters: Which documents may be found; None for all.
+
+    Raises:
+        BadRequest: If they allow none.
+    """
+    if filters is None or hits or snapshot.documents(filters):
+        return
+    given = {field.name: getattr(filters, field.name) for field in fields(filters)}
+    stated = ", ".join(
+        f"{name} {' or '.join(value) if isinstance(value, tuple) else value}" for name, value in given.items() if value
+    )
+    raise BadRequest(f"no document fits the filter ({stated}): `longctx index list` shows what there is")
 
 
 def check_source(source: Source, request: QuestionRequest, policy: Policy) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from indexes import SearchFilter
 from longctx import BadRequest, ContextTooLong, DocumentQA, ModelUnavailable, load_model
 from longctx.prompts.templates import choose_template
 from longctx.prompts.writer import PromptInputs, TokenWriter, build_prompt
@@ -87,6 +88,11 @@ def test_nothing_to_quote_is_said_in_the_questions_language(tmp_path: Path, enco
     assert english.citations == japanese.citations == ()
     assert "Nothing" in english.text
     assert "見つかりません" in japanese.text
+
+
+def test_a_filter_that_no_document_fits_is_named(qa: DocumentQA) -> None:
+    with pytest.raises(BadRequest, match=r"no document fits the filter \(title Lighthouse, after 2199-01-01.*\)"):
+        qa.ask("Who keeps the lamp?", filters=SearchFilter(title="Lighthouse", after="2199-01-01"))
 
 
 def test_a_misspelt_index_is_met_with_the_one_beside_it(tmp_path: Path, encoder, make_index) -> None:

@@ -15,6 +15,7 @@ from reading_server import Asked, ScriptedServer, noting, serving
 from indexes import SearchFilter
 from longctx import (
     Answer,
+    BadRequest,
     ContextTooLong,
     Conversation,
     DocumentQA,
@@ -210,9 +211,10 @@ def test_only_allowed_documents_are_read(index: Path, opened, server) -> None:
     }
     assert titles == {f"Report {number}" for number in range(10, 20)}
     assert answer.text.startswith("There are 3: ")
-    none = opened(index).ask(COUNT, filters=SearchFilter(("nowhere",)), route="map")
-    assert none.refused
-    assert none.plan.parts == 0
+    with pytest.raises(
+        BadRequest, match=r"no document fits the filter \(source nowhere or far\): `longctx index list`"
+    ):
+        opened(index).ask(COUNT, filters=SearchFilter(("nowhere", "far")), route="map")
 
 
 @pytest.mark.parametrize(
