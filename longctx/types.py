@@ -18,6 +18,7 @@ SearchMode = Literal["hybrid", "dense", "lexical"]
 MarkedBy = Literal["model", "corrected", "added"]
 ThinkingMode = Literal["auto", "on", "off"]
 Rewriting = Literal["auto", "on", "off"]
+_PROMPT_LIMITS = ("prompt_tokens", "budget")
 _SEEDS = (-(2**63), 2**64 - 1)  # what torch's generators take
 BudgetItemKind = Literal["system", "document", "turn", "question", "answer", "free", "found", "documents"]
 
@@ -350,7 +351,8 @@ class AskOptions:
         """These options with some changed.
 
         Args:
-            changes: Fields of this class or of `SamplingOptions`, by name.
+            changes: Fields of this class or of `SamplingOptions`, by name. A limit of the prompt, `prompt_tokens` or
+                `budget`, replaces the other one.
 
         Returns:
             A new value; this one stays as it is.
@@ -363,6 +365,8 @@ class AskOptions:
         if unknown := sorted(changes.keys() - own - sampling):
             raise BadRequest(f"{unknown[0]} is no option of a question: use {', '.join(sorted(own | sampling))}")
         drawn = {name: changes.pop(name) for name in sampling & changes.keys()}
+        if any(changes.get(name) is not None for name in _PROMPT_LIMITS):
+            changes = dict.fromkeys(_PROMPT_LIMITS) | changes
         base = replace(self, **changes)
         return replace(base, sampling=replace(base.sampling, **drawn))
 

@@ -63,8 +63,9 @@ def ask(
         sys.exit(ask_questions(questions, flags, as_json=json))
     assert question is not None
     settings = flags.settings()
+    given = flags.given_options(settings)
     options = flags.options(settings)
-    if server and (answering := ask_server(settings.index, question, options, identity(settings))) is not None:
+    if server and (answering := ask_server(settings.index, question, given, identity(settings))) is not None:
         with closing(answering):
             _print(answering, next(answering, ""), explain=explain, as_json=json, quotes=answering.model is None)
             answered_by = f"its model {answering.model}" if answering.model else "no model"

@@ -110,7 +110,7 @@ def _options(flags: AskFlags, settings: Settings, given: dict[str, list[str] | N
         models=without["models"] or (settings.model,),
         scalings=without["scalings"] or (settings.scaling,),
         routes=names["routes"] or (settings.route,),
-        modes=names["modes"] or (flags.mode.value,),
+        modes=names["modes"] or (flags.search_mode,),
         ask=flags.options(settings),
         depends_on=held,
     )

@@ -16,7 +16,7 @@ from longctx.cli.progress import waiting_for
 from longctx.cli.terminal import escaped, secho
 from longctx.errors import BadRequest
 from longctx.quantities import parse_size, parse_tokens
-from longctx.types import AskOptions
+from longctx.types import AskOptions, SearchMode
 
 if TYPE_CHECKING:
     from indexes import SearchFilter
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from longctx.settings import Settings
 
 FlagsT = TypeVar("FlagsT")
+_DEFAULTS = AskOptions()
 _NOT_LOCAL = ("model", "adapter", "encoder", "reranker")  # the settings that may name what is elsewhere
 
 
@@ -149,8 +150,17 @@ class FilterFlags:
     ] = None
     after: Annotated[str | None, _option("DATE", "Only files last written on this day (UTC) or later.")] = None
     before: Annotated[str | None, _option("DATE", "Only files last written before this day (UTC).")] = None
-    expand: Annotated[int, typer.Option(min=0, help="Widen each passage by so many neighbours on either side.")] = 0
-    mode: Annotated[Mode, typer.Option(help="Search by meaning (dense), by words (lexical), or both.")] = Mode.hybrid
+    expand: Annotated[
+        int | None, typer.Option(min=0, help="Widen each passage by so many neighbours on either side (default: 0)")
+    ] = None
+    mode: Annotated[
+        Mode | None, typer.Option(help="Search by meaning (dense), by words (lexical), or both (default: hybrid)")
+    ] = None
+
+    @property
+    def search_mode(self) -> SearchMode:
+        """How to search."""
+        return self.mode.value if self.mode else _DEFAULTS.mode
 
     def filters(self) -> SearchFilter | None:
         """Return the filter of the flags, or None without any. Raises BadParameter and CorpusError."""
@@ -258,12 +268,17 @@ class AskFlags(FilterFlags):
 
     def options(self, settings: Settings) -> AskOptions:
         """Return the options of questions, from the flags, and from the settings for what those include."""
+        return AskOptions().updated(**self.given_options(settings))
+
+    def given_options(self, settings: Settings) -> dict[str, Any]:
+        """Return those options only that a flag, the environment or a file of settings gives, by name."""
         named = {each.name: getattr(self, each.name) for each in fields(self)}
-        named |= {name: getattr(settings, name) for name in named if name in type(settings).model_fields}
+        own = type(settings).model_fields.keys() & named.keys()  # whose defaults are nobody's wish
+        named |= {name: getattr(settings, name) if name in settings.model_fields_set else None for name in own}
         known = {each.name for each in (*fields(AskOptions), *fields(AskOptions().sampling))}
-        given = {name: value for name, value in named.items() if name in known and value is not None}
-        given |= {"filters": self.filters(), "mode": self.mode.value, "stop": tuple(self.stop or ())}
-        return AskOptions().updated(**given)
+        named |= {"filters": self.filters(), "mode": self.mode and self.mode.value}
+        named |= {"stop": tuple(self.stop) if self.stop else None}
+        return {name: value for name, value in named.items() if name in known and value is not None}
 
 
 def with_flags(table: type[FlagsT]) -> Callable[[Callable[..., None]], Callable[..., None]]:

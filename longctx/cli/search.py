@@ -41,7 +41,7 @@ def search(
     settings = load_settings(index=index, encoder=encoder, reranker=reranker)
     check_trusted(settings, agreed=trust, used=("encoder", "reranker"))
     with CorpusIndex.open(settings.index, settings.encoder, reranker=settings.reranker, create=False) as corpus:
-        hits = corpus.search(query, k, flags.mode.value, filters=flags.filters(), expand=flags.expand)
+        hits = corpus.search(query, k, flags.search_mode, filters=flags.filters(), expand=flags.expand or 0)
     if json:
         print_json(hits)
         return

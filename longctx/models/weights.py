@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from longctx.errors import ModelUnavailable
 
 _NAMED = 2  # tensors that a message names
+_IN_LAYER = re.compile(r"(?P<stack>(?:\w+\.)*?\w+)\.(?P<number>\d+)\.(?P<rest>.+)")
+_NO_PARAMETER = re.compile(r"(?:^|\.)(?:masked_bias|rotary\w*\..*)$")  # buffers of older releases
+# Layers behind the last one that predict further tokens; a configuration states their number even if there are none.
+_PREDICTS = re.compile(r"(?:^|\.)(?:eh_proj|enorm|hnorm|shared_head|mtp\w*)\.")
 
 
 def read_model(folder: Path, **given: Any) -> Any:
@@ -21,7 +26,8 @@ def read_model(folder: Path, **given: Any) -> Any:
         The model.
 
     Raises:
-        ModelUnavailable: If its configuration asks for tensors that the files lack, or have in another shape.
+        ModelUnavailable: If its configuration asks for tensors that the files lack, or have in another shape, or has no
+            place for tensors of the files' layers.
     """
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
@@ -40,7 +46,32 @@ def read_model(folder: Path, **given: Any) -> Any:
     shapes = [f"{name} {tuple(has)}, not {tuple(asked)}" for name, has, asked in sorted(found["mismatched_keys"])]
     _refuse(folder, shapes, "have other shapes than its config.json asks for")
     _refuse(folder, sorted(found["missing_keys"]), "lack what its config.json asks for")
+    _refuse(folder, _surplus(model, found["unexpected_keys"]), "have what its config.json has no place for")
     return model
+
+
+def _surplus(model: Any, unexpected: set[str]) -> list[str]:
+    """Parameters of further layers, or that the model's layers do not have, but for those that its class skips."""
+    stacks = {name: len(each) for name, each in model.named_modules() if type(each).__name__ == "ModuleList"}
+    buffers = {name for name, _ in model.named_buffers()}
+    quantized = getattr(model, "hf_quantizer", None) is not None  # and has tensors of its own beside each weight
+    found = {name: match for name in unexpected if (match := _IN_LAYER.fullmatch(name))}
+    predicting = {(m["stack"], m["number"]) for m in found.values() if _PREDICTS.search(m["rest"])}
+    surplus = []
+    for name, match in sorted(found.items()):
+        stack = next((each for each in stacks if f".{each}".endswith(f".{match['stack']}")), None)
+        if (
+            stack is None
+            or not stacks[stack]
+            or (match["stack"], match["number"]) in predicting
+            or _NO_PARAMETER.search(match["rest"])
+        ):
+            continue
+        beyond = int(match["number"]) >= stacks[stack]
+        of_layer = not quantized and name.endswith((".weight", ".bias")) and not any(b.endswith(name) for b in buffers)
+        if beyond or of_layer:
+            surplus.append(name)
+    return surplus
 
 
 def _refuse(folder: Path, names: list[str], fault: str) -> None:

@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False)
 
 
 class LocalQuestion(BaseModel):
-    """A question of `longctx ask`, with the options that its flags say."""
+    """A question of `longctx ask`, with the options that its flags and settings give; the others are the server's."""
 
     index: str
     question: str
@@ -37,7 +37,7 @@ async def ask(body: LocalQuestion, server: Server, request: Request) -> Response
     corpus = next((c for c in server.library.corpora.values() if c.index.path == Path(body.index)), None)
     if corpus is None or not _is_same(body.identity, server):
         return error_response(409, "this server has loaded something else", "not_this_one")
-    question = ChatQuestion(body.question, _options(body.options))
+    question = ChatQuestion(body.question, _options(body.options, server.options.ask))
     answering = Answering(server.library, corpus, question, "local", server.metrics, raw=True)
     events = answering.events()
     try:
@@ -74,10 +74,9 @@ def _is_same(wanted: dict[str, str | None], server: Context) -> bool:
     return all(has.get(name) == value for name, value in wanted.items() if value is not None)
 
 
-def _options(given: dict[str, Any]) -> AskOptions:
-    sampling = given.pop("sampling")
-    filters: dict[str, Any] | None = given.pop("filters")
-    sampling["stop"] = tuple(sampling["stop"])
-    if filters is not None:
-        given["filters"] = SearchFilter(**filters)
-    return AskOptions().updated(**given, **sampling)
+def _options(given: dict[str, Any], base: AskOptions) -> AskOptions:
+    if "stop" in given:
+        given["stop"] = tuple(given["stop"])
+    if "filters" in given:
+        given["filters"] = SearchFilter(**given["filters"])
+    return base.updated(**given)

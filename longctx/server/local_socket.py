@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from longctx.errors import LongctxError
-from longctx.types import Answer, AskOptions, BudgetItem, Citation, Plan, Usage
+from longctx.types import Answer, BudgetItem, Citation, Plan, Usage
 from longctx.unix_socket import UnixConnection
 
 _NAME = "server.sock"
@@ -34,13 +34,15 @@ def socket_path(index: Path) -> Path | None:
     return path if len(str(path).encode()) <= _LONGEST else None
 
 
-def ask_server(index: Path, question: str, options: AskOptions, identity: dict[str, str | None]) -> ServerAnswer | None:
+def ask_server(
+    index: Path, question: str, given: dict[str, Any], identity: dict[str, str | None]
+) -> ServerAnswer | None:
     """Ask a server that runs on an index.
 
     Args:
         index: The index's folder.
         question: The question.
-        options: How to answer it.
+        given: The options that the user gave, by name as for `AskOptions.updated`; the others are the server's.
         identity: The model and how it is to be loaded, where the user said so; the server must have loaded the same.
 
     Returns:
@@ -50,13 +52,14 @@ def ask_server(index: Path, question: str, options: AskOptions, identity: dict[s
         LongctxError: For what the server cannot answer.
     """
     path = socket_path(index)
-    if path is None or not path.is_socket() or (options.filters is not None and options.filters.source):
+    filters = given.get("filters")
+    if path is None or not path.is_socket() or (filters is not None and filters.source):
         return None  # paths in filters may be relative to this process's folder
     connection = UnixConnection(path, _CONNECTING)
     body = {"index": str(index.expanduser().absolute()), "question": question, "identity": identity}
-    plain = asdict(options)
-    if options.filters is not None:
-        plain["filters"]["metadata"] = dict(options.filters.metadata)
+    plain = given
+    if filters is not None:
+        plain = given | {"filters": asdict(filters) | {"metadata": dict(filters.metadata)}}
     try:
         connection.request(
             "POST", "/local/ask", json.dumps(body | {"options": plain}), {"content-type": "application/json"}

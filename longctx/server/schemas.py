@@ -74,9 +74,6 @@ class AskFields(RequestBody):
             given["filters"] = given["filters"].filter(names)
         if "stop" in given:
             given["stop"] = tuple(given["stop"])
-        one_of = {"prompt_tokens": "budget", "budget": "prompt_tokens"}
-        for name in one_of.keys() & given.keys():
-            given.setdefault(one_of[name], None)
         return base.updated(**given)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from longctx.backends.openai.cjk_errors import in_english
 from longctx.errors import ServerFailed
 
 Role = Literal["window", "input", "prompt", "new", "total"]
@@ -32,7 +33,7 @@ _TOO_LONG = re.compile(
     rf"|reduce the length of the (?:messages|prompt|input)"
     rf"|\b{_SUBJECT}\b{_WITHIN}{{0,80}}?{_EXCEEDS}|{_EXCEEDS}{_WITHIN}{{0,60}}?\b{_SUBJECT}\b"
 )
-_OF_TOKENS = re.compile(r"(?i)token|context|\bprompt|\binputs?\b|\bmessages\b|n_ctx|max_model_len")
+_OF_TOKENS = re.compile(r"(?i)token|context|\bprompt|\binputs?\b|\bmessages\b|n_ctx|num_ctx|max_model_len")
 _OTHER_LIMIT = re.compile(
     r"(?i)per[ -](?:minute|second|hour|day)|\bTPM\b|\bRPM\b|rate[ _-]limit|quota|batch size|expired|lifetime|"
     r"\broles?\b|alternat|\b(?:API|access|auth\w*|bearer) tokens?\b|"
@@ -79,7 +80,7 @@ _BEFORE = _roles_by(
     "",
     {
         "window": (
-            r"context[ _-]?(?:length|size|window|limit)|n_ctx(?:_\w+)?\b|max_model_len|max_seq_len|session_len|"
+            r"context[ _-]?(?:length|size|window|limit)|n(?:um)?_ctx(?:_\w+)?\b|max_model_len|max_seq_len|session_len|"
             r"(?:max(?:imum)?|allowed|supported) (?:\w+ ){0,4}?(?:length|tokens|size|allowed)(?: is| of|:)?|"
             r"allowed length|max(?:imum)? context:?|maximum(?: is|:)|"
             r"limit(?:ed)?(?: of| to| is|:| \(| (?=$))|(?:less|fewer) than|at most|up to|(?:must|should) be <=|<=|"
@@ -160,9 +161,9 @@ def refusal_in(status: int, body: Any, message: str) -> Refusal | None:
     """
     if status not in _STATUSES:
         return None
-    message = _CODE.sub("", message)
+    message = in_english(_CODE.sub("", message))
     stated = dict(_stated(body))
-    said = " ".join([message, *_texts(body)])
+    said = " ".join([message, *map(in_english, _texts(body))])
     about = _TOO_LONG.search(said) and _OF_TOKENS.search(said)
     if not about or (_OTHER_LIMIT.search(message) and "context" not in said.lower()):
         return None

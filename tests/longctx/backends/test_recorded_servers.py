@@ -89,6 +89,10 @@ def answer(model: ServedModel, new: int = 16, **more: Any) -> Any:
         ("The total number of tokens (5100) exceeds the model limit (4096).", 4096, 5000),
         ("Value error, Prompt has 5000 tokens, maximum is 4096", 4196, 5000),
         ("Input is too long for requested model.", None, None),
+        ("the input length 5000 exceeds num_ctx 4096", 4196, 5000),
+        ("入力トークン数が上限を超えています。最大コンテキスト長は4096トークンですが、リクエストは5000トークンです。", 4096, 5000),
+        ("プロンプトが長すぎます（5000トークン）。このモデルのコンテキスト長は 4,096 トークンまでです。", 4096, 5000),
+        ("输入长度超过模型最大上下文长度 4096，当前输入为 5000 个 token，请减少输入内容。", 4096, 5000),
         ("Invalid 'messages[0].content': string too long. Expected a string with maximum length 1048576, but got a string with length 2000000 instead.", None, None),
     ],
 )  # fmt: skip

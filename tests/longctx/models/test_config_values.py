@@ -20,6 +20,7 @@ LINEAR = {"rope_type": "linear", "factor": 2.0, "rope_theta": 10_000.0}
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a part of each head, scaled": ({"rope_parameters": LINEAR | {"partial_rotary_factor": 0.5}}, "own config.json"),
     "more layers than weights": ({"num_hidden_layers": 9}, r"lack what .* asks for: model\.layers\.\d\.input"),
+    "fewer layers than weights": ({"num_hidden_layers": 1}, r"no place for: model\.layers\.1\.input_layernorm"),
     "biases without weights": ({"attention_bias": True}, r"lack what .*k_proj\.bias"),
     "another shape": ({"intermediate_size": 33}, r"have other shapes than .* asks for: .*_proj\.weight \("),
     "no layers": ({"num_hidden_layers": 0}, "has no layers"),
@@ -54,6 +55,28 @@ def test_what_cannot_be_read_right_is_refused_in_one_line(case: str, tiny_llama:
         Engine(load_model(folder))
     assert "\n" not in str(error.value)
     assert str(folder) in str(error.value) or case == "no layers"
+
+
+def test_tensors_that_the_configuration_has_no_place_for_are_refused_unless_no_token_depends_on_them(
+    tiny_llama: Path, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    def with_tensor(name: str) -> Path:
+        folder = changed(tiny_llama, tmp_path / name, {})
+        save_file(load_file(tiny_llama / "model.safetensors") | {name: torch.ones(2)}, folder / "model.safetensors")
+        return folder
+
+    for name in ("model.layers.0.self_attn.q_proj.bias", "model.layers.9.mlp.up_proj.weight"):
+        with pytest.raises(ModelUnavailable, match=f"no place for: {name}; give"):
+            load_model(with_tensor(name))
+    for name in (
+        "model.layers.0.self_attn.rotary_emb.inv_freq",
+        "model.layers.2.eh_proj.weight",  # of layers that predict further tokens
+        "model.mtp.layers.0.mlp.up_proj.weight",
+        "vision_tower.encoder.layers.7.mlp.up_proj.weight",
+    ):
+        assert load_model(with_tensor(name)).parameters
 
 
 @pytest.mark.parametrize("case", READ)

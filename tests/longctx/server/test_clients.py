@@ -19,6 +19,7 @@ from running_server import Running, running, until
 from longctx import AsyncDocumentQA, Conversation, DocumentQA
 from longctx.cli import app
 from longctx.server import Model, ServerOptions, serve_mcp
+from longctx.types import AskOptions
 
 
 def test_an_mcp_client_finds_asks_reads_and_lists(server: Running, index: Path) -> None:
@@ -101,6 +102,26 @@ def test_ask_goes_through_the_server_and_says_the_same(
     alone, note = ask("--no-server")
     assert alone.startswith("A red flag at the mast asks for a doctor. [1]")  # quoted, without a model
     assert "Answered by the server" not in note
+
+
+def test_what_ask_does_not_say_is_as_the_server_was_started(
+    make_index: Callable, saying: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = make_index({"handbook.txt": "A red flag asks for a doctor.", "other.txt": "A blue flag asks for water."})
+
+    def plan(*flags: str) -> dict:
+        app(["ask", "What asks for a doctor?", "--index", str(index), "--json", *flags], standalone_mode=False)
+        return json.loads(capsys.readouterr().out)["plan"]
+
+    def room(plan: dict) -> int:
+        return next(item["tokens"] for item in plan["budget"] if item["kind"] == "answer")
+
+    served = AskOptions(max_new_tokens=40, budget=60.0, k=1, route="retrieval", mode="lexical")
+    with running(index, model=saying("A red flag [1]."), ask=served):
+        as_served = plan()
+        assert (room(as_served), len(as_served["chunk_ids"])) == (40, 1)
+        own = plan("--max-new-tokens", "30", "-k", "2", "--mode", "hybrid", "--prompt-tokens", "400")
+        assert (room(own), len(own["chunk_ids"])) == (30, 2)
 
 
 def test_asking_a_server_imports_the_command_line_and_settings_and_no_more(server: Running, index: Path) -> None:
