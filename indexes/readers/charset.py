@@ -27,6 +27,7 @@ from indexes.readers.japanese import (
     wide_weight,
 )
 from indexes.readers.korean import decode_korean, korean_weight
+from indexes.readers.utf16 import decode_wide
 from indexes.readers.vendor_characters import JAPANESE_SETS, VENDOR_CHARACTERS
 
 _BOMS = (  # UTF-32 first: its little-endian mark begins with UTF-16's
@@ -145,6 +146,8 @@ def _guess(data: bytes, utf8_error: UnicodeDecodeError | None) -> str:
     best = min(readings, key=lambda reading: reading.weight, default=IMPOSSIBLE)
     if best.encoding == "euc_jp" and len(data) <= _SHORT and korean_weight(data) <= wide_weight(data):
         raise UnreadableFile(_NONE_OF_THESE)  # too short to tell kanji from hangul
+    if not best.plausible and may_be_wide and (wide := decode_wide(data)) is not None:
+        return wide
     is_utf8 = utf8_error is None and not data.isascii()  # so that a zero byte alone does not make it UTF-16
     if best.plausible and not (is_utf8 and best.mean > PLAUSIBLE):
         return _without_nul(_strict(data, best.encoding))

@@ -14,6 +14,8 @@ _DECLARED = re.compile(
     re.IGNORECASE,
 )
 _NOT_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
+_OF_TWO_BYTES = frozenset({"cp932", "shift_jis", "euc_jp", "cp949", "gb18030", "big5", "big5hkscs", "hz"})
+_BY_CHANCE = 2  # characters that single bytes make
 _SEARCHED = 4_096  # bytes at the beginning in which a charset may be declared
 _MEANT = {  # what a browser takes these names to mean
     **dict.fromkeys(("shift_jis", "shift-jis", "x-sjis", "sjis", "windows-31j", "ms_kanji"), "cp932"),
@@ -40,10 +42,32 @@ def decode_declared(data: bytes, encoding: str | None) -> str:
         UnreadableFile: As by `decode`.
     """
     declared = None if encoding else _declared(data[:_SEARCHED])
-    if declared is not None:
+    if declared is not None and not is_utf8_all_the_same(data, declared):
         with suppress(UnreadableFile):
             return decode(data, declared)
     return decode(data, encoding)
+
+
+def is_utf8_all_the_same(data: bytes, declared: str) -> bool:
+    """Tell whether a text is in UTF-8 although it declares another encoding, as after a careless conversion.
+
+    Args:
+        data: The bytes.
+        declared: The encoding that it declares, as Python calls it.
+
+    Returns:
+        True for valid UTF-8 that hardly is so by chance: É» in windows-1252 and 族 in EUC-JP are, too.
+    """
+    if data.isascii() or declared.startswith("utf"):
+        return False
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    wide = [character for character in text if character > "\x7f"]
+    if max(wide) >= "\u0800":
+        return True
+    return declared not in _OF_TWO_BYTES and (len(wide) > _BY_CHANCE or max(wide) <= "\u017f")
 
 
 def python_encoding(name: str) -> str | None:

@@ -67,6 +67,7 @@ _PLAUSIBLE_WITHOUT_KANA = 9.2
 # here and there a letter of row 4, where Japanese has its kana.
 _FEW_KANA = 0.08  # of the characters outside ASCII
 _PLAUSIBLE_WITH_NUL = 12.0  # only UTF-16 has zero bytes, and what is not UTF-16 is noise over all of Unicode
+_FEWEST_JAPANESE = 3  # one in so many, or there is nothing to speak for itself
 _MANY = 4  # kanji that do not often go by without kana
 _KANJI_ALONE = 1.2  # nats by which a kanji is likelier in text without kana
 CERTAIN = 7.5  # below it a reading is Japanese prose
@@ -118,7 +119,9 @@ def weigh(data: bytes, encoding: str) -> Reading:
         plausible = weight <= PLAUSIBLE * full  # of other encodings' bytes, much is half-width or rare in this one
     elif lacks_kana and _KANA.search(text):  # which is no kana, but a letter of Korean: the kanji speak for themselves
         kanji = _KANJI.findall(text)
-        plausible = sum(map(_character_weight, kanji)) <= _PLAUSIBLE_WITHOUT_KANA * len(kanji)
+        wide = sum(n for c, n in counts.items() if c > "\x7f")
+        is_japanese = _FEWEST_JAPANESE * (len(kanji) + _kana_in_words(text)) >= wide
+        plausible = is_japanese and sum(map(_character_weight, kanji)) <= _PLAUSIBLE_WITHOUT_KANA * len(kanji)
     elif lacks_kana:
         plausible = weight <= _PLAUSIBLE_WITHOUT_KANA * full + _PLAUSIBLE_HALF * half
     else:

@@ -13,11 +13,13 @@ from email.utils import parsedate_to_datetime
 from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits, ReadText, first_warnings, one_line, properties
 from indexes.readers.charset import decode
-from indexes.readers.declared_encoding import python_encoding
+from indexes.readers.declared_encoding import is_utf8_all_the_same, python_encoding
 from indexes.readers.html import web_page
 
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
 _DEEPEST = 20  # messages in messages
+_LETTERS_TO_AN_ACCENT = 5  # of any text in a language of Western Europe; other scripts, read so, have nearly none
+_LOST = "\ufffd"
 _SPACE = re.compile(r"\s+")
 
 
@@ -25,21 +27,25 @@ def read_mail(data: bytes, limits: ReadLimits) -> ReadText:
     """Read a message: its headers, a blank line, and its text, in HTML only where there is no plain text."""
     message = message_from_bytes(data.lstrip(), policy=policy.compat32)
     attached: list[str] = []
-    text = "\n".join(_lines(message, limits, attached, 0))
-    subject, sender, date = (_header(message, name) for name in ("Subject", "From", "Date"))
+    doubts: list[str] = []
+    text = "\n".join(_lines(message, limits, attached, doubts, 0))
+    subject, sender, date = (_header(message, name, limits) for name in ("Subject", "From", "Date"))
     warnings = first_warnings(
         [f"the attachment '{name}' is not read: save it as a file of its own" for name in attached],
         "attachments are not read",
     )
+    warnings = (*dict.fromkeys(doubts), *warnings)
     return ReadText(text, one_line(subject), metadata=properties(author=sender, date=_iso(date)), warnings=warnings)
 
 
-def _lines(message: Message, limits: ReadLimits, attached: list[str], depth: int) -> Iterator[str]:
+def _lines(
+    message: Message, limits: ReadLimits, attached: list[str], doubts: list[str], depth: int
+) -> Iterator[str]:
     """The headers and the text of a message, and of those that are forwarded in it."""
     if depth == _DEEPEST:
         raise UnreadableFile("messages nested too deeply to be read")
     for name in _HEADERS:
-        if value := _header(message, name):
+        if value := _header(message, name, limits):
             yield f"{name}: {value}"
     yield ""
     names: list[str] = []
@@ -47,9 +53,9 @@ def _lines(message: Message, limits: ReadLimits, attached: list[str], depth: int
         if part.get_content_type() == "message/rfc822":
             yield ""
             for inner in part.get_payload():
-                yield from _lines(inner, limits, attached, depth + 1)  # type: ignore[arg-type]
+                yield from _lines(inner, limits, attached, doubts, depth + 1)  # type: ignore[arg-type]
         else:
-            yield _content(part, limits)
+            yield _content(part, limits, doubts)
     if names:
         yield ""
         yield "Attachments: " + ", ".join(names)
@@ -80,22 +86,31 @@ def _is_plain(part: Message) -> bool:
     return part.get_content_type() == "text/plain" and isinstance(payload, bytes) and bool(payload.strip())
 
 
-def _content(part: Message, limits: ReadLimits) -> str:
+def _content(part: Message, limits: ReadLimits, doubts: list[str]) -> str:
+    """The text of a part. Raises UnreadableFile if its encoding is neither declared nor detected."""
     data = part.get_payload(decode=True)
     data = data if isinstance(data, bytes) else b""
-    text = _text(data, python_encoding(part.get_content_charset() or "") or limits.encoding)
+    declared = _declared(part)
+    encoding = declared or limits.encoding
+    text = _text(data, encoding)
+    if text is None and encoding is None and (text := _western(data)) is not None:
+        doubts.append("the message does not declare its encoding: read as windows-1252; if that is wrong, use --encoding")
+    elif text is None and declared is not None:
+        text = data.decode(declared, "replace")
+        doubts.append(f"the message declares {declared}, and {text.count(_LOST):,} characters of it are not in it")
+    text = decode(data, encoding) if text is None else text  # which raises
     if part.get_content_type() == "text/html":
         return web_page(text).text
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _header(message: Message, name: str) -> str:
+def _header(message: Message, name: str, limits: ReadLimits) -> str:
     value = next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
-    return _SPACE.sub(" ", _decoded(value)).strip()
+    return _SPACE.sub(" ", _decoded(value, _declared(message) or limits.encoding)).strip()
 
 
-def _decoded(value: str) -> str:
-    """A header with its encoded words decoded; as it is where that cannot be done."""
+def _decoded(value: str, encoding: str | None = None) -> str:
+    """A header with its encoded words decoded, and its other bytes, which should be ASCII, in the text's encoding."""
     try:
         parts = decode_header(_SPACE.sub(" ", value))
     except Exception:  # HeaderParseError, binascii.Error and others, by Python's version
@@ -103,16 +118,35 @@ def _decoded(value: str) -> str:
     pieces = []
     for piece, charset in parts:
         data = piece.encode("utf-8", "surrogateescape") if isinstance(piece, str) else piece
-        pieces.append(_text(data, python_encoding(charset or "")))
+        name = python_encoding(charset or "") or encoding
+        pieces.append(_text(data, name) or _western(data) or data.decode(name or "utf-8", "replace"))
     return "".join(pieces)
 
 
-def _text(data: bytes, encoding: str | None) -> str:
-    """Text in the encoding that is declared, else in the one that is detected; what is neither becomes U+FFFD."""
+def _declared(message: Message) -> str | None:
+    """The encoding that a message declares; bytes beyond ASCII are in another one than that."""
+    name = message.get_content_charset() or ""
+    return None if name in ("us-ascii", "ascii") else python_encoding(name)
+
+
+def _text(data: bytes, encoding: str | None) -> str | None:
+    """Text in the encoding that is declared, else in the one that is detected; None for what is in neither."""
+    if encoding is not None and is_utf8_all_the_same(data, encoding):
+        encoding = None
     for name in (encoding, None):
         with suppress(UnreadableFile):
             return decode(data, name)
-    return data.decode(encoding or "utf-8", "replace")
+    return None
+
+
+def _western(data: bytes) -> str | None:
+    """Text in windows-1252, if that makes words in which few letters have accents."""
+    with suppress(UnicodeDecodeError):
+        text = data.decode("cp1252")
+        letters = sum(map(str.isalpha, text))
+        accented = sum(character > "\x7f" for character in text)
+        return text if accented * _LETTERS_TO_AN_ACCENT <= letters else None
+    return None
 
 
 def _iso(date: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from indexes.errors import UnreadableFile
 from indexes.readers.lines import Lines
+from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.number_formats import formatted_number
 from indexes.readers.office.ooxml import Package
 
@@ -37,6 +38,7 @@ _FORMATS |= {"①, ②, ③, ...": "decimalEnclosedCircle", "1st": "ordinal", "O
 _DEEPEST_HEADING = 6
 _MOST_COLUMNS = 1_000  # a cell that is repeated more often fills a row with what nobody wrote
 _TITLES = ("title", "ctrTitle")
+_Below = dict[int, tuple[int, int]]  # by its first column, the rows that a merged cell still covers, and its columns
 _MANIFEST, _STYLES = "META-INF/manifest.xml", "styles.xml"  # which not every program writes
 
 
@@ -191,26 +193,45 @@ class _Walk:
         if table.getparent().tag == f"{_OFFICE}spreadsheet":
             self.lines.heading(table.get(f"{_TABLE}name", ""), 2)
             self.lines.blank()
+        merged = MergedCells()
+        below: _Below = {}
         for row in table.iter(f"{_TABLE}table-row"):
             if next(row.iterancestors(f"{_TABLE}table")) is not table:
                 continue  # of a table in a cell
-            cells = self._cells(row)
-            if not any(cells):
+            cells = self._cells(row, below)
+            if not any(cell.text for cell in cells):
+                merged.begin()
                 self.lines.gap()
-            for _ in range(_integer(row.get(f"{_TABLE}number-rows-repeated"), 1) if any(cells) else 0):
-                self.lines.row(cells)
+                continue
+            texts, head = merged.row(cells, are_names=row.getparent().tag == f"{_TABLE}table-header-rows")
+            while texts and not texts[-1]:
+                texts.pop()
+            for _ in range(_integer(row.get(f"{_TABLE}number-rows-repeated"), 1)):
+                self.lines.row(texts, head)
         self._in_list = False
 
-    def _cells(self, row: Any) -> list[str]:
-        cells: list[str] = []
+    def _cells(self, row: Any, below: _Below) -> list[TableCell]:
+        """The cells of a row: of those that a merged one covers, none, or one that continues from above."""
+        cells: list[TableCell] = []
+        column = covered = 0  # where the next cell is, and how many more the last one covers
         for cell in row.iterchildren(f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
-            lines, self.lines = self.lines, Lines(self.lines.most)
-            self.blocks(cell)
-            lines, self.lines = self.lines, lines
-            cells += [lines.joined()] * min(_integer(cell.get(f"{_TABLE}number-columns-repeated"), 1), _MOST_COLUMNS)
-        while cells and not cells[-1]:
-            cells.pop()
+            own = tuple(_integer(cell.get(f"{_TABLE}number-{each}-spanned"), 1) for each in ("rows", "columns"))
+            is_covered, text = cell.tag == f"{_TABLE}covered-table-cell", self._cell_text(cell)
+            for _ in range(min(_integer(cell.get(f"{_TABLE}number-columns-repeated"), 1), _MOST_COLUMNS)):
+                above = below.pop(column, None) if is_covered else None
+                if above or not is_covered or not covered:
+                    rows, across = above or own
+                    cells.append(TableCell("" if above else text, across, continues=above is not None))
+                    below |= {column: (rows - 1, across)} if rows > 1 else {}
+                    covered = across
+                column, covered = column + 1, max(covered - 1, 0)
         return cells
+
+    def _cell_text(self, cell: Any) -> str:
+        lines, self.lines = self.lines, Lines(self.lines.most)
+        self.blocks(cell)
+        lines, self.lines = self.lines, lines
+        return lines.joined()
 
     def _slide(self, page: Any) -> None:
         self.lines.page()

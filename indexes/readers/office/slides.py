@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
@@ -10,12 +11,14 @@ import pptx
 from pptx.exc import InvalidXmlError
 
 from indexes.readers.lines import Lines
+from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.charts import add_chart
 from indexes.readers.office.equations import M, equation_text
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
+_TRUE = ("1", "true")
 _FIRST = float("-inf")
 
 
@@ -65,12 +68,26 @@ def _add_shapes(lines: Lines, shapes: Iterable[Any], title: Any) -> None:
         elif element.tag == f"{_P}graphicFrame" and shape.has_chart:
             add_chart(lines, shape.chart.element)
         elif element.tag == f"{_P}graphicFrame":
+            merged = MergedCells()
             for row in element.iter(f"{_A}tr"):
-                lines.row("\n".join(_paragraphs(cell)) for cell in row.iterchildren(f"{_A}tc"))
+                lines.row(*merged.row(_cells(row)))
         elif element is title:
             lines.heading("\n".join(_paragraphs(element)), 1)
         else:
             lines.add("\n".join(_paragraphs(element)))
+
+
+def _cells(row: Any) -> list[TableCell]:
+    """The cells of a row, without those that one to the left of them covers."""
+    return [
+        TableCell("\n".join(_paragraphs(cell)), _integer(cell.get("gridSpan")), cell.get("vMerge") in _TRUE)
+        for cell in row.iterchildren(f"{_A}tc")
+        if cell.get("hMerge") not in _TRUE
+    ]
+
+
+def _integer(columns: str | None) -> int:
+    return int(columns) if columns and re.fullmatch("[1-9][0-9]{0,3}", columns) else 1
 
 
 def _position(shape: Any) -> tuple[float, float]:

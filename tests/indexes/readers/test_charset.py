@@ -291,3 +291,36 @@ def test_a_word_of_korean_is_not_read_as_kanji(text):
 def test_a_few_bytes_with_a_control_character_are_no_utf_16():
     with pytest.raises(UnreadableFile, match="binary"):
         decode(b"0\x020\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Il fait 25° à l’ombre, très chaud.",
+        "Zażółć gęślą jaźń",
+        "Ad;Şehir\nAyşe Gündoğdu;İstanbul\n",
+        "내일 오전 열 시에 회의가 열립니다.",
+        "产品 名称\n会议室 桌子\n",
+        "Собрание жильцов (Zoom) завтра",
+        "Η συνέλευση θα γίνει αύριο",
+        "אסיפת הדיירים תתקיים מחר",
+    ],
+)
+def test_every_language_is_read_in_utf_16_without_a_mark(text, encoding):
+    assert decode(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize("data", [bytes([1, 0, 2, 0, 3, 0, 4, 0]), "中а中б ωש한คक".encode("utf-16-le"), b"\x00\x41" * 3 + b"A\0"])
+def test_numbers_and_mixtures_are_no_utf_16(data):
+    with pytest.raises(UnreadableFile):
+        decode(data)
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "koi8_r"])
+def test_cyrillic_in_one_byte_is_not_read_as_utf_16(encoding):
+    """Of an even length, a letter behind a zero is a kana there, and all the rest are private-use characters."""
+    text = "Население города выросло в 1990х годах почти вдвое, а к 2010м годам ещё на треть и более того"
+    for cut in range(20, len(text)):
+        with pytest.raises(UnreadableFile):
+            decode(text[:cut].encode(encoding))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import zipfile
 
 import docx
 import openpyxl
+import pptx
 import pytest
 
 from indexes.readers.base import ReadLimits
@@ -13,6 +15,7 @@ from indexes.readers.registry import read_here
 
 ROWS = [["Type", "Boat", "Fee", ""], ["", "", "2025", "2026"], ["Sail", "Dinghy", "5", "6"], ["", "Yacht", "8", "9"]]
 ROWS += [["Motor", "Launch", "10", "11"]]
+AREAS = (((0, 0), (1, 0)), ((0, 1), (1, 1)), ((0, 2), (0, 3)), ((2, 0), (3, 0)))
 MERGED = ("A1:A2", "B1:B2", "C1:D1", "A3:A4")
 HTML = (
     "<table><tr><td rowspan=2>Type<td rowspan=2>Boat<td colspan=2>Fee<tr><td>2025<td>2026"
@@ -41,12 +44,52 @@ def word() -> bytes:
     for row, cells in zip(ROWS, table.rows, strict=True):
         for text, cell in zip(row, cells.cells, strict=True):
             cell.text = text
-    for (top, left), (bottom, right) in (((0, 0), (1, 0)), ((0, 1), (1, 1)), ((0, 2), (0, 3)), ((2, 0), (3, 0))):
+    for (top, left), (bottom, right) in AREAS:
         table.cell(top, left).merge(table.cell(bottom, right))
     return saved(document)
 
 
-@pytest.mark.parametrize(("name", "make"), [("a.html", HTML.encode), ("a.xlsx", sheet), ("a.docx", word)])
+def slides() -> bytes:
+    show = pptx.Presentation()
+    table = show.slides.add_slide(show.slide_layouts[6]).shapes.add_table(len(ROWS), 4, 0, 0, 99, 99).table
+    for y, row in enumerate(ROWS):
+        for x, text in enumerate(row):
+            table.cell(y, x).text = text
+    for (top, left), (bottom, right) in AREAS:
+        table.cell(top, left).merge(table.cell(bottom, right))
+    return saved(show)
+
+
+def open_document(rows: str, kind: str = "text") -> bytes:
+    urn = "urn:oasis:names:tc:opendocument:xmlns:"
+    names = f'xmlns:o="{urn}office:1.0" xmlns:t="{urn}table:1.0" xmlns:p="{urn}text:1.0"'
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        table = f'<t:table t:name="Fees">{rows}</t:table>'
+        archive.writestr("content.xml", f"<o:d {names}><o:body><o:{kind}>{table}</o:{kind}></o:body></o:d>")
+    return out.getvalue()
+
+
+def text_document() -> bytes:
+    rows = ""
+    for y, row in enumerate(ROWS):
+        rows += "<t:table-row>"
+        for x, text in enumerate(row):
+            area = next((each for each in AREAS if each[0] <= (y, x) <= each[1] and each[0][1] <= x <= each[1][1]), None)
+            if area is None or area[0] == (y, x):
+                (top, left), (bottom, right) = area or ((y, x), (y, x))
+                spans = f't:number-rows-spanned="{bottom - top + 1}" t:number-columns-spanned="{right - left + 1}"'
+                rows += f"<t:table-cell {spans}><p:p>{text}</p:p></t:table-cell>"
+            else:
+                rows += "<t:covered-table-cell/>"
+        rows += "</t:table-row>"
+    return open_document(rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [("a.html", HTML.encode), ("a.xlsx", sheet), ("a.docx", word), ("a.pptx", slides), ("a.odt", text_document)],
+)
 def test_merged_cells_are_in_every_row_that_they_reach_into(name, make, read):
     document = read(name, make())
     [table] = document.tables
@@ -60,6 +103,20 @@ def test_a_header_of_one_row_that_spans_columns_stays_one_row(read):
         "<table><tr><td>Name<td colspan=2>Address<tr><td>Bob<td>Ash Lane<td>Hull<tr><td>Tom<td>Elm Row<td>Bath</table>"
     )
     assert [table.header for table in read("a.html", page).tables] == ["Name | Address |"]
+
+
+def test_a_cell_merged_both_ways_covers_what_repeated_cells_of_open_document_stand_for(read):
+    cell = "<t:table-cell{}><p:p>{}</p:p></t:table-cell>".format
+    block = ' t:number-columns-spanned="2" t:number-rows-spanned="2"'
+    rows = "<t:table-header-rows><t:table-row>" + "".join(cell("", name) for name in ("Day", "Early", "Late", "Boat"))
+    rows += "</t:table-row></t:table-header-rows><t:table-row>" + cell("", "Monday") + cell(block, "closed")
+    rows += '<t:covered-table-cell/>' + cell("", "Gig") + "</t:table-row><t:table-row>" + cell("", "Tuesday")
+    rows += '<t:covered-table-cell t:number-columns-repeated="2"/>' + cell("", "Tern") + "</t:table-row>"
+    for name, kind in (("a.odt", "text"), ("a.ods", "spreadsheet")):
+        document = read(name, open_document(rows, kind))
+        [table] = document.tables
+        assert table.header == "Day | Early | Late | Boat"
+        assert document.text[table.start : table.end] == "Monday | closed |  | Gig\nTuesday | closed |  | Tern"
 
 
 def test_merged_cells_cannot_multiply_a_file():
