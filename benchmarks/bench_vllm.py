@@ -68,7 +68,7 @@ def vllm(python: str, checkpoint: Path, port: int) -> Iterator[subprocess.Popen[
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "OMP_NUM_THREADS": "1"}
     with Path(tempfile.gettempdir(), f"vllm-{port}.log").open("w") as log:
         server = subprocess.Popen(
-            [*serve, "--enforce-eager", *limits, *shown],
+            [python, *serve, "--enforce-eager", *limits, *shown],
             stdout=log,
             stderr=log,
             env=environment,

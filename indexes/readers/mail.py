@@ -38,9 +38,7 @@ def read_mail(data: bytes, limits: ReadLimits) -> ReadText:
     return ReadText(text, one_line(subject), metadata=properties(author=sender, date=_iso(date)), warnings=warnings)
 
 
-def _lines(
-    message: Message, limits: ReadLimits, attached: list[str], doubts: list[str], depth: int
-) -> Iterator[str]:
+def _lines(message: Message, limits: ReadLimits, attached: list[str], doubts: list[str], depth: int) -> Iterator[str]:
     """The headers and the text of a message, and of those that are forwarded in it."""
     if depth == _DEEPEST:
         raise UnreadableFile("messages nested too deeply to be read")
@@ -94,7 +92,7 @@ def _content(part: Message, limits: ReadLimits, doubts: list[str]) -> str:
     encoding = declared or limits.encoding
     text = _text(data, encoding)
     if text is None and encoding is None and (text := _western(data)) is not None:
-        doubts.append("the message does not declare its encoding: read as windows-1252; if that is wrong, use --encoding")
+        doubts.append("the message does not declare its encoding: read as windows-1252; if wrong, use --encoding")
     elif text is None and declared is not None:
         text = data.decode(declared, "replace")
         doubts.append(f"the message declares {declared}, and {text.count(_LOST):,} characters of it are not in it")

@@ -10,17 +10,18 @@ from longctx.errors import BadRequest
 from longctx.server.schemas import AskFields
 from longctx.types import Message
 
-# What clients send along and what changes nothing here: about billing, caches and who they are.
+# What clients send along and what changes nothing here: about billing, caches and who they are; tools that a model may
+# leave alone, which chat interfaces offer with every question.
 _IGNORED = {
     "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "reasoning_effort",
-    "verbosity", "parallel_tool_calls", "model_item_id", "include", "reasoning", "truncation", "max_tool_calls",
+    "verbosity", "tools", "functions", "parallel_tool_calls", "max_tool_calls", "model_item_id", "include", "reasoning",
+    "truncation",
 }  # fmt: skip
 # What would change the answer and is not there: refused, unless the value says that it is not wanted.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "n": (1,),
-    "tools": ([],),
     "tool_choice": ("none", "auto"),
-    "functions": ([],),
+    "function_call": ("none", "auto"),
     "response_format": ({"type": "text"},),
     "logprobs": (False,),
     "top_logprobs": (0,),

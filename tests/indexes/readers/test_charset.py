@@ -311,7 +311,9 @@ def test_every_language_is_read_in_utf_16_without_a_mark(text, encoding):
     assert decode(text.encode(encoding)) == text
 
 
-@pytest.mark.parametrize("data", [bytes([1, 0, 2, 0, 3, 0, 4, 0]), "中а中б ωש한คक".encode("utf-16-le"), b"\x00\x41" * 3 + b"A\0"])
+@pytest.mark.parametrize(
+    "data", [bytes([1, 0, 2, 0, 3, 0, 4, 0]), "中а中б ωש한คक".encode("utf-16-le"), b"\x00\x41" * 3 + b"A\0"]
+)
 def test_numbers_and_mixtures_are_no_utf_16(data):
     with pytest.raises(UnreadableFile):
         decode(data)

@@ -75,7 +75,9 @@ def text_document() -> bytes:
     for y, row in enumerate(ROWS):
         rows += "<t:table-row>"
         for x, text in enumerate(row):
-            area = next((each for each in AREAS if each[0] <= (y, x) <= each[1] and each[0][1] <= x <= each[1][1]), None)
+            area = next(
+                (each for each in AREAS if each[0] <= (y, x) <= each[1] and each[0][1] <= x <= each[1][1]), None
+            )
             if area is None or area[0] == (y, x):
                 (top, left), (bottom, right) = area or ((y, x), (y, x))
                 spans = f't:number-rows-spanned="{bottom - top + 1}" t:number-columns-spanned="{right - left + 1}"'
@@ -110,7 +112,7 @@ def test_a_cell_merged_both_ways_covers_what_repeated_cells_of_open_document_sta
     block = ' t:number-columns-spanned="2" t:number-rows-spanned="2"'
     rows = "<t:table-header-rows><t:table-row>" + "".join(cell("", name) for name in ("Day", "Early", "Late", "Boat"))
     rows += "</t:table-row></t:table-header-rows><t:table-row>" + cell("", "Monday") + cell(block, "closed")
-    rows += '<t:covered-table-cell/>' + cell("", "Gig") + "</t:table-row><t:table-row>" + cell("", "Tuesday")
+    rows += "<t:covered-table-cell/>" + cell("", "Gig") + "</t:table-row><t:table-row>" + cell("", "Tuesday")
     rows += '<t:covered-table-cell t:number-columns-repeated="2"/>' + cell("", "Tern") + "</t:table-row>"
     for name, kind in (("a.odt", "text"), ("a.ods", "spreadsheet")):
         document = read(name, open_document(rows, kind))

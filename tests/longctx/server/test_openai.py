@@ -8,6 +8,7 @@ import openai
 import pytest
 from running_server import Running
 
+TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
 ASKED = [{"role": "user", "content": "How is a doctor called?"}]
 SAID = "A red flag at the mast asks for a doctor [1]."
 
@@ -75,12 +76,17 @@ def test_embeddings_are_the_encoders(client: openai.OpenAI, encoder) -> None:
     assert plain.data[0].embedding == pytest.approx(made.data[0].embedding, abs=1e-5)
 
 
+def test_tools_that_a_chat_interface_offers_are_left_alone(client: openai.OpenAI) -> None:
+    said = client.chat.completions.create(model="longctx/index", messages=ASKED, tools=TOOLS)
+    assert (said.choices[0].message.content, said.choices[0].finish_reason) == (SAID, "stop")
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
         ({"model": "gpt-4"}, openai.NotFoundError, "longctx/index"),
         ({"n": 2}, openai.BadRequestError, "n is not served"),
-        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, openai.BadRequestError, "tools"),
+        ({"tools": TOOLS, "tool_choice": "required"}, openai.BadRequestError, "tool_choice is not served"),
         ({"extra_body": {"temprature": 1}}, openai.BadRequestError, "temprature"),
         ({"messages": [*ASKED, {"role": "assistant", "content": "a"}]}, openai.BadRequestError, "last message"),
         ({"temperature": -1}, openai.BadRequestError, "temperature"),
