@@ -1,6 +1,6 @@
 from .dense import DenseIndex, DenseSearcher
 from .derived_files import Searchers
-from .file_access import DISK_FAILS, read_failure
+from .file_access import DISK_FAILS, error_has_passed, read_failure
 from .index_folder import IndexFolder, IndexWriter
 from .lexical import LexicalIndex, LexicalSearcher, idf_of
 from .read_session import ReadSession
@@ -43,6 +43,7 @@ __all__ = [
     "checksum",
     "compares",
     "contains",
+    "error_has_passed",
     "idf_of",
     "of_any_source",
     "read_failure",

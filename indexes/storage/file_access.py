@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 from indexes.errors import CorpusError
@@ -66,6 +68,27 @@ def read_failure(path: Path) -> OSError | None:
         except OSError as error:
             return error
     return None
+
+
+def error_has_passed(path: Path, error: sqlite3.Error) -> bool:
+    """Whether a database that SQLite has called malformed is whole.
+
+    It says the same of a read that the disk has failed once.
+
+    Args:
+        path: The database.
+        error: What SQLite said.
+
+    Returns:
+        True if SQLite finds nothing wrong with it any more.
+    """
+    if "malformed" not in str(error):
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+    except sqlite3.Error:
+        return False
 
 
 def status_of(file: Path | int) -> Status:
