@@ -268,7 +268,10 @@ class AskFlags(FilterFlags):
 
     def options(self, settings: Settings) -> AskOptions:
         """Return the options of questions, from the flags, and from the settings for what those include."""
-        return AskOptions().updated(**self.given_options(settings))
+        known = type(settings).model_fields.keys() & {field.name for field in fields(AskOptions)}
+        defaults = {name: getattr(settings, name) for name in known - settings.model_fields_set}
+        stated = {name: value for name, value in defaults.items() if value is not None}
+        return AskOptions().updated(**(stated | self.given_options(settings)))
 
     def given_options(self, settings: Settings) -> dict[str, Any]:
         """Return those options only that a flag, the environment or a file of settings gives, by name."""
