@@ -53,13 +53,15 @@ class Connection:
     Attributes:
         address: The server.
         timeout: Seconds for which it may be silent.
+        retries: How often a request is repeated after a lost connection or an error of the server's (429, 5xx).
         sends_key: Whether requests carry a key.
     """
 
-    def __init__(self, address: ServerAddress, http: Http, key: str | None, timeout: float) -> None:
+    def __init__(self, address: ServerAddress, key: str | None, timeout: float, retries: int) -> None:
         self.address = address
         self.timeout = timeout
-        self._http = http
+        self.retries = retries
+        self._http = Http(key, timeout, retries)
         self.sends_key = key is not None
         self._hidden = _spellings(key)
 
@@ -94,7 +96,7 @@ class Connection:
             raise BadRequest("the key for the server holds characters that no key has: check LONGCTX_API_KEY")
         if not (address.is_private or allow_insecure):
             key = None
-        return cls(address, Http(key, timeout, retries), key, timeout)
+        return cls(address, key, timeout, retries)
 
     def close(self) -> None:
         """Close the connections to the server."""

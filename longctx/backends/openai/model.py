@@ -19,7 +19,6 @@ from longctx.errors import PromptRefused, ServerFailed
 from longctx.planning import ReadingSpeed
 from longctx.types import ThinkingMode, Thought
 
-_ASKED_AGAIN = 2  # times, for an answer that breaks off
 _THINKERS = re.compile(
     r"(?i)(?:^|[^a-z])(?:r1|qwq|k1\.5|think(?:ing)?|reason(?:ing|er)?|magistral|gpt-oss)(?:[^a-z]|$)"
 )
@@ -74,7 +73,8 @@ class ServedModel:
             api_key: The server's key; None is LONGCTX_API_KEY or OPENAI_API_KEY of the environment. Most local servers
                 want none.
             timeout: Seconds for which the server may be silent.
-            retries: How often a request is repeated after a lost connection or an error of the server's (429, 5xx).
+            retries: How often a request is repeated after a lost connection or an error of the server's (429, 5xx), and
+                an answer that breaks off is asked for again.
             allow_insecure: Whether the key is sent by http, too, to another machine than this: in the clear.
 
         Returns:
@@ -155,7 +155,8 @@ class ServedModel:
             raise ServerFailed. An answer that breaks off is asked for again, since another server may stand behind the
             address, and goes on where it was if the new one begins alike.
         """
-        return Generation(planned, partial(self._pieces, messages, options, planned, thinking))
+        pieces = partial(self._pieces, messages, options, planned, thinking, self._server.retries)
+        return Generation(planned, pieces)
 
     def _pieces(
         self,
@@ -163,8 +164,8 @@ class ServedModel:
         options: GenerationOptions,
         planned: int,
         thinking: ThinkingMode,
+        retries: int,
         result: Generation,
-        asked_again: int = _ASKED_AGAIN,
     ) -> Generator[str, None, None]:
         body = self._chat.body(messages, options, thinking, planned + options.new_tokens)
         answer = StreamedAnswer(result, options, False if thinking == "off" else self._opens_thoughts)
@@ -173,12 +174,12 @@ class ServedModel:
         except Rejected as error:
             if answer.begun or not self._chat.adapts(error):
                 raise
-            yield from self._pieces(messages, options, planned, thinking, result, asked_again)
+            yield from self._pieces(messages, options, planned, thinking, retries, result)
             return
         except Interrupted as lost:
-            if not asked_again or result.taken_back:
+            if not retries or result.taken_back:
                 raise
-            pieces = partial(self._pieces, messages, options, planned, thinking, asked_again=asked_again - 1)
+            pieces = partial(self._pieces, messages, options, planned, thinking, retries - 1)
             yield from _resumed(lost, result, Generation(planned, pieces))
             return
         except Refused as refused:

@@ -489,7 +489,7 @@ def test_a_server_that_fails_midway_is_named_and_can_be_asked_again(indexed, ope
 
 
 def test_an_answer_that_breaks_off_is_asked_for_again_and_goes_on(indexed, opened, server) -> None:
-    qa, short = opened(), only(indexed, "short")
+    qa, short = opened(retries=2), only(indexed, "short")
     whole = qa.ask(QUESTION, max_new_tokens=12, filters=short)
     server.breaks = 2
     stream = qa.stream(QUESTION, max_new_tokens=12, filters=short)
@@ -499,10 +499,13 @@ def test_an_answer_that_breaks_off_is_asked_for_again_and_goes_on(indexed, opene
     server.breaks = 3
     with pytest.raises(ServerFailed, match="broke off in the middle of an answer"):
         qa.ask(QUESTION, max_new_tokens=12, filters=short)
+    server.breaks = 1
+    with pytest.raises(ServerFailed, match="broke off in the middle of an answer"):
+        opened(retries=0).ask(QUESTION, max_new_tokens=12, filters=short)
 
 
 def test_an_answer_that_begins_otherwise_the_second_time_is_none(indexed, opened, server) -> None:
-    qa, short = opened(), only(indexed, "short")
+    qa, short = opened(retries=2), only(indexed, "short")
     server.breaks = 1
     stream = qa.stream(QUESTION, max_new_tokens=12, filters=short)
     next(stream)
