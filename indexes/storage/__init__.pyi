@@ -1,6 +1,6 @@
 from .dense import DenseIndex, DenseSearcher
 from .derived_files import Searchers
-from .file_access import DISK_FAILS, error_has_passed, read_failure
+from .file_access import DISK_FAILS, READ_AGAIN, error_has_passed, read_failure
 from .index_folder import IndexFolder, IndexWriter
 from .lexical import LexicalIndex, LexicalSearcher, idf_of
 from .read_session import ReadSession
@@ -26,6 +26,7 @@ __all__ = [
     "ANYTHING",
     "DISK_FAILS",
     "MOST_TERMS",
+    "READ_AGAIN",
     "Condition",
     "DenseIndex",
     "DenseSearcher",

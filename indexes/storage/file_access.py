@@ -11,6 +11,7 @@ from pathlib import Path
 from indexes.errors import CorpusError
 
 DISK_FAILS = "the disk reports an I/O error: look into the system's log"
+READ_AGAIN = f"could not be read once, and is whole: try again; if it happens again, {DISK_FAILS}"
 
 _BLOCK = 1 << 20  # bytes
 _GONE = (FileNotFoundError, NotADirectoryError)

@@ -22,7 +22,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from indexes.storage import DISK_FAILS, checksum, error_has_passed, read_failure
+from indexes.storage import DISK_FAILS, READ_AGAIN, checksum, error_has_passed, read_failure
 from longctx.atomic_write import write_atomically
 from longctx.errors import BadRequest, BadSession, LongctxError
 from longctx.types import Answer, Message, Turn
@@ -253,8 +253,7 @@ def _explained(path: Path) -> Iterator[None]:
         if (failure := read_failure(path)) is not None:
             raise LongctxError(f"{path} cannot be read ({failure}): {DISK_FAILS}") from error
         if error_has_passed(path, error):
-            again = f"try again; if it happens again, {DISK_FAILS}"
-            raise LongctxError(f"{path} could not be read once, and is whole: {again}") from error
+            raise LongctxError(f"{path} {READ_AGAIN}") from error
         raise BadSession(f"{path} is damaged ({error}): {_REMEDY}") from error
     except OSError as error:
         remedy = DISK_FAILS if error.errno == errno.EIO else "name another folder (--sessions)"

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from indexes.errors import CorpusError, IndexBusy, IndexDamaged, IndexMismatch
 from indexes.sources import composed
-from indexes.storage.file_access import DISK_FAILS, error_has_passed, file_mode, read_failure, unreadable
+from indexes.storage.file_access import DISK_FAILS, READ_AGAIN, error_has_passed, file_mode, read_failure, unreadable
 from indexes.storage.sqlite.schema import FORMAT_VERSION, format_version, make_or_migrate
 from indexes.storage.sqlite.store import Store
 
@@ -245,5 +245,5 @@ def _explain(error: sqlite3.Error, path: Path, writable: bool) -> CorpusError:
     if (failure := read_failure(path)) is not None:
         return unreadable(path, failure)
     if error_has_passed(path, error):
-        return CorpusError(f"{path} could not be read once, and is whole: try again; if it happens again, {DISK_FAILS}")
+        return CorpusError(f"{path} {READ_AGAIN}")
     return IndexDamaged(f"{path} is not a whole database ({what}): {_REMEDY}")
