@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Set
 from dataclasses import dataclass, fields
 from enum import Enum
 from inspect import Parameter, Signature, signature
@@ -268,16 +268,17 @@ class AskFlags(FilterFlags):
 
     def options(self, settings: Settings) -> AskOptions:
         """Return the options of questions, from the flags, and from the settings for what those include."""
-        known = type(settings).model_fields.keys() & {field.name for field in fields(AskOptions)}
-        defaults = {name: getattr(settings, name) for name in known - settings.model_fields_set}
-        stated = {name: value for name, value in defaults.items() if value is not None}
-        return AskOptions().updated(**(stated | self.given_options(settings)))
+        return AskOptions().updated(**self._options(settings, type(settings).model_fields.keys()))
 
     def given_options(self, settings: Settings) -> dict[str, Any]:
         """Return those options only that a flag, the environment or a file of settings gives, by name."""
+        return self._options(settings, settings.model_fields_set)
+
+    def _options(self, settings: Settings, of_settings: Set[str]) -> dict[str, Any]:
+        """The options of the flags, and of those settings; the flags that are settings are in these."""
         named = {each.name: getattr(self, each.name) for each in fields(self)}
-        own = type(settings).model_fields.keys() & named.keys()  # whose defaults are nobody's wish
-        named |= {name: getattr(settings, name) if name in settings.model_fields_set else None for name in own}
+        in_settings = type(settings).model_fields.keys() & named.keys()
+        named |= {name: getattr(settings, name) if name in of_settings else None for name in in_settings}
         known = {each.name for each in (*fields(AskOptions), *fields(AskOptions().sampling))}
         named |= {"filters": self.filters(), "mode": self.mode and self.mode.value}
         named |= {"stop": tuple(self.stop) if self.stop else None}
