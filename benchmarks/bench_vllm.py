@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -90,11 +90,10 @@ def end(server: subprocess.Popen[bytes]) -> None:
 def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
     """Wait until a server answers."""
     while server.poll() is None:
-        try:
+        with suppress(httpx.HTTPError):
             if httpx.get(url, trust_env=False).is_success:
                 return
-        except httpx.HTTPError:
-            time.sleep(1)
+        time.sleep(1)
     sys.exit(f"{url} has ended with {server.returncode}")
 
 
