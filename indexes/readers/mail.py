@@ -45,6 +45,8 @@ def _lines(message: Message, limits: ReadLimits, attached: list[str], doubts: li
     for name in _HEADERS:
         if value := _header(message, name, limits):
             yield f"{name}: {value}"
+            if _LOST in value:
+                doubts.append(f"the header {name} declares no encoding that fits, and letters are lost: use --encoding")
     yield ""
     names: list[str] = []
     for part in _text_parts(message, names):

@@ -203,3 +203,15 @@ def test_short_lines_beside_teasers_are_no_menu(read):
     text = read("a.html", f"<div>{''.join(f'<p>{line}</p>' for line in lines)}</div>{teasers}").text
     assert all(line in text for line in lines)
     assert "Section number" not in read("a.html", f"<ul>{menu}</ul>{teasers}").text
+
+
+@pytest.mark.parametrize("text", ["Die Größe, 12 m²", "灯台は岬に立つ。"])
+def test_what_is_utf_8_is_read_so_whatever_it_declares(read, text):
+    for declared in ("iso-8859-1", "windows-1252", "koi8-r"):
+        assert read("a.html", f'<meta charset="{declared}"><p>{text}</p>').text == text
+        assert f"<a>{text}</a>" in read("a.xml", f'<?xml version="1.0" encoding="{declared}"?><a>{text}</a>').text
+
+
+def test_what_it_declares_decides_where_utf_8_may_be_chance(read):
+    for text, encoding in (("CAFÉ» ouvert", "windows-1252"), ("民族の歴史", "euc-jp"), ("Größe", "iso-8859-1")):
+        assert read("a.html", f'<meta charset="{encoding}"><p>{text}</p>'.encode(encoding)).text == text

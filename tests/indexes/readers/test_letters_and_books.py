@@ -69,6 +69,39 @@ def test_an_email_with_a_picture_in_its_text_and_raw_japanese(read):
     assert document.warnings == ()
 
 
+GREETING = "Sehr geehrte Frau Müller, die Sitzung beginnt um zehn Uhr im Rathaus."
+
+
+@pytest.mark.parametrize(
+    ("header", "encoding", "warned"),
+    [
+        ("", "utf-8", ""),
+        ("Content-Type: text/plain; charset=us-ascii\n", "utf-8", ""),
+        ("Content-Type: text/plain; charset=iso-8859-1\n", "utf-8", ""),
+        ("Content-Type: text/plain; charset=iso-8859-1\n", "iso-8859-1", ""),
+        ("", "windows-1252", "the message does not declare its encoding: read as windows-1252"),
+    ],
+)
+def test_an_email_is_in_what_it_declares_or_else_says_what_it_was_read_as(read, header, encoding, warned):
+    document = read("a.eml", f"From: a@b\nSubject: Sitzung über Gebühren\n{header}\n{GREETING}".encode(encoding))
+    assert document.text == f"From: a@b\nSubject: Sitzung über Gebühren\n\n{GREETING}"
+    assert [warned in warning for warning in document.warnings] == ([True] if warned else [])
+
+
+def test_letters_of_a_header_in_an_encoding_that_nobody_can_tell_are_said_to_be_lost(read):
+    [warning] = read("a.eml", "From: a@b\nSubject: Грузия\n\nHello.".encode("koi8-r")).warnings
+    assert warning.startswith("the header Subject declares no encoding that fits")
+
+
+def test_an_email_whose_encoding_nobody_can_tell_is_refused_or_says_what_is_lost(read, refusal):
+    russian = "Собрание жильцов дома состоится завтра в десять часов утра."
+    assert "--encoding" in refusal("a.eml", b"From: a@b\n\n" + russian.encode("koi8-r"))
+    assert russian in read("a.eml", b"From: a@b\n\n" + russian.encode("koi8-r"), encoding="koi8-r").text
+    broken = b"From: a@b\nContent-Type: text/plain; charset=euc-jp\n\n" + "灯台".encode("euc_jp") + b"\xff\xff"
+    [warning] = read("a.eml", broken).warnings
+    assert "2 characters of it are not in it" in warning
+
+
 def zipped(**parts: str) -> bytes:
     """A zip file; underscores in the names stand for slashes, and double ones for dots."""
     out = io.BytesIO()
