@@ -241,15 +241,24 @@ class IndexWriter:
             The generation in which the changes will be published.
         """
         if not self._database.in_transaction:
-            self._database.execute("BEGIN IMMEDIATE")
-            if self._derived.are_damaged(self.store):
-                self._derived.discard_damaged(self.store)
-            self._derived.clean(self.store)  # what a killed writer left may have the names of the files to come
-            self.store.set_meta("generation", str(self.store.generation() + 1))
+            self._begin()
         with self.store.savepoint():
             yield self.store.generation()
         if time.monotonic() >= self._next:
             self.publish()
+
+    def _begin(self) -> None:
+        """Begin a generation, or leave no transaction: one without a generation of its own must not be published."""
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            if self._derived.are_damaged(self.store):
+                self._derived.discard_damaged(self.store)
+            self._derived.clean(self.store)  # what a killed writer left may have the names of the files to come
+            self.store.set_meta("generation", str(self.store.generation() + 1))
+        except BaseException:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
 
     def publish(self) -> None:
         """Commit the batches so far, so that readers see them.

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from indexes import CorpusError, CorpusIndex, Encoder, IndexBusy, IndexDamaged
-from indexes.storage import read_failure
+from indexes import CorpusError, CorpusIndex, Document, Encoder, IndexBusy, IndexDamaged
+from indexes.storage import derived_files, read_failure
 from indexes.storage.sqlite import database
 
 
@@ -113,6 +113,23 @@ def test_a_derived_file_that_the_disk_does_not_give_is_not_called_damaged(
     assert {path: path.read_bytes() for path in before if path.parent.name != folder.name} == {
         path: data for path, data in before.items() if path.parent.name != folder.name
     }
+
+
+def test_a_write_before_which_the_disk_fails_once_publishes_nothing(folder: Path, hashing: Encoder) -> None:
+    whole = derived_files._checksum
+    note = Document("a note", "The keeper rows to the pier.", "A note")
+    with CorpusIndex.open(folder, hashing) as index:
+        index.add([Document("first", "Something stands here.", "First")])
+        with pytest.MonkeyPatch.context() as patch:
+            failures = [fails]
+            patch.setattr(derived_files, "_checksum", lambda path: (failures.pop() if failures else whole)(path))
+            with pytest.raises(CorpusError, match="the disk reports an I/O error"):
+                index.add([note])
+    with CorpusIndex.open(folder, hashing) as index:
+        assert index.verify().problems == ()
+        index.add([note])
+        assert index.search("keeper rows pier", 1, "lexical")[0].chunk.source == "a note"
+        assert index.verify().problems == ()
 
 
 @pytest.mark.parametrize(
