@@ -278,11 +278,11 @@ def test_a_missing_package_names_the_extra(
 
 
 def mean_loss(model: Any, documents: list[list[int]]) -> float:
-    """The mean loss of documents, each read by itself."""
+    """The mean loss of documents, each read by itself with the numbers that training uses on this processor."""
     found = []
     for ids in documents:
-        with torch.no_grad():
-            scores = model(torch.tensor([ids])).logits[0, :-1].log_softmax(-1)
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_bf16()):
+            scores = model(torch.tensor([ids])).logits[0, :-1].float().log_softmax(-1)
         found.append(-scores.gather(1, torch.tensor(ids[1:])[:, None])[:, 0])
     return float(torch.cat(found).mean())
 
@@ -290,7 +290,7 @@ def mean_loss(model: Any, documents: list[list[int]]) -> float:
 @pytest.mark.parametrize("lora", [False, True])
 def test_mixed_windows_train_short_texts_unscaled_and_long_ones_scaled(lora: bool, tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(DEMO)
-    texts = ("We walked on. It was warm.", "The pass key is 40917.", "The wind fell and the boats lay still. " * 60)
+    texts = ("We walked on. It was warm. " * 8, "The pass key is 40917. " * 8, "The wind fell and the boats lay still. " * 60)
     data = tmp_path / "t.jsonl"
     data.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
     begin = [tokenizer.bos_token_id] if tokenizer("")["input_ids"] else []
@@ -307,7 +307,7 @@ def test_mixed_windows_train_short_texts_unscaled_and_long_ones_scaled(lora: boo
     short, long = mean_loss(model, documents[:2]), mean_loss(model, documents[2:])
     with scaled_rope(model, scaling):
         scaled = [mean_loss(model, documents[:2]), mean_loss(model, documents[2:])]
-    near = 1e-4 if not has_bf16() else 0.02
+    near = 1e-3
     got = sorted(entry["loss"] for entry in losses(out))
     assert got == pytest.approx(sorted([short, scaled[1]]), rel=near)
     assert abs(short / scaled[0] - 1) > 3 * near
