@@ -103,10 +103,14 @@ def test_ctrl_c_elsewhere_ends_in_one_line(forked_longctx: ForkedLongctx, comman
     with forked_longctx.start("chat", stdin=reading) as chat:
         while "No model was given" not in chat.stderr:
             assert chat.poll() is None, chat.stderr
+        time.sleep(0.5)  # a signal that comes just before a read blocks does not end it
         chat.send_signal(signal.SIGINT)
-        while chat.poll() is None:  # a signal that comes just before a read blocks does not end it
-            time.sleep(10)
-            chat.send_signal(signal.SIGINT)
+        again = time.monotonic() + 10
+        while chat.poll() is None:
+            time.sleep(0.05)
+            if time.monotonic() > again:
+                chat.send_signal(signal.SIGINT)
+                again += 10
         assert chat.wait() == 130
         assert chat.stderr.endswith("\ninterrupted\n")
         assert "Traceback" not in chat.stderr
