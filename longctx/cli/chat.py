@@ -126,8 +126,8 @@ class _Chat:
         return True
 
     def _answer(self, question: str) -> None:
-        """Print an answer as it is generated. In a terminal Ctrl-C stops it, and the turn is not stored."""
-        stream = None
+        """Print an answer as it is generated. In a terminal Ctrl-C stops it, and a turn without an end is not stored."""
+        stream, before = None, len(self.conversation.turns)
         try:
             with prefill_progress(quiet=False) as progress:
                 stream = self.conversation.stream(question, self.options, progress=progress)
@@ -142,7 +142,8 @@ class _Chat:
             if not sys.stdin.isatty():
                 raise
             how_far = f" ({interrupt})" if str(interrupt) else ""
-            secho(f"\nStopped: this turn is not kept{how_far}.", err=True, dim=True)
+            kept = len(self.conversation.turns) > before  # Ctrl-C came as the answer had ended
+            secho(f"\nStopped: this turn is {'' if kept else 'not '}kept{how_far}.", err=True, dim=True)
         finally:
             if stream is not None:
                 stream.close()

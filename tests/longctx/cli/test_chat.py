@@ -35,8 +35,8 @@ def index(make_index) -> Path:
 def chat(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chat:
     """What `longctx chat` prints for some lines on standard input, what it says on standard error, and how it ends."""
 
-    def run(*lines: str, options: tuple[str, ...] = ()) -> tuple[str, str, int]:
-        monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+    def run(*lines: str, options: tuple[str, ...] = (), stdin: type[io.StringIO] = io.StringIO) -> tuple[str, str, int]:
+        monkeypatch.setattr(sys, "stdin", stdin("".join(f"{line}\n" for line in lines)))
         monkeypatch.setattr(
             sys, "argv", ["longctx", "chat", "--index", str(index), "--sessions", str(tmp_path), *options]
         )
@@ -137,6 +137,28 @@ class Terminal:
 
 
 PROMPT = "\x1b[?2004h"  # text that is pasted may come: the prompt is ready
+
+
+class Keyboard(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("moment", "said", "kept"),
+    [("print_pieces", "Stopped: this turn is not kept.", 0), ("note_answer", "Stopped: this turn is kept.", 1)],
+)
+def test_ctrl_c_says_whether_the_turn_is_kept(
+    moment: str, said: str, kept: int, chat: Chat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"longctx.cli.chat.{moment}", interrupted)
+    _, errors, code = chat("Who built the lighthouse?", stdin=Keyboard)
+    assert (said in errors, code, len(turns(tmp_path))) == (True, 0, kept)
+
+
 LEFT, BACKSPACE, UP, CTRL_C, CTRL_D = "\x1b[D", "\x7f", "\x1b[A", "\x03", "\x04"
 
 
