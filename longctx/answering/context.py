@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from indexes import Chunk, SearchFilter, SearchHit
 from longctx.answering.extractive import citation
 from longctx.answering.source import Passages
-from longctx.planning import FoundPassage, PassageCost, Policy, PromptCosts, Windows, plan, priced, question_kind
+from longctx.planning import FoundPassage, PassageCost, Policy, PromptCosts, Windows, plan, priced
 from longctx.prompts import Framing, PromptInputs, PromptWriter, assemble, check_turns
 from longctx.types import Citation, Message, Plan, QuestionRequest
 
@@ -70,7 +70,7 @@ def gather(
     Args:
         snapshot: The index at one generation.
         hits: What was found there, best first.
-        request: The question with its options and its history.
+        request: The question with its options, its kind among them, and its history.
         writer: Writes the parts of a prompt and so counts their tokens.
         largest: The largest window in tokens: what cannot fit it is not counted.
         thinking_tokens: Room for thoughts, beside that for the answer.
@@ -86,7 +86,7 @@ def gather(
         request.options.system,
         request.history or (),
         conversing=request.history is not None,
-        kind=request.options.kind or question_kind(request.question),
+        kind=request.options.kind or "locate",
         thinking=request.options.thinking,
     )
     check_turns((*inputs.history, Message("user", inputs.question)))

@@ -19,7 +19,7 @@ from longctx.answering.evidence import Evidence
 from longctx.answering.source import Source, check_found
 from longctx.engine import Generation, PrefillCallback
 from longctx.errors import BadRequest, ContextTooLong, PromptRefused
-from longctx.planning import Policy
+from longctx.planning import Policy, question_kind
 from longctx.prompts import is_unanswerable
 from longctx.types import Answer, Plan, QuestionRequest, Thought, Usage
 
@@ -93,6 +93,8 @@ def prepare(index: Source, backend: Backend, request: QuestionRequest, policy: P
     options, windows = request.options, backend.windows()
     policy = replace(policy, route=options.route or policy.route, expand=max(options.expand, policy.expand))
     thoughts = options.thinking_tokens if backend.thinks(options.thinking) else 0
+    kind = options.kind or question_kind(request.question, of_everything=policy.route == "map")
+    request = replace(request, options=replace(options, kind=kind))
     with index.snapshot() as snapshot:
         hits = snapshot.search(request.query, options.k, options.mode, filters=options.filters)
         check_found(snapshot, hits, options.filters)

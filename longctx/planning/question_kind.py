@@ -111,24 +111,43 @@ _RULES = {
     language: {kind: re.compile("|".join(f"(?:{each})" for each in patterns)) for kind, patterns in kinds.items()}
     for language, kinds in (("en", _ENGLISH), ("ja", _JAPANESE))
 }
+# What tells apart questions that are asked of every document, whatever the documents are called: "How many offices
+# close on Fridays?" may ask for a number that is stated, and does not where every document is to be read for it.
+_OF_EVERYTHING: dict[str, dict[QuestionKind, str]] = {
+    "en": {
+        "compare": rf"\b{_MOST}\b|\b(?:order|sequence|chronolog\w*)\b",
+        "count": r"\b(?:how (?:many|often)|which|list|name|all|every|each)\b|^what (?!does|is|was)\w+s\b|^who are\b",
+    },
+    "ja": {
+        "compare": r"一番|最も|もっとも|最[大小高低長短多少新古初後]|順(?:番|序|に|で)|時系列",
+        "count": (
+            r"何(?:件|店|人|名|個|か所|箇所|カ所|ヶ所|社|台|枚|本|冊|軒|棟|回|度|種類)|"
+            r"いく[つら]|どれ|どの|どこ|誰|すべて|全て"
+        ),
+    },
+}
 _QUOTED = re.compile(r"[\"“”][^\"“”]*[\"“”]|「[^」]*」|『[^』]*』")
 
 
-def question_kind(question: str) -> QuestionKind:
+def question_kind(question: str, *, of_everything: bool = False) -> QuestionKind:
     """Decide what a question asks for.
 
     Args:
         question: The question, in English or Japanese; of another language, only English words in it are seen.
+        of_everything: Whether it is known that every document is to be read for it, as on route `map`.
 
     Returns:
         "compare", "count" or "summarise" for a question that needs every document, "locate" for any other.
     """
     text = _QUOTED.sub('""', " ".join(unicodedata.normalize("NFKC", question).casefold().split()))
-    rules = _RULES["en" if script_language(question) is None else "ja"]
-    return next((kind for kind, pattern in rules.items() if pattern.search(text)), "locate")
+    language = "en" if script_language(question) is None else "ja"
+    found = next((kind for kind, pattern in _RULES[language].items() if pattern.search(text)), "locate")
+    if found == "locate" and of_everything:
+        return next((kind for kind, words in _OF_EVERYTHING[language].items() if re.search(words, text)), "locate")
+    return found
 
 
-_ORDER = re.compile(r"\border\b|\bsequence\b|\bchronolog|順番|順序|時系列|発生順")
+_ORDER = re.compile(r"\border\b|\bsequence\b|\bchronolog|順番|順序|時系列|発生順|[たる]順|[早古]い順")
 
 
 def asks_for_order(question: str) -> bool:

@@ -48,10 +48,30 @@ def test_the_kind_of_a_question_is_in_its_words(question: str, kind: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("How many offices let people work from home?", "count"),
+        ("Which offices let people work from home?", "count"),
+        ("Which office has the most employees?", "compare"),
+        ("What order did the offices move in?", "compare"),
+        ("What does the policy say about rust?", "locate"),
+        ("非常口がふさがれている店舗は何店ありますか？", "count"),
+        ("売り上げが最も大きい店舗はどこですか？", "compare"),
+        ("開店した順に教えてください", "compare"),
+        ("火災保険について教えてください", "locate"),
+        ("Summarise the policy.", "summarise"),
+    ],
+)
+def test_a_question_that_everything_is_read_for_is_taken_more_freely(question: str, kind: str) -> None:
+    assert question_kind(question, of_everything=True) == kind
+
+
+@pytest.mark.parametrize(
     ("question", "order"),
     [
         ("In what order were the stations inspected?", True),
         ("事故を時系列で並べてください", True),
+        ("店舗を開店した順に挙げてください", True),
         ("Which report gives the highest reading?", False),
         ("値段の高い順に並べてください", False),
     ],
