@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise, zip_longest
 
 from indexes.readers.base import MOST_MARKS, lines_with_offsets
-from indexes.readers.tables import Row, column_names, header_place
+from indexes.readers.tables import LONGEST_HEADER, Row, column_names, header_place
 from indexes.types import Table
 
 MarkupTables = tuple[tuple[Table, ...], tuple[int, ...]]
@@ -16,6 +17,9 @@ TableRows = list[Row]
 _GRID_RULE = re.compile(r"\s*\+(?:[-=]+\+)+\s*$")
 _SIMPLE_RULE = re.compile(r"\s*=+(?:[ \t]+=+)+\s*$")
 _SIMPLE_SPAN = re.compile(r"\s*-+(?:[ \t]+-+)*\s*$")
+_RST_DIRECTIVE = re.compile(r"(\s*)\.\. (list|csv)-table::")
+_RST_OPTION = re.compile(r"\s*:([\w-]+):[ \t]*(.*)")
+_RST_ITEM = re.compile(r"(\s*)([*+-][ \t]+)?-(?:[ \t]+|$)(.*)")
 _ORG_RULE = re.compile(r"\|[-+]+\|?$")
 _ADOC_EDGE = re.compile(r"\|={3,}\s*$")
 _ADOC_CELL = re.compile(r"(?<!\\)(?:(?<=\s)|^)(?:\d*(?:\.\d+)?[+*])?[<^>.]{0,4}[a-z]?\|")
@@ -31,11 +35,12 @@ _LATEX_COMMAND = re.compile(
 _LATEX_ACROSS = re.compile(r"\s*\\multicolumn\{(\d{1,2})\}\{[^}]*\}")
 _AMPERSAND = re.compile(r"(?<!\\)&")
 _ESCAPED = re.compile(r"\\([&%#_$])")
+_MOST_CELLS = 1000  # of a row
 _SEARCHED = 20  # rows among which the header is
 
 
 def rst_tables(text: str) -> MarkupTables:
-    """Find grid tables and simple tables that have a header.
+    """Find grid tables, simple tables, and those of `list-table` and `csv-table`, where they have a header.
 
     Args:
         text: A text in reStructuredText.
@@ -43,7 +48,7 @@ def rst_tables(text: str) -> MarkupTables:
     Returns:
         The tables, and the offsets of their rows.
     """
-    return _collected([*_grid_tables(text), *_simple_tables(text)])
+    return _collected([*_grid_tables(text), *_simple_tables(text), *_directive_tables(text)])
 
 
 def org_tables(text: str) -> MarkupTables:
@@ -156,6 +161,51 @@ def _simple_tables(text: str) -> Iterator[tuple[Table, TableRows] | None]:
             rows.append(Row(start, start + len(line), [line[a:b].strip() for a, b in pairwise(edges)]))
         elif rules == 2 and not rows:
             rules = 0  # the second rule was the last: a table without a header
+
+
+def _directive_tables(text: str) -> Iterator[tuple[Table, TableRows] | None]:
+    """Tables whose lines are indented below a directive: items of items, or comma-separated values."""
+    rows: TableRows = []
+    indent, kind, head = 0, "", 0
+    for start, line in lines_with_offsets(text):
+        depth = len(line) - len(line.lstrip())
+        if kind and line.strip() and depth <= indent:
+            yield _table(rows, head)
+            rows, kind, head = [], "", 0
+        if directive := _RST_DIRECTIVE.match(line):
+            indent, kind = len(directive[1]), directive[2]
+        elif kind and not rows and (option := _RST_OPTION.match(line)):
+            if option[1] == "header-rows" and re.fullmatch(r"[1-9]\s*", option[2]):
+                head = int(option[2])
+            elif option[1] == "header":
+                rows, head = [Row(start, start + len(line), _csv_cells(option[2]))], 1
+        elif kind == "csv" and line.strip():
+            rows.append(Row(start, start + len(line), _csv_cells(line.strip())))
+        elif kind == "list" and line.strip():
+            _add_item(rows, start, line)
+    yield _table(rows, head)
+
+
+def _add_item(rows: TableRows, start: int, line: str) -> None:
+    """Add a line of a `list-table`: `* -` begins a row, `-` a cell, and any other goes on with the last cell."""
+    item, end = _RST_ITEM.match(line), start + len(line)
+    if item is not None and item[2]:
+        rows.append(Row(start, end, [item[3].strip()]))
+    elif rows:
+        last = rows.pop()
+        cells = last.cells
+        if item is not None:
+            cells = [*cells, item[3].strip()][:_MOST_CELLS]
+        elif len(cells[-1]) < LONGEST_HEADER:
+            cells = [*cells[:-1], f"{cells[-1]} {line.strip()}".strip()]
+        rows.append(Row(last.start, end, cells))
+
+
+def _csv_cells(line: str) -> list[str]:
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], skipinitialspace=True), [])]
+    except csv.Error:  # such as a cell without an end
+        return [line]
 
 
 def _asciidoc_table(lines: list[tuple[int, str]]) -> tuple[Table, TableRows] | None:

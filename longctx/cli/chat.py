@@ -126,7 +126,7 @@ class _Chat:
         return True
 
     def _answer(self, question: str) -> None:
-        """Print an answer as it is generated. In a terminal Ctrl-C stops it, and a turn without an end is not stored."""
+        """Print an answer as it is generated. In a terminal Ctrl-C stops it; a turn without an end is not stored."""
         stream, before = None, len(self.conversation.turns)
         try:
             with prefill_progress(quiet=False) as progress:

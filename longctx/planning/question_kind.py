@@ -141,10 +141,10 @@ def question_kind(question: str, *, of_everything: bool = False) -> QuestionKind
     """
     text = _QUOTED.sub('""', " ".join(unicodedata.normalize("NFKC", question).casefold().split()))
     language = "en" if script_language(question) is None else "ja"
-    found = next((kind for kind, pattern in _RULES[language].items() if pattern.search(text)), "locate")
-    if found == "locate" and of_everything:
-        return next((kind for kind, words in _OF_EVERYTHING[language].items() if re.search(words, text)), "locate")
-    return found
+    kinds = [kind for kind, pattern in _RULES[language].items() if pattern.search(text)]
+    if of_everything:
+        kinds += [kind for kind, words in _OF_EVERYTHING[language].items() if re.search(words, text)]
+    return kinds[0] if kinds else "locate"
 
 
 _ORDER = re.compile(r"\border\b|\bsequence\b|\bchronolog|順番|順序|時系列|発生順|[たる]順|[早古]い順")

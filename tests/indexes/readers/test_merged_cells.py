@@ -129,6 +129,33 @@ def test_merged_cells_cannot_multiply_a_file():
 
 GRID = "+------+-----+\n| Boat | Fee |\n| kind |     |\n+======+=====+\n| Sloop| 5   |\n+------+-----+\n| Yacht| 9   |\n+------+-----+\n"
 SIMPLE = "====== ===\nLamp   Hours\n====== ===\nBronze 100\n\nBrass  200\n====== ===\n\n====== ===\nNone   300\n====== ===\n\nText\n"
+LIST = """.. list-table:: Fees
+   :widths: 20 10
+   :header-rows: 1
+
+   * - Boat
+       kind
+     - Fee
+   * - Sloop
+     - 5
+   * - Yacht
+
+       with a crew
+     -
+
+Text
+"""
+CSV = """.. csv-table:: Lamps
+   :header: "Lamp, or kind", Hours
+
+   Brass, 200
+   "Tin, plain", 100
+
+.. list-table::
+
+   * - no header
+     - and words
+"""
 ORG = "| Boat | Fee |\n|------+-----|\n| Sloop | 5 |\n| Yacht | 9 |\n\nText\n\n| Lamp | Hours |\n| Brass | 200 |\n| Tin | 100 |\n"
 ADOC = "|===\n|Boat |Fee\n\n|Sloop\n|5\n\n|Yacht |9\n|===\n\n|===\n| Lamp | Hours\n| Brass | 200\n| Tin | 100\n|===\n"
 LATEX = r"""\begin{tabular}{l|c{3cm}r} \toprule
@@ -145,6 +172,8 @@ Yacht & 8 & 9 \\ \bottomrule
     [
         ("a.rst", GRID, ["Boat kind | Fee"], "| Yacht| 9   |"),
         ("a.rst", SIMPLE, ["Lamp | Hours"], "Brass  200"),
+        ("a.rst", LIST, ["Boat kind | Fee"], "     -"),
+        ("a.rst", CSV, ["Lamp, or kind | Hours"], '"Tin, plain", 100'),
         ("a.org", ORG, ["Boat | Fee", "Lamp | Hours"], "| Tin | 100 |"),
         ("a.adoc", ADOC, ["Boat | Fee", "Lamp | Hours"], "| Tin | 100"),
         ("a.tex", LATEX, ["Boat | Fee 2025 | Fee 2026"], r"Yacht & 8 & 9 \\"),
