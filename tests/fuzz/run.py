@@ -80,7 +80,13 @@ def fuzz(target: str, seconds: int, out: Path) -> None:
     """Fuzz in this process, which libFuzzer ends."""
     import atheris
 
-    def mutated(data: bytes, most: int, seed: int) -> bytes:
+    def header(data: bytes, most: int, seed: int) -> bytes:
+        """The header of a safetensors file mutated, with its length right."""
+        end = 8 + min(int.from_bytes(data[:8], "little"), len(data))
+        head = bytes(atheris.Mutate(data[8:end], end + 64))
+        return (len(head).to_bytes(8, "little") + head + data[end:])[:most]
+
+    def part(data: bytes, most: int, seed: int) -> bytes:
         """One part of a zip file mutated, and the rest as it is."""
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             parts = {name: archive.read(name) for name in archive.namelist()}
@@ -91,12 +97,20 @@ def fuzz(target: str, seconds: int, out: Path) -> None:
                 archive.writestr(name, part)
         return out.getvalue() if len(out.getvalue()) <= most else data
 
-    zipped = target.endswith(ZIPPED)
-    options = [f"-max_total_time={seconds}", "-timeout=300", f"-rss_limit_mb={MOST_MEMORY}", "-verbosity=0"]
+    zipped, mutator = (
+        target.endswith(ZIPPED),
+        part if target.endswith(ZIPPED) else header if target == "prefix" else None,
+    )
+    options = [
+        f"-max_total_time={seconds}",
+        "-timeout=300",
+        "-report_slow_units=300",
+        f"-rss_limit_mb={MOST_MEMORY}",
+        "-verbosity=0",
+    ]
     options += [f"-max_len={1 << 20 if zipped else LARGEST}", f"-artifact_prefix={out}/died-", str(out / "corpus")]
     with atheris.instrument_imports(include=INSTRUMENTED, enable_loader_override=False):
-        mutator = {"custom_mutator": mutated} if zipped else {}
-        atheris.Setup([sys.argv[0], *options], Watched(target, out), **mutator)
+        atheris.Setup([sys.argv[0], *options], Watched(target, out), custom_mutator=mutator)
         atheris.Fuzz()
 
 
@@ -116,7 +130,9 @@ def run(target: str, seconds: float, out: Path) -> tuple[str, int]:
         print(f"{target}: {where}: {said}")
     crashes, memory = len(state["crashes"]) + len([*out.glob("died-*")]), state["memory"]
     size = f"{memory[-1]:>7} MB {memory[-1] - memory[len(memory) // 2]:>+6} MB"
-    return f"{target:14} {state['executions']:>11,} {crashes:>8} {len(state['hangs']):>6} {size}", crashes + len(state["hangs"])
+    return f"{target:14} {state['executions']:>11,} {crashes:>8} {len(state['hangs']):>6} {size}", crashes + len(
+        state["hangs"]
+    )
 
 
 def main() -> int:

@@ -17,7 +17,25 @@ from typing import Any
 TESTS = Path(__file__).parents[1]
 FOLDERS = (TESTS.parent / "examples", TESTS.parent / "docs", TESTS.parents[1] / "shared" / "cases")
 ZIPPED = (".docx", ".pptx", ".xlsx", ".epub", ".odt")
-TEXTS = tuple(".txt .xml .tex .org .adoc .srt .rtf .eml .md .rst .html .ipynb .csv .json .jsonl .c .py".split())
+TEXTS = (
+    ".txt",
+    ".xml",
+    ".tex",
+    ".org",
+    ".adoc",
+    ".srt",
+    ".rtf",
+    ".eml",
+    ".md",
+    ".rst",
+    ".html",
+    ".ipynb",
+    ".csv",
+    ".json",
+    ".jsonl",
+    ".c",
+    ".py",
+)
 Target = Callable[[bytes], None]
 
 
@@ -30,10 +48,8 @@ def reader(suffix: str) -> Target:
     check = runpy.run_path(str(TESTS / "indexes/readers/conftest.py"))["check"]
 
     def read(data: bytes) -> None:
-        try:
+        with suppress(UnreadableFile):
             check(registry.read_document(Path(f"fuzzed{suffix}"), data))
-        except UnreadableFile as error:
-            assert len(error.reason.splitlines()) == 1, error.reason
 
     return read
 
