@@ -209,7 +209,9 @@ def open_document(body: str, **more: str) -> bytes:
 
 
 def test_a_heading_of_invisible_characters_alone_is_none(read, outline):
-    assert outline(read("a.rtf", rb"{\rtf1 text\par\pard\outlinelevel0 Oil\par\pard\outlinelevel0 \'ad\par}")) == [(1, "Oil")]
+    assert outline(read("a.rtf", rb"{\rtf1 text\par\pard\outlinelevel0 Oil\par\pard\outlinelevel0 \'ad\par}")) == [
+        (1, "Oil")
+    ]
     assert outline(read("a.md", "# Oil\n\n# \u200b\n\ntext")) == [(1, "Oil")]
 
 
