@@ -7,7 +7,7 @@ PYTEST = $(BIN)/pytest --numprocesses auto --maxprocesses 4
 # What depends on the processor's instructions: the encoder, the engine and its attention
 PROCESSOR_TESTS := tests/indexes/encoders/test_encoders.py tests/longctx/engine/test_engine.py tests/longctx/engine/test_attention.py
 
-.PHONY: demo test test-avx2 test-sse41 test-random test-families test-faults sbom audit check docs bench figures constraints clean
+.PHONY: demo test test-avx2 test-sse41 test-random test-families test-faults test-crowd test-fuzz sbom audit check docs bench figures constraints clean
 
 ## demo: install, ask this project's own documentation in English and in Japanese, and watch a model's window grow
 demo: $(VENV)/installed
@@ -42,6 +42,18 @@ FAULTS := --kills 70 --errors 70 --flips 60
 test-faults: $(VENV)/installed
 	$(BIN)/python tests/faults/run.py $(FAULTS)
 
+## test-crowd: ten writers and fifty readers on one index; ten minutes
+CROWD := --writers 10 --readers 50 --minutes 10
+test-crowd: $(VENV)/installed
+	$(BIN)/python tests/faults/crowd.py $(CROWD)
+
+## test-fuzz: coverage-guided fuzzing of the readers and of all else that others write; Linux, and half an hour
+# wide: make test-fuzz FUZZ="--minutes 60"; one target: FUZZ="--only 'reader .pdf'"
+FUZZ := --minutes 1
+test-fuzz: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[fuzz]"
+	$(BIN)/python tests/fuzz/run.py $(FUZZ)
+
 ## sbom: every package that is installed here and its version, in CycloneDX's form, in .longctx/sbom.json
 sbom: $(VENV)/installed
 	mkdir -p .longctx
@@ -51,6 +63,7 @@ sbom: $(VENV)/installed
 # strict: a package that could not be looked up is a failure, not a pass
 audit:
 	$(AUDIT) --strict --requirement constraints.txt --no-deps --disable-pip
+
 ## test-families: every causal family of transformers, right or refused; ten minutes on two cores
 test-families: export LONGCTX_ALL_FAMILIES = 1
 test-families: $(VENV)/installed

@@ -175,7 +175,7 @@ def _unescaped(text: str) -> str:
 
 
 def _characters(escape: re.Match[str]) -> str:
-    if not escape[0].startswith("\\u"):
+    if len(escape[0]) == 2:  # another escape, or one that is broken
         return escape[0]
     return json.dumps(json.loads(f'"{escape[0]}"'), ensure_ascii=False)[1:-1]
 

@@ -222,6 +222,12 @@ def _put_right(reading: ReadText) -> ReadText:
     )
 
 
+def _visible(headings: tuple[Heading, ...], length: int) -> tuple[Heading, ...]:
+    """Headings without those of invisible characters alone, which may begin where the text put right ends."""
+    shown = [replace(each, text=clean(each.text).text) for each in headings if each.start < length]
+    return tuple(each for each in shown if each.text)
+
+
 def _document(path: Path, reading: ReadText, *, is_extracted: bool) -> Document:
     text = _NOT_IN_TEXT.sub("\ufffd", reading.text)  # one character for one: offsets stay
     if not text or text.isspace():
@@ -234,7 +240,7 @@ def _document(path: Path, reading: ReadText, *, is_extracted: bool) -> Document:
         source=str(path),
         text=text,
         title=one_line(_NOT_IN_TEXT.sub("\ufffd", title)) or path.stem,
-        headings=tuple(replace(each, text=clean(each.text).text or each.text) for each in reading.headings),
+        headings=_visible(reading.headings, len(text)),
         pages=reading.pages,
         breaks=reading.breaks,
         metadata=Metadata({name: _NOT_IN_TEXT.sub("\ufffd", value) for name, value in reading.metadata.items()}),

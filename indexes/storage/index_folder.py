@@ -15,7 +15,7 @@ from indexes.errors import CorpusError, IndexBusy, IndexDamaged, IndexNotFound
 from indexes.storage.derived_files import Derived
 from indexes.storage.file_access import DISK_FAILS, file_mode, make_private
 from indexes.storage.read_session import ATTEMPTS, ReadSession
-from indexes.storage.sqlite import Database, Store
+from indexes.storage.sqlite import Database, Store, check_format
 
 _DATABASE = "corpus.sqlite3"
 
@@ -251,6 +251,7 @@ class IndexWriter:
         """Begin a generation, or leave no transaction: one without a generation of its own must not be published."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
+            check_format(self._database)
             if self._derived.are_damaged(self.store):
                 self._derived.discard_damaged(self.store)
             self._derived.clean(self.store)  # what a killed writer left may have the names of the files to come

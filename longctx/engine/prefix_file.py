@@ -125,10 +125,10 @@ def stored_ids(path: Path, made_from: Fingerprint) -> list[int]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             _check_metadata(metadata | {"tokens": made_from.tokens}, made_from)
-            ids: list[int] = file.get_tensor(_IDS).tolist()
-            return ids
+            ids = file.get_tensor(_IDS)
     except (PrefixRefused, SafetensorError, OSError, KeyError, ValueError, TypeError):
         return []
+    return ids.tolist() if ids.dtype == torch.int32 and ids.ndim == 1 else []
 
 
 def _check_metadata(metadata: Mapping[str, str], fingerprint: Fingerprint) -> None:

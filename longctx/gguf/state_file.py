@@ -52,7 +52,7 @@ def read_state(path: Path, state: Path, fingerprint: Mapping[str, str]) -> None:
                 shutil.copyfileobj(file, content)
     except FileNotFoundError:
         raise PrefixRefused(f"there is no file {path}") from None
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise PrefixRefused(f"{path} cannot be read: {error}") from None
     if state.stat().st_size != head.get("bytes"):
         raise PrefixRefused(f"{path} is cut short")

@@ -11,7 +11,7 @@ from typing import Any
 
 from longctx.errors import ModelUnavailable
 from longctx.models.device import device_named
-from longctx.models.gguf_header import GgufHeader, read_header
+from longctx.models.gguf_header import GgufHeader, read_header, whole_number
 from longctx.models.memory import CacheDtype
 from longctx.models.reading_rate import config_object, keep_rate, kept_speed_of, rate_key
 from longctx.planning import ReadingSpeed
@@ -228,7 +228,7 @@ def read_gguf(path: str | Path) -> GgufFile:
 def _read_part(path: Path, number: int, count: int) -> GgufHeader:
     """The header of a further file of a split model, which says where in the model it belongs."""
     header = read_header(path)
-    stated = int(header.metadata.get("split.no", 0)), int(header.metadata.get("split.count", 1))
+    stated = tuple(whole_number(path, header.metadata, *of) for of in (("split.no", 0), ("split.count", 1)))
     if stated != (number, count):
         raise ModelUnavailable(
             f"{path} holds part {stated[0] + 1} of {stated[1]}, and is named part {number + 1} of {count}: give the "
@@ -239,7 +239,7 @@ def _read_part(path: Path, number: int, count: int) -> GgufHeader:
 
 def _parts(path: Path, metadata: dict[str, Any]) -> tuple[Path, ...]:
     """All files of a model, the first of which is `path`."""
-    count, number = int(metadata.get("split.count", 1)), int(metadata.get("split.no", 0))
+    count, number = (whole_number(path, metadata, *of) for of in (("split.count", 1), ("split.no", 0)))
     if count <= 1:
         return (path,)
     named = _PART.search(path.name)

@@ -69,15 +69,40 @@ def read_header(path: Path) -> GgufHeader:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             reader = _Reader(path, data)
             metadata = reader.metadata()
-            return GgufHeader(metadata, *reader.tensors(int(metadata.get("general.alignment", 32))))
+            alignment = whole_number(path, metadata, "general.alignment", 32, least=1)
+            return GgufHeader(metadata, *reader.tensors(alignment))
     except FileNotFoundError:
         raise ModelUnavailable(
             f"there is no file {path}: give the path of a GGUF file here; `hf download OWNER/REPOSITORY FILE.gguf "
             "--local-dir .` fetches one from the hub"
         ) from None
+    except RecursionError as error:
+        raise ModelUnavailable(f"{path} is damaged (lists nested too deep): {FRESH}") from error
     except (OSError, ValueError) as error:  # mmap refuses an empty file with ValueError
         reason = "it is empty" if path.is_file() and not path.stat().st_size else str(error)
         raise ModelUnavailable(f"{path} cannot be read ({reason}): {FRESH}") from error
+
+
+def whole_number(path: Path, metadata: dict[str, Any], name: str, default: int, least: int = 0) -> int:
+    """Return an entry that is a number.
+
+    Args:
+        path: The file, for the message.
+        metadata: The entries by name.
+        name: The entry.
+        default: What is taken where there is none.
+        least: The smallest number that makes sense.
+
+    Returns:
+        The number.
+
+    Raises:
+        ModelUnavailable: If it is anything else.
+    """
+    value = metadata.get(name, default)
+    if not isinstance(value, int) or value < least:
+        raise ModelUnavailable(f"{path} is damaged ({name} is {str(value)[:40]!r}): {FRESH}")
+    return value
 
 
 class _Reader:
@@ -120,6 +145,8 @@ class _Reader:
         factors = {}
         for name, shape, kind, offset in listed:
             if name.startswith(("rope_freqs.", "rope_factors_")) and kind == _FLOAT32:
+                if start + offset + 4 * math.prod(shape) > len(self.data):
+                    raise self._cut()
                 numbers = struct.unpack_from(f"{self.order}{math.prod(shape)}f", self.data, start + offset)
                 factors[name] = tuple(map(float, numbers))
         return {name: shape for name, shape, *_ in listed}, factors

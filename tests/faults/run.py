@@ -150,13 +150,16 @@ class Bench:
             found[f"{index} problems"] = (verified.errors, verified.status)
             documents = json.loads(listed.output or "[]")
             found[index] = Counter(f"{Path(d['source']).name} {d['content_hash']}" for d in documents)
-            searched = self.command("search", "subject3 Alpha", "--mode", "lexical", "--json", "--index", index)
-            found[f"{index} hits"] = [
-                h["chunk"]["text"] for h in json.loads(searched.output or "[]")
-            ] or searched.errors
-        sessions = sorted((self.folder / ".longctx-sessions").glob("*.session"))
-        found["turns"] = [_turns(path) for path in sessions]
+            all_of_them = ("--mode", "lexical", "-k", "99", "--json", "--index", index)
+            searched = self.command("search", "subject3 Alpha", *all_of_them)
+            # what scores alike stands in the order in which it was ingested, which a failure changes
+            hits = sorted(hit["chunk"]["text"] for hit in json.loads(searched.output or "[]"))
+            found[f"{index} hits"] = hits or searched.errors
+        found["turns"] = self.turns()
         return found
+
+    def turns(self) -> list[list[str]]:
+        return [_turns(path) for path in sorted((self.folder / ".longctx-sessions").glob("*.session"))]
 
 
 def _turns(path: Path) -> list[str]:
@@ -258,7 +261,7 @@ def try_flips(bench: Bench, trials: int, luck: random.Random) -> int:
     asked += [("ask", "What is subject2?"), ("search", "subject1", "--mode", "dense", "--json")]
     bench.reset()
     right = {ask: bench.command(*ask).output for ask in asked}
-    turns = bench.state()["turns"]
+    turns = bench.turns()
     for trial in range(trials):
         bench.reset()
         files = sorted(
@@ -273,7 +276,7 @@ def try_flips(bench: Bench, trials: int, luck: random.Random) -> int:
             wrong += 1
             print(f"WRONG: {file.name}: {ask} gives {done.output[:300]}", flush=True)
         with contextlib.suppress(Exception):  # an error says what is wrong
-            if bench.state()["turns"] != turns:
+            if bench.turns() != turns:
                 wrong += 1
                 print(f"WRONG: {file.name}: other turns", flush=True)
     print(f"flips: {trials} trials, {dict(ends)}, {wrong} wrong", flush=True)

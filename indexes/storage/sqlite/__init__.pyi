@@ -14,6 +14,7 @@ from .database import Database, ReadTransaction, Superseded
 from .documents import DerivedFile
 from .nodes import NodeRow
 from .reader import StoreReader
+from .schema import check_format
 from .store import Store
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Superseded",
     "all_of",
     "any_of",
+    "check_format",
     "checksum",
     "compares",
     "contains",

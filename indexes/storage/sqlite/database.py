@@ -13,10 +13,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from indexes.errors import CorpusError, IndexBusy, IndexDamaged, IndexMismatch
+from indexes.errors import CorpusError, IndexBusy, IndexDamaged
 from indexes.sources import composed
 from indexes.storage.file_access import DISK_FAILS, READ_AGAIN, error_has_passed, file_mode, read_failure, unreadable
-from indexes.storage.sqlite.schema import FORMAT_VERSION, format_version, make_or_migrate
+from indexes.storage.sqlite.schema import check_format, make_or_migrate
 from indexes.storage.sqlite.store import Store
 
 _LOCK_TIMEOUT = 30.0  # seconds, for what SQLite locks for moments
@@ -49,9 +49,11 @@ class ReadTransaction:
 
         Raises:
             Superseded: If the database has been written while it was read without locks.
+            IndexMismatch: If another version of longctx has migrated it since it was opened.
         """
         try:
             with self._database._explained():
+                check_format(self._connection)
                 yield self.store
         finally:
             if not self._database.writable and self._database._state() != self._state:
@@ -111,20 +113,11 @@ class Database:
             connection = self._connect()
             self._idle.append(connection)
             connection.execute("PRAGMA journal_mode = WAL")
-            version = make_or_migrate(connection)
+            make_or_migrate(connection)
+            check_format(connection)
         else:
             with closing(self._connect_read_only()) as connection:
-                version = format_version(connection)
-        if version > FORMAT_VERSION:
-            raise IndexMismatch(
-                f"{self._path} has format {version} and this longctx knows format {FORMAT_VERSION}: upgrade longctx, "
-                "or ingest into a new index"
-            )
-        if version < FORMAT_VERSION:
-            raise IndexMismatch(
-                f"{self._path} has the older format {version} and cannot be written to: open it once where it can, and "
-                "it is brought up to date"
-            )
+                check_format(connection)
 
     def _check_length(self) -> None:
         """Raise IndexDamaged if the file is shorter than it says, unless a log beside it may hold the rest."""

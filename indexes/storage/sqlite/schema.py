@@ -10,7 +10,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable
 
-from indexes.errors import IndexDamaged
+from indexes.errors import IndexDamaged, IndexMismatch
 from indexes.storage.sqlite.checksums import checksum, text_checksum, vector_checksum
 from indexes.text import folded
 
@@ -94,6 +94,29 @@ def make_or_migrate(connection: sqlite3.Connection) -> int:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
     return version
+
+
+def check_format(connection: sqlite3.Connection) -> None:
+    """Check that a database has the tables of this format. Another version of longctx may migrate it at any time.
+
+    Args:
+        connection: The database, in a transaction if the result is to hold for longer than this call.
+
+    Raises:
+        IndexMismatch: If its format is another one.
+    """
+    if (version := format_version(connection)) == FORMAT_VERSION:
+        return
+    path = connection.execute("PRAGMA database_list").fetchone()[2]
+    if version > FORMAT_VERSION:
+        raise IndexMismatch(
+            f"{path} has format {version} and this longctx knows format {FORMAT_VERSION}: upgrade longctx, or ingest "
+            "into a new index"
+        )
+    raise IndexMismatch(
+        f"{path} has the older format {version} and cannot be written to: open it once where it can, and it is brought "
+        "up to date"
+    )
 
 
 def format_version(connection: sqlite3.Connection) -> int:

@@ -54,6 +54,7 @@ _CLAUSE_END = re.compile(
 _CODE = re.compile(
     r"(?i)\b(?:error code|status(?: code)?|code|http)\b['\"]?[ :=]+[1-5]\d\d\b"
 )  # which is no number of tokens
+_LONGEST_NUMBER = 20  # characters
 _LEAST_LIMIT = 256  # tokens, of a number that stands for a window though no word beside it says of what
 _RANGE = re.compile(r"\[\s*[01]\s*(?:,|\.\.|-)\s*")  # [1, 30720]
 _COMPARED = re.compile(
@@ -242,4 +243,6 @@ def _clauses(message: str) -> Iterator[tuple[int, int]]:
 
 
 def _value(text: str) -> int:
-    return int(float(text.replace(",", "").replace("_", "")))
+    """A number as it is written; 0, which is no number of tokens, for an endless one."""
+    digits = text.replace(",", "").replace("_", "")
+    return int(float(digits)) if len(digits) <= _LONGEST_NUMBER else 0

@@ -52,6 +52,12 @@ def test_one_broken_line_among_many_is_named(read, parts):
         assert "at line 3, column 7" in warning
 
 
+def test_a_line_with_a_broken_escape_is_named(read):
+    document = read("a.jsonl", '{"a": "\\u65e5"}\n{"a": "\\u65"}\n{"a": 3}\n')
+    assert document.text == '{"a": "日"}\n{"a": "\\u65"}\n{"a": 3}\n'
+    assert [warning[:26] for warning in document.warnings] == ["not valid JSON: Invalid \\u"]
+
+
 def test_many_broken_lines_are_counted(read):
     warnings = read("a.jsonl", '{"a": 1}\n' * 20 + "{bad\n" * 15).warnings
     assert len(warnings) == 11

@@ -208,6 +208,13 @@ def open_document(body: str, **more: str) -> bytes:
     return zipped(**{**parts, **more})
 
 
+def test_a_heading_of_invisible_characters_alone_is_none(read, outline):
+    assert outline(read("a.rtf", rb"{\rtf1 text\par\pard\outlinelevel0 Oil\par\pard\outlinelevel0 \'ad\par}")) == [
+        (1, "Oil")
+    ]
+    assert outline(read("a.md", "# Oil\n\n# \u200b\n\ntext")) == [(1, "Oil")]
+
+
 def test_an_open_document_text(read, outline):
     body = (
         '<office:text><text:tracked-changes><text:p>no</text:p></text:tracked-changes><text:h text:outline-level="2">Oil</text:h>'

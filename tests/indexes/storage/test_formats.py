@@ -125,11 +125,26 @@ def test_a_migration_that_fails_changes_nothing(folder: Path, hashing: Encoder) 
 
 
 def test_a_newer_format_is_refused(folder: Path, hashing: Encoder) -> None:
-    with sqlite3.connect(folder / "index" / "corpus.sqlite3") as database:
-        database.execute("PRAGMA user_version = 999")
-    database.close()
+    set_version(folder, 999)
     with pytest.raises(IndexMismatch, match=r"format 999.*upgrade"):
         CorpusIndex.open(folder / "index", hashing)
+
+
+def test_what_a_newer_longctx_migrates_while_it_is_open_is_refused(folder: Path, hashing: Encoder) -> None:
+    with CorpusIndex.open(folder / "index", hashing) as index, index.snapshot() as snapshot:
+        set_version(folder, 999)
+        assert snapshot.documents(), "a snapshot is of what was there before"
+        for attempt in (index.documents, lambda: index.search("gamma"), lambda: index.ingest(folder / "corpus")):
+            with pytest.raises(IndexMismatch, match=r"format 999.*upgrade"):
+                attempt()
+        set_version(folder, FORMAT_VERSION)
+        assert index.ingest(folder / "corpus").changed == 2, "and nothing was written"
+
+
+def set_version(folder: Path, number: int) -> None:
+    with sqlite3.connect(folder / "index" / "corpus.sqlite3") as database:
+        database.execute(f"PRAGMA user_version = {number}")
+    database.close()
 
 
 def version(folder: Path) -> int:

@@ -638,6 +638,7 @@ def test_a_server_that_cuts_what_is_too_long_is_seen_by_what_it_read(indexed, op
         ("Requested tokens (2285) exceed context window of 2048", (2048, 2285)),
         ("This model's maximum context length is 4,097 tokens, however you requested 5000 tokens.", (4097, 4900)),
         ("invalid api key", None),
+        (f"the context length is {'9' * 400} tokens, and the prompt has 5000 tokens", (None, 5000)),
     ],
 )
 def test_the_refusals_of_servers_are_understood(said, refusal) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from longctx import DocumentQA, Engine, GenerationOptions, LoadedModel, load_model
 from longctx.engine import PrefixStore
@@ -85,6 +87,25 @@ def test_a_damaged_file_is_removed_and_the_document_read_again(loaded, ids, tmp_
     assert ask(loaded, store, ids, [7]) == (text, 0)
     assert "was altered" in caplog.text
     assert ask(loaded, store, ids, [7]) == (text, len(ids)), "kept anew"
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        torch.tensor(5, dtype=torch.int32),
+        torch.ones(400, dtype=torch.complex64),
+        torch.ones((400, 1), dtype=torch.int32),
+    ],
+    ids=["a number", "complex", "a table"],
+)
+def test_a_file_whose_tokens_are_none_costs_no_answer(loaded, ids, strange, tmp_path: Path) -> None:
+    store = PrefixStore(tmp_path)
+    text, _ = ask(loaded, store, ids, [7])
+    (entry,) = store.entries()
+    with safe_open(entry.path, framework="pt") as file:
+        metadata = file.metadata()
+    save_file({**load_file(entry.path), "ids": strange}, entry.path, metadata)
+    assert ask(loaded, store, ids, [7]) == (text, 0)
 
 
 def test_the_least_recently_used_goes_first(loaded, ids, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +47,18 @@ def test_a_scaling_in_the_file_is_read(checkpoint: Path, tmp_path: Path, kind: s
     assert (own.method, own.factor) == (kind, 4.0)
 
 
+def text(value: str) -> bytes:
+    return struct.pack("<Q", len(value)) + value.encode()
+
+
+def header(entry: bytes = b"", tensor: bytes = b"") -> bytes:
+    """A file with the name of its architecture, an entry and a tensor."""
+    named = text("general.architecture") + struct.pack("<I", 8) + text("llama") + entry
+    counts = struct.pack("<4sIQQ", b"GGUF", 3, bool(tensor), 1 + bool(entry))
+    return counts + named + tensor + bytes(64)
+
+
+NUMBER, LIST, NO_NUMBER = 4, 9, struct.pack("<If", 6, math.inf)
 BAD: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "empty": (lambda data: b"", "is empty.: download it again"),
     "page": (lambda data: b"<html>not found</html>", "is no GGUF file, though it is named so"),
@@ -52,6 +66,17 @@ BAD: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "old": (lambda data: data[:4] + b"\1\0\0\0" + data[8:], "is GGUF version 1, an old version: download a current"),
     "ggml": (lambda data: b"tjgg" + data[4:], "from before GGUF"),
     "cut in the header": (lambda data: data[:3000], "is cut short or damaged, at 3,000 bytes: download it again"),
+    "lists in lists": (
+        lambda data: header(text("a") + struct.pack("<I", LIST) + struct.pack("<IQ", LIST, 1) * 2000),
+        "is damaged .lists nested too deep.: download it again",
+    ),
+    "an endless alignment": (lambda data: header(text("general.alignment") + NO_NUMBER), "general.alignment is 'inf'"),
+    "no alignment": (lambda data: header(text("general.alignment") + struct.pack("<II", NUMBER, 0)), "is damaged"),
+    "an endless count of parts": (lambda data: header(text("split.count") + NO_NUMBER), "split.count is 'inf'"),
+    "factors beyond the end": (
+        lambda data: header(tensor=text("rope_freqs.weight") + struct.pack("<IQIQ", 1, 1 << 40, 0, 0)),
+        "is cut short or damaged",
+    ),
     "cut in the weights": (lambda data: data[: len(data) // 2], "is cut short or damaged"),
 }
 
