@@ -20,7 +20,7 @@ from longctx.errors import (
     ServerFailed,
 )
 from longctx.server.names import NotThere, without_paths
-from longctx.server.turns import TooBusy
+from longctx.server.turns import ServerEnds, TooBusy
 from longctx.server.uploads import TooLarge
 
 _LOG = logging.getLogger("longctx.server")
@@ -34,6 +34,7 @@ _STATUS: tuple[tuple[type[Exception], int, str], ...] = (  # the first that fits
     (ServerFailed, 502, "model_server_failed"),
     (ModelUnavailable, 503, "model_unavailable"),
     (BadSession, 409, "bad_conversation"),
+    (ServerEnds, 503, "server_ends"),
     (LongctxError, 500, "failed"),
     (IndexBusy, 409, "index_busy"),
     (IndexNotFound, 404, "index_not_found"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -111,6 +113,7 @@ class Library:
         self._paths, self.model, self.options = paths, model, options
         self.corpora: dict[str, Corpus] = {}
         self.turns = Turns(options.parallel, options.waiting)
+        self.unfinished: set[Callable[[], None]] = set()  # each breaks an answer off
         self._encoders: dict[str, Encoder] = {}
 
     async def open(self) -> None:
@@ -127,10 +130,15 @@ class Library:
             await corpus.qa.close()
         self.corpora.clear()
 
-    def end_followers(self) -> None:
-        """Let streams end that would go on as long as a job does."""
+    def end_soon(self) -> None:
+        """End streams that would go on as long as a job does, and break answers off that are not finished in time."""
         for corpus in self.corpora.values():
             corpus.jobs.end_followers()
+        asyncio.get_running_loop().call_later(self.options.grace, self._break_off)
+
+    def _break_off(self) -> None:
+        for answer in [*self.unfinished]:
+            answer()
 
     def find(self, name: str | None) -> Corpus:
         """Find an index.
