@@ -86,6 +86,10 @@ class Model:
         return str(name).rstrip("/").rsplit("/", 1)[-1]
 
 
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
 def make_missing(paths: list[Path], model: Model) -> None:
     """Make the indexes that do not exist.
 
@@ -119,8 +123,8 @@ class Library:
     async def open(self) -> None:
         """Open all indexes, and ingest uploads that a server that was killed had not ingested."""
         found = self.options.folder
-        made = sorted(p.parent for p in found.glob("*/corpus.sqlite3")) if found and found.is_dir() else []
-        for path in dict.fromkeys([*(p.expanduser().absolute() for p in self._paths), *made]):
+        made = [] if found is None else sorted(p.parent for p in _absolute(found).glob("*/corpus.sqlite3"))
+        for path in dict.fromkeys([*map(_absolute, self._paths), *made]):
             await self._open(path, path.name.lstrip(".") or "index")
 
     async def close(self) -> None:
@@ -175,9 +179,10 @@ class Library:
             raise BadRequest("no index can be made: the server was started without a folder for new ones (--folder)")
         if not _NAME.fullmatch(name) or name.endswith(("-files", "-sessions")):
             raise BadRequest(f"{name!r} cannot name an index: use up to 64 letters, digits, '-', '_' and '.'")
-        if name in self.corpora or (folder / name).exists():
+        path = _absolute(folder) / name
+        if name in self.corpora or path.exists():
             raise BadRequest(f"there is already {name!r}: choose another name")
-        return await self._open(folder.expanduser().absolute() / name, name)
+        return await self._open(path, name)
 
     async def _open(self, path: Path, name: str) -> Corpus:
         plain, number = name, 1
