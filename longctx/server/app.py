@@ -67,8 +67,8 @@ def create_app(library: Library, sockets: frozenset[str] = frozenset()) -> FastA
         app.router.routes.extend(_mcp_routes(mcp))
     for kind in (LongctxError, CorpusError, TooBusy, HTTPException):
         app.add_exception_handler(kind, handle)
-    for kind in (RequestValidationError, ValidationError):
-        app.add_exception_handler(kind, _refuse_body)
+    app.add_exception_handler(RequestValidationError, _refuse_body)
+    app.add_exception_handler(ValidationError, _refuse_body)
     app.add_exception_handler(ClientGone, _nobody)
     app.add_middleware(Described)
     app.add_middleware(Gate, options=library.options, sockets=sockets)
