@@ -52,7 +52,7 @@ def write_documents(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def served(folder: Path, clients: int) -> Iterator[tuple[str, int]]:
+def served(folder: Path, clients: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A server on the documents: the address of its index, and the process."""
     longctx, index = [sys.executable, "-m", "longctx"], folder / "index"
     subprocess.run([*longctx, "ingest", str(folder / "documents"), "--index", str(index)], check=True, **QUIET)
@@ -67,7 +67,7 @@ def served(folder: Path, clients: int) -> Iterator[tuple[str, int]]:
                 sys.exit(log.read_text())
             time.sleep(0.2)
         address = log.read_text().split("listening on ")[1].split('"')[0]
-        yield f"{address}/api/v1/indexes/index", server.pid
+        yield f"{address}/api/v1/indexes/index", server
     finally:
         server.terminate()
         server.wait()
@@ -162,7 +162,7 @@ def main() -> None:
         folder = Path(name)
         keys = write_documents(folder / "documents")
         with served(folder, given.clients) as (address, process):
-            asyncio.run(measure(address, process, given.clients, given.minutes, keys))
+            asyncio.run(measure(address, process.pid, given.clients, given.minutes, keys))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,10 @@ class ConversationInfo:
     changed_at: str
 
 
+class NoConversation(BadRequest):
+    """There is no conversation of that name."""
+
+
 class ConversationFolder:
     """The folder that holds the session files of conversations.
 
@@ -70,11 +74,11 @@ class ConversationFolder:
             Its file.
 
         Raises:
-            BadRequest: If there is none of that name.
+            NoConversation: If there is none of that name.
         """
         path = session_path(self.path, name)
         if not path.is_file():
-            raise BadRequest(f"there is no conversation {name!r}: list them first")
+            raise NoConversation(f"there is no conversation {name!r}: list them first")
         return path
 
     def rename(self, name: str, new: str) -> None:

@@ -20,7 +20,7 @@ from longctx.engine import Generation, PrefillCallback, PrefillProgress
 from longctx.server.library import Corpus, Library
 from longctx.server.metrics import Metrics
 from longctx.server.tracing import span
-from longctx.server.turns import QueueTurn
+from longctx.server.turns import QueueTurn, ServerEnds
 from longctx.types import Answer, AskOptions, Message, Usage
 
 _BETWEEN = 0.2  # seconds between two reports of how much of a prompt has been read
@@ -95,6 +95,8 @@ class Answering:
     ) -> None:
         self._corpus, self._question, self._metrics, self._raw = corpus, question, metrics, raw
         self._turn: QueueTurn = library.turns.enter(client)
+        self._unfinished = library.unfinished
+        self._unfinished.add(self._break_off)
         self._owned = ExitStack()
         self._stream = AsyncAnswerStream(self._begin, self._progress)
         self._queue: asyncio.Queue[tuple[EventName, Any] | Exception | None] = asyncio.Queue()
@@ -109,11 +111,12 @@ class Answering:
             The events: `queued` with a position, `progress`, `plan`, `piece` with text, `answer` at the end.
         """
         try:
-            while not self._turn.granted.done():
+            while not self._turn.granted.done() and self._queue.empty():  # it is broken off where there is something
                 yield "queued", self._turn.position
                 await asyncio.wait([self._turn.granted], timeout=_LOOK)
-            await self._turn.wait()
-            self._producer = asyncio.ensure_future(self._produce())
+            if self._queue.empty():
+                await self._turn.wait()
+                self._producer = asyncio.ensure_future(self._produce())
             while (item := await self._queue.get()) is not None:
                 if isinstance(item, Exception):
                     raise item
@@ -188,7 +191,11 @@ class Answering:
             await self._stream.aclose()
             await anyio.to_thread.run_sync(self._owned.close)
         finally:
+            self._unfinished.discard(self._break_off)
             self._turn.end()
+
+    def _break_off(self) -> None:
+        self._queue.put_nowait(ServerEnds("the server is ending before this answer is finished: ask again later"))
 
     def _begin(self, report: PrefillCallback) -> AnswerStream:
         asked, qa = self._question, self._corpus.qa.qa

@@ -213,7 +213,9 @@ def text_view(corpus: Corpus, name: str, start: int, end: int | None) -> TextVie
     text = corpus.index.text(source)
     last = len(text) if end is None else min(end, len(text))
     if not 0 <= start <= last:
-        raise BadRequest(f"characters {start} to {end} are not in {name!r}: it has {len(text):,}")
+        raise BadRequest(
+            f"characters {start} to {'the end' if end is None else end} are not in {name!r}: it has {len(text):,}"
+        )
     title = corpus.names.documents()[corpus.names.of(source)].title
     return TextView(
         name=corpus.names.of(source), title=title, characters=len(text), start=start, end=last, text=text[start:last]

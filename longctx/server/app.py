@@ -8,16 +8,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 
 from indexes import CorpusError
 from longctx.errors import LongctxError
 from longctx.server import api_asking, api_documents, local_api, openai_api, responses_api
 from longctx.server.context import Context, Server
-from longctx.server.errors import error_body, error_response, handle
+from longctx.server.errors import Described, error_body, error_response, handle
 from longctx.server.library import Library
 from longctx.server.metrics import Metrics, Observed
 from longctx.server.security import Gate
@@ -63,10 +65,12 @@ def create_app(library: Library, sockets: frozenset[str] = frozenset()) -> FastA
     _add_pages(app)
     if mcp is not None:
         app.router.routes.extend(_mcp_routes(mcp))
-    for kind in (LongctxError, CorpusError, TooBusy, HTTPException, Exception):
+    for kind in (LongctxError, CorpusError, TooBusy, HTTPException):
         app.add_exception_handler(kind, handle)
     app.add_exception_handler(RequestValidationError, _refuse_body)
+    app.add_exception_handler(ValidationError, _refuse_body)
     app.add_exception_handler(ClientGone, _nobody)
+    app.add_middleware(Described)
     app.add_middleware(Gate, options=library.options, sockets=sockets)
     app.add_middleware(Observed, metrics=context.metrics)
     return app
@@ -124,10 +128,13 @@ def _static(name: str) -> Response:
 
 
 async def _refuse_body(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+    assert isinstance(error, RequestValidationError | ValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
-    return JSONResponse(error_body(f"{where or 'the request'}: {first['msg'].lower()}", 400, "bad_request"), 400)
+    message = f"{where or 'the request'}: {first['msg'].lower()}"
+    if first["type"] == "json_invalid":
+        message = f"the request's body is not JSON: {first['ctx']['error'].lower()} at character {first['loc'][-1]}"
+    return JSONResponse(error_body(message, 400, "bad_request"), 400)
 
 
 async def _nobody(_: Request, __: Exception) -> Response:

@@ -8,8 +8,10 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from indexes import CorpusError, IndexBusy, IndexNotFound
+from longctx.conversation import NoConversation
 from longctx.errors import (
     BadRequest,
     BadSession,
@@ -20,7 +22,7 @@ from longctx.errors import (
     ServerFailed,
 )
 from longctx.server.names import NotThere, without_paths
-from longctx.server.turns import TooBusy
+from longctx.server.turns import ServerEnds, TooBusy
 from longctx.server.uploads import TooLarge
 
 _LOG = logging.getLogger("longctx.server")
@@ -28,12 +30,14 @@ _STATUS: tuple[tuple[type[Exception], int, str], ...] = (  # the first that fits
     (TooBusy, 429, "too_busy"),
     (TooLarge, 413, "too_large"),
     (NotThere, 404, "not_found"),
+    (NoConversation, 404, "not_found"),
     (ContextTooLong, 400, "context_length_exceeded"),
     (BadRequest, 400, "bad_request"),
     (NotEnoughMemory, 503, "not_enough_memory"),
     (ServerFailed, 502, "model_server_failed"),
     (ModelUnavailable, 503, "model_unavailable"),
     (BadSession, 409, "bad_conversation"),
+    (ServerEnds, 503, "server_ends"),
     (LongctxError, 500, "failed"),
     (IndexBusy, 409, "index_busy"),
     (IndexNotFound, 404, "index_not_found"),
@@ -70,6 +74,34 @@ def error_response(status: int, message: str, code: str = "refused") -> Response
     """
     headers = {"www-authenticate": "Bearer"} if status == 401 else {}
     return JSONResponse(error_body(message, status, code), status, headers)
+
+
+class Described:
+    """ASGI middleware that answers what nothing else has answered for with an error, as every other response is sent.
+
+    Args:
+        app: What is behind it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            status, body = describe(error)
+            await JSONResponse(body, status)(scope, receive, send)
 
 
 def describe(error: Exception) -> tuple[int, dict[str, Any]]:

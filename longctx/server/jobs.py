@@ -94,6 +94,7 @@ class _Work:
     prune: bool
     owned: bool  # whether the files are uploads, which are deleted where they are not taken
     cancelled: threading.Event = field(default_factory=threading.Event)
+    goes_on: bool = False  # at the server's next start, which finds its uploads
 
 
 class Jobs:
@@ -173,8 +174,9 @@ class Jobs:
                 await self._changed.wait_for(lambda seen=seen: self._version != seen)  # type: ignore[misc]
 
     async def close(self) -> None:
-        """Cancel all jobs, and wait until they have stopped."""
+        """Stop all jobs, and wait until they have stopped. Uploads that are left are ingested at the next start."""
         for work in self._works.values():
+            work.goes_on = not work.cancelled.is_set()
             work.cancelled.set()
         self.end_followers()
         await asyncio.gather(*self._tasks)
@@ -268,7 +270,8 @@ class Jobs:
                 file.state = "done"
             else:
                 file.state, file.reason = state, reason
-                path.unlink(missing_ok=True)
+                if not work.goes_on:
+                    path.unlink(missing_ok=True)
 
     def _notify(self) -> None:
         self._version += 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -84,6 +86,10 @@ class Model:
         return str(name).rstrip("/").rsplit("/", 1)[-1]
 
 
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
 def make_missing(paths: list[Path], model: Model) -> None:
     """Make the indexes that do not exist.
 
@@ -111,13 +117,14 @@ class Library:
         self._paths, self.model, self.options = paths, model, options
         self.corpora: dict[str, Corpus] = {}
         self.turns = Turns(options.parallel, options.waiting)
+        self.unfinished: set[Callable[[], None]] = set()  # each breaks an answer off
         self._encoders: dict[str, Encoder] = {}
 
     async def open(self) -> None:
         """Open all indexes, and ingest uploads that a server that was killed had not ingested."""
         found = self.options.folder
-        made = sorted(p.parent for p in found.glob("*/corpus.sqlite3")) if found and found.is_dir() else []
-        for path in dict.fromkeys([*(p.expanduser().absolute() for p in self._paths), *made]):
+        made = [] if found is None else sorted(p.parent for p in _absolute(found).glob("*/corpus.sqlite3"))
+        for path in dict.fromkeys([*map(_absolute, self._paths), *made]):
             await self._open(path, path.name.lstrip(".") or "index")
 
     async def close(self) -> None:
@@ -127,10 +134,15 @@ class Library:
             await corpus.qa.close()
         self.corpora.clear()
 
-    def end_followers(self) -> None:
-        """Let streams end that would go on as long as a job does."""
+    def end_soon(self) -> None:
+        """End streams that would go on as long as a job does, and break answers off that are not finished in time."""
         for corpus in self.corpora.values():
             corpus.jobs.end_followers()
+        asyncio.get_running_loop().call_later(self.options.grace, self._break_off)
+
+    def _break_off(self) -> None:
+        for answer in [*self.unfinished]:
+            answer()
 
     def find(self, name: str | None) -> Corpus:
         """Find an index.
@@ -167,9 +179,10 @@ class Library:
             raise BadRequest("no index can be made: the server was started without a folder for new ones (--folder)")
         if not _NAME.fullmatch(name) or name.endswith(("-files", "-sessions")):
             raise BadRequest(f"{name!r} cannot name an index: use up to 64 letters, digits, '-', '_' and '.'")
-        if name in self.corpora or (folder / name).exists():
+        path = _absolute(folder) / name
+        if name in self.corpora or path.exists():
             raise BadRequest(f"there is already {name!r}: choose another name")
-        return await self._open(folder.expanduser().absolute() / name, name)
+        return await self._open(path, name)
 
     async def _open(self, path: Path, name: str) -> Corpus:
         plain, number = name, 1

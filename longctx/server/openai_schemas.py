@@ -80,8 +80,8 @@ class ChatBody(BaseModel):
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
     stop: str | list[str] | None = None
     longctx: AskFields | None = None
 
@@ -135,7 +135,7 @@ class ResponsesBody(BaseModel):
     stream: bool = False
     temperature: float | None = None
     top_p: float | None = None
-    max_output_tokens: int | None = None
+    max_output_tokens: int | None = Field(default=None, ge=1)
     previous_response_id: str | None = None
     longctx: AskFields | None = None
 

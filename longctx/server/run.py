@@ -7,7 +7,9 @@ import logging
 import os
 import signal
 import socket
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +22,7 @@ from longctx.server.local_socket import socket_path
 from longctx.server.metrics import JsonLines
 from longctx.server.options import ServerOptions
 
+_LAST_WORDS = 5  # seconds in which clients are told that their answers are broken off
 _LOG = logging.getLogger("longctx.server")
 
 
@@ -67,7 +70,7 @@ class Server:
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=int(options.grace),
+            timeout_graceful_shutdown=int(options.grace) + _LAST_WORDS,
             lifespan="on",
             ws="none",
         )
@@ -80,11 +83,25 @@ class Server:
 
     def run(self) -> None:
         """Answer until `end`; in the main thread, also until SIGTERM or SIGINT."""
-        asyncio.run(self._uvicorn.serve(self._sockets))
+        with self._ended_by_signals():
+            asyncio.run(self._uvicorn.serve(self._sockets))
 
     def end(self) -> None:
         """End, when the answers that have begun are finished. Any thread may call it."""
         self._uvicorn.handle_exit(signal.SIGTERM, None)
+
+    @contextmanager
+    def _ended_by_signals(self) -> Iterator[None]:
+        """Take the signals that uvicorn raises again at its end, or the exit status would be that of a failure."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {each: signal.signal(each, lambda *_: self.end()) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
 
 class _Uvicorn(uvicorn.Server):
@@ -101,10 +118,10 @@ class _Uvicorn(uvicorn.Server):
             _LOG.info("listening on %s", self._address)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End streams that have no end of their own; answers go on. A second Ctrl-C ends them too."""
+        """End streams that have no end of their own; answers go on for a while. A second Ctrl-C ends them too."""
         if self._loop is not None:
             with suppress(RuntimeError):  # it has ended already
-                self._loop.call_soon_threadsafe(self._library.end_followers)
+                self._loop.call_soon_threadsafe(self._library.end_soon)
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

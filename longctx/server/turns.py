@@ -7,6 +7,8 @@ import time
 from collections import OrderedDict, deque
 from contextlib import suppress
 
+from longctx.errors import LongctxError
+
 _FIRST_GUESS = 10.0  # seconds that an answer takes, before one has been seen
 _WEIGHT = 0.3  # of the last answer in the average
 
@@ -21,6 +23,10 @@ class TooBusy(Exception):
     def __init__(self, waiting: int, retry_after: int) -> None:
         super().__init__(f"{waiting} questions are waiting already: try again in {retry_after} s")
         self.retry_after = retry_after
+
+
+class ServerEnds(LongctxError):
+    """An answer is not finished when the server has to end."""
 
 
 class QueueTurn:

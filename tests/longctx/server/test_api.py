@@ -203,13 +203,38 @@ def test_an_index_is_made_and_used(library: Running) -> None:
 def test_errors_name_what_is_wrong_and_no_folder(library: Running) -> None:
     typo = library.http.post(f"{BASE}/ask", json={"question": "a", "rout": "map"})
     assert (typo.status_code, "rout" in typo.json()["error"]["message"]) == (400, True)
-    assert library.http.get("/api/v1/indexes/nothing").status_code == 404
+    for path in ("/nothing", "/api/v1/indexes/nothing", f"{BASE}/conversations/nothing"):
+        missing = library.http.get(path)
+        assert (missing.status_code, bool(missing.json()["error"]["message"])) == (404, True)
+    assert "method" in library.http.put("/api/v1/indexes").json()["error"]["message"].lower()
+    broken = library.http.post(f"{BASE}/search", content=b"{", headers={"content-type": "application/json"})
+    assert (broken.status_code, "JSON" in broken.json()["error"]["message"]) == (400, True)
+    odd = library.http.post("/v1/responses", json={"model": "longctx/index", "input": "a", "stop": 5})
+    assert (odd.status_code, "stop" in odd.json()["error"]["message"]) == (400, True)
     assert library.http.get("/api/v1/estimate", params={"model": "/etc"}).status_code == 400
     too_many = library.http.post(f"{BASE}/documents", files=[("files", (f"{i}.txt", b"a")) for i in range(5)])
-    assert too_many.status_code == 400
+    assert (too_many.status_code, "4" in too_many.json()["error"]["message"]) == (400, True)
     big = upload(library, ("big.txt", b"a" * 200_000))
     assert big["files"][0]["state"] == "failed"
     assert "100,000" in big["files"][0]["reason"]
+
+
+def test_a_failure_of_the_server_has_an_id_to_look_up_in_its_log(
+    library: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(library.library, "turns", None)  # a mistake in the code
+    failed = library.http.post(f"{BASE}/ask", json={"question": "a"}, headers={"x-request-id": "mine-1"})
+    assert (failed.status_code, failed.json()["error"]["code"]) == (500, "internal_error")
+    assert (failed.headers["x-request-id"], failed.headers["x-frame-options"]) == ("mine-1", "DENY")
+    assert "AttributeError" in caplog.text
+
+
+def test_an_index_that_is_named_and_in_the_folder_is_served_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with running(Path("all/papers"), folder=Path("all")) as server:
+        assert [each["name"] for each in server.http.get("/api/v1/indexes").json()] == ["papers"]
 
 
 def test_figures_and_openapi_are_there(library: Running) -> None:

@@ -90,6 +90,7 @@ def test_tools_that_a_chat_interface_offers_are_left_alone(client: openai.OpenAI
         ({"extra_body": {"temprature": 1}}, openai.BadRequestError, "temprature"),
         ({"messages": [*ASKED, {"role": "assistant", "content": "a"}]}, openai.BadRequestError, "last message"),
         ({"temperature": -1}, openai.BadRequestError, "temperature"),
+        ({"max_tokens": 0}, openai.BadRequestError, "max_tokens: .* greater than or equal to 1"),
         ({"max_tokens": 10**7}, openai.BadRequestError, "window"),
         ({"max_tokens": 10**7, "stream": True}, openai.BadRequestError, "window"),
     ],
