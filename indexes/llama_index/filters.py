@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import operator
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -24,6 +25,8 @@ _ORDERS = (FilterOperator.GT, FilterOperator.GTE, FilterOperator.LT, FilterOpera
 _TEXTS = (FilterOperator.TEXT_MATCH, FilterOperator.TEXT_MATCH_INSENSITIVE)
 TRUE_OF_MISSING = (FilterOperator.NE, FilterOperator.NIN, FilterOperator.IS_EMPTY)
 _MOST_PARAMETERS = 200  # of a condition: SQLite refuses more than 1,000 terms, and a long condition takes long
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_ -]+")  # as the path of a JSON value is written, without escapes
+_EXACT, _SLACK = 2**53, 1e-9
 _COLUMNS = ("source", "title", "modified")  # of a file's document, which its passages have as metadata
 
 
@@ -124,10 +127,24 @@ def _in_json(each: MetadataFilter, column: str, *, ascii_only: bool) -> Conditio
         return contains(column, written if is_whole else written[1:-1])
 
     key = contains(column, json.dumps(each.key, ensure_ascii=ascii_only))
+    if each.operator in _ORDERS:
+        return all_of([key, _in_order(each, column)])
     if each.operator not in _JOINED:
         return key
     values: Any = each.value if each.operator in _LISTS else [each.value]
     return all_of([key, _JOINED[each.operator](map(has, values))])
+
+
+def _in_order(each: MetadataFilter, column: str) -> Condition:
+    """That the JSON has no number on the wrong side of the filter's; ANYTHING where SQLite may be mistaken."""
+    if not _PLAIN_KEY.fullmatch(each.key) or not isinstance(each.value, int | float) or abs(each.value) > _EXACT:
+        return ANYTHING
+    is_less = each.operator in (FilterOperator.LT, FilterOperator.LTE)
+    slack = _SLACK * max(1.0, abs(each.value))  # SQLite does not read the last digits as Python does
+    bound = each.value + (slack if is_less else -slack)
+    # what is no JSON to SQLite, such as NaN, is left to Python
+    test = f"CASE WHEN json_valid({column}) THEN json_extract({column}, ?) {'<=' if is_less else '>='} ? ELSE TRUE END"
+    return Condition(test, [f'$."{each.key}"', bound])
 
 
 _JOINED: dict[FilterOperator, Callable[[Iterable[Condition]], Condition]] = {

@@ -25,7 +25,26 @@ from indexes.llama_index.nodes import filterable
 from indexes.llama_index.vector_store import CorpusVectorStore
 
 WORDS = ["", "a", "b", "ab", "A b", "夏目 漱石", "夏目", "2024-05-01"]
-VALUES = [*WORDS, None, 0, 1, 2, 2.5, -3, True, [], ["a"], ["a", "b"], [1, 2], ["夏目"], {"a": 1}]
+VALUES = [
+    *WORDS,
+    None,
+    0,
+    1,
+    2,
+    2.5,
+    -3,
+    True,
+    0.1 + 0.2,
+    2**70,
+    -(2**53),
+    1e300,
+    [],
+    ["a"],
+    ["a", "b"],
+    [1, 2],
+    ["夏目"],
+    {"a": 1},
+]
 KEYS = ["colour", "count", "tags", "doc_id"]
 LIST_OPERATORS = [FilterOperator.IN, FilterOperator.NIN, FilterOperator.ANY, FilterOperator.ALL]
 TEXT_OPERATORS = [FilterOperator.TEXT_MATCH, FilterOperator.TEXT_MATCH_INSENSITIVE]
@@ -60,7 +79,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, encoder) -> Iterator[CorpusV
         yield vector_store
 
 
-scalars = st.sampled_from([0, 1, 2, 2.5, -3, *WORDS, "d1"])
+scalars = st.sampled_from([0, 1, 2, 2.5, -3, 2**70, 1e-300, float("inf"), *WORDS, "d1"])
 lists = st.one_of(
     st.lists(st.sampled_from([*WORDS, "d1", "d2"]), max_size=3), st.lists(st.integers(-3, 3), min_size=1, max_size=3)
 )
