@@ -105,7 +105,10 @@ def latex_tables(text: str) -> MarkupTables:
 
 
 def _collected(tables: Iterable[tuple[Table, TableRows] | None]) -> MarkupTables:
-    found = sorted((each for each in tables if each is not None), key=lambda each: each[0].start)
+    found: list[tuple[Table, TableRows]] = []
+    for each in sorted((each for each in tables if each is not None), key=lambda each: each[0].end):
+        if not found or each[0].start >= found[-1][0].end:  # of two that overlap, the one that ends first
+            found.append(each)
     breaks = islice((row.start for _, rows in found for row in rows), MOST_MARKS)
     return tuple(table for table, _ in found), tuple(breaks)
 

@@ -31,8 +31,6 @@ SUFFIX = ".session"
 VERSION = 1
 
 _APPLICATION = 0x6C637478  # "lctx"
-_MAGIC = b"SQLite format 3\0"
-_VERSION_AT, _APPLICATION_AT = slice(60, 64), slice(68, 72)  # in a database's first 100 bytes, big-endian
 _LOCK_TIMEOUT = 60.0  # seconds, for what another process writes in milliseconds
 _NAME = re.compile(r"\w(?:[\w .-]{0,62}[\w-])?")
 _LONGEST_NAME = 200  # bytes: file systems take 255
@@ -96,9 +94,9 @@ class SessionFile:
             if not path.exists():
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 write_atomically(path, _create, overwrite=False, private=True)
-            _check_header(path)
             database = _connect(path)
             try:
+                _check_header(path, database)
                 _check_tables(path, database)
             except BaseException:
                 database.close()
@@ -208,12 +206,20 @@ def _create(path: Path) -> None:
         database.executescript(_SCHEMA)
 
 
-def _check_header(path: Path) -> None:
-    """Check that a file is a conversation of this version, without opening it as a database. Raises BadSession."""
-    with path.open("rb") as file:
-        header = file.read(100)
-    application, version = (int.from_bytes(header[place], "big") for place in (_APPLICATION_AT, _VERSION_AT))
-    if not header.startswith(_MAGIC):
+def _check_header(path: Path, database: sqlite3.Connection) -> None:
+    """Check that a file is a conversation of this version. Raises BadSession.
+
+    SQLite reads it: closing a file of one's own would give up the locks that this process holds on it (POSIX), and
+    another process could write in the middle of a turn.
+    """
+    try:
+        [application] = database.execute("PRAGMA application_id").fetchone()
+        [version] = database.execute("PRAGMA user_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        if "not a database" not in str(error):
+            raise
+        application = None
+    if application is None or not path.stat().st_size:
         raise BadSession(f"{path} is damaged, or is no conversation of longctx's: {_REMEDY}")
     if application != _APPLICATION:
         raise BadSession(f"{path} is a database, but no conversation of longctx's: move it away, or use another name")

@@ -120,8 +120,12 @@ class Database:
                 check_format(connection)
 
     def _check_length(self) -> None:
-        """Raise IndexDamaged if the file is shorter than it says, unless a log beside it may hold the rest."""
-        if not self._path.exists() or self._has_log():
+        """Raise IndexDamaged if the file is shorter than it says, unless a log beside it may hold the rest.
+
+        A log, even an empty one, also says that the database may be open in this process, which would give up SQLite's
+        locks if it closed the file here (POSIX): another process would take its log away.
+        """
+        if not self._path.exists() or Path(f"{self._path}-wal").exists():
             return
         with self._path.open("rb") as file:
             header = file.read(100)

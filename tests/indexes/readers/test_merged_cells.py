@@ -193,3 +193,10 @@ def test_the_tables_of_markup_and_of_text_have_their_headers(name, text, headers
     assert [table.header for table in document.tables] == headers
     assert document.text[: document.tables[-1].end].rstrip().endswith(last)
     assert {table.start for table in document.tables} <= set(document.breaks)
+
+
+def test_a_table_that_is_not_closed_leaves_the_next_one_alone(read):
+    """Of the tables of reStructuredText: the first has no last rule, and would go on to one far below."""
+    document = read("a.rst", f"====== ===\nLamp   Hours\n====== ===\nBronze 100\n{GRID}\n====== ===\n")
+    assert [table.header for table in document.tables] == ["Boat kind | Fee"]
+    assert list(document.breaks) == sorted(set(document.breaks))

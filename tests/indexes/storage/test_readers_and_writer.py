@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from indexes import CorpusIndex, Encoder, IndexBusy, IngestProgress
+from indexes import CorpusIndex, Document, Encoder, IndexBusy, IngestProgress
 from indexes.storage.derived_files import Derived
 from indexes.storage.sqlite.store import Store
 
@@ -269,3 +269,20 @@ def test_an_ingest_within_an_ingest_is_refused(folder: Path, corpus: Path, hashi
                 index.remove(corpus)
 
         assert index.ingest(corpus, progress=interfere).added == 1
+
+
+def test_an_index_that_a_process_opens_twice_keeps_its_log_when_another_process_closes_it(
+    folder: Path, hashing: Encoder
+) -> None:
+    database = folder / "corpus.sqlite3"
+    close_it = (
+        f"import sqlite3; c = sqlite3.connect({str(database)!r}); c.execute('SELECT * FROM documents'); c.close()"
+    )
+    with CorpusIndex.open(folder, hashing) as index:
+        before = index.info().documents
+        CorpusIndex.open(folder, hashing).close()
+        subprocess.run([sys.executable, "-S", "-c", close_it], check=True)
+        index.add([Document("late", "What is written to a log that is there.", "")])
+        code = f"import sqlite3; print(*sqlite3.connect({str(database)!r}).execute('SELECT count(*) FROM documents'))"
+        seen = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
+        assert seen.stdout.strip() == f"({before + 1},)"

@@ -197,6 +197,17 @@ def test_a_turn_waits_for_one_that_another_process_is_writing(tmp_path: Path) ->
     store.close()
 
 
+def test_opening_a_conversation_gives_up_no_lock_of_a_turn_that_this_process_is_writing(tmp_path: Path) -> None:
+    path = session_path(tmp_path, "locked")
+    SessionFile.open(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as writing:
+        writing.execute("BEGIN IMMEDIATE")
+        SessionFile.open(path).close()  # in a server: another question
+        code = f"import sqlite3; sqlite3.connect({str(path)!r}, timeout=0).execute('BEGIN IMMEDIATE')"
+        other = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True)
+        assert "database is locked" in other.stderr
+
+
 def test_a_file_of_release_0_1_is_read_under_todays_names(tmp_path: Path) -> None:
     path = session_path(tmp_path, "old")
     with closing(SessionFile.open(path)) as store:
