@@ -207,11 +207,9 @@ def _create(path: Path) -> None:
 
 
 def _check_header(path: Path, database: sqlite3.Connection) -> None:
-    """Check that a file is a conversation of this version. Raises BadSession.
-
-    SQLite reads it: closing a file of one's own would give up the locks that this process holds on it (POSIX), and
-    another process could write in the middle of a turn.
-    """
+    """Check that a file is a conversation of this version. Raises BadSession."""
+    # SQLite reads it: closing a file of one's own would give up the locks that this process holds on it (POSIX), and
+    # another process could write in the middle of a turn.
     try:
         [application] = database.execute("PRAGMA application_id").fetchone()
         [version] = database.execute("PRAGMA user_version").fetchone()

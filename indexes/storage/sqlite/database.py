@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -20,6 +21,7 @@ from indexes.storage.sqlite.schema import check_format, make_or_migrate
 from indexes.storage.sqlite.store import Store
 
 _LOCK_TIMEOUT = 30.0  # seconds, for what SQLite locks for moments
+_BETWEEN_TRIES = 0.01  # seconds
 _REMEDY = "put a copy of it back, or delete its folder and ingest again"
 _SIGNS_OF_DAMAGE = ("no such", "malformed", "decode", "not a database", "unrecognized token", "syntax error")
 _PAGE_SIZE, _PAGE_COUNT = slice(16, 18), slice(28, 32)  # in a database's first 100 bytes, big-endian
@@ -112,7 +114,7 @@ class Database:
                 os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, file_mode(self._path.parent)))
             connection = self._connect()
             self._idle.append(connection)
-            connection.execute("PRAGMA journal_mode = WAL")
+            _keep_log(connection)
             make_or_migrate(connection)
             check_format(connection)
         else:
@@ -120,11 +122,9 @@ class Database:
                 check_format(connection)
 
     def _check_length(self) -> None:
-        """Raise IndexDamaged if the file is shorter than it says, unless a log beside it may hold the rest.
-
-        A log, even an empty one, also says that the database may be open in this process, which would give up SQLite's
-        locks if it closed the file here (POSIX): another process would take its log away.
-        """
+        """Raise IndexDamaged if the file is shorter than it says, unless a log beside it may hold the rest."""
+        # A log, even an empty one, also says that the database may be open in this process, which would give up
+        # SQLite's locks if it closed the file here (POSIX): another process would take its log away.
         if not self._path.exists() or Path(f"{self._path}-wal").exists():
             return
         with self._path.open("rb") as file:
@@ -214,6 +214,19 @@ class Database:
             raise IndexDamaged(f"{self._path} is not a whole database (text that is no UTF-8); {_REMEDY}") from error
         except sqlite3.Error as error:
             raise _explain(error, self._path, self.writable) from error
+
+
+def _keep_log(connection: sqlite3.Connection) -> None:
+    """Have changes written to a log first. SQLite does not wait here for others that are making the same database."""
+    end = time.monotonic() + _LOCK_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(_BETWEEN_TRIES)
 
 
 def _with_functions(connection: sqlite3.Connection) -> sqlite3.Connection:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -286,3 +287,15 @@ def test_an_index_that_a_process_opens_twice_keeps_its_log_when_another_process_
         code = f"import sqlite3; print(*sqlite3.connect({str(database)!r}).execute('SELECT count(*) FROM documents'))"
         seen = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
         assert seen.stdout.strip() == f"({before + 1},)"
+
+
+def test_an_index_that_another_process_is_making_is_waited_for(tmp_path: Path, hashing: Encoder) -> None:
+    folder = tmp_path / "made"
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "corpus.sqlite3", isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        done = threading.Timer(0.2, lambda: other.execute("COMMIT"))
+        done.start()
+        with CorpusIndex.open(folder, hashing) as index:
+            assert index.info().documents == 0
+        done.join()
