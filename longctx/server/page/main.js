@@ -84,13 +84,14 @@ async function newIndex() {
 
 const safely = (call) => (...given) => Promise.resolve(call(...given)).catch((error) => tell(error.message));
 
-byId("ask").addEventListener("submit", (event) => {
+byId("ask").addEventListener("submit", safely(async (event) => {
   event.preventDefault();
+  await ready; // who is quick asks before the indexes are there
   const question = byId("question").value.trim();
   if (!question || running || !byId("index").value) return;
   byId("question").value = "";
-  safely(answer)(question);
-});
+  await answer(question);
+}));
 byId("question").addEventListener("keydown", (event) => {
   // Enter also ends the choice of kanji, and is no question then
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -108,4 +109,4 @@ byId("new-chat").addEventListener("click", safely(async () => {
   await conversations.load(byId("index").value);
   byId("question").focus();
 }));
-safely(start)();
+const ready = safely(start)();

@@ -96,6 +96,16 @@ def test_files_are_dropped_in_and_an_answer_opens_where_it_stands(library: Runni
         assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
+def test_a_question_asked_before_the_page_is_ready_is_answered(library: Running) -> None:
+    files = [("files", ("gate.txt", b"The gate closes at nine."))]
+    library.job(library.http.post("/api/v1/indexes/index/documents", files=files).json()["id"])
+    slowly = "const real = window.fetch; window.fetch = async (...given) => { await new Promise((go) => setTimeout(go, 500)); return real(...given); };"
+    with browser("en") as driver:
+        driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": slowly})
+        driver.get(library.url)
+        assert "nine" in ask(driver, "When does the gate close?")
+
+
 def test_the_page_speaks_japanese_and_fits_a_phone(library: Running) -> None:
     files = [("files", ("mon.txt", "門は九時に閉まる。鍵は守衛が持つ。".encode()))]
     library.job(library.http.post("/api/v1/indexes/index/documents", files=files).json()["id"])
