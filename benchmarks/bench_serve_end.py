@@ -26,7 +26,7 @@ import httpx
 from bench_passkey import NAMES, question
 from bench_serve import served, write_documents
 
-SECONDS = 12  # of load before the end
+SECONDS = 20  # of load before the end
 UPLOADERS = 2
 
 
