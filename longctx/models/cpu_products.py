@@ -172,8 +172,7 @@ def quantize_model(model: Any) -> None:
     """
     why_not_int8()  # in this thread, for its warning
     embedding = model.get_input_embeddings()
-    # Both the products of a thread that is not the main one and FBGEMM's packing keep to one processor
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # FBGEMM packs a weight on one processor
         table = pool.submit(Int8Embedding, embedding) if type(embedding) is nn.Embedding else None
         _replace(model, Int8Linear, pool.map)
     if table is not None:
@@ -185,17 +184,13 @@ def quantize_model(model: Any) -> None:
 def _replace(
     model: nn.Module, packed: Callable[[nn.Linear], nn.Module], each: Callable[..., Iterable[None]] = map
 ) -> None:
-    def replace(parent: nn.Module, name: str) -> None:
+    def replace(place: tuple[nn.Module, str]) -> None:
+        parent, name = place
         setattr(parent, name, packed(getattr(parent, name)).eval())
 
-    places = [
-        (module, name)
-        for module in model.modules()
-        for name, child in module.named_children()
-        if type(child) is nn.Linear
-    ]
-    for _ in each(replace, *zip(*places, strict=True)):  # also raises what a thread raised
-        pass
+    children = ((module, name, child) for module in model.modules() for name, child in module.named_children())
+    places = [(parent, name) for parent, name, child in children if type(child) is nn.Linear]
+    list(each(replace, places))  # which raises what a thread has raised
 
 
 def is_packed(model: nn.Module) -> bool:

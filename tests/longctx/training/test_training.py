@@ -290,7 +290,11 @@ def mean_loss(model: Any, documents: list[list[int]]) -> float:
 @pytest.mark.parametrize("lora", [False, True])
 def test_mixed_windows_train_short_texts_unscaled_and_long_ones_scaled(lora: bool, tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(DEMO)
-    texts = ("We walked on. It was warm. " * 8, "The pass key is 40917. " * 8, "The wind fell and the boats lay still. " * 60)
+    texts = (
+        "We walked on. It was warm. " * 8,
+        "The pass key is 40917. " * 8,
+        "The wind fell and the boats lay still. " * 60,
+    )
     data = tmp_path / "t.jsonl"
     data.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
     begin = [tokenizer.bos_token_id] if tokenizer("")["input_ids"] else []
