@@ -2,14 +2,14 @@
 
 The two halves differ on purpose. What a filter means (1 == True, a text in a list or in a text, values that cannot be
 compared) is Python's semantics, as in llama-index's own SimpleVectorStore; SQL's are others. So SQLite only checks a
-necessary condition, on the JSON text, which is much faster than parsing it.
+necessary condition, on the JSON text or on what it has under a key, which is much faster than parsing it here.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import operator
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -18,15 +18,14 @@ from llama_index.core.vector_stores.types import FilterCondition, FilterOperator
 from indexes.errors import CorpusError
 from indexes.llama_index.nodes import COMPUTED_KEYS
 from indexes.sources import NAMESPACE
-from indexes.storage import ANYTHING, Condition, all_of, any_of, compares, contains
+from indexes.storage import ANYTHING, Condition, all_of, any_of, compares, compares_in_json, contains
 
 _LISTS = (FilterOperator.IN, FilterOperator.NIN, FilterOperator.ANY, FilterOperator.ALL)
 _ORDERS = (FilterOperator.GT, FilterOperator.GTE, FilterOperator.LT, FilterOperator.LTE)
 _TEXTS = (FilterOperator.TEXT_MATCH, FilterOperator.TEXT_MATCH_INSENSITIVE)
 TRUE_OF_MISSING = (FilterOperator.NE, FilterOperator.NIN, FilterOperator.IS_EMPTY)
 _MOST_PARAMETERS = 200  # of a condition: SQLite refuses more than 1,000 terms, and a long condition takes long
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_ -]+")  # as the path of a JSON value is written, without escapes
-_EXACT, _SLACK = 2**53, 1e-9
+_SLACK = 1e-12  # SQLite may read the last digits of a number in another way, and a whole number as a fraction
 _COLUMNS = ("source", "title", "modified")  # of a file's document, which its passages have as metadata
 
 
@@ -115,36 +114,38 @@ def _of_file(each: MetadataFilter) -> Condition:
 
 
 def _in_json(each: MetadataFilter, column: str, *, ascii_only: bool) -> Condition:
-    """That the JSON text contains the filter's key, and the texts that its operator looks for."""
+    """That the JSON text contains the filter's key, and under it what its operator looks for."""
     if each.operator in TRUE_OF_MISSING or each.key in COMPUTED_KEYS:
         return ANYTHING
     is_whole = each.operator in (FilterOperator.EQ, FilterOperator.IN)
 
     def has(value: object) -> Condition:
         if not isinstance(value, str):  # 1, 1.0 and True are equal and are written differently
-            return ANYTHING
+            return all_of(_ordered(column, each.key, sign, value) for sign in (">=", "<=")) if is_whole else ANYTHING
         written = json.dumps(value, ensure_ascii=ascii_only)
         return contains(column, written if is_whole else written[1:-1])
 
     key = contains(column, json.dumps(each.key, ensure_ascii=ascii_only))
     if each.operator in _ORDERS:
-        return all_of([key, _in_order(each, column)])
+        return all_of([key, _ordered(column, each.key, _SIGNS[each.operator], each.value)])
     if each.operator not in _JOINED:
         return key
     values: Any = each.value if each.operator in _LISTS else [each.value]
     return all_of([key, _JOINED[each.operator](map(has, values))])
 
 
-def _in_order(each: MetadataFilter, column: str) -> Condition:
-    """That the JSON has no number on the wrong side of the filter's; ANYTHING where SQLite may be mistaken."""
-    if not _PLAIN_KEY.fullmatch(each.key) or not isinstance(each.value, int | float) or abs(each.value) > _EXACT:
-        return ANYTHING
-    is_less = each.operator in (FilterOperator.LT, FilterOperator.LTE)
-    slack = _SLACK * max(1.0, abs(each.value))  # SQLite does not read the last digits as Python does
-    bound = each.value + (slack if is_less else -slack)
-    # what is no JSON to SQLite, such as NaN, is left to Python
-    test = f"CASE WHEN json_valid({column}) THEN json_extract({column}, ?) {'<=' if is_less else '>='} ? ELSE TRUE END"
-    return Condition(test, [f'$."{each.key}"', bound])
+def _ordered(column: str, key: str, sign: str, value: object) -> Condition:
+    """That the JSON object has a value under a key which is above or below another, or nearly equal."""
+    if isinstance(value, int | float):
+        try:
+            bound = float(value)
+        except OverflowError:
+            return ANYTHING
+        if not math.isfinite(bound):
+            return ANYTHING
+        slack = abs(bound) * _SLACK
+        value = bound - slack if sign[0] == ">" else bound + slack
+    return compares_in_json(column, key, f"{sign[0]}=", value) if isinstance(value, str | float) else ANYTHING
 
 
 _JOINED: dict[FilterOperator, Callable[[Iterable[Condition]], Condition]] = {

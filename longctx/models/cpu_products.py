@@ -8,7 +8,8 @@ only models that were loaded for this may be given.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch.nn import functional
 _BLOCK = 64  # numbers of an input that are rotated together
 _LARGEST_CODE = 64  # of weights: processors without VNNI add two products in 16 bits, and 255 · 127 · 2 do not fit
 _FEW = 16  # rows for which a product is faster with the matrix first
-_ROWS = 8192  # of an embedding, quantised at a time
+_NUMBERS = 1 << 17  # of a weight that are quantised at a time: they stay in the processor's cache
 _SAMPLED = 64  # numbers of a weight that tell it from others
 
 
@@ -82,10 +83,8 @@ class Int8Linear(PackedProduct):
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__(linear)
-        rotated = rotate(linear.weight.detach().float())
-        scales = rotated.abs().amax(dim=1).clamp_min(torch.finfo(torch.float32).tiny) / _LARGEST_CODE
-        codes = (rotated / scales.unsqueeze(1)).round().to(torch.int8)
-        self.register_buffer("scales", scales, persistent=False)
+        codes, scales = _quantized(linear.weight, _LARGEST_CODE, rotate)
+        self.register_buffer("scales", scales.squeeze(1), persistent=False)
         self._packed: Any = codes if why_not_int8() is not None else _packed_codes(codes)
         if self.bias is not None:
             self.bias.data = self.bias.data.float()
@@ -127,13 +126,9 @@ class Int8Embedding(nn.Module):
     def __init__(self, embedding: nn.Embedding) -> None:
         super().__init__()
         self.num_embeddings, self.embedding_dim = embedding.num_embeddings, embedding.embedding_dim
-        table = embedding.weight.detach()
-        scales = table.abs().amax(dim=1, keepdim=True).float().clamp_min(torch.finfo(torch.float32).tiny) / 127
+        codes, scales = _quantized(embedding.weight, 127)
         self.register_buffer("scales", scales)
-        self.register_buffer("codes", torch.empty(table.shape, dtype=torch.int8))
-        for start in range(0, len(table), _ROWS):  # in float32, the whole would take four times as much as the codes
-            rows = slice(start, start + _ROWS)
-            self.codes[rows] = (table[rows].float() / scales[rows]).round()
+        self.register_buffer("codes", codes)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Embeddings (…, embedding_dim) of token ids (…)."""
@@ -175,19 +170,27 @@ def quantize_model(model: Any) -> None:
     Args:
         model: The transformers model, which nothing else may use.
     """
-    _replace(model, Int8Linear)
+    why_not_int8()  # in this thread, for its warning
     embedding = model.get_input_embeddings()
-    if type(embedding) is nn.Embedding:
-        model.set_input_embeddings(Int8Embedding(embedding))
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # FBGEMM packs a weight on one processor
+        table = pool.submit(Int8Embedding, embedding) if type(embedding) is nn.Embedding else None
+        _replace(model, Int8Linear, pool.map)
+    if table is not None:
+        model.set_input_embeddings(table.result())
     model.float()
     model.config.dtype = torch.float32
 
 
-def _replace(model: nn.Module, packed: Callable[[nn.Linear], nn.Module]) -> None:
-    for module in list(model.modules()):
-        for name, child in list(module.named_children()):
-            if type(child) is nn.Linear:
-                setattr(module, name, packed(child).eval())
+def _replace(
+    model: nn.Module, packed: Callable[[nn.Linear], nn.Module], each: Callable[..., Iterable[None]] = map
+) -> None:
+    def replace(place: tuple[nn.Module, str]) -> None:
+        parent, name = place
+        setattr(parent, name, packed(getattr(parent, name)).eval())
+
+    children = ((module, name, child) for module in model.modules() for name, child in module.named_children())
+    places = [(parent, name) for parent, name, child in children if type(child) is nn.Linear]
+    list(each(replace, places))  # which raises what a thread has raised
 
 
 def is_packed(model: nn.Module) -> bool:
@@ -240,17 +243,33 @@ def why_not_int8() -> str | None:
     codes = torch.arange(256, dtype=torch.int32).reshape(2, 128).sub(128).div(2).to(torch.int8)
     rows = torch.linspace(-1, 1, 128).reshape(1, 128)
     try:
-        same = torch.allclose(_int8_product(rows, _packed_codes(codes)), _int8_product(rows, codes), 1e-2, 1)
+        with warnings.catch_warnings():  # torch 2.13 announces once that tensors of this type will go
+            warnings.filterwarnings("ignore", ".*quantized tensor creation functions", UserWarning)
+            packed = _packed_codes(codes)
+        same = torch.allclose(_int8_product(rows, packed), _int8_product(rows, codes), 1e-2, 1)
     except (AttributeError, RuntimeError, TypeError) as error:
         return str(error).splitlines()[0]
     return None if same else "its product is another"
 
 
+def _quantized(
+    matrix: torch.Tensor, largest: int, change: Callable[[torch.Tensor], torch.Tensor] = torch.clone
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Int8 codes of a matrix whose rows are changed first, and scales (rows, 1): the largest code is `largest`."""
+    matrix = matrix.detach()
+    codes, scales = torch.empty(matrix.shape, dtype=torch.int8), torch.empty(len(matrix), 1)
+    step = max(1, _NUMBERS // matrix.shape[1])
+    for start in range(0, len(matrix), step):
+        rows = change(matrix[start : start + step].float())
+        scale = scales[start : start + step]
+        scale[:] = rows.abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny) / largest
+        codes[start : start + step] = rows.div_(scale).round_()
+    return codes, scales
+
+
 def _packed_codes(codes: torch.Tensor) -> Any:
     """A weight in int8 as FBGEMM keeps it; all scales are 1."""
-    with warnings.catch_warnings():  # torch 2.13 announces that tensors of this type will go
-        warnings.filterwarnings("ignore", ".*quantized tensor creation functions", UserWarning)
-        return torch.ops.quantized.linear_prepack(torch._make_per_tensor_quantized_tensor(codes, 1.0, 0), None)
+    return torch.ops.quantized.linear_prepack(torch._make_per_tensor_quantized_tensor(codes, 1.0, 0), None)
 
 
 def _int8_product(rows: torch.Tensor, packed: Any) -> torch.Tensor:

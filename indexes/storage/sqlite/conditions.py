@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from indexes.sources import composed, is_file
 
 MOST_TERMS = 100  # of one AND or OR: SQLite refuses more than 1,000, and a long condition takes long
+_PLAIN_KEY = re.compile(r"[ !#-\[\]-~]+")  # that is written in JSON, and in a path of SQLite's, as it is
 
 
 class Condition(NamedTuple):
@@ -76,6 +78,25 @@ def compares(column: str, sign: str, text: str) -> Condition:
         The condition that the comparison holds; ANYTHING if SQLite cannot read the text.
     """
     return Condition(f"{column} {sign} ?", [text]) if _is_unicode(text) else ANYTHING
+
+
+def compares_in_json(column: str, key: str, sign: str, value: str | float) -> Condition:
+    """Compare what a JSON object has under a key with a value.
+
+    Args:
+        column: The name of a column with JSON objects.
+        key: The key.
+        sign: An SQL operator, such as ">=".
+        value: The value. SQLite orders all numbers before all texts, and lists among the texts.
+
+    Returns:
+        The condition that the comparison holds, or that SQLite cannot read the JSON, such as NaN; ANYTHING if it cannot
+        read the key or the value.
+    """
+    if not _PLAIN_KEY.fullmatch(key) or (isinstance(value, str) and not (_is_unicode(value) and "\0" not in value)):
+        return ANYTHING
+    sql = f"CASE WHEN json_valid({column}) THEN json_extract({column}, ?) {sign} ? ELSE TRUE END"
+    return Condition(sql, [f'$."{key}"', value])
 
 
 def source_lies_in(place: str) -> Condition:

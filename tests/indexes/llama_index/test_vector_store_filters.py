@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from llama_index.core.vector_stores.types import VectorStoreQuery
 from llama_index.core.vector_stores.utils import build_metadata_filter_fn
 
 from indexes import Chunk, CorpusError, CorpusIndex, Document, Metadata
-from indexes.llama_index.filters import matches
+from indexes.llama_index.filters import check_filters, matches, node_condition
 from indexes.llama_index.nodes import filterable
 from indexes.llama_index.vector_store import CorpusVectorStore
 
@@ -203,6 +205,66 @@ def test_looking_in_sql_first_loses_nothing(files: CorpusVectorStore, tree: Meta
     assert len(every) > len(FRONT) + len(NODES)
     expected = [node.node_id for node in every if matches(filterable(node.metadata, node.ref_doc_id), tree)]
     assert found(files, tree) == expected
+
+
+ODD = [2**53 + 1, 2**63, 2**64 + 1, -(2**70), 10**400, 0.1, 0.1 + 2**-56, 1e-320, 1e300, -1e300, math.nan, math.inf]
+ODD += [-math.inf, "a\0", "a\0b", "\ud800", "\ue000", "😀", "é", "9", "10", "[1]", "2024-05-02", *VALUES]
+ODD_KEYS = ["year", "a year", 'the "year"', "back\\slash", "$.year", "[0]", "年", "😀", "y\0", ""]
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory, hashing) -> Iterator[CorpusVectorStore]:
+    with CorpusIndex.open(tmp_path_factory.mktemp("odd"), hashing) as index:
+        vector_store = CorpusVectorStore.from_index(index)
+        metadata = [{key: value} for key in ODD_KEYS for value in ODD] + [{"year": 1, "x": {"a year": 1}}, {}]
+        vector_store.add(
+            [TextNode(id_=f"n{number}", text="words", metadata=each) for number, each in enumerate(metadata)]
+        )
+        yield vector_store
+
+
+@settings(max_examples=settings.default.max_examples * 2)
+@given(
+    key=st.sampled_from(ODD_KEYS),
+    value=st.sampled_from([each for each in ODD if isinstance(each, str | int | float) and each is not True]),
+    operator=st.sampled_from(FilterOperator),
+)
+def test_comparing_in_sql_first_loses_nothing(
+    odd: CorpusVectorStore, key: str, value: float | str, operator: FilterOperator
+) -> None:
+    if operator in TEXT_OPERATORS and not isinstance(value, str):
+        return
+    given = [value] if operator in LIST_OPERATORS and not isinstance(value, float) else value
+    filters = MetadataFilters(filters=[MetadataFilter(key=key, value=given, operator=operator)])
+    try:
+        check_filters(filters)
+    except CorpusError:
+        return
+    expected = [node.node_id for node in odd.get_nodes() if matches(filterable(node.metadata, None), filters)]
+    assert found(odd, filters) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "operator", "value", "rows"),
+    [
+        ("year", FilterOperator.GT, 2020, 5),  # with 2020: only Python tells what is nearly equal
+        ("date", FilterOperator.LTE, "2003-01-01", 3),
+        ("year", FilterOperator.EQ, 2020, 1),
+        ("year", FilterOperator.IN, [2019, 2020], 2),
+    ],
+)
+def test_rows_that_compare_otherwise_are_not_parsed(
+    hashing, tmp_path: Path, key: str, operator: FilterOperator, value: object, rows: int
+) -> None:
+    nodes = [
+        TextNode(id_=str(year), text="words", metadata={"year": year, "date": f"{year}-05-01"})
+        for year in range(2000, 2025)
+    ]
+    filters = MetadataFilters(filters=[MetadataFilter(key=key, value=value, operator=operator)])
+    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+        CorpusVectorStore.from_index(index).add(nodes)
+        with index.changing(wait=False) as (store, _):
+            assert len(list(store.nodes.scan(node_condition(filters)))) == rows
 
 
 def test_a_filter_of_more_values_than_sqlite_takes_is_answered(files: CorpusVectorStore) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 
 from longctx import BadRequest, Engine, GenerationOptions, load_model
 from longctx.models import cpu_products, hash_weights, is_packed, memory
-from longctx.models.cpu_products import Int8Linear, PackedLinear, rotate
+from longctx.models.cpu_products import Int8Embedding, Int8Linear, PackedLinear, rotate
 
 PROMPT = [5, 9, 7, 5, 9, 7, 11, 23, 42, 5, 9]
 
@@ -80,6 +80,26 @@ def test_the_largest_numbers_do_not_overflow() -> None:
         assert torch.allclose(Int8Linear(linear)(rows), linear(rows), rtol=0.02)
         product = Int8Linear(linear)
         assert torch.allclose(product(torch.ones(3, 256)), torch.full((3, 4), 256.0), rtol=0.02)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_large_matrix_is_quantised_as_if_in_one_go(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    linear, embedding = nn.Linear(192, 1500, bias=False).to(dtype), nn.Embedding(1500, 192).to(dtype)
+    held = linear.weight.detach().clone(), embedding.weight.detach().clone()
+    rotated, table = rotate(held[0].float()), held[1].float()
+    largest, largest_row = rotated.abs().amax(1, keepdim=True), table.abs().amax(1, keepdim=True)
+    assert torch.equal(Int8Linear(linear).codes, (rotated / (largest / 64)).round().to(torch.int8))
+    assert torch.equal(Int8Embedding(embedding).codes, (table / (largest_row / 127)).round().to(torch.int8))
+    assert torch.equal(linear.weight, held[0])  # which the layers before may share
+    assert torch.equal(embedding.weight, held[1])
+
+
+def test_what_fails_in_a_layer_is_raised(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(tiny_llama, dtype="float32").model
+    monkeypatch.setattr(cpu_products, "rotate", lambda matrix: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cpu_products.quantize_model(model)
 
 
 def test_a_model_in_int8(tiny_llama: Path) -> None:
