@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -95,13 +95,14 @@ def ingest_files(
         What was done, with the files that could not be read in `failed`.
     """
     run = _FileIngest(writer, encoder, options)
+    every: Iterable[Found] = discover(roots, exclude=own, rules=options.rules)
     if options.progress is not None:
         run.tell(doing="looking for files")
-        every = discover(roots, exclude=own, rules=options.rules)
+        every = list(every)
         run.total = sum(isinstance(found, FoundFile) for found in every)
         run.tell(doing="reading files")
     try:
-        for found in discover(roots, exclude=own, rules=options.rules):
+        for found in every:
             run.take(found)
         run.end_reading()
         run.flush()
