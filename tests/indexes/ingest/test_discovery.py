@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from indexes.errors import UnreadableFile
-from indexes.ingest.discovery import FoundFile, SkippedFile, discover
+from indexes.ingest.discovery import FileStat, FoundFile, SkippedFile, discover
 from indexes.readers.base import ReadLimits
 from indexes.readers.files import read_bytes
 from indexes.types import Failure
 
 NOBODY = 65534
-STATUS = Path(__file__).stat()  # which of them it is, is not compared
+STATUS = FileStat.of(Path(__file__).stat())  # which of them it is, is not compared
 
 
 @pytest.fixture

@@ -98,3 +98,18 @@ def test_one_changed_file_touches_one_document(made: Path, hashing: Encoder) -> 
         after = {hit.chunk.source: hit.chunk.id for hit in index.search("document", k=9, mode="lexical")}
     assert len(embedded) == 1
     assert [Path(source).name for source in ids if ids[source] != after[source]] == ["3.txt"]
+
+
+def test_folders_are_listed_once_and_the_progress_knows_how_many_files_there_are(
+    made: Path, hashing: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, totals, counts, listdir = [], [], [], os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: listed.append(path) or listdir(path))
+    (made / "corpus" / "inside").mkdir()
+    with CorpusIndex.open(made / "index", hashing) as index:
+        for progress in (None, lambda now: totals.append((now.doing, now.total))):
+            listed.clear()
+            index.ingest(made / "corpus", progress=progress)
+            counts.append(len(listed))
+    assert counts[0] == counts[1] >= 2
+    assert {total for doing, total in totals if doing == "reading files"} == {5}
