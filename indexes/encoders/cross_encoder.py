@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from indexes.encoders.hub import check_weights_are_safe, explained_loading, find_model
+from indexes.encoders.hub import check_weights_are_safe, explained_loading, find_model, quiet_libraries
 from indexes.errors import RerankerUnavailable
 
 _BATCH_SIZE = 32
@@ -54,6 +54,7 @@ class CrossEncoderReranker:
     def _model(self) -> Any:
         folder = self._find_folder()
         check_weights_are_safe(folder, "CrossEncoder", RerankerUnavailable)
+        quiet_libraries()
         from sentence_transformers import CrossEncoder
 
         with explained_loading("CrossEncoder", folder, RerankerUnavailable):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +84,14 @@ def find_model(
             raise unavailable(f"{what} {reason}") from error
 
     return name, fetch
+
+
+def quiet_libraries() -> None:
+    """Keep from warning what is imported with sentence-transformers.
+
+    On a processor with bf16, bitsandbytes misses a package with which it would fetch code from the hub.
+    """
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from indexes.encoders.hub import check_weights_are_safe, explained_loading, find_model
+from indexes.encoders.hub import check_weights_are_safe, explained_loading, find_model, quiet_libraries
 from indexes.errors import EncoderUnavailable
 from indexes.types import Encoder, Vectors
 
@@ -131,6 +131,7 @@ class SentenceEncoder:
     @cached_property
     def _model(self) -> Any:
         assert self.fingerprint  # checked before a byte of the file is used
+        quiet_libraries()
         from sentence_transformers import SentenceTransformer
 
         from indexes.encoders.cpu_inference import has_bf16, use_bf16

@@ -1,5 +1,6 @@
 """What `make demo` ends with: the model alone is lost in a long document, and YaRN and retrieval find the key."""
 
+import logging
 import re
 import runpy
 import sys
@@ -31,3 +32,5 @@ def test_wrong_right_right(
     assert unscaled == yarn > 16 * 256 > 256 > retrieval
     assert printed.count("longctx ask") == 1
     assert noise == ""
+    # which is imported here for the first time, or was before: on a processor with bf16 it has something to warn of
+    assert not logging.getLogger("bitsandbytes").isEnabledFor(logging.WARNING)
