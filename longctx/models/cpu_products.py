@@ -85,16 +85,18 @@ class Int8Linear(PackedProduct):
         super().__init__(linear)
         codes, scales = _quantized(linear.weight, _LARGEST_CODE, rotate)
         self.register_buffer("scales", scales.squeeze(1), persistent=False)
-        self._packed: Any = codes if why_not_int8() is not None else _packed_codes(codes)
+        self._packed: Any = codes if why_not_int8() is not None else _packed_codes(codes, self.scales)
         if self.bias is not None:
             self.bias.data = self.bias.data.float()
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """The product of inputs (…, in_features) with the weight, and the bias."""
         rows = rotate(inputs.float())
-        largest = rows.abs().amax(dim=-1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
-        rows.div_(largest)
-        result = _int8_product(rows, self._packed).mul_(largest).mul_(self.scales)
+        if rows.numel() == self.in_features:  # the scale of the only token is that of the whole
+            result = _int8_product(rows, self._packed, self.scales)
+        else:
+            largest = rows.abs().amax(dim=-1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+            result = _int8_product(rows.div_(largest), self._packed, self.scales).mul_(largest)
         result = result if self.bias is None else result.add_(self.bias)
         return result.to(inputs.dtype)
 
@@ -241,12 +243,12 @@ def why_not_packed(dtype: torch.dtype) -> str | None:
 def why_not_int8() -> str | None:
     """Why FBGEMM has no products in 8 bits here, found by trying one; None if it has."""
     codes = torch.arange(256, dtype=torch.int32).reshape(2, 128).sub(128).div(2).to(torch.int8)
-    rows = torch.linspace(-1, 1, 128).reshape(1, 128)
+    rows, scales = torch.linspace(-1, 1, 128).reshape(1, 128), torch.tensor([1.0, 0.5])
     try:
         with warnings.catch_warnings():  # torch 2.13 announces once that tensors of this type will go
             warnings.filterwarnings("ignore", ".*quantized tensor creation functions", UserWarning)
-            packed = _packed_codes(codes)
-        same = torch.allclose(_int8_product(rows, packed), _int8_product(rows, codes), 1e-2, 1)
+            packed = _packed_codes(codes, scales)
+        same = torch.allclose(_int8_product(rows, packed, scales), _int8_product(rows, codes, scales), 1e-2, 1)
     except (AttributeError, RuntimeError, TypeError) as error:
         return str(error).splitlines()[0]
     return None if same else "its product is another"
@@ -267,17 +269,20 @@ def _quantized(
     return codes, scales
 
 
-def _packed_codes(codes: torch.Tensor) -> Any:
-    """A weight in int8 as FBGEMM keeps it; all scales are 1."""
-    return torch.ops.quantized.linear_prepack(torch._make_per_tensor_quantized_tensor(codes, 1.0, 0), None)
+def _packed_codes(codes: torch.Tensor, scales: torch.Tensor) -> Any:
+    """A weight in int8 as FBGEMM keeps it, with a scale for each row."""
+    zeros = torch.zeros(len(scales), dtype=torch.long)
+    weight = torch._make_per_channel_quantized_tensor(codes, scales.double(), zeros, 0)
+    return torch.ops.quantized.linear_prepack(weight, None)
 
 
-def _int8_product(rows: torch.Tensor, packed: Any) -> torch.Tensor:
-    """Products with int8 codes of rows, which are quantised to 8 bits; the largest number of each is 1 or -1."""
+def _int8_product(rows: torch.Tensor, packed: Any, scales: torch.Tensor) -> torch.Tensor:
+    """Products of a weight in int8 with rows, which are quantised to 8 bits; the rows' largest numbers are alike."""
     if not isinstance(packed, torch.Tensor):
         result: torch.Tensor = torch.ops.quantized.linear_dynamic(rows, packed)
         return result
-    return functional.linear((rows * 127).round() / 127, packed.to(torch.float32))
+    step = rows.abs().amax().clamp_min(torch.finfo(torch.float32).tiny) / 127
+    return functional.linear((rows / step).round() * step, packed.to(torch.float32)).mul_(scales)
 
 
 def rotate(tensor: torch.Tensor) -> torch.Tensor:

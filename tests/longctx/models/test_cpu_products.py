@@ -66,6 +66,7 @@ def test_products_in_8_bits_are_near_though_a_column_is_large(
         assert (found - expected).norm() < 0.03 * expected.norm()
         alone = product(inputs[:1, :1])  # the scale of a token is its own, that of zero is not
         assert torch.allclose(alone, found[:1, :1], atol=0.03 * float(found.abs().max()))
+        assert torch.equal(product(torch.zeros(1, width)), product(torch.zeros(2, width))[:1])
         assert torch.allclose(product.weight, linear.weight, atol=0.01)
         assert torch.allclose(rotate(rotate(inputs)), inputs, atol=1e-4)
         monkeypatch.setattr(cpu_products, "why_not_int8", lambda: "there is no FBGEMM")
