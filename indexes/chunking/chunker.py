@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
+from indexes.chunking.lengths import TokenOffsets, token_offsets_for
 from indexes.chunking.sections import Section, sections
 from indexes.errors import CorpusError
 from indexes.offsets import original_span
@@ -126,12 +127,13 @@ def chunk_document(document: Document, encoder: Encoder, chunking: Chunking = DE
     limit = chunking.longest(encoder)
     original, cleaned = document.text, clean(document.text)
     document = _cleaned(document, cleaned)
+    token_offsets = token_offsets_for(document.text, encoder)
     line, counted = 1, 0  # the line number, and the offset up to which lines are counted
     for section in sections(document):
         header, header_tokens = _header(document.title, section.heading, encoder, limit // _HEADER_SHARE)
         columns = _column_headers(document, section, encoder, limit // _HEADER_SHARE)
         room = limit - header_tokens - max((count for _, _, count in columns), default=0)
-        for start, end, tokens in _pack(_units(document, section, encoder, room), room, chunking.overlap):
+        for start, end, tokens in _pack(_units(document, section, token_offsets, room), room, chunking.overlap):
             line, counted = line + document.text.count("\n", counted, start), start
             first, last = original_span(cleaned.shifts, start, end)
             part = clean(original[first:last])
@@ -186,10 +188,10 @@ def embedded_text(chunk: Chunk, encoder: Encoder, chunking: Chunking = DEFAULT_C
     return f"{header}\n{chunk.text}" if header else chunk.text
 
 
-def _units(document: Document, section: Section, encoder: Encoder, limit: int) -> Iterator[_Unit]:
+def _units(document: Document, section: Section, token_offsets: TokenOffsets, limit: int) -> Iterator[_Unit]:
     """A section's sentences with their token counts; those that are too long are split at token boundaries."""
     for batch in _batches(_block_sentences(document, section)):
-        offsets = encoder.token_offsets([document.text[start:end] for start, end, _ in batch])
+        offsets = token_offsets([document.text[start:end] for start, end, _ in batch])
         for (start, end, starts_block), tokens in zip(batch, offsets, strict=True):
             yield from _cut(document.text[start:end], start, starts_block, tokens, limit)
 

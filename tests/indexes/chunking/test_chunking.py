@@ -126,3 +126,19 @@ def test_offsets_are_exact_and_nothing_visible_is_lost(encoder, pieces: list[str
 @pytest.mark.parametrize("text", ["", " \n "])
 def test_a_document_of_nothing_has_no_chunks(encoder, text: str) -> None:
     assert list(chunk_document(Document("/x", text, ""), encoder)) == []
+
+
+RUSSIAN = "Ночью над гаванью поднялся ветер, и смотритель маяка до утра не гасил огня. "
+
+
+def test_text_in_a_script_that_the_encoder_does_not_read_is_not_cut_into_scraps(encoder) -> None:
+    [passage] = chunk_document(Document("/x.txt", RUSSIAN * 10, ""), encoder)
+    [tokens] = encoder.token_offsets([RUSSIAN * 10])
+    assert passage.chunk.tokens < encoder.max_tokens < len(tokens)
+
+
+def test_an_encoder_that_was_trained_for_a_language_sees_its_chunks_to_the_end(encoder, monkeypatch) -> None:
+    monkeypatch.setattr(encoder, "languages", frozenset({"ru"}))
+    passages = [*chunk_document(Document("/x.txt", RUSSIAN * 10, ""), encoder)]
+    assert len(passages) > 1
+    assert max(map(len, encoder.token_offsets([each.embedded for each in passages]))) <= encoder.max_tokens
