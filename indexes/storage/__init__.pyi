@@ -2,7 +2,8 @@ from .dense import DenseIndex, DenseSearcher
 from .derived_files import Searchers
 from .file_access import DISK_FAILS, READ_AGAIN, error_has_passed, read_failure
 from .index_folder import IndexFolder, IndexWriter
-from .lexical import LexicalIndex, LexicalSearcher, idf_of
+from .lexical import FILLER, LexicalIndex, LexicalSearcher, idf_of, indexed_terms
+from .lexical_query import UNKNOWN, telling, term_groups
 from .read_session import ReadSession
 from .repair import repair
 from .sqlite import (
@@ -26,8 +27,10 @@ from .verify import verify
 __all__ = [
     "ANYTHING",
     "DISK_FAILS",
+    "FILLER",
     "MOST_TERMS",
     "READ_AGAIN",
+    "UNKNOWN",
     "Condition",
     "DenseIndex",
     "DenseSearcher",
@@ -48,9 +51,12 @@ __all__ = [
     "contains",
     "error_has_passed",
     "idf_of",
+    "indexed_terms",
     "of_any_source",
     "read_failure",
     "repair",
     "source_lies_in",
+    "telling",
+    "term_groups",
     "verify",
 ]
