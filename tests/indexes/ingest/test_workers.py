@@ -203,3 +203,24 @@ def test_workers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
 def test_no_workers_are_refused() -> None:
     with pytest.raises(CorpusError, match="0 workers"):
         ProcessWorkers(0)
+
+
+INTERRUPTED = """
+import os, signal, time
+from indexes import ProcessWorkers
+
+with ProcessWorkers(1) as workers:
+    answer = workers.submit(abs, -1)
+    time.sleep(0.3)  # the workers are importing
+    try:
+        os.killpg(0, signal.SIGINT)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print("interrupted,", answer.result())
+"""
+
+
+def test_ctrl_c_while_workers_start_is_for_their_parent_alone() -> None:
+    command = [sys.executable, "-c", INTERRUPTED]
+    done = subprocess.run(command, start_new_session=True, capture_output=True, text=True)
+    assert (done.stdout, "Traceback" in done.stderr) == ("interrupted, 1\n", False), done.stderr
