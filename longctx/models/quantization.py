@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import json
 import logging
+import math
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from longctx.errors import BadRequest, ModelUnavailable, extra
+from longctx.errors import BadRequest, ModelUnavailable, NotEnoughMemory, extra
+from longctx.models.memory import available_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -134,6 +136,39 @@ def is_quantized(folder: Path, quantization: Quantization | None) -> bool:
     if method and _GPTQMODEL in _PACKAGES.get(method, ()):
         _import_gptqmodel()
     return bool(carried or quantization)
+
+
+def unpacked_bytes(folder: Path, dtype: torch.dtype, device: torch.device) -> int | None:
+    """Bytes of a checkpoint whose 4 bits transformers unpacks as it loads: one in MXFP4, on a CPU.
+
+    Args:
+        folder: The checkpoint's folder.
+        dtype: What the weights are unpacked to.
+        device: Where the model is to run.
+
+    Returns:
+        Bytes; None for any other checkpoint.
+
+    Raises:
+        NotEnoughMemory: If they do not fit into the free memory.
+    """
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("quantization_config") or {}
+    if device.type != "cpu" or config.get("quant_method") != "mxfp4":
+        return None
+    numbers = 0
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:  # the header alone: mapping the file needs address space for all of it
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        for name, tensor in header.items():
+            size = 0 if name == "__metadata__" or name.endswith("_scales") else math.prod(tensor["shape"])
+            numbers += 2 * size if name.endswith("_blocks") else size
+    needed, free = numbers * dtype.itemsize, available_bytes(device)
+    if needed > free:
+        raise NotEnoughMemory(
+            f"{folder} is in MXFP4, which is unpacked on a CPU: the weights would take {needed / 2**30:.1f} GiB, and "
+            f"{free / 2**30:.1f} GiB are free; take a GGUF file of the model, which llama.cpp runs as it is"
+        )
+    return needed
 
 
 def loading_settings(quantization: Quantization, dtype: torch.dtype) -> Any:
