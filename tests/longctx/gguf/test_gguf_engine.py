@@ -50,6 +50,13 @@ def test_the_same_weights_give_the_same_scores(engine: GgufEngine, ours: Engine,
     ).rstrip("\ufffd")
 
 
+def test_the_scores_stay_within_a_percent_at_8192_tokens(gguf_file: Path, ours: Engine) -> None:
+    scaling = RopeScaling.for_window("yarn", 8192, WINDOW)  # the others: benchmarks/bench_gguf.py
+    ids = [2 + (i * 7919 + i * i % 101) % 280 for i in range(8192)]
+    with GgufEngine.open(gguf_file) as wide:
+        assert wide.token_losses(ids, 2, scaling) == pytest.approx(ours.token_losses(ids, 2, scaling), rel=0.01)
+
+
 def test_a_split_model_answers_as_the_whole_one(gguf_file: Path, engine: GgufEngine, tmp_path: Path) -> None:
     from gguf_writer import split_gguf
 
