@@ -17,6 +17,7 @@ from longctx.models.gguf_header import is_gguf
 from longctx.models.lora import Adapter, attach_lora, is_adapter, read_adapter
 from longctx.models.naming import is_address, remedy_for
 from longctx.models.quantization import (
+    SLOW_ON_CPU,
     Quantization,
     check_scheme,
     is_quantized,
@@ -346,11 +347,14 @@ def _load(
     if quantization is not None:
         assert isinstance(dtype, torch.dtype)
         given["quantization_config"] = loading_settings(quantization, dtype)
+        note = SLOW_ON_CPU if device.type == "cpu" else None
     if device_map is not None:
         given["device_map"] = device_map
     elif quantized:  # which is done where they are to stay
         given["device_map"] = {"": device}
     model = read_model(folder, dtype=dtype, **given)
+    if unpacked is not None:  # some to bfloat16, whatever the dtype
+        model = model.to(stated if dtype == "auto" else dtype)
     plain_products(model)
     return (model if quantized or device_map else model.to(device)).eval(), quantized, note
 

@@ -90,7 +90,7 @@ def test_weights_that_do_not_fit_once_unpacked_are_refused_before_they_are_read(
         file.write(len(text).to_bytes(8, "little") + text)
         file.truncate(8 + len(text) + 2**38)
     with pytest.raises(
-        NotEnoughMemory, match=r"is in MXFP4, which is unpacked on a CPU: the weights would take 1024.0 GiB"
+        NotEnoughMemory, match=r"by mxfp4, which is unpacked on a CPU: the weights would take 1024.0 GiB"
     ):
         load_model(folder, device="cpu")
 
