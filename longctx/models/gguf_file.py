@@ -16,7 +16,7 @@ from longctx.models.gguf_header import GgufHeader, read_header
 from longctx.models.memory import CacheDtype
 from longctx.models.reading_rate import config_object, keep_rate, kept_speed_of, rate_key
 from longctx.planning import ReadingSpeed
-from rope_scaling import Checkpoint, RopeScaling, read_base
+from rope_scaling import Checkpoint, RopeScaling, read_base, stated_window
 
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
 _UBATCH = 512  # tokens that llama.cpp computes at a time
@@ -116,9 +116,14 @@ class GgufFile:
         return kept_speed_of(config_object(self.config), self.precision(dtype))
 
     @property
-    def window(self) -> int:
+    def context_length(self) -> int:
         """The context length in tokens that the file states. Raises ModelUnavailable if it states none."""
         return int(self._required("context_length"))
+
+    @property
+    def window(self) -> int:
+        """The context length in tokens that it reaches with the scaling that it carries, as for a checkpoint."""
+        return stated_window(self.config) or self.context_length
 
     @property
     def token_shape(self) -> tuple[int, int]:
@@ -137,7 +142,7 @@ class GgufFile:
         heads = _most(self._required("attention.head_count"))
         config: dict[str, Any] = {
             "model_type": self.architecture,
-            "max_position_embeddings": self.window,
+            "max_position_embeddings": self.context_length,
             "hidden_size": self._required("embedding_length"),
             "intermediate_size": _most(self.entry("feed_forward_length", 4 * self._required("embedding_length"))),
             "num_hidden_layers": self._required("block_count"),
@@ -194,20 +199,22 @@ class GgufFile:
     def _carried_scaling(self) -> dict[str, Any] | None:
         kind, original = self.entry("rope.scaling.type"), self.entry("rope.scaling.original_context_length")
         stated = self.entry("rope.scaling.factor") or self.entry("rope.scale_linear")
-        factor = stated or (self.window / original if original else 1.0)
+        factor = stated or (self.context_length / original if original else 1.0)
         if short := self.factors.get("rope_factors_short.weight"):
             long = self.factors.get("rope_factors_long.weight", short)
             own_factor = {"attention_factor": self.entry("rope.scaling.attn_factor")}
-            return _longrope(short, long, max(1.0, float(factor)), int(original or self.window)) | _given(own_factor)
+            return _longrope(short, long, max(1.0, float(factor)), int(original or self.context_length)) | _given(
+                own_factor
+            )
         if own := self.factors.get("rope_freqs.weight"):  # Llama 3's, as one divisor for each pair
-            return _longrope(own, own, 1.0, self.window) | {"attention_factor": 1.0}
+            return _longrope(own, own, 1.0, self.context_length) | {"attention_factor": 1.0}
         if kind == "linear" or (kind is None and stated):  # which llama.cpp takes for linear, too
             return {"rope_type": "linear", "factor": float(factor)}
         if kind == "yarn":
             return {
                 "rope_type": "yarn",
                 "factor": float(factor),
-                "original_max_position_embeddings": int(original or self.window / factor),
+                "original_max_position_embeddings": int(original or self.context_length / factor),
             }
         return None
 

@@ -57,6 +57,26 @@ def test_the_scores_stay_within_a_percent_at_8192_tokens(gguf_file: Path, ours: 
         assert wide.token_losses(ids, 2, scaling) == pytest.approx(ours.token_losses(ids, 2, scaling), rel=0.01)
 
 
+@pytest.mark.parametrize(("method", "original"), [("yarn", WINDOW), ("linear", None)])
+def test_a_scaling_that_a_file_carries_decides_its_window(
+    checkpoint: Path, ours: Engine, tmp_path: Path, method: str, original: int | None
+) -> None:
+    import gguf
+    from gguf_writer import write_gguf
+
+    def scale(writer) -> None:
+        writer.add_rope_scaling_type(gguf.RopeScalingType(method))
+        writer.add_rope_scaling_factor(4.0)
+        if original is not None:
+            writer.add_rope_scaling_orig_ctx_len(original)
+
+    scaling = RopeScaling(method=method, factor=4.0, original_max_position_embeddings=WINDOW)
+    with GgufEngine.open(write_gguf(checkpoint, tmp_path / "carries.gguf", change=scale)) as carries:
+        assert carries.loaded.window == 4 * WINDOW
+        ids = IDS[: 4 * WINDOW]
+        assert carries.token_losses(ids, 4) == pytest.approx(ours.token_losses(ids, 4, scaling), rel=1e-3)
+
+
 def test_a_split_model_answers_as_the_whole_one(gguf_file: Path, engine: GgufEngine, tmp_path: Path) -> None:
     from gguf_writer import split_gguf
 
