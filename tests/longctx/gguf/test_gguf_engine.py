@@ -19,6 +19,7 @@ from longctx import (
     load_model,
     run_probe,
 )
+from longctx.engine import Thinking
 from rope_scaling import RopeScaling
 
 pytest.importorskip("xllamacpp", reason="GGUF files are run by xllamacpp, from the extra gguf")
@@ -183,3 +184,30 @@ def test_a_probe_measures_a_gguf_file(gguf_file: Path, checkpoint: Path, tmp_pat
         run_probe(model, tmp_path / name, options) for model, name in ((gguf_file, "a"), (checkpoint, "b"))
     )
     assert [cell.score for cell in found.cells] == pytest.approx([cell.score for cell in expected.cells], rel=0.01)
+
+
+def test_thoughts_have_a_budget_of_their_own(saying, tmp_path: Path) -> None:
+    from gguf_writer import write_gguf
+
+    loaded = saying("more ")
+    tokenizer, head = loaded.tokenizer, loaded.model.lm_head.weight.data
+    tokenizer.add_special_tokens({"bos_token": "<s>"})
+    tokenizer.add_tokens(["Anna."])
+    more, anna, end = tokenizer.convert_tokens_to_ids(["more ", "Anna.", "</s>"])
+    last = tokenizer("\n</think>\n\n", add_special_tokens=False)["input_ids"][-1]
+    head.zero_()
+    head[more, more] = head[anna, last] = head[end, anna] = 1.0  # on and on, and after the closing tag an answer
+    loaded.model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    without_merges = write_gguf(tmp_path, tmp_path / "unwhole.gguf")
+    with GgufEngine.open(without_merges) as bad, pytest.raises(ModelUnavailable, match="cannot find tokenizer merges"):
+        bad.stream((), (more,)).rest()
+    file = write_gguf(tmp_path, tmp_path / "thinks.gguf", change=lambda writer: writer.add_token_merges(["a b"]))
+    with GgufEngine.open(file) as engine:
+        generation = engine.stream((), (more,), options=GenerationOptions(8, Thinking(40, "<think>")))
+        assert generation.rest() == "Anna."
+        assert generation.thinking == "more " * (40 - len("\n</think>\n\n")) + "\n"
+        assert (generation.finish, generation.inside_thoughts) == ("end", False)
+        talking = engine.stream((), (more,), options=GenerationOptions(8, Thinking(40)))
+        assert talking.rest() == "more " * 8, "no more than an answer may have, since there were no thoughts"
+        assert (talking.finish, talking.completion_tokens) == ("length", 8)
