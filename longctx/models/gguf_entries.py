@@ -61,7 +61,9 @@ _NAME = _Rule("a name such as 'llama'", lambda value: isinstance(value, str) and
 _FLAG = _Rule("true or false", lambda value: isinstance(value, bool))
 _EVEN = _Rule("an even number above 0", lambda value: _is_whole(value, 2) and value % 2 == 0)
 _BASE = _Rule("a number above 1", lambda value: _is_number(value) and value > 1)
-_FACTOR = _Rule("0 or a number from 1 on", lambda value: _is_number(value) and (value == 0 or value >= 1))
+_FACTOR = _Rule(
+    "0 or a number from 1 to 65,536", lambda value: _is_number(value) and (value == 0 or 1 <= value <= 65_536)
+)
 _POSITIVE = _Rule("a number above 0", lambda value: _is_number(value) and value > 0)
 _SCALING = _Rule(f"one of {', '.join(_SCALINGS)}", lambda value: value in _SCALINGS)
 _TOKEN = _Rule(f"a token id from 0 on, or {NO_TOKEN} for none", lambda value: _is_whole(value, -1, NO_TOKEN))
@@ -140,7 +142,7 @@ def _check_lengths(path: Path, metadata: dict[str, Any]) -> None:
     layers, tokens = metadata.get(f"{architecture}.block_count"), metadata.get("tokenizer.ggml.tokens")
     for name in _rules(metadata):
         value = metadata.get(name)
-        if isinstance(value, list) and name.startswith(f"{architecture}.") and len(value) != layers:
+        if isinstance(value, list) and name.startswith(f"{architecture}.") and layers and len(value) != layers:
             _refuse(path, metadata, name, f"a list of {layers} numbers, one for each layer")
         if tokens and _rules(metadata)[name] is _TOKEN and value not in (None, -1, NO_TOKEN) and value >= len(tokens):
             _refuse(path, metadata, name, f"below {len(tokens):,}, which is how many tokens there are")
