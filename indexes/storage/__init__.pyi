@@ -1,9 +1,9 @@
 from .dense import DenseIndex, DenseSearcher
-from .derived_files import Searchers
 from .file_access import DISK_FAILS, READ_AGAIN, error_has_passed, read_failure
-from .index_folder import IndexFolder, IndexWriter
+from .index_folder import IndexFolder
 from .lexical import LexicalIndex, LexicalSearcher, idf_of
-from .read_session import ReadSession
+from .postgres import DatabaseAddress, PostgresIndex, is_database, kept_beside, shown
+from .protocols import DenseSearch, IndexStorage, LexicalSearch, Searchers, Session, Writer
 from .repair import repair
 from .sqlite import (
     ANYTHING,
@@ -21,7 +21,6 @@ from .sqlite import (
     of_any_source,
     source_lies_in,
 )
-from .verify import verify
 
 __all__ = [
     "ANYTHING",
@@ -30,16 +29,21 @@ __all__ = [
     "READ_AGAIN",
     "Condition",
     "DenseIndex",
+    "DatabaseAddress",
+    "DenseSearch",
     "DenseSearcher",
     "IndexFolder",
-    "IndexWriter",
+    "IndexStorage",
     "LexicalIndex",
+    "LexicalSearch",
     "LexicalSearcher",
     "NodeRow",
-    "ReadSession",
+    "PostgresIndex",
     "Searchers",
+    "Session",
     "Store",
     "StoreReader",
+    "Writer",
     "all_of",
     "any_of",
     "checksum",
@@ -48,9 +52,11 @@ __all__ = [
     "contains",
     "error_has_passed",
     "idf_of",
+    "is_database",
+    "kept_beside",
     "of_any_source",
     "read_failure",
     "repair",
+    "shown",
     "source_lies_in",
-    "verify",
 ]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from indexes.errors import IndexDamaged
 from indexes.sources import NAMESPACE
-from indexes.storage.index_folder import IndexWriter
+from indexes.storage.protocols import Writer
 from indexes.storage.sqlite import Store
 from indexes.types import Chunk, Vectors
 
@@ -25,7 +25,7 @@ _ORPHANS = (
 )
 
 
-def repair(writer: IndexWriter, embed: Embed) -> tuple[str, ...]:
+def repair(writer: Writer, embed: Embed) -> tuple[str, ...]:
     """Repair an index. All derived files are made again.
 
     Args:

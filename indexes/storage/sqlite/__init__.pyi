@@ -1,4 +1,4 @@
-from .checksums import checksum
+from .checksums import check_vector, checksum, vector_checksum
 from .conditions import (
     ANYTHING,
     MOST_TERMS,
@@ -17,6 +17,7 @@ from .nodes import NodeRow
 from .reader import StoreReader
 from .schema import check_format
 from .store import Store
+from .vectors import VectorRows
 
 __all__ = [
     "ANYTHING",
@@ -29,13 +30,16 @@ __all__ = [
     "Store",
     "StoreReader",
     "Superseded",
+    "VectorRows",
     "all_of",
     "any_of",
     "check_format",
+    "check_vector",
     "checksum",
     "compares",
     "compares_in_json",
     "contains",
     "of_any_source",
     "source_lies_in",
+    "vector_checksum",
 ]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from indexes.errors import IndexDamaged
 from indexes.metadata import Metadata
@@ -46,10 +45,22 @@ class KnownFile(NamedTuple):
     modified: str | None
 
 
+class Connection(Protocol):
+    """An open database, of SQLite or, in `indexes.storage.postgres`, of PostgreSQL: a "?" stands for each parameter."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Any:
+        """Run a statement."""
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Any:
+        """Run a statement for each row of parameters."""
+
+
 class DocumentReader:
     """Read access to the documents and the settings of an open database."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    _BYTES = "CAST({} AS BLOB)"  # of a text that may be damaged
+
+    def __init__(self, connection: Connection) -> None:
         self._db = connection
 
     def generation(self) -> int:
@@ -152,17 +163,18 @@ class DocumentReader:
         Returns:
             The state of its file when it was read; None if there is no such document.
         """
+        own, its = self._BYTES.format("stamp"), self._BYTES.format("c.stamp")
         sql = (
-            "SELECT content_hash, CAST(stamp AS BLOB), modified FROM documents WHERE source = ?1 UNION ALL"
-            " SELECT d.content_hash, CAST(c.stamp AS BLOB), c.modified FROM copies c"
-            " JOIN documents d ON d.id = c.document_id WHERE c.source = ?1"
+            f"SELECT content_hash, {own}, modified FROM documents WHERE source = ? UNION ALL"  # noqa: S608
+            f" SELECT d.content_hash, {its}, c.modified FROM copies c"
+            " JOIN documents d ON d.id = c.document_id WHERE c.source = ?"
         )
-        row = self._db.execute(sql, (source,)).fetchone()
+        row = self._db.execute(sql, (source, source)).fetchone()
         return None if row is None else KnownFile(row[0], read_stamp(row[1])[0], row[2])
 
     def damaged_stamps(self) -> list[int]:
         """The ids of the documents whose stamp is not what was written."""
-        rows = self._db.execute("SELECT id, CAST(stamp AS BLOB) FROM documents ORDER BY id")
+        rows = self._db.execute(f"SELECT id, {self._BYTES.format('stamp')} FROM documents ORDER BY id")  # noqa: S608
         return [document_id for document_id, sealed in rows if not read_stamp(sealed)[1]]
 
     def sources_of_content(self, content_hash: str) -> list[str]:
@@ -175,10 +187,10 @@ class DocumentReader:
             Their sources, and those of their copies.
         """
         sql = (
-            "SELECT source FROM documents WHERE content_hash = ?1 UNION ALL SELECT c.source FROM copies c"
-            " JOIN documents d ON d.id = c.document_id WHERE d.content_hash = ?1 ORDER BY source"
+            "SELECT source FROM documents WHERE content_hash = ? UNION ALL SELECT c.source FROM copies c"
+            " JOIN documents d ON d.id = c.document_id WHERE d.content_hash = ? ORDER BY source"
         )
-        return [source for (source,) in self._db.execute(sql, (content_hash,))]
+        return [source for (source,) in self._db.execute(sql, (content_hash, content_hash))]
 
     def sources(self) -> Iterator[str]:
         """The sources of all documents and copies, in no particular order; rows are not checked."""
@@ -200,7 +212,8 @@ class DocumentReader:
     def counts(self) -> tuple[int, int, int]:
         """The numbers of documents with their copies, chunks and tokens."""
         documents = "count(*) + (SELECT count(*) FROM copies)"
-        row = self._db.execute(f"SELECT {documents}, total(chunks), total(tokens) FROM documents").fetchone()  # noqa: S608
+        totals = "coalesce(sum(chunks), 0), coalesce(sum(tokens), 0)"
+        row = self._db.execute(f"SELECT {documents}, {totals} FROM documents").fetchone()  # noqa: S608
         return int(row[0]), int(row[1]), int(row[2])
 
     def is_empty(self) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from indexes.errors import IndexDamaged
 from indexes.storage.sqlite.conditions import Condition
+from indexes.storage.sqlite.documents import Connection
 from indexes.types import ChunkPosition
 
 _OF_DOCUMENTS = "nodes n JOIN chunks c ON c.id = n.chunk_id JOIN documents d ON d.id = c.document_id"
@@ -36,7 +36,7 @@ class NodeRows:
     Every method that reads raises IndexDamaged for a row that does not match its checksum.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._db = connection
 
     def add(self, rows: Iterable[NodeRow]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +13,7 @@ from indexes.errors import IndexDamaged
 from indexes.sources import is_file
 from indexes.storage.sqlite.checksums import check_row, found, text_checksum
 from indexes.storage.sqlite.conditions import Condition
-from indexes.storage.sqlite.documents import DocumentReader
+from indexes.storage.sqlite.documents import Connection, DocumentReader
 from indexes.storage.sqlite.nodes import NodeRows
 from indexes.storage.sqlite.schema import CHUNK_FACTS
 from indexes.storage.sqlite.vectors import VectorRows
@@ -38,7 +37,7 @@ class StoreReader(DocumentReader):
         vectors: The table of vectors.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self.nodes = NodeRows(connection)
         self.vectors = VectorRows(connection)

@@ -14,6 +14,7 @@ import numpy as np
 
 from indexes.errors import IndexDamaged
 from indexes.storage.sqlite.checksums import check_vector, found, of_types, vector_checksum
+from indexes.storage.sqlite.documents import Connection
 from indexes.types import Vectors
 
 SEGMENT_SIZE = 16_384  # the dense index's unit of rebuilding, held in memory then
@@ -27,7 +28,7 @@ class VectorRows:
     Every method that reads vectors raises IndexDamaged for one that does not match its checksum.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._db = connection
 
     def of(self, chunk_ids: Sequence[int]) -> Vectors:
