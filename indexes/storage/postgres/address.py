@@ -68,7 +68,9 @@ class DatabaseAddress:
         given = {password, *(value for name, value in options if name in ("password", "sslpassword"))} - {""}
         plain = [(name, value) for name, value in options if name not in ("password", "sslpassword")]
         connecting = [(name, value) for name, value in options if name != "schema"]
-        shown = _joined(f"{user}{at}{host}", parts.path, [each for each in plain if each != ("schema", _DEFAULT_SCHEMA)])
+        shown = _joined(
+            f"{user}{at}{host}", parts.path, [each for each in plain if each != ("schema", _DEFAULT_SCHEMA)]
+        )
         conninfo = _joined(f"{who}{at}{host}", parts.path, connecting)
         spellings = {each for one in given for each in (one, unquote(one), quote(unquote(one), safe=""))}
         folder = _data_folder() / _folder_name(host, parts.path, plain, schema)
@@ -136,7 +138,9 @@ def _joined(netloc: str, path: str, options: list[tuple[str, str]]) -> str:
 
 
 def _folder_name(host: str, path: str, options: list[tuple[str, str]], schema: str) -> str:
-    where = sorted((name, value) for name, value in options if name in ("host", "hostaddr", "port", "dbname", "service"))
+    where = sorted(
+        (name, value) for name, value in options if name in ("host", "hostaddr", "port", "dbname", "service")
+    )
     digest = hashlib.sha256(repr((host, path, where, schema)).encode()).hexdigest()[:12]
     database = re.sub(r"[^\w.-]+", "-", path.strip("/")) or "database"
     return f"{database[:40]}-{schema[:40]}-{digest}"

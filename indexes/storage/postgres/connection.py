@@ -39,6 +39,11 @@ class Connection:
     def __init__(self, raw: psycopg.Connection[Any]) -> None:
         self.raw = raw
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return bool(self.raw.info.transaction_status)
+
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> psycopg.Cursor[Any]:
         """Run a statement; all its rows are read at once."""
         return self.raw.cursor(binary=True).execute(_with_percent(sql), parameters or None)
@@ -150,6 +155,9 @@ def prepare(connection: Connection, address: DatabaseAddress) -> None:
     Args:
         connection: A connection to a database that has the extension.
         address: Where the index is.
+
+    Raises:
+        CorpusError: If it has not.
     """
     found = connection.execute(
         "SELECT t.oid, n.nspname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace"
@@ -170,7 +178,8 @@ def _register_vectors(raw: psycopg.Connection[Any], oid: int) -> None:
         format = Format.BINARY
 
         def dump(self, obj: Any) -> bytes:
-            return struct.pack(">HH", len(obj), 0) + obj.astype(">f4").tobytes()
+            data: bytes = obj.astype(">f4").tobytes()
+            return struct.pack(">HH", len(obj), 0) + data
 
     class VectorLoader(Loader):
         format = Format.BINARY
@@ -193,7 +202,9 @@ def import_psycopg() -> None:
         import psycopg  # noqa: F401
     except ImportError as error:
         what = "psycopg is not installed" if isinstance(error, ModuleNotFoundError) else f"psycopg fails ({error})"
-        raise CorpusError(f'{what}, which an index in PostgreSQL needs: get the extra "postgres": {_INSTALL}') from error
+        raise CorpusError(
+            f'{what}, which an index in PostgreSQL needs: get the extra "postgres": {_INSTALL}'
+        ) from error
 
 
 @contextmanager
@@ -204,6 +215,7 @@ def explained(address: DatabaseAddress) -> Iterator[None]:
         address: Where the index is.
 
     Raises:
+        IndexDamaged: For what is not as it was written.
         CorpusError: For what PostgreSQL, or the connection to it, says.
     """
     import psycopg
@@ -213,10 +225,20 @@ def explained(address: DatabaseAddress) -> Iterator[None]:
     except IndexDamaged as error:
         raise IndexDamaged(f"{address.shown} is damaged: {error}; mend it with `longctx index repair`") from error
     except (psycopg.Error, UnicodeEncodeError) as error:
-        raise _explain(error, address) from None  # the cause may hold the password
+        found = explanation(error, address)
+        raise found from None  # the cause may hold the password
 
 
-def _explain(error: Exception, address: DatabaseAddress) -> CorpusError:
+def explanation(error: Exception, address: DatabaseAddress) -> CorpusError:
+    """The error to show for one of psycopg's.
+
+    Args:
+        error: What psycopg raised.
+        address: Where the index is.
+
+    Returns:
+        The error, without the password.
+    """
     import psycopg
 
     what, where = address.masked(str(error)) or type(error).__name__, address.shown
@@ -227,7 +249,7 @@ def _explain(error: Exception, address: DatabaseAddress) -> CorpusError:
     if isinstance(error, psycopg.OperationalError) and not state:
         for words, remedy in _CONNECTION_REMEDIES.items():
             if words in what:
-                return CorpusError(f"{where} does not let you in ({what}): {remedy}")
+                return CorpusError(f"{where} cannot be used ({what}): {remedy}")
         return ConnectionLost(f"{where} cannot be reached ({what}): see that the server runs there, and try again")
     if isinstance(error, psycopg.InterfaceError):
         return ConnectionLost(f"{where} has ended the connection ({what}): try again")

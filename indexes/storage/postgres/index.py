@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from indexes.storage.postgres.lexical import PostgresLexical
 from indexes.storage.postgres.schema import TABLES, is_current, make_or_migrate
 from indexes.storage.postgres.store import PostgresStore
 from indexes.storage.postgres.verify import verify
-from indexes.types import VerifyReport, Vectors
+from indexes.types import Vectors, VerifyReport
 
 _READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _PATIENCE = 60.0  # seconds for another writer of the same documents, where nothing else is said
@@ -31,7 +31,7 @@ class PostgresDense:
         self._store = store
 
     def search(self, query: Vectors, k: int, allowed: Set[int] | None = None) -> list[tuple[int, float]]:
-        """Find the chunks whose vectors have the largest inner product with a query's; see `PostgresVectors.nearest`."""
+        """Find the chunks whose vectors are nearest to a query's; see `PostgresVectors.nearest`."""
         return self._store.vectors.nearest(query, k, allowed)
 
 
@@ -60,7 +60,8 @@ class PostgresSession:
     def __init__(self, index: PostgresIndex) -> None:
         self._index = index
         self._has_read = False
-        self._open()
+        self._connection: Connection | None = None
+        self._searchers = self._opened()
 
     def close(self) -> None:
         """End the transaction; a second call does nothing."""
@@ -94,10 +95,10 @@ class PostgresSession:
         """
         return self._attempt(search)
 
-    def _open(self) -> None:
-        self._connection: Connection | None = self._index.connections.take(_READING)
-        store = PostgresStore(self._connection, self._index.address.schema)
-        self._searchers = PostgresSearchers(store, PostgresDense(store), PostgresLexical(store.postings))
+    def _opened(self) -> PostgresSearchers:
+        self._connection = connection = self._index.connections.take(_READING)
+        store = PostgresStore(connection, self._index.address.schema)
+        return PostgresSearchers(store, PostgresDense(store), PostgresLexical(store.postings))
 
     def _attempt(self, action: Callable[[PostgresSearchers], T]) -> T:
         address = self._index.address
@@ -110,7 +111,7 @@ class PostgresSession:
             if self._has_read:
                 raise
             self.close()
-            self._open()
+            self._searchers = self._opened()
             with explained(address):
                 result = action(self._searchers)
         self._has_read = True
@@ -256,8 +257,8 @@ class PostgresIndex:
 
     def size(self) -> int:
         """The size of the tables and their indexes in bytes."""
-        sql = "SELECT sum(pg_total_relation_size(to_regclass(name)))::bigint FROM unnest(?::text[]) AS name"
-        return self.read(lambda store: int([*store.rows(sql.replace("?", _array(TABLES)))][0][0]))
+        sizes = " + ".join(f"pg_total_relation_size('{table}')" for table in TABLES)
+        return self.read(lambda store: int(next(iter(store.rows(f"SELECT {sizes}")))[0]))
 
     def verify(self) -> VerifyReport:
         """Check the whole index; see `indexes.storage.postgres.verify`."""
@@ -286,7 +287,3 @@ class PostgresIndex:
                 raise
         finally:
             self.connections.give_back(connection)
-
-
-def _array(names: Sequence[str]) -> str:
-    return "ARRAY[" + ", ".join(f"'{name}'" for name in names) + "]"

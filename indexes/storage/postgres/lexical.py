@@ -125,7 +125,8 @@ def is_within(one: str, other: str, distance: int) -> bool:
     """
     if len(set(one) ^ set(other)) > 2 * distance:
         return False
-    before, row = [0] * (len(other) + 1), [*range(len(other) + 1)]
+    row: list[int] = [*range(len(other) + 1)]
+    before = row
     for i, letter in enumerate(one, 1):
         older, before, row = before, row, [i]
         for j, its in enumerate(other, 1):

@@ -32,8 +32,7 @@ PostingArray = npt.NDArray[np.void]
 
 def language_code(language: str) -> int:
     """A language as a number, for a posting."""
-    first, second = "  " if language == UNKNOWN else language
-    return ord(first) << 8 | ord(second)
+    return 0 if language == UNKNOWN else int.from_bytes(language.encode(), "big")
 
 
 def term_key(term: str) -> str:
@@ -71,7 +70,7 @@ class Postings:
         self._db.execute(
             "INSERT INTO terms SELECT unnest(?::text[]) ON CONFLICT DO NOTHING", (sorted({row[0] for row in rows}),)
         )
-        its = [(document_id, language, *facts) for (document_id, language), facts in languages.items()]
+        its = [(document_id, language, facts[0], facts[1]) for (document_id, language), facts in languages.items()]
         self._db.executemany("INSERT INTO languages VALUES (?, ?, ?, ?)", its)
         self._db.executemany("INSERT INTO statistics VALUES (?, ?, ?)", _totals(its))
 
@@ -83,7 +82,7 @@ class Postings:
             keep_document: Whether the document stays; otherwise its postings go with it.
         """
         its = "SELECT language, -chunks, -terms FROM languages WHERE document_id = ?"
-        self._db.execute(f"INSERT INTO statistics {its}", (document_id,))  # noqa: S608
+        self._db.execute(f"INSERT INTO statistics {its}", (document_id,))
         if keep_document:
             for table in ("postings", "languages"):
                 self._db.execute(f"DELETE FROM {table} WHERE document_id = ?", (document_id,))  # noqa: S608

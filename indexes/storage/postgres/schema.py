@@ -27,9 +27,9 @@ TABLES = (
 # Texts compare as bytes (COLLATE "C"), as in SQLite. instr(), nfc(), json_valid() and json_extract() are SQLite's and
 # ours, for the conditions of filters; these only leave out documents that cannot pass, and what JSON holds is left to
 # Python, which decides in the end.
-_SCHEMA = f"""
+_SCHEMA = """
 CREATE TABLE meta (key text PRIMARY KEY, value text NOT NULL);
-INSERT INTO meta VALUES ('format', '0'), ('generation', '1'), ('analysis', '{ANALYSIS_VERSION}');
+INSERT INTO meta VALUES ('format', '0'), ('generation', '1');
 -- A row for each source that was ever written, which its writer locks; in order, so that no two wait for each other.
 CREATE TABLE sources (source text COLLATE "C" PRIMARY KEY);
 CREATE TABLE documents (
@@ -144,10 +144,13 @@ def make_or_migrate(connection: Connection, address: DatabaseAddress, *, create:
             if version is None:
                 _make_schema(connection, address)
                 version = 0
+            is_new = version == 0
             prepare(connection, address)
             while version < FORMAT_VERSION:
-                connection.raw.execute(_STEPS[version])  # type: ignore[call-overload]
+                connection.raw.execute(_STEPS[version])
                 version += 1
+            if is_new:
+                connection.execute("INSERT INTO meta VALUES ('analysis', ?)", (str(ANALYSIS_VERSION),))
             connection.execute("UPDATE meta SET value = ? WHERE key = 'format'", (str(FORMAT_VERSION),))
     elif version > FORMAT_VERSION:
         raise IndexMismatch(
@@ -196,7 +199,11 @@ def _make_schema(connection: Connection, address: DatabaseAddress) -> None:
 
     try:
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFile, psycopg.errors.FeatureNotSupported) as e:
+    except (
+        psycopg.errors.InsufficientPrivilege,
+        psycopg.errors.UndefinedFile,
+        psycopg.errors.FeatureNotSupported,
+    ) as e:
         why = address.masked(str(e))
         raise CorpusError(
             f"{address.shown} lacks the extension vector ({why}): install pgvector on the server, or {_NO_EXTENSION}"

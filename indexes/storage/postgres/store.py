@@ -15,12 +15,20 @@ from indexes.storage.postgres.connection import Connection
 from indexes.storage.postgres.postings import Postings
 from indexes.storage.postgres.schema import TABLES
 from indexes.storage.postgres.vectors import PostgresVectors
-from indexes.storage.sqlite import DerivedFile, Store
+from indexes.storage.sqlite import Condition, DerivedFile, NodeRows, Store
 from indexes.text import ANALYSIS_VERSION
 from indexes.types import Chunk, Document, DocumentInfo, Table, Vectors
 
 _MOST_PENDING = 5_000  # chunks that wait for the lexical index, and are held in memory when they are indexed
 _NO_NUL = "\ufffd"  # for NUL, which PostgreSQL's texts cannot hold; as in CommonMark
+
+
+class PostgresNodes(NodeRows):
+    """Access to the nodes of an open database."""
+
+    def scan(self, condition: Condition) -> Iterator[tuple[int, str, str, str]]:
+        """Read the nodes that meet a condition on `n.metadata`, for a filter."""
+        return super().scan(_in_text(condition))
 
 
 class PostgresStore(Store):
@@ -35,11 +43,14 @@ class PostgresStore(Store):
 
     def __init__(self, connection: Connection, schema: str) -> None:
         super().__init__(connection)
+        self.nodes = PostgresNodes(connection)
         self.vectors = PostgresVectors(connection)
         self.postings = Postings(connection)
         self._schema = schema
         self._locked: set[str] = set()
-        self._pending: dict[int, int] = {}  # documents whose chunks are not in the lexical index, and how many these are
+        self._pending: dict[
+            int, int
+        ] = {}  # documents whose chunks are not in the lexical index, and how many these are
 
     def begin(self, sources: Iterable[str]) -> None:
         """Begin a transaction's changes.
@@ -56,6 +67,9 @@ class PostgresStore(Store):
 
         Args:
             sources: The sources of the documents.
+
+        Raises:
+            CorpusError: If one holds a character that PostgreSQL cannot store.
         """
         wanted = sorted(set(sources) - self._locked, key=str.encode)
         if odd := [source for source in wanted if "\0" in source]:
@@ -146,6 +160,14 @@ class PostgresStore(Store):
         """List all documents, sorted by source."""
         return self._documents("TRUE ORDER BY source")
 
+    def documents_where(self, condition: Condition, *, check: bool = True) -> Iterator[tuple[int, DocumentInfo]]:
+        """Select the documents whose row meets a condition; for the arguments see `Store`."""
+        return super().documents_where(_in_text(condition), check=check)
+
+    def chunk_ids_where(self, condition: Condition) -> set[int]:
+        """List the chunks of the documents whose row meets a condition."""
+        return super().chunk_ids_where(_in_text(condition))
+
     def check_absent(self, source: str) -> None:
         """Do nothing: PostgreSQL checks its own indexes."""
 
@@ -178,6 +200,11 @@ class PostgresStore(Store):
         if document_id not in self._pending:
             self.postings.remove(document_id, keep_document=True)
             self._pending[document_id] = 0
+
+
+def _in_text(condition: Condition) -> Condition:
+    """A condition with its parameters as text, which takes whatever type it stands beside."""
+    return condition._replace(parameters=[str(value) for value in condition.parameters])
 
 
 def _without_nul(text: str) -> str:

@@ -91,17 +91,13 @@ class PostgresVectors(VectorRows):
         """
         order = "ORDER BY distance, chunk_id LIMIT ?"
         if allowed is not None:
-            sql = (
-                "SELECT chunk_id, vector <#> ? AS distance FROM vectors"
-                f" JOIN unnest(?::bigint[]) AS allowed (id) ON id = chunk_id {order}"
-            )
+            join = "JOIN unnest(?::bigint[]) AS allowed (id) ON id = chunk_id"
+            sql = f"SELECT chunk_id, vector <#> ? AS distance FROM vectors {join} {order}"  # noqa: S608
             rows = self._db.execute(sql, (query, sorted(allowed), k))
         elif (candidates := k + _MORE_CANDIDATES) <= _MOST_CANDIDATES and self.has_index():
             self._db.execute(f"SET LOCAL hnsw.ef_search = {max(candidates, _LEAST_EFFORT)}")
             halves = f"halfvec({len(query)})"
-            near = (
-                f"SELECT chunk_id, vector FROM vectors ORDER BY (vector::{halves}) <#> ?::{halves} LIMIT ?"  # noqa: S608
-            )
+            near = f"SELECT chunk_id, vector FROM vectors ORDER BY (vector::{halves}) <#> ?::{halves} LIMIT ?"  # noqa: S608
             sql = f"SELECT chunk_id, vector <#> ? AS distance FROM ({near}) AS near {order}"  # noqa: S608
             rows = self._db.execute(sql, (query, query, candidates, k))
         else:

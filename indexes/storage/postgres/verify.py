@@ -1,4 +1,4 @@
-"""Verification of a whole index in PostgreSQL: every row against its checksum, and the lexical index against the rest."""
+"""Verification of a whole index in PostgreSQL: every row, and the lexical index against the documents."""
 
 from __future__ import annotations
 

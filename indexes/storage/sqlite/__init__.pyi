@@ -13,7 +13,7 @@ from .conditions import (
 )
 from .database import Database, ReadTransaction, Superseded
 from .documents import DerivedFile
-from .nodes import NodeRow
+from .nodes import NodeRow, NodeRows
 from .reader import StoreReader
 from .schema import check_format
 from .store import Store
@@ -26,6 +26,7 @@ __all__ = [
     "Database",
     "DerivedFile",
     "NodeRow",
+    "NodeRows",
     "ReadTransaction",
     "Store",
     "StoreReader",

@@ -48,6 +48,10 @@ class KnownFile(NamedTuple):
 class Connection(Protocol):
     """An open database, of SQLite or, in `indexes.storage.postgres`, of PostgreSQL: a "?" stands for each parameter."""
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Any:
         """Run a statement."""
 

@@ -195,7 +195,8 @@ class StoreReader(DocumentReader):
         Returns:
             Its rows.
         """
-        return self._db.execute(sql)
+        rows: Iterator[Sequence[Any]] = self._db.execute(sql)
+        return rows
 
     def _text_block(self, document_id: int, number: int) -> str:
         """One of the blocks that a document's text is stored in; empty after the last."""

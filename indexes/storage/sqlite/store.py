@@ -119,6 +119,13 @@ class Store(StoreReader):
         first = 1 if row is None else row[0] + 1
         return range(first, first + count)
 
+    def lock(self, sources: Iterable[str]) -> None:
+        """Keep other writers from documents until the transaction ends: there is none here.
+
+        Args:
+            sources: The sources of the documents.
+        """
+
     def hold_settings(self) -> None:
         """Let no other writer record another encoder meanwhile: there is none here, since one writes at a time."""
 
