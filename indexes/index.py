@@ -29,7 +29,16 @@ from indexes.manifest import bind, choose_encoder, chunking, encoder_name
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
 from indexes.snapshot import IndexReader, Snapshot
 from indexes.sources import composed, lies_in
-from indexes.storage import IndexFolder, IndexStorage, PostgresIndex, Store, is_database, repair, source_lies_in
+from indexes.storage import (
+    IndexFolder,
+    IndexStorage,
+    PostgresIndex,
+    Store,
+    copy_documents,
+    is_database,
+    repair,
+    source_lies_in,
+)
 from indexes.types import Chunk, Document, Encoder, IndexInfo, IngestReport, Vectors, VerifyReport
 
 
@@ -345,6 +354,26 @@ class CorpusIndex(IndexReader):
                 return encoder.encode_passages([embedded_text(chunk, encoder, split) for chunk in chunks])
 
             return repair(writer, embed)
+
+    def copy(self, to: str | Path, *, wait: bool | float = False) -> int:
+        """Copy the index into a new or an empty one, all or nothing; nothing is read or embedded again.
+
+        Args:
+            to: Where to: a folder, or the address of a database, as for `open`.
+            wait: How long to wait for a writer there: not at all, until it has finished (true), or so many seconds.
+
+        Returns:
+            How many documents were copied; a file with the content of another is not counted.
+
+        Raises:
+            CorpusError: If there are documents already, or the other index cannot be written.
+        """
+        other = _open_storage(to, create=True)
+        try:
+            with other.writing(wait) as writer:
+                return self._read(lambda store: copy_documents(store, writer, other.name))
+        finally:
+            other.close()
 
     @contextmanager
     def changing(self, wait: bool | float) -> Iterator[tuple[Store, int]]:

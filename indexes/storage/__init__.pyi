@@ -1,3 +1,4 @@
+from .copying import copy_documents
 from .dense import DenseIndex, DenseSearcher
 from .file_access import DISK_FAILS, READ_AGAIN, error_has_passed, read_failure
 from .index_folder import IndexFolder
@@ -50,6 +51,7 @@ __all__ = [
     "compares",
     "compares_in_json",
     "contains",
+    "copy_documents",
     "error_has_passed",
     "idf_of",
     "is_database",

@@ -49,8 +49,7 @@ def repair(writer: Writer, embed: Embed) -> tuple[str, ...]:
         for document_id in [row[0] for row in store.rows("SELECT id FROM documents ORDER BY id")]:
             done += _repair_document(store, document_id, generation, embed)
         store.refold_titles()
-        store.set_derived_files(())  # none is kept
-        store.set_meta("analysis", "")
+        store.forget_indexes()
     writer.publish()
     return (*done, "the search indexes were made again")
 

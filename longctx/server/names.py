@@ -139,6 +139,7 @@ class DocumentNames:
         for source in sorted((s for s in self._names if s.startswith("/")), key=len, reverse=True):
             if source in message:
                 message = message.replace(source, self._names[source])
+        message = message.replace(self._index.name, self._index.path.name)
         for folder in (self._uploads, self._index.path, self._index.path.parent):
             message = message.replace(f"{folder}/", "").replace(str(folder), folder.name)
         return without_paths(message)

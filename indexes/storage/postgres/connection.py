@@ -267,12 +267,14 @@ _REMEDIES: tuple[tuple[str, type[CorpusError], str], ...] = (
     ("42501", CorpusError, "have the owner of the database grant it to you"),
     ("54000", CorpusError, "a name is too long for PostgreSQL: shorten it"),
     ("57P", ConnectionLost, "the server was stopped: try again when it runs; what was in the index is whole"),
+    ("XX001", IndexDamaged, "restore the database from a backup, or ingest again"),
+    ("XX002", IndexDamaged, "have its owner run REINDEX DATABASE"),
     ("58", CorpusError, "the server's disk fails: look into its log"),
-    ("XX", IndexDamaged, "look into the server's log"),
+    ("XX00", CorpusError, "look into the server's log; what was in the index is whole"),
 )
 _CONNECTION_REMEDIES = {
     "password": "give the right one, in the address, as PGPASSWORD or in ~/.pgpass",
-    "does not exist": "make the database, or name another",
+    "does not exist": "make it on the server, or name another",
     "too many clients": "wait until others have disconnected, or raise the server's max_connections",
     "pg_hba.conf": "have the server's administrator allow it",
     "invalid": "write the address as postgresql://USER@HOST/DATABASE",

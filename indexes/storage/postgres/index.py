@@ -196,9 +196,11 @@ class PostgresIndex:
         address = DatabaseAddress.parse(url)
         with closing(Connections(address, is_made=False)) as connections:
             connection = connections.take("SELECT 1")
-            with explained(address):
-                make_or_migrate(connection, address, create=create)
-            connections.give_back(connection)
+            try:
+                with explained(address):
+                    make_or_migrate(connection, address, create=create)
+            finally:
+                connections.give_back(connection)
         index = cls(address, Connections(address))
         try:
             if not is_current(index.read(lambda store: store.meta("analysis")), address):
@@ -269,7 +271,7 @@ class PostgresIndex:
         with self.writing(True) as writer, writer.batch():
             writer.store.rows("LOCK TABLE documents IN SHARE ROW EXCLUSIVE MODE")
             if not is_current(writer.store.meta("analysis"), self.address):
-                writer.store.index_all()
+                writer.store.forget_indexes()
 
     def _follow(self) -> None:
         """Build the HNSW index once there are enough vectors, unless writers are in the middle of something."""

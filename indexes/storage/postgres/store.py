@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from indexes.errors import CorpusError, IndexBusy
+from indexes.errors import IndexBusy
 from indexes.storage.postgres.connection import Connection
 from indexes.storage.postgres.postings import Postings
 from indexes.storage.postgres.schema import TABLES
 from indexes.storage.postgres.vectors import PostgresVectors
-from indexes.storage.sqlite import Condition, DerivedFile, NodeRows, Store
+from indexes.storage.sqlite import Condition, NodeRows, Store
 from indexes.text import ANALYSIS_VERSION
 from indexes.types import Chunk, Document, DocumentInfo, Table, Vectors
 
@@ -67,13 +67,8 @@ class PostgresStore(Store):
 
         Args:
             sources: The sources of the documents.
-
-        Raises:
-            CorpusError: If one holds a character that PostgreSQL cannot store.
         """
         wanted = sorted(set(sources) - self._locked, key=str.encode)
-        if odd := [source for source in wanted if "\0" in source]:
-            raise CorpusError(f"the source {odd[0]!r} holds a NUL, which PostgreSQL cannot store: name it otherwise")
         if wanted:
             self._db.execute(
                 "INSERT INTO sources SELECT unnest(?::text[])"
@@ -180,12 +175,8 @@ class PostgresStore(Store):
         for table in TABLES:
             self._db.execute(f"REINDEX TABLE {table}")
 
-    def set_derived_files(self, files: Iterable[DerivedFile]) -> None:
-        """Make the lexical index again, which is what repairing derived files means here."""
-        self.index_all()
-
-    def index_all(self) -> None:
-        """Make the lexical index of all documents anew."""
+    def forget_indexes(self) -> None:
+        """Make the lexical index of all documents again; PostgreSQL itself keeps that of the vectors."""
         self.postings.clear()
         self._pending.clear()
         for (document_id,) in self._db.execute("SELECT id FROM documents ORDER BY id").fetchall():

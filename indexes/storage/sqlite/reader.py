@@ -65,7 +65,7 @@ class StoreReader(DocumentReader):
             row = found(self._db.execute(sql, (chunk_id,)).fetchone(), f"chunk {chunk_id}")
             if row[1] not in documents:
                 documents[row[1]] = self._document_of(row[1])
-            tables = self._tables(row[1], row[4], row[5])
+            tables = self.tables(row[1], row[4], row[5])
             chunks[chunk_id] = _chunk(row, documents[row[1]], partial(self._text_block, row[1]), tables)
         return chunks
 
@@ -81,12 +81,21 @@ class StoreReader(DocumentReader):
         document = self._document_of(document_id)
         block = lru_cache(maxsize=2)(partial(self._text_block, document_id))  # decompressed once, not for each chunk
         sql = f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE document_id = ? ORDER BY id"  # noqa: S608
-        tables = self._tables(document_id)
+        tables = self.tables(document_id)
         rows = self._db.execute(sql, (document_id,))
         return (_chunk(row, document, block, _overlapping(tables, row[4], row[5])) for row in rows)
 
-    def _tables(self, document_id: int, start: int = 0, end: int = 2**62) -> tuple[Table, ...]:
-        """The tables that have rows in a part of a document."""
+    def tables(self, document_id: int, start: int = 0, end: int = 2**62) -> tuple[Table, ...]:
+        """Read the tables that have rows in a part of a document.
+
+        Args:
+            document_id: The id of the document.
+            start: The offset of the part in the document's text.
+            end: The offset after it.
+
+        Returns:
+            The tables, in order.
+        """
         sql = 'SELECT "start", "end", header, checksum FROM tables WHERE document_id = ? AND "start" < ? AND "end" > ?'
         rows = self._db.execute(f'{sql} ORDER BY "start"', (document_id, end, start)).fetchall()
         for *row, expected in rows:

@@ -295,6 +295,11 @@ class Store(StoreReader):
         self._db.execute("DELETE FROM derived_files")
         self._db.executemany("INSERT INTO derived_files VALUES (?, ?, ?, ?)", files)
 
+    def forget_indexes(self) -> None:
+        """Have the dense and the lexical index made again when the generation is published."""
+        self.set_derived_files(())
+        self.set_meta("analysis", "")
+
     def _seal(self, document_id: int) -> None:
         sql = f"SELECT {DOCUMENT_FACTS} FROM documents WHERE id = ?"  # noqa: S608
         row = self._db.execute(sql, (document_id,)).fetchone()
