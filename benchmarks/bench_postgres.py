@@ -46,7 +46,8 @@ OUTAGES = ("try again", "cannot be reached", "starting up", "shutting down")  # 
 
 def ranking(server: PostgresServer, data: Path, count: int | None) -> None:
     print(
-        f"{'':<26}{'R@1':>8}{'R@5':>8}{'':>4}{'R@1':>8}{'R@5':>8}   first ten alike\n{'':<26}{'folder':>12}{'PostgreSQL':>20}"
+        f"{'':<26}{'folder':>12}{'PostgreSQL':>20}\n"
+        f"{'':<26}{'R@1':>8}{'R@5':>8}{'':>4}{'R@1':>8}{'R@5':>8}   first ten alike"
     )
     encoder = Remembering(load_encoder())
     for name in ("JSQuAD (Japanese)", "XQuAD (English)"):
@@ -218,9 +219,7 @@ def crowd(server: PostgresServer, writers: int, readers: int, minutes: float) ->
     with CorpusIndex.open(url, HashingEncoder()) as index:
         problems = index.verify().problems
         halves = [each.source for each in index.documents() if not is_whole(index.text(each.source), each.source)]
-    print(
-        f"{writers} writers, {readers} readers, {minutes:g} minutes; {kills} killed, the server restarted {restarts} times"
-    )
+    print(f"{writers} writers, {readers} readers, {minutes:g} minutes; {kills} killed, {restarts} restarts")
     print(f"of those that lived to the end: {dict(totals)}")
     print(f"wrong: {len(wrong)}; problems found by verify: {len(problems)}; half documents: {len(halves)}")
     print("\n".join([*sorted(set(wrong))[:10], *problems[:10]]))

@@ -1,4 +1,4 @@
-from .checksums import check_vector, checksum, vector_checksum
+from .checksums import check_row, check_vector, checksum, vector_checksum
 from .conditions import (
     ANYTHING,
     MOST_TERMS,
@@ -14,14 +14,16 @@ from .conditions import (
 from .database import Database, ReadTransaction, Superseded
 from .documents import DerivedFile
 from .nodes import NodeRow, NodeRows
-from .reader import StoreReader
-from .schema import check_format
+from .reader import TEXT_BLOCK, StoreReader, read_chunk, unpacked
+from .schema import CHUNK_FACTS, check_format
 from .store import Store
 from .vectors import VectorRows
 
 __all__ = [
     "ANYTHING",
+    "CHUNK_FACTS",
     "MOST_TERMS",
+    "TEXT_BLOCK",
     "Condition",
     "Database",
     "DerivedFile",
@@ -35,12 +37,15 @@ __all__ = [
     "all_of",
     "any_of",
     "check_format",
+    "check_row",
     "check_vector",
     "checksum",
     "compares",
     "compares_in_json",
     "contains",
     "of_any_source",
+    "read_chunk",
     "source_lies_in",
+    "unpacked",
     "vector_checksum",
 ]

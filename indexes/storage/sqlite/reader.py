@@ -66,7 +66,7 @@ class StoreReader(DocumentReader):
             if row[1] not in documents:
                 documents[row[1]] = self._document_of(row[1])
             tables = self.tables(row[1], row[4], row[5])
-            chunks[chunk_id] = _chunk(row, documents[row[1]], partial(self._text_block, row[1]), tables)
+            chunks[chunk_id] = read_chunk(row, documents[row[1]], partial(self._text_block, row[1]), tables)
         return chunks
 
     def chunks_of(self, document_id: int) -> Iterator[Chunk]:
@@ -83,7 +83,7 @@ class StoreReader(DocumentReader):
         sql = f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE document_id = ? ORDER BY id"  # noqa: S608
         tables = self.tables(document_id)
         rows = self._db.execute(sql, (document_id,))
-        return (_chunk(row, document, block, _overlapping(tables, row[4], row[5])) for row in rows)
+        return (read_chunk(row, document, block, _overlapping(tables, row[4], row[5])) for row in rows)
 
     def tables(self, document_id: int, start: int = 0, end: int = 2**62) -> tuple[Table, ...]:
         """Read the tables that have rows in a part of a document.
@@ -211,10 +211,26 @@ class StoreReader(DocumentReader):
         """One of the blocks that a document's text is stored in; empty after the last."""
         sql = "SELECT text FROM texts WHERE document_id = ? AND piece = ?"
         row = self._db.execute(sql, (document_id, number)).fetchone()
-        try:
-            return "" if row is None else zlib.decompress(row[0]).decode()
-        except (zlib.error, UnicodeDecodeError, TypeError) as error:
-            raise IndexDamaged(f"the text of document {document_id} is damaged ({error})") from error
+        return "" if row is None else unpacked(row[0], document_id)
+
+
+def unpacked(data: bytes, document_id: int) -> str:
+    """Unpack a block of a document's text.
+
+    Args:
+        data: The block as it is stored.
+        document_id: The id of the document.
+
+    Returns:
+        The text.
+
+    Raises:
+        IndexDamaged: If it is damaged.
+    """
+    try:
+        return zlib.decompress(data).decode()
+    except (zlib.error, UnicodeDecodeError, TypeError) as error:
+        raise IndexDamaged(f"the text of document {document_id} is damaged ({error})") from error
 
 
 def text_slice(block: Callable[[int], str], start: int, end: int) -> str:
@@ -231,7 +247,23 @@ def _overlapping(tables: Sequence[Table], start: int, end: int) -> tuple[Table, 
     return tuple(tables[first:last])
 
 
-def _chunk(row: Sequence[Any], document: DocumentInfo, block: Callable[[int], str], tables: tuple[Table, ...]) -> Chunk:
+def read_chunk(
+    row: Sequence[Any], document: DocumentInfo, block: Callable[[int], str], tables: tuple[Table, ...]
+) -> Chunk:
+    """Make a chunk from its row, and check it against its checksum.
+
+    Args:
+        row: The row: CHUNK_FACTS and the checksum.
+        document: Its document.
+        block: Reads a block of the document's text.
+        tables: The tables that it has rows of.
+
+    Returns:
+        The chunk.
+
+    Raises:
+        IndexDamaged: If the row or the text is not what it was.
+    """
     chunk_id, _, heading, page, start, end, line, tokens, expected = row
     original = text_slice(block, start, end) if isinstance(start, int) and isinstance(end, int) else ""
     check_row(row[:-1], expected, f"chunk {chunk_id} of {document.source}", original.encode())
