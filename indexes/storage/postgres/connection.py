@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -198,6 +199,7 @@ def import_psycopg() -> None:
     Raises:
         CorpusError: If it is not, with the extra that brings it.
     """
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())  # what goes wrong is raised as well
     try:
         import psycopg  # noqa: F401
     except ImportError as error:
