@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
+from indexes.chunking.lengths import TokenOffsets, token_offsets_for
 from indexes.chunking.sections import Section, sections
 from indexes.errors import CorpusError
 from indexes.offsets import original_span
@@ -21,6 +22,7 @@ _CHARACTERS_AT_ONCE = 65_536  # given to the tokenizer in one call
 _LONGEST_TOKEN = 32  # characters; a longer one counts as several
 _FEWEST_TOKENS = 32
 _SLACK = 8  # tokens: a word cut in two can have more than before
+_LONGEST_GAP = 256  # characters of white space that a chunk goes on behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class _Unit(NamedTuple):
     start: int
     end: int
     tokens: int
+    gap: int  # tokens of the white space before it
     starts_block: bool
     is_whole: bool
 
@@ -126,12 +129,13 @@ def chunk_document(document: Document, encoder: Encoder, chunking: Chunking = DE
     limit = chunking.longest(encoder)
     original, cleaned = document.text, clean(document.text)
     document = _cleaned(document, cleaned)
+    token_offsets = token_offsets_for(document.text, encoder)
     line, counted = 1, 0  # the line number, and the offset up to which lines are counted
     for section in sections(document):
         header, header_tokens = _header(document.title, section.heading, encoder, limit // _HEADER_SHARE)
         columns = _column_headers(document, section, encoder, limit // _HEADER_SHARE)
         room = limit - header_tokens - max((count for _, _, count in columns), default=0)
-        for start, end, tokens in _pack(_units(document, section, encoder, room), room, chunking.overlap):
+        for start, end, tokens in _pack(_units(document, section, token_offsets, room), room, chunking.overlap):
             line, counted = line + document.text.count("\n", counted, start), start
             first, last = original_span(cleaned.shifts, start, end)
             part = clean(original[first:last])
@@ -186,12 +190,19 @@ def embedded_text(chunk: Chunk, encoder: Encoder, chunking: Chunking = DEFAULT_C
     return f"{header}\n{chunk.text}" if header else chunk.text
 
 
-def _units(document: Document, section: Section, encoder: Encoder, limit: int) -> Iterator[_Unit]:
+def _units(document: Document, section: Section, token_offsets: TokenOffsets, limit: int) -> Iterator[_Unit]:
     """A section's sentences with their token counts; those that are too long are split at token boundaries."""
+    text, previous = document.text, section.start
     for batch in _batches(_block_sentences(document, section)):
-        offsets = encoder.token_offsets([document.text[start:end] for start, end, _ in batch])
-        for (start, end, starts_block), tokens in zip(batch, offsets, strict=True):
-            yield from _cut(document.text[start:end], start, starts_block, tokens, limit)
+        ends = [previous, *(end for _, end, _ in batch)]
+        gaps = [text[end : min(start, end + _LONGEST_GAP)] for end, (start, _, _) in zip(ends, batch, strict=False)]
+        kinds = list(dict.fromkeys(gaps))
+        found = token_offsets([*kinds, *(text[start:end] for start, end, _ in batch)])
+        cost = {gap: max(len(tokens), len(gap) // _LONGEST_TOKEN) for gap, tokens in zip(kinds, found, strict=False)}
+        for (start, end, starts_block), gap, tokens in zip(batch, gaps, found[len(kinds) :], strict=True):
+            before = limit if len(gap) == _LONGEST_GAP else cost[gap]
+            yield from _cut(text[start:end], start, before, starts_block, tokens, limit)
+        previous = ends[-1]
 
 
 def _batches(sentences: Iterator[tuple[int, int, bool]]) -> Iterator[list[tuple[int, int, bool]]]:
@@ -239,17 +250,21 @@ def _end(table: Table) -> int:
     return table.end
 
 
-def _cut(text: str, start: int, starts_block: bool, tokens: Sequence[tuple[int, int]], limit: int) -> Iterator[_Unit]:
+def _cut(
+    text: str, start: int, gap: int, starts_block: bool, tokens: Sequence[tuple[int, int]], limit: int
+) -> Iterator[_Unit]:
     """The sentence at `start` as it is if it fits, else in parts that begin where a token begins."""
     places = _places(tokens, len(text))
     if len(places) <= limit:
-        yield _Unit(start, start + len(text), max(1, len(places)), starts_block, True)
+        yield _Unit(start, start + len(text), max(1, len(places)), gap, starts_block, True)
         return
     cuts = cut_places(text, places, max(1, limit - _SLACK))
     for first, last in pairwise([0, *cuts, len(text)]):
         count = bisect_left(places, last) - bisect_left(places, first)
         end = first + len(text[first:last].rstrip())
-        yield _Unit(start + first, start + end, min(limit, count + _SLACK), starts_block and first == 0, False)
+        before = gap if first == 0 else 0
+        starts = starts_block and first == 0
+        yield _Unit(start + first, start + end, min(limit, count + _SLACK), before, starts, False)
 
 
 def _places(tokens: Sequence[tuple[int, int]], length: int) -> list[int]:
@@ -271,17 +286,16 @@ def _pack(units: Iterator[_Unit], limit: int, overlap: int) -> Iterator[tuple[in
     held: list[_Unit] = []
     tokens = shared = 0  # tokens in `held`, and how many of them the previous chunk has, too
     for unit in units:
-        gap = (unit.start - held[-1].end) // _LONGEST_TOKEN if held else 0  # of white space, in tokens
-        total = tokens + gap + unit.tokens
+        total = tokens + unit.tokens + (unit.gap if held else 0)
         if tokens > shared and (
             total > limit or (unit.starts_block and tokens > limit // 2 and total > limit * 3 // 4)
         ):
             yield held[0].start, held[-1].end, tokens
-            held = _last(held, min(overlap, limit - unit.tokens))
-            tokens = shared = sum(each.tokens for each in held)
-            gap = 0
+            held = _last(held, min(overlap, limit - unit.gap - unit.tokens))
+            shared = _tokens(held)
+            total = _tokens([*held, unit])
         held.append(unit)
-        tokens += gap + unit.tokens
+        tokens = total
     if tokens > shared:
         yield held[0].start, held[-1].end, tokens
 
@@ -289,10 +303,14 @@ def _pack(units: Iterator[_Unit], limit: int, overlap: int) -> Iterator[tuple[in
 def _last(units: list[_Unit], room: int) -> list[_Unit]:
     """The last sentences that have at most `room` tokens; never all of them."""
     first = len(units)
-    while first > 1 and units[first - 1].is_whole and units[first - 1].tokens <= room:
+    while first > 1 and units[first - 1].is_whole and _tokens(units[first - 1 :]) <= room:
         first -= 1
-        room -= units[first].tokens
     return units[first:]
+
+
+def _tokens(units: Sequence[_Unit]) -> int:
+    """The tokens of units that follow each other, with the white space between them."""
+    return sum(unit.tokens for unit in units) + sum(unit.gap for unit in units[1:])
 
 
 def _header(title: str, heading: str, encoder: Encoder, limit: int) -> tuple[str, int]:

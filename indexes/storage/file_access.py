@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -13,8 +15,18 @@ from indexes.errors import CorpusError
 DISK_FAILS = "the disk reports an I/O error: look into the system's log"
 READ_AGAIN = f"could not be read once, and is whole: try again; if it happens again, {DISK_FAILS}"
 
-_BLOCK = 1 << 20  # bytes
-_GONE = (FileNotFoundError, NotADirectoryError)
+# The exit code is the number of the error. A file that is gone is none.
+_READ_TO_END = """
+import sys
+try:
+    with open(sys.argv[1], "rb", buffering=0) as file:
+        while file.read(1 << 20):
+            pass
+except (FileNotFoundError, NotADirectoryError):
+    pass
+except OSError as error:
+    sys.exit(error.errno)
+"""
 
 Status = tuple[int, int] | None  # bytes and time of a file, if it is there
 
@@ -51,7 +63,8 @@ def file_mode(folder: Path) -> int:
 def read_failure(path: Path) -> OSError | None:
     """Read a database's files to their ends.
 
-    SQLite says of a file that cannot be read to its end that it is malformed.
+    SQLite says of a file that cannot be read to its end that it is malformed. Another process reads: a process that
+    closes a file gives up all its locks on it, and with them those of connections that are open.
 
     Args:
         path: The database.
@@ -60,14 +73,10 @@ def read_failure(path: Path) -> OSError | None:
         The error with which the disk answers; None if all can be read.
     """
     for file in (path, Path(f"{path}-wal")):
-        try:
-            with file.open("rb", buffering=0) as opened:
-                while opened.read(_BLOCK):
-                    pass
-        except _GONE:
-            continue
-        except OSError as error:
-            return error
+        reading = [sys.executable, "-I", "-S", "-c", _READ_TO_END, str(file)]
+        code = subprocess.run(reading, check=False).returncode  # noqa: S603 (this interpreter, and a constant)
+        if code > 0:
+            return OSError(code, os.strerror(code), str(file))
     return None
 
 
@@ -106,7 +115,7 @@ def status_of(file: Path | int) -> Status:
     """
     try:
         status = os.stat(file)  # noqa: PTH116
-    except _GONE:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise CorpusError(*unreadable(file, error).args) from error

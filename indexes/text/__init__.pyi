@@ -6,6 +6,7 @@ from .analyzer import (
     query_patterns,
     query_terms,
     quoted_phrases,
+    surface_terms,
     terms,
 )
 from .codes import Code, codes
@@ -38,6 +39,7 @@ __all__ = [
     "script_language",
     "sentence_spans",
     "serves",
+    "surface_terms",
     "terms",
     "text_language",
 ]

@@ -90,6 +90,20 @@ def terms(text: str, language: str = "en") -> list[str]:
     ]
 
 
+def surface_terms(text: str, language: str = "en") -> set[str]:
+    """Return those terms of a text that are quick to make: its stems, and the bigrams of scripts without spaces.
+
+    Args:
+        text: The text.
+        language: The language to stem its words in.
+
+    Returns:
+        The distinct terms.
+    """
+    runs = _runs_of(text)
+    return {*_cjk_bigrams(runs), *_hangul_bigrams(runs), *_stems(runs.words, language)}
+
+
 def query_terms(text: str, language: str = "en") -> dict[str, float]:
     """Return the terms to search for.
 

@@ -14,6 +14,7 @@ from longctx.atomic_write import write_atomically
 from longctx.engine import PrefixRefused
 
 _FORMAT = "longctx-llama-cpp-prefix-1"
+_LONGEST_HEAD = 65_536  # bytes
 
 
 def write_state(path: Path, state: Path, fingerprint: Mapping[str, str]) -> None:
@@ -42,7 +43,7 @@ def read_state(path: Path, state: Path, fingerprint: Mapping[str, str]) -> None:
     """
     try:
         with path.open("rb") as file:
-            head = json.loads(file.readline())
+            head = json.loads(file.readline(_LONGEST_HEAD))
             if head.get("format") != _FORMAT:
                 raise PrefixRefused(f"its format is {head.get('format')!r}, and {_FORMAT!r} is read here")
             differing = [name for name, value in fingerprint.items() if head.get(name) != value]

@@ -22,7 +22,7 @@ from longctx.server.schemas import AskBody, HitView, NameBody, SearchBody
 from longctx.server.security import state
 from longctx.server.streams import EventResponse, event, until_gone
 from longctx.server.tracing import span
-from longctx.types import Answer, Turn
+from longctx.types import Answer, QuestionRequest, Turn
 
 router = APIRouter(prefix="/api/v1")
 
@@ -77,6 +77,7 @@ async def ask(corpus: Index, body: AskBody, server: Server, request: Request) ->
         The events, or the answer.
     """
     options = body.options(server.options.ask, corpus.names)
+    QuestionRequest(body.question, options)  # refuses an empty question before a stream has its status
     question = ChatQuestion(body.question, options, conversation=body.conversation)
     answering = Answering(server.library, corpus, question, state(request.scope)["client"], server.metrics)
     if body.stream:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexes.chunking.chunker import chunk_document
+from indexes.chunking.chunker import Chunking, chunk_document
 from indexes.readers.registry import read_document
 from indexes.types import Document, Heading
 
@@ -126,3 +127,35 @@ def test_offsets_are_exact_and_nothing_visible_is_lost(encoder, pieces: list[str
 @pytest.mark.parametrize("text", ["", " \n "])
 def test_a_document_of_nothing_has_no_chunks(encoder, text: str) -> None:
     assert list(chunk_document(Document("/x", text, ""), encoder)) == []
+
+
+RUSSIAN = "Ночью над гаванью поднялся ветер, и смотритель маяка до утра не гасил огня. "
+
+
+def test_text_in_a_script_that_the_encoder_does_not_read_is_not_cut_into_scraps(encoder) -> None:
+    [passage] = chunk_document(Document("/x.txt", RUSSIAN * 10, ""), encoder)
+    [tokens] = encoder.token_offsets([RUSSIAN * 10])
+    assert passage.chunk.tokens < encoder.max_tokens < len(tokens)
+
+
+def test_an_encoder_that_was_trained_for_a_language_sees_its_chunks_to_the_end(encoder, monkeypatch) -> None:
+    monkeypatch.setattr(encoder, "languages", frozenset({"ru"}))
+    passages = [*chunk_document(Document("/x.txt", RUSSIAN * 10, ""), encoder)]
+    assert len(passages) > 1
+    assert max(map(len, encoder.token_offsets([each.embedded for each in passages]))) <= encoder.max_tokens
+
+
+@pytest.mark.parametrize("overlap", [0, 20])
+@pytest.mark.parametrize("between", [" ", "\n\n\n\n", "\n \n\t", " " * 40, "\n" * 300])
+def test_white_space_that_the_tokenizer_counts_is_counted(hashing, between: str, overlap: int) -> None:
+    class ByteLevel(type(hashing)):
+        def token_offsets(self, texts):
+            return [[found.span() for found in re.finditer(r"\s|\w+|[^\w\s]", text)] for text in texts]
+
+    encoder = ByteLevel()
+    text = between.join(f"Bell {number} rings at noon." for number in range(300))
+    chunks = [each.chunk for each in chunk_document(Document("/x.txt", text, ""), encoder, Chunking(60, overlap))]
+    counts = [len(found) for found in encoder.token_offsets([chunk.text for chunk in chunks])]
+    assert max(counts) <= 60
+    assert all(chunk.tokens >= count for chunk, count in zip(chunks, counts, strict=True))
+    assert {number for chunk in chunks for number in re.findall(r"Bell (\d+)", chunk.text)} == {*map(str, range(300))}

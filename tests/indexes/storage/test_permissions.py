@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,6 +133,31 @@ def test_a_write_before_which_the_disk_fails_once_publishes_nothing(folder: Path
         index.add([note])
         assert index.search("keeper rows pier", 1, "lexical")[0].chunk.source == "a note"
         assert index.verify().problems == ()
+
+
+LOCK = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+"""
+
+
+def test_a_file_is_read_to_its_end_without_giving_up_locks_on_it(tmp_path: Path) -> None:
+    path = tmp_path / "locked.sqlite3"
+    path.write_bytes(b"some bytes")
+    with path.open("r+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        assert read_failure(path) is None
+        assert subprocess.run([sys.executable, "-c", LOCK, path], check=False, capture_output=True).returncode
+    assert not subprocess.run([sys.executable, "-c", LOCK, path], check=False, capture_output=True).returncode
+
+
+def test_a_file_that_cannot_be_read_to_its_end_says_why(tmp_path: Path) -> None:
+    (tmp_path / "database").mkdir()
+    failure = read_failure(tmp_path / "database")
+    assert failure is not None
+    assert failure.errno == errno.EISDIR
+    assert read_failure(tmp_path / "none") is None
 
 
 @pytest.mark.parametrize(

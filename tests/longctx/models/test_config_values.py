@@ -79,6 +79,36 @@ def test_tensors_that_the_configuration_has_no_place_for_are_refused_unless_no_t
         assert load_model(with_tensor(name)).parameters
 
 
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        ({"weight_map": {"model.embed_tokens.weight": "../elsewhere.safetensors"}}, "outside its folder .*elsewhere"),
+        ({"weight_map": {"model.embed_tokens.weight": "/tmp/model.safetensors"}}, "outside its folder"),
+        ({"weight_map": {"model.embed_tokens.weight": 7}}, "outside its folder"),
+        ({"weight_map": [1]}, "cannot be read"),
+        ({}, "cannot be read"),
+        ("{", "cannot be read"),
+    ],
+)
+def test_weights_outside_the_folder_are_refused(index: Any, said: str, tiny_llama: Path, tmp_path: Path) -> None:
+    folder = changed(tiny_llama, tmp_path / "model", {})
+    (folder / "model.safetensors").rename(tmp_path / "elsewhere.safetensors")
+    text = index if isinstance(index, str) else json.dumps(index)
+    (folder / "model.safetensors.index.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ModelUnavailable, match=said) as error:
+        load_model(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_weights_in_several_files_are_read(tiny_llama: Path, tmp_path: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny_llama)
+    folder = changed(tiny_llama, tmp_path / "model", {})
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="50KB")
+    assert len([*folder.glob("*.safetensors")]) > 1
+    assert Engine(load_model(folder)).token_losses(IDS, 8) == Engine(load_model(tiny_llama)).token_losses(IDS, 8)
+
+
 @pytest.mark.parametrize("case", READ)
 def test_what_transformers_reads_is_read_alike(case: str, tiny_llama: Path, tmp_path: Path) -> None:
     folder = changed(tiny_llama, tmp_path / "model", READ[case])

@@ -203,6 +203,9 @@ def test_an_index_is_made_and_used(library: Running) -> None:
 def test_errors_name_what_is_wrong_and_no_folder(library: Running) -> None:
     typo = library.http.post(f"{BASE}/ask", json={"question": "a", "rout": "map"})
     assert (typo.status_code, "rout" in typo.json()["error"]["message"]) == (400, True)
+    for stream in (True, False):
+        empty = library.http.post(f"{BASE}/ask", json={"question": " ", "stream": stream})
+        assert (empty.status_code, "empty" in empty.json()["error"]["message"]) == (400, True)
     for path in ("/nothing", "/api/v1/indexes/nothing", f"{BASE}/conversations/nothing"):
         missing = library.http.get(path)
         assert (missing.status_code, bool(missing.json()["error"]["message"])) == (404, True)
