@@ -29,15 +29,16 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "indexes")]
 
-from bench_retrieval import FILES, Remembering, Split, read_split, write_corpus  # noqa: E402
 from conftest import HashingEncoder  # noqa: E402
 from made_chunks import StandIn, add_document, batches, queries  # noqa: E402
 from postgres_server import PostgresServer  # noqa: E402
+from squad_questions import FILES, Corpus, read_corpus  # noqa: E402
 
 from indexes import CorpusError, CorpusIndex, Document  # noqa: E402
 from indexes.encoders import load_encoder  # noqa: E402
 
 DURABLE = ("-c", "shared_buffers=1GB", "-c", "max_connections=100", "-c", "max_wal_size=4GB")
+SPLITS = {"JSQuAD (Japanese)": FILES["ja"], "XQuAD (English)": FILES["en"]}
 MODES = ("hybrid", "lexical", "dense")
 OWN = 6  # documents of each writer
 LINES = 20
@@ -49,10 +50,10 @@ def ranking(server: PostgresServer, data: Path, count: int | None) -> None:
         f"{'':<26}{'folder':>12}{'PostgreSQL':>20}\n"
         f"{'':<26}{'R@1':>8}{'R@5':>8}{'':>4}{'R@1':>8}{'R@5':>8}   first ten alike"
     )
-    encoder = Remembering(load_encoder())
-    for name in ("JSQuAD (Japanese)", "XQuAD (English)"):
+    encoder = load_encoder()
+    for name, file in SPLITS.items():
         with tempfile.TemporaryDirectory() as folder:
-            split = read_split(data / FILES[name])
+            split = read_corpus(data / file)
             write_corpus(split, Path(folder) / "corpus")
             url = server.new_database()
             with CorpusIndex.open(Path(folder) / "index", encoder) as here:
@@ -62,13 +63,20 @@ def ranking(server: PostgresServer, data: Path, count: int | None) -> None:
                     report(name, split, here, there, count)
 
 
-def report(name: str, split: Split, here: CorpusIndex, there: CorpusIndex, count: int | None) -> None:
+def write_corpus(split: Corpus, folder: Path) -> None:
+    folder.mkdir()
+    for number, (title, text) in enumerate(split.paragraphs):
+        (folder / f"{number}.md").write_text(f"# {title}\n\n{text}\n", encoding="utf-8")
+
+
+def report(name: str, split: Corpus, here: CorpusIndex, there: CorpusIndex, count: int | None) -> None:
     asked = random.Random(0).sample(split.questions, min(count or len(split.questions), len(split.questions)))
     for mode in MODES:
         right, alike = Counter[tuple[int, int]](), 0
         for question, paragraph in asked:
             found = [
-                [Path(hit.chunk.source).stem for hit in index.search(question, 30, mode)] for index in (here, there)
+                [Path(hit.chunk.source).stem for hit in index.search(question.question, 30, mode)]
+                for index in (here, there)
             ]
             for which, names in enumerate(found):
                 first = [*dict.fromkeys(names)][:5]
