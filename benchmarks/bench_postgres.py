@@ -64,7 +64,7 @@ def ranking(server: PostgresServer, data: Path, count: int | None) -> None:
 
 
 def write_corpus(split: Corpus, folder: Path) -> None:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for number, (title, text) in enumerate(split.paragraphs):
         (folder / f"{number}.md").write_text(f"# {title}\n\n{text}\n", encoding="utf-8")
 

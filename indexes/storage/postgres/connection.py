@@ -51,8 +51,9 @@ class Connection:
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> psycopg.Cursor[Any]:
         """Run a statement for each row of parameters."""
-        cursor = self.raw.cursor(binary=True)
-        cursor.executemany(_with_percent(sql), parameters)
+        cursor, rows = self.raw.cursor(binary=True), list(parameters)
+        if rows:  # otherwise there is nothing to ask the server
+            cursor.executemany(_with_percent(sql), rows)
         return cursor
 
 
