@@ -19,6 +19,7 @@ from indexes.storage.postgres.schema import TABLES
 from indexes.storage.postgres.vectors import PostgresVectors
 from indexes.storage.sqlite import (
     CHUNK_FACTS,
+    DOCUMENT_FACTS,
     TEXT_BLOCK,
     Condition,
     NodeRow,
@@ -26,6 +27,7 @@ from indexes.storage.sqlite import (
     Store,
     check_row,
     read_chunk,
+    read_document,
     unpacked,
 )
 from indexes.text import ANALYSIS_VERSION
@@ -212,6 +214,21 @@ class PostgresStore(Store):
         ):
             check_row(row, expected, f"a table of document {row[0]}")
             found[chunk_id] = (*found.get(chunk_id, ()), Table(*row[1:]))
+        return found
+
+    def _documents(self, where: str, *parameters: object, check: bool = True) -> Iterator[tuple[int, DocumentInfo]]:
+        sql = f"SELECT {DOCUMENT_FACTS}, checksum FROM documents WHERE {where}"  # noqa: S608
+        rows = self._db.execute(sql, parameters).fetchall()
+        copies = self._copies_of([row[0] for row in rows])
+        return ((row[0], read_document(row, copies.get(row[0], ()), check=check)) for row in rows)
+
+    def _copies_of(self, ids: list[int]) -> dict[int, tuple[str, ...]]:
+        """The sources of the copies of each document that has any, sorted."""
+        found: dict[int, tuple[str, ...]] = {}
+        sql = "SELECT document_id, source, checksum FROM copies WHERE document_id = ANY(?::bigint[]) ORDER BY source"
+        for document_id, source, expected in self._db.execute(sql, (ids,)) if ids else ():
+            check_row((document_id, source), expected, f"a copy of document {document_id}")
+            found[document_id] = (*found.get(document_id, ()), source)
         return found
 
     def documents(self, after: int = 0) -> Iterator[tuple[int, DocumentInfo]]:

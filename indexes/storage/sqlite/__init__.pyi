@@ -12,16 +12,17 @@ from .conditions import (
     source_lies_in,
 )
 from .database import Database, ReadTransaction, Superseded
-from .documents import DerivedFile
+from .documents import DerivedFile, read_document
 from .nodes import NodeRow, NodeRows
 from .reader import TEXT_BLOCK, StoreReader, read_chunk, unpacked
-from .schema import CHUNK_FACTS, check_format
+from .schema import CHUNK_FACTS, DOCUMENT_FACTS, check_format
 from .store import Store
 from .vectors import VectorRows
 
 __all__ = [
     "ANYTHING",
     "CHUNK_FACTS",
+    "DOCUMENT_FACTS",
     "MOST_TERMS",
     "TEXT_BLOCK",
     "Condition",
@@ -45,6 +46,7 @@ __all__ = [
     "contains",
     "of_any_source",
     "read_chunk",
+    "read_document",
     "source_lies_in",
     "unpacked",
     "vector_checksum",

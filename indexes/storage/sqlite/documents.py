@@ -233,7 +233,7 @@ class DocumentReader:
         sql = f"SELECT {DOCUMENT_FACTS}, checksum FROM documents WHERE {where}"  # noqa: S608
         [[has_copies]] = self._db.execute("SELECT EXISTS (SELECT 1 FROM copies)")
         for row in self._db.execute(sql, parameters):
-            yield row[0], _document(row, self.copies_of(row[0]) if has_copies else (), check)
+            yield row[0], read_document(row, self.copies_of(row[0]) if has_copies else (), check=check)
 
     def copies_of(self, document_id: int) -> tuple[str, ...]:
         """List the copies of a document.
@@ -255,7 +255,20 @@ class DocumentReader:
         return found(row, f"document {document_id}")[1]  # type: ignore[no-any-return]
 
 
-def _document(row: Sequence[Any], copies: tuple[str, ...], check: bool) -> DocumentInfo:
+def read_document(row: Sequence[Any], copies: tuple[str, ...], *, check: bool) -> DocumentInfo:
+    """Make a document from its row.
+
+    Args:
+        row: The row: DOCUMENT_FACTS and the checksum.
+        copies: The sources of its copies, sorted.
+        check: Whether to check the row against its checksum.
+
+    Returns:
+        The document.
+
+    Raises:
+        IndexDamaged: If the row is not what it was.
+    """
     if check:
         check_row(row[:-1], row[-1], f"document {row[0]} ({row[1]})")
     _, source, title, content_hash, characters, chunks, tokens, metadata, modified, _, _ = row
