@@ -20,13 +20,8 @@ from typing import Any
 from indexes.storage.file_access import file_mode, make_folder
 from indexes.storage.lexical_query import UNKNOWN, LexicalQueries
 from indexes.storage.sqlite import Store
-from indexes.text import (
-    ANALYSIS_VERSION,
-    LANGUAGES,
-    phrase_terms,
-    terms,
-    text_language,
-)
+from indexes.text import ANALYSIS_VERSION, LANGUAGES, phrase_terms, terms, text_language
+from indexes.types import Chunk
 
 _BACKGROUND = 50  # chunks of other text
 _WRITER_HEAP = 64_000_000  # bytes; tantivy writes a segment out when it is full
@@ -37,8 +32,8 @@ _WRITER_HEAP = 64_000_000  # bytes; tantivy writes a segment out when it is full
 _REPEATED = {"ja": 3, "ko": 3, "zh": 3}
 # A passage of other languages is filled up with a term that nobody looks for, so that its length compares with those of
 # Japanese passages in the same index: as long as these are, it has about a third of their terms.
-_FILLER, _FILLERS = "~", 2
-_MOST_WITH_PHRASE = 10_000  # chunks that are read to see whether they contain a phrase
+FILLER, _FILLERS = "~", 2
+MOST_WITH_PHRASE = 10_000  # chunks that are read to see whether they contain a phrase
 
 
 class LexicalIndex:
@@ -119,6 +114,25 @@ def idf_of(counts: Mapping[str, int], chunks: int) -> dict[str, float]:
     return {term: math.log(1 + (every - n - 0.5) / (n + 1.5)) for term, n in counts.items()}
 
 
+def indexed_terms(chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, str, list[str]]]:
+    """Analyse the chunks of a document for the lexical index.
+
+    Args:
+        chunks: The chunks, in reading order.
+
+    Yields:
+        Each chunk, its language, and its terms, as often as BM25 is to count them.
+    """
+    language = None  # a chunk of which it cannot be told is in the language of those before it
+    for chunk in chunks:
+        language = text_language(chunk.text, language) or UNKNOWN
+        found = terms(f"{chunk.title}\n{chunk.heading}\n{chunk.text_with_header}", language)
+        if language in _REPEATED:
+            yield chunk, language, found * _REPEATED[language]
+        else:
+            yield chunk, language, [*found, *[FILLER] * _FILLERS * len(found)]
+
+
 class LexicalSearcher:
     """BM25 search in the lexical index of the store's generation."""
 
@@ -169,7 +183,7 @@ class LexicalSearcher:
         schema, found = self.opened.schema, set[int]()
         for words in {frozenset(phrase_terms(phrase, language)) for language in [*self.languages, UNKNOWN]}:
             wanted = [(Occur.Must, Query.term_query(schema, "body", term, "freq")) for term in sorted(words)]
-            found |= {chunk for chunk, _ in self._run(Query.boolean_query(wanted), _MOST_WITH_PHRASE, None)}
+            found |= {chunk for chunk, _ in self._run(Query.boolean_query(wanted), MOST_WITH_PHRASE, None)}
         return found
 
     def _count_of(self, language: str) -> int:
@@ -245,13 +259,7 @@ def _write_changes(folder: Path, store: Store, after: int) -> None:
     for document_id in store.removals(after):
         writer.delete_documents_by_term("document", document_id)
     for document_id, _ in store.documents(after):
-        language = None  # a chunk of which it cannot be told is in the language of those before it
-        for chunk in store.chunks_of(document_id):
-            language = text_language(chunk.text, language) or UNKNOWN
-            found = terms(f"{chunk.title}\n{chunk.heading}\n{chunk.text_with_header}", language)
-            found = (
-                found * _REPEATED[language] if language in _REPEATED else [*found, *[_FILLER] * _FILLERS * len(found)]
-            )
+        for chunk, language, found in indexed_terms(store.chunks_of(document_id)):
             body = " ".join(found)
             writer.add_document(Document(body=body, chunk=chunk.id, document=document_id, language=language))
     writer.commit()

@@ -1,10 +1,13 @@
-"""Queries of the lexical index: what a text asks for in an index of several languages, and what is spelt alike."""
+"""Queries of the lexical index: what a text asks for in an index of several languages, and what is spelt alike.
+
+What is asked for is the same in a folder and in PostgreSQL (`term_groups`, `misspelt`); here tantivy is asked for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from indexes.text import query_language, query_patterns, query_terms
 
@@ -16,9 +19,81 @@ LARGE = 50_000
 _COMMON = 1 / 2
 _LONGEST_QUERY = 256  # distinct terms
 _OTHER_LANGUAGE = 0.5  # the weight of a passage in another language than the query's: names alone match there
-_PATTERN_WEIGHT = 0.1  # of a term that is only like the one that was asked for
+PATTERN_WEIGHT = 0.1  # of a term that is only like the one that was asked for
 _SHORTEST_MISSPELT, _SHORTEST_TWICE = 4, 8  # characters of a term in which one, or two, may be wrong
 UNKNOWN = "und"  # ISO 639 for a language that could not be told
+
+
+class TermGroup(NamedTuple):
+    """What a query asks for in the passages of some languages.
+
+    Attributes:
+        terms: The terms with their weights.
+        languages: The languages, UNKNOWN among them; None for all.
+        boost: What the score of such a passage is multiplied by.
+    """
+
+    terms: dict[str, float]
+    languages: list[str] | None
+    boost: float
+
+
+def term_groups(query: str, languages: Collection[str]) -> list[TermGroup]:
+    """Analyse a query for the passages of each language.
+
+    Args:
+        query: The query, in words.
+        languages: The languages of the passages, UNKNOWN among them.
+
+    Returns:
+        The groups, of languages for which the terms are the same.
+    """
+    analysed: dict[tuple[tuple[str, float], ...], list[str]] = {}
+    for language in languages or [UNKNOWN]:
+        terms = tuple(islice(query_terms(query, language).items(), _LONGEST_QUERY))
+        analysed.setdefault(terms, []).append(language)
+    if len(analysed) == 1:
+        return [TermGroup(dict(terms), None, 1.0) for terms in analysed]
+    own = query_language(query, [language for language in languages if language != UNKNOWN])
+    return [
+        TermGroup(dict(terms), its, _OTHER_LANGUAGE if own is not None and own not in its else 1.0)
+        for terms, its in analysed.items()
+    ]
+
+
+def misspelt(query: str, languages: Collection[str]) -> dict[str, int]:
+    """List the terms of a query that may be misspelt.
+
+    Args:
+        query: A query that finds nothing.
+        languages: The languages of the passages, UNKNOWN among them.
+
+    Returns:
+        The terms, and how many characters of each may be wrong.
+    """
+    terms = {term for language in languages or [UNKNOWN] for term in query_terms(query, language)}
+    return {
+        term: 1 + (len(term) >= _SHORTEST_TWICE)
+        for term in sorted(terms)[:_LONGEST_QUERY]
+        if len(term) >= _SHORTEST_MISSPELT and not any(map(str.isdigit, term))  # E21 is no misspelt E17
+    }
+
+
+def telling(weights: dict[str, float], chunks: int, count_of: Callable[[str], int]) -> dict[str, float]:
+    """Leave out the terms that most chunks contain, if others remain.
+
+    Args:
+        weights: The terms with their weights.
+        chunks: How many chunks there are.
+        count_of: Counts the chunks that contain a term.
+
+    Returns:
+        The terms to look for; where there are few chunks, all of them.
+    """
+    if chunks < LARGE:
+        return weights
+    rare = {term: weight for term, weight in weights.items() if 0 < count_of(term) <= chunks * _COMMON}
+    return rare or weights
 
 
 class LexicalQueries:
@@ -36,33 +111,32 @@ class LexicalQueries:
         """A query as it is analysed for the passages of each language."""
         from tantivy import Occur, Query
 
-        analysed: dict[tuple[tuple[str, float], ...], list[str]] = {}
-        for language in self._languages or [UNKNOWN]:
-            terms = tuple(islice(query_terms(query, language).items(), _LONGEST_QUERY))
-            analysed.setdefault(terms, []).append(language)
-        clauses, known = [], [language for language in self._languages if language != UNKNOWN]
-        own = query_language(query, known) if len(analysed) > 1 else None
-        for terms, languages in analysed.items():
-            wanted = self._any_of(dict(terms))
-            if own is not None and own not in languages:
-                wanted = Query.boost_query(wanted, _OTHER_LANGUAGE)
-            if len(analysed) > 1:
-                only = Query.const_score_query(Query.term_set_query(self._schema, "language", languages), 0.0)
+        clauses = []
+        for group in term_groups(query, self._languages):
+            wanted = self._any_of(group.terms)
+            if group.boost != 1:
+                wanted = Query.boost_query(wanted, group.boost)
+            if group.languages is not None:
+                only = Query.const_score_query(Query.term_set_query(self._schema, "language", group.languages), 0.0)
                 wanted = Query.boolean_query([(Occur.Must, wanted), (Occur.Must, only)])
             clauses.append((Occur.Should, wanted))
         for pattern in query_patterns(query):
-            like = Query.const_score_query(Query.regex_query(self._schema, "body", pattern), _PATTERN_WEIGHT)
+            like = Query.const_score_query(Query.regex_query(self._schema, "body", pattern), PATTERN_WEIGHT)
             clauses.append((Occur.Should, like))
         return Query.boolean_query(clauses)
 
     def _any_of(self, weights: dict[str, float]) -> Any:
         from tantivy import Occur, Query
 
-        schema = self._schema
+        schema, searcher = self._schema, self._searcher
+
+        def count_of(term: str) -> int:
+            return int(searcher.doc_freq("body", term))
+
         return Query.boolean_query(
             [
                 (Occur.Should, Query.boost_query(Query.term_query(schema, "body", term, "freq"), weight))
-                for term, weight in _telling(self._searcher, weights).items()
+                for term, weight in telling(weights, searcher.num_docs, count_of).items()
             ]
         )
 
@@ -70,18 +144,8 @@ class LexicalQueries:
         """A query for terms that are spelt almost as those of a query that finds nothing."""
         from tantivy import Occur, Query
 
-        terms = {term for language in self._languages or [UNKNOWN] for term in query_terms(query, language)}
         near = [
-            Query.fuzzy_term_query(self._schema, "body", term, 1 + (len(term) >= _SHORTEST_TWICE))
-            for term in sorted(terms)[:_LONGEST_QUERY]
-            if len(term) >= _SHORTEST_MISSPELT and not any(map(str.isdigit, term))  # E21 is no misspelt E17
+            Query.fuzzy_term_query(self._schema, "body", term, distance)
+            for term, distance in misspelt(query, self._languages).items()
         ]
         return Query.boolean_query([(Occur.Should, each) for each in near])
-
-
-def _telling(searcher: Any, weights: dict[str, float]) -> dict[str, float]:
-    """The terms without those that most chunks contain, if others remain."""
-    if (chunks := searcher.num_docs) < LARGE:
-        return weights
-    rare = {term: weight for term, weight in weights.items() if 0 < searcher.doc_freq("body", term) <= chunks * _COMMON}
-    return rare or weights
