@@ -1,13 +1,15 @@
 """Follow-up questions: how often the right passage is among the first five, with and without rewriting by a model.
 
     python benchmarks/bench_followups.py --data ../shared/data --model path/to/model
-    python benchmarks/bench_followups.py --data ../shared/data --model openai:http://localhost:8080/v1 --show
+    python benchmarks/bench_followups.py --data ../shared/data --model openai:http://localhost:8080/v1 --about answer
 
 XQuAD and JSQuAD (`FILES` in squad_questions.py) have several questions on each paragraph. A pair of them becomes a
 conversation of two turns: the first question with its answer, and the second as people go on, with what both share
-left out: a pronoun in place of the subject, or only what is new. Each pair is asked as `Conversation` asks it: searched
-for as it stands, with the words of the last question, and as the model rewrites it. Rewriting is worth its time where
-it finds clearly more; `REWRITES_BY_DEFAULT` in longctx/conversation/conversation.py is what follows from that.
+left out: a pronoun in place of the subject, or only what is new. With `--about answer`, the pronoun stands for the
+answer of the first question, which is one of the same article, mostly of another paragraph. Each pair is asked as
+`Conversation` asks it: searched for as it stands, with the words of the last question, and as the model rewrites it.
+Rewriting is worth its time where it finds clearly more; `REWRITES_BY_DEFAULT` in longctx/conversation/conversation.py
+is what follows from that.
 """
 
 from __future__ import annotations
@@ -113,12 +115,58 @@ def follow_ups(corpus: Corpus, language: str, count: int, seed: int) -> list[Fol
     return made
 
 
+def referring_en(answer: str, second: str) -> str | None:
+    """The second question with a pronoun in place of the answer to the first."""
+    found = re.search(rf"(?<!\ba )(?<!\ban )\b(?:[tT]he )?{re.escape(answer)}(['’]s)?(?!\w)(?! [A-Z])", second)
+    if found is None or found.start() == 0 or not _NAME.fullmatch(answer):
+        return None
+    return f"{second[: found.start()]}{'its' if found[1] else 'it'}{second[found.end() :]}"
+
+
+def referring_ja(answer: str, second: str) -> str | None:
+    """The second question with それ or その in place of the answer to the first."""
+    at = second.find(answer)
+    if at < 0 or len(answer) < 3 or not content_terms(answer):
+        return None
+    rest = second[at + len(answer) :]
+    return f"{second[:at]}その{rest[1:]}" if rest.startswith("の") else f"{second[:at]}それ{rest}"
+
+
+REFERRING: dict[str, Callable[[str, str], str | None]] = {"en": referring_en, "ja": referring_ja}
+
+
+def about_answers(corpus: Corpus, language: str, count: int, seed: int) -> list[FollowUp]:
+    """One follow-up about the answer to a question for each paragraph, drawn from all that `needs_context` knows."""
+    made: list[FollowUp] = []
+    asked = list(corpus.questions)
+    random.Random(seed).shuffle(asked)
+    for second, paragraph in asked:
+        article = corpus.articles[paragraph]
+        firsts = [each for each, of in corpus.questions if corpus.articles[of] == article and of != paragraph]
+        firsts += [each for each, of in corpus.questions if of == paragraph and each is not second]
+        for first in firsts if paragraph not in {each.paragraph for each in made} else ():
+            answer = (first.answers or ("",))[0]
+            short = REFERRING[language](answer, second.question) if answer not in first.question else None
+            if short and needs_context(short):
+                made.append(FollowUp(first.question, answer, second.question, short, paragraph))
+                break
+        if len(made) == count:
+            break
+    return made
+
+
+MAKERS = {"question": follow_ups, "answer": about_answers}
+
+
 def queries(each: FollowUp, qa: DocumentQA | None) -> dict[str, str]:
     """What is searched for, by the way to get it."""
     ways = {
         "the whole question (upper bound)": each.whole,
         "as it stands": each.asked,
         "with words of the last question": with_context_words([each.first], each.asked),
+        "with words of the last question and its answer": with_context_words(
+            [f"{each.first} {each.answer}"], each.asked
+        ),
     }
     if qa is not None:
         written = rewriting_in(qa.reply(*rewrite_request(each.asked, each.history), REWRITTEN_TOKENS))
@@ -150,11 +198,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=60, help="follow-ups in each language")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--language", choices=["en", "ja"], help="only this one")
+    parser.add_argument("--about", choices=MAKERS, default="question", help="what the follow-up leaves out")
     parser.add_argument("--show", action="store_true", help="print every question and what was searched for")
     arguments = parser.parse_args()
     for language in [arguments.language] if arguments.language else list(FILES):
         corpus = read_corpus(arguments.data / FILES[language])
-        asked = follow_ups(corpus, language, arguments.count, arguments.seed)
+        asked = MAKERS[arguments.about](corpus, language, arguments.count, arguments.seed)
         with (
             tempfile.TemporaryDirectory() as folder,
             DocumentQA.open(Path(folder) / "index", arguments.model) as qa,

@@ -1,4 +1,4 @@
-"""`CorpusIndex`: a searchable index of documents in a folder, which ties the store, the encoder and the searches."""
+"""`CorpusIndex`: a searchable index of documents, which ties the store, the encoder and the searches."""
 
 from __future__ import annotations
 
@@ -29,29 +29,39 @@ from indexes.manifest import bind, choose_encoder, chunking, encoder_name
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
 from indexes.snapshot import IndexReader, Snapshot
 from indexes.sources import composed, lies_in
-from indexes.storage import IndexFolder, Store, repair, source_lies_in, verify
+from indexes.storage import (
+    IndexFolder,
+    IndexStorage,
+    PostgresIndex,
+    Store,
+    copy_documents,
+    is_database,
+    repair,
+    source_lies_in,
+)
 from indexes.types import Chunk, Document, Encoder, IndexInfo, IngestReport, Vectors, VerifyReport
 
 
 class CorpusIndex(IndexReader):
-    """A searchable index of documents, kept in a folder.
+    """A searchable index of documents, kept in a folder, or in a PostgreSQL database.
 
     >>> with CorpusIndex.open("my-index") as index:
     ...     report = index.ingest(["papers/"])
     ...     hits = index.search("How is RoPE scaled?", k=5)
 
-    One process writes at a time, and any number read meanwhile. Each call reads one generation of the index: all that
-    a writer has published, and nothing that it is still working on.
+    One process writes to a folder at a time, and any number read meanwhile; to a database several write. Each call
+    reads one generation of the index: all that writers have published, and nothing that they are still working on.
 
     Attributes:
-        path: The folder of the index.
+        path: The folder of the index; for one in a database, the folder on this machine for what is kept beside it.
+        name: What the index is called in messages: the folder, or the address without its password.
         encoder: The model that embeds chunks and queries.
         reranker: The model that reorders the hits of a search; None for none.
     """
 
-    def __init__(self, folder: IndexFolder, encoder: Encoder, reranker: Reranker | None = None) -> None:
-        super().__init__(folder.session, folder.path, encoder, reranker)
-        self._folder = folder
+    def __init__(self, storage: IndexStorage, encoder: Encoder, reranker: Reranker | None = None) -> None:
+        super().__init__(storage.session, storage.path, storage.name, encoder, reranker)
+        self._storage = storage
 
     @classmethod
     def open(
@@ -65,7 +75,8 @@ class CorpusIndex(IndexReader):
         """Open an index, or create one. An index in an older format is migrated.
 
         Args:
-            path: The folder of the index.
+            path: The folder of the index, or the address of a database, as text:
+                "postgresql://USER@HOST/DATABASE", with "?schema=NAME" for one of several indexes in it.
             encoder: "default", the folder or the hub name of a sentence-transformers model, or an `Encoder`; None for
                 the encoder that the index was made with.
             reranker: The folder or the hub name of a CrossEncoder, or a `Reranker`, which reorders the best candidates
@@ -81,18 +92,19 @@ class CorpusIndex(IndexReader):
             IndexDamaged: If the database is damaged.
             EncoderUnavailable: If the encoder cannot be loaded.
             RerankerUnavailable: If the reranker cannot be loaded.
+            CorpusError: If the database cannot be used.
         """
-        folder = IndexFolder.open(Path(abspath(Path(path).expanduser())), create=create)
+        storage = _open_storage(path, create=create)
         try:
-            chosen = folder.read(lambda store: choose_encoder(store, encoder, folder.path))
+            chosen = storage.read(lambda store: choose_encoder(store, encoder, storage.name))
         except BaseException:
-            folder.close()
+            storage.close()
             raise
-        return cls(folder, chosen, None if reranker is None else load_reranker(reranker))
+        return cls(storage, chosen, None if reranker is None else load_reranker(reranker))
 
     def close(self) -> None:
         """Close the index; it cannot be used afterwards."""
-        self._folder.close()
+        self._storage.close()
 
     def __enter__(self) -> CorpusIndex:
         return self
@@ -150,7 +162,7 @@ class CorpusIndex(IndexReader):
                 pattern is none, or a worker has another version of longctx, or another encoder.
         """
         rules = WalkRules(tuple(exclude), tuple(include))
-        with self._folder.writing(wait) as writer:
+        with self._storage.writing(wait) as writer:
             split = chunking(writer.store, chunk_tokens, overlap)
             options = IngestOptions(prune, limits, progress, split, rules, executor)
             return ingest_files(writer, lambda: self.bound_encoder(writer.store), _roots(paths), self.path, options)
@@ -234,7 +246,7 @@ class CorpusIndex(IndexReader):
         Raises:
             IndexBusy: If another process writes for longer than `wait`.
         """
-        with self._folder.writing(wait) as writer:
+        with self._storage.writing(wait) as writer:
             return prune_files(writer, _roots(paths))
 
     def add(self, documents: Iterable[Document], *, wait: bool | float = False) -> IngestReport:
@@ -260,7 +272,7 @@ class CorpusIndex(IndexReader):
         check_documents(given)
         if self._read(lambda store: are_stored(store, given, chunking(store, None, None))):
             return IngestReport(unchanged=len(given))  # without keeping another writer waiting
-        with self._folder.writing(wait) as writer:
+        with self._storage.writing(wait) as writer:
             remembered = chunking(writer.store, None, None)
             return ingest_documents(writer, lambda: self.bound_encoder(writer.store), given, remembered)
 
@@ -277,7 +289,7 @@ class CorpusIndex(IndexReader):
         Raises:
             IndexBusy: If another process writes for longer than `wait`.
         """
-        with self._folder.writing(wait) as writer:
+        with self._storage.writing(wait) as writer:
             target = writer.store.find_source(source)
             documents = [document for _, document in writer.store.documents_where(source_lies_in(target))]
             names = [name for document in documents for name in (*document.copies, document.source)]
@@ -285,7 +297,7 @@ class CorpusIndex(IndexReader):
             if not sources:
                 writer.store.check_absent(target)
             else:
-                with writer.batch() as generation:
+                with writer.batch(sources) as generation:
                     for each in sources:
                         writer.store.remove_document(each, generation)
         return len(sources)
@@ -300,9 +312,9 @@ class CorpusIndex(IndexReader):
         Raises:
             CorpusError: If files of the index are damaged and cannot be made again.
         """
-        with self._folder.session() as session:
+        with self._storage.session() as session:
             session.open_searchers()
-            yield Snapshot(lambda: nullcontext(session), self.path, self.encoder, self.reranker)
+            yield Snapshot(lambda: nullcontext(session), self.path, self.name, self.encoder, self.reranker)
 
     def info(self) -> IndexInfo:
         """Describe the index.
@@ -311,7 +323,7 @@ class CorpusIndex(IndexReader):
             What it holds, the encoder it was made with, and its size on disk.
         """
         encoder, counts = self._read(lambda store: (encoder_name(store), store.counts()))
-        return IndexInfo(str(self.path), encoder, *counts, self._folder.size())
+        return IndexInfo(self.name, encoder, *counts, self._storage.size())
 
     def verify(self) -> VerifyReport:
         """Check the whole index: every row against its checksum, and the search indexes against the database.
@@ -319,7 +331,7 @@ class CorpusIndex(IndexReader):
         Returns:
             What was counted, and the problems that were found.
         """
-        return self._read(lambda store: verify(store, self._folder.derived))
+        return self._storage.verify()
 
     def repair(self, *, wait: bool | float = False) -> tuple[str, ...]:
         """Make again what `verify` finds damaged: search indexes and vectors. What cannot be made again is removed.
@@ -334,7 +346,7 @@ class CorpusIndex(IndexReader):
             IndexBusy: If another process writes for longer than `wait`.
             IndexDamaged: If the database cannot be read at all.
         """
-        with self._folder.writing(wait) as writer:
+        with self._storage.writing(wait) as writer:
             split = chunking(writer.store, None, None)
 
             def embed(chunks: Sequence[Chunk]) -> Vectors:
@@ -342,6 +354,26 @@ class CorpusIndex(IndexReader):
                 return encoder.encode_passages([embedded_text(chunk, encoder, split) for chunk in chunks])
 
             return repair(writer, embed)
+
+    def copy(self, to: str | Path, *, wait: bool | float = False) -> int:
+        """Copy the index into a new or an empty one, all or nothing; nothing is read or embedded again.
+
+        Args:
+            to: Where to: a folder, or the address of a database, as for `open`.
+            wait: How long to wait for a writer there: not at all, until it has finished (true), or so many seconds.
+
+        Returns:
+            How many documents were copied; a file with the content of another is not counted.
+
+        Raises:
+            CorpusError: If there are documents already, or the other index cannot be written.
+        """
+        other = _open_storage(to, create=True)
+        try:
+            with other.writing(wait) as writer:
+                return self._read(lambda store: copy_documents(store, writer, other.name))
+        finally:
+            other.close()
 
     @contextmanager
     def changing(self, wait: bool | float) -> Iterator[tuple[Store, int]]:
@@ -356,7 +388,7 @@ class CorpusIndex(IndexReader):
         Raises:
             IndexBusy: If another process writes for longer than `wait`.
         """
-        with self._folder.writing(wait) as writer, writer.batch() as generation:
+        with self._storage.writing(wait) as writer, writer.batch() as generation:
             yield writer.store, generation
 
     def bound_encoder(self, store: Store) -> Encoder:
@@ -371,7 +403,13 @@ class CorpusIndex(IndexReader):
         Raises:
             IndexMismatch: If the encoder's weights are not those that made the index.
         """
-        return bind(store, self.encoder, self.path)
+        return bind(store, self.encoder, self.name)
+
+
+def _open_storage(path: str | Path, *, create: bool) -> IndexStorage:
+    if is_database(path):
+        return PostgresIndex.open(str(path), create=create)
+    return IndexFolder.open(Path(abspath(Path(path).expanduser())), create=create)
 
 
 def _roots(paths: str | Path | Iterable[str | Path]) -> list[Path]:

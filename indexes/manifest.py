@@ -5,8 +5,6 @@ An index without documents takes any encoder.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from indexes.chunking import Chunking
 from indexes.encoders import DEFAULT_ENCODER, load_encoder
 from indexes.errors import IndexMismatch
@@ -19,13 +17,13 @@ def encoder_name(store: Store) -> str | None:
     return _remembered(store, "encoder")
 
 
-def choose_encoder(store: Store, given: str | Encoder | None, folder: Path) -> Encoder:
+def choose_encoder(store: Store, given: str | Encoder | None, index: str) -> Encoder:
     """Load the encoder to open an index with.
 
     Args:
         store: The store of the index.
         given: The encoder, or its name; None for the one that the index was made with.
-        folder: The folder of the index, for the message of an error.
+        index: What the index is called, for the message of an error.
 
     Returns:
         The encoder.
@@ -37,28 +35,35 @@ def choose_encoder(store: Store, given: str | Encoder | None, folder: Path) -> E
     if given is None and made_with is not None:  # an index may be somebody else's: what it names is not fetched
         return load_encoder(made_with, download=False)
     chosen = load_encoder(DEFAULT_ENCODER if given is None else given)
-    if made_with is not None and made_with != chosen.name:
-        raise IndexMismatch(
-            f"{folder} was made with the encoder {made_with!r}, not {chosen.name!r}: open it with {made_with!r} "
-            "(--encoder), or ingest into a new index"
-        )
+    _check_name(store, chosen, index)
     return chosen
 
 
-def check_weights(store: Store, encoder: Encoder, folder: Path) -> None:
+def _check_name(store: Store, encoder: Encoder, index: str) -> None:
+    made_with = encoder_name(store)
+    if made_with is not None and made_with != encoder.name:
+        raise IndexMismatch(
+            f"{index} was made with the encoder {made_with!r}, not {encoder.name!r}: open it with {made_with!r} "
+            "(--encoder), or ingest into a new index"
+        )
+
+
+def check_weights(store: Store, encoder: Encoder, index: str) -> None:
     """Raise IndexMismatch unless the encoder's weights are those that made the index."""
     recorded = _remembered(store, "encoder_fingerprint")
     # longctx 0.1 recorded the weights alone.
     if recorded not in (None, encoder.fingerprint) and recorded != getattr(encoder, "weights_fingerprint", None):
         raise IndexMismatch(
-            f"{folder} was made with other weights or settings of the encoder {encoder.name}: put those back, "
+            f"{index} was made with other weights or settings of the encoder {encoder.name}: put those back, "
             "or ingest into a new index"
         )
 
 
-def bind(store: Store, encoder: Encoder, folder: Path) -> Encoder:
+def bind(store: Store, encoder: Encoder, index: str) -> Encoder:
     """Check the encoder's weights, and record the encoder in the index."""
-    check_weights(store, encoder, folder)
+    store.hold_settings()
+    _check_name(store, encoder, index)  # another writer may have been first
+    check_weights(store, encoder, index)
     store.set_meta("encoder", encoder.name)
     store.set_meta("encoder_fingerprint", encoder.fingerprint)
     return encoder

@@ -20,7 +20,7 @@ from indexes.search import (
     named_as_allowed,
     search,
 )
-from indexes.storage import ReadSession, Searchers, Store
+from indexes.storage import Searchers, Session, Store
 from indexes.text import content_terms, query_language, serves
 from indexes.types import Chunk, DocumentInfo, Encoder, SearchHit
 
@@ -33,6 +33,7 @@ class IndexReader:
     Args:
         session: Returns the read transaction of one call.
         path: The folder of the index.
+        name: What the index is called in messages.
         encoder: The model that embeds chunks and queries.
         reranker: The model that reorders the hits of a search; None for none.
 
@@ -44,13 +45,15 @@ class IndexReader:
 
     def __init__(
         self,
-        session: Callable[[], AbstractContextManager[ReadSession]],
+        session: Callable[[], AbstractContextManager[Session]],
         path: Path,
+        name: str,
         encoder: Encoder,
         reranker: Reranker | None,
     ) -> None:
         self._session = session
         self.path = path
+        self.name = name
         self.encoder = encoder
         self.reranker = reranker
 
@@ -198,7 +201,7 @@ class IndexReader:
         """
         target, text = self._read(lambda store: (found := store.find_source(source), store.text_of(found)))
         if text is None:
-            raise CorpusError(f"{target} is not in the index {self.path}: see `longctx index list`")
+            raise CorpusError(f"{target} is not in the index {self.name}: see `longctx index list`")
         return text
 
     def read(self, read: Callable[[Retrieval], T]) -> T:
@@ -223,7 +226,7 @@ class IndexReader:
             return session.read(read)
 
     def _check_encoder(self, store: Store) -> None:
-        check_weights(store, self.encoder, self.path)
+        check_weights(store, self.encoder, self.name)
 
 
 class Snapshot(IndexReader):
@@ -237,6 +240,7 @@ class Snapshot(IndexReader):
 
     Attributes:
         path: The folder of the index.
+        name: What the index is called in messages.
         encoder: The model that embeds chunks and queries.
         reranker: The model that reorders the hits of a search; None for none.
     """

@@ -15,6 +15,7 @@ from indexes import CorpusIndex, Encoder, IngestReport, ReadLimits, Reranker
 from indexes.encoders import DEFAULT_ENCODER, load_encoder
 from indexes.ingest import IngestCallback
 from indexes.readers import DEFAULT_LIMITS
+from indexes.storage import is_database
 from longctx.answering import AnswerStream, FinishedAnswer, Source, answer_with_model, check_source, extract_answer
 from longctx.backends import ServedModel, backend_for, open_model
 from longctx.engine import KV_CACHE_BYTES, KV_CACHE_FOLDER, Engine, Generation, PrefillCallback, PrefixStore
@@ -88,10 +89,11 @@ class DocumentQA:
         create: bool = True,
         kv_cache_bytes: int | None = None,
     ) -> DocumentQA:
-        """Open the index in the folder `path`, or make one there unless `create` is false; or use a retriever.
+        """Open the index at `path`, or make one there unless `create` is false; or use a retriever.
 
         Args:
-            path: The index's folder; None with a retriever.
+            path: The index's folder, or the address of one in a database (see `CorpusIndex.open`); None with a
+                retriever.
             model: A checkpoint's folder, a hub name, a GGUF file, a server (`openai:URL#name`), or an open model;
                 with None, answers quote the documents.
             retriever: A llama-index retriever or `VectorStoreIndex` that passages come from, in place of an index.
@@ -130,10 +132,11 @@ class DocumentQA:
             if path is None:
                 source, store = _retriever_source(retriever, encoder, reranker, kv_cache_bytes), None
             else:
-                is_new = not Path(path).expanduser().exists()
-                source = owned.enter_context(CorpusIndex.open(path, encoder, reranker=reranker, create=create))
+                is_new = not (is_database(path) or Path(path).expanduser().exists())
+                corpus = owned.enter_context(CorpusIndex.open(path, encoder, reranker=reranker, create=create))
+                source, is_new = corpus, is_new or (is_database(path) and not corpus.info().documents)
                 most = KV_CACHE_BYTES if kv_cache_bytes is None else kv_cache_bytes
-                store = PrefixStore(Path(path) / KV_CACHE_FOLDER, most) if most else None
+                store = PrefixStore(corpus.path / KV_CACHE_FOLDER, most) if most else None
             opened = open_model(model, scaling, window, loading, owned, store)
             qa = cls(source, opened, template=template, policy=policy, measured=measured)
             qa._owned, qa._is_new = owned.pop_all(), path is not None and is_new
@@ -255,7 +258,7 @@ class DocumentQA:
             return answer_with_model(self.source, self._backend, request, self._policy, progress)
         answer = extract_answer(self.source, request, self._policy)
         if self._is_new:
-            answer = replace(answer, note=f"the index {self.index.path} is new and without documents: ingest some")
+            answer = replace(answer, note=f"the index {self.index.name} is new and without documents: ingest some")
         return FinishedAnswer(answer)
 
     def _check_not_empty(self, request: QuestionRequest) -> None:

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
+from indexes.storage import is_database, shown
 from longctx.errors import BadRequest
 from longctx.models import CacheDtype, Dtype, Quantization, is_address, is_gguf
 from longctx.quantities import parse_size, parse_tokens
@@ -60,6 +61,7 @@ def _if_given(parse: Callable[[Any], Any]) -> BeforeValidator:
 
 
 Tokens = Annotated[int | None, _if_given(parse_tokens)]
+IndexPlace = Annotated[Path | str, BeforeValidator(lambda value: value if is_database(value) else Path(value))]
 
 
 class Settings(BaseModel):
@@ -67,7 +69,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    index: Path = Field(Path(".longctx"), description="the index's folder")
+    index: IndexPlace = Field(Path(".longctx"), description="the index's folder, or postgresql://USER@HOST/DATABASE")
     encoder: str | None = Field(None, description="'default', a sentence-transformers folder or a hub name")
     reranker: str | None = Field(None, description="a sentence-transformers CrossEncoder: a folder or a hub name")
     model: str | None = Field(
@@ -121,7 +123,10 @@ class Settings(BaseModel):
             name: value for name in _FOLDERS_OR_NAMES if name in self._by_folder and (value := getattr(self, name))
         }
         loaded = {name: _base_of(value) if name == "model" else value for name, value in named.items()}
-        return {name: value for name, value in sorted(loaded.items()) if not _is_here(name, value)}
+        elsewhere = {name: value for name, value in loaded.items() if not _is_here(name, value)}
+        if "index" in self._by_folder and is_database(self.index):
+            elsewhere["index"] = shown(self.index)
+        return dict(sorted(elsewhere.items()))
 
     @property
     def loading(self) -> dict[str, Any]:
@@ -168,7 +173,8 @@ def _from_there(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Settings of a file with its relative paths read from the file's folder, where that is not the working folder."""
     if folder == Path.cwd():
         return values
-    read = {name: str(folder / value) for name, value in values.items() if name in _PATHS and isinstance(value, str)}
+    paths = {name: value for name, value in values.items() if name in _PATHS and isinstance(value, str)}
+    read = {name: str(folder / value) for name, value in paths.items() if not is_database(value)}
     models = {name: str(folder / str(value)) for name, value in values.items() if name in _FOLDERS_OR_NAMES}
     return values | read | {name: path for name, path in models.items() if os.path.exists(path)}  # noqa: PTH110
 

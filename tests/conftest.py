@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from forked_longctx import ForkedLongctx, forking_server
 from hypothesis import HealthCheck, settings
+from postgres_server import PostgresServer, why_none
 
 if TYPE_CHECKING:
     from longctx import LoadedModel
@@ -35,11 +36,21 @@ CHAT_TEMPLATE = "{{ bos_token }}{% for message in messages %}[INST] {{ message['
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where reading rates are kept: no test may read or write what the user's own runs have measured."""
+    """Where reading rates are kept: no test may read or write what the user's own runs have measured, or keep data."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("LONGCTX_CACHE_DIR", str(folder))
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server, started once."""
+    if why := why_none():
+        pytest.skip(f"no PostgreSQL: {why}")
+    with PostgresServer() as server:
+        yield server
 
 
 @pytest.fixture

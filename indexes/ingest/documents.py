@@ -11,12 +11,12 @@ from indexes.chunking import Chunking
 from indexes.errors import CorpusError
 from indexes.ingest.pipeline import Pipeline, Prepared
 from indexes.sources import NAMESPACE
-from indexes.storage import IndexWriter, Store
+from indexes.storage import Store, Writer
 from indexes.types import Document, Encoder, IngestReport
 
 
 def ingest_documents(
-    writer: IndexWriter, encoder: Callable[[], Encoder], documents: Iterable[Document], chunking: Chunking
+    writer: Writer, encoder: Callable[[], Encoder], documents: Iterable[Document], chunking: Chunking
 ) -> IngestReport:
     """Add documents that are in memory, or replace them where they have changed.
 

@@ -33,7 +33,7 @@ from indexes.ingest.parts import FileToRead, own_code, read_file
 from indexes.ingest.pipeline import Copy, IngestCallback, Pipeline, Prepared
 from indexes.ingest.workers import Task, WorkerLost
 from indexes.readers import DEFAULT_LIMITS, ReadLimits, end_sandbox, is_read_by_lines, read_document
-from indexes.storage import IndexWriter
+from indexes.storage import Writer
 from indexes.types import Document, Encoder, Failure, IngestReport
 
 _MOST_FILES = 256  # that were looked at, and wait behind one that a worker reads
@@ -80,7 +80,7 @@ class _Waiting(NamedTuple):
 
 
 def ingest_files(
-    writer: IndexWriter, encoder: Callable[[], Encoder], roots: Sequence[Path], own: Path, options: IngestOptions
+    writer: Writer, encoder: Callable[[], Encoder], roots: Sequence[Path], own: Path, options: IngestOptions
 ) -> IngestReport:
     """Bring the index up to date with files and folders.
 
@@ -118,7 +118,7 @@ def ingest_files(
 
 
 class _FileIngest(Pipeline):
-    def __init__(self, writer: IndexWriter, encoder: Callable[[], Encoder], options: IngestOptions) -> None:
+    def __init__(self, writer: Writer, encoder: Callable[[], Encoder], options: IngestOptions) -> None:
         super().__init__(writer, encoder, options.chunking, options.progress, options.executor)
         self._limits = options.limits
         self._version = reading_version(options.chunking)
@@ -187,7 +187,7 @@ class _FileIngest(Pipeline):
     def restamp(self) -> None:
         """Record the new status of files whose content is unchanged, so that they are not opened the next time."""
         if self._touched:
-            with self.writer.batch():
+            with self.writer.batch(self._touched):
                 for source, status in self._touched.items():
                     self.store.set_stamp(source, *status)
 
@@ -265,7 +265,9 @@ class _FileIngest(Pipeline):
                 return False
             old = next((source for source in others if is_gone(Path(source))), None)
             self.drain()
-            with self.writer.batch() as generation:
+            with self.writer.batch([found.source, *others]) as generation:
+                if (others[0] if old is None else old) not in self.store.sources_of_content(content_hash):
+                    return False  # another writer has changed it meanwhile
                 if old is None:
                     self.add_copy(Copy(others[0], found.source, *status), generation)
                 else:

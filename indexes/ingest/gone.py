@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from indexes.sources import is_file
-from indexes.storage import IndexWriter, StoreReader
+from indexes.storage import StoreReader, Writer
 
 
 def missing_files(store: StoreReader, roots: Sequence[Path]) -> list[str]:
@@ -24,7 +24,7 @@ def missing_files(store: StoreReader, roots: Sequence[Path]) -> list[str]:
     return sorted(str(s) for s in sources if any(s.is_relative_to(root) for root in existing) and is_gone(s))
 
 
-def prune_files(writer: IndexWriter, roots: Sequence[Path]) -> int:
+def prune_files(writer: Writer, roots: Sequence[Path]) -> int:
     """Remove the documents that `missing_files` lists.
 
     Args:
@@ -37,7 +37,7 @@ def prune_files(writer: IndexWriter, roots: Sequence[Path]) -> int:
     gone = missing_files(writer.store, roots)
     if not gone:
         return 0
-    with writer.batch() as generation:
+    with writer.batch(gone) as generation:
         return sum(writer.store.remove_document(source, generation) for source in gone)
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from indexes.chunking import Chunking
 from indexes.ingest.parts import ChunksOf, Work, embed_part, embedded, work_with
 from indexes.ingest.workers import Task, WorkerLost
-from indexes.storage import IndexWriter
+from indexes.storage import Writer
 from indexes.types import Document, Encoder, Failure, FileText, IngestProgress, IngestReport
 
 _PENDING_CHARACTERS = 150_000  # documents are embedded, and committed, together until they hold this many
@@ -89,7 +89,7 @@ class Pipeline:
 
     def __init__(
         self,
-        writer: IndexWriter,
+        writer: Writer,
         encoder: Callable[[], Encoder],
         chunking: Chunking,
         progress: IngestCallback | None = None,
@@ -192,7 +192,8 @@ class Pipeline:
 
     def _store(self, part: _Part, chunks: Iterable[ChunksOf] | None = None) -> None:
         """Store a batch, all of it or nothing; embed it first if that has not been done."""
-        with self.writer.batch() as generation:
+        names = [*part.documents, *(name for copy in part.copies for name in (copy.of, copy.source))]
+        with self.writer.batch(names) as generation:
             if chunks is None and not self.count["chunks"]:
                 self.tell(doing="loading the encoder")
             encoder = self._encoder()
@@ -233,7 +234,7 @@ class Pipeline:
         """Remove a document; return whether there was one."""
         if self.store.stamp(source) is None:
             return False
-        with self.writer.batch() as generation:
+        with self.writer.batch([source]) as generation:
             return self.store.remove_document(source, generation)
 
     def add_copy(self, copy: Copy, generation: int) -> None:

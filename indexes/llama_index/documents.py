@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +68,7 @@ def encoded(nodes: Sequence[BaseNode], encoder: Encoder, dimension: int | None) 
 def put_nodes(store: Store, nodes: Iterable[StoredNode], generation: int) -> None:
     """Add nodes to their documents; a node with the same id is replaced, in whichever document it is."""
     latest = {node.record.node_id: node for node in nodes}
-    documents = _taken_out(store, {*map(_source, latest.values()), *_sources(store, latest)}, generation)
+    documents = _taken_out(store, map(_source, latest.values()), latest, generation)
     for source, old in documents.items():
         for node_id in latest.keys() & old.keys():
             if _source(latest[node_id]) != source:
@@ -82,7 +82,7 @@ def put_nodes(store: Store, nodes: Iterable[StoredNode], generation: int) -> Non
 def drop_nodes(store: Store, node_ids: Iterable[str], generation: int) -> None:
     """Remove nodes, and documents that have none left."""
     gone = set(node_ids)
-    for source, old in _taken_out(store, _sources(store, gone), generation).items():
+    for source, old in _taken_out(store, (), gone, generation).items():
         _put_in(store, source, [node for node_id, node in old.items() if node_id not in gone], generation)
 
 
@@ -94,10 +94,13 @@ def _sources(store: Store, node_ids: Iterable[str]) -> set[str]:
     return {source for _, source in store.nodes.places(node_ids)}
 
 
-def _taken_out(store: Store, sources: Iterable[str], generation: int) -> dict[str, dict[str, StoredNode]]:
-    """Remove documents, and return the nodes of each by id."""
-    held = {}
-    for source in sorted(sources):
+def _taken_out(
+    store: Store, named: Iterable[str], node_ids: Collection[str], generation: int
+) -> dict[str, dict[str, StoredNode]]:
+    """Remove the documents that are named and those of nodes, and return the nodes of each by id."""
+    sources, held = {*named, *_sources(store, node_ids)}, {}
+    store.lock(sources)
+    for source in sorted(sources | _sources(store, node_ids)):  # another writer may have changed them before
         held[source] = {node.record.node_id: node for node in _nodes_of(store, source)}
         store.remove_document(source, generation)
     return held

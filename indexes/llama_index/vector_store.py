@@ -29,7 +29,7 @@ _WAIT = 60.0  # seconds
 
 
 class CorpusVectorStore(BasePydanticVectorStore):
-    """An index folder as a vector store, for llama-index's indexes, pipelines and retrievers.
+    """An index as a vector store, for llama-index's indexes, pipelines and retrievers.
 
     The nodes of one llama-index document (`ref_doc_id`) are one document of the index, whose source is
     "llama-index:" and that id; a node without one is a document of its own. Passages of ingested files are found, too:
@@ -39,7 +39,8 @@ class CorpusVectorStore(BasePydanticVectorStore):
     >>> index = VectorStoreIndex.from_vector_store(store, embed_model=store.embed_model)
 
     Attributes:
-        path: The folder of the index, which is opened when it is first used.
+        path: The folder of the index, or the address of one in a database without its password; it is opened when it
+            is first used.
         encoder: The encoder, as in `CorpusIndex.open`.
         wait: How many seconds a change waits for another writer, before it raises IndexBusy; true for no limit.
         stores_text: True: llama-index need not keep the nodes itself.
@@ -61,7 +62,7 @@ class CorpusVectorStore(BasePydanticVectorStore):
         """Open an index, or create one.
 
         Args:
-            path: The folder of the index.
+            path: The folder of the index, or the address of one in a database.
             encoder: The encoder, as in `CorpusIndex.open`.
             wait: How many seconds a change waits for another writer; true for no limit.
 
@@ -81,7 +82,7 @@ class CorpusVectorStore(BasePydanticVectorStore):
         Returns:
             The vector store.
         """
-        store = cls(path=str(index.path), encoder=index.encoder.name, wait=wait)
+        store = cls(path=index.name, encoder=index.encoder.name, wait=wait)
         store._index = index
         return store
 

@@ -20,7 +20,7 @@ from indexes.milvus.conditions import BETWEEN
 from indexes.milvus.sparse import passage_vector, term_id
 from indexes.search import Retrieval
 from indexes.sources import composed
-from indexes.storage import FILLER, UNKNOWN, LexicalSearcher, Store, indexed_terms
+from indexes.storage import FILLER, UNKNOWN, LexicalSearch, Store, indexed_terms
 from indexes.text import ANALYSIS_VERSION, folded
 from indexes.types import Chunk, DocumentInfo
 
@@ -73,7 +73,7 @@ class _Publication:
     def __init__(self, of: Retrieval, collection: Collection, progress: PublishCallback | None) -> None:
         of.check_encoder()
         self._store: Store = of.store
-        self._lexical: LexicalSearcher = of.lexical
+        self._lexical: LexicalSearch = of.lexical
         self._encoder, self._collection, self._progress = of.encoder, collection, progress
         self._documents = dict(of.store.documents())
 

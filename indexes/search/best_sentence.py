@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from indexes.storage import LexicalSearcher, StoreReader
+from indexes.storage import LexicalSearch, StoreReader
 from indexes.text import query_language, query_terms, script_language, sentence_spans, surface_terms
 from indexes.types import Chunk
 
@@ -16,7 +16,7 @@ _DEPTH = 10  # passages whose sentences are read; 20 and 50 change nothing
 
 
 def prefer_sentences(
-    lexical: LexicalSearcher, store: StoreReader, query: str, ranking: Sequence[tuple[int, float]]
+    lexical: LexicalSearch, store: StoreReader, query: str, ranking: Sequence[tuple[int, float]]
 ) -> list[tuple[int, float]]:
     """Raise the scores of the first passages of a lexical ranking by what their best sentences hold of a query.
 
@@ -47,7 +47,7 @@ def prefer_sentences(
     return [*sorted(raised, key=lambda hit: (-hit[1], hit[0])), *ranking[_DEPTH:]]
 
 
-def _weights(lexical: LexicalSearcher, query: str, language: str) -> dict[str, float]:
+def _weights(lexical: LexicalSearch, query: str, language: str) -> dict[str, float]:
     """The weight of each term of the query that sentences are searched for."""
     asked, quick = query_terms(query, language), surface_terms(query, language)
     idf = lexical.idf(term for term in asked if term in quick)

@@ -13,7 +13,7 @@ from indexes.search.best_sentence import prefer_sentences
 from indexes.search.expansion import expand_hits
 from indexes.search.filters import SearchFilter, allowed_chunks, named_as_allowed
 from indexes.search.fusion import score_fusion
-from indexes.storage import DenseSearcher, LexicalSearcher, Store
+from indexes.storage import DenseSearch, LexicalSearch, Store
 from indexes.text import folded, on_one_line, quoted_phrases, serves
 from indexes.types import Encoder, SearchHit
 
@@ -40,8 +40,8 @@ class Retrieval:
     """
 
     store: Store
-    dense: DenseSearcher
-    lexical: LexicalSearcher
+    dense: DenseSearch
+    lexical: LexicalSearch
     encoder: Encoder
     check_encoder: Callable[[], None]
     allowed: Set[int] | None = None

@@ -1,10 +1,11 @@
+from .copying import copy_documents
 from .dense import DenseIndex, DenseSearcher
-from .derived_files import Searchers
 from .file_access import DISK_FAILS, READ_AGAIN, error_has_passed, read_failure
-from .index_folder import IndexFolder, IndexWriter
+from .index_folder import IndexFolder
 from .lexical import FILLER, LexicalIndex, LexicalSearcher, idf_of, indexed_terms
 from .lexical_query import UNKNOWN, telling, term_groups
-from .read_session import ReadSession
+from .postgres import DatabaseAddress, PostgresIndex, is_database, kept_beside, shown
+from .protocols import DenseSearch, IndexStorage, LexicalSearch, Searchers, Session, Writer
 from .repair import repair
 from .sqlite import (
     ANYTHING,
@@ -22,7 +23,6 @@ from .sqlite import (
     of_any_source,
     source_lies_in,
 )
-from .verify import verify
 
 __all__ = [
     "ANYTHING",
@@ -32,31 +32,39 @@ __all__ = [
     "READ_AGAIN",
     "UNKNOWN",
     "Condition",
+    "DatabaseAddress",
     "DenseIndex",
+    "DenseSearch",
     "DenseSearcher",
     "IndexFolder",
-    "IndexWriter",
+    "IndexStorage",
     "LexicalIndex",
+    "LexicalSearch",
     "LexicalSearcher",
     "NodeRow",
-    "ReadSession",
+    "PostgresIndex",
     "Searchers",
+    "Session",
     "Store",
     "StoreReader",
+    "Writer",
     "all_of",
     "any_of",
     "checksum",
     "compares",
     "compares_in_json",
     "contains",
+    "copy_documents",
     "error_has_passed",
     "idf_of",
     "indexed_terms",
+    "is_database",
+    "kept_beside",
     "of_any_source",
     "read_failure",
     "repair",
+    "shown",
     "source_lies_in",
     "telling",
     "term_groups",
-    "verify",
 ]

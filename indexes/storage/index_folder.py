@@ -6,7 +6,7 @@ import errno
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +16,8 @@ from indexes.storage.derived_files import Derived
 from indexes.storage.file_access import DISK_FAILS, file_mode, make_private
 from indexes.storage.read_session import ATTEMPTS, ReadSession
 from indexes.storage.sqlite import Database, Store, check_format
+from indexes.storage.verify import verify
+from indexes.types import VerifyReport
 
 _DATABASE = "corpus.sqlite3"
 
@@ -131,6 +133,15 @@ class IndexFolder:
                     size += Path(path, name).lstat().st_size
         return size
 
+    @property
+    def name(self) -> str:
+        """The folder, for messages."""
+        return str(self.path)
+
+    def verify(self) -> VerifyReport:
+        """Check the whole index; see `indexes.storage.verify`."""
+        return self.read(lambda store: verify(store, self.derived))
+
     def has_lost(self, generation: int) -> bool:
         """Check every derived file of a generation.
 
@@ -234,8 +245,11 @@ class IndexWriter:
         self._next = time.monotonic()
 
     @contextmanager
-    def batch(self) -> Iterator[int]:
+    def batch(self, sources: Iterable[str] = ()) -> Iterator[int]:
         """Change the store: all changes of the `with` block are kept, or none.
+
+        Args:
+            sources: The sources of the documents that will be changed, which has no effect: nobody else writes.
 
         Yields:
             The generation in which the changes will be published.

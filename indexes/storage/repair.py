@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from indexes.errors import IndexDamaged
 from indexes.sources import NAMESPACE
-from indexes.storage.index_folder import IndexWriter
+from indexes.storage.protocols import Writer
 from indexes.storage.sqlite import Store
 from indexes.types import Chunk, Vectors
 
@@ -25,7 +25,7 @@ _ORPHANS = (
 )
 
 
-def repair(writer: IndexWriter, embed: Embed) -> tuple[str, ...]:
+def repair(writer: Writer, embed: Embed) -> tuple[str, ...]:
     """Repair an index. All derived files are made again.
 
     Args:
@@ -49,8 +49,7 @@ def repair(writer: IndexWriter, embed: Embed) -> tuple[str, ...]:
         for document_id in [row[0] for row in store.rows("SELECT id FROM documents ORDER BY id")]:
             done += _repair_document(store, document_id, generation, embed)
         store.refold_titles()
-        store.set_derived_files(())  # none is kept
-        store.set_meta("analysis", "")
+        store.forget_indexes()
     writer.publish()
     return (*done, "the search indexes were made again")
 

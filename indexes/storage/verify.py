@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 
@@ -16,7 +16,7 @@ from indexes.storage.sqlite import Store
 from indexes.text import folded
 from indexes.types import VerifyReport
 
-_MOST_PROBLEMS = 20
+MOST_PROBLEMS = 20
 _IMPOSSIBLE = {
     "chunks without a vector": "SELECT count(*) FROM chunks WHERE id NOT IN (SELECT chunk_id FROM vectors)",
     "documents whose chunks do not add up": "SELECT count(*) FROM documents d WHERE chunks !="
@@ -24,7 +24,7 @@ _IMPOSSIBLE = {
     "chunks that reach outside their document": "SELECT count(*) FROM chunks c JOIN documents d ON"
     ' d.id = c.document_id WHERE c."start" < 0 OR c."end" < c."start" OR c."end" > d.characters',
     "chunks of llama-index documents without a node": "SELECT count(*) FROM chunks c JOIN documents d ON"
-    " d.id = c.document_id WHERE d.source GLOB 'llama-index:*' AND c.id NOT IN (SELECT chunk_id FROM nodes)",
+    " d.id = c.document_id WHERE substr(d.source, 1, 12) = 'llama-index:' AND c.id NOT IN (SELECT chunk_id FROM nodes)",
 }
 
 
@@ -38,7 +38,7 @@ def verify(store: Store, derived: Derived) -> VerifyReport:
     Returns:
         The counts, and the problems that were found.
     """
-    problems = [*islice(_database_problems(store), _MOST_PROBLEMS)]
+    problems = [*islice(_database_problems(store), MOST_PROBLEMS)]
     try:
         documents, chunks, _ = store.counts()
     except sqlite3.Error:
@@ -57,10 +57,25 @@ def verify(store: Store, derived: Derived) -> VerifyReport:
 
 
 def _database_problems(store: Store) -> Iterator[str]:
-    checks = (
-        *(_sqlite_problems, _impossible_rows, _wrong_titles, _damaged_stamps),
-        *(_damaged_documents, _damaged_vectors, _damaged_nodes),
-    )
+    yield from _run(store, (_sqlite_problems,))
+    yield from row_problems(store)
+    yield from _run(store, (_damaged_vectors,))
+
+
+def row_problems(store: Store) -> Iterator[str]:
+    """Check the rows of a database but for the vectors.
+
+    Args:
+        store: The store at the generation to verify.
+
+    Yields:
+        What is wrong.
+    """
+    checks = (_impossible_rows, _wrong_titles, _damaged_stamps, _damaged_documents, _damaged_nodes)
+    yield from _run(store, checks)
+
+
+def _run(store: Store, checks: Iterable[Callable[[Store], Iterator[str]]]) -> Iterator[str]:
     for check in checks:
         try:
             yield from check(store)

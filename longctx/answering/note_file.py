@@ -51,7 +51,7 @@ class NoteFile:
         self._path = index / FOLDER / f"{key_of(question)[:32]}.jsonl"
         self.keeps = True
         with suppress(OSError):
-            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self._path.exists():
                 os.utime(self._path)  # the most recently asked question
             _forget_oldest(self._path.parent)

@@ -93,7 +93,7 @@ def _make(settings: Settings, path: Path, count: int, seed: int) -> None:
     with CorpusIndex.open(settings.index, settings.encoder, create=False) as index:
         drafts = draft_questions(index, count, seed)
     if not drafts:
-        raise BadRequest(f"no sentence in {settings.index} can be made into a question: write them by hand")
+        raise BadRequest(f"no sentence in {index.name} can be made into a question: write them by hand")
     write_questions([replace(each, source=short_path(each.source or "")) for each in drafts], path)
     fewer = "" if len(drafts) == count else f" of {count}, since there are no more such sentences"
     echo(f"{path}: {len(drafts)} questions{fewer}. They are drafts: edit them before you trust a figure.")

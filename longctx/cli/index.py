@@ -1,15 +1,15 @@
-"""`longctx index info|list|show|remove|verify|repair|cache`."""
+"""`longctx index info|list|show|remove|copy|verify|repair|cache`."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longctx.cli.options import IndexOption, JsonOption, WaitOption
+from longctx.cli.options import IndexOption, JsonOption, TrustOption, WaitOption, check_trusted
 from longctx.cli.output import print_json, short_path
+from longctx.cli.progress import waiting_for
 from longctx.cli.terminal import echo, name
 
 if TYPE_CHECKING:
@@ -24,17 +24,19 @@ app.add_typer(cache, name="cache")
 Source = Annotated[str, typer.Argument(help="A document's path, or its source as `list` shows it.")]
 
 
-def _open(index: Path | None) -> CorpusIndex:
+def _open(index: str | None, *, trust: bool = False) -> CorpusIndex:
     from indexes import CorpusIndex
     from longctx.settings import load_settings
 
-    return CorpusIndex.open(load_settings(index=index).index, encoder=None, create=False)
+    settings = load_settings(index=index)
+    check_trusted(settings, agreed=trust, used=("index",))
+    return CorpusIndex.open(settings.index, encoder=None, create=False)
 
 
 @app.command()
-def info(index: IndexOption = None, json: JsonOption = False) -> None:
+def info(index: IndexOption = None, trust: TrustOption = False, json: JsonOption = False) -> None:
     """Say what an index holds."""
-    with _open(index) as corpus:
+    with _open(index, trust=trust) as corpus:
         facts = corpus.info()
     if json:
         print_json(facts)
@@ -44,9 +46,9 @@ def info(index: IndexOption = None, json: JsonOption = False) -> None:
 
 
 @app.command(name="list")
-def list_documents(index: IndexOption = None, json: JsonOption = False) -> None:
+def list_documents(index: IndexOption = None, trust: TrustOption = False, json: JsonOption = False) -> None:
     """List the documents."""
-    with _open(index) as corpus:
+    with _open(index, trust=trust) as corpus:
         documents = corpus.documents()
     if json:
         print_json(documents)
@@ -57,9 +59,9 @@ def list_documents(index: IndexOption = None, json: JsonOption = False) -> None:
 
 
 @app.command()
-def show(source: Source, index: IndexOption = None) -> None:
+def show(source: Source, index: IndexOption = None, trust: TrustOption = False) -> None:
     """Print the text of a document: what citations count lines and characters in."""
-    with _open(index) as corpus:
+    with _open(index, trust=trust) as corpus:
         text = corpus.text(source)
     if sys.stdout.isatty():
         echo(text, nl=False)
@@ -68,11 +70,17 @@ def show(source: Source, index: IndexOption = None) -> None:
 
 
 @app.command()
-def remove(source: Source, index: IndexOption = None, wait: WaitOption = False, json: JsonOption = False) -> None:
+def remove(
+    source: Source,
+    index: IndexOption = None,
+    wait: WaitOption = False,
+    trust: TrustOption = False,
+    json: JsonOption = False,
+) -> None:
     """Take a document, or all under a folder, out of the index; files are left alone."""
     from indexes import CorpusError
 
-    with _open(index) as corpus:
+    with _open(index, trust=trust) as corpus:
         removed = corpus.remove(source, wait=wait)
     if not removed:
         raise CorpusError(f"{source} is not in the index: see `longctx index list`")
@@ -80,9 +88,25 @@ def remove(source: Source, index: IndexOption = None, wait: WaitOption = False, 
 
 
 @app.command()
-def verify(index: IndexOption = None, json: JsonOption = False) -> None:
+def copy(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The index to copy: a folder, or postgresql://….")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="A new or an empty one: a folder, or postgresql://….")],
+    wait: WaitOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Copy an index, from a folder or a database into another; nothing is read or embedded again."""
+    from indexes import CorpusIndex
+    from indexes.storage import shown
+
+    with CorpusIndex.open(source, encoder=None, create=False) as corpus, waiting_for("copying the index"):
+        copied = corpus.copy(target, wait=wait)
+    print_json({"copied": copied}) if json else echo(f"{copied:,} documents copied to {name(shown(target))}")
+
+
+@app.command()
+def verify(index: IndexOption = None, trust: TrustOption = False, json: JsonOption = False) -> None:
     """Check that an index is whole. Exit code: 0 it is, 1 it is not."""
-    with _open(index) as corpus:
+    with _open(index, trust=trust) as corpus:
         report = corpus.verify()
     if json:
         print_json(report)
@@ -94,17 +118,17 @@ def verify(index: IndexOption = None, json: JsonOption = False) -> None:
     raise typer.Exit(1 if report.problems else 0)
 
 
-def _kv_cache(index: Path | None) -> PrefixStore:
+def _kv_cache(index: str | None, trust: bool) -> PrefixStore:
     from longctx.engine import KV_CACHE_FOLDER, PrefixStore
 
-    with _open(index) as corpus:
-        return PrefixStore(Path(corpus.info().path) / KV_CACHE_FOLDER)
+    with _open(index, trust=trust) as corpus:
+        return PrefixStore(corpus.path / KV_CACHE_FOLDER)
 
 
 @cache.command(name="info")
-def cache_info(index: IndexOption = None, json: JsonOption = False) -> None:
+def cache_info(index: IndexOption = None, trust: TrustOption = False, json: JsonOption = False) -> None:
     """Say what is kept, so that the next process need not read it again."""
-    store = _kv_cache(index)
+    store = _kv_cache(index, trust)
     entries = store.entries()
     nbytes = sum(entry.nbytes for entry in entries)
     if json:
@@ -114,9 +138,9 @@ def cache_info(index: IndexOption = None, json: JsonOption = False) -> None:
 
 
 @cache.command(name="clear")
-def cache_clear(index: IndexOption = None, json: JsonOption = False) -> None:
+def cache_clear(index: IndexOption = None, trust: TrustOption = False, json: JsonOption = False) -> None:
     """Remove what is kept; documents are read again when they are asked about."""
-    removed = _kv_cache(index).clear()
+    removed = _kv_cache(index, trust).clear()
     freed = sum(entry.nbytes for entry in removed)
     if json:
         print_json({"removed": len(removed), "bytes": freed})
@@ -125,12 +149,14 @@ def cache_clear(index: IndexOption = None, json: JsonOption = False) -> None:
 
 
 @app.command()
-def repair(index: IndexOption = None, wait: WaitOption = False, json: JsonOption = False) -> None:
+def repair(
+    index: IndexOption = None, wait: WaitOption = False, trust: TrustOption = False, json: JsonOption = False
+) -> None:
     """Make again what `verify` finds damaged, from the index's own database. Exit code: 0 it is whole, 1 it is not.
 
     A document that cannot be made again is taken out, and named: ingest it again.
     """
-    with _open(index) as corpus:
+    with _open(index, trust=trust) as corpus:
         done, problems = corpus.repair(wait=wait), corpus.verify().problems
     if json:
         print_json({"done": done, "problems": problems})

@@ -113,7 +113,7 @@ def ingest(
     from longctx.settings import load_settings
 
     settings = load_settings(index=index, encoder=encoder, max_size=max_size, max_seconds=max_seconds)
-    check_trusted(settings, agreed=trust, used=("encoder",))
+    check_trusted(settings, agreed=trust, used=("encoder", "index"))
     limits = ReadLimits(max_bytes=settings.max_size, max_seconds=settings.max_seconds, encoding=encoding, ocr=ocr)
     options: dict[str, Any] = {"limits": limits, "chunk_tokens": chunk_tokens, "overlap": overlap}
     options |= {"exclude": exclude or (), "include": include or ()}

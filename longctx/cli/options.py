@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FlagsT = TypeVar("FlagsT")
 _DEFAULTS = AskOptions()
-_NOT_LOCAL = ("model", "adapter", "encoder", "reranker")  # the settings that may name what is elsewhere
+_NOT_LOCAL = ("model", "adapter", "encoder", "reranker", "index")  # the settings that may name what is elsewhere
 
 
 class QuantizationChoice(str, Enum):
@@ -60,7 +60,12 @@ class Mode(str, Enum):
 
 
 IndexOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="The index's folder (default: .longctx)", show_default=False)
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="The index's folder, or postgresql://USER@HOST/DATABASE (default: .longctx)",
+        show_default=False,
+    ),
 ]
 EncoderOption = Annotated[
     str | None,
@@ -339,10 +344,12 @@ def check_trusted(settings: Settings, *, agreed: bool, used: Collection[str] = _
     if file is None or remote.keys().isdisjoint(used) or is_trusted(file):
         return
     shown = {name: escaped(value, lines=False) for name, value in remote.items()}
-    fetched = [value for name, value in shown.items() if not is_address(remote[name])]
+    fetched = [value for name, value in shown.items() if name != "index" and not is_address(remote[name])]
     does = [f"fetches {' and '.join(fetched)} from the Hugging Face hub"] if fetched else []
     if is_address(remote.get("model")):
         does.insert(0, f"sends questions and passages, and your key if you have one, to {shown['model']}")
+    if "index" in remote:
+        does.insert(0, f"connects to {shown['index']}, with your password if you have one")
     says = f"this folder's {file.path.name} {', and '.join(does)}"
     if not agreed and sys.stdin.isatty() and sys.stderr.isatty():
         agreed = typer.confirm(f"{says}. Is that what you want?", default=False, err=True)

@@ -66,10 +66,17 @@ def print_pieces(pieces: Iterable[str]) -> None:
     """Print an answer as it comes; what a model thinks is shown dimmed, on standard error."""
     from longctx.types import Thought
 
+    last = ""  # of the thoughts, before the answer begins on a line of its own
+
     def show(text: str, is_thought: bool) -> None:
+        nonlocal last
         if is_thought and text:
             secho(text, nl=False, err=True, dim=True)
+            last = text
         elif text:
+            if last and not last.endswith("\n"):
+                secho("", err=True)
+            last = ""
             echo(text, nl=False)
 
     held = {True: "", False: ""}  # a carriage return, which may be the first half of a line's end

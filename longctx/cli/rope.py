@@ -11,6 +11,7 @@ import typer
 from longctx.cli.options import JsonOption, tokens_option
 from longctx.cli.output import print_json
 from longctx.cli.terminal import cell
+from longctx.errors import BadRequest
 
 if TYPE_CHECKING:
     from rope_scaling import RopeBase, RopeScaling
@@ -34,9 +35,13 @@ def rope(
     json: JsonOption = False,
 ) -> None:
     """Show a model's rotary embedding, and what a scaling would change. No weights are read."""
-    from longctx.models import is_gguf, read_gguf
+    from longctx.models import is_address, is_gguf, read_gguf
     from rope_scaling import open_checkpoint, plot_frequencies
 
+    if is_address(model):
+        raise BadRequest(
+            f"{model} is a server, which scales its model itself: give the checkpoint that is served there"
+        )
     checkpoint = read_gguf(model).checkpoint() if is_gguf(model) else open_checkpoint(model, config_only=True)
     base, own = checkpoint.base, checkpoint.scaling
     before = own.at_length(own.window or base.window)

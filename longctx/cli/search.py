@@ -39,7 +39,7 @@ def search(
     from longctx.settings import load_settings
 
     settings = load_settings(index=index, encoder=encoder, reranker=reranker)
-    check_trusted(settings, agreed=trust, used=("encoder", "reranker"))
+    check_trusted(settings, agreed=trust, used=("encoder", "reranker", "index"))
     with CorpusIndex.open(settings.index, settings.encoder, reranker=settings.reranker, create=False) as corpus:
         hits = corpus.search(query, k, flags.search_mode, filters=flags.filters(), expand=flags.expand or 0)
     if json:

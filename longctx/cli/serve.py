@@ -36,7 +36,8 @@ _BEARER_HELP = "A secret of 16 characters or more that clients send as 'Authoriz
 
 
 IndexesOption = Annotated[
-    list[Path] | None, typer.Option(metavar="DIR", help="An index's folder; repeat it for more (default: .longctx)")
+    list[str] | None,
+    typer.Option(metavar="DIR", help="An index's folder, or postgresql://…; repeat it for more (default: .longctx)"),
 ]
 
 
@@ -112,8 +113,7 @@ def serve(
         model = _model(settings)
     from longctx.server import serve as run
 
-    paths = flags.index or ([] if flags.folder else [settings.index])
-    run(paths, model, options, log_level.value)
+    run(_places(flags, settings), model, options, log_level.value)
 
 
 @with_flags(ServeFlags)
@@ -124,7 +124,12 @@ def mcp(flags: ServeFlags) -> None:
     options = _options(flags, settings, {})
     from longctx.server import serve_mcp
 
-    serve_mcp(flags.index or ([] if flags.folder else [settings.index]), lambda: _model(settings), options)
+    serve_mcp(_places(flags, settings), lambda: _model(settings), options)
+
+
+def _places(flags: ServeFlags, settings: Settings) -> list[Path | str]:
+    """The indexes to serve: those that are named, or else that of the settings, unless there is a folder of them."""
+    return [*flags.index] if flags.index else [] if flags.folder else [settings.index]
 
 
 def _needs(name: str, *packages: str) -> None:

@@ -108,10 +108,10 @@ def generate(
                 tokens = [token, *writer.closing(token)]
                 if token in prefill.end_tokens:
                     result.finish = "end"
-                for each in tokens:
+                for place, each in enumerate(tokens):
                     seen.append(each)
                     lookup.add(each)
-                    yield from writer.add(each)
+                    yield from writer.add(each, closing=place > 0)
                 if result.finish is not None or draft[right : right + 1] != tokens:
                     break
             if result.finish is None:
@@ -140,15 +140,15 @@ class _Writer:
         """Tokens that follow a token in the model's place: what closes thoughts that have used up their budget."""
         if self._splitter is None or self._thinking is None or not self._splitter.inside:
             return []
-        closing = self._tokenizer(f"\n{self._splitter.closing}\n\n", add_special_tokens=False)["input_ids"]
+        closing = self._tokenizer(self._splitter.closing, add_special_tokens=False)["input_ids"]
         spent = self._thoughts + 1 + len(closing) >= self._thinking.tokens
         return list(closing) if spent and token not in closing and self._result.finish is None else []
 
-    def add(self, token: int) -> Iterator[str]:
-        """Take one more token; yields the text that it settles."""
+    def add(self, token: int, *, closing: bool) -> Iterator[str]:
+        """Take one more token, of the model's or of those that close its thoughts; yields the text that it settles."""
         result = self._result
         result.completion_tokens += 1
-        self._thoughts += self._splitter is not None and self._splitter.inside
+        self._thoughts += closing or (self._splitter is not None and self._splitter.inside)
         if result.finish is None and result.completion_tokens - self._thoughts >= self._options.max_new_tokens:
             result.finish = "length"
         if token in self._delimiters:  # the decoder leaves special tokens out

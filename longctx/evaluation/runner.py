@@ -200,7 +200,7 @@ def _asked(index: CorpusIndex, questions: Sequence[Question]) -> tuple[AskedQues
         named = "; ".join(f"{question.source} (question {question.id})" for question in missing[:_SHOWN])
         more = f"; and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise BadRequest(
-            f"{len(missing)} of {len(questions)} questions name a source that is not in the index {index.path}: "
+            f"{len(missing)} of {len(questions)} questions name a source that is not in the index {index.name}: "
             f"{named}{more}; see `longctx index list`"
         )
     if not questions:

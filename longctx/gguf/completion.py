@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, Literal
 
@@ -62,28 +62,90 @@ def generate(
     Raises:
         ModelUnavailable: If llama.cpp ends before the answer does.
     """
-    body = {**_body(request, options), "return_progress": progress is not None}
-    splitter = None if options.thinking is None else ThoughtSplitter(options.thinking.opened)
-    began = time.monotonic()
-    with closing(server.stream("/completion", body)) as events:
-        for event in events:
-            if progress is not None and (read := event.get("prompt_progress")):
-                progress(_progress(read, began))
-            if event.get("stop"):  # first, so that whoever takes the last piece finds the figures
-                result.completion_tokens = int(event["tokens_predicted"])
-                result.reused_tokens = int(event["timings"]["cache_n"])
-                result.finish = _FINISHES.get(event["stop_type"], "length")
-            elif event.get("content"):
-                result.completion_tokens += 1
-            if event.get("content"):
-                for piece in (event["content"],) if splitter is None else splitter.add(event["content"]):
-                    result.taken_back = splitter is not None and splitter.taken_back
-                    yield piece
-    if splitter is not None:
-        yield from splitter.finish()
-        result.inside_thoughts = splitter.inside
+    writer, ids, spent = _Writer(options, result), list(request.ids), 0
+    while result.finish is None:
+        body = {
+            **_body(request, options),
+            "prompt": ids,
+            "n_predict": options.new_tokens - spent,
+            "return_progress": True,
+        }
+        began = time.monotonic()
+        with closing(server.stream("/completion", body)) as events:
+            for event in events:
+                if read := event.get("prompt_progress"):
+                    result.reused_tokens = result.reused_tokens if spent else int(read["cache"])
+                    if progress is not None and not spent:
+                        progress(_progress(read, began))
+                if event.get("stop"):  # first, so that whoever takes the last piece finds the figures
+                    result.completion_tokens = spent + int(event["tokens_predicted"])
+                    result.finish = _FINISHES.get(event["stop_type"], "length")
+                yield from writer.add(event.get("content") or "")
+                if writer.overthinks or result.finish is not None:
+                    break
+        if not writer.overthinks:
+            break
+        spent = result.completion_tokens
+        ids = [*request.ids, *tokenize(server, [writer.written + writer.closing])[0]]
+        yield from writer.close_thoughts()
+    yield from writer.finish()
     if result.finish is None:
         raise ModelUnavailable("llama.cpp broke off in the middle of an answer: ask again")
+
+
+class _Writer:
+    """From what llama.cpp writes to pieces of text: thoughts apart, and both within their budgets.
+
+    A piece is a token, but for characters that several tokens make up.
+    """
+
+    def __init__(self, options: GenerationOptions, result: Generation) -> None:
+        self._options, self._result = options, result
+        self._splitter = None if options.thinking is None else ThoughtSplitter(options.thinking.opened)
+        self._thoughts, self._is_closed = 0, False  # tokens; and whether they were closed here
+        self.written = ""
+
+    @property
+    def closing(self) -> str:
+        """Text that closes the thoughts."""
+        return "" if self._splitter is None else self._splitter.closing
+
+    @property
+    def overthinks(self) -> bool:
+        """Whether the thoughts have used up their budget, and go on."""
+        thinking, splitter = self._options.thinking, self._splitter
+        if thinking is None or splitter is None or self._is_closed or self._result.finish is not None:
+            return False
+        most = max(1, thinking.tokens - len(self.closing.encode()))  # which is no more tokens than bytes
+        return splitter.inside and self._thoughts >= most
+
+    def add(self, text: str) -> Iterator[str]:
+        """Take one more piece; yields the text that it settles."""
+        if not text:
+            return
+        result, self.written = self._result, self.written + text
+        if result.finish is None:
+            result.completion_tokens += 1
+        self._thoughts += self._splitter is not None and self._splitter.inside
+        yield from self._split(text)
+        if result.finish is None and result.completion_tokens - self._thoughts >= self._options.max_new_tokens:
+            result.finish = "length"
+
+    def close_thoughts(self) -> Iterator[str]:
+        """Go on as if the model had closed its thoughts."""
+        self._is_closed = True
+        yield from self._split(self.closing)
+
+    def finish(self) -> Iterator[str]:
+        """End the text; yields what was held back."""
+        if self._splitter is not None:
+            yield from self._splitter.finish()
+            self._result.inside_thoughts = self._splitter.inside
+
+    def _split(self, text: str) -> Iterator[str]:
+        for piece in (text,) if self._splitter is None else self._splitter.add(text):
+            self._result.taken_back = self._splitter is not None and self._splitter.taken_back
+            yield piece
 
 
 def read_prompt(server: LlamaServer, ids: Sequence[int], progress: PrefillCallback | None) -> int:
@@ -150,8 +212,6 @@ def reading_rate(server: LlamaServer, ids: Sequence[int]) -> float:
 
 def _body(request: Request, options: GenerationOptions) -> dict[str, Any]:
     return {
-        "prompt": list(request.ids),
-        "n_predict": options.new_tokens,
         "samplers": ["penalties", "temperature", "top_k", "top_p"],  # those of `Engine`, in its order
         "temperature": options.temperature,
         "top_k": options.top_k,

@@ -292,7 +292,7 @@ class GgufEngine:
         own = self.loaded.checkpoint
         rope = rope_parameters(request.scaling, own, self.loaded.file.path)
         file = self.loaded.file
-        override = f"{file.architecture}.context_length=int:{length}" if length > file.window else None
+        override = f"{file.architecture}.context_length=int:{length}" if length > file.context_length else None
         return self._pool.using(length, rope, override)
 
     def _free(self) -> int:

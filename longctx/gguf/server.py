@@ -26,6 +26,7 @@ from longctx.unix_socket import UnixConnection
 
 _SCRIPT = Path(__file__).with_name("child.py")
 _JSON = {"Content-Type": "application/json"}
+_REASON = "error loading model: "  # and why, in llama.cpp's words
 _UPGRADE = "upgrade xllamacpp, or take another model"
 _KNOWN_FAILURES = (  # what llama.cpp says, and what that means
     ("unknown model architecture", "is of an architecture that this llama.cpp does not know: " + _UPGRADE),
@@ -131,7 +132,8 @@ class LlamaServer:
             if said in log:
                 return ModelUnavailable(f"{self._model} {meaning}{_detail(said, log)}")
         errors = [line for line in log.splitlines() if " E " in line or "rror" in line] or log.splitlines()
-        reason = errors[-1].strip() if errors else f"exit code {self._child.poll()}"
+        stated = [line.rpartition(_REASON)[2] for line in errors if _REASON in line]
+        reason = (stated or errors or [f"exit code {self._child.poll()}"])[-1].strip()
         return ModelUnavailable(f"llama.cpp cannot run {self._model} ({reason}): is it a whole language model?")
 
 

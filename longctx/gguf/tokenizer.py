@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from longctx.errors import BadRequest
+from longctx.errors import BadRequest, ModelUnavailable
 from longctx.models import GgufFile
 from longctx.prompts import PromptTemplate, choose_template
 
@@ -37,10 +37,11 @@ class GgufTokenizer:
     """
 
     def __init__(self, file: GgufFile, tokenize: Callable[[Sequence[str]], list[list[int]]]) -> None:
-        self._metadata = file.metadata
-        self._tokenize = tokenize
-        self._tokens: list[str] = file.metadata.get("tokenizer.ggml.tokens", [])
-        self.chat_template: str | None = file.metadata.get("tokenizer.chat_template")
+        self._file, self._tokenize = file, tokenize
+        self._tokens: list[str] = file.stated("tokenizer.ggml.tokens", [])
+        if not self._tokens:
+            raise ModelUnavailable(f"{file.path} states no tokenizer.ggml.tokens: give a file that has its tokenizer")
+        self.chat_template: str | None = file.stated("tokenizer.chat_template")
         self.eos_token_id = self._special("eos")
         self.unk_token_id = self._special("unknown")
         # of a model that reads texts without one, such as Qwen, the header names one that ends them
@@ -113,12 +114,12 @@ class GgufTokenizer:
         return {token: number for number, token in enumerate(self._tokens)}
 
     def _entry(self, name: str) -> Any:
-        return self._metadata.get(f"tokenizer.ggml.{name}")
+        return self._file.stated(f"tokenizer.ggml.{name}")
 
     def _special(self, name: str) -> int | None:
         default = _SENTENCEPIECE.get(name) if self._entry("model") == "llama" else None
         number = self._entry(f"{name}_token_id")
-        number = default if number is None else int(number)
+        number = default if number is None else number
         return number if number is not None and 0 <= number < len(self._tokens) else None
 
 

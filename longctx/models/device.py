@@ -56,7 +56,7 @@ def _has_arithmetic(dtype: torch.dtype) -> bool:
 
 
 def auto_dtype(
-    folder: Path, stated: torch.dtype | None, device: torch.device
+    folder: Path, stated: torch.dtype | None, device: torch.device, unpacked: int | None = None
 ) -> tuple[torch.dtype | Literal["auto"], str | None]:
     """The dtype for `auto`: the checkpoint's own, or float32 where that is faster and fits into memory.
 
@@ -64,6 +64,7 @@ def auto_dtype(
         folder: The checkpoint's folder.
         stated: The dtype that its configuration states.
         device: Where the model is to run.
+        unpacked: Bytes of the weights in the stated dtype; None if they are those of the files.
 
     Returns:
         The dtype, and a sentence that says so where it is not the checkpoint's own, or emulated.
@@ -71,7 +72,8 @@ def auto_dtype(
     if stated is None or (faster := computed_dtype(stated, device)) == stated:
         return "auto", None
     named = str(stated).removeprefix("torch.")
-    needed = sum(file.stat().st_size for file in folder.glob("*.safetensors")) * faster.itemsize // stated.itemsize
+    held = sum(file.stat().st_size for file in folder.glob("*.safetensors")) if unpacked is None else unpacked
+    needed = held * faster.itemsize // stated.itemsize
     if needed > available_bytes(device):
         return "auto", (
             f"this processor has no {named} arithmetic, and emulates it slowly: in float32 the weights would take "

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from longctx.errors import ModelUnavailable
+from longctx.models import gguf_entries
 from longctx.models.device import device_named
-from longctx.models.gguf_header import GgufHeader, read_header, whole_number
+from longctx.models.gguf_header import GgufHeader, read_header
 from longctx.models.memory import CacheDtype
 from longctx.models.reading_rate import config_object, keep_rate, kept_speed_of, rate_key
 from longctx.planning import ReadingSpeed
-from rope_scaling import Checkpoint, RopeScaling, read_base
+from rope_scaling import Checkpoint, RopeScaling, read_base, stated_window
 
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
 _UBATCH = 512  # tokens that llama.cpp computes at a time
@@ -45,7 +46,7 @@ class GgufFile:
     @property
     def architecture(self) -> str:
         """The name of the architecture, such as 'llama' or 'qwen2'."""
-        return str(self.metadata.get("general.architecture", ""))
+        return str(self.stated("general.architecture", ""))
 
     @property
     def nbytes(self) -> int:
@@ -55,7 +56,7 @@ class GgufFile:
     @property
     def activation_bytes(self) -> int:
         """Bytes of llama.cpp's buffers beside weights and cache: float32, the widest of which are the logits."""
-        vocabulary = len(self.metadata.get("tokenizer.ggml.tokens", []))
+        vocabulary = len(self.stated("tokenizer.ggml.tokens", []))
         width = max(vocabulary, 8 * self.config["hidden_size"] + 3 * self.config["intermediate_size"])
         return int(4 * _UBATCH * width)
 
@@ -70,7 +71,7 @@ class GgufFile:
         """
         if dtype == "int8":
             return _Q8_0
-        return _F32 if self.metadata.get("general.file_type") == _ALL_FLOAT32 else _F16
+        return _F32 if self.stated("general.file_type") == _ALL_FLOAT32 else _F16
 
     def token_bytes(self, dtype: CacheDtype) -> int:
         """Bytes of one token's keys and values.
@@ -92,7 +93,7 @@ class GgufFile:
         Returns:
             llama.cpp's number of the weights' type, and that of keys and values.
         """
-        return f"gguf {self.metadata.get('general.file_type', 'unknown')} {self.cache_type(dtype)}"
+        return f"gguf {self.stated('general.file_type', 'unknown')} {self.cache_type(dtype)}"
 
     def keep_rate(self, dtype: CacheDtype, rate: float) -> None:
         """Keep how fast llama.cpp reads with the model on this machine.
@@ -115,9 +116,14 @@ class GgufFile:
         return kept_speed_of(config_object(self.config), self.precision(dtype))
 
     @property
-    def window(self) -> int:
+    def context_length(self) -> int:
         """The context length in tokens that the file states. Raises ModelUnavailable if it states none."""
         return int(self._required("context_length"))
+
+    @property
+    def window(self) -> int:
+        """The context length in tokens that it reaches with the scaling that it carries, as for a checkpoint."""
+        return stated_window(self.config) or self.context_length
 
     @property
     def token_shape(self) -> tuple[int, int]:
@@ -136,7 +142,7 @@ class GgufFile:
         heads = _most(self._required("attention.head_count"))
         config: dict[str, Any] = {
             "model_type": self.architecture,
-            "max_position_embeddings": self.window,
+            "max_position_embeddings": self.context_length,
             "hidden_size": self._required("embedding_length"),
             "intermediate_size": _most(self.entry("feed_forward_length", 4 * self._required("embedding_length"))),
             "num_hidden_layers": self._required("block_count"),
@@ -163,7 +169,19 @@ class GgufFile:
         Returns:
             The entry.
         """
-        return self.metadata.get(f"{self.architecture}.{name}", default)
+        return self.stated(f"{self.architecture}.{name}", default)
+
+    def stated(self, name: str, default: Any = None) -> Any:
+        """An entry by its full name, such as `tokenizer.ggml.tokens`.
+
+        Args:
+            name: The name.
+            default: What is taken where there is none.
+
+        Returns:
+            The entry.
+        """
+        return gguf_entries.entry(self.metadata, name, default)
 
     @property
     def _head_dim(self) -> int:
@@ -180,20 +198,23 @@ class GgufFile:
 
     def _carried_scaling(self) -> dict[str, Any] | None:
         kind, original = self.entry("rope.scaling.type"), self.entry("rope.scaling.original_context_length")
-        factor = self.entry("rope.scaling.factor") or (self.window / original if original else 1.0)
+        stated = self.entry("rope.scaling.factor") or self.entry("rope.scale_linear")
+        factor = stated or (self.context_length / original if original else 1.0)
         if short := self.factors.get("rope_factors_short.weight"):
             long = self.factors.get("rope_factors_long.weight", short)
-            stated = {"attention_factor": self.entry("rope.scaling.attn_factor")}
-            return _longrope(short, long, max(1.0, float(factor)), int(original or self.window)) | _given(stated)
+            own_factor = {"attention_factor": self.entry("rope.scaling.attn_factor")}
+            return _longrope(short, long, max(1.0, float(factor)), int(original or self.context_length)) | _given(
+                own_factor
+            )
         if own := self.factors.get("rope_freqs.weight"):  # Llama 3's, as one divisor for each pair
-            return _longrope(own, own, 1.0, self.window) | {"attention_factor": 1.0}
-        if kind == "linear":
+            return _longrope(own, own, 1.0, self.context_length) | {"attention_factor": 1.0}
+        if kind == "linear" or (kind is None and stated):  # which llama.cpp takes for linear, too
             return {"rope_type": "linear", "factor": float(factor)}
         if kind == "yarn":
             return {
                 "rope_type": "yarn",
                 "factor": float(factor),
-                "original_max_position_embeddings": int(original or self.window / factor),
+                "original_max_position_embeddings": int(original or self.context_length / factor),
             }
         return None
 
@@ -216,10 +237,9 @@ def read_gguf(path: str | Path) -> GgufFile:
     parts = _parts(path, header.metadata)
     others = [_read_part(part, number, len(parts)) for number, part in enumerate(parts[1:], start=1)]
     shapes = [shape for each in (header, *others) for shape in each.tensors.values()]
-    if len(shapes) != header.metadata.get("split.tensors.count", len(shapes)):
+    if (count := gguf_entries.entry(header.metadata, "split.tensors.count", len(shapes))) != len(shapes):
         raise ModelUnavailable(
-            f"{path} is a model of {header.metadata['split.tensors.count']} tensors, and its files hold {len(shapes)}: "
-            "download all of them again"
+            f"{path} is a model of {count} tensors, and its files hold {len(shapes)}: download all of them again"
         )
     factors = {name: numbers for each in (header, *others) for name, numbers in each.factors.items()}
     return GgufFile(path, parts, header.metadata, sum(map(math.prod, shapes)), factors)
@@ -228,7 +248,7 @@ def read_gguf(path: str | Path) -> GgufFile:
 def _read_part(path: Path, number: int, count: int) -> GgufHeader:
     """The header of a further file of a split model, which says where in the model it belongs."""
     header = read_header(path)
-    stated = tuple(whole_number(path, header.metadata, *of) for of in (("split.no", 0), ("split.count", 1)))
+    stated = tuple(gguf_entries.entry(header.metadata, *of) for of in (("split.no", 0), ("split.count", 1)))
     if stated != (number, count):
         raise ModelUnavailable(
             f"{path} holds part {stated[0] + 1} of {stated[1]}, and is named part {number + 1} of {count}: give the "
@@ -239,7 +259,7 @@ def _read_part(path: Path, number: int, count: int) -> GgufHeader:
 
 def _parts(path: Path, metadata: dict[str, Any]) -> tuple[Path, ...]:
     """All files of a model, the first of which is `path`."""
-    count, number = (whole_number(path, metadata, *of) for of in (("split.count", 1), ("split.no", 0)))
+    count, number = (gguf_entries.entry(metadata, *of) for of in (("split.count", 1), ("split.no", 0)))
     if count <= 1:
         return (path,)
     named = _PART.search(path.name)

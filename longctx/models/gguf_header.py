@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from longctx.errors import ModelUnavailable
+from longctx.models.gguf_entries import FRESH, check_entries, entry
 
 MAGIC, _SUFFIX = b"GGUF", ".gguf"
-FRESH = "download it again"
 _VERSIONS = (2, 3)
 _OLDER = (b"lmgg", b"tjgg", b"fmgg", b"algg")  # ggml, ggjt, ggmf and ggla, little-endian: before August 2023
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -69,8 +69,7 @@ def read_header(path: Path) -> GgufHeader:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             reader = _Reader(path, data)
             metadata = reader.metadata()
-            alignment = whole_number(path, metadata, "general.alignment", 32, least=1)
-            return GgufHeader(metadata, *reader.tensors(alignment))
+            return GgufHeader(metadata, *reader.tensors(entry(metadata, "general.alignment", 32)))
     except FileNotFoundError:
         raise ModelUnavailable(
             f"there is no file {path}: give the path of a GGUF file here; `hf download OWNER/REPOSITORY FILE.gguf "
@@ -81,28 +80,6 @@ def read_header(path: Path) -> GgufHeader:
     except (OSError, ValueError) as error:  # mmap refuses an empty file with ValueError
         reason = "it is empty" if path.is_file() and not path.stat().st_size else str(error)
         raise ModelUnavailable(f"{path} cannot be read ({reason}): {FRESH}") from error
-
-
-def whole_number(path: Path, metadata: dict[str, Any], name: str, default: int, least: int = 0) -> int:
-    """Return an entry that is a number.
-
-    Args:
-        path: The file, for the message.
-        metadata: The entries by name.
-        name: The entry.
-        default: What is taken where there is none.
-        least: The smallest number that makes sense.
-
-    Returns:
-        The number.
-
-    Raises:
-        ModelUnavailable: If it is anything else.
-    """
-    value = metadata.get(name, default)
-    if not isinstance(value, int) or value < least:
-        raise ModelUnavailable(f"{path} is damaged ({name} is {str(value)[:40]!r}): {FRESH}")
-    return value
 
 
 class _Reader:
@@ -130,6 +107,7 @@ class _Reader:
             raise ModelUnavailable(f"{self.path} names no general.architecture: it is no language model; {FRESH}")
         if kind := _KINDS.get(str(found.get("general.type"))):
             raise ModelUnavailable(f"{self.path} is {kind} and no language model: give the model's own file")
+        check_entries(self.path, found)
         return found
 
     def tensors(self, alignment: int) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[float, ...]]]:
@@ -142,13 +120,16 @@ class _Reader:
         start = -(-self.place // alignment) * alignment
         if listed and start + max(offset for *_, offset in listed) >= len(self.data):
             raise self._cut()
-        factors = {}
+        factors: dict[str, tuple[float, ...]] = {}
         for name, shape, kind, offset in listed:
             if name.startswith(("rope_freqs.", "rope_factors_")) and kind == _FLOAT32:
                 if start + offset + 4 * math.prod(shape) > len(self.data):
                     raise self._cut()
-                numbers = struct.unpack_from(f"{self.order}{math.prod(shape)}f", self.data, start + offset)
-                factors[name] = tuple(map(float, numbers))
+                factors[name] = struct.unpack_from(f"{self.order}{math.prod(shape)}f", self.data, start + offset)
+                if not all(math.isfinite(number) and number > 0 for number in factors[name]):
+                    raise ModelUnavailable(
+                        f"{self.path} is damaged ({name} divides frequencies by what is no number above 0): {FRESH}"
+                    )
         return {name: shape for name, shape, *_ in listed}, factors
 
     def _value(self, kind: int) -> Any:

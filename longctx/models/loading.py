@@ -10,13 +10,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from longctx.errors import BadRequest, ModelUnavailable, extra
+from longctx.errors import BadRequest, LongctxError, ModelUnavailable, extra
 from longctx.models.causality import check_generates
 from longctx.models.device import Dtype, auto_dtype, computed_dtype, device_named, dtype_named
 from longctx.models.gguf_header import is_gguf
 from longctx.models.lora import Adapter, attach_lora, is_adapter, read_adapter
 from longctx.models.naming import is_address, remedy_for
-from longctx.models.quantization import Quantization, check_scheme, is_quantized, loading_settings, plain_products
+from longctx.models.quantization import (
+    SLOW_ON_CPU,
+    Quantization,
+    check_scheme,
+    is_quantized,
+    loading_settings,
+    plain_products,
+    unpacked_bytes,
+)
 from longctx.models.tokenizer import has_tokenizer, load_tokenizer
 from longctx.models.weights import read_model
 from longctx.types import is_count
@@ -306,7 +314,7 @@ def _opened(folder: Path, lora: Adapter | None, load: Callable[[Path, Any], _Loa
         strange = _check_rope(config)
         tokenizer = load_tokenizer(lora.folder if lora is not None and has_tokenizer(lora.folder) else folder)
         return tokenizer, load(folder, config)
-    except (InvalidScaling, ModelUnavailable, BadRequest):
+    except (InvalidScaling, LongctxError):
         raise
     except Exception as error:  # every family raises its own errors
         if isinstance(error, ArithmeticError | LookupError | TypeError):  # of a value that makes no sense
@@ -329,20 +337,24 @@ def _load(
     dtype, device = held
     given: dict[str, Any] = {}
     quantized, note = is_quantized(folder, quantization), None
+    stated = config.dtype or torch.float32
+    unpacked = unpacked_bytes(folder, stated if dtype == "auto" else dtype, device)
     if dtype == "auto":
-        stated = config.dtype
         if quantization is not None:
-            dtype = computed_dtype(stated or torch.float32, device)
-        elif not quantized:
-            dtype, note = auto_dtype(folder, stated, device)
+            dtype = computed_dtype(stated, device)
+        elif not quantized or unpacked is not None:
+            dtype, note = auto_dtype(folder, config.dtype, device, unpacked)
     if quantization is not None:
         assert isinstance(dtype, torch.dtype)
         given["quantization_config"] = loading_settings(quantization, dtype)
+        note = SLOW_ON_CPU if device.type == "cpu" else None
     if device_map is not None:
         given["device_map"] = device_map
     elif quantized:  # which is done where they are to stay
         given["device_map"] = {"": device}
     model = read_model(folder, dtype=dtype, **given)
+    if unpacked is not None:  # some to bfloat16, whatever the dtype
+        model = model.to(stated if dtype == "auto" else dtype)
     plain_products(model)
     return (model if quantized or device_map else model.to(device)).eval(), quantized, note
 

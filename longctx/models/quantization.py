@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import json
 import logging
+import math
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from longctx.errors import BadRequest, ModelUnavailable, extra
+from longctx.errors import BadRequest, ModelUnavailable, NotEnoughMemory, extra
+from longctx.models.memory import available_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -50,17 +52,24 @@ SCHEMES: dict[str, Scheme] = {
     "int8": Scheme(lambda matrix: matrix.numel() + 4 * matrix.shape[0], lambda _: {"load_in_8bit": True}),
 }
 
-_BITSANDBYTES, _GPTQMODEL = "bitsandbytes", "gptqmodel"
+_BITSANDBYTES, _GPTQMODEL, _COMPRESSED = "bitsandbytes", "gptqmodel", "compressed_tensors"
+_UNPACKED = ("mxfp4", "fp8", "mxfp8")  # which transformers computes with on GPUs only
+SLOW_ON_CPU = (
+    "bitsandbytes unpacks every matrix for every token on a CPU, and is several times slower than float32 there: "
+    "quantization='int8', or a GGUF file of the model, is faster"
+)
 _HIDDEN: Any = None  # what makes Python say of a module that it is not there
 _PACKAGES = {  # what transformers loads such checkpoints with
     _BITSANDBYTES: (_BITSANDBYTES, "accelerate"),
     "gptq": (_GPTQMODEL, "optimum"),
     "awq": (_GPTQMODEL, "accelerate"),
+    "compressed-tensors": (_COMPRESSED,),
 }
 
-_INSTALL = {  # the package that is compiled needs the torch that is here, and says so by no other means
+_INSTALL = {
     _BITSANDBYTES: extra("quant"),
-    _GPTQMODEL: "pip install --no-build-isolation gptqmodel==7.6.0 optimum==2.3.0 accelerate",
+    _GPTQMODEL: "pip install gptqmodel==7.6.0 optimum==2.3.0 accelerate",
+    _COMPRESSED: "pip install compressed-tensors==0.20.1",
 }
 
 
@@ -134,6 +143,41 @@ def is_quantized(folder: Path, quantization: Quantization | None) -> bool:
     if method and _GPTQMODEL in _PACKAGES.get(method, ()):
         _import_gptqmodel()
     return bool(carried or quantization)
+
+
+def unpacked_bytes(folder: Path, dtype: torch.dtype, device: torch.device) -> int | None:
+    """Bytes of a checkpoint whose weights transformers unpacks as it loads: one in MXFP4 or in 8-bit floats, on a CPU.
+
+    Args:
+        folder: The checkpoint's folder.
+        dtype: What the weights are unpacked to.
+        device: Where the model is to run.
+
+    Returns:
+        Bytes; None for any other checkpoint.
+
+    Raises:
+        NotEnoughMemory: If they do not fit into the free memory.
+    """
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("quantization_config") or {}
+    method = config.get("quant_method")
+    if device.type != "cpu" or method not in _UNPACKED:
+        return None
+    numbers = 0
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:  # the header alone: mapping the file needs address space for all of it
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        for name, tensor in header.items():
+            size = 0 if name == "__metadata__" or "_scale" in name else math.prod(tensor["shape"])
+            numbers += 2 * size if name.endswith("_blocks") else size
+    needed, free = numbers * dtype.itemsize, available_bytes(device)
+    if needed > free:
+        raise NotEnoughMemory(
+            f"{folder} is quantised by {method}, which is unpacked on a CPU: the weights would take "
+            f"{needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free; take a GGUF file of the model, which "
+            "llama.cpp runs as it is"
+        )
+    return needed
 
 
 def loading_settings(quantization: Quantization, dtype: torch.dtype) -> Any:

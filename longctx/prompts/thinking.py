@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from longctx.types import Thought
 
+_END = "<|end|>"
 # (what opens the thoughts, what closes them), in the spelling of each family
 _TAGS = (
     ("<think>", "</think>"),  # DeepSeek, Qwen, GLM, MiniMax, Phi, Nemotron, SmolLM and most others
@@ -21,8 +22,8 @@ _TAGS = (
     ("<|begin_of_thought|>", "<|end_of_thought|>"),  # Sky-T1
     ("<|thought_start|>", "<|thought_end|>"),
     ("<|channel>thought\n", "<channel|>"),  # Gemma 4
-    ("<|channel|>analysis<|message|>", "<|end|>"),  # gpt-oss
-    ("<|channel|>commentary<|message|>", "<|end|>"),
+    ("<|channel|>analysis<|message|>", _END),  # gpt-oss
+    ("<|channel|>commentary<|message|>", _END),
     ("<unused94>thought\n", "<unused95>"),  # MedGemma
     ("<longcat_think>", "</longcat_think>"),
     ("<mm:think>", "</mm:think>"),
@@ -33,7 +34,7 @@ _TAGS = (
     ("Here's my thought process:", "Here's my response:"),
 )
 _CLOSING_OF = {opening.lower(): closing for opening, closing in _TAGS}
-_CLOSES_ALONE = tuple(closing.lower() for _, closing in _TAGS if closing != "<|end|>" and closing[0] in "<[◁")
+_CLOSES_ALONE = tuple(closing.lower() for _, closing in _TAGS if closing != _END and closing[0] in "<[◁")
 # what stands before the answer itself
 _HEADERS = ("<|start|>assistant", "<|channel|>final<|message|>", "<|begin_of_solution|>", "<|START_RESPONSE|>")
 _DROPPED = ("<|end_of_solution|>", "<|END_RESPONSE|>", "<|return|>")  # and behind it
@@ -73,8 +74,10 @@ class ThoughtSplitter:
 
     @property
     def closing(self) -> str:
-        """What closes the thoughts that the text is in."""
-        return self._closing
+        """Text that closes the thoughts that the text is in, and begins the answer."""
+        if self._closing == _END:  # of a message in gpt-oss's format, where the answer is another message
+            return f"{_END}{_HEADERS[0]}{_HEADERS[1]}"
+        return f"\n{self._closing}\n\n"
 
     def told_apart(self) -> None:
         """Note that thoughts come apart from the text: there are none in it."""
@@ -234,11 +237,7 @@ def thought_tag(template: str) -> str | None:
     if cannot_be_off(template):
         return "<|channel|>analysis<|message|>"
     known = next(
-        (
-            opening
-            for opening, closing in _TAGS
-            if opening in template or (closing in template and closing != "<|end|>")
-        ),
+        (opening for opening, closing in _TAGS if opening in template or (closing in template and closing != _END)),
         None,
     )
     return known or ("<think>" if "enable_thinking" in template else None)

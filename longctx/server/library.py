@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from indexes import CorpusIndex, Encoder, IndexNotFound, ReadLimits
+from indexes.storage import is_database, kept_beside
 from longctx.async_qa import AsyncDocumentQA
 from longctx.backends import ServedModel
 from longctx.conversation import ConversationFolder
@@ -86,15 +87,15 @@ class Model:
         return str(name).rstrip("/").rsplit("/", 1)[-1]
 
 
-def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
+def _absolute(place: Path | str) -> Path | str:
+    return place if is_database(place) else Path(place).expanduser().absolute()
 
 
-def make_missing(paths: list[Path], model: Model) -> None:
+def make_missing(paths: Sequence[Path | str], model: Model) -> None:
     """Make the indexes that do not exist.
 
     Args:
-        paths: Their folders.
+        paths: Their folders, or addresses in databases.
         model: Names the encoder.
     """
     for path in paths:
@@ -108,12 +109,12 @@ class Library:
     """The indexes of a server. Open and close it in the event loop that serves.
 
     Args:
-        paths: The folders of the indexes; those that do not exist are made.
+        paths: The folders of the indexes, or their addresses in databases; those that do not exist are made.
         model: What answers.
         options: How much is taken.
     """
 
-    def __init__(self, paths: list[Path], model: Model, options: ServerOptions) -> None:
+    def __init__(self, paths: Sequence[Path | str], model: Model, options: ServerOptions) -> None:
         self._paths, self.model, self.options = paths, model, options
         self.corpora: dict[str, Corpus] = {}
         self.turns = Turns(options.parallel, options.waiting)
@@ -123,9 +124,9 @@ class Library:
     async def open(self) -> None:
         """Open all indexes, and ingest uploads that a server that was killed had not ingested."""
         found = self.options.folder
-        made = [] if found is None else sorted(p.parent for p in _absolute(found).glob("*/corpus.sqlite3"))
+        made = [] if found is None else sorted(p.parent for p in Path(_absolute(found)).glob("*/corpus.sqlite3"))
         for path in dict.fromkeys([*map(_absolute, self._paths), *made]):
-            await self._open(path, path.name.lstrip(".") or "index")
+            await self._open(path, kept_beside(path).name.lstrip(".") or "index")
 
     async def close(self) -> None:
         """Stop all jobs and close all indexes."""
@@ -179,17 +180,18 @@ class Library:
             raise BadRequest("no index can be made: the server was started without a folder for new ones (--folder)")
         if not _NAME.fullmatch(name) or name.endswith(("-files", "-sessions")):
             raise BadRequest(f"{name!r} cannot name an index: use up to 64 letters, digits, '-', '_' and '.'")
-        path = _absolute(folder) / name
+        path = Path(_absolute(folder)) / name
         if name in self.corpora or path.exists():
             raise BadRequest(f"there is already {name!r}: choose another name")
         return await self._open(path, name)
 
-    async def _open(self, path: Path, name: str) -> Corpus:
+    async def _open(self, place: Path | str, name: str) -> Corpus:
         plain, number = name, 1
         while name in self.corpora:
             number += 1
             name = f"{plain}-{number}"
-        qa = await anyio.to_thread.run_sync(partial(self._opened, path))
+        qa = await anyio.to_thread.run_sync(partial(self._opened, place))
+        path = qa.index.path
         uploads = path.with_name(f"{path.name}-files")
         names = DocumentNames(qa.index, uploads)
         limits = ReadLimits(max_bytes=self.options.max_size, max_seconds=self.options.max_seconds)
@@ -204,7 +206,7 @@ class Library:
                 jobs.start(left, uploads=True)
         return corpus
 
-    def _opened(self, path: Path) -> DocumentQA:
+    def _opened(self, path: Path | str) -> DocumentQA:
         model = self.model
         make_missing([path], model)
         index = CorpusIndex.open(path, model.encoder, reranker=model.reranker, create=False)

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from indexes.storage import kept_beside
 from longctx.errors import LongctxError
 from longctx.types import Answer, BudgetItem, Citation, Plan, Usage
 from longctx.unix_socket import UnixConnection
@@ -21,26 +22,26 @@ _LONGEST = 100  # bytes of a socket's path; systems take 104 to 108
 _CONNECTING = 2.0  # seconds
 
 
-def socket_path(index: Path) -> Path | None:
+def socket_path(index: Path | str) -> Path | None:
     """The socket of a server that serves an index.
 
     Args:
-        index: The index's folder.
+        index: The index's folder, or its address in a database.
 
     Returns:
         Its path; None where that is longer than a socket's may be.
     """
-    path = index.expanduser().absolute() / _NAME
+    path = _folder(index) / _NAME
     return path if len(str(path).encode()) <= _LONGEST else None
 
 
 def ask_server(
-    index: Path, question: str, given: dict[str, Any], identity: dict[str, str | None]
+    index: Path | str, question: str, given: dict[str, Any], identity: dict[str, str | None]
 ) -> ServerAnswer | None:
     """Ask a server that runs on an index.
 
     Args:
-        index: The index's folder.
+        index: The index's folder, or its address in a database.
         question: The question.
         given: The options that the user gave, by name as for `AskOptions.updated`; the others are the server's.
         identity: The model and how it is to be loaded, where the user said so; the server must have loaded the same.
@@ -56,7 +57,7 @@ def ask_server(
     if path is None or not path.is_socket() or (filters is not None and filters.source):
         return None  # paths in filters may be relative to this process's folder
     connection = UnixConnection(path, _CONNECTING)
-    body = {"index": str(index.expanduser().absolute()), "question": question, "identity": identity}
+    body = {"index": str(_folder(index)), "question": question, "identity": identity}
     plain = given
     if filters is not None:
         plain = given | {"filters": asdict(filters) | {"metadata": dict(filters.metadata)}}
@@ -74,6 +75,10 @@ def ask_server(
     if response.status != 200:
         raise LongctxError(json.loads(response.read())["error"]["message"])
     return ServerAnswer(connection, response)
+
+
+def _folder(index: Path | str) -> Path:
+    return kept_beside(index).expanduser().absolute()
 
 
 class ServerAnswer(Iterator[str]):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, unquote
@@ -216,13 +216,13 @@ def _message(error: Exception) -> str:
     return str(describe(error)[1]["error"]["message"])
 
 
-def serve_mcp(paths: list[Path], load: Callable[[], Model], options: ServerOptions) -> None:
+def serve_mcp(paths: Sequence[Path | str], load: Callable[[], Model], options: ServerOptions) -> None:
     """Offer indexes to an MCP client over standard input and output, until it closes them.
 
     The client is answered at once; its first call waits until the model is loaded, and is told if it cannot be.
 
     Args:
-        paths: The folders of the indexes; those that do not exist are made.
+        paths: The folders of the indexes, or their addresses in databases; those that do not exist are made.
         load: Loads what answers; called in a thread.
         options: How much is taken, and the options of questions.
     """

@@ -14,6 +14,7 @@ from longctx.errors import BadRequest
 from longctx.types import Answer, BudgetItem, Citation, Plan
 
 _FRESH = 1.0  # seconds for which the list of documents is not read again
+_DATABASE = re.compile(r"postgres(?:ql)?://\S*[^\s:;,.)]")
 _PATH = re.compile(r"(?<![\w.:/~-])(?:~?/[\w.+@%~-]+)+/?")
 
 
@@ -158,7 +159,7 @@ class DocumentNames:
 
 
 def without_paths(message: str) -> str:
-    """Cut the folders off absolute paths in a message.
+    """Cut the folders off absolute paths in a message, and leave out where a database is.
 
     Args:
         message: The message.
@@ -166,6 +167,7 @@ def without_paths(message: str) -> str:
     Returns:
         The same, with the last part of each path in its place.
     """
+    message = _DATABASE.sub("the database", message)
     return _PATH.sub(lambda found: found[0].rstrip("/").rsplit("/", 1)[-1], message)
 
 

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -26,11 +26,11 @@ _LAST_WORDS = 5  # seconds in which clients are told that their answers are brok
 _LOG = logging.getLogger("longctx.server")
 
 
-def serve(paths: list[Path], model: Model, options: ServerOptions, log_level: str = "info") -> None:
+def serve(paths: Sequence[Path | str], model: Model, options: ServerOptions, log_level: str = "info") -> None:
     """Serve indexes until SIGTERM or Ctrl-C, and finish the answers that have begun.
 
     Args:
-        paths: The folders of the indexes; those that do not exist are made.
+        paths: The folders of the indexes, or their addresses in databases; those that do not exist are made.
         model: What answers.
         options: How to listen, whom to answer, and how much to take.
         log_level: The least severe level that is logged, such as "info".
@@ -46,7 +46,7 @@ class Server:
     """A server that listens from the moment it is made, and answers from `run` on.
 
     Args:
-        paths: The folders of the indexes; those that do not exist are made.
+        paths: The folders of the indexes, or their addresses in databases; those that do not exist are made.
         model: What answers.
         options: How to listen, whom to answer, and how much to take. Raises BadRequest if the address cannot be
             listened on.
@@ -56,7 +56,7 @@ class Server:
         library: What it serves.
     """
 
-    def __init__(self, paths: list[Path], model: Model, options: ServerOptions) -> None:
+    def __init__(self, paths: Sequence[Path | str], model: Model, options: ServerOptions) -> None:
         listening = _tcp_socket(options)
         make_missing(paths, model)  # before there is a socket in the folder
         local = [made for path in paths if (made := _unix_socket(path)) is not None]
@@ -143,13 +143,14 @@ def _tcp_socket(options: ServerOptions) -> socket.socket:
     return made
 
 
-def _unix_socket(index: Path) -> socket.socket | None:
+def _unix_socket(index: Path | str) -> socket.socket | None:
     """A socket in the index's folder, for this user only; None if another server has one there."""
     path = socket_path(index)
     if path is None:
         _LOG.warning("the path of an index is too long for a socket: `longctx ask` will not use this server")
         return None
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # of an index in a database, it is not there yet
     before = os.umask(0o177)
     try:
         if path.is_socket() and _is_dead(path):

@@ -1,10 +1,10 @@
-"""An empty index, and an encoder for tests of everything but meaning."""
+"""An empty index, in a folder and in PostgreSQL, and an encoder for tests of everything but meaning."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +32,22 @@ class HashingEncoder:
         return self.encode_passages([text])[0]
 
 
+@pytest.fixture(scope="session", params=["folder", "postgres"])
+def new_place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str | Path]:
+    """Names a place for a new index: a test that uses it runs on a folder and on PostgreSQL."""
+    if request.param == "folder":
+        return lambda: tmp_path_factory.mktemp("place") / "index"
+    return request.getfixturevalue("postgres").new_schema
+
+
 @pytest.fixture
-def index(tmp_path: Path, encoder) -> Iterator[CorpusIndex]:
-    with CorpusIndex.open(tmp_path / "index", encoder) as index:
+def place(new_place: Callable[[], str | Path]) -> str | Path:
+    return new_place()
+
+
+@pytest.fixture
+def index(place: str | Path, encoder) -> Iterator[CorpusIndex]:
+    with CorpusIndex.open(place, encoder) as index:
         yield index
 
 

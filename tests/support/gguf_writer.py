@@ -97,7 +97,9 @@ def _write_tokenizer(writer: Any, tokenizer: dict[str, Any], pre: str) -> None:
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(pre)
     writer.add_token_list(tokens)
-    writer.add_token_types([kinds.CONTROL if token in special else kinds.NORMAL for token in tokens])
+    steering = {token["content"]: token["special"] for token in tokenizer["added_tokens"]}
+    kind_of = {True: kinds.CONTROL, False: kinds.USER_DEFINED, None: kinds.NORMAL}
+    writer.add_token_types([kind_of[steering.get(token)] for token in tokens])
     writer.add_token_merges(
         [merge if isinstance(merge, str) else " ".join(merge) for merge in tokenizer["model"]["merges"]]
     )

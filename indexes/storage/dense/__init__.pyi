@@ -1,6 +1,7 @@
-from .index import DenseIndex, DenseSearcher
+from .index import FLAT_BELOW, DenseIndex, DenseSearcher
 
 __all__ = [
+    "FLAT_BELOW",
     "DenseIndex",
     "DenseSearcher",
 ]

@@ -1,4 +1,4 @@
-from .checksums import checksum
+from .checksums import check_row, check_vector, checksum, vector_checksum
 from .conditions import (
     ANYTHING,
     MOST_TERMS,
@@ -12,30 +12,42 @@ from .conditions import (
     source_lies_in,
 )
 from .database import Database, ReadTransaction, Superseded
-from .documents import DerivedFile
-from .nodes import NodeRow
-from .reader import StoreReader
-from .schema import check_format
+from .documents import DerivedFile, read_document
+from .nodes import NodeRow, NodeRows
+from .reader import TEXT_BLOCK, StoreReader, read_chunk, unpacked
+from .schema import CHUNK_FACTS, DOCUMENT_FACTS, check_format
 from .store import Store
+from .vectors import VectorRows
 
 __all__ = [
     "ANYTHING",
+    "CHUNK_FACTS",
+    "DOCUMENT_FACTS",
     "MOST_TERMS",
+    "TEXT_BLOCK",
     "Condition",
     "Database",
     "DerivedFile",
     "NodeRow",
+    "NodeRows",
     "ReadTransaction",
     "Store",
     "StoreReader",
     "Superseded",
+    "VectorRows",
     "all_of",
     "any_of",
     "check_format",
+    "check_row",
+    "check_vector",
     "checksum",
     "compares",
     "compares_in_json",
     "contains",
     "of_any_source",
+    "read_chunk",
+    "read_document",
     "source_lies_in",
+    "unpacked",
+    "vector_checksum",
 ]

@@ -28,7 +28,15 @@ def checksum(row: Sequence[object], data: bytes = b"") -> int:
 
 
 def vector_checksum(chunk_id: int, vector: bytes) -> int:
-    """CRC-32 of a vector, seeded with its chunk's id, so that a vector in another chunk's row does not match."""
+    """CRC-32 of a vector, seeded with its chunk's id, so that a vector in another chunk's row does not match.
+
+    Args:
+        chunk_id: The chunk's id.
+        vector: The vector, as little-endian float32.
+
+    Returns:
+        The checksum.
+    """
     return zlib.crc32(vector, chunk_id & 0xFFFFFFFF)
 
 
@@ -82,13 +90,32 @@ def of_types(rows: list[Any], types: Sequence[type], what: str) -> list[Any]:
 
 
 def check_vector(chunk_id: int, vector: object, expected: object) -> None:
-    """Raise IndexDamaged for a vector that does not match its checksum."""
+    """Check a vector.
+
+    Args:
+        chunk_id: The id of its chunk.
+        vector: What was read, as little-endian float32.
+        expected: Its checksum.
+
+    Raises:
+        IndexDamaged: If it does not match.
+    """
     if not isinstance(vector, bytes) or vector_checksum(chunk_id, vector) != expected:
         raise IndexDamaged(f"the vector of chunk {chunk_id} is not what it was")
 
 
 def check_row(row: Sequence[object], expected: object, what: str, data: bytes = b"") -> None:
-    """Raise IndexDamaged for a row, and the data after it, that do not match their checksum."""
+    """Check a row.
+
+    Args:
+        row: The row.
+        expected: Its checksum.
+        what: What it is, for the message of an error.
+        data: What was appended to the row.
+
+    Raises:
+        IndexDamaged: If it does not match.
+    """
     try:
         whole = checksum(row, data) == expected
     except TypeError:  # bytes where text or a number was

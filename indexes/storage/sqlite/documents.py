@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from indexes.errors import IndexDamaged
 from indexes.metadata import Metadata
@@ -46,10 +45,26 @@ class KnownFile(NamedTuple):
     modified: str | None
 
 
+class Connection(Protocol):
+    """An open database, of SQLite or, in `indexes.storage.postgres`, of PostgreSQL: a "?" stands for each parameter."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Any:
+        """Run a statement."""
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Any:
+        """Run a statement for each row of parameters."""
+
+
 class DocumentReader:
     """Read access to the documents and the settings of an open database."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    _BYTES = "CAST({} AS BLOB)"  # of a text that may be damaged
+
+    def __init__(self, connection: Connection) -> None:
         self._db = connection
 
     def generation(self) -> int:
@@ -152,17 +167,18 @@ class DocumentReader:
         Returns:
             The state of its file when it was read; None if there is no such document.
         """
+        own, its = self._BYTES.format("stamp"), self._BYTES.format("c.stamp")
         sql = (
-            "SELECT content_hash, CAST(stamp AS BLOB), modified FROM documents WHERE source = ?1 UNION ALL"
-            " SELECT d.content_hash, CAST(c.stamp AS BLOB), c.modified FROM copies c"
-            " JOIN documents d ON d.id = c.document_id WHERE c.source = ?1"
+            f"SELECT content_hash, {own}, modified FROM documents WHERE source = ? UNION ALL"  # noqa: S608
+            f" SELECT d.content_hash, {its}, c.modified FROM copies c"
+            " JOIN documents d ON d.id = c.document_id WHERE c.source = ?"
         )
-        row = self._db.execute(sql, (source,)).fetchone()
+        row = self._db.execute(sql, (source, source)).fetchone()
         return None if row is None else KnownFile(row[0], read_stamp(row[1])[0], row[2])
 
     def damaged_stamps(self) -> list[int]:
         """The ids of the documents whose stamp is not what was written."""
-        rows = self._db.execute("SELECT id, CAST(stamp AS BLOB) FROM documents ORDER BY id")
+        rows = self._db.execute(f"SELECT id, {self._BYTES.format('stamp')} FROM documents ORDER BY id")  # noqa: S608
         return [document_id for document_id, sealed in rows if not read_stamp(sealed)[1]]
 
     def sources_of_content(self, content_hash: str) -> list[str]:
@@ -175,10 +191,10 @@ class DocumentReader:
             Their sources, and those of their copies.
         """
         sql = (
-            "SELECT source FROM documents WHERE content_hash = ?1 UNION ALL SELECT c.source FROM copies c"
-            " JOIN documents d ON d.id = c.document_id WHERE d.content_hash = ?1 ORDER BY source"
+            "SELECT source FROM documents WHERE content_hash = ? UNION ALL SELECT c.source FROM copies c"
+            " JOIN documents d ON d.id = c.document_id WHERE d.content_hash = ? ORDER BY source"
         )
-        return [source for (source,) in self._db.execute(sql, (content_hash,))]
+        return [source for (source,) in self._db.execute(sql, (content_hash, content_hash))]
 
     def sources(self) -> Iterator[str]:
         """The sources of all documents and copies, in no particular order; rows are not checked."""
@@ -200,7 +216,8 @@ class DocumentReader:
     def counts(self) -> tuple[int, int, int]:
         """The numbers of documents with their copies, chunks and tokens."""
         documents = "count(*) + (SELECT count(*) FROM copies)"
-        row = self._db.execute(f"SELECT {documents}, total(chunks), total(tokens) FROM documents").fetchone()  # noqa: S608
+        totals = "coalesce(sum(chunks), 0), coalesce(sum(tokens), 0)"
+        row = self._db.execute(f"SELECT {documents}, {totals} FROM documents").fetchone()  # noqa: S608
         return int(row[0]), int(row[1]), int(row[2])
 
     def is_empty(self) -> bool:
@@ -216,7 +233,7 @@ class DocumentReader:
         sql = f"SELECT {DOCUMENT_FACTS}, checksum FROM documents WHERE {where}"  # noqa: S608
         [[has_copies]] = self._db.execute("SELECT EXISTS (SELECT 1 FROM copies)")
         for row in self._db.execute(sql, parameters):
-            yield row[0], _document(row, self.copies_of(row[0]) if has_copies else (), check)
+            yield row[0], read_document(row, self.copies_of(row[0]) if has_copies else (), check=check)
 
     def copies_of(self, document_id: int) -> tuple[str, ...]:
         """List the copies of a document.
@@ -238,7 +255,20 @@ class DocumentReader:
         return found(row, f"document {document_id}")[1]  # type: ignore[no-any-return]
 
 
-def _document(row: Sequence[Any], copies: tuple[str, ...], check: bool) -> DocumentInfo:
+def read_document(row: Sequence[Any], copies: tuple[str, ...], *, check: bool) -> DocumentInfo:
+    """Make a document from its row.
+
+    Args:
+        row: The row: DOCUMENT_FACTS and the checksum.
+        copies: The sources of its copies, sorted.
+        check: Whether to check the row against its checksum.
+
+    Returns:
+        The document.
+
+    Raises:
+        IndexDamaged: If the row is not what it was.
+    """
     if check:
         check_row(row[:-1], row[-1], f"document {row[0]} ({row[1]})")
     _, source, title, content_hash, characters, chunks, tokens, metadata, modified, _, _ = row

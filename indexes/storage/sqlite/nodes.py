@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from indexes.errors import IndexDamaged
 from indexes.storage.sqlite.conditions import Condition
+from indexes.storage.sqlite.documents import Connection
 from indexes.types import ChunkPosition
 
 _OF_DOCUMENTS = "nodes n JOIN chunks c ON c.id = n.chunk_id JOIN documents d ON d.id = c.document_id"
@@ -36,24 +36,42 @@ class NodeRows:
     Every method that reads raises IndexDamaged for a row that does not match its checksum.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._db = connection
 
     def add(self, rows: Iterable[NodeRow]) -> None:
-        """Add the nodes of chunks that are in the store already."""
+        """Add the nodes of chunks that are in the store already.
+
+        Args:
+            rows: The nodes.
+        """
         self._db.executemany(
             "INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?)",
             ((*row, _checksum(row.node_id, row.metadata), _checksum(row.node_id, row.rest)) for row in rows),
         )
 
     def of_chunks(self, chunk_ids: Iterable[int]) -> dict[int, NodeRow]:
-        """The nodes of chunks, by chunk id, without those chunks that have none."""
+        """Read the nodes of chunks.
+
+        Args:
+            chunk_ids: The ids of the chunks.
+
+        Returns:
+            The nodes by chunk id, without those chunks that have none.
+        """
         sql = "SELECT * FROM nodes WHERE chunk_id = ?"
         rows = (self._db.execute(sql, (chunk_id,)).fetchone() for chunk_id in chunk_ids)
-        return {row[0]: _checked(row) for row in rows if row is not None}
+        return {row[0]: self.checked(row) for row in rows if row is not None}
 
     def places(self, node_ids: Iterable[str]) -> Iterator[tuple[int, str]]:
-        """The (chunk id, source of the document) of each node that exists."""
+        """Find where nodes are.
+
+        Args:
+            node_ids: llama-index's ids of the nodes.
+
+        Returns:
+            (chunk id, source of the document) of each that exists.
+        """
         sql = f"SELECT n.chunk_id, d.source FROM {_OF_DOCUMENTS} WHERE n.node_id = ?"  # noqa: S608
         rows = (self._db.execute(sql, (node_id,)).fetchone() for node_id in node_ids)
         return (row for row in rows if row is not None)
@@ -73,26 +91,44 @@ class NodeRows:
             _check(node_id, metadata, expected)
             yield chunk_id, node_id, source, metadata
 
+    @staticmethod
+    def checked(row: Sequence[object]) -> NodeRow:
+        """Check a row of the table.
+
+        Args:
+            row: The row.
+
+        Returns:
+            The node.
+
+        Raises:
+            IndexDamaged: If it is not what it was.
+        """
+        chunk_id, node_id, metadata, rest, metadata_checksum, rest_checksum = row
+        _check(node_id, metadata, metadata_checksum)
+        _check(node_id, rest, rest_checksum)
+        return NodeRow(chunk_id, node_id, metadata, rest)  # type: ignore[arg-type]
+
     def read_all(self) -> None:
         """Check every row against its checksums."""
         for row in self._db.execute("SELECT * FROM nodes"):
-            _checked(row)
+            self.checked(row)
 
     def chunk_positions(self, document_id: int) -> Iterator[ChunkPosition]:
-        """The positions of a document's chunks, in order."""
+        """Read the positions of a document's chunks.
+
+        Args:
+            document_id: The id of the document.
+
+        Returns:
+            The positions, in order.
+        """
         sql = 'SELECT id, heading, page, line, "start", "end" FROM chunks WHERE document_id = ? ORDER BY id'
         return map(ChunkPosition._make, self._db.execute(sql, (document_id,)))
 
 
 def _checksum(node_id: str, text: str) -> int:
     return zlib.crc32(text.encode(), zlib.crc32(node_id.encode()))
-
-
-def _checked(row: Sequence[object]) -> NodeRow:
-    chunk_id, node_id, metadata, rest, metadata_checksum, rest_checksum = row
-    _check(node_id, metadata, metadata_checksum)
-    _check(node_id, rest, rest_checksum)
-    return NodeRow(chunk_id, node_id, metadata, rest)  # type: ignore[arg-type]
 
 
 def _check(node_id: object, text: object, expected: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +13,7 @@ from indexes.errors import IndexDamaged
 from indexes.sources import is_file
 from indexes.storage.sqlite.checksums import check_row, found, text_checksum
 from indexes.storage.sqlite.conditions import Condition
-from indexes.storage.sqlite.documents import DocumentReader
+from indexes.storage.sqlite.documents import Connection, DocumentReader
 from indexes.storage.sqlite.nodes import NodeRows
 from indexes.storage.sqlite.schema import CHUNK_FACTS
 from indexes.storage.sqlite.vectors import VectorRows
@@ -38,7 +37,7 @@ class StoreReader(DocumentReader):
         vectors: The table of vectors.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self.nodes = NodeRows(connection)
         self.vectors = VectorRows(connection)
@@ -66,8 +65,8 @@ class StoreReader(DocumentReader):
             row = found(self._db.execute(sql, (chunk_id,)).fetchone(), f"chunk {chunk_id}")
             if row[1] not in documents:
                 documents[row[1]] = self._document_of(row[1])
-            tables = self._tables(row[1], row[4], row[5])
-            chunks[chunk_id] = _chunk(row, documents[row[1]], partial(self._text_block, row[1]), tables)
+            tables = self.tables(row[1], row[4], row[5])
+            chunks[chunk_id] = read_chunk(row, documents[row[1]], partial(self._text_block, row[1]), tables)
         return chunks
 
     def chunks_of(self, document_id: int) -> Iterator[Chunk]:
@@ -82,12 +81,21 @@ class StoreReader(DocumentReader):
         document = self._document_of(document_id)
         block = lru_cache(maxsize=2)(partial(self._text_block, document_id))  # decompressed once, not for each chunk
         sql = f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE document_id = ? ORDER BY id"  # noqa: S608
-        tables = self._tables(document_id)
+        tables = self.tables(document_id)
         rows = self._db.execute(sql, (document_id,))
-        return (_chunk(row, document, block, _overlapping(tables, row[4], row[5])) for row in rows)
+        return (read_chunk(row, document, block, _overlapping(tables, row[4], row[5])) for row in rows)
 
-    def _tables(self, document_id: int, start: int = 0, end: int = 2**62) -> tuple[Table, ...]:
-        """The tables that have rows in a part of a document."""
+    def tables(self, document_id: int, start: int = 0, end: int = 2**62) -> tuple[Table, ...]:
+        """Read the tables that have rows in a part of a document.
+
+        Args:
+            document_id: The id of the document.
+            start: The offset of the part in the document's text.
+            end: The offset after it.
+
+        Returns:
+            The tables, in order.
+        """
         sql = 'SELECT "start", "end", header, checksum FROM tables WHERE document_id = ? AND "start" < ? AND "end" > ?'
         rows = self._db.execute(f'{sql} ORDER BY "start"', (document_id, end, start)).fetchall()
         for *row, expected in rows:
@@ -196,16 +204,33 @@ class StoreReader(DocumentReader):
         Returns:
             Its rows.
         """
-        return self._db.execute(sql)
+        rows: Iterator[Sequence[Any]] = self._db.execute(sql)
+        return rows
 
     def _text_block(self, document_id: int, number: int) -> str:
         """One of the blocks that a document's text is stored in; empty after the last."""
         sql = "SELECT text FROM texts WHERE document_id = ? AND piece = ?"
         row = self._db.execute(sql, (document_id, number)).fetchone()
-        try:
-            return "" if row is None else zlib.decompress(row[0]).decode()
-        except (zlib.error, UnicodeDecodeError, TypeError) as error:
-            raise IndexDamaged(f"the text of document {document_id} is damaged ({error})") from error
+        return "" if row is None else unpacked(row[0], document_id)
+
+
+def unpacked(data: bytes, document_id: int) -> str:
+    """Unpack a block of a document's text.
+
+    Args:
+        data: The block as it is stored.
+        document_id: The id of the document.
+
+    Returns:
+        The text.
+
+    Raises:
+        IndexDamaged: If it is damaged.
+    """
+    try:
+        return zlib.decompress(data).decode()
+    except (zlib.error, UnicodeDecodeError, TypeError) as error:
+        raise IndexDamaged(f"the text of document {document_id} is damaged ({error})") from error
 
 
 def text_slice(block: Callable[[int], str], start: int, end: int) -> str:
@@ -222,7 +247,23 @@ def _overlapping(tables: Sequence[Table], start: int, end: int) -> tuple[Table, 
     return tuple(tables[first:last])
 
 
-def _chunk(row: Sequence[Any], document: DocumentInfo, block: Callable[[int], str], tables: tuple[Table, ...]) -> Chunk:
+def read_chunk(
+    row: Sequence[Any], document: DocumentInfo, block: Callable[[int], str], tables: tuple[Table, ...]
+) -> Chunk:
+    """Make a chunk from its row, and check it against its checksum.
+
+    Args:
+        row: The row: CHUNK_FACTS and the checksum.
+        document: Its document.
+        block: Reads a block of the document's text.
+        tables: The tables that it has rows of.
+
+    Returns:
+        The chunk.
+
+    Raises:
+        IndexDamaged: If the row or the text is not what it was.
+    """
     chunk_id, _, heading, page, start, end, line, tokens, expected = row
     original = text_slice(block, start, end) if isinstance(start, int) and isinstance(end, int) else ""
     check_row(row[:-1], expected, f"chunk {chunk_id} of {document.source}", original.encode())

@@ -70,12 +70,12 @@ class Store(StoreReader):
             *about,
             folded(document.title),
         )
-        document_id = self._db.execute(
+        document_id: int = self._db.execute(
             "INSERT INTO documents (source, title, content_hash, characters, generation, metadata, modified,"
-            " text_checksum, stamp, folded_title, chunks, tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
+            " text_checksum, stamp, folded_title, chunks, tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)"
+            " RETURNING id",
             row,
-        ).lastrowid
-        assert document_id is not None
+        ).fetchone()[0]
         blocks = (
             (document_id, number, zlib.compress(document.text[start : start + TEXT_BLOCK].encode(), 1))
             for number, start in enumerate(range(0, len(document.text), TEXT_BLOCK))
@@ -86,7 +86,7 @@ class Store(StoreReader):
         self._seal(document_id)
         return document_id
 
-    def add_chunks(self, document_id: int, chunks: Sequence[Chunk], vectors: Vectors) -> range:
+    def add_chunks(self, document_id: int, chunks: Sequence[Chunk], vectors: Vectors) -> Sequence[int]:
         """Add chunks to a document.
 
         Args:
@@ -97,14 +97,14 @@ class Store(StoreReader):
         Returns:
             The ids of the chunks.
         """
-        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
-        first = 1 if row is None else row[0] + 1
-        ids = range(first, first + len(chunks))
+        ids = self._new_chunk_ids(len(chunks))
         block = lru_cache(maxsize=2)(partial(self._text_block, document_id))
-        for i, c in zip(ids, chunks, strict=True):
-            facts = (i, document_id, c.heading, c.page, c.start, c.end, c.line, c.tokens)
-            row = (*facts, checksum(facts, text_slice(block, c.start, c.end).encode()))
-            self._db.execute("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        facts = (
+            (i, document_id, c.heading, c.page, c.start, c.end, c.line, c.tokens)
+            for i, c in zip(ids, chunks, strict=True)
+        )
+        rows = ((*row, checksum(row, text_slice(block, row[4], row[5]).encode())) for row in facts)
+        self._db.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", list(rows))
         self.vectors.add(ids, vectors)
         self._db.execute(
             "UPDATE documents SET chunks = chunks + ?, tokens = tokens + ? WHERE id = ?",
@@ -112,6 +112,22 @@ class Store(StoreReader):
         )
         self._seal(document_id)
         return ids
+
+    def _new_chunk_ids(self, count: int) -> Sequence[int]:
+        """Ids, ascending, that no chunk ever had."""
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
+        first = 1 if row is None else row[0] + 1
+        return range(first, first + count)
+
+    def lock(self, sources: Iterable[str]) -> None:
+        """Keep other writers from documents until the transaction ends: there is none here.
+
+        Args:
+            sources: The sources of the documents.
+        """
+
+    def hold_settings(self) -> None:
+        """Let no other writer record another encoder meanwhile: there is none here, since one writes at a time."""
 
     def remove_document(self, source: str, generation: int) -> bool:
         """Remove a document with its text, chunks, vectors and nodes; where it has copies, remove this name of it only.
@@ -166,7 +182,7 @@ class Store(StoreReader):
         Returns:
             Whether it was damaged.
         """
-        sql = "SELECT CAST(stamp AS BLOB) FROM documents WHERE id = ?"
+        sql = f"SELECT {self._BYTES.format('stamp')} FROM documents WHERE id = ?"  # noqa: S608
         is_damaged = not read_stamp(self._db.execute(sql, (document_id,)).fetchone()[0])[1]
         if is_damaged:
             self._db.execute("UPDATE documents SET stamp = NULL WHERE id = ?", (document_id,))
@@ -181,7 +197,7 @@ class Store(StoreReader):
         Returns:
             The source, with bytes that are no text replaced.
         """
-        sql = "SELECT CAST(source AS BLOB) FROM documents WHERE id = ?"
+        sql = f"SELECT {self._BYTES.format('source')} FROM documents WHERE id = ?"  # noqa: S608
         return bytes(self._db.execute(sql, (document_id,)).fetchone()[0]).decode(errors="replace")
 
     def adds_up(self, document_id: int, chunks: int) -> bool:
@@ -196,7 +212,7 @@ class Store(StoreReader):
         """
         sql = (
             'SELECT d.chunks = ? AND NOT EXISTS (SELECT 1 FROM chunks c WHERE c.document_id = d.id AND (c."start" < 0'
-            ' OR c."end" < c."start" OR c."end" > d.characters)) AND (d.source NOT GLOB \'llama-index:*\' OR'
+            ' OR c."end" < c."start" OR c."end" > d.characters)) AND (substr(d.source, 1, 12) != \'llama-index:\' OR'
             " d.chunks = (SELECT count(*) FROM chunks c JOIN nodes n ON n.chunk_id = c.id WHERE c.document_id = d.id))"
             " FROM documents d WHERE d.id = ?"
         )
@@ -241,12 +257,15 @@ class Store(StoreReader):
         title = document.title
         if title == Path(document.source).stem:  # its file gives none
             title = Path(row[0]).stem
-            # The lexical index has the title of each chunk: this document leaves it and comes back.
-            self._db.execute("INSERT OR REPLACE INTO removals VALUES (?, ?)", (document_id, generation))
-            self._db.execute("UPDATE documents SET generation = ? WHERE id = ?", (generation, document_id))
+            self._index_again(document_id, generation)
         sql = "UPDATE documents SET source = ?, stamp = ?, modified = ?, title = ?, folded_title = ? WHERE id = ?"
         self._db.execute(sql, (*row, title, folded(title), document_id))
         self._seal(document_id)
+
+    def _index_again(self, document_id: int, generation: int) -> None:
+        """Have a document, whose title is in the terms of each chunk, leave the lexical index and come back."""
+        self._db.execute("INSERT OR REPLACE INTO removals VALUES (?, ?)", (document_id, generation))
+        self._db.execute("UPDATE documents SET generation = ? WHERE id = ?", (generation, document_id))
 
     def set_stamp(self, source: str, stamp: str | None, modified: str | None) -> None:
         """Record the new status of a file whose content has not changed.
@@ -275,6 +294,11 @@ class Store(StoreReader):
         """
         self._db.execute("DELETE FROM derived_files")
         self._db.executemany("INSERT INTO derived_files VALUES (?, ?, ?, ?)", files)
+
+    def forget_indexes(self) -> None:
+        """Have the dense and the lexical index made again when the generation is published."""
+        self.set_derived_files(())
+        self.set_meta("analysis", "")
 
     def _seal(self, document_id: int) -> None:
         sql = f"SELECT {DOCUMENT_FACTS} FROM documents WHERE id = ?"  # noqa: S608

@@ -14,6 +14,7 @@ import numpy as np
 
 from indexes.errors import IndexDamaged
 from indexes.storage.sqlite.checksums import check_vector, found, of_types, vector_checksum
+from indexes.storage.sqlite.documents import Connection
 from indexes.types import Vectors
 
 SEGMENT_SIZE = 16_384  # the dense index's unit of rebuilding, held in memory then
@@ -27,7 +28,7 @@ class VectorRows:
     Every method that reads vectors raises IndexDamaged for one that does not match its checksum.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._db = connection
 
     def of(self, chunk_ids: Sequence[int]) -> Vectors:
@@ -51,7 +52,14 @@ class VectorRows:
         return _rows(data, len(chunk_ids))
 
     def of_segment(self, segment: int) -> tuple[ChunkIds, Vectors]:
-        """The chunk ids (n,) and the vectors (n, dimension) of a segment."""
+        """Read a segment.
+
+        Args:
+            segment: Its number.
+
+        Returns:
+            The chunk ids (n,) and the vectors (n, dimension).
+        """
         sql = "SELECT chunk_id, vector, checksum FROM vectors WHERE chunk_id BETWEEN ? AND ?"
         ids, data = array("q"), bytearray()
         for chunk_id, vector, expected in self._db.execute(sql, _bounds(segment)):
@@ -61,7 +69,14 @@ class VectorRows:
         return np.array(ids, dtype=np.int64), _rows(data, len(ids))
 
     def chunk_ids(self, segments: range | None = None) -> ChunkIds:
-        """The ids (n,) of the chunks in consecutive segments, or of all chunks, ascending."""
+        """List chunks.
+
+        Args:
+            segments: Consecutive segments; None for all.
+
+        Returns:
+            The ids (n,) of their chunks, ascending.
+        """
         first, end = (segments.start * SEGMENT_SIZE, segments.stop * SEGMENT_SIZE) if segments else (0, 2**63 - 1)
         rows = self._db.execute("SELECT id FROM chunks WHERE id >= ? AND id < ? ORDER BY id", (first, end))
         return np.fromiter((chunk_id for (chunk_id,) in rows), dtype=np.int64)
@@ -87,13 +102,25 @@ class VectorRows:
         return dict(self._db.execute(sql, (SEGMENT_SIZE,)).fetchall())
 
     def add(self, chunk_ids: Sequence[int], vectors: Vectors) -> None:
-        """Add the (n, dimension) vectors of new chunks."""
+        """Add the vectors of new chunks.
+
+        Args:
+            chunk_ids: (n,) ids.
+            vectors: (n, dimension) float32.
+        """
         blobs = ((i, vector.astype("<f4").tobytes()) for i, vector in zip(chunk_ids, vectors, strict=True))
         self._db.executemany("INSERT INTO vectors VALUES (?, ?, ?)", ((i, b, vector_checksum(i, b)) for i, b in blobs))
         self._db.executemany("INSERT INTO unfiled VALUES (?)", zip(chunk_ids))
 
     def is_whole(self, chunk_id: int) -> bool:
-        """Whether a chunk has a vector that matches its checksum."""
+        """Whether a chunk has a vector that matches its checksum.
+
+        Args:
+            chunk_id: The id of the chunk.
+
+        Returns:
+            False for one that is missing or damaged.
+        """
         try:
             self.of([chunk_id])
         except (IndexDamaged, sqlite3.Error):
@@ -101,20 +128,34 @@ class VectorRows:
         return True
 
     def replace(self, chunk_ids: Sequence[int], vectors: Vectors) -> None:
-        """Put the (n, dimension) vectors of chunks in the place of damaged ones, or where they are missing."""
+        """Put vectors in the place of damaged ones, or where they are missing.
+
+        Args:
+            chunk_ids: (n,) ids.
+            vectors: (n, dimension) float32.
+        """
         blobs = ((i, vector.astype("<f4").tobytes()) for i, vector in zip(chunk_ids, vectors, strict=True))
         rows = ((i, b, vector_checksum(i, b)) for i, b in blobs)
         self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
 
     def forget(self, document_id: int) -> None:
-        """Record that the chunks of a document are about to be removed: those in a file become unfiled."""
+        """Record that the chunks of a document are about to be removed: those in a file become unfiled.
+
+        Args:
+            document_id: The id of the document.
+        """
         its = "SELECT id FROM chunks WHERE document_id = ?"
         came = self._db.execute(f"DELETE FROM unfiled WHERE chunk_id IN ({its}) RETURNING *", (document_id,)).fetchall()  # noqa: S608
         filed = set(self._db.execute(its, (document_id,))) - set(came)
         self._db.executemany("INSERT OR IGNORE INTO unfiled VALUES (?)", filed)
 
     def set_filed(self, segments: Iterable[int], generation: int) -> None:
-        """Record that the dense files of segments hold what the store holds in a generation."""
+        """Record that the dense files of segments hold what the store holds in a generation.
+
+        Args:
+            segments: The numbers of the segments.
+            generation: The generation.
+        """
         for segment in segments:
             self._db.execute("INSERT OR REPLACE INTO segments VALUES (?, ?)", (segment, generation))
             self._db.execute("DELETE FROM unfiled WHERE chunk_id BETWEEN ? AND ?", _bounds(segment))

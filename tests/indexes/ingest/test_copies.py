@@ -39,8 +39,10 @@ def names(index: CorpusIndex, corpus: Path) -> list[str]:
     return [Path(document.source).relative_to(corpus).as_posix() for document in index.documents()]
 
 
-def test_a_copy_is_stored_once_and_found_by_each_of_its_names(corpus: Path, tmp_path: Path, hashing: Encoder) -> None:
-    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+def test_a_copy_is_stored_once_and_found_by_each_of_its_names(
+    corpus: Path, place: str | Path, hashing: Encoder
+) -> None:
+    with CorpusIndex.open(place, hashing) as index:
         report = index.ingest(corpus)
         assert (report.added, report.copies) == (4, 2)
         assert names(index, corpus) == ["a/one.txt", "b/two.txt", "other.txt", "three.txt"]
@@ -60,8 +62,8 @@ def test_a_copy_is_stored_once_and_found_by_each_of_its_names(corpus: Path, tmp_
         assert index.verify().problems == ()
 
 
-def test_removing_one_name_keeps_the_others(corpus: Path, tmp_path: Path, hashing: Encoder) -> None:
-    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+def test_removing_one_name_keeps_the_others(corpus: Path, place: str | Path, hashing: Encoder) -> None:
+    with CorpusIndex.open(place, hashing) as index:
         index.ingest(corpus)
         assert index.remove(corpus / "a") == 1  # the name that it was stored under
         assert names(index, corpus) == ["b/two.txt", "other.txt", "three.txt"]
@@ -76,10 +78,10 @@ def test_removing_one_name_keeps_the_others(corpus: Path, tmp_path: Path, hashin
 
 
 def test_a_renamed_file_is_not_embedded_again_and_its_old_name_goes(
-    corpus: Path, tmp_path: Path, hashing: Encoder
+    corpus: Path, place: str | Path, hashing: Encoder
 ) -> None:
     encoder = Counting(hashing)
-    with CorpusIndex.open(tmp_path / "index", encoder) as index:  # type: ignore[arg-type]
+    with CorpusIndex.open(place, encoder) as index:  # type: ignore[arg-type]
         index.ingest(corpus)
         embedded = encoder.embedded
         (corpus / "other.txt").rename(corpus / "forecast.txt")
@@ -94,21 +96,23 @@ def test_a_renamed_file_is_not_embedded_again_and_its_old_name_goes(
         assert index.verify().problems == ()
 
 
-def test_equal_bytes_of_another_kind_are_no_copy(tmp_path: Path, hashing: Encoder) -> None:
+def test_equal_bytes_of_another_kind_are_no_copy(tmp_path: Path, place: str | Path, hashing: Encoder) -> None:
     for name in ("a.md", "a.txt"):
         (tmp_path / name).write_text("# Heading\n\nText.")
-    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+    with CorpusIndex.open(place, hashing) as index:
         assert index.ingest([tmp_path / "a.md", tmp_path / "a.txt"]).copies == 0
         assert [document.title for document in index.documents()] == ["Heading", "a"]
 
 
 @pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
-def test_a_name_is_found_in_composed_and_in_decomposed_letters(on_disk: str, tmp_path: Path, hashing: Encoder) -> None:
+def test_a_name_is_found_in_composed_and_in_decomposed_letters(
+    on_disk: str, tmp_path: Path, place: str | Path, hashing: Encoder
+) -> None:
     folder = tmp_path / unicodedata.normalize("NFC", "Ordner é")  # whose form is not that of the file
     folder.mkdir()
     (folder / unicodedata.normalize(on_disk, "ガイド é.txt")).write_text("About the lighthouse.")
     (folder / "b.txt").write_text("About the lighthouse, too.")
-    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+    with CorpusIndex.open(place, hashing) as index:
         index.ingest(folder)
         for form in ("NFC", "NFD"):
             asked = Path(unicodedata.normalize(form, str(folder / "ガイド é.txt")))
@@ -121,8 +125,8 @@ def test_a_name_is_found_in_composed_and_in_decomposed_letters(on_disk: str, tmp
         assert index.remove(unicodedata.normalize("NFD", str(folder))) == 1
 
 
-def test_missing_files_are_listed_and_pruned_by_every_name(corpus: Path, tmp_path: Path, hashing: Encoder) -> None:
-    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+def test_missing_files_are_listed_and_pruned_by_every_name(corpus: Path, place: str | Path, hashing: Encoder) -> None:
+    with CorpusIndex.open(place, hashing) as index:
         index.ingest(corpus)
         for name in ("a/one.txt", "other.txt"):
             (corpus / name).unlink()
@@ -132,11 +136,13 @@ def test_missing_files_are_listed_and_pruned_by_every_name(corpus: Path, tmp_pat
         assert names(index, corpus) == ["b/two.txt", "three.txt"]
 
 
-def test_a_file_that_gets_the_usual_suffix_of_its_format_is_renamed(tmp_path: Path, hashing: Encoder) -> None:
+def test_a_file_that_gets_the_usual_suffix_of_its_format_is_renamed(
+    tmp_path: Path, place: str | Path, hashing: Encoder
+) -> None:
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus/README").write_text("The lamp is lit at six.")
     (tmp_path / "corpus/notes.md").write_text("# Oil")
-    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+    with CorpusIndex.open(place, hashing) as index:
         index.ingest(tmp_path / "corpus")
         (tmp_path / "corpus/README").rename(tmp_path / "corpus/README.txt")
         (tmp_path / "corpus/notes.md").rename(tmp_path / "corpus/notes.markdown")

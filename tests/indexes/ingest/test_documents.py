@@ -22,8 +22,8 @@ HARBOUR = Document("harbour", "Ships wait in the harbour for the tide.", "Harbou
 
 
 @pytest.fixture
-def index(tmp_path: Path, hashing) -> Iterator[CorpusIndex]:
-    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+def index(place: str | Path, hashing) -> Iterator[CorpusIndex]:
+    with CorpusIndex.open(place, hashing) as index:
         yield index
 
 
@@ -49,12 +49,16 @@ def test_added_documents_are_found_listed_and_removed_by_their_names(index: Corp
     assert {hit.chunk.source for hit in index.search("harbour")} == {"notes/tower"}
 
 
-def test_unchanged_documents_do_not_wait_for_another_writer(index: CorpusIndex, tmp_path: Path, hashing) -> None:
+def test_unchanged_documents_do_not_wait_for_another_writer(index: CorpusIndex, place: str | Path, hashing) -> None:
     index.add([TOWER, HARBOUR])
-    with CorpusIndex.open(tmp_path / "index", hashing) as other, other._folder.writing(False):
+    with (
+        CorpusIndex.open(place, hashing) as other,
+        other._storage.writing(False) as writer,
+        writer.batch([TOWER.source]),
+    ):
         assert counts(index.add([HARBOUR, TOWER])) == (0, 0, 2)
         with pytest.raises(IndexBusy):
-            index.add([replace(TOWER, text="The tower is fifty metres high.", headings=())])
+            index.add([replace(TOWER, text="The tower is fifty metres high.", headings=())], wait=0.01)
 
 
 def test_unchanged_documents_are_skipped_and_changed_ones_replaced(index: CorpusIndex) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -249,16 +247,16 @@ def test_to_delete_without_saying_what_is_refused(store: CorpusVectorStore) -> N
     assert ids(store.get_nodes()) == ["tower"]
 
 
-def test_an_index_of_another_encoder_is_refused(store: CorpusVectorStore, tmp_path: Path) -> None:
+def test_an_index_of_another_encoder_is_refused(store: CorpusVectorStore, place: str | Path) -> None:
     store.add([node("tower")])
     with pytest.raises(IndexMismatch, match="made with the encoder 'default'"):
-        CorpusVectorStore.from_params(str(tmp_path / "index"), encoder="intfloat/multilingual-e5-small")
+        CorpusVectorStore.from_params(str(place), encoder="intfloat/multilingual-e5-small")
 
 
-def test_it_is_read_back_from_what_it_is_written_as(store: CorpusVectorStore, tmp_path: Path) -> None:
+def test_it_is_read_back_from_what_it_is_written_as(store: CorpusVectorStore, place: str | Path) -> None:
     store.add([node("tower")])
     again = CorpusVectorStore.from_json(store.to_json())
-    assert (again.class_name(), again.path) == ("CorpusVectorStore", str(tmp_path / "index"))
+    assert (again.class_name(), again.path) == ("CorpusVectorStore", str(place))
     with again.client:
         assert ids(again.get_nodes()) == ["tower"]
         embedding = type(again.embed_model).from_json(again.embed_model.to_json())
@@ -295,9 +293,8 @@ def test_the_retriever_gives_nodes_as_they_were_added(store: CorpusVectorStore, 
 
 def test_a_damaged_node_is_an_error_and_no_answer(store: CorpusVectorStore, index: CorpusIndex) -> None:
     store.add([node("tower", year=1871)])
-    with closing(sqlite3.connect(index.path / "corpus.sqlite3")) as database:
-        database.execute("UPDATE nodes SET metadata = replace(metadata, '1871', '1971')")
-        database.commit()
+    with index.changing(wait=False) as (database, _):
+        database.rows("UPDATE nodes SET metadata = replace(metadata, '1871', '1971')")
     new = MetadataFilters(filters=[MetadataFilter(key="year", value=1900, operator=FilterOperator.GT)])
     for read in (store.get_nodes, lambda: store.get_nodes(filters=new), lambda: store.query(ask(store, "tower"))):
         with pytest.raises(IndexDamaged, match="node 'tower' is not what it was"):

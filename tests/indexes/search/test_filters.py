@@ -24,9 +24,9 @@ MODIFIED = [None, "1970-01-01T00:00:00Z", "2026-11-23T09:30:00Z", "2026-11-24T00
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory, hashing) -> Iterator[CorpusIndex]:
+def index(new_place, hashing) -> Iterator[CorpusIndex]:
     """A document for each source and metadata value; titles, names and dates by turns."""
-    with CorpusIndex.open(tmp_path_factory.mktemp("filtering"), hashing) as index:
+    with CorpusIndex.open(new_place(), hashing) as index:
         with index.changing(wait=False) as (store, generation):
             for number, (source, value) in enumerate(product(SOURCES, VALUES)):
                 metadata = {NAMES[number % len(NAMES)]: value, "other": "north"} if number % 5 else {}

@@ -32,8 +32,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def index(folder: Path, encoder) -> Iterator[CorpusIndex]:
-    with CorpusIndex.open(folder / "index", encoder) as index:
+def place(new_place) -> str | Path:
+    return new_place()
+
+
+@pytest.fixture(scope="module")
+def index(folder: Path, encoder, place: str | Path) -> Iterator[CorpusIndex]:
+    with CorpusIndex.open(place, encoder) as index:
         index.ingest([folder / "corpus"])
         yield index
 
@@ -129,12 +134,12 @@ def test_a_date_that_is_none_is_refused() -> None:
 
 
 @pytest.fixture(scope="module")
-def book(tmp_path_factory: pytest.TempPathFactory, encoder) -> Iterator[tuple[CorpusIndex, str]]:
+def book(tmp_path_factory: pytest.TempPathFactory, encoder, new_place) -> Iterator[tuple[CorpusIndex, str]]:
     """One document of many chunks, whose paragraphs repeat."""
     folder = tmp_path_factory.mktemp("book")
     text = "\n\n".join(f"Night {n % 3}. The keeper wrote the same words again. " * 15 for n in range(30))
     (folder / "log.txt").write_text(text)
-    with CorpusIndex.open(folder / "index", encoder) as index:
+    with CorpusIndex.open(new_place(), encoder) as index:
         index.ingest([folder / "log.txt"])
         yield index, text
 
@@ -205,39 +210,41 @@ def make_cross_encoder(folder: Path, outputs: int = 1) -> Path:
     return folder
 
 
-def test_a_cross_encoder_puts_the_candidates_in_its_order(folder: Path, index, encoder, cross_encoder: Path) -> None:
+def test_a_cross_encoder_puts_the_candidates_in_its_order(
+    place: str | Path, index, encoder, cross_encoder: Path
+) -> None:
     from sentence_transformers import CrossEncoder
 
     plain = index.search("storm keeper", 40)
     texts = [f"{hit.chunk.heading or hit.chunk.title}\n{hit.chunk.text}" for hit in plain]
     scores = CrossEncoder(str(cross_encoder), device="cpu").predict([("storm keeper", text) for text in texts])
     expected = sorted(zip(scores.tolist(), [hit.chunk.id for hit in plain], strict=True), key=lambda pair: -pair[0])
-    with CorpusIndex.open(folder / "index", encoder, reranker=str(cross_encoder)) as reranked:
+    with CorpusIndex.open(place, encoder, reranker=str(cross_encoder)) as reranked:
         found = reranked.search("storm keeper", 5)
     assert [hit.score for hit in found] == pytest.approx([score for score, _ in expected[:5]], abs=1e-5)
     assert {hit.chunk.id for hit in found} != {hit.chunk.id for hit in plain[:5]}
 
 
-def test_a_reranker_may_be_an_object(folder: Path, index, encoder) -> None:
+def test_a_reranker_may_be_an_object(place: str | Path, index, encoder) -> None:
     class Shortest:
         name = "shortest"
 
         def scores(self, query: str, passages: Sequence[str]) -> list[float]:
             return [-float(len(passage)) for passage in passages]
 
-    with CorpusIndex.open(folder / "index", encoder, reranker=Shortest()) as reranked:
+    with CorpusIndex.open(place, encoder, reranker=Shortest()) as reranked:
         lengths = [len(hit.chunk.text) for hit in reranked.search("lamp", 6)]
     assert len(lengths) == 6
     assert lengths == sorted(lengths)
 
 
-def test_what_is_no_reranker_is_refused(folder: Path, index, encoder, tmp_path: Path) -> None:
+def test_what_is_no_reranker_is_refused(place: str | Path, index, encoder, tmp_path: Path) -> None:
     for name in ("two", "empty"):
         (tmp_path / name).mkdir()
     make_cross_encoder(tmp_path / "two", outputs=2)
     reasons = {"two": "gives 2 numbers", "empty": r"no \*.safetensors", "none": "neither a folder here"}
     for name, reason in reasons.items():
-        reranked = CorpusIndex.open(folder / "index", encoder, reranker=str(tmp_path / name))
+        reranked = CorpusIndex.open(place, encoder, reranker=str(tmp_path / name))
         with reranked, pytest.raises(RerankerUnavailable, match=reason):
             reranked.search("lamp")
 

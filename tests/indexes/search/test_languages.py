@@ -25,11 +25,11 @@ TEXTS = {
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory, hashing) -> Iterator[CorpusIndex]:
+def index(tmp_path_factory: pytest.TempPathFactory, hashing, new_place) -> Iterator[CorpusIndex]:
     folder = tmp_path_factory.mktemp("languages")
     for name, text in TEXTS.items():
         (folder / f"{name}.txt").write_text(text, encoding="utf-8")
-    with CorpusIndex.open(folder / "index", hashing) as index:
+    with CorpusIndex.open(new_place(), hashing) as index:
         index.ingest(folder)
         yield index
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from recorded_server import RecordedServer, ended, events, raw, recorded_server, said
+from typer.testing import CliRunner
 
 from longctx import (
     BadRequest,
@@ -32,6 +33,7 @@ from longctx import (
 )
 from longctx.backends.openai import http
 from longctx.backends.openai.context_errors import refusal_in
+from longctx.cli import app
 
 ASK = [{"role": "user", "content": "Who?"}]
 CHAT = "POST /v1/chat/completions"
@@ -270,6 +272,16 @@ def test_an_answer_that_ends_in_its_thoughts_is_asked_again_with_room_and_says_s
         assert "".join(piece for piece in pieces if not isinstance(piece, Thought)).strip() == stream.answer.text
         assert "".join(piece for piece in pieces if isinstance(piece, Thought)) == stream.answer.thinking
         assert (stream.answer.thinking, stream.answer.text) == ("Anna [1]", "Anna Holm built it [1].")
+
+
+def test_thoughts_that_are_shown_end_before_the_answer_begins(index: Path) -> None:
+    thought = events(said("", reasoning_content="hm"), said("Anna [1]."), ended())
+    with connected({CHAT: thought}) as (_, server):
+        asked = ["ask", "Who built it?", "--index", str(index), "--model", f"{server.root}/v1", "--show-thinking"]
+        shown = CliRunner().invoke(app, asked)
+    assert "hm\nAnna [1].\n" in shown.output
+    assert "Anna [1].\n" in shown.stdout
+    assert "hm" not in shown.stdout
 
 
 SHOWN = {

@@ -13,6 +13,7 @@ import torch
 from forked_longctx import ForkedLongctx
 from transformers import AutoModelForCausalLM, LlamaConfig
 
+from longctx import BadRequest
 from longctx.cli.extend import extend
 from longctx.cli.rope import rope
 from rope_scaling import RopeScalingError
@@ -138,3 +139,9 @@ def test_a_plot_without_matplotlib_says_what_to_install(
         match=r'the extra "plot": in a checkout of longctx, pip install -c constraints.txt "\.\[plot\]"',
     ):
         rope(str(model), plot=tmp_path / "x.png")
+
+
+def test_a_model_on_a_server_has_its_rope_there() -> None:
+    for name in ("ollama:llama3.2", "http://localhost:8000/v1"):
+        with pytest.raises(BadRequest, match=f"{name} is a server, which scales its model itself"):
+            rope(name)

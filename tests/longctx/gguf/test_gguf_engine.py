@@ -19,6 +19,7 @@ from longctx import (
     load_model,
     run_probe,
 )
+from longctx.engine import Thinking
 from rope_scaling import RopeScaling
 
 pytest.importorskip("xllamacpp", reason="GGUF files are run by xllamacpp, from the extra gguf")
@@ -48,6 +49,33 @@ def test_the_same_weights_give_the_same_scores(engine: GgufEngine, ours: Engine,
     assert "".join(engine.stream(ids[:-12], (), scaling, options)).rstrip("\ufffd") == "".join(
         ours.stream(ids[:-12], (), scaling, options)
     ).rstrip("\ufffd")
+
+
+def test_the_scores_stay_within_a_percent_at_8192_tokens(gguf_file: Path, ours: Engine) -> None:
+    scaling = RopeScaling.for_window("yarn", 8192, WINDOW)  # the others: benchmarks/bench_gguf.py
+    ids = [2 + (i * 7919 + i * i % 101) % 280 for i in range(8192)]
+    with GgufEngine.open(gguf_file) as wide:
+        assert wide.token_losses(ids, 2, scaling) == pytest.approx(ours.token_losses(ids, 2, scaling), rel=0.01)
+
+
+@pytest.mark.parametrize(("method", "original"), [("yarn", WINDOW), ("linear", None)])
+def test_a_scaling_that_a_file_carries_decides_its_window(
+    checkpoint: Path, ours: Engine, tmp_path: Path, method: str, original: int | None
+) -> None:
+    import gguf
+    from gguf_writer import write_gguf
+
+    def scale(writer) -> None:
+        writer.add_rope_scaling_type(gguf.RopeScalingType(method))
+        writer.add_rope_scaling_factor(4.0)
+        if original is not None:
+            writer.add_rope_scaling_orig_ctx_len(original)
+
+    scaling = RopeScaling(method=method, factor=4.0, original_max_position_embeddings=WINDOW)
+    with GgufEngine.open(write_gguf(checkpoint, tmp_path / "carries.gguf", change=scale)) as carries:
+        assert carries.loaded.window == 4 * WINDOW
+        ids = IDS[: 4 * WINDOW]
+        assert carries.token_losses(ids, 4) == pytest.approx(ours.token_losses(ids, 4, scaling), rel=1e-3)
 
 
 def test_a_split_model_answers_as_the_whole_one(gguf_file: Path, engine: GgufEngine, tmp_path: Path) -> None:
@@ -156,3 +184,30 @@ def test_a_probe_measures_a_gguf_file(gguf_file: Path, checkpoint: Path, tmp_pat
         run_probe(model, tmp_path / name, options) for model, name in ((gguf_file, "a"), (checkpoint, "b"))
     )
     assert [cell.score for cell in found.cells] == pytest.approx([cell.score for cell in expected.cells], rel=0.01)
+
+
+def test_thoughts_have_a_budget_of_their_own(saying, tmp_path: Path) -> None:
+    from gguf_writer import write_gguf
+
+    loaded = saying("more ")
+    tokenizer, head = loaded.tokenizer, loaded.model.lm_head.weight.data
+    tokenizer.add_special_tokens({"bos_token": "<s>"})
+    tokenizer.add_tokens(["Anna."])
+    more, anna, end = tokenizer.convert_tokens_to_ids(["more ", "Anna.", "</s>"])
+    last = tokenizer("\n</think>\n\n", add_special_tokens=False)["input_ids"][-1]
+    head.zero_()
+    head[more, more] = head[anna, last] = head[end, anna] = 1.0  # on and on, and after the closing tag an answer
+    loaded.model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    without_merges = write_gguf(tmp_path, tmp_path / "unwhole.gguf")
+    with GgufEngine.open(without_merges) as bad, pytest.raises(ModelUnavailable, match="cannot find tokenizer merges"):
+        bad.stream((), (more,)).rest()
+    file = write_gguf(tmp_path, tmp_path / "thinks.gguf", change=lambda writer: writer.add_token_merges(["a b"]))
+    with GgufEngine.open(file) as engine:
+        generation = engine.stream((), (more,), options=GenerationOptions(8, Thinking(40, "<think>")))
+        assert generation.rest() == "Anna."
+        assert generation.thinking == "more " * (40 - len("\n</think>\n\n")) + "\n"
+        assert (generation.finish, generation.inside_thoughts) == ("end", False)
+        talking = engine.stream((), (more,), options=GenerationOptions(8, Thinking(40)))
+        assert talking.rest() == "more " * 8, "no more than an answer may have, since there were no thoughts"
+        assert (talking.finish, talking.completion_tokens) == ("length", 8)

@@ -70,9 +70,15 @@ BAD: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         lambda data: header(text("a") + struct.pack("<I", LIST) + struct.pack("<IQ", LIST, 1) * 2000),
         "is damaged .lists nested too deep.: download it again",
     ),
-    "an endless alignment": (lambda data: header(text("general.alignment") + NO_NUMBER), "general.alignment is 'inf'"),
+    "an endless alignment": (
+        lambda data: header(text("general.alignment") + NO_NUMBER),
+        "general.alignment is inf, and has to be a power of two",
+    ),
     "no alignment": (lambda data: header(text("general.alignment") + struct.pack("<II", NUMBER, 0)), "is damaged"),
-    "an endless count of parts": (lambda data: header(text("split.count") + NO_NUMBER), "split.count is 'inf'"),
+    "an endless count of parts": (
+        lambda data: header(text("split.count") + NO_NUMBER),
+        "split.count is inf, and has to be a whole number",
+    ),
     "factors beyond the end": (
         lambda data: header(tensor=text("rope_freqs.weight") + struct.pack("<IQIQ", 1, 1 << 40, 0, 0)),
         "is cut short or damaged",

@@ -113,5 +113,5 @@ def test_a_document_is_asked_and_only_the_answer_is_printed(quantised: Path, enc
     program = "import sys; from longctx.cli import main; sys.argv[0] = 'longctx'; main()"
     command = [sys.executable, "-c", program, *asked, "--max-new-tokens", "12", "--device", "cpu"]
     done = subprocess.run(command, env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True)
-    assert json.loads(done.stdout)["text"] == KEY
+    assert json.loads(done.stdout)["text"] == "The pass key is 40917 [1]."
     assert "INFO:" not in done.stderr

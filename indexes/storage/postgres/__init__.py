@@ -1,0 +1,5 @@
+"""An index in a PostgreSQL database, with pgvector."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,291 @@
+"""An index in PostgreSQL: sessions that read one snapshot, and writers, each of which changes documents of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Set
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from indexes.errors import CorpusError
+from indexes.storage.postgres.address import DatabaseAddress
+from indexes.storage.postgres.connection import Connection, ConnectionLost, Connections, explained
+from indexes.storage.postgres.lexical import PostgresLexical
+from indexes.storage.postgres.schema import TABLES, is_current, make_or_migrate
+from indexes.storage.postgres.store import PostgresStore
+from indexes.storage.postgres.verify import verify
+from indexes.types import Vectors, VerifyReport
+
+_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_PATIENCE = 60.0  # seconds for another writer of the same documents, where nothing else is said
+_FOREVER = 0
+
+T = TypeVar("T")
+
+
+class PostgresDense:
+    """Search by inner product in a snapshot."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self._store = store
+
+    def search(self, query: Vectors, k: int, allowed: Set[int] | None = None) -> list[tuple[int, float]]:
+        """Find the chunks whose vectors are nearest to a query's; see `PostgresVectors.nearest`."""
+        return self._store.vectors.nearest(query, k, allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresSearchers:
+    """The search indexes of a snapshot.
+
+    Attributes:
+        store: The store.
+        dense: Search by vectors.
+        lexical: Search by terms.
+    """
+
+    store: PostgresStore
+    dense: PostgresDense
+    lexical: PostgresLexical
+
+
+class PostgresSession:
+    """Read access to an index in one transaction.
+
+    If the server has ended the connection before anything was read, another one is made; after that, CorpusError is
+    raised.
+    """
+
+    def __init__(self, index: PostgresIndex) -> None:
+        self._index = index
+        self._has_read = False
+        self._connection: Connection | None = None
+        self._searchers = self._opened()
+
+    def close(self) -> None:
+        """End the transaction; a second call does nothing."""
+        if self._connection is not None:
+            self._index.connections.give_back(self._connection)
+        self._connection = None
+
+    def open_searchers(self) -> None:
+        """Take the snapshot now: the first statement of a transaction does."""
+        self._attempt(lambda searchers: searchers.store.is_empty())
+
+    def read(self, read: Callable[[PostgresStore], T]) -> T:
+        """Read from the store.
+
+        Args:
+            read: Reads from the store. It is called again if the connection was lost before anything had been read.
+
+        Returns:
+            What `read` returns.
+        """
+        return self._attempt(lambda searchers: read(searchers.store))
+
+    def search(self, search: Callable[[PostgresSearchers], T]) -> T:
+        """Search.
+
+        Args:
+            search: Searches. It is called again if the connection was lost before anything had been read.
+
+        Returns:
+            What `search` returns.
+        """
+        return self._attempt(search)
+
+    def _opened(self) -> PostgresSearchers:
+        self._connection = connection = self._index.connections.take(_READING)
+        store = PostgresStore(connection, self._index.address.schema)
+        return PostgresSearchers(store, PostgresDense(store), PostgresLexical(store.postings))
+
+    def _attempt(self, action: Callable[[PostgresSearchers], T]) -> T:
+        address = self._index.address
+        if self._connection is None:
+            raise CorpusError(f"this snapshot of {address.shown} has ended: read it inside its `with` block")
+        try:
+            with explained(address):
+                result = action(self._searchers)
+        except ConnectionLost:
+            if self._has_read:
+                raise
+            self.close()
+            self._searchers = self._opened()
+            with explained(address):
+                result = action(self._searchers)
+        self._has_read = True
+        return result
+
+
+class PostgresWriter:
+    """Write access to an index in batches, each of which is one transaction.
+
+    Attributes:
+        store: The store, which is changed within a batch and can be read at any time.
+    """
+
+    def __init__(self, connection: Connection, address: DatabaseAddress) -> None:
+        self.store = PostgresStore(connection, address.schema)
+        self._connection, self._address = connection, address
+        self._depth = 0
+
+    @contextmanager
+    def batch(self, sources: Iterable[str] = ()) -> Iterator[int]:
+        """Change the store: all changes of the `with` block are kept, or none.
+
+        Args:
+            sources: The sources of the documents that will be changed, as far as they are known.
+
+        Yields:
+            The generation, which is always the same.
+        """
+        with self._connection.raw.transaction():
+            self._depth += 1
+            try:
+                if self._depth == 1:
+                    self.store.begin(sources)
+                yield self.store.generation()
+                if self._depth == 1:
+                    self.store.flush()
+                    self.store.postings.add_up()
+            finally:
+                self._depth -= 1
+
+    def publish(self) -> None:
+        """Do nothing: every batch has been committed."""
+
+
+class PostgresIndex:
+    """An index in a schema of a PostgreSQL database. Threads may share it.
+
+    Attributes:
+        address: Where it is.
+        connections: The connections to it.
+    """
+
+    def __init__(self, address: DatabaseAddress, connections: Connections) -> None:
+        self.address, self.connections = address, connections
+
+    @property
+    def path(self) -> Path:
+        """The folder on this machine for what is kept beside the index."""
+        return self.address.folder
+
+    @property
+    def name(self) -> str:
+        """The address without the password."""
+        return self.address.shown
+
+    @classmethod
+    def open(cls, url: str, *, create: bool) -> PostgresIndex:
+        """Open an index, or create one; one in an older format is migrated.
+
+        Args:
+            url: Its address.
+            create: Whether to create the index if there is none.
+
+        Returns:
+            The open index.
+
+        Raises:
+            IndexNotFound: If there is no index and `create` is false, or the schema holds something else.
+            IndexMismatch: If the index was made by a newer longctx.
+            CorpusError: If the server cannot be used.
+        """
+        address = DatabaseAddress.parse(url)
+        with closing(Connections(address, is_made=False)) as connections:
+            connection = connections.take("SELECT 1")
+            try:
+                with explained(address):
+                    make_or_migrate(connection, address, create=create)
+            finally:
+                connections.give_back(connection)
+        index = cls(address, Connections(address))
+        try:
+            if not is_current(index.read(lambda store: store.meta("analysis")), address):
+                index._index_anew()
+        except BaseException:
+            index.close()
+            raise
+        return index
+
+    def close(self) -> None:
+        """Close the connections; a second call does nothing."""
+        self.connections.close()
+
+    def session(self) -> AbstractContextManager[PostgresSession]:
+        """Read the index in one transaction, which ends with the `with` block."""
+        return closing(PostgresSession(self))
+
+    def read(self, read: Callable[[PostgresStore], T]) -> T:
+        """Read from the store in a transaction of its own.
+
+        Args:
+            read: Reads from one snapshot. It is called again if the connection was lost.
+
+        Returns:
+            What `read` returns.
+        """
+        with self.session() as session:
+            return session.read(read)
+
+    @contextmanager
+    def writing(self, wait: bool | float = False) -> Iterator[PostgresWriter]:
+        """Write to the index, beside others; only writers of the same documents wait for each other.
+
+        Args:
+            wait: How long to wait for these: for a minute, until they have finished (true), or so many seconds.
+
+        Yields:
+            The writer.
+
+        Raises:
+            IndexBusy: If another process changes the same documents for longer than that.
+        """
+        seconds = (_FOREVER if wait else _PATIENCE) if isinstance(wait, bool) else max(wait, 0.001)
+        connection = self.connections.take("SELECT 1")
+        try:
+            with explained(self.address):
+                connection.execute(f"SET lock_timeout = {round(seconds * 1000)}")
+                try:
+                    yield PostgresWriter(connection, self.address)
+                finally:
+                    if not connection.raw.closed and not connection.raw.broken:
+                        connection.execute("SET lock_timeout = 0")
+        finally:
+            self.connections.give_back(connection)
+        self._follow()
+
+    def size(self) -> int:
+        """The size of the tables and their indexes in bytes."""
+        sizes = " + ".join(f"pg_total_relation_size('{table}')" for table in TABLES)
+        return self.read(lambda store: int(next(iter(store.rows(f"SELECT {sizes}")))[0]))
+
+    def verify(self) -> VerifyReport:
+        """Check the whole index; see `indexes.storage.postgres.verify`."""
+        return self.read(verify)
+
+    def _index_anew(self) -> None:
+        """Make the lexical index again, where another version of the analyzer made it."""
+        with self.writing(True) as writer, writer.batch():
+            writer.store.rows("LOCK TABLE documents IN SHARE ROW EXCLUSIVE MODE")
+            if not is_current(writer.store.meta("analysis"), self.address):
+                writer.store.forget_indexes()
+
+    def _follow(self) -> None:
+        """Build the HNSW index once there are enough vectors, unless writers are in the middle of something."""
+        import psycopg
+
+        connection = self.connections.take("SELECT 1")
+        try:
+            with explained(self.address):
+                vectors = PostgresStore(connection, self.address.schema).vectors
+                if vectors.wants_index():
+                    with connection.raw.transaction():
+                        vectors.build_index()
+        except CorpusError as error:
+            if not isinstance(error.__context__, psycopg.errors.LockNotAvailable):
+                raise
+        finally:
+            self.connections.give_back(connection)
