@@ -99,7 +99,14 @@ def place_metadata(of: Chunk | ChunkPosition) -> dict[str, Any]:
 
 
 def chunk_node(chunk: Chunk) -> TextNode:
-    """Convert a file's passage to a node."""
+    """Convert a file's passage to a node.
+
+    Args:
+        chunk: The passage.
+
+    Returns:
+        The node, whose metadata have `shifts` where the text was put right.
+    """
     metadata = passage_metadata(chunk) | place_metadata(chunk)
     if chunk.shifts:
         metadata["shifts"] = [list(shift) for shift in chunk.shifts]

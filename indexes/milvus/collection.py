@@ -73,6 +73,7 @@ class Collection:
         uri, _, name = address.removeprefix(PREFIX).partition("#")
         self.shown, self.name = address, name or "longctx"
         self._terms = f"{self.name}_terms"
+        self._loaded = set[str]()
         if not address.startswith(PREFIX) or not uri or not _NAME.fullmatch(self.name):
             raise CorpusError(
                 f"{address!r} is no collection: write milvus:FILE.db or milvus:http://host:19530, and behind # a name "
@@ -105,6 +106,7 @@ class Collection:
         with self._explained():
             if not self._client.has_collection(self.name):
                 return None
+            self._load(self.name, self._terms)
             rows = self._client.has_collection(self._terms) and self._client.get(
                 self._terms, [0], output_fields=["term"]
             )
@@ -115,8 +117,19 @@ class Collection:
                 )
             return Note(**json.loads(rows[0]["term"]))
 
+    def _load(self, *names: str) -> None:
+        """Have collections loaded for searches, once: a server that was started again has not."""
+        for name in set(names) - self._loaded:
+            if self._client.has_collection(name):
+                self._client.load_collection(name)
+                self._loaded.add(name)
+
     def set_note(self, note: Note) -> None:
-        """Note something of the collection."""
+        """Note something of the collection.
+
+        Args:
+            note: What to note.
+        """
         self.set_terms([(0, json.dumps(asdict(note)), note.passages)])
 
     def create(self, dimension: int, note: Note) -> None:
@@ -189,7 +202,11 @@ class Collection:
                 self._client.upsert(name, list(rows[first : first + AT_ONCE]))
 
     def delete(self, condition: str) -> None:
-        """Delete the rows that meet a condition."""
+        """Delete rows.
+
+        Args:
+            condition: What they meet.
+        """
         with self._explained():
             self._client.delete(self.name, filter=condition)
 
@@ -212,18 +229,40 @@ class Collection:
             found.close()
 
     def get(self, ids: Ids[int], fields: Sequence[str]) -> list[Row]:
-        """Read the rows with some ids."""
+        """Read rows by their ids.
+
+        Args:
+            ids: The ids.
+            fields: The fields to read.
+
+        Returns:
+            The rows that there are.
+        """
         with self._explained():
             return list(self._client.get(self.name, sorted(ids), output_fields=list(fields))) if ids else []
 
     def terms(self, ids: Ids[int]) -> dict[int, tuple[str, int]]:
-        """Read the texts of terms and in how many passages they are, by their ids."""
+        """Read what is noted of terms.
+
+        Args:
+            ids: Their ids.
+
+        Returns:
+            The text of each that is known, and in how many passages it is.
+        """
         with self._explained():
             rows = self._client.get(self._terms, sorted(ids), output_fields=["term", "count"]) if ids else []
             return {row["id"]: (row["term"], row["count"]) for row in rows}
 
     def count(self, condition: str) -> int:
-        """Count the rows that meet a condition; an empty one is met by all."""
+        """Count rows.
+
+        Args:
+            condition: What they meet; empty for all.
+
+        Returns:
+            Their number.
+        """
         with self._explained():
             return int(self._client.query(self.name, filter=condition, output_fields=["count(*)"])[0]["count(*)"])
 

@@ -216,7 +216,14 @@ class LexicalSearcher:
         return idf_of({term: searcher.doc_freq("body", term) for term in of}, searcher.num_docs)
 
     def counts(self, of: Iterable[str]) -> dict[str, int]:
-        """How many chunks contain each of some terms; BM25 counts removed ones, too, until tantivy merges them away."""
+        """Count the chunks that contain terms; BM25 counts removed ones, too, until tantivy merges them away.
+
+        Args:
+            of: Terms.
+
+        Returns:
+            For each, the number of chunks.
+        """
         from tantivy import Query
 
         if self.opened is None:

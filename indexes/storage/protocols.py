@@ -70,7 +70,14 @@ class LexicalSearch(Protocol):
         """
 
     def counts(self, of: Iterable[str]) -> dict[str, int]:
-        """How many chunks contain each of some terms."""
+        """Count the chunks that contain terms.
+
+        Args:
+            of: Terms.
+
+        Returns:
+            For each, the number of chunks.
+        """
 
 
 class Searchers(Protocol):
