@@ -53,7 +53,7 @@ class ProcessWorkers(Executor):
         Returns:
             What it will return. If a process dies meanwhile, that raises BrokenProcessPool.
         """
-        with self._lock:
+        with self._lock, _interrupted_later():
             try:
                 return self._pool.submit(fn, *args, **kwargs)
             except BrokenExecutor:
@@ -84,6 +84,22 @@ class ProcessWorkers(Executor):
         with _without_interrupts():
             forkserver.ensure_running()
         return ProcessPoolExecutor(self._count, mp_context=context, initializer=_begin)
+
+
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Have Ctrl-C wait for the end of a block: a process that has half started complains if its parent goes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, Any]] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+    if came and callable(before):
+        before(*came[0])
 
 
 @contextmanager
