@@ -6,8 +6,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import forkserver, resource_tracker
 from typing import Any, Generic, TypeVar
 
 from indexes.errors import CorpusError
@@ -78,7 +80,20 @@ class ProcessWorkers(Executor):
         # Not forked from this process: torch may have started its threads, and a fork of it may hang.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["indexes.ingest.parts", "sentence_transformers"])
+        resource_tracker.ensure_running()  # which lets them through when it starts
+        with _without_interrupts():
+            forkserver.ensure_running()
         return ProcessPoolExecutor(self._count, mp_context=context, initializer=_begin)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: they keep it blocked, from their first moment on."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin() -> None:

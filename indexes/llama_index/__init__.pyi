@@ -1,4 +1,5 @@
-from .embedding import CorpusEmbedding
+from .embedding import CorpusEmbedding, in_thread
+from .nodes import chunk_node
 from .retriever import CorpusRetriever
 from .source import RetrieverSource
 from .vector_store import CorpusVectorStore
@@ -8,4 +9,6 @@ __all__ = [
     "CorpusRetriever",
     "CorpusVectorStore",
     "RetrieverSource",
+    "chunk_node",
+    "in_thread",
 ]

@@ -21,7 +21,14 @@ R = TypeVar("R")
 
 
 def in_thread(method: Callable[..., R]) -> Callable[..., Coroutine[Any, Any, R]]:
-    """The async variant of a method, which runs in a thread."""
+    """Make the async variant of a method, which runs in a thread.
+
+    Args:
+        method: The method.
+
+    Returns:
+        The variant.
+    """
 
     @wraps(method)
     async def run(*args: Any, **kwargs: Any) -> R:

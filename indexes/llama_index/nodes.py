@@ -33,7 +33,7 @@ _CLASSES: dict[str, type[BaseNode]] = {
     kind.class_name(): kind for kind in (Document, ImageDocument, ImageNode, IndexNode, Node)
 }
 PLACE_KEYS = ("heading", "page", "line", "start", "end")
-_OF_NO_USE = ("line", "start", "end", "modified")
+_OF_NO_USE = ("line", "start", "end", "modified", "shifts")
 _REF_DOC_KEYS = ("document_id", "doc_id", "ref_doc_id")  # filters may ask for them, as in llama-index's own store
 COMPUTED_KEYS = frozenset((*PLACE_KEYS, *_REF_DOC_KEYS))  # that filters see and that are not in a file's metadata
 _TITLE_KEYS = ("title", "document_title", "file_name")
@@ -99,8 +99,17 @@ def place_metadata(of: Chunk | ChunkPosition) -> dict[str, Any]:
 
 
 def chunk_node(chunk: Chunk) -> TextNode:
-    """Convert a file's passage to a node."""
+    """Convert a file's passage to a node.
+
+    Args:
+        chunk: The passage.
+
+    Returns:
+        The node, whose metadata have `shifts` where the text was put right.
+    """
     metadata = passage_metadata(chunk) | place_metadata(chunk)
+    if chunk.shifts:
+        metadata["shifts"] = [list(shift) for shift in chunk.shifts]
     # What the passage is about helps a model or an encoder; character offsets, or a page that there is not, do not.
     of_no_use = [key for key, value in metadata.items() if key in _OF_NO_USE or value in (None, "")]
     return TextNode(

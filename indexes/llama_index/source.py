@@ -19,6 +19,7 @@ from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 
 from indexes.errors import CorpusError
 from indexes.llama_index.nodes import describe
+from indexes.offsets import Shifts, original_span
 from indexes.search import SearchFilter
 from indexes.storage import idf_of
 from indexes.text import content_terms, on_one_line, query_language, serves, terms, text_language
@@ -182,7 +183,8 @@ def _chunk(node: BaseNode) -> Chunk:
     title = title or ("" if source in (node.ref_doc_id, node.node_id) else source)
     if place is None:
         return Chunk(text, source, title, heading, page, 0, len(text), 1, 0, node=node.node_id)
-    return Chunk(text, source, title, heading, page, *place, line if isinstance(line, int) else 0, 0)
+    line = line if isinstance(line, int) else 0
+    return Chunk(text, source, title, heading, page, *place, line, 0, shifts=_shifts(node))
 
 
 def _text(node: BaseNode) -> str:
@@ -192,9 +194,18 @@ def _text(node: BaseNode) -> str:
 def _place(node: BaseNode) -> tuple[int, int] | None:
     """Where a node stands in its document; None if it does not say, or its text has been changed since."""
     start, end = getattr(node, "start_char_idx", None), getattr(node, "end_char_idx", None)
-    if isinstance(start, int) and isinstance(end, int) and end - start == len(_text(node)):
-        return start, end
+    if isinstance(start, int) and isinstance(end, int):
+        length = original_span(_shifts(node), 0, len(_text(node)))[1]
+        return (start, end) if end - start == length else None
     return None
+
+
+def _shifts(node: BaseNode) -> Shifts:
+    """Where a passage of an index differs in length from its document; see `Chunk.shifts`."""
+    try:
+        return tuple((int(clean), int(original)) for clean, original in node.metadata.get("shifts", ()))
+    except (TypeError, ValueError):
+        return ()
 
 
 def _source(node: BaseNode) -> str:

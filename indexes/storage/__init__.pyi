@@ -2,7 +2,8 @@ from .copying import copy_documents
 from .dense import DenseIndex, DenseSearcher
 from .file_access import DISK_FAILS, READ_AGAIN, error_has_passed, read_failure
 from .index_folder import IndexFolder
-from .lexical import LexicalIndex, LexicalSearcher, idf_of
+from .lexical import FILLER, LexicalIndex, LexicalSearcher, idf_of, indexed_terms
+from .lexical_query import UNKNOWN, telling, term_groups
 from .postgres import DatabaseAddress, PostgresIndex, is_database, kept_beside, shown
 from .protocols import DenseSearch, IndexStorage, LexicalSearch, Searchers, Session, Writer
 from .repair import repair
@@ -26,8 +27,10 @@ from .sqlite import (
 __all__ = [
     "ANYTHING",
     "DISK_FAILS",
+    "FILLER",
     "MOST_TERMS",
     "READ_AGAIN",
+    "UNKNOWN",
     "Condition",
     "DatabaseAddress",
     "DenseIndex",
@@ -54,6 +57,7 @@ __all__ = [
     "copy_documents",
     "error_has_passed",
     "idf_of",
+    "indexed_terms",
     "is_database",
     "kept_beside",
     "of_any_source",
@@ -61,4 +65,6 @@ __all__ = [
     "repair",
     "shown",
     "source_lies_in",
+    "telling",
+    "term_groups",
 ]

@@ -215,6 +215,23 @@ class LexicalSearcher:
         searcher = self.opened.searcher()
         return idf_of({term: searcher.doc_freq("body", term) for term in of}, searcher.num_docs)
 
+    def counts(self, of: Iterable[str]) -> dict[str, int]:
+        """Count the chunks that contain terms; BM25 counts removed ones, too, until tantivy merges them away.
+
+        Args:
+            of: Terms.
+
+        Returns:
+            For each, the number of chunks.
+        """
+        from tantivy import Query
+
+        if self.opened is None:
+            return dict.fromkeys(of, 0)
+        schema, searcher = self.opened.schema, self.opened.searcher()
+        queries = {term: Query.term_query(schema, "body", term, "freq") for term in of}
+        return {term: int(searcher.search(query, 1, count=True).count) for term, query in queries.items()}
+
     def count(self) -> int:
         """The number of chunks in the index."""
         return 0 if self.opened is None else int(self.opened.searcher().num_docs)

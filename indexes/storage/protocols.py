@@ -69,6 +69,16 @@ class LexicalSearch(Protocol):
             For each, its inverse document frequency; nothing for an index without chunks.
         """
 
+    def counts(self, of: Iterable[str]) -> dict[str, int]:
+        """Count the chunks that contain terms.
+
+        Args:
+            of: Terms.
+
+        Returns:
+            For each, the number of chunks.
+        """
+
 
 class Searchers(Protocol):
     """The store and the search indexes of one generation or snapshot."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from longctx.cli.ingest_checks import prune_missing, show_plan
+from longctx.cli.into import collection_at, publish_into, with_into
 from longctx.cli.options import (
     EncoderOption,
     IndexOption,
@@ -44,7 +45,8 @@ def ingest(
         bool, typer.Option("--prune", help="Remove the documents under PATH whose files have gone.")
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="With --prune: remove even most of the index without a question.")
+        bool,
+        typer.Option("--yes", help="With --prune or --into: remove even most of what is there without a question."),
     ] = False,
     exclude: Annotated[
         list[str] | None,
@@ -85,6 +87,13 @@ def ingest(
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Read and embed on the Dask cluster at tcp://host:port.")
     ] = None,
+    into: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Write the index's passages into a Milvus collection, too: milvus:FILE.db#NAME, milvus:http://host:19530.",
+        ),
+    ] = None,
     wait: WaitOption = False,
     trust: TrustOption = False,
     verbose: Annotated[
@@ -109,18 +118,20 @@ def ingest(
     options: dict[str, Any] = {"limits": limits, "chunk_tokens": chunk_tokens, "overlap": overlap}
     options |= {"exclude": exclude or (), "include": include or ()}
     if dry_run:
+        collection_at(into, dry_run=True)
         show_plan(settings, paths, {**options, "prune": prune}, as_json=json)
         return
-    with CorpusIndex.open(settings.index, settings.encoder) as corpus:
+    with collection_at(into, dry_run=False) as collection, CorpusIndex.open(settings.index, settings.encoder) as corpus:
         with ingest_workers(workers, cluster) as executor:
             report = _ingest(corpus, paths, {**options, "wait": wait, "executor": executor}, quiet=json)
         if prune:
             report = prune_missing(corpus, paths, report, yes=yes, wait=wait)
         if (report.added or report.changed) and (hint := _searched_by_words(corpus)):
             echo(hint, err=True)
+        published = None if collection is None else publish_into(collection, corpus, yes=yes, quiet=json)
     if verbose and not json:
         _print_texts(report)
-    print_json(report) if json else _print_report(report)
+    print_json(with_into(report, published)) if json else _print_report(report)
     sys.exit(_exit_code(report))
 
 

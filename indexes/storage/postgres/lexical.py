@@ -49,6 +49,10 @@ class PostgresLexical:
         """Inverse document frequencies of terms over the chunks; nothing for an index without chunks."""
         return idf_of(self._postings.counts(list(of)), self.count()) if self.count() else {}
 
+    def counts(self, of: Iterable[str]) -> dict[str, int]:
+        """How many chunks contain each of some terms."""
+        return self._postings.counts(list(of))
+
     def may_hold(self, phrase: str) -> set[int]:
         """Find the chunks that contain every word of a phrase, at most 10,000."""
         found = set[int]()

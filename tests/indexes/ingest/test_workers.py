@@ -203,3 +203,33 @@ def test_workers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
 def test_no_workers_are_refused() -> None:
     with pytest.raises(CorpusError, match="0 workers"):
         ProcessWorkers(0)
+
+
+INTERRUPTED = """
+import contextlib, os, signal, threading, time, psutil
+from indexes import ProcessWorkers
+
+def interrupt():
+    is_importing = False
+    while not is_importing:
+        time.sleep(0.01)
+        for child in psutil.Process().children():
+            with contextlib.suppress(psutil.Error):
+                is_importing |= any("torch" in mapped.path for mapped in child.memory_maps())
+    os.killpg(0, signal.SIGINT)
+
+try:
+    with ProcessWorkers(1) as workers:
+        threading.Thread(target=interrupt).start()
+        workers.submit(abs, -1)
+        time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process has mapped is read from /proc")
+def test_ctrl_c_while_workers_start_is_for_their_parent_alone() -> None:
+    command = [sys.executable, "-c", INTERRUPTED]
+    done = subprocess.run(command, start_new_session=True, capture_output=True, text=True)
+    assert (done.stdout, "Traceback" in done.stderr) == ("interrupted\n", False), done.stderr

@@ -1,0 +1,77 @@
+"""`longctx ingest --into`: what is done beside the index."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from longctx.cli.progress import waiting_for
+from longctx.cli.terminal import echo, name
+from longctx.errors import BadRequest
+
+if TYPE_CHECKING:
+    from indexes import CorpusIndex
+    from indexes.milvus import Collection, PublishReport
+
+_SECONDS_BETWEEN_LINES = 10
+
+
+def collection_at(address: str | None, *, dry_run: bool) -> AbstractContextManager[Collection | None]:
+    """Connect to the collection of `--into`, before anything is read.
+
+    Args:
+        address: The address; None without one.
+        dry_run: Whether nothing is to be written.
+
+    Returns:
+        The collection, for a `with` block; None without an address.
+
+    Raises:
+        BadRequest: If nothing is to be written.
+    """
+    if address is None:
+        return nullcontext()
+    if dry_run:
+        raise BadRequest("--dry-run writes nothing, and --into says where to write: give one of them")
+    from indexes.milvus import Collection
+
+    return Collection(address)
+
+
+def publish_into(collection: Collection, corpus: CorpusIndex, *, yes: bool, quiet: bool) -> PublishReport:
+    """Bring the collection up to date with the index.
+
+    Args:
+        collection: The collection.
+        corpus: The index.
+        yes: Whether to delete even most of the collection.
+        quiet: Whether to print nothing.
+
+    Returns:
+        What was done.
+    """
+    from indexes.milvus import publish
+
+    last = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            echo(f"{done:,}/{total:,} documents in {name(collection.shown)}", err=True)
+
+    with waiting_for(f"writing to {name(collection.shown)}"):
+        report = publish(corpus, collection, progress=None if quiet else show, sure=yes)
+    if not quiet:
+        echo(
+            f"{name(collection.shown)}: {report.written} documents written, {report.unchanged} unchanged, "
+            f"{report.deleted} deleted; {report.passages:,} passages"
+        )
+    return report
+
+
+def with_into(report: Any, published: PublishReport | None) -> Any:
+    """The report of an ingest as it is printed in JSON, with what was done to a collection under "into"."""
+    return report if published is None else {**asdict(report), "into": asdict(published)}
