@@ -62,7 +62,7 @@ BAD = [
 ]
 # what is strange, and still what llama.cpp takes: a number in place of another, or none
 TAKEN: dict[str, list[Any]] = {
-    **{name: ["4096", "", "two\nlines"] for name in TEXTS - {"general.architecture"}},
+    **{name: ["4096", "", "two\nlines"] for name in sorted(TEXTS - {"general.architecture"})},
     "llama.rope.scaling.type": [],
     "general.file_type": [0],
     "split.no": [0],
