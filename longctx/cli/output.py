@@ -66,22 +66,22 @@ def print_pieces(pieces: Iterable[str]) -> None:
     """Print an answer as it comes; what a model thinks is shown dimmed, on standard error."""
     from longctx.types import Thought
 
-    last = ""  # of the thoughts, before the answer begins on a line of its own
-
     def show(text: str, is_thought: bool) -> None:
-        nonlocal last
         if is_thought and text:
             secho(text, nl=False, err=True, dim=True)
-            last = text
         elif text:
-            if last and not last.endswith("\n"):
-                secho("", err=True)
-            last = ""
             echo(text, nl=False)
 
     held = {True: "", False: ""}  # a carriage return, which may be the first half of a line's end
+    unfinished = False  # whether thoughts have not ended their line; the answer begins on one of its own
     for piece in pieces:
         is_thought = isinstance(piece, Thought)
+        if is_thought and piece:
+            unfinished = not piece.endswith("\n")
+        elif piece and unfinished:
+            show(held[True], True)
+            secho("", err=True)
+            held[True], unfinished = "", False
         text = held[is_thought] + piece
         whole = text.removesuffix("\r")
         show(whole, is_thought)

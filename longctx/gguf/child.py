@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from typing import Any
 
+_LOGGING = 0.5  # seconds in which llama.cpp's thread writes to its log why it cannot load a model
 _PARSE = "_Z19common_params_parseiPPcR13common_params13llama_examplePFviS0_E"
 
 
@@ -30,7 +32,11 @@ def main() -> None:
             name, "ggml_type" if name.startswith("cache_type") else ""
         )
         setattr(params, name, getattr(xllamacpp, kind)(value) if kind else value)
-    server = xllamacpp.Server(params)
+    try:
+        server = xllamacpp.Server(params)
+    except RuntimeError:
+        time.sleep(_LOGGING)
+        raise
     print("ready", flush=True)  # noqa: T201  # to the parent
     sys.stdin.read()
     del server

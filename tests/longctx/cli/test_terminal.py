@@ -53,7 +53,13 @@ def test_pieces_are_shown_as_the_whole_is(pieces: list[str]) -> None:
     ):
         print_pieces(pieces)
     assert answer.getvalue() == escaped("".join(piece for piece in pieces if not isinstance(piece, Thought)))
-    assert thoughts.getvalue() == escaped("".join(piece for piece in pieces if isinstance(piece, Thought)))
+    apart, line = "", ""  # the answer begins on a line of its own
+    for piece in pieces:
+        if isinstance(piece, Thought):
+            line += piece
+        elif piece and line:
+            apart, line = apart + escaped(line) + "\n" * (not line.endswith("\n")), ""
+    assert thoughts.getvalue() == apart + escaped(line)
 
 
 @given(st.recursive(st.text() | st.text(alphabet='\x9b\u202e\ud800"\\'), st.lists))
