@@ -209,6 +209,8 @@ INTERRUPTED = """
 import contextlib, os, signal, threading, time, psutil
 from indexes import ProcessWorkers
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in the background
+
 def interrupt():
     is_importing = False
     while not is_importing:
