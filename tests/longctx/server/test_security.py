@@ -72,7 +72,8 @@ def test_other_names_and_other_origins_are_refused(locked: Running, headers: dic
 def test_what_is_too_large_is_refused_before_it_has_arrived(locked: Running) -> None:
     path = "/api/v1/indexes/index/documents"
     assert locked.http.post(path, files={"files": ("a.txt", b"a" * 2000)}).status_code == 413
-    body = (b"a" * 500 for _ in range(10))  # without a length
+    begun = b'--b\r\ncontent-disposition: form-data; name="files"; filename="a.txt"\r\n\r\n'
+    body = (part for part in (begun, *[b"a" * 500] * 10))  # without a length
     kind = {"content-type": "multipart/form-data; boundary=b"}
     assert locked.http.post(path, content=body, headers=kind).status_code == 413
 
