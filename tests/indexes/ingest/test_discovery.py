@@ -249,10 +249,13 @@ def test_it_is_lazy(tmp_path):
         make(tmp_path, *(f"{folder:02}/{name}.txt" for name in range(50)))
     for _ in discover([tmp_path]):
         pass
-    tracemalloc.start()
-    assert sum(1 for _ in discover([tmp_path])) == 1_000
-    assert tracemalloc.get_traced_memory()[1] < 300_000
-    tracemalloc.stop()
+    peaks = []
+    for _ in range(3):  # what other threads of the process allocate meanwhile is counted, too
+        tracemalloc.start()
+        assert sum(1 for _ in discover([tmp_path])) == 1_000
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert min(peaks) < 300_000
 
 
 def test_the_size_cap(tmp_path):
