@@ -14,6 +14,18 @@ Every message names the value or the file at fault, and the remedy.
 """
 
 
+def extra(name: str) -> str:
+    """Return the name of an optional extra and how to install it, for the message of an error.
+
+    Args:
+        name: The extra, as pyproject.toml has it.
+
+    Returns:
+        A part of a sentence.
+    """
+    return f'the extra "{name}": in a checkout of longctx, pip install -c constraints.txt ".[{name}]"'
+
+
 class CorpusError(Exception):
     """The base of all errors of `indexes`."""
 

@@ -15,17 +15,7 @@ The packages that longctx stands on can be used without it, and have trees of th
 `rope_scaling.RopeScalingError`. Every message says what was got and what to do.
 """
 
-
-def extra(name: str) -> str:
-    """Return the name of an optional extra and how to install it, for the message of an error.
-
-    Args:
-        name: The extra, as pyproject.toml has it.
-
-    Returns:
-        A part of a sentence.
-    """
-    return f'the extra "{name}": in a checkout of longctx, pip install -c constraints.txt ".[{name}]"'
+from indexes.errors import extra as extra
 
 
 class LongctxError(Exception):

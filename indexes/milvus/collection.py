@@ -17,12 +17,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from indexes.errors import CorpusError
+from indexes.errors import CorpusError, extra
 from indexes.text import on_one_line
 
 PREFIX = "milvus:"
 AT_ONCE = 200  # rows in a request
-_EXTRA = 'Milvus needs the extra "milvus": in a checkout of longctx, pip install -c constraints.txt ".[milvus]"'
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,200}")
 _LONGEST = 65_535  # bytes of a text in Milvus
 _TIMEOUT = 60.0  # seconds for a request
@@ -84,7 +83,7 @@ class Collection:
         try:
             from pymilvus import MilvusClient
         except ImportError as error:
-            raise CorpusError(_EXTRA) from error
+            raise CorpusError(f"Milvus needs {extra('milvus')}") from error
         for chatty in ("pymilvus", "grpc._server"):  # they print the tracebacks of what is raised here, too
             logging.getLogger(chatty).setLevel(logging.CRITICAL)
         with self._explained():

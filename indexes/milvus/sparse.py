@@ -7,14 +7,12 @@ need not be written again when others come. Only the mean length in it grows old
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
-from indexes.storage import FILLER
+from indexes.storage import FILLER, idf, saturated
 
-_K1, _B = 1.2, 0.75  # as in tantivy
 _MOST_IDS = 2**32 - 2
 _NO_TERM = _MOST_IDS  # of a passage without any: Milvus refuses an empty vector
 
@@ -45,24 +43,9 @@ def passage_vector(found: Sequence[str], language: str, average: float) -> Spars
     Returns:
         The weights of its terms.
     """
-    norm = _K1 * (1 - _B + _B * len(found) / average)
     counts = {term: count for term, count in Counter(found).items() if term != FILLER}
-    weights = {term_id(term, language): count * (_K1 + 1) / (count + norm) for term, count in counts.items()}
+    weights = {term_id(term, language): saturated(count, len(found), average) for term, count in counts.items()}
     return weights or {_NO_TERM: 1.0}
-
-
-def inverse_frequency(count: int, passages: int) -> float:
-    """The inverse document frequency of a term, as tantivy has it.
-
-    Args:
-        count: In how many passages it is.
-        passages: How many there are.
-
-    Returns:
-        ln(1 + (N - n + 0.5) / (n + 0.5)).
-    """
-    count = min(count, passages)
-    return math.log(1 + (passages - count + 0.5) / (count + 0.5))
 
 
 def query_vector(asked: Mapping[int, float], counts: Mapping[int, int], passages: int) -> SparseVector:
@@ -77,4 +60,4 @@ def query_vector(asked: Mapping[int, float], counts: Mapping[int, int], passages
         The vector; empty if no passage has any of the terms.
     """
     held = {place: weight for place, weight in asked.items() if counts.get(place)}
-    return {place: weight * inverse_frequency(counts[place], passages) for place, weight in held.items()}
+    return {place: weight * idf(min(counts[place], passages), passages) for place, weight in held.items()}

@@ -1,3 +1,4 @@
+from .bm25 import idf, saturated
 from .copying import copy_documents
 from .dense import DenseIndex, DenseSearcher
 from .file_access import DISK_FAILS, READ_AGAIN, error_has_passed, read_failure
@@ -56,6 +57,7 @@ __all__ = [
     "contains",
     "copy_documents",
     "error_has_passed",
+    "idf",
     "idf_of",
     "indexed_terms",
     "is_database",
@@ -63,6 +65,7 @@ __all__ = [
     "of_any_source",
     "read_failure",
     "repair",
+    "saturated",
     "shown",
     "source_lies_in",
     "telling",

@@ -7,7 +7,6 @@ and adds to them. Readers of the old one are not disturbed, and nobody reads wha
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Set
@@ -17,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from indexes.storage.bm25 import idf
 from indexes.storage.file_access import file_mode, make_folder
 from indexes.storage.lexical_query import UNKNOWN, LexicalQueries
 from indexes.storage.sqlite import Store
@@ -110,8 +110,7 @@ def idf_of(counts: Mapping[str, int], chunks: int) -> dict[str, float]:
     Returns:
         For each term, ln(1 + (N - n + 0.5) / (n + 0.5)): N counts all of the others in, and n one of them.
     """
-    every = chunks + _BACKGROUND
-    return {term: math.log(1 + (every - n - 0.5) / (n + 1.5)) for term, n in counts.items()}
+    return {term: idf(n + 1, chunks + _BACKGROUND) for term, n in counts.items()}
 
 
 def indexed_terms(chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, str, list[str]]]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from longctx.cli.progress import waiting_for
+from longctx.cli.progress import publish_progress
 from longctx.cli.terminal import echo, name
 from longctx.errors import BadRequest
 
 if TYPE_CHECKING:
     from indexes import CorpusIndex
     from indexes.milvus import Collection, PublishReport
-
-_SECONDS_BETWEEN_LINES = 10
 
 
 def collection_at(address: str | None, *, dry_run: bool) -> AbstractContextManager[Collection | None]:
@@ -54,16 +51,9 @@ def publish_into(collection: Collection, corpus: CorpusIndex, *, yes: bool, quie
     """
     from indexes.milvus import publish
 
-    last = time.monotonic()
-
-    def show(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            echo(f"{done:,}/{total:,} documents in {name(collection.shown)}", err=True)
-
-    with waiting_for(f"writing to {name(collection.shown)}"):
-        report = publish(corpus, collection, progress=None if quiet else show, sure=yes)
+    with publish_progress(collection.shown, quiet) as show:
+        progress = None if show is None else lambda done, total: show((done, total))
+        report = publish(corpus, collection, progress=progress, sure=yes)
     if not quiet:
         echo(
             f"{name(collection.shown)}: {report.written} documents written, {report.unchanged} unchanged, "

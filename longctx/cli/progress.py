@@ -72,6 +72,20 @@ def progress_on_stderr(
         yield show
 
 
+def _now_and_then(text: Callable[[ProgressT], str]) -> Callable[[ProgressT], str | None]:
+    """A line for `progress_on_stderr`, every ten seconds."""
+    last = time.monotonic()
+
+    def line(progress: ProgressT) -> str | None:
+        nonlocal last
+        if time.monotonic() - last < _SECONDS_BETWEEN_LINES:
+            return None
+        last = time.monotonic()
+        return text(progress)
+
+    return line
+
+
 def _print_if_any(text: str | None) -> None:
     if text is not None:
         echo(text, err=True)
@@ -79,7 +93,6 @@ def _print_if_any(text: str | None) -> None:
 
 def ingest_progress(quiet: bool) -> AbstractContextManager[Callable[[IngestProgress], None] | None]:
     """Show the progress of an ingest; without a terminal, as a line every ten seconds."""
-    last = time.monotonic()
 
     def count(progress: IngestProgress) -> str:
         """How many files are done; empty while they are being looked for."""
@@ -94,19 +107,31 @@ def ingest_progress(quiet: bool) -> AbstractContextManager[Callable[[IngestProgr
             "detail": Path(progress.source).name,
         }
 
-    def line(progress: IngestProgress) -> str | None:
-        nonlocal last
-        if time.monotonic() - last < _SECONDS_BETWEEN_LINES:
-            return None
-        last = time.monotonic()
+    def line(progress: IngestProgress) -> str:
         return f"{count(progress)}  {progress.doing}: {short_path(progress.source)}".removesuffix(": ").lstrip()
 
-    return progress_on_stderr(bar, line, quiet=quiet, begin="opening the index")
+    return progress_on_stderr(bar, _now_and_then(line), quiet=quiet, begin="opening the index")
+
+
+def publish_progress(where: str, quiet: bool) -> AbstractContextManager[Callable[[tuple[int, int]], None] | None]:
+    """Show how many documents have been written elsewhere; without a terminal, as a line every ten seconds."""
+
+    def count(progress: tuple[int, int]) -> str:
+        return f"{progress[0]:,}/{progress[1]:,} documents"
+
+    def bar(progress: tuple[int, int]) -> dict[str, Any]:
+        done, total = progress
+        return {"description": begin, "total": total, "completed": done, "count": count(progress)}
+
+    def line(progress: tuple[int, int]) -> str:
+        return f"{count(progress)} in {name(where)}"
+
+    begin = f"writing to {name(where)}"
+    return progress_on_stderr(bar, _now_and_then(line), quiet=quiet, begin=begin)
 
 
 def prefill_progress(quiet: bool) -> AbstractContextManager[Callable[[PrefillProgress], None] | None]:
     """Show how much has been read, on a terminal; elsewhere, on route `map`, as a line every ten seconds."""
-    last = time.monotonic()
 
     def bar(progress: PrefillProgress) -> dict[str, Any]:
         return {
@@ -119,14 +144,11 @@ def prefill_progress(quiet: bool) -> AbstractContextManager[Callable[[PrefillPro
     def count(progress: PrefillProgress) -> str:
         return f"{progress.done:,}/{progress.total:,} tokens, {progress.tokens_per_second:,.0f}/s"
 
-    def line(progress: PrefillProgress) -> str | None:
-        nonlocal last
-        if not progress.parts or time.monotonic() - last < _SECONDS_BETWEEN_LINES:
-            return None
-        last = time.monotonic()
+    def line(progress: PrefillProgress) -> str:
         return f"{progress.doing}, {count(progress)}"
 
-    return progress_on_stderr(bar, line, quiet=quiet)
+    now_and_then = _now_and_then(line)
+    return progress_on_stderr(bar, lambda progress: now_and_then(progress) if progress.parts else None, quiet=quiet)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexes.errors import CorpusError, IndexBusy, IndexDamaged
+from indexes.errors import CorpusError, IndexBusy, IndexDamaged, extra
 from indexes.storage.postgres.address import DatabaseAddress
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ OLDEST_SERVER = 14  # PostgreSQL's; 16 and 18 are tested
 OLDEST_VECTOR = (0, 7)  # pgvector's, which has halfvec; 0.8 is tested
 _CONNECTING = 10  # seconds
 _MOST_IDLE = 8  # connections that are kept
-_INSTALL = 'in a checkout of longctx, pip install -c constraints.txt ".[postgres]"'
 _NO_EXTENSION = "have its administrator run CREATE EXTENSION vector there"
 
 
@@ -205,9 +204,7 @@ def import_psycopg() -> None:
         import psycopg  # noqa: F401
     except ImportError as error:
         what = "psycopg is not installed" if isinstance(error, ModuleNotFoundError) else f"psycopg fails ({error})"
-        raise CorpusError(
-            f'{what}, which an index in PostgreSQL needs: get the extra "postgres": {_INSTALL}'
-        ) from error
+        raise CorpusError(f"{what}, which an index in PostgreSQL needs: get {extra('postgres')}") from error
 
 
 @contextmanager

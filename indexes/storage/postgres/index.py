@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,25 +14,15 @@ from indexes.storage.postgres.connection import Connection, ConnectionLost, Conn
 from indexes.storage.postgres.lexical import PostgresLexical
 from indexes.storage.postgres.schema import TABLES, is_current, make_or_migrate
 from indexes.storage.postgres.store import PostgresStore
+from indexes.storage.postgres.vectors import PostgresVectors
 from indexes.storage.postgres.verify import verify
-from indexes.types import Vectors, VerifyReport
+from indexes.types import VerifyReport
 
 _READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _PATIENCE = 60.0  # seconds for another writer of the same documents, where nothing else is said
 _FOREVER = 0
 
 T = TypeVar("T")
-
-
-class PostgresDense:
-    """Search by inner product in a snapshot."""
-
-    def __init__(self, store: PostgresStore) -> None:
-        self._store = store
-
-    def search(self, query: Vectors, k: int, allowed: Set[int] | None = None) -> list[tuple[int, float]]:
-        """Find the chunks whose vectors are nearest to a query's; see `PostgresVectors.nearest`."""
-        return self._store.vectors.nearest(query, k, allowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +36,7 @@ class PostgresSearchers:
     """
 
     store: PostgresStore
-    dense: PostgresDense
+    dense: PostgresVectors
     lexical: PostgresLexical
 
 
@@ -98,7 +88,7 @@ class PostgresSession:
     def _opened(self) -> PostgresSearchers:
         self._connection = connection = self._index.connections.take(_READING)
         store = PostgresStore(connection, self._index.address.schema)
-        return PostgresSearchers(store, PostgresDense(store), PostgresLexical(store.postings))
+        return PostgresSearchers(store, store.vectors, PostgresLexical(store.postings))
 
     def _attempt(self, action: Callable[[PostgresSearchers], T]) -> T:
         address = self._index.address

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Iterable, Set
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from indexes.storage.bm25 import idf, saturated
 from indexes.storage.lexical import MOST_WITH_PHRASE, idf_of
 from indexes.storage.lexical_query import LARGE, PATTERN_WEIGHT, UNKNOWN, TermGroup, misspelt, telling, term_groups
 from indexes.storage.postgres.postings import POSTING, PostingArray, Postings, language_code
 from indexes.text import LANGUAGES, phrase_terms, query_patterns
 
-_K1, _B = 1.2, 0.75
 _EXACT_LENGTHS, _STEPS = 40, 8  # lengths are exact up to 40, and from there on in 8 steps to each doubling
 
 Scored = list[tuple[int, float]]
@@ -63,44 +62,33 @@ class PostgresLexical:
         return set(sorted(found)[:MOST_WITH_PHRASE])
 
     def search(self, query: str, k: int, allowed: Set[int] | None = None) -> Scored:
-        """Rank chunks by the BM25 score of a query's terms.
-
-        Args:
-            query: The query, in words.
-            k: The maximum number of chunks.
-            allowed: The ids of the chunks that may be found; None for all.
-
-        Returns:
-            (chunk id, score) of each, best first.
-        """
+        """Rank chunks by the BM25 score of a query's terms; for the arguments see `LexicalSearch`."""
         if not self.count():
             return []
         only = None if allowed is None else np.fromiter(allowed, np.int64, len(allowed))
         return _best([*self._asked(query)], k, only) or _best([*self._alike(query)], k, only)
 
     def _asked(self, query: str) -> Iterable[tuple[PostingArray, Numbers]]:
-        groups = term_groups(query, self._known)
-        postings = self._postings.of(self._wanted(groups))
+        groups = self._telling(term_groups(query, self._known))
+        postings = self._postings.of({term for group in groups for term in group.terms})
         average = sum(terms for _, terms in self._statistics.values()) / self.count()
         for group in groups:
             for term, weight in group.terms.items():
                 if term in postings:
                     its = postings[term]
-                    weight *= group.boost * _idf(len(its), self.count())
+                    weight *= group.boost * idf(len(its), self.count())
                     if group.languages is not None:
                         its = its[np.isin(its["language"], [language_code(each) for each in group.languages])]
                     yield its, weight * _saturated(its, average)
         for pattern in query_patterns(query):
             yield self._holding(self._postings.terms_like(pattern), PATTERN_WEIGHT)
 
-    def _wanted(self, groups: list[TermGroup]) -> set[str]:
-        """The terms to read, without those that most chunks hold; they are left out of the groups, too."""
-        every = {term for group in groups for term in group.terms}
-        if self.count() >= LARGE:
-            count_of: Callable[[str], int] = self._postings.counts(every).__getitem__
-            groups[:] = [group._replace(terms=telling(group.terms, self.count(), count_of)) for group in groups]
-            every = {term for group in groups for term in group.terms}
-        return every
+    def _telling(self, groups: list[TermGroup]) -> list[TermGroup]:
+        """The groups, in a large index without the terms that most chunks hold."""
+        if self.count() < LARGE:
+            return groups
+        counts = self._postings.counts({term for group in groups for term in group.terms})
+        return [group._replace(terms=telling(group.terms, self.count(), counts.__getitem__)) for group in groups]
 
     def _alike(self, query: str) -> Iterable[tuple[PostingArray, Numbers]]:
         """Chunks with terms that are spelt almost as those of a query that finds nothing."""
@@ -143,15 +131,9 @@ def is_within(one: str, other: str, distance: int) -> bool:
     return row[-1] <= distance
 
 
-def _idf(count: int, chunks: int) -> float:
-    return math.log(1 + (chunks - count + 0.5) / (count + 0.5))
-
-
 def _saturated(its: PostingArray, average: float) -> Numbers:
     """What BM25 makes of the counts of a term, given the lengths of the chunks."""
-    counts: Numbers = its["count"].astype(np.float64)
-    norms = _K1 * (1 - _B + _B * _rounded(its["length"]) / average)
-    return counts * (_K1 + 1) / (counts + norms)
+    return saturated(its["count"].astype(np.float64), _rounded(its["length"]).astype(np.float64), average)
 
 
 def _length_table() -> npt.NDArray[np.int64]:

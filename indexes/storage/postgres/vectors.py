@@ -78,17 +78,8 @@ class PostgresVectors(VectorRows):
                 except IndexDamaged as error:
                     yield str(error)
 
-    def nearest(self, query: Vectors, k: int, allowed: Set[int] | None) -> list[tuple[int, float]]:
-        """Find the chunks whose vectors have the largest inner product with a query's.
-
-        Args:
-            query: (dimension,) float32, of length 1.
-            k: The maximum number of chunks.
-            allowed: The ids of the chunks that may be found, which are all compared; None for all.
-
-        Returns:
-            (chunk id, inner product) of each, best first.
-        """
+    def search(self, query: Vectors, k: int, allowed: Set[int] | None = None) -> list[tuple[int, float]]:
+        """Find the chunks whose vectors are nearest to a query's; see `DenseSearch`. Those allowed are all compared."""
         if allowed is None and k + _MORE_CANDIDATES <= _MOST_CANDIDATES and self.has_index():
             found = self._by_index(query, k)
             if len(found) == k:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
@@ -27,7 +27,7 @@ def verify(store: PostgresStore) -> VerifyReport:
         The counts, and the problems that were found.
     """
     documents, chunks, _ = store.counts()
-    problems = [*row_problems(store), *store.vectors.check_all(), *_lexical_problems(store, chunks)]
+    problems = chain(row_problems(store), store.vectors.check_all(), _lexical_problems(store, chunks))
     return VerifyReport(documents, chunks, tuple(islice(problems, MOST_PROBLEMS)))
 
 
