@@ -239,11 +239,11 @@ def show_model(options: argparse.Namespace) -> None:
         print(f"| {name} | 1/{share} | {true:.3f} | {most:.3f} | {off:.3f} | {fell:.0%} |")
     print("\n| question | pages | same | answer |\n|" + " --- |" * 4)
     for question, text in zip(QUESTIONS, texts, strict=True):
-        print(f"| {question} | all | | {text} |")
+        print(f"| {question} | all | | {text!r} |")
         for share in (4, 8, 16):
             found = ask(engine, loaded, ids, question, Decoder(noting.layers, share), options.new)
             same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, found, strict=False)))
-            print(f"| | 1/{share} | {same} of {len(text)} | {found} |", flush=True)
+            print(f"| | 1/{share} | {same} of {len(text)} | {found!r} |", flush=True)
 
 
 def ask(engine: Engine, loaded: LoadedModel, ids: list[int], question: str, decoder: Decoder, new: int) -> str:
