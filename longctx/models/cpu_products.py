@@ -79,13 +79,16 @@ class Int8Linear(PackedProduct):
 
     scales: torch.Tensor
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, linear: nn.Linear, *others: nn.Linear) -> None:  # of the same input: their rows follow
         super().__init__(linear)
-        codes, scales = _quantized(linear.weight, _LARGEST_CODE, rotate)
+        linears = (linear, *others)
+        held = [_quantized(each.weight, _LARGEST_CODE, rotate) for each in linears]
+        codes, scales = (torch.cat(parts) for parts in zip(*held, strict=True))
         self.register_buffer("scales", scales.squeeze(1), persistent=False)
         self._packed: Any = codes if why_not_int8() is not None else _packed_codes(codes, self.scales)
+        self.out_features = len(codes)
         if self.bias is not None:
-            self.bias.data = self.bias.data.float()
+            self.bias.data = torch.cat([each.bias.detach() for each in linears]).float()
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """The product of inputs (…, in_features) with the weight, and the bias."""

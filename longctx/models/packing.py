@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -145,14 +146,9 @@ def _fits(linears: list[nn.Linear | None]) -> bool:
 
 def _fused(linears: list[nn.Linear]) -> list[FusedPart]:
     """One product in 8 bits in place of several."""
-    rows = [linear.out_features for linear in linears]
-    joined = nn.Linear(linears[0].in_features, sum(rows), bias=linears[0].bias is not None, device="meta")
-    for name in ("weight", "bias") if joined.bias is not None else ("weight",):
-        whole = torch.cat([getattr(linear, name).detach() for linear in linears])
-        setattr(joined, name, nn.Parameter(whole, requires_grad=False))
-    fused = FusedProduct(Int8Linear(joined).eval(), len(linears))
-    starts = (sum(rows[:number]) for number in range(len(rows)))
-    return [FusedPart(linear, fused, *place) for linear, place in zip(linears, enumerate(starts), strict=True)]
+    fused = FusedProduct(Int8Linear(*linears).eval(), len(linears))
+    starts = accumulate((linear.out_features for linear in linears), initial=0)
+    return [FusedPart(linear, fused, *place) for linear, place in zip(linears, enumerate(starts), strict=False)]
 
 
 def is_packed(model: nn.Module) -> bool:
