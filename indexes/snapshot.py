@@ -15,6 +15,7 @@ from indexes.search import (
     Retrieval,
     SearchFilter,
     SearchRequest,
+    allowed_chunks,
     allowed_documents,
     each_name,
     named_as_allowed,
@@ -167,6 +168,25 @@ class IndexReader:
             return [*named_as_allowed((chunk for i in documents for chunk in store.chunks_of(i)), filters)]
 
         return self._read(read)
+
+    def chunks_by_id(self, ids: Sequence[int], filters: SearchFilter | None = None) -> dict[int, Chunk]:
+        """Read chunks by their ids.
+
+        Args:
+            ids: The ids of chunks that were found in this index.
+            filters: Which documents; None for all.
+
+        Returns:
+            The chunks by id, without those that have been removed or are not allowed.
+        """
+
+        def read(store: Store) -> list[Chunk]:
+            there = store.chunk_ids_among(ids)
+            if filters is not None and (allowed := allowed_chunks(store, filters)) is not None:
+                there &= allowed
+            return [*named_as_allowed(store.chunks(there).values(), filters)]
+
+        return {chunk.id: chunk for chunk in self._read(read)}
 
     def neighbours(self, chunk: Chunk, count: int) -> tuple[list[Chunk], list[Chunk]]:
         """Read the chunks around a chunk in its document.

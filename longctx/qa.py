@@ -16,7 +16,15 @@ from indexes.encoders import DEFAULT_ENCODER, load_encoder
 from indexes.ingest import IngestCallback
 from indexes.readers import DEFAULT_LIMITS
 from indexes.storage import is_database
-from longctx.answering import AnswerStream, FinishedAnswer, Source, answer_with_model, check_source, extract_answer
+from longctx.answering import (
+    AnswerStream,
+    FinishedAnswer,
+    RecentPrompts,
+    Source,
+    answer_with_model,
+    check_source,
+    extract_answer,
+)
 from longctx.backends import ServedModel, backend_for, open_model
 from longctx.engine import KV_CACHE_BYTES, KV_CACHE_FOLDER, Engine, Generation, PrefillCallback, PrefixStore
 from longctx.errors import BadRequest
@@ -67,6 +75,7 @@ class DocumentQA:
         self._policy = policy
         self._model = model
         self._backend = None if model is None else backend_for(model, template, measured)
+        self._recent = RecentPrompts()
         self._is_new = False  # made when it was opened, and perhaps nothing was put in since
         self._owned = ExitStack()
         self._owned.callback(source.close)
@@ -255,7 +264,10 @@ class DocumentQA:
         self._check_not_empty(request)
         check_source(self.source, request, self._policy)
         if self._backend is not None:
-            return answer_with_model(self.source, self._backend, request, self._policy, progress)
+            known = request if request.last is not None else replace(request, last=self._recent.before(request))
+            stream = answer_with_model(self.source, self._backend, known, self._policy, progress)
+            self._recent.add(request, stream.plan)
+            return stream
         answer = extract_answer(self.source, request, self._policy)
         if self._is_new:
             answer = replace(answer, note=f"the index {self.index.name} is new and without documents: ingest some")

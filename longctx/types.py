@@ -115,12 +115,14 @@ class Plan:
         passages_used: How many passages are in the prompt.
         prompt_tokens: Length of the prompt in tokens; on route `map`, of all prompts that read documents.
         max_new_tokens: The longest answer in tokens.
-        seconds: Expected seconds for reading the prompt, until the first token of the answer, if nothing of it is
-            cached; None where it is not known how fast the model reads.
+        seconds: Expected seconds for reading the prompt, until the first token of the answer, without `reused_tokens`;
+            None where it is not known how fast the model reads.
         fallback: On route `self`, the plan that follows if the passages do not hold the answer.
         kind: What the question was taken to ask for: see `AskOptions`.
         parts: On route `map`, how many parts the documents are read in; otherwise 0.
         thinking_tokens: Tokens that are kept free for what the model thinks before its answer.
+        reused_tokens: How many first tokens of the prompt the model has read before and need not read again, as far as
+            that is known.
     """
 
     route: Route
@@ -141,6 +143,7 @@ class Plan:
     kind: QuestionKind = "locate"
     parts: int = 0
     thinking_tokens: int = 0
+    reused_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,16 +151,19 @@ class Usage:
     """What an answer cost.
 
     Attributes:
-        prompt_tokens: Tokens that the model read; 0 without a model.
+        prompt_tokens: Tokens of the prompts; 0 without a model.
         completion_tokens: Tokens that it generated.
         seconds: Wall-clock seconds.
         first_token_seconds: Wall-clock seconds from the question to the first token of the answer; 0 without a model.
+        reused_tokens: How many of `prompt_tokens` the model did not have to read again, because it had read them for an
+            earlier prompt; 0 for a server that does not say.
     """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
     first_token_seconds: float = 0.0
+    reused_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +387,8 @@ class QuestionRequest:
         search_query: What to search for, where that is not the question as it stands.
         history: What was said before; None outside of a conversation.
         recalled: Numbers, from 1, of the earlier turns that bear on the question, best first.
+        last: The ids of the passages in the last prompt, in its order, so that this one can begin alike; () makes a
+            prompt that depends on the question alone, and None takes what the `DocumentQA` was asked before.
     """
 
     question: str
@@ -388,6 +396,7 @@ class QuestionRequest:
     search_query: str | None = None
     history: tuple[Message, ...] | None = None
     recalled: tuple[int, ...] = ()
+    last: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.question.strip():

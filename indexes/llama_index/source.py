@@ -6,6 +6,7 @@ Nothing is known of the documents but the nodes that are retrieved for a questio
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +53,8 @@ class RetrieverSource:
             raise CorpusError(f"the retriever is a {self.name}: give a llama-index BaseRetriever or VectorStoreIndex")
         self.encoder = encoder
         self._retriever = retriever
+        self._numbers: dict[tuple[object, ...], dict[tuple[object, ...], int]] = {}
+        self._numbering = threading.Lock()
 
     @contextmanager
     def snapshot(self) -> Iterator[RetrievedPassages]:
@@ -64,6 +67,22 @@ class RetrieverSource:
 
     def close(self) -> None:
         """Do nothing: the retriever remains the caller's."""
+
+    def number(self, passage: Chunk) -> int:
+        """Number a passage: the same one alike in each search, and those of a document in the order of their offsets.
+
+        Args:
+            passage: A passage without a number.
+
+        Returns:
+            Its number.
+        """
+        with self._numbering:
+            documents = self._numbers.setdefault((), {})
+            document = documents.setdefault((passage.source,), len(documents))
+            there = self._numbers.setdefault((document, passage.start), {})
+            place = there.setdefault((passage.end, passage.node, hash(passage.text)), len(there))
+        return (document << 64) + (passage.start << 24) + place
 
     def retrieve(self, query: str, k: int) -> list[NodeWithScore]:
         """Ask the retriever.
@@ -133,9 +152,7 @@ class RetrievedPassages:
                 found.setdefault((_source(each.node), _place(each.node), text), (each.node, each.score or 0.0))
         first = list(found.values())[:k]
         passages = [_chunk(node) for node, _ in first]
-        in_order = sorted(range(len(first)), key=lambda i: (passages[i].source, passages[i].start, i))
-        numbers = {i: number for number, i in enumerate(in_order, start=1)}
-        self._found = [replace(passage, id=numbers[i]) for i, passage in enumerate(passages)]
+        self._found = [replace(passage, id=self._source.number(passage)) for passage in passages]
         return [SearchHit(chunk, score) for chunk, (_, score) in zip(self._found, first, strict=True)]
 
     def similarity(self, query: str, texts: Sequence[str]) -> list[float] | None:
@@ -169,6 +186,10 @@ class RetrievedPassages:
     def chunks(self, filters: SearchFilter | None = None) -> list[Chunk]:
         """None: whole documents are not known; see `IndexReader.chunks`."""
         return []
+
+    def chunks_by_id(self, ids: Sequence[int], filters: SearchFilter | None = None) -> dict[int, Chunk]:
+        """Those of the passages found; see `IndexReader.chunks_by_id`."""
+        return {chunk.id: chunk for chunk in self._found if chunk.id in ids}
 
     def neighbours(self, chunk: Chunk, count: int) -> tuple[list[Chunk], list[Chunk]]:
         """None on either side: what stands around a node is not known; see `IndexReader.neighbours`."""

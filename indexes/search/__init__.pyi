@@ -1,4 +1,4 @@
-from .filters import SearchFilter, allowed_documents, each_name, named_as_allowed
+from .filters import SearchFilter, allowed_chunks, allowed_documents, each_name, named_as_allowed
 from .fusion import score_fusion
 from .hybrid import CANDIDATES, Ranking, Retrieval, SearchRequest, rank_chunks, search
 
@@ -8,6 +8,7 @@ __all__ = [
     "Retrieval",
     "SearchFilter",
     "SearchRequest",
+    "allowed_chunks",
     "allowed_documents",
     "each_name",
     "named_as_allowed",

@@ -3,6 +3,7 @@ from .context import Prompt
 from .extractive import extract_answer
 from .generate import AnswerStream, FinishedAnswer, GeneratedAnswer
 from .mapped_answer import answer_with_model
+from .recent_prompts import RecentPrompts
 from .source import Source, check_source
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "FinishedAnswer",
     "GeneratedAnswer",
     "Prompt",
+    "RecentPrompts",
     "Source",
     "answer_with_model",
     "check_source",

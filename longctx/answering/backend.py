@@ -44,14 +44,14 @@ class Backend(Protocol):
             ServerFailed: If it is on a server that cannot be measured.
         """
 
-    def cached_tokens(self, prompt: Prompt) -> int:
+    def cached_tokens(self, prompt: Prompt) -> int | None:
         """How much of a prompt need not be read, in the native window.
 
         Args:
             prompt: A rendered prompt.
 
         Returns:
-            How many of its first tokens were read before, and are kept in memory or on disk; 0 if that is not known.
+            How many of its first tokens were read before, and are kept in memory or on disk; None if that is not known.
         """
 
     def thinks(self, thinking: ThinkingMode) -> bool:

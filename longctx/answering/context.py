@@ -5,8 +5,9 @@ Everything that an answer can need is read from one snapshot of the index.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from indexes import Chunk, SearchFilter, SearchHit
 from longctx.answering.extractive import citation
@@ -96,6 +97,9 @@ def gather(
     # where the chunk is known, it is taken whole.
     runs = [_with_neighbours(snapshot, hit.chunk, largest, len(hits)) for hit in hits]
     chunks = {chunk.id: chunk for before, chunk, after in runs for chunk in (*before, chunk, *after)} | whole
+    before = request.last or ()
+    last = snapshot.chunks_by_id(before, request.options.filters) if before else {}
+    chunks |= {chunk_id: chunk for chunk_id, chunk in last.items() if chunk_id not in chunks}
     missing = [chunk for chunk in chunks.values() if chunk.id not in parts]
     parts |= zip(
         (chunk.id for chunk in missing), writer.texts([chunk.text_with_header for chunk in missing]), strict=True
@@ -125,6 +129,8 @@ def gather(
         give_up=len(giving_up) - len(frame),
         kind=inputs.kind,
         passages_only=snapshot.passages_only,
+        last=tuple(cost(chunks[i]) for i in takewhile(last.__contains__, before)),
+        conversing=inputs.conversing,
     )
     return CandidateContext(costs, inputs, chunks, parts, snapshot.content_idf(request.query))
 
@@ -154,26 +160,50 @@ def plan_prompt(candidates: CandidateContext, writer: PromptWriter, windows: Win
         both = [(each, _longer(candidates, writer, each)) for each in (made, made.fallback) if each is not None]
         over = {each.turns[0]: longer for each, longer in both if longer > 0}
         if not over:
-            first, *others = [priced(_as_written(each, longer), policy.budget, costs.cached) for each, longer in both]
+            first, *others = [priced(_as_written(each, longer), policy.budget) for each, longer in both]
             return replace(first, fallback=others[0] if others else None)
         turns = tuple(tokens + over.get(number, 0) for number, tokens in enumerate(costs.turns, start=1))
         costs = replace(costs, turns=turns)
 
 
-def render_all(candidates: CandidateContext, writer: PromptWriter) -> Prompt | None:
-    """Write a prompt with all documents, without the turns of a conversation.
+def with_cached(
+    candidates: CandidateContext, writer: PromptWriter, backend_has: Callable[[Prompt], int | None]
+) -> CandidateContext:
+    """Count what need not be read again: of all documents, and of the last prompt's passages.
 
     Args:
         candidates: What could go into the prompt.
         writer: The writer that counted them.
+        backend_has: How many first tokens of a prompt the model has at hand; None where that is not known.
 
     Returns:
-        The prompt; None if the documents were not counted to the end, as no window could hold them.
+        The candidates. Of the last passages, those that would have to be read again are left out.
     """
-    if candidates.costs.uncounted or not candidates.costs.whole:
-        return None
-    chunk_ids = [part.chunk_id for part in candidates.costs.whole]
+    costs = candidates.costs
+    if not costs.uncounted and costs.whole:
+        everything = _without_turns(candidates, writer, [part.chunk_id for part in costs.whole])
+        costs = replace(costs, cached=backend_has(everything) or 0)
+    if costs.last:
+        prompt = _without_turns(candidates, writer, [part.chunk_id for part in costs.last])
+        cached = backend_has(prompt)
+        if cached is not None:
+            costs = replace(costs, last=_read_before(candidates, prompt, cached), last_cached=cached)
+    return replace(candidates, costs=costs)
+
+
+def _without_turns(candidates: CandidateContext, writer: PromptWriter, chunk_ids: Sequence[int]) -> Prompt:
     return _prompt(candidates, writer, writer.frame(replace(candidates.inputs, history=())), chunk_ids)
+
+
+def _read_before(candidates: CandidateContext, prompt: Prompt, cached: int) -> tuple[PassageCost, ...]:
+    """The last passages that lie within the first `cached` tokens of the prompt with them."""
+    last, at = candidates.costs.last, len(prompt.frame.head)
+    read = 0
+    for part in prompt.documents:
+        at += len(part)
+        if read < len(last) and at <= cached and part is candidates.parts[last[read].chunk_id]:
+            read += 1
+    return last[:read]
 
 
 def render(candidates: CandidateContext, writer: PromptWriter, plan: Plan) -> Prompt:

@@ -14,7 +14,7 @@ from longctx.answering.backend import Backend
 from longctx.answering.budget import prompt_budget
 from longctx.answering.citations import CitedText
 from longctx.answering.conclusion import conclude
-from longctx.answering.context import CandidateContext, gather, plan_prompt, render, render_all
+from longctx.answering.context import CandidateContext, gather, plan_prompt, render, with_cached
 from longctx.answering.evidence import Evidence
 from longctx.answering.source import Source, check_found
 from longctx.engine import Generation, PrefillCallback
@@ -94,14 +94,13 @@ def prepare(index: Source, backend: Backend, request: QuestionRequest, policy: P
     policy = replace(policy, route=options.route or policy.route, expand=max(options.expand, policy.expand))
     thoughts = options.thinking_tokens if backend.thinks(options.thinking) else 0
     kind = options.kind or question_kind(request.question, of_everything=policy.route == "map")
-    request = replace(request, options=replace(options, kind=kind))
+    last = request.last if policy.keep_order else None
+    request = replace(request, options=replace(options, kind=kind), last=last)
     with index.snapshot() as snapshot:
         hits = snapshot.search(request.query, options.k, options.mode, filters=options.filters)
         check_found(snapshot, hits, options.filters)
         candidates = gather(snapshot, hits, request, backend.writer, windows.largest, thoughts)
-    if everything := render_all(candidates, backend.writer):
-        costs = replace(candidates.costs, cached=backend.cached_tokens(everything))
-        candidates = replace(candidates, costs=costs)
+    candidates = with_cached(candidates, backend.writer, backend.cached_tokens)
     policy = replace(policy, budget=prompt_budget(backend, candidates.costs, windows, policy, options))
     plan = plan_prompt(candidates, backend.writer, windows, policy)
     return candidates, _with_room_for_thoughts(plan, thoughts) if thoughts else plan
@@ -135,7 +134,7 @@ class GeneratedAnswer(AnswerStream):
         self._new_plans_left = NEW_PLANS
         self._generation: Generation | None = None
         self._held = ""  # text of route self, until it is clear whether it is an answer
-        self._read = self._written = 0  # tokens of generations before this one
+        self._read = self._reused = self._written = 0  # tokens of generations before this one
         self._first_token_seconds = 0.0
         self._closed = False
 
@@ -199,6 +198,7 @@ class GeneratedAnswer(AnswerStream):
         knows = self._backend.thinks(self._request.options.thinking) and not self._plan.thinking_tokens
         if knows and generation.inside_thoughts and self._new_plans_left:
             self._read += generation.prompt_tokens
+            self._reused += generation.reused_tokens
             self._written += generation.completion_tokens
             return True
         return False
@@ -243,6 +243,7 @@ class GeneratedAnswer(AnswerStream):
         assert self._generation is not None
         self._generation.close()
         self._read += self._generation.prompt_tokens
+        self._reused += self._generation.reused_tokens
         self._written += self._generation.completion_tokens
         self._generation, self._held = None, ""
         reason = f"the model said that the passages do not hold the answer; {fallback.reason}"
@@ -266,6 +267,7 @@ class GeneratedAnswer(AnswerStream):
                 completion_tokens=self._written + self._generation.completion_tokens,
                 seconds=time.monotonic() - self._began,
                 first_token_seconds=self._first_token_seconds,
+                reused_tokens=self._reused + self._generation.reused_tokens,
             ),
             passages=tuple(self._prompt.passages),
             search_query=self._request.search_query,

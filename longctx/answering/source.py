@@ -47,6 +47,9 @@ class Passages(Protocol):
     def chunks(self, filters: SearchFilter | None = ...) -> list[Chunk]:
         """List their passages; see `Snapshot.chunks`."""
 
+    def chunks_by_id(self, ids: Sequence[int], filters: SearchFilter | None = ...) -> dict[int, Chunk]:
+        """Read passages by their ids; see `Snapshot.chunks_by_id`."""
+
     def neighbours(self, chunk: Chunk, count: int) -> tuple[list[Chunk], list[Chunk]]:
         """Read the passages around one; see `Snapshot.neighbours`."""
 

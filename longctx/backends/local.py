@@ -145,7 +145,7 @@ class LocalBackend:
         """How fast the model reads on this machine; see `Backend.reading_speed`."""
         return self.engine.reading_speed(measure=measure)
 
-    def cached_tokens(self, prompt: Prompt) -> int:
+    def cached_tokens(self, prompt: Prompt) -> int | None:
         """What memory and disk have of it; see `Backend.cached_tokens`."""
         loaded = self.engine.loaded
         return self.engine.cached_tokens(_ids(prompt), scaling_for(loaded, self.measured, loaded.native_window, False))
@@ -161,10 +161,10 @@ class LocalBackend:
         assert isinstance(prompt.frame, Frame)
         ids = _ids(prompt)
         assert len(ids) == plan.prompt_tokens
-        # Whole documents are worth caching: the next question's prompt begins with them. Passages are not, since which
-        # come first changes with every question.
-        prefix, suffix = ((), ids) if plan.route in ("retrieval", "self", "map") else (ids, ())
-        stored = len(ids) - len(prompt.frame.tail) if prefix else 0  # the question is not met again
+        # The next question's prompt begins with the same documents, or passages; parts of route map are not met again.
+        prefix, suffix = ((), ids) if plan.route == "map" else (ids, ())
+        # Only whole documents are worth the disk, without the question: passages are others in another conversation.
+        stored = len(ids) - len(prompt.frame.tail) if plan.route in ("native", "extended") else 0
         scaling = scaling_for(self.engine.loaded, self.measured, plan.window, plan.scale > 1)
         thinking = Thinking(plan.thinking_tokens, prompt.frame.opened) if plan.thinking_tokens else None
         options = GenerationOptions.of(sampling, plan.max_new_tokens, self.writer.template.stops, thinking)
@@ -216,9 +216,9 @@ class OpenAIBackend:
         """How fast the server reads; see `Backend.reading_speed`."""
         return self._model.reading_speed(measure=measure)
 
-    def cached_tokens(self, prompt: Prompt) -> int:
-        """0: servers do not say; see `Backend.cached_tokens`."""
-        return 0
+    def cached_tokens(self, prompt: Prompt) -> int | None:
+        """None: servers do not say before they are asked; see `Backend.cached_tokens`."""
+        return None
 
     def thinks(self, thinking: ThinkingMode) -> bool:
         """Whether the model may think, as far as its answers have shown; see `Backend.thinks`."""

@@ -138,7 +138,8 @@ def print_plan(answer: Answer) -> None:
     Console().print(table)
     taken = f"the first token came after {duration(answer.usage.first_token_seconds)}"
     expected = "" if plan.seconds is None else f", about {duration(plan.seconds)} to the first token"
-    echo(f"the prompt has {plan.prompt_tokens:,} tokens{expected}; {taken}")
+    reused = f", with {answer.usage.reused_tokens:,} tokens read before" if answer.usage.reused_tokens else ""
+    echo(f"the prompt has {plan.prompt_tokens:,} tokens{expected}; {taken}{reused}")
 
 
 def duration(seconds: float) -> str:

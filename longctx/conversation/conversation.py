@@ -195,7 +195,11 @@ class Conversation:
         history = self._file.history()
         query = _search_query(self._qa, question, history, rewrite=self._rewrite)
         recalled = self._turn_index.find(query or question, history) if history and self._qa.has_model else ()
-        request = QuestionRequest(question, (options or AskOptions()).updated(**changes), query, history, recalled)
+        last = self._file.last() if self._qa.has_model else None
+        read = last.answer.plan.chunk_ids if last is not None and last.answer.plan is not None else ()
+        request = QuestionRequest(
+            question, (options or AskOptions()).updated(**changes), query, history, recalled, read
+        )
         return _RecordedAnswer(self._qa.run(request, progress), partial(self._keep, question))
 
     def _keep(self, question: str, answer: Answer) -> None:

@@ -20,7 +20,7 @@ from longctx.evaluation.questions import Question
 from longctx.evaluation.records import PAGE, SUMMARY, AnswerRecord, RecordedPassage, Records, open_records
 from longctx.evaluation.report import AskedQuestion, EvaluationReport
 from longctx.qa import DocumentQA
-from longctx.types import Answer, Citation
+from longctx.types import Answer, Citation, QuestionRequest
 from rope_scaling import RopeScalingError
 
 INTERRUPTED = "interrupted"
@@ -161,7 +161,9 @@ class _Run:
         hits: tuple[RecordedPassage, ...] = ()
         try:
             hits = self._search(qa, question, combination.mode)
-            answer = qa.ask(question, self.options.ask, route=combination.route, mode=combination.mode)
+            options = self.options.ask.updated(route=combination.route, mode=combination.mode)
+            # the same prompt whatever was asked before, and however often the evaluation was stopped
+            answer = qa.run(QuestionRequest(question, options, last=())).answer
             record = _record(begun, answer, hits)
         except ServerFailed as failure:
             self._failures += 1

@@ -117,7 +117,7 @@ class GgufEngine:
         """The longest sequence, in tokens, that fits into memory."""
         return max(0, self._free() // max(1, self.loaded.token_bytes))
 
-    def cached_tokens(self, ids: Sequence[int], scaling: RopeScaling | None = None) -> int:
+    def cached_tokens(self, ids: Sequence[int], scaling: RopeScaling | None = None) -> int | None:
         """How many first tokens of a prompt are at hand; llama.cpp does not say.
 
         Args:
@@ -125,9 +125,9 @@ class GgufEngine:
             scaling: As for `stream`.
 
         Returns:
-            0.
+            None.
         """
-        return 0
+        return None
 
     def reading_speed(self, *, measure: bool = True) -> ReadingSpeed | None:
         """How fast the model reads a prompt; measured once per model and machine, and kept in the user's cache folder.

@@ -118,20 +118,18 @@ class PromptBudget:
         return f"{tokens:,} tokens that are always allowed ({self.seconds:g} s allow {in_time:,} at {pace})"
 
 
-def priced(plan: Plan, budget: PromptBudget, cached: int = 0) -> Plan:
+def priced(plan: Plan, budget: PromptBudget) -> Plan:
     """A plan with the seconds that its prompt takes, and with how much of the budget that is.
 
     Args:
         plan: A plan whose prompt's tokens are counted.
         budget: The budget that it was made with.
-        cached: How many first tokens of a prompt with all documents need not be read in the native window.
 
     Returns:
         The plan. Without a limit its reason is unchanged, and without a reading speed its `seconds` are None.
     """
-    read_before = min(cached, plan.prompt_tokens) if plan.route == "native" else 0
     speed = budget.speed
-    seconds = None if speed is None else speed.seconds(plan.prompt_tokens) - speed.seconds(read_before)
+    seconds = None if speed is None else speed.seconds(plan.prompt_tokens) - speed.seconds(plan.reused_tokens)
     if budget.tokens is None or plan.prompt_tokens > budget.tokens:  # the best passage alone, or what was read before
         return replace(plan, seconds=seconds)
     reason = f"{plan.reason}; the prompt takes {plan.prompt_tokens:,} of the {budget.allowance}"

@@ -60,6 +60,9 @@ class PromptCosts:
         kind: What the question asks for.
         cached: How many first tokens of a prompt with all documents the model has read before, in the native window.
         passages_only: Whether passages are found and whole documents cannot be read, as with a llama-index retriever.
+        last: The passages of the last prompt in their order, as far as they need not be read again.
+        last_cached: How many first tokens of a prompt with these the model has read before, as far as that is known.
+        conversing: Whether passages of the last prompt may stay that were not found now.
     """
 
     system: int
@@ -76,6 +79,9 @@ class PromptCosts:
     kind: QuestionKind = "locate"
     cached: int = 0
     passages_only: bool = False
+    last: tuple[PassageCost, ...] = ()
+    last_cached: int = 0
+    conversing: bool = False
 
     @property
     def framing(self) -> int:
@@ -152,6 +158,9 @@ class Policy:
         budget: What a prompt may cost.
         part_tokens: On route `map`, the most tokens of passages that are read in one prompt. Small models overlook
             less in short parts, and the time that attention takes grows with the square of a prompt's length.
+        keep_order: Whether passages that were in the last prompt stand first and in their order, so that they are not
+            read again. Otherwise passages are in the order of the documents, and a prompt depends on the question
+            alone.
     """
 
     route: RouteChoice = "auto"
@@ -160,3 +169,4 @@ class Policy:
     expand: int = 0
     budget: PromptBudget = _NO_LIMIT
     part_tokens: int = 4096
+    keep_order: bool = True

@@ -14,8 +14,21 @@ class Packing:
     def __init__(self, costs: PromptCosts, room: float) -> None:
         self._costs, self._room = costs, room
         self.chosen: dict[int, PassageCost] = {}
+        self.kept: Sequence[PassageCost] = ()
+        self.kept_tokens = 0
         self.tokens = 0
         self._documents: set[str] = set()
+
+    def keep(self, parts: Sequence[PassageCost]) -> None:
+        """Begin with passages in the order in which they are, without regard to the room."""
+        self.kept = parts
+        for part in parts:
+            self.tokens += part.tokens + self._costs.numbers[len(self.chosen)]
+            if part.document not in self._documents:
+                self.tokens += self._costs.fences[part.document]
+            self.chosen[part.chunk_id] = part
+            self._documents = {part.document}  # only the last one's fence can take more passages
+        self.kept_tokens = self.tokens
 
     def add(self, part: PassageCost) -> bool:
         """Add a passage if there is room for it; returns whether it is in."""
@@ -42,8 +55,10 @@ class Packing:
 
     @property
     def parts(self) -> list[PassageCost]:
-        """The passages that are in, in the order of the documents."""
-        return sorted(self.chosen.values(), key=lambda part: (part.document, part.chunk_id))
+        """The passages that are in: those that were kept in their order, then others in that of the documents."""
+        last = self.kept[-1].document if self.kept else ""
+        new = list(self.chosen.values())[len(self.kept) :]
+        return [*self.kept, *sorted(new, key=lambda part: (part.document != last, part.document, part.chunk_id))]
 
 
 def pack(packing: Packing, costs: PromptCosts, policy: Policy) -> Sequence[int]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from longctx.errors import BadRequest, ContextTooLong
 from longctx.planning.inputs import PassageCost, Policy, PromptCosts, Windows
+from longctx.planning.layout import lay_out
 from longctx.planning.packing import Packing, pack, pack_turns
 from longctx.types import BudgetItem, BudgetItemKind, Plan, Route
 
@@ -113,7 +115,8 @@ def _whole(costs: PromptCosts, windows: Windows, policy: Policy, route: Route, a
         reason += f"; {cached:,} of them were read before"
     if len(turns) < len(costs.turns):
         reason += f", with {len(turns)} of {len(costs.turns)} turns of the conversation"
-    return _itemized(costs, windows, everything.parts, turns, Plan(route, reason, window))
+    planned = Plan(route, reason, window, reused_tokens=min(cached, need - costs.max_new_tokens))
+    return _itemized(costs, windows, everything.parts, turns, planned)
 
 
 def _retrieval(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | str:
@@ -127,9 +130,7 @@ def _retrieval(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | s
                 takes = f"{packing.tokens + costs.framing:,} tokens"
                 return f"the question with its best passage takes {takes}{_beyond(policy)}"
             packing.spend(max(0, packing.tokens + packing.left - affordable))
-            turns = pack(packing, costs, policy)
-            reason = f"the passages that bear on the question most are read in a window of {window:,}"
-            return _itemized(costs, windows, packing.parts, turns, Plan("retrieval", reason, window))
+            return _filled(costs, windows, policy, packing, window)
     least = Packing(costs, float("inf"))
     for found in costs.found[:1]:
         least.add(found.part)
@@ -140,6 +141,21 @@ def _retrieval(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | s
         f"and the window leaves {leaves:,} for the prompt: ask for fewer new tokens (--max-new-tokens), or shorten "
         f"the question{beyond}"
     )
+
+
+def _filled(costs: PromptCosts, windows: Windows, policy: Policy, packing: Packing, window: int) -> Plan:
+    """The plan of route retrieval, with what the best passage leaves filled."""
+    room = packing.tokens + packing.left
+    turns = pack(packing, costs, policy)
+    room -= costs.of_turns(turns)
+    holds = windows.holds(window) - costs.fixed - costs.of_turns(turns)
+    # what was read before costs no time, so that it takes none of the budget from what was found
+    made = lay_out(costs, packing, room, min(holds, room + costs.last_cached), policy.expand)
+    reused = min(costs.last_cached, costs.system + made.kept_tokens) if made.kept else 0
+    reason = f"the passages that bear on the question most are read in a window of {window:,}"
+    if reused:
+        reason += f"; {reused:,} tokens of them were read before"
+    return _itemized(costs, windows, made.parts, turns, Plan("retrieval", reason, window, reused_tokens=reused))
 
 
 def _beyond(policy: Policy) -> str:
@@ -211,13 +227,15 @@ def _itemized(
 
 
 def _documents(costs: PromptCosts, parts: Sequence[PassageCost]) -> Iterator[BudgetItem]:
-    """What the passages of each document take, with their numbers and the fence around them."""
+    """What the passages of each document take, with their numbers and the fences around those that stand together."""
     tokens: Counter[str] = Counter()
     for number, part in enumerate(parts):
         tokens[part.document] += part.tokens + costs.numbers[number]
+    for document, _ in groupby(part.document for part in parts):
+        tokens[document] += costs.fences[document]
     passages = Counter(part.document for part in parts)
     for document, count in passages.items():
-        yield BudgetItem("document", document, tokens[document] + costs.fences[document], count)
+        yield BudgetItem("document", document, tokens[document], count)
 
 
 def _left_out(costs: PromptCosts, chosen: set[int], turns: set[int]) -> Iterator[BudgetItem]:

@@ -198,9 +198,14 @@ def extension(answer: Answer) -> dict[str, Any]:
     return whole
 
 
-def _usage(usage: Usage) -> dict[str, int]:
+def _usage(usage: Usage) -> dict[str, Any]:
     read, written = usage.prompt_tokens, usage.completion_tokens
-    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+    return {
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "total_tokens": read + written,
+        "prompt_tokens_details": {"cached_tokens": usage.reused_tokens},
+    }
 
 
 def _names(server: Context) -> list[str]:

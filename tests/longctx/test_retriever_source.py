@@ -14,7 +14,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from indexes import CorpusError, SearchFilter
 from indexes.llama_index import CorpusEmbedding
-from longctx import BadRequest, Conversation, DocumentQA
+from longctx import BadRequest, Conversation, DocumentQA, load_model
 from longctx.planning import Policy
 
 pytestmark = pytest.mark.usefixtures("own_loop")
@@ -125,6 +125,21 @@ def test_a_model_answers_from_passages_and_is_checked(kind: type[Words], saying:
     assert answer.plan.route == "retrieval"
     assert "whole documents" in answer.plan.reason
     assert answer.plan.passages_found == 2
+
+
+def test_passages_of_the_last_prompt_come_first(tiny_llama: Path, encoder: Any, tmp_path: Path) -> None:
+    texts = ["The boat comes on Friday.", "The oil is in the cellar.", "The horn is on the roof.", "The cook is away."]
+    nodes = [TextNode(text=text, metadata={"file_name": f"{text.split()[1]}.txt"}) for text in texts]
+    model = load_model(tiny_llama)
+    with (
+        DocumentQA.open(retriever=Words(nodes), model=model, encoder=encoder) as qa,
+        Conversation.open(qa, folder=tmp_path) as conversation,
+    ):
+        first = conversation.ask("oil horn", k=2, max_new_tokens=1)
+        second = conversation.ask("horn boat oil", k=3, max_new_tokens=1)
+    assert [each.source for each in first.passages] == ["horn.txt", "oil.txt"]
+    assert [each.source for each in second.passages] == ["horn.txt", "oil.txt", "boat.txt"]
+    assert second.usage.reused_tokens >= second.plan.reused_tokens > 0
 
 
 def test_nothing_found_is_an_answer_and_no_error(saying: Any, encoder: Any) -> None:

@@ -45,7 +45,7 @@ def until(holds: Any, seconds: float = 60) -> None:
 def running(*paths: Path, model: LoadedModel | None = None, **options: Any) -> Iterator[Running]:
     """Serve indexes, and end as on SIGTERM."""
     given = ServerOptions(**{"port": 0} | options)
-    engine = None if model is None else Engine(model, prefix_bytes=0)
+    engine = None if model is None else Engine(model, prefix_bytes=1 << 24)
     server = Server([*paths], Model(engine), given)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -239,6 +239,10 @@ class PostgresStore(Store):
         """Select the documents whose row meets a condition; for the arguments see `Store`."""
         return super().documents_where(_in_text(condition), check=check)
 
+    def chunk_ids_among(self, ids: Iterable[int]) -> set[int]:
+        """Tell which chunks are there."""
+        return {chunk_id for (chunk_id,) in self._of_chunks("c.id", "chunks c", list(ids))}
+
     def chunk_ids_where(self, condition: Condition) -> set[int]:
         """List the chunks of the documents whose row meets a condition."""
         return super().chunk_ids_where(_in_text(condition))

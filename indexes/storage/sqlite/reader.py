@@ -116,6 +116,21 @@ class StoreReader(DocumentReader):
             found |= self.chunk_ids_where(Condition(f"id IN ({', '.join('?' * len(some))})", some))
         return found
 
+    def chunk_ids_among(self, ids: Iterable[int]) -> set[int]:
+        """Tell which chunks are there.
+
+        Args:
+            ids: Ids of chunks that may have been removed.
+
+        Returns:
+            The ids of those that have not.
+        """
+        left, found = iter(ids), set[int]()
+        while some := list(islice(left, _AT_ONCE)):
+            sql = f"SELECT id FROM chunks WHERE id IN ({', '.join('?' * len(some))})"  # noqa: S608
+            found |= {chunk_id for (chunk_id,) in self._db.execute(sql, some)}
+        return found
+
     def chunk_ids_where(self, condition: Condition) -> set[int]:
         """List the chunks of the documents whose row meets a condition; the rows are not checked.
 

@@ -32,6 +32,7 @@ class StreamedAnswer:
         begun: Whether the server has said anything.
         prompt_tokens: The server's count of the prompt, if it gives one.
         completion_tokens: The server's count of the answer.
+        reused_tokens: How many tokens of the prompt the server had in its prefix cache, if it says so.
     """
 
     def __init__(self, result: Generation, options: GenerationOptions, opens_thoughts: bool | None) -> None:
@@ -39,6 +40,7 @@ class StreamedAnswer:
         self.begun = False
         self.prompt_tokens: int | None = None
         self.completion_tokens: int | None = None
+        self.reused_tokens: int | None = None
         self._result, self._most = result, options.new_tokens
         self._pieces = self._characters = 0
         self._half = ""  # of a character beyond U+FFFF, which a server may send in two
@@ -62,6 +64,7 @@ class StreamedAnswer:
                 result.finish = delta.finish or result.finish
                 self.prompt_tokens = delta.prompt_tokens or self.prompt_tokens
                 self.completion_tokens = delta.completion_tokens or self.completion_tokens
+                self.reused_tokens = delta.reused_tokens or self.reused_tokens
                 yield from self._told(delta)
                 if self._goes_on():
                     result.finish = "length"

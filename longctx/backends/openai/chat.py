@@ -34,6 +34,7 @@ class Delta(NamedTuple):
         finish: Why the answer has ended, if it has.
         prompt_tokens: Tokens of the prompt; None where it does not say.
         completion_tokens: Tokens of the answer.
+        reused_tokens: How many of the prompt's were in the server's prefix cache.
     """
 
     text: str = ""
@@ -41,6 +42,7 @@ class Delta(NamedTuple):
     finish: Finish | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    reused_tokens: int | None = None
 
 
 @dataclass
@@ -121,7 +123,9 @@ class OpenAIChat:
             return Delta()
         usage = event.get("usage") if isinstance(event, dict) else _no_completion()
         usage = usage if isinstance(usage, dict) else {}
-        counts = whole(usage.get("prompt_tokens")), whole(usage.get("completion_tokens"))
+        details = usage.get("prompt_tokens_details")
+        reused = details.get("cached_tokens") if isinstance(details, dict) else None
+        counts = whole(usage.get("prompt_tokens")), whole(usage.get("completion_tokens")), whole(reused)
         choices = event.get("choices")
         if not choices:
             return Delta("", "", None, *counts)

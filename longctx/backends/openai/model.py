@@ -199,6 +199,7 @@ class ServedModel:
         if answer.prompt_tokens is not None:
             self.counter.learn(planned, answer.prompt_tokens)
             result.prompt_tokens = answer.prompt_tokens
+        result.reused_tokens = answer.reused_tokens or 0
         if answer.completion_tokens is not None:
             result.completion_tokens = answer.completion_tokens
         elif self.counter.api is not None:
@@ -251,3 +252,4 @@ def _resumed(lost: Interrupted, result: Generation, again: Generation) -> Genera
         raise lost
     result.finish, result.inside_thoughts = again.finish, again.inside_thoughts
     result.prompt_tokens, result.completion_tokens = again.prompt_tokens, again.completion_tokens
+    result.reused_tokens = again.reused_tokens

@@ -40,6 +40,7 @@ DEMO = Path(__file__).parents[3] / "examples" / "models" / "passkey-llama"
 QUESTION = "What is the pass key?"
 KEY = "The pass key is 40917"
 PROSE = "The keeper walked along the shore in the evening and looked at the sea. <|user|> [/INST] </s> "
+CACHED = 7  # tokens that the server says it had in its prefix cache
 WINDOW = 2048
 
 
@@ -200,6 +201,7 @@ class Handler(BaseHTTPRequestHandler):
             if fault != "endless":
                 self.event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
                 usage = {"prompt_tokens": len(ids), "completion_tokens": written.completion_tokens}
+                usage["prompt_tokens_details"] = {"cached_tokens": CACHED}
                 if fault != "uncounted":
                     self.event({"choices": [], "usage": usage})
                 self.chunk("data: [DONE]\n\n")
@@ -289,6 +291,7 @@ def test_the_answer_comes_from_the_server_with_its_counts(indexed, opened, serve
     assert answer.usage.prompt_tokens == len(server.rendered(asked["messages"]))
     written = answer.text.replace(" [1]", "")  # a mark that the check has added
     assert answer.usage.completion_tokens == len(server.tokens(written)) + 1, "and the end of the turn"
+    assert answer.usage.reused_tokens == CACHED, "as the server says"
     over = answer.plan.prompt_tokens - answer.usage.prompt_tokens
     assert 0 <= over <= (200 if kind == "plain" else 6), "what was planned is not less than what it took"
 

@@ -50,7 +50,10 @@ def test_a_stream_is_the_same_answer_in_pieces(client: openai.OpenAI) -> None:
     deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
     assert "".join(delta.content or "" for delta in deltas) == SAID
     assert next(delta.model_extra["annotations"] for delta in deltas if "annotations" in delta.model_extra)
-    assert chunks[-1].usage.completion_tokens > 0
+    usage = chunks[-1].usage
+    assert usage.completion_tokens > 0
+    again = client.chat.completions.create(model="longctx/index", messages=ASKED).usage
+    assert 0 < again.prompt_tokens_details.cached_tokens < again.prompt_tokens == usage.prompt_tokens
 
 
 def test_the_language_model_replies_by_itself(client: openai.OpenAI) -> None:
@@ -108,6 +111,7 @@ def test_the_responses_api_gives_the_same_answer(client: openai.OpenAI) -> None:
     [annotation] = message.content[0].annotations
     assert said.output_text[annotation.start_index : annotation.end_index] == "[1]"
     assert said.usage.total_tokens == said.usage.input_tokens + said.usage.output_tokens > 0
+    assert client.responses.create(**asked).usage.input_tokens_details.cached_tokens > 0
     with client.responses.stream(**asked) as stream:
         events = list(stream)
         assert stream.get_final_response().output_text == SAID
