@@ -79,6 +79,18 @@ def test_a_collection_finds_what_its_index_finds_in_the_same_order(
     retriever.close()
 
 
+def test_passages_whose_lengths_tantivy_rounds_to_the_same_are_alike(lite: str, tmp_path: Path, hashing: Any) -> None:
+    address = f"{lite}#rounded"
+    texts = [" ".join(["lamp", *(f"word{n}" for n in range(60 - number))]) for number in range(20)]
+    with CorpusIndex.open(tmp_path / "lengths", hashing) as index:
+        index.add(Document(f"note {number:02}", text, "Note") for number, text in enumerate(texts))
+        assert published(index, address).passages > 20
+        expected = [(hit.chunk.source, hit.chunk.start) for hit in index.search("lamp", 20, "lexical")]
+    retriever = MilvusRetriever(address, 20, "lexical", encoder=hashing)
+    assert found(retriever, "lamp") == expected
+    retriever.close()
+
+
 def test_only_what_has_changed_is_written_and_what_has_gone_is_deleted(
     index: CorpusIndex, corpus: Path, lite: str, hashing: Any
 ) -> None:
