@@ -2,9 +2,9 @@
 
     python benchmarks/model_servers.py [--servers 2 8 32] [--load .6]
 
-A server reads one prompt after another, at a rate; what its prefix cache holds of a document is not read again. Questions
-come at random (Poisson) about documents at random (Zipf). The first lines check the model against the pair of vLLM
-servers in results/2026-11-29-vllm.md: 8 documents, each asked about twice. Nothing is measured here.
+A server reads one prompt after another, at a rate; what its prefix cache holds of a document is not read again.
+Questions come at random (Poisson) about documents at random (Zipf). The first lines check the model against the two
+vLLM servers in results/2026-11-29-vllm.md: 8 documents, each asked about twice. Nothing is measured here.
 """
 
 from __future__ import annotations
@@ -32,9 +32,13 @@ def busier_share(documents: int, servers: int) -> Counter[int]:
     return Counter(max(Counter(chance.choices(range(servers), k=documents)).values()) for _ in range(10_000))
 
 
-def simulate(servers: int, documents: int, held: int, load: float, by_hash: bool, questions: int = 40_000) -> list[float]:
-    """The share of tokens found in caches, the load of the busiest server, and seconds to the first token in units of one
-    prompt that is read in full: median and 99th percentile."""
+def simulate(
+    servers: int, documents: int, held: int, load: float, by_hash: bool, questions: int = 40_000
+) -> list[float]:
+    """The tokens found in caches and the load of the busiest server, as shares, and the time to the first token.
+
+    The time is in units of one prompt that is read in full: its median and 99th percentile.
+    """
     chance = random.Random(1)
     home = [chance.randrange(servers) for _ in range(documents)]
     weights = [*accumulate(1 / (rank + 1) for rank in range(documents))]
