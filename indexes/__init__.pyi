@@ -11,7 +11,7 @@ from .errors import (
     UnreadableFile,
 )
 from .index import CorpusIndex
-from .ingest import IngestPlan, ProcessWorkers
+from .ingest import IngestPlan, ProcessWorkers, RayWorkers
 from .metadata import Metadata
 from .readers import ReadLimits
 from .search import SearchFilter
@@ -52,6 +52,7 @@ __all__ = [
     "IngestReport",
     "Metadata",
     "ProcessWorkers",
+    "RayWorkers",
     "ReadLimits",
     "Reranker",
     "RerankerUnavailable",

@@ -1,12 +1,21 @@
-"""The sources of documents: the absolute path of a file, a name, or "llama-index:" and a llama-index document's id."""
+"""The sources of documents: a file's absolute path or s3:// address, a name, or "llama-index:" and the id there."""
 
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from pathlib import Path
 
 NAMESPACE = "llama-index:"  # the prefix of a llama-index document's source: no absolute path begins with it
+
+STORAGE = "s3://"
+_STORED = re.compile(r"s3:/+(?=[^/])")  # a Path has lost a slash of it
+
+
+def is_stored(source: str) -> bool:
+    """Whether the source is a file in object storage."""
+    return source.startswith(STORAGE)
 
 
 def is_file(source: str) -> bool:
@@ -16,6 +25,8 @@ def is_file(source: str) -> bool:
 
 def full_source(given: str | Path) -> str:
     """The source that a user means: a path from the working folder made absolute, another source as it is."""
+    if address := _STORED.match(str(given)):
+        return f"{STORAGE}{str(given)[address.end() :].rstrip('/')}"
     is_path = isinstance(given, Path) or is_file(given)
     return os.path.abspath(Path(given).expanduser()) if is_path else str(given)
 

@@ -6,6 +6,7 @@ from .files import IngestOptions, ingest_files
 from .gone import missing_files, prune_files
 from .ignore_rules import WalkRules
 from .pipeline import IngestCallback
+from .ray_workers import RayWorkers
 from .workers import ProcessWorkers
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "IngestOptions",
     "IngestPlan",
     "ProcessWorkers",
+    "RayWorkers",
     "WalkRules",
     "are_stored",
     "check_documents",

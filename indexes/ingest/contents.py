@@ -10,8 +10,9 @@ from pathlib import Path
 from indexes.chunking import Chunking
 from indexes.errors import UnreadableFile
 from indexes.ingest.discovery import version_of
+from indexes.ingest.object_storage import read_stored
 from indexes.readers import READER_VERSION, ReadLimits, format_name, read_bytes
-from indexes.sources import is_file
+from indexes.sources import is_file, is_stored
 
 PARTIAL = "pages without text"  # part of the hash of a document that has some
 
@@ -54,7 +55,7 @@ def read_unchanged(source: str, content_hash: str, stamp: str | None, chunking: 
     if not is_file(source):
         raise UnreadableFile("it was not made from a file")
     real = Path(realpath(source))
-    data = read_bytes(real, limits, root=str(real.parent))
+    data = read_stored(source, limits) if is_stored(source) else read_bytes(real, limits, root=str(real.parent))
     whole = hashlib.sha256(data)  # once, for all versions
     for version in _versions(stamp, chunking):
         if content_hash in (_with_version(whole, Path(source), version + partial) for partial in ("", PARTIAL)):

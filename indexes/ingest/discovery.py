@@ -67,6 +67,10 @@ class FoundFile:
         """The path of the file."""
         return Path(self.source)
 
+    def stamped(self, version: str) -> FileStatus:
+        """The status to store of it when it is about to be read; for the argument see `file_status`."""
+        return file_status(self.status, version)
+
     def read(self, limits: ReadLimits) -> bytes:
         """Read it, but nothing outside of the folder that it was found in, whatever has become of its path since.
 
@@ -301,11 +305,16 @@ def file_status(status: FileStat, version: str) -> FileStatus:
     stamp: str | None = f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_ino}:{version}"
     if max(status.st_mtime_ns, status.st_ctime_ns) > time.time_ns() - _RACY:
         stamp = None
+    return FileStatus(stamp, written_at(status.st_mtime_ns))
+
+
+def written_at(nanoseconds: int) -> str | None:
+    """Write a time as in `Document.modified`; None for one beyond the calendar."""
     try:
-        written = datetime.fromtimestamp(status.st_mtime_ns // 10**9, timezone.utc)
+        written = datetime.fromtimestamp(nanoseconds // 10**9, timezone.utc)
     except (OSError, OverflowError, ValueError):
-        return FileStatus(stamp, None)
-    return FileStatus(stamp, written.isoformat().replace("+00:00", "Z"))
+        return None
+    return written.isoformat().replace("+00:00", "Z")
 
 
 def version_of(stamp: str) -> str:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from indexes.errors import UnreadableFile
 from indexes.ingest.contents import hash_content, reading_version
-from indexes.ingest.discovery import FoundFile, IgnoredPath, SkippedFile, discover, file_status
+from indexes.ingest.discovery import FoundFile, IgnoredPath, SkippedFile
 from indexes.ingest.files import IngestOptions
 from indexes.ingest.gone import missing_files
+from indexes.ingest.object_storage import find_files
+from indexes.sources import full_source
 from indexes.storage import StoreReader
 from indexes.types import Failure
 
@@ -55,12 +57,12 @@ def plan_ingest(store: StoreReader | None, roots: Sequence[Path], own: Path, opt
     lists: dict[str, list[str]] = {name: [] for name in ("added", "changed", "unchanged", "empty", "skipped")}
     ignored: list[tuple[str, str]] = []
     failed: list[Failure] = []
-    for found in discover(roots, exclude=own, rules=options.rules):
+    for found in find_files(roots, exclude=own, rules=options.rules):
         if isinstance(found, SkippedFile):
             if found.kind:
-                lists["skipped"].append(str(found.path))
+                lists["skipped"].append(full_source(found.path))
         elif isinstance(found, IgnoredPath):
-            ignored.append((str(found.path), found.rule))
+            ignored.append((full_source(found.path), found.rule))
         elif isinstance(found, Failure):
             failed.append(found)
         else:
@@ -86,7 +88,7 @@ def _doing(store: StoreReader | None, found: FoundFile, options: IngestOptions) 
         return "added"
     version = reading_version(options.chunking)
     if options.limits.encoding is None:
-        if known.stamp is not None and known.stamp == file_status(found.status, version).stamp:
+        if known.stamp is not None and known.stamp == found.stamped(version).stamp:
             return "unchanged"
         if known.content_hash == hash_content(found.path, found.read(options.limits), version):
             return "unchanged"

@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from indexes.chunking import DEFAULT_CHUNKING, Chunking
 from indexes.errors import EmptyFile, UnreadableFile
@@ -24,16 +24,15 @@ from indexes.ingest.discovery import (
     FoundFile,
     IgnoredPath,
     SkippedFile,
-    discover,
-    file_status,
 )
 from indexes.ingest.gone import is_gone, prune_files
 from indexes.ingest.ignore_rules import WalkRules
-from indexes.ingest.parts import FileToRead, own_code, read_file
+from indexes.ingest.object_storage import StoredFile, find_files
+from indexes.ingest.parts import Fetched, FileToRead, fetch_file, own_code, read_file
 from indexes.ingest.pipeline import Copy, IngestCallback, Pipeline, Prepared
 from indexes.ingest.workers import Task, WorkerLost
 from indexes.readers import DEFAULT_LIMITS, ReadLimits, end_sandbox, is_read_by_lines, read_document
-from indexes.storage import Writer
+from indexes.storage import KnownFile, Writer
 from indexes.types import Document, Encoder, Failure, IngestReport
 
 _MOST_FILES = 256  # that were looked at, and wait behind one that a worker reads
@@ -62,10 +61,9 @@ class IngestOptions:
 
 
 class _Changed(NamedTuple):
-    """A file to read, its bytes, their hashes, and its status before it was read."""
+    """A file to read, the hashes of its bytes, and its status before it was read."""
 
     found: FoundFile
-    data: bytes
     content_hash: str
     partial_hash: str
     status: FileStatus
@@ -75,7 +73,7 @@ class _Waiting(NamedTuple):
     """What is to be done with a file, after all files before it: what depends on `reading`, if a worker does that."""
 
     do: Callable[[], None]
-    reading: Task[Document | None] | None = None
+    reading: Task[Any] | None = None
     bytes: int = 0
 
 
@@ -95,7 +93,7 @@ def ingest_files(
         What was done, with the files that could not be read in `failed`.
     """
     run = _FileIngest(writer, encoder, options)
-    every: Iterable[Found] = discover(roots, exclude=own, rules=options.rules)
+    every: Iterable[Found] = find_files(roots, exclude=own, rules=options.rules)
     if options.progress is not None:
         run.tell(doing="looking for files")
         every = list(every)
@@ -148,7 +146,7 @@ class _FileIngest(Pipeline):
         self._waiting.clear()
         super().cancel()
 
-    def _later(self, do: Callable[[], None], reading: Task[Document | None] | None = None, size: int = 0) -> None:
+    def _later(self, do: Callable[[], None], reading: Task[Any] | None = None, size: int = 0) -> None:
         """Do something when all files before are done with: at once, unless a worker reads one."""
         self._waiting.append(_Waiting(do, reading, size))
         self._do_waiting()
@@ -174,14 +172,14 @@ class _FileIngest(Pipeline):
         else:
             self.failed.append(found)
 
-    def _refuse(self, source: str, error: UnreadableFile) -> None:
+    def _refuse(self, source: str, error: UnreadableFile | WorkerLost) -> None:
         """Count a file that cannot be read, or is empty."""
         if isinstance(error, EmptyFile):
             self.count["empty"] += 1
             self.drain()
             self.count["removed"] += self.remove(source)
         else:
-            self.failed.append(Failure(source, error.reason))
+            self.failed.append(Failure(source, str(error)))
         self.finish(source)
 
     def restamp(self) -> None:
@@ -199,60 +197,79 @@ class _FileIngest(Pipeline):
         """Have the file's document put into the next batch, unless the store has it. Raises UnreadableFile."""
         # A user who names an encoding wants the files read again: they were not recognised, or wrongly.
         known = self.store.stamp(found.source) if self._limits.encoding is None else None
-        status = file_status(found.status, self._version)
+        status = found.stamped(self._version)
         if known and known.stamp is not None and known.stamp == status.stamp:
             self._later(partial(self.skip, found.source))
             return
-        data = found.read(self._limits)
-        content_hash = hash_content(found.path, data, self._version)
-        partial_hash = hash_content(found.path, data, self._version + PARTIAL)
-        is_enough = (content_hash,) if self._limits.ocr else (content_hash, partial_hash)
-        if known and known.content_hash in is_enough:
-            if known.content_hash == partial_hash:
-                status = status._replace(stamp=None)
-            if (known.stamp, known.modified) != status:
-                self._touched[found.source] = status
-            self._later(partial(self.skip, found.source))
+        if self.executor is not None and isinstance(found, StoredFile):
+            fetching = Task(self.executor, fetch_file, own_code(), found, self._version, self._limits)
+            do = partial(self._put_fetched, found, known, status, fetching)
+            self._later(do, fetching, found.status.st_size)
             return
-        file = _Changed(found, data, content_hash, partial_hash, status)
-        if self.executor is None or is_read_by_lines(found.path, data):  # which takes no time
-            self._later(partial(self._put_file, file, None), size=len(data))
+        data = found.read(self._limits)
+        content_hash, partial_hash = (hash_content(found.path, data, self._version + part) for part in ("", PARTIAL))
+        file = _Changed(found, content_hash, partial_hash, status)
+        if self._is_unchanged(file, known):
+            self._later(partial(self.skip, found.source))
+        elif self.executor is None or is_read_by_lines(found.path, data):  # which takes no time
+            read = partial(read_document, found.path, data, self._limits)
+            self._later(partial(self._put_file, file, read), size=len(data))
         else:
-            reading = self._reading(file)
-            self._later(partial(self._put_file, file, reading), reading, len(data))
+            reading = self._reading(found, data)
+            read = partial(self._document, found, data, reading)
+            self._later(partial(self._put_file, file, read), reading, len(data))
 
-    def _reading(self, file: _Changed) -> Task[Document | None]:
+    def _is_unchanged(self, file: _Changed, known: KnownFile | None) -> bool:
+        """Whether a file has the content that the store knows; then its new status is noted."""
+        is_enough = (file.content_hash,) if self._limits.ocr else (file.content_hash, file.partial_hash)
+        if known is None or known.content_hash not in is_enough:
+            return False
+        is_partial = known.content_hash == file.partial_hash
+        status = file.status._replace(stamp=None) if is_partial else file.status
+        if (known.stamp, known.modified) != status:
+            self._touched[file.found.source] = status
+        return True
+
+    def _reading(self, found: FoundFile, data: bytes) -> Task[Document | None]:
         """Have a worker read a file: from the same path if it is there, too, otherwise from the bytes."""
-        found, digest = file.found, hashlib.sha256(file.data).digest()
         assert self.executor is not None
-        data = None if self._see_files else file.data
-        wanted = FileToRead(found.source, found.real, found.root, digest, data, self._limits)
+        sent = None if self._see_files else data
+        wanted = FileToRead(found.source, found.real, found.root, hashlib.sha256(data).digest(), sent, self._limits)
         return Task(self.executor, read_file, own_code(), wanted)
 
-    def _put_file(self, file: _Changed, reading: Task[Document | None] | None) -> None:
-        found, status = file.found, file.status
+    def _put_fetched(
+        self, found: StoredFile, known: KnownFile | None, status: FileStatus, fetching: Task[Fetched]
+    ) -> None:
+        """Put the document of a file that a worker has fetched into the next batch, unless the store has it."""
         try:
-            if self._limits.encoding is None and self._is_elsewhere(found, file.content_hash, status):
-                return
-            document = replace(self._document(file, reading), modified=status.modified)
-        except UnreadableFile as error:
+            content_hash, partial_hash, document = fetching.result()
+        except (UnreadableFile, WorkerLost) as error:
             self._refuse(found.source, error)
             return
-        except WorkerLost as error:
-            self._refuse(found.source, UnreadableFile(str(error)))
+        file = _Changed(found, content_hash, partial_hash, status)
+        self.skip(found.source) if self._is_unchanged(file, known) else self._put_file(file, lambda: document)
+
+    def _put_file(self, file: _Changed, read: Callable[[], Document]) -> None:
+        source, status = file.found.source, file.status
+        try:
+            if self._limits.encoding is None and self._is_elsewhere(file.found, file.content_hash, status):
+                return
+            document = replace(read(), source=source, modified=status.modified)
+        except (UnreadableFile, WorkerLost) as error:
+            self._refuse(source, error)
             return
         if document.unreadable:  # without a stamp it is looked at again: with OCR, there is more in it
             self.put(Prepared(document, file.partial_hash))
         else:
             self.put(Prepared(document, file.content_hash, status.stamp))
 
-    def _document(self, file: _Changed, reading: Task[Document | None] | None) -> Document:
-        """The document of a file, from a worker if one reads it. Raises UnreadableFile and WorkerLost."""
-        document = None if reading is None else reading.result()
-        if document is None and reading is not None and self._see_files:
+    def _document(self, found: FoundFile, data: bytes, reading: Task[Document | None]) -> Document:
+        """The document of a file that a worker reads. Raises UnreadableFile and WorkerLost."""
+        document = reading.result()
+        if document is None and self._see_files:
             self._see_files = False
-            document = self._reading(file).result()
-        return document or read_document(file.found.path, file.data, self._limits)
+            document = self._reading(found, data).result()
+        return document or read_document(found.path, data, self._limits)
 
     def _is_elsewhere(self, found: FoundFile, content_hash: str, status: FileStatus) -> bool:
         """Record the file as another name of a document with the same content, if there is one."""
@@ -263,7 +280,7 @@ class _FileIngest(Pipeline):
             others = [source for source in self.store.sources_of_content(content_hash) if source != found.source]
             if not others:
                 return False
-            old = next((source for source in others if is_gone(Path(source))), None)
+            old = next((source for source in others if is_gone(source)), None)
             self.drain()
             with self.writer.batch([found.source, *others]) as generation:
                 if (others[0] if old is None else old) not in self.store.sources_of_content(content_hash):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from indexes.sources import is_file
+from indexes.ingest.object_storage import is_stored_no_more, stored_sources
+from indexes.sources import full_source, is_file, is_stored, lies_in
 from indexes.storage import StoreReader, Writer
 
 
@@ -19,9 +20,16 @@ def missing_files(store: StoreReader, roots: Sequence[Path]) -> list[str]:
     Returns:
         The sources of these documents and copies.
     """
-    existing = tuple(root for root in roots if not is_gone(root))
-    sources = map(Path, filter(is_file, store.sources()))
-    return sorted(str(s) for s in sources if any(s.is_relative_to(root) for root in existing) and is_gone(s))
+    sources = [source for source in store.sources() if is_file(source)]
+    gone = set[str]()
+    for root in map(full_source, roots):
+        inside = [source for source in sources if lies_in(source, root)]
+        if is_stored(root):
+            held = stored_sources(root)
+            gone |= {source for source in inside if held and source not in held}
+        elif not is_gone(root):
+            gone |= {source for source in inside if is_gone(source)}
+    return sorted(gone)
 
 
 def prune_files(writer: Writer, roots: Sequence[Path]) -> int:
@@ -41,10 +49,12 @@ def prune_files(writer: Writer, roots: Sequence[Path]) -> int:
         return sum(writer.store.remove_document(source, generation) for source in gone)
 
 
-def is_gone(path: Path) -> bool:
+def is_gone(source: str) -> bool:
     """Whether there is no such file; one in a folder without permission, which cannot be looked at, is not gone."""
+    if is_stored(source):
+        return is_stored_no_more(source)
     try:
-        path.lstat()
+        Path(source).lstat()
     except OSError as error:
         return isinstance(error, FileNotFoundError | NotADirectoryError)
     return False

@@ -18,6 +18,8 @@ from typing import NamedTuple
 from indexes.chunking import Chunking, Passage, chunk_document
 from indexes.encoders import load_encoder
 from indexes.errors import CorpusError, UnreadableFile
+from indexes.ingest.contents import PARTIAL, hash_content
+from indexes.ingest.object_storage import StoredFile
 from indexes.readers import ReadLimits, read_bytes, read_document
 from indexes.types import Chunk, Document, Encoder, Vectors
 
@@ -61,6 +63,20 @@ class FileToRead(NamedTuple):
     digest: bytes
     data: bytes | None
     limits: ReadLimits
+
+
+class Fetched(NamedTuple):
+    """A file that a worker has fetched and read.
+
+    Attributes:
+        content_hash: The hash of its content.
+        partial_hash: The same for a document of which some pages could not be read.
+        document: The document.
+    """
+
+    content_hash: str
+    partial_hash: str
+    document: Document
 
 
 class ChunksOf(NamedTuple):
@@ -115,6 +131,28 @@ def read_file(code: str, file: FileToRead) -> Document | None:
         if hashlib.sha256(data).digest() != file.digest:
             return None
     return read_document(Path(file.path), data, file.limits)
+
+
+def fetch_file(code: str, file: StoredFile, version: str, limits: ReadLimits) -> Fetched:
+    """Fetch a file from object storage and read it, in any process.
+
+    Args:
+        code: A hash of this package in the process that asks.
+        file: The file.
+        version: How files are read and chunked.
+        limits: What it may take.
+
+    Returns:
+        The document, and the hashes by which it is recognized.
+
+    Raises:
+        UnreadableFile: If it cannot be fetched or read.
+        CorpusError: If this process has another version of the package, or no means to fetch.
+    """
+    _check_code(code)
+    data = file.read(limits)
+    content_hash, partial_hash = (hash_content(file.path, data, version + part) for part in ("", PARTIAL))
+    return Fetched(content_hash, partial_hash, read_document(file.path, data, limits))
 
 
 def embed_part(work: Work, documents: Sequence[Document]) -> list[ChunksOf]:

@@ -18,7 +18,11 @@ from indexes.text import on_one_line
 T = TypeVar("T")
 
 _ATTEMPTS = 4  # with as many workers, before a piece of work is given up
-_LOST = {"KilledWorker", "FutureCancelledError", "CommClosedError"}  # what Dask raises, which need not be installed
+# What Dask and Ray raise, which need not be installed.
+_LOST = {
+    *("KilledWorker", "FutureCancelledError", "CommClosedError"),
+    *("WorkerCrashedError", "NodeDiedError", "OutOfMemoryError", "ObjectLostError", "OwnerDiedError"),
+}
 
 
 class WorkerLost(CorpusError):

@@ -1,4 +1,4 @@
-"""A collection of Milvus: its address, its fields, and what is noted beside it.
+"""A collection of Milvus: its address, its rows, and what is noted beside it.
 
 Milvus has no place for the counts that BM25 needs, so a second collection, NAME_terms, has a row for each term: in how
 many passages it is. Its row 0 is a note on the whole.
@@ -13,44 +13,21 @@ import re
 from collections.abc import Collection as Ids
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
 from indexes.errors import CorpusError, extra
+from indexes.milvus.fields import LONGEST, Note, make, passage_fields, term_fields
 from indexes.text import on_one_line
 
 PREFIX = "milvus:"
 AT_ONCE = 200  # rows in a request
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,200}")
-_LONGEST = 65_535  # bytes of a text in Milvus
 _TIMEOUT = 60.0  # seconds for a request
 _GRPC = {"grpc.keepalive_time_ms": 300_000}  # pymilvus pings every 10 s, which Milvus Lite takes for an attack
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What is noted of a whole collection.
-
-    Attributes:
-        encoder: The name of the encoder of its vectors.
-        fingerprint: The encoder's fingerprint.
-        analysis: The version of the text analysis that its terms are of.
-        average: The mean length of a passage, in terms, by which its weights were made.
-        averaged: How many passages there were then.
-        passages: How many there are.
-        languages: How many there are in each language.
-    """
-
-    encoder: str
-    fingerprint: str
-    analysis: int
-    average: float
-    averaged: int
-    passages: int = 0
-    languages: dict[str, int] = field(default_factory=dict)
 
 
 class Collection:
@@ -114,7 +91,7 @@ class Collection:
                     f"{self.shown} is a collection that longctx did not make: give another name behind #, as in "
                     f"{PREFIX}{self.shown.removeprefix(PREFIX).partition('#')[0]}#passages"
                 )
-            return Note(**json.loads(rows[0]["term"]))
+            return Note.parse(rows[0]["term"], self.shown)
 
     def _load(self, *names: str) -> None:
         """Have collections loaded for searches, once: a server that was started again has not."""
@@ -138,36 +115,10 @@ class Collection:
             dimension: The dimension of its vectors.
             note: What to note of it.
         """
-        from pymilvus import DataType
-
-        terms = {"id": DataType.INT64, "term": DataType.VARCHAR, "count": DataType.INT64, "dense": 2}
-        self._create(self._terms, terms)
-        self.set_note(note)
-        numbers = ("id", "document", "number", "page", "line", "start", "end", "tokens")
-        texts = ("state", "source", "names", "title", "folded", "heading", "language", "modified", "text")
-        fields: dict[str, Any] = dict.fromkeys(numbers, DataType.INT64) | dict.fromkeys(texts, DataType.VARCHAR)
-        fields |= {"metadata": DataType.JSON, "layout": DataType.JSON}
-        self._create(self.name, {**fields, "dense": dimension, "sparse": DataType.SPARSE_FLOAT_VECTOR})
-
-    def _create(self, name: str, fields: dict[str, Any]) -> None:
-        from pymilvus import DataType
-
         with self._explained():
-            if self._client.has_collection(name):
-                return
-            schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
-            indexes = self._client.prepare_index_params()
-            for each, kind in fields.items():
-                if each == "dense":
-                    schema.add_field(each, DataType.FLOAT_VECTOR, dim=kind)
-                    indexes.add_index(each, index_type="AUTOINDEX", metric_type="IP")
-                elif kind == DataType.VARCHAR:
-                    schema.add_field(each, kind, max_length=_LONGEST)
-                else:
-                    schema.add_field(each, kind, is_primary=each == "id")
-            if "sparse" in fields:
-                indexes.add_index("sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="IP")
-            self._client.create_collection(name, schema=schema, index_params=indexes, consistency_level="Strong")
+            make(self._client, self._terms, term_fields())
+            self.set_note(note)
+            make(self._client, self.name, passage_fields(dimension))
 
     def put(self, rows: Sequence[Row]) -> None:
         """Put rows into the collection, in place of those with the same ids.
@@ -179,9 +130,9 @@ class Collection:
             CorpusError: If a text is too long for Milvus.
         """
         for row in rows:
-            if long := [name for name in row if isinstance(row[name], str) and len(row[name].encode()) > _LONGEST]:
+            if long := [name for name in row if isinstance(row[name], str) and len(row[name].encode()) > LONGEST]:
                 raise CorpusError(
-                    f"{row['source']}: the {long[0]} of a passage is longer than the {_LONGEST:,} bytes that Milvus "
+                    f"{row['source']}: the {long[0]} of a passage is longer than the {LONGEST:,} bytes that Milvus "
                     "takes: ingest with a smaller --chunk-tokens"
                 )
         self._put(self.name, rows)

@@ -15,8 +15,9 @@ from statistics import fmean
 
 from indexes.errors import CorpusError
 from indexes.index import CorpusIndex
-from indexes.milvus.collection import AT_ONCE, Collection, Note, Row
+from indexes.milvus.collection import AT_ONCE, Collection, Row
 from indexes.milvus.conditions import BETWEEN
+from indexes.milvus.fields import Note
 from indexes.milvus.sparse import passage_vector, term_id
 from indexes.search import Retrieval
 from indexes.sources import composed

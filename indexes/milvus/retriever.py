@@ -18,8 +18,9 @@ from indexes.encoders import load_encoder
 from indexes.errors import CorpusError, IndexMismatch
 from indexes.llama_index import chunk_node, in_thread
 from indexes.metadata import Metadata
-from indexes.milvus.collection import Collection, Note, Row
+from indexes.milvus.collection import Collection, Row
 from indexes.milvus.conditions import BETWEEN, condition_of
+from indexes.milvus.fields import Note
 from indexes.milvus.sparse import query_vector, term_id
 from indexes.search import Retrieval, SearchFilter, SearchRequest, named_as_allowed, rank_chunks
 from indexes.storage import UNKNOWN, idf_of, telling, term_groups

@@ -44,8 +44,8 @@ def passage_vector(found: Sequence[str], language: str, average: float) -> Spars
         The weights of its terms.
     """
     counts = {term: count for term, count in Counter(found).items() if term != FILLER}
-    weights = {term_id(term, language): saturated(count, len(found), average) for term, count in counts.items()}
-    return weights or {_NO_TERM: 1.0}
+    weights = saturated([*counts.values()], len(found), average).tolist()
+    return {term_id(term, language): weight for term, weight in zip(counts, weights, strict=True)} or {_NO_TERM: 1.0}
 
 
 def query_vector(asked: Mapping[int, float], counts: Mapping[int, int], passages: int) -> SparseVector:

@@ -1,6 +1,6 @@
 from .base import DEFAULT_LIMITS, ReadLimits
 from .charset import decode
-from .files import check_regular, os_reason, read_bytes
+from .files import check_regular, check_size, os_reason, read_bytes
 from .folders import statuses_in
 from .registry import (
     READER_VERSION,
@@ -19,6 +19,7 @@ __all__ = [
     "SUFFIXES",
     "ReadLimits",
     "check_regular",
+    "check_size",
     "check_suffix",
     "decode",
     "end_sandbox",

@@ -84,6 +84,22 @@ def os_reason(error: OSError) -> str:
     return _REASONS.get(error.errno or 0) or f"cannot be read: {error.strerror or type(error).__name__}"
 
 
+def check_size(size: int, limit: int) -> None:
+    """Check that a file is not too large.
+
+    Args:
+        size: Its size in bytes.
+        limit: The most.
+
+    Raises:
+        UnreadableFile: If it is.
+    """
+    if size > limit:
+        raise UnreadableFile(
+            f"over the size limit of {_megabytes(limit)} (it has {_megabytes(size)}); raise --max-size"
+        )
+
+
 def _read_at_most(read: Callable[[int], bytes | None], limit: int, size: int) -> bytes:
     """Read to the end. `size` is the size that the system stated, which the file may exceed by now."""
     blocks: list[bytes] = []
@@ -91,10 +107,7 @@ def _read_at_most(read: Callable[[int], bytes | None], limit: int, size: int) ->
     while max(total, size) <= limit and (block := read(_BLOCK)):
         blocks.append(block)
         total += len(block)
-    if max(total, size) > limit:
-        raise UnreadableFile(
-            f"over the size limit of {_megabytes(limit)} (it has {_megabytes(max(total, size))}); raise --max-size"
-        )
+    check_size(max(total, size), limit)
     return b"".join(blocks)
 
 

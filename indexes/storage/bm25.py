@@ -1,16 +1,16 @@
-"""BM25 in the form, and with the parameters, that tantivy and Lucene have."""
+"""BM25 in the form, and with the parameters, that tantivy and Lucene have, and with the lengths that they keep."""
 
 from __future__ import annotations
 
 import math
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-NumberT = TypeVar("NumberT", float, npt.NDArray[np.float64])
-
 _K1, _B = 1.2, 0.75
+_EXACT_LENGTHS, _STEPS = 40, 8  # lengths are exact up to 40, and from there on in 8 steps to each doubling
+
+Numbers = npt.NDArray[np.float64]
 
 
 def idf(count: int, chunks: int) -> float:
@@ -26,15 +26,28 @@ def idf(count: int, chunks: int) -> float:
     return math.log(1 + (chunks - count + 0.5) / (count + 0.5))
 
 
-def saturated(count: NumberT, length: NumberT, average: float) -> NumberT:
+def saturated(counts: npt.ArrayLike, lengths: npt.ArrayLike, average: float) -> Numbers:
     """Return what the frequency of a term in a chunk adds to the chunk's score, before weight and idf.
 
     Args:
-        count: How often the chunk contains the term.
-        length: The length of the chunk, in terms.
+        counts: How often chunks contain terms.
+        lengths: The lengths of these chunks, in terms, or of the one.
         average: The mean length of a chunk.
 
     Returns:
-        f (k1 + 1) / (f + k1 (1 - b + b l / l̄)).
+        f (k1 + 1) / (f + k1 (1 - b + b l / l̄)), where l is rounded down as tantivy rounds it.
     """
-    return count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * length / average))
+    frequency = np.asarray(counts, dtype=np.float64)
+    length = _LENGTHS[np.searchsorted(_LENGTHS, lengths, side="right") - 1]
+    scores: Numbers = frequency * (_K1 + 1) / (frequency + _K1 * (1 - _B + _B * length / average))
+    return scores
+
+
+def _length_table() -> Numbers:
+    """The lengths that tantivy keeps in a byte: Lucene's, of a mantissa of 3 bits."""
+    free = _EXACT_LENGTHS - 2 * _STEPS
+    steps = [bits if bits < _STEPS else (bits % _STEPS + _STEPS) << (bits // _STEPS - 1) for bits in range(256 - free)]
+    return np.array([*range(free), *(free + step for step in steps)], dtype=np.float64)
+
+
+_LENGTHS = _length_table()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from os.path import abspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,7 +36,8 @@ _MANY = 0.2  # of the passages, in a language that is worth a remark
 
 def ingest(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Files and folders; folders are read recursively.")
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Files and folders, which are read recursively; s3://BUCKET/PREFIX."),
     ],
     index: IndexOption = None,
     encoder: EncoderOption = None,
@@ -137,6 +137,8 @@ def ingest(
 
 def _ingest(corpus: CorpusIndex, paths: list[Path], options: dict[str, Any], *, quiet: bool) -> IngestReport:
     """Ingest, and show the progress. After Ctrl-C, print how many of the files are in the index, and exit."""
+    from indexes.sources import full_source, lies_in
+
     total = 0
     try:
         with ingest_progress(quiet) as show:
@@ -149,9 +151,8 @@ def _ingest(corpus: CorpusIndex, paths: list[Path], options: dict[str, Any], *, 
 
             return corpus.ingest(paths, progress=show_and_count, **options)
     except KeyboardInterrupt:
-        roots = [Path(abspath(path.expanduser())) for path in paths]
-        sources = (Path(document.source) for document in corpus.documents())
-        kept = sum(any(source.is_relative_to(root) for root in roots) for source in sources)
+        roots = [full_source(path) for path in paths]
+        kept = sum(any(lies_in(document.source, root) for root in roots) for document in corpus.documents())
         of_all = f" of {total:,}" if total else ""
         echo(f"interrupted: {kept:,}{of_all} files are in the index; run the same command again to go on", err=True)
         raise typer.Exit(INTERRUPTED) from None

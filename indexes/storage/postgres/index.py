@@ -1,111 +1,26 @@
-"""An index in PostgreSQL: sessions that read one snapshot, and writers, each of which changes documents of its own."""
+"""An index in PostgreSQL, and its writers, each of which changes documents of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from indexes.errors import CorpusError
 from indexes.storage.postgres.address import DatabaseAddress
-from indexes.storage.postgres.connection import Connection, ConnectionLost, Connections, explained
-from indexes.storage.postgres.lexical import PostgresLexical
+from indexes.storage.postgres.connection import Connection, Connections
+from indexes.storage.postgres.errors import explained
 from indexes.storage.postgres.schema import TABLES, is_current, make_or_migrate
+from indexes.storage.postgres.session import PostgresSession
 from indexes.storage.postgres.store import PostgresStore
-from indexes.storage.postgres.vectors import PostgresVectors
 from indexes.storage.postgres.verify import verify
 from indexes.types import VerifyReport
 
-_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _PATIENCE = 60.0  # seconds for another writer of the same documents, where nothing else is said
 _FOREVER = 0
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class PostgresSearchers:
-    """The search indexes of a snapshot.
-
-    Attributes:
-        store: The store.
-        dense: Search by vectors.
-        lexical: Search by terms.
-    """
-
-    store: PostgresStore
-    dense: PostgresVectors
-    lexical: PostgresLexical
-
-
-class PostgresSession:
-    """Read access to an index in one transaction.
-
-    If the server has ended the connection before anything was read, another one is made; after that, CorpusError is
-    raised.
-    """
-
-    def __init__(self, index: PostgresIndex) -> None:
-        self._index = index
-        self._has_read = False
-        self._connection: Connection | None = None
-        self._searchers = self._opened()
-
-    def close(self) -> None:
-        """End the transaction; a second call does nothing."""
-        if self._connection is not None:
-            self._index.connections.give_back(self._connection)
-        self._connection = None
-
-    def open_searchers(self) -> None:
-        """Take the snapshot now: the first statement of a transaction does."""
-        self._attempt(lambda searchers: searchers.store.is_empty())
-
-    def read(self, read: Callable[[PostgresStore], T]) -> T:
-        """Read from the store.
-
-        Args:
-            read: Reads from the store. It is called again if the connection was lost before anything had been read.
-
-        Returns:
-            What `read` returns.
-        """
-        return self._attempt(lambda searchers: read(searchers.store))
-
-    def search(self, search: Callable[[PostgresSearchers], T]) -> T:
-        """Search.
-
-        Args:
-            search: Searches. It is called again if the connection was lost before anything had been read.
-
-        Returns:
-            What `search` returns.
-        """
-        return self._attempt(search)
-
-    def _opened(self) -> PostgresSearchers:
-        self._connection = connection = self._index.connections.take(_READING)
-        store = PostgresStore(connection, self._index.address.schema)
-        return PostgresSearchers(store, store.vectors, PostgresLexical(store.postings))
-
-    def _attempt(self, action: Callable[[PostgresSearchers], T]) -> T:
-        address = self._index.address
-        if self._connection is None:
-            raise CorpusError(f"this snapshot of {address.shown} has ended: read it inside its `with` block")
-        try:
-            with explained(address):
-                result = action(self._searchers)
-        except ConnectionLost:
-            if self._has_read:
-                raise
-            self.close()
-            self._searchers = self._opened()
-            with explained(address):
-                result = action(self._searchers)
-        self._has_read = True
-        return result
 
 
 class PostgresWriter:
@@ -206,7 +121,7 @@ class PostgresIndex:
 
     def session(self) -> AbstractContextManager[PostgresSession]:
         """Read the index in one transaction, which ends with the `with` block."""
-        return closing(PostgresSession(self))
+        return closing(PostgresSession(self.connections, self.address))
 
     def read(self, read: Callable[[PostgresStore], T]) -> T:
         """Read from the store in a transaction of its own.

@@ -1,4 +1,4 @@
-"""BM25 in PostgreSQL, as tantivy computes it: the same parameters, and the same lengths, which it rounds down."""
+"""BM25 in PostgreSQL, over the postings of an index, as tantivy computes it in a folder."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from indexes.storage.lexical import MOST_WITH_PHRASE, idf_of
 from indexes.storage.lexical_query import LARGE, PATTERN_WEIGHT, UNKNOWN, TermGroup, misspelt, telling, term_groups
 from indexes.storage.postgres.postings import POSTING, PostingArray, Postings, language_code
 from indexes.text import LANGUAGES, phrase_terms, query_patterns
-
-_EXACT_LENGTHS, _STEPS = 40, 8  # lengths are exact up to 40, and from there on in 8 steps to each doubling
 
 Scored = list[tuple[int, float]]
 Numbers = npt.NDArray[np.float64]
@@ -79,7 +77,7 @@ class PostgresLexical:
                     weight *= group.boost * idf(len(its), self.count())
                     if group.languages is not None:
                         its = its[np.isin(its["language"], [language_code(each) for each in group.languages])]
-                    yield its, weight * _saturated(its, average)
+                    yield its, weight * saturated(its["count"], its["length"], average)
         for pattern in query_patterns(query):
             yield self._holding(self._postings.terms_like(pattern), PATTERN_WEIGHT)
 
@@ -129,26 +127,6 @@ def is_within(one: str, other: str, distance: int) -> bool:
         if min(row) > distance:
             return False
     return row[-1] <= distance
-
-
-def _saturated(its: PostingArray, average: float) -> Numbers:
-    """What BM25 makes of the counts of a term, given the lengths of the chunks."""
-    return saturated(its["count"].astype(np.float64), _rounded(its["length"]).astype(np.float64), average)
-
-
-def _length_table() -> npt.NDArray[np.int64]:
-    """The lengths that tantivy keeps in a byte: Lucene's, of a mantissa of 3 bits."""
-    free = _EXACT_LENGTHS - 2 * _STEPS
-    steps = [bits if bits < _STEPS else (bits % _STEPS + _STEPS) << (bits // _STEPS - 1) for bits in range(256 - free)]
-    return np.array([*range(free), *(free + step for step in steps)], dtype=np.int64)
-
-
-_LENGTHS = _length_table()
-
-
-def _rounded(lengths: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
-    rounded: npt.NDArray[np.int64] = _LENGTHS[np.searchsorted(_LENGTHS, lengths, side="right") - 1]
-    return rounded
 
 
 def _best(found: list[tuple[PostingArray, Numbers]], k: int, allowed: npt.NDArray[np.int64] | None) -> Scored:

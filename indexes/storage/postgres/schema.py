@@ -9,13 +9,8 @@ from __future__ import annotations
 
 from indexes.errors import CorpusError, IndexMismatch, IndexNotFound
 from indexes.storage.postgres.address import DatabaseAddress
-from indexes.storage.postgres.connection import (
-    _NO_EXTENSION,
-    OLDEST_SERVER,
-    OLDEST_VECTOR,
-    Connection,
-    prepare,
-)
+from indexes.storage.postgres.connection import OLDEST_SERVER, OLDEST_VECTOR, Connection, prepare
+from indexes.storage.postgres.errors import NO_EXTENSION
 from indexes.text import ANALYSIS_VERSION
 
 FORMAT_VERSION = 1
@@ -206,6 +201,6 @@ def _make_schema(connection: Connection, address: DatabaseAddress) -> None:
     ) as e:
         why = address.masked(str(e))
         raise CorpusError(
-            f"{address.shown} lacks the extension vector ({why}): install pgvector on the server, or {_NO_EXTENSION}"
+            f"{address.shown} lacks the extension vector ({why}): install pgvector on the server, or {NO_EXTENSION}"
         ) from e
     connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{address.schema}"')

@@ -12,7 +12,7 @@ from .conditions import (
     source_lies_in,
 )
 from .database import Database, ReadTransaction, Superseded
-from .documents import DerivedFile, read_document
+from .documents import DerivedFile, KnownFile, read_document
 from .nodes import NodeRow, NodeRows
 from .reader import TEXT_BLOCK, StoreReader, read_chunk, unpacked
 from .schema import CHUNK_FACTS, DOCUMENT_FACTS, check_format
@@ -28,6 +28,7 @@ __all__ = [
     "Condition",
     "Database",
     "DerivedFile",
+    "KnownFile",
     "NodeRow",
     "NodeRows",
     "ReadTransaction",

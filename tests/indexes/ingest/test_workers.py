@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from hand_made_pdf import two_page_pdf
 
-from indexes import CorpusError, CorpusIndex, IngestProgress, IngestReport, ProcessWorkers
+from indexes import CorpusError, CorpusIndex, IngestProgress, IngestReport, ProcessWorkers, RayWorkers
 
 QUERIES = ("lighthouse keeper", "灯台の霧笛", "wick oil", "page 2")
 
@@ -122,6 +122,29 @@ def test_a_worker_that_is_killed_costs_nothing(when, files: Path, alone, process
     processes.submit(os.getpid).result()  # they are there, also for a test that runs alone
     assert made(files, tmp_path / "index", encoder, processes, kill) == alone
     assert killed == len(when)
+
+
+def test_a_ray_cluster_makes_the_same_index_and_loses_nothing_with_a_worker(
+    files: Path, alone: Any, tmp_path: Path, encoder: Any
+) -> None:
+    ray = pytest.importorskip("ray", reason='the extra "ray" is not installed')
+    with pytest.raises(CorpusError, match="Ray is not started"):
+        RayWorkers()
+    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False)
+    try:
+        workers, killed = RayWorkers(), list[int]()
+        with pytest.raises(ValueError, match="invalid literal"):
+            workers.submit(int, "one").result()
+
+        def kill(progress: IngestProgress) -> None:
+            if progress.doing == "embedding" and not killed:
+                killed.append(workers.submit(os.getpid).result())
+                os.kill(killed[0], signal.SIGKILL)
+
+        assert made(files, tmp_path / "index", encoder, workers, kill) == alone
+        assert killed
+    finally:
+        ray.shutdown()
 
 
 def test_bytes_travel_where_a_worker_does_not_see_the_file(files: Path, alone: Any, tmp_path: Path, encoder) -> None:

@@ -79,6 +79,18 @@ def test_a_collection_finds_what_its_index_finds_in_the_same_order(
     retriever.close()
 
 
+def test_passages_whose_lengths_tantivy_rounds_to_the_same_are_alike(lite: str, tmp_path: Path, hashing: Any) -> None:
+    address = f"{lite}#rounded"
+    texts = [" ".join(["lamp", *(f"word{n}" for n in range(60 - number))]) for number in range(20)]
+    with CorpusIndex.open(tmp_path / "lengths", hashing) as index:
+        index.add(Document(f"note {number:02}", text, "Note") for number, text in enumerate(texts))
+        assert published(index, address).passages > 20
+        expected = [(hit.chunk.source, hit.chunk.start) for hit in index.search("lamp", 20, "lexical")]
+    retriever = MilvusRetriever(address, 20, "lexical", encoder=hashing)
+    assert found(retriever, "lamp") == expected
+    retriever.close()
+
+
 def test_only_what_has_changed_is_written_and_what_has_gone_is_deleted(
     index: CorpusIndex, corpus: Path, lite: str, hashing: Any
 ) -> None:
@@ -237,10 +249,27 @@ def test_a_server_that_is_away_is_named_in_one_line(monkeypatch: pytest.MonkeyPa
     assert "\n" not in str(error.value)
 
 
-def test_the_command_writes_and_says_so(corpus: Path, lite: str) -> None:
+def test_a_collection_of_a_newer_longctx_is_refused_and_left_alone(index: CorpusIndex, lite: str) -> None:
+    address = f"{lite}#newer"
+    published(index, address)
+    with Collection(address) as collection:
+        collection.set_terms([(0, '{"encoder": "hashing", "invented": 1}', 5)])
+    with pytest.raises(CorpusError, match=r"#newer is a collection of another version of longctx: upgrade longctx, or"):
+        published(index, address)
+    with Collection(address) as collection:
+        assert collection.count("number == 0") == 5
+
+
+@pytest.mark.parametrize("where", ["folder", "postgres"])
+def test_the_command_writes_and_says_so(where: str, corpus: Path, lite: str, request: pytest.FixtureRequest) -> None:
+    """From an index in a folder, and from one in PostgreSQL that workers make."""
+    options = (
+        ["--workers", "1", "--index", request.getfixturevalue("postgres").new_schema()] if where == "postgres" else []
+    )
+
     def run(*more: str) -> str:
-        address = f"{lite.replace('lite', 'command')}#command"
-        command = [sys.executable, "-m", "longctx", "ingest", str(corpus), "--into", address, *more]
+        address = f"{lite.replace('lite', 'command')}#command_{where}"
+        command = [sys.executable, "-m", "longctx", "ingest", str(corpus), "--into", address, *options, *more]
         # a process of its own: pyarrow starts threads, which survive no fork
         done = subprocess.run(command, cwd=corpus.parent, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
