@@ -24,17 +24,19 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from squad_questions import FILES, choose, read_corpus
 
 from longctx import Engine, GenerationOptions, LoadedModel, load_model
-from longctx.models import memory
+from longctx.models import is_packed, memory, packing
 
 KINDS: dict[str, dict[str, Any]] = {
     "transformers": {"dtype": "float32"},
     "float32": {"dtype": "float32"},
     "packed": {"dtype": "float32", "packed": True},
+    "int8 apart": {"quantization": "int8"},  # with a product for each layer, also for those of one input
     "int8": {"quantization": "int8"},
 }
 ASK = "Quote the sentence that answers the question, then answer it.\n\n{passages}\n\nQuestion: {question}"
@@ -75,10 +77,12 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 
 def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    loaded = load_model(options.model, device="cpu", **KINDS[options.kind])
+    families = frozenset[str]() if options.kind.endswith("apart") else packing.FUSED_FAMILIES
+    with patch.object(packing, "FUSED_FAMILIES", families):
+        loaded = load_model(options.model, device="cpu", **KINDS[options.kind])
     clock = time.process_time if options.clock == "cpu" else time.perf_counter
     weights = memory.weight_bytes(loaded.model) / 2**30
-    lookups = (False, True) if options.kind in ("packed", "int8") else (False,)
+    lookups = (False, True) if is_packed(loaded.model) else (False,)
     run = with_transformers if options.kind == "transformers" else with_engine
     run(loaded, prompts(loaded, "en", options)[0][:64], 4, lookups[-1], clock)  # warm
     for language in FILES:

@@ -1,6 +1,5 @@
 from . import memory
 from .cache_shape import CacheShape
-from .cpu_products import is_packed
 from .device import Dtype
 from .estimate import MemoryEstimate, estimate_model
 from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights, loaded_hash
@@ -9,6 +8,7 @@ from .gguf_header import is_gguf
 from .loading import LARGEST_FACTOR, LoadedModel, ScalableModel, carried, extended_window, load_model, scaled_window
 from .memory import CacheDtype, parse_bytes
 from .naming import SERVER_PREFIX, is_address, remedy_for
+from .packing import is_packed
 from .quantization import Quantization, hide_bitsandbytes
 from .reading_rate import attention_work, config_object, keep_rate, kept_rate, rate_key
 from .windows import UNSCALED, Measured, Measurements, measured_for, scaling_for, windows_of

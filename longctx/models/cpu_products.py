@@ -1,15 +1,13 @@
 """Matrix products of a model on a CPU: weights in oneDNN's layout, or in 8 bits with activations quantised per token.
 
 torch's `F.linear` takes nearly three times as long for three tokens as for one, and nine tokens cost no more than three
-where the weight lies in oneDNN's own layout. Modules are replaced, and each weight freed as its packed form is made; so
-only models that were loaded for this may be given.
+where the weight lies in oneDNN's own layout. `packing` puts these layers into a model.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -81,13 +79,16 @@ class Int8Linear(PackedProduct):
 
     scales: torch.Tensor
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, linear: nn.Linear, *others: nn.Linear) -> None:  # of the same input: their rows follow
         super().__init__(linear)
-        codes, scales = _quantized(linear.weight, _LARGEST_CODE, rotate)
+        linears = (linear, *others)
+        held = [_quantized(each.weight, _LARGEST_CODE, rotate) for each in linears]
+        codes, scales = (torch.cat(parts) for parts in zip(*held, strict=True))
         self.register_buffer("scales", scales.squeeze(1), persistent=False)
         self._packed: Any = codes if why_not_int8() is not None else _packed_codes(codes, self.scales)
+        self.out_features = len(codes)
         if self.bias is not None:
-            self.bias.data = self.bias.data.float()
+            self.bias.data = torch.cat([each.bias.detach() for each in linears]).float()
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """The product of inputs (…, in_features) with the weight, and the bias."""
@@ -111,7 +112,11 @@ class Int8Linear(PackedProduct):
     @property
     def weight(self) -> torch.Tensor:
         """The matrix (out_features, in_features) that the codes stand for."""
-        return rotate(self.codes * self.scales.unsqueeze(1))  # the rotation is its own inverse
+        return self.rows(0, self.out_features)
+
+    def rows(self, start: int, end: int) -> torch.Tensor:
+        """Some rows of that matrix."""
+        return rotate(self.codes[start:end] * self.scales[start:end].unsqueeze(1))  # the rotation is its own inverse
 
     @property
     def nbytes(self) -> int:
@@ -152,71 +157,6 @@ class TallLinear(nn.Module):
             return functional.linear(inputs, self.weight, self.bias)
         result = (self.weight @ rows.T).T.reshape(*inputs.shape[:-1], self.out_features)
         return result if self.bias is None else result + self.bias
-
-
-def pack_model(model: Any) -> None:
-    """Replace the linear layers of a model on a CPU by packed ones, where oneDNN has them for its dtype.
-
-    Args:
-        model: The transformers model, which nothing else may use.
-    """
-    if model.device.type != "cpu" or why_not_packed(model.dtype) is not None:
-        return
-    tied = model.get_input_embeddings().weight
-    _replace(model, lambda linear: TallLinear(linear) if linear.weight is tied else PackedLinear(linear))
-
-
-def quantize_model(model: Any) -> None:
-    """Replace the linear layers and the embedding of a model on a CPU by such in int8; what remains is float32.
-
-    Args:
-        model: The transformers model, which nothing else may use.
-    """
-    why_not_int8()  # in this thread, for its warning
-    embedding = model.get_input_embeddings()
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # FBGEMM packs a weight on one processor
-        table = pool.submit(Int8Embedding, embedding) if type(embedding) is nn.Embedding else None
-        _replace(model, Int8Linear, pool.map)
-    if table is not None:
-        model.set_input_embeddings(table.result())
-    model.float()
-    model.config.dtype = torch.float32
-
-
-def _replace(
-    model: nn.Module, packed: Callable[[nn.Linear], nn.Module], each: Callable[..., Iterable[None]] = map
-) -> None:
-    def replace(place: tuple[nn.Module, str]) -> None:
-        parent, name = place
-        setattr(parent, name, packed(getattr(parent, name)).eval())
-
-    children = ((module, name, child) for module in model.modules() for name, child in module.named_children())
-    places = [(parent, name) for parent, name, child in children if type(child) is nn.Linear]
-    list(each(replace, places))  # which raises what a thread has raised
-
-
-def is_packed(model: nn.Module) -> bool:
-    """Tell whether several tokens in one call of a model cost little more than one.
-
-    Args:
-        model: The transformers model.
-
-    Returns:
-        Whether it has packed layers.
-    """
-    return any(isinstance(module, PackedProduct) for module in model.modules())
-
-
-def packed_products(model: nn.Module) -> Iterator[tuple[str, PackedProduct]]:
-    """The packed layers of a model with their names."""
-    return ((name, module) for name, module in model.named_modules() if isinstance(module, PackedProduct))
-
-
-def packed_parameters(model: nn.Module) -> int:
-    """How many parameters of a model are in another form, and so not among its own."""
-    return sum(each.in_features * each.out_features for _, each in packed_products(model)) + sum(
-        each.codes.numel() for each in model.modules() if isinstance(each, Int8Embedding)
-    )
 
 
 def sampled(tensor: torch.Tensor) -> torch.Tensor:

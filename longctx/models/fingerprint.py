@@ -50,7 +50,8 @@ def _hash_sample(model: Any, files: Sequence[Path]) -> str:
     stats = [(str(path.resolve()), path.stat()) for path in files]
     facts = [(path, stat.st_size, stat.st_mtime_ns, stat.st_ino) for path, stat in stats]
     digest = hashlib.sha256(json.dumps([facts, _configuration(model)], default=str).encode())
-    from longctx.models.cpu_products import packed_products, sampled
+    from longctx.models.cpu_products import sampled
+    from longctx.models.packing import packed_products
 
     samples = {name: sampled(tensor) for name, tensor in model.state_dict().items()}
     samples |= {f"{name}.weight": product.sample for name, product in packed_products(model)}
@@ -69,7 +70,7 @@ def hash_weights(model: Any) -> str:
         A SHA-256 in hexadecimal.
     """
     digest = hashlib.sha256(json.dumps(_configuration(model), sort_keys=True, default=str).encode())
-    from longctx.models.cpu_products import packed_products
+    from longctx.models.packing import packed_products
 
     held = model.state_dict()
     packed = {f"{name}.weight": product for name, product in packed_products(model)}

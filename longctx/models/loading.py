@@ -133,7 +133,7 @@ class LoadedModel:
     @property
     def parameters(self) -> int:
         """How many parameters the model has."""
-        from longctx.models.cpu_products import packed_parameters
+        from longctx.models.packing import packed_parameters
 
         return int(self.model.num_parameters()) + packed_parameters(self.model)
 
@@ -211,7 +211,7 @@ def load_model(
             f"{name_or_path} is a GGUF file, which llama.cpp runs: open it with GgufEngine.open or DocumentQA.open, or "
             "make a transformers folder of it (docs/models.md)"
         )
-    from longctx.models.cpu_products import pack_model, quantize_model
+    from longctx.models.packing import pack_model, quantize_model
 
     held = dtype_named(dtype), device_named(device)
     check_scheme(quantization)

@@ -77,7 +77,7 @@ def block_tokens(need: Need, free: int) -> int:
 
 def weight_bytes(model: Any) -> int:
     """Bytes of a model's weights as they are held: quantised ones with their scales, shared ones once."""
-    from longctx.models.cpu_products import packed_products
+    from longctx.models.packing import packed_products
 
     tensors = {tensor.data_ptr(): tensor.nbytes for tensor in model.state_dict().values()}
     return int(sum(tensors.values())) + sum(product.nbytes for _, product in packed_products(model))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from longctx import BadRequest, Engine, GenerationOptions, load_model
-from longctx.models import cpu_products, hash_weights, is_packed, memory
+from longctx.models import cpu_products, hash_weights, is_packed, memory, packing
 from longctx.models.cpu_products import Int8Embedding, Int8Linear, PackedLinear, rotate
 
 PROMPT = [5, 9, 7, 5, 9, 7, 11, 23, 42, 5, 9]
@@ -46,7 +46,7 @@ def test_a_head_that_shares_its_weight_is_not_copied() -> None:
     model.get_input_embeddings = lambda: model.embedding  # type: ignore[assignment]
     inputs = torch.randn(1, 5, 16, generator=torch.Generator().manual_seed(0))
     expected = model.head(inputs)
-    cpu_products.pack_model(model)
+    packing.pack_model(model)
     assert model.head.weight is model.embedding.weight
     assert torch.allclose(model.head(inputs), expected, atol=1e-6)
     assert torch.allclose(model.head(inputs[:, :1]), expected[:, :1], atol=1e-6)
@@ -100,7 +100,7 @@ def test_what_fails_in_a_layer_is_raised(tiny_llama: Path, monkeypatch: pytest.M
     model = load_model(tiny_llama, dtype="float32").model
     monkeypatch.setattr(cpu_products, "rotate", lambda matrix: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        cpu_products.quantize_model(model)
+        packing.quantize_model(model)
 
 
 def test_a_model_in_int8(tiny_llama: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_model_in_int8(tiny_llama: Path) -> None:
     assert again.rest() == answer
     assert again.reused_tokens == len(PROMPT) - 1
     assert Engine(small).identity() != Engine(plain).identity()
-    assert isinstance(small.model.model.layers[0].self_attn.q_proj, Int8Linear)
+    assert isinstance(small.model.model.layers[0].self_attn.o_proj, Int8Linear)
 
 
 def test_a_quantized_checkpoint_is_not_quantized_again(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
