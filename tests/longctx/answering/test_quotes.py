@@ -46,7 +46,10 @@ def test_the_sentence_that_the_question_hangs_on_is_quoted_first(qa: DocumentQA,
     ("question", "quoted"),
     [
         ("Who painted the north mole?", "The north mole was painted by a guest. She came from Bergen."),
-        ("Did the guest who painted it come from Bergen?", "The north mole was painted by a guest. She came from Bergen."),
+        (
+            "Did the guest who painted it come from Bergen?",
+            "The north mole was painted by a guest. She came from Bergen.",
+        ),
         ("霜取りの合図を何と呼びますか", "霜取りの合図は三回鳴らす。これを朝鐘と呼ぶ。"),
         ("Who mends the slipway?", "The slipway is mended by divers."),
     ],
