@@ -185,6 +185,24 @@ class LexicalSearcher:
             found |= {chunk for chunk, _ in self._run(Query.boolean_query(wanted), MOST_WITH_PHRASE, None)}
         return found
 
+    def in_languages(self, languages: Set[str], among: Set[int]) -> set[int]:
+        """Find the chunks that are in some languages.
+
+        Args:
+            languages: The languages, ISO 639-1.
+            among: The ids of the chunks to look at.
+
+        Returns:
+            The ids of those in one of the languages.
+        """
+        from tantivy import Occur, Query
+
+        if self.opened is None:
+            return set()
+        each = [Query.term_query(self.opened.schema, "language", language, "basic") for language in languages]
+        wanted = Query.boolean_query([(Occur.Should, query) for query in each])
+        return {chunk for chunk, _ in self._run(wanted, len(among), among)}
+
     def _count_of(self, language: str) -> int:
         return 0 if self.opened is None else int(self.opened.searcher().doc_freq("language", language))
 

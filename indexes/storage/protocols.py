@@ -59,6 +59,17 @@ class LexicalSearch(Protocol):
             The ids of the chunks, at most 10,000.
         """
 
+    def in_languages(self, languages: Set[str], among: Set[int]) -> set[int]:
+        """Find the chunks that are in some languages.
+
+        Args:
+            languages: The languages, ISO 639-1.
+            among: The ids of the chunks to look at.
+
+        Returns:
+            The ids of those in one of the languages.
+        """
+
     def idf(self, of: Iterable[str]) -> dict[str, float]:
         """Inverse document frequencies of terms over the chunks; see `idf_of`.
 

@@ -39,6 +39,10 @@ _AROUND_WEIGHT = 0.3  # of a term in the title or in the sentence before, which 
 _NUMBER_WEIGHT = 3.0  # of E17 or 2024: what is asked about it is not in a sentence on E21 or 2025
 _INSIDE_WEIGHT = 0.3  # of a word that holds the kanji that is asked for, as 休暇 does that of 休み
 _DENSITY_WEIGHT = 0.1  # of two sentences that hold the same, the one that says nothing else
+_POINTS_BACK = re.compile(  # to the sentence before, without which it says little, and which says little without it
+    r"(?:これ|この|それ|その|そこ|ここ|こうした|そうした)"
+    r"|(?:This|That|These|Those|It|Its|He|His|She|Her|They|Their|Such)\b"
+)
 _HEADING = re.compile(
     r"\s*(?:#{1,6}\s|```|~~~)"
     r"|\s*(?:第\s*[0-9一二三四五六七八九十百]+\s*[条章節款編部]|(?:chapter|section|article|part)\s+[\dIVX]+\b)[^\n。.:：]{0,60}\Z",
@@ -76,9 +80,13 @@ _MOST_NAMED = 3  # languages of an index
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    """A sentence that may be quoted: its place, its terms, those around it, and the rank of its passage."""
+    """A sentence that may be quoted: its place, its terms, those around it, and the rank of its passage.
+
+    `quote` holds those beside it, too, that a pronoun ties to it.
+    """
 
     place: Citation
+    quote: Citation
     terms: Set[str]
     around: Set[str]
     rank: int
@@ -205,7 +213,7 @@ def extract(question: str, hits: Sequence[SearchHit], corpus: Passages, searched
             + cosine
             + _RANK_WEIGHT / (1 + sentence.rank)
             + _density(sentence, wanted),
-            sentence.place,
+            sentence.quote,
         )
         for sentence, share, more, cosine in zip(found, shares, around, cosines or [0.0] * len(found), strict=True)
         if more > 0 or cosine > 0
@@ -241,15 +249,35 @@ def _sentences(chunk: Chunk, rank: int, language: str) -> Iterator[_Sentence]:
     text = chunk.text
     front = _FRONT_MATTER.match(text) if chunk.start == 0 else None
     before = set(terms(chunk.title, language))
-    for start, end in quotable_spans(chunk):
+    spans = [*quotable_spans(chunk)]
+    for number, (start, end) in enumerate(spans):
         if front and start < front.end():
             continue
         place = citation(chunk, start, end)
         bag = set(terms(_with_header(place), language))
         is_heading = _is_heading(text, start, end, chunk.heading) or _is_table_header(chunk, place)
         if bag and not is_heading:
-            yield _Sentence(place, bag, before, rank)
+            yield _Sentence(place, citation(chunk, *_tied_span(chunk, spans, number)), bag, before, rank)
         before = bag | set(terms(chunk.title, language))
+
+
+def _tied_span(chunk: Chunk, spans: Sequence[tuple[int, int]], number: int) -> tuple[int, int]:
+    """Where a sentence is quoted: with the one before it if it points back, and the one behind if that does."""
+    start, end = spans[number]
+    if number and _is_tied(chunk, spans[number - 1], spans[number]):
+        start = spans[number - 1][0]
+    if number + 1 < len(spans) and _is_tied(chunk, spans[number], spans[number + 1]):
+        end = spans[number + 1][1]
+    return start, end
+
+
+def _is_tied(chunk: Chunk, one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether a sentence points back to the one before it, in the same paragraph of a text."""
+    text = chunk.text
+    follows = _POINTS_BACK.match(text, other[0]) and "\n" not in text[one[1] : other[0]]
+    return bool(follows) and not any(
+        table.start < chunk.span(*other)[1] and chunk.span(*one)[0] < table.end for table in chunk.tables
+    )
 
 
 def _is_heading(text: str, start: int, end: int, headings: str) -> bool:
@@ -317,6 +345,10 @@ def _best(scored: Sequence[tuple[float, Citation]]) -> tuple[Citation, ...]:
     for score, sentence in ranked:
         if score < ranked[0][0] * _AS_GOOD or len(chosen) == _MOST_SENTENCES:
             break
-        if sentence.text not in {other.text for other in chosen}:
+        if not any(sentence.text == other.text or _overlap(sentence, other) for other in chosen):
             chosen.append(sentence)
     return tuple(chosen)
+
+
+def _overlap(one: Citation, other: Citation) -> bool:
+    return one.source == other.source and one.start < other.end and other.start < one.end

@@ -53,9 +53,14 @@ def with_model(qa: DocumentQA, model, encoder) -> DocumentQA:
         (
             "Who built the lighthouse?",
             "lighthouse.md",
-            "The lighthouse was built in 1874 by the engineer Anna Holm.",
+            "The lighthouse was built in 1874 by the engineer Anna Holm. "
+            "It replaced a wooden beacon that had burnt down twice.",
         ),
-        ("How far can the beam be seen?", "lighthouse.md", "Its beam is seen from twenty nautical miles."),
+        (
+            "How far can the beam be seen?",
+            "lighthouse.md",
+            "The lamp turns once in forty seconds. Its beam is seen from twenty nautical miles.",
+        ),
         ("設計者は何と言いましたか？", "toudai.md", "設計者は「海を見よ。恐れるな。」と言い残した。"),
         ("霧の日はどうなる", "toudai.md", "霧の日には霧笛が毎分鳴る。"),
     ],

@@ -59,6 +59,10 @@ class PostgresLexical:
                 found |= set.intersection(*(set(its["chunk"].tolist()) for its in postings.values()))
         return set(sorted(found)[:MOST_WITH_PHRASE])
 
+    def in_languages(self, languages: Set[str], among: Set[int]) -> set[int]:
+        """Find the chunks of documents that are in some languages alone; for the arguments see `LexicalSearch`."""
+        return self._postings.in_languages(languages, among)
+
     def search(self, query: str, k: int, allowed: Set[int] | None = None) -> Scored:
         """Rank chunks by the BM25 score of a query's terms; for the arguments see `LexicalSearch`."""
         if not self.count():

@@ -107,6 +107,22 @@ class Postings:
         sql = "SELECT language, sum(chunks)::bigint, sum(terms)::bigint FROM statistics GROUP BY language"
         return {language: (chunks, terms) for language, chunks, terms in self._db.execute(sql) if chunks}
 
+    def in_languages(self, languages: Collection[str], among: Collection[int]) -> set[int]:
+        """Find the chunks of documents without a chunk in another language.
+
+        Args:
+            languages: The languages.
+            among: The ids of the chunks to look at.
+
+        Returns:
+            Their ids.
+        """
+        sql = (
+            "SELECT c.id FROM chunks c WHERE c.id = ANY(?::bigint[]) AND NOT EXISTS (SELECT 1 FROM languages l"
+            " WHERE l.document_id = c.document_id AND l.language <> ALL(?::text[]))"
+        )
+        return {chunk for (chunk,) in self._db.execute(sql, (sorted(among), sorted(languages)))}
+
     def of(self, terms: Collection[str]) -> dict[str, PostingArray]:
         """Read the postings of terms.
 

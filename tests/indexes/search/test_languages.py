@@ -162,3 +162,19 @@ def test_what_is_said_in_one_sentence_comes_before_what_is_scattered(tmp_path: P
         by_words, both = (index.search(query, 2, mode) for mode in ("lexical", "hybrid"))
     assert [hit.chunk.title for hit in by_words] == ["scattered", "together"], "BM25 prefers the shorter one"
     assert [hit.chunk.title for hit in both] == ["together", "scattered"]
+
+
+def test_passages_that_the_encoder_cannot_read_do_not_come_between(tmp_path: Path, encoder, place: str | Path) -> None:
+    english = ["The keeper trims the lamps.", "A ship ran aground in March.", "Bread is baked at dawn.", "It rains."]
+    for number, text in enumerate(english):
+        (tmp_path / f"{number}.txt").write_text(text)
+    with CorpusIndex.open(place, encoder) as index:
+        index.ingest(tmp_path)
+        alone = [(hit.chunk.text, hit.score) for hit in index.search("Who looks after the lights?")]
+        assert {text for text, _ in alone} == set(english)
+        for number in range(30):
+            (tmp_path / f"ja{number}.txt").write_text(f"{number}番目の部屋は毎朝掃除します。", encoding="utf-8")
+        index.ingest(tmp_path)
+        beside = [(hit.chunk.text, hit.score) for hit in index.search("Who looks after the lights?")]
+        assert beside == [(text, pytest.approx(score, abs=1e-3)) for text, score in alone]
+        assert len(index.search("Who looks after the lights?", 40, "dense")) == 34, "whoever asks for vectors gets all"

@@ -43,6 +43,30 @@ def test_the_sentence_that_the_question_hangs_on_is_quoted_first(qa: DocumentQA,
 
 
 @pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("Who painted the north mole?", "The north mole was painted by a guest. She came from Bergen."),
+        (
+            "Did the guest who painted it come from Bergen?",
+            "The north mole was painted by a guest. She came from Bergen.",
+        ),
+        ("霜取りの合図を何と呼びますか", "霜取りの合図は三回鳴らす。これを朝鐘と呼ぶ。"),
+        ("Who mends the slipway?", "The slipway is mended by divers."),
+    ],
+)
+def test_sentences_that_a_pronoun_ties_are_quoted_together(make_index, encoder, question: str, quoted: str) -> None:
+    texts = {
+        "mole.txt": "The north mole was painted by a guest. She came from Bergen. Gulls nest on the roof.\n",
+        "kane.txt": "霜取りの合図は三回鳴らす。これを朝鐘と呼ぶ。昼は鳴らさない。\n",
+        "slip.txt": "The slipway is mended by divers.\n\nIt is cold in winter, and nobody swims there.\n",
+    }
+    with DocumentQA.open(make_index(texts), encoder=encoder) as qa:
+        citations = qa.ask(question).citations
+    assert citations[0].text == quoted
+    assert len({(each.source, each.start) for each in citations}) == len(citations)
+
+
+@pytest.mark.parametrize(
     ("question", "text"),
     [
         ("What is the capital of France?", "Nothing in the index bears on this question."),
