@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,9 +39,18 @@ def saturated(counts: npt.ArrayLike, lengths: npt.ArrayLike, average: float) -> 
         f (k1 + 1) / (f + k1 (1 - b + b l / l̄)), where l is rounded down as tantivy rounds it.
     """
     frequency = np.asarray(counts, dtype=np.float64)
-    length = _LENGTHS[np.searchsorted(_LENGTHS, lengths, side="right") - 1]
-    scores: Numbers = frequency * (_K1 + 1) / (frequency + _K1 * (1 - _B + _B * length / average))
+    norms = (_K1 * (1 - _B + _B * _LENGTHS / average))[_step_of(np.asarray(lengths))]
+    scores: Numbers = frequency * (_K1 + 1) / (frequency + norms)
     return scores
+
+
+def _step_of(lengths: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """The last of `_LENGTHS` that is no larger, for each length."""
+    if lengths.size and lengths.max() < len(_STEP_OF):
+        usual: npt.NDArray[np.intp] = _STEP_OF[lengths]
+        return usual
+    steps: npt.NDArray[np.intp] = np.searchsorted(_LENGTHS, lengths, side="right") - 1
+    return steps
 
 
 def _length_table() -> Numbers:
@@ -51,3 +61,4 @@ def _length_table() -> Numbers:
 
 
 _LENGTHS = _length_table()
+_STEP_OF = np.searchsorted(_LENGTHS, np.arange(4096), side="right") - 1  # which is looked up for usual lengths

@@ -30,10 +30,14 @@ class Connection:
 
     Attributes:
         raw: psycopg's connection.
+        vector_version: That of pgvector, where the connection has been prepared.
+        vector_type: The oid of its type.
     """
 
     def __init__(self, raw: psycopg.Connection[Any]) -> None:
         self.raw = raw
+        self.vector_version: tuple[int, ...] = ()
+        self.vector_type = 0
 
     @property
     def in_transaction(self) -> bool:
@@ -50,6 +54,14 @@ class Connection:
         if rows:  # otherwise there is nothing to ask the server
             cursor.executemany(_with_percent(sql), rows)
         return cursor
+
+    def copy(self, table: str, types: Sequence[str | int], rows: Iterable[Sequence[Any]], /) -> None:
+        """Add rows to a table by COPY; `types` are those of its columns, names or oids."""
+        statement: Any = f"COPY {table} FROM STDIN (FORMAT BINARY)"
+        with self.raw.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
 
 
 @lru_cache(maxsize=512)
@@ -157,14 +169,27 @@ def prepare(connection: Connection, address: DatabaseAddress) -> None:
         CorpusError: If it has not.
     """
     found = connection.execute(
-        "SELECT t.oid, n.nspname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace"
+        "SELECT t.oid, n.nspname, e.extversion FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace"
         " JOIN pg_depend d ON d.objid = t.oid AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid"
         " WHERE t.typname = 'vector' AND e.extname = 'vector'"
     ).fetchone()
     if found is None:
         raise CorpusError(f"{address.shown} lacks the extension vector: {NO_EXTENSION}")
     connection.execute("SELECT set_config('search_path', ?, FALSE)", (f'"{address.schema}", "{found[1]}"',))
+    connection.vector_type, connection.vector_version = found[0], version_of(found[2])
     _register_vectors(connection.raw, found[0])
+
+
+def version_of(extension: str) -> tuple[int, ...]:
+    """The major and the minor version of an extension.
+
+    Args:
+        extension: What `pg_extension` says.
+
+    Returns:
+        The numbers.
+    """
+    return tuple(map(int, extension.split(".")[:2]))
 
 
 def _register_vectors(raw: psycopg.Connection[Any], oid: int) -> None:

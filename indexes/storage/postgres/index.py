@@ -12,6 +12,7 @@ from indexes.storage.postgres.address import DatabaseAddress
 from indexes.storage.postgres.connection import Connection, Connections
 from indexes.storage.postgres.errors import explained
 from indexes.storage.postgres.schema import TABLES, is_current, make_or_migrate
+from indexes.storage.postgres.segments import tidy
 from indexes.storage.postgres.session import PostgresSession
 from indexes.storage.postgres.store import PostgresStore
 from indexes.storage.postgres.verify import verify
@@ -179,12 +180,13 @@ class PostgresIndex:
                 writer.store.forget_indexes()
 
     def _follow(self) -> None:
-        """Build the HNSW index once there are enough vectors, unless writers are in the middle of something."""
+        """Merge segments, and build the HNSW index once there are enough vectors, unless writers keep it waiting."""
         import psycopg
 
         connection = self.connections.take("SELECT 1")
         try:
             with explained(self.address):
+                tidy(connection, self.address.schema)
                 vectors = PostgresStore(connection, self.address.schema).vectors
                 if vectors.wants_index():
                     with connection.raw.transaction():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
-from functools import cached_property
+from functools import cached_property, partial, reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from indexes.text import LANGUAGES, phrase_terms, query_patterns
 
 Scored = list[tuple[int, float]]
 Numbers = npt.NDArray[np.float64]
+ChunkIds = npt.NDArray[np.int64]
+
+_SPARSE = 64  # ids, of which fewer than one has a score: they are sorted, instead of all being counted
 
 
 class PostgresLexical:
@@ -34,6 +37,11 @@ class PostgresLexical:
     def _statistics(self) -> dict[str, tuple[int, int]]:
         return self._postings.statistics()
 
+    @cached_property
+    def _held(self) -> tuple[int, int]:
+        """The number of chunks that BM25 counts, removed ones among them as in a folder, and of the terms in them."""
+        return self._postings.totals()
+
     @property
     def _known(self) -> list[str]:
         return [*self.languages, *([UNKNOWN] if UNKNOWN in self._statistics else [])]
@@ -44,10 +52,10 @@ class PostgresLexical:
 
     def idf(self, of: Iterable[str]) -> dict[str, float]:
         """Inverse document frequencies of terms over the chunks; nothing for an index without chunks."""
-        return idf_of(self._postings.counts(list(of)), self.count()) if self.count() else {}
+        return idf_of(self._postings.counts(list(of)), self._held[0]) if self.count() else {}
 
     def counts(self, of: Iterable[str]) -> dict[str, int]:
-        """How many chunks contain each of some terms."""
+        """How many chunks contain each of some terms, removed ones among them."""
         return self._postings.counts(list(of))
 
     def may_hold(self, phrase: str) -> set[int]:
@@ -56,8 +64,9 @@ class PostgresLexical:
         for words in {frozenset(phrase_terms(phrase, language)) for language in [*self.languages, UNKNOWN]}:
             postings = self._postings.of(words)
             if words and postings.keys() == words:
-                found |= set.intersection(*(set(its["chunk"].tolist()) for its in postings.values()))
-        return set(sorted(found)[:MOST_WITH_PHRASE])
+                rarest_first = sorted((its["chunk"] for its in postings.values()), key=len)
+                found.update(reduce(partial(np.intersect1d, assume_unique=True), rarest_first).tolist())
+        return self._postings.there(sorted(found)[:MOST_WITH_PHRASE])
 
     def in_languages(self, languages: Set[str], among: Set[int]) -> set[int]:
         """Find the chunks of documents that are in some languages alone; for the arguments see `LexicalSearch`."""
@@ -68,20 +77,37 @@ class PostgresLexical:
         if not self.count():
             return []
         only = None if allowed is None else np.fromiter(allowed, np.int64, len(allowed))
-        return _best([*self._asked(query)], k, only) or _best([*self._alike(query)], k, only)
+        return self._best(self._asked(query), k, only) or self._best(self._alike(query), k, only)
+
+    def _best(self, found: Iterable[tuple[PostingArray, Numbers]], k: int, allowed: ChunkIds | None) -> Scored:
+        """The chunks with the highest sums of scores, best first, without those that were removed."""
+        ids, scores = _summed([*found])
+        if allowed is not None:
+            may = np.isin(ids, allowed)
+            ids, scores = ids[may], scores[may]
+        depth = k
+        while True:
+            first = _first(ids, scores, depth)
+            if allowed is not None or self._held[0] == self.count():
+                return first
+            there = self._postings.there([chunk for chunk, _ in first])
+            left = [hit for hit in first if hit[0] in there]
+            if len(left) >= k or len(first) == len(ids):
+                return left[:k]
+            depth *= 4
 
     def _asked(self, query: str) -> Iterable[tuple[PostingArray, Numbers]]:
         groups = self._telling(term_groups(query, self._known))
         postings = self._postings.of({term for group in groups for term in group.terms})
-        average = sum(terms for _, terms in self._statistics.values()) / self.count()
+        chunks, terms = self._held
         for group in groups:
             for term, weight in group.terms.items():
                 if term in postings:
                     its = postings[term]
-                    weight *= group.boost * idf(len(its), self.count())
+                    weight *= group.boost * idf(len(its), chunks)
                     if group.languages is not None:
                         its = its[np.isin(its["language"], [language_code(each) for each in group.languages])]
-                    yield its, weight * saturated(its["count"], its["length"], average)
+                    yield its, weight * saturated(its["count"], its["length"], terms / chunks)
         for pattern in query_patterns(query):
             yield self._holding(self._postings.terms_like(pattern), PATTERN_WEIGHT)
 
@@ -90,7 +116,7 @@ class PostgresLexical:
         if self.count() < LARGE:
             return groups
         counts = self._postings.counts({term for group in groups for term in group.terms})
-        return [group._replace(terms=telling(group.terms, self.count(), counts.__getitem__)) for group in groups]
+        return [group._replace(terms=telling(group.terms, self._held[0], counts.__getitem__)) for group in groups]
 
     def _alike(self, query: str) -> Iterable[tuple[PostingArray, Numbers]]:
         """Chunks with terms that are spelt almost as those of a query that finds nothing."""
@@ -133,15 +159,24 @@ def is_within(one: str, other: str, distance: int) -> bool:
     return row[-1] <= distance
 
 
-def _best(found: list[tuple[PostingArray, Numbers]], k: int, allowed: npt.NDArray[np.int64] | None) -> Scored:
-    """The chunks with the highest sums of scores, best first; of equal ones, those with the lower id."""
-    if not found:
-        return []
-    ids, places = np.unique(np.concatenate([its["chunk"] for its, _ in found]), return_inverse=True)
-    scores = np.bincount(places, np.concatenate([its for _, its in found]), len(ids)) if len(ids) else np.zeros(0)
-    if allowed is not None:
-        may = np.isin(ids, allowed)
-        ids, scores = ids[may], scores[may]
+def _summed(found: list[tuple[PostingArray, Numbers]]) -> tuple[ChunkIds, Numbers]:
+    """The chunks that have a score, by id, and the sum of the scores of each."""
+    ids = np.concatenate([np.empty(0, np.int64), *(its["chunk"] for its, _ in found)])
+    scores = np.concatenate([np.empty(0), *(its for _, its in found)])
+    if not len(ids):
+        return ids, scores
+    low, high = int(ids.min()), int(ids.max())
+    if high - low > _SPARSE * len(ids):
+        ids, places = np.unique(ids, return_inverse=True)
+        summed = np.asarray(np.bincount(places, scores), dtype=np.float64)
+        return ids, summed
+    summed = np.asarray(np.bincount(ids - low, scores), dtype=np.float64)
+    scored = np.flatnonzero(summed)
+    return (scored + low).astype(np.int64), summed[scored]
+
+
+def _first(ids: ChunkIds, scores: Numbers, k: int) -> Scored:
+    """The chunks with the highest scores, best first; of equal ones, those with the lower id."""
     if len(ids) > k:
         least = np.partition(scores, len(scores) - k)[len(scores) - k]
         ids, scores = ids[scores >= least], scores[scores >= least]

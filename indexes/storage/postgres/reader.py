@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import lru_cache, partial
+from itertools import groupby
 from typing import Any
 
 from indexes.errors import IndexDamaged
@@ -58,16 +59,33 @@ class PostgresReader(StoreReader):
         its = sorted({row[1] for row in rows.values()})
         documents = dict(self._documents("id = ANY(?::bigint[])", its))
         tables = self._tables_of(wanted)
-        pieces = "chunks c JOIN texts t USING (document_id)"
-        inside = f'AND t.piece BETWEEN c."start" / {TEXT_BLOCK} AND (c."end" - 1) / {TEXT_BLOCK}'
-        texts = {row[:2]: row[2] for row in self._of_chunks("document_id, t.piece, t.text", pieces, wanted, inside)}
+        piece = f'generate_series(c."start" / {TEXT_BLOCK}, (c."end" - 1) / {TEXT_BLOCK})::int AS piece'
+        where = f"SELECT DISTINCT document_id, {piece} FROM chunks c WHERE c.id = ANY(?::bigint[])"
+        sql = f"SELECT document_id, piece, text FROM ({where}) AS places JOIN texts USING (document_id, piece)"  # noqa: S608
+        texts = {row[:2]: row[2] for row in self._db.execute(sql, (wanted,))}
 
+        @lru_cache(maxsize=2)
         def block(document_id: int, number: int) -> str:
             return unpacked(texts[document_id, number], document_id) if (document_id, number) in texts else ""
 
         return {
             i: read_chunk(rows[i], documents[rows[i][1]], partial(block, rows[i][1]), tables.get(i, ())) for i in wanted
         }
+
+    def chunks_of_documents(self, ids: list[int]) -> Iterator[tuple[int, list[Chunk]]]:
+        """Read the chunks of documents, with a few statements for all of them.
+
+        Args:
+            ids: The ids of the documents.
+
+        Yields:
+            The id and the chunks, in reading order, of each that has any.
+        """
+        sql = "SELECT id, document_id FROM chunks WHERE document_id = ANY(?::bigint[]) ORDER BY document_id, id"
+        its = dict(self._db.execute(sql, (ids,)).fetchall())
+        read = self.chunks(its) if its else {}
+        for document_id, chunks in groupby(read.items(), key=lambda item: its[item[0]]):
+            yield document_id, [chunk for _, chunk in chunks]
 
     def _of_chunks(self, columns: str, tables: str, ids: list[int], further: str = "") -> list[Any]:
         sql = f"SELECT {columns} FROM {tables} WHERE c.id = ANY(?::bigint[]) {further}"  # noqa: S608

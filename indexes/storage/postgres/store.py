@@ -7,20 +7,22 @@ for it. `flush`, at the end of a transaction, brings the lexical index up to dat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from indexes.errors import IndexBusy
 from indexes.storage.postgres.connection import Connection
-from indexes.storage.postgres.postings import Postings
+from indexes.storage.postgres.postings import SEGMENT_SIZE, Postings
 from indexes.storage.postgres.reader import PostgresNodes, PostgresReader
 from indexes.storage.postgres.schema import TABLES
+from indexes.storage.postgres.segments import merging_lock
 from indexes.storage.postgres.vectors import PostgresVectors
-from indexes.storage.sqlite import Store
+from indexes.storage.sqlite import NodeRow, Store
 from indexes.text import ANALYSIS_VERSION
 from indexes.types import Chunk, Document, Table, Vectors
 
-_MOST_PENDING = 5_000  # chunks that wait for the lexical index, and are held in memory when they are indexed
+_MOST_PENDING = SEGMENT_SIZE  # chunks that wait for the lexical index
+_AT_ONCE = 4096  # chunks that are read into memory
 _NO_NUL = "\ufffd"  # for NUL, which PostgreSQL's texts cannot hold; as in CommonMark
 
 
@@ -73,7 +75,7 @@ class PostgresStore(PostgresReader, Store):
     def flush(self) -> None:
         """Bring the lexical index up to date with the changes of the transaction."""
         if self._pending:
-            self.postings.add((document_id, self.chunks_of(document_id)) for document_id in [*self._pending])
+            self.postings.add(self._chunks_of_each(self._pending))
             self._pending.clear()
 
     def hold_settings(self) -> None:
@@ -158,10 +160,10 @@ class PostgresStore(PostgresReader, Store):
 
     def forget_indexes(self) -> None:
         """Make the lexical index of all documents again; PostgreSQL itself keeps that of the vectors."""
+        self._db.execute("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", (merging_lock(self._schema),))
         self.postings.clear()
         self._pending.clear()
-        for (document_id,) in self._db.execute("SELECT id FROM documents ORDER BY id").fetchall():
-            self.postings.add([(document_id, self.chunks_of(document_id))])
+        self.postings.add(self._chunks_of_each(dict(self._db.execute("SELECT id, chunks FROM documents ORDER BY id"))))
         self.set_meta("analysis", str(ANALYSIS_VERSION))
 
     def _new_chunk_ids(self, count: int) -> Sequence[int]:
@@ -171,7 +173,34 @@ class PostgresStore(PostgresReader, Store):
     def _index_again(self, document_id: int, generation: int) -> None:
         if document_id not in self._pending:
             self.postings.remove(document_id, keep_document=True)
-            self._pending[document_id] = 0
+            self._renew_chunks(document_id)
+
+    def _renew_chunks(self, document_id: int) -> None:
+        """Give the chunks of a document other ids, because the lexical index is not to change what it has of these."""
+        chunks = list(self.chunks_of(document_id))
+        parts = [chunks[first : first + _AT_ONCE] for first in range(0, len(chunks), _AT_ONCE)]
+        nodes = self.nodes.of_chunks([chunk.id for chunk in chunks])
+        vectors = [self.vectors.of([chunk.id for chunk in part]) for part in parts]
+        self._db.execute("DELETE FROM chunks WHERE document_id = ?", (document_id,))
+        self._db.execute("UPDATE documents SET chunks = 0, tokens = 0 WHERE id = ?", (document_id,))
+        self._pending[document_id] = 0
+        for part, its in zip(parts, vectors, strict=True):
+            ids = self.add_chunks(document_id, part, its)
+            renewed = {old.id: new for old, new in zip(part, ids, strict=True)}
+            self.nodes.add(NodeRow(renewed[old], *row[1:]) for old, row in nodes.items() if old in renewed)
+
+    def _chunks_of_each(self, documents: Mapping[int, int]) -> Iterator[tuple[int, Iterable[Chunk]]]:
+        """The chunks of documents, of which the number of chunks is given; many small documents are read together."""
+        some: list[int] = []
+        for document_id, chunks in documents.items():
+            if chunks > _AT_ONCE:
+                yield document_id, self.chunks_of(document_id)
+                continue
+            if sum(documents[each] for each in some) + chunks > _AT_ONCE:
+                yield from self.chunks_of_documents(some)
+                some = []
+            some.append(document_id)
+        yield from self.chunks_of_documents(some)
 
 
 def _without_nul(text: str) -> str:

@@ -6,19 +6,25 @@ them in 16; what it finds are candidates, to be compared exactly.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence, Set
+from itertools import islice
 
 import numpy as np
 
 from indexes.errors import IndexDamaged
 from indexes.storage.dense import FLAT_BELOW
+from indexes.storage.postgres.connection import Connection
 from indexes.storage.sqlite import VectorRows, check_vector, vector_checksum
 from indexes.types import Vectors
 
 MOST_DIMENSIONS = 4000  # of a halfvec that pgvector can index
 _INDEX = "vectors_hnsw"
 _MORE_CANDIDATES = 50  # than asked for, because 16 bits err in the fourth decimal
-_MOST_CANDIDATES = 1000  # pgvector's limit for hnsw.ef_search
+_MOST_EFFORT = 1000  # pgvector's limit for hnsw.ef_search; from 0.8 on, more is found by going on from there
+_MOST_CANDIDATES = 20_000  # of more, and of less than a tenth that is allowed, all vectors are compared
+_LEAST_SHARE = 1 / 10
+_MORE_WHERE_FILTERED = 2  # times as many candidates as are needed if what is allowed is as near as the rest
 _LEAST_EFFORT = 200  # hnsw.ef_search: of 10 neighbours of 1,000,000 vectors, 9.9 are found
 _AT_ONCE = 4096  # vectors, read into memory
 _PATIENCE = "5s"  # for writers that are in the middle of something, to build the HNSW index
@@ -26,8 +32,16 @@ _MEMORY_OF_A_VECTOR = 12  # bytes for each dimension, while the HNSW index is bu
 _MOST_MEMORY = 2_000_000  # kB
 
 
+_GOING_ON = {"iterative_scan": "relaxed_order", "max_scan_tuples": 20 * _MOST_CANDIDATES, "scan_mem_multiplier": 16}
+
+
 class PostgresVectors(VectorRows):
     """Access to the vectors of a database. Methods that read raise IndexDamaged for one that is not what it was."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._goes_on = connection.vector_version >= (0, 8)
+        self._copy, self._type = connection.copy, connection.vector_type
 
     def of(self, chunk_ids: Sequence[int]) -> Vectors:
         """Read the (n, dimension) vectors of (n,) chunks."""
@@ -50,8 +64,7 @@ class PostgresVectors(VectorRows):
 
     def add(self, chunk_ids: Sequence[int], vectors: Vectors) -> None:
         """Add the (n, dimension) vectors of new chunks."""
-        sql = "INSERT INTO vectors VALUES (?, ?, ?)"
-        self._db.executemany(sql, [*_rows(chunk_ids, vectors)])
+        self._copy("vectors", ("int8", self._type, "int8"), _rows(chunk_ids, vectors))
 
     def replace(self, chunk_ids: Sequence[int], vectors: Vectors) -> None:
         """Put the (n, dimension) vectors of chunks in the place of damaged ones, or where they are missing."""
@@ -80,10 +93,10 @@ class PostgresVectors(VectorRows):
 
     def search(self, query: Vectors, k: int, allowed: Set[int] | None = None) -> list[tuple[int, float]]:
         """Find the chunks whose vectors are nearest to a query's; see `DenseSearch`. Those allowed are all compared."""
-        if allowed is None and k + _MORE_CANDIDATES <= _MOST_CANDIDATES and self.has_index():
-            found = self._by_index(query, k)
+        if (candidates := self._candidates(k, allowed)) and self.has_index():
+            found = self._by_index(query, k, candidates, allowed)
             if len(found) == k:
-                return found  # fewer are found where many were removed
+                return found  # fewer are found where many were removed, or what is allowed is far away
         columns, order = "SELECT chunk_id, vector <#> ? AS distance FROM vectors", "ORDER BY distance, chunk_id LIMIT ?"
         if allowed is None:
             rows = self._db.execute(f"{columns} {order}", (query, k))
@@ -92,13 +105,28 @@ class PostgresVectors(VectorRows):
             rows = self._db.execute(f"{columns} {join} {order}", (query, sorted(allowed), k))
         return [(chunk_id, -distance) for chunk_id, distance in rows]
 
-    def _by_index(self, query: Vectors, k: int) -> list[tuple[int, float]]:
-        candidates, halves = k + _MORE_CANDIDATES, f"halfvec({len(query)})"
-        self._db.execute(f"SET LOCAL hnsw.ef_search = {max(candidates, _LEAST_EFFORT)}")
+    def _candidates(self, k: int, allowed: Set[int] | None) -> int:
+        """How many of the nearest vectors to ask the HNSW index for; 0 if all that may be found are to be compared."""
+        wanted = k + _MORE_CANDIDATES
+        if allowed is not None:
+            [[count]] = self._db.execute("SELECT sum(chunks)::bigint FROM statistics")
+            if len(allowed) < (count or 0) * _LEAST_SHARE:
+                return 0
+            wanted = math.ceil(wanted * _MORE_WHERE_FILTERED * (count or 0) / max(1, len(allowed)))
+        return wanted if wanted <= (_MOST_CANDIDATES if self._goes_on else _MOST_EFFORT) else 0
+
+    def _by_index(
+        self, query: Vectors, k: int, candidates: int, allowed: Set[int] | None = None
+    ) -> list[tuple[int, float]]:
+        halves = f"halfvec({len(query)})"
+        self._db.execute(f"SET LOCAL hnsw.ef_search = {min(max(candidates, _LEAST_EFFORT), _MOST_EFFORT)}")
+        if candidates > _MOST_EFFORT:
+            for setting, value in _GOING_ON.items():
+                self._db.execute(f"SET LOCAL hnsw.{setting} = {value}")
         near = f"SELECT chunk_id, vector FROM vectors ORDER BY (vector::{halves}) <#> ?::{halves} LIMIT ?"  # noqa: S608
         best = f"SELECT chunk_id, vector <#> ? AS distance FROM ({near}) AS near ORDER BY distance, chunk_id LIMIT ?"  # noqa: S608
-        rows = self._db.execute(best, (query, query, candidates, k))
-        return [(chunk_id, -distance) for chunk_id, distance in rows]
+        rows = self._db.execute(best, (query, query, candidates, k if allowed is None else candidates))
+        return [*islice(((i, -far) for i, far in rows if allowed is None or i in allowed), k)]
 
     def has_index(self) -> bool:
         """Whether there is an HNSW index."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, islice
 
-import numpy as np
-
+from indexes.storage.lexical import FILLER, indexed_terms
 from indexes.storage.postgres.store import PostgresStore
 from indexes.storage.verify import MOST_PROBLEMS, row_problems
 from indexes.types import VerifyReport
@@ -37,7 +36,10 @@ def _lexical_problems(store: PostgresStore, chunks: int) -> Iterator[str]:
         yield "the statistics of the lexical index do not add up"
     if found["languages"][0] != chunks:
         yield f"the lexical index holds {found['languages'][0]} chunks and the database {chunks}"
-    for (document_id,) in [*store.rows("SELECT id FROM documents ORDER BY id")]:
-        held = np.unique(store.postings.of_document(document_id)["chunk"]).tolist()
-        if not set(held) <= store.chunk_ids_of([document_id]):
-            yield f"the lexical index holds chunks of document {document_id} that are not there"
+    missing = set(store.vectors.chunk_ids().tolist())
+    for postings in store.postings.of_segments():
+        missing.difference_update(postings["chunk"].tolist())
+    for chunk_id, chunk in store.chunks(sorted(missing)).items():
+        [(_, _, terms)] = indexed_terms([chunk])
+        if {*terms} - {FILLER}:
+            yield f"the lexical index lacks chunk {chunk_id} of {chunk.source}"

@@ -317,9 +317,9 @@ def test_an_index_of_a_newer_longctx_is_refused_and_left_alone(postgres: Postgre
     with CorpusIndex.open(url, hashing) as index:
         index.add(documents())
     postgres.sql(database, "UPDATE longctx.meta SET value = '99' WHERE key = 'format'")
-    with pytest.raises(IndexMismatch, match=r"has format 99 and this longctx knows format 1: upgrade longctx"):
+    with pytest.raises(IndexMismatch, match=r"has format 99 and this longctx knows format 2: upgrade longctx"):
         CorpusIndex.open(url, hashing)
-    postgres.sql(database, "UPDATE longctx.meta SET value = '1' WHERE key = 'format'")
+    postgres.sql(database, "UPDATE longctx.meta SET value = '2' WHERE key = 'format'")
     postgres.sql(database, "UPDATE longctx.meta SET value = '99' WHERE key = 'analysis'")
     with pytest.raises(IndexMismatch, match="made by a newer longctx: upgrade longctx"):
         CorpusIndex.open(url, hashing)
