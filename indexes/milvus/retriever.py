@@ -24,7 +24,7 @@ from indexes.milvus.fields import Note
 from indexes.milvus.sparse import query_vector, term_id
 from indexes.search import Retrieval, SearchFilter, SearchRequest, named_as_allowed, rank_chunks
 from indexes.storage import UNKNOWN, idf_of, telling, term_groups
-from indexes.text import ANALYSIS_VERSION, phrase_terms, script_language
+from indexes.text import ANALYSIS_VERSION, phrase_terms
 from indexes.types import Chunk, Encoder, Table, Vectors
 
 _MOST_WITH_PHRASE = 500  # passages that are read to see whether they contain a phrase
@@ -183,9 +183,8 @@ class _Lexical:
         return {chunk for chunk, _ in self._search(asked, _MOST_WITH_PHRASE, self._condition)}
 
     def in_languages(self, languages: Set[str], among: Set[int]) -> set[int]:
-        """The passages in some languages, as far as their script tells."""
-        rows = self._collection.get(sorted(among), ["id", "text"])
-        return {row["id"] for row in rows if script_language(row["text"]) in languages}
+        rows = self._collection.get(sorted(among), ["id", "language"])
+        return {row["id"] for row in rows if row["language"] in languages}
 
     def idf(self, of: Iterable[str]) -> dict[str, float]:
         places = {term: [term_id(term, language) for language in self._note.languages] for term in of}

@@ -203,7 +203,11 @@ class Postings:
 def _counted(terms: Iterable[str]) -> Counter[str]:
     """How often each term occurs, as it is stored: tantivy divides one that has a space in it."""
     counts = Counter(terms)
-    if len(max(counts, key=len, default="")) <= _LONGEST_TERM and "" not in counts and not _SPACE.search("".join(counts)):
+    if (
+        len(max(counts, key=len, default="")) <= _LONGEST_TERM
+        and "" not in counts
+        and not _SPACE.search("".join(counts))
+    ):
         return counts
     for term in [term for term in counts if len(term) > _LONGEST_TERM or not term or _SPACE.search(term)]:
         count = counts.pop(term)

@@ -105,7 +105,7 @@ INSERT INTO postings SELECT term, segment, string_agg(p.chunks, '' ORDER BY docu
     FROM postings_1 p JOIN placed USING (document_id) GROUP BY term, segment ORDER BY segment, term;
 SELECT setval(pg_get_serial_sequence('segments', 'id'), coalesce(max(id), 0) + 1, FALSE) FROM segments;
 DROP TABLE placed, postings_1;
-"""
+"""  # noqa: S608
 # For each format: the script that changes the tables to those of the next.
 _STEPS = {1: _FORMAT_1_TO_2}
 

@@ -79,6 +79,32 @@ def test_a_collection_finds_what_its_index_finds_in_the_same_order(
     retriever.close()
 
 
+def test_in_several_languages_the_texts_of_what_is_shown_alone_are_read(
+    lite: str, tmp_path: Path, hashing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class English(type(hashing)):
+        languages = frozenset({"en"})
+
+    address, encoder = f"{lite}#languages", English()
+    texts = {f"en{n}": f"The keeper of house {n} trims the lamps of the tower." for n in range(30)}
+    texts |= {f"ja{n}": f"{n}番目の部屋は毎朝掃除します。" for n in range(30)}
+    with CorpusIndex.open(tmp_path / "languages", encoder) as index:
+        index.add(Document(name, text, name) for name, text in texts.items())
+        published(index, address)
+        expected = [(hit.chunk.source, hit.chunk.start) for hit in index.search("Who trims the lamps?", 5)]
+    read, get = set[int](), Collection.get
+
+    def noted(self: Collection, ids: Any, fields: Any) -> Any:
+        read.update(ids if "text" in fields else ())
+        return get(self, ids, fields)
+
+    monkeypatch.setattr(Collection, "get", noted)
+    retriever = MilvusRetriever(address, 5, encoder=encoder)
+    assert found(retriever, "Who trims the lamps?") == expected
+    assert len(read) <= 15, "five, and ten whose sentences are compared"
+    retriever.close()
+
+
 def test_passages_whose_lengths_tantivy_rounds_to_the_same_are_alike(lite: str, tmp_path: Path, hashing: Any) -> None:
     address = f"{lite}#rounded"
     texts = [" ".join(["lamp", *(f"word{n}" for n in range(60 - number))]) for number in range(20)]

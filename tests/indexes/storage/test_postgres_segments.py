@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from postgres_server import PostgresServer
 
-from indexes import CorpusIndex, Document, IndexMismatch, SearchFilter
+from indexes import CorpusIndex, Document, IndexMismatch
 from indexes.storage.postgres.postings import POSTING
 
 FORMAT_1 = Path(__file__).with_name("postgres_format_1.sql")
@@ -77,9 +77,7 @@ def test_removed_chunks_are_not_found_and_leave_their_segments(
         assert there.verify().problems == ()
 
 
-def test_a_document_of_more_chunks_than_a_segment_is_found(
-    url: str, hashing, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_document_of_more_chunks_than_a_segment_is_found(url: str, hashing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("indexes.storage.postgres.postings.SEGMENT_SIZE", 3)
     with CorpusIndex.open(url, hashing) as index:
         index.add([Document("long", "\n\n".join(f"Paragraph {i} about the lamp. " * 9 for i in range(12)), "long")])
@@ -114,28 +112,57 @@ def test_chunks_that_the_lexical_index_lacks_are_named(url: str, hashing) -> Non
 
 @pytest.fixture
 def many_vectors(url: str, hashing, monkeypatch: pytest.MonkeyPatch) -> Iterator[CorpusIndex]:
-    """An index with an HNSW index, which is asked for at most five vectors at once."""
-    monkeypatch.setattr("indexes.storage.postgres.vectors.FLAT_BELOW", 20)
-    monkeypatch.setattr("indexes.storage.postgres.vectors._LEAST_EFFORT", 5)
-    monkeypatch.setattr("indexes.storage.postgres.vectors._MOST_EFFORT", 5)
-    monkeypatch.setattr("indexes.storage.postgres.vectors._MORE_CANDIDATES", 5)
+    """An index with an HNSW index, which pgvector looks for 20 vectors in at once."""
+    for name, value in {"FLAT_BELOW": 20, "_LEAST_EFFORT": 5, "_MOST_EFFORT": 20, "_MORE_CANDIDATES": 5}.items():
+        monkeypatch.setattr(f"indexes.storage.postgres.vectors.{name}", value)
     with CorpusIndex.open(url, hashing) as index:
-        index.add(documents(60))
+        index.add(documents(100))
         yield index
 
 
-def compared(index: CorpusIndex, k: int, filters: SearchFilter | None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What a search finds that may not compare all vectors."""
-    with monkeypatch.context() as patched:
-        patched.setattr("indexes.storage.postgres.vectors._EXACT", "SELECT 1 WHERE FALSE", raising=True)
-        return [hit.chunk.source for hit in index.search("document of many", k, "dense", filters=filters)]
+_SCANS = "SELECT pg_stat_get_xact_numscans(each::regclass) FROM unnest(ARRAY['vectors_hnsw', 'vectors', 'vectors_pkey']) each"
 
 
-def test_more_vectors_than_pgvector_looks_at_once_are_found_by_its_index(
-    many_vectors: CorpusIndex, monkeypatch: pytest.MonkeyPatch
+def found_by_index(
+    index: CorpusIndex, query: np.ndarray, k: int, allowed: set[int] | None = None
+) -> list[tuple[int, float]]:
+    """Search, and check that the HNSW index alone was looked at, and not all vectors."""
+
+    def search(store):
+        store.rows("SET LOCAL enable_seqscan = off")  # which is quicker for a hundred
+        before = [*store.rows(_SCANS)]
+        hits = store.vectors.search(query, k, allowed)
+        (by_index,), *others = [*store.rows(_SCANS)]
+        assert by_index == before[0][0] + 1
+        assert others == before[1:]
+        return hits
+
+    return index._read(search)
+
+
+def check_nearest(index: CorpusIndex, query: np.ndarray, hits: list[tuple[int, float]], allowed: set[int]) -> None:
+    ids = sorted(allowed)
+    scores = dict(zip(ids, (index._read(lambda store: store.vectors.of(ids)) @ query).tolist(), strict=True))
+    assert [score for _, score in hits] == pytest.approx(sorted(scores.values(), reverse=True)[: len(hits)], abs=1e-5)
+    assert [scores[chunk_id] for chunk_id, _ in hits] == pytest.approx([score for _, score in hits], abs=1e-5)
+
+
+def test_more_vectors_than_pgvector_looks_for_at_once_are_found_by_its_index(
+    many_vectors: CorpusIndex, hashing
 ) -> None:
-    exact = {hit.chunk.source for hit in many_vectors.search("document of many", 60, "dense")}
-    assert len(exact) == 60
+    query = hashing.encode_query("Document of many: lamp fog.")
+    hits = found_by_index(many_vectors, query, 60)
+    assert len({chunk_id for chunk_id, _ in hits}) == 60
+    check_nearest(many_vectors, query, hits, {*range(1, 101)})
+
+
+def test_a_filter_that_allows_many_is_searched_by_the_index_of_vectors(many_vectors: CorpusIndex, hashing) -> None:
+    query, allowed = hashing.encode_query("Document of many: lamp fog."), set(range(1, 101, 2))
+    hits = found_by_index(many_vectors, query, 10, allowed)
+    assert len({chunk_id for chunk_id, _ in hits}) == 10
+    check_nearest(many_vectors, query, hits, allowed)
+    few = many_vectors._read(lambda store: store.vectors.search(query, 10, {1, 2, 3}))
+    assert {chunk_id for chunk_id, _ in few} == {1, 2, 3}
 
 
 def format_1(postgres: PostgresServer, hashing) -> tuple[str, str]:
