@@ -85,7 +85,8 @@ def ingest(
         int | None, typer.Option(metavar="N", min=1, help="Read and embed in N processes on this machine.")
     ] = None,
     cluster: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Read and embed on the Dask cluster at tcp://host:port.")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Read and embed on the Dask cluster at tcp://host:port, or on Ray's: ray:"),
     ] = None,
     into: Annotated[
         str | None,

@@ -1,8 +1,9 @@
-"""Where `longctx ingest` reads and embeds: in this process, in several on this machine, or on a Dask cluster."""
+"""Where `longctx ingest` reads and embeds: in this process, in several on this machine, or on a Dask or a Ray cluster."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from longctx.cli.terminal import echo, name
 from longctx.errors import BadRequest, extra
 
 _SECONDS_TO_CONNECT = 10
+_RAY = "ray:"
 
 
 @contextmanager
@@ -20,7 +22,8 @@ def ingest_workers(count: int | None, cluster: str | None) -> Iterator[Executor 
 
     Args:
         count: How many processes on this machine; None for none.
-        cluster: The address of a Dask scheduler; None for none.
+        cluster: The address of a Dask scheduler, or ray:host:port for a Ray cluster, ray: for this machine's; None for
+            none.
 
     Yields:
         The workers; None for this process alone.
@@ -32,6 +35,9 @@ def ingest_workers(count: int | None, cluster: str | None) -> Iterator[Executor 
 
         with ProcessWorkers(count) as processes:
             yield processes
+    elif cluster is not None and cluster.startswith(_RAY):
+        with _ray(cluster.removeprefix(_RAY)) as executor:
+            yield executor
     elif cluster is not None:
         with _connected(cluster) as client:
             if not client.scheduler_info()["workers"]:
@@ -39,6 +45,33 @@ def ingest_workers(count: int | None, cluster: str | None) -> Iterator[Executor 
             yield client.get_executor()
     else:
         yield None
+
+
+@contextmanager
+def _ray(address: str) -> Iterator[Executor]:
+    """The workers of the Ray cluster at an address, or of that to which this machine belongs."""
+    try:
+        import ray
+    except ImportError as error:
+        raise BadRequest(f"--cluster ray:… needs Ray, which comes with {extra('ray')}") from error
+    from indexes import RayWorkers
+
+    try:
+        if address:  # of which Ray would ask for a minute, and then end the process
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host, int(port)), timeout=_SECONDS_TO_CONNECT).close()
+        ray.init(address=address or "auto", log_to_driver=False, logging_level="ERROR")
+    except (OSError, ValueError, OverflowError, RuntimeError) as error:
+        where = f"at {address}" if address else "on this machine"
+        why = " ".join(str(error).split())
+        raise BadRequest(
+            f"no Ray cluster answers {where} ({why:.200}): start one with `ray start --head`, and write ray: on its "
+            "machines, or ray:HOST:6379"
+        ) from error
+    try:
+        yield RayWorkers()
+    finally:
+        ray.shutdown()
 
 
 def _connected(cluster: str) -> Any:
