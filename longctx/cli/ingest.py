@@ -86,7 +86,9 @@ def ingest(
     ] = None,
     cluster: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Read and embed on the Dask cluster at tcp://host:port, or on Ray's: ray:"),
+        typer.Option(
+            metavar="ADDRESS", help="Read and embed on the Dask cluster at tcp://host:port, or on Ray's: ray:"
+        ),
     ] = None,
     into: Annotated[
         str | None,

@@ -1,4 +1,4 @@
-"""Where `longctx ingest` reads and embeds: in this process, in several on this machine, or on a Dask or a Ray cluster."""
+"""Where `longctx ingest` reads and embeds: in this process, in several on this machine, or on a cluster."""
 
 from __future__ import annotations
 
