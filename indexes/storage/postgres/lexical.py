@@ -84,12 +84,10 @@ class PostgresLexical:
         ids, scores = _summed([*found])
         if allowed is not None:
             may = np.isin(ids, allowed)
-            ids, scores = ids[may], scores[may]
+            return _first(ids[may], scores[may], k)
         depth = k
         while True:
             first = _first(ids, scores, depth)
-            if allowed is not None or self._held[0] == self.count():
-                return first
             there = self._postings.there([chunk for chunk, _ in first])
             left = [hit for hit in first if hit[0] in there]
             if len(left) >= k or len(first) == len(ids):

@@ -201,7 +201,7 @@ def _format(connection: Connection, address: DatabaseAddress) -> int | None:
     if "meta" in names:
         sql = f"SELECT value FROM \"{address.schema}\".meta WHERE key = 'format'"  # noqa: S608
         row = connection.execute(sql).fetchone()
-    if row is None or not str(row[0]).isdecimal():
+    if row is None or not str(row[0]).isdecimal() or not int(row[0]):
         raise IndexNotFound(
             f"the schema {address.schema} of {address.shown} holds something else: name another (?schema=NAME)"
         )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from postgres_server import PostgresServer
 
-from indexes import CorpusIndex, Document, IndexMismatch
+from indexes import CorpusIndex, Document, IndexMismatch, IndexNotFound
 from indexes.storage.postgres.postings import POSTING
 
 FORMAT_1 = Path(__file__).with_name("postgres_format_1.sql")
@@ -217,3 +217,18 @@ def test_an_index_of_format_1_stays_as_it_is_for_who_may_only_read_it(postgres: 
     assert postgres.sql(database, "SELECT value FROM old.meta WHERE key = 'format'") == [("1",)]
     postgres.sql(database, "DROP OWNED BY reader")
     postgres.sql("postgres", "DROP ROLE reader")
+
+
+@pytest.mark.parametrize("unknown", ["two", "0", ""])
+def test_a_schema_of_an_unknown_format_is_refused_and_left_alone(
+    postgres: PostgresServer, hashing, unknown: str
+) -> None:
+    url = postgres.new_database()
+    database = url.split("/")[3].split("?")[0]
+    with CorpusIndex.open(url, hashing) as index:
+        index.add(documents(2))
+    postgres.sql(database, f"UPDATE longctx.meta SET value = '{unknown}' WHERE key = 'format'")
+    with pytest.raises(IndexNotFound, match=r"holds something else: name another") as raised:
+        CorpusIndex.open(url, hashing)
+    assert "\n" not in str(raised.value)
+    assert postgres.sql(database, "SELECT count(*) FROM longctx.documents") == [(2,)]
