@@ -1,7 +1,7 @@
 """The index in a folder, as it is and as another commit has it: what the servers beside it cost whoever uses none.
 
     git archive COMMIT | tar x -C OLD
-    python benchmarks/bench_default_path.py OLD --data ../shared/data [--rounds 7]
+    python benchmarks/bench_default_path.py OLD --data ../shared/data [--new TREE] [--rounds 7]
 
 Both trees ingest the same paragraphs of XQuAD and JSQuAD, open the index, search it and add to it, in turns, each time
 in a new process. Vectors are hashes of words, so that no model hides the difference. Printed are the medians, and the
@@ -94,14 +94,15 @@ def run(corpus: Path) -> None:
                 f"{len(questions)} searches, {mode}", lambda mode=mode: [index.search(q, 10, mode) for q in questions]
             )
         timed("ingest again, unchanged", lambda: index.ingest([corpus / "en", corpus / "ja"]))
-        timed("add a document", lambda: index.add([indexes.Document("new", "A new text about the lamp.", "")]))
+        new = [indexes.Document(f"new {n}", f"A new text about lamp {n}.", "") for n in range(20)]
+        timed("add 20 documents, one by one", lambda: [index.add([document]) for document in new])
         index.close()
     figures["imported"] = [name for name in FOREIGN if name in sys.modules]  # type: ignore[assignment]
     print(json.dumps(figures))
 
 
-def compare(old: Path, data: Path, rounds: int) -> None:
-    trees, found = {"old": old.resolve(), "new": ROOT}, {"old": [], "new": []}  # type: ignore[var-annotated]
+def compare(old: Path, new: Path, data: Path, rounds: int) -> None:
+    trees, found = {"old": old.resolve(), "new": new.resolve()}, {"old": [], "new": []}  # type: ignore[var-annotated]
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder)
         (corpus / "questions.json").write_text(json.dumps(write_corpus(data, corpus)))
@@ -126,9 +127,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("old", type=Path, help="the tree of another commit")
     parser.add_argument("--data", type=Path, required=True, help="the folder of XQuAD and JSQuAD")
+    parser.add_argument("--new", type=Path, default=ROOT, help="the other tree (default: this one)")
     parser.add_argument("--rounds", type=int, default=7)
     given = parser.parse_args()
-    run(given.data) if str(given.old) == "run" else compare(given.old, given.data, given.rounds)
+    run(given.data) if str(given.old) == "run" else compare(given.old, given.new, given.data, given.rounds)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,6 @@ from indexes.sources import composed, full_source, lies_in
 from indexes.storage import (
     IndexFolder,
     IndexStorage,
-    PostgresIndex,
     Store,
     copy_documents,
     is_database,
@@ -408,6 +407,8 @@ class CorpusIndex(IndexReader):
 
 def _open_storage(path: str | Path, *, create: bool) -> IndexStorage:
     if is_database(path):
+        from indexes.storage import PostgresIndex  # with a dozen modules that a folder does not need
+
         return PostgresIndex.open(str(path), create=create)
     return IndexFolder.open(Path(abspath(Path(path).expanduser())), create=create)
 

@@ -9,6 +9,7 @@ import pytest
 from indexes import CorpusIndex, Encoder
 
 HEAVY = ("torch", "transformers", "faiss", "llama_index", "sentence_transformers", "numpy", "tantivy")
+OF_SERVERS = ("psycopg", "pymilvus", "distributed", "ray", "fsspec", "indexes.storage.postgres.index", "indexes.milvus")
 REPORT = """
 import sys
 try:
@@ -47,6 +48,17 @@ def test_ingesting_what_is_unchanged_imports_no_model_and_no_search(tmp_path: Pa
     done = subprocess.run([sys.executable, "-c", REPORT % (HEAVY,), *arguments], capture_output=True, text=True)
     assert "1 unchanged" in done.stdout
     assert done.stderr.splitlines()[-1] == "LOADED numpy"
+
+
+def test_an_index_in_a_folder_imports_nothing_of_servers_and_clusters(tmp_path: Path, encoder: Encoder) -> None:
+    (tmp_path / "a.txt").write_text("The lamp is lit at dusk.")
+    with CorpusIndex.open(tmp_path / "index", encoder) as index:
+        index.ingest(tmp_path / "a.txt")
+    for arguments in (["ingest", str(tmp_path)], ["search", "lamp", "--mode", "lexical"], ["index", "verify"]):
+        command = [sys.executable, "-c", REPORT % (OF_SERVERS,), *arguments, "--index", str(tmp_path / "index")]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.splitlines()[-1] == "LOADED"
 
 
 def test_the_package_imports_nothing_heavy() -> None:
