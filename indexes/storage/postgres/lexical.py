@@ -98,14 +98,9 @@ class PostgresLexical:
         groups = self._telling(term_groups(query, self._known))
         postings = self._postings.of({term for group in groups for term in group.terms})
         chunks, terms = self._held
-        for group in groups:
-            for term, weight in group.terms.items():
-                if term in postings:
-                    its = postings[term]
-                    weight *= group.boost * idf(len(its), chunks)
-                    if group.languages is not None:
-                        its = its[np.isin(its["language"], [language_code(each) for each in group.languages])]
-                    yield its, weight * saturated(its["count"], its["length"], terms / chunks)
+        for term, its in postings.items():
+            weights = sum((_weights(group, term, its) for group in groups if term in group.terms), np.zeros(1))
+            yield its, weights * (idf(len(its), chunks) * saturated(its["count"], its["length"], terms / chunks))
         for pattern in query_patterns(query):
             yield self._holding(self._postings.terms_like(pattern), PATTERN_WEIGHT)
 
@@ -157,6 +152,14 @@ def is_within(one: str, other: str, distance: int) -> bool:
     return row[-1] <= distance
 
 
+def _weights(group: TermGroup, term: str, its: PostingArray) -> Numbers:
+    """The weight of a term for each of its postings: 0 in other languages than a group's."""
+    weight = group.terms[term] * group.boost
+    if group.languages is None:
+        return np.array([weight])
+    return np.where(np.isin(its["language"], [language_code(each) for each in group.languages]), weight, 0.0)
+
+
 def _summed(found: list[tuple[PostingArray, Numbers]]) -> tuple[ChunkIds, Numbers]:
     """The chunks that have a score, by id, and the sum of the scores of each."""
     ids = np.concatenate([np.empty(0, np.int64), *(its["chunk"] for its, _ in found)])
@@ -167,7 +170,7 @@ def _summed(found: list[tuple[PostingArray, Numbers]]) -> tuple[ChunkIds, Number
     if high - low > _SPARSE * len(ids):
         ids, places = np.unique(ids, return_inverse=True)
         summed = np.asarray(np.bincount(places, scores), dtype=np.float64)
-        return ids, summed
+        return ids[summed > 0], summed[summed > 0]
     summed = np.asarray(np.bincount(ids - low, scores), dtype=np.float64)
     scored = np.flatnonzero(summed)
     return (scored + low).astype(np.int64), summed[scored]
