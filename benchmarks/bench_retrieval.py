@@ -35,6 +35,7 @@ from llama_index.core.llms import MockLLM
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.retrievers import QueryFusionRetriever
 from llama_index.retrievers.bm25 import BM25Retriever
+from smart_format import read_smart
 from sudachipy import Dictionary, SplitMode
 
 from indexes import CorpusIndex, Encoder
@@ -210,22 +211,6 @@ def main() -> None:
 
 def language_of(name: str) -> str:
     return name.partition("(")[2].rstrip(")")
-
-
-def read_smart(file: Path) -> dict[str, str]:
-    """The documents or queries of a file in SMART's format, with the title as a heading: `.I`, `.T`, `.W`."""
-    texts: dict[str, str] = {}
-    number, field = "", ""
-    for line in file.read_text(encoding="latin-1").splitlines():
-        if line.startswith(".I "):
-            number, field = line[3:].strip(), ""
-            texts[number] = ""
-        elif len(line.strip()) == 2 and line[0] == ".":
-            field = line[1]
-        elif field in ("T", "W"):
-            heading = "# " if field == "T" and not texts[number] else ""
-            texts[number] += f"{heading}{line}\n" if field == "W" else f"{heading}{line} "
-    return texts
 
 
 def report_cisi(data: Path, corpus: Path, encoder: Encoder) -> None:
