@@ -198,6 +198,21 @@ def test_of_passages_alike_that_comes_first_under_whose_title_more_was_found(
     assert [hit.chunk.title for hit in both] == ["Bread", "Tides", "Bread"]
 
 
+def test_the_passage_behind_the_words_of_the_question_comes_before_others(tmp_path: Path, hashing, new_place) -> None:
+    class NoLanguage(type(hashing)):
+        languages = frozenset({"xx"})
+
+    words = "The keeper of the north mole was asked in March what the lamp had cost. " + "He thought about it. " * 12
+    answer = "It was forty crowns, and the keeper paid them. " + "They were counted twice. " * 12
+    (tmp_path / "a.txt").write_text("The keeper sleeps. " + "It rains here. " * 18)
+    (tmp_path / "b.txt").write_text(words + "\n\n" + answer)
+    with CorpusIndex.open(new_place(), NoLanguage()) as index:
+        index.ingest(tmp_path)
+        by_words, both = (index.search("What did the keeper say the lamp cost?", 4, m) for m in ("lexical", "hybrid"))
+    assert [Path(hit.chunk.source).stem for hit in by_words][:2] == ["b", "a"]
+    assert ["crowns" in hit.chunk.text for hit in both][:2] == [False, True]
+
+
 def test_passages_that_the_encoder_cannot_read_do_not_come_between(tmp_path: Path, encoder, place: str | Path) -> None:
     english = ["The keeper trims the lamps.", "A ship ran aground in March.", "Bread is baked at dawn.", "It rains."]
     for number, text in enumerate(english):
