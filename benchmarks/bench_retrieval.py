@@ -1,6 +1,6 @@
 """Retrieval quality beside plain llama-index with the same encoder, in one run.
 
-    python benchmarks/bench_retrieval.py --data ../shared/data [--questions 4442]
+    python benchmarks/bench_retrieval.py --data ../shared/data [--questions 4442] [--sets Japanese CISI]
 
 The data are JSQuAD's validation split, XQuAD in English, Spanish and Russian, and CISI. Every paragraph of a split is
 one document with its title, and a question's own paragraph is the one relevant result. Printed are recall at 1, 5 and
@@ -35,6 +35,7 @@ from llama_index.core.llms import MockLLM
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.retrievers import QueryFusionRetriever
 from llama_index.retrievers.bm25 import BM25Retriever
+from smart_format import read_smart
 from sudachipy import Dictionary, SplitMode
 
 from indexes import CorpusIndex, Encoder
@@ -46,6 +47,7 @@ FILES = {
     "XQuAD (Spanish)": "xquad.es.json",
     "XQuAD (Russian)": "xquad.ru.json",
 }
+SETS = ["Japanese", "English", "Spanish", "Russian", "CISI"]
 TOGETHER = ("JSQuAD (Japanese)", "XQuAD (English)")  # in one index
 STEMMERS = {"English": "english", "Spanish": "spanish", "Russian": "russian"}
 DEPTH = 10
@@ -186,6 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the folder of the two files")
     parser.add_argument("--questions", type=int, help="ask that many of each split, chosen at random")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS, help="ask those of these sets alone")
     arguments = parser.parse_args()
     missing = [name for name in FILES.values() if not (arguments.data / name).is_file()]
     if missing:
@@ -195,28 +198,19 @@ def main() -> None:
         corpora = {name: (read_split(arguments.data / file), Path(folder) / file) for name, file in FILES.items()}
         for split, corpus in corpora.values():
             write_corpus(split, corpus)
-        both.ingest([corpora[name][1] for name in TOGETHER])
-        for name, (split, corpus) in corpora.items():
+        asked = {name: corpora[name] for name in corpora if language_of(name) in arguments.sets}
+        if asked.keys() & set(TOGETHER):
+            both.ingest([corpora[name][1] for name in TOGETHER])
+        for name, (split, corpus) in asked.items():
             count = min(arguments.questions or len(split.questions), len(split.questions))
             questions = random.Random(0).sample(split.questions, count)
             report(name, split, corpus, questions, both if name in TOGETHER else None, encoder)
-        report_cisi(arguments.data / "cisi", Path(folder) / "cisi", encoder)
+        if "CISI" in arguments.sets:
+            report_cisi(arguments.data / "cisi", Path(folder) / "cisi", encoder)
 
 
-def read_smart(file: Path) -> dict[str, str]:
-    """The documents or queries of a file in SMART's format, with the title as a heading: `.I`, `.T`, `.W`."""
-    texts: dict[str, str] = {}
-    number, field = "", ""
-    for line in file.read_text(encoding="latin-1").splitlines():
-        if line.startswith(".I "):
-            number, field = line[3:].strip(), ""
-            texts[number] = ""
-        elif len(line.strip()) == 2 and line[0] == ".":
-            field = line[1]
-        elif field in ("T", "W"):
-            heading = "# " if field == "T" and not texts[number] else ""
-            texts[number] += f"{heading}{line}\n" if field == "W" else f"{heading}{line} "
-    return texts
+def language_of(name: str) -> str:
+    return name.partition("(")[2].rstrip(")")
 
 
 def report_cisi(data: Path, corpus: Path, encoder: Encoder) -> None:
@@ -257,8 +251,7 @@ def report(
         print(
             f"{'longctx, both languages':<24}{score(longctx_retriever(both, 'hybrid', corpus), questions)}", flush=True
         )
-    language = name.partition("(")[2].rstrip(")")
-    for label, retriever in peers(split, language, encoder).items():
+    for label, retriever in peers(split, language_of(name), encoder).items():
         print(f"{label:<24}{score(retriever, questions)}", flush=True)
 
 

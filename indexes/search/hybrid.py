@@ -9,7 +9,7 @@ from itertools import islice
 
 from indexes.encoders import Reranker
 from indexes.errors import CorpusError
-from indexes.search.best_sentence import prefer_sentences
+from indexes.search.evidence import by_evidence, by_neighbours
 from indexes.search.expansion import expand_hits
 from indexes.search.filters import SearchFilter, allowed_chunks, named_as_allowed
 from indexes.search.fusion import score_fusion
@@ -179,10 +179,11 @@ def _lexical_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
 def _hybrid_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
     depth = max(k, CANDIDATES)
     found = _lexical_ranking(retrieval, query, depth)
-    lexical = prefer_sentences(retrieval.lexical, retrieval.store, query, found)
+    lexical = by_evidence(retrieval.lexical, retrieval.store, query, found)
     if not serves(retrieval.encoder.languages, query, retrieval.lexical.languages):
-        return lexical
-    return list(score_fusion([lexical, _known_dense_ranking(retrieval, query, depth)], depth).items())
+        return by_neighbours(retrieval.store, lexical)
+    fused = score_fusion([lexical, _known_dense_ranking(retrieval, query, depth)], depth)
+    return by_neighbours(retrieval.store, [*fused.items()])
 
 
 def _known_dense_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:

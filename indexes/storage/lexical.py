@@ -20,7 +20,7 @@ from indexes.storage.bm25 import idf
 from indexes.storage.file_access import file_mode, make_folder
 from indexes.storage.lexical_query import UNKNOWN, LexicalQueries
 from indexes.storage.sqlite import Store
-from indexes.text import ANALYSIS_VERSION, LANGUAGES, phrase_terms, terms, text_language
+from indexes.text import ANALYSIS_VERSION, LANGUAGES, is_gram, phrase_terms, terms, text_language
 from indexes.types import Chunk
 
 _BACKGROUND = 50  # chunks of other text
@@ -31,7 +31,8 @@ _WRITER_HEAP = 64_000_000  # bytes; tantivy writes a segment out when it is full
 # = 3, .926/.975 with 2, .919/.974 with 1.
 _REPEATED = {"ja": 3, "ko": 3, "zh": 3}
 # A passage of other languages is filled up with a term that nobody looks for, so that its length compares with those of
-# Japanese passages in the same index: as long as these are, it has about a third of their terms.
+# Japanese passages in the same index: as long as these are, it has about a third of their terms. One in an alphabet
+# other than the Latin one has as many: there words have 4-grams.
 FILLER, _FILLERS = "~", 2
 MOST_WITH_PHRASE = 10_000  # chunks that are read to see whether they contain a phrase
 
@@ -129,7 +130,8 @@ def indexed_terms(chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, str, list[st
         if language in _REPEATED:
             yield chunk, language, found * _REPEATED[language]
         else:
-            yield chunk, language, [*found, *[FILLER] * _FILLERS * len(found)]
+            fillers = _FILLERS * len(found) - (1 + _FILLERS) * sum(map(is_gram, found))
+            yield chunk, language, [*found, *[FILLER] * max(0, fillers)]
 
 
 class LexicalSearcher:

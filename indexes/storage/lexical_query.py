@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from itertools import islice
 from typing import Any, NamedTuple
 
-from indexes.text import query_language, query_patterns, query_terms
+from indexes.text import is_gram, query_language, query_patterns, query_terms
 
 # Chunks from which a query leaves out the terms that more than half of them hold, unless it has no other. Robertson and
 # Spärck Jones's weight of such a term is negative, and to read its postings takes most of a search: at a million chunks
@@ -75,7 +75,9 @@ def misspelt(query: str, languages: Collection[str]) -> dict[str, int]:
     return {
         term: 1 + (len(term) >= _SHORTEST_TWICE)
         for term in sorted(terms)[:_LONGEST_QUERY]
-        if len(term) >= _SHORTEST_MISSPELT and not any(map(str.isdigit, term))  # E21 is no misspelt E17
+        if len(term) >= _SHORTEST_MISSPELT
+        and not is_gram(term)
+        and not any(map(str.isdigit, term))  # E21 is no misspelt E17
     }
 
 

@@ -11,21 +11,20 @@ and for the limits of that, see benchmarks/results/2026-11-23-retrieval.md.
 from __future__ import annotations
 
 import re
-import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from functools import cache
-from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from indexes.text.codes import codes
+from indexes.text.japanese import BUILT_WITH, Morpheme, asked_noun, is_content, morphemes
 from indexes.text.kanji import common_forms
 from indexes.text.normalisation import clean, nfkc
 from indexes.text.words import identifiers, stems, telling_words
 
 # Raise it when the terms of a text change: an index that was built with another version is built again.
-ANALYSIS_VERSION = 5
+ANALYSIS_VERSION = 6
 
 # Escapes, not characters: U+F900 looks just like U+8C48.
 _KANA_OR_HAN = r"\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
@@ -44,30 +43,24 @@ _QUOTED = re.compile('["“”„]([^"“”„]{2,})["“”]')
 _PREFIX = re.compile(rf"(?<![^\W_])({_WORD.pattern})\*")
 _INFLECTED = re.compile(r"[\u3400-\u9fff][\u3040-\u309f]{1,3}")  # 休み, 働く, with a particle behind it at most
 _KANA = re.compile(r"[\u3040-\u30ff]")
-_SUDACHI_PIECE = 4096  # characters at a time; Sudachi refuses more than 49,149 bytes
 _LONGEST_TERM = 64  # characters; nobody searches for a longer word
 _BIGRAM = "_"  # marks a bigram, so that it can have a smaller weight than a word with the same spelling
 # In Japanese a bigram is less specific than a morpheme, but finds words that the dictionary segments wrongly:
 # .9194/.9725, against .9133/.9685 with equal weights and .9012/.9710 without bigrams; .2 to .4 are alike. Text without
 # kana may be Chinese, which the Japanese dictionary does not segment well: there the weights are equal.
 _BIGRAM_WEIGHT = 0.3
-# The beginning of a word, marked, beside its stem. Chosen on every third article of XQuAD; on the others, recall@1 and
-# recall@5 are .9116/.9789 with it and .8984/.9697 without in Russian, .9274/.9855 and .9235/.9828 in Spanish,
-# .9433/.9881 and .9327/.9868 in English. All 4-grams of a word are as good (.9103/.9789, .9314/.9894, .9340/.9894), and
-# five times as many terms.
-_BEGINNING, _BEGINNING_LENGTH, _BEGINNING_WEIGHT = "-", 5, 0.5
+# Of Japanese, those that hold a letter of a function word (雨の) tell less of what is asked than others, and the noun
+# that a question asks for (名称 in ラオスの正式名称は) is often not where the answer is: hybrid search has .9311/.9782
+# with these weights, and .9318/.9764 where all bigrams and all words weigh the same.
+_FUNCTION_BIGRAM_WEIGHT, _ASKED_WEIGHT = 0.25, 0.6
+# Beside its stem a word has the beginning that its forms have in common, marked; where the alphabet is not the Latin
+# one, all its 4-grams, which together weigh as much as the stem. Recall@1 and recall@5 on XQuAD: Russian .9420/.9924 by
+# 4-grams and .9370/.9891 by beginnings; English .9555/.9975 and .9630/.9983 (hybrid), Spanish alike. They are four
+# times as many terms.
+_MARK, _BEGINNING_LENGTH, _BEGINNING_WEIGHT = "-", 5, 0.5
+_GRAM_LENGTH = 4
+_LATIN = re.compile("[a-z\u00df-\u024f\u1e00-\u1eff]")
 _CODE_WEIGHT = 0.5  # of E17 for E-17, and of 17 for E17, which is in E-17
-# Function words and question words are in passages whatever the question is. Left out of the query: .9187/.9739 against
-# .9194/.9725, a small loss at 1 and a small gain at 5. It is done because the longest posting lists then need not be
-# read, which was not timed.
-_FUNCTION_WORDS = frozenset({"助詞", "助動詞", "補助記号", "接続詞", "感動詞", "代名詞"})
-_ASKING = frozenset({"何", "どの", "どんな", "何故", "どう", "幾つ", "幾ら", "如何"})
-# Japanese words that sentences and questions are built with, and that Sudachi does not mark.
-_BUILT_WITH = frozenset(
-    re.findall(r"\w+", "其の 此の 彼の 其れ 此れ 彼れ 為る 成る 有る 居る 出来る 言う 事 物 為 教える")
-)
-
-_of_thread = threading.local()  # a Sudachi tokenizer refuses a second thread while it works for one
 
 
 def terms(text: str, language: str = "en") -> list[str]:
@@ -82,11 +75,11 @@ def terms(text: str, language: str = "en") -> list[str]:
     """
     runs = _runs_of(text)
     return [
-        *(morpheme.normalized_form() for morpheme in _morphemes(runs.cjk)),
+        *(morpheme.normalized_form() for morpheme in morphemes(runs.cjk)),
         *_cjk_bigrams(runs),
         *_hangul_bigrams(runs),
         *_stems(runs.words, language),
-        *_beginnings(runs.words),
+        *(part for word in runs.words for part in _parts(word)),
     ]
 
 
@@ -117,17 +110,24 @@ def query_terms(text: str, language: str = "en") -> dict[str, float]:
         nothing else.
     """
     runs = _runs_of(text)
-    morphemes = [*_morphemes(runs.cjk)]
-    bigrams, hangul = _cjk_bigrams(runs), _hangul_bigrams(runs)
-    content = [morpheme.normalized_form() for morpheme in morphemes if _is_content(morpheme)]
+    found, hangul = [*morphemes(runs.cjk)], _hangul_bigrams(runs)
+    content = [morpheme.normalized_form() for morpheme in found if is_content(morpheme)]
     words = telling_words(runs.words, language)
     if not (content or words or hangul):
-        content, words = [morpheme.normalized_form() for morpheme in morphemes], runs.words
-    bigram_weight = _BIGRAM_WEIGHT if any(map(_KANA.search, runs.cjk)) else 1.0
-    wanted = dict.fromkeys(content, 1.0) | dict.fromkeys(bigrams, bigram_weight) | dict.fromkeys(hangul, 1.0)
+        content, words = [morpheme.normalized_form() for morpheme in found], runs.words
+    wanted = dict.fromkeys(content, 1.0) | _bigram_weights(runs, found) | dict.fromkeys(hangul, 1.0)
+    asked = asked_noun(found)
+    name = "".join(part.surface() for part in asked)
+    for term in {*(part.normalized_form() for part in asked), *(_BIGRAM + bigram for bigram in _bigrams(name))}:
+        if term in wanted:
+            wanted[term] *= _ASKED_WEIGHT
     wanted |= dict.fromkeys((term for code in codes(text) for term in (code.term, code.digits)), _CODE_WEIGHT)
     wanted |= {stem: float(count) for stem, count in Counter(_stems(words, language)).items()}
-    return wanted | {begin: _BEGINNING_WEIGHT * count for begin, count in Counter(_beginnings(words)).items()}
+    for word in words:
+        parts = _parts(word)
+        for part in parts:
+            wanted[part] = wanted.get(part, 0.0) + (1 / len(parts) if is_gram(part) else _BEGINNING_WEIGHT)
+    return wanted
 
 
 def query_patterns(text: str) -> list[str]:
@@ -190,8 +190,8 @@ def content_words(text: str) -> list[str]:
     words: list[str] = []
     for run in _RUN.finditer(_plain(text)):
         if run.lastgroup == "cjk":
-            found = (morpheme.normalized_form() for morpheme in _morphemes([run.group()]) if _is_content(morpheme))
-            words += (word for word in found if word not in _BUILT_WITH)
+            found = (morpheme.normalized_form() for morpheme in morphemes([run.group()]) if is_content(morpheme))
+            words += (word for word in found if word not in BUILT_WITH)
         elif telling_words([run.group().casefold()], "en"):
             words.append(run.group())
     return words
@@ -211,7 +211,19 @@ def content_terms(text: str, language: str = "en") -> set[str]:
     if language != "en":
         telling = set(telling_words([word.casefold() for word in words], language))
         words = [word for word in words if word.casefold() in telling]
-    return {term for term in terms(" ".join(words), language) if not term.endswith(_BEGINNING)}
+    return {term for term in terms(" ".join(words), language) if not term.endswith(_MARK)}
+
+
+def is_gram(term: str) -> bool:
+    """Tell a 4-gram of a word.
+
+    Args:
+        term: A term.
+
+    Returns:
+        Whether it stands for four letters of a word in another alphabet than the Latin one.
+    """
+    return term.startswith(_MARK)
 
 
 class _Runs(NamedTuple):
@@ -255,10 +267,26 @@ def _runs_of(text: str) -> _Runs:
     return _Runs(_CJK_RUN.findall(normal), _HANGUL_RUN.findall(normal), words)
 
 
-def _beginnings(words: Iterable[str]) -> list[str]:
-    """The first letters of words: inflections that a stemmer keeps apart have them in common."""
-    long_ones = (word[:_BEGINNING_LENGTH] for word in words if len(word) >= _BEGINNING_LENGTH)
-    return [_without_accents(begin) + _BEGINNING for begin in long_ones if begin.isalpha()]
+def _parts(word: str) -> list[str]:
+    """What a word has in common with inflections that a stemmer keeps apart: its beginning, or all its 4-grams."""
+    if _LATIN.match(word):
+        begin = word[:_BEGINNING_LENGTH]
+        return [_without_accents(begin) + _MARK] if len(begin) == _BEGINNING_LENGTH and begin.isalpha() else []
+    if not word[0].isalpha():
+        return []
+    whole = f"{_MARK}{''.join(map(_unaccented, word))}{_MARK}"
+    return [f"{_MARK}{whole[i : i + _GRAM_LENGTH]}{_MARK}" for i in range(len(whole) - _GRAM_LENGTH + 1)]
+
+
+def _bigram_weights(runs: _Runs, found: Sequence[Morpheme]) -> dict[str, float]:
+    """The weight of each bigram of Japanese and Chinese."""
+    if not any(map(_KANA.search, runs.cjk)):
+        return dict.fromkeys(_cjk_bigrams(runs), 1.0)
+    telling = "".join(morpheme.surface() if is_content(morpheme) else " " for morpheme in found)
+    return {
+        bigram: _BIGRAM_WEIGHT if bigram.removeprefix(_BIGRAM) in telling else _FUNCTION_BIGRAM_WEIGHT
+        for bigram in _cjk_bigrams(runs)
+    }
 
 
 def _cjk_bigrams(runs: _Runs) -> list[str]:
@@ -271,29 +299,3 @@ def _hangul_bigrams(runs: _Runs) -> list[str]:
 
 def _bigrams(run: str) -> list[str]:
     return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
-
-
-def _morphemes(runs: Iterable[str]) -> Iterator[Any]:
-    pieces = (run[start : start + _SUDACHI_PIECE] for run in runs for start in range(0, len(run), _SUDACHI_PIECE))
-    return chain.from_iterable(map(_sudachi().tokenize, pieces))
-
-
-def _is_content(morpheme: Any) -> bool:
-    """Whether a morpheme is a content word."""
-    return morpheme.normalized_form() not in _ASKING and morpheme.part_of_speech()[0] not in _FUNCTION_WORDS
-
-
-def _sudachi() -> Any:
-    """The tokenizer of the current thread."""
-    if not hasattr(_of_thread, "sudachi"):
-        from sudachipy import SplitMode
-
-        _of_thread.sudachi = _dictionary().tokenizer(mode=SplitMode.A)
-    return _of_thread.sudachi
-
-
-@cache
-def _dictionary() -> Any:
-    from sudachipy import Dictionary
-
-    return Dictionary(dict="core")

@@ -48,7 +48,7 @@ _ENGLISH = frozenset(
         """,
     )
 )
-# Question words that Snowball's lists lack.
+# Question words that Snowball's lists lack, and pronouns, which these have in few of their forms.
 _ASKING_LISTS = """
     da: hvad hvem hvilken hvilket hvilke hvornår hvorfor hvordan hvor mange
     de: wann wer wem wen wessen wie wieso weshalb warum welcher woher wohin viel viele
@@ -58,10 +58,21 @@ _ASKING_LISTS = """
     nl: wie welke welk wanneer waarom waar hoe hoeveel wat
     no: hva hvem hvilken hvilket hvilke når hvorfor hvordan hvor mange
     pt: qual quais quando quanto quanta quantos quantas quem onde porque como
-    ru: сколько каков какова какие какого какому каким который которая которые кем чем когда где
+    ru: какой какая какое какие какого какому каким какою каких какими какую каком каков какова каково каковы
+        который которая которое которые которого которому которым которою которой которых которыми которую котором
+        кто кого кому кем ком что чего чему чем чём такой такая такое такие такого такому таким такою таких такими
+        такую таком этот эта это эти этого этой этому этим этою этих этими эту этом тот та то те того той тому тем
+        тою тех теми ту том весь вся всё все всего всей всему всем всею всех всеми всю сам сама само сами самого
+        самой самому самим самих самими самом самый самая самое самые свой своя своё свои своего своей своему своим
+        своих своими свою своём себе себя собой чей чья чьё чьи чьего чьей чьих сколько скольких почему зачем отчего
+        откуда куда где когда как назови назовите называется называются назывался называлась называлось назывались
+        является являются являлся являлась являлось являлись можно может могут
     sv: vad vem vilken vilket vilka när varför hur var många
 """
-_ASKING = {language: frozenset(words.split()) for language, words in re.findall(r"(\w\w): (.*)", _ASKING_LISTS)}
+_ASKING = {
+    language: frozenset(words.split())
+    for language, words in re.findall(r"(\w\w):([^:]*)(?=\n *\w\w:|\Z)", _ASKING_LISTS)
+}
 
 _COMPOUND = re.compile(r"[^\W_]+(?:_+[^\W_]+)+")  # snake_case
 _HUMP = re.compile(r"[a-z0-9][A-Z]|[A-Z]{2}[a-z]")
@@ -132,7 +143,12 @@ def _analyzer(language: str) -> Any:
     from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
 
     builder = TextAnalyzerBuilder(Tokenizer.whitespace())
-    return (builder.filter(Filter.stemmer(_STEMMERS[language])) if language in _STEMMERS else builder).build()
+    if language in _STEMMERS:
+        # Some forms of a word are left an ending longer than others: иммунодефицитом becomes иммунодефицит, and that
+        # иммунодефиц. Stemmed twice, they meet. English, whose stemmer needs none of it, is ranked the same with it.
+        for _ in range(1 if language == "en" else 2):
+            builder = builder.filter(Filter.stemmer(_STEMMERS[language]))
+    return builder.build()
 
 
 @cache

@@ -15,6 +15,7 @@ from indexes.text import (
     LANGUAGE_NAMES,
     Code,
     codes,
+    content_terms,
     content_words,
     folded,
     on_one_line,
@@ -40,9 +41,16 @@ _NUMBER_WEIGHT = 3.0  # of E17 or 2024: what is asked about it is not in a sente
 _INSIDE_WEIGHT = 0.3  # of a word that holds the kanji that is asked for, as 休暇 does that of 休み
 _DENSITY_WEIGHT = 0.1  # of two sentences that hold the same, the one that says nothing else
 _POINTS_BACK = re.compile(  # to the sentence before, without which it says little, and which says little without it
-    r"(?:これ|この|それ|その|そこ|ここ|こうした|そうした)"
+    r"\s*(?:これ|この|それ|その|そこ|ここ|こうした|そうした|しかし|だが|ところが|例えば|たとえば|つまり|すなわち|従って|したがって|ゆえに"
+    r"|一方|ただし|なお|そして|さらに|同"
     r"|(?:This|That|These|Those|It|Its|He|His|She|Her|They|Their|Such)\b"
+    r"|(?:[A-Z]\w+|(?:Most|Some|Many|All|Both|Each|One|Several|Few|None|Neither|Half|Part|Because) of)"
+    r" (?:this|that|these|those|it|its|him|his|her|them|their|such)\b"
+    r"|(?:However|Thus|Therefore|Hence|Then|Consequently|As such|As a result|For example|For instance|Instead|Similarly"
+    r"|Likewise|Conversely|Otherwise|Nevertheless|Here|There)\b"
+    r"|The (?:former|latter|same|others?|next|last|past|following|resulting)\b)"
 )
+_TAKEN_UP = re.compile(r"\s*The ((?:\w+ )?\w+)")  # a noun, of which the sentence before may have spoken
 _HEADING = re.compile(
     r"\s*(?:#{1,6}\s|```|~~~)"
     r"|\s*(?:第\s*[0-9一二三四五六七八九十百]+\s*[条章節款編部]|(?:chapter|section|article|part)\s+[\dIVX]+\b)[^\n。.:：]{0,60}\Z",
@@ -272,9 +280,14 @@ def _tied_span(chunk: Chunk, spans: Sequence[tuple[int, int]], number: int) -> t
 
 
 def _is_tied(chunk: Chunk, one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether a sentence points back to the one before it, in the same paragraph of a text."""
+    """Whether a sentence points back to the one before it, or takes up a noun, in the same paragraph of a text."""
     text = chunk.text
-    follows = _POINTS_BACK.match(text, other[0]) and "\n" not in text[one[1] : other[0]]
+    if "\n" in text[one[1] : other[0]]:
+        return False
+    taken_up = _TAKEN_UP.match(text, other[0], other[1])
+    follows = _POINTS_BACK.match(text, other[0], other[1]) or (
+        taken_up and content_terms(taken_up[1]) & content_terms(text[slice(*one)])
+    )
     return bool(follows) and not any(
         table.start < chunk.span(*other)[1] and chunk.span(*one)[0] < table.end for table in chunk.tables
     )

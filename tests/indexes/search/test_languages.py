@@ -164,6 +164,55 @@ def test_what_is_said_in_one_sentence_comes_before_what_is_scattered(tmp_path: P
     assert [hit.chunk.title for hit in both] == ["together", "scattered"]
 
 
+@pytest.mark.parametrize(
+    ("kept", "other", "query"),
+    [
+        ("Иммунодефицит бывает врождённым.", "Иммунитет бывает врождённым.", "иммунодефицитом"),
+        ("Норманны взяли замок.", "Римляне взяли замок.", "Что такое норманский замок?"),
+        ("Порт открыт зимой.", "Таким этот город был всегда.", "Каким портом пользуются зимой?"),
+    ],
+)
+def test_a_russian_word_is_found_in_forms_that_its_stemmer_keeps_apart(
+    tmp_path: Path, hashing, new_place, kept: str, other: str, query: str
+) -> None:
+    for name, text in {"a_other.txt": other, "kept.txt": kept}.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    with CorpusIndex.open(new_place(), hashing) as index:
+        index.ingest(tmp_path)
+        assert index.search(query, 2, "lexical")[0].chunk.text == kept
+
+
+def test_of_passages_alike_that_comes_first_under_whose_title_more_was_found(
+    tmp_path: Path, hashing, new_place
+) -> None:
+    class NoLanguage(type(hashing)):
+        languages = frozenset({"xx"})
+
+    texts = {"a": ("Tides", "in March"), "b": ("Bread", "in March"), "c": ("Bread", "by the baker")}
+    for name, (title, when) in texts.items():
+        (tmp_path / f"{name}.md").write_text(f"---\ntitle: {title}\n---\nThe lamp is lit {when}.\n")
+    with CorpusIndex.open(new_place(), NoLanguage()) as index:
+        index.ingest(tmp_path)
+        by_words, both = (index.search("When is the lamp lit in March?", 3, mode) for mode in ("lexical", "hybrid"))
+    assert by_words[0].score == by_words[1].score
+    assert [hit.chunk.title for hit in both] == ["Bread", "Tides", "Bread"]
+
+
+def test_the_passage_behind_the_words_of_the_question_comes_before_others(tmp_path: Path, hashing, new_place) -> None:
+    class NoLanguage(type(hashing)):
+        languages = frozenset({"xx"})
+
+    words = "The keeper of the north mole was asked in March what the lamp had cost. " + "He thought about it. " * 12
+    answer = "It was forty crowns, and the keeper paid them. " + "They were counted twice. " * 12
+    (tmp_path / "a.txt").write_text("The keeper sleeps. " + "It rains here. " * 18)
+    (tmp_path / "b.txt").write_text(words + "\n\n" + answer)
+    with CorpusIndex.open(new_place(), NoLanguage()) as index:
+        index.ingest(tmp_path)
+        by_words, both = (index.search("What did the keeper say the lamp cost?", 4, m) for m in ("lexical", "hybrid"))
+    assert [Path(hit.chunk.source).stem for hit in by_words][:2] == ["b", "a"]
+    assert ["crowns" in hit.chunk.text for hit in both][:2] == [False, True]
+
+
 def test_passages_that_the_encoder_cannot_read_do_not_come_between(tmp_path: Path, encoder, place: str | Path) -> None:
     english = ["The keeper trims the lamps.", "A ship ran aground in March.", "Bread is baked at dawn.", "It rains."]
     for number, text in enumerate(english):

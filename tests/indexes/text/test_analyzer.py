@@ -60,6 +60,22 @@ def test_a_question_looks_for_what_it_is_about() -> None:
     assert wanted["塔"] == 1.0 > wanted["_塔を"] > 0.0
 
 
+@pytest.mark.parametrize(
+    ("question", "asked"),
+    [
+        ("ラオスの正式名称は何ですか", {"名称"}),
+        ("ラオスの首都は？", {"首都"}),
+        ("首都は？", set()),
+        ("ラオスの首都はビエンチャンか", set()),
+        ("ラオスとは何か", set()),
+    ],
+)
+def test_the_noun_that_a_japanese_question_asks_for_weighs_less(question: str, asked: set[str]) -> None:
+    words = {"ラオス", "名称", "首都", "ビエンチャン"}
+    weights = {term: weight for term, weight in query_terms(question).items() if term in words}
+    assert {term for term, weight in weights.items() if weight < 1} == asked
+
+
 def test_a_query_of_function_words_alone_still_looks_for_them() -> None:
     assert {"何", "が"} <= set(query_terms("何が"))
 

@@ -41,7 +41,7 @@ def test_a_question_finds_its_document_first(index: CorpusIndex, question: str) 
 
 
 def test_it_needs_no_dictionary(index: CorpusIndex, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("indexes.text.analyzer._morphemes", lambda run: iter(()))
+    monkeypatch.setattr("indexes.text.analyzer.morphemes", lambda run: iter(()))
     for question, name in QUESTIONS.items():
         assert Path(index.search(question)[0].chunk.source).stem == name
 

@@ -52,12 +52,20 @@ def test_the_sentence_that_the_question_hangs_on_is_quoted_first(qa: DocumentQA,
         ),
         ("霜取りの合図を何と呼びますか", "霜取りの合図は三回鳴らす。これを朝鐘と呼ぶ。"),
         ("Who mends the slipway?", "The slipway is mended by divers."),
+        ("Who keeps the records of the tide?", "A clerk keeps the records of the tide. The clerk sits in Bergen."),
+        ("Which signals are heard in fog?", "Signals of two kinds are heard in fog. For instance, a horn is blown."),
+        ("Who rows to the buoys at night?", "The pilot rows to the buoys at night."),
     ],
 )
-def test_sentences_that_a_pronoun_ties_are_quoted_together(make_index, encoder, question: str, quoted: str) -> None:
+def test_sentences_that_point_back_are_quoted_with_the_one_before(
+    make_index, encoder, question: str, quoted: str
+) -> None:
     texts = {
         "mole.txt": "The north mole was painted by a guest. She came from Bergen. Gulls nest on the roof.\n",
         "kane.txt": "霜取りの合図は三回鳴らす。これを朝鐘と呼ぶ。昼は鳴らさない。\n",
+        "clerk.txt": "A clerk keeps the records of the tide. The clerk sits in Bergen. Gulls nest on his roof.\n",
+        "fog.txt": "Signals of two kinds are heard in fog. For instance, a horn is blown. Gulls fly off.\n",
+        "buoy.txt": "The pilot rows to the buoys at night. The baker is asleep.\n",
         "slip.txt": "The slipway is mended by divers.\n\nIt is cold in winter, and nobody swims there.\n",
     }
     with DocumentQA.open(make_index(texts), encoder=encoder) as qa:
