@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from indexes import CorpusIndex, Encoder, IngestReport, ReadLimits, Reranker
@@ -25,7 +25,7 @@ from longctx.answering import (
     check_source,
     extract_answer,
 )
-from longctx.backends import ServedModel, backend_for, open_model
+from longctx.backends import ServedModel, backend_for, check_loading, open_model
 from longctx.engine import KV_CACHE_BYTES, KV_CACHE_FOLDER, Engine, Generation, PrefillCallback, PrefixStore
 from longctx.errors import BadRequest
 from longctx.gguf import GgufEngine
@@ -130,10 +130,7 @@ class DocumentQA:
             ModelUnavailable: If the model cannot be loaded.
             CorpusError: If the index cannot be opened.
         """
-        given = [(k, v) for k, v in {"scaling": scaling, "window": window, **loading}.items() if v is not None]
-        if given and not isinstance(model, str | Path):
-            remedy = "give a model too" if model is None else "give it where the model is loaded"
-            raise BadRequest(f"{given[0][0]} is {given[0][1]!r}, and there is no model to load: {remedy}")
+        check_loading(model, scaling, window, loading)
         if (path is None) == (retriever is None):
             raise BadRequest(f"path is {path!r} and retriever is {retriever!r}: give one of them")
         with ExitStack() as owned:
@@ -179,9 +176,7 @@ class DocumentQA:
     def __enter__(self) -> DocumentQA:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def ingest(

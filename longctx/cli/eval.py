@@ -13,7 +13,7 @@ import typer
 
 from longctx.cli.options import AskFlags, JsonOption, open_qa, split_names, with_flags
 from longctx.cli.output import INTERRUPTED, NO_MODEL, short_path
-from longctx.cli.progress import progress_on_stderr
+from longctx.cli.progress import line_each_tenth, progress_on_stderr
 from longctx.cli.terminal import cell, echo, echo_json, secho
 
 if TYPE_CHECKING:
@@ -118,7 +118,6 @@ def _options(flags: AskFlags, settings: Settings, given: dict[str, list[str] | N
 
 def _progress() -> AbstractContextManager[Callable[[EvaluationProgress], None] | None]:
     """Show the progress of an evaluation; without a terminal, as a line for each tenth."""
-    told = -1
 
     def bar(progress: EvaluationProgress) -> dict[str, Any]:
         return {
@@ -129,11 +128,7 @@ def _progress() -> AbstractContextManager[Callable[[EvaluationProgress], None] |
             "detail": progress.doing[:60],
         }
 
-    def line(progress: EvaluationProgress) -> str | None:
-        nonlocal told
-        before, told = told, max(told, 10 * progress.done // max(progress.total, 1))
-        return f"[{progress.done}/{progress.total}] {progress.doing}".rstrip() if told > before else None
-
+    line = line_each_tenth(lambda progress: f"[{progress.done}/{progress.total}] {progress.doing}")
     return progress_on_stderr(bar, line, begin="opening the index")
 
 

@@ -28,6 +28,7 @@ _LOOK = 1.0  # seconds after which a position in the queue is looked at again
 
 DEFAULTS = AskOptions()
 EventName = Literal["queued", "progress", "plan", "piece", "answer"]
+_OF_ANSWER = ("piece", "answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +132,24 @@ class Answering:
         answer: Answer = last  # if it did not end with an error
         return answer
 
-    async def first(self, events: AsyncGenerator[tuple[EventName, Any], None]) -> tuple[EventName, Any]:
-        """The first event that belongs to the answer itself; raises what cannot be served.
-
-        Args:
-            events: From `events`.
+    async def begun(self) -> AsyncGenerator[tuple[EventName, Any], None]:
+        """Wait until the answer begins; raises what cannot be served.
 
         Returns:
-            A `piece` or the `answer`.
+            The events of the answer itself: `piece` with text, and `answer` at the end.
         """
-        async for event in events:
-            if event[0] in ("piece", "answer"):
+        events = self.events()
+        async for first in events:
+            if first[0] in _OF_ANSWER:
                 break
-        return event  # it ends with the answer, if not with an error
+
+        async def of_answer() -> AsyncGenerator[tuple[EventName, Any], None]:
+            yield first
+            async for event in events:
+                if event[0] in _OF_ANSWER:
+                    yield event
+
+        return of_answer()
 
     async def aclose(self) -> None:
         """Stop the model and give the turn back. Whoever makes an answering calls it in the end."""

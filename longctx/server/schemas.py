@@ -7,7 +7,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from indexes import SearchFilter
-from longctx.server.jobs import Job, JobFile
 from longctx.server.names import DocumentNames
 from longctx.types import AskOptions, QuestionKind, RouteChoice, SearchMode
 
@@ -175,29 +174,6 @@ class HitView(BaseModel):
     end: int
     text: str
     score: float
-
-
-class JobView(BaseModel):
-    """An ingest: `Job` says what the fields are."""
-
-    id: str
-    state: str
-    doing: str
-    done: int
-    total: int
-    chunks: int
-    files: list[JobFile]
-    added: int
-    changed: int
-    unchanged: int
-    removed: int
-    skipped: int
-    error: str
-
-    @classmethod
-    def of(cls, job: Job) -> JobView:
-        """Describe a job as it is now."""
-        return cls(**{name: getattr(job, name) for name in cls.model_fields})
 
 
 class MarksView(BaseModel):
