@@ -73,9 +73,7 @@ class ProbeOptions:
             "factor": (self.factor is None or self.factor >= 1, "give at least 1"),
             "needle": (self.needle is None or "{value}" in self.needle.statement, "its statement must hold {value}"),
         }
-        for name, (holds, remedy) in rules.items():
-            if not holds:
-                raise BadRequest(f"{name} is {getattr(self, name)!r}: {remedy}")
+        check_values(self, **rules)
 
     @property
     def places(self) -> tuple[float, ...]:
