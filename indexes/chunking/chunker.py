@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import attrgetter
 from typing import NamedTuple
 
 from indexes.chunking.lengths import TokenOffsets, token_offsets_for
@@ -14,7 +15,7 @@ from indexes.chunking.sections import Section, sections
 from indexes.errors import CorpusError
 from indexes.offsets import original_span
 from indexes.text import CleanText, clean, cut_places, row_spans, sentence_spans
-from indexes.types import Chunk, Document, Encoder, Heading, Table
+from indexes.types import Chunk, Document, Encoder, Heading, Table, tables_between
 
 _DEFAULT_CHUNK_TOKENS = 256  # retrieval is better with short passages even if the encoder's window is longer
 _HEADER_SHARE = 4  # title and headings get at most a quarter of the encoder's window
@@ -133,7 +134,8 @@ def chunk_document(document: Document, encoder: Encoder, chunking: Chunking = DE
     line, counted = 1, 0  # the line number, and the offset up to which lines are counted
     for section in sections(document):
         header, header_tokens = _header(document.title, section.heading, encoder, limit // _HEADER_SHARE)
-        columns = _column_headers(document, section, encoder, limit // _HEADER_SHARE)
+        tables = tables_between(document.tables, section.start, section.end)
+        columns = [(table, *_header("", table.header, encoder, limit // _HEADER_SHARE)) for table in tables]
         room = limit - header_tokens - max((count for _, _, count in columns), default=0)
         for start, end, tokens in _pack(_units(document, section, token_offsets, room), room, chunking.overlap):
             line, counted = line + document.text.count("\n", counted, start), start
@@ -168,11 +170,6 @@ def _cleaned(document: Document, cleaned: CleanText) -> Document:
         breaks=tuple(map(at, document.breaks)),
         tables=tuple(Table(at(each.start), at(each.end), clean(each.header).text) for each in document.tables),
     )
-
-
-def _column_headers(document: Document, section: Section, encoder: Encoder, limit: int) -> list[tuple[Table, str, int]]:
-    """The tables in a section, each with its header cut to `limit` tokens, and their number."""
-    return [(table, *_header("", table.header, encoder, limit)) for table in _within(document.tables, section)]
 
 
 def embedded_text(chunk: Chunk, encoder: Encoder, chunking: Chunking = DEFAULT_CHUNKING) -> str:
@@ -224,9 +221,9 @@ def _block_sentences(document: Document, section: Section) -> Iterator[tuple[int
     first = bisect_right(document.breaks, section.start)
     last = bisect_right(document.breaks, section.end - 1)
     edges = {section.start, section.end, *document.breaks[first:last]}
-    edges |= {edge for table in _within(tables, section) for edge in (table.start, table.end)}
+    edges |= {edge for table in tables_between(tables, section.start, section.end) for edge in (table.start, table.end)}
     for start, end in pairwise(sorted(edge for edge in edges if section.start <= edge <= section.end)):
-        place = bisect_right(tables, start, key=_start)
+        place = bisect_right(tables, start, key=attrgetter("start"))
         if place and start < tables[place - 1].end:
             yield from ((*span, True) for span in row_spans(text, start, end))
             continue
@@ -234,20 +231,6 @@ def _block_sentences(document: Document, section: Section) -> Iterator[tuple[int
         for number, (begin, stop) in enumerate(sentence_spans(text, start, end)):
             yield begin, stop, number == 0 or text.find("\n", previous, begin) >= 0
             previous = stop
-
-
-def _within(tables: Sequence[Table], section: Section) -> Sequence[Table]:
-    """The tables that have rows in a section."""
-    first = bisect_right(tables, section.start, key=_end)
-    return tables[first : bisect_left(tables, section.end, key=_start)]
-
-
-def _start(table: Table) -> int:
-    return table.start
-
-
-def _end(table: Table) -> int:
-    return table.end
 
 
 def _cut(

@@ -102,7 +102,7 @@ def ingest_files(
     try:
         for found in every:
             run.take(found)
-        run.end_reading()
+        run.do_waiting(all_of_it=True)
         run.flush()
         run.drain()
     finally:
@@ -134,10 +134,6 @@ class _FileIngest(Pipeline):
         except UnreadableFile as error:
             self._later(partial(self._refuse, found.source, error))
 
-    def end_reading(self) -> None:
-        """Do what waits for files that workers read."""
-        self._do_waiting(all_of_it=True)
-
     def cancel(self) -> None:
         """Give up what the workers have not begun."""
         for waiting in self._waiting:
@@ -149,9 +145,10 @@ class _FileIngest(Pipeline):
     def _later(self, do: Callable[[], None], reading: Task[Any] | None = None, size: int = 0) -> None:
         """Do something when all files before are done with: at once, unless a worker reads one."""
         self._waiting.append(_Waiting(do, reading, size))
-        self._do_waiting()
+        self.do_waiting()
 
-    def _do_waiting(self, *, all_of_it: bool = False) -> None:
+    def do_waiting(self, *, all_of_it: bool = False) -> None:
+        """Do what waits for files that workers read, as far as these are read, or all of it."""
         while self._waiting:
             first, held = self._waiting[0].reading, sum(waiting.bytes for waiting in self._waiting)
             has_room = len(self._waiting) <= _MOST_FILES and held <= _MOST_BYTES

@@ -13,13 +13,12 @@ from longctx.models import memory
 from longctx.models.cache_shape import CacheShape
 from longctx.models.gguf_file import read_gguf
 from longctx.models.gguf_header import is_gguf
+from longctx.models.loading import LARGEST_FACTOR
 from longctx.models.memory import CacheDtype
 from longctx.models.naming import is_address
 from longctx.models.quantization import Quantization, check_scheme, matrix_bytes
 from longctx.models.reading_rate import kept_speed
 from rope_scaling import stated_window
-
-LARGEST_FACTOR = 32  # native windows, where no context is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +136,7 @@ def _estimate_gguf(
     free = _free() if available is None else available
     weights, activations, each = file.nbytes, file.activation_bytes, file.token_bytes(cache)
     longest = max(0, (free - weights - activations) // each)
-    speed = file.kept_speed(cache)
+    speed = file.reading_speed(cache)
 
     def need(tokens: int) -> LengthEstimate:
         seconds = None if speed is None else speed.seconds(tokens)

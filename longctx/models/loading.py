@@ -389,14 +389,24 @@ def _tried(scaling: str | RopeScaling, model: Any, window: int) -> str | RopeSca
     """The scaling, with the native window in it; the model has been under it once, so that what cannot be is said."""
     if carried(model.config) is not None:  # the window is the extended one, and the scaling states the native one
         window = read_base(model.config).window
-    if isinstance(scaling, str):
-        trial = RopeScaling.for_window(scaling, LARGEST_FACTOR * window, window)
-    else:
-        scaling = trial = RopeScaling(
-            **{"original_max_position_embeddings": window} | scaling.model_dump(exclude_none=True)
-        )
+    trial = trial_scaling(scaling, window)
     with scaled_rope(model, trial, LARGEST_FACTOR * window):
-        return trial.method if isinstance(scaling, str) else scaling
+        return trial.method if isinstance(scaling, str) else trial
+
+
+def trial_scaling(scaling: str | RopeScaling, window: int) -> RopeScaling:
+    """The scaling that a model is tried under when it is loaded.
+
+    Args:
+        scaling: A scaling, or the name of a method, which is tried as far as it goes.
+        window: The model's native window, in tokens.
+
+    Returns:
+        The scaling, with the native window in it.
+    """
+    if isinstance(scaling, str):
+        return RopeScaling.for_window(scaling, LARGEST_FACTOR * window, window)
+    return RopeScaling(**{"original_max_position_embeddings": window} | scaling.model_dump(exclude_none=True))
 
 
 def carried(config: Any) -> RopeScaling | None:

@@ -10,6 +10,7 @@ from longctx.errors import BadRequest
 from longctx.probe.report import PERPLEXITY, method_name
 from longctx.probe.task_texts import LANGUAGES, TaskTexts
 from longctx.probe.tasks import DISTRACTORS, READING, TASKS
+from longctx.types import check_values
 
 ALL_TASKS = (*TASKS, PERPLEXITY)
 DEFAULT_TASKS = ("needle", READING, "two-hop", PERPLEXITY)

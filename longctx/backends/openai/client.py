@@ -263,7 +263,7 @@ class EventStream(Iterator[Any]):
     def _event(self, data: list[bytes], of_error: bool) -> Iterator[Any]:
         """The values in the lines of one event: one, or one a line where the server leaves out the empty lines."""
         if of_error:
-            raise ErrorReply("an error", 0, b"\n".join(data).decode("utf-8", "replace"))
+            raise ErrorReply(0, b"\n".join(data).decode("utf-8", "replace"))
         try:
             values = [loads(b"\n".join(data))] if data != [b"[DONE]"] else []
         except ValueError:
@@ -291,7 +291,7 @@ def _no_error(event: Any) -> Any:
     choice = choices[0] if isinstance(choices, list) and choices else None
     in_choice = isinstance(choice, dict) and choice.get("error")
     if event.get("error") or is_flat or "error" in (event.get("object"), event.get("type")) or in_choice:
-        raise ErrorReply("an error", 0, json.dumps(choice if in_choice else event))
+        raise ErrorReply(0, json.dumps(choice if in_choice else event))
     return event
 
 

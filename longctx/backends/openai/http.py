@@ -32,16 +32,7 @@ Body = Mapping[str, Any]
 
 
 class Failed(Exception):
-    """A request that got no usable reply.
-
-    Attributes:
-        status: The HTTP status; 0 if there was none.
-        text: The body of the reply, as far as it was read.
-    """
-
-    def __init__(self, message: str, status: int = 0, text: str = "") -> None:
-        super().__init__(message)
-        self.status, self.text = status, text
+    """A request that got no usable reply."""
 
 
 class TimedOut(Failed):
@@ -57,7 +48,16 @@ class BrokenOff(Failed):
 
 
 class ErrorReply(Failed):
-    """The server answered with an error."""
+    """The server answered with an error.
+
+    Attributes:
+        status: The HTTP status; 0 for an error in the midst of a reply.
+        text: The body.
+    """
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__("an error")
+        self.status, self.text = status, text
 
 
 def loads(text: str | bytes) -> Any:
@@ -180,7 +180,7 @@ class Http:
                 text = self._error_text(response, deadline)
                 passing = response.status_code in _TRIED_AGAIN or response.status_code >= 500
                 if not left or not passing:
-                    raise ErrorReply("an error", response.status_code, text)
+                    raise ErrorReply(response.status_code, text)
                 pause = _pause_of(response, pause)
             time.sleep(max(0.0, min(pause, deadline() - time.monotonic())))
         raise AssertionError("the last attempt returns or raises")

@@ -13,7 +13,7 @@ from longctx.backends.openai.client import Connection, parse_address
 from longctx.backends.openai.context_errors import Interrupted, Refusal, Refused, Rejected
 from longctx.backends.openai.lookup import choose, is_ollama, stated_window
 from longctx.backends.openai.reading_rate import reading_speed
-from longctx.backends.openai.token_counts import TokenCounter
+from longctx.backends.openai.token_counts import TokenCounter, Wrapping
 from longctx.engine import Generation, GenerationOptions
 from longctx.errors import PromptRefused, ServerFailed
 from longctx.planning import ReadingSpeed
@@ -96,7 +96,9 @@ class ServedModel:
                 stated = chat.window = window or chat.window
             if stated is None:
                 raise ServerFailed(f"{server.address.url} does not say how long the window of {name} is: give --window")
-            counter = TokenCounter.find(server, name) if isinstance(chat, OpenAIChat) else TokenCounter.estimating()
+            counter = (
+                TokenCounter.find(server, name) if isinstance(chat, OpenAIChat) else TokenCounter(None, Wrapping())
+            )
             return cls(server, name, stated, counter, chat)
         except BaseException:
             server.close()

@@ -137,11 +137,6 @@ class TokenCounter:
         api = next((api for kind in _APIS if (api := kind(server, model)).works()), None)
         return cls(api, _find_wrapping(api))
 
-    @classmethod
-    def estimating(cls) -> TokenCounter:
-        """A counter for a server that counts nothing."""
-        return cls(None, Wrapping())
-
     def count(self, texts: Sequence[str]) -> list[int]:
         """The tokens of texts. Raises ServerFailed."""
         if self.api is None:
