@@ -118,7 +118,9 @@ class Product(NamedTuple):
         return cls(laid_out, None if bias is None else bias.detach().bfloat16())
 
     def __call__(self, inputs: torch.Tensor, activation: str = "none") -> torch.Tensor:
-        result: torch.Tensor = torch.ops.mkldnn._linear_pointwise(inputs.bfloat16(), *self, activation, [], "none")
+        """The product of inputs (…, in_features) with the weight, and the bias, under an activation."""
+        given = inputs.bfloat16()
+        result: torch.Tensor = torch.ops.mkldnn._linear_pointwise(given, *self, activation, [], "none")
         return result
 
     def added_to(self, residual: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
