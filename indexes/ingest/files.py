@@ -17,14 +17,8 @@ from typing import Any, NamedTuple
 from indexes.chunking import DEFAULT_CHUNKING, Chunking
 from indexes.errors import EmptyFile, UnreadableFile
 from indexes.ingest.contents import PARTIAL, hash_content, reading_version
-from indexes.ingest.discovery import (
-    NO_RULES,
-    FileStatus,
-    Found,
-    FoundFile,
-    IgnoredPath,
-    SkippedFile,
-)
+from indexes.ingest.discovery import NO_RULES, Found, FoundFile, IgnoredPath, SkippedFile
+from indexes.ingest.file_status import FileStatus
 from indexes.ingest.gone import is_gone, prune_files
 from indexes.ingest.ignore_rules import WalkRules
 from indexes.ingest.object_storage import StoredFile, find_files

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from longctx.cli.options import AskFlags, OnOff, open_qa, with_flags
+from longctx.cli.opening import open_qa
+from longctx.cli.options import AskFlags, OnOff, with_flags
 from longctx.cli.output import (
     NO_MODEL,
     note_answer,

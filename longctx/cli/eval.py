@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from longctx.cli.options import AskFlags, JsonOption, open_qa, split_names, with_flags
+from longctx.cli.opening import open_qa
+from longctx.cli.options import AskFlags, JsonOption, split_names, with_flags
 from longctx.cli.output import INTERRUPTED, NO_MODEL, short_path
 from longctx.cli.progress import line_each_tenth, progress_on_stderr
 from longctx.cli.terminal import cell, echo, echo_json, secho

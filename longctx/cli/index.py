@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longctx.cli.options import IndexOption, JsonOption, TrustOption, WaitOption, check_trusted
+from longctx.cli.opening import check_trusted
+from longctx.cli.options import IndexOption, JsonOption, TrustOption, WaitOption
 from longctx.cli.output import print_json, short_path
 from longctx.cli.progress import waiting_for
 from longctx.cli.terminal import echo, name

@@ -11,13 +11,13 @@ import typer
 
 from longctx.cli.ingest_checks import prune_missing, show_plan
 from longctx.cli.into import collection_at, publish_into, with_into
+from longctx.cli.opening import check_trusted
 from longctx.cli.options import (
     EncoderOption,
     IndexOption,
     JsonOption,
     TrustOption,
     WaitOption,
-    check_trusted,
     size_option,
     tokens_option,
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from longctx.errors import BadReport, BadRequest
 from longctx.models.fingerprint import hash_tokenizer
-from longctx.models.loading import LARGEST_FACTOR, ScalableModel, carried, extended_window
+from longctx.models.loaded_model import LARGEST_FACTOR, ScalableModel, carried, extended_window
 from longctx.planning import Windows
 from rope_scaling import RopeScaling, RopeScalingError, carried_scaling
 

@@ -6,8 +6,9 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
-from longctx.backends.openai.chat import Delta, OllamaChat, OpenAIChat
+from longctx.backends.openai.chat import Delta, OpenAIChat
 from longctx.backends.openai.client import Connection, readable
+from longctx.backends.openai.ollama import OllamaChat
 from longctx.engine import Generation, GenerationOptions
 from longctx.errors import ServerFailed
 from longctx.prompts import ThoughtSplitter

@@ -7,11 +7,13 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
+from longctx.backends.openai.address import parse_address
 from longctx.backends.openai.answer import StreamedAnswer
-from longctx.backends.openai.chat import OllamaChat, OpenAIChat
-from longctx.backends.openai.client import Connection, parse_address
+from longctx.backends.openai.chat import OpenAIChat
+from longctx.backends.openai.client import Connection
 from longctx.backends.openai.context_errors import Interrupted, Refusal, Refused, Rejected
 from longctx.backends.openai.lookup import choose, is_ollama, stated_window
+from longctx.backends.openai.ollama import OllamaChat
 from longctx.backends.openai.reading_rate import reading_speed
 from longctx.backends.openai.token_counts import TokenCounter, Wrapping
 from longctx.engine import Generation, GenerationOptions

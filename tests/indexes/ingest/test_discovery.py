@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from indexes.errors import UnreadableFile
-from indexes.ingest.discovery import FileStat, FoundFile, SkippedFile, discover
+from indexes.ingest.discovery import FoundFile, SkippedFile, discover
+from indexes.ingest.file_status import FileStat
 from indexes.readers.base import ReadLimits
 from indexes.readers.files import read_bytes
 from indexes.types import Failure

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from indexes import Encoder
-from indexes.chunking.chunker import Chunking, chunk_document
+from indexes.chunking.chunker import chunk_document
+from indexes.chunking.chunking import Chunking
 from indexes.readers.registry import SUFFIXES, read_document
 from indexes.readers.sandbox import end_sandbox
 

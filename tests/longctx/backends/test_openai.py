@@ -31,7 +31,7 @@ from longctx import (
     ServerFailed,
     load_model,
 )
-from longctx.backends.openai.client import ServerAddress, parse_address
+from longctx.backends.openai.address import ServerAddress, parse_address
 from longctx.backends.openai.context_errors import refusal_in
 from longctx.models import keep_rate, kept_rate
 from longctx.prompts.wording import PROMPT_TEXTS

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from longctx import BadRequest, Message
 from longctx.prompts.control_tokens import ControlTokenEscaper
+from longctx.prompts.parts import PromptInputs
 from longctx.prompts.templates import TEMPLATES, Llama2Template, choose_template
 from longctx.prompts.wording import PROMPT_TEXTS
-from longctx.prompts.writer import PromptInputs, TokenWriter, build_prompt
+from longctx.prompts.writer import TokenWriter, build_prompt
 from longctx.types import Citation
 
 CHATML = (
