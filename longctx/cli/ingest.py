@@ -21,7 +21,7 @@ from longctx.cli.options import (
     size_option,
     tokens_option,
 )
-from longctx.cli.output import INTERRUPTED, print_json, short_path
+from longctx.cli.output import INTERRUPTED, SOME_FAILED, print_json, short_path
 from longctx.cli.progress import ingest_progress
 from longctx.cli.terminal import echo, name
 from longctx.cli.workers import ingest_workers
@@ -29,7 +29,6 @@ from longctx.cli.workers import ingest_workers
 if TYPE_CHECKING:
     from indexes import CorpusIndex, IngestProgress, IngestReport
 
-_SOME_FAILED = 3
 _NOTHING_DONE = 1
 _MANY = 0.2  # of the passages, in a language that is worth a remark
 
@@ -178,7 +177,7 @@ def _searched_by_words(corpus: CorpusIndex) -> str:
 def _exit_code(report: IngestReport) -> int:
     if not (report.added or report.changed or report.unchanged or report.removed or report.renamed or report.empty):
         return _NOTHING_DONE
-    return _SOME_FAILED if report.failed else 0
+    return SOME_FAILED if report.failed else 0
 
 
 def _print_texts(report: IngestReport) -> None:
