@@ -23,11 +23,11 @@ _LOCK = ".lock"
 
 
 class Result(Protocol):
-    """A pydantic model that knows by its `key` what it is the result of."""
+    """A pydantic model of a result, whose `key` names what was done."""
 
     @property
     def key(self) -> Any:
-        """What was done, whatever came out."""
+        """What was done, without its outcome."""
 
     def model_dump_json(self) -> str:
         """Write it as JSON, on one line."""

@@ -186,7 +186,7 @@ def _reset(chat: _Chat, argument: str) -> None:
 
 
 def _help(chat: _Chat, argument: str) -> None:
-    """What there is."""
+    """List the commands."""
     for name, command in _COMMANDS.items():
         echo(f"/{name:<9}{command.__doc__}")
     echo("Ctrl-C stops an answer, or clears the line; Ctrl-D ends.")

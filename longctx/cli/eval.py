@@ -152,7 +152,7 @@ def _print_report(report: EvaluationReport, out: Path | None) -> None:
 
 
 def _say_how_it_ended(report: EvaluationReport, out: Path | None) -> int:
-    """Say on standard error what is to be said; returns the exit code."""
+    """Report the outcome on standard error; returns the exit code."""
     from longctx.evaluation import INTERRUPTED as STOPPED_BY_USER
 
     if report.note:

@@ -117,7 +117,7 @@ class GgufFile:
 
     @property
     def window(self) -> int:
-        """The context length in tokens that it reaches with the scaling that it carries, as for a checkpoint."""
+        """The context length in tokens with the scaling that the file carries, as for a checkpoint."""
         return stated_window(self.config) or self.context_length
 
     @property

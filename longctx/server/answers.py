@@ -51,7 +51,7 @@ class ChatQuestion:
 
 
 class ModelReply(AnswerStream):
-    """What a model replies without documents, as an answer."""
+    """A model's reply without documents, as an answer."""
 
     def __init__(self, generation: Generation) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class ModelReply(AnswerStream):
 
 
 class Answering:
-    """One question on its way: `events` are what a client is shown, `answer` the end of it.
+    """A question that is being answered: `events` are for the client, `answer` is the whole answer.
 
     Args:
         library: Whose model answers.
@@ -126,7 +126,7 @@ class Answering:
             await self.aclose()
 
     async def answer(self) -> Answer:
-        """Answer, and return the whole."""
+        """Answer, and return the whole answer."""
         async for _, value in self.events():
             last = value
         answer: Answer = last  # if it did not end with an error
@@ -152,7 +152,7 @@ class Answering:
         return of_answer()
 
     async def aclose(self) -> None:
-        """Stop the model and give the turn back. Whoever makes an answering calls it in the end."""
+        """Stop the model and give the turn back. Whoever creates an `Answering` has to call it."""
         with anyio.CancelScope(shield=True):
             await self._end()
 
@@ -225,7 +225,7 @@ class Answering:
 
 
 def _figures(answer: Answer) -> dict[str, str | int]:
-    """What a trace says of an answer."""
+    """The attributes of an answer in a trace."""
     return {
         "longctx.route": "quoted" if answer.plan is None else answer.plan.route,
         "gen_ai.usage.input_tokens": answer.usage.prompt_tokens,

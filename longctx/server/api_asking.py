@@ -118,7 +118,7 @@ async def list_conversations(corpus: Index) -> list[ConversationInfo]:
 
 @router.post("/indexes/{index}/conversations", status_code=201)
 async def name_conversation(corpus: Index, body: NameBody) -> NameBody:
-    """A name for a new conversation, made of what is given. The conversation begins with its first question."""
+    """Find a free name for a new conversation, which begins with its first question."""
     return NameBody(name=await corpus.qa.read(lambda: corpus.conversations.free_name(body.name)))
 
 

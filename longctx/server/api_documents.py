@@ -101,7 +101,7 @@ async def list_documents(corpus: Index) -> list[DocumentView]:
 
 @router.post("/indexes/{index}/documents", status_code=202, openapi_extra=_MULTIPART)
 async def upload(corpus: Index, server: Server, request: Request) -> Job:
-    """Upload files and ingest them: a job says of each file how far it is, and why it failed."""
+    """Upload files and ingest them. The job reports the state of each file, and why it failed."""
     options = server.options
     paths: list[Path] = []
     refused: list[JobFile] = []

@@ -1,4 +1,4 @@
-"""The server's half of `longctx ask` through a server. The gate lets nobody in but over the socket."""
+"""The server's half of `longctx ask` through a server. Only requests over the socket are let in."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ class _Tools:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Turn the errors that a caller can mend into what its model reads."""
+    """Turn errors that the caller can correct into messages for its model."""
     try:
         yield
     except (LongctxError, CorpusError, TooBusy) as error:

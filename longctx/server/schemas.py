@@ -1,4 +1,4 @@
-"""The bodies of requests and responses that are no values of longctx's already."""
+"""The bodies of requests and responses, as far as they are not types of longctx's own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from longctx.types import AskOptions, QuestionKind, RouteChoice, SearchMode
 
 
 class RequestBody(BaseModel):
-    """A request's body; a field that is not known is refused, and not ignored."""
+    """A request's body; unknown fields are refused, not ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,7 +43,7 @@ class Filters(RequestBody):
 
 
 class AskFields(RequestBody):
-    """How a question is to be answered; what is left out is as the server was started. See `AskOptions`."""
+    """How a question is to be answered; the default is what the server was started with. See `AskOptions`."""
 
     route: RouteChoice | None = None
     k: int | None = Field(default=None, ge=1, le=200)
@@ -115,7 +115,7 @@ class NameBody(RequestBody):
 
 
 class ServerView(BaseModel):
-    """What a client is to know of the server."""
+    """What clients may know about the server."""
 
     version: str
     model: str | None

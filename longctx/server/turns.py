@@ -30,7 +30,7 @@ class ServerEnds(LongctxError):
 
 
 class QueueTurn:
-    """A place in the queue, and then the use of the model, until `end`."""
+    """A place in the queue, and then the model, until `end`."""
 
     def __init__(self, turns: Turns, client: str) -> None:
         self._turns, self.client = turns, client
@@ -39,7 +39,7 @@ class QueueTurn:
 
     @property
     def position(self) -> int:
-        """How many turns come before this one; 0 if it is this one's time."""
+        """How many turns come before this one; 0 when it is this one's turn."""
         return 0 if self.granted.done() else self._turns.position(self)
 
     async def wait(self) -> None:

@@ -1,4 +1,4 @@
-"""One answer of a server, taken as it comes: pieces, thoughts apart, token counts, and an end in any case."""
+"""A streamed answer of a server: its pieces, its thoughts, token counts, and limits that end it in any case."""
 
 from __future__ import annotations
 

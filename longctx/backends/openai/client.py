@@ -215,7 +215,7 @@ def readable(text: str) -> str:
 
 
 def _spellings(key: str | None) -> tuple[str, ...]:
-    """How a key may be spelt where a server repeats it, the longest first."""
+    """The ways in which a server may repeat a key, the longest first."""
     if key is None or len(key) < _SHORTEST_KEY or key.lower() in _NO_KEYS:
         return ()
     return tuple(sorted({key, quote(key, safe=""), json.dumps(key)[1:-1]}, key=len, reverse=True))

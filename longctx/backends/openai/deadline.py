@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Clock(threading.local):
-    """Until when the request of a thread may take."""
+    """The deadline of each thread's request."""
 
     deadline = math.inf
 

@@ -237,7 +237,7 @@ class ServedModel:
 
 
 def _resumed(lost: Interrupted, result: Generation, again: Generation) -> Generator[str, None, None]:
-    """Take an answer again, and yield what the one that broke off lacks. Raises `lost` if it begins otherwise."""
+    """Request an answer again, and yield what the interrupted one lacks. Raises `lost` if its beginning differs."""
     again.shows_thinking = True
     given: dict[type[str], str] = {Thought: result.thinking, str: result.text}
     with again:

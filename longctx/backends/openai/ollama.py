@@ -40,7 +40,7 @@ class OllamaChat:
 
     @classmethod
     def find(cls, server: Connection, model: str) -> OllamaChat:
-        """Look a model up. Raises ServerFailed, with the command that fetches a model that is not there."""
+        """Look up a model. Raises ServerFailed, with the command that fetches a missing model."""
         root = server.address.root
         try:
             shown = server.post(f"{root}/api/show", {"model": model})

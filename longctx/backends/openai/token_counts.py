@@ -89,7 +89,7 @@ _APIS = (_LlamaCpp, _Vllm, _LlamaCppPython)  # in the order in which they are tr
 
 
 def estimated(text: str) -> int:
-    """The most tokens that a text has, nearly always, where nothing can count them."""
+    """Estimate the tokens of a text that nothing can count; rarely too few."""
     # A token for three letters or blanks, for each digit and sign, and for two bytes of other scripts. English prose
     # has about four letters to a token. Llama 2 splits numbers into digits, and Japanese into about one token for each
     # character of three bytes, two or three for rare ones.
