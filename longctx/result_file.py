@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, Protocol, TypeVar
@@ -61,7 +61,9 @@ class Results(Generic[R]):
 
 
 @contextmanager
-def open_results(folder: Path, kind: type[R], work: str, fingerprint: Mapping[str, Any]) -> Iterator[Results[R]]:
+def open_results(
+    folder: Path, kind: type[R], work: str, fingerprint: Mapping[str, Any], show: Callable[[Any], str] = str
+) -> Iterator[Results[R]]:
     """Open the results in a folder, which is made if need be, for this process alone.
 
     Args:
@@ -69,6 +71,7 @@ def open_results(folder: Path, kind: type[R], work: str, fingerprint: Mapping[st
         kind: What a result is.
         work: What the results are of, such as "probe", for messages.
         fingerprint: What results depend on beside their keys.
+        show: Writes a value of the fingerprint in a message.
 
     Yields:
         The results there, to be added to.
@@ -97,13 +100,15 @@ def open_results(folder: Path, kind: type[R], work: str, fingerprint: Mapping[st
             yield Results({}, file)
             return
         whole = data[: data.rfind(b"\n") + 1]  # a kill or a full disk may have cut the last line short
-        results = _parsed(whole, kind, work, path, fingerprint)
+        results = _parsed(whole, kind, work, path, fingerprint, show)
         file.truncate(len(whole))
         note = "" if data == whole else f"the last line of {path} was cut short, and what it was about is done again"
         yield Results({result.key: result for result in results}, file, note)
 
 
-def _parsed(whole: bytes, kind: type[R], work: str, path: Path, fingerprint: Mapping[str, Any]) -> list[R]:
+def _parsed(
+    whole: bytes, kind: type[R], work: str, path: Path, fingerprint: Mapping[str, Any], show: Callable[[Any], str]
+) -> list[R]:
     """The results in the lines of a file. Raises BadRequest for those of something else."""
     try:
         first, *lines = whole.removesuffix(b"\n").split(b"\n")  # an answer may hold other line breaks
@@ -113,9 +118,9 @@ def _parsed(whole: bytes, kind: type[R], work: str, path: Path, fingerprint: Map
     except (ValueError, TypeError, AttributeError) as error:
         raise BadRequest(f"{path} is damaged or no {work}'s: remove it, or give another --out") from error
     if other:
-        before, now = there.get(other[0]), fingerprint.get(other[0])
+        before, now = (show(each.get(other[0])) for each in (there, fingerprint))
         raise BadRequest(
-            f"{path.parent} holds a {work} with another {', '.join(dict.fromkeys(other))} ({before}, now {now}): give "
+            f"{path.parent} holds results with another {', '.join(dict.fromkeys(other))} ({before}, now {now}): give "
             "another --out, or remove the folder"
         )
     return results

@@ -190,7 +190,7 @@ def run_probe(
     """
     setup = open_setup(model, options or ProbeOptions(), native_window)
     units, no_room = plan_work(setup)
-    with open_results(Path(out), Result, "probe", {"format": FORMAT, **setup.fingerprint()}) as results:
+    with open_results(Path(out), Result, "probe", {"format": FORMAT, **setup.fingerprint()}, repr) as results:
         complete = False
         try:
             _work(setup, units, results, progress)
