@@ -61,7 +61,7 @@ def evaluate_questions(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Measure answers on your own questions: how many are found, held, cited and refused rightly.
+    """Measure answers on your own questions: how many are found, held, cited and correctly refused.
 
     Exit code: 0 every question was asked, 1 it stopped before or no question has an answer, 130 interrupted.
     """
