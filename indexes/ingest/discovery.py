@@ -36,14 +36,12 @@ class FoundFile:
     Attributes:
         source: Its absolute path.
         status: Its status when it was found.
-        explicit: Whether the user named the file itself, not a folder that it is in.
         real: Its path with links resolved.
         root: The folder that it was found in, with links resolved; None for a file that the user named.
     """
 
     source: str
     status: FileStat = field(compare=False, repr=False)
-    explicit: bool = False
     real: str = field(default="", compare=False)
     root: str | None = field(default=None, compare=False)
 
@@ -170,7 +168,7 @@ def _named_file(place: _Place) -> FoundFile | Failure:
         check_suffix(Path(place.path))
     except (UnreadableFile, OSError) as error:
         return _failure(place.path, error)
-    return FoundFile(place.path, FileStat.of(status), explicit=True, real=place.real)
+    return FoundFile(place.path, FileStat.of(status), real=place.real)
 
 
 def _walk(root: _Place, elsewhere: frozenset[str]) -> Iterator[Found]:

@@ -122,8 +122,9 @@ def test_nothing_comes_twice(tmp_path):
 def test_a_named_file_stays_named_inside_a_named_folder(tmp_path):
     make(tmp_path, "a.md", "b.xyz")
     items = list(discover([tmp_path, tmp_path / "b.xyz", tmp_path / "a.md"]))
-    assert FoundFile(str(tmp_path / "a.md"), STATUS, explicit=True) in items
     assert [type(item) for item in items] == [Failure, FoundFile]
+    assert items[1] == FoundFile(str(tmp_path / "a.md"), STATUS)
+    assert items[1].root is None
 
 
 def test_paths_are_spelled_as_the_user_spells_them(tmp_path, monkeypatch):
