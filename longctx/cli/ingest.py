@@ -61,9 +61,7 @@ def ingest(
     encoding: Annotated[
         str | None, typer.Option(metavar="NAME", help="The text files' encoding, where it is not found out.")
     ] = None,
-    max_size: Annotated[
-        int | None, size_option("SIZE", "The largest file to read, such as 200MB (default: 100MB)")
-    ] = None,
+    max_size: Annotated[int | None, size_option("The largest file to read, such as 200MB (default: 100MB)")] = None,
     max_seconds: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="The longest that one file may take (default: 120)")
     ] = None,

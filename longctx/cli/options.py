@@ -109,9 +109,9 @@ def tokens_option(metavar: str, text: str, *names: str, least: int = 1, panel: s
     )
 
 
-def size_option(metavar: str, text: str, *names: str, least: int = 0) -> Any:
+def size_option(text: str, *names: str, least: int = 0) -> Any:
     """An option for an amount of memory or the size of a file: 80GiB, 200MB."""
-    return typer.Option(*names, metavar=metavar, help=text, parser=_at_least(least, parse_size))
+    return typer.Option(*names, metavar="SIZE", help=text, parser=_at_least(least, parse_size))
 
 
 def _at_least(least: int, parse: Callable[[Any], int]) -> Callable[[Any], int]:
