@@ -165,7 +165,7 @@ def test_a_file_from_something_else_is_refused(loaded, ids, saved) -> None:
         assert taken.computed == len(tokens)
 
 
-def test_a_file_that_cannot_be_written_leaves_nothing(loaded, ids, saved, tmp_path: Path, monkeypatch) -> None:
+def test_a_file_that_cannot_be_written_leaves_nothing(loaded, ids, tmp_path: Path, monkeypatch) -> None:
     def full(*_: object) -> None:
         raise OSError("No space left on device")
 
