@@ -9,7 +9,7 @@ from pathlib import Path
 import docx
 import pypdf
 import pytest
-from hand_made_pdf import two_page_pdf
+from hand_made_pdf import text_pdf
 from hypothesis import given
 from hypothesis import strategies as st
 from saved_file import saved
@@ -89,6 +89,6 @@ def test_the_properties_of_word_and_pdf_files_become_metadata() -> None:
     word.core_properties.author, word.core_properties.keywords = "夏目\n漱石", "cat,"
     assert read_document(Path("/x.docx"), saved(word)).metadata == {"author": "夏目 漱石", "keywords": "cat,"}
 
-    pdf = pypdf.PdfWriter(clone_from=io.BytesIO(two_page_pdf("text")))
+    pdf = pypdf.PdfWriter(clone_from=io.BytesIO(text_pdf("text")))
     pdf.add_metadata({"/Author": "Ann", "/Subject": "Lamps"})
     assert read_document(Path("/x.pdf"), saved(pdf)).metadata == {"author": "Ann", "subject": "Lamps"}

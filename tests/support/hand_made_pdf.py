@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 
-def two_page_pdf(*lines: str) -> bytes:
-    """A line of text on each page."""
+def text_pdf(*lines: str) -> bytes:
+    """A PDF of pages with a line of text each."""
     return drawn_pdf(*(b"BT /F 12 Tf 72 720 Td (%s) Tj ET" % line.encode() for line in lines))
 
 

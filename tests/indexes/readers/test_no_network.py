@@ -16,7 +16,7 @@ import openpyxl
 import pptx
 import pypdf
 import pytest
-from hand_made_pdf import two_page_pdf
+from hand_made_pdf import text_pdf
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 from saved_file import saved, zipped
@@ -50,7 +50,7 @@ LIBRARIES = {
 
 
 def pdf() -> bytes:
-    writer = pypdf.PdfWriter(clone_from=io.BytesIO(two_page_pdf("some text")))
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(text_pdf("some text")))
     writer.encrypt("", algorithm="AES-256")
     return saved(writer)
 

@@ -5,12 +5,12 @@ import gzip
 import docx
 import openpyxl
 import pytest
-from hand_made_pdf import two_page_pdf
+from hand_made_pdf import text_pdf
 from saved_file import saved, zipped
 
 
 def pdf() -> bytes:
-    return two_page_pdf("The lamp is lit at six.")
+    return text_pdf("The lamp is lit at six.")
 
 
 def word() -> bytes:
