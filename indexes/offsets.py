@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from operator import itemgetter
 
 Shifts = tuple[tuple[int, int], ...]
 """Pairs of an offset in the text and the offset in the original of the same character, ascending: one behind each place
@@ -26,13 +27,9 @@ def original_span(shifts: Shifts, start: int, end: int) -> tuple[int, int]:
         found = base + offset - clean  # within what one character became, `least` before its end
         return min(found, shifts[place][1] - least) if place < len(shifts) else found
 
-    first = bisect_right(shifts, start, key=_clean_offset)
-    last = bisect_left(shifts, end, key=_clean_offset)
+    first = bisect_right(shifts, start, key=itemgetter(0))
+    last = bisect_left(shifts, end, key=itemgetter(0))
     return original(start, first, 1), original(end, last, 0)
-
-
-def _clean_offset(shift: tuple[int, int]) -> int:
-    return shift[0]
 
 
 def clean_offset(shifts: Shifts, original: int) -> int:
@@ -45,11 +42,7 @@ def clean_offset(shifts: Shifts, original: int) -> int:
     Returns:
         The offset in the text; of what was dropped, that of the next character.
     """
-    place = bisect_right(shifts, original, key=_original_offset)
+    place = bisect_right(shifts, original, key=itemgetter(1))
     clean, base = shifts[place - 1] if place else (0, 0)
     offset = clean + original - base
     return min(offset, shifts[place][0]) if place < len(shifts) else offset
-
-
-def _original_offset(shift: tuple[int, int]) -> int:
-    return shift[1]

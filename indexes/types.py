@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -43,6 +45,21 @@ class Table:
     start: int
     end: int
     header: str
+
+
+def tables_between(tables: Sequence[Table], start: int, end: int) -> tuple[Table, ...]:
+    """The tables that have rows between two offsets.
+
+    Args:
+        tables: The tables of a document, which follow one another.
+        start: The first offset.
+        end: The offset after the last.
+
+    Returns:
+        Those tables.
+    """
+    first = bisect_right(tables, start, key=attrgetter("end"))
+    return tuple(tables[first : bisect_left(tables, end, key=attrgetter("start"))])
 
 
 @dataclass(frozen=True, slots=True)

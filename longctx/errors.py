@@ -47,7 +47,7 @@ class BadRequest(LongctxError):
 
 
 class BadReport(LongctxError):
-    """A file that is not there, or is no report of a probe's."""
+    """A probe's report that is missing, or a file that is no such report."""
 
 
 class BadSession(LongctxError):

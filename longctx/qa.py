@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from indexes import CorpusIndex, Encoder, IngestReport, ReadLimits, Reranker
+from indexes import CorpusIndex, Encoder, IngestReport, Reranker
 from indexes.encoders import DEFAULT_ENCODER, load_encoder
-from indexes.ingest import IngestCallback
-from indexes.readers import DEFAULT_LIMITS
 from indexes.storage import is_database
 from longctx.answering import (
     AnswerStream,
@@ -25,7 +22,7 @@ from longctx.answering import (
     check_source,
     extract_answer,
 )
-from longctx.backends import ServedModel, backend_for, open_model
+from longctx.backends import ServedModel, backend_for, check_loading, open_model
 from longctx.engine import KV_CACHE_BYTES, KV_CACHE_FOLDER, Engine, Generation, PrefillCallback, PrefixStore
 from longctx.errors import BadRequest
 from longctx.gguf import GgufEngine
@@ -130,10 +127,7 @@ class DocumentQA:
             ModelUnavailable: If the model cannot be loaded.
             CorpusError: If the index cannot be opened.
         """
-        given = [(k, v) for k, v in {"scaling": scaling, "window": window, **loading}.items() if v is not None]
-        if given and not isinstance(model, str | Path):
-            remedy = "give a model too" if model is None else "give it where the model is loaded"
-            raise BadRequest(f"{given[0][0]} is {given[0][1]!r}, and there is no model to load: {remedy}")
+        check_loading(model, scaling, window, loading)
         if (path is None) == (retriever is None):
             raise BadRequest(f"path is {path!r} and retriever is {retriever!r}: give one of them")
         with ExitStack() as owned:
@@ -179,30 +173,12 @@ class DocumentQA:
     def __enter__(self) -> DocumentQA:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def ingest(
-        self,
-        paths: str | Path | Iterable[str | Path],
-        *,
-        prune: bool = False,
-        exclude: Iterable[str] = (),
-        include: Iterable[str] = (),
-        limits: ReadLimits = DEFAULT_LIMITS,
-        chunk_tokens: int | None = None,
-        overlap: int | None = None,
-        progress: IngestCallback | None = None,
-        wait: bool | float = False,
-        executor: Executor | None = None,
-    ) -> IngestReport:
-        """Bring the index up to date with files and folders; for the arguments see `CorpusIndex.ingest`."""
-        walk: dict[str, Any] = {"prune": prune, "exclude": exclude, "include": include}
-        chunking: dict[str, Any] = {"chunk_tokens": chunk_tokens, "overlap": overlap}
-        how: dict[str, Any] = {"limits": limits, "progress": progress, "wait": wait, "executor": executor}
-        return self.index.ingest(paths, **how, **walk, **chunking)
+    def ingest(self, paths: str | Path | Iterable[str | Path], **options: Any) -> IngestReport:
+        """Bring the index up to date with files and folders; for the options and errors see `CorpusIndex.ingest`."""
+        return self.index.ingest(paths, **options)
 
     def ask(
         self,

@@ -65,49 +65,70 @@ IndexPlace = Annotated[Path | str, BeforeValidator(lambda value: value if is_dat
 
 
 class Settings(BaseModel):
-    """Every setting; the two files and the environment use the same names."""
+    """Every setting; the two files and the environment use the same names.
+
+    Attributes:
+        index: The index's folder, or postgresql://USER@HOST/DATABASE.
+        encoder: 'default', a sentence-transformers folder or a hub name.
+        reranker: A sentence-transformers CrossEncoder: a folder or a hub name.
+        model: A causal language model: a folder, a GGUF file, a hub name or a server's.
+        window: The model's native window, or the server's, in tokens.
+        adapter: A LoRA adapter that goes onto the model: a folder or a hub name.
+        quantization: How the model's weights are kept, to save memory.
+        dtype: The model's numbers; 'auto' is the checkpoint's own.
+        device: Where the model runs; 'auto' is a GPU if there is one.
+        device_map: 'auto' spreads the model over all GPUs.
+        cache: How keys and values are kept: in the model's dtype, or in int8.
+        scaling: The RoPE scaling that takes the model past its native window.
+        report: What a probe of the model found: the folder that it was written to.
+        template: How prompts are written: a family's name.
+        route: How a question is answered.
+        k: Passages to look for.
+        max_new_tokens: The longest answer, in tokens.
+        prompt_tokens: The longest prompt, in tokens.
+        budget: The longest prompt, in seconds to the first token of the answer, such as '60s'.
+        kv_cache_size: The most that documents read whole may take beside the index, such as 4GB; 0 is none.
+        thinking: Whether a thinking model thinks before it answers.
+        thinking_tokens: The most tokens of thoughts, beside those of the answer.
+        rewrite_questions: Whether the model rewrites follow-up questions.
+        session: The conversation's name.
+        sessions: The folder of conversations; none is one beside the index.
+        max_size: The largest file to ingest, in bytes.
+        max_seconds: The longest that one file may take to read, in seconds.
+        allow_insecure: Whether a server gets a key without encryption, too (http).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    index: IndexPlace = Field(Path(".longctx"), description="the index's folder, or postgresql://USER@HOST/DATABASE")
-    encoder: str | None = Field(None, description="'default', a sentence-transformers folder or a hub name")
-    reranker: str | None = Field(None, description="a sentence-transformers CrossEncoder: a folder or a hub name")
-    model: str | None = Field(
-        None, description="a causal language model: a folder, a GGUF file, a hub name or a server's"
-    )
-    window: Tokens = Field(None, ge=1, description="the model's native window, or the server's, in tokens")
-    adapter: str | None = Field(None, description="a LoRA adapter that goes onto the model: a folder or a hub name")
-    quantization: Quantization | None = Field(None, description="how the model's weights are kept, to save memory")
-    dtype: Dtype = Field("auto", description="the model's numbers; 'auto' is the checkpoint's own")
-    device: str = Field("auto", description="where the model runs; 'auto' is a GPU if there is one")
-    device_map: str | None = Field(None, description="'auto' spreads the model over all GPUs")
-    cache: CacheDtype = Field("model", description="how keys and values are kept: in the model's dtype, or in int8")
-    scaling: str | None = Field(None, description="the RoPE scaling that takes the model past its native window")
-    report: Path | None = Field(None, description="what a probe of the model found: the folder that it was written to")
-    template: str | None = Field(None, description="how prompts are written: a family's name")
-    route: RouteChoice = Field("auto", description="how a question is answered")
-    k: int = Field(8, ge=1, le=100_000, description="passages to look for")
-    max_new_tokens: Annotated[int, BeforeValidator(parse_tokens)] = Field(
-        256, ge=1, description="the longest answer, in tokens"
-    )
-    prompt_tokens: Tokens = Field(None, ge=1, description="the longest prompt, in tokens")
-    budget: Annotated[float | None, _if_given(parse_seconds)] = Field(
-        None, description="the longest prompt, in seconds to the first token of the answer, such as '60s'"
-    )
-    kv_cache_size: Annotated[int | None, _if_given(parse_size)] = Field(
-        None, ge=0, description="the most that documents read whole may take beside the index, such as 4GB; 0 is none"
-    )
-    thinking: ThinkingMode = Field("auto", description="whether a thinking model thinks before it answers")
-    thinking_tokens: int = Field(1024, ge=1, description="the most tokens of thoughts, beside those of the answer")
-    rewrite_questions: Rewriting = Field("auto", description="whether the model rewrites follow-up questions")
-    session: str = Field("default", description="the conversation's name")
-    sessions: Path | None = Field(None, description="the folder of conversations; none is one beside the index")
-    max_size: Annotated[int, BeforeValidator(parse_size)] = Field(
-        100_000_000, ge=1, description="the largest file to ingest, in bytes"
-    )
-    max_seconds: float = Field(120, gt=0, description="the longest that one file may take to read, in seconds")
+    index: IndexPlace = Path(".longctx")
+    encoder: str | None = None
+    reranker: str | None = None
+    model: str | None = None
+    window: Tokens = Field(None, ge=1)
+    adapter: str | None = None
+    quantization: Quantization | None = None
+    dtype: Dtype = "auto"
+    device: str = "auto"
+    device_map: str | None = None
+    cache: CacheDtype = "model"
+    scaling: str | None = None
+    report: Path | None = None
+    template: str | None = None
+    route: RouteChoice = "auto"
+    k: int = Field(8, ge=1, le=100_000)
+    max_new_tokens: Annotated[int, BeforeValidator(parse_tokens)] = Field(256, ge=1)
+    prompt_tokens: Tokens = Field(None, ge=1)
+    budget: Annotated[float | None, _if_given(parse_seconds)] = None
+    kv_cache_size: Annotated[int | None, _if_given(parse_size)] = Field(None, ge=0)
+    thinking: ThinkingMode = "auto"
+    thinking_tokens: int = Field(1024, ge=1)
+    rewrite_questions: Rewriting = "auto"
+    session: str = "default"
+    sessions: Path | None = None
+    max_size: Annotated[int, BeforeValidator(parse_size)] = Field(100_000_000, ge=1)
+    max_seconds: float = Field(120, gt=0)
+    allow_insecure: bool = False
 
-    allow_insecure: bool = Field(False, description="whether a server gets a key without encryption, too (http)")
     _folder_file: FileVersion | None = PrivateAttr(None)
     _by_folder: frozenset[str] = PrivateAttr(frozenset())
 

@@ -1,4 +1,5 @@
-from .chunker import DEFAULT_CHUNKING, Chunking, Passage, chunk_document, embedded_text
+from .chunker import Passage, chunk_document, embedded_text
+from .chunking import DEFAULT_CHUNKING, Chunking
 
 __all__ = [
     "DEFAULT_CHUNKING",

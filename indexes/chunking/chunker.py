@@ -2,92 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
+from operator import attrgetter
 from typing import NamedTuple
 
+from indexes.chunking.chunking import DEFAULT_CHUNKING, Chunking
 from indexes.chunking.lengths import TokenOffsets, token_offsets_for
 from indexes.chunking.sections import Section, sections
-from indexes.errors import CorpusError
 from indexes.offsets import original_span
 from indexes.text import CleanText, clean, cut_places, row_spans, sentence_spans
-from indexes.types import Chunk, Document, Encoder, Heading, Table
+from indexes.types import Chunk, Document, Encoder, Heading, Table, tables_between
 
-_DEFAULT_CHUNK_TOKENS = 256  # retrieval is better with short passages even if the encoder's window is longer
 _HEADER_SHARE = 4  # title and headings get at most a quarter of the encoder's window
 _CHARACTERS_AT_ONCE = 65_536  # given to the tokenizer in one call
 _LONGEST_TOKEN = 32  # characters; a longer one counts as several
-_FEWEST_TOKENS = 32
 _SLACK = 8  # tokens: a word cut in two can have more than before
 _LONGEST_GAP = 256  # characters of white space that a chunk goes on behind
-
-
-@dataclass(frozen=True, slots=True)
-class Chunking:
-    """The size of chunks and their overlap. Raises CorpusError for values that cannot be.
-
-    Attributes:
-        tokens: The most tokens of a chunk, with its title and headings; None is the encoder's window, and at most 256.
-        overlap: The most tokens that a chunk shares with the one before it, in whole sentences; up to half of a chunk.
-    """
-
-    tokens: int | None = None
-    overlap: int = 0
-
-    def __post_init__(self) -> None:
-        if self.tokens is not None and self.tokens < _FEWEST_TOKENS:
-            raise CorpusError(f"chunks of {self.tokens} tokens say too little: ask for at least {_FEWEST_TOKENS}")
-        if self.overlap < 0:
-            raise CorpusError(f"the overlap is {self.overlap}: ask for 0 or more tokens")
-        if self.tokens is not None:
-            self._check_overlap(self.tokens)
-
-    def longest(self, encoder: Encoder) -> int:
-        """Return the most tokens of a chunk for an encoder.
-
-        Args:
-            encoder: The encoder.
-
-        Returns:
-            `tokens`, or the default for the encoder's window.
-
-        Raises:
-            CorpusError: For more tokens than the encoder reads, or too much overlap.
-        """
-        if self.tokens is not None and self.tokens > encoder.max_tokens:
-            raise CorpusError(
-                f"the encoder {encoder.name} reads {encoder.max_tokens} tokens, and would not see the end of chunks of "
-                f"{self.tokens}: ask for at most {encoder.max_tokens} (--chunk-tokens)"
-            )
-        tokens = self.tokens or min(encoder.max_tokens, _DEFAULT_CHUNK_TOKENS)
-        self._check_overlap(tokens)
-        return tokens
-
-    def dump(self) -> str:
-        """Return it as text, for `load`; empty for the default."""
-        return "" if self == Chunking() else json.dumps([self.tokens, self.overlap])
-
-    @classmethod
-    def load(cls, text: str) -> Chunking:
-        """Parse the text of `dump`.
-
-        Args:
-            text: The text.
-
-        Returns:
-            The same chunking.
-        """
-        return cls(*json.loads(text)) if text else cls()
-
-    def _check_overlap(self, tokens: int) -> None:
-        if self.overlap > tokens // 2:
-            raise CorpusError(
-                f"an overlap of {self.overlap} tokens is more than half of a chunk of {tokens}: ask for at most "
-                f"{tokens // 2} (--overlap), or for longer chunks (--chunk-tokens)"
-            )
 
 
 class Passage(NamedTuple):
@@ -106,9 +39,6 @@ class _Unit(NamedTuple):
     gap: int  # tokens of the white space before it
     starts_block: bool
     is_whole: bool
-
-
-DEFAULT_CHUNKING = Chunking()
 
 
 def chunk_document(document: Document, encoder: Encoder, chunking: Chunking = DEFAULT_CHUNKING) -> Iterator[Passage]:
@@ -133,7 +63,8 @@ def chunk_document(document: Document, encoder: Encoder, chunking: Chunking = DE
     line, counted = 1, 0  # the line number, and the offset up to which lines are counted
     for section in sections(document):
         header, header_tokens = _header(document.title, section.heading, encoder, limit // _HEADER_SHARE)
-        columns = _column_headers(document, section, encoder, limit // _HEADER_SHARE)
+        tables = tables_between(document.tables, section.start, section.end)
+        columns = [(table, *_header("", table.header, encoder, limit // _HEADER_SHARE)) for table in tables]
         room = limit - header_tokens - max((count for _, _, count in columns), default=0)
         for start, end, tokens in _pack(_units(document, section, token_offsets, room), room, chunking.overlap):
             line, counted = line + document.text.count("\n", counted, start), start
@@ -168,11 +99,6 @@ def _cleaned(document: Document, cleaned: CleanText) -> Document:
         breaks=tuple(map(at, document.breaks)),
         tables=tuple(Table(at(each.start), at(each.end), clean(each.header).text) for each in document.tables),
     )
-
-
-def _column_headers(document: Document, section: Section, encoder: Encoder, limit: int) -> list[tuple[Table, str, int]]:
-    """The tables in a section, each with its header cut to `limit` tokens, and their number."""
-    return [(table, *_header("", table.header, encoder, limit)) for table in _within(document.tables, section)]
 
 
 def embedded_text(chunk: Chunk, encoder: Encoder, chunking: Chunking = DEFAULT_CHUNKING) -> str:
@@ -224,9 +150,9 @@ def _block_sentences(document: Document, section: Section) -> Iterator[tuple[int
     first = bisect_right(document.breaks, section.start)
     last = bisect_right(document.breaks, section.end - 1)
     edges = {section.start, section.end, *document.breaks[first:last]}
-    edges |= {edge for table in _within(tables, section) for edge in (table.start, table.end)}
+    edges |= {edge for table in tables_between(tables, section.start, section.end) for edge in (table.start, table.end)}
     for start, end in pairwise(sorted(edge for edge in edges if section.start <= edge <= section.end)):
-        place = bisect_right(tables, start, key=_start)
+        place = bisect_right(tables, start, key=attrgetter("start"))
         if place and start < tables[place - 1].end:
             yield from ((*span, True) for span in row_spans(text, start, end))
             continue
@@ -234,20 +160,6 @@ def _block_sentences(document: Document, section: Section) -> Iterator[tuple[int
         for number, (begin, stop) in enumerate(sentence_spans(text, start, end)):
             yield begin, stop, number == 0 or text.find("\n", previous, begin) >= 0
             previous = stop
-
-
-def _within(tables: Sequence[Table], section: Section) -> Sequence[Table]:
-    """The tables that have rows in a section."""
-    first = bisect_right(tables, section.start, key=_end)
-    return tables[first : bisect_left(tables, section.end, key=_start)]
-
-
-def _start(table: Table) -> int:
-    return table.start
-
-
-def _end(table: Table) -> int:
-    return table.end
 
 
 def _cut(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from indexes.encoders.packed_bert import is_packed, pack_encoders, why_not_bf16
+from indexes.encoders.packed_bert import Product, is_packed, pack_encoders, why_not_bf16
 
 _TOKENS_AT_ONCE = 2_048  # in a batch: enough for products of full speed, and few enough for a core's cache
 
@@ -47,22 +47,7 @@ def use_bf16(model: torch.nn.Module) -> None:
         if type(module) is torch.nn.Linear:
             module.to(torch.bfloat16)
             if module not in packed:
-                module.forward = _packed_product(module)  # type: ignore[method-assign]
-
-
-def _packed_product(linear: torch.nn.Linear) -> Any:
-    # The operator that torch's compiler emits for a Linear on a CPU: unlike `torch.nn.functional.linear`, it neither
-    # reorders the weights nor copies the bias at each call.
-    packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), None)
-    bias = None if linear.bias is None else linear.bias.detach()
-
-    def product(inputs: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
-            inputs.to(torch.bfloat16), packed, bias, "none", [], ""
-        )
-        return result
-
-    return product
+                module.forward = Product.of(module.weight, module.bias)  # type: ignore[method-assign, assignment]
 
 
 def embed_passages(model: Any, texts: Sequence[str], prompt: str | None) -> torch.Tensor:

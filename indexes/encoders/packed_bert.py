@@ -29,7 +29,7 @@ def why_not_bf16() -> str | None:
     # macOS), and oneDNN may be limited to an older instruction set (`ONEDNN_MAX_CPU_ISA`).
     ones = torch.ones(2, 16, dtype=torch.bfloat16)
     try:
-        product = _Product.of(torch.ones(16, 16), torch.ones(16))
+        product = Product.of(torch.ones(16, 16), torch.ones(16))
         product.added_to(ones, product(ones, "gelu"))
     except (AttributeError, RuntimeError) as error:
         return f"oneDNN has no bf16 products here: {str(error).splitlines()[0]}"
@@ -101,22 +101,30 @@ def _padding(tokens: int) -> int:
     return -tokens % (1 << max(0, tokens.bit_length() - 5))
 
 
-class _Product(NamedTuple):
-    """A Linear, with its weight in oneDNN's layout."""
+class Product(NamedTuple):
+    """A Linear in bf16, with its weight in oneDNN's layout.
+
+    Its operators are those that torch's compiler emits for a Linear on a CPU: unlike `torch.nn.functional.linear`, they
+    neither reorder the weight nor copy the bias at each call.
+    """
 
     weight: torch.Tensor
-    bias: torch.Tensor
+    bias: torch.Tensor | None
 
     @classmethod
-    def of(cls, weight: torch.Tensor, bias: torch.Tensor) -> _Product:
+    def of(cls, weight: torch.Tensor, bias: torch.Tensor | None) -> Product:
+        """Lay out a weight (out_features, in_features)."""
         laid_out = torch.ops.mkldnn._reorder_linear_weight(weight.detach().bfloat16(), None)
-        return cls(laid_out, bias.detach().bfloat16())
+        return cls(laid_out, None if bias is None else bias.detach().bfloat16())
 
     def __call__(self, inputs: torch.Tensor, activation: str = "none") -> torch.Tensor:
-        result: torch.Tensor = torch.ops.mkldnn._linear_pointwise(inputs, *self, activation, [], "none")
+        """The product of inputs (…, in_features) with the weight, and the bias, under an activation."""
+        given = inputs.bfloat16()
+        result: torch.Tensor = torch.ops.mkldnn._linear_pointwise(given, *self, activation, [], "none")
         return result
 
     def added_to(self, residual: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        """The product of bf16 inputs, added to something else."""
         result: torch.Tensor = torch.ops.mkldnn._linear_pointwise.binary(inputs, residual, *self, "add")
         return result
 
@@ -132,11 +140,11 @@ class _PackedLayer:
         parts = ((attention.query, scale), (attention.key, 1.0), (attention.value, 1.0))
         weight = torch.cat([part.weight * factor for part, factor in parts])
         bias = torch.cat([part.bias * factor for part, factor in parts])
-        self._queries_keys_values = _Product.of(weight, bias)
-        self._mixed, self._mixed_norm = _Product.of(mixed.dense.weight, mixed.dense.bias), mixed.LayerNorm
+        self._queries_keys_values = Product.of(weight, bias)
+        self._mixed, self._mixed_norm = Product.of(mixed.dense.weight, mixed.dense.bias), mixed.LayerNorm
         inner, output = layer.intermediate.dense, layer.output
-        self._inner = _Product.of(inner.weight, inner.bias)
-        self._output, self._output_norm = _Product.of(output.dense.weight, output.dense.bias), output.LayerNorm
+        self._inner = Product.of(inner.weight, inner.bias)
+        self._output, self._output_norm = Product.of(output.dense.weight, output.dense.bias), output.LayerNorm
 
     def __call__(self, tokens: torch.Tensor, lengths: list[int]) -> torch.Tensor:
         attended = self._attended(self._queries_keys_values(tokens), lengths)

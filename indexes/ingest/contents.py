@@ -9,7 +9,7 @@ from pathlib import Path
 
 from indexes.chunking import Chunking
 from indexes.errors import UnreadableFile
-from indexes.ingest.discovery import version_of
+from indexes.ingest.file_status import version_of
 from indexes.ingest.object_storage import read_stored
 from indexes.readers import READER_VERSION, ReadLimits, format_name, read_bytes
 from indexes.sources import is_file, is_stored

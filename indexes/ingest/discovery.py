@@ -1,19 +1,18 @@
-# ruff: noqa: PTH114, PTH116, PTH118, PTH120
-"""Finding the files under given paths, and the status by which an unchanged file is recognized."""
+# ruff: noqa: PTH116, PTH118, PTH120
+"""Finding the files under given paths."""
 
 from __future__ import annotations
 
 import os
 import re
 import stat
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
 from indexes.errors import UnreadableFile
+from indexes.ingest.file_status import FileStat, FileStatus, file_status
 from indexes.ingest.ignore_rules import IgnoreRules, UserRules, WalkRules, rules_of
 from indexes.readers import (
     ReadLimits,
@@ -30,20 +29,6 @@ from indexes.types import Failure
 _URL = re.compile(r"(?i)(https?|ftp)://?([^/].*)")
 
 
-class FileStat(NamedTuple):
-    """What is looked at of a file's `os.stat_result`, which takes three times as much memory."""
-
-    st_size: int
-    st_mtime_ns: int
-    st_ctime_ns: int
-    st_ino: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> FileStat:
-        """The same of a whole status."""
-        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-
-
 @dataclass(frozen=True, slots=True)
 class FoundFile:
     """A file to read.
@@ -51,14 +36,12 @@ class FoundFile:
     Attributes:
         source: Its absolute path.
         status: Its status when it was found.
-        explicit: Whether the user named the file itself, not a folder that it is in.
         real: Its path with links resolved.
         root: The folder that it was found in, with links resolved; None for a file that the user named.
     """
 
     source: str
     status: FileStat = field(compare=False, repr=False)
-    explicit: bool = False
     real: str = field(default="", compare=False)
     root: str | None = field(default=None, compare=False)
 
@@ -162,7 +145,7 @@ def discover(roots: Iterable[Path], *, exclude: Path | None = None, rules: WalkR
             real = os.path.realpath(path, strict=True)
             status = os.lstat(real)
         except FileNotFoundError:
-            reason = "a link to nothing" if os.path.islink(path) else "there is no such file or folder"
+            reason = "a link to nothing" if Path(path).is_symlink() else "there is no such file or folder"
             yield _failure(path, UnreadableFile(reason))
         except OSError as error:
             yield _failure(path, error)
@@ -185,7 +168,7 @@ def _named_file(place: _Place) -> FoundFile | Failure:
         check_suffix(Path(place.path))
     except (UnreadableFile, OSError) as error:
         return _failure(place.path, error)
-    return FoundFile(place.path, FileStat.of(status), explicit=True, real=place.real)
+    return FoundFile(place.path, FileStat.of(status), real=place.real)
 
 
 def _walk(root: _Place, elsewhere: frozenset[str]) -> Iterator[Found]:
@@ -272,58 +255,3 @@ def _failure(path: str, error: UnreadableFile | OSError) -> Failure:
 
 def _printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-# A file that was written this recently may be written again without a change of its times, which are coarse: two
-# seconds on FAT. git calls such a file 'racily clean' and compares its contents, too
-# (Documentation/technical/racy-git.txt).
-_RACY = 2 * 10**9  # nanoseconds
-
-
-class FileStatus(NamedTuple):
-    """The status of a file before it was read.
-
-    Attributes:
-        stamp: Equal for a file that has not changed; None where that would prove nothing.
-        modified: When it was last written, as in `Document`; None if that is beyond the calendar.
-    """
-
-    stamp: str | None
-    modified: str | None
-
-
-def file_status(status: FileStat, version: str) -> FileStatus:
-    """The status to store of a file that is about to be read.
-
-    Args:
-        status: The file's status, taken before.
-        version: How files are read; in another version, the stamp is another.
-
-    Returns:
-        The stamp, and the time of the last change.
-    """
-    stamp: str | None = f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_ino}:{version}"
-    if max(status.st_mtime_ns, status.st_ctime_ns) > time.time_ns() - _RACY:
-        stamp = None
-    return FileStatus(stamp, written_at(status.st_mtime_ns))
-
-
-def written_at(nanoseconds: int) -> str | None:
-    """Write a time as in `Document.modified`; None for one beyond the calendar."""
-    try:
-        written = datetime.fromtimestamp(nanoseconds // 10**9, timezone.utc)
-    except (OSError, OverflowError, ValueError):
-        return None
-    return written.isoformat().replace("+00:00", "Z")
-
-
-def version_of(stamp: str) -> str:
-    """How a file was read.
-
-    Args:
-        stamp: A stamp of `file_status`.
-
-    Returns:
-        The version that it was made with.
-    """
-    return stamp.split(":", 4)[-1]

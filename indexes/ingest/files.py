@@ -17,14 +17,8 @@ from typing import Any, NamedTuple
 from indexes.chunking import DEFAULT_CHUNKING, Chunking
 from indexes.errors import EmptyFile, UnreadableFile
 from indexes.ingest.contents import PARTIAL, hash_content, reading_version
-from indexes.ingest.discovery import (
-    NO_RULES,
-    FileStatus,
-    Found,
-    FoundFile,
-    IgnoredPath,
-    SkippedFile,
-)
+from indexes.ingest.discovery import NO_RULES, Found, FoundFile, IgnoredPath, SkippedFile
+from indexes.ingest.file_status import FileStatus
 from indexes.ingest.gone import is_gone, prune_files
 from indexes.ingest.ignore_rules import WalkRules
 from indexes.ingest.object_storage import StoredFile, find_files
@@ -102,7 +96,7 @@ def ingest_files(
     try:
         for found in every:
             run.take(found)
-        run.end_reading()
+        run.do_waiting(all_of_it=True)
         run.flush()
         run.drain()
     finally:
@@ -134,10 +128,6 @@ class _FileIngest(Pipeline):
         except UnreadableFile as error:
             self._later(partial(self._refuse, found.source, error))
 
-    def end_reading(self) -> None:
-        """Do what waits for files that workers read."""
-        self._do_waiting(all_of_it=True)
-
     def cancel(self) -> None:
         """Give up what the workers have not begun."""
         for waiting in self._waiting:
@@ -149,9 +139,10 @@ class _FileIngest(Pipeline):
     def _later(self, do: Callable[[], None], reading: Task[Any] | None = None, size: int = 0) -> None:
         """Do something when all files before are done with: at once, unless a worker reads one."""
         self._waiting.append(_Waiting(do, reading, size))
-        self._do_waiting()
+        self.do_waiting()
 
-    def _do_waiting(self, *, all_of_it: bool = False) -> None:
+    def do_waiting(self, *, all_of_it: bool = False) -> None:
+        """Do what waits for files that workers read, as far as these are read, or all of it."""
         while self._waiting:
             first, held = self._waiting[0].reading, sum(waiting.bytes for waiting in self._waiting)
             has_room = len(self._waiting) <= _MOST_FILES and held <= _MOST_BYTES

@@ -15,16 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from indexes.errors import CorpusError, EmptyFile, UnreadableFile, extra
-from indexes.ingest.discovery import (
-    FileStat,
-    FileStatus,
-    Found,
-    FoundFile,
-    IgnoredPath,
-    SkippedFile,
-    discover,
-    written_at,
-)
+from indexes.ingest.discovery import Found, FoundFile, IgnoredPath, SkippedFile, discover
+from indexes.ingest.file_status import FileStat, FileStatus, written_at
 from indexes.ingest.ignore_rules import IgnoreRules, UserRules, WalkRules
 from indexes.readers import ReadLimits, check_size, check_suffix, format_suffix
 from indexes.sources import STORAGE, full_source, is_stored

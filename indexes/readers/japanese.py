@@ -52,7 +52,7 @@ _LONE = re.compile(  # as a curly quote of cp1252 looks in Shift_JIS
     r"(?<=[A-Za-z])[^\x00-\x7f](?![^\x00-\x7f])|(?<![^\x00-\x7f])[^\x00-\x7f](?=[A-Za-z])"
 )
 _MISPLACED = 5.0
-_NEVER_IN_TEXT = frozenset({"Cc", "Co", "Cn", "Cs"})
+NEVER_IN_TEXT = frozenset({"Cc", "Co", "Cn", "Cs"})
 _KANA = re.compile("[ぁ-ヿ、。]")
 _KANA_IN_WORDS = re.compile("(?<=[ぁ-ヿ一-鿿])[ぁ-ヿ、。]|[ぁ-ヿ](?=[ぁ-ヿ一-鿿])")
 _REPEATED_KANA = re.compile(r"([ぁ-ん])\1+")  # ㅋㅋㅋ, as EUC-JP
@@ -160,7 +160,7 @@ def _character_weight(character: str) -> float:
     for pattern, weight in _CLASSES:
         if pattern.fullmatch(character):
             return weight
-    if unicodedata.category(character) in _NEVER_IN_TEXT:
+    if unicodedata.category(character) in NEVER_IN_TEXT:
         return _NEVER
     try:
         row = character.encode("euc_jp")[0]  # JIS X 0208 has the common kanji in rows 0xB0 to 0xCF

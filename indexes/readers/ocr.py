@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits, ReadText, one_line
+from indexes.readers.sandbox_worker import set_limit
 
 _REMEDY = "run OCR on it, e.g. `ocrmypdf -l jpn in.pdf out.pdf`, or give --ocr"
 NO_TEXT = "no text in it (a scan?); run OCR on it first"
@@ -157,9 +158,7 @@ def _bound(limits: ReadLimits) -> None:
         (resource.RLIMIT_FSIZE, _MOST_OUTPUT),
         (resource.RLIMIT_CORE, 0),
     ):
-        hard = resource.getrlimit(kind)[1]
-        with suppress(ValueError, OSError):
-            resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+        set_limit(kind, most)
 
 
 def _warning(pages: Iterable[int]) -> str:

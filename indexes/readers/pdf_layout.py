@@ -38,7 +38,7 @@ class _Piece(NamedTuple):
     size: float
 
 
-def page_text(page: PageObject, before: str = "") -> str:
+def page_text(page: PageObject, before: str) -> str:
     """Return the page's text; `before` is that of the page before. Raises what pypdf raises for a damaged page."""
     pieces: list[_Piece] = []
     starts: list[tuple[float, float]] = []
@@ -62,12 +62,13 @@ def page_text(page: PageObject, before: str = "") -> str:
     text = page.extract_text(visitor_text=add_piece, visitor_operand_before=add_start)
     if _is_vertical(pieces):
         return _down_the_columns(pieces)
-    has_columns, has_table = _has_columns(starts), may_have_table(shown, columns_at_end(before))
+    columns_before = columns_at_end(before)
+    has_columns, has_table = _has_columns(starts), may_have_table(shown, columns_before)
     if has_columns or has_table:
         layout = page.extract_text(extraction_mode="layout")
-        if has_columns and (columns := _column_by_column(layout, "")):
+        if has_columns and (columns := _column_by_column(layout)):
             return join_hyphens(columns)
-        if has_table and (table := with_tables(layout, columns_at_end(before))):
+        if has_table and (table := with_tables(layout, columns_before)):
             return join_hyphens(table)
     return join_hyphens(text)
 
@@ -80,15 +81,15 @@ def _characters(operands: Any) -> int:
     return sum(len(part) - (part.count("\0") if isinstance(part, str) else part.count(0)) for part in texts)
 
 
-def _column_by_column(layout: str, text: str) -> str:
-    """The lines of a page in two columns of prose, column by column; `text` if the page is not laid out so."""
+def _column_by_column(layout: str) -> str:
+    """The lines of a page in two columns of prose, column by column; empty if the page is not laid out so."""
     # `layout` is the page's text with spaces where there is empty room. A line across both columns ends them.
     lines = layout.split("\n")
     starts = Counter(match.end() for line in lines for match in _GAP.finditer(line))
     place, count = max(starts.items(), key=lambda item: item[1], default=(0, 0))
     rows = [(line[:place].rstrip(), line[place:].rstrip()) for line in lines if line[place - 3 : place].isspace()]
     if count < _FEWEST_ROWS or not all(map(_is_prose, zip(*rows, strict=True))):
-        return text
+        return ""
     out: list[str] = []
     columns: tuple[list[str], list[str]] = ([], [])
     for line in [*lines, "\f"]:

@@ -35,7 +35,7 @@ class _Cell(NamedTuple):
     text: str
 
 
-def may_have_table(shown: Iterable[Shown], columns_before: int = 0) -> bool:
+def may_have_table(shown: Iterable[Shown], columns_before: int) -> bool:
     """Whether three lines of a page have gaps in them, so that it is worth while to lay it out."""
     lines: dict[int, list[Shown]] = {}
     for piece in shown:
@@ -49,7 +49,7 @@ def columns_at_end(text: str) -> int:
     return next((line.count(" | ") + 1 for line in reversed(lines) if " | " in line), 0)
 
 
-def with_tables(layout: str, columns_before: int = 0) -> str | None:
+def with_tables(layout: str, columns_before: int) -> str | None:
     """Write the rows of tables that have a header with ` | ` between their cells.
 
     Args:

@@ -11,12 +11,11 @@ from indexes.types import Table
 _PIPE_RULE = re.compile(r" {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
 
 
-def pipe_tables(text: str, begin: int = 0) -> tuple[tuple[Table, ...], tuple[int, ...]]:
+def pipe_tables(text: str) -> tuple[tuple[Table, ...], tuple[int, ...]]:
     """The tables of a Markdown text: a header, a line of hyphens, and rows until a line without a `|`.
 
     Args:
         text: The text.
-        begin: Where to begin.
 
     Returns:
         The tables, and the offsets of their rows.
@@ -25,8 +24,6 @@ def pipe_tables(text: str, begin: int = 0) -> tuple[tuple[Table, ...], tuple[int
     breaks: list[int] = []
     above, header, rows = "", "", list[tuple[int, int]]()
     for offset, line in [*lines_with_offsets(text), (len(text), "")]:
-        if offset < begin:
-            continue
         is_rule = "|" in above and "-" in line and _PIPE_RULE.match(line) and line.count("|") >= above.count("|") - 2
         is_second = bool(header) and len(rows) > 1 and is_rule and "---" in line  # the row above it begins a table
         if header and "|" in line and not is_second:

@@ -201,7 +201,7 @@ def read_here(suffix: str, data: bytes, limits: ReadLimits) -> ReadText:
 def _with_newlines(reading: ReadText) -> ReadText:
     """A file's own text, with a newline for each carriage return alone. Raises EmptyFile for white space only."""
     if not reading.text or reading.text.isspace():
-        raise EmptyFile("no text in it")
+        raise EmptyFile(_EMPTY)
     return replace(reading, text=_LONE_RETURN.sub("\n", reading.text)) if "\r" in reading.text else reading
 
 

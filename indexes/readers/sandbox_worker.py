@@ -90,13 +90,14 @@ def _answer(suffix: str, data: bytes, limits: ReadLimits) -> tuple[dict[str, Any
 def _bound(limits: ReadLimits) -> None:
     """Limit the address space and the processor time for this file, beyond what was used so far."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    _limit(resource.RLIMIT_AS, _address_space() + limits.max_memory)
+    set_limit(resource.RLIMIT_AS, _address_space() + limits.max_memory)
     # The parent counts the seconds by the clock. This is for a child whose parent was killed.
-    _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime + limits.max_seconds) + 2)
-    _limit(resource.RLIMIT_CORE, 0)
+    set_limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime + limits.max_seconds) + 2)
+    set_limit(resource.RLIMIT_CORE, 0)
 
 
-def _limit(kind: int, most: int) -> None:
+def set_limit(kind: int, most: int) -> None:
+    """Limit a resource of this process, as far as the system lets it."""
     hard = resource.getrlimit(kind)[1]
     with suppress(ValueError, OSError):  # macOS has RLIMIT_AS and refuses to set it
         resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))

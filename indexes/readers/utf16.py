@@ -5,10 +5,11 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 
+from indexes.readers.japanese import NEVER_IN_TEXT
+
 _FEWEST = 4  # characters
 _ENDIAN = (("utf-16-le", 1), ("utf-16-be", 0))  # and where the zero byte of an ASCII character is
 _SPACES = frozenset("\t\n\r\f")
-_NEVER_IN_TEXT = frozenset({"Cc", "Co", "Cn", "Cs"})
 _OF_ONE_SCRIPT = 0.9  # of the letters; names in the Latin alphabet are in texts of any script
 _LETTERS = 0.4  # of the characters
 
@@ -32,7 +33,7 @@ def decode_wide(data: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     counts = Counter(text)
-    if any(unicodedata.category(each) in _NEVER_IN_TEXT and each not in _SPACES for each in counts):
+    if any(unicodedata.category(each) in NEVER_IN_TEXT and each not in _SPACES for each in counts):
         return None
     scripts: Counter[str] = Counter()
     for character, count in counts.items():

@@ -1,21 +1,20 @@
-"""The folder of an index: its database, its derived files, and the lock that lets one writer in at a time."""
+"""The folder of an index: its database and its derived files."""
 
 from __future__ import annotations
 
 import errno
 import os
-import sqlite3
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from indexes.errors import CorpusError, IndexBusy, IndexDamaged, IndexNotFound
 from indexes.storage.derived_files import Derived
-from indexes.storage.file_access import DISK_FAILS, file_mode, make_private
+from indexes.storage.file_access import DISK_FAILS, make_private
+from indexes.storage.index_writer import IndexWriter, locked
 from indexes.storage.read_session import ATTEMPTS, ReadSession
-from indexes.storage.sqlite import Database, Store, check_format
+from indexes.storage.sqlite import Database, Store
 from indexes.storage.verify import verify
 from indexes.types import VerifyReport
 
@@ -225,102 +224,3 @@ def _check_folder(folder: Path, create: bool) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise IndexNotFound(f"{folder} is there already and is no index: name a new or an empty folder for one")
     make_private(folder)
-
-
-_PUBLISHING_SHARE = 0.05  # of the time, unless every batch takes less than twenty times what it takes to publish
-
-
-class IndexWriter:
-    """Write access to an index in batches, each of which is kept as a whole or not at all.
-
-    Several batches are published together, so that publishing takes a small share of the time.
-
-    Attributes:
-        store: The store, which is changed within a batch and can be read at any time.
-    """
-
-    def __init__(self, database: sqlite3.Connection, derived: Derived) -> None:
-        self.store = Store(database)
-        self._database, self._derived = database, derived
-        self._next = time.monotonic()
-
-    @contextmanager
-    def batch(self, sources: Iterable[str] = ()) -> Iterator[int]:
-        """Change the store: all changes of the `with` block are kept, or none.
-
-        Args:
-            sources: The sources of the documents that will be changed, which has no effect: nobody else writes.
-
-        Yields:
-            The generation in which the changes will be published.
-        """
-        if not self._database.in_transaction:
-            self._begin()
-        with self.store.savepoint():
-            yield self.store.generation()
-        if time.monotonic() >= self._next:
-            self.publish()
-
-    def _begin(self) -> None:
-        """Begin a generation, or leave no transaction: one without a generation of its own must not be published."""
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            check_format(self._database)
-            if self._derived.are_damaged(self.store):
-                self._derived.discard_damaged(self.store)
-            self._derived.clean(self.store)  # what a killed writer left may have the names of the files to come
-            self.store.set_meta("generation", str(self.store.generation() + 1))
-        except BaseException:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            raise
-
-    def publish(self) -> None:
-        """Commit the batches so far, so that readers see them.
-
-        Raises:
-            CorpusError: If the derived files cannot be written; then the batches are rolled back.
-        """
-        if not self._database.in_transaction:
-            return
-        began = time.monotonic()
-        try:
-            self._derived.write(self.store)
-            self._database.execute("COMMIT")
-        finally:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-        now = time.monotonic()
-        self._next = now + (now - began) / _PUBLISHING_SHARE
-
-
-@contextmanager
-def locked(folder: Path, wait: bool | float) -> Iterator[None]:
-    """Hold the lock of an index's one writer.
-
-    Args:
-        folder: The folder of the index.
-        wait: How long to wait for another writer: not at all, until it has finished (true), or so many seconds.
-
-    Raises:
-        IndexBusy: If another process holds the lock for longer than `wait`.
-        CorpusError: If the lock cannot be used.
-    """
-    from filelock import FileLock, Timeout
-
-    lock = folder / "write.lock"
-    timeout = (-1 if wait else 0) if isinstance(wait, bool) else wait
-    try:
-        held = FileLock(lock, mode=file_mode(folder)).acquire(timeout=timeout)
-    except Timeout as error:
-        raise IndexBusy(
-            f"another process is writing to {folder}: wait until it has finished (--wait waits for it)"
-        ) from error
-    except (OSError, NotImplementedError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise CorpusError(
-            f"the lock {lock} cannot be used ({reason}), so that nothing can be written: it may be another user's; "
-            "make it yours, or copy the index to a folder of your own"
-        ) from error
-    with held:
-        yield

@@ -61,13 +61,10 @@ class CitedText:
         return "".join(self._shown)
 
     @property
-    def _raw(self) -> str:
-        return "".join((*self._finished, self._open, *self._waiting))
-
-    @property
     def words(self) -> str:
         """What the model wrote so far, without marks."""
-        words = " ".join(_MARKS.sub(lambda found: " " if self._is_mark(found) else found[0], self._raw).split())
+        raw = "".join((*self._finished, self._open, *self._waiting))
+        words = " ".join(_MARKS.sub(lambda found: " " if self._is_mark(found) else found[0], raw).split())
         return words if _LETTER.search(words) else ""
 
     def add(self, piece: str) -> str:

@@ -1,8 +1,9 @@
-from .local import backend_for, open_model
+from .local import backend_for, check_loading, open_model
 from .openai import ServedModel
 
 __all__ = [
     "ServedModel",
     "backend_for",
+    "check_loading",
     "open_model",
 ]

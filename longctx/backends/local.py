@@ -34,6 +34,21 @@ _REPLY_THOUGHTS = 256  # tokens that a short reply may be thought about, by a mo
 _GGUF_OPTIONS = {"cache_dtype", "device"}  # of `GgufEngine.open`, beside scaling and window
 
 
+def check_loading(
+    model: object, scaling: str | RopeScaling | None, window: int | None, loading: Mapping[str, Any]
+) -> None:
+    """Check that options for loading a model come with one to load; for the arguments see `open_model`.
+
+    Raises:
+        BadRequest: For an option without a model, or with one that is open already.
+    """
+    given = {name: v for name, v in {"scaling": scaling, "window": window, **loading}.items() if v is not None}
+    if given and not isinstance(model, str | Path):
+        name, value = next(iter(given.items()))
+        remedy = "give a model too" if model is None else "give it where the model is loaded"
+        raise BadRequest(f"{name} is {value!r}, and there is no model to load: {remedy}")
+
+
 def open_model(
     model: str | Path | LoadedModel | GgufEngine | ServedModel | None,
     scaling: str | RopeScaling | None,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from longctx.cli.batch import ask_questions
-from longctx.cli.options import AskFlags, JsonOption, open_qa, with_flags
+from longctx.cli.opening import open_qa
+from longctx.cli.options import AskFlags, JsonOption, with_flags
 from longctx.cli.output import (
     NO_MODEL,
     note_answer,

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from longctx.cli.options import AskFlags, open_qa
+from longctx.cli.opening import open_qa
+from longctx.cli.options import AskFlags
 from longctx.cli.output import NO_MODEL, note_answer, note_unmeasured, one_line, print_sources
 from longctx.cli.terminal import echo, echo_json, name, secho
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from longctx.cli.options import AskFlags, OnOff, open_qa, with_flags
+from longctx.cli.opening import open_qa
+from longctx.cli.options import AskFlags, OnOff, with_flags
 from longctx.cli.output import (
     NO_MODEL,
+    SOME_FAILED,
     note_answer,
     note_unmeasured,
     note_unsupported,
@@ -31,7 +33,6 @@ from longctx.types import AskOptions, RouteChoice
 if TYPE_CHECKING:
     from longctx.conversation import Conversation
 
-_SOME_FAILED = 3  # as `longctx ingest` ends when some files could not be read
 _NOTHING_ASKED = "Nothing has been answered in this conversation yet."
 
 
@@ -107,7 +108,7 @@ class _Chat:
             if self.ended:
                 break
         if failed and not sys.stdin.isatty():
-            raise typer.Exit(_SOME_FAILED)
+            raise typer.Exit(SOME_FAILED)
 
     def _deal_with(self, line: str) -> bool:
         try:
@@ -185,7 +186,7 @@ def _reset(chat: _Chat, argument: str) -> None:
 
 
 def _help(chat: _Chat, argument: str) -> None:
-    """What there is."""
+    """List the commands."""
     for name, command in _COMMANDS.items():
         echo(f"/{name:<9}{command.__doc__}")
     echo("Ctrl-C stops an answer, or clears the line; Ctrl-D ends.")

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from longctx.cli.options import AskFlags, JsonOption, open_qa, split_names, with_flags
+from longctx.cli.opening import open_qa
+from longctx.cli.options import AskFlags, JsonOption, split_names, with_flags
 from longctx.cli.output import INTERRUPTED, NO_MODEL, short_path
-from longctx.cli.progress import progress_on_stderr
+from longctx.cli.progress import line_each_tenth, progress_on_stderr
 from longctx.cli.terminal import cell, echo, echo_json, secho
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def evaluate_questions(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Measure answers on your own questions: how many are found, held, cited and refused rightly.
+    """Measure answers on your own questions: how many are found, held, cited and correctly refused.
 
     Exit code: 0 every question was asked, 1 it stopped before or no question has an answer, 130 interrupted.
     """
@@ -118,7 +119,6 @@ def _options(flags: AskFlags, settings: Settings, given: dict[str, list[str] | N
 
 def _progress() -> AbstractContextManager[Callable[[EvaluationProgress], None] | None]:
     """Show the progress of an evaluation; without a terminal, as a line for each tenth."""
-    told = -1
 
     def bar(progress: EvaluationProgress) -> dict[str, Any]:
         return {
@@ -129,11 +129,7 @@ def _progress() -> AbstractContextManager[Callable[[EvaluationProgress], None] |
             "detail": progress.doing[:60],
         }
 
-    def line(progress: EvaluationProgress) -> str | None:
-        nonlocal told
-        before, told = told, max(told, 10 * progress.done // max(progress.total, 1))
-        return f"[{progress.done}/{progress.total}] {progress.doing}".rstrip() if told > before else None
-
+    line = line_each_tenth(lambda progress: f"[{progress.done}/{progress.total}] {progress.doing}")
     return progress_on_stderr(bar, line, begin="opening the index")
 
 
@@ -156,7 +152,7 @@ def _print_report(report: EvaluationReport, out: Path | None) -> None:
 
 
 def _say_how_it_ended(report: EvaluationReport, out: Path | None) -> int:
-    """Say on standard error what is to be said; returns the exit code."""
+    """Report the outcome on standard error; returns the exit code."""
     from longctx.evaluation import INTERRUPTED as STOPPED_BY_USER
 
     if report.note:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longctx.cli.options import IndexOption, JsonOption, TrustOption, WaitOption, check_trusted
+from longctx.cli.opening import check_trusted
+from longctx.cli.options import IndexOption, JsonOption, TrustOption, WaitOption
 from longctx.cli.output import print_json, short_path
 from longctx.cli.progress import waiting_for
 from longctx.cli.terminal import echo, name
@@ -35,7 +36,7 @@ def _open(index: str | None, *, trust: bool = False) -> CorpusIndex:
 
 @app.command()
 def info(index: IndexOption = None, trust: TrustOption = False, json: JsonOption = False) -> None:
-    """Say what an index holds."""
+    """Describe an index."""
     with _open(index, trust=trust) as corpus:
         facts = corpus.info()
     if json:
@@ -127,7 +128,7 @@ def _kv_cache(index: str | None, trust: bool) -> PrefixStore:
 
 @cache.command(name="info")
 def cache_info(index: IndexOption = None, trust: TrustOption = False, json: JsonOption = False) -> None:
-    """Say what is kept, so that the next process need not read it again."""
+    """List the prefixes that are kept, so that the next process need not read them again."""
     store = _kv_cache(index, trust)
     entries = store.entries()
     nbytes = sum(entry.nbytes for entry in entries)
@@ -139,7 +140,7 @@ def cache_info(index: IndexOption = None, trust: TrustOption = False, json: Json
 
 @cache.command(name="clear")
 def cache_clear(index: IndexOption = None, trust: TrustOption = False, json: JsonOption = False) -> None:
-    """Remove what is kept; documents are read again when they are asked about."""
+    """Remove the kept prefixes; documents are read again when they are asked about."""
     removed = _kv_cache(index, trust).clear()
     freed = sum(entry.nbytes for entry in removed)
     if json:

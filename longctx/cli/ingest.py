@@ -11,17 +11,17 @@ import typer
 
 from longctx.cli.ingest_checks import prune_missing, show_plan
 from longctx.cli.into import collection_at, publish_into, with_into
+from longctx.cli.opening import check_trusted
 from longctx.cli.options import (
     EncoderOption,
     IndexOption,
     JsonOption,
     TrustOption,
     WaitOption,
-    check_trusted,
     size_option,
     tokens_option,
 )
-from longctx.cli.output import INTERRUPTED, print_json, short_path
+from longctx.cli.output import INTERRUPTED, SOME_FAILED, print_json, short_path
 from longctx.cli.progress import ingest_progress
 from longctx.cli.terminal import echo, name
 from longctx.cli.workers import ingest_workers
@@ -29,7 +29,6 @@ from longctx.cli.workers import ingest_workers
 if TYPE_CHECKING:
     from indexes import CorpusIndex, IngestProgress, IngestReport
 
-_SOME_FAILED = 3
 _NOTHING_DONE = 1
 _MANY = 0.2  # of the passages, in a language that is worth a remark
 
@@ -62,9 +61,7 @@ def ingest(
     encoding: Annotated[
         str | None, typer.Option(metavar="NAME", help="The text files' encoding, where it is not found out.")
     ] = None,
-    max_size: Annotated[
-        int | None, size_option("SIZE", "The largest file to read, such as 200MB (default: 100MB)")
-    ] = None,
+    max_size: Annotated[int | None, size_option("The largest file to read, such as 200MB (default: 100MB)")] = None,
     max_seconds: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="The longest that one file may take (default: 120)")
     ] = None,
@@ -181,7 +178,7 @@ def _searched_by_words(corpus: CorpusIndex) -> str:
 def _exit_code(report: IngestReport) -> int:
     if not (report.added or report.changed or report.unchanged or report.removed or report.renamed or report.empty):
         return _NOTHING_DONE
-    return _SOME_FAILED if report.failed else 0
+    return SOME_FAILED if report.failed else 0
 
 
 def _print_texts(report: IngestReport) -> None:

@@ -47,7 +47,7 @@ def prune_missing(
 
 
 def _suspicion(corpus: CorpusIndex, paths: Sequence[Path], gone: Sequence[str]) -> str:
-    """Why these documents should perhaps not be removed; empty if nothing speaks against it."""
+    """Why these documents should perhaps not be removed; empty if there is no reason."""
     from indexes.sources import full_source, is_stored, lies_in
 
     missing, held = set(gone), {document.source for document in corpus.documents()}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Collection, Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass, fields
 from enum import Enum
 from inspect import Parameter, Signature, signature
@@ -12,20 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from longctx.cli.progress import waiting_for
-from longctx.cli.terminal import escaped, secho
-from longctx.errors import BadRequest
+from longctx.cli.opening import check_trusted
 from longctx.quantities import parse_size, parse_tokens
 from longctx.types import AskOptions, SearchMode
 
 if TYPE_CHECKING:
     from indexes import SearchFilter
-    from longctx.qa import DocumentQA
     from longctx.settings import Settings
 
 FlagsT = TypeVar("FlagsT")
 _DEFAULTS = AskOptions()
-_NOT_LOCAL = ("model", "adapter", "encoder", "reranker", "index")  # the settings that may name what is elsewhere
 
 
 class QuantizationChoice(str, Enum):
@@ -114,9 +109,9 @@ def tokens_option(metavar: str, text: str, *names: str, least: int = 1, panel: s
     )
 
 
-def size_option(metavar: str, text: str, *names: str, least: int = 0) -> Any:
+def size_option(text: str, *names: str, least: int = 0) -> Any:
     """An option for an amount of memory or the size of a file: 80GiB, 200MB."""
-    return typer.Option(*names, metavar=metavar, help=text, parser=_at_least(least, parse_size))
+    return typer.Option(*names, metavar="SIZE", help=text, parser=_at_least(least, parse_size))
 
 
 def _at_least(least: int, parse: Callable[[Any], int]) -> Callable[[Any], int]:
@@ -324,60 +319,3 @@ def with_flags(table: type[FlagsT]) -> Callable[[Callable[..., None]], Callable[
 def split_names(values: list[str] | None) -> tuple[str, ...]:
     """The names in an option that was given several times, or once with commas."""
     return tuple(name.strip() for value in values or () for name in value.split(",") if name.strip())
-
-
-def check_trusted(settings: Settings, *, agreed: bool, used: Collection[str] = _NOT_LOCAL) -> None:
-    """Check that the user wants what the working folder's longctx.toml names elsewhere. On a terminal, ask.
-
-    Args:
-        settings: The settings.
-        agreed: Whether the user has said so already, with --trust.
-        used: The settings that the command uses.
-
-    Raises:
-        BadRequest: If it is not so.
-    """
-    from longctx.models import is_address
-    from longctx.trust import is_trusted, trust
-
-    file, remote = settings.folder_file, settings.remote
-    if file is None or remote.keys().isdisjoint(used) or is_trusted(file):
-        return
-    shown = {name: escaped(value, lines=False) for name, value in remote.items()}
-    fetched = [value for name, value in shown.items() if name != "index" and not is_address(remote[name])]
-    does = [f"fetches {' and '.join(fetched)} from the Hugging Face hub"] if fetched else []
-    if is_address(remote.get("model")):
-        does.insert(0, f"sends questions and passages, and your key if you have one, to {shown['model']}")
-    if "index" in remote:
-        does.insert(0, f"connects to {shown['index']}, with your password if you have one")
-    says = f"this folder's {file.path.name} {', and '.join(does)}"
-    if not agreed and sys.stdin.isatty() and sys.stderr.isatty():
-        agreed = typer.confirm(f"{says}. Is that what you want?", default=False, err=True)
-    if not agreed:
-        flags = " and ".join(f"--{name}" for name in shown)
-        raise BadRequest(f"{says}: add --trust if that is what you want, or name others with {flags}")
-    trust(file)
-
-
-def open_qa(settings: Settings) -> DocumentQA:
-    """Open the index and the model of the settings. Raises as `DocumentQA.open` does; creates no index."""
-    with waiting_for("opening the index" if settings.model is None else "loading the model"):
-        from longctx.probe import load_report
-        from longctx.qa import DocumentQA
-
-        qa = DocumentQA.open(
-            settings.index,
-            settings.model,
-            window=settings.window,
-            loading=settings.loading,
-            scaling=settings.scaling,
-            encoder=settings.encoder,
-            reranker=settings.reranker,
-            template=settings.template,
-            measured=() if settings.report is None else load_report(settings.report).measurements(),
-            create=False,
-            kv_cache_bytes=settings.kv_cache_size,
-        )
-    if qa.model_note is not None:
-        secho(qa.model_note, err=True, dim=True)
-    return qa

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # The bases of our errors, by name: their packages would import torch to print one line.
 _OURS = ("indexes.errors.CorpusError", "longctx.errors.LongctxError", "rope_scaling.errors.RopeScalingError")
+SOME_FAILED = 3  # the exit code when some files or questions failed
 INTERRUPTED = 130  # the exit code that shells have for a process that Ctrl-C ended
 _NOT_MEASURED = (
     "The prompt was read in a window of {window:,} tokens, and no report shows that the model reads so many: "

@@ -21,7 +21,7 @@ from longctx.cli.options import (
     tokens_option,
 )
 from longctx.cli.output import INTERRUPTED
-from longctx.cli.progress import progress_on_stderr
+from longctx.cli.progress import line_each_tenth, progress_on_stderr
 from longctx.cli.terminal import cell, echo, echo_json
 from longctx.quantities import parse_tokens
 
@@ -133,7 +133,6 @@ def _needle(needle: str | None, question: str | None) -> TaskTexts | None:
 
 def _progress() -> AbstractContextManager[Callable[[ProbeProgress], None] | None]:
     """Show the progress of a probe, with its own estimate of the time left; elsewhere, a line for each tenth."""
-    told = -1
 
     def bar(progress: ProbeProgress) -> dict[str, Any]:
         return {
@@ -144,14 +143,7 @@ def _progress() -> AbstractContextManager[Callable[[ProbeProgress], None] | None
             "detail": _time_left(progress),
         }
 
-    def line(progress: ProbeProgress) -> str | None:
-        nonlocal told
-        before, told = told, max(told, 10 * progress.done // max(progress.total, 1))
-        is_due = told > before
-        return (
-            f"[{progress.done}/{progress.total}] {_time_left(progress)} {progress.doing}".rstrip() if is_due else None
-        )
-
+    line = line_each_tenth(lambda now: f"[{now.done}/{now.total}] {_time_left(now)} {now.doing}")
     return progress_on_stderr(bar, line, begin="loading", shows_time_left=False)
 
 

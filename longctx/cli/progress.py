@@ -23,7 +23,7 @@ _SECONDS_BETWEEN_LINES = 10.0  # where there is no terminal
 @contextmanager
 def progress_on_stderr(
     bar: Callable[[ProgressT], dict[str, Any]],
-    line: Callable[[ProgressT], str | None] | None = None,
+    line: Callable[[ProgressT], str | None],
     *,
     quiet: bool = False,
     begin: str = "",
@@ -33,8 +33,7 @@ def progress_on_stderr(
 
     Args:
         bar: What the bar shows: rich's `description`, `total` and `completed`, then `count` and, if any, `detail`.
-        line: The line to print where there is no terminal, or None to print nothing this time. Without it nothing is
-            printed there.
+        line: The line to print where there is no terminal, or None to print nothing this time.
         quiet: Show nothing.
         begin: The bar's description until the first call; if empty, the bar appears with the first call.
         shows_time_left: Whether the bar shows rich's estimate of the time left.
@@ -42,10 +41,10 @@ def progress_on_stderr(
     Yields:
         The callback to report progress to, or None if nothing is shown.
     """
-    if quiet or (line is None and not sys.stderr.isatty()):
+    if quiet:
         yield None
         return
-    if line is not None and not sys.stderr.isatty():
+    if not sys.stderr.isatty():
         yield lambda progress: _print_if_any(line(progress))
         return
     from rich.console import Console
@@ -82,6 +81,25 @@ def _now_and_then(text: Callable[[ProgressT], str]) -> Callable[[ProgressT], str
             return None
         last = time.monotonic()
         return text(progress)
+
+    return line
+
+
+def line_each_tenth(text: Callable[[Any], str]) -> Callable[[Any], str | None]:
+    """Make the `line` of `progress_on_stderr` that is printed whenever another tenth is done.
+
+    Args:
+        text: Writes the line, of a value with `done` and `total`.
+
+    Returns:
+        The function.
+    """
+    told = -1
+
+    def line(progress: Any) -> str | None:
+        nonlocal told
+        before, told = told, max(told, 10 * progress.done // max(progress.total, 1))
+        return text(progress).rstrip() if told > before else None
 
     return line
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from longctx.cli.opening import check_trusted
 from longctx.cli.options import (
     EncoderOption,
     FilterFlags,
@@ -13,7 +14,6 @@ from longctx.cli.options import (
     JsonOption,
     RerankerOption,
     TrustOption,
-    check_trusted,
     with_flags,
 )
 from longctx.cli.output import place, print_json

@@ -165,17 +165,12 @@ def identity(settings: Settings) -> dict[str, str | None]:
 def _model(settings: Settings) -> Model:
     from contextlib import ExitStack
 
-    from longctx.backends import open_model
-    from longctx.errors import BadRequest
+    from longctx.backends import check_loading, open_model
+    from longctx.probe import load_report
     from longctx.server import Model
 
-    given = {"scaling": settings.scaling, "window": settings.window, **settings.loading}
-    if settings.model is None and (odd := [name for name, value in given.items() if value is not None]):
-        raise BadRequest(f"{odd[0]} is {given[odd[0]]!r}, and there is no model to load: give a model too")
-    opened = open_model(settings.model, settings.scaling, settings.window, settings.loading, ExitStack())
-    measured: Any = ()
-    if settings.report is not None:
-        from longctx.probe import load_report
-
-        measured = load_report(settings.report).measurements()
+    how = (settings.scaling, settings.window, settings.loading)
+    check_loading(settings.model, *how)
+    opened = open_model(settings.model, *how, ExitStack())
+    measured = () if settings.report is None else load_report(settings.report).measurements()
     return Model(opened, settings.template, measured, settings.reranker, settings.encoder)

@@ -1,6 +1,6 @@
 from .engine import Engine, Prefix
 from .generation import Generation
-from .prefix_file import PrefixRefused
+from .prefix_file import PrefixRefused, check_made_from
 from .prefix_store import KV_CACHE_BYTES, KV_CACHE_FOLDER, PrefixStore, StoredPrefix
 from .request import PrefillCallback, PrefillProgress, Request, make_request
 from .sampling import GenerationOptions, Thinking
@@ -19,5 +19,6 @@ __all__ = [
     "Request",
     "StoredPrefix",
     "Thinking",
+    "check_made_from",
     "make_request",
 ]

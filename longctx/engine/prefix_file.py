@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -93,7 +94,7 @@ def read_prefix(path: Path, fingerprint: Fingerprint, layout: Layout) -> KVCache
     """
     try:
         with safe_open(path, framework="pt") as file:
-            _check_metadata(file.metadata() or {}, fingerprint)
+            check_made_from(file.metadata() or {}, _FORMAT, asdict(fingerprint))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
             contents = file.metadata()["contents"]
     except FileNotFoundError:
@@ -124,17 +125,27 @@ def stored_ids(path: Path, made_from: Fingerprint) -> list[int]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            _check_metadata(metadata | {"tokens": made_from.tokens}, made_from)
+            check_made_from(metadata | {"tokens": made_from.tokens}, _FORMAT, asdict(made_from))
             ids = file.get_tensor(_IDS)
     except (PrefixRefused, SafetensorError, OSError, KeyError, ValueError, TypeError):
         return []
     return ids.tolist() if ids.dtype == torch.int32 and ids.ndim == 1 else []
 
 
-def _check_metadata(metadata: Mapping[str, str], fingerprint: Fingerprint) -> None:
-    if metadata.get("format") != _FORMAT:
-        raise PrefixRefused(f"its format is {metadata.get('format')!r}, and {_FORMAT!r} is read here")
-    differing = [name for name, value in asdict(fingerprint).items() if metadata.get(name) != value]
+def check_made_from(stated: Mapping[str, Any], format_: str, fingerprint: Mapping[str, str]) -> None:
+    """Check that a file was made from what its reader expects.
+
+    Args:
+        stated: What the file says of itself.
+        format_: The format that it must have.
+        fingerprint: What it must have been made from.
+
+    Raises:
+        PrefixRefused: It has another format, or was made from something else.
+    """
+    if stated.get("format") != format_:
+        raise PrefixRefused(f"its format is {stated.get('format')!r}, and {format_!r} is read here")
+    differing = [name for name, value in fingerprint.items() if stated.get(name) != value]
     if differing:
         raise PrefixRefused(f"it was made with other {' and '.join(differing)}")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from longctx.engine.prefill import Prefill
 from longctx.engine.request import make_request
-from longctx.models import LoadedModel, attention_work, keep_rate, kept_rate, rate_key
+from longctx.models import LoadedModel, attention_work, rate_key, speed_of
 from longctx.planning import MEASURED_TOKENS, ReadingSpeed
 
 _WARM_UP_TOKENS = 8
@@ -26,11 +27,7 @@ def reading_speed(loaded: LoadedModel, prefill: Prefill, *, measure: bool) -> Re
     """
     model = loaded.model
     key = rate_key(model.config, loaded.quantization, model.device, model.dtype)
-    rate = kept_rate(key)
-    if rate is None and measure:
-        rate = _measured(loaded, prefill)
-        keep_rate(key, rate)
-    return None if rate is None else ReadingSpeed(rate, attention_work(model.config))
+    return speed_of(key, attention_work(model.config), partial(_measured, loaded, prefill) if measure else None)
 
 
 def _measured(loaded: LoadedModel, prefill: Prefill) -> float:

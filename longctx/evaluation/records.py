@@ -1,24 +1,19 @@
-"""Answers as an evaluation keeps them: a line of `results.jsonl` for each, written as it comes.
-
-An evaluation that is stopped, or killed, goes on from here: what is in the file is not asked again.
-"""
+"""Answers as an evaluation keeps them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
 from longctx.errors import BadRequest
 from longctx.evaluation.options import Combination
+from longctx.result_file import RESULTS, Results, open_results
 
-RESULTS, SUMMARY, PAGE = "results.jsonl", "summary.json", "report.html"
-_LOCK = ".lock"
+SUMMARY, PAGE = "summary.json", "report.html"
 _FORMAT = 1
 
 
@@ -110,24 +105,10 @@ class AnswerRecord(BaseModel):
         return AnswerKey(self.question, self.occurrence, self.combination)
 
 
-class Records:
-    """The answers so far, by what was asked, and the file that they are kept in, if any."""
-
-    def __init__(self, known: Mapping[AnswerKey, AnswerRecord], file: BinaryIO | None = None, note: str = "") -> None:
-        self.known = dict(known)
-        self.note = note
-        self._file = file
-
-    def add(self, record: AnswerRecord) -> None:
-        """Keep an answer, in the file too: a process that is killed after this has it."""
-        self.known[record.key] = record
-        if self._file is not None:
-            self._file.write(f"{record.model_dump_json()}\n".encode())
-            self._file.flush()
-
-
 @contextmanager
-def open_records(folder: Path | None, fingerprint: Mapping[str, Any], keys: Collection[AnswerKey]) -> Iterator[Records]:
+def open_records(
+    folder: Path | None, fingerprint: Mapping[str, Any], keys: Collection[AnswerKey]
+) -> Iterator[Results[AnswerRecord]]:
     """Open the answers in a folder, which is made if need be, for this process alone.
 
     Args:
@@ -143,59 +124,16 @@ def open_records(folder: Path | None, fingerprint: Mapping[str, Any], keys: Coll
             is writing.
     """
     if folder is None:
-        yield Records({})
+        yield Results({})
         return
-    with ExitStack() as opened:
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (folder / RESULTS).touch(mode=0o600)
-            opened.enter_context(FileLock(folder / _LOCK, timeout=0))
-            file = opened.enter_context((folder / RESULTS).open("a+b"))
-        except Timeout as error:
-            raise BadRequest(f"another evaluation is writing to {folder}: wait, or give another --out") from error
-        except OSError as error:
-            raise BadRequest(f"{folder} cannot be written to: {error.strerror or error}") from error
-        yield _opened(file, folder, {"format": _FORMAT, **fingerprint}, keys)
-
-
-def _opened(file: BinaryIO, folder: Path, fingerprint: Mapping[str, Any], keys: Collection[AnswerKey]) -> Records:
-    """The answers in a file that is open; a new one gets its first line, and a line cut short by a kill goes."""
-    header = f"{json.dumps(fingerprint, ensure_ascii=False)}\n".encode()
-    file.seek(0)
-    data = file.read()
-    whole = data[: data.rfind(b"\n") + 1]
-    if header.startswith(data):
-        if not data:
-            _check_is_new(folder)
-        file.truncate(0)
-        file.write(header)
-        file.flush()
-        return Records({}, file)
-    try:
-        first, *lines = whole.decode().removesuffix("\n").split("\n")  # an answer may hold other line breaks
-        there = json.loads(first)
-        other = [name for name in (*fingerprint, *there) if there.get(name) != fingerprint.get(name)]
-        records = [AnswerRecord.model_validate_json(line) for line in ([] if other else lines)]
-    except (ValueError, TypeError, AttributeError) as error:
-        raise BadRequest(f"{folder / RESULTS} is damaged or no evaluation's: give another --out") from error
-    if other:
-        before, now = there.get(other[0]), fingerprint.get(other[0])
-        raise BadRequest(
-            f"{folder} holds an evaluation with another {', '.join(dict.fromkeys(other))} ({before}, now {now}): "
-            "give another --out"
-        )
-    known = {record.key: record for record in records}
-    if strange := next((key for key in known if key not in keys), None):
-        raise BadRequest(f"{folder} holds an evaluation of something else, {_strange(strange, keys)}")
-    file.truncate(len(whole))
-    torn = f"the last line of {folder / RESULTS} was cut short, and its question is asked again"
-    return Records(known, file, torn if data != whole else "")
-
-
-def _check_is_new(folder: Path) -> None:
-    for name in (SUMMARY, PAGE):
-        if (folder / name).exists():
-            raise BadRequest(f"{folder / name} is there without {RESULTS}, and would be replaced: give another --out")
+    kept = folder / RESULTS
+    is_new = not kept.exists() or not kept.stat().st_size
+    if is_new and (others := [name for name in (SUMMARY, PAGE) if (folder / name).exists()]):
+        raise BadRequest(f"{folder / others[0]} is there without {RESULTS}, and would be replaced: give another --out")
+    with open_results(folder, AnswerRecord, "evaluation", {"format": _FORMAT, **fingerprint}) as records:
+        if strange := next((key for key in records.known if key not in keys), None):
+            raise BadRequest(f"{folder} holds an evaluation of something else, {_strange(strange, keys)}")
+        yield records
 
 
 def _strange(key: AnswerKey, keys: Collection[AnswerKey]) -> str:

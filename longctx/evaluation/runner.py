@@ -17,9 +17,10 @@ from longctx.errors import BadRequest, LongctxError, ServerFailed
 from longctx.evaluation.options import Combination, EvaluationOptions
 from longctx.evaluation.page import report_page
 from longctx.evaluation.questions import Question
-from longctx.evaluation.records import PAGE, SUMMARY, AnswerRecord, RecordedPassage, Records, open_records
+from longctx.evaluation.records import PAGE, SUMMARY, AnswerRecord, RecordedPassage, open_records
 from longctx.evaluation.report import AskedQuestion, EvaluationReport
 from longctx.qa import DocumentQA
+from longctx.result_file import Results
 from longctx.types import Answer, Citation, QuestionRequest
 from rope_scaling import RopeScalingError
 
@@ -124,7 +125,7 @@ class _Run:
         self,
         asked: Sequence[AskedQuestion],
         options: EvaluationOptions,
-        records: Records,
+        records: Results[AnswerRecord],
         progress: EvaluationCallback | None,
     ) -> None:
         self.asked, self.options, self.records = asked, options, records

@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -30,12 +29,12 @@ from longctx.gguf.server import LlamaServer, ServerPool
 from longctx.gguf.state_file import read_state, write_state
 from longctx.gguf.tokenizer import GgufTokenizer
 from longctx.models import (
-    LARGEST_FACTOR,
     CacheDtype,
     GgufFile,
     hash_tokens,
     memory,
     read_gguf,
+    trial_scaling,
 )
 from longctx.planning import MEASURED_TOKENS, ReadingSpeed
 from rope_scaling import Checkpoint, RopeScaling
@@ -107,7 +106,7 @@ class GgufEngine:
         pool = ServerPool(_settings(file, cache_dtype, device), file.path, min(_SHORTEST, file.window))
         native = window or file.window
         if scaling is not None:
-            trial = _trial(scaling, native)
+            trial = trial_scaling(scaling, native)
             _check_scaling(trial, checkpoint, file.path)
             scaling = scaling if isinstance(scaling, str) else trial
         tokenizer = GgufTokenizer(file, partial(_tokenize, pool))
@@ -139,14 +138,8 @@ class GgufEngine:
             The speed; None if it is not known.
         """
         if self._speed is None:
-            loaded = self.loaded
-            self._speed = loaded.file.kept_speed(loaded.cache_dtype)
-            if self._speed is None and measure:
-                tokens = min(MEASURED_TOKENS, loaded.native_window - 1)
-                ids = [(7919 * place + 12_289) % loaded.vocabulary_size for place in range(tokens)]
-                with self._server(make_request(loaded, (), ids, None, 1)) as server:
-                    loaded.file.keep_rate(loaded.cache_dtype, reading_rate(server, ids))
-                self._speed = loaded.file.kept_speed(loaded.cache_dtype)
+            file, cache_dtype = self.loaded.file, self.loaded.cache_dtype
+            self._speed = file.reading_speed(cache_dtype, self._measured_rate if measure else None)
         return self._speed
 
     def identity(self) -> str:
@@ -268,9 +261,7 @@ class GgufEngine:
     def __enter__(self) -> GgufEngine:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _request(
@@ -294,6 +285,13 @@ class GgufEngine:
         file = self.loaded.file
         override = f"{file.architecture}.context_length=int:{length}" if length > file.context_length else None
         return self._pool.using(length, rope, override)
+
+    def _measured_rate(self) -> float:
+        """Tokens per second for a prompt of 128 tokens, or of the native window where that is shorter."""
+        tokens, known = min(MEASURED_TOKENS, self.loaded.native_window - 1), self.loaded.vocabulary_size
+        ids = [(7919 * place + 12_289) % known for place in range(tokens)]
+        with self._server(make_request(self.loaded, (), ids, None, 1)) as server:
+            return reading_rate(server, ids)
 
     def _free(self) -> int:
         """Bytes for keys and values: what is free, and what those of now have, less what else llama.cpp needs."""
@@ -342,12 +340,6 @@ def _settings(file: GgufFile, cache_dtype: CacheDtype, device: str) -> Mapping[s
 def _tokenize(pool: ServerPool, texts: Sequence[str]) -> list[list[int]]:
     with pool.using() as server:
         return tokenize(server, texts)
-
-
-def _trial(scaling: str | RopeScaling, native: int) -> RopeScaling:
-    if isinstance(scaling, str):
-        return RopeScaling.for_window(scaling, LARGEST_FACTOR * native, native)
-    return RopeScaling(**{"original_max_position_embeddings": native} | scaling.model_dump(exclude_none=True))
 
 
 def _check_scaling(scaling: RopeScaling, own: Checkpoint, path: Path) -> None:

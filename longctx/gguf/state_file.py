@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from longctx.atomic_write import write_atomically
-from longctx.engine import PrefixRefused
+from longctx.engine import PrefixRefused, check_made_from
 
 _FORMAT = "longctx-llama-cpp-prefix-1"
 _LONGEST_HEAD = 65_536  # bytes
@@ -44,11 +44,7 @@ def read_state(path: Path, state: Path, fingerprint: Mapping[str, str]) -> None:
     try:
         with path.open("rb") as file:
             head = json.loads(file.readline(_LONGEST_HEAD))
-            if head.get("format") != _FORMAT:
-                raise PrefixRefused(f"its format is {head.get('format')!r}, and {_FORMAT!r} is read here")
-            differing = [name for name, value in fingerprint.items() if head.get(name) != value]
-            if differing:
-                raise PrefixRefused(f"it was made with other {' and '.join(differing)}")
+            check_made_from(head, _FORMAT, fingerprint)
             with state.open("wb") as content:
                 shutil.copyfileobj(file, content)
     except FileNotFoundError:

@@ -5,16 +5,16 @@ from .estimate import MemoryEstimate, estimate_model
 from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights, loaded_hash
 from .gguf_file import GgufFile, read_gguf
 from .gguf_header import is_gguf
-from .loading import LARGEST_FACTOR, LoadedModel, ScalableModel, carried, extended_window, load_model, scaled_window
+from .loaded_model import LoadedModel, ScalableModel, carried, extended_window, scaled_window, trial_scaling
+from .loading import load_model
 from .memory import CacheDtype, parse_bytes
 from .naming import SERVER_PREFIX, is_address, remedy_for
 from .packing import is_packed
 from .quantization import Quantization, hide_bitsandbytes
-from .reading_rate import attention_work, config_object, keep_rate, kept_rate, rate_key
+from .reading_rate import attention_work, config_object, keep_rate, kept_rate, rate_key, speed_of
 from .windows import UNSCALED, Measured, Measurements, measured_for, scaling_for, windows_of
 
 __all__ = [
-    "LARGEST_FACTOR",
     "SERVER_PREFIX",
     "UNSCALED",
     "CacheDtype",
@@ -52,5 +52,7 @@ __all__ = [
     "remedy_for",
     "scaled_window",
     "scaling_for",
+    "speed_of",
+    "trial_scaling",
     "windows_of",
 ]

@@ -1,4 +1,4 @@
-"""Whether a model can generate: encoders load as causal models, too, and answer with what depends on the block size."""
+"""Whether a model can generate: encoders load as causal models, too, but their output depends on the block size."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ class TallLinear(nn.Module):
 
 
 def sampled(tensor: torch.Tensor) -> torch.Tensor:
-    """Some 64 numbers of a tensor, at even distances."""
+    """About 64 numbers of a tensor, evenly spaced."""
     flat = tensor.detach().reshape(-1)
     return flat[:: max(1, flat.numel() // _SAMPLED)]
 

@@ -13,7 +13,7 @@ from longctx.models.user_cache import keep_value, kept_values
 if TYPE_CHECKING:
     import torch
 
-    from longctx.models.loading import LoadedModel
+    from longctx.models.loaded_model import LoadedModel
 
 _KEPT = "weight-hashes.json"
 _NOT_WEIGHTS = ("_name_or_path", "dtype", "transformers_version")

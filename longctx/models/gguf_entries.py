@@ -45,18 +45,13 @@ def _whole(least: int) -> _Rule:
     return _Rule(f"a whole number from {least} to {_LARGEST:,}", lambda value: _is_whole(value, least))
 
 
-def _by_layer(least: int) -> _Rule:
-    """One number, or one for each layer: the layers without attention of a hybrid model have none."""
-
-    def holds(value: Any) -> bool:
-        return _is_whole(value, least) or (
-            _is_list(value, lambda each: _is_whole(each, 0)) and max(value, default=-1) >= least
-        )
-
-    return _Rule(f"a whole number from {least} to {_LARGEST:,}, or one for each layer", holds)
+def _is_whole_by_layer(value: Any) -> bool:
+    """Whether it is one number, or one for each layer: the layers without attention of a hybrid model have none."""
+    return _is_whole(value, 0) or (_is_list(value, lambda each: _is_whole(each, 0)) and len(value) > 0)
 
 
 _TEXT = _Rule("a text", lambda value: isinstance(value, str))
+_BY_LAYER = _Rule(f"a whole number from 0 to {_LARGEST:,}, or one for each layer", _is_whole_by_layer)
 _NAME = _Rule("a name such as 'llama'", lambda value: isinstance(value, str) and bool(re.fullmatch(r"[\w.-]+", value)))
 _FLAG = _Rule("true or false", lambda value: isinstance(value, bool))
 _EVEN = _Rule("an even number above 0", lambda value: _is_whole(value, 2) and value % 2 == 0)
@@ -89,9 +84,9 @@ _RULES_OF_MODEL = {  # behind the name of the architecture
     "context_length": _whole(1),
     "embedding_length": _whole(1),
     "block_count": _whole(1),
-    "feed_forward_length": _by_layer(0),
-    "attention.head_count": _by_layer(0),
-    "attention.head_count_kv": _by_layer(0),
+    "feed_forward_length": _BY_LAYER,
+    "attention.head_count": _BY_LAYER,
+    "attention.head_count_kv": _BY_LAYER,
     "attention.key_length": _whole(1),
     "attention.value_length": _whole(1),
     "rope.dimension_count": _EVEN,

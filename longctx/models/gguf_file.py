@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from longctx.models import gguf_entries
 from longctx.models.device import device_named
 from longctx.models.gguf_header import GgufHeader, read_header
 from longctx.models.memory import CacheDtype
-from longctx.models.reading_rate import config_object, keep_rate, kept_speed_of, rate_key
+from longctx.models.reading_rate import attention_work, config_object, rate_key, speed_of
 from longctx.planning import ReadingSpeed
 from rope_scaling import Checkpoint, RopeScaling, read_base, stated_window
 
@@ -95,25 +96,19 @@ class GgufFile:
         """
         return f"gguf {self.stated('general.file_type', 'unknown')} {self.cache_type(dtype)}"
 
-    def keep_rate(self, dtype: CacheDtype, rate: float) -> None:
-        """Keep how fast llama.cpp reads with the model on this machine.
+    def reading_speed(self, dtype: CacheDtype, measure: Callable[[], float] | None = None) -> ReadingSpeed | None:
+        """How fast llama.cpp reads with the model on this machine.
 
         Args:
             dtype: How keys and values are kept.
-            rate: Tokens per second.
-        """
-        keep_rate(rate_key(config_object(self.config), self.precision(dtype), device_named("auto"), None), rate)
-
-    def kept_speed(self, dtype: CacheDtype) -> ReadingSpeed | None:
-        """How fast llama.cpp reads with the model on this machine; None if that has not been measured.
-
-        Args:
-            dtype: How keys and values are kept.
+            measure: Measures tokens per second, where that has not been done; None measures nothing.
 
         Returns:
-            The speed.
+            The speed; None if it is not known.
         """
-        return kept_speed_of(config_object(self.config), self.precision(dtype))
+        config = config_object(self.config)
+        key = rate_key(config, self.precision(dtype), device_named("auto"), None)
+        return speed_of(key, attention_work(config), measure)
 
     @property
     def context_length(self) -> int:
@@ -122,7 +117,7 @@ class GgufFile:
 
     @property
     def window(self) -> int:
-        """The context length in tokens that it reaches with the scaling that it carries, as for a checkpoint."""
+        """The context length in tokens with the scaling that the file carries, as for a checkpoint."""
         return stated_window(self.config) or self.context_length
 
     @property

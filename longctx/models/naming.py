@@ -1,4 +1,4 @@
-"""What a model's name names: a folder, a model on the hub, or one on a server; and what was meant by others."""
+"""What a model's name stands for: a folder, a model on the hub, or one on a server; and remedies for other names."""
 
 from __future__ import annotations
 

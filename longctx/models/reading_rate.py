@@ -7,7 +7,7 @@ import json
 import math
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -121,23 +121,30 @@ def kept_speed(config: Any, quantization: str | None) -> ReadingSpeed | None:
     """
     import torch
 
-    speeds = (kept_speed_of(config, quantization, dtype) for dtype in (config.dtype, torch.float32))
-    return next(filter(None, speeds), None)
+    device, work = device_named("auto"), attention_work(config)
+    keys = (rate_key(config, quantization, device, dtype) for dtype in (config.dtype, torch.float32))
+    return next(filter(None, (speed_of(key, work) for key in keys)), None)
 
 
-def kept_speed_of(config: Any, kind: str | None, dtype: torch.dtype | None = None) -> ReadingSpeed | None:
-    """How fast a model reads whose weights are of one kind.
+def speed_of(
+    key: str, attention: float = 0.0, measure: Callable[[], float] | None = None, oldest: float = math.inf
+) -> ReadingSpeed | None:
+    """How fast something reads, as it was measured before or is measured now, and kept.
 
     Args:
-        config: The model's configuration.
-        kind: How its weights are kept; None for as they are in the checkpoint.
-        dtype: What it computes in.
+        key: What the rate is kept under.
+        attention: What `attention_work` says of it.
+        measure: Measures tokens per second; None measures nothing.
+        oldest: How many seconds ago it may have been measured.
 
     Returns:
-        The speed that was measured; None if none is kept.
+        The speed; None if it is not known.
     """
-    rate = kept_rate(rate_key(config, kind, device_named("auto"), dtype))
-    return None if rate is None else ReadingSpeed(rate, attention_work(config))
+    rate = kept_rate(key, oldest)
+    if rate is None and measure is not None:
+        rate = measure()
+        keep_rate(key, rate)
+    return None if rate is None else ReadingSpeed(rate, attention)
 
 
 def keep_rate(key: str, rate: float) -> None:

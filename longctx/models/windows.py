@@ -8,7 +8,7 @@ from typing import Any
 
 from longctx.errors import BadReport, BadRequest
 from longctx.models.fingerprint import hash_tokenizer
-from longctx.models.loading import LARGEST_FACTOR, ScalableModel, carried, extended_window
+from longctx.models.loaded_model import LARGEST_FACTOR, ScalableModel, carried, extended_window
 from longctx.planning import Windows
 from rope_scaling import RopeScaling, RopeScalingError, carried_scaling
 
@@ -106,7 +106,7 @@ def windows_of(loaded: ScalableModel, measured: Sequence[Measured] = (), memory:
 
 def _steps(loaded: ScalableModel, seen: int | None) -> Sequence[int]:
     # Under a fixed scaling too, though all of them are read alike: passages fill the first that holds the best of them.
-    stated = _stated(loaded)
+    stated = LARGEST_FACTOR * loaded.native_window if loaded.scaling is None else loaded.window
     reach = stated if seen is None else min(stated, seen)
     doubled = (loaded.native_window << i for i in range(1, LARGEST_FACTOR.bit_length()))
     return (*(step for step in doubled if step < reach), reach)
@@ -143,10 +143,6 @@ def extending_method(loaded: ScalableModel, measured: Sequence[Measured]) -> str
     if furthest is None or furthest.window <= loaded.native_window or _carries_scaling(loaded):
         return None
     return furthest.method
-
-
-def _stated(loaded: ScalableModel) -> int:
-    return LARGEST_FACTOR * loaded.native_window if loaded.scaling is None else loaded.window
 
 
 def _carries_scaling(loaded: ScalableModel) -> bool:

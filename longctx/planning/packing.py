@@ -62,7 +62,7 @@ class Packing:
 
 
 def pack(packing: Packing, costs: PromptCosts, policy: Policy) -> Sequence[int]:
-    """Fill what the best passage leaves: turns up to their share, passages, neighbours, then more turns.
+    """Fill the room that the best passage leaves: turns up to their share, passages, neighbours, then more turns.
 
     The turn that bears on the question most comes first, as the best passage does, unless it takes more than half of
     what both share.

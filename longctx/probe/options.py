@@ -10,6 +10,7 @@ from longctx.errors import BadRequest
 from longctx.probe.report import PERPLEXITY, method_name
 from longctx.probe.task_texts import LANGUAGES, TaskTexts
 from longctx.probe.tasks import DISTRACTORS, READING, TASKS
+from longctx.types import check_values
 
 ALL_TASKS = (*TASKS, PERPLEXITY)
 DEFAULT_TASKS = ("needle", READING, "two-hop", PERPLEXITY)
@@ -73,9 +74,7 @@ class ProbeOptions:
             "factor": (self.factor is None or self.factor >= 1, "give at least 1"),
             "needle": (self.needle is None or "{value}" in self.needle.statement, "its statement must hold {value}"),
         }
-        for name, (holds, remedy) in rules.items():
-            if not holds:
-                raise BadRequest(f"{name} is {getattr(self, name)!r}: {remedy}")
+        check_values(self, **rules)
 
     @property
     def places(self) -> tuple[float, ...]:

@@ -17,12 +17,13 @@ from longctx.models import LoadedModel
 from longctx.probe.options import ProbeOptions
 from longctx.probe.render import write_markdown
 from longctx.probe.report import PERPLEXITY, NoRoom, ProbeReport, write_report
-from longctx.probe.results import Result, ResultKey, Results, open_results
+from longctx.probe.results import FORMAT, Result, ResultKey
 from longctx.probe.sample import SampleQuestion
 from longctx.probe.scoring import share_found, summarize
 from longctx.probe.setup import ProbeSetup, open_setup
 from longctx.probe.tasks import Draft
 from longctx.prompts import TokenIds
+from longctx.result_file import Results, open_results
 from rope_scaling import RopeScaling
 
 _ANSWER = 500  # tokens of a prompt that are read in the time that an answer takes, roughly
@@ -189,7 +190,7 @@ def run_probe(
     """
     setup = open_setup(model, options or ProbeOptions(), native_window)
     units, no_room = plan_work(setup)
-    with open_results(Path(out), setup.fingerprint()) as results:
+    with open_results(Path(out), Result, "probe", {"format": FORMAT, **setup.fingerprint()}, repr) as results:
         complete = False
         try:
             _work(setup, units, results, progress)
@@ -201,10 +202,10 @@ def run_probe(
     return report
 
 
-def _work(setup: ProbeSetup, units: Sequence[Unit], results: Results, progress: ProbeCallback | None) -> None:
+def _work(setup: ProbeSetup, units: Sequence[Unit], results: Results[Result], progress: ProbeCallback | None) -> None:
     """Measure what is missing; the rest is estimated to go on at the rate so far."""
-    waiting = [unit for unit in units if any(key not in results for key in unit.keys)]
-    total = len(results.known) + sum(key not in results for unit in waiting for key in unit.keys)
+    waiting = [unit for unit in units if any(key not in results.known for key in unit.keys)]
+    total = len(results.known) + sum(key not in results.known for unit in waiting for key in unit.keys)
     left, spent, began = sum(unit.cost(setup) for unit in waiting), 0.0, time.monotonic()
 
     def tell(doing: str) -> None:
@@ -216,7 +217,7 @@ def _work(setup: ProbeSetup, units: Sequence[Unit], results: Results, progress: 
         doing = f"{unit.key.task}, {unit.key.method}, {unit.key.length:,} tokens"
         tell(doing)
         setup.engine.forget()  # the texts of a unit begin alike, but not like those of the one before
-        for result in unit.run(setup, results):
+        for result in unit.run(setup, results.known):
             results.add(result)
             tell(doing)
         left, spent = left - unit.cost(setup), spent + unit.cost(setup)

@@ -1,23 +1,11 @@
 from .control_tokens import Escaper, control_tokens
 from .map_texts import ReadingTask, condense_task, final_task, for_everything, merge_task, nothing_found, says_nothing
+from .parts import FENCE, STAND_IN, Framing, PromptInputs, PromptWriter, as_messages, assemble, opening_line, said_by
 from .templates import TEMPLATES, PromptTemplate, check_turns, choose_template
-from .thinking import ThoughtSplitter, closing_of, delimiters, opened_in, thought_tag, without_thoughts
+from .thinking import ThoughtSplitter, closing_of, delimiters, opened_in, without_thoughts
+from .thinking_switches import thought_tag
 from .wording import is_refusal, is_unanswerable, language_of, prompt_texts
-from .writer import (
-    FENCE,
-    STAND_IN,
-    Frame,
-    Framing,
-    PromptInputs,
-    PromptWriter,
-    TokenIds,
-    TokenWriter,
-    as_messages,
-    assemble,
-    build_prompt,
-    opening_line,
-    said_by,
-)
+from .writer import Frame, TokenIds, TokenWriter, build_prompt
 
 __all__ = [
     "FENCE",

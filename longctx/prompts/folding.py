@@ -22,7 +22,7 @@ def fold(text: str) -> str:
     Returns:
         Its compatibility decomposition, without marks, control characters and characters without a width.
     """
-    return text if text.isascii() and text.isprintable() else _decomposed(text).translate(_dropped())
+    return text if text.isascii() and text.isprintable() else unicodedata.normalize("NFKD", text).translate(_dropped())
 
 
 def folded_places(text: str) -> tuple[str, list[int]]:
@@ -36,10 +36,6 @@ def folded_places(text: str) -> tuple[str, list[int]]:
     """
     parts = [fold(character) for character in text]
     return "".join(parts), [place for place, part in enumerate(parts) for _ in part]
-
-
-def _decomposed(text: str) -> str:
-    return unicodedata.normalize("NFKD", text)
 
 
 @cache

@@ -1,15 +1,14 @@
-"""Thinking models: telling thoughts from the answer in what a model writes, and the switches of chat templates."""
+"""Thinking models: telling thoughts from the answer in what a model writes."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from longctx.types import Thought
 
-_END = "<|end|>"
+END = "<|end|>"
 # (what opens the thoughts, what closes them), in the spelling of each family
-_TAGS = (
+TAGS = (
     ("<think>", "</think>"),  # DeepSeek, Qwen, GLM, MiniMax, Phi, Nemotron, SmolLM and most others
     ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),  # EXAONE
@@ -22,8 +21,8 @@ _TAGS = (
     ("<|begin_of_thought|>", "<|end_of_thought|>"),  # Sky-T1
     ("<|thought_start|>", "<|thought_end|>"),
     ("<|channel>thought\n", "<channel|>"),  # Gemma 4
-    ("<|channel|>analysis<|message|>", _END),  # gpt-oss
-    ("<|channel|>commentary<|message|>", _END),
+    ("<|channel|>analysis<|message|>", END),  # gpt-oss
+    ("<|channel|>commentary<|message|>", END),
     ("<unused94>thought\n", "<unused95>"),  # MedGemma
     ("<longcat_think>", "</longcat_think>"),
     ("<mm:think>", "</mm:think>"),
@@ -33,15 +32,14 @@ _TAGS = (
     ("Here is my thought process:", "Here is my response:"),  # Granite
     ("Here's my thought process:", "Here's my response:"),
 )
-_CLOSING_OF = {opening.lower(): closing for opening, closing in _TAGS}
-_CLOSES_ALONE = tuple(closing.lower() for _, closing in _TAGS if closing != _END and closing[0] in "<[◁")
+_CLOSING_OF = {opening.lower(): closing for opening, closing in TAGS}
+_CLOSES_ALONE = tuple(closing.lower() for _, closing in TAGS if closing != END and closing[0] in "<[◁")
 # what stands before the answer itself
 _HEADERS = ("<|start|>assistant", "<|channel|>final<|message|>", "<|begin_of_solution|>", "<|START_RESPONSE|>")
 _DROPPED = ("<|end_of_solution|>", "<|END_RESPONSE|>", "<|return|>")  # and behind it
 _QUOTES = frozenset("`'\"‘’“”«»「」『』")  # a tag between two of them is talked about
 _LOWER_HEADERS = tuple(header.lower() for header in _HEADERS)
-_SPECIAL = {*(tag for pair in _TAGS for tag in pair), *_HEADERS, "<|channel|>", "<|message|>", "<|start|>"}
-_SWITCH = re.compile(r"(?<![.\w'\"])(enable_thinking|thinking|reasoning_effort)(?![\w'\"])(?=[^{}]*[%}]})")
+_SPECIAL = {*(tag for pair in TAGS for tag in pair), *_HEADERS, "<|channel|>", "<|message|>", "<|start|>"}
 
 
 class ThoughtSplitter:
@@ -75,8 +73,8 @@ class ThoughtSplitter:
     @property
     def closing(self) -> str:
         """Text that closes the thoughts that the text is in, and begins the answer."""
-        if self._closing == _END:  # of a message in gpt-oss's format, where the answer is another message
-            return f"{_END}{_HEADERS[0]}{_HEADERS[1]}"
+        if self._closing == END:  # of a message in gpt-oss's format, where the answer is another message
+            return f"{END}{_HEADERS[0]}{_HEADERS[1]}"
         return f"\n{self._closing}\n\n"
 
     def told_apart(self) -> None:
@@ -192,7 +190,7 @@ def opened_in(prompt: str) -> str | None:
         The tag; None if the prompt opens none.
     """
     end = prompt.rstrip().lower()
-    return next((opening for opening, _ in _TAGS if end.endswith(opening.strip().lower())), None)
+    return next((opening for opening, _ in TAGS if end.endswith(opening.strip().lower())), None)
 
 
 def closing_of(opening: str) -> str:
@@ -223,49 +221,6 @@ def without_thoughts(text: str) -> str:
         else:
             answer += piece
     return answer
-
-
-def thought_tag(template: str) -> str | None:
-    """The tag that opens thoughts in the answers of a thinking model.
-
-    Args:
-        template: The model's chat template.
-
-    Returns:
-        The tag; None if the template is that of a model that does not think.
-    """
-    if cannot_be_off(template):
-        return "<|channel|>analysis<|message|>"
-    known = next(
-        (opening for opening, closing in _TAGS if opening in template or (closing in template and closing != _END)),
-        None,
-    )
-    return known or ("<think>" if "enable_thinking" in template else None)
-
-
-def cannot_be_off(template: str) -> bool:
-    """Whether a chat template is that of a model that thinks in any case: gpt-oss has only low to high."""
-    return "<|channel|>" in template
-
-
-def switches(template: str) -> frozenset[str]:
-    """The variables of a chat template that turn thinking on and off: `enable_thinking`, `thinking` and the like."""
-    return frozenset(_SWITCH.findall(template))
-
-
-def switched(template: str, *, on: bool) -> dict[str, bool | str]:
-    """Values for the switches of a chat template.
-
-    Args:
-        template: The template.
-        on: Whether the model is to think.
-
-    Returns:
-        Values by the names of variables; empty for a template without a switch.
-    """
-    values: dict[str, bool | str] = {"enable_thinking": on, "thinking": on}
-    values["reasoning_effort"] = "medium" if on else "low" if "<|channel|>" in template else "none"
-    return {name: values[name] for name in switches(template)}
 
 
 def delimiters(tokens: dict[str, int]) -> dict[int, str]:

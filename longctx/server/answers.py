@@ -28,6 +28,7 @@ _LOOK = 1.0  # seconds after which a position in the queue is looked at again
 
 DEFAULTS = AskOptions()
 EventName = Literal["queued", "progress", "plan", "piece", "answer"]
+_OF_ANSWER = ("piece", "answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class ChatQuestion:
 
 
 class ModelReply(AnswerStream):
-    """What a model replies without documents, as an answer."""
+    """A model's reply without documents, as an answer."""
 
     def __init__(self, generation: Generation) -> None:
         super().__init__()
@@ -72,7 +73,7 @@ class ModelReply(AnswerStream):
 
 
 class Answering:
-    """One question on its way: `events` are what a client is shown, `answer` the end of it.
+    """A question that is being answered: `events` are for the client, `answer` is the whole answer.
 
     Args:
         library: Whose model answers.
@@ -125,28 +126,33 @@ class Answering:
             await self.aclose()
 
     async def answer(self) -> Answer:
-        """Answer, and return the whole."""
+        """Answer, and return the whole answer."""
         async for _, value in self.events():
             last = value
         answer: Answer = last  # if it did not end with an error
         return answer
 
-    async def first(self, events: AsyncGenerator[tuple[EventName, Any], None]) -> tuple[EventName, Any]:
-        """The first event that belongs to the answer itself; raises what cannot be served.
-
-        Args:
-            events: From `events`.
+    async def begun(self) -> AsyncGenerator[tuple[EventName, Any], None]:
+        """Wait until the answer begins; raises what cannot be served.
 
         Returns:
-            A `piece` or the `answer`.
+            The events of the answer itself: `piece` with text, and `answer` at the end.
         """
-        async for event in events:
-            if event[0] in ("piece", "answer"):
+        events = self.events()
+        async for first in events:
+            if first[0] in _OF_ANSWER:
                 break
-        return event  # it ends with the answer, if not with an error
+
+        async def of_answer() -> AsyncGenerator[tuple[EventName, Any], None]:
+            yield first
+            async for event in events:
+                if event[0] in _OF_ANSWER:
+                    yield event
+
+        return of_answer()
 
     async def aclose(self) -> None:
-        """Stop the model and give the turn back. Whoever makes an answering calls it in the end."""
+        """Stop the model and give the turn back. Whoever creates an `Answering` has to call it."""
         with anyio.CancelScope(shield=True):
             await self._end()
 
@@ -219,7 +225,7 @@ class Answering:
 
 
 def _figures(answer: Answer) -> dict[str, str | int]:
-    """What a trace says of an answer."""
+    """The attributes of an answer in a trace."""
     return {
         "longctx.route": "quoted" if answer.plan is None else answer.plan.route,
         "gen_ai.usage.input_tokens": answer.usage.prompt_tokens,

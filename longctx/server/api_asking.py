@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from typing import Any, Literal
 
 import anyio.to_thread
@@ -118,7 +118,7 @@ async def list_conversations(corpus: Index) -> list[ConversationInfo]:
 
 @router.post("/indexes/{index}/conversations", status_code=201)
 async def name_conversation(corpus: Index, body: NameBody) -> NameBody:
-    """A name for a new conversation, made of what is given. The conversation begins with its first question."""
+    """Find a free name for a new conversation, which begins with its first question."""
     return NameBody(name=await corpus.qa.read(lambda: corpus.conversations.free_name(body.name)))
 
 
@@ -174,11 +174,7 @@ async def estimate(
     available = None if memory is None else parse_bytes(memory)
     name = model
     sizing = await anyio.to_thread.run_sync(lambda: estimate_model(name, context, quantization, "model", available))
-    return MemoryEstimate(**{**_fields(sizing), "name": sizing.name.rstrip("/").rsplit("/", 1)[-1]})
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    return replace(sizing, name=sizing.name.rstrip("/").rsplit("/", 1)[-1])
 
 
 def _turns(corpus: Corpus, name: str) -> list[Turn]:

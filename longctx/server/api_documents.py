@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote
@@ -17,10 +18,10 @@ from indexes.readers import SUFFIXES
 from longctx.errors import BadRequest
 from longctx.server import pdf
 from longctx.server.context import Index, Server
-from longctx.server.jobs import JobFile
+from longctx.server.jobs import Job, JobFile
 from longctx.server.library import Corpus
 from longctx.server.names import NotThere
-from longctx.server.schemas import DocumentView, IndexView, JobView, MarksView, NameBody, ServerView, TextView
+from longctx.server.schemas import DocumentView, IndexView, MarksView, NameBody, ServerView, TextView
 from longctx.server.security import state
 from longctx.server.streams import EventResponse, event
 from longctx.server.uploads import file_name, save
@@ -99,8 +100,8 @@ async def list_documents(corpus: Index) -> list[DocumentView]:
 
 
 @router.post("/indexes/{index}/documents", status_code=202, openapi_extra=_MULTIPART)
-async def upload(corpus: Index, server: Server, request: Request) -> JobView:
-    """Upload files and ingest them: a job says of each file how far it is, and why it failed."""
+async def upload(corpus: Index, server: Server, request: Request) -> Job:
+    """Upload files and ingest them. The job reports the state of each file, and why it failed."""
     options = server.options
     paths: list[Path] = []
     refused: list[JobFile] = []
@@ -115,7 +116,7 @@ async def upload(corpus: Index, server: Server, request: Request) -> JobView:
             except BadRequest as error:
                 shown = (file.filename or "?").replace("\\", "/").rsplit("/", 1)[-1][:200]
                 refused.append(JobFile(shown, "failed", str(error)))
-    return JobView.of(corpus.jobs.start(list(dict.fromkeys(paths)), uploads=True, refused=refused))
+    return corpus.jobs.start(list(dict.fromkeys(paths)), uploads=True, refused=refused)
 
 
 @router.get("/indexes/{index}/documents/{name:path}/text")
@@ -163,15 +164,15 @@ async def delete_document(corpus: Index, name: str) -> None:
 
 
 @router.get("/indexes/{index}/jobs")
-async def list_jobs(corpus: Index) -> list[JobView]:
+async def list_jobs(corpus: Index) -> list[Job]:
     """The ingests, oldest first."""
-    return [JobView.of(job) for job in corpus.jobs.all()]
+    return corpus.jobs.all()
 
 
 @router.get("/indexes/{index}/jobs/{job}")
-async def show_job(corpus: Index, job: str) -> JobView:
+async def show_job(corpus: Index, job: str) -> Job:
     """An ingest."""
-    return JobView.of(_job(corpus, job))
+    return _job(corpus, job)
 
 
 @router.get("/indexes/{index}/jobs/{job}/events", response_class=StreamingResponse)
@@ -181,17 +182,17 @@ async def follow_job(corpus: Index, job: str) -> EventResponse:
 
     async def events() -> AsyncIterator[str]:
         async for now in corpus.jobs.follow(found):
-            yield event(JobView.of(now).model_dump(), "job")
+            yield event(asdict(now), "job")
 
     return EventResponse(events())
 
 
 @router.delete("/indexes/{index}/jobs/{job}", status_code=202)
-async def cancel_job(corpus: Index, job: str) -> JobView:
+async def cancel_job(corpus: Index, job: str) -> Job:
     """Stop an ingest. Documents that are finished stay in the index."""
     found = _job(corpus, job)
     corpus.jobs.cancel(found.id)
-    return JobView.of(found)
+    return found
 
 
 def text_view(corpus: Corpus, name: str, start: int, end: int | None) -> TextView:
@@ -244,7 +245,7 @@ async def _file(corpus: Corpus, name: str) -> tuple[str, bytes]:
     return await anyio.to_thread.run_sync(read)
 
 
-def _job(corpus: Corpus, identifier: str) -> Any:
+def _job(corpus: Corpus, identifier: str) -> Job:
     job = corpus.jobs.find(identifier)
     if job is None:
         raise NotThere(f"there is no job {identifier[:40]!r}: list them first")

@@ -77,7 +77,7 @@ def error_response(status: int, message: str, code: str = "refused") -> Response
 
 
 class Described:
-    """ASGI middleware that answers what nothing else has answered for with an error, as every other response is sent.
+    """ASGI middleware that turns exceptions into error responses.
 
     Args:
         app: What is behind it.
@@ -105,7 +105,7 @@ class Described:
 
 
 def describe(error: Exception) -> tuple[int, dict[str, Any]]:
-    """The status and the body of an error. One that is nobody's mistake is logged, and described in general words.
+    """The status and the body of an error. An unexpected error is logged, and described in general terms.
 
     Args:
         error: The error.

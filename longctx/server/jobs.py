@@ -79,7 +79,7 @@ class Job:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing will happen to it any more."""
+        """Whether the job has ended."""
         return self.state in ("done", "failed", "cancelled")
 
 
@@ -116,7 +116,7 @@ class Jobs:
         self._version = 0  # of all jobs: followers look whether it has risen
 
     def all(self) -> list[Job]:
-        """The jobs that are known, oldest first."""
+        """All jobs, oldest first."""
         return [work.job for work in self._works.values()]
 
     def find(self, identifier: str) -> Job | None:
@@ -157,7 +157,7 @@ class Jobs:
         self._works[identifier].cancelled.set()
 
     async def follow(self, job: Job) -> AsyncIterator[Job]:
-        """Follow a job until it is over, or the server ends.
+        """Follow a job until it ends, or the server shuts down.
 
         Args:
             job: The job.
@@ -182,7 +182,7 @@ class Jobs:
         await asyncio.gather(*self._tasks)
 
     def end_followers(self) -> None:
-        """Let `follow` end, since the server is about to."""
+        """Let `follow` end, since the server is about to shut down."""
         self._closing = True
         self._notify()
 

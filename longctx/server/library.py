@@ -136,7 +136,7 @@ class Library:
         self.corpora.clear()
 
     def end_soon(self) -> None:
-        """End streams that would go on as long as a job does, and break answers off that are not finished in time."""
+        """End streams that follow jobs, and stop answers that are not finished in time."""
         for corpus in self.corpora.values():
             corpus.jobs.end_followers()
         asyncio.get_running_loop().call_later(self.options.grace, self._break_off)

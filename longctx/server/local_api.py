@@ -1,4 +1,4 @@
-"""The server's half of `longctx ask` through a server. The gate lets nobody in but over the socket."""
+"""The server's half of `longctx ask` through a server. Only requests over the socket are let in."""
 
 from __future__ import annotations
 
@@ -39,22 +39,16 @@ async def ask(body: LocalQuestion, server: Server, request: Request) -> Response
         return error_response(409, "this server has loaded something else", "not_this_one")
     question = ChatQuestion(body.question, _options(body.options, server.options.ask))
     answering = Answering(server.library, corpus, question, "local", server.metrics, raw=True)
-    events = answering.events()
     try:
-        first = await until_gone(request, answering.first(events))
+        events = await until_gone(request, answering.begun())
     except BaseException:
         await answering.aclose()
         raise
 
     async def lines() -> AsyncIterator[str]:
         try:
-            name, value = first
-            while True:
-                if name in ("piece", "answer"):
-                    yield _line(name, value)
-                if name == "answer":
-                    return
-                name, value = await anext(events)
+            async for name, value in events:
+                yield _line(name, value)
         except Exception as error:  # the status has been sent already
             yield _line("error", describe(error)[1]["error"]["message"])
 

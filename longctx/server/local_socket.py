@@ -12,9 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from indexes.storage import kept_beside
 from longctx.errors import LongctxError
-from longctx.types import Answer, BudgetItem, Citation, Plan, Usage
+from longctx.types import Answer
 from longctx.unix_socket import UnixConnection
 
 _NAME = "server.sock"
@@ -102,7 +104,7 @@ class ServerAnswer(Iterator[str]):
                 return str(value)
             if name == "error":
                 raise LongctxError(value)
-            self._answer = _answer(value)
+            self._answer = TypeAdapter(Answer).validate_python(value)
         self.close()
         raise StopIteration
 
@@ -118,31 +120,3 @@ class ServerAnswer(Iterator[str]):
     def close(self) -> None:
         """Stop the answer here."""
         self._connection.close()
-
-
-def _answer(value: dict[str, Any]) -> Answer:
-    return Answer(
-        **value
-        | {
-            "citations": tuple(Citation(**each) for each in value["citations"]),
-            "passages": tuple(Citation(**each) for each in value["passages"]),
-            "unsupported": tuple(value["unsupported"]),
-            "usage": Usage(**value["usage"]),
-            "plan": _plan(value["plan"]),
-        }
-    )
-
-
-def _plan(value: dict[str, Any] | None) -> Plan | None:
-    if value is None:
-        return None
-    return Plan(
-        **value
-        | {
-            "budget": tuple(BudgetItem(**each) for each in value["budget"]),
-            "left_out": tuple(BudgetItem(**each) for each in value["left_out"]),
-            "chunk_ids": tuple(value["chunk_ids"]),
-            "turns": tuple(value["turns"]),
-            "fallback": _plan(value["fallback"]),
-        }
-    )

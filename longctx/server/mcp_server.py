@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, unquote
@@ -30,7 +31,7 @@ from longctx.version import __version__
 
 if TYPE_CHECKING:
     from longctx.server.context import Context
-    from longctx.server.library import Corpus, Model
+    from longctx.server.library import Model
     from longctx.server.options import ServerOptions
 
 _LOG = logging.getLogger("longctx.server")
@@ -171,7 +172,10 @@ class _Tools:
         """Read a document's text, or its characters from `start` to `end`; 20,000 of them where no end is given."""
         with _explained():
             corpus = (await self._ready()).library.find(index)
-            return await corpus.qa.read(lambda: _part(corpus, document, start, end))
+            from longctx.server.api_documents import text_view
+
+            last = start + _PAGE if end is None else end
+            return await corpus.qa.read(lambda: text_view(corpus, document, start, last))
 
     async def list(self, index: IndexName = None) -> list[IndexListing]:
         """List the user's documents: of one index, or of all."""
@@ -195,21 +199,13 @@ class _Tools:
             raise ResourceError(_message(error)) from error
 
 
-class _explained:  # noqa: N801
-    """Turns the errors that a caller can mend into what its model reads."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, LongctxError | CorpusError | TooBusy):
-            raise ToolError(_message(error)) from error
-
-
-def _part(corpus: Corpus, document: str, start: int, end: int | None) -> TextView:
-    from longctx.server.api_documents import text_view
-
-    return text_view(corpus, document, start, start + _PAGE if end is None else end)
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn errors that the caller can correct into messages for its model."""
+    try:
+        yield
+    except (LongctxError, CorpusError, TooBusy) as error:
+        raise ToolError(_message(error)) from error
 
 
 def _message(error: Exception) -> str:

@@ -84,8 +84,8 @@ class WrittenAnswer(Protocol):
     def whole(self, answer: Answer) -> dict[str, Any]:
         """The body of a response."""
 
-    def chunks(self, events: AsyncGenerator[Any, None], first: Any) -> AsyncIterator[str]:
-        """Server-sent events, of what `Answering.first` gave and of the events behind it."""
+    def chunks(self, events: AsyncGenerator[Any, None]) -> AsyncIterator[str]:
+        """Server-sent events, of those that `Answering.begun` gives."""
 
 
 async def answer_chat(
@@ -112,12 +112,11 @@ async def answer_chat(
     try:
         if not body.stream:
             return JSONResponse(form.whole(await until_gone(request, answering.answer())))
-        events = answering.events()
-        first = await until_gone(request, answering.first(events))  # what cannot be served gets a status of its own
+        events = await until_gone(request, answering.begun())  # what cannot be served gets a status of its own
     except BaseException:
         await answering.aclose()
         raise
-    return EventResponse(form.chunks(events, first), answering.aclose)
+    return EventResponse(form.chunks(events), answering.aclose)
 
 
 class _Completion:
@@ -142,16 +141,12 @@ class _Completion:
             "longctx": extension(answer),
         }
 
-    async def chunks(self, events: AsyncGenerator[Any, None], first: Any) -> AsyncIterator[str]:
+    async def chunks(self, events: AsyncGenerator[Any, None]) -> AsyncIterator[str]:
         try:
             yield self._chunk({"role": "assistant", "content": ""})
-            name, value = first
-            while True:
+            async for name, value in events:
                 if name == "piece":
                     yield self._chunk({"content": value})
-                elif name == "answer":
-                    break
-                name, value = await anext(events)
             yield self._chunk({"annotations": self._annotations(value)}, longctx=extension(value))
             yield self._chunk({}, finish=self._finish(value))
             if self._body.stream_options is not None and self._body.stream_options.include_usage:

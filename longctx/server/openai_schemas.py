@@ -69,7 +69,7 @@ class StreamOptions(BaseModel):
 
 
 class ChatBody(BaseModel):
-    """A request for a chat completion; `longctx` has options of longctx's own."""
+    """A request for a chat completion; `longctx` has the options that OpenAI's API does not know."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -86,7 +86,7 @@ class ChatBody(BaseModel):
     longctx: AskFields | None = None
 
     def check(self) -> None:
-        """Refuse what would change the answer and is not served. Raises BadRequest."""
+        """Refuse parameters that would change the answer and are not supported. Raises BadRequest."""
         for name, value in (self.model_extra or {}).items():
             if value is None or name in _IGNORED:
                 continue
@@ -96,7 +96,7 @@ class ChatBody(BaseModel):
                 raise BadRequest(f"{name} is not served here: leave it out")
 
     def fields(self) -> AskFields:
-        """The options of the request, in longctx's words."""
+        """The options of the request under longctx's names."""
         given = {
             "temperature": self.temperature,
             "top_p": self.top_p,
@@ -125,7 +125,7 @@ class ChatBody(BaseModel):
 
 
 class ResponsesBody(BaseModel):
-    """A request for a response of the Responses API; `longctx` has options of longctx's own."""
+    """A request of the Responses API; `longctx` has the options that the API does not know."""
 
     model_config = ConfigDict(extra="allow")
 

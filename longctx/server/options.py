@@ -1,4 +1,4 @@
-"""What a server is told when it starts. No heavy imports."""
+"""The options of a server. No heavy imports."""
 
 from __future__ import annotations
 

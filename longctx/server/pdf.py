@@ -1,6 +1,6 @@
 """Pages of PDF files as pictures, and where a passage stands on them.
 
-PDFium runs in a process of its own, with little memory and little time, since what is in a file is not to be trusted.
+PDFium runs in a process of its own, with limits on memory and time, since files are not trusted.
 """
 
 from __future__ import annotations

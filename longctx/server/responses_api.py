@@ -51,15 +51,13 @@ class _Response:
             "longctx": extension(answer),
         }
 
-    async def chunks(self, events: AsyncGenerator[Any, None], first: Any) -> AsyncIterator[str]:
+    async def chunks(self, events: AsyncGenerator[Any, None]) -> AsyncIterator[str]:
         try:
             for line in self._begin():
                 yield line
-            name, value = first
-            while name != "answer":
+            async for name, value in events:
                 if name == "piece":
                     yield self._event("output_text.delta", **self._place(), delta=value, logprobs=[])
-                name, value = await anext(events)
             for line in self._end(value):
                 yield line
         except Exception as error:  # the status has been sent already

@@ -1,4 +1,4 @@
-"""Running a server: its sockets, its log, and its end, at which answers are finished."""
+"""Running a server: its sockets, its log, and a graceful shutdown."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Server:
             asyncio.run(self._uvicorn.serve(self._sockets))
 
     def end(self) -> None:
-        """End, when the answers that have begun are finished. Any thread may call it."""
+        """Shut down once the answers that have begun are finished. Any thread may call it."""
         self._uvicorn.handle_exit(signal.SIGTERM, None)
 
     @contextmanager
@@ -125,7 +125,7 @@ class _Uvicorn(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish, and take the Unix sockets away."""
+        """Shut down, and remove the Unix sockets."""
         await super().shutdown(sockets)
         for name in self._names:
             Path(name).unlink(missing_ok=True)

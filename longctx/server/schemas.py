@@ -1,4 +1,4 @@
-"""The bodies of requests and responses that are no values of longctx's already."""
+"""The bodies of requests and responses, as far as they are not types of longctx's own."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from indexes import SearchFilter
-from longctx.server.jobs import Job, JobFile
 from longctx.server.names import DocumentNames
 from longctx.types import AskOptions, QuestionKind, RouteChoice, SearchMode
 
 
 class RequestBody(BaseModel):
-    """A request's body; a field that is not known is refused, and not ignored."""
+    """A request's body; unknown fields are refused, not ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -44,7 +43,7 @@ class Filters(RequestBody):
 
 
 class AskFields(RequestBody):
-    """How a question is to be answered; what is left out is as the server was started. See `AskOptions`."""
+    """How a question is to be answered; the default is what the server was started with. See `AskOptions`."""
 
     route: RouteChoice | None = None
     k: int | None = Field(default=None, ge=1, le=200)
@@ -116,7 +115,7 @@ class NameBody(RequestBody):
 
 
 class ServerView(BaseModel):
-    """What a client is to know of the server."""
+    """What clients may know about the server."""
 
     version: str
     model: str | None
@@ -175,29 +174,6 @@ class HitView(BaseModel):
     end: int
     text: str
     score: float
-
-
-class JobView(BaseModel):
-    """An ingest: `Job` says what the fields are."""
-
-    id: str
-    state: str
-    doing: str
-    done: int
-    total: int
-    chunks: int
-    files: list[JobFile]
-    added: int
-    changed: int
-    unchanged: int
-    removed: int
-    skipped: int
-    error: str
-
-    @classmethod
-    def of(cls, job: Job) -> JobView:
-        """Describe a job as it is now."""
-        return cls(**{name: getattr(job, name) for name in cls.model_fields})
 
 
 class MarksView(BaseModel):

@@ -39,7 +39,7 @@ _HEADERS = {
 
 
 class Gate:
-    """ASGI middleware that refuses what may not come in.
+    """ASGI middleware that refuses requests that are not allowed.
 
     Args:
         app: What is behind it.

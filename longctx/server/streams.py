@@ -23,7 +23,7 @@ _COMMENT = ": still here\n\n"
 
 
 class ClientGone(Exception):
-    """Nobody waits for the response any more."""
+    """The client has disconnected."""
 
 
 def event(data: Any, name: str = "") -> str:

@@ -11,7 +11,7 @@ Attributes = Mapping[str, str | int | float]
 
 @contextmanager
 def span(name: str, attributes: Attributes) -> Iterator[Any]:
-    """Trace what is done inside as a span.
+    """Trace the `with` block as a span.
 
     Args:
         name: The name of the span, such as `longctx.ask`.

@@ -30,10 +30,7 @@ class ServerEnds(LongctxError):
 
 
 class QueueTurn:
-    """A place in the queue, and then the use of the model, until `end`.
-
-    Use it as `async with turns.enter(client)`: the block begins when it is this turn's time.
-    """
+    """A place in the queue, and then the model, until `end`."""
 
     def __init__(self, turns: Turns, client: str) -> None:
         self._turns, self.client = turns, client
@@ -42,7 +39,7 @@ class QueueTurn:
 
     @property
     def position(self) -> int:
-        """How many turns come before this one; 0 if it is this one's time."""
+        """How many turns come before this one; 0 when it is this one's turn."""
         return 0 if self.granted.done() else self._turns.position(self)
 
     async def wait(self) -> None:
@@ -54,17 +51,6 @@ class QueueTurn:
         """Leave the queue, or give the model back; a second call does nothing."""
         took = None if self._began is None else time.monotonic() - self._began
         self._turns.leave(self, took)
-
-    async def __aenter__(self) -> QueueTurn:
-        try:
-            await self.wait()
-        except BaseException:
-            self.end()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.end()
 
 
 class Turns:

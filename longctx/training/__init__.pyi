@@ -1,4 +1,5 @@
-from .trainer import TrainingOptions, TrainingStep, fine_tune
+from .fine_tuning import fine_tune
+from .options import TrainingOptions, TrainingStep
 
 __all__ = [
     "TrainingOptions",

@@ -160,7 +160,7 @@ def test_progress_reaches_the_total(index: CorpusIndex, corpus: Path) -> None:
     assert [p.done for p in seen] == sorted(p.done for p in seen)
 
 
-def test_the_index_does_not_ingest_itself(tmp_path: Path, corpus: Path, encoder) -> None:
+def test_the_index_does_not_ingest_itself(corpus: Path, encoder) -> None:
     with CorpusIndex.open(corpus / "index", encoder) as index:
         assert index.ingest([corpus]).added == 4
         assert index.ingest([corpus]).unchanged == 4

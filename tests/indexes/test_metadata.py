@@ -9,8 +9,10 @@ from pathlib import Path
 import docx
 import pypdf
 import pytest
+from hand_made_pdf import text_pdf
 from hypothesis import given
 from hypothesis import strategies as st
+from saved_file import saved
 
 from indexes import CorpusError, CorpusIndex, Metadata
 from indexes.readers.registry import read_document
@@ -82,23 +84,11 @@ def test_an_index_keeps_metadata_and_the_time_of_writing(tmp_path: Path, encoder
 
 
 def test_the_properties_of_word_and_pdf_files_become_metadata() -> None:
-    word, pdf = docx.Document(), io.BytesIO()
+    word = docx.Document()
     word.add_paragraph("text")
     word.core_properties.author, word.core_properties.keywords = "夏目\n漱石", "cat,"
-    saved = io.BytesIO()
-    word.save(saved)
-    assert read_document(Path("/x.docx"), saved.getvalue()).metadata == {"author": "夏目 漱石", "keywords": "cat,"}
+    assert read_document(Path("/x.docx"), saved(word)).metadata == {"author": "夏目 漱石", "keywords": "cat,"}
 
-    writer = pypdf.PdfWriter()
-    page = writer.add_blank_page(200, 200)
-    content = pypdf.generic.DecodedStreamObject()
-    content.set_data(b"BT /F 12 Tf 10 100 Td (text) Tj ET")
-    page[pypdf.generic.NameObject("/Contents")] = content
-    font = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
-    name = pypdf.generic.NameObject
-    entries = pypdf.generic.DictionaryObject({name(key): name(value) for key, value in font.items()})
-    fonts = pypdf.generic.DictionaryObject({name("/F"): entries})
-    page[name("/Resources")] = pypdf.generic.DictionaryObject({name("/Font"): fonts})
-    writer.add_metadata({"/Author": "Ann", "/Subject": "Lamps"})
-    writer.write(pdf)
-    assert read_document(Path("/x.pdf"), pdf.getvalue()).metadata == {"author": "Ann", "subject": "Lamps"}
+    pdf = pypdf.PdfWriter(clone_from=io.BytesIO(text_pdf("text")))
+    pdf.add_metadata({"/Author": "Ann", "/Subject": "Lamps"})
+    assert read_document(Path("/x.pdf"), saved(pdf)).metadata == {"author": "Ann", "subject": "Lamps"}

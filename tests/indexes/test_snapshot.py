@@ -103,7 +103,7 @@ def test_files_that_are_deleted_do_a_snapshot_no_harm(index: CorpusIndex) -> Non
 
 
 @pytest.mark.parametrize("derived", ["dense", "lexical"])
-def test_damage_is_mended_when_a_snapshot_is_taken(index: CorpusIndex, hashing: Encoder, derived: str) -> None:
+def test_damage_is_mended_when_a_snapshot_is_taken(index: CorpusIndex, derived: str) -> None:
     before = {mode: index.search("subject3 version", 4, mode) for mode in MODES}
     cut_short(index.path / derived)
     with index.snapshot() as snapshot:

@@ -13,7 +13,7 @@ from postgres_server import PASSWORD, WITH_PASSWORD, PostgresServer
 from running_server import running
 
 from longctx import BadRequest, DocumentQA
-from longctx.cli.options import check_trusted
+from longctx.cli.opening import check_trusted
 from longctx.settings import load_settings
 
 LIGHTHOUSE = "# The lighthouse\n\nThe lighthouse was built in 1874 by Anna Holm.\n"

@@ -7,8 +7,9 @@ import pytest
 
 from indexes import SearchFilter
 from longctx import BadRequest, ContextTooLong, DocumentQA, ModelUnavailable, load_model
+from longctx.prompts.parts import PromptInputs
 from longctx.prompts.templates import choose_template
-from longctx.prompts.writer import PromptInputs, TokenWriter, build_prompt
+from longctx.prompts.writer import TokenWriter, build_prompt
 
 LIGHTHOUSE = """# The lighthouse of Sørvik
 

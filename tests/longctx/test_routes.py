@@ -124,7 +124,7 @@ def test_what_was_measured_sets_the_windows(indexed, opened) -> None:
         none.ask(QUESTION, route="extended", max_new_tokens=2, filters=long)
 
 
-def test_the_report_of_a_probe_sets_the_windows(indexed, opened, encoder, tmp_path: Path, capsys) -> None:
+def test_the_report_of_a_probe_sets_the_windows(indexed, opened, tmp_path: Path, capsys) -> None:
     probed = ProbeOptions(methods=("none", "yarn"), lengths=(256, 512, 1024), tasks=("needle",), trials=1, depths=2)
     report = run_probe(DEMO, tmp_path, probed)
     long = only(indexed, "long")
@@ -203,7 +203,7 @@ def test_what_cannot_be_asked_is_refused_with_numbers(opened, demo, question, op
         opened(demo).stream(question, **options)
 
 
-def test_routes_need_a_model_and_a_name(indexed, opened, encoder, demo) -> None:
+def test_routes_need_a_model_and_a_name(opened, demo) -> None:
     with pytest.raises(BadRequest, match="route extended needs a model"):
         opened(None).ask(QUESTION, route="extended")
     with pytest.raises(BadRequest, match="no route 'best'"):

@@ -12,8 +12,9 @@ from forked_longctx import ForkedLongctx
 from scripted_server import ScriptedServer, scripted_server
 
 from longctx import BadRequest
-from longctx.backends.openai.client import Connection, parse_address
-from longctx.cli.options import check_trusted
+from longctx.backends.openai.address import parse_address
+from longctx.backends.openai.client import Connection
+from longctx.cli.opening import check_trusted
 from longctx.settings import load_settings
 
 SERVER = "openai:https://elsewhere.example/v1#m"

@@ -30,7 +30,12 @@ class LoopbackServer(ThreadingHTTPServer):
 
 def send_json(handler: BaseHTTPRequestHandler, value: Any, status: int = 200) -> None:
     """Answer a request with a value as JSON."""
-    data = json.dumps(value).encode()
+    send_text(handler, json.dumps(value), status)
+
+
+def send_text(handler: BaseHTTPRequestHandler, text: str, status: int = 200) -> None:
+    """Answer a request with a text under the name of JSON."""
+    data = text.encode()
     handler.send_response(status)
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", str(len(data)))

@@ -68,23 +68,19 @@ def _letters(number: int) -> str:
 
 
 def _kanji(number: int) -> str:
-    if number >= 10_000:
-        return str(number)
-    text = ""
-    for worth, unit in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
-        digit, number = divmod(number, worth)
-        text += "" if not digit else unit if digit == 1 and unit else _KANJI[digit] + unit
-    return text
+    return re.sub("一(?=[千百十])", "", _with_units(number, _KANJI, "千百十"))
 
 
 def _legal(number: int) -> str:
+    return _with_units(number, _LEGAL, "阡百拾")
+
+
+def _with_units(number: int, digits: str, units: str) -> str:
+    """A number below ten thousand in kanji, each digit with its unit."""
     if number >= 10_000:
         return str(number)
-    text = ""
-    for worth, unit in ((1000, "阡"), (100, "百"), (10, "拾"), (1, "")):
-        digit, number = divmod(number, worth)
-        text += _LEGAL[digit] + unit if digit else ""
-    return text
+    places = zip(f"{number:04}", [*units, ""], strict=True)
+    return "".join(digits[int(digit)] + unit for digit, unit in places if digit != "0")
 
 
 def _cardinal(number: int) -> str:
@@ -137,17 +133,13 @@ def _from(letters: str) -> Callable[[int], str]:
     return lambda number: letters[(number - 1) % len(letters)]
 
 
-def _circled(number: int) -> str:
-    return chr(0x2460 + number - 1) if number <= 20 else str(number)
-
-
 _FORMATS: dict[str, Callable[[int], str]] = {
     "none": lambda number: "",
     "decimalZero": lambda number: f"{number:02}",
     "decimalFullWidth": lambda number: str(number).translate(_FULL_WIDTH),
     "decimalFullWidth2": lambda number: str(number).translate(_FULL_WIDTH),
-    "decimalEnclosedCircle": _circled,
-    "decimalEnclosedCircleChinese": _circled,
+    "decimalEnclosedCircle": _enclosed(0x2460, 20),
+    "decimalEnclosedCircleChinese": _enclosed(0x2460, 20),
     "upperRoman": _roman,
     "lowerRoman": lambda number: _roman(number).lower(),
     "upperLetter": _letters,

@@ -1,4 +1,4 @@
-"""The SQLite database, which is the truth of an index."""
+"""The SQLite database, the source of truth of an index."""
 
 import lazy_loader
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import islice, takewhile
@@ -18,7 +17,7 @@ from indexes.storage.sqlite.nodes import NodeRows
 from indexes.storage.sqlite.schema import CHUNK_FACTS
 from indexes.storage.sqlite.vectors import VectorRows
 from indexes.text import CleanText, clean
-from indexes.types import Chunk, DocumentInfo, Table
+from indexes.types import Chunk, DocumentInfo, Table, tables_between
 
 TEXT_BLOCK = 16_384  # characters of a document's text to one compressed row
 
@@ -83,7 +82,7 @@ class StoreReader(DocumentReader):
         sql = f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE document_id = ? ORDER BY id"  # noqa: S608
         tables = self.tables(document_id)
         rows = self._db.execute(sql, (document_id,))
-        return (read_chunk(row, document, block, _overlapping(tables, row[4], row[5])) for row in rows)
+        return (read_chunk(row, document, block, tables_between(tables, row[4], row[5])) for row in rows)
 
     def tables(self, document_id: int, start: int = 0, end: int = 2**62) -> tuple[Table, ...]:
         """Read the tables that have rows in a part of a document.
@@ -253,13 +252,6 @@ def text_slice(block: Callable[[int], str], start: int, end: int) -> str:
     first, last = start // TEXT_BLOCK, (end - 1) // TEXT_BLOCK
     text = "".join(takewhile(bool, map(block, range(first, last + 1))))
     return text[start - first * TEXT_BLOCK : end - first * TEXT_BLOCK]
-
-
-def _overlapping(tables: Sequence[Table], start: int, end: int) -> tuple[Table, ...]:
-    """The tables, which follow one another, that have rows between two offsets."""
-    first = bisect_right(tables, start, key=lambda table: table.end)
-    last = bisect_left(tables, end, key=lambda table: table.start)
-    return tuple(tables[first:last])
 
 
 def read_chunk(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -108,8 +108,7 @@ class VectorRows:
             chunk_ids: (n,) ids.
             vectors: (n, dimension) float32.
         """
-        blobs = ((i, vector.astype("<f4").tobytes()) for i, vector in zip(chunk_ids, vectors, strict=True))
-        self._db.executemany("INSERT INTO vectors VALUES (?, ?, ?)", ((i, b, vector_checksum(i, b)) for i, b in blobs))
+        self._db.executemany("INSERT INTO vectors VALUES (?, ?, ?)", _checked(chunk_ids, vectors))
         self._db.executemany("INSERT INTO unfiled VALUES (?)", zip(chunk_ids))
 
     def is_whole(self, chunk_id: int) -> bool:
@@ -134,9 +133,7 @@ class VectorRows:
             chunk_ids: (n,) ids.
             vectors: (n, dimension) float32.
         """
-        blobs = ((i, vector.astype("<f4").tobytes()) for i, vector in zip(chunk_ids, vectors, strict=True))
-        rows = ((i, b, vector_checksum(i, b)) for i, b in blobs)
-        self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+        self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", _checked(chunk_ids, vectors))
 
     def forget(self, document_id: int) -> None:
         """Record that the chunks of a document are about to be removed: those in a file become unfiled.
@@ -159,6 +156,13 @@ class VectorRows:
         for segment in segments:
             self._db.execute("INSERT OR REPLACE INTO segments VALUES (?, ?)", (segment, generation))
             self._db.execute("DELETE FROM unfiled WHERE chunk_id BETWEEN ? AND ?", _bounds(segment))
+
+
+def _checked(chunk_ids: Sequence[int], vectors: Vectors) -> Iterator[tuple[int, bytes, int]]:
+    """The rows of vectors, with their checksums."""
+    for chunk_id, vector in zip(chunk_ids, vectors, strict=True):
+        blob = vector.astype("<f4").tobytes()
+        yield chunk_id, blob, vector_checksum(chunk_id, blob)
 
 
 def _bounds(segment: int) -> tuple[int, int]:

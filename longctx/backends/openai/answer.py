@@ -1,4 +1,4 @@
-"""One answer of a server, taken as it comes: pieces, thoughts apart, token counts, and an end in any case."""
+"""A streamed answer of a server: its pieces, its thoughts, token counts, and limits that end it in any case."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
-from longctx.backends.openai.chat import Delta, OllamaChat, OpenAIChat
+from longctx.backends.openai.chat import Delta, OpenAIChat
 from longctx.backends.openai.client import Connection, readable
+from longctx.backends.openai.ollama import OllamaChat
 from longctx.engine import Generation, GenerationOptions
 from longctx.errors import ServerFailed
 from longctx.prompts import ThoughtSplitter

@@ -6,26 +6,22 @@ who reads them, and every error becomes one of ours, with the URL and a remedy, 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
-from longctx.backends.openai.address import ServerAddress, parse_address
+from longctx.backends.openai.address import ServerAddress
 from longctx.backends.openai.context_errors import Interrupted, Refused, Rejected, refusal_in
+from longctx.backends.openai.events import EventStream, no_error
 from longctx.backends.openai.http import BrokenOff, ErrorReply, Failed, Http, TimedOut, Unreachable, loads
 from longctx.errors import BadRequest, ServerFailed
 
-__all__ = ["Connection", "EventStream", "ServerAddress", "parse_address", "readable"]
-
 _LOOK_UP_SECONDS = 30.0  # for a GET: a list of models, a version
-_LONGEST_ANSWER = 6  # an answer may take so many times the longest silence
 _LONGEST_SHOWN = 300  # characters of a server's message
-_PREFIX = 2048  # characters of a prompt, by which a load balancer chooses the server
 _SHORTEST_KEY = 4
 _NO_KEYS = ("none", "empty", "ollama", "lm-studio", "dummy", "local", "sk-no-key-required")  # which hide nothing
 _KEY_NAMES = {
@@ -111,7 +107,7 @@ class Connection:
     def post(self, url: str, body: Mapping[str, Any]) -> Any:
         """POST JSON to a URL, and parse the response as JSON. Raises ServerFailed."""
         with self.explained(url, self.timeout):
-            return _no_error(loads(self._http.read("POST", url, body, self.timeout)))
+            return no_error(loads(self._http.read("POST", url, body, self.timeout)))
 
     def chat(self, body: Mapping[str, Any]) -> Any:
         """Request a chat completion in one piece. Raises ServerFailed; and Refused for a prompt that is too long."""
@@ -190,111 +186,6 @@ class Connection:
         return Rejected(f"{url} {failed} ({self.masked(message)}): {remedy}", status, self.masked(message))
 
 
-class EventStream(Iterator[Any]):
-    """The events of a response as they come: server-sent events, JSON lines, or one JSON value.
-
-    A server that sends comments or empty events keeps the connection open, but has said nothing: who reads the events
-    says with `spoke` when there was something in them.
-
-    Attributes:
-        finished: Whether the server said that this is all.
-    """
-
-    def __init__(self, connection: Connection, http: Http, url: str, body: Mapping[str, Any]) -> None:
-        self.finished = False
-        self._connection, self._http, self._url, self._body = connection, http, url, body
-        self._began = self._spoken = 0.0
-        self._spoke = False  # an event that could be read
-        self._events: Iterator[Any] | None = None
-        self._open = ExitStack()
-
-    def spoke(self) -> None:
-        """Note that the server has said something."""
-        self._spoken = time.monotonic()
-
-    def __next__(self) -> Any:
-        silence, seconds = self._connection.timeout, _LONGEST_ANSWER * self._connection.timeout
-        with self._connection.explained(self._url, seconds, silence):
-            if self._events is None:
-                self._began = self._spoken = time.monotonic()
-                body, headers = {**self._body, "stream": True}, {"X-Prompt-Prefix": _prefix_key(self._body)}
-                lines = self._http.lines(self._url, body, self._deadline, headers)
-                self._events = self._parsed(self._open.enter_context(lines))
-            try:
-                event = next(self._events)
-            except ValueError as error:
-                if not self._spoke:
-                    raise
-                raise BrokenOff(f"the last of it is no JSON: {error}") from error
-            self._spoke = True
-            return _no_error(event)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._open.close()
-
-    def _deadline(self) -> float:
-        silence = self._connection.timeout
-        return min(self._began + _LONGEST_ANSWER * silence, self._spoken + silence)
-
-    def _parsed(self, lines: Iterator[bytes]) -> Iterator[Any]:
-        """The events, whatever type the server says that its reply has."""
-        data: list[bytes] = []
-        of_error = False
-        for line in lines:
-            field, _, value = line.partition(b":")
-            if field in (b"data", b"error"):
-                data.append(value.removeprefix(b" "))
-                of_error = of_error or field == b"error"
-            elif field == b"event":
-                of_error = value.strip() == b"error"
-            elif not line and data:
-                yield from self._event(data, of_error)
-                if self.finished:
-                    return
-                data, of_error = [], False
-            elif line[:1] in (b"{", b"["):
-                yield from _json_lines(line, lines)
-            elif line and field not in (b"", b"id", b"retry"):
-                raise ValueError("neither an event nor JSON")
-        if data:
-            yield from self._event(data, of_error)
-
-    def _event(self, data: list[bytes], of_error: bool) -> Iterator[Any]:
-        """The values in the lines of one event: one, or one a line where the server leaves out the empty lines."""
-        if of_error:
-            raise ErrorReply("an error", 0, b"\n".join(data).decode("utf-8", "replace"))
-        try:
-            values = [loads(b"\n".join(data))] if data != [b"[DONE]"] else []
-        except ValueError:
-            if len(data) == 1:
-                raise
-            values = [loads(line) for line in data if line.strip() != b"[DONE]"]
-        self.finished = data[-1].strip() == b"[DONE]"
-        yield from values
-
-
-def _json_lines(first: bytes, lines: Iterator[bytes]) -> Iterator[Any]:
-    """A JSON value on each line, or one value on several."""
-    try:
-        yield loads(first)
-    except ValueError:
-        yield loads(b"\n".join((first, *lines)))
-
-
-def _no_error(event: Any) -> Any:
-    """Return an event that is no error. Raises ErrorReply for one, in any of the shapes that servers give it."""
-    if not isinstance(event, dict):
-        return event
-    is_flat = "choices" not in event and (isinstance(event.get("message"), str) or event.get("detail"))
-    choices = event.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    in_choice = isinstance(choice, dict) and choice.get("error")
-    if event.get("error") or is_flat or "error" in (event.get("object"), event.get("type")) or in_choice:
-        raise ErrorReply("an error", 0, json.dumps(choice if in_choice else event))
-    return event
-
-
 def said_in(body: Any) -> str:
     """The message in an error of a server, wherever that puts it.
 
@@ -323,14 +214,8 @@ def readable(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _prefix_key(body: Mapping[str, Any]) -> str:
-    """A hash of how a prompt begins, by which a load balancer finds the server that has read it already."""
-    text = "\0".join(message["content"] for message in body["messages"])[:_PREFIX]
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
 def _spellings(key: str | None) -> tuple[str, ...]:
-    """How a key may be spelt where a server repeats it, the longest first."""
+    """The ways in which a server may repeat a key, the longest first."""
     if key is None or len(key) < _SHORTEST_KEY or key.lower() in _NO_KEYS:
         return ()
     return tuple(sorted({key, quote(key, safe=""), json.dumps(key)[1:-1]}, key=len, reverse=True))

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
+
+from longctx.backends.openai.deadline import Clock, watch
 
 if TYPE_CHECKING:
     import httpx2
@@ -32,16 +33,7 @@ Body = Mapping[str, Any]
 
 
 class Failed(Exception):
-    """A request that got no usable reply.
-
-    Attributes:
-        status: The HTTP status; 0 if there was none.
-        text: The body of the reply, as far as it was read.
-    """
-
-    def __init__(self, message: str, status: int = 0, text: str = "") -> None:
-        super().__init__(message)
-        self.status, self.text = status, text
+    """A request that got no usable reply."""
 
 
 class TimedOut(Failed):
@@ -57,7 +49,16 @@ class BrokenOff(Failed):
 
 
 class ErrorReply(Failed):
-    """The server answered with an error."""
+    """The server answered with an error.
+
+    Attributes:
+        status: The HTTP status; 0 for an error in the midst of a reply.
+        text: The body.
+    """
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__("an error")
+        self.status, self.text = status, text
 
 
 def loads(text: str | bytes) -> Any:
@@ -99,10 +100,10 @@ class Http:
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
         timeout = httpx2.Timeout(silence, connect=min(silence, CONNECT_SECONDS))
-        self._clock = _Clock()
+        self._clock = Clock()
         self._client = httpx2.Client(headers=headers, timeout=timeout, follow_redirects=False)
         self._retries = retries
-        _watch(self._client, self._clock)
+        watch(self._client, self._clock)
 
     def close(self) -> None:
         """Close the connections."""
@@ -180,7 +181,7 @@ class Http:
                 text = self._error_text(response, deadline)
                 passing = response.status_code in _TRIED_AGAIN or response.status_code >= 500
                 if not left or not passing:
-                    raise ErrorReply("an error", response.status_code, text)
+                    raise ErrorReply(response.status_code, text)
                 pause = _pause_of(response, pause)
             time.sleep(max(0.0, min(pause, deadline() - time.monotonic())))
         raise AssertionError("the last attempt returns or raises")
@@ -250,55 +251,6 @@ class Http:
             raise lost(_cause(error)) from error
         finally:
             self._clock.deadline = math.inf
-
-
-class _Clock(threading.local):
-    """Until when the request of a thread may take."""
-
-    deadline = math.inf
-
-    def left(self, timeout: float | None) -> float | None:
-        import httpcore2
-
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise httpcore2.ReadTimeout("the reply took too long")
-        return timeout if left == math.inf else left if timeout is None else min(left, timeout)
-
-
-def _watch(client: httpx2.Client, clock: _Clock) -> None:
-    """Have every byte from and to the server keep to the clock, those of headers too.
-
-    A timeout of httpx2 holds for one read. A server that sends a byte now and then would never meet it.
-    """
-    import httpcore2
-
-    class Stream(httpcore2.NetworkStream):
-        def __init__(self, stream: httpcore2.NetworkStream) -> None:
-            self._stream = stream
-
-        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-            return self._stream.read(max_bytes, clock.left(timeout))
-
-        def write(self, buffer: bytes, timeout: float | None = None) -> None:
-            self._stream.write(buffer, clock.left(timeout))
-
-        def close(self) -> None:
-            self._stream.close()
-
-        def start_tls(self, *args: Any, **kwargs: Any) -> httpcore2.NetworkStream:
-            return Stream(self._stream.start_tls(*args, **kwargs))
-
-        def get_extra_info(self, info: str) -> Any:
-            return self._stream.get_extra_info(info)
-
-    class Backend(httpcore2.SyncBackend):
-        def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore2.NetworkStream:
-            return Stream(super().connect_tcp(*args, **kwargs))
-
-    for transport in (client._transport, *client._mounts.values()):
-        if transport is not None:  # httpx2 offers no other way to the pool; a test sees if it is renamed
-            transport._pool._network_backend = Backend()  # type: ignore[attr-defined]
 
 
 def _unpacker(encoding: str) -> Callable[[bytes], Iterator[bytes]]:

@@ -7,13 +7,15 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
+from longctx.backends.openai.address import parse_address
 from longctx.backends.openai.answer import StreamedAnswer
-from longctx.backends.openai.chat import OllamaChat, OpenAIChat
-from longctx.backends.openai.client import Connection, parse_address
+from longctx.backends.openai.chat import OpenAIChat
+from longctx.backends.openai.client import Connection
 from longctx.backends.openai.context_errors import Interrupted, Refusal, Refused, Rejected
 from longctx.backends.openai.lookup import choose, is_ollama, stated_window
+from longctx.backends.openai.ollama import OllamaChat
 from longctx.backends.openai.reading_rate import reading_speed
-from longctx.backends.openai.token_counts import TokenCounter
+from longctx.backends.openai.token_counts import TokenCounter, Wrapping
 from longctx.engine import Generation, GenerationOptions
 from longctx.errors import PromptRefused, ServerFailed
 from longctx.planning import ReadingSpeed
@@ -96,7 +98,9 @@ class ServedModel:
                 stated = chat.window = window or chat.window
             if stated is None:
                 raise ServerFailed(f"{server.address.url} does not say how long the window of {name} is: give --window")
-            counter = TokenCounter.find(server, name) if isinstance(chat, OpenAIChat) else TokenCounter.estimating()
+            counter = (
+                TokenCounter.find(server, name) if isinstance(chat, OpenAIChat) else TokenCounter(None, Wrapping())
+            )
             return cls(server, name, stated, counter, chat)
         except BaseException:
             server.close()
@@ -233,7 +237,7 @@ class ServedModel:
 
 
 def _resumed(lost: Interrupted, result: Generation, again: Generation) -> Generator[str, None, None]:
-    """Take an answer again, and yield what the one that broke off lacks. Raises `lost` if it begins otherwise."""
+    """Request an answer again, and yield what the interrupted one lacks. Raises `lost` if its beginning differs."""
     again.shows_thinking = True
     given: dict[type[str], str] = {Thought: result.thinking, str: result.text}
     with again:

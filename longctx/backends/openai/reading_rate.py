@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from longctx.errors import ServerFailed
-from longctx.models import keep_rate, kept_rate
+from longctx.models import speed_of
 from longctx.planning import ReadingSpeed
 
 _OLDEST = 86_400.0  # seconds: a server may move to another machine
@@ -35,11 +36,7 @@ def reading_speed(key: str, ask: Ask, url: str, *, measure: bool) -> ReadingSpee
     Raises:
         ServerFailed: If the server does not answer, or does not count the tokens of prompts.
     """
-    rate = kept_rate(key, _OLDEST)
-    if rate is None and measure:
-        rate = _measured(ask, url)
-        keep_rate(key, rate)
-    return None if rate is None else ReadingSpeed(rate)
+    return speed_of(key, measure=partial(_measured, ask, url) if measure else None, oldest=_OLDEST)
 
 
 def _measured(ask: Ask, url: str) -> float:

@@ -89,7 +89,7 @@ _APIS = (_LlamaCpp, _Vllm, _LlamaCppPython)  # in the order in which they are tr
 
 
 def estimated(text: str) -> int:
-    """The most tokens that a text has, nearly always, where nothing can count them."""
+    """Estimate the tokens of a text that nothing can count; rarely too few."""
     # A token for three letters or blanks, for each digit and sign, and for two bytes of other scripts. English prose
     # has about four letters to a token. Llama 2 splits numbers into digits, and Japanese into about one token for each
     # character of three bytes, two or three for rare ones.
@@ -136,11 +136,6 @@ class TokenCounter:
         """A counter that uses what a server offers. Raises ServerFailed."""
         api = next((api for kind in _APIS if (api := kind(server, model)).works()), None)
         return cls(api, _find_wrapping(api))
-
-    @classmethod
-    def estimating(cls) -> TokenCounter:
-        """A counter for a server that counts nothing."""
-        return cls(None, Wrapping())
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """The tokens of texts. Raises ServerFailed."""

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexes.chunking.chunker import Chunking, chunk_document
+from indexes.chunking.chunker import chunk_document
+from indexes.chunking.chunking import Chunking
 from indexes.readers.registry import read_document
 from indexes.types import Document, Heading
 

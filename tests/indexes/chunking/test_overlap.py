@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexes import CorpusError, CorpusIndex, Encoder
-from indexes.chunking.chunker import Chunking, chunk_document
+from indexes.chunking.chunker import chunk_document
+from indexes.chunking.chunking import Chunking
 from indexes.llama_index import CorpusVectorStore
 from indexes.text.sentences import sentence_spans
 from indexes.types import Chunk, Document

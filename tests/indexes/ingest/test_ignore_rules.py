@@ -52,7 +52,7 @@ def test_the_nearest_file_decides_and_longctxignore_over_gitignore(walk: Walk) -
     assert walk("a.md b/c.md b/d.md f.log", files) == {"b/c.md", "f.log"}
 
 
-def test_what_a_repository_ignores_above_the_folder_holds_in_it(walk: Walk, tmp_path: Path) -> None:
+def test_what_a_repository_ignores_above_the_folder_holds_in_it(walk: Walk) -> None:
     files = {".git/info/exclude": "x.md", ".gitignore": "y.md\nnamed/", "docs/.gitignore": "z.md"}
     assert walk("docs/in/x.md docs/in/y.md docs/in/z.md docs/in/a.md named/b.md", files, "docs/in") == {"docs/in/a.md"}
     assert walk("", root="named") == {"named/b.md"}  # who names it wants it

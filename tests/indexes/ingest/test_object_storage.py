@@ -17,13 +17,13 @@ from typing import Any
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from hand_made_pdf import two_page_pdf
+from hand_made_pdf import text_pdf
 
 from indexes import CorpusError, CorpusIndex, ReadLimits, SearchFilter
 
 FILES = {
     "reports/boat.md": b"# Boat\n\nThe boat comes on Friday.\n",
-    "reports/plan.pdf": two_page_pdf("The oil is in the cellar.", "And the letters come by boat."),
+    "reports/plan.pdf": text_pdf("The oil is in the cellar.", "And the letters come by boat."),
     "reports/2026/wick.md": b"# Wick\n\nThe wick is trimmed at dusk.\n",
     "reports/2026/wick again.md": b"# Wick\n\nThe wick is trimmed at dusk.\n",
     "reports/empty.txt": b"",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hand_made_pdf import two_page_pdf
+from hand_made_pdf import text_pdf
 
 from indexes import CorpusError, CorpusIndex, IngestProgress, IngestReport, ProcessWorkers, RayWorkers
 
@@ -32,7 +32,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{number}-log.md").write_text(text + f"{'x' * 150}.\n" * 660)
     (folder / "0-mirror.md").write_bytes((folder / "0-log.md").read_bytes())
     (folder / "1-toudai.txt").write_text("灯台の霧笛は毎分鳴る。" * 100)
-    (folder / "2-plan.pdf").write_bytes(two_page_pdf("The oil is in the cellar.", "And the boat comes on Friday."))
+    (folder / "2-plan.pdf").write_bytes(text_pdf("The oil is in the cellar.", "And the boat comes on Friday."))
     (folder / "2-plan-again.pdf").write_bytes((folder / "2-plan.pdf").read_bytes())
     (folder / "3-broken.pdf").write_bytes(b"%PDF-1.7\nnothing")
     (folder / "3-log-again.md").write_bytes((folder / "0-log.md").read_bytes())

@@ -7,7 +7,7 @@ import pytest
 from indexes.readers.registry import SUFFIXES
 
 
-def test_no_text(tmp_path, refusal):
+def test_no_text(refusal):
     assert refusal("a.txt", b"") == "empty file"
     assert refusal("a.txt", " \n\t　\n") == "no text in it"
     assert refusal("a.html", "<html><script>x</script></html>") == "no text in it"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,14 +9,15 @@ from pathlib import Path
 import docx
 import openpyxl
 import pptx
-import pypdf
 import pytest
+from hand_made_pdf import drawn_pdf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+from saved_file import saved
 
 from indexes import Encoder
-from indexes.chunking.chunker import Chunking, chunk_document
+from indexes.chunking.chunker import chunk_document
+from indexes.chunking.chunking import Chunking
 from indexes.readers.registry import SUFFIXES, read_document
 from indexes.readers.sandbox import end_sandbox
 
@@ -49,20 +49,11 @@ def web_page(texts: list[str]) -> bytes:
 
 
 def pdf(texts: list[str]) -> bytes:
-    writer = pypdf.PdfWriter()
+    contents = []
     for text in texts:
-        page, stream = writer.add_blank_page(595, 842), DecodedStreamObject()
         lines = text.encode("latin-1", "replace").replace(b"(", b"").replace(b")", b"").splitlines()
-        stream.set_data(b"BT /F1 9 Tf 12 TL 40 800 Td " + b"".join(b"(%s) Tj T* " % line for line in lines) + b"ET")
-        font = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
-        fonts = DictionaryObject({NameObject("/F1"): names(font)})
-        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
-        page[NameObject("/Contents")] = stream
-    return saved(writer.write)
-
-
-def names(of: dict[str, str]) -> DictionaryObject:
-    return DictionaryObject({NameObject(key): NameObject(value) for key, value in of.items()})
+        contents.append(b"BT /F 9 Tf 12 TL 40 800 Td " + b"".join(b"(%s) Tj T* " % line for line in lines) + b"ET")
+    return drawn_pdf(*contents)
 
 
 def word(texts: list[str]) -> bytes:
@@ -70,7 +61,7 @@ def word(texts: list[str]) -> bytes:
     for text in texts:
         document.add_heading("Part", 2)
         document.add_paragraph(text)
-    return saved(document.save)
+    return saved(document)
 
 
 def slides(texts: list[str]) -> bytes:
@@ -78,20 +69,14 @@ def slides(texts: list[str]) -> bytes:
     for text in texts:
         slide = presentation.slides.add_slide(presentation.slide_layouts[1])
         slide.shapes.title.text, slide.placeholders[1].text = "Part", text
-    return saved(presentation.save)
+    return saved(presentation)
 
 
 def sheet(texts: list[str]) -> bytes:
     book = openpyxl.Workbook()
     for text in texts:
         book.active.append(["Part", text])
-    return saved(book.save)
-
-
-def saved(save: Callable[[io.BytesIO], object]) -> bytes:
-    stream = io.BytesIO()
-    save(stream)
-    return stream.getvalue()
+    return saved(book)
 
 
 def notebook(texts: list[str]) -> bytes:

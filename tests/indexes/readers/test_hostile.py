@@ -3,16 +3,17 @@
 What a file may take of time and memory is in test_isolated.py.
 """
 
-import io
 import json
 import re
 from pathlib import Path
 
 import pypdf
 import pytest
+from hand_made_pdf import pdf_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf.generic import DecodedStreamObject, NameObject
+from saved_file import saved
 
 from indexes import CorpusIndex
 from indexes.readers.registry import SUFFIXES
@@ -25,22 +26,7 @@ def pdf_with(content: bytes, compress: bool = False) -> bytes:
     stream = DecodedStreamObject()
     stream.set_data(content)
     page[NameObject("/Contents")] = writer._add_object(stream.flate_encode() if compress else stream)
-    out = io.BytesIO()
-    writer.write(out)
-    return out.getvalue()
-
-
-def pdf_of(*objects: bytes) -> bytes:
-    """A PDF of these objects, numbered from 1; the first is the catalogue."""
-    out = bytearray(b"%PDF-1.7\n")
-    offsets = []
-    for number, body in enumerate(objects, start=1):
-        offsets.append(len(out))
-        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    start = len(out)
-    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
-    out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    return bytes(out + b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF" % (len(objects) + 1, start))
+    return saved(writer)
 
 
 def stream(content: bytes, entries: bytes = b"") -> bytes:

@@ -1,9 +1,7 @@
 """The Office part of the zoo of hostile files: bombs, lies, loops and broken parts."""
 
-import io
 import re
 import struct
-import zipfile
 from pathlib import Path
 
 import docx
@@ -12,24 +10,18 @@ import pptx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from saved_file import parts_of, saved, zipped
 
 from indexes.types import Document
 
 
 def docx_with(**replaced: str | bytes) -> bytes:
     """A docx, with the parts given put in place of its own; `document` is word/document.xml."""
-    original = io.BytesIO()
     file = docx.Document()
     file.add_paragraph("text")
-    file.save(original)
-    out = io.BytesIO()
-    with zipfile.ZipFile(original) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
-        for name in source.namelist():
-            part = Path(name).stem
-            target.writestr(name, replaced.pop(part, source.read(name)) if name.endswith(".xml") else source.read(name))
-        for name, content in replaced.items():
-            target.writestr(name, content)
-    return out.getvalue()
+    parts = parts_of(file)
+    names = {Path(name).stem: name for name in parts if name.endswith(".xml")}
+    return zipped(parts | {names.get(part, part): content for part, content in replaced.items()})
 
 
 def word_xml(body: str, before: str = "") -> str:
@@ -49,29 +41,16 @@ def zip_that_lies() -> bytes:
     return bytes(data)
 
 
-def saved(file) -> bytes:
-    out = io.BytesIO()
-    file.save(out)
-    return out.getvalue()
-
-
 def xlsx_with(rows: str, shared: str = "<si><t>text</t></si>", before: str = "", **parts: bytes) -> bytes:
     """A workbook whose one sheet has these rows, and whose shared strings are these."""
     book = openpyxl.Workbook()
     book.active["A1"] = "text"
-    names = {"xl/worksheets/sheet1.xml": f"<worksheet {MAIN}><sheetData>{rows}</sheetData></worksheet>"}
-    names["xl/sharedStrings.xml"] = f"{before}<sst {MAIN}>{shared}</sst>"
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(saved(book))) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
-        for name in source.namelist():
-            part = source.read(name)
-            if name == "[Content_Types].xml" and b"sharedStrings" not in part:
-                part = part.replace(b"</Types>", SHARED.encode() + b"</Types>")
-            if name not in names:
-                target.writestr(name, part)
-        for name, content in {**names, **parts}.items():
-            target.writestr(name, content)
-    return out.getvalue()
+    replaced = {"xl/worksheets/sheet1.xml": f"<worksheet {MAIN}><sheetData>{rows}</sheetData></worksheet>"}
+    replaced["xl/sharedStrings.xml"] = f"{before}<sst {MAIN}>{shared}</sst>"
+    own = parts_of(book)
+    if b"sharedStrings" not in own["[Content_Types].xml"]:
+        own["[Content_Types].xml"] = own["[Content_Types].xml"].replace(b"</Types>", SHARED.encode() + b"</Types>")
+    return zipped(own | replaced | parts)
 
 
 def pptx_with(depth: int) -> bytes:

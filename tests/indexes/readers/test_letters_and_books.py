@@ -1,9 +1,7 @@
 """E-mail, EPUB, RTF and OpenDocument: their text, headings, properties, and what is left out."""
 
-import io
-import zipfile
-
 import pytest
+import saved_file
 
 MAIL = b"""From: =?iso-2022-jp?B?GyRCRXRCZjxpGyhC?= <keeper@example.org>
 To: board@example.org
@@ -104,11 +102,7 @@ def test_an_email_whose_encoding_nobody_can_tell_is_refused_or_says_what_is_lost
 
 def zipped(**parts: str) -> bytes:
     """A zip file; underscores in the names stand for slashes, and double ones for dots."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name.replace("__", ".").replace("_", "/"), content)
-    return out.getvalue()
+    return saved_file.zipped({name.replace("__", ".").replace("_", "/"): part for name, part in parts.items()})
 
 
 CONTAINER = (

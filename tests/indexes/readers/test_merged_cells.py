@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-
 import docx
 import openpyxl
 import pptx
 import pytest
+from saved_file import saved, zipped
 
 from indexes.readers.base import ReadLimits
 from indexes.readers.registry import read_here
@@ -21,12 +19,6 @@ HTML = (
     "<table><tr><td rowspan=2>Type<td rowspan=2>Boat<td colspan=2>Fee<tr><td>2025<td>2026"
     "<tr><td rowspan=2>Sail<td>Dinghy<td>5<td>6<tr><td>Yacht<td>8<td>9<tr><td>Motor<td>Launch<td>10<td>11</table>"
 )
-
-
-def saved(file) -> bytes:
-    out = io.BytesIO()
-    file.save(out)
-    return out.getvalue()
 
 
 def sheet() -> bytes:
@@ -63,11 +55,8 @@ def slides() -> bytes:
 def open_document(rows: str, kind: str = "text") -> bytes:
     urn = "urn:oasis:names:tc:opendocument:xmlns:"
     names = f'xmlns:o="{urn}office:1.0" xmlns:t="{urn}table:1.0" xmlns:p="{urn}text:1.0"'
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        table = f'<t:table t:name="Fees">{rows}</t:table>'
-        archive.writestr("content.xml", f"<o:d {names}><o:body><o:{kind}>{table}</o:{kind}></o:body></o:d>")
-    return out.getvalue()
+    table = f'<t:table t:name="Fees">{rows}</t:table>'
+    return zipped({"content.xml": f"<o:d {names}><o:body><o:{kind}>{table}</o:{kind}></o:body></o:d>"})
 
 
 def text_document() -> bytes:

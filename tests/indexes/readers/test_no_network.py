@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import zipfile
 from pathlib import Path
 
 import docx
@@ -17,9 +16,10 @@ import openpyxl
 import pptx
 import pypdf
 import pytest
+from hand_made_pdf import text_pdf
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
-from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+from saved_file import saved, zipped
 
 from indexes.readers.registry import SUFFIXES
 
@@ -50,23 +50,9 @@ LIBRARIES = {
 
 
 def pdf() -> bytes:
-    writer = pypdf.PdfWriter()
-    page = writer.add_blank_page(100, 100)
-    stream = DecodedStreamObject()
-    stream.set_data(b"BT /F 9 Tf 9 9 Td (some text) Tj ET")
-    page[NameObject("/Contents")] = writer._add_object(stream.flate_encode())
-    font = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
-    font = DictionaryObject({NameObject(name): NameObject(value) for name, value in font.items()})
-    fonts = DictionaryObject({NameObject("/F"): font})
-    page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(text_pdf("some text")))
     writer.encrypt("", algorithm="AES-256")
-    return saved(writer, "write")
-
-
-def saved(file: object, method: str = "save") -> bytes:
-    out = io.BytesIO()
-    getattr(file, method)(out)
-    return out.getvalue()
+    return saved(writer)
 
 
 def word() -> bytes:
@@ -93,26 +79,17 @@ def sheets() -> bytes:
     return saved(file)
 
 
-def zipped(**parts: str) -> bytes:
-    """A zip file; in the names, underscores stand for slashes."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, content in parts.items():
-            archive.writestr(name.replace("_", "/"), content)
-    return out.getvalue()
-
-
 def book() -> bytes:
     package = '<package><manifest><item id="a" href="a.html" media-type="text/html"/></manifest><spine><itemref idref="a"/></spine></package>'
     container = '<container><rootfile full-path="p.opf"/></container>'
-    return zipped(**{"META-INF_container.xml": container, "p.opf": package, "a.html": "<p>some text"})
+    return zipped({"META-INF/container.xml": container, "p.opf": package, "a.html": "<p>some text"})
 
 
 def open_document() -> bytes:
     urn = "urn:oasis:names:tc:opendocument:xmlns:"
     body = "<o:body><o:text><t:p>some text</t:p></o:text></o:body>"
     content = f'<o:document-content xmlns:o="{urn}office:1.0" xmlns:t="{urn}text:1.0">{body}</o:document-content>'
-    return zipped(**{"content.xml": content, "styles.xml": "<s/>", "META-INF_manifest.xml": "<m/>"})
+    return zipped({"content.xml": content, "styles.xml": "<s/>", "META-INF/manifest.xml": "<m/>"})
 
 
 MADE = {

@@ -1,10 +1,8 @@
 """Slides and sheets, made by the libraries for them and by hand: text, headings, rows, charts."""
 
-import io
 import re
 import subprocess
 import sys
-import zipfile
 from datetime import date, datetime
 from pathlib import Path
 
@@ -13,17 +11,12 @@ import pptx
 from docx.oxml import parse_xml
 from pptx.chart.data import CategoryChartData, XyChartData
 from pptx.enum.chart import XL_CHART_TYPE
+from saved_file import parts_of, saved, zipped
 
 from indexes.chunking.chunker import chunk_document
 
 MC = "http://schemas.openxmlformats.org/markup-compatibility/2006"
 DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/main"
-
-
-def saved(file) -> bytes:
-    stream = io.BytesIO()
-    file.save(stream)
-    return stream.getvalue()
 
 
 def test_pptx(read, outline, parts, hashing):
@@ -180,29 +173,23 @@ def test_xlsx_with_formulas_that_were_computed(read):
     book = openpyxl.Workbook()
     book.active.append(["a", "=1+1", '=""'])
     computed = b'<c r="B1"><f>1+1</f><v>2</v></c><c r="C1" t="str"><f>""</f><v></v></c>'
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(saved(book))) as source, zipfile.ZipFile(out, "w") as target:
-        for name in source.namelist():
-            target.writestr(name, re.sub(rb'<c r="B1".*</c>', computed, source.read(name)))
-    document = read("a.xlsx", out.getvalue())
+    made = {name: re.sub(rb'<c r="B1".*</c>', computed, part) for name, part in parts_of(book).items()}
+    document = read("a.xlsx", zipped(made))
     assert (document.text, document.warnings) == ("Sheet\n\na | 2", ())
 
 
 def test_xlsx_without_furigana_and_whatever_size_it_claims(read):
     file = openpyxl.Workbook()
     file.active["A1"] = "東京"
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(saved(file))) as source, zipfile.ZipFile(out, "w") as target:
-        for name in source.namelist():
-            part = (
-                source.read(name).replace(b'"A1:A1"', b'"A1:XFD1048576"').replace(b'ref="A1"', b'ref="A1:XFD1048576"')
-            )
-            furigana = "</t><rPh sb='0' eb='2'><t>トウキョウ</t></rPh>".encode()
-            target.writestr(name, part.replace(b"</t>", furigana) if "sheet1" in name else part)
-    made = zipfile.ZipFile(out).read("xl/worksheets/sheet1.xml").decode()
-    assert "XFD1048576" in made
-    assert "トウキョウ" in made
-    assert read("a.xlsx", out.getvalue()).text.split() == ["Sheet", "東京"]
+    made = parts_of(file)
+    sheet = made["xl/worksheets/sheet1.xml"].decode().replace('ref="A1"', 'ref="A1:XFD1048576"')
+    sheet = sheet.replace('"A1:A1"', '"A1:XFD1048576"').replace(
+        "</t>", "</t><rPh sb='0' eb='2'><t>トウキョウ</t></rPh>"
+    )
+    assert "XFD1048576" in sheet
+    assert "トウキョウ" in sheet
+    made["xl/worksheets/sheet1.xml"] = sheet.encode()
+    assert read("a.xlsx", zipped(made)).text.split() == ["Sheet", "東京"]
 
 
 def test_no_library_for_office_files_is_loaded_where_files_are_searched():

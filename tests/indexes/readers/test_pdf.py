@@ -5,13 +5,15 @@ import logging
 
 import pypdf
 import pytest
+from hand_made_pdf import pdf_of
+from saved_file import saved
 
 from indexes import CorpusIndex, Failure
 
 
 def make_pdf(pages: list[str], title: str | None = None, password: str | None = None) -> bytes:
     """Pages with these lines, from their upper left corner."""
-    return pdf_of(
+    return unicode_pdf(
         [b"BT /F 12 Tf 14 TL 50 700 Td %s ET" % b" T* ".join(map(show, page.split("\n"))) for page in pages],
         title,
         password,
@@ -26,7 +28,7 @@ def at(x: float, y: float, text: str) -> bytes:
     return b"1 0 0 1 %d %d Tm %s" % (x, y, show(text))
 
 
-def pdf_of(
+def unicode_pdf(
     contents: list[bytes], title: str | None = None, password: str | None = None, encoding="Identity-H"
 ) -> bytes:
     """A PDF whose font F maps every UTF-16 unit to itself, as one with embedded Japanese does."""
@@ -53,24 +55,15 @@ def pdf_of(
         objects.append(
             content if b"stream" in content else b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content)
         )
-    out, offsets = bytearray(b"%PDF-1.4\n"), []
-    for number, body in enumerate(objects, start=1):
-        offsets.append(len(out))
-        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    start = len(out)
-    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
-    out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    out += b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF" % (len(objects) + 1, start)
+    data = pdf_of(*objects)
     if title is None and password is None:
-        return bytes(out)
-    writer = pypdf.PdfWriter(clone_from=io.BytesIO(bytes(out)))
+        return data
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(data))
     if title is not None:
         writer.add_metadata({"/Title": title})
     if password is not None:
         writer.encrypt(password, "owner", algorithm="RC4-128")
-    stream = io.BytesIO()
-    writer.write(stream)
-    return stream.getvalue()
+    return saved(writer)
 
 
 def test_pdf(read):
@@ -93,7 +86,9 @@ def test_a_pdf_without_text_keeps_the_empty_page(read, refusal):
 
 
 def test_a_damaged_page_is_told_and_the_others_are_read(read):
-    document = read("a.pdf", pdf_of([b"BT /F 12 Tf " + content for content in (show("one"), b"<006", show("three"))]))
+    document = read(
+        "a.pdf", unicode_pdf([b"BT /F 12 Tf " + content for content in (show("one"), b"<006", show("three"))])
+    )
     assert document.text == "one\f\fthree"
     assert len(document.pages) == 3
     [warning] = document.warnings
@@ -104,14 +99,14 @@ def test_a_page_that_cannot_be_unpacked_is_told(read, refusal, tmp_path, hashing
     """pypdf gives nothing for it and goes on."""
     rubbish = b"<< /Length 60 /Filter /FlateDecode >>\nstream\n" + b"U" * 60 + b"\nendstream"
     good = b"BT /F 12 Tf 50 700 Td " + show("good") + b" ET"
-    document = read("a.pdf", pdf_of([rubbish, good]))
+    document = read("a.pdf", unicode_pdf([rubbish, good]))
     assert document.text == "\fgood"
     [warning] = document.warnings
     assert warning.startswith("page 1 is damaged")
-    assert refusal("a.pdf", pdf_of([rubbish] * 2)).startswith("a broken PDF: Error -3 while decompressing")
-    many = read("a.pdf", pdf_of([rubbish] * 14 + [good])).warnings
+    assert refusal("a.pdf", unicode_pdf([rubbish] * 2)).startswith("a broken PDF: Error -3 while decompressing")
+    many = read("a.pdf", unicode_pdf([rubbish] * 14 + [good])).warnings
     assert (len(many), many[-1]) == (11, "4 more pages are damaged")
-    (tmp_path / "a.pdf").write_bytes(pdf_of([rubbish, good]))
+    (tmp_path / "a.pdf").write_bytes(unicode_pdf([rubbish, good]))
     with CorpusIndex.open(tmp_path / "index", hashing) as index:
         report = index.ingest(tmp_path / "a.pdf")
     assert (report.added, report.failed, report.warnings) == (1, (), (Failure(str(tmp_path / "a.pdf"), warning),))
@@ -142,24 +137,24 @@ def two_columns(left: list[str], right: list[str], by_row: bool, between: bytes 
 @pytest.mark.parametrize("between", [b" ", b" ET BT /F 12 Tf "])
 @pytest.mark.parametrize("by_row", [True, False])
 def test_two_columns_are_read_one_after_the_other(by_row, between, read):
-    assert read("a.pdf", pdf_of([two_columns(LEFT, RIGHT, by_row, between)])).text == BOTH
+    assert read("a.pdf", unicode_pdf([two_columns(LEFT, RIGHT, by_row, between)])).text == BOTH
 
 
 def test_a_line_across_both_columns_stays_where_it_is(read):
     wide = "A heading that goes from one side of this page to the other, over both"
     line = b"BT /F 12 Tf " + at(50, 720, wide) + b" ET "
-    assert read("a.pdf", pdf_of([line + two_columns(LEFT, RIGHT, True)])).text == f"{wide}\n{BOTH}"
+    assert read("a.pdf", unicode_pdf([line + two_columns(LEFT, RIGHT, True)])).text == f"{wide}\n{BOTH}"
 
 
 def test_japanese_columns(read):
     left, right = ["吾輩は猫である。名前はまだ無い。どこ"] * 8, ["見当がつぬ。何でもところでしていた。"] * 8
-    assert read("a.pdf", pdf_of([two_columns(left, right, True)])).text == "\n".join([*left, *right])
+    assert read("a.pdf", unicode_pdf([two_columns(left, right, True)])).text == "\n".join([*left, *right])
 
 
 def test_a_table_is_read_row_by_row(read):
     names, values = [f"Item number {i}" for i in range(9)], [f"{i * 100} yen" for i in range(9)]
     rows = [f"{name} {value}" for name, value in zip(names, values, strict=True)]
-    assert read("a.pdf", pdf_of([two_columns(names, values, True)])).text == "\n".join(rows)
+    assert read("a.pdf", unicode_pdf([two_columns(names, values, True)])).text == "\n".join(rows)
 
 
 COLUMNS = ["　吾輩は猫である。名前は", "まだ無い。どこで生れたか", "とんと見当がつぬ。", "　何でもところで"]
@@ -170,13 +165,13 @@ COLUMNS = ["　吾輩は猫である。名前は", "まだ無い。どこで生�
 def test_vertical_text_drawn_character_by_character(encoding, is_backwards, read):
     columns = [[at(500 - 20 * i, 700 - 12 * j, c) for j, c in enumerate(text)] for i, text in enumerate(COLUMNS)]
     drawn = [cell for column in (columns[::-1] if is_backwards else columns) for cell in column]
-    document = read("a.pdf", pdf_of([b"BT /F 12 Tf " + b" ".join(drawn) + b" ET"], encoding=encoding))
+    document = read("a.pdf", unicode_pdf([b"BT /F 12 Tf " + b" ".join(drawn) + b" ET"], encoding=encoding))
     assert document.text == "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつぬ。\n何でもところで"
 
 
 def test_vertical_text_drawn_column_by_column(read):
     drawn = b" ".join(at(500 - 20 * i, 700, text) for i, text in enumerate(COLUMNS))
-    document = read("a.pdf", pdf_of([b"BT /F 12 Tf " + drawn + b" ET"], encoding="Identity-V"))
+    document = read("a.pdf", unicode_pdf([b"BT /F 12 Tf " + drawn + b" ET"], encoding="Identity-V"))
     assert document.text.replace(" ", "") == "".join(COLUMNS)
 
 

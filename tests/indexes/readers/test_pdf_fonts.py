@@ -1,7 +1,5 @@
 """PDF: fonts that do not say what their characters mean, form fields, and pages without readable text."""
 
-import io
-
 import pypdf
 import pytest
 from pypdf.generic import (
@@ -12,6 +10,7 @@ from pypdf.generic import (
     NumberObject,
     TextStringObject,
 )
+from saved_file import saved
 
 from indexes import CorpusIndex, FileText, ReadLimits
 from indexes.errors import CorpusError
@@ -46,9 +45,7 @@ def pdf(*pages: tuple[DictionaryObject | None, bytes], annotations: list[Diction
             Font=names(**({"F": font} if font is not None else {})), XObject=names(Im=writer._add_object(picture))
         )
         page[NameObject("/Annots")] = item(annotations or [])
-    out = io.BytesIO()
-    writer.write(out)
-    return out.getvalue()
+    return saved(writer)
 
 
 def shown(*codes: bytes) -> bytes:

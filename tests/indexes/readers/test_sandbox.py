@@ -1,6 +1,5 @@
 """Risky formats are read in a child process with limits: what it costs is measured, and what is left of it."""
 
-import io
 import json
 import os
 import signal
@@ -14,6 +13,7 @@ import psutil
 import pypdf
 import pytest
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+from saved_file import saved
 
 from indexes import CorpusIndex
 from indexes.errors import UnreadableFile
@@ -58,9 +58,7 @@ def slow_pdf() -> bytes:
         page = writer.add_blank_page(100, 100)
         page[NameObject("/Contents")] = content
         page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
-    out = io.BytesIO()
-    writer.write(out)
-    return out.getvalue()
+    return saved(writer)
 
 
 MANY_LISTS = b"[" + b"[]," * 8_000_000 + b"1]"

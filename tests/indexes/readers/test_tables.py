@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 
 import docx
 import openpyxl
 import pytest
-from pypdf import PdfWriter
-from pypdf.generic import DecodedStreamObject, DictionaryObject
-from pypdf.generic import NameObject as N
+from hand_made_pdf import drawn_pdf
+from saved_file import saved
 
 from indexes import CorpusIndex, Document, Encoder
 from indexes.chunking import chunk_document
 
 Rows = list[list[str]]
 ROWS = [["Harbour", "Depth", "Keeper"], *([f"Port{n}", f"{n} m", f"Keeper{n % 7}"] for n in range(60))]
-
-
-def saved(file: object) -> bytes:
-    out = io.BytesIO()
-    file.save(out)  # type: ignore[attr-defined]
-    return out.getvalue()
 
 
 def csv(rows: Rows) -> bytes:
@@ -63,21 +55,14 @@ def word(rows: Rows) -> bytes:
 
 def pdf(rows: Rows) -> bytes:
     """Two pages, which draw one column after another."""
-    writer = PdfWriter()
-    font = DictionaryObject({N("/Type"): N("/Font"), N("/Subtype"): N("/Type1"), N("/BaseFont"): N("/Helvetica")})
+    contents = []
     for page_rows in (rows[:40], rows[40:]):
-        page = writer.add_blank_page(600, 800)
-        page[N("/Resources")] = DictionaryObject({N("/Font"): DictionaryObject({N("/F"): font})})
-        stream = DecodedStreamObject()
         cells = [
             (x, line, row[column]) for column, x in enumerate((50, 250, 400)) for line, row in enumerate(page_rows)
         ]
         drawn = (f"BT /F 12 Tf 1 0 0 1 {x} {780 - 16 * line} Tm ({cell}) Tj ET" for x, line, cell in cells)
-        stream.set_data(" ".join(drawn).encode())
-        page[N("/Contents")] = stream
-    out = io.BytesIO()
-    writer.write(out)
-    return out.getvalue()
+        contents.append(" ".join(drawn).encode())
+    return drawn_pdf(*contents)
 
 
 MADE: dict[str, Callable[[Rows], bytes]] = {

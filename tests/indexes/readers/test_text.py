@@ -103,7 +103,7 @@ def test_xml_in_the_encoding_that_it_declares(read):
     assert read("a.xml", "<a>&#26085;&#x672c;&lt;&#60;&#xD800;</a>").text == "<a>日本&lt;&#60;&#xD800;</a>"
 
 
-def test_latex(read, outline):
+def test_latex(read):
     text = (
         "\\documentclass{article}\n\\title{The \\emph{lamp}}\n\\author{K}\n\\section{Oil}\n% \\section{no}\n"
         "\\begin{verbatim}\n\\section{no}\n\\end{verbatim}\n\\subsection*[x]{Wick {and} glass}\ntext\n"
@@ -115,7 +115,7 @@ def test_latex(read, outline):
     assert (document.title, document.metadata) == ("The lamp", {"author": "K"})
 
 
-def test_org(read, outline):
+def test_org(read):
     text = "#+TITLE: The lamp\n* TODO [#A] Oil :daily:\n** Wick\n#+begin_src org\n* no\n#+end_src\n*bold*\n"
     document = read("a.org", text)
     assert document.text == text

@@ -1,26 +1,18 @@
 """Word documents, made by python-docx and by hand: text, headings, lists, tables, notes."""
 
-import io
-import zipfile
-
 import docx
 import pytest
 from docx.opc.packuri import PackURI
 from docx.opc.part import Part
 from docx.oxml import parse_xml
 from docx.oxml.ns import qn
+from saved_file import parts_of, saved, zipped
 
 from indexes.readers.office.number_formats import formatted_number
 
 MC = "http://schemas.openxmlformats.org/markup-compatibility/2006"
 MATH = "http://schemas.openxmlformats.org/officeDocument/2006/math"
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
-
-
-def saved(file) -> bytes:
-    stream = io.BytesIO()
-    file.save(stream)
-    return stream.getvalue()
 
 
 def word_of(*elements: str) -> docx.document.Document:
@@ -247,19 +239,16 @@ def test_docx_tables_with_content_controls_spans_deleted_rows_and_tables_inside(
 def test_docx_as_strict_open_xml(read, outline):
     file = docx.Document()
     file.add_heading("Strict", 1)
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(saved(file))) as source, zipfile.ZipFile(out, "w") as target:
-        for name in source.namelist():
-            strict = source.read(name)
-            strict = strict.replace(
-                b"http://schemas.openxmlformats.org/wordprocessingml/2006/main",
-                b"http://purl.oclc.org/ooxml/wordprocessingml/main",
-            ).replace(
-                b"http://schemas.openxmlformats.org/officeDocument/2006/relationships",
-                b"http://purl.oclc.org/ooxml/officeDocument/relationships",
-            )
-            target.writestr(name, strict)
-    assert outline(read("a.docx", out.getvalue())) == [(1, "Strict")]
+    strict = parts_of(file)
+    for name, part in strict.items():
+        strict[name] = part.replace(
+            b"http://schemas.openxmlformats.org/wordprocessingml/2006/main",
+            b"http://purl.oclc.org/ooxml/wordprocessingml/main",
+        ).replace(
+            b"http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+            b"http://purl.oclc.org/ooxml/officeDocument/relationships",
+        )
+    assert outline(read("a.docx", zipped(strict))) == [(1, "Strict")]
 
 
 def test_docx_hidden_text_is_not_shown(read):

@@ -117,9 +117,7 @@ def test_what_must_be_made_again_is_said_where_nothing_can_be_written(folder: Pa
             index.search("subject1")
 
 
-def test_somebody_without_permission_reads_while_the_owner_writes(
-    made: Path, folder: Path, hashing: Encoder, tmp_path: Path
-) -> None:
+def test_somebody_without_permission_reads_while_the_owner_writes(made: Path, folder: Path, hashing: Encoder) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can become somebody else")
     for path in (folder, *folder.rglob("*"), *folder.parents):  # as `chmod -R go+rX` does

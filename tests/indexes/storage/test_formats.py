@@ -99,7 +99,7 @@ def test_format_1_is_brought_up_to_date_and_loses_nothing(folder: Path, hashing:
     assert version(folder) == FORMAT_VERSION
 
 
-def test_tables_that_were_migrated_are_those_that_are_made(folder: Path, hashing: Encoder, tmp_path: Path) -> None:
+def test_tables_that_were_migrated_are_those_that_are_made(folder: Path, hashing: Encoder) -> None:
     def columns(database: Path) -> dict[str, list[tuple]]:
         with sqlite3.connect(database) as connection:
             tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]

@@ -65,7 +65,7 @@ def test_many_bytes_are_checked_beside_the_search_which_waits(
         assert answers(snapshot)
 
 
-def test_an_ingest_does_not_carry_a_damaged_file_on(folder: Path, hashing: Encoder, made: Path) -> None:
+def test_an_ingest_does_not_carry_a_damaged_file_on(folder: Path, hashing: Encoder) -> None:
     with CorpusIndex.open(folder, hashing) as index:
         right = answers(index)
     for path in derived(folder):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback_server import LoopbackServer
+from loopback_server import LoopbackServer, send_json, send_text
 
 from indexes import SearchFilter
 from longctx import (
@@ -31,7 +31,7 @@ from longctx import (
     ServerFailed,
     load_model,
 )
-from longctx.backends.openai.client import ServerAddress, parse_address
+from longctx.backends.openai.address import ServerAddress, parse_address
 from longctx.backends.openai.context_errors import refusal_in
 from longctx.models import keep_rate, kept_rate
 from longctx.prompts.wording import PROMPT_TEXTS
@@ -109,21 +109,12 @@ class Handler(BaseHTTPRequestHandler):
                 raise Refused(404, {"message": "Not Found"})
             route(self, body)
         except Refused as refused:
-            self.send(json.dumps({"error": refused.error}), refused.status)
-
-    def send(self, text: str, status: int = 200) -> None:
-        data = text.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.send_header("retry-after-ms", "1")
-        self.end_headers()
-        self.wfile.write(data)
+            send_json(self, {"error": refused.error}, refused.status)
 
     def models(self, _: Any) -> None:
         stated = {"vllm": {"max_model_len": self.server.says}, "llama.cpp": {"meta": {"n_ctx": self.server.says}}}
         listed = [{"id": name} | stated.get(self.server.kind, {}) for name in self.server.names]
-        self.send("<html>" if self.server.fault == "page" else json.dumps({"object": "list", "data": listed}))
+        send_text(self, "<html>" if self.server.fault == "page" else json.dumps({"object": "list", "data": listed}))
 
     def vllm_tokenize(self, body: Any) -> None:
         if "messages" in body:
@@ -132,24 +123,23 @@ class Handler(BaseHTTPRequestHandler):
             count = len(self.server.tokens(body["prompt"], body.get("add_special_tokens", True)))
         else:
             raise Refused(400, {"message": "2 validation errors", "type": "BadRequestError"})
-        self.send(json.dumps({"count": count}))
+        send_json(self, {"count": count})
 
     def llama_cpp_tokenize(self, body: Any) -> None:
         content = body.get("content", [])
         parts = [content] if isinstance(content, str) else content
         ids = [i for part in parts for i in ([part] if isinstance(part, int) else self.server.tokens(part))]
-        self.send(json.dumps({"tokens": ids}))
+        send_json(self, {"tokens": ids})
 
     def llama_cpp_template(self, body: Any) -> None:
-        self.send(
-            json.dumps({"prompt": self.server.engine.loaded.tokenizer.decode(self.server.rendered(body["messages"]))})
-        )
+        ids = self.server.rendered(body["messages"])
+        send_json(self, {"prompt": self.server.engine.loaded.tokenizer.decode(ids)})
 
     def llama_cpp_python_count(self, body: Any) -> None:
-        self.send(json.dumps({"count": len(self.server.tokens(body["input"], special=True))}))
+        send_json(self, {"count": len(self.server.tokens(body["input"], special=True))})
 
     def props(self, _: Any) -> None:
-        self.send(json.dumps({"default_generation_settings": {"n_ctx": self.server.says}}))
+        send_json(self, {"default_generation_settings": {"n_ctx": self.server.says}})
 
     def chat(self, body: Any) -> None:
         fault, ids, new = self.server.fault, self.server.rendered(body["messages"]), body["max_tokens"]
@@ -161,11 +151,11 @@ class Handler(BaseHTTPRequestHandler):
             )
             raise Refused(400, {"message": "The prompt is too long." if fault == "mute" else f"This model's {numbers}"})
         if fault == "not JSON":
-            self.send("<html>")
+            send_text(self, "<html>")
         elif fault == "unmeasured" and not body.get("stream"):
             raise Refused(500, {"message": "one token is too few"})
         elif not body.get("stream"):
-            self.send(json.dumps({"usage": {"prompt_tokens": len(ids), "completion_tokens": new}}))
+            send_json(self, {"usage": {"prompt_tokens": len(ids), "completion_tokens": new}})
         else:
             self.stream(ids, new)
 

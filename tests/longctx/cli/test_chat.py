@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import io
 import os
@@ -15,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_line import run_here
 from forked_longctx import ForkedLongctx
 
-from longctx.cli import main
 from longctx.conversation.session_file import SessionFile
 
 DEMO = Path(__file__).parents[3] / "examples" / "models" / "passkey-llama"
@@ -37,14 +36,8 @@ def chat(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chat:
 
     def run(*lines: str, options: tuple[str, ...] = (), stdin: type[io.StringIO] = io.StringIO) -> tuple[str, str, int]:
         monkeypatch.setattr(sys, "stdin", stdin("".join(f"{line}\n" for line in lines)))
-        monkeypatch.setattr(
-            sys, "argv", ["longctx", "chat", "--index", str(index), "--sessions", str(tmp_path), *options]
-        )
         monkeypatch.setenv("COLUMNS", "120")
-        output, errors = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors), pytest.raises(SystemExit) as ended:
-            main()
-        return output.getvalue(), errors.getvalue(), int(ended.value.code or 0)
+        return run_here(monkeypatch, "chat", "--index", str(index), "--sessions", str(tmp_path), *options)
 
     return run
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from forked_longctx import ForkedLongctx
-from hand_made_pdf import two_page_pdf
+from hand_made_pdf import text_pdf
 
 from longctx.cli.terminal import escaped
 
@@ -290,9 +290,7 @@ def test_bad_files_are_reported_each_with_its_reason_and_the_rest_is_in(longctx:
 
 def test_a_pdf_is_cited_by_its_page(longctx: Run, tmp_path: Path) -> None:
     """A PDF made here by hand: two pages, one line of text on each."""
-    (tmp_path / "manual.pdf").write_bytes(
-        two_page_pdf("The pump is oiled on Mondays.", "The valve opens at seven bar.")
-    )
+    (tmp_path / "manual.pdf").write_bytes(text_pdf("The pump is oiled on Mondays.", "The valve opens at seven bar."))
     assert longctx("ingest", "manual.pdf").returncode == 0
     done = longctx("ask", "At what pressure does the valve open?")
     assert done.stdout.splitlines()[0] == "The valve opens at seven bar. [1]"

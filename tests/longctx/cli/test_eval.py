@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
@@ -13,10 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from command_line import run_here
 from forked_longctx import ForkedLongctx
 from scripted_server import ScriptedServer, scripted_server
-
-from longctx.cli import main
 
 Command = Callable[..., tuple[str, str, int]]
 DOCUMENTS = {
@@ -43,12 +41,8 @@ def command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.setenv("COLUMNS", "100")
 
     def run(*arguments: str | Path, stdin: str = "") -> tuple[str, str, int]:
-        monkeypatch.setattr(sys, "argv", ["longctx", *map(str, arguments)])
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        output, errors = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors), pytest.raises(SystemExit) as ended:
-            main()
-        return output.getvalue(), errors.getvalue(), int(ended.value.code or 0)
+        return run_here(monkeypatch, *map(str, arguments))
 
     return run
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import pty
 import re
 import signal
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from command_line import run_here
 from forked_longctx import ForkedLongctx
 
 from indexes import CorpusIndex, Encoder
-from longctx.cli import main
 
 FILES = 9
 Command = Callable[..., tuple[str, str, int]]
@@ -36,15 +34,7 @@ def corpus(tmp_path: Path) -> Path:
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs `longctx` in this process: what it prints, what it says on standard error, and how it ends."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[str, str, int]:
-        monkeypatch.setattr(sys, "argv", ["longctx", *arguments])
-        output, errors = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors), pytest.raises(SystemExit) as ended:
-            main()
-        return output.getvalue(), errors.getvalue(), int(ended.value.code or 0)
-
-    return run
+    return partial(run_here, monkeypatch)
 
 
 @pytest.mark.parametrize("arguments", [(), ("ask",), ("ingest",), ("index",), ("index", "list"), ("extend",)])

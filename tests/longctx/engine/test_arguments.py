@@ -9,12 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from longctx import BadRequest, Engine, GenerationOptions, LoadedModel, load_model
-
-
-@pytest.fixture(scope="module")
-def loaded(tiny_llama: Path) -> LoadedModel:
-    return load_model(tiny_llama)
+from longctx import BadRequest, Engine, GenerationOptions, load_model
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from longctx import Engine, GenerationOptions, LoadedModel, load_model
+from longctx import Engine, GenerationOptions, LoadedModel
 from rope_scaling import RopeScaling
 
 YARN = RopeScaling(method="yarn", factor=2.0, original_max_position_embeddings=2048)
-
-
-@pytest.fixture(scope="module")
-def loaded(tiny_llama: Path) -> LoadedModel:
-    return load_model(tiny_llama)
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +165,7 @@ def test_a_file_from_something_else_is_refused(loaded, ids, saved) -> None:
         assert taken.computed == len(tokens)
 
 
-def test_a_file_that_cannot_be_written_leaves_nothing(loaded, ids, saved, tmp_path: Path, monkeypatch) -> None:
+def test_a_file_that_cannot_be_written_leaves_nothing(loaded, ids, tmp_path: Path, monkeypatch) -> None:
     def full(*_: object) -> None:
         raise OSError("No space left on device")
 

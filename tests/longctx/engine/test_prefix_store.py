@@ -10,16 +10,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from longctx import DocumentQA, Engine, GenerationOptions, LoadedModel, load_model
+from longctx import DocumentQA, Engine, GenerationOptions, LoadedModel
 from longctx.engine import PrefixStore
 from rope_scaling import RopeScaling
 
 YARN = RopeScaling(method="yarn", factor=2.0, original_max_position_embeddings=2048)
-
-
-@pytest.fixture(scope="module")
-def loaded(tiny_llama: Path) -> LoadedModel:
-    return load_model(tiny_llama)
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,7 @@ def test_a_text_that_repeats_takes_fewer_passes(loaded: LoadedModel) -> None:
     assert drafted[1] < 0.65 * plain[1]
 
 
-def test_it_is_on_where_products_are_packed(loaded: LoadedModel, tiny_llama: Path) -> None:
+def test_it_is_on_where_products_are_packed(tiny_llama: Path) -> None:
     plain = Engine(load_model(tiny_llama, dtype="float32"), prefix_bytes=0)
     small = Engine(load_model(tiny_llama, quantization="int8", device="cpu"), prefix_bytes=0)
     assert answer(plain, REPETITIVE) == answer(plain, REPETITIVE, prompt_lookup=False)

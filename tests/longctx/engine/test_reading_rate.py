@@ -23,11 +23,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-@pytest.fixture(scope="module")
-def loaded(tiny_llama: Path) -> LoadedModel:
-    return load_model(tiny_llama)
-
-
 def key_of(loaded: LoadedModel) -> str:
     return rate_key(loaded.model.config, loaded.quantization, loaded.model.device, loaded.model.dtype)
 

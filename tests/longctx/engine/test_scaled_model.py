@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from longctx import BadRequest, ContextTooLong, DocumentQA, Engine, GenerationOptions, Policy, load_model
-from longctx.models.loading import extended_window
+from longctx.models.loaded_model import extended_window
 from rope_scaling import (
     AlreadyScaled,
     InvalidScaling,

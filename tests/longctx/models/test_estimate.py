@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from longctx import BadRequest, ModelUnavailable, load_model
 from longctx.cli import app
-from longctx.models.estimate import estimate_model, known_shape
+from longctx.models.estimate import estimate_model
+from longctx.models.known_shapes import known_shape
 from longctx.models.memory import parse_bytes
 from longctx.models.quantization import Quantization
 

@@ -18,8 +18,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from longctx import DocumentQA, load_model
 from longctx.models.tokenizer import load_tokenizer
+from longctx.prompts.parts import PromptInputs
 from longctx.prompts.templates import choose_template
-from longctx.prompts.writer import PromptInputs, TokenWriter, build_prompt
+from longctx.prompts.writer import TokenWriter, build_prompt
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"

@@ -147,7 +147,8 @@ def test_a_package_that_is_missing_is_named(checkpoint: Path, lora: Path, tmp_pa
         "bitsandbytes": "bitsandbytes",
         "compressed-tensors": "compressed_tensors",
     }.items():
-        folder = with_config(checkpoint, tmp_path / method, quantization_config={"quant_method": method, "bits": 4})
+        config = {"quant_method": method, "bits": 4}
+        folder = altered(checkpoint, tmp_path / method, "config.json", quantization_config=config)
         with pytest.raises(
             ModelUnavailable, match=f"quantised by {method}, which needs {packages}: .*pip install"
         ) as told:
@@ -157,10 +158,11 @@ def test_a_package_that_is_missing_is_named(checkpoint: Path, lora: Path, tmp_pa
         load_model(tmp_path / "awq", quantization="8bit")
 
 
-def with_config(source: Path, folder: Path, **changes: Any) -> Path:
+def altered(source: Path, folder: Path, file: str = "adapter_config.json", **changes: Any) -> Path:
+    """A copy of a folder with these entries in one of its files."""
     shutil.copytree(source, folder)
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | changes))
+    said = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps(said | changes))
     return folder
 
 
@@ -269,13 +271,6 @@ def test_a_saved_prefix_is_the_models_that_read_it(checkpoint: Path, lora: Path,
         refused = [fresh.load_prefix(tmp_path / str(other), IDS).refused for other in range(len(models))]
         assert [reason is None for reason in refused] == [other == number for other in range(len(models))]
         assert all("other weights" in reason for reason in refused if reason)
-
-
-def altered(source: Path, folder: Path, **changes: Any) -> Path:
-    shutil.copytree(source, folder)
-    said = json.loads((folder / "adapter_config.json").read_text())
-    (folder / "adapter_config.json").write_text(json.dumps(said | changes))
-    return folder
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ def test_losses_are_those_of_the_model(loaded: LoadedModel) -> None:
         engine.token_losses(ids, 0)
 
 
-def test_a_checkpoint_with_a_scaling_of_its_own(loaded: LoadedModel, tmp_path: Path) -> None:
+def test_a_checkpoint_with_a_scaling_of_its_own(tmp_path: Path) -> None:
     long = export_checkpoint(MODEL, open_checkpoint(MODEL).scaled("yarn", 2048), tmp_path / "long")
     report = run_probe(long, tmp_path / "out", replace(OPTIONS, methods=(), tasks=("needle",), trials=1))
     assert report.model.native_window == 256
@@ -288,7 +288,7 @@ def test_a_model_without_a_tokenizer(tmp_path: Path) -> None:
 
 
 def test_what_has_no_room_is_named_and_the_rest_is_measured(
-    loaded: LoadedModel, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "150")
     given = {"lengths": ["10,256,1k"], "languages": ["en,ja"], "tasks": ["needle,perplexity"], "methods": ["yarn"]}

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from longctx import BadRequest, Message
 from longctx.prompts.control_tokens import ControlTokenEscaper
+from longctx.prompts.parts import PromptInputs
 from longctx.prompts.templates import TEMPLATES, Llama2Template, choose_template
 from longctx.prompts.wording import PROMPT_TEXTS
-from longctx.prompts.writer import PromptInputs, TokenWriter, build_prompt
+from longctx.prompts.writer import TokenWriter, build_prompt
 from longctx.types import Citation
 
 CHATML = (
@@ -93,7 +94,7 @@ def test_turns_each_have_a_bos_and_an_eos_and_the_documents_stand_in_the_first(s
     assert (prompt.count(1), prompt.count(2)) == (2, 1)
 
 
-def test_no_empty_system_prompt_is_written(sentencepiece, llama) -> None:
+def test_no_empty_system_prompt_is_written(llama) -> None:
     pieces = Llama2Template().render(llama, "  ", [Message("user", "Hi")])
     assert pieces == [1, "[INST] Hi [/INST]"]
 

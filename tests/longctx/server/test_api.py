@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hand_made_pdf import two_page_pdf
+from hand_made_pdf import text_pdf
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -132,7 +132,7 @@ def test_a_conversation_is_kept_renamed_exported_and_deleted(library: Running) -
 
 
 def test_a_passage_is_marked_on_the_page_of_its_pdf(library: Running) -> None:
-    upload(library, ("manual.pdf", two_page_pdf("The pump is oiled on Mondays.", "The lens turns at six.")))
+    upload(library, ("manual.pdf", text_pdf("The pump is oiled on Mondays.", "The lens turns at six.")))
     asked = {"question": "When does the lens turn?", "stream": False}
     [citation] = library.http.post(f"{BASE}/ask", json=asked).json()["citations"]
     assert (citation["source"], citation["page"]) == ("manual.pdf", 2)
@@ -153,8 +153,8 @@ def test_another_file_in_the_place_of_a_document_is_not_shown(library: Running, 
     folder, elsewhere = tmp_path / "docs" / "inner", tmp_path / "elsewhere"
     folder.mkdir(parents=True)
     elsewhere.mkdir()
-    (folder / "chart.pdf").write_bytes(two_page_pdf("The pump is oiled on Mondays.", "The lens turns at six."))
-    (elsewhere / "chart.pdf").write_bytes(two_page_pdf("The safe's number is 4711.", "Tell nobody."))
+    (folder / "chart.pdf").write_bytes(text_pdf("The pump is oiled on Mondays.", "The lens turns at six."))
+    (elsewhere / "chart.pdf").write_bytes(text_pdf("The safe's number is 4711.", "Tell nobody."))
     library.library.find("index").index.ingest(folder.parent, wait=True)
     path = f"{BASE}/documents/chart.pdf"
     assert library.http.get(f"{path}/file").content == (folder / "chart.pdf").read_bytes()
@@ -170,7 +170,7 @@ def test_a_file_is_read_once_and_shown_until_it_changes(
     library: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, corpus = tmp_path / "buoy.pdf", library.library.find("index")
-    path.write_bytes(two_page_pdf("The buoy is green.", "Its bell is brass."))
+    path.write_bytes(text_pdf("The buoy is green.", "Its bell is brass."))
     corpus.index.ingest(path, wait=True)
     monkeypatch.setattr("indexes.ingest.contents.READER_VERSION", b"99")  # a newer longctx, before the next ingest
     shown = corpus.files.read(str(path))

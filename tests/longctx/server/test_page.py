@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hand_made_pdf import two_page_pdf
+from hand_made_pdf import text_pdf
 from running_server import Running, running, until
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -56,9 +56,7 @@ def ask(driver: Any, question: str) -> str:
 
 def test_files_are_dropped_in_and_an_answer_opens_where_it_stands(library: Running, tmp_path: Path) -> None:
     (tmp_path / "gate.txt").write_text(f"😀 {'Nothing of note. ' * 300}\n{HOSTILE}\n{'Nothing more. ' * 300}")
-    (tmp_path / "manual.pdf").write_bytes(
-        two_page_pdf("The pump is oiled on Mondays.", "The valve opens at seven bar.")
-    )
+    (tmp_path / "manual.pdf").write_bytes(text_pdf("The pump is oiled on Mondays.", "The valve opens at seven bar."))
     (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.7 broken")
     with browser("en") as driver:
         driver.get(library.url)

@@ -18,9 +18,10 @@ def test_clients_take_turns_however_much_one_of_them_asks() -> None:
         turns, order = Turns(1, 10), []
 
         async def ask(client: str, turn: QueueTurn) -> None:
-            async with turn:
-                order.append(client)
-                await asyncio.sleep(0)
+            await turn.wait()
+            order.append(client)
+            await asyncio.sleep(0)
+            turn.end()
 
         asked = [("greedy", turns.enter("greedy")) for _ in range(4)]
         asked += [("b", turns.enter("b")), ("c", turns.enter("c"))]
@@ -50,10 +51,11 @@ def test_who_goes_while_waiting_is_passed_over() -> None:
     async def test() -> None:
         turns = Turns(1, 10)
         first, second, third = (turns.enter(name) for name in "abc")
-        waiting = asyncio.create_task(second.__aenter__())
+        waiting = asyncio.create_task(second.wait())
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.wait([waiting])
+        second.end()
         first.end()
         first.end()
         await asyncio.wait_for(third.wait(), 1)

@@ -1,0 +1,136 @@
+"""Results in a folder, a line of `results.jsonl` for each, written as they come.
+
+Work that is stopped, or killed, goes on from here: what is in the file is not done again.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Generic, Protocol, TypeVar
+
+from filelock import FileLock, Timeout
+
+from longctx.errors import BadRequest
+
+RESULTS = "results.jsonl"
+
+_LOCK = ".lock"
+
+
+class Result(Protocol):
+    """A pydantic model of a result, whose `key` names what was done."""
+
+    @property
+    def key(self) -> Any:
+        """What was done, without its outcome."""
+
+    def model_dump_json(self) -> str:
+        """Write it as JSON, on one line."""
+
+    @classmethod
+    def model_validate_json(cls, json_data: bytes) -> Any:
+        """Read what `model_dump_json` wrote."""
+
+
+R = TypeVar("R", bound=Result)
+
+
+class Results(Generic[R]):
+    """The results so far, and the file that they are kept in, if any.
+
+    Attributes:
+        known: The results by their keys.
+        note: What to tell the user of the file; empty if there is nothing to tell.
+    """
+
+    def __init__(self, known: Mapping[Any, R], file: BinaryIO | None = None, note: str = "") -> None:
+        self.known = dict(known)
+        self.note = note
+        self._file = file
+
+    def add(self, result: R) -> None:
+        """Keep a result, in the file too: a process that is killed after this has it. Raises BadRequest."""
+        self.known[result.key] = result
+        if self._file is not None:
+            _write(self._file, result.model_dump_json())
+
+
+@contextmanager
+def open_results(
+    folder: Path, kind: type[R], work: str, fingerprint: Mapping[str, Any], show: Callable[[Any], str] = str
+) -> Iterator[Results[R]]:
+    """Open the results in a folder, which is made if need be, for this process alone.
+
+    Args:
+        folder: The folder.
+        kind: What a result is.
+        work: What the results are of, such as "probe", for messages.
+        fingerprint: What results depend on beside their keys.
+        show: Writes a value of the fingerprint in a message.
+
+    Yields:
+        The results there, to be added to.
+
+    Raises:
+        BadRequest: If the folder's results depend on something else, it cannot be written to, or another process is
+            writing to it.
+    """
+    path = folder / RESULTS
+    with ExitStack() as opened:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            opened.enter_context(FileLock(folder / _LOCK, timeout=0))
+            file = opened.enter_context(path.open("a+b", buffering=0))
+            file.seek(0)
+            data = file.read()
+        except Timeout as error:
+            raise BadRequest(f"another {work} is writing to {folder}: wait for it, or give another --out") from error
+        except OSError as error:
+            raise BadRequest(f"{folder} cannot be written to: {error.strerror or error}") from error
+        header = json.dumps(fingerprint, ensure_ascii=False)
+        if f"{header}\n".encode().startswith(data):  # a new file, or one that was cut short at once
+            file.truncate(0)
+            _write(file, header)
+            yield Results({}, file)
+            return
+        whole = data[: data.rfind(b"\n") + 1]  # a kill or a full disk may have cut the last line short
+        results = _parsed(whole, kind, work, path, fingerprint, show)
+        file.truncate(len(whole))
+        note = "" if data == whole else f"the last line of {path} was cut short, and what it was about is done again"
+        yield Results({result.key: result for result in results}, file, note)
+
+
+def _parsed(
+    whole: bytes, kind: type[R], work: str, path: Path, fingerprint: Mapping[str, Any], show: Callable[[Any], str]
+) -> list[R]:
+    """The results in the lines of a file. Raises BadRequest for those of something else."""
+    try:
+        first, *lines = whole.removesuffix(b"\n").split(b"\n")  # an answer may hold other line breaks
+        there = json.loads(first)
+        other = [name for name in (*fingerprint, *there) if there.get(name) != fingerprint.get(name)]
+        results: list[R] = [kind.model_validate_json(line) for line in ([] if other else lines)]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BadRequest(f"{path} is damaged or no {work}'s: remove it, or give another --out") from error
+    if other:
+        before, now = (show(each.get(other[0])) for each in (there, fingerprint))
+        raise BadRequest(
+            f"{path.parent} holds results with another {', '.join(dict.fromkeys(other))} ({before}, now {now}): give "
+            "another --out, or remove the folder"
+        )
+    return results
+
+
+def _write(file: BinaryIO, line: str) -> None:
+    """Write a line, all of it or an error: a file without a buffer takes what the disk has room for."""
+    data = f"{line}\n".encode()
+    try:
+        if file.write(data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        raise BadRequest(f"{file.name} cannot be written to: {error.strerror}") from error
