@@ -100,7 +100,12 @@ class NoteTaker:
         return max(1, min(_MOST_NOTES, windows.holds(windows.native) // _NOTES_SHARE))
 
     def reply(
-        self, frame: Framing, documents: Sequence[Sized], passages: Sequence[Citation], at: PrefillProgress
+        self,
+        frame: Framing,
+        documents: Sequence[Sized],
+        passages: Sequence[Citation],
+        at: PrefillProgress | None,
+        new_tokens: int | None = None,
     ) -> KeptReply:
         """Get the reply to one prompt.
 
@@ -108,7 +113,9 @@ class NoteTaker:
             frame: What stands around the documents.
             documents: Passages or notes, as the backend's writer writes them.
             passages: Where they come from.
-            at: How far the reading is, for `progress`; `done` are the tokens before this prompt.
+            at: How far the reading is, for `progress`; `done` are the tokens before this prompt. None for a prompt
+                that takes it no further.
+            new_tokens: The longest reply; None for `self.new_tokens`.
 
         Returns:
             The reply.
@@ -116,7 +123,7 @@ class NoteTaker:
         Raises:
             LongctxError: As `Backend.generate` does.
         """
-        new, window = self.new_tokens, self._backend.windows().native
+        new, window = new_tokens or self.new_tokens, self._backend.windows().native
         tokens = len(frame) + sum(map(len, documents))
         written = [_written(part) for part in (frame.head, *documents, frame.tail)]
         key = key_of([self._identity, written, new, asdict(self._sampling)])
@@ -136,12 +143,12 @@ class NoteTaker:
         self.truncated += reply.prompt_tokens < TRUNCATED_BELOW * tokens
         return reply
 
-    def _report(self, at: PrefillProgress, done: int = 0) -> None:
-        if self._progress is not None:
+    def _report(self, at: PrefillProgress | None, done: int = 0) -> None:
+        if self._progress is not None and at is not None:
             speed = (self.prompt_tokens + done) / max(1e-9, time.monotonic() - self._began)
             self._progress(replace(at, done=min(at.total, at.done + done), tokens_per_second=speed))
 
-    def _inner(self, at: PrefillProgress) -> PrefillCallback | None:
+    def _inner(self, at: PrefillProgress | None) -> PrefillCallback | None:
         """Adds how much of a prompt has been read to what was read before it."""
         return None if self._progress is None else lambda progress: self._report(at, progress.done)
 

@@ -13,7 +13,8 @@ from typing import Any, Protocol, cast
 
 from longctx.errors import BadRequest
 from longctx.prompts.control_tokens import ControlTokenEscaper
-from longctx.prompts.map_texts import ReadingTask, for_everything
+from longctx.prompts.list_texts import ReadingTask
+from longctx.prompts.map_texts import for_everything
 from longctx.prompts.templates import ChatTemplate, PromptTemplate
 from longctx.prompts.thinking import cannot_be_off, opened_in, thought_tag, without_thoughts
 from longctx.prompts.wording import prompt_texts

@@ -1,0 +1,145 @@
+"""What route `map` notes on one part of the documents.
+
+For a list (how many, which ones, the largest, in what order) the notes are items, and what a small model writes down is
+confirmed: a name by asking the model again, about the sentences that name it, whether it belongs to the answer; a value
+by looking for its number in the passage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Sized
+
+from indexes import Chunk
+from indexes.text import content_terms, on_one_line, sentence_spans
+from longctx.answering.backend import Backend
+from longctx.answering.extractive import citation
+from longctx.answering.note_file import KeptReply
+from longctx.answering.note_taking import NoteTaker
+from longctx.answering.notes import Note, goes_round, notes_in
+from longctx.answering.valued_notes import holds_numbers
+from longctx.engine import PrefillProgress
+from longctx.prompts import (
+    ItemKind,
+    ReadingTask,
+    asking_which,
+    assemble,
+    condense_task,
+    confirming_task,
+    items_task,
+    says_yes,
+)
+from longctx.types import Citation, QuestionKind
+
+_YES_OR_NO = 8  # tokens
+
+
+class PartReader:
+    """Takes notes on parts.
+
+    Args:
+        backend: The model.
+        taker: Gets the model's replies.
+        question: The question.
+        kind: What it asks for.
+        in_order: Whether it asks for an order.
+
+    Attributes:
+        frame: What stands around the passages of a part.
+        cut: How many parts' notes were cut for their length.
+        unplaced: How many lines were left out because no passage holds them.
+        unconfirmed: How many items were left out because the model, asked again, did not confirm them.
+    """
+
+    def __init__(
+        self, backend: Backend, taker: NoteTaker, question: str, kind: QuestionKind, *, in_order: bool
+    ) -> None:
+        self._writer, self._taker = backend.writer, taker
+        by_kind: dict[QuestionKind, ItemKind] = {"count": "name", "compare": "place" if in_order else "value"}
+        self._items = by_kind.get(kind)
+        self._question = asking_which(question) if self._items == "name" else question
+        self.frame = taker.frame(
+            items_task(self._question, self._items) if self._items else condense_task(question, kind)
+        )
+        self.cut = self.unplaced = self.unconfirmed = 0
+
+    @property
+    def lists(self) -> bool:
+        """Whether the notes are items of a list."""
+        return self._items is not None
+
+    def notes_on(self, chunks: Sequence[Chunk], at: PrefillProgress) -> Iterator[Note]:
+        """Take the notes on some passages; where they are cut for their length, those on each half of the passages.
+
+        Args:
+            chunks: The passages.
+            at: How far the reading is.
+
+        Yields:
+            The notes, in the order of the passages.
+
+        Raises:
+            LongctxError: As `Backend.generate` does.
+        """
+        passages = _shown(chunks)
+        documents = self._documents(passages, [chunk.text_with_header for chunk in chunks])
+        reply = self._taker.reply(self.frame, documents, passages, at)
+        if reply.finish == "length" and len(chunks) > 1 and not goes_round(reply.text):
+            middle = len(chunks) // 2
+            yield from self.notes_on(chunks[:middle], at)
+            yield from self.notes_on(chunks[middle:], at)
+            return
+        for note in self.taken(reply, [chunk.id for chunk in chunks], passages):
+            sources = {chunk.source for chunk in chunks if chunk.id in note.chunk_ids}
+            if self._is_confirmed(note.text, [chunk for chunk in chunks if chunk.source in sources]):
+                yield note
+            else:
+                self.unconfirmed += 1
+
+    def taken(self, reply: KeptReply, chunk_ids: Sequence[int], shown: Sequence[Citation]) -> tuple[Note, ...]:
+        """Read the notes in a reply, and count what is left out of them.
+
+        Args:
+            reply: The reply.
+            chunk_ids: The passages, in the order of their numbers: [1] is the first.
+            shown: What the model was shown of each.
+
+        Returns:
+            The notes that passages hold.
+        """
+        text = reply.text
+        if reply.finish == "length":
+            self.cut += 1
+            text = text[: text.rfind("\n")] if "\n" in text.strip() else text  # the last line is not whole
+        taken = notes_in(text, chunk_ids, shown, self._question if self.lists else "")
+        self.unplaced += taken.unplaced
+        return taken.notes
+
+    def _is_confirmed(self, item: str, chunks: Sequence[Chunk]) -> bool:
+        if self._items is None:
+            return True
+        if self._items != "name":
+            return any(holds_numbers(chunk.text, item) for chunk in chunks)
+        passages = _shown(chunks)
+        naming = [self._sentences_naming(item, chunk.text) for chunk in chunks]
+        if any(naming):
+            named = [passage for passage, text in zip(passages, naming, strict=True) if text]
+            return self._confirms(confirming_task(self._question, item), named, list(filter(None, naming)))
+        return self._confirms(confirming_task(self._question), passages, [chunk.text_with_header for chunk in chunks])
+
+    def _confirms(self, task: ReadingTask, passages: Sequence[Citation], texts: Sequence[str]) -> bool:
+        documents = self._documents(passages, texts)
+        return says_yes(self._taker.reply(self._taker.frame(task), documents, passages, None, _YES_OR_NO).text)
+
+    def _sentences_naming(self, item: str, text: str) -> str:
+        """The sentences of a text that hold what an item is called, beside words of the question."""
+        terms = content_terms(item)
+        telling = terms - content_terms(self._question) or terms
+        sentences = [on_one_line(text[start:end]) for start, end in sentence_spans(text)]
+        return " ".join(sentence for sentence in sentences if telling <= content_terms(sentence))
+
+    def _documents(self, passages: Sequence[Citation], texts: Sequence[str]) -> list[Sized]:
+        return assemble(self._writer, passages, self._writer.texts(texts))
+
+
+def _shown(chunks: Sequence[Chunk]) -> list[Citation]:
+    return [citation(chunk, number=number) for number, chunk in enumerate(chunks, start=1)]
