@@ -89,7 +89,7 @@ class MapReduce:
         self._question, self._kind = request.query, plan.kind
         self._chunks = {chunk.id: chunk for chunk in chunks}
         self._in_order = asks_for_order(self._question)
-        self._reader = PartReader(backend, taker, self._question, self._kind, in_order=self._in_order)
+        self._reader = PartReader(backend, taker, self._question, self._kind)
         self._merges = 0
         self._omitted = ""
         self.done = 0

@@ -18,6 +18,7 @@ from longctx.answering.note_taking import NoteTaker
 from longctx.answering.notes import Note, goes_round, notes_in
 from longctx.answering.valued_notes import holds_numbers
 from longctx.engine import PrefillProgress
+from longctx.planning import asks_for_extreme, asks_for_order
 from longctx.prompts import (
     ItemKind,
     ReadingTask,
@@ -41,7 +42,6 @@ class PartReader:
         taker: Gets the model's replies.
         question: The question.
         kind: What it asks for.
-        in_order: Whether it asks for an order.
 
     Attributes:
         frame: What stands around the passages of a part.
@@ -50,16 +50,12 @@ class PartReader:
         unconfirmed: How many items were left out because the model, asked again, did not confirm them.
     """
 
-    def __init__(
-        self, backend: Backend, taker: NoteTaker, question: str, kind: QuestionKind, *, in_order: bool
-    ) -> None:
+    def __init__(self, backend: Backend, taker: NoteTaker, question: str, kind: QuestionKind) -> None:
         self._writer, self._taker = backend.writer, taker
-        by_kind: dict[QuestionKind, ItemKind] = {"count": "name", "compare": "place" if in_order else "value"}
-        self._items = by_kind.get(kind)
+        self._items = _item_kind(question, kind)
         self._question = asking_which(question) if self._items == "name" else question
-        self.frame = taker.frame(
-            items_task(self._question, self._items) if self._items else condense_task(question, kind)
-        )
+        task = items_task(self._question, self._items) if self._items else condense_task(question, kind)
+        self.frame = taker.frame(task)
         self.cut = self.unplaced = self.unconfirmed = 0
 
     @property
@@ -139,6 +135,17 @@ class PartReader:
 
     def _documents(self, passages: Sequence[Citation], texts: Sequence[str]) -> list[Sized]:
         return assemble(self._writer, passages, self._writer.texts(texts))
+
+
+def _item_kind(question: str, kind: QuestionKind) -> ItemKind | None:
+    """What the notes for a question are; None where they are sentences."""
+    if kind == "count":
+        return "name"
+    if kind != "compare":
+        return None
+    if asks_for_order(question):
+        return "place"
+    return "value" if asks_for_extreme(question) else None
 
 
 def _shown(chunks: Sequence[Chunk]) -> list[Citation]:

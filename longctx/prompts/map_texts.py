@@ -148,7 +148,7 @@ def condense_task(question: str, kind: QuestionKind) -> ReadingTask:
 
     Args:
         question: The question.
-        kind: What it asks for: `locate` or `summarise`. Notes of the other kinds are items (`items_task`).
+        kind: What it asks for. Notes for a list are items instead (`items_task`).
 
     Returns:
         The task, for numbered passages.
@@ -157,9 +157,9 @@ def condense_task(question: str, kind: QuestionKind) -> ReadingTask:
     texts = _TEXTS[language]
     rules = [
         texts.read,
-        texts.note[kind],
+        texts.note.get(kind, texts.note["locate"]),
         texts.marks,
-        texts.example[kind],
+        texts.example.get(kind, texts.example["locate"]),
         texts.nothing.format(nothing=NOTHING[language]),
         f"{texts.question} {question}",
     ]

@@ -300,6 +300,17 @@ def test_values_are_sorted_for_the_model_and_what_comes_in_order_is_not(make_ind
     assert server.state.at("last") == []
 
 
+def test_what_differs_is_noted_in_sentences(make_index, opened, server) -> None:
+    said = {"a.md": "The old hull is of oak.", "b.md": "The new hull is of steel."}
+    state = server.play(WINDOW, noting(lambda passage: re.findall(r"The (?:old|new) hull is of \w+", passage)))
+    answer = opened(make_index({name: report(1, fact) for name, fact in said.items()})).ask(
+        "How do the old and the new hull differ?", route="map"
+    )
+    assert answer.plan.kind == "compare"
+    assert answer.text == "The old hull is of oak [1] The new hull is of steel [2]"
+    assert "Write each statement of the passages" in state.at("part")[0].text
+
+
 def test_only_allowed_documents_are_read(index: Path, opened, server) -> None:
     state = server.play(WINDOW, stations)
     allowed = SearchFilter((str(index.parent / "report-1*.md"),))
