@@ -13,7 +13,7 @@ from longctx.answering.context import Prompt
 from longctx.answering.generate import TRUNCATED_BELOW
 from longctx.answering.note_file import KeptReply, NoteFile, key_of
 from longctx.engine import PrefillCallback, PrefillProgress
-from longctx.prompts import Framing, PromptInputs, ReadingTask
+from longctx.prompts import Framing, PromptInputs, ReadingTask, asking_which
 from longctx.types import Citation, Plan, QuestionRequest, ThinkingMode
 
 _NOTES_SHARE, _MOST_NOTES = 8, 1024  # a reply may take this part of the window, and so many tokens at most
@@ -49,7 +49,8 @@ class NoteTaker:
     @cached_property
     def file(self) -> NoteFile:
         """The replies so far. Opened when it is needed, since to hash a model's weights takes seconds."""
-        return NoteFile(self._index, self._identity, self._question, self._kind)
+        question = asking_which(self._question) if self._kind == "count" else self._question
+        return NoteFile(self._index, self._identity, question, self._kind)
 
     @cached_property
     def _identity(self) -> str:

@@ -371,6 +371,7 @@ def test_a_question_goes_on_where_it_was_stopped(index: Path, opened, server) ->
     assert re.search(r"; \d of the prompts had been answered before", answer.plan.reason)
     state.asked = []
     assert opened(index).ask(COUNT).text == answer.text
+    assert opened(index).ask("Which of the reports mention rust?").text == answer.text
     assert state.asked == []
 
 
