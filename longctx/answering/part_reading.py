@@ -1,8 +1,7 @@
 """What route `map` notes on one part of the documents.
 
 For a list (how many, which ones, the largest, in what order) the notes are items, and what a small model writes down is
-confirmed: a name by asking the model again, about the sentences that name it, whether it belongs to the answer; a value
-by looking for its number in the passage.
+confirmed: the model is asked again about the sentences alone that hold a name, or the number of a value.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from longctx.answering.extractive import citation
 from longctx.answering.note_file import KeptReply
 from longctx.answering.note_taking import NoteTaker
 from longctx.answering.notes import Note, goes_round, notes_in
-from longctx.answering.valued_notes import holds_numbers
+from longctx.answering.valued_notes import sentences_stating
 from longctx.engine import PrefillProgress
 from longctx.planning import asks_for_extreme, asks_for_order
 from longctx.prompts import (
@@ -113,25 +112,28 @@ class PartReader:
     def _is_confirmed(self, item: str, chunks: Sequence[Chunk]) -> bool:
         if self._items is None:
             return True
-        if self._items != "name":
-            return any(holds_numbers(chunk.text, item) for chunk in chunks)
         passages = _shown(chunks)
-        naming = [self._sentences_naming(item, chunk.text) for chunk in chunks]
-        if any(naming):
-            named = [passage for passage, text in zip(passages, naming, strict=True) if text]
-            return self._confirms(confirming_task(self._question, item), named, list(filter(None, naming)))
+        telling = [" ".join(self._sentences_on(item, chunk.text)) for chunk in chunks]
+        if any(telling):
+            named = [passage for passage, text in zip(passages, telling, strict=True) if text]
+            task = confirming_task(self._question, item if self._items == "name" else "")
+            return self._confirms(task, named, list(filter(None, telling)))
+        if self._items != "name":
+            return False
         return self._confirms(confirming_task(self._question), passages, [chunk.text_with_header for chunk in chunks])
 
     def _confirms(self, task: ReadingTask, passages: Sequence[Citation], texts: Sequence[str]) -> bool:
         documents = self._documents(passages, texts)
         return says_yes(self._taker.reply(self._taker.frame(task), documents, passages, None, _YES_OR_NO).text)
 
-    def _sentences_naming(self, item: str, text: str) -> str:
-        """The sentences of a text that hold what an item is called, beside words of the question."""
+    def _sentences_on(self, item: str, text: str) -> list[str]:
+        """The sentences of a text that state an item's value, or that hold its name beside words of the question."""
+        if self._items != "name":
+            return sentences_stating(text, item)
         terms = content_terms(item)
         telling = terms - content_terms(self._question) or terms
         sentences = [on_one_line(text[start:end]) for start, end in sentence_spans(text)]
-        return " ".join(sentence for sentence in sentences if telling <= content_terms(sentence))
+        return [sentence for sentence in sentences if telling <= content_terms(sentence)]
 
     def _documents(self, passages: Sequence[Citation], texts: Sequence[str]) -> list[Sized]:
         return assemble(self._writer, passages, self._writer.texts(texts))

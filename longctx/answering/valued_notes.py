@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from indexes.text import content_terms, sentence_spans
+from indexes.text import content_terms, on_one_line, sentence_spans
 from longctx.answering.notes import Note
 
 _FIGURES = re.compile(r"\d[\d,]*(?:\.\d+)?")
@@ -31,16 +31,16 @@ def by_value(notes: Sequence[Note], *, in_order: bool) -> list[Note] | None:
         in_order: The values are to be numbers or years that say in what order things come: the smallest is first.
 
     Returns:
-        The notes, otherwise with the largest value first; None unless all values are numbers in the same unit, or, for
-        an order, ordinals or numbers without any.
+        The notes, otherwise with the largest value first, and at the end those without a value; None unless at least
+        half of them have one, and all values are numbers in the same unit, or, for an order, ordinals or numbers
+        without any.
     """
-    values = [_value(note.text, in_order=in_order) for note in notes]
-    found = [value for value in values if value is not None]
-    units = {unit for _, unit in found}
-    if len(notes) < 2 or len(found) < len(notes) or len(units) > 1 or (in_order and units != {""}):
+    found = [(value, note) for note in notes if (value := _value(note.text, in_order=in_order))]
+    units = {unit for (_, unit), _ in found}
+    if len(notes) < 2 or 2 * len(found) < len(notes) or len(units) > 1 or (in_order and units != {""}):
         return None
-    order = sorted(range(len(notes)), key=lambda place: found[place][0] if in_order else -found[place][0])
-    return [notes[place] for place in order]
+    ranked = [note for _, note in sorted(found, key=lambda pair: pair[0][0], reverse=not in_order)]
+    return ranked + [note for note in notes if note not in ranked]
 
 
 def _value(text: str, *, in_order: bool) -> tuple[float, str] | None:
@@ -52,18 +52,22 @@ def _value(text: str, *, in_order: bool) -> tuple[float, str] | None:
     return None if value is None else (float(value[1].replace(",", "")), value[2].casefold())
 
 
-def holds_numbers(text: str, note: str) -> bool:
-    """Whether a passage states the numbers of a note.
+def sentences_stating(text: str, note: str) -> list[str]:
+    """The sentences of a passage that state the value of a note.
 
     Args:
         text: The passage.
         note: The note, of the form 'name: value'.
 
     Returns:
-        True if all numbers and ordinals of its value stand in the text; also for a value without any.
+        Those that hold the numbers and ordinals of the value, and among them, if there are any, those that hold words
+        of the name.
     """
-    value = note.replace("：", ":").rpartition(":")[2]
-    return _numbers_of(value) <= _numbers_of(text)
+    name, _, value = unicodedata.normalize("NFKC", note).rpartition(":")
+    numbers, words = _numbers_of(value), content_terms(name)
+    sentences = [on_one_line(text[start:end]) for start, end in sentence_spans(text)]
+    stating = [sentence for sentence in sentences if numbers <= _numbers_of(sentence)]
+    return [sentence for sentence in stating if words & content_terms(sentence)] or stating
 
 
 def _numbers_of(text: str) -> set[str]:
@@ -100,7 +104,4 @@ def one_in_each_place(notes: Sequence[Note], texts: Mapping[int, str], question:
 
 def _shared(text: str, note: str, asked: set[str]) -> int:
     """How many of a question's terms are in the sentence that a note comes from."""
-    name = content_terms(unicodedata.normalize("NFKC", note).rpartition(":")[0])
-    sentences = [text[start:end] for start, end in sentence_spans(text)]
-    stating = [sentence for sentence in sentences if name & content_terms(sentence)] or sentences
-    return max((len(asked & content_terms(each)) for each in stating if holds_numbers(each, note)), default=0)
+    return max((len(asked & content_terms(each)) for each in sentences_stating(text, note)), default=0)
