@@ -80,7 +80,7 @@ def read_prose(data: Path, domain: str) -> str:
 
 def measure(options: argparse.Namespace, folder: Path) -> Iterator[Result]:
     policy = Policy(part_tokens=options.part_tokens)
-    model, native = open_model(options.model, options.window)
+    model, native = open_model(options.model, options.window, options.quantization)
     for name, windows, trial in product(options.domains, options.windows, range(options.trials)):
         domain, characters = DOMAINS[name], round(windows * native * CHARACTERS_A_TOKEN[name])
         prose = read_prose(options.data, name)
@@ -93,12 +93,12 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Result]:
                     yield ask(qa, corpus, question, at, options.max_new_tokens)
 
 
-def open_model(model: str, window: int | None) -> tuple[LoadedModel | ServedModel, int]:
+def open_model(model: str, window: int | None, quantization: str | None) -> tuple[LoadedModel | ServedModel, int]:
     """The model, and its native window."""
     if model.startswith("openai:"):
         served = ServedModel.connect(model, window=window)
         return served, served.window
-    loaded = load_model(model, native_window=window)
+    loaded = load_model(model, native_window=window, quantization=quantization)
     return loaded, loaded.native_window
 
 
@@ -148,7 +148,8 @@ def main() -> None:
     parser.add_argument("--routes", nargs="+", default=["map", "retrieval"])
     parser.add_argument("--domains", nargs="+", choices=DOMAINS, default=list(DOMAINS))
     parser.add_argument("--questions", nargs="+", default=["how many", "which ones", "largest", "in order"])
-    parser.add_argument("--part-tokens", type=int, default=Policy().part_tokens, help="the most tokens of a part")
+    parser.add_argument("--part-tokens", type=int, help="the most tokens of a part; by default, what longctx takes")
+    parser.add_argument("--quantization", help="how the weights of a model of ours are kept, such as int8")
     parser.add_argument("--max-new-tokens", type=int, default=256)
     parser.add_argument("--seed", type=int, default=17)
     parser.add_argument(

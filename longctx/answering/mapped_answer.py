@@ -14,7 +14,7 @@ from longctx.answering.citations import CitedText
 from longctx.answering.conclusion import conclude
 from longctx.answering.evidence import Evidence
 from longctx.answering.generate import NEW_PLANS, AnswerStream, GeneratedAnswer
-from longctx.answering.map_reduce import FinalPrompt, MapReduce
+from longctx.answering.map_reduce import FinalPrompt, ListedAnswer, MapReduce
 from longctx.answering.note_taking import NoteTaker
 from longctx.answering.source import Source
 from longctx.engine import Generation, PrefillCallback
@@ -151,47 +151,65 @@ class MappedAnswer(AnswerStream):
         self._pieces.close()
 
     def _answered(self) -> Generator[str, None, None]:
-        """Read the parts, then generate the answer."""
+        """Read the parts, then list what they hold, or generate the answer."""
         with self._saying_how_far():
-            final, generation, first = self._started()
-            if final is None or generation is None:
+            started = self._started()
+            if started is None:
                 text = nothing_found(self._request.question)
                 self._answer = Answer(text, (), self._plan_at_end(), self._usage(), refused=True)
                 yield text
-                return
-            # what the notes say, such as how many they are, is supported as what was said before is
-            passages, told = final.prompt.passages, Message("user", final.said)
-            evidence = Evidence(self._question_idf, passages, [told])
-            cited = CitedText(evidence)
-            with generation:
-                for piece in chain((first,), generation):
-                    if isinstance(piece, Thought):
-                        yield piece
-                    elif settled := cited.add(piece):
-                        yield settled
-            if generation.taken_back:
-                cited = CitedText(evidence)
-                cited.add(generation.text)
-            rest = cited.finish()
-            answer, note = conclude(cited, evidence, self._request.question, generation=generation)
-            self._answer = replace(
-                answer,
-                plan=self._plan_at_end(note),
-                usage=self._usage(generation),
-                passages=tuple(passages),
-                search_query=self._request.search_query,
-            )
-            if rest := rest if answer.text == cited.text.strip() else answer.text:
-                yield rest
+            elif isinstance(started, ListedAnswer):
+                passages = tuple(replace(passage, marked_by="added") for passage in started.passages)
+                answer = Answer(started.text, passages, self._plan_at_end(), self._usage(), passages=passages)
+                self._answer = replace(answer, search_query=self._request.search_query)
+                yield started.text
+            else:
+                yield from self._generated(*started)
 
-    def _started(self) -> tuple[FinalPrompt | None, Generation | None, str]:
-        """The last prompt, and the answer to it with its first piece; a shorter one where a server refuses it."""
+    def _generated(self, final: FinalPrompt, generation: Generation, first: str) -> Iterator[str]:
+        # what the notes say, such as which is the largest, is supported as what was said before is
+        passages, told = final.prompt.passages, Message("user", final.said)
+        evidence = Evidence(self._question_idf, passages, [told])
+        cited = CitedText(evidence)
+        with generation:
+            for piece in chain((first,), generation):
+                if isinstance(piece, Thought):
+                    yield piece
+                elif settled := cited.add(piece):
+                    yield settled
+        if generation.taken_back:
+            cited = CitedText(evidence)
+            cited.add(generation.text)
+        rest = cited.finish()
+        answer, note = conclude(cited, evidence, self._request.question, generation=generation)
+        self._answer = replace(
+            answer,
+            plan=self._plan_at_end(note),
+            usage=self._usage(generation),
+            passages=tuple(passages),
+            search_query=self._request.search_query,
+        )
+        if rest := rest if answer.text == cited.text.strip() else answer.text:
+            yield rest
+
+    def _started(self) -> tuple[FinalPrompt, Generation, str] | ListedAnswer | None:
+        """The last prompt, and the answer to it with its first piece; a shorter one where a server refuses it.
+
+        Returns:
+            For a list, the answer itself instead; None if no part holds anything on the question.
+
+        Raises:
+            PromptRefused: If the server refuses prompts of any length.
+        """
         plans_left = NEW_PLANS
         while True:
             try:
-                final = self._reading.final()
-                if final is None:
-                    return None, None, ""
+                notes = self._reading.notes()
+                if not notes:
+                    return None
+                if listed := self._reading.listed(notes):
+                    return listed
+                final = self._reading.final(notes)
                 sampling = self._request.options.sampling
                 generation = self._backend.generate(final.prompt, final.plan, sampling, self._reading_notes())
                 generation.shows_thinking = self._request.options.show_thinking

@@ -13,7 +13,7 @@ from longctx.answering.context import Prompt
 from longctx.answering.generate import TRUNCATED_BELOW
 from longctx.answering.note_file import KeptReply, NoteFile, key_of
 from longctx.engine import PrefillCallback, PrefillProgress
-from longctx.prompts import Framing, PromptInputs, ReadingTask
+from longctx.prompts import Framing, PromptInputs, ReadingTask, asking_which
 from longctx.types import Citation, Plan, QuestionRequest, ThinkingMode
 
 _NOTES_SHARE, _MOST_NOTES = 8, 1024  # a reply may take this part of the window, and so many tokens at most
@@ -49,7 +49,8 @@ class NoteTaker:
     @cached_property
     def file(self) -> NoteFile:
         """The replies so far. Opened when it is needed, since to hash a model's weights takes seconds."""
-        return NoteFile(self._index, self._identity, self._question, self._kind)
+        question = asking_which(self._question) if self._kind == "count" else self._question
+        return NoteFile(self._index, self._identity, question, self._kind)
 
     @cached_property
     def _identity(self) -> str:
@@ -100,7 +101,12 @@ class NoteTaker:
         return max(1, min(_MOST_NOTES, windows.holds(windows.native) // _NOTES_SHARE))
 
     def reply(
-        self, frame: Framing, documents: Sequence[Sized], passages: Sequence[Citation], at: PrefillProgress
+        self,
+        frame: Framing,
+        documents: Sequence[Sized],
+        passages: Sequence[Citation],
+        at: PrefillProgress | None,
+        new_tokens: int | None = None,
     ) -> KeptReply:
         """Get the reply to one prompt.
 
@@ -108,7 +114,9 @@ class NoteTaker:
             frame: What stands around the documents.
             documents: Passages or notes, as the backend's writer writes them.
             passages: Where they come from.
-            at: How far the reading is, for `progress`; `done` are the tokens before this prompt.
+            at: How far the reading is, for `progress`; `done` are the tokens before this prompt. None for a prompt
+                that takes it no further.
+            new_tokens: The longest reply; None for `self.new_tokens`.
 
         Returns:
             The reply.
@@ -116,7 +124,7 @@ class NoteTaker:
         Raises:
             LongctxError: As `Backend.generate` does.
         """
-        new, window = self.new_tokens, self._backend.windows().native
+        new, window = new_tokens or self.new_tokens, self._backend.windows().native
         tokens = len(frame) + sum(map(len, documents))
         written = [_written(part) for part in (frame.head, *documents, frame.tail)]
         key = key_of([self._identity, written, new, asdict(self._sampling)])
@@ -136,12 +144,12 @@ class NoteTaker:
         self.truncated += reply.prompt_tokens < TRUNCATED_BELOW * tokens
         return reply
 
-    def _report(self, at: PrefillProgress, done: int = 0) -> None:
-        if self._progress is not None:
+    def _report(self, at: PrefillProgress | None, done: int = 0) -> None:
+        if self._progress is not None and at is not None:
             speed = (self.prompt_tokens + done) / max(1e-9, time.monotonic() - self._began)
             self._progress(replace(at, done=min(at.total, at.done + done), tokens_per_second=speed))
 
-    def _inner(self, at: PrefillProgress) -> PrefillCallback | None:
+    def _inner(self, at: PrefillProgress | None) -> PrefillCallback | None:
         """Adds how much of a prompt has been read to what was read before it."""
         return None if self._progress is None else lambda progress: self._report(at, progress.done)
 

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from indexes.text import content_terms
 from longctx.answering.citations import CLEARLY
 from longctx.answering.evidence import SUPPORTED, UNSUPPORTED_BELOW, Evidence
 from longctx.prompts import says_nothing
@@ -19,7 +20,6 @@ from longctx.types import Citation
 _MARK = re.compile(r"\s*[\[［【]\s*\d[\d\s,、?]*[\]］】]")
 _BULLET = re.compile(r"^\s*(?:[-*•・]|\(?\d{1,3}[.)](?=\s)|[①-⑳])\s*")
 _NO_LETTER = re.compile(r"[\W_]+")
-_VALUE = re.compile(r".*[:：]\s*([-+]?\d[\d,]*(?:\.\d+)?)\s*([^\d\s.。]*)[.。]?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +59,20 @@ class TakenNotes:
     unplaced: int = 0
 
 
-def notes_in(reply: str, chunk_ids: Sequence[int], shown: Sequence[Citation]) -> TakenNotes:
+def notes_in(reply: str, chunk_ids: Sequence[int], shown: Sequence[Citation], question: str = "") -> TakenNotes:
     """Read the notes in a model's reply.
 
     Args:
         reply: What the model wrote.
         chunk_ids: The passages, in the order of their numbers: [1] is the first.
         shown: What the model was shown of each.
+        question: For the items of a list, the question: of passages that hold an item alike, such as those whose title
+            names it, the one that bears on the question most is meant.
 
     Returns:
         A note for each line that comes from a passage, in the order of the passages.
     """
-    evidence = Evidence({}, shown)
+    evidence = Evidence(dict.fromkeys(content_terms(question), 1.0), shown)
     placed: list[tuple[int, Note]] = []
     unplaced = 0
     for line in reply.splitlines():
@@ -98,41 +100,25 @@ def _numbers(line: str, text: str, evidence: Evidence) -> list[int]:
     return [support.best] if support.most >= UNSUPPORTED_BELOW else []
 
 
-def united(notes: Iterable[Note]) -> list[Note]:
+def united(notes: Iterable[Note], question: str = "") -> list[Note]:
     """Make one note of those that say the same.
 
     Args:
         notes: Notes.
+        question: For names, the question: its words tell no names apart, as in "Ghent" and "the Ghent office".
 
     Returns:
         The first of each, with the passages of all.
     """
-    by_text: dict[str, Note] = {}
+    asked = content_terms(question)
+    by_text: dict[object, Note] = {}
     for note in notes:
-        key = _NO_LETTER.sub(" ", unicodedata.normalize("NFKC", note.text).casefold()).strip()
+        terms = content_terms(note.text) - asked if asked else set[str]()
+        named = frozenset(terms) if any(term.isalpha() for term in terms) else None
+        key = named or _NO_LETTER.sub(" ", unicodedata.normalize("NFKC", note.text).casefold()).strip()
         ids = (*by_text[key].chunk_ids, *note.chunk_ids) if key in by_text else note.chunk_ids
         by_text[key] = replace(by_text.get(key, note), chunk_ids=tuple(dict.fromkeys(ids)))
     return list(by_text.values())
-
-
-def by_value(notes: Sequence[Note], *, in_order: bool) -> list[Note] | None:
-    """Sort notes of the form 'name: value' by their values.
-
-    Args:
-        notes: Notes.
-        in_order: The values are to be numbers or years that say in what order things come: the smallest is first.
-
-    Returns:
-        The notes, otherwise with the largest value first; None unless all values are numbers in the same unit, or, for
-        an order, without any.
-    """
-    found = [_VALUE.fullmatch(unicodedata.normalize("NFKC", note.text)) for note in notes]
-    values = [(float(value[1].replace(",", "")), value[2].casefold()) for value in found if value is not None]
-    units = {unit for _, unit in values}
-    if len(notes) < 2 or len(values) < len(notes) or len(units) > 1 or (in_order and units != {""}):
-        return None
-    order = sorted(range(len(notes)), key=lambda place: values[place][0] if in_order else -values[place][0])
-    return [notes[place] for place in order]
 
 
 def numbered(notes: Iterable[Note]) -> dict[int, int]:
@@ -148,19 +134,17 @@ def numbered(notes: Iterable[Note]) -> dict[int, int]:
     return {chunk_id: number for number, chunk_id in enumerate(ids, start=1)}
 
 
-def lines_of(notes: Sequence[Note], *, itemised: bool = False) -> list[str]:
+def lines_of(notes: Sequence[Note]) -> list[str]:
     """Write notes with the numbers of their passages.
 
     Args:
         notes: Notes.
-        itemised: Whether each has its own number before it, too.
 
     Returns:
         A line for each.
     """
     numbers = numbered(notes)
-    lines = [note.line(numbers) for note in notes]
-    return [f"{place}. {line}" for place, line in enumerate(lines, start=1)] if itemised else lines
+    return [note.line(numbers) for note in notes]
 
 
 def goes_round(reply: str) -> bool:

@@ -156,8 +156,9 @@ class Policy:
         history_share: How much of the room the conversation may take before passages do, from 0 to 1.
         expand: So many neighbours of each passage come before the next passage; others when all passages are in.
         budget: What a prompt may cost.
-        part_tokens: On route `map`, the most tokens of passages that are read in one prompt. Small models overlook
-            less in short parts, and the time that attention takes grows with the square of a prompt's length.
+        part_tokens: On route `map`, the most tokens of passages that are read in one prompt. None is 4,096, and for a
+            question that asks for a list (how many, which ones, the largest, in what order) 320: small models overlook
+            items in long parts.
         keep_order: Whether passages that were in the last prompt stand first and in their order, so that they are not
             read again. Otherwise passages are in the order of the documents, and a prompt depends on the question
             alone.
@@ -168,5 +169,5 @@ class Policy:
     history_share: float = 0.25
     expand: int = 0
     budget: PromptBudget = _NO_LIMIT
-    part_tokens: int = 4096
+    part_tokens: int | None = None
     keep_order: bool = True

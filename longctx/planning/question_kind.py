@@ -147,7 +147,20 @@ def question_kind(question: str, *, of_everything: bool = False) -> QuestionKind
     return kinds[0] if kinds else "locate"
 
 
+_EXTREME = re.compile(rf"\b{_MOST}\b|\b(?:rank|sort)\b|一番|最も|もっとも|最[大小高低長短多少新古初後良悪]|ランキング")
 _ORDER = re.compile(r"\border\b|\bsequence\b|\bchronolog|順番|順序|時系列|発生順|[たる]順|[早古]い順")
+
+
+def asks_for_extreme(question: str) -> bool:
+    """Whether a question asks for the largest, the first or the like, or to rank things.
+
+    Args:
+        question: The question.
+
+    Returns:
+        True for one with such words in English or Japanese.
+    """
+    return _EXTREME.search(unicodedata.normalize("NFKC", question).casefold()) is not None
 
 
 def asks_for_order(question: str) -> bool:

@@ -1,5 +1,6 @@
 from .control_tokens import Escaper, control_tokens
-from .map_texts import ReadingTask, condense_task, final_task, for_everything, merge_task, nothing_found, says_nothing
+from .list_texts import ItemKind, ReadingTask, asking_which, confirming_task, items_task, listing, says_yes
+from .map_texts import condense_task, final_task, for_everything, merge_task, nothing_found, says_nothing
 from .parts import FENCE, STAND_IN, Framing, PromptInputs, PromptWriter, as_messages, assemble, opening_line, said_by
 from .templates import TEMPLATES, PromptTemplate, check_turns, choose_template
 from .thinking import ThoughtSplitter, closing_of, delimiters, opened_in, without_thoughts
@@ -14,6 +15,7 @@ __all__ = [
     "Escaper",
     "Frame",
     "Framing",
+    "ItemKind",
     "PromptInputs",
     "PromptTemplate",
     "PromptWriter",
@@ -22,19 +24,23 @@ __all__ = [
     "TokenIds",
     "TokenWriter",
     "as_messages",
+    "asking_which",
     "assemble",
     "build_prompt",
     "check_turns",
     "choose_template",
     "closing_of",
     "condense_task",
+    "confirming_task",
     "control_tokens",
     "delimiters",
     "final_task",
     "for_everything",
     "is_refusal",
     "is_unanswerable",
+    "items_task",
     "language_of",
+    "listing",
     "merge_task",
     "nothing_found",
     "opened_in",
@@ -42,6 +48,7 @@ __all__ = [
     "prompt_texts",
     "said_by",
     "says_nothing",
+    "says_yes",
     "thought_tag",
     "without_thoughts",
 ]

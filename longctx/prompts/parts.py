@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
-from longctx.prompts.map_texts import ReadingTask, for_everything
+from longctx.prompts.list_texts import ReadingTask
+from longctx.prompts.map_texts import for_everything
 from longctx.prompts.thinking import without_thoughts
 from longctx.prompts.wording import prompt_texts
 from longctx.types import Citation, Message, QuestionKind, ThinkingMode

@@ -37,6 +37,8 @@ class Asked:
 
     @property
     def stage(self) -> str:
+        if "yes or no" in self.text or "「はい」か「いいえ」" in self.text:
+            return "confirm"
         return "part" if self.passages else "last" if self.is_last else "merge"
 
 
@@ -48,7 +50,7 @@ def parsed(text: str, new_tokens: int) -> Asked:
     passages = (
         {int(n): passage.strip() for n, passage in PASSAGE.findall(rest)} if label.startswith(("Pass", "資料")) else {}
     )
-    above = re.split(r"^(?:Above (?:are|is)|上は)", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    above = re.split(r"^(?:Above (?:are|is)|Question:|上は|質問：)", rest, maxsplit=1, flags=re.MULTILINE)[0]
     return Asked(text, new_tokens, passages, [] if passages else above.strip().splitlines())
 
 
@@ -82,11 +84,17 @@ class ScriptedServer(LoopbackServer):
         super().__init__(Handler)
         self.state = State(0, 0, {})
 
-    def play(self, window: int, part: Script, last: Script, merge: Script | None = None, says: int = 0) -> State:
+    def play(
+        self,
+        window: int,
+        part: Script,
+        last: Script = lambda asked: " ".join(asked.notes),
+        merge: Script = lambda asked: "NONE",
+        confirm: Script = lambda asked: "Yes",
+        says: int = 0,
+    ) -> State:
         """Begin a new play with a window of so many tokens; the server may say that it has another."""
-        self.state = State(
-            window, says or window, {"part": part, "last": last, "merge": merge or (lambda asked: "NONE")}
-        )
+        self.state = State(window, says or window, {"part": part, "last": last, "merge": merge, "confirm": confirm})
         return self.state
 
 
@@ -122,9 +130,10 @@ class Handler(BaseHTTPRequestHandler):
             )
             return send_json(self, {"error": {"message": f"This model's {limit} tokens"}}, 400)
         state.asked.append(asked)
-        if len(state.asked) == state.fails_at:
+        parts_read = len(state.at("part")) if asked.stage == "part" else 0
+        if parts_read and parts_read == state.fails_at:
             return send_json(self, {"error": {"message": "out of memory"}}, 500)
-        if len(state.asked) == state.waits_at:
+        if parts_read and parts_read == state.waits_at:
             state.waiting.set()
             state.go_on.wait()
         words = re.findall(r"\S+\s*|\s+", state.script[asked.stage](asked))

@@ -1,0 +1,154 @@
+"""What route `map` notes on one part of the documents.
+
+For a list (how many, which ones, the largest, in what order) the notes are items, and what a small model writes down is
+confirmed: the model is asked again about the sentences alone that hold a name, or the number of a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Sized
+
+from indexes import Chunk
+from indexes.text import content_terms, on_one_line, sentence_spans
+from longctx.answering.backend import Backend
+from longctx.answering.extractive import citation
+from longctx.answering.note_file import KeptReply
+from longctx.answering.note_taking import NoteTaker
+from longctx.answering.notes import Note, goes_round, notes_in
+from longctx.answering.valued_notes import sentences_stating
+from longctx.engine import PrefillProgress
+from longctx.planning import asks_for_extreme, asks_for_order
+from longctx.prompts import (
+    ItemKind,
+    ReadingTask,
+    asking_which,
+    assemble,
+    condense_task,
+    confirming_task,
+    items_task,
+    says_yes,
+)
+from longctx.types import Citation, QuestionKind
+
+_YES_OR_NO = 8  # tokens
+
+
+class PartReader:
+    """Takes notes on parts.
+
+    Args:
+        backend: The model.
+        taker: Gets the model's replies.
+        question: The question.
+        kind: What it asks for.
+
+    Attributes:
+        frame: What stands around the passages of a part.
+        cut: How many parts' notes were cut for their length.
+        unplaced: How many lines were left out because no passage holds them.
+        unconfirmed: How many items were left out because the model, asked again, did not confirm them.
+    """
+
+    def __init__(self, backend: Backend, taker: NoteTaker, question: str, kind: QuestionKind) -> None:
+        self._writer, self._taker = backend.writer, taker
+        self._items = _item_kind(question, kind)
+        self._question = asking_which(question) if self._items == "name" else question
+        task = items_task(self._question, self._items) if self._items else condense_task(question, kind)
+        self.frame = taker.frame(task)
+        self.cut = self.unplaced = self.unconfirmed = 0
+
+    @property
+    def lists(self) -> bool:
+        """Whether the notes are items of a list."""
+        return self._items is not None
+
+    def notes_on(self, chunks: Sequence[Chunk], at: PrefillProgress) -> Iterator[Note]:
+        """Take the notes on some passages; where they are cut for their length, those on each half of the passages.
+
+        Args:
+            chunks: The passages.
+            at: How far the reading is.
+
+        Yields:
+            The notes, in the order of the passages.
+
+        Raises:
+            LongctxError: As `Backend.generate` does.
+        """
+        passages = _shown(chunks)
+        documents = self._documents(passages, [chunk.text_with_header for chunk in chunks])
+        reply = self._taker.reply(self.frame, documents, passages, at)
+        if reply.finish == "length" and len(chunks) > 1 and not goes_round(reply.text):
+            middle = len(chunks) // 2
+            yield from self.notes_on(chunks[:middle], at)
+            yield from self.notes_on(chunks[middle:], at)
+            return
+        for note in self.taken(reply, [chunk.id for chunk in chunks], passages):
+            sources = {chunk.source for chunk in chunks if chunk.id in note.chunk_ids}
+            if self._is_confirmed(note.text, [chunk for chunk in chunks if chunk.source in sources]):
+                yield note
+            else:
+                self.unconfirmed += 1
+
+    def taken(self, reply: KeptReply, chunk_ids: Sequence[int], shown: Sequence[Citation]) -> tuple[Note, ...]:
+        """Read the notes in a reply, and count what is left out of them.
+
+        Args:
+            reply: The reply.
+            chunk_ids: The passages, in the order of their numbers: [1] is the first.
+            shown: What the model was shown of each.
+
+        Returns:
+            The notes that passages hold.
+        """
+        text = reply.text
+        if reply.finish == "length":
+            self.cut += 1
+            text = text[: text.rfind("\n")] if "\n" in text.strip() else text  # the last line is not whole
+        taken = notes_in(text, chunk_ids, shown, self._question if self.lists else "")
+        self.unplaced += taken.unplaced
+        return taken.notes
+
+    def _is_confirmed(self, item: str, chunks: Sequence[Chunk]) -> bool:
+        if self._items is None:
+            return True
+        passages = _shown(chunks)
+        telling = [" ".join(self._sentences_on(item, chunk.text)) for chunk in chunks]
+        if any(telling):
+            named = [passage for passage, text in zip(passages, telling, strict=True) if text]
+            task = confirming_task(self._question, item if self._items == "name" else "")
+            return self._confirms(task, named, list(filter(None, telling)))
+        if self._items != "name":
+            return False
+        return self._confirms(confirming_task(self._question), passages, [chunk.text_with_header for chunk in chunks])
+
+    def _confirms(self, task: ReadingTask, passages: Sequence[Citation], texts: Sequence[str]) -> bool:
+        documents = self._documents(passages, texts)
+        return says_yes(self._taker.reply(self._taker.frame(task), documents, passages, None, _YES_OR_NO).text)
+
+    def _sentences_on(self, item: str, text: str) -> list[str]:
+        """The sentences of a text that state an item's value, or that hold its name beside words of the question."""
+        if self._items != "name":
+            return sentences_stating(text, item)
+        terms = content_terms(item)
+        telling = terms - content_terms(self._question) or terms
+        sentences = [on_one_line(text[start:end]) for start, end in sentence_spans(text)]
+        return [sentence for sentence in sentences if telling <= content_terms(sentence)]
+
+    def _documents(self, passages: Sequence[Citation], texts: Sequence[str]) -> list[Sized]:
+        return assemble(self._writer, passages, self._writer.texts(texts))
+
+
+def _item_kind(question: str, kind: QuestionKind) -> ItemKind | None:
+    """What the notes for a question are; None where they are sentences."""
+    if kind == "count":
+        return "name"
+    if kind != "compare":
+        return None
+    if asks_for_order(question):
+        return "place"
+    return "value" if asks_for_extreme(question) else None
+
+
+def _shown(chunks: Sequence[Chunk]) -> list[Citation]:
+    return [citation(chunk, number=number) for number, chunk in enumerate(chunks, start=1)]
