@@ -52,7 +52,7 @@ def pdf(texts: list[str]) -> bytes:
     contents = []
     for text in texts:
         lines = text.encode("latin-1", "replace").replace(b"(", b"").replace(b")", b"").splitlines()
-        contents.append(b"BT /F 9 Tf 12 TL 40 800 Td " + b"".join(b"(%s) Tj T* " % line for line in lines) + b"ET")
+        contents.append(b"BT /F 9 Tf 12 TL 40 750 Td " + b"".join(b"(%s) Tj T* " % line for line in lines) + b"ET")
     return drawn_pdf(*contents)
 
 
