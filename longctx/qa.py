@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from indexes import CorpusIndex, Encoder, IngestReport, Reranker
+from indexes import CorpusIndex, Encoder, IngestReport, ReadLimits, Reranker
 from indexes.encoders import DEFAULT_ENCODER, load_encoder
+from indexes.ingest import IngestCallback
+from indexes.readers import DEFAULT_LIMITS
 from indexes.storage import is_database
 from longctx.answering import (
     AnswerStream,
@@ -176,9 +179,25 @@ class DocumentQA:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def ingest(self, paths: str | Path | Iterable[str | Path], **options: Any) -> IngestReport:
-        """Bring the index up to date with files and folders; for the options and errors see `CorpusIndex.ingest`."""
-        return self.index.ingest(paths, **options)
+    def ingest(
+        self,
+        paths: str | Path | Iterable[str | Path],
+        *,
+        prune: bool = False,
+        exclude: Iterable[str] = (),
+        include: Iterable[str] = (),
+        limits: ReadLimits = DEFAULT_LIMITS,
+        chunk_tokens: int | None = None,
+        overlap: int | None = None,
+        progress: IngestCallback | None = None,
+        wait: bool | float = False,
+        executor: Executor | None = None,
+    ) -> IngestReport:
+        """Bring the index up to date with files and folders; for the arguments see `CorpusIndex.ingest`."""
+        walk: dict[str, Any] = {"prune": prune, "exclude": exclude, "include": include}
+        chunking: dict[str, Any] = {"chunk_tokens": chunk_tokens, "overlap": overlap}
+        how: dict[str, Any] = {"limits": limits, "progress": progress, "wait": wait, "executor": executor}
+        return self.index.ingest(paths, **how, **walk, **chunking)
 
     def ask(
         self,
