@@ -18,10 +18,10 @@ from longctx.answering.map_parts import Division, Room
 from longctx.answering.note_taking import NoteTaker
 from longctx.answering.notes import Note, lines_of, numbered, united
 from longctx.answering.part_reading import PartReader
-from longctx.answering.valued_notes import by_value, one_in_each_place
+from longctx.answering.valued_notes import by_value, extremes, one_in_each_place
 from longctx.engine import PrefillProgress
 from longctx.errors import ContextTooLong
-from longctx.planning import Policy, asks_for_order
+from longctx.planning import Policy, asks_for_extreme, asks_for_order
 from longctx.prompts import Framing, ReadingTask, final_task, listing, merge_task
 from longctx.types import BudgetItem, Citation, Plan, QuestionRequest
 
@@ -109,19 +109,22 @@ class MapReduce:
         return united(self._read(), self._question if self._kind == "count" else "")
 
     def listed(self, notes: list[Note]) -> ListedAnswer | None:
-        """The answer to a question that asks for a list, made without the model: all items, counted or in their order.
+        """The answer that a list is, or its first items, made without the model.
 
         Args:
             notes: The notes.
 
         Returns:
-            The list; None for another question, and for an order that the notes do not tell by numbers.
+            All items, counted, or in their order, or those with the largest or smallest value; None for another
+            question, and where the notes do not tell it by numbers.
         """
-        ordered = self._ranked(notes) if self._in_order else None
-        if self._kind != "count" and ordered is None:
+        if self._kind == "count":
+            return ListedAnswer(listing(self._question, lines_of(notes)), self._passages(notes))
+        extreme, ranked = asks_for_extreme(self._question), self._ranked(notes)
+        if ranked is None or not (self._in_order or extreme in ("largest", "smallest")):
             return None
-        items = ordered or notes
-        text = listing(self._question, lines_of(items), in_order=ordered is not None)
+        items = ranked if self._in_order else extremes(ranked, smallest=extreme == "smallest")
+        text = listing(self._question, lines_of(items), counted=False, in_order=self._in_order)
         return ListedAnswer(text, self._passages(items))
 
     def final(self, notes: list[Note]) -> FinalPrompt:

@@ -43,6 +43,21 @@ def by_value(notes: Sequence[Note], *, in_order: bool) -> list[Note] | None:
     return ranked + [note for note in notes if note not in ranked]
 
 
+def extremes(ranked: Sequence[Note], *, smallest: bool) -> list[Note]:
+    """The notes with the largest value, or with the smallest.
+
+    Args:
+        ranked: Notes as `by_value` sorts them, the largest value first.
+        smallest: Whether the smallest is meant.
+
+    Returns:
+        All that share it.
+    """
+    valued = [(value[0], note) for note in ranked if (value := _value(note.text, in_order=False))]
+    sought = valued[-1 if smallest else 0][0]
+    return [note for value, note in valued if value == sought]
+
+
 def _value(text: str, *, in_order: bool) -> tuple[float, str] | None:
     """The value of a note with its unit."""
     plain = unicodedata.normalize("NFKC", text)

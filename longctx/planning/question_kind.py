@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Literal
 
 from indexes.text import script_language
 from longctx.types import QuestionKind
@@ -148,19 +149,33 @@ def question_kind(question: str, *, of_everything: bool = False) -> QuestionKind
 
 
 _EXTREME = re.compile(rf"\b{_MOST}\b|\b(?:rank|sort)\b|一番|最も|もっとも|最[大小高低長短多少新古初後良悪]|ランキング")
+_TOP = r"(?:一番|最も|もっとも)"
+_LARGEST = re.compile(
+    r"\b(?:most|(?:larg|bigg|high|long|great|deep|wid|heavi|tall)est)\b|最[大高長多]|"
+    + _TOP
+    + "(?:大き|高|長|多|重|広|深)"
+)
+_SMALLEST = re.compile(
+    r"\b(?:least|(?:small|low|short|few|cheap|light|narrow)est)\b|最[小低短少]|" + _TOP + "(?:小さ|低|短|少な|安|軽|狭)"
+)
 _ORDER = re.compile(r"\border\b|\bsequence\b|\bchronolog|順番|順序|時系列|発生順|[たる]順|[早古]い順")
 
 
-def asks_for_extreme(question: str) -> bool:
-    """Whether a question asks for the largest, the first or the like, or to rank things.
+def asks_for_extreme(question: str) -> Literal["largest", "smallest", "other"] | None:
+    """Which extreme a question asks for.
 
     Args:
         question: The question.
 
     Returns:
-        True for one with such words in English or Japanese.
+        The largest or the smallest value, where its words, in English or Japanese, leave no doubt; "other" for one like
+        the first, the oldest or the best, for both, and for a ranking; None for a question that asks for none.
     """
-    return _EXTREME.search(unicodedata.normalize("NFKC", question).casefold()) is not None
+    text = unicodedata.normalize("NFKC", question).casefold()
+    if not _EXTREME.search(text):
+        return None
+    largest, smallest = _LARGEST.search(text), _SMALLEST.search(text)
+    return "other" if bool(largest) == bool(smallest) else "largest" if largest else "smallest"
 
 
 def asks_for_order(question: str) -> bool:

@@ -106,8 +106,10 @@ _HOW_MANY = {
         (re.compile(rf"(?:何{_COUNTER}|いくつ)の"), "どの"),
     ),
 }
-_LISTING = {"en": ("There {are} {count}: {items}.", "; "), "ja": ("{count}件あります：{items}。", "、")}
+_BETWEEN = {"en": "; ", "ja": "、"}
+_COUNTED = {"en": "There {are} {count}: {items}.", "ja": "{count}件あります：{items}。"}
 _IN_ORDER = {"en": "In order: {items}.", "ja": "順に、{items}。"}
+_BARE = {"en": "{items}.", "ja": "{items}。"}
 
 
 def asking_which(question: str) -> str:
@@ -166,19 +168,19 @@ def says_yes(reply: str) -> bool:
     return reply.lstrip(" \n\"'「『*").casefold().startswith(_YES)
 
 
-def listing(question: str, items: Sequence[str], *, in_order: bool = False) -> str:
+def listing(question: str, items: Sequence[str], *, counted: bool = True, in_order: bool = False) -> str:
     """The answer that is a list.
 
     Args:
         question: The question.
         items: The items, with the marks of their passages.
-        in_order: Whether the question asks for their order, and not how many or which they are.
+        counted: Whether to say how many there are.
+        in_order: Whether the question asks for their order.
 
     Returns:
-        How many there are, unless it is their order that counts, and the items, in the question's language.
+        The items, in a sentence in the question's language.
     """
     language = language_of(question)
-    wording, between = _LISTING[language]
-    wording = _IN_ORDER[language] if in_order else wording
+    wording = (_COUNTED if counted else _IN_ORDER if in_order else _BARE)[language]
     are = "is" if len(items) == 1 else "are"
-    return wording.format(are=are, count=len(items), items=between.join(items))
+    return wording.format(are=are, count=len(items), items=_BETWEEN[language].join(items))

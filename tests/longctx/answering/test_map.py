@@ -192,7 +192,7 @@ def test_a_value_that_its_passage_does_not_state_is_left_out(make_index, opened,
 
     server.play(WINDOW, misread)
     answer = opened(folder).ask("Which report has the highest water?", route="map")
-    assert answer.text == "Mole South: 1031 cm [1] Mole North: 12 cm [2]"
+    assert answer.text == "Mole South: 1031 cm [1]."
     assert "1 items that were not confirmed were left out" in answer.plan.reason
 
 
@@ -285,10 +285,14 @@ def test_values_are_sorted_for_the_model_and_what_comes_in_order_is_not(make_ind
     )
     qa = opened(folder)
     largest = qa.ask("Which report has the highest water?", route="map")
-    assert largest.text == "Mole West: 1,204 cm [1] Mole South: 31 cm [2] Mole North: 12 cm [3]"
+    assert largest.text == "Mole West: 1,204 cm [1]."
+    lowest = qa.ask("Which report has the lowest water?", route="map")
+    assert lowest.text == "Mole North: 12 cm [1]."
+    rank = qa.ask("Rank the moles of the reports by their water.", route="map")
+    assert rank.text == "Mole West: 1,204 cm [1] Mole South: 31 cm [2] Mole North: 12 cm [3]"
     order = qa.ask("In what order were the moles read in the reports?", route="map")
     assert order.text == "Mole North: 12 cm [1] Mole South: 31 cm [2] Mole West: 1,204 cm [3]"
-    assert (largest.plan.kind, order.plan.kind) == ("compare", "compare")
+    assert (largest.plan.kind, order.plan.kind, rank.plan.kind) == ("compare", "compare", "compare")
     years = make_index(
         {"a.md": report(1, "Mole East: 1931"), "b.md": report(2, "Mole Old: 1874"), "c.md": report(3, "Mole New: 1968")}
     )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from longctx import AskOptions, BadRequest
-from longctx.planning import asks_for_order, question_kind
+from longctx.planning import asks_for_extreme, asks_for_order, question_kind
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,22 @@ def test_an_order_is_asked_for_in_words(question: str, order: bool) -> None:
 def test_a_kind_that_does_not_exist_is_named() -> None:
     with pytest.raises(BadRequest, match="kind is 'sum': use locate, compare, count, summarise"):
         AskOptions().updated(kind="sum")
+
+
+@pytest.mark.parametrize(
+    ("question", "extreme"),
+    [
+        ("Which report states the largest reading?", "largest"),
+        ("Which office has the fewest employees?", "smallest"),
+        ("Which came first?", "other"),
+        ("Which are the highest and the lowest readings?", "other"),
+        ("Rank the offices by their size.", "other"),
+        ("How do the offices differ?", None),
+        ("年間の売り上げが最も大きい店舗はどこですか？", "largest"),
+        ("一番安い見積もりはどれですか？", "smallest"),
+        ("最も古い契約はどれですか？", "other"),
+        ("どう違いますか？", None),
+    ],
+)
+def test_an_extreme_is_the_largest_or_the_smallest_where_words_leave_no_doubt(question, extreme) -> None:
+    assert asks_for_extreme(question) == extreme
