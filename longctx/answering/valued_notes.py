@@ -1,4 +1,4 @@
-"""Notes of the form 'name: value': whether passages state their values, and sorting by them."""
+"""Notes that state values, as 'name: value' or in a sentence: where passages state them, and sorting by them."""
 
 from __future__ import annotations
 
@@ -10,33 +10,65 @@ from itertools import groupby
 from indexes.text import content_terms, on_one_line, sentence_spans
 from longctx.answering.notes import Note
 
-_FIGURES = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _ORDINALS = (
     *("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh"),
     *("twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth"),
 )
-_ORDINAL_WORD = re.compile(rf"\b(?:{'|'.join(_ORDINALS)})\b", re.IGNORECASE)
-_ORDINAL = re.compile(
-    rf".*[:：]\s*(?:the |number |no\. ?|第)?(?:(\d+)(?:st|nd|rd|th|番目?|位)?|({'|'.join(_ORDINALS)}))\b[.。]?",
+_NAME_AND_VALUE = re.compile(r"(.*?[^\d\s]\s*):(?!//)\s*(.*)", re.DOTALL)  # not in 22:00
+_NUMBER = re.compile(
+    rf"(?<![\w.])(?P<sign>[-+−]?)(?P<digits>\d[\d,]*(?:\.\d+)?)(?:st|nd|rd|th|番目?|位)?\s*(?P<unit>%|°[CF]?|[^\W\d_]+)?"
+    rf"|\b(?P<ordinal>{'|'.join(_ORDINALS)})\b",
     re.IGNORECASE,
 )
-_VALUE = re.compile(r".*[:：]\s*([-+]?\d[\d,]*(?:\.\d+)?)\s*([^\d\s.。]*)[.。]?")
+_DIGITS = re.compile(r"\d+")
+_MEASURES = frozenset(
+    [
+        "%",
+        "°",
+        "°c",
+        "°f",
+        "mm",
+        "cm",
+        "m",
+        "km",
+        "in",
+        "ft",
+        "mi",
+        "mg",
+        "g",
+        "kg",
+        "t",
+        "ml",
+        "l",
+        "s",
+        "min",
+        "h",
+        "w",
+        "kw",
+        "mw",
+        "v",
+        "hz",
+    ]
+)
+_YEARS = 1000  # and more: no place in an order
+_MULTIPLIERS = frozenset(["thousand", "million", "billion", "trillion", "千", "万", "億", "兆"])
 
 
 def by_value(notes: Sequence[Note], *, in_order: bool) -> list[Note] | None:
-    """Sort notes of the form 'name: value' by their values.
+    """Sort notes by their values.
 
     Args:
-        notes: Notes.
+        notes: Notes of the form 'name: value', or sentences that state one value.
         in_order: The values are to be numbers or years that say in what order things come: the smallest is first.
 
     Returns:
         The notes, otherwise with the largest value first, and at the end those without a value; None unless at least
-        half of them have one, and all values are numbers in the same unit, or, for an order, ordinals or numbers
-        without any.
+        half of them have one, and all are in one unit, or, for an order, without any.
     """
-    found = [(value, note) for note in notes if (value := _value(note.text, in_order=in_order))]
+    found = [(value, note) for note in notes if (value := _value(note.text))]
     units = {unit for (_, unit), _ in found}
+    if units - _MULTIPLIERS == units:
+        units = units - {""} or units  # some models leave a unit out, and none a million
     if len(notes) < 2 or 2 * len(found) < len(notes) or len(units) > 1 or (in_order and units != {""}):
         return None
     ranked = [note for _, note in sorted(found, key=lambda pair: pair[0][0], reverse=not in_order)]
@@ -53,18 +85,33 @@ def extremes(ranked: Sequence[Note], *, smallest: bool) -> list[Note]:
     Returns:
         All that share it.
     """
-    valued = [(value[0], note) for note in ranked if (value := _value(note.text, in_order=False))]
+    valued = [(value[0], note) for note in ranked if (value := _value(note.text))]
     sought = valued[-1 if smallest else 0][0]
     return [note for value, note in valued if value == sought]
 
 
-def _value(text: str, *, in_order: bool) -> tuple[float, str] | None:
-    """The value of a note with its unit."""
+def _value(text: str) -> tuple[float, str] | None:
+    """The value of a note with its unit, if it states one."""
+    numbers = [*_NUMBER.finditer(_stated(text))]
+    if len(numbers) != 1:
+        return None
+    [number] = numbers
+    if number["ordinal"]:
+        return float(_ORDINALS.index(number["ordinal"].casefold()) + 1), ""
+    size = float(number["digits"].replace(",", ""))
+    unit = (number["unit"] or "").casefold()
+    multiplier = unit if unit in _MULTIPLIERS else unit[:1] if unit[:1] in _MULTIPLIERS else ""
+    return -size if number["sign"] in ("-", "−") else size, multiplier or (unit if unit in _MEASURES else "")
+
+
+def _stated(text: str) -> str:
+    """What states the value of a note: what follows its name, otherwise its first sentence with a number."""
     plain = unicodedata.normalize("NFKC", text)
-    if in_order and (ordinal := _ORDINAL.fullmatch(plain)):
-        return float(ordinal[1] or _ORDINALS.index(ordinal[2].casefold()) + 1), ""
-    value = _VALUE.fullmatch(plain)
-    return None if value is None else (float(value[1].replace(",", "")), value[2].casefold())
+    parts = _NAME_AND_VALUE.fullmatch(plain)
+    if parts and _NUMBER.search(parts[2]):
+        return parts[2]
+    sentences = (plain[start:end] for start, end in sentence_spans(plain))
+    return next((sentence for sentence in sentences if _NUMBER.search(sentence)), "")
 
 
 def sentences_stating(text: str, note: str) -> list[str]:
@@ -72,23 +119,24 @@ def sentences_stating(text: str, note: str) -> list[str]:
 
     Args:
         text: The passage.
-        note: The note, of the form 'name: value'.
+        note: The note.
 
     Returns:
         Those that hold the numbers and ordinals of the value, and among them, if there are any, those that hold words
-        of the name.
+        of the note.
     """
-    name, _, value = unicodedata.normalize("NFKC", note).rpartition(":")
-    numbers, words = _numbers_of(value), content_terms(name)
+    numbers, words = _numbers_of(_stated(note)), content_terms(_DIGITS.sub(" ", note))
     sentences = [on_one_line(text[start:end]) for start, end in sentence_spans(text)]
     stating = [sentence for sentence in sentences if numbers <= _numbers_of(sentence)]
     return [sentence for sentence in stating if words & content_terms(sentence)] or stating
 
 
 def _numbers_of(text: str) -> set[str]:
-    plain = unicodedata.normalize("NFKC", text)
-    ordinals = {str(_ORDINALS.index(word.casefold()) + 1) for word in _ORDINAL_WORD.findall(plain)}
-    return {found.replace(",", "") for found in _FIGURES.findall(plain)} | ordinals
+    found = _NUMBER.finditer(unicodedata.normalize("NFKC", text))
+    ordinals = {word.casefold(): str(place) for place, word in enumerate(_ORDINALS, start=1)}
+    return {
+        each["digits"].replace(",", "") if each["digits"] else ordinals[each["ordinal"].casefold()] for each in found
+    }
 
 
 def one_in_each_place(notes: Sequence[Note], texts: Mapping[int, str], question: str) -> list[Note]:
@@ -102,12 +150,14 @@ def one_in_each_place(notes: Sequence[Note], texts: Mapping[int, str], question:
         question: The question.
 
     Returns:
-        The notes whose values are places, or all if fewer than half of them are; of those with the same place, the
-        ones that share most.
+        The notes whose values are places, or years if most are, or all if fewer than half of them are either; of those
+        with the same place, the ones that share most.
     """
-    found = [(value[0], note) for note in notes if (value := _value(note.text, in_order=True)) and not value[1]]
+    found = [(value[0], note) for note in notes if (value := _value(note.text)) and not value[1]]
     if 2 * len(found) < len(notes):
         return list(notes)
+    years = sum(place >= _YEARS for place, _ in found)
+    found = [(place, note) for place, note in found if (place >= _YEARS) == (2 * years > len(found))]
     asked = content_terms(question)
     kept = list[Note]()
     for _, group in groupby(sorted(found, key=lambda pair: pair[0]), key=lambda pair: pair[0]):

@@ -196,6 +196,31 @@ def test_a_value_that_its_passage_does_not_state_is_left_out(make_index, opened,
     assert "1 items that were not confirmed were left out" in answer.plan.reason
 
 
+@pytest.mark.parametrize(
+    ("question", "notes", "largest"),
+    [
+        (
+            "Which report has the highest water?",
+            ["North: 12 cm", "The gauge at South read 31 cm. It was wet.", "9 cm: West", "East: 29"],
+            "The gauge at South read 31 cm. It was wet. [1].",
+        ),
+        ("Which report has the largest budget?", ["North: 3 million", "South: 1.5 million"], "North: 3 million [1]."),
+        ("Which report has the smallest change?", ["North: -5", "South: 2", "West: +1"], "North: -5 [1]."),
+        ("売上が最も大きい店舗はどこですか？", ["北店：900万円", "南店：1,200万円"], "南店：1,200万円 [1]。"),
+        ("Which report has the largest budget?", ["North: 3 million", "South: 400,000"], None),
+        ("Which report has the largest budget?", ["North: 12 cm", "South: 3 m"], None),
+    ],
+)
+def test_values_are_understood_in_the_forms_that_models_write(
+    make_index, opened, server, question, notes, largest
+) -> None:
+    folder = make_index({f"{n}.md": report(1, note) for n, note in enumerate(notes)})
+    state = server.play(WINDOW, noting(lambda passage: [note for note in notes if note in passage]))
+    answer = opened(folder).ask(question, route="map")
+    assert bool(state.at("last")) == (largest is None), "values that cannot be compared are left to the model"
+    assert largest is None or answer.text == largest
+
+
 def test_ordinals_are_sorted(make_index, opened, server) -> None:
     places = {"a.md": "Ghent: third", "b.md": "Jena: the first", "c.md": "Graz: 2nd", "d.md": "Cork: number 4"}
     folder = make_index({name: report(1, fact) for name, fact in places.items()})
@@ -212,9 +237,10 @@ def test_a_place_is_had_by_what_the_question_asks_for(make_index, opened, server
         "Graz was number 2 of the offices that were rewired.",
         "Cork was number 1 of the offices that were rewired.",
         "Kiel has a floor of 12 cm.",
+        "Hull was number 1968 of all.",
     ]
     folder = make_index({f"{n}.md": report(1, fact) for n, fact in enumerate(said)})
-    places = r"([A-Z]\w+) (?:was number|has a floor of) (\d(?:\d cm)?)"
+    places = r"([A-Z]\w+) (?:was number|has a floor of) (\d+(?: cm)?)"
     server.play(WINDOW, noting(lambda passage: [": ".join(found) for found in re.findall(places, passage)]))
     order = opened(folder).ask("In what order were the offices painted, by all reports?", route="map")
     assert order.text == "In order: Jena: 1 [1]; Ghent: 2 [2]."
