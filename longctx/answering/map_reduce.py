@@ -119,13 +119,17 @@ class MapReduce:
             question, and where the notes do not tell it by numbers.
         """
         if self._kind == "count":
-            return ListedAnswer(listing(self._question, lines_of(notes)), self._passages(notes))
+            return self._list_of(notes)
         extreme, ranked = asks_for_extreme(self._question), self._ranked(notes)
         if ranked is None or not (self._in_order or extreme in ("largest", "smallest")):
             return None
         items = ranked if self._in_order else extremes(ranked, smallest=extreme == "smallest")
-        text = listing(self._question, lines_of(items), counted=False, in_order=self._in_order)
-        return ListedAnswer(text, self._passages(items))
+        return self._list_of(items, counted=False)
+
+    def _list_of(self, notes: Sequence[Note], *, counted: bool = True) -> ListedAnswer:
+        items = lines_of([replace(note, text=note.text.rstrip(" .。")) for note in notes])
+        text = listing(self._question, items, counted=counted, in_order=self._in_order)
+        return ListedAnswer(text, self._passages(notes))
 
     def final(self, notes: list[Note]) -> FinalPrompt:
         """Merge notes until they fit one prompt.

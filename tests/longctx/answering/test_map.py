@@ -202,7 +202,7 @@ def test_a_value_that_its_passage_does_not_state_is_left_out(make_index, opened,
         (
             "Which report has the highest water?",
             ["North: 12 cm", "The gauge at South read 31 cm. It was wet.", "9 cm: West", "East: 29"],
-            "The gauge at South read 31 cm. It was wet. [1].",
+            "The gauge at South read 31 cm. It was wet [1].",
         ),
         ("Which report has the largest budget?", ["North: 3 million", "South: 1.5 million"], "North: 3 million [1]."),
         ("Which report has the smallest change?", ["North: -5", "South: 2", "West: +1"], "North: -5 [1]."),
