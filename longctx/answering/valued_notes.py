@@ -21,35 +21,7 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _DIGITS = re.compile(r"\d+")
-_MEASURES = frozenset(
-    [
-        "%",
-        "°",
-        "°c",
-        "°f",
-        "mm",
-        "cm",
-        "m",
-        "km",
-        "in",
-        "ft",
-        "mi",
-        "mg",
-        "g",
-        "kg",
-        "t",
-        "ml",
-        "l",
-        "s",
-        "min",
-        "h",
-        "w",
-        "kw",
-        "mw",
-        "v",
-        "hz",
-    ]
-)
+_MEASURES = frozenset(re.findall(r"\S+", "% ° °c °f mm cm m km in ft mi mg g kg t ml l s min h w kw mw v hz"))
 _YEARS = 1000  # and more: no place in an order
 _MULTIPLIERS = frozenset(["thousand", "million", "billion", "trillion", "千", "万", "億", "兆"])
 
