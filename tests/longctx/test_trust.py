@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -178,7 +179,10 @@ def test_the_command_asks_on_a_terminal_and_refuses_elsewhere(
         with forked_longctx.start(*ask, cwd=working_folder, stdin=theirs, stderr=theirs, **environment) as process:
             os.write(ours, answer)
             assert process.wait() == code
-            assert b"Is that what you want?" in os.read(ours, 65536)
+            said = b""
+            while b"Is that what you want?" not in said:
+                assert select.select([ours], [], [], 60)[0], said
+                said += os.read(ours, 65536)
         os.close(theirs)
         os.close(ours)
     assert len(server.asked) == 1

@@ -266,7 +266,7 @@ def test_an_answer_stops_when_the_client_goes_and_is_finished_when_the_server_en
 
         answers: list[str] = []
         path = f"{server.url}{BASE}/ask"
-        short = asked | {"max_new_tokens": 120, "stream": False}
+        short = asked | {"max_new_tokens": 400, "stream": False}
         asking = [
             threading.Thread(target=lambda: answers.append(httpx.post(path, json=short, timeout=60).text)) for _ in "ab"
         ]
@@ -281,7 +281,7 @@ def test_an_answer_stops_when_the_client_goes_and_is_finished_when_the_server_en
         server.server.end()
         for each in asking:
             each.join(60)
-        assert [json.loads(text)["usage"]["completion_tokens"] for text in answers] == [120, 120]
+        assert [json.loads(text)["usage"]["completion_tokens"] for text in answers] == [400, 400]
 
 
 def test_questions_and_searches_are_traced_without_their_words(server: Running) -> None:

@@ -43,8 +43,14 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def find(driver: Any, selector: str) -> Any:
     """The first element of a selector that is shown."""
-    until(lambda: [each for each in driver.find_elements("css selector", selector) if each.is_displayed()])
-    return next(each for each in driver.find_elements("css selector", selector) if each.is_displayed())
+    shown: list[Any] = []
+
+    def is_there() -> bool:
+        shown[:] = [each for each in driver.find_elements("css selector", selector) if each.is_displayed()]
+        return bool(shown)
+
+    until(is_there)
+    return shown[0]
 
 
 def ask(driver: Any, question: str) -> str:
