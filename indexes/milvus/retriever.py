@@ -138,6 +138,10 @@ class _Passages:
         found = {row["id"]: _chunk(row) for row in self._collection.get(wanted, _FIELDS)}
         return {i: found[i] for i in wanted if i in found}
 
+    def titles(self, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
+        rows = self._collection.get(list(ids), ["id", "source", "title"])
+        return {row["id"]: (row["source"], row["title"]) for row in rows}
+
 
 class _Dense:
     def __init__(self, collection: Collection, condition: str) -> None:

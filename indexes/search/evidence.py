@@ -42,9 +42,10 @@ def by_evidence(
         The same chunks, best first; only the first 30 change places.
     """
     first = ranking[:_TITLED]
-    chunks = store.chunks(chunk_id for chunk_id, _ in first)
+    chunks = store.chunks(chunk_id for chunk_id, _ in first[:_DEPTH])
     raised = _by_sentence(lexical, query, first[:_DEPTH], chunks) + list(first[_DEPTH:])
-    return _in_order(_by_title(raised, chunks)) + list(ranking[_TITLED:])
+    titles = store.titles(chunk_id for chunk_id, _ in first)
+    return _in_order(_by_title(raised, titles)) + list(ranking[_TITLED:])
 
 
 def by_neighbours(store: StoreReader, ranking: Sequence[tuple[int, float]]) -> Ranking:
@@ -62,10 +63,10 @@ def by_neighbours(store: StoreReader, ranking: Sequence[tuple[int, float]]) -> R
     """
     scores = dict(ranking)
     pairs = [(of, near) for of, _ in ranking[:_BESIDE] for near in (of - 1, of + 1) if near in scores]
-    chunks = store.chunks({chunk_id for pair in pairs for chunk_id in pair}) if pairs else {}
+    titles = store.titles({chunk_id for pair in pairs for chunk_id in pair}) if pairs else {}
     raised = dict(scores)
     for of, near in pairs:
-        if chunks[of].source == chunks[near].source:  # ids of a document's chunks follow each other
+        if titles[of] == titles[near]:  # one document; the ids of a document's chunks follow each other
             score = scores[near] + _NEIGHBOUR_WEIGHT * (scores[of] - scores[near])
             raised[near] = max(raised[near], score)
     return _in_order([*raised.items()])
@@ -90,10 +91,11 @@ def _by_sentence(
     return raised
 
 
-def _by_title(ranking: Ranking, chunks: Mapping[int, Chunk]) -> Ranking:
+def _by_title(ranking: Ranking, titles: Mapping[int, tuple[str, str]]) -> Ranking:
     groups: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for chunk_id, score in ranking:
-        groups[chunks[chunk_id].title or chunks[chunk_id].source].append((score, chunk_id))
+        source, title = titles[chunk_id]
+        groups[title or source].append((score, chunk_id))
     best = max((score for _, score in ranking), default=0.0)
     raised = []
     for group in groups.values():

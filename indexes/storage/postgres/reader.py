@@ -72,6 +72,15 @@ class PostgresReader(StoreReader):
             i: read_chunk(rows[i], documents[rows[i][1]], partial(block, rows[i][1]), tables.get(i, ())) for i in wanted
         }
 
+    def titles(self, chunk_ids: Iterable[int]) -> dict[int, tuple[str, str]]:
+        """Read the sources and the titles of the documents of chunks; for the arguments see `StoreReader`."""
+        wanted = list(chunk_ids)
+        of = dict(self._of_chunks("c.id, c.document_id", "chunks c", wanted))
+        documents = dict(self._documents("id = ANY(?::bigint[])", sorted(set(of.values()))))
+        if missing := [i for i in wanted if of.get(i) not in documents]:
+            raise IndexDamaged(f"chunk {missing[0]} is missing")
+        return {i: (documents[of[i]].source, documents[of[i]].title) for i in wanted}
+
     def chunks_of_documents(self, ids: list[int]) -> Iterator[tuple[int, list[Chunk]]]:
         """Read the chunks of documents, with a few statements for all of them.
 

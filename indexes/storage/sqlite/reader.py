@@ -68,6 +68,26 @@ class StoreReader(DocumentReader):
             chunks[chunk_id] = read_chunk(row, documents[row[1]], partial(self._text_block, row[1]), tables)
         return chunks
 
+    def titles(self, chunk_ids: Iterable[int]) -> dict[int, tuple[str, str]]:
+        """Read the sources and the titles of the documents of chunks, without texts.
+
+        Args:
+            chunk_ids: The ids of the chunks.
+
+        Returns:
+            The source and the title of the document of each chunk.
+
+        Raises:
+            IndexDamaged: If a chunk or a document is missing, or a document does not match its checksum.
+        """
+        document_of = lru_cache(maxsize=None)(self._document_of)
+        titles: dict[int, tuple[str, str]] = {}
+        for chunk_id in chunk_ids:
+            row = self._db.execute("SELECT document_id FROM chunks WHERE id = ?", (chunk_id,)).fetchone()
+            document = document_of(found(row, f"chunk {chunk_id}")[0])
+            titles[chunk_id] = document.source, document.title
+        return titles
+
     def chunks_of(self, document_id: int) -> Iterator[Chunk]:
         """Read the chunks of a document.
 
