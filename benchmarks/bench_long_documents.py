@@ -3,9 +3,11 @@
     python benchmarks/bench_long_documents.py --data ../shared/data [--documents 1000] [--tokens 30000] [--vectors]
 
 The documents are made of paragraphs drawn from the books and from CISI's abstracts, with a fixed seed. The five
-paragraphs of each article of XQuAD English stand at random places of one document; a question's answer is at one place
-of one of them, and a hit counts if it holds that place. Chunks are cut where they fall: the words that a question
-shares with its paragraph may be in the chunk before or behind the one with the answer.
+paragraphs of each article of XQuAD English stand in one document: those of every other article one behind the other, as
+in a report that has a section on the subject, and those of the rest each at a random place, among paragraphs that have
+nothing to do with them. A question's answer is at one place of one paragraph, and a hit counts if it holds that place.
+Chunks are cut where they fall: the words that a question shares with its paragraph may be in the chunk before or behind
+the one with the answer.
 
 Without `--vectors` no passage is embedded, and `hybrid` is BM25 with the evidence of sentences, of neighbours and of
 documents, as it is where the encoder does not know a language; a thousand documents take
@@ -59,6 +61,7 @@ class Asked:
     document: str
     start: int
     end: int
+    together: bool  # whether its article is in one piece
 
 
 def distractors(data: Path) -> Iterator[str]:
@@ -71,17 +74,17 @@ def distractors(data: Path) -> Iterator[str]:
 
 
 def made_document(
-    needles: Sequence[str], fill: Sequence[tuple[str, int]], tokens: int, draw: random.Random
+    pieces: Sequence[Sequence[str]], fill: Sequence[tuple[str, int]], tokens: int, draw: random.Random
 ) -> list[str]:
-    """Paragraphs of some length in all, with those of an article at random places."""
-    paragraphs: list[str] = []
+    """Paragraphs of some length in all, with pieces of articles at random places."""
+    blocks: list[Sequence[str]] = []
     while tokens > 0:
         paragraph, size = draw.choice(fill)
-        paragraphs.append(paragraph)
+        blocks.append([paragraph])
         tokens -= size
-    for needle in needles:
-        paragraphs.insert(draw.randrange(len(paragraphs) + 1), needle)
-    return paragraphs
+    for piece in pieces:
+        blocks.insert(draw.randrange(len(blocks) + 1), piece)
+    return [paragraph for block in blocks for paragraph in block]
 
 
 def write_corpus(data: Path, folder: Path, documents: int, tokens: int, encoder: Encoder) -> list[Asked]:
@@ -91,18 +94,22 @@ def write_corpus(data: Path, folder: Path, documents: int, tokens: int, encoder:
     articles = json.loads((data / "xquad.en.json").read_text(encoding="utf-8"))["data"]
     asked: list[Asked] = []
     for number in range(documents):
-        own = [each for each in articles[number::documents] for each in each["paragraphs"]]
-        paragraphs = made_document([each["context"] for each in own], fill, tokens, draw)
+        own, pieces = [], list[list[str]]()
+        for which in range(number, len(articles), documents):
+            its, together = articles[which]["paragraphs"], which % 2 == 0
+            own += [(each, together) for each in its]
+            pieces += [[each["context"] for each in its]] if together else [[each["context"]] for each in its]
+        paragraphs = made_document(pieces, fill, tokens, draw)
         name, starts, at = f"volume {number:04}", dict[str, int](), 0
         for paragraph in paragraphs:
             starts.setdefault(paragraph, at)
             at += len(paragraph) + len(BETWEEN)
         (folder / f"{name}.txt").write_text(BETWEEN.join(paragraphs), encoding="utf-8")
-        for each in own:
+        for each, together in own:
             for qa in each["qas"]:
                 answer = qa["answers"][0]
                 start = starts[each["context"]] + answer["answer_start"]
-                asked.append(Asked(qa["question"], name, start, start + len(answer["text"])))
+                asked.append(Asked(qa["question"], name, start, start + len(answer["text"]), together))
     return asked
 
 
@@ -115,8 +122,10 @@ def rank(hits: Sequence[SearchHit], asked: Asked) -> int:
     return HITS + 1
 
 
-def report(label: str, ranks: Sequence[int]) -> None:
-    parts = (ranks, ranks[::2], ranks[1::2])
+def report(label: str, asked: Sequence[Asked], ranks: Sequence[int]) -> None:
+    parts = [ranks] + [
+        [its for its, each in zip(ranks, asked, strict=True) if each.together == together] for together in (True, False)
+    ]
     figures = ("".join(f"{sum(each <= k for each in part) / len(part):>8.4f}" for k in (1, 5, 10)) for part in parts)
     print(f"{label:<16}" + "  |".join(figures), flush=True)
 
@@ -144,9 +153,9 @@ def main() -> None:
             print(f"{arguments.documents} documents, {index.info().chunks} chunks, {took:.0f} s to ingest", flush=True)
             if arguments.questions:
                 asked = random.Random(0).sample(asked, arguments.questions)
-            print(f"{len(asked)} questions{'':<5}{'1':>8}{'5':>8}{'10':>8}  | one half, the other half")
+            print(f"{len(asked)} questions{'':<5}{'1':>8}{'5':>8}{'10':>8}  | in one piece, apart")
             for mode in ("lexical", "hybrid"):
-                report(mode, [rank(index.search(each.question, HITS, mode), each) for each in asked])
+                report(mode, asked, [rank(index.search(each.question, HITS, mode), each) for each in asked])
 
 
 if __name__ == "__main__":

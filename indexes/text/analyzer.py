@@ -21,10 +21,10 @@ from indexes.text.codes import codes
 from indexes.text.japanese import BUILT_WITH, Morpheme, asked_noun, is_content, morphemes
 from indexes.text.kanji import common_forms
 from indexes.text.normalisation import clean, nfkc
-from indexes.text.words import identifiers, stems, telling_words
+from indexes.text.words import abbreviations, identifiers, stems, telling_words
 
 # Raise it when the terms of a text change: an index that was built with another version is built again.
-ANALYSIS_VERSION = 6
+ANALYSIS_VERSION = 7
 
 # Escapes, not characters: U+F900 looks just like U+8C48.
 _KANA_OR_HAN = r"\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
@@ -59,7 +59,7 @@ _FUNCTION_BIGRAM_WEIGHT, _ASKED_WEIGHT = 0.25, 0.6
 # times as many terms.
 _MARK, _BEGINNING_LENGTH, _BEGINNING_WEIGHT = "-", 5, 0.5
 _GRAM_LENGTH = 4
-_LATIN = re.compile("[a-z\u00df-\u024f\u1e00-\u1eff]")
+_LATIN = re.compile("[A-Za-z\u00df-\u024f\u1e00-\u1eff]")
 _CODE_WEIGHT = 0.5  # of E17 for E-17, and of 17 for E17, which is in E-17
 
 
@@ -173,7 +173,7 @@ def phrase_terms(phrase: str, language: str) -> set[str]:
     Returns:
         The distinct terms: Japanese by its bigrams, since morphemes depend on what stands around them.
     """
-    runs = _runs_of(phrase)
+    runs = _runs_of(phrase.casefold())  # capitals say more of an abbreviation than another's text may
     bigrams = [bigram for bigram in _cjk_bigrams(runs) if len(bigram) > len(_BIGRAM) + 1]
     return {*bigrams, *_stems(runs.words, language)}
 
@@ -188,11 +188,12 @@ def content_words(text: str) -> list[str]:
         The words in order; those in Japanese and Chinese in the dictionary's normalized form, others as they are.
     """
     words: list[str] = []
+    named = abbreviations(text)
     for run in _RUN.finditer(_plain(text)):
         if run.lastgroup == "cjk":
             found = (morpheme.normalized_form() for morpheme in morphemes([run.group()]) if is_content(morpheme))
             words += (word for word in found if word not in BUILT_WITH)
-        elif telling_words([run.group().casefold()], "en"):
+        elif run.group() in named or telling_words([run.group().casefold()], "en"):
             words.append(run.group())
     return words
 
@@ -262,7 +263,7 @@ def _unaccented(letter: str) -> str:
 
 def _runs_of(text: str) -> _Runs:
     normal = _normal(text)
-    words = [*_WORD.findall(normal), *(each.casefold() for each in identifiers(text))]
+    words = [*_WORD.findall(normal), *map(str.casefold, identifiers(text)), *abbreviations(text)]
     words = [word for word in words if len(word) <= _LONGEST_TERM]
     return _Runs(_CJK_RUN.findall(normal), _HANGUL_RUN.findall(normal), words)
 

@@ -79,6 +79,8 @@ _HUMP = re.compile(r"[a-z0-9][A-Z]|[A-Z]{2}[a-z]")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SHORTEST_PART = 2
 _IDENTIFIER = re.compile(r"[A-Za-z0-9]+")
+_DOTTED = re.compile(r"(?<![^\W_])(?:[^\W\d_]\.){2,}(?:[^\W\d_](?![^\W_]))?")  # U.S., U.S.A
+_CAPITALS = re.compile(r"(?<![^\W_])[A-Z]{2,}(?![^\W_])")
 
 
 def stems(words: Iterable[str], language: str) -> list[str]:
@@ -127,6 +129,25 @@ def identifiers(text: str) -> list[str]:
         humped = (word for word in _IDENTIFIER.findall(text) if _HUMP.search(word))
         found += (part for word in humped for part in _PARTS.findall(word) if len(part) >= _SHORTEST_PART)
     return found
+
+
+def abbreviations(text: str) -> list[str]:
+    """Find the further words of abbreviations: un of U.N., and US of U.S. and of US.
+
+    Args:
+        text: The text, in its own case.
+
+    Returns:
+        Each abbreviation with full stops, without them; case-folded unless it then is an English function word. Of
+        those without full stops the ones that are such a word, if not all of the text is in capitals.
+    """
+    found = [each.replace(".", "") for each in _DOTTED.findall(text)]
+    capitals = [] if text.isupper() and len(text.split()) > 1 else filter(_is_built_with, _CAPITALS.findall(text))
+    return [each.upper() if _is_built_with(each) else each.casefold() for each in [*found, *capitals]]
+
+
+def _is_built_with(word: str) -> bool:
+    return word.casefold() in _ENGLISH
 
 
 def _unaccented(word: str) -> str:

@@ -11,7 +11,7 @@ from sudachipy import Dictionary, SplitMode
 from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
 
 from indexes.chunking.chunker import chunk_document
-from indexes.text.analyzer import query_terms, terms
+from indexes.text.analyzer import phrase_terms, query_terms, terms
 from indexes.text.codes import codes
 from indexes.text.words import identifiers
 from indexes.types import Document
@@ -121,6 +121,27 @@ def test_a_long_japanese_text_without_a_sentence_end_is_chunked_and_has_terms(en
 )
 def test_an_identifier_has_its_parts_and_its_whole(text: str, found: list[str]) -> None:
     assert identifiers(text) == found
+
+
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [
+        ("What UN secretary went there?", "the U.N. Secretary General"),
+        ("Which U.N. body met?", "bodies of the UN"),
+        ("What has an influence over the US economy?", "in the U.S. it fell"),
+        ("Who funds the WHO?", "a W.H.O. report"),
+        ("Wer leitet die U.N.O.?", "der Sitz der UNO"),
+    ],
+)
+def test_an_abbreviation_is_found_with_and_without_full_stops(asked: str, written: str) -> None:
+    assert [term for term in query_terms(asked) if len(term) in (2, 3) and term in terms(written)]
+
+
+def test_an_abbreviation_is_no_function_word_and_no_function_word_an_abbreviation() -> None:
+    assert "US" not in terms("Write to us.") + terms("CONTACT US")
+    assert set(query_terms("Write to us.")) == {"write", "write-"}
+    assert query_terms("CONTACT US").keys() == query_terms("contact us").keys()
+    assert phrase_terms("CONTACT US", "en") <= set(terms("contact us"))
 
 
 @pytest.fixture(scope="module")
