@@ -1,7 +1,8 @@
 """Evidence beside a passage's own score: its best sentence, what else was found under its title, and its neighbours.
 
-BM25 takes a passage for a bag of words, and each by itself. benchmarks/results/2026-11-29-retrieval.md has what either
-evidence is worth in each language, on either half of the questions, and with other weights and depths.
+BM25 takes a passage for a bag of words, embeddings take it for one point, and both take each by itself.
+benchmarks/results/2026-11-29-retrieval.md has what the evidence is worth in each language, on either half of the
+questions, and with other weights and depths.
 """
 
 from __future__ import annotations
@@ -17,78 +18,88 @@ _DEPTH = 10  # passages whose sentences are read; 20 and 50 change nothing
 _TITLED = 30  # passages whose titles are compared; 10 and 20 are almost alike
 _BESIDE, _NEIGHBOUR_WEIGHT = 5, 0.3  # passages whose neighbours rise; 10 and 30 are alike, and weights from 0.2 to 0.7
 _OTHERS, _TITLE_WEIGHT = 3, 0.2  # passages under one title that count, 2 and 5 are alike; weights to 0.3 are, too
+MOST_RAISED = 2 * (1 + _TITLE_WEIGHT)  # times its score, that a passage may have in the end
 
 Ranking = list[tuple[int, float]]
 
 
-def by_evidence(
-    lexical: LexicalSearch, store: StoreReader, query: str, ranking: Sequence[tuple[int, float]]
-) -> Ranking:
-    """Raise the scores of the first passages of a lexical ranking by further evidence for them.
-
-    A score of BM25 is multiplied by 1 + s, where s is the largest share of the query's terms, weighted by their inverse
-    document frequencies, that a sentence has together with the title and the headings above it; weights of s from 0.6
-    to 1.5 are alike. Then it is multiplied by 1 + 0.2 t, where t is the mean score of the three best among the other
-    passages under the same title, as a share of the best of all: where much of a document was found, the answer is
-    rather there than in a passage that has some of the words by chance.
+class Evidence:
+    """Evidence for passages of rankings for one query; what it has read of a passage it keeps.
 
     Args:
-        lexical: The searcher that made the ranking.
+        lexical: Search by terms, for their inverse document frequencies.
         store: The store.
         query: The query.
-        ranking: (chunk id, score), best first.
-
-    Returns:
-        The same chunks, best first; only the first 30 change places.
     """
-    first = ranking[:_TITLED]
-    chunks = store.chunks(chunk_id for chunk_id, _ in first[:_DEPTH])
-    raised = _by_sentence(lexical, query, first[:_DEPTH], chunks) + list(first[_DEPTH:])
-    titles = store.titles(chunk_id for chunk_id, _ in first)
-    return _in_order(_by_title(raised, titles)) + list(ranking[_TITLED:])
 
+    def __init__(self, lexical: LexicalSearch, store: StoreReader, query: str) -> None:
+        self._lexical, self._store, self._query = lexical, store, query
+        self._own = query_language(query, lexical.languages) or "en"
+        self._weights: dict[str, dict[str, float]] = {}
+        self._shares: dict[int, float] = {}
+        self._titles: dict[int, tuple[str, str]] = {}
 
-def by_neighbours(store: StoreReader, ranking: Sequence[tuple[int, float]]) -> Ranking:
-    """Raise the scores of passages beside the first ones of a ranking.
+    def raised(self, ranking: Sequence[tuple[int, float]]) -> Ranking:
+        """Raise the scores of the first passages of a ranking by evidence for them.
 
-    An answer may stand before or behind the words of the question. The score of the passage before or behind one of the
-    first five, if it was found at all, rises by 0.3 of what it is lower by, so that those which are first stay first.
+        A score is multiplied by 1 + s, where s is the largest share of the query's terms, weighted by their inverse
+        document frequencies, that a sentence has together with the title and the headings above it; weights of s from
+        0.6 to 1.5 are alike. Then it is multiplied by 1 + 0.2 t, where t is the mean score of the three best among the
+        other passages under the same title, as a share of the best of all: where much of a document was found, the
+        answer is rather there than in a passage that has some of the words by chance.
 
-    Args:
-        store: The store.
-        ranking: (chunk id, score), best first.
+        Args:
+            ranking: (chunk id, score), best first.
 
-    Returns:
-        The same chunks, best first.
-    """
-    scores = dict(ranking)
-    pairs = [(of, near) for of, _ in ranking[:_BESIDE] for near in (of - 1, of + 1) if near in scores]
-    titles = store.titles({chunk_id for pair in pairs for chunk_id in pair}) if pairs else {}
-    raised = dict(scores)
-    for of, near in pairs:
-        if titles[of] == titles[near]:  # one document; the ids of a document's chunks follow each other
-            score = scores[near] + _NEIGHBOUR_WEIGHT * (scores[of] - scores[near])
-            raised[near] = max(raised[near], score)
-    return _in_order([*raised.items()])
+        Returns:
+            The same chunks, best first; only the first 30 change places.
+        """
+        first = ranking[:_TITLED]
+        shares = self._best_shares([chunk_id for chunk_id, _ in first[:_DEPTH]])
+        raised = [(chunk_id, score * (1 + shares.get(chunk_id, 0.0))) for chunk_id, score in first]
+        titles = self._titles_of([chunk_id for chunk_id, _ in first])
+        return _in_order(_by_title(raised, titles)) + list(ranking[_TITLED:])
+
+    def beside(self, ranking: Sequence[tuple[int, float]]) -> Ranking:
+        """Raise the scores of passages beside the first ones of a ranking.
+
+        An answer may stand before or behind the words of the question. The score of the passage before or behind one of
+        the first five, if it was found at all, rises by 0.3 of what it is lower by, so that those which are first stay
+        first.
+
+        Args:
+            ranking: (chunk id, score), best first.
+
+        Returns:
+            The same chunks, best first.
+        """
+        scores = dict(ranking)
+        pairs = [(of, near) for of, _ in ranking[:_BESIDE] for near in (of - 1, of + 1) if near in scores]
+        titles = self._titles_of([chunk_id for pair in pairs for chunk_id in pair])
+        raised = dict(scores)
+        for of, near in pairs:
+            if titles[of] == titles[near]:  # one document; the ids of a document's chunks follow each other
+                score = scores[near] + _NEIGHBOUR_WEIGHT * (scores[of] - scores[near])
+                raised[near] = max(raised[near], score)
+        return _in_order([*raised.items()])
+
+    def _titles_of(self, chunk_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+        if new := {*chunk_ids} - self._titles.keys():
+            self._titles |= self._store.titles(new)
+        return self._titles
+
+    def _best_shares(self, chunk_ids: Sequence[int]) -> dict[int, float]:
+        new = [chunk_id for chunk_id in chunk_ids if chunk_id not in self._shares]
+        for chunk_id, chunk in (self._store.chunks(new) if new else {}).items():
+            language = script_language(chunk.text) or self._own
+            if language not in self._weights:
+                self._weights[language] = _term_weights(self._lexical, self._query, language)
+            self._shares[chunk_id] = _best_share(chunk, self._weights[language], language)
+        return {chunk_id: self._shares[chunk_id] for chunk_id in chunk_ids}
 
 
 def _in_order(ranking: Ranking) -> Ranking:
     return sorted(ranking, key=lambda hit: (-hit[1], hit[0]))
-
-
-def _by_sentence(
-    lexical: LexicalSearch, query: str, ranking: Sequence[tuple[int, float]], chunks: Mapping[int, Chunk]
-) -> Ranking:
-    own = query_language(query, lexical.languages) or "en"
-    weights: dict[str, dict[str, float]] = {}
-    raised = []
-    for chunk_id, score in ranking:
-        chunk = chunks[chunk_id]
-        language = script_language(chunk.text) or own
-        if language not in weights:
-            weights[language] = _weights(lexical, query, language)
-        raised.append((chunk_id, score * (1 + _best_share(chunk, weights[language], language))))
-    return raised
 
 
 def _by_title(ranking: Ranking, titles: Mapping[int, tuple[str, str]]) -> Ranking:
@@ -106,7 +117,7 @@ def _by_title(ranking: Ranking, titles: Mapping[int, tuple[str, str]]) -> Rankin
     return raised
 
 
-def _weights(lexical: LexicalSearch, query: str, language: str) -> dict[str, float]:
+def _term_weights(lexical: LexicalSearch, query: str, language: str) -> dict[str, float]:
     """The weight of each term of the query that sentences are searched for."""
     asked, quick = query_terms(query, language), surface_terms(query, language)
     idf = lexical.idf(term for term in asked if term in quick)

@@ -9,7 +9,7 @@ from itertools import islice
 
 from indexes.encoders import Reranker
 from indexes.errors import CorpusError
-from indexes.search.evidence import by_evidence, by_neighbours
+from indexes.search.evidence import MOST_RAISED, Evidence
 from indexes.search.expansion import expand_hits
 from indexes.search.filters import SearchFilter, allowed_chunks, named_as_allowed
 from indexes.search.fusion import score_fusion
@@ -18,6 +18,9 @@ from indexes.text import folded, on_one_line, quoted_phrases, serves
 from indexes.types import Encoder, SearchHit
 
 CANDIDATES = 100  # that each retriever gives to the fusion, at least
+# The last candidate stands for what has nothing to do with the query, so there are more in a large index: with a 16th
+# of 16,442 passages, up to 500, recall@1 is .013 higher than with a hundred.
+_CANDIDATES_AMONG, _MOST_CANDIDATES = 16, 500
 _WIDER = 8  # times as many candidates are looked at if the encoder does not know all the languages of an index
 _RERANKED = 50  # that a reranker reads, at least
 
@@ -177,13 +180,20 @@ def _lexical_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
 
 
 def _hybrid_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
-    depth = max(k, CANDIDATES)
-    found = _lexical_ranking(retrieval, query, depth)
-    lexical = by_evidence(retrieval.lexical, retrieval.store, query, found)
+    depth = max(k, _candidates(retrieval))
+    evidence = Evidence(retrieval.lexical, retrieval.store, query)
+    lexical = evidence.raised(_lexical_ranking(retrieval, query, depth))
     if not serves(retrieval.encoder.languages, query, retrieval.lexical.languages):
-        return by_neighbours(retrieval.store, lexical)
+        return evidence.beside(lexical)
     fused = score_fusion([lexical, _known_dense_ranking(retrieval, query, depth)], depth)
-    return by_neighbours(retrieval.store, [*fused.items()])
+    return evidence.beside(evidence.raised([(chunk_id, score / MOST_RAISED) for chunk_id, score in fused.items()]))
+
+
+def _candidates(retrieval: Retrieval) -> int:
+    """How many passages each retriever gives to the fusion."""
+    allowed, languages = retrieval.allowed, retrieval.lexical.languages
+    among = sum(languages.values()) if allowed is None else len(allowed)
+    return min(max(CANDIDATES, among // _CANDIDATES_AMONG), _MOST_CANDIDATES)
 
 
 def _known_dense_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
