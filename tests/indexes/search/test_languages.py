@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from indexes import CorpusIndex
+from indexes import CorpusIndex, Document
 from indexes.text import query_language, script_language, serves, text_language
 
 TEXTS = {
@@ -162,6 +165,42 @@ def test_what_is_said_in_one_sentence_comes_before_what_is_scattered(tmp_path: P
         by_words, both = (index.search(query, 2, mode) for mode in ("lexical", "hybrid"))
     assert [hit.chunk.title for hit in by_words] == ["scattered", "together"], "BM25 prefers the shorter one"
     assert [hit.chunk.title for hit in both] == ["together", "scattered"]
+
+
+class Pointing:
+    """An encoder that points where the text says: at "@20" the cosine to a query falls as at 20 thousandths of a turn."""
+
+    name, fingerprint, max_tokens, languages = "pointing", "1", 250, None
+
+    def token_offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+        return [[found.span() for found in re.finditer(r"\w+", text)] for text in texts]
+
+    def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
+        turns = [int(found[1]) / 1000 if (found := re.search(r"@(\d+)", text)) else 0.0 for text in texts]
+        return np.array([(math.cos(math.tau * turn), math.sin(math.tau * turn)) for turn in turns], dtype=np.float32)
+
+    def encode_query(self, text: str) -> np.ndarray:
+        return self.encode_passages([text])[0]
+
+
+def test_what_is_said_in_one_sentence_comes_first_though_vectors_prefer_another(new_place) -> None:
+    scattered, together, query = SCATTERED_AND_TOGETHER["en"]
+    with CorpusIndex.open(new_place(), Pointing()) as index:
+        index.add([Document("scattered", f"{scattered} @0", ""), Document("together", f"{together} @125", "")])
+        dense, hybrid = (index.search(query, 2, mode) for mode in ("dense", "hybrid"))
+    assert [hit.chunk.source for hit in dense] == ["scattered", "together"]
+    assert [hit.chunk.source for hit in hybrid] == ["together", "scattered"]
+    assert all(0 < hit.score <= 1 for hit in hybrid)
+
+
+def test_of_a_large_index_more_than_a_hundred_candidates_are_compared(tmp_path: Path) -> None:
+    with CorpusIndex.open(tmp_path / "index", Pointing()) as index:
+        index.add(Document(f"{number}", f"Nothing is said here. @{min(number, 200)}", "") for number in range(2000))
+        far, near = "The lamp is lit. @400", "The lamp is lit early. @110"
+        index.add([Document("far", far, ""), Document("near", near, "")])
+        by_words, hybrid = (index.search("Is the lamp lit?", 2, mode) for mode in ("lexical", "hybrid"))
+    assert [hit.chunk.source for hit in by_words] == ["far", "near"]
+    assert [hit.chunk.source for hit in hybrid] == ["near", "far"], "the 111th of 2,002 vectors still counts"
 
 
 @pytest.mark.parametrize(
