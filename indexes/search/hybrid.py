@@ -9,7 +9,7 @@ from itertools import islice
 
 from indexes.encoders import Reranker
 from indexes.errors import CorpusError
-from indexes.search.evidence import MOST_RAISED, Evidence
+from indexes.search.evidence import FUSED_WEIGHT, Evidence
 from indexes.search.expansion import expand_hits
 from indexes.search.filters import SearchFilter, allowed_chunks, named_as_allowed
 from indexes.search.fusion import score_fusion
@@ -186,7 +186,13 @@ def _hybrid_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
     if not serves(retrieval.encoder.languages, query, retrieval.lexical.languages):
         return evidence.beside(lexical)
     fused = score_fusion([lexical, _known_dense_ranking(retrieval, query, depth)], depth)
-    return evidence.beside(evidence.raised([(chunk_id, score / MOST_RAISED) for chunk_id, score in fused.items()]))
+    return _within_one(evidence.beside(evidence.raised([*fused.items()], FUSED_WEIGHT)))
+
+
+def _within_one(ranking: Ranking) -> Ranking:
+    """Scores of a fused ranking, of which evidence has raised some above 1."""
+    best = max(1.0, *(score for _, score in ranking[:1]))
+    return [(chunk_id, score / best) for chunk_id, score in ranking]
 
 
 def _candidates(retrieval: Retrieval) -> int:
