@@ -92,6 +92,25 @@ def test_a_question_that_nothing_bears_on_is_refused(qa: DocumentQA, question: s
     assert (answer.text, answer.refused, answer.citations) == (text, True, ())
 
 
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("What is the price limit for lodging in the capital city?", "Hotels in the capital may cost 180 euros."),
+        ("Who decorated the pier to the north with colour?", None),
+        ("Which birds live on top of it?", None),
+    ],
+)
+def test_what_a_sentence_means_counts_beside_its_words(make_index, encoder, question: str, quoted: str | None) -> None:
+    """The first shares fewer of its words with the passage than the second, and is nearer to it by the encoder."""
+    texts = {
+        "travel.md": TEXTS["travel.md"],
+        "mole.txt": "The north mole was painted by a guest. She came from Bergen. Gulls nest on the roof.\n",
+    }
+    with DocumentQA.open(make_index(texts), encoder=encoder) as qa:
+        answer = qa.ask(question)
+    assert (answer.citations[0].text if answer.citations else None) == quoted
+
+
 CODES = {
     "manual.md": "E17: the lens is dirty.\n\nE21 means that the motor is stuck.\n\nError E-30 is a blown fuse.\n",
     "report.txt": "The pandemic of 2019 closed the port. In fiscal year 2024 the port earned nine million.",
