@@ -141,6 +141,15 @@ def test_a_prefix_is_reused_from_memory_and_from_a_file(gguf_file: Path, tmp_pat
         assert other.refused == "it was made with other tokens"
 
 
+@pytest.mark.parametrize("head", ["[" * 60_000, "", "[1]", "no JSON", '{"format": 1}'], ids=lambda head: head[:8])
+def test_a_prefix_file_that_is_none_is_read_anew(engine: GgufEngine, tmp_path: Path, head: str) -> None:
+    (tmp_path / "prefix").write_text(f"{head}\nand a state")
+    loaded = engine.load_prefix(tmp_path / "prefix", IDS[:40], room=20)
+    assert loaded.tokens == 40
+    assert loaded.refused
+    assert "\n" not in loaded.refused
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"), [(b"llama", b"llamb", "architecture that this llama.cpp"), (b"", b"", "cut short")]
 )
