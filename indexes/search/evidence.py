@@ -17,7 +17,7 @@ from indexes.types import Chunk
 _DEPTH = 10  # passages whose sentences are read; 20 and 50 change nothing
 _TITLED = 30  # passages whose titles are compared; 10 and 20 are almost alike
 _BESIDE, _NEIGHBOUR_WEIGHT = 5, 0.3  # passages whose neighbours rise; 10 and 30 are alike, and weights from 0.2 to 0.7
-FUSED_WEIGHT = 0.5  # of a sentence in a fused ranking; with more, recall@1 rises and recall@5 falls
+FUSED_WEIGHT = 0.4  # of a sentence in a fused ranking; with more, recall@1 rises and recall@5 falls
 _OTHERS, _TITLE_WEIGHT = 3, 0.2  # passages under one title that count, 2 and 5 are alike; weights to 0.3 are, too
 
 Ranking = list[tuple[int, float]]
