@@ -12,13 +12,13 @@ leaves that out.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from squad_questions import FILES, read_corpus
 from sudachipy import Dictionary, SplitMode
 from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
 
@@ -35,11 +35,6 @@ def english(data: Path) -> list[str]:
     books = sorted((data / "books").glob("*.txt"))
     paragraphs = [part for book in books for part in book.read_text(encoding="utf-8").split("\n\n")]
     return [part for part in paragraphs if len(part) >= SMALLEST]
-
-
-def japanese(data: Path) -> list[str]:
-    articles = json.loads((data / "jsquad-valid-v1.3.json").read_text(encoding="utf-8"))["data"]
-    return [part["context"].split("[SEP]")[-1].strip() for article in articles for part in article["paragraphs"]]
 
 
 def peers() -> dict[str, dict[str, Callable[[str], Any]]]:
@@ -98,7 +93,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the folder in which books/ and JSQuAD lie")
     parser.add_argument("--characters", type=int, default=150_000, help="to ingest of each language")
     arguments = parser.parse_args()
-    texts = {"English": english(arguments.data), "Japanese": japanese(arguments.data)}
+    japanese = [text.strip() for _, text in read_corpus(arguments.data / FILES["ja"]).paragraphs]
+    texts = {"English": english(arguments.data), "Japanese": japanese}
     print(f"{'analysis':<10}{'MB':>6}{'longctx MB/s':>14}")
     for language, paragraphs in texts.items():
         megabytes = sum(len(paragraph.encode()) for paragraph in paragraphs) / 1e6
