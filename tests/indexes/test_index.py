@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
+from hashing_encoder import OtherEncoder
 
 from indexes import (
     CorpusError,
@@ -164,24 +163,6 @@ def test_the_index_does_not_ingest_itself(corpus: Path, encoder) -> None:
     with CorpusIndex.open(corpus / "index", encoder) as index:
         assert index.ingest([corpus]).added == 4
         assert index.ingest([corpus]).unchanged == 4
-
-
-class OtherEncoder:
-    fingerprint = "0"
-    max_tokens = 100
-    languages = None
-
-    def __init__(self, name: str = "other") -> None:
-        self.name = name
-
-    def token_offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        return [[(i, i + 1) for i in range(len(text))] for text in texts]
-
-    def encode_passages(self, texts: Sequence[str]):
-        return np.ones((len(texts), 4), dtype=np.float32) / 2
-
-    def encode_query(self, text: str):
-        return np.ones(4, dtype=np.float32) / 2
 
 
 def test_an_index_made_with_another_encoder_is_refused(tmp_path: Path, corpus: Path) -> None:

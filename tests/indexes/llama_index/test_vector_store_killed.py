@@ -12,10 +12,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
+from hashing_encoder import HashingEncoder
 from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 
 from indexes import CorpusIndex
@@ -24,25 +23,9 @@ from indexes.llama_index import CorpusVectorStore
 KILLS, NODES_IN_AN_ADD = 8, 7
 
 
-class Bytes:
-    """How often each of 16 classes of bytes is in a text: enough of an encoder to store with."""
-
-    name, fingerprint, max_tokens, languages = "bytes", "1", 60, None
-
-    def token_offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        return [[(i, i + 1) for i in range(len(text))] for text in texts]
-
-    def encode_passages(self, texts: Sequence[str]):
-        rows = np.array([[1 + sum(byte % 16 == i for byte in text.encode()) for i in range(16)] for text in texts])
-        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-    def encode_query(self, text: str):
-        return self.encode_passages([text])[0]
-
-
 def add_for_ever(folder: str, told: int) -> None:
     """Add and delete, and write a byte after each add."""
-    with CorpusIndex.open(folder, Bytes()) as index:
+    with CorpusIndex.open(folder, HashingEncoder()) as index:
         store = CorpusVectorStore.from_index(index)
         while True:
             turn = time.monotonic_ns()
@@ -73,7 +56,7 @@ def test_killed_at_any_moment_each_add_is_there_wholly_or_not_at_all(tmp_path: P
         for _ in range(KILLS):
             print(luck.randrange(5), luck.uniform(0, 0.1), file=forking.stdin, flush=True)
             assert forking.stdout.readline() == f"{-signal.SIGKILL}\n"
-            with CorpusIndex.open(folder, Bytes()) as index:
+            with CorpusIndex.open(folder, HashingEncoder()) as index:
                 assert index.verify().problems == ()
                 store = CorpusVectorStore.from_index(index)
                 left = store.get_nodes()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hashing_encoder import OtherEncoder
 
 from indexes import CorpusError, CorpusIndex, Document, IndexMismatch, Metadata, SearchFilter
 from longctx import DocumentQA
@@ -250,12 +251,8 @@ def test_what_does_not_fit_is_refused_and_nothing_is_changed(
             published(other, address)
     assert published(index, address).written == 0
 
-    class Other:
-        name, fingerprint, max_tokens, languages = "other", "2", 60, None
-        token_offsets, encode_passages, encode_query = hashing.token_offsets, hashing.encode_passages, None
-
     with pytest.raises(IndexMismatch, match="are of the encoder 'hashing'"):
-        MilvusRetriever(address, encoder=Other())  # type: ignore[arg-type]
+        MilvusRetriever(address, encoder=OtherEncoder())
     with pytest.raises(CorpusError, match="there is no collection 'nowhere'"):
         MilvusRetriever(f"{lite}#nowhere", encoder=hashing)
 

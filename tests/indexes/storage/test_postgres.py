@@ -6,13 +6,13 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from hashing_encoder import OtherEncoder, python
 from postgres_server import PASSWORD, WITH_PASSWORD, PostgresServer
 
 from indexes import CorpusError, CorpusIndex, Document, IndexBusy, IndexDamaged, IndexMismatch, IndexNotFound
@@ -129,26 +129,20 @@ def test_a_writer_that_is_in_the_middle_does_not_keep_others_waiting(url: str, h
 
 
 def test_two_first_writers_with_different_encoders_do_not_mix(url: str, hashing) -> None:
-    class Other(type(hashing)):
-        name, fingerprint = "other", "2"
-
-    with CorpusIndex.open(url, hashing) as index, CorpusIndex.open(url, Other()) as other:
+    with CorpusIndex.open(url, hashing) as index, CorpusIndex.open(url, OtherEncoder()) as other:
         index.add(documents())
         with pytest.raises(IndexMismatch, match="made with the encoder 'hashing', not 'other'"):
             other.add([Document("new", "A new text.", "")])
 
 
 _WRITER = """
-import sys
-sys.path.insert(0, {tests!r})
-from conftest import HashingEncoder
-from indexes import CorpusIndex, Document
+from indexes import Document
 url, seed = sys.argv[1], int(sys.argv[2])
 with CorpusIndex.open(url, HashingEncoder()) as index:
     print("begun", flush=True)
     for round in range(10_000):
-        names = [f"shared-{{(seed * 7 + round * 3 + i) % 12}}" for i in range(4)] + [f"own-{{seed}}-{{round % 5}}"]
-        index.add([Document(name, f"Writer {{seed}} in round {{round}} of {{name}}. " * 20, name) for name in names])
+        names = [f"shared-{(seed * 7 + round * 3 + i) % 12}" for i in range(4)] + [f"own-{seed}-{round % 5}"]
+        index.add([Document(name, f"Writer {seed} in round {round} of {name}. " * 20, name) for name in names])
         if round % 3 == 2:
             index.remove(names[0])
         if round == int(sys.argv[3]):
@@ -157,8 +151,7 @@ with CorpusIndex.open(url, HashingEncoder()) as index:
 
 
 def start_writer(url: str, seed: int, rounds: int = 9_999) -> subprocess.Popen[str]:
-    script = _WRITER.format(tests=str(Path(__file__).parents[1]))
-    command = [sys.executable, "-c", script, url, str(seed), str(rounds)]
+    command = [*python(_WRITER), url, str(seed), str(rounds)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
