@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
+from forking_program import ForkingProgram, end_of, serve
 from hashing_encoder import HashingEncoder
 from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 
@@ -41,21 +42,10 @@ def add_for_ever(folder: str, told: int) -> None:
 def test_killed_at_any_moment_each_add_is_there_wholly_or_not_at_all(tmp_path: Path) -> None:
     luck = random.Random(0)
     folder = tmp_path / "index"
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
-    environment = {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     most = 0
-    with subprocess.Popen(
-        [sys.executable, __file__, str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    ) as forking:
-        assert forking.stdin is not None
-        assert forking.stdout is not None
+    with ForkingProgram(__file__, folder) as program:
         for _ in range(KILLS):
-            print(luck.randrange(5), luck.uniform(0, 0.1), file=forking.stdin, flush=True)
-            assert forking.stdout.readline() == f"{-signal.SIGKILL}\n"
+            assert program.ask(luck.randrange(5), luck.uniform(0, 0.1)) == -signal.SIGKILL
             with CorpusIndex.open(folder, HashingEncoder()) as index:
                 assert index.verify().problems == ()
                 store = CorpusVectorStore.from_index(index)
@@ -70,20 +60,16 @@ def test_killed_at_any_moment_each_add_is_there_wholly_or_not_at_all(tmp_path: P
     assert most > 1
 
 
-def fork_and_kill(folder: str) -> None:
-    assert sys.platform != "linux" or len([*Path("/proc/self/task").iterdir()]) == 1, "a thread survives no fork"
-    for line in sys.stdin:
-        adds, seconds = line.split()
-        reading, writing = os.pipe()
-        if (child := os.fork()) == 0:
-            add_for_ever(folder, writing)
-        for _ in range(int(adds)):  # however long they take where others are at work
-            os.read(reading, 1)
-        time.sleep(float(seconds))
-        os.kill(child, signal.SIGKILL)
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-        os.close(reading)
-        os.close(writing)
+def fork_and_kill(folder: str, adds: int, seconds: float) -> int:
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        add_for_ever(folder, writing)
+    for _ in range(adds):  # however long they take where others are at work
+        os.read(reading, 1)
+    ended = end_of(child, time.monotonic() + seconds)
+    os.close(reading)
+    os.close(writing)
+    return ended
 
 
 if __name__ == "__main__":
@@ -95,4 +81,4 @@ if __name__ == "__main__":
     from indexes.text.analyzer import terms
 
     terms("日本語 and words")
-    fork_and_kill(sys.argv[1])
+    serve(partial(fork_and_kill, sys.argv[1]))
