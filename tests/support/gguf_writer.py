@@ -24,6 +24,7 @@ def write_gguf(
     _write_shape(writer, config, changed.get("window", config.max_position_embeddings))
     template = folder / "chat_template.jinja"
     _write_tokenizer(writer, json.loads((folder / "tokenizer.json").read_text(encoding="utf-8")), pre)
+    writer.add_add_bos_token(changed.get("bos", True))
     if template.is_file() and changed.get("template", True):
         writer.add_chat_template(template.read_text(encoding="utf-8"))
     change(writer)
@@ -105,4 +106,3 @@ def _write_tokenizer(writer: Any, tokenizer: dict[str, Any], pre: str) -> None:
     )
     writer.add_bos_token_id(special["<s>"])
     writer.add_eos_token_id(special["</s>"])
-    writer.add_add_bos_token(True)
