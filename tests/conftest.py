@@ -154,19 +154,10 @@ def _saying(text: str) -> LoadedModel:
 
 def make_llama(folder: Path, chat_template: str | None = None, window: int = 2048) -> Path:
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import processors
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        special_tokens=["<s>", "</s>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    bpe.train_from_iterator(["the quick brown fox jumps over the lazy dog. " * 20], trainer)
+    bpe = train_byte_level(["<s>", "</s>"], ["the quick brown fox jumps over the lazy dog. " * 20])
     bpe.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe, bos_token="<s>", eos_token="</s>", chat_template=chat_template
@@ -215,7 +206,7 @@ def byte_level_bpe() -> Callable[[Sequence[str]], Any]:
     return train_byte_level
 
 
-def train_byte_level(specials: Sequence[str]) -> Any:
+def train_byte_level(specials: Sequence[str], texts: Sequence[str] = TEXT * 20) -> Any:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     bpe = Tokenizer(models.BPE())
@@ -227,5 +218,5 @@ def train_byte_level(specials: Sequence[str]) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    bpe.train_from_iterator(TEXT * 20, trainer)
+    bpe.train_from_iterator(texts, trainer)
     return bpe

@@ -269,7 +269,7 @@ def without_rights(server: PostgresServer) -> str:
 
 def something_else(server: PostgresServer) -> str:
     url = server.new_database()
-    server.sql(url.split("/")[3].split("?")[0], "CREATE SCHEMA longctx CREATE TABLE mine (id int)")
+    server.sql(url, "CREATE SCHEMA longctx CREATE TABLE mine (id int)")
     return url
 
 
@@ -306,26 +306,24 @@ def test_a_server_that_cannot_be_used_is_named_with_the_remedy_and_without_the_p
 
 def test_an_index_of_a_newer_longctx_is_refused_and_left_alone(postgres: PostgresServer, hashing) -> None:
     url = postgres.new_database()
-    database = url.split("/")[3].split("?")[0]
     with CorpusIndex.open(url, hashing) as index:
         index.add(documents())
-    postgres.sql(database, "UPDATE longctx.meta SET value = '99' WHERE key = 'format'")
+    postgres.sql(url, "UPDATE longctx.meta SET value = '99' WHERE key = 'format'")
     with pytest.raises(IndexMismatch, match=r"has format 99 and this longctx knows format 2: upgrade longctx"):
         CorpusIndex.open(url, hashing)
-    postgres.sql(database, "UPDATE longctx.meta SET value = '2' WHERE key = 'format'")
-    postgres.sql(database, "UPDATE longctx.meta SET value = '99' WHERE key = 'analysis'")
+    postgres.sql(url, "UPDATE longctx.meta SET value = '2' WHERE key = 'format'")
+    postgres.sql(url, "UPDATE longctx.meta SET value = '99' WHERE key = 'analysis'")
     with pytest.raises(IndexMismatch, match="made by a newer longctx: upgrade longctx"):
         CorpusIndex.open(url, hashing)
 
 
 def test_an_index_of_an_older_analyzer_is_indexed_again(postgres: PostgresServer, hashing) -> None:
     url = postgres.new_database()
-    database = url.split("/")[3].split("?")[0]
     with CorpusIndex.open(url, hashing) as index:
         index.add(documents())
         before = ranking(index, "lamp of the tower", "lexical")
-    postgres.sql(database, "UPDATE longctx.meta SET value = '1' WHERE key = 'analysis'")
-    postgres.sql(database, "UPDATE longctx.postings SET term = term || 'x'")
+    postgres.sql(url, "UPDATE longctx.meta SET value = '1' WHERE key = 'analysis'")
+    postgres.sql(url, "UPDATE longctx.postings SET term = term || 'x'")
     with CorpusIndex.open(url, hashing) as index:
         assert ranking(index, "lamp of the tower", "lexical") == before
         assert index.verify().problems == ()
