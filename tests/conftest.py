@@ -13,6 +13,7 @@ import pytest
 from forked_longctx import ForkedLongctx, forking_server
 from hypothesis import HealthCheck, settings
 from postgres_server import PostgresServer, why_none
+from written_files import write_files
 
 if TYPE_CHECKING:
     from longctx import LoadedModel
@@ -84,9 +85,7 @@ def make_index(tmp_path_factory: pytest.TempPathFactory, encoder) -> Callable[[M
     from indexes import CorpusIndex
 
     def make(documents: Mapping[str, str]) -> Path:
-        folder = tmp_path_factory.mktemp("documents")
-        for name, text in documents.items():
-            (folder / name).write_text(text, encoding="utf-8")
+        folder = write_files(tmp_path_factory.mktemp("documents"), documents)
         with CorpusIndex.open(folder / "index", encoder) as index:
             assert index.ingest([folder / name for name in documents]).added == len(documents)
         return folder / "index"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from hashing_encoder import OtherEncoder
+from written_files import write_files
 
 from indexes import CorpusError, CorpusIndex, Document, IndexMismatch, Metadata, SearchFilter
 from longctx import DocumentQA
@@ -39,11 +40,7 @@ def lite(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    folder = tmp_path / "corpus"
-    folder.mkdir()
-    for name, text in TEXTS.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return folder
+    return write_files(tmp_path / "corpus", TEXTS)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from hashing_encoder import CountingEncoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from written_files import write_files
 
 from indexes import CorpusError, CorpusIndex, RerankerUnavailable, SearchFilter
 
@@ -252,9 +253,7 @@ def test_what_is_no_reranker_is_refused(place: str | Path, index, encoder, tmp_p
 
 def test_equal_passages_are_embedded_once(tmp_path):
     counting = CountingEncoder()
-    (tmp_path / "corpus").mkdir()
-    (tmp_path / "corpus/one.txt").write_text("word " * 20_000)
-    (tmp_path / "corpus/dots.txt").write_text("." * 20_000)
+    write_files(tmp_path / "corpus", {"one.txt": "word " * 20_000, "dots.txt": "." * 20_000})
     with CorpusIndex.open(tmp_path / "index", counting) as index:
         index.ingest(tmp_path / "corpus")
         assert index.info().chunks > 50
