@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench_retrieval import SameEncoder
 from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.prompts.default_prompts import DEFAULT_TEXT_QA_PROMPT
 from llama_index.core.schema import MetadataMode
+from same_encoder import SameEncoder
 from squad_questions import Asked, Corpus, write_corpus
 
 from indexes import CorpusIndex, SearchFilter

@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -118,27 +119,12 @@ def recall(encode_query: Callable[[str], Any], texts: list[str], vectors: Any) -
 
 def llama_embedding() -> Any:
     """The default encoder as llama-index's HuggingFaceEmbedding runs a model: plain, ten texts at a time."""
-    from llama_index.core.base.embeddings.base import BaseEmbedding
+    from same_encoder import SameEncoder
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(str(load_encoder().folder), device="cpu")
-
-    class Embedding(BaseEmbedding):
-        def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-            return model.encode(
-                texts, batch_size=self.embed_batch_size, normalize_embeddings=True, show_progress_bar=False
-            ).tolist()
-
-        def _get_text_embedding(self, text: str) -> list[float]:
-            return self._get_text_embeddings([text])[0]
-
-        def _get_query_embedding(self, query: str) -> list[float]:
-            return self._get_text_embedding(query)
-
-        async def _aget_query_embedding(self, query: str) -> list[float]:
-            return self._get_query_embedding(query)
-
-    embedding = Embedding(model_name="default")
+    model, batch = SentenceTransformer(str(load_encoder().folder), device="cpu"), 10
+    encode = partial(model.encode, batch_size=batch, normalize_embeddings=True, show_progress_bar=False)
+    embedding = SameEncoder(SimpleNamespace(name="default", encode_passages=encode, encode_query=encode), batch)
     embedding.get_text_embedding_batch(["a text"] * 20)
     return embedding
 

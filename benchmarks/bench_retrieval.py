@@ -28,12 +28,12 @@ from typing import Any
 import bm25s
 import Stemmer
 from llama_index.core import Document, VectorStoreIndex
-from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import MockLLM
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.retrievers import QueryFusionRetriever
 from llama_index.retrievers.bm25 import BM25Retriever
 from remembering import Remembering
+from same_encoder import SameEncoder
 from smart_format import read_smart
 from squad_questions import Corpus, read_corpus, write_corpus
 from sudachipy import Dictionary, SplitMode
@@ -53,28 +53,6 @@ STEMMERS = {"English": "english", "Spanish": "spanish", "Russian": "russian"}
 DEPTH = 10
 Retriever = Callable[[str], list[str]]  # a question to document names, best first
 Questions = list[tuple[str, int]]  # each with the number of its paragraph
-
-
-class SameEncoder(BaseEmbedding):
-    """Our encoder, as llama-index takes one."""
-
-    _encoder: Encoder
-
-    def __init__(self, encoder: Encoder) -> None:
-        super().__init__(model_name=encoder.name, embed_batch_size=256)
-        self._encoder = encoder
-
-    def _get_text_embedding(self, text: str) -> list[float]:
-        return self._get_text_embeddings([text])[0]
-
-    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        return self._encoder.encode_passages(texts).tolist()
-
-    def _get_query_embedding(self, query: str) -> list[float]:
-        return self._encoder.encode_query(query).tolist()
-
-    async def _aget_query_embedding(self, query: str) -> list[float]:
-        return self._get_query_embedding(query)
 
 
 def longctx_retriever(index: CorpusIndex, mode: str, corpus: Path) -> Retriever:
