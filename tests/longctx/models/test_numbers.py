@@ -93,6 +93,10 @@ def test_an_engine_says_what_it_takes(short_llama: Path) -> None:
         (name,) = arguments
         with pytest.raises(BadRequest, match=f"^{name} is "):
             Engine(loaded, **arguments)
+    with pytest.raises(BadRequest, match=r"1\.5"):
+        Engine(loaded).prefix([1, 2], room=1.5)  # type: ignore[arg-type]
+    with pytest.raises(BadRequest, match=r"last is 0\.5"):
+        Engine(loaded).token_losses([1, 2, 3], last=0.5)  # type: ignore[arg-type]
     with pytest.raises(BadRequest, match="native_window is 0"):
         load_model(short_llama, native_window=0)
     with pytest.raises(BadRequest, match="device_map is 'gpu': use auto"):
@@ -100,7 +104,7 @@ def test_an_engine_says_what_it_takes(short_llama: Path) -> None:
     assert load_model(short_llama, device_map="auto").model.device.type
 
 
-@pytest.mark.parametrize("temperature", [1e-40, 1e-30, 1e-5])
+@pytest.mark.parametrize("temperature", [1e-46, 1e-40, 1e-5])
 def test_next_to_no_temperature_is_greedy(temperature: float, short_llama: Path) -> None:
     engine = Engine(load_model(short_llama))
     cold = engine.stream([5, 6, 7], [], options=GenerationOptions(6, temperature=temperature, seed=1))
