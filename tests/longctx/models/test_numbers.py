@@ -69,17 +69,26 @@ def test_keys_and_values_are_counted_as_the_model_keeps_them(
 @pytest.mark.parametrize(
     "options",
     [
+        {"max_new_tokens": 0},
+        {"max_new_tokens": -1},
         {"max_new_tokens": 2.5},
         {"max_new_tokens": True},
         {"seed": 2**70},
         {"seed": 1.0},
+        {"top_k": -1},
         {"top_k": 1.5},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"temperature": -0.1},
         {"temperature": float("nan")},
         {"temperature": "hot"},
+        {"repetition_penalty": 0.0},
+        {"stop": "text"},
+        {"stop": ("",)},
     ],
     ids=str,
 )
-def test_a_number_of_the_wrong_kind_is_refused(options: dict[str, Any]) -> None:
+def test_an_option_that_cannot_be_served_is_refused(options: dict[str, Any]) -> None:
     (name,) = options
     with pytest.raises(BadRequest, match=f"^{name} is "):
         GenerationOptions(**options)
