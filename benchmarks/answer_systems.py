@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench_retrieval import SameEncoder, Split, write_corpus
 from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.prompts.default_prompts import DEFAULT_TEXT_QA_PROMPT
 from llama_index.core.schema import MetadataMode
-from squad_questions import Asked, Corpus
+from same_encoder import SameEncoder
+from squad_questions import Asked, Corpus, write_corpus
 
 from indexes import CorpusIndex, SearchFilter
 from indexes.encoders import load_encoder
@@ -43,7 +43,7 @@ class Systems:
         self.corpus, self.options = corpus, options
         self.folder = (options.out / "corpus" / language).absolute()
         if not self.folder.exists():
-            write_corpus(Split(corpus.paragraphs, []), self.folder)
+            write_corpus(corpus, self.folder)
         self.encoder = load_encoder()
         index = CorpusIndex.open(options.out / "index" / language, self.encoder)
         index.ingest(self.folder)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from bench_passkey import interval
+from intervals import interval
 
 from longctx import Answer, AskOptions, Conversation, DocumentQA, Engine, Message, QuestionRequest, load_model
 

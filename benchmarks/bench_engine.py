@@ -33,6 +33,9 @@ from typing import Any
 import numpy as np
 import torch
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+from gguf_writer import write_shape, write_tensors
+
 NATIVE, LAYERS, HEADS, HEAD_DIM, VOCABULARY = 4096, 8, 8, 64, 4096
 SUFFIX = 32  # tokens of a question; all before them is the document
 COLUMNS = ("prefill", "decode_ms", "again", "restart", "peak_mib")
@@ -96,19 +99,11 @@ def make_model(folder: Path, kv_heads: int, dtype: str, length: int) -> None:
 
 
 def write_gguf(model: Any, path: Path, factor: float) -> None:
-    """The same weights for llama.cpp, in f16; it turns neighbouring dimensions where transformers turns halves."""
+    """The same weights for llama.cpp, in f16."""
     import gguf
 
-    config, writer = model.config, gguf.GGUFWriter(path, "llama")
-    writer.add_context_length(config.max_position_embeddings)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_block_count(LAYERS)
-    writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_head_count(HEADS)
-    writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_rope_dimension_count(HEAD_DIM)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_vocab_size(VOCABULARY)
+    writer = gguf.GGUFWriter(path, "llama")
+    write_shape(writer, model.config, model.config.max_position_embeddings)
     writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
     writer.add_rope_scaling_factor(factor)
     writer.add_rope_scaling_orig_ctx_len(NATIVE)
@@ -116,19 +111,7 @@ def write_gguf(model: Any, path: Path, factor: float) -> None:
     writer.add_token_list([b"<unk>", b"<s>", b"</s>", *(f"<{n}>".encode() for n in range(3, VOCABULARY))])
     writer.add_token_scores([0.0] * VOCABULARY)
     writer.add_token_types([gguf.TokenType.NORMAL] * VOCABULARY)
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, LAYERS)
-    for name, tensor in model.state_dict().items():
-        array = tensor.float().numpy()
-        for projection, heads in (("q_proj", HEADS), ("k_proj", config.num_key_value_heads)):
-            if projection in name:
-                array = array.reshape(heads, 2, HEAD_DIM // 2, -1).swapaxes(1, 2).reshape(array.shape)
-        writer.add_tensor(
-            names.get_name(name, (".weight",)), array.astype(np.float16 if array.ndim > 1 else np.float32)
-        )
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    write_tensors(writer, model, "float16")
 
 
 def load(case: Case) -> Any:

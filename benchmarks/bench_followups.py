@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench_passkey import interval
+from intervals import interval
 from squad_questions import FILES, Corpus, read_corpus
 
 from indexes import CorpusIndex, Document

@@ -25,12 +25,14 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from indexes import CorpusIndex, Encoder
 from indexes.encoders import load_encoder
+from indexes.storage import LexicalIndex
 from indexes.text import sentence_spans
 
 SAME_SIZE = 222  # tokens; SentenceSplitter(256) fills its chunks to 240 on average, ours have about 200
@@ -38,28 +40,28 @@ Times = dict[str, float]
 
 
 class Recorder:
-    """An encoder that keeps the passages and vectors of an ingest, and counts the seconds spent in it."""
+    """An encoder that keeps the passages and vectors of an ingest, and counts the seconds of its parts."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.name, self.fingerprint = encoder.name, encoder.fingerprint
         self.max_tokens, self.languages = encoder.max_tokens, encoder.languages
         self.encode_query = encoder.encode_query
         self._encoder = encoder
-        self.seconds = {"embedding": 0.0, "tokenising": 0.0}
+        self.seconds = {"embedding": 0.0, "tokenising": 0.0, "making the lexical index": 0.0}
         self.texts: list[str] = []
         self.vectors: list[Any] = []
 
     def token_offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        return self._timed("tokenising", self._encoder.token_offsets, texts)
+        return self.timed("tokenising", self._encoder.token_offsets, texts)
 
     def encode_passages(self, texts: Sequence[str]) -> Any:
         self.texts += texts
-        self.vectors.append(self._timed("embedding", self._encoder.encode_passages, texts))
+        self.vectors.append(self.timed("embedding", self._encoder.encode_passages, texts))
         return self.vectors[-1]
 
-    def _timed(self, job: str, work: Callable[[Sequence[str]], Any], texts: Sequence[str]) -> Any:
+    def timed(self, job: str, work: Callable[..., Any], *given: Any) -> Any:
         began = time.perf_counter()
-        result = work(texts)
+        result = work(*given)
         self.seconds[job] += time.perf_counter() - began
         return result
 
@@ -90,6 +92,8 @@ def books_longctx(corpus: Path, folder: Path, bf16: bool) -> dict[str, Any]:
     warm(encoder)
     encoder.texts.clear(), encoder.vectors.clear()
     encoder.seconds = dict.fromkeys(encoder.seconds, 0.0)
+    sync = LexicalIndex.sync
+    LexicalIndex.sync = lambda *given: encoder.timed("making the lexical index", sync, *given)
     total = seconds(lambda: ingest(corpus, folder / f"index-{bf16}", encoder))
     vectors = np.concatenate(encoder.vectors)
     np.save(folder / f"{bf16}.npy", vectors)
@@ -115,27 +119,12 @@ def recall(encode_query: Callable[[str], Any], texts: list[str], vectors: Any) -
 
 def llama_embedding() -> Any:
     """The default encoder as llama-index's HuggingFaceEmbedding runs a model: plain, ten texts at a time."""
-    from llama_index.core.base.embeddings.base import BaseEmbedding
+    from same_encoder import SameEncoder
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(str(load_encoder().folder), device="cpu")
-
-    class Embedding(BaseEmbedding):
-        def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-            return model.encode(
-                texts, batch_size=self.embed_batch_size, normalize_embeddings=True, show_progress_bar=False
-            ).tolist()
-
-        def _get_text_embedding(self, text: str) -> list[float]:
-            return self._get_text_embeddings([text])[0]
-
-        def _get_query_embedding(self, query: str) -> list[float]:
-            return self._get_text_embedding(query)
-
-        async def _aget_query_embedding(self, query: str) -> list[float]:
-            return self._get_query_embedding(query)
-
-    embedding = Embedding(model_name="default")
+    model, batch = SentenceTransformer(str(load_encoder().folder), device="cpu"), 10
+    encode = partial(model.encode, batch_size=batch, normalize_embeddings=True, show_progress_bar=False)
+    embedding = SameEncoder(SimpleNamespace(name="default", encode_passages=encode, encode_query=encode), batch)
     embedding.get_text_embedding_batch(["a text"] * 20)
     return embedding
 

@@ -62,22 +62,14 @@ def ingest_longctx(corpus: Path, index: Path) -> None:
 
 def ingest_llama_index(corpus: Path, index: Path) -> None:
     from llama_index.core import SimpleDirectoryReader, VectorStoreIndex
-    from llama_index.core.base.embeddings.base import BaseEmbedding
     from llama_index.core.node_parser import SentenceSplitter
-
-    class Embedding(BaseEmbedding):
-        def _get_text_embedding(self, text: str) -> list[float]:
-            return vector(text).tolist()
-
-        def _get_query_embedding(self, query: str) -> list[float]:
-            return vector(query).tolist()
-
-        async def _aget_query_embedding(self, query: str) -> list[float]:
-            return vector(query).tolist()
+    from same_encoder import SameEncoder
 
     documents = SimpleDirectoryReader(corpus, recursive=True).load_data()
     splitter = SentenceSplitter(chunk_size=256, chunk_overlap=0)
-    built = VectorStoreIndex.from_documents(documents, embed_model=Embedding(), transformations=[splitter])
+    built = VectorStoreIndex.from_documents(
+        documents, embed_model=SameEncoder(StandIn(), batch=10), transformations=[splitter]
+    )
     built.storage_context.persist(index)
 
 

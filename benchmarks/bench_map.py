@@ -30,6 +30,7 @@ from longctx import DocumentQA, LoadedModel, LongctxError, Policy, ServedModel, 
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from made_reports import DOMAINS, Corpus, make_corpus, questions
+from squad_questions import FILES, read_corpus
 from train_demo_model import read_book
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -72,10 +73,7 @@ def read_prose(data: Path, domain: str) -> str:
     """What reports consist of besides their facts: a book in English, an encyclopedia's paragraphs in Japanese."""
     if domain != "stores":
         return read_book(data / "books" / "news-from-nowhere.txt")
-    with (data / "jsquad-valid-v1.3.json").open(encoding="utf-8") as file:
-        articles = json.load(file)["data"]
-    paragraphs = (paragraph["context"] for article in articles for paragraph in article["paragraphs"])
-    return "\n\n".join(text.partition("[SEP]")[2].strip() for text in paragraphs)
+    return "\n\n".join(text.strip() for _, text in read_corpus(data / FILES["ja"]).paragraphs)
 
 
 def measure(options: argparse.Namespace, folder: Path) -> Iterator[Result]:

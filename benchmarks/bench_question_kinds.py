@@ -18,18 +18,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
+from squad_questions import FILES, read_corpus
+
 from longctx.planning import question_kind
 from longctx.types import QuestionKind
 
 KINDS = get_args(QuestionKind)
-FACTS = {"en": "xquad.en.json", "ja": "jsquad-valid-v1.3.json"}
 WRITTEN = Path(__file__).with_name("question_kinds.json")
-
-
-def fact_questions(file: Path) -> list[str]:
-    """The questions of a file in SQuAD's form."""
-    articles = json.loads(file.read_text(encoding="utf-8"))["data"]
-    return [q["question"] for article in articles for p in article["paragraphs"] for q in p["qas"]]
 
 
 def table(language: str, pairs: Iterable[tuple[str, str]]) -> str:
@@ -53,10 +48,10 @@ def main() -> None:
     options = parser.parse_args()
     written = json.loads(WRITTEN.read_text(encoding="utf-8"))
     wrong: list[str] = []
-    for language, name in FACTS.items():
+    for language, name in FILES.items():
         if not (options.data / name).is_file():
             parser.error(f"{options.data / name} is not there: give the folder that holds {name} (--data)")
-        facts = fact_questions(options.data / name)
+        facts = [question.question for question, _ in read_corpus(options.data / name).questions]
         drawn = set(random.Random(options.seed).sample(range(len(facts)), options.facts))
         asked = [("locate", q) for place, q in enumerate(facts) if (place in drawn) != options.rest]
         asked += [(e["kind"], e["question"]) for e in written if e["language"] == language]

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from remembering import Remembering
 from squad_questions import FILES, TUNED, Corpus, read_corpus
 
 from indexes import Encoder, SearchFilter
@@ -34,22 +35,18 @@ from longctx.answering import evidence, extractive
 ANALYSED = [(extractive, "terms"), (evidence, "content_terms"), (search_evidence, "surface_terms")]
 
 
-class Remembering:
-    """An encoder that encodes no text twice."""
+class RememberingPassages(Remembering):
+    """An encoder that encodes no passage twice, either."""
 
     def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
+        super().__init__(encoder)
         self._known: dict[str, Any] = {}
-        self.encode_query = lru_cache(maxsize=None)(encoder.encode_query)
 
     def encode_passages(self, texts: Sequence[str]) -> Any:
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
         if new:
             self._known.update(zip(new, self._encoder.encode_passages(new), strict=True))
         return np.stack([self._known[text] for text in texts])
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._encoder, name)
 
 
 def write(corpus: Corpus, folder: Path) -> None:
@@ -69,7 +66,7 @@ def measure(corpus: Corpus, folder: Path, count: int | None, done: set[str]) -> 
     """For each question: whether its article was one to choose on, refused, holds, refused without its article."""
     asked = corpus.questions if count is None else random.Random(0).sample(corpus.questions, count)
     articles = sorted(set(corpus.articles))
-    with DocumentQA.open(folder / "index", encoder=Remembering(load_encoder())) as qa:
+    with DocumentQA.open(folder / "index", encoder=RememberingPassages(load_encoder())) as qa:
         qa.ingest([folder / str(article) for article in articles])
         for question, paragraph in asked:
             if question.id in done:

@@ -16,26 +16,26 @@ The peers: pip install -c constraints.txt ".[bench]", or bm25s and llama-index-r
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import random
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import bm25s
 import Stemmer
 from llama_index.core import Document, VectorStoreIndex
-from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import MockLLM
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.retrievers import QueryFusionRetriever
 from llama_index.retrievers.bm25 import BM25Retriever
+from remembering import Remembering
+from same_encoder import SameEncoder
 from smart_format import read_smart
+from squad_questions import Corpus, read_corpus, write_corpus
 from sudachipy import Dictionary, SplitMode
 
 from indexes import CorpusIndex, Encoder
@@ -53,64 +53,6 @@ STEMMERS = {"English": "english", "Spanish": "spanish", "Russian": "russian"}
 DEPTH = 10
 Retriever = Callable[[str], list[str]]  # a question to document names, best first
 Questions = list[tuple[str, int]]  # each with the number of its paragraph
-
-
-@dataclass(frozen=True)
-class Split:
-    """Paragraphs as (title, text), and questions with the number of their paragraph."""
-
-    paragraphs: list[tuple[str, str]]
-    questions: Questions
-
-
-class SameEncoder(BaseEmbedding):
-    """Our encoder, as llama-index takes one."""
-
-    _encoder: Encoder
-
-    def __init__(self, encoder: Encoder) -> None:
-        super().__init__(model_name=encoder.name, embed_batch_size=256)
-        self._encoder = encoder
-
-    def _get_text_embedding(self, text: str) -> list[float]:
-        return self._get_text_embeddings([text])[0]
-
-    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        return self._encoder.encode_passages(texts).tolist()
-
-    def _get_query_embedding(self, query: str) -> list[float]:
-        return self._encoder.encode_query(query).tolist()
-
-    async def _aget_query_embedding(self, query: str) -> list[float]:
-        return self._get_query_embedding(query)
-
-
-def read_split(file: Path) -> Split:
-    paragraphs: list[tuple[str, str]] = []
-    questions: list[tuple[str, int]] = []
-    for article in json.loads(file.read_text(encoding="utf-8"))["data"]:
-        for paragraph in article["paragraphs"]:
-            title, _, text = paragraph["context"].rpartition(" [SEP] ")
-            questions += [(qa["question"], len(paragraphs)) for qa in paragraph["qas"]]
-            paragraphs.append((title or article["title"].replace("_", " "), text))
-    return Split(paragraphs, questions)
-
-
-class Remembering:
-    """An encoder that encodes no query twice: each is asked of several retrievers, and only quality is measured."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self.encode_query = lru_cache(maxsize=None)(encoder.encode_query)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._encoder, name)
-
-
-def write_corpus(split: Split, folder: Path) -> None:
-    folder.mkdir(parents=True)
-    for number, (title, text) in enumerate(split.paragraphs):
-        (folder / f"{number}.md").write_text(f"# {title}\n\n{text}\n", encoding="utf-8")
 
 
 def longctx_retriever(index: CorpusIndex, mode: str, corpus: Path) -> Retriever:
@@ -133,7 +75,7 @@ def _sudachi() -> Any:
     return Dictionary(dict="core").tokenizer(mode=SplitMode.A)
 
 
-def peers(split: Split, language: str, encoder: Encoder) -> dict[str, Retriever]:
+def peers(split: Corpus, language: str, encoder: Encoder) -> dict[str, Retriever]:
     documents = [
         Document(text=spaced(text, language), metadata={"title": spaced(title, language)}, id_=str(number))
         for number, (title, text) in enumerate(split.paragraphs)
@@ -195,7 +137,7 @@ def main() -> None:
         sys.exit(f"{arguments.data} lacks {' and '.join(missing)}")
     encoder = Remembering(load_encoder())
     with tempfile.TemporaryDirectory() as folder, CorpusIndex.open(Path(folder) / "both", encoder) as both:
-        corpora = {name: (read_split(arguments.data / file), Path(folder) / file) for name, file in FILES.items()}
+        corpora = {name: (read_corpus(arguments.data / file), Path(folder) / file) for name, file in FILES.items()}
         for split, corpus in corpora.values():
             write_corpus(split, corpus)
         asked = {name: corpora[name] for name in corpora if language_of(name) in arguments.sets}
@@ -203,7 +145,8 @@ def main() -> None:
             both.ingest([corpora[name][1] for name in TOGETHER])
         for name, (split, corpus) in asked.items():
             count = min(arguments.questions or len(split.questions), len(split.questions))
-            questions = random.Random(0).sample(split.questions, count)
+            drawn = random.Random(0).sample(split.questions, count)
+            questions = [(question.question, paragraph) for question, paragraph in drawn]
             report(name, split, corpus, questions, both if name in TOGETHER else None, encoder)
         if "CISI" in arguments.sets:
             report_cisi(arguments.data / "cisi", Path(folder) / "cisi", encoder)
@@ -239,7 +182,7 @@ def _ndcg(found: list[str], relevant: set[str]) -> float:
 
 
 def report(
-    name: str, split: Split, corpus: Path, questions: Questions, both: CorpusIndex | None, encoder: Encoder
+    name: str, split: Corpus, corpus: Path, questions: Questions, both: CorpusIndex | None, encoder: Encoder
 ) -> None:
     print(f"\n{name}: {len(questions)} questions, {len(split.paragraphs)} paragraphs")
     print(f"{'':<24}{'R@1':>8}{'R@5':>8}{'R@10':>8}{'MRR@10':>8}  | the same, one half  | the other half")

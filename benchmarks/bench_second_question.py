@@ -28,7 +28,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from bench_passkey import interval
+from intervals import interval
 from squad_questions import FILES, Corpus, read_corpus
 
 from indexes import CorpusIndex, Document

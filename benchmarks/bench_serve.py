@@ -26,8 +26,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
-from bench_passkey import NAMES, question, statement
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+from train_demo_model import question, statement
+
+# fmt: off
+NAMES = [
+    "bakery", "bridge", "castle", "cellar", "chapel", "factory", "forest", "garden", "harbour", "hospital", "island",
+    "kitchen", "library", "market", "museum", "palace", "prison", "school", "stable", "station", "theatre", "tower",
+    "village",
+]
+# fmt: on
 MODEL = Path(__file__).parents[1] / "examples" / "models" / "passkey-llama"
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 

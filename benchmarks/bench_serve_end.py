@@ -23,8 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
-from bench_passkey import NAMES, question
-from bench_serve import served, write_documents
+from bench_serve import NAMES, question, served, write_documents
 
 SECONDS = 20  # of load before the end
 UPLOADERS = 2

@@ -1,4 +1,4 @@
-"""Questions of XQuAD and JSQuAD with their paragraphs, as `bench_answers.py` asks them."""
+"""Questions of XQuAD and JSQuAD with their paragraphs, and the choice of those that `bench_answers.py` asks."""
 
 from __future__ import annotations
 
@@ -45,6 +45,13 @@ def read_corpus(file: Path) -> Corpus:
             corpus.paragraphs.append((title or entry["title"].replace("_", " "), text))
             corpus.articles.append(article)
     return corpus
+
+
+def write_corpus(corpus: Corpus, folder: Path) -> None:
+    """A file for each paragraph, by its number, with the title as a heading."""
+    folder.mkdir(parents=True)
+    for number, (title, text) in enumerate(corpus.paragraphs):
+        (folder / f"{number}.md").write_text(f"# {title}\n\n{text}\n", encoding="utf-8")
 
 
 def choose(corpus: Corpus, count: int, unanswerable: int, seed: int) -> Iterator[Asked]:

@@ -27,8 +27,6 @@ from rope_scaling.formulas import (
 )
 from rope_scaling.parameters import HIGH_FREQ_FACTOR, LOW_FREQ_FACTOR, WINDOW, ScalingParameters
 
-_ALMOST_ZERO = 1e-30  # radians per token, of a pair that does not rotate, where 0 cannot be written
-
 
 class RopeFrequencies(NamedTuple):
     """The frequencies of a rotary embedding, and its magnitude.

@@ -13,6 +13,7 @@ import pytest
 from forked_longctx import ForkedLongctx, forking_server
 from hypothesis import HealthCheck, settings
 from postgres_server import PostgresServer, why_none
+from written_files import write_files
 
 if TYPE_CHECKING:
     from longctx import LoadedModel
@@ -84,9 +85,7 @@ def make_index(tmp_path_factory: pytest.TempPathFactory, encoder) -> Callable[[M
     from indexes import CorpusIndex
 
     def make(documents: Mapping[str, str]) -> Path:
-        folder = tmp_path_factory.mktemp("documents")
-        for name, text in documents.items():
-            (folder / name).write_text(text, encoding="utf-8")
+        folder = write_files(tmp_path_factory.mktemp("documents"), documents)
         with CorpusIndex.open(folder / "index", encoder) as index:
             assert index.ingest([folder / name for name in documents]).added == len(documents)
         return folder / "index"
@@ -154,19 +153,10 @@ def _saying(text: str) -> LoadedModel:
 
 def make_llama(folder: Path, chat_template: str | None = None, window: int = 2048) -> Path:
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import processors
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        special_tokens=["<s>", "</s>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    bpe.train_from_iterator(["the quick brown fox jumps over the lazy dog. " * 20], trainer)
+    bpe = train_byte_level(["<s>", "</s>"], ["the quick brown fox jumps over the lazy dog. " * 20])
     bpe.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe, bos_token="<s>", eos_token="</s>", chat_template=chat_template
@@ -215,7 +205,7 @@ def byte_level_bpe() -> Callable[[Sequence[str]], Any]:
     return train_byte_level
 
 
-def train_byte_level(specials: Sequence[str]) -> Any:
+def train_byte_level(specials: Sequence[str], texts: Sequence[str] = TEXT * 20) -> Any:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     bpe = Tokenizer(models.BPE())
@@ -227,5 +217,5 @@ def train_byte_level(specials: Sequence[str]) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    bpe.train_from_iterator(TEXT * 20, trainer)
+    bpe.train_from_iterator(texts, trainer)
     return bpe

@@ -1,4 +1,4 @@
-"""The demo model that is shipped: it finds keys in its window, YaRN lengthens the window, and saved prefixes change nothing."""
+"""The demo model that is shipped: it finds keys in its window, and YaRN lengthens the window."""
 
 from __future__ import annotations
 
@@ -80,17 +80,6 @@ def test_yarn_finds_the_key_where_the_model_alone_does_not(engine: Engine, words
     alone = Engine(load_model(MODEL, native_window=length))  # or the engine would refuse
     assert found(alone, words, length, None, trials=10) <= 1
     assert found(engine, words, length, yarn(engine.loaded, 8), trials=10) >= 9
-
-
-def test_a_saved_prefix_changes_nothing(engine: Engine, loaded: LoadedModel, words: list[str], tmp_path: Path) -> None:
-    scaling = yarn(loaded, 4)
-    prefix, suffix, key = haystack(loaded, words, 4 * loaded.native_window, 0.3, seed=1)
-    engine.save_prefix(tmp_path / "prefix.safetensors", prefix, scaling)
-    fresh = Engine(loaded)
-    assert fresh.load_prefix(tmp_path / "prefix.safetensors", prefix, scaling).computed == 0
-    again = "".join(fresh.stream(prefix, suffix, scaling, OPTIONS))
-    assert again == "".join(Engine(loaded).stream((), [*prefix, *suffix], scaling, OPTIONS))
-    assert key in again
 
 
 def test_the_fine_tuned_model_finds_the_key_far_out_as_it_is(words: list[str]) -> None:

@@ -14,7 +14,6 @@ import json
 import os
 import random
 import re
-import runpy
 import sys
 import tempfile
 import time
@@ -23,11 +22,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+sys.path.append(str(Path(__file__).parents[1] / "support"))
+from hashing_encoder import HashingEncoder
+
 BUSY = re.compile(r"another process is writing|changed while it was read|replaced or damaged while they were read")
 NAME = re.compile(r"subject(\w+) in version(\d+)\.")
 DOCUMENTS = 6  # of each writer
-ENCODER = runpy.run_path(str(HERE.parent / "indexes" / "conftest.py"))["HashingEncoder"]()
 
 
 def text_of(name: str, version: int) -> str:
@@ -39,7 +39,7 @@ def text_of(name: str, version: int) -> str:
 def opened(folder: Path) -> Any:
     from indexes import CorpusIndex
 
-    return CorpusIndex.open(folder / "index", ENCODER)
+    return CorpusIndex.open(folder / "index", HashingEncoder())
 
 
 class Worker:
@@ -181,7 +181,6 @@ def main() -> int:
     if "OMP_NUM_THREADS" not in os.environ:
         threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")}
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | threads)
-    sys.path.append(str(HERE.parent / "support"))
     importlib.import_module("forked_longctx").import_everything()
     importlib.import_module("indexes.text").text_language("What takes each process a second to load.")
     with tempfile.TemporaryDirectory(prefix="longctx-crowd-") as folder:

@@ -98,6 +98,8 @@ class Bench:
     """A working folder in a known state, and the commands that change it."""
 
     def __init__(self, folder: Path, forked: Forked) -> None:
+        from written_files import write_files
+
         self.folder, self.forked = folder, forked
         self.start = folder.with_name("start")
         self.new = folder.with_name("new-documents")
@@ -109,9 +111,7 @@ class Bench:
         questions = [json.dumps({"question": f"What is subject{n}?", "answers": [f"subject{n}"]}) for n in range(3)]
         (folder / "questions.jsonl").write_text("\n".join(questions))
         formats = _module(HERE.parent / "indexes" / "storage" / "test_formats.py")
-        (folder / "old-docs").mkdir()
-        for name, text in formats.TEXTS.items():
-            (folder / "old-docs" / f"{name}.md").write_text(text)
+        write_files(folder / "old-docs", {f"{name}.md": text for name, text in formats.TEXTS.items()})
         formats.make_format_1(folder / "old", folder / "old-docs", HASHING)
         shutil.copytree(folder, self.start)
 
@@ -301,9 +301,11 @@ def _module(path: Path) -> Any:
 
 def stand_in_for_the_encoder() -> Any:
     """An encoder that needs no weights, under the name of the default one: none of these faults is about meaning."""
+    from hashing_encoder import HashingEncoder
+
     import indexes.manifest
 
-    encoder = _module(HERE.parent / "indexes" / "conftest.py").HashingEncoder()
+    encoder = HashingEncoder()
     encoder.name = "default"
     indexes.manifest.load_encoder = lambda *_, **__: encoder
     return encoder

@@ -1,35 +1,15 @@
-"""An empty index, in a folder and in PostgreSQL, and an encoder for tests of everything but meaning."""
+"""Indexes for the tests, in a folder and in PostgreSQL."""
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
+from hashing_encoder import HashingEncoder
 
 from indexes import CorpusIndex
-
-
-class HashingEncoder:
-    """Words to buckets: deterministic, fast, and the same in every process."""
-
-    name, fingerprint, max_tokens, languages = "hashing", "1", 60, None
-
-    def token_offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        return [[(i, min(i + 6, len(text))) for i in range(0, len(text), 6)] for text in texts]
-
-    def encode_passages(self, texts: Sequence[str]):
-        vectors = np.full((len(texts), 64), 1e-3, dtype=np.float32)
-        for row, text in zip(vectors, texts, strict=True):
-            for word in text.lower().split():
-                row[hashlib.blake2b(word.encode(), digest_size=8).digest()[0] % 64] += 1
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-    def encode_query(self, text: str):
-        return self.encode_passages([text])[0]
 
 
 @pytest.fixture(scope="session", params=["folder", "postgres"])

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
+from hashing_encoder import OtherEncoder
+from written_files import write_files
 
 from indexes import (
     CorpusError,
@@ -27,11 +27,7 @@ TEXTS = {
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    folder = tmp_path / "corpus"
-    folder.mkdir()
-    for name, text in TEXTS.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return folder
+    return write_files(tmp_path / "corpus", TEXTS)
 
 
 def sources(hits) -> list[str]:
@@ -116,10 +112,7 @@ def test_remove_takes_out_a_document_or_a_folder(index: CorpusIndex, corpus: Pat
 def test_remove_of_a_folder_leaves_those_alone_that_are_called_alike(index: CorpusIndex, tmp_path: Path) -> None:
     inside = ["a/b.txt", "a/日本.txt", "a/\U0010ffff.txt", "a/c/d.txt"]
     beside = ["a!/b.txt", "a.txt", "a0.txt", "aa/b.txt", "b.txt"]
-    for name in [*inside, *beside]:
-        (tmp_path / "alike" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "alike" / name).write_text("about cats")
-    index.ingest(tmp_path / "alike")
+    index.ingest(write_files(tmp_path / "alike", dict.fromkeys([*inside, *beside], "about cats")))
     assert index.remove(tmp_path / "alike" / "a") == 4
     left = [Path(document.source).relative_to(tmp_path / "alike").as_posix() for document in index.documents()]
     assert sorted(left) == sorted(beside)
@@ -164,24 +157,6 @@ def test_the_index_does_not_ingest_itself(corpus: Path, encoder) -> None:
     with CorpusIndex.open(corpus / "index", encoder) as index:
         assert index.ingest([corpus]).added == 4
         assert index.ingest([corpus]).unchanged == 4
-
-
-class OtherEncoder:
-    fingerprint = "0"
-    max_tokens = 100
-    languages = None
-
-    def __init__(self, name: str = "other") -> None:
-        self.name = name
-
-    def token_offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        return [[(i, i + 1) for i in range(len(text))] for text in texts]
-
-    def encode_passages(self, texts: Sequence[str]):
-        return np.ones((len(texts), 4), dtype=np.float32) / 2
-
-    def encode_query(self, text: str):
-        return np.ones(4, dtype=np.float32) / 2
 
 
 def test_an_index_made_with_another_encoder_is_refused(tmp_path: Path, corpus: Path) -> None:

@@ -6,12 +6,12 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hashing_encoder import python
 
 from indexes import CorpusError, CorpusIndex, Encoder, SearchFilter
 
@@ -138,11 +138,9 @@ def test_damage_to_what_a_snapshot_has_read_from_is_an_error(index: CorpusIndex,
 
 
 SEARCH_WHAT_IS_CUT = """
-import os, sys
+import os
 from pathlib import Path
-sys.path[:0] = {path!r}
-from conftest import HashingEncoder
-from indexes import CorpusError, CorpusIndex
+from indexes import CorpusError
 folder, corpus = Path(sys.argv[1]), Path(sys.argv[2])
 with CorpusIndex.open(folder, HashingEncoder()) as index, index.snapshot() as snapshot:
     listed = snapshot.documents()
@@ -168,8 +166,7 @@ with CorpusIndex.open(folder, HashingEncoder()) as index, index.snapshot() as sn
 @pytest.mark.parametrize("then", ["damaged", "mended"])
 def test_files_cut_short_under_a_later_name_do_not_end_the_process(index: CorpusIndex, corpus: Path, then: str) -> None:
     """A generation shares files with the one before, whose own names for them have been deleted by then."""
-    code = SEARCH_WHAT_IS_CUT.format(path=[str(Path(__file__).parent), *sys.path])
-    subprocess.run([sys.executable, "-c", code, str(index.path), str(corpus), then], check=True)
+    subprocess.run([*python(SEARCH_WHAT_IS_CUT), str(index.path), str(corpus), then], check=True)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux lists what is open")

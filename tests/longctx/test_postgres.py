@@ -11,6 +11,7 @@ import pytest
 from forked_longctx import ForkedLongctx
 from postgres_server import PASSWORD, WITH_PASSWORD, PostgresServer
 from running_server import running
+from written_files import write_files
 
 from longctx import BadRequest, DocumentQA
 from longctx.cli.opening import check_trusted
@@ -22,10 +23,7 @@ TOUDAI = "灯台は一八七四年に建てられた。レンズは四十秒で�
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "lighthouse.md").write_text(LIGHTHOUSE, encoding="utf-8")
-    (tmp_path / "docs" / "toudai.txt").write_text(TOUDAI, encoding="utf-8")
-    return tmp_path
+    return write_files(tmp_path, {"docs/lighthouse.md": LIGHTHOUSE, "docs/toudai.txt": TOUDAI})
 
 
 @pytest.fixture

@@ -21,12 +21,23 @@ def write_gguf(
 
     model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32")
     config, writer = model.config, gguf.GGUFWriter(path, changed.get("architecture", "llama"))
-    _write_shape(writer, config, changed.get("window", config.max_position_embeddings))
+    writer.add_file_type(0)  # all in float32
+    write_shape(writer, config, changed.get("window", config.max_position_embeddings))
     template = folder / "chat_template.jinja"
     _write_tokenizer(writer, json.loads((folder / "tokenizer.json").read_text(encoding="utf-8")), pre)
+    writer.add_add_bos_token(changed.get("bos", True))
     if template.is_file() and changed.get("template", True):
         writer.add_chat_template(template.read_text(encoding="utf-8"))
     change(writer)
+    write_tensors(writer, model)
+    return path
+
+
+def write_tensors(writer: Any, model: Any, matrices: str = "float32") -> None:
+    """Write the weights, with matrices in that type, and close the file."""
+    import gguf
+
+    config = model.config
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
     tied = {"lm_head.weight"} if config.tie_word_embeddings else set()
     head_dim = config.head_dim or config.hidden_size // config.num_attention_heads
@@ -37,12 +48,11 @@ def write_gguf(
         for projection, heads in (("q_proj", config.num_attention_heads), ("k_proj", config.num_key_value_heads)):
             if projection in name:
                 array = array.reshape(heads, 2, head_dim // 2, -1).swapaxes(1, 2).reshape(array.shape)
-        writer.add_tensor(names.get_name(name, (".weight",)), array)
+        writer.add_tensor(names.get_name(name, (".weight",)), array.astype(matrices) if array.ndim > 1 else array)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return path
 
 
 def split_gguf(path: Path, stem: Path, count: int) -> list[Path]:
@@ -71,9 +81,9 @@ def split_gguf(path: Path, stem: Path, count: int) -> list[Path]:
     return parts
 
 
-def _write_shape(writer: Any, config: Any, window: int) -> None:
+def write_shape(writer: Any, config: Any, window: int) -> None:
+    """Write the sizes of a Llama to the metadata."""
     head_dim = config.head_dim or config.hidden_size // config.num_attention_heads
-    writer.add_file_type(0)  # all in float32
     writer.add_context_length(window)
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
@@ -105,4 +115,3 @@ def _write_tokenizer(writer: Any, tokenizer: dict[str, Any], pre: str) -> None:
     )
     writer.add_bos_token_id(special["<s>"])
     writer.add_eos_token_id(special["</s>"])
-    writer.add_add_bos_token(True)

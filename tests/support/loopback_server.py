@@ -1,4 +1,4 @@
-"""What the servers of the tests have in common: they listen on loopback, send JSON, and run in a thread."""
+"""What the servers of the tests have in common: they listen on loopback, send JSON and events, and run in a thread."""
 
 from __future__ import annotations
 
@@ -26,6 +26,40 @@ class LoopbackServer(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exc_info()[1], OSError):  # a client that has gone
             super().handle_error(request, client_address)
+
+
+class JsonHandler(BaseHTTPRequestHandler):
+    """Gives `answer` the body of a request, which is None for GET."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # as servers do: without it, each answer comes 40 ms later
+
+    def log_message(self, *_: object) -> None: ...
+
+    def do_GET(self) -> None:
+        self.answer(None)
+
+    def do_POST(self) -> None:
+        self.answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def answer(self, body: Any) -> None:
+        raise NotImplementedError
+
+    def begin_events(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def event(self, data: Any) -> None:
+        self.chunk(f"data: {json.dumps(data)}\n\n")
+
+    def end_events(self) -> None:
+        self.chunk("data: [DONE]\n\n")
+        self.chunk("")
+
+    def chunk(self, text: str) -> None:
+        self.wfile.write(f"{len(text.encode()):x}\r\n{text}\r\n".encode())
 
 
 def send_json(handler: BaseHTTPRequestHandler, value: Any, status: int = 200) -> None:

@@ -83,10 +83,10 @@ class PostgresServer:
         return f"postgresql://{user}@/{database}?host={self.folder}"
 
     def sql(self, database: str, statement: str) -> list[tuple]:
-        """Run a statement in a database."""
+        """Run a statement in a database, which is given by its name or URL."""
         import psycopg
 
-        with psycopg.connect(self.url(database), autocommit=True) as connection:
+        with psycopg.connect(database if "://" in database else self.url(database), autocommit=True) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 

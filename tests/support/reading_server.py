@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from loopback_server import LoopbackServer, running, send_json
+from loopback_server import JsonHandler, LoopbackServer, running, send_json
 
 PASSAGE = re.compile(r"^\[(\d+)\]\n(.*?)(?=^\[\d+\]\n|^</document>)", re.MULTILINE | re.DOTALL)
 TOKEN = re.compile(r"\w+|[^\w\s]")
@@ -98,20 +96,13 @@ class ScriptedServer(LoopbackServer):
         return self.state
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class Handler(JsonHandler):
     server: ScriptedServer
 
-    def log_message(self, *_: object) -> None: ...
-
-    def do_GET(self) -> None:
-        known = {"/v1/models": {"data": [{"id": "scripted", "max_model_len": self.server.state.says}]}}
-        send_json(self, known.get(self.path, {"error": "Not Found"}), 200 if self.path in known else 404)
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.path == "/tokenize" and ("messages" in body or "prompt" in body):
+    def answer(self, body: Any) -> None:
+        if self.path == "/v1/models":
+            send_json(self, {"data": [{"id": "scripted", "max_model_len": self.server.state.says}]})
+        elif self.path == "/tokenize" and ("messages" in body or "prompt" in body):
             messages = body.get("messages", [])
             count = tokens(body.get("prompt", "")) + sum(tokens(m["content"]) + EACH_MESSAGE for m in messages)
             send_json(self, {"count": count})
@@ -142,18 +133,12 @@ class Handler(BaseHTTPRequestHandler):
         return None
 
     def stream(self, text: str, finish: str, used: int) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        pieces = re.findall(r".{1,7}", text, re.DOTALL)
-        events = [{"choices": [{"delta": {"content": piece}, "finish_reason": None}]} for piece in pieces]
-        events.append({"choices": [{"delta": {}, "finish_reason": finish}]})
-        events.append({"choices": [], "usage": {"prompt_tokens": used, "completion_tokens": tokens(text)}})
-        for data in [*map(json.dumps, events), "[DONE]"]:
-            line = f"data: {data}\n\n".encode()
-            self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
-        self.wfile.write(b"0\r\n\r\n")
+        self.begin_events()
+        for piece in re.findall(r".{1,7}", text, re.DOTALL):
+            self.event({"choices": [{"delta": {"content": piece}, "finish_reason": None}]})
+        self.event({"choices": [{"delta": {}, "finish_reason": finish}]})
+        self.event({"choices": [], "usage": {"prompt_tokens": used, "completion_tokens": tokens(text)}})
+        self.end_events()
 
 
 @contextmanager

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from loopback_server import LoopbackServer, running, send_json
+from loopback_server import JsonHandler, LoopbackServer, running, send_json
 
 Reply = Callable[[Any, Any], None]  # (handler, body of the request)
 
@@ -29,20 +28,13 @@ class RecordedServer(LoopbackServer):
         return [body for asked, body, _ in self.asked if asked == path]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
+    protocol_version = "HTTP/1.0"
     server: RecordedServer
 
-    def log_message(self, *_: object) -> None: ...
-
-    def do_GET(self) -> None:
-        self._reply("GET", None)
-
-    def do_POST(self) -> None:
-        self._reply("POST", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-
-    def _reply(self, method: str, body: Any) -> None:
+    def answer(self, body: Any) -> None:
         self.server.asked.append((self.path, body, self.headers))
-        reply = self.server.replies.get(f"{method} {self.path}", (404, {"error": "Not Found"}))
+        reply = self.server.replies.get(f"{self.command} {self.path}", (404, {"error": "Not Found"}))
         if isinstance(reply, list):  # one after another
             reply = reply.pop(0) if len(reply) > 1 else reply[0]
         if callable(reply):

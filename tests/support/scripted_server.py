@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from loopback_server import LoopbackServer, running, send_json
+from loopback_server import JsonHandler, LoopbackServer, running, send_json
 
 Script = Callable[[str], str]
 
@@ -23,22 +21,18 @@ class ScriptedServer(LoopbackServer):
         self.asked: list[str] = []
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     server: ScriptedServer
 
-    def log_message(self, *_: object) -> None: ...
-
-    def do_GET(self) -> None:
-        if self.path != "/v1/models":
-            send_json(self, {"error": {"message": "Not Found"}}, 404)
-        else:
+    def answer(self, body: Any) -> None:
+        if self.path == "/v1/models":
             send_json(self, {"data": [{"id": "scripted", "meta": {"n_ctx": self.server.window}}]})
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.path != "/v1/chat/completions":
+        elif self.path == "/v1/chat/completions":
+            self.chat(body)
+        else:
             send_json(self, {"error": {"message": "Not Found"}}, 404)
-            return
+
+    def chat(self, body: Any) -> None:
         prompt = "\n".join(message["content"] for message in body["messages"])
         try:
             answer = self.server.script(prompt)
@@ -47,17 +41,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.server.asked.append(prompt)
         usage = {"prompt_tokens": len(prompt) // 4, "completion_tokens": len(answer) // 4}
-        events: list[Any] = [
-            {"choices": [{"delta": {"content": answer}, "finish_reason": None}]},
-            {"choices": [{"delta": {}, "finish_reason": "stop"}]},
-            {"choices": [], "usage": usage},
-        ]
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
-        for event in events:
-            self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
-        self.wfile.write(b"data: [DONE]\n\n")
+        self.begin_events()
+        self.event({"choices": [{"delta": {"content": answer}, "finish_reason": None}]})
+        self.event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+        self.event({"choices": [], "usage": usage})
+        self.end_events()
 
 
 @contextmanager

@@ -71,14 +71,6 @@ class PostgresVectors(VectorRows):
         sql = "INSERT INTO vectors VALUES (?, ?, ?) ON CONFLICT (chunk_id) DO UPDATE SET vector = excluded.vector"
         self._db.executemany(f"{sql}, checksum = excluded.checksum", [*_rows(chunk_ids, vectors)])
 
-    def is_whole(self, chunk_id: int) -> bool:
-        """Whether a chunk has a vector that matches its checksum."""
-        try:
-            self.of([chunk_id])
-        except IndexDamaged:
-            return False
-        return True
-
     def check_all(self) -> Iterator[str]:
         """Yield what is wrong with each vector that is not what it was."""
         after = 0

@@ -6,6 +6,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from written_files import write_files
 
 from indexes import CorpusIndex, Encoder, SearchFilter
 
@@ -28,11 +29,8 @@ class Counting:
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    for name in ("a/one.txt", "b/two.txt", "three.txt"):
-        (tmp_path / "corpus" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "corpus" / name).write_text(TEXT)
-    (tmp_path / "corpus" / "other.txt").write_text("Another text about the weather.")
-    return tmp_path / "corpus"
+    texts = dict.fromkeys(("a/one.txt", "b/two.txt", "three.txt"), TEXT)
+    return write_files(tmp_path / "corpus", texts | {"other.txt": "Another text about the weather."})
 
 
 def names(index: CorpusIndex, corpus: Path) -> list[str]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from written_files import write_files
 
 from indexes.errors import UnreadableFile
 from indexes.ingest.discovery import FoundFile, SkippedFile, discover
@@ -46,10 +47,7 @@ def unprivileged() -> Iterator[None]:
 
 
 def make(root: Path, *names: str) -> None:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("text")
+    write_files(root, dict.fromkeys(names, "text"))
 
 
 def found(*roots: Path, **options: Path) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from written_files import write_files
 
 from indexes import CorpusError, CorpusIndex, Encoder
 from indexes.ingest import FoundFile, WalkRules, discover
@@ -20,9 +21,7 @@ def walk(tmp_path: Path) -> Walk:
     """Make files, walk their folder, and return what is to be read; a name with a space and a text is an ignore file."""
 
     def walk(names: str, files: dict[str, str] | None = None, root: str = ".", **rules: tuple[str, ...]) -> set[str]:
-        for name, text in {**dict.fromkeys(names.split(), "text"), **(files or {})}.items():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text(text)
+        write_files(tmp_path, {**dict.fromkeys(names.split(), "text"), **(files or {})})
         found = discover([tmp_path / root], rules=WalkRules(**rules))
         return {os.path.relpath(item.source, tmp_path) for item in found if isinstance(item, FoundFile)}
 
@@ -84,10 +83,8 @@ def test_globs_of_the_user(walk: Walk) -> None:
 
 
 def test_the_report_counts_kinds_rules_and_empty_files(tmp_path: Path, hashing: Encoder) -> None:
-    corpus = tmp_path / "corpus"
-    for name in ("a.md", "b.DAT", "c.dat", "d.qqq", "e/__init__.py", "f.py", ".g/h.md", "i.tmp"):
-        (corpus / name).parent.mkdir(parents=True, exist_ok=True)
-        (corpus / name).write_text("" if name.endswith("__init__.py") else " \n" if name == "f.py" else "text")
+    texts = dict.fromkeys(("a.md", "b.DAT", "c.dat", "d.qqq", ".g/h.md", "i.tmp"), "text")
+    corpus = write_files(tmp_path / "corpus", texts | {"e/__init__.py": "", "f.py": " \n"})
     with CorpusIndex.open(tmp_path / "index", hashing) as index:
         report = index.ingest(corpus, exclude=["*.tmp"])
         assert (report.added, report.empty, report.failed) == (1, 2, ())

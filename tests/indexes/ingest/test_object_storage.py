@@ -8,14 +8,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pytest
+from executor_here import Here
 from fsspec.implementations.memory import MemoryFileSystem
 from hand_made_pdf import text_pdf
 
@@ -182,22 +183,6 @@ def test_what_has_gone_is_removed_with_prune_and_not_where_nothing_is_seen(
         storage.rm("library/report", recursive=True)  # nothing is there any more: as with a folder that is not mounted
         assert index.missing("s3://library/report") == []
         assert index.missing("s3://library") == ["s3://library/report/other.md"]
-
-
-class Here(Executor):
-    """Does the work in this process, and keeps what it was given."""
-
-    def __init__(self) -> None:
-        self.given: list[tuple[Any, ...]] = []
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        self.given.append((fn.__name__, *args))
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
 
 
 def test_workers_fetch_for_themselves_and_make_the_same_index(storage: Any, tmp_path: Path, hashing: Any) -> None:

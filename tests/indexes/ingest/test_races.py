@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from written_files import write_files
 
 from indexes import CorpusIndex, Encoder
 from indexes.errors import UnreadableFile
@@ -40,10 +41,8 @@ class Swapper:
 def folder(tmp_path: Path) -> Path:
     for root, text in (("corpus", "The lighthouse stands."), ("outside", SECRET)):
         for number in range(4):
-            for name in (f"{number}.txt", f"sub/{number}.txt", f"sub/deep/{number}.txt"):
-                path = tmp_path / root / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(f"{text} {number}")
+            names = (f"{number}.txt", f"sub/{number}.txt", f"sub/deep/{number}.txt")
+            write_files(tmp_path / root, dict.fromkeys(names, f"{text} {number}"))
     return tmp_path
 
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from hashing_encoder import CountingEncoder
 
 from indexes import CorpusIndex, Encoder
 
@@ -83,20 +84,14 @@ def test_a_file_that_changes_again_and_again_is_noticed_each_time(tmp_path: Path
             assert index.text(file) == f"This is document {letter}."
 
 
-def test_one_changed_file_touches_one_document(made: Path, hashing: Encoder) -> None:
-    embedded = []
-
-    class Counting(type(hashing)):
-        def encode_passages(self, texts):
-            embedded.extend(texts)
-            return super().encode_passages(texts)
-
+def test_one_changed_file_touches_one_document(made: Path) -> None:
+    counting = CountingEncoder()
     (made / "corpus" / "3.txt").write_text("This is another document 3.")
-    with CorpusIndex.open(made / "index", Counting()) as index:
+    with CorpusIndex.open(made / "index", counting) as index:
         ids = {hit.chunk.source: hit.chunk.id for hit in index.search("document", k=9, mode="lexical")}
         assert index.ingest(made / "corpus").changed == 1
         after = {hit.chunk.source: hit.chunk.id for hit in index.search("document", k=9, mode="lexical")}
-    assert len(embedded) == 1
+    assert len(counting.embedded) == 1
     assert [Path(source).name for source in ids if ids[source] != after[source]] == ["3.txt"]
 
 

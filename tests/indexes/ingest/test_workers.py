@@ -8,14 +8,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from executor_here import Here
 from hand_made_pdf import text_pdf
 
 from indexes import CorpusError, CorpusIndex, IngestProgress, IngestReport, ProcessWorkers, RayWorkers
@@ -84,21 +85,6 @@ def content(index: Path, encoder: Any) -> tuple[Any, ...]:
             database.execute("SELECT * FROM meta WHERE key LIKE 'enc%' OR key = 'chunking'").fetchall(),
         ]
     return public, rows
-
-
-class Here(Executor):
-    """Does the work in this process, with arguments changed on the way: what another machine would be given or be."""
-
-    def __init__(self, change: Callable[..., tuple[Any, ...]]) -> None:
-        self.change = change
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*self.change(*args)))
-        except Exception as error:
-            future.set_exception(error)
-        return future
 
 
 def test_two_processes_make_the_same_index(files: Path, alone: Any, processes: Any, tmp_path: Path, encoder) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-import numpy as np
+from forking_program import ForkingProgram, end_of, serve
+from hashing_encoder import HashingEncoder
 from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 
 from indexes import CorpusIndex
@@ -24,25 +24,9 @@ from indexes.llama_index import CorpusVectorStore
 KILLS, NODES_IN_AN_ADD = 8, 7
 
 
-class Bytes:
-    """How often each of 16 classes of bytes is in a text: enough of an encoder to store with."""
-
-    name, fingerprint, max_tokens, languages = "bytes", "1", 60, None
-
-    def token_offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        return [[(i, i + 1) for i in range(len(text))] for text in texts]
-
-    def encode_passages(self, texts: Sequence[str]):
-        rows = np.array([[1 + sum(byte % 16 == i for byte in text.encode()) for i in range(16)] for text in texts])
-        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-    def encode_query(self, text: str):
-        return self.encode_passages([text])[0]
-
-
 def add_for_ever(folder: str, told: int) -> None:
     """Add and delete, and write a byte after each add."""
-    with CorpusIndex.open(folder, Bytes()) as index:
+    with CorpusIndex.open(folder, HashingEncoder()) as index:
         store = CorpusVectorStore.from_index(index)
         while True:
             turn = time.monotonic_ns()
@@ -58,22 +42,11 @@ def add_for_ever(folder: str, told: int) -> None:
 def test_killed_at_any_moment_each_add_is_there_wholly_or_not_at_all(tmp_path: Path) -> None:
     luck = random.Random(0)
     folder = tmp_path / "index"
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
-    environment = {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     most = 0
-    with subprocess.Popen(
-        [sys.executable, __file__, str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    ) as forking:
-        assert forking.stdin is not None
-        assert forking.stdout is not None
+    with ForkingProgram(__file__, folder) as program:
         for _ in range(KILLS):
-            print(luck.randrange(5), luck.uniform(0, 0.1), file=forking.stdin, flush=True)
-            assert forking.stdout.readline() == f"{-signal.SIGKILL}\n"
-            with CorpusIndex.open(folder, Bytes()) as index:
+            assert program.ask(luck.randrange(5), luck.uniform(0, 0.1)) == -signal.SIGKILL
+            with CorpusIndex.open(folder, HashingEncoder()) as index:
                 assert index.verify().problems == ()
                 store = CorpusVectorStore.from_index(index)
                 left = store.get_nodes()
@@ -87,20 +60,16 @@ def test_killed_at_any_moment_each_add_is_there_wholly_or_not_at_all(tmp_path: P
     assert most > 1
 
 
-def fork_and_kill(folder: str) -> None:
-    assert sys.platform != "linux" or len([*Path("/proc/self/task").iterdir()]) == 1, "a thread survives no fork"
-    for line in sys.stdin:
-        adds, seconds = line.split()
-        reading, writing = os.pipe()
-        if (child := os.fork()) == 0:
-            add_for_ever(folder, writing)
-        for _ in range(int(adds)):  # however long they take where others are at work
-            os.read(reading, 1)
-        time.sleep(float(seconds))
-        os.kill(child, signal.SIGKILL)
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-        os.close(reading)
-        os.close(writing)
+def fork_and_kill(folder: str, adds: int, seconds: float) -> int:
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        add_for_ever(folder, writing)
+    for _ in range(adds):  # however long they take where others are at work
+        os.read(reading, 1)
+    ended = end_of(child, time.monotonic() + seconds)
+    os.close(reading)
+    os.close(writing)
+    return ended
 
 
 if __name__ == "__main__":
@@ -112,4 +81,4 @@ if __name__ == "__main__":
     from indexes.text.analyzer import terms
 
     terms("日本語 and words")
-    fork_and_kill(sys.argv[1])
+    serve(partial(fork_and_kill, sys.argv[1]))

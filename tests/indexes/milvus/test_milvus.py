@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hashing_encoder import OtherEncoder
+from written_files import write_files
 
 from indexes import CorpusError, CorpusIndex, Document, IndexMismatch, Metadata, SearchFilter
 from longctx import DocumentQA
@@ -38,11 +40,7 @@ def lite(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    folder = tmp_path / "corpus"
-    folder.mkdir()
-    for name, text in TEXTS.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return folder
+    return write_files(tmp_path / "corpus", TEXTS)
 
 
 @pytest.fixture
@@ -250,12 +248,8 @@ def test_what_does_not_fit_is_refused_and_nothing_is_changed(
             published(other, address)
     assert published(index, address).written == 0
 
-    class Other:
-        name, fingerprint, max_tokens, languages = "other", "2", 60, None
-        token_offsets, encode_passages, encode_query = hashing.token_offsets, hashing.encode_passages, None
-
     with pytest.raises(IndexMismatch, match="are of the encoder 'hashing'"):
-        MilvusRetriever(address, encoder=Other())  # type: ignore[arg-type]
+        MilvusRetriever(address, encoder=OtherEncoder())
     with pytest.raises(CorpusError, match="there is no collection 'nowhere'"):
         MilvusRetriever(f"{lite}#nowhere", encoder=hashing)
 

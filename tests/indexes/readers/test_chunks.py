@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import docx
-import openpyxl
 import pptx
 import pytest
 from hand_made_pdf import drawn_pdf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_office import workbook
 from saved_file import saved
 
 from indexes import Encoder
@@ -73,10 +73,7 @@ def slides(texts: list[str]) -> bytes:
 
 
 def sheet(texts: list[str]) -> bytes:
-    book = openpyxl.Workbook()
-    for text in texts:
-        book.active.append(["Part", text])
-    return saved(book)
+    return saved(workbook(["Part", text] for text in texts))
 
 
 def notebook(texts: list[str]) -> bytes:

@@ -5,11 +5,11 @@ import struct
 from pathlib import Path
 
 import docx
-import openpyxl
 import pptx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_office import workbook
 from saved_file import parts_of, saved, zipped
 
 from indexes.types import Document
@@ -43,11 +43,9 @@ def zip_that_lies() -> bytes:
 
 def xlsx_with(rows: str, shared: str = "<si><t>text</t></si>", before: str = "", **parts: bytes) -> bytes:
     """A workbook whose one sheet has these rows, and whose shared strings are these."""
-    book = openpyxl.Workbook()
-    book.active["A1"] = "text"
     replaced = {"xl/worksheets/sheet1.xml": f"<worksheet {MAIN}><sheetData>{rows}</sheetData></worksheet>"}
     replaced["xl/sharedStrings.xml"] = f"{before}<sst {MAIN}>{shared}</sst>"
-    own = parts_of(book)
+    own = parts_of(workbook([["text"]]))
     if b"sharedStrings" not in own["[Content_Types].xml"]:
         own["[Content_Types].xml"] = own["[Content_Types].xml"].replace(b"</Types>", SHARED.encode() + b"</Types>")
     return zipped(own | replaced | parts)

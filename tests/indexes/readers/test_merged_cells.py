@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import docx
-import openpyxl
 import pptx
 import pytest
+from made_office import fill_table, workbook
 from saved_file import saved, zipped
 
 from indexes.readers.base import ReadLimits
@@ -22,9 +22,7 @@ HTML = (
 
 
 def sheet() -> bytes:
-    book = openpyxl.Workbook()
-    for row in ROWS:
-        book.active.append([cell or None for cell in row])
+    book = workbook([cell or None for cell in row] for row in ROWS)
     for cells in MERGED:
         book.active.merge_cells(cells)
     return saved(book)
@@ -33,9 +31,7 @@ def sheet() -> bytes:
 def word() -> bytes:
     document = docx.Document()
     table = document.add_table(len(ROWS), 4)
-    for row, cells in zip(ROWS, table.rows, strict=True):
-        for text, cell in zip(row, cells.cells, strict=True):
-            cell.text = text
+    fill_table(table, ROWS)
     for (top, left), (bottom, right) in AREAS:
         table.cell(top, left).merge(table.cell(bottom, right))
     return saved(document)
@@ -44,9 +40,7 @@ def word() -> bytes:
 def slides() -> bytes:
     show = pptx.Presentation()
     table = show.slides.add_slide(show.slide_layouts[6]).shapes.add_table(len(ROWS), 4, 0, 0, 99, 99).table
-    for y, row in enumerate(ROWS):
-        for x, text in enumerate(row):
-            table.cell(y, x).text = text
+    fill_table(table, ROWS)
     for (top, left), (bottom, right) in AREAS:
         table.cell(top, left).merge(table.cell(bottom, right))
     return saved(show)

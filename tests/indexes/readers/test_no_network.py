@@ -12,11 +12,11 @@ import textwrap
 from pathlib import Path
 
 import docx
-import openpyxl
 import pptx
 import pypdf
 import pytest
 from hand_made_pdf import text_pdf
+from made_office import workbook
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 from saved_file import saved, zipped
@@ -74,9 +74,7 @@ def slides() -> bytes:
 
 
 def sheets() -> bytes:
-    file = openpyxl.Workbook()
-    file.active.append(["some text", 1.5])
-    return saved(file)
+    return saved(workbook([["some text", 1.5]]))
 
 
 def book() -> bytes:

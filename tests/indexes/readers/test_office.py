@@ -6,9 +6,9 @@ import sys
 from datetime import date, datetime
 from pathlib import Path
 
-import openpyxl
 import pptx
 from docx.oxml import parse_xml
+from made_office import workbook
 from pptx.chart.data import CategoryChartData, XyChartData
 from pptx.enum.chart import XL_CHART_TYPE
 from saved_file import parts_of, saved, zipped
@@ -130,17 +130,15 @@ def test_pptx_whose_last_slide_is_empty(read):
 
 
 def test_xlsx(read, outline, parts):
-    file = openpyxl.Workbook()
-    sheet = file.active
-    sheet.title = "売上"
-    for row in (
+    rows = [
         ["code", "N/A", "value", None, "day"],
         ["NA", 123456789012, 3.14159265358979, "x" * 80, date(2026, 1, 2)],
         [],
         ["a|b\nc", 0.1 + 0.2, True, None, datetime(2026, 1, 2, 3, 4)],
         ["# no heading", 1e-9, -0.5],
-    ):
-        sheet.append(row)
+    ]
+    file = workbook(rows)
+    file.active.title = "売上"
     file.create_sheet("empty")
     file.create_sheet("far")["C5"] = "away"
     document = read("a.xlsx", saved(file))
@@ -159,10 +157,8 @@ def test_xlsx(read, outline, parts):
 
 
 def test_xlsx_with_formulas_that_no_program_has_computed(read):
-    book = openpyxl.Workbook()
+    book = workbook([["lamp", 3], ["oil", "=B1*2"], ["sum", "=SUM(B1:B2)"], ["", "=1"], ["", "=2"]])
     book.active.title = "Stock"
-    for row in (["lamp", 3], ["oil", "=B1*2"], ["sum", "=SUM(B1:B2)"], ["", "=1"], ["", "=2"]):
-        book.active.append(row)
     document = read("a.xlsx", saved(book))
     assert document.text == "Stock\n\nlamp | 3\noil\nsum"
     [warning] = document.warnings
@@ -170,8 +166,7 @@ def test_xlsx_with_formulas_that_no_program_has_computed(read):
 
 
 def test_xlsx_with_formulas_that_were_computed(read):
-    book = openpyxl.Workbook()
-    book.active.append(["a", "=1+1", '=""'])
+    book = workbook([["a", "=1+1", '=""']])
     computed = b'<c r="B1"><f>1+1</f><v>2</v></c><c r="C1" t="str"><f>""</f><v></v></c>'
     made = {name: re.sub(rb'<c r="B1".*</c>', computed, part) for name, part in parts_of(book).items()}
     document = read("a.xlsx", zipped(made))
@@ -179,9 +174,7 @@ def test_xlsx_with_formulas_that_were_computed(read):
 
 
 def test_xlsx_without_furigana_and_whatever_size_it_claims(read):
-    file = openpyxl.Workbook()
-    file.active["A1"] = "東京"
-    made = parts_of(file)
+    made = parts_of(workbook([["東京"]]))
     sheet = made["xl/worksheets/sheet1.xml"].decode().replace('ref="A1"', 'ref="A1:XFD1048576"')
     sheet = sheet.replace('"A1:A1"', '"A1:XFD1048576"').replace(
         "</t>", "</t><rPh sb='0' eb='2'><t>トウキョウ</t></rPh>"

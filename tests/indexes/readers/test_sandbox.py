@@ -16,7 +16,6 @@ from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 from saved_file import saved
 
 from indexes import CorpusIndex
-from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits
 from indexes.readers.registry import read_document
 from indexes.readers.sandbox import end_sandbox
@@ -38,13 +37,6 @@ def children() -> list[psutil.Process]:
     ]
 
 
-def refusal(name: str, data: bytes, **limits) -> str:
-    with pytest.raises(UnreadableFile) as caught:
-        read_document(Path(name), data, ReadLimits(**limits))
-    assert "\n" not in caught.value.reason
-    return caught.value.reason
-
-
 def slow_pdf() -> bytes:
     """A few kilobytes whose text takes pypdf minutes to put together: a hundred pages with one content."""
     writer = pypdf.PdfWriter()
@@ -64,20 +56,20 @@ def slow_pdf() -> bytes:
 MANY_LISTS = b"[" + b"[]," * 8_000_000 + b"1]"
 
 
-def test_a_file_that_takes_too_long_is_refused_and_the_next_is_read():
+def test_a_file_that_takes_too_long_is_refused_and_the_next_is_read(refusal):
     assert refusal("a.pdf", slow_pdf(), max_seconds=1.0) == "takes more than 1 s to read; raise --max-seconds"
     assert not children()
     assert read_document(Path("a.html"), PAGE).text == "some text"
 
 
-def test_a_file_that_takes_too_much_memory_is_refused_and_the_next_is_read():
+def test_a_file_that_takes_too_much_memory_is_refused_and_the_next_is_read(refusal):
     reason = refusal("a.json", MANY_LISTS, max_memory=200_000_000)
     assert reason == "takes more than 200 MB of memory to read"
     assert not children(), "a process that has run out of memory is not used again"
     assert read_document(Path("a.html"), PAGE).text == "some text"
 
 
-def test_one_process_reads_file_after_file():
+def test_one_process_reads_file_after_file(refusal):
     read_document(Path("a.html"), PAGE)
     first = children()
     refusal("a.pdf", b"no PDF")
@@ -101,7 +93,7 @@ def test_a_process_that_was_killed_is_replaced():
     assert read_document(Path("a.html"), PAGE).text == "some text"
 
 
-def test_a_process_that_dies_over_a_file_is_that_files_failure():
+def test_a_process_that_dies_over_a_file_is_that_files_failure(refusal):
     """As from a fault in a library written in C."""
     read_document(Path("a.html"), PAGE)
     [child] = children()

@@ -3,9 +3,9 @@
 import gzip
 
 import docx
-import openpyxl
 import pytest
 from hand_made_pdf import text_pdf
+from made_office import workbook
 from saved_file import saved, zipped
 
 
@@ -20,9 +20,7 @@ def word() -> bytes:
 
 
 def sheet() -> bytes:
-    book = openpyxl.Workbook()
-    book.active.append(["The lamp is lit at six."])
-    return saved(book)
+    return saved(workbook([["The lamp is lit at six."]]))
 
 
 @pytest.mark.parametrize("make", [pdf, word, sheet, lambda: rb"{\rtf1 The lamp is lit at six.}"])

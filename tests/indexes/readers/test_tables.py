@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import docx
-import openpyxl
 import pytest
 from hand_made_pdf import drawn_pdf
+from made_office import fill_table, workbook
 from saved_file import saved
 
 from indexes import CorpusIndex, Document, Encoder
@@ -37,19 +37,13 @@ def html(rows: Rows) -> bytes:
 
 
 def xlsx(rows: Rows) -> bytes:
-    book = openpyxl.Workbook()
-    for row in [["A list of harbours"], *rows]:
-        book.active.append(row)
-    return saved(book)
+    return saved(workbook([["A list of harbours"], *rows]))
 
 
 def word(rows: Rows) -> bytes:
     document = docx.Document()
     document.add_paragraph("Before it.")
-    table = document.add_table(len(rows), len(rows[0]))
-    for row, cells in zip(rows, table.rows, strict=True):
-        for text, cell in zip(row, cells.cells, strict=True):
-            cell.text = text
+    fill_table(document.add_table(len(rows), len(rows[0])), rows)
     return saved(document)
 
 
@@ -130,9 +124,7 @@ STACKED += [["Lamp", "Hours"], ["Bronze", "100"], [], ["Code", "Meaning"], ["Spo
 
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
 def test_each_of_several_tables_below_each_other_has_its_own_header(suffix, read):
-    book = openpyxl.Workbook()
-    for row in STACKED:
-        book.active.append(row or [None])
+    book = workbook(row or [None] for row in STACKED)
     document = read(f"a{suffix}", csv(STACKED) if suffix == ".csv" else saved(book))
     headers = [table.header.replace(" | ", ",") for table in document.tables]
     assert headers == ["Boat,Fee", "Lamp,Hours", "Code,Meaning"]

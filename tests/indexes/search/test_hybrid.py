@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hashing_encoder import CountingEncoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from written_files import write_files
 
 from indexes import CorpusError, CorpusIndex, RerankerUnavailable, SearchFilter
 
@@ -249,21 +251,10 @@ def test_what_is_no_reranker_is_refused(place: str | Path, index, encoder, tmp_p
             reranked.search("lamp")
 
 
-def test_equal_passages_are_embedded_once(tmp_path, hashing):
-    embedded = []
-
-    class Counting:
-        def __getattr__(self, name):
-            return getattr(hashing, name)
-
-        def encode_passages(self, texts):
-            embedded.extend(texts)
-            return hashing.encode_passages(texts)
-
-    (tmp_path / "corpus").mkdir()
-    (tmp_path / "corpus/one.txt").write_text("word " * 20_000)
-    (tmp_path / "corpus/dots.txt").write_text("." * 20_000)
-    with CorpusIndex.open(tmp_path / "index", Counting()) as index:
+def test_equal_passages_are_embedded_once(tmp_path):
+    counting = CountingEncoder()
+    write_files(tmp_path / "corpus", {"one.txt": "word " * 20_000, "dots.txt": "." * 20_000})
+    with CorpusIndex.open(tmp_path / "index", counting) as index:
         index.ingest(tmp_path / "corpus")
         assert index.info().chunks > 50
-        assert len(embedded) < 20
+        assert len(counting.embedded) < 20

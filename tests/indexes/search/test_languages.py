@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from written_files import write_files
 
 from indexes import CorpusIndex, Document
 from indexes.text import query_language, script_language, serves, text_language
@@ -29,9 +30,7 @@ TEXTS = {
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory, hashing, new_place) -> Iterator[CorpusIndex]:
-    folder = tmp_path_factory.mktemp("languages")
-    for name, text in TEXTS.items():
-        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    folder = write_files(tmp_path_factory.mktemp("languages"), {f"{name}.txt": text for name, text in TEXTS.items()})
     with CorpusIndex.open(new_place(), hashing) as index:
         index.ingest(folder)
         yield index
@@ -156,10 +155,8 @@ def test_what_is_said_in_one_sentence_comes_before_what_is_scattered(tmp_path: P
     class NoLanguage(type(hashing)):
         languages = frozenset({"xx"})
 
-    *passages, query = SCATTERED_AND_TOGETHER[language]
-    (tmp_path / "corpus").mkdir()
-    for name, text in zip(("scattered", "together"), passages, strict=True):
-        (tmp_path / "corpus" / f"{name}.txt").write_text(text, encoding="utf-8")
+    scattered, together, query = SCATTERED_AND_TOGETHER[language]
+    write_files(tmp_path / "corpus", {"scattered.txt": scattered, "together.txt": together})
     with CorpusIndex.open(tmp_path / "index", NoLanguage()) as index:
         index.ingest([tmp_path / "corpus"])
         by_words, both = (index.search(query, 2, mode) for mode in ("lexical", "hybrid"))
@@ -214,8 +211,7 @@ def test_of_a_large_index_more_than_a_hundred_candidates_are_compared(tmp_path: 
 def test_a_russian_word_is_found_in_forms_that_its_stemmer_keeps_apart(
     tmp_path: Path, hashing, new_place, kept: str, other: str, query: str
 ) -> None:
-    for name, text in {"a_other.txt": other, "kept.txt": kept}.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    write_files(tmp_path, {"a_other.txt": other, "kept.txt": kept})
     with CorpusIndex.open(new_place(), hashing) as index:
         index.ingest(tmp_path)
         assert index.search(query, 2, "lexical")[0].chunk.text == kept
@@ -254,8 +250,7 @@ def test_the_passage_behind_the_words_of_the_question_comes_before_others(tmp_pa
 
 def test_passages_that_the_encoder_cannot_read_do_not_come_between(tmp_path: Path, encoder, place: str | Path) -> None:
     english = ["The keeper trims the lamps.", "A ship ran aground in March.", "Bread is baked at dawn.", "It rains."]
-    for number, text in enumerate(english):
-        (tmp_path / f"{number}.txt").write_text(text)
+    write_files(tmp_path, {f"{number}.txt": text for number, text in enumerate(english)})
     with CorpusIndex.open(place, encoder) as index:
         index.ingest(tmp_path)
         alone = [(hit.chunk.text, hit.score) for hit in index.search("Who looks after the lights?")]

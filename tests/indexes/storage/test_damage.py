@@ -8,11 +8,11 @@ import re
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hashing_encoder import python
 
 from indexes import CorpusIndex, Encoder, IndexDamaged, IndexMismatch, IndexNotFound
 
@@ -116,20 +116,17 @@ def test_files_that_go_while_they_are_searched_change_no_answer(
 
 
 SEARCH_WHAT_IS_CUT = """
-import os, sys
+import os
 from pathlib import Path
-sys.path[:0] = {path!r}
-from conftest import HashingEncoder
-from indexes import CorpusIndex
 from indexes.storage.dense import index as dense
 dense.FLAT_BELOW = 2  # codes, which are mapped into memory, as all of tantivy's files are
 with CorpusIndex.open(sys.argv[1], HashingEncoder()) as index:
     assert index.remove(sys.argv[2]) == 1
     def answers():  # not the scores: tantivy counts removed documents until it has merged them
-        return [{{hit.chunk.id for hit in index.search("subject7 is", 60, mode)}} for mode in ("dense", "lexical")]
+        return [{hit.chunk.id for hit in index.search("subject7 is", 60, mode)} for mode in ("dense", "lexical")]
     right = answers()
-    files = {{Path(line.split()[-1]) for line in open("/proc/self/maps") if sys.argv[1] in line}}
-    assert {{file.suffix for file in files}} >= {{".faiss", ".term"}}
+    files = {Path(line.split()[-1]) for line in open("/proc/self/maps") if sys.argv[1] in line}
+    assert {file.suffix for file in files} >= {".faiss", ".term"}
     for file in files:
         if file.suffix != ".sqlite3-shm":
             os.truncate(file, int(sys.argv[3]))
@@ -141,9 +138,8 @@ with CorpusIndex.open(sys.argv[1], HashingEncoder()) as index:
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux says what is mapped")
 @pytest.mark.parametrize("left", [0, 1])
 def test_files_cut_short_after_they_were_mapped_do_not_end_the_process(folder: Path, made: Path, left: int) -> None:
-    code = SEARCH_WHAT_IS_CUT.format(path=[str(Path(__file__).parents[1]), *sys.path])
     document = str(made / "corpus" / "5.md")
-    subprocess.run([sys.executable, "-c", code, str(folder), document, str(left)], check=True)
+    subprocess.run([*python(SEARCH_WHAT_IS_CUT), str(folder), document, str(left)], check=True)
 
 
 def test_a_file_that_was_altered_and_has_its_old_time_is_found_by_verify(

@@ -8,12 +8,12 @@ import re
 import resource
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from hashing_encoder import python
 
 from indexes import CorpusError, CorpusIndex, Encoder
 
@@ -125,11 +125,9 @@ def test_somebody_without_permission_reads_while_the_owner_writes(made: Path, fo
             mode = path.stat().st_mode
             path.chmod(mode | (0o055 if path.is_dir() else 0o044))
     reader = f"""
-import os, sys
-sys.path[:0] = {[str(Path(__file__).parents[1]), *sys.path]!r}
+import os
 import faiss, filelock, tantivy  # Python itself may lie where nobody else can read
-from conftest import HashingEncoder
-from indexes import CorpusIndex, CorpusError
+from indexes import CorpusError
 from indexes.text.analyzer import terms
 terms("日本 and words")
 os.setgid(65534), os.setuid(65534)
@@ -142,9 +140,7 @@ with CorpusIndex.open({str(folder)!r}, HashingEncoder(), create=False) as index:
     except CorpusError as error:
         print(error)
 """
-    with subprocess.Popen(
-        [sys.executable, "-c", reader], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(python(reader), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
 

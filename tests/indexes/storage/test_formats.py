@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from written_files import write_files
 
 from indexes import CorpusIndex, Encoder, IndexDamaged, IndexMismatch, SearchFilter
 from indexes.storage.sqlite.schema import FORMAT_VERSION
@@ -75,9 +76,7 @@ def make_format_1(folder: Path, corpus: Path, encoder: Encoder) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, hashing: Encoder) -> Path:
-    (tmp_path / "corpus").mkdir()
-    for name, text in TEXTS.items():
-        (tmp_path / "corpus" / f"{name}.md").write_text(text)
+    write_files(tmp_path / "corpus", {f"{name}.md": text for name, text in TEXTS.items()})
     make_format_1(tmp_path / "index", tmp_path / "corpus", hashing)
     return tmp_path
 

@@ -10,19 +10,20 @@ by another's after so many milliseconds. Their ingests have several batches, and
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
 import pytest
+from forking_program import ForkingProgram, end_of, serve
+from hashing_encoder import HashingEncoder
 
 from indexes import CorpusIndex, Encoder
 
@@ -47,22 +48,8 @@ def write_corpus(folder: Path, versions: dict[int, int]) -> None:
         (folder / f"{document}.txt").write_text(text_of(document, version))
 
 
-class Dying:
-    """The program that forks what is to be killed: one line of JSON in, one out."""
-
-    def __init__(self) -> None:
-        threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")}
-        self._process = subprocess.Popen(
-            [sys.executable, __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={
-                **os.environ,
-                **threads,
-                "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), *sys.path])),
-            },
-        )
+class Dying(ForkingProgram):
+    """Forks what is to be killed."""
 
     def run(
         self,
@@ -79,24 +66,15 @@ class Dying:
 
         An eager one publishes each of its batches.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         asked = {"action": action, "index": str(index), "corpus": str(corpus), "flat_below": flat_below}
         asked |= {"eager": eager, "unfiled": unfiled, "point": -1, "seconds": float("inf"), **moment}
-        print(json.dumps(asked), file=self._process.stdin, flush=True)
-        return json.loads(self._process.stdout.readline())
-
-    def close(self) -> None:
-        with self._process:  # closes its pipes, which ends it, and waits
-            pass
-        assert self._process.returncode == 0
+        return self.ask(asked)
 
 
 @pytest.fixture(scope="module")
 def dying() -> Iterator[Dying]:
-    process = Dying()
-    yield process
-    process.close()
+    with Dying(__file__) as program:
+        yield program
 
 
 def ingest(index: Path, corpus: Path, encoder: Encoder) -> None:
@@ -208,7 +186,6 @@ def main() -> None:
     import faiss  # noqa: F401
     import filelock  # noqa: F401
     import tantivy  # noqa: F401
-    from conftest import HashingEncoder
 
     import indexes.ingest.pipeline
     from indexes.text.analyzer import terms
@@ -216,34 +193,19 @@ def main() -> None:
     terms("日本語 and words")
     encoder = HashingEncoder()
     indexes.ingest.pipeline._PENDING_CHARACTERS = 2500  # two or three documents to a batch
-    assert sys.platform != "linux" or len([*Path("/proc/self/task").iterdir()]) == 1, (
-        "a thread would not survive a fork"
-    )
-    for line in sys.stdin:
-        asked = json.loads(line)
-        reading, writing = os.pipe()
-        began = time.monotonic()
-        if (child := os.fork()) == 0:
-            os.close(reading)
-            os._exit(run(asked, writing, encoder))
-        os.close(writing)
-        print(
-            json.dumps(await_end(child, reading, began + asked["seconds"]) | {"seconds": time.monotonic() - began}),
-            flush=True,
-        )
+    serve(partial(forked, encoder))
 
 
-def await_end(child: int, reading: int, deadline: float) -> dict:
-    while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            break
-        if time.monotonic() >= deadline:
-            os.kill(child, signal.SIGKILL)
-            deadline = float("inf")
-        time.sleep(0.0005)
+def forked(encoder: Encoder, asked: dict) -> dict:
+    reading, writing = os.pipe()
+    began = time.monotonic()
+    if (child := os.fork()) == 0:
+        os.close(reading)
+        os._exit(run(asked, writing, encoder))
+    os.close(writing)
+    status = end_of(child, began + asked["seconds"])
     with os.fdopen(reading) as stream:
-        return {"status": os.waitstatus_to_exitcode(status), "events": int(stream.read() or 0)}
+        return {"status": status, "events": int(stream.read() or 0), "seconds": time.monotonic() - began}
 
 
 def run(asked: dict, writing: int, encoder: Encoder) -> int:

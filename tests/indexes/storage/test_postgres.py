@@ -6,13 +6,13 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from hashing_encoder import OtherEncoder, python
 from postgres_server import PASSWORD, WITH_PASSWORD, PostgresServer
 
 from indexes import CorpusError, CorpusIndex, Document, IndexBusy, IndexDamaged, IndexMismatch, IndexNotFound
@@ -129,26 +129,20 @@ def test_a_writer_that_is_in_the_middle_does_not_keep_others_waiting(url: str, h
 
 
 def test_two_first_writers_with_different_encoders_do_not_mix(url: str, hashing) -> None:
-    class Other(type(hashing)):
-        name, fingerprint = "other", "2"
-
-    with CorpusIndex.open(url, hashing) as index, CorpusIndex.open(url, Other()) as other:
+    with CorpusIndex.open(url, hashing) as index, CorpusIndex.open(url, OtherEncoder()) as other:
         index.add(documents())
         with pytest.raises(IndexMismatch, match="made with the encoder 'hashing', not 'other'"):
             other.add([Document("new", "A new text.", "")])
 
 
 _WRITER = """
-import sys
-sys.path.insert(0, {tests!r})
-from conftest import HashingEncoder
-from indexes import CorpusIndex, Document
+from indexes import Document
 url, seed = sys.argv[1], int(sys.argv[2])
 with CorpusIndex.open(url, HashingEncoder()) as index:
     print("begun", flush=True)
     for round in range(10_000):
-        names = [f"shared-{{(seed * 7 + round * 3 + i) % 12}}" for i in range(4)] + [f"own-{{seed}}-{{round % 5}}"]
-        index.add([Document(name, f"Writer {{seed}} in round {{round}} of {{name}}. " * 20, name) for name in names])
+        names = [f"shared-{(seed * 7 + round * 3 + i) % 12}" for i in range(4)] + [f"own-{seed}-{round % 5}"]
+        index.add([Document(name, f"Writer {seed} in round {round} of {name}. " * 20, name) for name in names])
         if round % 3 == 2:
             index.remove(names[0])
         if round == int(sys.argv[3]):
@@ -157,8 +151,7 @@ with CorpusIndex.open(url, HashingEncoder()) as index:
 
 
 def start_writer(url: str, seed: int, rounds: int = 9_999) -> subprocess.Popen[str]:
-    script = _WRITER.format(tests=str(Path(__file__).parents[1]))
-    command = [sys.executable, "-c", script, url, str(seed), str(rounds)]
+    command = [*python(_WRITER), url, str(seed), str(rounds)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -276,7 +269,7 @@ def without_rights(server: PostgresServer) -> str:
 
 def something_else(server: PostgresServer) -> str:
     url = server.new_database()
-    server.sql(url.split("/")[3].split("?")[0], "CREATE SCHEMA longctx CREATE TABLE mine (id int)")
+    server.sql(url, "CREATE SCHEMA longctx CREATE TABLE mine (id int)")
     return url
 
 
@@ -313,26 +306,24 @@ def test_a_server_that_cannot_be_used_is_named_with_the_remedy_and_without_the_p
 
 def test_an_index_of_a_newer_longctx_is_refused_and_left_alone(postgres: PostgresServer, hashing) -> None:
     url = postgres.new_database()
-    database = url.split("/")[3].split("?")[0]
     with CorpusIndex.open(url, hashing) as index:
         index.add(documents())
-    postgres.sql(database, "UPDATE longctx.meta SET value = '99' WHERE key = 'format'")
+    postgres.sql(url, "UPDATE longctx.meta SET value = '99' WHERE key = 'format'")
     with pytest.raises(IndexMismatch, match=r"has format 99 and this longctx knows format 2: upgrade longctx"):
         CorpusIndex.open(url, hashing)
-    postgres.sql(database, "UPDATE longctx.meta SET value = '2' WHERE key = 'format'")
-    postgres.sql(database, "UPDATE longctx.meta SET value = '99' WHERE key = 'analysis'")
+    postgres.sql(url, "UPDATE longctx.meta SET value = '2' WHERE key = 'format'")
+    postgres.sql(url, "UPDATE longctx.meta SET value = '99' WHERE key = 'analysis'")
     with pytest.raises(IndexMismatch, match="made by a newer longctx: upgrade longctx"):
         CorpusIndex.open(url, hashing)
 
 
 def test_an_index_of_an_older_analyzer_is_indexed_again(postgres: PostgresServer, hashing) -> None:
     url = postgres.new_database()
-    database = url.split("/")[3].split("?")[0]
     with CorpusIndex.open(url, hashing) as index:
         index.add(documents())
         before = ranking(index, "lamp of the tower", "lexical")
-    postgres.sql(database, "UPDATE longctx.meta SET value = '1' WHERE key = 'analysis'")
-    postgres.sql(database, "UPDATE longctx.postings SET term = term || 'x'")
+    postgres.sql(url, "UPDATE longctx.meta SET value = '1' WHERE key = 'analysis'")
+    postgres.sql(url, "UPDATE longctx.postings SET term = term || 'x'")
     with CorpusIndex.open(url, hashing) as index:
         assert ranking(index, "lamp of the tower", "lexical") == before
         assert index.verify().problems == ()

@@ -168,24 +168,23 @@ def test_a_filter_that_allows_many_is_searched_by_the_index_of_vectors(many_vect
 def format_1(postgres: PostgresServer, hashing) -> tuple[str, str]:
     """An index in the tables of format 1, made by its own statements, and the same in those of today."""
     url = postgres.new_database()
-    database = url.split("/")[3].split("?")[0]
     with CorpusIndex.open(url, hashing) as index:
         index.add(documents(20))
-    postgres.sql(database, "CREATE SCHEMA old")
+    postgres.sql(url, "CREATE SCHEMA old")
     path = "SET search_path = old, public;"
-    postgres.sql(database, path + FORMAT_1.read_text(encoding="utf-8"))
+    postgres.sql(url, path + FORMAT_1.read_text(encoding="utf-8"))
     copies = "".join(f"INSERT INTO {t} OVERRIDING SYSTEM VALUE SELECT * FROM longctx.{t};" for t in UNCHANGED)
     meta = "INSERT INTO meta SELECT * FROM longctx.meta WHERE key NOT IN ('format', 'generation');"
     numbers = "SELECT setval('chunk_ids', 1000); SELECT setval('documents_id_seq', 1000);"
-    postgres.sql(database, f"{path}{copies}{meta}UPDATE meta SET value = '1' WHERE key = 'format'; {numbers}")
-    document_of = dict(postgres.sql(database, "SELECT id, document_id FROM longctx.chunks"))
+    postgres.sql(url, f"{path}{copies}{meta}UPDATE meta SET value = '1' WHERE key = 'format'; {numbers}")
+    document_of = dict(postgres.sql(url, "SELECT id, document_id FROM longctx.chunks"))
     values = []
-    for term, chunks in postgres.sql(database, "SELECT term, chunks FROM longctx.postings"):
+    for term, chunks in postgres.sql(url, "SELECT term, chunks FROM longctx.postings"):
         its = defaultdict(list)
         for posting in np.frombuffer(chunks, POSTING):
             its[document_of[int(posting["chunk"])]].append(posting.tobytes().hex())
         values += [f"($${term}$$, {d}, {n}, '\\x{p}')" for d, ps in its.items() for n, p in enumerate(ps)]
-    postgres.sql(database, f"{path}INSERT INTO postings VALUES {', '.join(values)}")
+    postgres.sql(url, f"{path}INSERT INTO postings VALUES {', '.join(values)}")
     return f"{url}&schema=old", url
 
 
@@ -205,17 +204,16 @@ def test_an_index_of_format_1_is_brought_up_to_date_when_it_is_opened(postgres: 
 
 
 def test_an_index_of_format_1_stays_as_it_is_for_who_may_only_read_it(postgres: PostgresServer, hashing) -> None:
-    old, _ = format_1(postgres, hashing)
-    database = old.split("/")[3].split("?")[0]
+    old, url = format_1(postgres, hashing)
     for statement in ("DROP ROLE IF EXISTS reader", "CREATE ROLE reader LOGIN"):
         postgres.sql("postgres", statement)
-    postgres.sql(database, "GRANT USAGE ON SCHEMA old TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA old TO reader")
+    postgres.sql(url, "GRANT USAGE ON SCHEMA old TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA old TO reader")
     as_reader = old.replace("postgres@", "reader@")
     with pytest.raises(IndexMismatch, match=r"has the older format 1 .*run `longctx index info --index") as raised:
         CorpusIndex.open(as_reader, hashing)
     assert "\n" not in str(raised.value)
-    assert postgres.sql(database, "SELECT value FROM old.meta WHERE key = 'format'") == [("1",)]
-    postgres.sql(database, "DROP OWNED BY reader")
+    assert postgres.sql(url, "SELECT value FROM old.meta WHERE key = 'format'") == [("1",)]
+    postgres.sql(url, "DROP OWNED BY reader")
     postgres.sql("postgres", "DROP ROLE reader")
 
 
@@ -224,11 +222,10 @@ def test_a_schema_of_an_unknown_format_is_refused_and_left_alone(
     postgres: PostgresServer, hashing, unknown: str
 ) -> None:
     url = postgres.new_database()
-    database = url.split("/")[3].split("?")[0]
     with CorpusIndex.open(url, hashing) as index:
         index.add(documents(2))
-    postgres.sql(database, f"UPDATE longctx.meta SET value = '{unknown}' WHERE key = 'format'")
+    postgres.sql(url, f"UPDATE longctx.meta SET value = '{unknown}' WHERE key = 'format'")
     with pytest.raises(IndexNotFound, match=r"holds something else: name another") as raised:
         CorpusIndex.open(url, hashing)
     assert "\n" not in str(raised.value)
-    assert postgres.sql(database, "SELECT count(*) FROM longctx.documents") == [(2,)]
+    assert postgres.sql(url, "SELECT count(*) FROM longctx.documents") == [(2,)]

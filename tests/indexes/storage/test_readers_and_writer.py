@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from hashing_encoder import python
 
 from indexes import CorpusIndex, Document, Encoder, IndexBusy, IngestProgress
 from indexes.storage.derived_files import Derived
@@ -20,17 +21,11 @@ from indexes.storage.sqlite.store import Store
 DOCUMENTS = 9
 FLAT, CODES = 10**9, 2  # vectors from which the dense index trains a model and holds codes
 _SAYS = re.compile(r"subject(\d+) in version(\d+)")
-_START = """
-import sys
-sys.path[:0] = {path!r}
-from conftest import HashingEncoder
-from indexes import CorpusIndex
-from indexes.storage.dense import index as dense
-"""
 # Replaces every document in turn, in one batch and in several, until its standard input is closed.
 WRITER = """
 import threading
 from pathlib import Path
+from indexes.storage.dense import index as dense
 over = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
 folder, corpus = map(Path, sys.argv[1:3])
@@ -51,10 +46,6 @@ print(version)
 def text_of(document: int, version: int) -> str:
     """Three chunks, each with the document's and the version's number."""
     return f"subject{document} in version{version} of it, and more besides, in words. ".replace(". ", ".\n") * 14
-
-
-def script(source: str) -> list[str]:
-    return [sys.executable, "-c", _START.format(path=[str(Path(__file__).parents[1]), *sys.path]) + source]
 
 
 @pytest.fixture
@@ -121,7 +112,7 @@ def read_all(index: CorpusIndex) -> int:
 @contextmanager
 def writer_at_work(folder: Path, corpus: Path, flat_below: int = FLAT) -> Iterator[subprocess.Popen]:
     with subprocess.Popen(
-        [*script(WRITER), str(folder), str(corpus), str(flat_below)],
+        [*python(WRITER), str(folder), str(corpus), str(flat_below)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -226,7 +217,7 @@ with CorpusIndex.open(sys.argv[1], HashingEncoder()) as index:
 def busy(folder: Path, corpus: Path) -> Iterator[subprocess.Popen]:
     """A process that is in the middle of an ingest until its standard input is closed."""
     with subprocess.Popen(
-        [*script(HOLD), str(folder), str(corpus)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*python(HOLD), str(folder), str(corpus)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         assert process.stdin is not None

@@ -7,7 +7,6 @@ llama-cpp-python's server runs where `llama_cpp` and what its server needs can b
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import shutil
 import socket
@@ -17,12 +16,13 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from gguf_writer import write_gguf
 
 from indexes import SearchFilter
-from longctx import DocumentQA, ServedModel, load_model
+from longctx import DocumentQA, ServedModel
 
 DEMO = Path(__file__).parents[3] / "examples" / "models" / "passkey-llama"
 QUESTION = "What is the pass key?"
@@ -51,8 +51,8 @@ SERVERS: dict[str, tuple[Callable[[Path, int], list[str]], list[str]]] = {
 @pytest.fixture(scope="module")
 def gguf_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("gguf") / "demo.gguf"
-    write_gguf(path)
-    return path
+    # "smollm": each digit alone, and then GPT-2's words, as the demo's; its template writes a BOS
+    return write_gguf(DEMO, path, "smollm", with_yarn, window=WINDOW, bos=False)
 
 
 class Served(NamedTuple):
@@ -91,49 +91,13 @@ def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
     raise AssertionError("the server did not begin within a minute")
 
 
-def write_gguf(path: Path) -> None:
-    """The demo model for llama.cpp, with YaRN to `WINDOW` tokens; it turns neighbouring dimensions, not halves."""
+def with_yarn(writer: Any) -> None:
+    """YaRN to `WINDOW` tokens."""
     import gguf
 
-    loaded, writer = load_model(DEMO), gguf.GGUFWriter(path, "llama")
-    config, tokenizer = loaded.model.config, json.loads((DEMO / "tokenizer.json").read_text(encoding="utf-8"))
-    writer.add_context_length(WINDOW)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_block_count(config.num_hidden_layers)
-    writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_head_count(config.num_attention_heads)
-    writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_rope_dimension_count(config.head_dim)
-    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
     writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
     writer.add_rope_scaling_factor(WINDOW / NATIVE)
     writer.add_rope_scaling_orig_ctx_len(NATIVE)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_vocab_size(config.vocab_size)
-    special = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
-    tokens = sorted(places := tokenizer["model"]["vocab"] | special, key=places.__getitem__)
-    kinds = gguf.TokenType
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("smollm")  # each digit alone, and then GPT-2's words: as the demo's
-    writer.add_token_list(tokens)
-    writer.add_token_types([kinds.CONTROL if token in special else kinds.NORMAL for token in tokens])
-    writer.add_token_merges([" ".join(merge) for merge in tokenizer["model"]["merges"]])
-    writer.add_bos_token_id(special["<s>"])
-    writer.add_eos_token_id(special["</s>"])
-    writer.add_add_bos_token(False)  # its template writes one
-    writer.add_chat_template((DEMO / "chat_template.jinja").read_text(encoding="utf-8"))
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
-    tensors = {name: tensor for name, tensor in loaded.model.state_dict().items() if name != "lm_head.weight"}
-    for name, tensor in tensors.items():
-        array = tensor.float().numpy()
-        for projection, heads in (("q_proj", config.num_attention_heads), ("k_proj", config.num_key_value_heads)):
-            if projection in name:
-                array = array.reshape(heads, 2, config.head_dim // 2, -1).swapaxes(1, 2).reshape(array.shape)
-        writer.add_tensor(names.get_name(name, (".weight",)), array)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
 
 
 @pytest.fixture(scope="module")

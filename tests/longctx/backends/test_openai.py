@@ -7,12 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback_server import LoopbackServer, send_json, send_text
+from loopback_server import JsonHandler, LoopbackServer, send_json, send_text
+from loopback_server import running as running_in_thread
 
 from indexes import SearchFilter
 from longctx import (
@@ -82,18 +82,8 @@ class Refused(Exception):
         self.status, self.error = status, error
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # as servers do: without it, each answer comes 40 ms later
+class Handler(JsonHandler):
     server: Server
-
-    def log_message(self, *_: object) -> None: ...
-
-    def do_GET(self) -> None:
-        self.answer(None)
-
-    def do_POST(self) -> None:
-        self.answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
     def answer(self, body: Any) -> None:
         server = self.server
@@ -165,10 +155,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.breaks:
             self.server.breaks -= 1
             fault = "broken"
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
+        self.begin_events()
         written = self.server.engine.stream((), ids, options=GenerationOptions(new))
         try:
             for number, piece in enumerate(written):
@@ -202,12 +189,6 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             written.close()
 
-    def event(self, data: Any) -> None:
-        self.chunk(f"data: {json.dumps(data)}\n\n")
-
-    def chunk(self, text: str) -> None:
-        self.wfile.write(f"{len(text.encode()):x}\r\n{text}\r\n".encode())
-
 
 ROUTES: dict[tuple[str, str], Callable[[Handler, Any], None]] = {
     ("all", "/v1/models"): Handler.models,
@@ -222,12 +203,9 @@ ROUTES: dict[tuple[str, str], Callable[[Handler, Any], None]] = {
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Server]:
-    with Server(Engine(load_model(DEMO, scaling="yarn"))) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    server = Server(Engine(load_model(DEMO, scaling="yarn")))
+    with running_in_thread(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

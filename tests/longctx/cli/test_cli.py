@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from forked_longctx import ForkedLongctx
 from hand_made_pdf import text_pdf
+from written_files import write_files
 
 from longctx.cli.terminal import escaped
 
@@ -39,11 +40,9 @@ def longctx(tmp_path: Path, run_in: Run) -> Run:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, run_in: Run) -> Path:
     """A working folder with a corpus that one `longctx ingest` has read."""
+    documents = {"lighthouse.md": LIGHTHOUSE, "toudai.txt": TOUDAI.encode("euc-jp"), "picture.png": b"\x89PNG"}
     folder = tmp_path_factory.mktemp("home")
-    (folder / "docs").mkdir()
-    (folder / "docs" / "lighthouse.md").write_text(LIGHTHOUSE, encoding="utf-8")
-    (folder / "docs" / "toudai.txt").write_text(TOUDAI, encoding="euc-jp")
-    (folder / "docs" / "picture.png").write_bytes(b"\x89PNG")
+    write_files(folder / "docs", documents)
     done = run_in(folder, "ingest", "docs")
     assert done.returncode == 0, done.stderr
     assert "2 added, 0 changed, 0 unchanged, 0 removed, 0 failed; 1 files of other kinds skipped" in done.stdout

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from written_files import write_files
 
 
 @pytest.fixture
@@ -14,9 +15,7 @@ def repository(tmp_path: Path) -> Path:
     files = {"a.md": "About lamps.", "b.txt": "About boats.", "copy.txt": "About boats.", "src/__init__.py": ""}
     files |= {"notes.doc": "x", "old.doc": "x", "x.qqq": "x", ".gitignore": "*.log\n", "run.log": "x"}
     files |= {"venv/lib.py": "x = 1", "package-lock.json": "{}"}
-    for name, text in files.items():
-        (tmp_path / "repo" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "repo" / name).write_text(text)
+    write_files(tmp_path / "repo", files)
     return tmp_path
 
 

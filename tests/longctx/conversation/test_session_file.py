@@ -22,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from forking_program import ForkingProgram, end_of, serve
 
 from indexes.storage.sqlite.checksums import checksum
 from longctx.conversation.session_file import SessionFile, session_path
@@ -29,40 +30,21 @@ from longctx.errors import BadRequest, BadSession
 from longctx.types import Answer, Citation, Plan, Usage
 
 
-class Writers:
-    """Forks processes that add turns to a conversation: one line of JSON in, their process ids out."""
-
-    def __init__(self) -> None:
-        paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        self._process = subprocess.Popen(
-            [sys.executable, __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **paths},
-        )
+class Writers(ForkingProgram):
+    """Forks processes that add turns to a conversation."""
 
     def run(self, path: Path, names: list[str], turns: int, *, seconds: float = float("inf"), point: int = -1) -> int:
         """Have processes write at once, and wait for their end; returns how many were killed.
 
         They are after so many seconds, or die by their own hand at their `point`-th call or return.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(json.dumps([str(path), names, turns, seconds, point]), file=self._process.stdin, flush=True)
-        return int(self._process.stdout.readline())
-
-    def close(self) -> None:
-        with self._process:
-            pass
-        assert self._process.returncode == 0
+        return self.ask(str(path), names, turns, seconds, point)
 
 
 @pytest.fixture(scope="module")
 def writers() -> Iterator[Writers]:
-    process = Writers()
-    yield process
-    process.close()
+    with Writers(__file__) as program:
+        yield program
 
 
 def test_a_process_that_is_killed_leaves_every_finished_turn(writers: Writers, tmp_path: Path) -> None:
@@ -274,35 +256,23 @@ def die_at(point: int) -> None:
     sys.setprofile(count)
 
 
-def killed(child: int, until: float) -> bool:
-    """Wait for a process, and kill it at that time; returns whether it was killed."""
-    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
-        if time.monotonic() > until:
-            os.kill(child, signal.SIGKILL)
-            until = float("inf")
-        time.sleep(0.001)
-    return os.WIFSIGNALED(ended[1])
-
-
-def main() -> None:
-    with TemporaryDirectory() as folder:  # what is imported and made once need not be so in each process
-        write(Path(folder, "first.session"), "first", 1)
-    for line in sys.stdin:
-        path, names, turns, seconds, point = json.loads(line)
-        until, children = time.monotonic() + seconds, []
-        for name in names:
-            child = os.fork()
-            if not child:
-                if point >= 0:
-                    die_at(point)
-                write(Path(path), name, turns)
-                os._exit(0)
-            children.append(child)
-        print(sum([killed(child, until) for child in children]), flush=True)
+def fork_writers(path: str, names: list[str], turns: int, seconds: float, point: int) -> int:
+    until, children = time.monotonic() + seconds, []
+    for name in names:
+        child = os.fork()
+        if not child:
+            if point >= 0:
+                die_at(point)
+            write(Path(path), name, turns)
+            os._exit(0)
+        children.append(child)
+    return sum([end_of(child, until) == -signal.SIGKILL for child in children])
 
 
 if __name__ == "__main__":
-    main()
+    with TemporaryDirectory() as folder:  # what is imported and made once need not be so in each process
+        write(Path(folder, "first.session"), "first", 1)
+    serve(fork_writers)
 
 
 def test_a_conversation_is_its_owners_alone(tmp_path: Path) -> None:

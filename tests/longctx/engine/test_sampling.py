@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from transformers import RepetitionPenaltyLogitsProcessor, TopKLogitsWarper, TopPLogitsWarper
 
-from longctx import BadRequest, GenerationOptions
+from longctx import GenerationOptions
 from longctx.engine.sampling import Sampler, keep_likeliest, penalize
 
 
@@ -60,23 +60,3 @@ def test_tokens_come_as_often_as_they_are_likely() -> None:
     drawn = Counter(sampler.choose(scores, []) for _ in range(3000))
     for token, likely in enumerate((scores / 2).softmax(-1).tolist()):
         assert drawn[token] / 3000 == pytest.approx(likely, abs=0.03)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"max_new_tokens": 0},
-        {"max_new_tokens": -1},
-        {"temperature": -0.1},
-        {"temperature": float("nan")},
-        {"top_p": 0.0},
-        {"top_p": 1.1},
-        {"top_k": -1},
-        {"repetition_penalty": 0.0},
-        {"stop": "text"},
-        {"stop": ("",)},
-    ],
-)
-def test_options_that_cannot_be_served_say_why(options: dict) -> None:
-    with pytest.raises(BadRequest, match=f"^{next(iter(options))} is "):
-        GenerationOptions(**options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -51,14 +52,15 @@ def run(folder: Path, encoder, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Evaluates questions on the index, from the folder of its documents."""
     monkeypatch.chdir(folder.parent)
 
+    connected = ExitStack()
+
     def open_qa(model: str | None, scaling: str | None) -> DocumentQA:
-        if model is None:
-            return DocumentQA.open(folder, encoder=encoder)
-        return DocumentQA(CorpusIndex.open(folder, encoder), ServedModel.connect(model, retries=0))
+        served = None if model is None else connected.enter_context(ServedModel.connect(model, retries=0))
+        return DocumentQA.open(folder, served, encoder=encoder)
 
     def run(questions: tuple[Question, ...] = QUESTIONS, *, out: Path | None = None, **options: object):
         progress = options.pop("progress", None)
-        with CorpusIndex.open(folder, encoder) as index:
+        with connected, CorpusIndex.open(folder, encoder) as index:
             return evaluate(index, questions, open_qa, EvaluationOptions(**options), out=out, progress=progress)
 
     return run

@@ -69,17 +69,26 @@ def test_keys_and_values_are_counted_as_the_model_keeps_them(
 @pytest.mark.parametrize(
     "options",
     [
+        {"max_new_tokens": 0},
+        {"max_new_tokens": -1},
         {"max_new_tokens": 2.5},
         {"max_new_tokens": True},
         {"seed": 2**70},
         {"seed": 1.0},
+        {"top_k": -1},
         {"top_k": 1.5},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"temperature": -0.1},
         {"temperature": float("nan")},
         {"temperature": "hot"},
+        {"repetition_penalty": 0.0},
+        {"stop": "text"},
+        {"stop": ("",)},
     ],
     ids=str,
 )
-def test_a_number_of_the_wrong_kind_is_refused(options: dict[str, Any]) -> None:
+def test_an_option_that_cannot_be_served_is_refused(options: dict[str, Any]) -> None:
     (name,) = options
     with pytest.raises(BadRequest, match=f"^{name} is "):
         GenerationOptions(**options)
@@ -93,6 +102,10 @@ def test_an_engine_says_what_it_takes(short_llama: Path) -> None:
         (name,) = arguments
         with pytest.raises(BadRequest, match=f"^{name} is "):
             Engine(loaded, **arguments)
+    with pytest.raises(BadRequest, match=r"1\.5"):
+        Engine(loaded).prefix([1, 2], room=1.5)  # type: ignore[arg-type]
+    with pytest.raises(BadRequest, match=r"last is 0\.5"):
+        Engine(loaded).token_losses([1, 2, 3], last=0.5)  # type: ignore[arg-type]
     with pytest.raises(BadRequest, match="native_window is 0"):
         load_model(short_llama, native_window=0)
     with pytest.raises(BadRequest, match="device_map is 'gpu': use auto"):
@@ -100,7 +113,7 @@ def test_an_engine_says_what_it_takes(short_llama: Path) -> None:
     assert load_model(short_llama, device_map="auto").model.device.type
 
 
-@pytest.mark.parametrize("temperature", [1e-40, 1e-30, 1e-5])
+@pytest.mark.parametrize("temperature", [1e-46, 1e-40, 1e-5])
 def test_next_to_no_temperature_is_greedy(temperature: float, short_llama: Path) -> None:
     engine = Engine(load_model(short_llama))
     cold = engine.stream([5, 6, 7], [], options=GenerationOptions(6, temperature=temperature, seed=1))
