@@ -191,7 +191,7 @@ def _hybrid_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
 
 def _within_one(ranking: Ranking) -> Ranking:
     """Scores of a fused ranking, of which evidence has raised some above 1."""
-    best = max(1.0, *(score for _, score in ranking[:1]))
+    best = max([1.0, *(score for _, score in ranking[:1])])
     return [(chunk_id, score / best) for chunk_id, score in ranking]
 
 

@@ -177,6 +177,12 @@ def test_more_hits_than_fit_in_memory_are_refused(index) -> None:
         index.search("lighthouse", 10**11)
 
 
+@pytest.mark.parametrize("mode", ["hybrid", "lexical", "dense"])
+def test_nothing_is_found_in_an_empty_index(place: str | Path, hashing, mode: str) -> None:
+    with CorpusIndex.open(place, hashing) as empty:
+        assert empty.search("Who trims the lamps?", 5, mode) == []
+
+
 def test_fewer_than_no_neighbours_is_refused(index) -> None:
     with pytest.raises(CorpusError, match="expand is -1"):
         index.search("lamp", expand=-1)
