@@ -15,30 +15,18 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
+from remembering import Remembering
 from squad_questions import FILES, read_corpus
 
-from indexes import CorpusIndex, Encoder
+from indexes import CorpusIndex
 from indexes.encoders import load_encoder
 from indexes.milvus import Collection, MilvusRetriever, publish
 
 DEPTH = 10
 MODES = ("hybrid", "lexical", "dense")
 Places = list[tuple[str, int]]  # source and offset of each passage, best first
-
-
-class Remembering:
-    """An encoder that encodes no query twice: its time is in neither column, and is the same in both."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self.encode_query = lru_cache(maxsize=None)(encoder.encode_query)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._encoder, name)
 
 
 def recall(found: Sequence[Places], paragraphs: Sequence[int], k: int) -> float:

@@ -33,7 +33,7 @@ sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "indexes")
 from conftest import HashingEncoder  # noqa: E402
 from made_chunks import StandIn, make, queries  # noqa: E402
 from postgres_server import PostgresServer  # noqa: E402
-from squad_questions import FILES, Corpus, read_corpus  # noqa: E402
+from squad_questions import FILES, Corpus, read_corpus, write_corpus  # noqa: E402
 
 from indexes import CorpusError, CorpusIndex, Document, SearchFilter  # noqa: E402
 from indexes.encoders import load_encoder  # noqa: E402
@@ -62,12 +62,6 @@ def ranking(server: PostgresServer, data: Path, count: int | None) -> None:
                 here.copy(url)
                 with CorpusIndex.open(url, encoder) as there:
                     report(name, split, here, there, count)
-
-
-def write_corpus(split: Corpus, folder: Path) -> None:
-    folder.mkdir(parents=True)
-    for number, (title, text) in enumerate(split.paragraphs):
-        (folder / f"{number}.md").write_text(f"# {title}\n\n{text}\n", encoding="utf-8")
 
 
 def report(name: str, split: Corpus, here: CorpusIndex, there: CorpusIndex, count: int | None) -> None:
