@@ -178,8 +178,8 @@ def test_more_hits_than_fit_in_memory_are_refused(index) -> None:
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "lexical", "dense"])
-def test_nothing_is_found_in_an_empty_index(place: str | Path, hashing, mode: str) -> None:
-    with CorpusIndex.open(place, hashing) as empty:
+def test_nothing_is_found_in_an_empty_index(new_place, hashing, mode: str) -> None:
+    with CorpusIndex.open(new_place(), hashing) as empty:
         assert empty.search("Who trims the lamps?", 5, mode) == []
 
 
