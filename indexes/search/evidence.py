@@ -14,10 +14,10 @@ from indexes.storage import LexicalSearch, StoreReader
 from indexes.text import query_language, query_terms, script_language, sentence_spans, surface_terms
 from indexes.types import Chunk
 
-_DEPTH = 10  # passages whose sentences are read; 20 and 50 change nothing
+_DEPTH = 10  # passages whose sentences are read; 20 and 50 change nothing, nor do weights from 0.6 to 1.5
+_FUSED_DEPTH, _FUSED_WEIGHT = 3, 0.5  # with more of them, recall@1 is the same and recall@5 falls
 _TITLED = 30  # passages whose titles are compared; 10 and 20 are almost alike
 _BESIDE, _NEIGHBOUR_WEIGHT = 5, 0.3  # passages whose neighbours rise; 10 and 30 are alike, and weights from 0.2 to 0.7
-FUSED_WEIGHT = 0.4  # of a sentence in a fused ranking; with more, recall@1 rises and recall@5 falls
 _OTHERS, _TITLE_WEIGHT = 3, 0.2  # passages under one title that count, 2 and 5 are alike; weights to 0.3 are, too
 
 Ranking = list[tuple[int, float]]
@@ -39,27 +39,39 @@ class Evidence:
         self._shares: dict[int, float] = {}
         self._titles: dict[int, tuple[str, str]] = {}
 
-    def raised(self, ranking: Sequence[tuple[int, float]], weight: float = 1.0) -> Ranking:
-        """Raise the scores of the first passages of a ranking by evidence for them.
+    def by_sentence(self, ranking: Sequence[tuple[int, float]], *, fused: bool = False) -> Ranking:
+        """Raise the scores of the first passages of a ranking by their best sentences.
 
-        A score is multiplied by 1 + w s, where w is the weight, and s the largest share of the query's terms, weighted
-        by their inverse document frequencies, that a sentence has together with the title and the headings above it.
-        Then it is multiplied by 1 + 0.2 t, where t is the mean score of the three best among the other passages under
+        A score is multiplied by 1 + w s, where s is the largest share of the query's terms, weighted by their inverse
+        document frequencies, that a sentence has together with the title and the headings above it.
+
+        Args:
+            ranking: (chunk id, score), best first.
+            fused: Whether the scores are fused ones, in which sentences were counted already: then w is 0.5, for the
+                first three passages. It is 1 for the first ten of a lexical ranking.
+
+        Returns:
+            The same chunks, best first.
+        """
+        depth, weight = (_FUSED_DEPTH, _FUSED_WEIGHT) if fused else (_DEPTH, 1.0)
+        shares = self._best_shares([chunk_id for chunk_id, _ in ranking[:depth]])
+        return _in_order([(chunk_id, score * (1 + weight * shares.get(chunk_id, 0.0))) for chunk_id, score in ranking])
+
+    def by_title(self, ranking: Sequence[tuple[int, float]]) -> Ranking:
+        """Raise the scores of the first passages of a ranking by what else was found under their titles.
+
+        A score is multiplied by 1 + 0.2 t, where t is the mean score of the three best among the other passages under
         the same title, as a share of the best of all: where much of a document was found, the answer is rather there
         than in a passage that has some of the words by chance.
 
         Args:
             ranking: (chunk id, score), best first.
-            weight: The weight of s; for a lexical ranking those from 0.6 to 1.5 are alike.
 
         Returns:
             The same chunks, best first; only the first 30 change places.
         """
-        first = ranking[:_TITLED]
-        shares = self._best_shares([chunk_id for chunk_id, _ in first[:_DEPTH]])
-        raised = [(chunk_id, score * (1 + weight * shares.get(chunk_id, 0.0))) for chunk_id, score in first]
-        titles = self._titles_of([chunk_id for chunk_id, _ in first])
-        return _in_order(_by_title(raised, titles)) + list(ranking[_TITLED:])
+        titles = self._titles_of([chunk_id for chunk_id, _ in ranking[:_TITLED]])
+        return _in_order(_by_title(list(ranking[:_TITLED]), titles)) + list(ranking[_TITLED:])
 
     def beside(self, ranking: Sequence[tuple[int, float]]) -> Ranking:
         """Raise the scores of passages beside the first ones of a ranking.

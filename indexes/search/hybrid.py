@@ -9,7 +9,7 @@ from itertools import islice
 
 from indexes.encoders import Reranker
 from indexes.errors import CorpusError
-from indexes.search.evidence import FUSED_WEIGHT, Evidence
+from indexes.search.evidence import Evidence
 from indexes.search.expansion import expand_hits
 from indexes.search.filters import SearchFilter, allowed_chunks, named_as_allowed
 from indexes.search.fusion import score_fusion
@@ -182,11 +182,11 @@ def _lexical_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
 def _hybrid_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
     depth = max(k, _candidates(retrieval))
     evidence = Evidence(retrieval.lexical, retrieval.store, query)
-    lexical = evidence.raised(_lexical_ranking(retrieval, query, depth))
+    lexical = evidence.by_title(evidence.by_sentence(_lexical_ranking(retrieval, query, depth)))
     if not serves(retrieval.encoder.languages, query, retrieval.lexical.languages):
         return evidence.beside(lexical)
     fused = score_fusion([lexical, _known_dense_ranking(retrieval, query, depth)], depth)
-    return _within_one(evidence.beside(evidence.raised([*fused.items()], FUSED_WEIGHT)))
+    return _within_one(evidence.beside(evidence.by_sentence([*fused.items()], fused=True)))
 
 
 def _within_one(ranking: Ranking) -> Ranking:
