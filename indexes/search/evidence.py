@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from indexes.search.fusion import in_order
 from indexes.storage import LexicalSearch, StoreReader
 from indexes.text import query_language, query_terms, script_language, sentence_spans, surface_terms
 from indexes.types import Chunk
@@ -55,7 +56,7 @@ class Evidence:
         """
         depth, weight = (_FUSED_DEPTH, _FUSED_WEIGHT) if fused else (_DEPTH, 1.0)
         shares = self._best_shares([chunk_id for chunk_id, _ in ranking[:depth]])
-        return _in_order([(chunk_id, score * (1 + weight * shares.get(chunk_id, 0.0))) for chunk_id, score in ranking])
+        return in_order([(chunk_id, score * (1 + weight * shares.get(chunk_id, 0.0))) for chunk_id, score in ranking])
 
     def by_title(self, ranking: Sequence[tuple[int, float]]) -> Ranking:
         """Raise the scores of the first passages of a ranking by what else was found under their titles.
@@ -71,7 +72,7 @@ class Evidence:
             The same chunks, best first; only the first 30 change places.
         """
         titles = self._titles_of([chunk_id for chunk_id, _ in ranking[:_TITLED]])
-        return _in_order(_by_title(list(ranking[:_TITLED]), titles)) + list(ranking[_TITLED:])
+        return in_order(_by_title(list(ranking[:_TITLED]), titles)) + list(ranking[_TITLED:])
 
     def beside(self, ranking: Sequence[tuple[int, float]]) -> Ranking:
         """Raise the scores of passages beside the first ones of a ranking.
@@ -94,7 +95,7 @@ class Evidence:
             if titles[of] == titles[near]:  # one document; the ids of a document's chunks follow each other
                 score = scores[near] + _NEIGHBOUR_WEIGHT * (scores[of] - scores[near])
                 raised[near] = max(raised[near], score)
-        return _in_order([*raised.items()])
+        return in_order([*raised.items()])
 
     def _titles_of(self, chunk_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
         if new := {*chunk_ids} - self._titles.keys():
@@ -109,10 +110,6 @@ class Evidence:
                 self._weights[language] = _term_weights(self._lexical, self._query, language)
             self._shares[chunk_id] = _best_share(chunk, self._weights[language], language)
         return {chunk_id: self._shares[chunk_id] for chunk_id in chunk_ids}
-
-
-def _in_order(ranking: Ranking) -> Ranking:
-    return sorted(ranking, key=lambda hit: (-hit[1], hit[0]))
 
 
 def _by_title(ranking: Ranking, titles: Mapping[int, tuple[str, str]]) -> Ranking:

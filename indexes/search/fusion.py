@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+_DECIMALS = 6
 
 
 def score_fusion(
@@ -31,4 +33,19 @@ def score_fusion(
         for item, score in ranking:
             scaled = (score - floor) / (best - floor) if best > floor else 1.0
             fused[item] = fused.get(item, 0.0) + scaled * weight
-    return dict(sorted(fused.items(), key=lambda pair: (-pair[1], pair[0])))
+    return dict(in_order(fused.items()))
+
+
+def in_order(ranking: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Sort a ranking, best first, with its scores rounded to six decimals.
+
+    Scores that are as good as equal become equal, since how inner products are rounded depends on what else is computed
+    with them.
+
+    Args:
+        ranking: (id, score) in any order.
+
+    Returns:
+        The ranking; those with the same score by their ids.
+    """
+    return sorted(((item, round(score, _DECIMALS)) for item, score in ranking), key=lambda pair: (-pair[1], pair[0]))
