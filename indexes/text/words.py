@@ -80,7 +80,8 @@ _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SHORTEST_PART = 2
 _IDENTIFIER = re.compile(r"[A-Za-z0-9]+")
 _DOTTED = re.compile(r"(?<![^\W_])(?:[^\W\d_]\.){2,}(?:[^\W\d_](?![^\W_]))?")  # U.S., U.S.A
-_CAPITALS = re.compile(r"(?<![^\W_])[A-Z]{2,}(?![^\W_])")
+_LETTER_BETWEEN_STOPS = re.compile(r"\.[^\W\d_]\.")  # is found fifty times as fast, and most texts have none
+_CAPITALS = re.compile(r"[A-Z](?<![^\W_]{2})[A-Z]+(?![^\W_])")  # to look back behind a capital is twice as fast
 
 
 def stems(words: Iterable[str], language: str) -> list[str]:
@@ -141,7 +142,8 @@ def abbreviations(text: str) -> list[str]:
         Each abbreviation with full stops, without them; case-folded unless it then is an English function word. Of
         those without full stops the ones that are such a word, if not all of the text is in capitals.
     """
-    found = [each.replace(".", "") for each in _DOTTED.findall(text)]
+    dotted = _DOTTED.findall(text) if _LETTER_BETWEEN_STOPS.search(text) else []
+    found = [each.replace(".", "") for each in dotted]
     capitals = [] if text.isupper() and len(text.split()) > 1 else filter(_is_built_with, _CAPITALS.findall(text))
     return [each.upper() if _is_built_with(each) else each.casefold() for each in [*found, *capitals]]
 
