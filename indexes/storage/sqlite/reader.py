@@ -83,8 +83,7 @@ class StoreReader(DocumentReader):
         document_of = lru_cache(maxsize=None)(self._document_of)
         titles: dict[int, tuple[str, str]] = {}
         for chunk_id in chunk_ids:
-            row = self._db.execute("SELECT document_id FROM chunks WHERE id = ?", (chunk_id,)).fetchone()
-            document = document_of(found(row, f"chunk {chunk_id}")[0])
+            document = document_of(self._document_id(chunk_id))
             titles[chunk_id] = document.source, document.title
         return titles
 
@@ -173,7 +172,7 @@ class StoreReader(DocumentReader):
         Returns:
             The neighbours before it, the chunk, and those after it, in the order of the document.
         """
-        [document_id] = self._db.execute("SELECT document_id FROM chunks WHERE id = ?", (chunk.id,)).fetchone()
+        document_id = self._document_id(chunk.id)
         ids = "SELECT id FROM chunks WHERE document_id = ?"
         before = self._db.execute(
             f"{ids} AND id <= ? ORDER BY id DESC LIMIT ?", (document_id, chunk.id, neighbours + 1)
@@ -192,7 +191,7 @@ class StoreReader(DocumentReader):
         Returns:
             `document.text[start:end]`, as it is in the document.
         """
-        [document_id] = self._db.execute("SELECT document_id FROM chunks WHERE id = ?", (chunk_id,)).fetchone()
+        document_id = self._document_id(chunk_id)
         return text_slice(partial(self._text_block, document_id), start, end)
 
     def whole_text(self, document_id: int) -> str:
@@ -240,6 +239,10 @@ class StoreReader(DocumentReader):
         """
         rows: Iterator[Sequence[Any]] = self._db.execute(sql)
         return rows
+
+    def _document_id(self, chunk_id: int) -> int:
+        row = self._db.execute("SELECT document_id FROM chunks WHERE id = ?", (chunk_id,)).fetchone()
+        return int(found(row, f"chunk {chunk_id}")[0])
 
     def _text_block(self, document_id: int, number: int) -> str:
         """One of the blocks that a document's text is stored in; empty after the last."""
