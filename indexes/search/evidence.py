@@ -71,8 +71,21 @@ class Evidence:
         Returns:
             The same chunks, best first; only the first 30 change places.
         """
-        titles = self._titles_of([chunk_id for chunk_id, _ in ranking[:_TITLED]])
-        return in_order(_by_title(list(ranking[:_TITLED]), titles)) + list(ranking[_TITLED:])
+        first = ranking[:_TITLED]
+        titles = self._titles_of([chunk_id for chunk_id, _ in first])
+        groups: dict[str, list[tuple[float, int]]] = defaultdict(list)
+        for chunk_id, score in first:
+            source, title = titles[chunk_id]
+            groups[title or source].append((score, chunk_id))
+        best = max((score for _, score in first), default=0.0)
+        raised = []
+        for group in groups.values():
+            group.sort(reverse=True)
+            for at, (score, chunk_id) in enumerate(group):
+                others = sum(each for each, _ in (group[:at] + group[at + 1 :])[:_OTHERS])
+                share = others / (_OTHERS * best) if best > 0 else 0.0
+                raised.append((chunk_id, score * (1 + _TITLE_WEIGHT * share)))
+        return in_order(raised) + list(ranking[_TITLED:])
 
     def beside(self, ranking: Sequence[tuple[int, float]]) -> Ranking:
         """Raise the scores of passages beside the first ones of a ranking.
@@ -110,21 +123,6 @@ class Evidence:
                 self._weights[language] = _term_weights(self._lexical, self._query, language)
             self._shares[chunk_id] = _best_share(chunk, self._weights[language], language)
         return {chunk_id: self._shares[chunk_id] for chunk_id in chunk_ids}
-
-
-def _by_title(ranking: Ranking, titles: Mapping[int, tuple[str, str]]) -> Ranking:
-    groups: dict[str, list[tuple[float, int]]] = defaultdict(list)
-    for chunk_id, score in ranking:
-        source, title = titles[chunk_id]
-        groups[title or source].append((score, chunk_id))
-    best = max((score for _, score in ranking), default=0.0)
-    raised = []
-    for group in groups.values():
-        group.sort(reverse=True)
-        for at, (score, chunk_id) in enumerate(group):
-            others = sum(each for each, _ in (group[:at] + group[at + 1 :])[:_OTHERS])
-            raised.append((chunk_id, score * (1 + _TITLE_WEIGHT * others / (_OTHERS * best)) if best > 0 else score))
-    return raised
 
 
 def _term_weights(lexical: LexicalSearch, query: str, language: str) -> dict[str, float]:
