@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "indexes")]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from conftest import HashingEncoder  # noqa: E402
+from hashing_encoder import HashingEncoder  # noqa: E402
 from made_chunks import StandIn, make, queries  # noqa: E402
 from postgres_server import PostgresServer  # noqa: E402
 from squad_questions import FILES, Corpus, read_corpus, write_corpus  # noqa: E402
