@@ -291,6 +291,9 @@ class AskOptions:
             `auto` (the first of native, extended and retrieval that works, with `map` in place of retrieval for a
             question that needs everything). None leaves it to the policy of the `DocumentQA`.
         k: How many passages to search for.
+        score_cutoff: A prompt that asks for one fact leaves out passages that score below this share of the best one's
+            score, from 0 (none is left out) to 1: they cost time, and distract small models. Where a retriever finds
+            the passages, all go into the prompt.
         max_new_tokens: The longest answer, in tokens.
         system: A system prompt, placed before longctx's own rules.
         filters: Which documents may be used; None allows all.
@@ -315,6 +318,7 @@ class AskOptions:
 
     route: RouteChoice | None = None
     k: int = 8
+    score_cutoff: float = 0.4
     max_new_tokens: int = 256
     system: str = ""
     filters: SearchFilter | None = None
@@ -336,6 +340,10 @@ class AskOptions:
             thinking_tokens=(self.thinking_tokens >= 1, "give a number of tokens above 0, or thinking='off'"),
             kind=(self.kind in (None, *kinds), f"use {', '.join(kinds)}"),
             k=(is_count(self.k, 1), "give a whole number of passages above 0"),
+            score_cutoff=(
+                _is_number(self.score_cutoff) and 0 <= self.score_cutoff <= 1,
+                "give a share of the best score, from 0 to 1",
+            ),
             expand=(is_count(self.expand), "give a whole number of neighbours, or 0"),
             max_new_tokens=(is_count(self.max_new_tokens, 1), "an answer needs a whole number of tokens, at least 1"),
             prompt_tokens=(

@@ -5,6 +5,7 @@ Everything that an answer can need is read from one snapshot of the index.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -95,8 +96,8 @@ def gather(
     whole, parts, uncounted = _whole(snapshot, request.options.filters, writer, largest)
     # 2. the passages found, and their neighbours. A hit may be a part of its chunk, where another hit shows the rest:
     # where the chunk is known, it is taken whole.
-    runs = [_with_neighbours(snapshot, hit.chunk, largest, len(hits)) for hit in hits]
-    chunks = {chunk.id: chunk for before, chunk, after in runs for chunk in (*before, chunk, *after)} | whole
+    runs = [(hit.score, *_with_neighbours(snapshot, hit.chunk, largest, len(hits))) for hit in hits]
+    chunks = {chunk.id: chunk for _, before, chunk, after in runs for chunk in (*before, chunk, *after)} | whole
     before = request.last or ()
     last = snapshot.chunks_by_id(before, request.options.filters) if before else {}
     chunks |= {chunk_id: chunk for chunk_id, chunk in last.items() if chunk_id not in chunks}
@@ -104,6 +105,8 @@ def gather(
     parts |= zip(
         (chunk.id for chunk in missing), writer.texts([chunk.text_with_header for chunk in missing]), strict=True
     )
+
+    least = _least_score(hits, request, passages_only=snapshot.passages_only)
 
     # 3. what each of these costs, and what stands around them
     def cost(chunk: Chunk) -> PassageCost:
@@ -118,7 +121,8 @@ def gather(
         question=len(frame.tail),
         max_new_tokens=request.options.max_new_tokens + thinking_tokens,
         found=tuple(
-            FoundPassage(cost(c), tuple(map(cost, before)), tuple(map(cost, after))) for before, c, after in runs
+            FoundPassage(cost(c), tuple(map(cost, before)), tuple(map(cost, after)), score >= least)
+            for score, before, c, after in runs
         ),
         whole=tuple(map(cost, whole.values())),
         uncounted=uncounted,
@@ -259,6 +263,14 @@ def _with_neighbours(
     reach = min(_NEIGHBOURS, 1 + largest // (2 * hits * max(1, chunk.tokens)))
     before, after = snapshot.neighbours(chunk, reach)
     return before[::-1], chunk, after
+
+
+def _least_score(hits: Sequence[SearchHit], request: QuestionRequest, *, passages_only: bool) -> float:
+    """The score that a passage needs to stand out; minus infinity where all are wanted."""
+    best = max((hit.score for hit in hits), default=0.0)
+    if best <= 0 or request.options.kind not in (None, "locate") or passages_only:
+        return -math.inf  # the scores of a retriever can mean anything
+    return request.options.score_cutoff * best
 
 
 def _turns(writer: PromptWriter, inputs: PromptInputs, recalled: Sequence[int], largest: int) -> tuple[int, ...]:

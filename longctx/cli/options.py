@@ -218,6 +218,10 @@ class AskFlags(FilterFlags):
     encoder: EncoderOption = None
     reranker: RerankerOption = None
     k: Annotated[int | None, typer.Option("-k", min=1, help="How many passages to look for (default: 8)")] = None
+    score_cutoff: Annotated[
+        float | None,
+        _option("X", "Leave out passages below this share of the best score (default: 0.4, for one fact; 0: none)."),
+    ] = None
     max_new_tokens: Annotated[int | None, tokens_option("N", "The longest answer, in tokens (default: 256)")] = None
     prompt_tokens: Annotated[
         int | None,

@@ -34,11 +34,13 @@ class FoundPassage:
         part: The passage.
         before: The passages before it in its document, nearest first.
         after: The passages after it in its document, nearest first.
+        stands_out: Whether it goes into a prompt: it does not if its score is too far below the best one's.
     """
 
     part: PassageCost
     before: tuple[PassageCost, ...] = ()
     after: tuple[PassageCost, ...] = ()
+    stands_out: bool = True
 
 
 @dataclass(frozen=True, slots=True)

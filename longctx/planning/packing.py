@@ -81,7 +81,7 @@ def pack(packing: Packing, costs: PromptCosts, policy: Policy) -> Sequence[int]:
     share = int(packing.left * policy.history_share) - costs.of_turns(best)
     turns = pack_turns(costs, max(0, share), best)
     packing.spend(costs.of_turns(turns))
-    for candidates in _candidates(costs.found, policy.expand):
+    for candidates in _candidates([one for one in costs.found if one.stands_out], policy.expand):
         for part in candidates:
             if not packing.add(part):
                 break  # a neighbour comes only with those between

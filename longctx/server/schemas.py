@@ -47,6 +47,7 @@ class AskFields(RequestBody):
 
     route: RouteChoice | None = None
     k: int | None = Field(default=None, ge=1, le=200)
+    score_cutoff: float | None = Field(default=None, ge=0, le=1)
     max_new_tokens: int | None = Field(default=None, ge=1)
     system: str | None = None
     filters: Filters | None = None

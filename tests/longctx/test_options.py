@@ -44,6 +44,7 @@ def test_options_are_changed_by_name_wherever_they_stand() -> None:
     [
         ({"temprature": 1.0}, "temprature is no option of a question: use budget, expand, filters, k"),
         ({"max_new_tokens": 0}, "max_new_tokens is 0: an answer needs a whole number of tokens, at least 1"),
+        ({"score_cutoff": 1.5}, "score_cutoff is 1.5: give a share of the best score, from 0 to 1"),
         ({"top_p": 2.0}, "top_p is 2.0: give a probability"),
         ({"prompt_tokens": 0}, "prompt_tokens is 0: give a whole number of tokens above 0"),
         ({"budget": float("inf")}, "budget is inf: give a number of seconds above 0"),

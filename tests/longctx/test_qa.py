@@ -194,3 +194,34 @@ def test_a_model_that_cannot_be_had_says_so(tmp_path: Path, tiny_llama: Path) ->
         with pytest.raises(ModelUnavailable, match=message) as caught:
             load_model(name)
         assert "\n" not in str(caught.value)
+
+
+def test_passages_far_below_the_best_stay_out_of_a_prompt_for_one_fact(tmp_path: Path, tiny_llama, encoder) -> None:
+    towns = ["Bergen", "Oslo", "Turku", "Malmö", "Aarhus"]
+    notes = {town: f"The office in {town} has a garden." for town in towns}
+    notes["Oslo"] = "The travel allowance in Oslo is 72 euros a day for meals."
+    notes["Malmö"] = "Travel by night is not paid."
+    for town, text in notes.items():
+        (tmp_path / f"{town}.txt").write_text(text, encoding="utf-8")
+    question = "What is the travel allowance in Oslo for meals a day?"
+    with DocumentQA.open(tmp_path / "index", load_model(tiny_llama), encoder=encoder) as qa:
+        qa.ingest([tmp_path])
+        hits = qa.index.search(question, 8)
+        read = {
+            asked: {c.text for c in qa.ask(question, route="retrieval", max_new_tokens=2, **options).passages}
+            for asked, options in (
+                ("", {}),
+                ("all", {"score_cutoff": 0}),
+                ("most", {"score_cutoff": 1}),
+                ("of two", {"score_cutoff": hits[1].score / hits[0].score - 1e-6}),
+                ("compare", {"kind": "compare"}),
+            )
+        }
+        plan = qa.ask(question, route="retrieval", max_new_tokens=2).plan
+    assert len(hits) >= 4
+    assert hits[2].score < 0.4 * hits[0].score
+    assert read[""] == {hit.chunk.text for hit in hits if hit.score >= 0.4 * hits[0].score}
+    assert read["most"] == {notes["Oslo"]}
+    assert read["of two"] == {hit.chunk.text for hit in hits[:2]}
+    assert read["all"] == read["compare"] == {hit.chunk.text for hit in hits}
+    assert sum(share.passages for share in plan.left_out if share.kind == "found") == len(hits) - len(read[""])
