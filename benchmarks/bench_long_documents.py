@@ -11,7 +11,7 @@ the one with the answer.
 
 Without `--vectors` no passage is embedded, and `hybrid` is BM25 with the evidence of sentences, of neighbours and of
 documents, as it is where the encoder does not know a language; a thousand documents take minutes. With it they take an
-hour and a half of one core.
+hour and a half of one core. The last table is what `AskOptions.score_cutoff` keeps, as in `bench_score_cutoff.py`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bench_score_cutoff import K as PROMPTED
+from bench_score_cutoff import report_cutoffs
 from smart_format import read_smart
 
 from indexes import CorpusIndex, Encoder, SearchHit
@@ -156,6 +158,7 @@ def main() -> None:
             print(f"{len(asked)} questions{'':<5}{'1':>8}{'5':>8}{'10':>8}  | in one piece, apart")
             for mode in ("lexical", "hybrid"):
                 report(mode, asked, [rank(index.search(each.question, HITS, mode), each) for each in asked])
+            report_cutoffs([(hits := index.search(each.question, PROMPTED), rank(hits, each)) for each in asked])
 
 
 if __name__ == "__main__":
