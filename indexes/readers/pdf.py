@@ -24,6 +24,7 @@ from indexes.readers.base import (
     one_line,
     properties,
     real_title,
+    reason_of,
 )
 from indexes.readers.pdf_forms import form_lines
 from indexes.readers.pdf_layout import page_text
@@ -48,7 +49,7 @@ def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
     except (UnreadableFile, MemoryError):
         raise
     except Exception as error:  # pypdf lets through whatever a broken file provokes: KeyError, zlib.error, …
-        raise UnreadableFile(f"a broken PDF: {_reason(error)}") from error
+        raise UnreadableFile(f"a broken PDF: {reason_of(error)}") from error
     starts = accumulate((len(page) + len(_BETWEEN_PAGES) for page in pages[:-1]), initial=0)
     text = _BETWEEN_PAGES.join(pages)
     rows = list(joined_rows(text))
@@ -111,14 +112,14 @@ def _page(page: PageObject, before: str, prepare: Callable[[Any], None], complai
     except MemoryError:
         raise
     except Exception as error:  # see read_pdf
-        complaints.append(_reason(error))
+        complaints.append(reason_of(error))
     is_good = is_readable(text) and (bool(text.strip()) or not _shows_something(page))
     try:
         beside = "\n".join(form_lines(page)).replace(_BETWEEN_PAGES, "\n")
     except MemoryError:
         raise
     except Exception as error:  # see read_pdf
-        complaints.append(_reason(error))
+        complaints.append(reason_of(error))
     return "\n".join(filter(None, (text.rstrip() if beside else text, beside))) if is_good else beside, is_good
 
 
@@ -171,7 +172,3 @@ def _properties(reader: PdfReader) -> dict[str, str]:
         return properties(author=found.author, subject=found.subject, keywords=found.keywords) if found else {}
     except Exception:  # see _title
         return {}
-
-
-def _reason(error: Exception) -> str:
-    return one_line(str(error)).rstrip(".") or type(error).__name__

@@ -1,8 +1,9 @@
 """What the characters of a PDF's fonts mean, where the fonts themselves do not say it and pypdf does not know.
 
 Fonts for Chinese, Japanese and Korean may refer to one of Adobe's character collections instead of carrying a ToUnicode
-map, or beside one that lacks characters. pdfminer.six has the tables of these collections; pypdf is given them as codecs
-under names of their own. Codes and glyph names without any meaning become U+FFFD, so that they are not taken for text.
+map, or beside one that lacks characters. pdfminer.six has the tables of these collections; pypdf is given them as
+codecs under names of their own. Codes and glyph names without any meaning become U+FFFD, so that they are not taken for
+text.
 """
 
 from __future__ import annotations
