@@ -45,7 +45,7 @@ def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
         if len(reader.pages) > limits.max_pages:
             raise UnreadableFile(f"has {len(reader.pages):,} pages, over the limit of {limits.max_pages:,}")
         pages, damage, unreadable = _page_texts(reader, limits.most_text(len(data)))
-        title, about = _title(reader), _properties(reader)
+        title, about, attached = _title(reader), _properties(reader), _attached(reader)
     except (UnreadableFile, MemoryError):
         raise
     except Exception as error:  # pypdf lets through whatever a broken file provokes: KeyError, zlib.error, …
@@ -59,7 +59,7 @@ def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
         pages=tuple(starts),
         breaks=tuple(start for start, _ in rows),
         metadata=about,
-        warnings=_warnings(damage),
+        warnings=(*_warnings(damage), *attached),
         unreadable=unreadable,
         tables=row_tables(text, rows),
     )
@@ -156,6 +156,16 @@ def _complaints() -> Iterator[list[str]]:
 def _warnings(damage: dict[int, str]) -> tuple[str, ...]:
     lines = [f"page {number} is damaged, and its text not or not wholly read: {why}" for number, why in damage.items()]
     return first_warnings(lines, "pages are damaged")
+
+
+def _attached(reader: PdfReader) -> tuple[str, ...]:
+    """A warning for each file that is attached, as the contents of a portfolio are."""
+    try:
+        names = list(reader.attachments)
+    except Exception:  # see read_pdf; the pages were read
+        return ()
+    lines = [f"the attachment '{one_line(name)}' is not read: save it as a file of its own" for name in names]
+    return first_warnings(lines, "attachments are not read")
 
 
 def _title(reader: PdfReader) -> str:

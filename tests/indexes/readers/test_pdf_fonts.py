@@ -1,5 +1,7 @@
 """PDF: fonts that do not say what their characters mean, form fields, and pages without readable text."""
 
+import io
+
 import pypdf
 import pytest
 from pypdf.generic import (
@@ -177,6 +179,7 @@ def test_fields_and_free_text_stand_after_their_page(read):
     annotations = [
         names(Subtype="/Widget", Parent=parent),
         names(Subtype="/Widget", FT="/Ch", TU="Kind of lamp", T="x", V=["Bronze", "Brass"]),
+        names(Subtype="/Widget", FT="/Ch", T="berth", V="n", Opt=[["n", "North pier"], ["s", "South pier"]]),
         names(Subtype="/Widget", FT="/Btn", T="insured", V="/Yes", AS="/Yes"),
         names(Subtype="/Widget", FT="/Btn", T="sold", AS="/Off"),
         names(Subtype="/Widget", FT="/Tx", T="pin", V="1234", Ff=1 << 13),
@@ -188,9 +191,18 @@ def test_fields_and_free_text_stand_after_their_page(read):
         "A good page.",
         "keeper: Solveig Tangen",
         "Kind of lamp: Bronze, Brass",
+        "berth: North pier",
         "insured: Yes",
         "Checked by the harbour master",
     ]
+
+
+def test_files_that_are_attached_are_said(read):
+    writer = pypdf.PdfWriter(io.BytesIO(pdf(GOOD)))
+    writer.add_attachment("fees.csv", b"a,b")
+    document = read("a.pdf", saved(writer))
+    assert document.text == "A good page."
+    assert document.warnings == ("the attachment 'fees.csv' is not read: save it as a file of its own",)
 
 
 def program(tmp_path, body: str) -> str:
