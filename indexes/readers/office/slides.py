@@ -150,7 +150,7 @@ def _text(element: Any) -> str:
     for child in element:
         if child.tag == f"{_A}t":
             text += (child.text or "").replace(_LINE_BREAK, " ")
-        elif child.find(f"{_A}rPr[@baseline]") is not None and child[0].get("baseline") > "0":
+        elif any(each.get("baseline", "") > "0" for each in child.iterchildren(f"{_A}rPr")):
             text += superscript(_text(child), text)
         elif child.tag == f"{_A}br":
             text += " "

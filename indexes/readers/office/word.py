@@ -53,7 +53,7 @@ def word_lines(data: bytes, most: int) -> Lines:
 
     def elements(kind: str, *tags: str) -> Iterator[Any]:
         """The elements of a part, which may be missing."""
-        return package.root(parts[kind]).iter(*tags) if parts.get(kind) in package else iter(())
+        return package.root(parts[kind]).iter(*tags) if parts.get(kind, "") in package else iter(())
 
     styles = Styles(elements("styles", f"{W}style"))
     numbering = Numbering(elements("numbering", f"{W}abstractNum", f"{W}num"), styles)
