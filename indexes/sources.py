@@ -11,6 +11,7 @@ NAMESPACE = "llama-index:"  # the prefix of a llama-index document's source: no 
 
 STORAGE = "s3://"
 _STORED = re.compile(r"s3:/+(?=[^/])")  # a Path has lost a slash of it
+_URL = re.compile(r"(https?|ftp):/+([^/].*)", re.IGNORECASE)
 
 
 def is_stored(source: str) -> bool:
@@ -21,6 +22,12 @@ def is_stored(source: str) -> bool:
 def is_file(source: str) -> bool:
     """Whether the source is a file's path."""
     return not source.startswith(NAMESPACE)
+
+
+def url_of(given: str | Path) -> str | None:
+    """The URL that a user gave, of which a Path has lost a slash; None for a path."""
+    url = _URL.match(str(given))
+    return None if url is None else f"{url[1]}://{url[2]}"
 
 
 def full_source(given: str | Path) -> str:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -23,10 +22,8 @@ from indexes.readers import (
     read_bytes,
     statuses_in,
 )
-from indexes.sources import lies_in
+from indexes.sources import lies_in, url_of
 from indexes.types import Failure
-
-_URL = re.compile(r"(?i)(https?|ftp)://?([^/].*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +134,8 @@ def discover(roots: Iterable[Path], *, exclude: Path | None = None, rules: WalkR
     places: dict[str, _Place] = {}
     for root in roots:
         path = os.path.abspath(root)
-        if url := _URL.match(str(root)):  # a Path has lost a slash of it
-            address = f"{url[1]}://{url[2]}"
-            yield _failure(address, UnreadableFile("a URL, which is not fetched; download it, such as with `curl -LO`"))
+        if url := url_of(root):
+            yield _failure(url, UnreadableFile("a URL, which is not fetched; download it, such as with `curl -LO`"))
             continue
         try:
             real = os.path.realpath(path, strict=True)

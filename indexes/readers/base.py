@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from indexes.errors import CorpusError, UnreadableFile
 from indexes.types import Heading, Table
 
-_DATA_URI = re.compile(r"(data:[\w.+-]{1,50}/[\w.+-]{1,100}(?:;[\w.+=-]{1,100}){0,5};base64,)[A-Za-z0-9+/=_%-]{64,}")
+_DATA_URI = re.compile(
+    r"(data:[\w.+-]{1,50}/[\w.+-]{1,100}(?:;[\w.+=-]{1,100}){0,5};base64,)"
+    r"(?:[A-Za-z0-9+/=_%-]{64,}|(?=\r?\n[A-Za-z0-9+/]{40}))(?P<lines>(?:\r?\n[A-Za-z0-9+/]{40,}={0,2})*(?:\r?\n[A-Za-z0-9+/]{1,39}={1,2})?)"
+)
+_LINE_END = re.compile(r"[\r\n]")
 _LINE = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 # Of headings, records or definitions in a file. Without a limit, a file of headings only would take up much memory.
 MOST_MARKS = 500_000
@@ -56,8 +60,12 @@ def lines_with_offsets(text: str) -> Iterator[tuple[int, str]]:
 
 
 def without_embedded_files(text: str) -> str:
-    """Return text with the Base64 data of `data:` URIs, such as pictures in Markdown, replaced by an ellipsis."""
-    return _DATA_URI.sub("\\1…", text) if ";base64," in text else text
+    """Return text with the Base64 data of `data:` URIs, such as pictures in Markdown, as an ellipsis; lines stay."""
+    return _DATA_URI.sub(_ellipsis, text) if ";base64," in text else text
+
+
+def _ellipsis(uri: re.Match[str]) -> str:
+    return f"{uri[1]}…" + "".join(_LINE_END.findall(uri["lines"]))
 
 
 def check_text_length(length: int, most: int) -> None:
@@ -91,6 +99,16 @@ def first_warnings(warnings: Sequence[str], rest: str) -> tuple[str, ...]:
 def one_line(text: str) -> str:
     """Return text as a title: white space collapsed, and no longer than 200 characters."""
     return " ".join(text[: 10 * _TITLE_LENGTH].split())[:_TITLE_LENGTH].rstrip()
+
+
+def superscript(text: str, before: str) -> str:
+    """Return superscript text as it is written after other text: `^6` after `10`, so that it does not become 106."""
+    return f"^{text}" if before[-1:].isdigit() and text[:1] in tuple("0123456789+-−") else text
+
+
+def reason_of(error: Exception) -> str:
+    """Return what an error of a library says, on one line; the error's name if it says nothing."""
+    return one_line(str(error)).rstrip(".") or type(error).__name__
 
 
 def real_title(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import zipfile
+from collections.abc import Collection
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote
@@ -37,17 +38,17 @@ _DC = "{http://purl.org/dc/elements/1.1/}"
 
 def read_epub(data: bytes, limits: ReadLimits) -> ReadText:
     """Read a book: its chapters with their headings, and `breaks` where they begin."""
-    check_zip(".epub", data, limits)
+    damaged = check_zip(".epub", data, limits)
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
-            return _book(archive, limits.most_text(len(data)))
+            return _book(archive, damaged, limits.most_text(len(data)))
     except (UnreadableFile, MemoryError, RecursionError):
         raise
     except Exception as error:  # whatever a broken file provokes: KeyError, XMLSyntaxError, …
         raise UnreadableFile(f"a broken .epub: {one_line(str(error)) or type(error).__name__}") from error
 
 
-def _book(archive: zipfile.ZipFile, most: int) -> ReadText:
+def _book(archive: zipfile.ZipFile, damaged: Collection[str], most: int) -> ReadText:
     if _is_locked(archive):
         raise UnreadableFile("an .epub with copy protection (DRM), which cannot be read")
     package = _package(archive)
@@ -60,6 +61,9 @@ def _book(archive: zipfile.ZipFile, most: int) -> ReadText:
     for name in _reading_order(root, posixpath.dirname(package)):
         if name not in archive.NameToInfo:
             missing.append(f"the chapter '{name}' is not in the file")
+            continue
+        if name in damaged:
+            missing.append(f"the chapter '{name}' is damaged and left out")
             continue
         page = web_page(_EMPTY.sub(r"<\1\2></\1>", decode_declared(archive.read(name), None)))
         if not page.text.strip():
@@ -76,7 +80,7 @@ def _book(archive: zipfile.ZipFile, most: int) -> ReadText:
         subject=", ".join(filter(None, (each.text for each in root.iter(f"{_DC}subject")))),
         language=root.findtext(f".//{_DC}language"),
     )
-    warnings = first_warnings(missing, "chapters are not in the file")
+    warnings = first_warnings(missing, "chapters are missing")
     return ReadText("\n\n".join(texts), title, tuple(headings), (), tuple(breaks), about, warnings)
 
 

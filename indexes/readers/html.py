@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from indexes.errors import UnreadableFile
-from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, one_line, properties
+from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, one_line, properties, superscript
 from indexes.readers.declared_encoding import decode_declared
 from indexes.readers.html_rows import OpenRow
 from indexes.readers.main_text import Line, main_lines
 from indexes.readers.mathml import MathText
-from indexes.readers.page_parts import DROPPED, folds, is_beside_the_text, is_label, names
+from indexes.readers.page_parts import DROPPED, folds, is_beside_the_text, is_label, names, unfolded_ids
 from indexes.readers.tables import row_tables
 from indexes.types import Heading
 
@@ -65,6 +65,8 @@ class Page:
         self._title: list[str] = []
         self._in_title = False
         self._properties: dict[str, str | None] = {}
+        self._is_raised = False  # at the beginning of a superscript
+        self._unfolded: set[str] = set()  # the ids of what buttons unfold
 
     def start(self, tag: str, attributes: Any) -> None:
         """Begin an element."""
@@ -79,7 +81,10 @@ class Page:
                 self._dropped.append(tag)
         elif tag == "script" and attributes.get("type", "").lower().startswith("math/"):
             self._words.append(" ")
-        elif tag in DROPPED or is_beside_the_text(tag, attributes, is_in_text=is_in_text):
+        elif tag in DROPPED or (
+            attributes.get("id", "") not in self._unfolded
+            and is_beside_the_text(tag, attributes, is_in_text=is_in_text)
+        ):
             self._dropped.append(tag)
         elif tag == "math":
             self._math, self._alternative = MathText(), attributes.get("alttext", "")
@@ -93,6 +98,8 @@ class Page:
         if tag == "button":
             is_heading = bool(self._heading or self._open["dt"] or self._open["summary"])
             self._button = _Button(len(self._lines), len(self._words), is_heading, folds(attributes))
+            if self._button.folds:
+                self._unfolded |= unfolded_ids(attributes)
         if tag in _CELLS:
             self._begin_cell(tag, attributes)
         elif tag in _BLOCKS:
@@ -106,6 +113,7 @@ class Page:
             if tag == "table" and self._open["table"] == 1:
                 self._row.begin_table()
         self._in_title = tag == "title"
+        self._is_raised = self._is_raised or tag == "sup"
 
     def end(self, tag: str) -> None:
         """End an element."""
@@ -130,6 +138,7 @@ class Page:
         if tag in self._open:
             self._open[tag] = max(self._open[tag] - 1, 0)
         self._in_title = False
+        self._is_raised = self._is_raised and tag != "sup"
 
     def data(self, text: str) -> None:
         """Add text, perhaps in several pieces."""
@@ -149,6 +158,9 @@ class Page:
             if self._ends and not text.isspace():
                 self._end_line()
             text = _SPACE.sub(" ", _LINE_END_IN_JAPANESE.sub("", text))
+            if self._is_raised and self._words:
+                text = superscript(text, self._words[-1])
+            self._is_raised = False
             if text != " " or (self._words and not self._words[-1].endswith(" ")):
                 self._words.append(text)
                 self._plain += not (self._open["a"] or text.isspace())

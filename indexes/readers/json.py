@@ -31,6 +31,8 @@ _DEEPEST_INDENT = 40  # levels; deeper ones are not indented further, so that ne
 _ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.")
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
 _NOT_SPACE = re.compile(r"\S")
+_NOT_VALID = "not valid JSON"
+_BEGINS_AS_JSON = re.compile(r"\s*[\[{]\s*(?:[\[{\"'\w-]|//|/\*)")  # and not as a Wiki's or a template's text does
 _COMMENT = re.compile(r'("[^"\\\n]*(?:\\.[^"\\\n]*)*")|//[^\n]*|/\*(?:[^*]|\*(?!/))*\*/')
 _TRAILING_COMMA = re.compile(r'("[^"\\\n]*(?:\\.[^"\\\n]*)*")|,(?=\s*[\]}])')
 _MANY_BROKEN = 100  # lines, from which on a text that is mostly no JSON is not read further
@@ -54,7 +56,7 @@ def parse_json(text: str) -> Any:
     try:
         return json.loads(text, parse_int=str, parse_float=str)
     except json.JSONDecodeError as error:
-        raise UnreadableFile(f"not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
+        raise UnreadableFile(f"{_NOT_VALID}: {error.msg} at line {error.lineno}, column {error.colno}") from error
     except RecursionError as error:
         raise UnreadableFile("JSON that is nested too deeply to be read") from error
 
@@ -75,10 +77,17 @@ def read_json(data: bytes, limits: ReadLimits) -> ReadText:
         text = without_embedded_files(_unescaped(text))
         if breaks := _several_values(text):
             return ReadText(text, breaks=breaks)
-        raise error from None
+        return _as_text(text, error)
     text = without_embedded_files(_unescaped(text))
     is_laid_out = all(len(line) <= _LONGEST_LINE for _, line in lines_with_offsets(text))
     return ReadText(text if is_laid_out else _indented(text, limits.max_text))
+
+
+def _as_text(text: str, error: UnreadableFile) -> ReadText:
+    """JSON with an error in it, or that is cut off, as the text that it is. Raises the error for any other text."""
+    if not error.reason.startswith(_NOT_VALID) or not _BEGINS_AS_JSON.match(text):
+        raise error
+    return ReadText(text, warnings=(f"{error.reason}: read as plain text",))
 
 
 def read_json_lines(data: bytes, limits: ReadLimits) -> ReadText:

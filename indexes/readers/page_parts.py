@@ -30,6 +30,9 @@ _PANEL = re.compile(r"accordion|answer|collaps|faq|math|panel|tab-?pane", re.IGN
 _TOGGLE = re.compile(r"accordion|collaps|faq|question|toggle", re.IGNORECASE)
 _NO_TOGGLE = re.compile(r"\bnav|menu|search|share|cart|lang", re.IGNORECASE)
 _SHORTEST_LABEL = 12  # bytes in UTF-8: two words, or four kanji
+_SHORTEST_TEXT = 80  # bytes in UTF-8: more than a button says that does something
+_QUESTION = re.compile(r"(?:[?？؟]|[すたるのいんう]か。?)\W*$")  # perhaps with an arrow behind it
+_REFERENCES = ("aria-controls", "data-bs-target", "data-target")
 _NOT_SHOWN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _KEPT = names("article body head html main")  # whatever their attributes: scripts often make them visible later
 
@@ -75,11 +78,17 @@ def folds(attributes: Any) -> bool:
     """
     named = " ".join(attributes.get(name, "")[:1_000] for name in ("class", "id", "aria-controls", "data-bs-toggle"))
     is_toggle = attributes.get("aria-expanded") is not None or _TOGGLE.search(named) is not None
-    return is_toggle and not _NO_TOGGLE.search(named)
+    return (is_toggle or attributes.get("role", "").lower() == "tab") and not _NO_TOGGLE.search(named)
+
+
+def unfolded_ids(attributes: Any) -> set[str]:
+    """Return the ids of the elements that a button folds and unfolds."""
+    references = " ".join(attributes.get(name, "")[:1_000] for name in _REFERENCES)
+    return {reference.removeprefix("#") for reference in references.split()} - {""}
 
 
 def is_label(text: str, *, folds: bool) -> bool:
-    """Whether the text of a button is worth reading: a question, or the title of what it unfolds.
+    """Whether the text of a button is worth reading: a question, a sentence, or the title of what it unfolds.
 
     Args:
         text: The button's text.
@@ -88,4 +97,5 @@ def is_label(text: str, *, folds: bool) -> bool:
     Returns:
         False for labels such as `Menu` and `Share`.
     """
-    return text.endswith(("?", "？")) or (folds and len(text.encode("utf-8", "replace")) >= _SHORTEST_LABEL)
+    length = len(text.encode("utf-8", "replace"))
+    return _QUESTION.search(text) is not None or length >= (_SHORTEST_LABEL if folds else _SHORTEST_TEXT)

@@ -24,6 +24,7 @@ from indexes.readers.base import (
     one_line,
     properties,
     real_title,
+    reason_of,
 )
 from indexes.readers.pdf_forms import form_lines
 from indexes.readers.pdf_layout import page_text
@@ -44,11 +45,11 @@ def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
         if len(reader.pages) > limits.max_pages:
             raise UnreadableFile(f"has {len(reader.pages):,} pages, over the limit of {limits.max_pages:,}")
         pages, damage, unreadable = _page_texts(reader, limits.most_text(len(data)))
-        title, about = _title(reader), _properties(reader)
+        title, about, attached = _title(reader), _properties(reader), _attached(reader)
     except (UnreadableFile, MemoryError):
         raise
     except Exception as error:  # pypdf lets through whatever a broken file provokes: KeyError, zlib.error, …
-        raise UnreadableFile(f"a broken PDF: {_reason(error)}") from error
+        raise UnreadableFile(f"a broken PDF: {reason_of(error)}") from error
     starts = accumulate((len(page) + len(_BETWEEN_PAGES) for page in pages[:-1]), initial=0)
     text = _BETWEEN_PAGES.join(pages)
     rows = list(joined_rows(text))
@@ -58,7 +59,7 @@ def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
         pages=tuple(starts),
         breaks=tuple(start for start, _ in rows),
         metadata=about,
-        warnings=_warnings(damage),
+        warnings=(*_warnings(damage), *attached),
         unreadable=unreadable,
         tables=row_tables(text, rows),
     )
@@ -111,14 +112,14 @@ def _page(page: PageObject, before: str, prepare: Callable[[Any], None], complai
     except MemoryError:
         raise
     except Exception as error:  # see read_pdf
-        complaints.append(_reason(error))
+        complaints.append(reason_of(error))
     is_good = is_readable(text) and (bool(text.strip()) or not _shows_something(page))
     try:
         beside = "\n".join(form_lines(page)).replace(_BETWEEN_PAGES, "\n")
     except MemoryError:
         raise
     except Exception as error:  # see read_pdf
-        complaints.append(_reason(error))
+        complaints.append(reason_of(error))
     return "\n".join(filter(None, (text.rstrip() if beside else text, beside))) if is_good else beside, is_good
 
 
@@ -157,6 +158,16 @@ def _warnings(damage: dict[int, str]) -> tuple[str, ...]:
     return first_warnings(lines, "pages are damaged")
 
 
+def _attached(reader: PdfReader) -> tuple[str, ...]:
+    """A warning for each file that is attached, as the contents of a portfolio are."""
+    try:
+        names = list(reader.attachments)
+    except Exception:  # see read_pdf; the pages were read
+        return ()
+    lines = [f"the attachment '{one_line(name)}' is not read: save it as a file of its own" for name in names]
+    return first_warnings(lines, "attachments are not read")
+
+
 def _title(reader: PdfReader) -> str:
     try:
         return real_title((reader.metadata.title if reader.metadata else None) or "")
@@ -171,7 +182,3 @@ def _properties(reader: PdfReader) -> dict[str, str]:
         return properties(author=found.author, subject=found.subject, keywords=found.keywords) if found else {}
     except Exception:  # see _title
         return {}
-
-
-def _reason(error: Exception) -> str:
-    return one_line(str(error)).rstrip(".") or type(error).__name__

@@ -1,8 +1,9 @@
 """What the characters of a PDF's fonts mean, where the fonts themselves do not say it and pypdf does not know.
 
 Fonts for Chinese, Japanese and Korean may refer to one of Adobe's character collections instead of carrying a ToUnicode
-map. pdfminer.six has the tables of these collections; pypdf is given them as codecs under names of their own. Codes and
-glyph names without any meaning become U+FFFD, so that they are not taken for text.
+map, or beside one that lacks characters. pdfminer.six has the tables of these collections; pypdf is given them as
+codecs under names of their own. Codes and glyph names without any meaning become U+FFFD, so that they are not taken for
+text.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pdfminer.cmapdb import CMapBase, CMapDB, CMapParser, FileCMap, IdentityCMap
 from pdfminer.encodingdb import name2unicode
 from pypdf.generic import ArrayObject, DictionaryObject, NameObject, StreamObject
 
-_COLLECTIONS = {"Japan1": "Japan", "GB1": "GB", "CNS1": "CNS", "Korea1": "K", "KR": "K"}
+_COLLECTIONS = frozenset({"Japan1", "GB1", "CNS1", "Korea1"})
 _IDENTITY = ("Identity-H", "Identity-V")
 _CODECS = {"UTF8": "utf-8", "UTF16": "utf-16-be", "UTF32": "utf-32-be", "UCS2": "utf-16-be"}
 _DEEPEST = 10  # forms in forms
@@ -77,20 +78,35 @@ def _values(dictionary: Any) -> Iterator[DictionaryObject]:
 
 
 def _prepare_composite(font: DictionaryObject, known: dict[str, str]) -> None:
-    """Name a codec as the encoding of a font for many characters that has no ToUnicode map."""
-    encoding = font.get("/Encoding")
-    encoding = encoding.get_object() if encoding is not None else None
-    if "/ToUnicode" in font or (isinstance(encoding, str) and encoding in known and encoding[1:] not in _IDENTITY):
+    """Name a codec as the encoding of a font for many characters whose codes its ToUnicode map does not explain."""
+    encoding = _object(font.get("/Encoding"))
+    is_identity = isinstance(encoding, str) and encoding[1:] in _IDENTITY
+    if isinstance(encoding, str) and encoding in known and not is_identity:
         return
     descendant = _first(font.get("/DescendantFonts"))
     system = descendant.get("/CIDSystemInfo") if descendant is not None else None
     ordering = str(system.get_object().get("/Ordering", "")) if system is not None else ""
+    if "/ToUnicode" in font and (ordering not in _COLLECTIONS or not isinstance(encoding, str)):
+        return
     decode = _decoder(encoding, ordering, descendant)
     if decode is not None:
+        if is_identity and isinstance(_object(font.get("/ToUnicode")), StreamObject):
+            decode = _with_own_map(pypdf._cmap._parse_to_unicode(font)[0], decode)
+        font.pop("/ToUnicode", None)
         name = f"longctx_cmap_{len(_decoders)}"
         _decoders[name] = decode
         known[f"/{name}"] = name
         font[NameObject("/Encoding")] = NameObject(f"/{name}")
+
+
+def _with_own_map(characters: dict[str, str], decode: Callable[[bytes], str]) -> Callable[[bytes], str]:
+    """Decode two-byte codes by a font's own map, and those that it lacks by their collection."""
+
+    def character(code: bytes) -> str:
+        own = characters.get(chr(int.from_bytes(code, "big")))
+        return decode(code) if own is None else own
+
+    return lambda data: "".join(character(data[at : at + 2]) for at in range(0, len(data) - 1, 2))
 
 
 def _decoder(encoding: Any, ordering: str, descendant: Any) -> Callable[[bytes], str] | None:

@@ -33,13 +33,20 @@ def _field(widget: Any) -> Iterator[str]:
     if kind == "/Btn":
         state = str(widget.get("/AS", value if value is not None else ""))
         text = "" if state in _OFF else state.removeprefix("/")
-    elif isinstance(value, list):
-        text = ", ".join(filter(None, map(_text, value)))
     else:
-        text = _text(value)
+        shown = _shown(widget) if kind == "/Ch" else {}
+        texts = [_text(each) for each in (value if isinstance(value, list) else [value])]
+        text = ", ".join(shown.get(each, each) for each in texts if each)
     name = _text(_inherited(widget, "/TU")) or _text(_inherited(widget, "/T"))
     if text and kind in ("/Tx", "/Ch", "/Btn"):
         yield f"{name}: {text}" if name else text
+
+
+def _shown(widget: Any) -> dict[str, str]:
+    """What the choices of a field are shown as, which need not be their values."""
+    options = _inherited(widget, "/Opt")
+    pairs = [each.get_object() for each in options] if isinstance(options, list) else []
+    return {_text(each[0]): _text(each[1]) for each in pairs if isinstance(each, list) and len(each) > 1}
 
 
 def _inherited(widget: Any, key: str) -> Any:

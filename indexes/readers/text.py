@@ -16,7 +16,7 @@ def read_plain(data: bytes, limits: ReadLimits) -> ReadText:
 
 def read_delimited(data: bytes, limits: ReadLimits) -> ReadText:
     """Read CSV or TSV as it is, with `breaks` at records, which may go over several lines inside quotes."""
-    text = decode(data, limits.encoding)
+    text = without_embedded_files(decode(data, limits.encoding))
     records = _records(text)
     return ReadText(text, breaks=tuple(records), tables=delimited_table(text, records))
 

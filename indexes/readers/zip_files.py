@@ -13,7 +13,7 @@ from indexes.readers.base import ReadLimits, one_line
 _BLOCK = 1 << 20
 
 
-def check_zip(suffix: str, data: bytes, limits: ReadLimits) -> None:
+def check_zip(suffix: str, data: bytes, limits: ReadLimits) -> list[str]:
     """Unpack without keeping anything, so that neither a zip bomb nor a false header reaches a library.
 
     Args:
@@ -21,20 +21,31 @@ def check_zip(suffix: str, data: bytes, limits: ReadLimits) -> None:
         data: The file's bytes.
         limits: What it may unpack to.
 
+    Returns:
+        The names of the parts that are damaged.
+
     Raises:
-        UnreadableFile: It is no zip file, a broken one, or over the limit.
+        UnreadableFile: It is no zip file, one with nothing but damaged parts, or over the limit.
     """
     most = limits.most_unpacked(len(data))
+    damaged: dict[str, Exception] = {}
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             parts = archive.infolist()
             _check_size(sum(part.file_size for part in parts), most, len(data))
             total = 0
             for part in parts:
-                with archive.open(part) as file:
-                    while block := file.read(_BLOCK):
-                        total += len(block)
-                        _check_size(total, most, len(data))
+                try:
+                    with archive.open(part) as file:
+                        while block := file.read(_BLOCK):
+                            total += len(block)
+                            _check_size(total, most, len(data))
+                except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+                    damaged[part.filename] = error
+            if damaged and len(damaged) == len(parts):
+                first = next(iter(damaged.values()))
+                raise UnreadableFile(f"not a {suffix}, or a broken one: {one_line(str(first))}")
+            return list(damaged)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
         raise UnreadableFile(f"not a {suffix}, or a broken one: {one_line(str(error))}") from error
     except (RuntimeError, NotImplementedError) as error:  # a password; a compression that Office does not use

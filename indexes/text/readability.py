@@ -16,6 +16,8 @@ from itertools import pairwise
 _SAMPLE = 20_000  # characters that are looked at
 _MEANINGLESS = frozenset({"Cc", "Cn", "Co", "Cs"})
 _MOST_MEANINGLESS = 0.3
+_CONTROL_IN_WORD = re.compile(r"(?<=[^\s\0-\x1f])[\0-\x08\x0e-\x1a\x1c-\x1f\x7f](?=[^\s\0-\x1f])")
+_FEWEST_CONTROLS, _MOST_CONTROLS = 3, 0.08  # where spaces are control characters, they are one in six
 _GLYPH_NAMES = re.compile(
     r"(?:/[A-Za-z_.]{0,10}[0-9A-Fa-f]{1,6}\s*){4,}|(?:\(cid:[0-9]{1,6}\)\s*){2,}|(?:<[0-9A-Fa-f]{2,8}>\s*){4,}"
 )
@@ -58,8 +60,11 @@ def is_readable(text: str) -> bool:
     counts = Counter(sample)
     visible = sum(count for character, count in counts.items() if not character.isspace())
     meaningless = sum(count for character, count in counts.items() if _is_meaningless(character))
+    controls = len(_CONTROL_IN_WORD.findall(sample))
     names = sum(len("".join(match[0].split())) for match in _GLYPH_NAMES.finditer(sample))
     if meaningless > _MOST_MEANINGLESS * visible or names > _MOST_NAMES * visible:
+        return False
+    if controls >= _FEWEST_CONTROLS and controls > _MOST_CONTROLS * visible:
         return False
     letters = {character: count for character, count in counts.items() if _script(character)}
     if sum(letters.values()) < _FEWEST_LETTERS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import zipfile
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import Any
 
@@ -14,22 +15,31 @@ from indexes.readers.zip_files import check_zip, parse_xml
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # an OLE container
 _CORE = "docProps/core.xml"
 _RELATIONSHIP = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
-_STRICT = {  # the namespaces of "Strict Open XML", and the usual ones for the same elements
-    b"http://purl.oclc.org/ooxml/wordprocessingml/main": b"http://schemas.openxmlformats.org/wordprocessingml/2006/main",
-    b"http://purl.oclc.org/ooxml/officeDocument/math": b"http://schemas.openxmlformats.org/officeDocument/2006/math",
-}
+_EMBEDDED = frozenset({"aFChunk", "oleObject", "package"})
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _META = "{urn:oasis:names:tc:opendocument:xmlns:meta:1.0}"
 _CP = "{http://schemas.openxmlformats.org/package/2006/metadata/core-properties}"
 
 
-def check_package(suffix: str, data: bytes, limits: ReadLimits) -> None:
-    """Unpack without keeping anything, so that neither a zip bomb nor a false header reaches a library."""
+def check_package(suffix: str, data: bytes, limits: ReadLimits) -> list[str]:
+    """Unpack without keeping anything, so that neither a zip bomb nor a false header reaches a library.
+
+    Args:
+        suffix: The format, for the message.
+        data: The file's bytes.
+        limits: What it may unpack to.
+
+    Returns:
+        The names of the parts that are damaged.
+
+    Raises:
+        UnreadableFile: It is encrypted, in an old format, no zip file, or over the limit.
+    """
     if data.startswith(_OLD_OFFICE):
         raise UnreadableFile(
             f"an encrypted or old Office file under the name of a {suffix}; save it as {suffix} without a password"
         )
-    check_zip(suffix, data, limits)
+    return check_zip(suffix, data, limits)
 
 
 class Package:
@@ -51,10 +61,7 @@ class Package:
             KeyError: There is no such part.
             lxml.etree.XMLSyntaxError: It is not well-formed, or nested more than 256 deep.
         """
-        data = self._archive.read(name)
-        for strict, usual in _STRICT.items():
-            data = data.replace(strict, usual)
-        return parse_xml(data)
+        return parse_xml(self._archive.read(name))
 
     def part(self, name: str) -> bytes:
         """Return the bytes of a part. Raises KeyError if there is no such part."""
@@ -72,15 +79,34 @@ class Package:
         Returns:
             The names of parts, by kind.
         """
+        found: dict[str, str] = {}
+        for kind, target in self.relationships(name):
+            found.setdefault(kind, target)
+        return found
+
+    def relationships(self, name: str = "") -> Iterator[tuple[str, str]]:
+        """Yield the kind and the other part of each relationship that a part has; see `related`."""
         folder, base = posixpath.split(name)
         relationships = posixpath.join(folder, "_rels", f"{base}.rels")
-        found: dict[str, str] = {}
-        if relationships in self._archive.namelist():
+        if relationships in self:
             for relationship in self.root(relationships).iter(_RELATIONSHIP):
                 target = posixpath.join("/", folder, relationship.get("Target", ""))
-                kind = relationship.get("Type", "").rpartition("/")[2]
-                found.setdefault(kind, posixpath.normpath(target).lstrip("/"))
-        return found
+                yield relationship.get("Type", "").rpartition("/")[2], posixpath.normpath(target).lstrip("/")
+
+
+def embedding_warnings(kinds: Iterable[str], where: str = "") -> list[str]:
+    """Return a warning that what is embedded in a part is not read.
+
+    Args:
+        kinds: The kinds of the part's relationships.
+        where: The part, such as "slide 2: "; empty for the document.
+
+    Returns:
+        A warning; none if nothing is embedded.
+    """
+    count = sum(kind in _EMBEDDED for kind in kinds)
+    what = f"{count:,} embedded documents or objects are" if count > 1 else "an embedded document or object is"
+    return [f"{where}{what} not read: save them as files of their own"] if count else []
 
 
 def core_properties(data: bytes) -> tuple[str, dict[str, str]]:

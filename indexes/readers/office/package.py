@@ -7,10 +7,12 @@ imported when the first such file is read, in the process that reads it. None of
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from indexes.errors import UnreadableFile
-from indexes.readers.base import ReadLimits, ReadText, one_line
+from indexes.readers.base import ReadLimits, ReadText, first_warnings, one_line
 from indexes.readers.lines import Lines
+from indexes.readers.office.flaws import usual_package, without_malformed_parts
 from indexes.readers.office.ooxml import check_package, core_properties, open_document_properties
 
 _OPEN_DOCUMENT = ".odt, .ods or .odp"
@@ -89,11 +91,30 @@ def read_open_document(data: bytes, limits: ReadLimits) -> ReadText:
 
 
 def _read(suffix: str, lines_of: Callable[[bytes, int], Lines], data: bytes, limits: ReadLimits) -> ReadText:
-    check_package(suffix, data, limits)
+    most = limits.most_text(len(data))
+    broken = check_package(suffix, data, limits)
     try:
-        title, about = open_document_properties(data) if suffix == _OPEN_DOCUMENT else core_properties(data)
-        return lines_of(data, limits.most_text(len(data))).reading(title, about)
+        data = usual_package(data, broken)
+        try:
+            reading = _reading(suffix, lines_of, data, most)
+        except (UnreadableFile, MemoryError, RecursionError):
+            raise
+        except Exception:  # whatever a broken part provokes in the libraries: KeyError, ValueError, …
+            data, malformed = without_malformed_parts(data)
+            if not malformed:
+                raise
+            broken += malformed
+            reading = _reading(suffix, lines_of, data, most)
     except (UnreadableFile, MemoryError, RecursionError):
         raise
-    except Exception as error:  # whatever a broken file provokes in the libraries: KeyError, ValueError, …
+    except Exception as error:
         raise UnreadableFile(f"a broken {suffix}: {one_line(str(error)) or type(error).__name__}") from error
+    if broken and not reading.text.strip():
+        raise UnreadableFile(f"a broken {suffix}: without its part '{broken[0]}', there is no text in it")
+    warnings = first_warnings([f"its part '{name}' is broken and left out" for name in broken], "parts are broken")
+    return replace(reading, warnings=(*warnings, *reading.warnings))
+
+
+def _reading(suffix: str, lines_of: Callable[[bytes, int], Lines], data: bytes, most: int) -> ReadText:
+    title, about = open_document_properties(data) if suffix == _OPEN_DOCUMENT else core_properties(data)
+    return lines_of(data, most).reading(title, about)

@@ -8,44 +8,97 @@ from datetime import datetime, time
 from io import BytesIO
 from itertools import islice
 from typing import Any
-from zipfile import ZipFile
 
 import openpyxl
 from lxml import etree
 from openpyxl.utils import column_index_from_string
 
+from indexes.errors import UnreadableFile
+from indexes.readers.base import reason_of
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
+from indexes.readers.office.flaws import without_parts
+from indexes.readers.office.ooxml import Package, embedding_warnings
 
 _CELLS_NAMED = 3
+_NOT_NEEDED = re.compile(r"xl/(?:styles\.xml|theme/|chartsheets/)|docProps/")
+_CONTROL = re.compile("_x00(?:0[0-9A-Fa-f]|1[0-9A-Fa-f])_")  # how a cell holds a carriage return, say
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
 _MOST_MERGED = 10_000
+_A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _S = "{*}"  # both namespaces of SpreadsheetML
 
 
 def sheet_lines(data: bytes, most: int) -> Lines:
-    """Return the lines of a workbook: each sheet's name as a heading, then its rows.
+    """Return the lines of a workbook: each sheet's name as a heading, then its rows and its text boxes.
 
     Args:
         data: The file's bytes.
         most: The most characters of text.
 
     Returns:
-        The lines, with a warning for formulas whose values are not in the file.
+        The lines, with a warning for formulas whose values are not in the file, and for damaged sheets.
+
+    Raises:
+        UnreadableFile: There is too much text.
+        MemoryError: It takes more memory than there is.
     """
-    book = openpyxl.load_workbook(BytesIO(data), read_only=True, data_only=True, keep_links=False)
     lines = Lines(most)
+    book, package = _book(data, lines.warnings), Package(data)
+    failed = 0
     for sheet in book.worksheets:
         sheet.reset_dimensions()  # some programs write that a sheet has a million rows
         lines.blank()
         lines.heading(sheet.title, 2)
         lines.blank()
-        with ZipFile(BytesIO(data)) as archive:
-            xml = archive.read(sheet._worksheet_path.lstrip("/"))
-        _add_rows(lines, sheet, _Merged(xml))
-        if blank := list(_uncomputed(xml)):
-            lines.warnings.append(_warning(sheet.title, blank))
+        try:
+            _add_sheet(lines, sheet, package)
+        except (UnreadableFile, MemoryError):
+            raise
+        except Exception as error:  # whatever a broken sheet provokes; it does not cost the others
+            failed += 1
+            if failed == len(book.worksheets):
+                raise
+            lines.warnings.append(
+                f"sheet '{sheet.title}' is damaged, and its rows not or not wholly read: {reason_of(error)}"
+            )
+    if missing := _missing(package):
+        lines.warnings.append(f"{missing:,} of its sheets {'are' if missing > 1 else 'is'} not in the file")
     return lines
+
+
+def _book(data: bytes, warnings: list[str]) -> Any:
+    """The workbook, without its formats where these are damaged: they say which numbers are dates."""
+    options = {"read_only": True, "data_only": True, "keep_links": False}
+    try:
+        return openpyxl.load_workbook(BytesIO(data), **options)
+    except MemoryError:
+        raise
+    except Exception as error:  # openpyxl lets through whatever a flaw provokes: TypeError, KeyError, …
+        book = openpyxl.load_workbook(BytesIO(without_parts(data, _NOT_NEEDED)), **options)
+        warnings.append(f"its formats are damaged, and dates may be shown as numbers: {reason_of(error)}")
+        return book
+
+
+def _add_sheet(lines: Lines, sheet: Any, package: Package) -> None:
+    name = sheet._worksheet_path.lstrip("/")
+    xml = package.part(name)
+    _add_rows(lines, sheet, _Merged(xml))
+    if blank := list(_uncomputed(xml)):
+        lines.warnings.append(_warning(sheet.title, blank))
+    related = list(package.relationships(name))
+    for drawing in (part for kind, part in related if kind == "drawing" and part in package):
+        for box in package.root(drawing).iter(f"{_S}txBody"):
+            lines.blank()
+            for paragraph in box.iter(f"{_A}p"):
+                lines.add("".join(text.text or "" for text in paragraph.iter(f"{_A}t")))
+    lines.warnings += embedding_warnings((kind for kind, _ in related), f"sheet '{sheet.title}': ")
+
+
+def _missing(package: Package) -> int:
+    """How many sheets of a workbook are not in the file."""
+    parts = package.relationships(package.related().get("officeDocument", "xl/workbook.xml"))
+    return sum(kind == "worksheet" and part not in package for kind, part in parts)
 
 
 class _Merged:
@@ -133,4 +186,4 @@ def _cell(value: Any) -> str:
         return f"{value:.15g}"  # the digits that Excel has
     if isinstance(value, datetime) and value.time() == time():
         return str(value.date())
-    return " ".join(str(value).split())
+    return " ".join(_CONTROL.sub(" ", str(value)).split())

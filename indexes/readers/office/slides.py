@@ -10,16 +10,20 @@ from typing import Any
 import pptx
 from pptx.exc import InvalidXmlError
 
+from indexes.errors import UnreadableFile
+from indexes.readers.base import first_warnings, reason_of, superscript
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.charts import add_chart
 from indexes.readers.office.equations import M, equation_text
+from indexes.readers.office.ooxml import embedding_warnings
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
 _TRUE = ("1", "true")
 _FIRST = float("-inf")
+_LINE_BREAK = "_x000B_"
 
 
 def slide_lines(data: bytes, most: int) -> Lines:
@@ -30,20 +34,49 @@ def slide_lines(data: bytes, most: int) -> Lines:
         most: The most characters of text.
 
     Returns:
-        The lines.
+        The lines, with a warning for each damaged slide.
+
+    Raises:
+        UnreadableFile: There is too much text.
+        MemoryError: It takes more memory than there is.
+        RecursionError: It is nested too deeply.
     """
     lines = Lines(most)
-    for slide in pptx.Presentation(BytesIO(data)).slides:
+    presentation = pptx.Presentation(BytesIO(data))
+    slides = presentation.element.sldIdLst  # `presentation.slides` raises if one of them is missing
+    warnings: list[str] = []
+    failed = 0
+    for number, identifier in enumerate(slides if slides is not None else (), start=1):
         lines.page()
-        _choose_alternatives(slide.element)
-        title = slide.shapes.title
-        _add_shapes(lines, slide.shapes, None if title is None else title.element)
-        notes = slide.notes_slide.notes_placeholder if slide.has_notes_slide else None
-        if notes is not None and any(paragraphs := _paragraphs(notes.element)):
-            lines.blank()
-            lines.heading("Notes:", 3)
-            lines.add("\n".join(paragraphs))
+        damage: list[str] = []
+        try:
+            slide = presentation.part.related_slide(identifier.rId)
+            _add_slide(lines, slide, damage)
+            kinds = (each.reltype.rpartition("/")[2] for each in slide.part.rels.values())
+            warnings += embedding_warnings(kinds, f"slide {number}: ")
+        except (UnreadableFile, MemoryError, RecursionError):
+            raise
+        except Exception as error:  # whatever a broken slide provokes; it does not cost the others
+            failed += 1
+            if failed == len(slides):
+                raise
+            damage.append(reason_of(error))
+        what = f"slide {number} is damaged, and its text not or not wholly read"
+        warnings += (f"{what}: {why}" for why in damage[:1])
+    lines.warnings += first_warnings(warnings, "slides are not wholly read")
     return lines
+
+
+def _add_slide(lines: Lines, slide: Any, damage: list[str]) -> None:
+    """Add a slide, and to `damage` what was wrong with shapes that are left out."""
+    _choose_alternatives(slide.element)
+    title = slide.shapes.title
+    _add_shapes(lines, slide.shapes, None if title is None else title.element, damage)
+    notes = slide.notes_slide.notes_placeholder if slide.has_notes_slide else None
+    if notes is not None and any(paragraphs := _paragraphs(notes.element)):
+        lines.blank()
+        lines.heading("Notes:", 3)
+        lines.add("\n".join(paragraphs))
 
 
 def _choose_alternatives(slide: Any) -> None:
@@ -56,25 +89,34 @@ def _choose_alternatives(slide: Any) -> None:
         parent.remove(alternatives)
 
 
-def _add_shapes(lines: Lines, shapes: Iterable[Any], title: Any) -> None:
+def _add_shapes(lines: Lines, shapes: Iterable[Any], title: Any, damage: list[str]) -> None:
     """Add shapes, the title first wherever it is on the slide, since the rest belongs under it."""
     for shape in sorted(shapes, key=lambda shape: (shape.element is not title, *_position(shape))):
-        element = shape.element
-        if element.tag == f"{_P}grpSp":
-            _add_shapes(lines, shape.shapes, title)
-        elif element.tag == f"{_P}pic":
-            # A picture's name is PowerPoint's own; its description (alternative text) is a person's.
-            lines.add(element.nvPicPr.cNvPr.get("descr", "").replace("\n", " "))
-        elif element.tag == f"{_P}graphicFrame" and shape.has_chart:
-            add_chart(lines, shape.chart.element)
-        elif element.tag == f"{_P}graphicFrame":
-            merged = MergedCells()
-            for row in element.iter(f"{_A}tr"):
-                lines.row(*merged.row(_cells(row)))
-        elif element is title:
-            lines.heading("\n".join(_paragraphs(element)), 1)
-        else:
-            lines.add("\n".join(_paragraphs(element)))
+        try:
+            _add_shape(lines, shape, title, damage)
+        except (UnreadableFile, MemoryError, RecursionError):
+            raise
+        except Exception as error:  # whatever a broken shape provokes; it does not cost the others
+            damage.append(reason_of(error))
+
+
+def _add_shape(lines: Lines, shape: Any, title: Any, damage: list[str]) -> None:
+    element = shape.element
+    if element.tag == f"{_P}grpSp":
+        _add_shapes(lines, shape.shapes, title, damage)
+    elif element.tag == f"{_P}pic":
+        # A picture's name is PowerPoint's own; its description (alternative text) is a person's.
+        lines.add(element.nvPicPr.cNvPr.get("descr", "").replace("\n", " "))
+    elif element.tag == f"{_P}graphicFrame" and shape.has_chart:
+        add_chart(lines, shape.chart.element)
+    elif element.tag == f"{_P}graphicFrame":
+        merged = MergedCells()
+        for row in element.iter(f"{_A}tr"):
+            lines.row(*merged.row(_cells(row)))
+    elif element is title:
+        lines.heading("\n".join(_paragraphs(element)), 1)
+    else:
+        lines.add("\n".join(_paragraphs(element)))
 
 
 def _cells(row: Any) -> list[TableCell]:
@@ -107,7 +149,9 @@ def _text(element: Any) -> str:
     text = ""
     for child in element:
         if child.tag == f"{_A}t":
-            text += child.text or ""
+            text += (child.text or "").replace(_LINE_BREAK, " ")
+        elif any(each.get("baseline", "") > "0" for each in child.iterchildren(f"{_A}rPr")):
+            text += superscript(_text(child), text)
         elif child.tag == f"{_A}br":
             text += " "
         elif child.tag == f"{M}oMath":

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from indexes.errors import UnreadableFile
+from indexes.readers.base import superscript
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.equations import M, equation_text
 from indexes.readers.office.numbering import Numbering
-from indexes.readers.office.ooxml import Package
+from indexes.readers.office.ooxml import Package, embedding_warnings
 from indexes.readers.office.styles import Styles, W, value
 from indexes.readers.office.symbols import symbol
 
@@ -52,12 +53,14 @@ def word_lines(data: bytes, most: int) -> Lines:
 
     def elements(kind: str, *tags: str) -> Iterator[Any]:
         """The elements of a part, which may be missing."""
-        return package.root(parts[kind]).iter(*tags) if kind in parts else iter(())
+        return package.root(parts[kind]).iter(*tags) if parts.get(kind, "") in package else iter(())
 
     styles = Styles(elements("styles", f"{W}style"))
     numbering = Numbering(elements("numbering", f"{W}abstractNum", f"{W}num"), styles)
     notes = {(kind, note.get(f"{W}id")): note for kind in _NOTES.values() for note in elements(kind, *_NUMBERED)}
-    return _Walk(styles, numbering, notes, most).document(package.root(name))
+    lines = _Walk(styles, numbering, notes, most).document(package.root(name))
+    lines.warnings += embedding_warnings(kind for kind, _ in package.relationships(name))
+    return lines
 
 
 class _Walk:
@@ -130,6 +133,10 @@ class _Walk:
                 self._inline(element[0] if len(element) else (), parts)
             elif element.tag in _LEFT_OUT or (element.tag == f"{W}r" and self._styles.is_hidden(element)):
                 continue
+            elif element.tag == f"{W}r" and value(element, "rPr", "vertAlign") == "superscript":
+                raised: list[str] = []
+                self._inline(element, raised)
+                parts.append(superscript("".join(raised), "".join(parts[-1:])))
             elif (text := self._text(element)) is not None:
                 parts.append(text)
             else:
@@ -143,6 +150,8 @@ class _Walk:
             return equation_text(element)
         if element.tag == f"{W}sym":
             return symbol(element.get(f"{W}font", ""), element.get(f"{W}char", ""))
+        if element.tag == f"{W}fldChar":
+            return _form_value(element)
         if element.tag in _NOTES:
             return self._reference((_NOTES[element.tag], element.get(f"{W}id")))
         return None
@@ -178,6 +187,20 @@ class _Walk:
         merge = cell.find(f"{W}tcPr/{W}vMerge")
         continues = merge is not None and merge.get(f"{W}val", "continue") == "continue"
         return TableCell(lines.joined(), _count(cell, "tcPr", "gridSpan", least=1), continues)
+
+
+def _form_value(field: Any) -> str | None:
+    """What a form field of older documents shows: a box, or the entry that is chosen; text fields hold their text."""
+    box, choices = field.find(f"{W}ffData/{W}checkBox"), field.find(f"{W}ffData/{W}ddList")
+    if box is not None:
+        checked = box.find(f"{W}checked")
+        checked = box.find(f"{W}default") if checked is None else checked
+        return "☐" if checked is None or checked.get(f"{W}val", "1") in ("0", "false", "off") else "☒"
+    if choices is None:
+        return None
+    entries = [entry.get(f"{W}val", "") for entry in choices.iterchildren(f"{W}listEntry")]
+    chosen = value(choices, "result") or value(choices, "default") or "0"
+    return entries[int(chosen)] if chosen.isdecimal() and int(chosen) < len(entries) else ""
 
 
 def _count(element: Any, *path: str, least: int) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from written_files import write_files
 
+from indexes import CorpusIndex
 from indexes.errors import UnreadableFile
 from indexes.ingest.discovery import FoundFile, SkippedFile, discover
 from indexes.ingest.file_status import FileStat
@@ -139,6 +140,15 @@ def test_a_root_that_does_not_exist(tmp_path):
     assert reason(tmp_path / "no") == "there is no such file or folder"
     (tmp_path / "link").symlink_to("nowhere")
     assert reason(tmp_path / "link") == "a link to nothing"
+
+
+@pytest.mark.parametrize("url", ["https://example.org/a.html", "HTTP://example.org/", "ftp://example.org/a"])
+def test_a_url_is_no_path(url, tmp_path, hashing):
+    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+        for given in (url, Path(url)):
+            [failure] = index.ingest(given).failed
+            assert failure.source.rstrip("/") == url.rstrip("/")
+            assert failure.reason.startswith("a URL, which is not fetched; download it")
 
 
 def test_links_inside_the_folder_are_skipped(tmp_path):

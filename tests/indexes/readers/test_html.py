@@ -215,3 +215,31 @@ def test_what_is_utf_8_is_read_so_whatever_it_declares(read, text):
 def test_what_it_declares_decides_where_utf_8_may_be_chance(read):
     for text, encoding in (("CAFÉ» ouvert", "windows-1252"), ("民族の歴史", "euc-jp"), ("Größe", "iso-8859-1")):
         assert read("a.html", f'<meta charset="{encoding}"><p>{text}</p>'.encode(encoding)).text == text
+
+
+def test_what_a_button_names_is_kept_though_it_is_hidden(read):
+    page = """<main><h1>FAQ</h1><button aria-expanded="false" aria-controls="w">The warranty</button><p id="w" hidden>Two years.</p>
+    <button class="collapsed" data-bs-target="#r">Returned rope</button><div id="r" style="display: none">No.</div>
+    <button role="tab" aria-controls="t">Opening hours</button><div id="t" hidden>Nine to five.</div>
+    <button aria-controls="menu">Open the menu</button><div id="menu" hidden>Home</div><p hidden>no</p></main>"""
+    assert read("a.html", page).text.split("\n") == [
+        *("FAQ", "The warranty", "Two years.", "Returned rope", "No.", "Opening hours", "Nine to five."),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Where is the depot? ▾",
+        "営業時間は何時までですか",
+        "ما هو الضمان؟",
+        "The lamp of the north beacon is lit at six, and the horn sounds once a minute in fog.",
+    ],
+)
+def test_questions_and_sentences_on_buttons_are_text(text, read):
+    assert read("a.html", f"<p>FAQ</p><button>{text}</button><button>Send</button>").text == f"FAQ\n{text}"
+
+
+def test_a_raised_number_does_not_become_part_of_the_number_before(read):
+    page = "<p>10<sup>6</sup> m<sup>2</sup> of H<sub>2</sub>O, 10<sup><i>−3</i></sup>, the 1<sup>st</sup> note<sup>[2]</sup></p>"
+    assert read("a.html", page).text == "10^6 m2 of H2O, 10^−3, the 1st note[2]"

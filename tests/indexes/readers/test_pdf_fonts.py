@@ -1,5 +1,7 @@
 """PDF: fonts that do not say what their characters mean, form fields, and pages without readable text."""
 
+import io
+
 import pypdf
 import pytest
 from pypdf.generic import (
@@ -115,6 +117,34 @@ def test_other_collections_of_characters(encoding, ordering, codec, text, read):
     assert read("a.pdf", pdf((composite(encoding, ordering), shown(codes)))).text.strip() == text
 
 
+def to_unicode(*characters: tuple[bytes, str]) -> DecodedStreamObject:
+    stream = DecodedStreamObject()
+    pairs = "\n".join(f"<{code.hex()}> <{text.encode('utf-16-be').hex()}>" for code, text in characters)
+    space = "1 begincodespacerange <0000> <FFFF> endcodespacerange"
+    stream.set_data(f"begincmap {space} {len(characters)} beginbfchar\n{pairs}\nendbfchar endcmap".encode())
+    return stream
+
+
+ONE, TWO, THREE = (number.to_bytes(2, "big") for number in (843, 845, 847))  # あいう in Japan1
+
+
+@pytest.mark.parametrize(
+    ("encoding", "own", "codes", "text"),
+    [
+        ("Identity-H", "/Identity-H", ONE + TWO + THREE, "あいう"),
+        ("Identity-H", to_unicode(), ONE + TWO + THREE, "あいう"),
+        ("Identity-V", to_unicode((TWO, "X")), ONE + TWO + THREE, "あXう"),
+        ("Identity-H", to_unicode((b"\0\5", "灯"), (b"\0\6", "台")), b"\0\5\0\6", "灯台"),
+        ("H", to_unicode(), seven_bits("灯台"), "灯台"),
+        ("90msp-RKSJ-H", to_unicode(("灯".encode("cp932"), "灯"), (b"A", "A")), "A灯".encode("cp932"), "A灯"),
+    ],
+)
+def test_a_map_to_unicode_that_lacks_characters(encoding, own, codes, text, read):
+    font = composite(encoding, "Japan1")
+    font[NameObject("/ToUnicode")] = item(own)
+    assert read("a.pdf", pdf((font, shown(codes)))).text.strip() == text
+
+
 UNREADABLE = {
     "names of glyphs": (simple("/g12", "/g13", "/g14", "/H11011"), shown(b"!!##$$!!#$!#$!#$")),
     "numbers of glyphs": (composite("Identity-H", "Identity"), shown(b"\0\x24\0\x52\0\x4f" * 9)),
@@ -149,6 +179,7 @@ def test_fields_and_free_text_stand_after_their_page(read):
     annotations = [
         names(Subtype="/Widget", Parent=parent),
         names(Subtype="/Widget", FT="/Ch", TU="Kind of lamp", T="x", V=["Bronze", "Brass"]),
+        names(Subtype="/Widget", FT="/Ch", T="berth", V="n", Opt=[["n", "North pier"], ["s", "South pier"]]),
         names(Subtype="/Widget", FT="/Btn", T="insured", V="/Yes", AS="/Yes"),
         names(Subtype="/Widget", FT="/Btn", T="sold", AS="/Off"),
         names(Subtype="/Widget", FT="/Tx", T="pin", V="1234", Ff=1 << 13),
@@ -160,9 +191,18 @@ def test_fields_and_free_text_stand_after_their_page(read):
         "A good page.",
         "keeper: Solveig Tangen",
         "Kind of lamp: Bronze, Brass",
+        "berth: North pier",
         "insured: Yes",
         "Checked by the harbour master",
     ]
+
+
+def test_files_that_are_attached_are_said(read):
+    writer = pypdf.PdfWriter(io.BytesIO(pdf(GOOD)))
+    writer.add_attachment("fees.csv", b"a,b")
+    document = read("a.pdf", saved(writer))
+    assert document.text == "A good page."
+    assert document.warnings == ("the attachment 'fees.csv' is not read: save it as a file of its own",)
 
 
 def program(tmp_path, body: str) -> str:

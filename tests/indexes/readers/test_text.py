@@ -89,11 +89,19 @@ def test_front_matter_is_metadata_and_no_text(front, read):
 PICTURE = "data:image/png;base64," + "9bFl/kp+" * 500
 
 
-@pytest.mark.parametrize("name", ["a.md", "a.txt", "a.rst", "a.css", "a.adoc", "a.json"])
+@pytest.mark.parametrize("name", ["a.md", "a.txt", "a.rst", "a.css", "a.adoc", "a.json", "a.csv"])
 def test_pictures_in_base64_are_no_text(name, read):
     text = f'["The board met.", "![]({PICTURE})",\n"[image1]: <{PICTURE}>",\n"The crossing is repainted."]\n'
     document = read(name, text)
     assert document.text == text.replace(PICTURE, "data:image/png;base64,…")
+
+
+@pytest.mark.parametrize("first", ["", "\n"])
+def test_the_lines_of_pictures_in_base64_are_empty(first, read):
+    picture = f"data:image/png;base64,{first}" + "\n".join(["9bFl/kp+" * 9] * 40) + "\n9bFl/g=="
+    document = read("a.md", f"![]({picture})\n\nThe crossing is repainted.\n")
+    assert document.text.split() == ["![](data:image/png;base64,…", ")", *["The", "crossing", "is", "repainted."]]
+    assert document.text.count("\n") == picture.count("\n") + 3
 
 
 def test_xml_in_the_encoding_that_it_declares(read):

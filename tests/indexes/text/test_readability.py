@@ -18,6 +18,7 @@ READABLE = [
     "λ = 5 μm, Δt = 3 s, αβ-plane",
     "1,234 | 5,678 | 9.0 % | — | …",
     "\uf0b7 first item\n\uf0b7 second item",
+    "\x7f Lamp\n\x7f Rope\n\x7f Oil\n\x7f Flag",
     "العربية Deutsch Ελληνικά Русский 中文 한국어 עברית ไทย",
     "",
 ]
@@ -32,6 +33,7 @@ UNREADABLE = [
     "䕴䉦㱩⑏䭨䐫伻㭾⑋䕴㙱⑲䕀㠡␹⑫℣䰸䔫⑏ぬ䨬",
     "鎔釤軧苍隈銩顚躞苉鎔误苰鍟貟芷苩腂隶鍊苍裪閪芲苆苉",
     "aбcдeфgиkлmнpяrЖsЩtЮuЭ",
+    "7KH\x03OLJKWKRXVH\x03NHHSHU\x03FKHFNV\x03WKH\x03ODPS",
 ]
 
 
