@@ -11,7 +11,8 @@ the one with the answer.
 
 Without `--vectors` no passage is embedded, and `hybrid` is BM25 with the evidence of sentences, of neighbours and of
 documents, as it is where the encoder does not know a language; a thousand documents take minutes. With it they take an
-hour and a half of one core. The last table is what `AskOptions.score_cutoff` keeps, as in `bench_score_cutoff.py`.
+hour and a half of one core. The last tables are what `AskOptions.score_cutoff` keeps, as in `bench_score_cutoff.py`,
+and what neighbours add.
 """
 
 from __future__ import annotations
@@ -33,10 +34,12 @@ from smart_format import read_smart
 
 from indexes import CorpusIndex, Encoder, SearchHit
 from indexes.encoders import load_encoder
+from longctx import AskOptions
 
 BOOKS = ("american-adventures", "jack-sheppard", "news-from-nowhere")
 BETWEEN = "\n\n"
 HITS = 10
+NEIGHBOURS = (0, 1, 2, 4)  # on either side of a passage
 
 
 class WithoutVectors:
@@ -132,6 +135,26 @@ def report(label: str, asked: Sequence[Asked], ranks: Sequence[int]) -> None:
     print(f"{label:<16}" + "  |".join(figures), flush=True)
 
 
+def report_neighbours(index: CorpusIndex, found: Sequence[tuple[Asked, Sequence[SearchHit]]]) -> None:
+    """Print how often the answer is in a prompt with neighbours of the passages that a cutoff keeps, and its tokens."""
+    cutoff = AskOptions().score_cutoff
+    print(
+        f"passages above a cutoff of {cutoff:g}\n| neighbours | answer in the prompt | tokens |\n| ---: | ---: | ---: |"
+    )
+    with index.snapshot() as snapshot:
+        for count in NEIGHBOURS:
+            held = tokens = 0
+            for asked, hits in found:
+                kept = [hit.chunk for hit in hits if hit.score >= cutoff * hits[0].score]
+                runs = [(snapshot.neighbours(chunk, count), chunk) for chunk in kept]
+                chunks = {each.id: each for (before, after), chunk in runs for each in (*before, chunk, *after)}
+                own = [each for each in chunks.values() if Path(each.source).stem == asked.document]
+                places = {at for each in own for at in range(each.start, each.end)}
+                held += places.issuperset((asked.start, asked.end - 1))
+                tokens += sum(each.tokens for each in chunks.values())
+            print(f"| {count} | {held / len(found):.4f} | {tokens / len(found):,.0f} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the folder with xquad.en.json, books/ and cisi/")
@@ -158,7 +181,9 @@ def main() -> None:
             print(f"{len(asked)} questions{'':<5}{'1':>8}{'5':>8}{'10':>8}  | in one piece, apart")
             for mode in ("lexical", "hybrid"):
                 report(mode, asked, [rank(index.search(each.question, HITS, mode), each) for each in asked])
-            report_cutoffs([(hits := index.search(each.question, PROMPTED), rank(hits, each)) for each in asked])
+            found = [(each, index.search(each.question, PROMPTED)) for each in asked]
+            report_cutoffs([(hits, rank(hits, each)) for each, hits in found])
+            report_neighbours(index, found)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python benchmarks/bench_score_cutoff.py --data ../shared/data [--languages en,ja] [--questions 600]
 
 Every paragraph of XQuAD English and of JSQuAD is a document. A question's eight best passages are found, and those are
-kept that score at least a share of the best one's score (`AskOptions.score_cutoff`); its own paragraph is the right one.
+kept that score at least a share of the best one's score (`score_cutoff`); its own paragraph is the right one.
 Articles from which the cutoff was chosen (every third) are printed apart. `bench_long_documents.py` prints the same for
 long documents, and `bench_answers.py --part end-to-end` what becomes of the answers.
 """

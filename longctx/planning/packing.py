@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from longctx.planning.inputs import FoundPassage, PassageCost, Policy, PromptCosts
+from longctx.planning.inputs import PassageCost, Policy, PromptCosts
+
+# Neighbours on either side of a passage, for one fact. In 110 documents of 30,000 tokens the answer is in the prompt of
+# .980 of the questions without neighbours, and of .984 with one or with four.
+_NEIGHBOURS = 1
 
 
 class Packing:
@@ -81,7 +85,7 @@ def pack(packing: Packing, costs: PromptCosts, policy: Policy) -> Sequence[int]:
     share = int(packing.left * policy.history_share) - costs.of_turns(best)
     turns = pack_turns(costs, max(0, share), best)
     packing.spend(costs.of_turns(turns))
-    for candidates in _candidates([one for one in costs.found if one.stands_out], policy.expand):
+    for candidates in _candidates(costs, policy.expand):
         for part in candidates:
             if not packing.add(part):
                 break  # a neighbour comes only with those between
@@ -122,12 +126,15 @@ def pack_turns(costs: PromptCosts, room: int, kept: Sequence[int] = ()) -> Seque
     return sorted(chosen)
 
 
-def _candidates(found: Sequence[FoundPassage], expand: int) -> Iterator[Iterable[PassageCost]]:
+def _candidates(costs: PromptCosts, expand: int) -> Iterator[Iterable[PassageCost]]:
     """Runs of passages in the order in which they are wanted; each run ends with the first that does not fit."""
+    found = [one for one in costs.found if one.stands_out]
     for one in found:
         for side in (one.before, one.after):
             yield (one.part, *side[:expand])
     reach = max((len(side) for one in found for side in (one.before, one.after)), default=0)
+    if costs.kind == "locate":
+        reach = min(reach, _NEIGHBOURS)
     for distance in range(expand + 1, reach + 1):
         for one in found:
             for side in (one.before, one.after):
