@@ -61,11 +61,12 @@ _CODE = re.compile(
     r"(?i)\b(?:error code|status(?: code)?|code|http)\b['\"]?[ :=]+[1-5]\d\d\b"
 )  # which is no number of tokens
 _CODE_AT_THE_END = re.compile(r"(?i)^(?!.*token)\D*exceeds limit \(\d+\)$")  # MiniMax's, where a limit could stand
+_LONGEST_READ, _LONGEST_BODY = 4000, 16_000  # characters of a message, and of all that a response says
 _LONGEST_NUMBER = 20  # characters
 _LEAST_LIMIT = 256  # tokens, of a number that stands for a window though no word beside it says of what
 _RANGE = re.compile(r"\[\s*[01]\s*(?:,|\.\.|-)\s*")  # [1, 30720]
 _COMPARED = re.compile(
-    r"(\d[\d,]*)\)?\s*(?:tokens?\s*)?(?:\+\s*[`\w]{0,20}\s*\(?(\d[\d,]*)\)?\s*)?(?:>=?|≥|&gt;=?)\s*[^\d.;]{0,24}?(\d[\d,]*)"
+    r"(?<![\d,])(\d[\d,]*)\)?\s*(?:tokens?\s*)?(?:\+\s*[`\w]{0,20}\s*\(?(\d[\d,]*)\)?\s*)?(?:>=?|≥|&gt;=?)\s*[^\d.;]{0,24}?(\d[\d,]*)"
 )
 
 
@@ -175,9 +176,9 @@ def refusal_in(status: int, body: Any, message: str) -> Refusal | None:
     """
     if status not in _STATUSES:
         return None
-    message = in_english(_CODE.sub("", message))
+    message = in_english(_CODE.sub("", message[:_LONGEST_READ]))
     stated = dict(_stated(body))
-    said = " ".join([message, *map(in_english, _texts(body))])
+    said = " ".join([message, in_english(" ".join(_texts(body))[:_LONGEST_BODY])])
     about = _TOO_LONG.search(said) and _OF_TOKENS.search(said)
     if not about or (_OTHER_LIMIT.search(message) and "context" not in said.lower()):
         return None

@@ -106,6 +106,7 @@ def answer(model: ServedModel, new: int = 16, **more: Any) -> Any:
         ("validation error: prompt_tokens=5000 max_model_len=4096", 4096, 5000),
         ("prompt is too long for gpt-4 and claude-3-haiku: 5000 tokens > 4096 maximum", 4096, 5000),
         ("invalid params, context window exceeds limit (2013)", None, None),
+        pytest.param("the prompt exceeds the maximum context length of " + "0" * 1_000_000, None, None, id="digits"),
         ("Invalid 'messages[0].content': string too long. Expected a string with maximum length 1048576, but got a string with length 2000000 instead.", None, None),
     ],
 )  # fmt: skip
