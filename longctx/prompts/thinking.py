@@ -78,7 +78,7 @@ class ThoughtSplitter:
         self._seen = self.inside  # a tag, or enough to know that there is none in the prompt
         self._nested = False  # whether thoughts hold their opening tag once more
         self._at_start = True  # of the answer: blanks and headers are left out
-        self._dropped = _DROPPED
+        self._dropped: tuple[str, ...] = _DROPPED
 
     @property
     def closing(self) -> str:

@@ -79,7 +79,7 @@ def test_dtypes_and_devices_are_named(checkpoint: Path) -> None:
         load_model(checkpoint, dtype="fp16")  # type: ignore[arg-type]
     for device in ("cuda:77", "meta", "gpu", "", None):
         with pytest.raises(BadRequest, match=f"device is {device!r}, and what is here is cpu"):
-            load_model(checkpoint, device=device)
+            load_model(checkpoint, device=device)  # type: ignore[arg-type]
     with pytest.raises(BadRequest, match="quantization is '3bit': use 4bit or 8bit"):
         load_model(checkpoint, quantization="3bit")  # type: ignore[arg-type]
 
