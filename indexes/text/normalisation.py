@@ -34,7 +34,7 @@ _ODD = re.compile(
     r"|(?P<return>\r(?!\n))"
 )
 _CJK = r"[\u3000-\u9fff\uff00-\uffef]"
-_WRAPPED = re.compile(rf"(?<={_CJK})[^\S\r\n]*\r?\n[^\S\r\n]*(?={_CJK})")
+_WRAPPED = re.compile(rf"(?<={_CJK})[^\S\r\n]{{0,40}}\r?\n[^\S\r\n]*(?={_CJK})")
 _VERTICAL = re.compile("[\ufe10-\ufe19\ufe30-\ufe6f]")
 
 

@@ -32,6 +32,7 @@ from rope_scaling import RopeScaling
 
 _REPLY_THOUGHTS = 256  # tokens that a short reply may be thought about, by a model that cannot do without
 _GGUF_OPTIONS = {"cache_dtype", "device"}  # of `GgufEngine.open`, beside scaling and window
+_SERVER_OPTIONS = {"api_key", "timeout", "retries", "allow_insecure"}  # of `ServedModel.connect`, beside window
 
 
 def check_loading(
@@ -64,8 +65,8 @@ def open_model(
             used as it is; None is no model.
         scaling: For a model to load; see `load_model`.
         window: Overrides the context length that the model's configuration or its server states, in tokens.
-        loading: Further options of `load_model`, and `cache_dtype` of the engine; for a server, only `allow_insecure`
-            of `ServedModel.connect`.
+        loading: Further options of `load_model`, and `cache_dtype` of the engine; for a server, those of
+            `ServedModel.connect`.
         owned: Closes the connection that this makes, and llama.cpp.
         store: Where an engine that this makes keeps the keys and values of documents.
 
@@ -82,7 +83,7 @@ def open_model(
     if isinstance(model, str) and is_address(model):
         if scaling is not None:
             raise BadRequest(f"scaling is {scaling!r}, and {model} has the window that it serves: leave --scaling out")
-        if of_weights := [name for name in loading if name != "allow_insecure"]:
+        if of_weights := [name for name in loading if name not in _SERVER_OPTIONS]:
             raise BadRequest(f"{model} is loaded where it is served: leave {' and '.join(of_weights)} out")
         return owned.enter_context(ServedModel.connect(model, window=window, **loading))
     if isinstance(model, str | Path) and is_gguf(model):

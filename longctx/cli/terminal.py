@@ -13,9 +13,10 @@ from typing import Any
 import typer
 
 # Control characters other than tab and line break (a carriage return only before one), marks that change the direction
-# of the text after them, line separators of Unicode, and halves of surrogate pairs, which no encoding can write.
+# or the form of the text after them or put notes above it, line separators of Unicode, and halves of surrogate pairs,
+# which no encoding can write.
 _CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
-_DIRECTIONS = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_DIRECTIONS = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f\ufff9-\ufffb"
 _UNSAFE = re.compile(rf"[{_CONTROLS}{_DIRECTIONS}\u2028\u2029\ud800-\udfff]|\r(?!\n)")
 _LINE_BREAKS = re.compile(r"[\r\n]")
 

@@ -10,7 +10,7 @@ import inspect
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from typing import Any, Literal
 import torch
 
 from longctx.engine.attention import AttentionRefused, attention, unsupported_reason
-from longctx.engine.kv_cache import KVCache
+from longctx.engine.kv_cache import KVCache, QuantizedStates
 from longctx.engine.model_lock import lock_of, rotary_fingerprint
 from longctx.engine.prefix_cache import CachedPrefix, PrefixCache
 from longctx.engine.prefix_file import Fingerprint, Layout
@@ -26,7 +26,16 @@ from longctx.engine.prefix_store import PrefixStore
 from longctx.engine.prompt_lookup import LONGEST_DRAFT
 from longctx.engine.request import PrefillCallback, PrefillProgress, Request
 from longctx.errors import ModelUnavailable
-from longctx.models import CacheDtype, CacheShape, LoadedModel, hash_tokenizer, is_packed, loaded_hash, memory
+from longctx.models import (
+    CacheDtype,
+    CacheShape,
+    LoadedModel,
+    cache_argument,
+    hash_tokenizer,
+    is_packed,
+    loaded_hash,
+    memory,
+)
 from rope_scaling import RopeScaling
 
 _LONGEST = 1 << 30  # tokens: no sequence is longer
@@ -77,6 +86,7 @@ class Prefill:
         self.weights = memory.weight_bytes(loaded.model)
         self.lock = lock_of(loaded.model)
         self._takes_last = "logits_to_keep" in inspect.signature(loaded.model.forward).parameters
+        self._cache_name = cache_argument(loaded.model)
         self._refused: str | None = None  # why this model cannot have our attention, once it has been tried
         self._packs = dtype == "int8"  # until a layer turns out to work on its past before attention does
 
@@ -231,11 +241,15 @@ class Prefill:
     def _run(self, sequence: SequenceState, tokens: torch.Tensor, keeps: dict[str, int]) -> Any:
         """The model's output for a block; int8 is handed out as it is where the layers take it."""
         cache = sequence.cache
-        run = partial(self.model, tokens, past_key_values=cache, use_cache=True, return_dict=True, **keeps)
+        given = {self._cache_name: cache, **keeps}
+        run = partial(self.model, tokens, use_cache=True, return_dict=True, **given)
         if not cache.packed:
             return run()
-        with suppress(TypeError, AttributeError, RuntimeError):
+        try:
             return run()
+        except (TypeError, AttributeError, RuntimeError) as error:
+            if QuantizedStates.__name__ not in str(error):  # as it is in those of Python and torch about its operand
+                raise
         # Layers that work on their past before attention does, as those of MLA models, get numbers from now on
         self._packs = cache.packed = False
         cache.crop(sequence.done)

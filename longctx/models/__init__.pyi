@@ -1,5 +1,5 @@
 from . import memory
-from .cache_shape import CacheShape
+from .cache_shape import CacheShape, cache_argument
 from .device import Dtype
 from .estimate import MemoryEstimate, estimate_model
 from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights, loaded_hash
@@ -28,6 +28,7 @@ __all__ = [
     "Quantization",
     "ScalableModel",
     "attention_work",
+    "cache_argument",
     "carried",
     "config_object",
     "estimate_model",

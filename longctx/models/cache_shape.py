@@ -6,6 +6,7 @@ may share their keys and values or differ in their heads.
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -112,6 +113,12 @@ def _measured(configuration: _Configuration) -> tuple[tuple[HeadShape, HeadShape
         return ()
 
 
+def cache_argument(model: Any) -> str:
+    """Return what a model's `forward` calls its KV cache: `past_key_values`, or `cache` from transformers 5.24 on."""
+    taken = inspect.signature(model.forward).parameters
+    return "cache" if "cache" in taken and "past_key_values" not in taken else "past_key_values"
+
+
 def _one_token(model: Any) -> tuple[tuple[HeadShape, HeadShape], ...]:
     import torch
     from transformers import DynamicCache
@@ -120,7 +127,7 @@ def _one_token(model: Any) -> tuple[tuple[HeadShape, HeadShape], ...]:
     try:
         with torch.no_grad():
             ids = torch.zeros((1, 1), dtype=torch.long, device=model.device)
-            model(input_ids=ids, past_key_values=cache, use_cache=True)
+            model(input_ids=ids, use_cache=True, **{cache_argument(model): cache})
         layers: Any = cache.layers
         return tuple((_rows(layer.keys), _rows(layer.values)) for layer in layers)
     except Exception:  # what keeps something else, or cannot run without weights: every family raises its own errors

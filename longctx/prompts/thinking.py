@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from longctx.types import Thought
@@ -37,6 +38,14 @@ _CLOSES_ALONE = tuple(closing.lower() for _, closing in TAGS if closing != END a
 # what stands before the answer itself
 _HEADERS = ("<|start|>assistant", "<|channel|>final<|message|>", "<|begin_of_solution|>", "<|START_RESPONSE|>")
 _DROPPED = ("<|end_of_solution|>", "<|END_RESPONSE|>", "<|return|>")  # and behind it
+_WRAPPED = {"<answer>": "</answer>", "<response>": "</response>"}  # an answer between two of them
+# tags that are in no list, told by their names: <inner_thoughts>, <|begin_of_reasoning|>, [REFLECTION]
+_TAG = re.compile(r"(<[|｜]?|[\[◁])([\w:▁-]{1,40})(?:\s[^<>\n]{0,60})?([|｜]?>|[\]▷])")
+_TAG_BEGUN = re.compile(r"(?:<[|｜]?|[\[◁])[\w:▁-]{0,40}(?:\s[^<>\n]{0,60})?[|｜]?$")
+_NAMES_THINKING = re.compile(
+    r"(?i)think|thought|reasoning|^reason$|reflect|rationale|monologue|scratchpad|^cot$|思考|推論|推理"
+)
+_BEGINS = re.compile(r"(?i)begin|start")
 _QUOTES = frozenset("`'\"‘’“”«»「」『』")  # a tag between two of them is talked about
 _LOWER_HEADERS = tuple(header.lower() for header in _HEADERS)
 _SPECIAL = {*(tag for pair in TAGS for tag in pair), *_HEADERS, "<|channel|>", "<|message|>", "<|start|>"}
@@ -69,6 +78,7 @@ class ThoughtSplitter:
         self._seen = self.inside  # a tag, or enough to know that there is none in the prompt
         self._nested = False  # whether thoughts hold their opening tag once more
         self._at_start = True  # of the answer: blanks and headers are left out
+        self._dropped: tuple[str, ...] = _DROPPED
 
     @property
     def closing(self) -> str:
@@ -110,7 +120,7 @@ class ThoughtSplitter:
         if self._hold and cut and not self._seen:
             self.inside = True
         if rest.strip() or not self._at_start:
-            text = Thought(rest) if self.inside else _without(rest, _DROPPED)
+            text = Thought(rest) if self.inside else _without(rest, self._dropped)
             if text:
                 yield text
 
@@ -142,17 +152,23 @@ class ThoughtSplitter:
         text = self._rest.lstrip()
         lower = text.lower()
         tag = next((opening for opening in _CLOSING_OF if lower.startswith(opening)), None)
-        header = next((header for header in _LOWER_HEADERS if lower.startswith(header)), None)
-        if tag is not None:
-            self._rest, self._closing = text[len(tag) :], _CLOSING_OF[tag]
+        header = next((header for header in (*_LOWER_HEADERS, *_WRAPPED) if lower.startswith(header)), None)
+        closing = _CLOSING_OF[tag] if tag is not None else None
+        if tag is None and (found := _TAG.match(text)) and (closing := _closing_by_name(found)):
+            tag = found[0]
+        if tag is not None and closing is not None:
+            self._rest, self._closing = text[len(tag) :], closing
             self.inside = self._seen = True
         elif header is not None:
             self._rest = text[len(header) :]
-        elif text and not any(known.startswith(lower) for known in (*_CLOSING_OF, *_LOWER_HEADERS)):
+            self._dropped += (_WRAPPED[header],) if header in _WRAPPED else ()
+        elif text and not (
+            any(known.startswith(lower) for known in (*_CLOSING_OF, *_LOWER_HEADERS)) or _TAG_BEGUN.match(text)
+        ):
             self._rest, self._at_start = text, False
 
     def _answering(self) -> Iterator[str]:
-        watched: tuple[str, ...] = _DROPPED
+        watched: tuple[str, ...] = self._dropped
         if not self._seen:
             lower = self._rest.lower()
             closes = [(at, tag) for tag in _CLOSES_ALONE if (at := lower.find(tag)) >= 0 and self._is_alone(at, tag)]
@@ -165,9 +181,9 @@ class ThoughtSplitter:
                 return
             if self._hold:
                 return
-            watched = (*_DROPPED, *(f"{tag}\0" for tag in _CLOSES_ALONE))  # and the character behind the tag
+            watched = (*self._dropped, *(f"{tag}\0" for tag in _CLOSES_ALONE))  # and the character behind the tag
         end = len(self._rest) - _begun(self._rest, watched)
-        if text := _without(self._rest[:end], _DROPPED):
+        if text := _without(self._rest[:end], self._dropped):
             self._answer += "" if self._seen else text
             yield text
         self._rest = self._rest[end:]
@@ -178,6 +194,15 @@ class ThoughtSplitter:
         if before[-1:] in _QUOTES and (not behind or behind in _QUOTES):
             return False
         return not any(closes.lower() == closing and opens in before for opens, closes in _CLOSING_OF.items())
+
+
+def _closing_by_name(tag: re.Match[str]) -> str | None:
+    """What closes a tag that is in no list; None for one that is not named for thinking."""
+    opens, name, closes = tag.groups()
+    if not _NAMES_THINKING.search(name) or (opens == "[" and not name.isupper()):  # [thoughts] may be a link
+        return None
+    ended = _BEGINS.sub("end", name, count=1)
+    return f"{opens}{ended if ended != name else f'/{name}'}{closes}"
 
 
 def opened_in(prompt: str) -> str | None:

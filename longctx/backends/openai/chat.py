@@ -20,7 +20,11 @@ Finish = Literal["end", "length"]
 
 _CUT = re.compile(r"(?i)length|max.*tokens?|token_limit|context|truncat|incomplete|^limit$")
 _FAILED = re.compile(r"(?i)^(?:error|abort(?:ed)?|cancel+ed|failed|insufficient_\w+)$")
-_THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "reasoning_text", "thoughts", "thought")
+_THOUGHTS = (
+    *("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks", "reasoning_text"),
+    *("thoughts", "thought"),
+)
+_TEXTS = ("text", "thinking", "content", "value")  # where a part has its text
 _DEFAULTS = ("temperature", "stream_options")  # fields that some servers do not take
 
 
@@ -129,7 +133,7 @@ class OpenAIChat:
         if not choices:
             return Delta("", "", None, *counts)
         choice = choices[0] if isinstance(choices, list) else no_completion()
-        if choice is None or (isinstance(choice, dict) and choice.get("index") not in (0, None)):
+        if choice is None or (isinstance(choice, dict) and choice.get("index") not in (0, "0", None)):
             return Delta("", "", None, *counts)
         said = choice if isinstance(choice, dict) else no_completion()
         said = said.get("delta") or said.get("message") or {"content": said.get("text")}
@@ -185,7 +189,7 @@ def content_of(value: Any) -> tuple[str, str]:
             inner_text, inner_thought = content_of(part)
             text, thought = text + inner_text, thought + inner_thought
         elif isinstance(part, dict):
-            inner = next((content_of(part[name])[0] for name in ("text", "thinking", "content") if part.get(name)), "")
+            inner = next((content_of(part[name])[0] for name in _TEXTS if part.get(name)), "")
             if "think" in str(part.get("type")) or "reason" in str(part.get("type")):
                 thought += inner
             else:

@@ -19,8 +19,10 @@ from longctx.backends.openai.context_errors import Interrupted, Refused, Rejecte
 from longctx.backends.openai.events import EventStream, no_error
 from longctx.backends.openai.http import BrokenOff, ErrorReply, Failed, Http, TimedOut, Unreachable, loads
 from longctx.errors import BadRequest, ServerFailed
+from longctx.types import is_count
 
 _LOOK_UP_SECONDS = 30.0  # for a GET: a list of models, a version
+_LONGEST_TIMEOUT = 1_000_000  # seconds: more than a week, and less than what a socket takes
 _LONGEST_SHOWN = 300  # characters of a server's message
 _SHORTEST_KEY = 4
 _NO_KEYS = ("none", "empty", "ollama", "lm-studio", "dummy", "local", "sk-no-key-required")  # which hide nothing
@@ -84,8 +86,14 @@ class Connection:
             The connection, which has to be closed.
 
         Raises:
-            BadRequest: For a key that cannot go into a header.
+            BadRequest: For a key that cannot go into a header, and for numbers that make no sense.
         """
+        if not (isinstance(timeout, int | float) and 0 < timeout <= _LONGEST_TIMEOUT):
+            raise BadRequest(f"timeout is {timeout!r}: give seconds above 0, at most {_LONGEST_TIMEOUT:,}")
+        if not is_count(retries):
+            raise BadRequest(f"retries is {retries!r}: give a whole number, 0 or more")
+        if not isinstance(api_key, str | None):
+            raise BadRequest(f"api_key is of type {type(api_key).__name__}: give a string")
         given = [api_key, *(os.environ.get(name) for name in _KEY_NAMES[address.kind])]
         key = next((key.strip() for key in given if key and key.strip()), None)
         if key is not None and not (key.isascii() and key.isprintable()):

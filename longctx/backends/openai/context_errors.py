@@ -25,7 +25,7 @@ _SUBJECT = r"(?:context|prompts?|`?inputs?`?|messages?|sequence|request(?:ed)?|t
 _EXCEEDS = (
     r"(?:exceed\w*|too (?:long|large|many)|longer than|larger than|greater than|more than|over(?:flow|run)\w*|"
     r"less than|fewer than|at most|maximum|max(?:imal)?\b|max_\w+|limit\w*|truncate|not fit|must be <=|should be \[|"
-    r">=|<=)"
+    r">=|<=|only supports|supports only)"
 )
 _WITHIN = r"(?:[^.;\n]|\.(?!\s))"  # a sentence
 _TOO_LONG = re.compile(
@@ -33,32 +33,40 @@ _TOO_LONG = re.compile(
     rf"|reduce the length of the (?:messages|prompt|input)"
     rf"|\b{_SUBJECT}\b{_WITHIN}{{0,80}}?{_EXCEEDS}|{_EXCEEDS}{_WITHIN}{{0,60}}?\b{_SUBJECT}\b"
 )
-_OF_TOKENS = re.compile(r"(?i)token|context|\bprompt|\binputs?\b|\bmessages\b|n_ctx|num_ctx|max_model_len")
+_OF_TOKENS = re.compile(
+    r"(?i)token|context|\bprompt|\binputs?\b|\bmessages\b|n_ctx|num_ctx|max_model_len|sequence length"
+)
 _OTHER_LIMIT = re.compile(
-    r"(?i)per[ -](?:minute|second|hour|day)|\bTPM\b|\bRPM\b|rate[ _-]limit|quota|batch size|expired|lifetime|"
-    r"\broles?\b|alternat|\b(?:API|access|auth\w*|bearer) tokens?\b|"
+    r"(?i)per[ -](?:minute|second|hour|day)|\b(?:hourly|daily|weekly|monthly)\b|\bTPM\b|\bRPM\b|rate[ _-]limit|quota|"
+    r"\bcredits?\b|\bbalance\b|\bbilling\b|batch size|expired|lifetime|\bschema\b|\broles?\b|alternat|"
+    r"\b(?:API|access|auth\w*|bearer) tokens?\b|"
     r"\b(?:stop|tools?|functions?|images?|(?:top_)?logprobs?|logit_bias|truncate|top_k|top_p|temperature|n|user|metadata|"
     r"name|seed|choices|files?|batch)\b['\"`]?(?: \w+){0,3}? "
     r"(?:is|are|must|cannot|can|exceeds?|has|supports?|should|of|too)\b|"
-    r"(?:length|number|size) of (?:the )?['\"`]?(?:stop|tools?|functions?|images?|user|metadata|name|choices|files?)"
+    r"(?:length|number|size) of (?:the )?['\"`]?(?:stop|tools?|functions?|images?|user|metadata|name|choices|files?)|"
+    r"number of messages|array too long|(?:at most \d+|too many) (?:images?|audios?|videos?|files?|tools?|messages)\b"
 )
 _ANSWER_ONLY = re.compile(
-    r"(?i)at most \d[\d,]* (?:completion|output) tokens|max(?:imum)? (?:completion|output) tokens"
+    r"(?i)at most \d[\d,]* (?:completion|output) tokens|maximum tokens you requested|"
+    r"max(?:imum)?(?: allowed)?(?: number of)? (?:completion|output) tokens"
 )
+_OF_PROMPT = re.compile(r"(?i)context|prompt|\binputs?\b|\bmessages\b")
 _CHARACTERS = re.compile(r"(?i)\bstring too long|characters?\b|\bbytes\b")
 
-_NUMBER = re.compile(r"(?<![\w.])\d+(?:[,_]\d{3})*(?:\.0+)?(?![\w]|\.\d)")
+_NUMBER = re.compile(r"(?<![\w.])(?<![A-Za-z]-)\d+(?:[,_]\d{3})*(?:\.0+)?(?![\w]|\.\d)")
 _CLAUSE_END = re.compile(
     r"[;!?\n]|\.(?=\s|$)|, (?:however|but|and your|resulting|which|for a total)\b|\bHowever\b", re.I
 )
 _CODE = re.compile(
     r"(?i)\b(?:error code|status(?: code)?|code|http)\b['\"]?[ :=]+[1-5]\d\d\b"
 )  # which is no number of tokens
+_CODE_AT_THE_END = re.compile(r"(?i)^(?!.*token)\D*exceeds limit \(\d+\)$")  # MiniMax's, where a limit could stand
+_LONGEST_READ, _LONGEST_BODY = 4000, 16_000  # characters of a message, and of all that a response says
 _LONGEST_NUMBER = 20  # characters
 _LEAST_LIMIT = 256  # tokens, of a number that stands for a window though no word beside it says of what
 _RANGE = re.compile(r"\[\s*[01]\s*(?:,|\.\.|-)\s*")  # [1, 30720]
 _COMPARED = re.compile(
-    r"(\d[\d,]*)\)?\s*(?:tokens?\s*)?(?:\+\s*[`\w]{0,20}\s*\(?(\d[\d,]*)\)?\s*)?(?:>=?|≥|&gt;=?)\s*[^\d.;]{0,24}?(\d[\d,]*)"
+    r"(?<![\d,])(\d[\d,]*)\)?\s*(?:tokens?\s*)?(?:\+\s*[`\w]{0,20}\s*\(?(\d[\d,]*)\)?\s*)?(?:>=?|≥|&gt;=?)\s*[^\d.;]{0,24}?(\d[\d,]*)"
 )
 
 
@@ -72,7 +80,8 @@ _BEHIND = _roles_by(
     {
         "new": r"(?:output|completion|new|generated)\b|(?:in|for|from) the (?:completion|output)|`?max_new_tokens",
         "prompt": (
-            r"(?:in|from|for) (?:(?:the|your) )?(?:input |prompt|messages?|functions|request)|`?inputs?`?|prompt\b"
+            r"(?:in|from|for) (?:(?:the|your) )?(?:input |prompt|messages?|functions|request)|(?:of text )?`?inputs?`?|"
+            r"prompt\b"
         ),
         "window": r"(?:maximum )?context|maximum\b|limit\b|token limit|window",
     },
@@ -85,16 +94,21 @@ _BEFORE = _roles_by(
             r"(?:max(?:imum)?|allowed|supported) (?:\w+ ){0,4}?(?:length|tokens|size|allowed)(?: is| of|:)?|"
             r"allowed length|max(?:imum)? context:?|maximum(?: is|:)|"
             r"limit(?:ed)?(?: of| to| is|:| \(| (?=$))|(?:less|fewer) than|at most|up to|(?:must|should) be <=|<=|"
-            r"(?:cannot|not|must not) exceed|max_total_tokens|max_input_\w+|max_num_tokens|length should be"
+            r"(?:cannot|not|must not) exceed|max_total_tokens|max_input_\w+|max_num_tokens|length should be|"
+            r"max(?:imum)?(?:[ _]position[ _]embeddings)?(?: of| is|:)? (?=$)|"
+            r"(?:accepts|supports|allows)(?: only)? (?=$)"
         ),
         "prompt": (
-            r"n_keep|n_prompt_tokens|prompt_len\w*|input_tokens|(?:keep|keeping) the first|given:?|received|"
+            r"n_keep|(?:n_)?prompt_tokens|prompt_len\w*|input_tokens|(?:keep|keeping) the first|given:?|received|"
             r"(?:prompt|inputs?|messages?|request)`? (?:token count|tokens|length|contains|has|have|of|is|was)|"
             r"(?:request|prompt|inputs?)(?: \(|:)|(?:current|prompt|messages?) length(?: is|:)?|token len|"
-            r"too (?:long|large):?|requested tokens|passed|got|sent|resulted in|contains"
+            r"too (?:long|large):?|requested tokens|passed|got|sent|was (?=$)|resulted in|contains"
         ),
         "new": r"max_(?:completion_|new_)?tokens['\"`]*(?: is)? too large:?|max_new_tokens|completion of",
-        "total": r"requested(?: a total of)?|total of(?: at least)?|in total|total (?:number of )?tokens",
+        "total": (
+            r"requested(?: a total of)?|total of(?: at least)?|in total|total (?:number of )?tokens|"
+            r"input and (?:maximum )?(?:output|completion) tokens"
+        ),
     },
 )
 
@@ -162,14 +176,15 @@ def refusal_in(status: int, body: Any, message: str) -> Refusal | None:
     """
     if status not in _STATUSES:
         return None
-    message = in_english(_CODE.sub("", message))
+    message = in_english(_CODE.sub("", message[:_LONGEST_READ]))
     stated = dict(_stated(body))
-    said = " ".join([message, *map(in_english, _texts(body))])
+    said = " ".join([message, in_english(" ".join(_texts(body))[:_LONGEST_BODY])])
     about = _TOO_LONG.search(said) and _OF_TOKENS.search(said)
     if not about or (_OTHER_LIMIT.search(message) and "context" not in said.lower()):
         return None
     roles = {} if _CHARACTERS.search(message) else _roles(message)
-    if roles.keys().isdisjoint(("window", "input")) and _ANSWER_ONLY.search(message):
+    limited = not roles.keys().isdisjoint(("window", "input"))
+    if _ANSWER_ONLY.search(message) and not (limited and _OF_PROMPT.search(message)):
         return None
     roles = {**roles, **stated}
     prompt = roles.get("prompt")
@@ -199,6 +214,8 @@ def _stated(body: Any, depth: int = 0) -> Iterator[tuple[Role, int]]:
 
 def _roles(message: str) -> dict[Role, int]:
     """The role of each number in a message; the first of a role counts."""
+    if _CODE_AT_THE_END.search(message):
+        return {}
     message = _RANGE.sub("[", message)
     compared = list(_COMPARED.finditer(message))
     found: dict[Role, int] = {}
@@ -229,7 +246,9 @@ def _role(before: str, behind: str, clause: str, value: int) -> Role | None:
         return role
     if _OTHER_LIMIT.search(before) or not (value >= _LEAST_LIMIT or _OF_TOKENS.search(clause)):
         return None
-    whole = r"(?i)context|window|n_ctx|model[_ ]len|max_seq_len|session_len|\btotal\b|new_tokens|completion|limit:"
+    whole = (
+        r"(?i)context|window|n_ctx|model[_ ]len|max_seq_len|session_len|\btotal\b|\bsum\b|new_tokens|completion|limit:"
+    )
     alone = r"(?i)\binputs?\b|\bprompts?\b|\bmessages?\b"
     return "input" if re.search(alone, clause) and not re.search(whole, clause) else "window"
 

@@ -95,14 +95,15 @@ class EventStream(Iterator[Any]):
         """The values in the lines of one event: one, or one a line where the server leaves out the empty lines."""
         if of_error:
             raise ErrorReply(0, b"\n".join(data).decode("utf-8", "replace"))
+        said = [line for line in map(bytes.strip, data) if line]  # an empty one keeps the connection open
+        values = [line for line in said if line != b"[DONE]"]
+        self.finished = said[-1:] == [b"[DONE]"]
         try:
-            values = [loads(b"\n".join(data))] if data != [b"[DONE]"] else []
+            yield from [loads(b"\n".join(values))] if values else []
         except ValueError:
-            if len(data) == 1:
+            if len(values) == 1:
                 raise
-            values = [loads(line) for line in data if line.strip() != b"[DONE]"]
-        self.finished = data[-1].strip() == b"[DONE]"
-        yield from values
+            yield from map(loads, values)
 
 
 def _json_lines(first: bytes, lines: Iterator[bytes]) -> Iterator[Any]:

@@ -64,6 +64,8 @@ class ErrorReply(Failed):
 def loads(text: str | bytes) -> Any:
     """Parse JSON from a server: Infinity, NaN and endless numbers become None, bytes that are not UTF-8 U+FFFD.
 
+    Control characters may stand in strings as they are.
+
     Args:
         text: The JSON.
 
@@ -75,7 +77,7 @@ def loads(text: str | bytes) -> Any:
     """
     text = text if isinstance(text, str) else text.decode("utf-8-sig", "replace")
     try:
-        return json.loads(text, parse_constant=lambda _: None, parse_int=_number)
+        return json.loads(text, strict=False, parse_constant=lambda _: None, parse_int=_number)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
 

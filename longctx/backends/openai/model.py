@@ -17,9 +17,9 @@ from longctx.backends.openai.ollama import OllamaChat
 from longctx.backends.openai.reading_rate import reading_speed
 from longctx.backends.openai.token_counts import TokenCounter, Wrapping
 from longctx.engine import Generation, GenerationOptions
-from longctx.errors import PromptRefused, ServerFailed
+from longctx.errors import BadRequest, PromptRefused, ServerFailed
 from longctx.planning import ReadingSpeed
-from longctx.types import ThinkingMode, Thought
+from longctx.types import ThinkingMode, Thought, is_count
 
 _THINKERS = re.compile(
     r"(?i)(?:^|[^a-z])(?:r1|qwq|k1\.5|think(?:ing)?|reason(?:ing|er)?|magistral|gpt-oss)(?:[^a-z]|$)"
@@ -83,9 +83,11 @@ class ServedModel:
             The model, which has to be closed.
 
         Raises:
-            BadRequest: For an address or a key that is none.
+            BadRequest: For an address or a key that is none, and for numbers that make no sense.
             ServerFailed: If the server cannot be reached, does not have the model, or does not state its window.
         """
+        if window is not None and not is_count(window, 1):
+            raise BadRequest(f"window is {window!r}: give a whole number of tokens above 0")
         server = Connection.open(
             parse_address(address), api_key=api_key, timeout=timeout, retries=retries, allow_insecure=allow_insecure
         )

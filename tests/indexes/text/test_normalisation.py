@@ -180,3 +180,4 @@ def test_citations_of_a_text_file_point_into_the_file(tmp_path: Path, hashing: E
 
 def test_japanese_lines_are_joined_without_a_space() -> None:
     assert on_one_line("自\n家用車を使う。\nThe  keeper\nrows\nだけ") == "自家用車を使う。 The keeper rows だけ"
+    assert on_one_line("灯\n台" + "\u3000" * 1_000_000 + "守") == "灯台 守", "in linear time"

@@ -95,6 +95,18 @@ def answer(model: ServedModel, new: int = 16, **more: Any) -> Any:
         ("入力トークン数が上限を超えています。最大コンテキスト長は4096トークンですが、リクエストは5000トークンです。", 4096, 5000),
         ("プロンプトが長すぎます（5000トークン）。このモデルのコンテキスト長は 4,096 トークンまでです。", 4096, 5000),
         ("输入长度超过模型最大上下文长度 4096，当前输入为 5000 个 token，请减少输入内容。", 4096, 5000),
+        ("You passed 4097 input tokens and requested 100 output tokens. However, the model's context length is only 4096 tokens, resulting in a maximum input length of 3996 tokens. (parameter=input_tokens, value=4097)", 4096, 4097),
+        ("This endpoint's maximum context length is 131072 tokens. However, you requested about 150000 tokens (140000 of text input, 10000 in the output).", 131072, 140000),
+        ("AiError: The estimated number of input and maximum output tokens (9000) exceeded this model context window limit (8192).", 8192, 8900),
+        ("The sum of prompt length (5000.0), query length (0) and max_tokens (100) should not exceed max_num_tokens (4096)", 4096, 5000),
+        ("Prompt has too many tokens: max 4096", 4196, None),
+        ("The number of prompt tokens is greater than the maximum of 4096 (was 5000)", 4196, 5000),
+        ("Your prompt is 5000 tokens, but the model only supports 4096", 4096, 5000),
+        ("Sequence length 5100 exceeds maximum position embeddings 4096", 4096, None),
+        ("validation error: prompt_tokens=5000 max_model_len=4096", 4096, 5000),
+        ("prompt is too long for gpt-4 and claude-3-haiku: 5000 tokens > 4096 maximum", 4096, 5000),
+        ("invalid params, context window exceeds limit (2013)", None, None),
+        pytest.param("the prompt exceeds the maximum context length of " + "0" * 1_000_000, None, None, id="digits"),
         ("Invalid 'messages[0].content': string too long. Expected a string with maximum length 1048576, but got a string with length 2000000 instead.", None, None),
     ],
 )  # fmt: skip
@@ -119,6 +131,16 @@ def test_a_refusal_for_length_is_understood_by_the_words_beside_its_numbers(said
         "messages must alternate between user and assistant; at most 1 system message is allowed",
         "Invalid API token: length must be less than 64",
         "Input validation error: `truncate` must be less than 1024. Given: 2000",
+        "The maximum tokens you requested exceeds the model limit of 4096. Try again with a lower value.",
+        "max_tokens: 5000 > 4096, which is the maximum allowed number of output tokens for claude-3-haiku",
+        "At most 1 image(s) may be provided in one prompt.",
+        "messages.0.content: too many images; at most 20",
+        "Too many messages: the maximum number of messages is 200",
+        "Invalid 'messages': array too long. Expected an array with maximum length 200, but got an array with length 300.",
+        "You have exceeded the daily token limit of 100000",
+        "Your account has exceeded its monthly token limit of 1,000,000 tokens",
+        "This request requires more credits, or fewer max_tokens. You requested up to 8192 tokens, but can only afford 4353.",
+        "Invalid schema: maximum nesting depth of 5 exceeded in messages[0].response_format",
     ],
 )
 def test_other_limits_are_no_refusals_for_length(said) -> None:
@@ -193,6 +215,11 @@ def test_an_answer_that_was_cut_is_known_by_any_name(reason) -> None:
         (events(said("", reasoning_content="Let me "), said(None, reasoning_content="see."), said("A"), ended()), "A", "Let me see."),
         (events(said("", reasoning="hm"), said("A"), ended()), "A", "hm"),
         (events(said("<thi"), said("nk>hm [3]</think>"), said("\n\nA"), ended()), "A", "hm [3]"),
+        (events("data:", "data:  ", said("A"), ended(), "data:  [DONE] "), "A", ""),
+        (events({"choices": [{"index": "0", "delta": {"content": "A"}}]}, ended()), "A", ""),
+        (events(said([{"type": "text", "text": {"value": "A"}}]), ended()), "A", ""),
+        (events(said("", thinking_blocks=[{"type": "thinking", "thinking": "hm"}]), said("A"), ended()), "A", "hm"),
+        (raw('data: {"choices":[{"delta":{"content":"A\tB"}}]}\n\ndata: [DONE]\n\n'), "A\tB", ""),
         (events(said("hm\n</think>\n\nA"), ended()), "A", "hm\n"),
         (events(said("hm"), said("m\n</think>\n\nA"), ended()), "A", "hmm\n"),
         (events(said("[THINK]hm[/THINK]A"), ended()), "A", "hm"),
@@ -391,6 +418,39 @@ def test_a_window_that_is_no_number_is_none(window) -> None:
     listed = raw(f'{{"data": [{{"id": "m", "max_model_len": {window}}}]}}', "application/json")
     with recorded_server({"GET /v1/models": listed}) as server, pytest.raises(ServerFailed, match="give --window"):
         ServedModel.connect(f"{server.root}/v1", retries=0)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"timeout": 0},
+        {"timeout": float("nan")},
+        {"timeout": float("inf")},
+        {"timeout": "60"},
+        {"retries": -1},
+        {"retries": 1.5},
+        {"window": 0},
+        {"window": "8k"},
+        {"window": True},
+        {"api_key": b"key"},
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused_before_anything_is_sent(given) -> None:
+    [(name, _)] = given.items()
+    with recorded_server({"GET /v1/models": MODELS}) as server:
+        with pytest.raises(BadRequest, match=f"{name} is "):
+            ServedModel.connect(f"{server.root}/v1", **given)
+        assert not server.asked
+
+
+def test_a_model_on_a_server_is_opened_with_the_arguments_of_connect(index: Path, encoder) -> None:
+    with recorded_server({"GET /v1/models": MODELS, CHAT: events(said("Anna [1]."), ended())}) as server:
+        address = f"{server.root}/v1"
+        with DocumentQA.open(index, address, encoder=encoder, loading={"api_key": "sk-mine", "retries": 0}) as qa:
+            assert qa.ask("Who built the lighthouse?").text == "Anna [1]."
+        assert {headers["Authorization"] for _, _, headers in server.asked} == {"Bearer sk-mine"}
+        with pytest.raises(BadRequest, match="is loaded where it is served: leave dtype out"):
+            DocumentQA.open(index, address, encoder=encoder, loading={"dtype": "float32", "timeout": 5})
 
 
 # Servers that do harm

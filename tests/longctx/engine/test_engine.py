@@ -17,6 +17,7 @@ from longctx import BadRequest, ContextTooLong, Engine, GenerationOptions, Loade
 from longctx.engine.attention import has_flash
 from longctx.engine.prefill import Prefill
 from longctx.engine.request import make_request
+from longctx.models import cache_argument
 from longctx.models import memory as memory_module
 from rope_scaling import RopeScaling, scaled_rope
 
@@ -340,6 +341,34 @@ def test_int8_keys_and_values_are_near(llama: LoadedModel) -> None:
     sliding = tiny("mistral", {"num_key_value_heads": 2, "sliding_window": 16})
     stock = engine_logits(Engine(sliding, cache_dtype="int8", block=16), ids, 0)
     assert torch.nn.functional.cosine_similarity(stock, logits_of(sliding, ids), dim=0) > 0.999
+
+
+def test_an_error_while_int8_is_read_is_that_of_its_cause(llama: LoadedModel) -> None:
+    """Only layers that work on their past themselves get numbers in place of int8; any other error is raised."""
+    ids, engine = prompt(40), Engine(llama, cache_dtype="int8", prefix_bytes=0)
+    near = engine_logits(engine, ids, 0)
+
+    def fails_once(*_: object) -> None:
+        hook.remove()
+        raise RuntimeError("out of memory")
+
+    hook = llama.model.register_forward_pre_hook(fails_once)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        engine_logits(engine, ids, 0)
+    assert torch.equal(engine_logits(engine, ids, 0), near)
+
+
+def test_the_cache_is_given_by_the_name_that_the_model_has_for_it(llama: LoadedModel) -> None:
+    model = copy.deepcopy(llama.model)
+    own, name = model.forward, cache_argument(model)
+
+    def forward(input_ids: torch.Tensor, cache: object, **more: object) -> object:  # as transformers 5.24 calls it
+        return own(input_ids, **{name: cache}, **more)
+
+    model.forward = forward
+    ids = prompt(40)
+    renamed = engine_logits(Engine(LoadedModel("renamed", model, Codes(), 512), block=16), ids, 0)
+    torch.testing.assert_close(renamed, logits_of(llama, ids), atol=1e-4, rtol=0)
 
 
 def test_bfloat16_answers_as_transformers_does(llama: LoadedModel) -> None:

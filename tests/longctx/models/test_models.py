@@ -77,9 +77,9 @@ def test_dtypes_and_devices_are_named(checkpoint: Path) -> None:
     assert (half.model.dtype, half.model.device.type) == (torch.bfloat16, "cpu")
     with pytest.raises(BadRequest, match="dtype is 'fp16': use auto, float32, bfloat16, float16"):
         load_model(checkpoint, dtype="fp16")  # type: ignore[arg-type]
-    for device in ("cuda:77", "meta", "gpu", ""):
-        with pytest.raises(BadRequest, match=f"device is '{device}', and what is here is cpu"):
-            load_model(checkpoint, device=device)
+    for device in ("cuda:77", "meta", "gpu", "", None):
+        with pytest.raises(BadRequest, match=f"device is {device!r}, and what is here is cpu"):
+            load_model(checkpoint, device=device)  # type: ignore[arg-type]
     with pytest.raises(BadRequest, match="quantization is '3bit': use 4bit or 8bit"):
         load_model(checkpoint, quantization="3bit")  # type: ignore[arg-type]
 
