@@ -28,11 +28,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_score_cutoff import K as PROMPTED
-from bench_score_cutoff import report_cutoffs
+from bench_score_cutoff import Found, K, report_cutoffs
 from smart_format import read_smart
 
-from indexes import CorpusIndex, Encoder, SearchHit
+from indexes import CorpusIndex, Encoder, SearchHit, Snapshot
 from indexes.encoders import load_encoder
 from longctx import AskOptions
 
@@ -135,24 +134,26 @@ def report(label: str, asked: Sequence[Asked], ranks: Sequence[int]) -> None:
     print(f"{label:<16}" + "  |".join(figures), flush=True)
 
 
-def report_neighbours(index: CorpusIndex, found: Sequence[tuple[Asked, Sequence[SearchHit]]]) -> None:
-    """Print how often the answer is in a prompt with neighbours of the passages that a cutoff keeps, and its tokens."""
-    cutoff = AskOptions().score_cutoff
-    print(
-        f"passages above a cutoff of {cutoff:g}\n| neighbours | answer in the prompt | tokens |\n| ---: | ---: | ---: |"
-    )
-    with index.snapshot() as snapshot:
-        for count in NEIGHBOURS:
-            held = tokens = 0
-            for asked, hits in found:
-                kept = [hit.chunk for hit in hits if hit.score >= cutoff * hits[0].score]
-                runs = [(snapshot.neighbours(chunk, count), chunk) for chunk in kept]
-                chunks = {each.id: each for (before, after), chunk in runs for each in (*before, chunk, *after)}
-                own = [each for each in chunks.values() if Path(each.source).stem == asked.document]
-                places = {at for each in own for at in range(each.start, each.end)}
-                held += places.issuperset((asked.start, asked.end - 1))
-                tokens += sum(each.tokens for each in chunks.values())
-            print(f"| {count} | {held / len(found):.4f} | {tokens / len(found):,.0f} |", flush=True)
+def find(snapshot: Snapshot, asked: Asked) -> Found:
+    """Search for a question, as `longctx ask` does."""
+    hits = snapshot.search(asked.question, K)
+    return Found(hits, snapshot.content_idf(asked.question), {min(rank(hits, asked) - 1, K)})
+
+
+def report_neighbours(snapshot: Snapshot, found: Sequence[tuple[Asked, Found]]) -> None:
+    """Print how often the answer is in a prompt with neighbours of its passages, and the tokens of both."""
+    print("| neighbours | answer in the prompt | tokens |\n| ---: | ---: | ---: |")
+    for count in NEIGHBOURS:
+        held = tokens = 0
+        for asked, of in found:
+            kept = [of.hits[place].chunk for place in sorted(of.kept(AskOptions().score_cutoff))]
+            runs = [(snapshot.neighbours(chunk, count), chunk) for chunk in kept]
+            chunks = {each.id: each for (before, after), chunk in runs for each in (*before, chunk, *after)}
+            own = [each for each in chunks.values() if Path(each.source).stem == asked.document]
+            places = {at for each in own for at in range(each.start, each.end)}
+            held += places.issuperset((asked.start, asked.end - 1))
+            tokens += sum(each.tokens for each in chunks.values())
+        print(f"| {count} | {held / len(found):.4f} | {tokens / len(found):,.0f} |", flush=True)
 
 
 def main() -> None:
@@ -181,9 +182,10 @@ def main() -> None:
             print(f"{len(asked)} questions{'':<5}{'1':>8}{'5':>8}{'10':>8}  | in one piece, apart")
             for mode in ("lexical", "hybrid"):
                 report(mode, asked, [rank(index.search(each.question, HITS, mode), each) for each in asked])
-            found = [(each, index.search(each.question, PROMPTED)) for each in asked]
-            report_cutoffs([(hits, rank(hits, each)) for each, hits in found])
-            report_neighbours(index, found)
+            with index.snapshot() as snapshot:
+                found = [(each, find(snapshot, each)) for each in asked]
+                report_cutoffs([of for _, of in found])
+                report_neighbours(snapshot, found)
 
 
 if __name__ == "__main__":

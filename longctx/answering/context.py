@@ -5,12 +5,12 @@ Everything that an answer can need is read from one snapshot of the index.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from indexes import Chunk, SearchFilter, SearchHit
+from longctx.answering.evidence import standing_out
 from longctx.answering.extractive import citation
 from longctx.answering.source import Passages
 from longctx.planning import FoundPassage, PassageCost, Policy, PromptCosts, Windows, plan, priced
@@ -96,8 +96,8 @@ def gather(
     whole, parts, uncounted = _whole(snapshot, request.options.filters, writer, largest)
     # 2. the passages found, and their neighbours. A hit may be a part of its chunk, where another hit shows the rest:
     # where the chunk is known, it is taken whole.
-    runs = [(hit.score, *_with_neighbours(snapshot, hit.chunk, largest, len(hits))) for hit in hits]
-    chunks = {chunk.id: chunk for _, before, chunk, after in runs for chunk in (*before, chunk, *after)} | whole
+    runs = [_with_neighbours(snapshot, hit.chunk, largest, len(hits)) for hit in hits]
+    chunks = {chunk.id: chunk for before, chunk, after in runs for chunk in (*before, chunk, *after)} | whole
     before = request.last or ()
     last = snapshot.chunks_by_id(before, request.options.filters) if before else {}
     chunks |= {chunk_id: chunk for chunk_id, chunk in last.items() if chunk_id not in chunks}
@@ -106,7 +106,10 @@ def gather(
         (chunk.id for chunk in missing), writer.texts([chunk.text_with_header for chunk in missing]), strict=True
     )
 
-    least = _least_score(hits, request, passages_only=snapshot.passages_only)
+    idf = snapshot.content_idf(request.query)
+    stand_out = [True] * len(hits)
+    if inputs.kind == "locate" and not snapshot.passages_only:  # a retriever's scores can mean anything
+        stand_out = standing_out(idf, hits, request.options.score_cutoff)
 
     # 3. what each of these costs, and what stands around them
     def cost(chunk: Chunk) -> PassageCost:
@@ -121,8 +124,8 @@ def gather(
         question=len(frame.tail),
         max_new_tokens=request.options.max_new_tokens + thinking_tokens,
         found=tuple(
-            FoundPassage(cost(c), tuple(map(cost, before)), tuple(map(cost, after)), score >= least)
-            for score, before, c, after in runs
+            FoundPassage(cost(c), tuple(map(cost, before)), tuple(map(cost, after)), stands_out)
+            for (before, c, after), stands_out in zip(runs, stand_out, strict=True)
         ),
         whole=tuple(map(cost, whole.values())),
         uncounted=uncounted,
@@ -136,7 +139,7 @@ def gather(
         last=tuple(cost(chunks[i]) for i in takewhile(last.__contains__, before)),
         conversing=inputs.conversing,
     )
-    return CandidateContext(costs, inputs, chunks, parts, snapshot.content_idf(request.query))
+    return CandidateContext(costs, inputs, chunks, parts, idf)
 
 
 def plan_prompt(candidates: CandidateContext, writer: PromptWriter, windows: Windows, policy: Policy) -> Plan:
@@ -263,14 +266,6 @@ def _with_neighbours(
     reach = min(_NEIGHBOURS, 1 + largest // (2 * hits * max(1, chunk.tokens)))
     before, after = snapshot.neighbours(chunk, reach)
     return before[::-1], chunk, after
-
-
-def _least_score(hits: Sequence[SearchHit], request: QuestionRequest, *, passages_only: bool) -> float:
-    """The score that a passage needs to stand out; minus infinity where all are wanted."""
-    best = max((hit.score for hit in hits), default=0.0)
-    if best <= 0 or request.options.kind not in (None, "locate") or passages_only:
-        return -math.inf  # the scores of a retriever can mean anything
-    return request.options.score_cutoff * best
 
 
 def _turns(writer: PromptWriter, inputs: PromptInputs, recalled: Sequence[int], largest: int) -> tuple[int, ...]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
+from indexes import Chunk, SearchHit
 from indexes.text import content_terms, content_words, on_one_line, script_language, sentence_spans
 from longctx.types import Citation, Message
 
 SUPPORTED = 0.6  # of what a sentence says is in a passage that supports it
 UNSUPPORTED_BELOW = 0.35  # and so little of what a sentence says means that no passage supports it
 _MOST_IDF = 4.0  # a rare word counts no more than one that a chunk in 50 contains: most questions paraphrase
+# Of a question, by its content terms, that is worth a passage more. Two questions of XQuAD in one (every third article)
+# have both passages in the prompt in .987 of the cases, with .2 in .940, and without this in .879; of JSQuAD's in .839,
+# .812 and .604. A single question then has 2.4 passages for 2.1, and 2.5 for 2.4.
+_NEW = 0.1
 _DOUBTFUL = 0.45  # of a question's words in one passage: below it, only an answer that a passage supports counts
 _IRRELEVANT = 0.2  # and below it not even that of this passage
 # Without a model, a question is refused if so little of it is in one passage. Chosen on every third article of XQuAD
@@ -47,6 +53,49 @@ class Support:
         return self.shares[self.best - 1]
 
 
+def standing_out(
+    question: Mapping[str, float], hits: Sequence[SearchHit], cutoff: float, language: str = "en"
+) -> list[bool]:
+    """Choose the passages that a prompt for one fact needs.
+
+    They are those that score well enough, and those that hold a tenth of the question that no better one of these
+    holds: to a question that asks for two things, each passage may answer half.
+
+    Args:
+        question: The inverse document frequency of each content term of the question, in the index.
+        hits: The passages found, best first.
+        cutoff: The share of the best one's score that is enough, from 0 to 1.
+        language: The language to stem the passages' words in, as those of the question were.
+
+    Returns:
+        For each passage, whether it is one of them.
+    """
+    weights = _weights(question)
+    needed = _NEW * sum(weights.values())
+    best = max((hit.score for hit in hits), default=0.0)
+    enough = cutoff * best if best > 0 else -math.inf  # a reranker's scores can be negative
+    chosen: list[bool] = []
+    missing = set(weights)
+    for hit in hits:
+        new = missing & _terms(hit.chunk, language) if missing else set[str]()
+        adds = bool(new) and sum(weights[term] for term in new) >= needed
+        chosen.append(hit.score >= enough or adds)
+        if chosen[-1]:
+            missing -= new
+    return chosen
+
+
+def _weights(question: Mapping[str, float]) -> dict[str, float]:
+    """How much each content term of a question counts."""
+    return {
+        term: min(each, _MOST_IDF) * (_SHORT_WEIGHT if term.startswith("_") else 1.0) for term, each in question.items()
+    }
+
+
+def _terms(passage: Chunk | Citation, language: str) -> Set[str]:
+    return content_terms(f"{passage.title}\n{passage.table_header}\n{passage.text}", language)
+
+
 class Evidence:
     """The passages of a prompt, to compare with a question and with the sentences of its answer.
 
@@ -67,10 +116,7 @@ class Evidence:
         history: Sequence[Message] = (),
         language: str = "en",
     ) -> None:
-        self._question = {
-            term: min(each, _MOST_IDF) * (_SHORT_WEIGHT if term.startswith("_") else 1.0)
-            for term, each in question.items()
-        }
+        self._question = _weights(question)
         self.passages = passages
         self._history = history
         self._language = language
@@ -78,10 +124,7 @@ class Evidence:
 
     @cached_property
     def _bags(self) -> Sequence[Set[str]]:
-        return [
-            content_terms(f"{passage.title}\n{passage.table_header}\n{passage.text}", self._language)
-            for passage in self.passages
-        ]
+        return [_terms(passage, self._language) for passage in self.passages]
 
     @cached_property
     def _said(self) -> Sequence[Set[str]]:

@@ -34,7 +34,7 @@ class FoundPassage:
         part: The passage.
         before: The passages before it in its document, nearest first.
         after: The passages after it in its document, nearest first.
-        stands_out: Whether it goes into a prompt: it does not if its score is too far below the best one's.
+        stands_out: Whether it goes into a prompt; one that does not scores far below the best one.
     """
 
     part: PassageCost

@@ -225,3 +225,39 @@ def test_passages_far_below_the_best_stay_out_of_a_prompt_for_one_fact(tmp_path:
     assert read["of two"] == {hit.chunk.text for hit in hits[:2]}
     assert read["all"] == read["compare"] == {hit.chunk.text for hit in hits}
     assert sum(share.passages for share in plan.left_out if share.kind == "found") == len(hits) - len(read[""])
+
+
+@pytest.mark.parametrize(
+    ("question", "halves"),
+    [
+        ("What does a parking permit cost, and what do guests pay for lunch?", {"parking", "canteen"}),
+        ("駐車許可証の月額と来客の昼食代はいくらですか。", {"駐車", "食堂"}),
+        ("育児休業の期間と、出張費の承認者は？", {"育休", "出張"}),
+    ],
+)
+def test_a_passage_that_holds_the_other_half_of_a_question_is_in_its_prompt(
+    tmp_path: Path, tiny_llama, encoder, question: str, halves: set[str]
+) -> None:
+    notes = {
+        "parking": "Parking permits are issued by the reception. A permit costs twelve euros a month.",
+        "canteen": "The canteen serves lunch from half past eleven to two. Guests pay seven euros.",
+        "leave": "Parental leave is sixteen weeks at full pay.",
+        "laptops": "Laptops are replaced every four years. Lost devices are reported to the service desk.",
+        "駐車": "駐車許可証は受付で発行する。月額は千二百円である。",
+        "食堂": "食堂の昼食は十一時半から二時まで。来客は七百円を支払う。",
+        "育休": "育児休業は十六週間で、給与は全額支給される。二回に分けて取得できる。",
+        "出張": "出張費は部長が承認する。精算は三十日以内に行う。",
+    }
+    for name, text in notes.items():
+        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
+    with DocumentQA.open(tmp_path / "index", load_model(tiny_llama), encoder=encoder) as qa:
+        qa.ingest([tmp_path])
+        read = {
+            cutoff: {
+                Path(c.source).stem
+                for c in qa.ask(question, route="retrieval", max_new_tokens=2, score_cutoff=cutoff).passages
+            }
+            for cutoff in (1.0, 0.4)
+        }
+    assert read[1.0] == halves, "the best one, and the one with the rest of the question"
+    assert halves <= read[0.4]
