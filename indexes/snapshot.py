@@ -58,6 +58,11 @@ class IndexReader:
         self.encoder = encoder
         self.reranker = reranker
 
+    @property
+    def own_scores(self) -> bool:
+        """Whether hits have scores of this package, of which 0 says nothing; a reranker's can mean anything."""
+        return self.reranker is None
+
     def search(
         self,
         query: str,

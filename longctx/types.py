@@ -293,7 +293,7 @@ class AskOptions:
         k: How many passages to search for.
         score_cutoff: A prompt that asks for one fact leaves out passages that score below this share of the best one's
             score, from 0 (none is left out) to 1: they cost time, and distract small models. Those that hold words of
-            the question which no better one holds stay. Where a retriever finds the passages, all go into the prompt.
+            the question which no better one holds stay. A retriever's or reranker's scores leave none out.
         max_new_tokens: The longest answer, in tokens.
         system: A system prompt, placed before longctx's own rules.
         filters: Which documents may be used; None allows all.

@@ -121,10 +121,12 @@ class RetrievedPassages:
 
     Attributes:
         passages_only: True: whole documents cannot be read.
+        own_scores: False: the scores are the retriever's.
         encoder: Compares sentences with a question.
     """
 
     passages_only = True
+    own_scores = False
 
     def __init__(self, source: RetrieverSource) -> None:
         self.encoder = source.encoder

@@ -108,7 +108,7 @@ def gather(
 
     idf = snapshot.content_idf(request.query)
     stand_out = [True] * len(hits)
-    if inputs.kind == "locate" and not snapshot.passages_only:  # a retriever's scores can mean anything
+    if inputs.kind == "locate" and snapshot.own_scores:
         stand_out = standing_out(idf, hits, request.options.score_cutoff)
 
     # 3. what each of these costs, and what stands around them

@@ -21,6 +21,10 @@ class Passages(Protocol):
         """Whether whole documents cannot be read."""
 
     @property
+    def own_scores(self) -> bool:
+        """Whether hits have scores of the index; see `Snapshot.own_scores`."""
+
+    @property
     def encoder(self) -> Encoder:
         """Compares sentences with a question."""
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,18 @@ TOUDAI = """# 灯台
 灯台は一八七四年に建てられた。設計者は「海を見よ。恐れるな。」と言い残した。レンズは四十秒で一回転する。
 霧の日には霧笛が毎分鳴る。
 """
+
+
+class ByTheWord:
+    """A reranker that knows one word, with logits for scores."""
+
+    name = "by the word"
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def scores(self, query: str, passages: Sequence[str]) -> list[float]:
+        return [8.0 if self.word in passage else 0.5 for passage in passages]
 
 
 @pytest.fixture(scope="module")
@@ -218,12 +230,16 @@ def test_passages_far_below_the_best_stay_out_of_a_prompt_for_one_fact(tmp_path:
             )
         }
         plan = qa.ask(question, route="retrieval", max_new_tokens=2).plan
+    with DocumentQA.open(
+        tmp_path / "index", load_model(tiny_llama), encoder=encoder, reranker=ByTheWord("Oslo")
+    ) as reranked:
+        read["reranked"] = {c.text for c in reranked.ask(question, route="retrieval", max_new_tokens=2).passages}
     assert len(hits) >= 4
     assert hits[2].score < 0.4 * hits[0].score
     assert read[""] == {hit.chunk.text for hit in hits if hit.score >= 0.4 * hits[0].score}
     assert read["most"] == {notes["Oslo"]}
     assert read["of two"] == {hit.chunk.text for hit in hits[:2]}
-    assert read["all"] == read["compare"] == {hit.chunk.text for hit in hits}
+    assert read["all"] == read["compare"] == read["reranked"] == {hit.chunk.text for hit in hits}
     assert sum(share.passages for share in plan.left_out if share.kind == "found") == len(hits) - len(read[""])
 
 
