@@ -114,9 +114,17 @@ def _measured(configuration: _Configuration) -> tuple[tuple[HeadShape, HeadShape
 
 
 def cache_argument(model: Any) -> str:
-    """Return what a model's `forward` calls its KV cache: `past_key_values`, or `cache` from transformers 5.24 on."""
+    """Return what a model's `forward` calls its KV cache.
+
+    Args:
+        model: The model.
+
+    Returns:
+        `past_key_values`, or `cache`, as it is from transformers 5.24 on.
+    """
     taken = inspect.signature(model.forward).parameters
-    return "cache" if "cache" in taken and "past_key_values" not in taken else "past_key_values"
+    is_renamed = "past_key_values" not in taken and {"cache", "use_cache"} <= taken.keys()  # XLM's `cache` is another
+    return "cache" if is_renamed else "past_key_values"
 
 
 def _one_token(model: Any) -> tuple[tuple[HeadShape, HeadShape], ...]:

@@ -558,7 +558,8 @@ def test_a_busy_server_is_asked_again_a_few_times(server) -> None:
 def test_a_server_that_takes_less_than_it_says_is_asked_with_less(indexed, opened, server, fault, said) -> None:
     server.reset("llama.cpp", fault, takes=660, says=1400)
     qa = opened()
-    answer = qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "long"))
+    asking = {"max_new_tokens": 12, "filters": only(indexed, "long"), "score_cutoff": 0}
+    answer = qa.ask(QUESTION, **asking)
     assert answer.text.startswith(KEY)
     assert said in answer.plan.reason
     assert answer.plan.window <= 660
@@ -566,7 +567,7 @@ def test_a_server_that_takes_less_than_it_says_is_asked_with_less(indexed, opene
     assert said in answer.note
     asked = len(server.chats())
     assert asked <= 3
-    later = [qa.ask(QUESTION, max_new_tokens=12, filters=only(indexed, "long")) for _ in range(4)]
+    later = [qa.ask(QUESTION, **asking) for _ in range(4)]
     assert all(each.plan.window < 1400 for each in later)
     assert all(each.usage.prompt_tokens <= 660 for each in later)
     if fault is None:

@@ -362,8 +362,8 @@ def test_the_cache_is_given_by_the_name_that_the_model_has_for_it(llama: LoadedM
     model = copy.deepcopy(llama.model)
     own, name = model.forward, cache_argument(model)
 
-    def forward(input_ids: torch.Tensor, cache: object, **more: object) -> object:  # as transformers 5.24 calls it
-        return own(input_ids, **{name: cache}, **more)
+    def forward(input_ids: torch.Tensor, cache: object, use_cache: bool, **more: object) -> object:  # as in 5.24
+        return own(input_ids, use_cache=use_cache, **{name: cache}, **more)
 
     model.forward = forward
     ids = prompt(40)

@@ -107,7 +107,9 @@ def test_ask_goes_through_the_server_and_says_the_same(
 def test_what_ask_does_not_say_is_as_the_server_was_started(
     make_index: Callable, saying: Callable, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    index = make_index({"handbook.txt": "A red flag asks for a doctor.", "other.txt": "A blue flag asks for water."})
+    index = make_index(
+        {"handbook.txt": "A red flag asks for a doctor.", "other.txt": "A blue flag asks for a doctor, too."}
+    )
 
     def plan(*flags: str) -> dict:
         app(["ask", "What asks for a doctor?", "--index", str(index), "--json", *flags], standalone_mode=False)
