@@ -28,7 +28,7 @@ from indexes.ingest import (
 from indexes.manifest import bind, choose_encoder, chunking, encoder_name
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
 from indexes.snapshot import IndexReader, Snapshot
-from indexes.sources import composed, full_source, lies_in, url_of
+from indexes.sources import composed, full_source, lies_in
 from indexes.storage import (
     IndexFolder,
     IndexStorage,
@@ -415,4 +415,4 @@ def _open_storage(path: str | Path, *, create: bool) -> IndexStorage:
 
 def _roots(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     given = [paths] if isinstance(paths, str | Path) else paths
-    return [Path(path if url_of(path) else full_source(Path(path))) for path in given]
+    return [Path(full_source(Path(path))) for path in given]

@@ -31,7 +31,9 @@ def url_of(given: str | Path) -> str | None:
 
 
 def full_source(given: str | Path) -> str:
-    """The source that a user means: a path from the working folder made absolute, another source as it is."""
+    """The source that a user means: a path from the working folder made absolute, another source or a URL as it is."""
+    if url := url_of(given):
+        return url
     if address := _STORED.match(str(given)):
         return f"{STORAGE}{str(given)[address.end() :].rstrip('/')}"
     is_path = isinstance(given, Path) or is_file(given)

@@ -12,7 +12,8 @@ from indexes.types import Heading, Table
 
 _DATA_URI = re.compile(
     r"(data:[\w.+-]{1,50}/[\w.+-]{1,100}(?:;[\w.+=-]{1,100}){0,5};base64,)"
-    r"(?:[A-Za-z0-9+/=_%-]{64,}|(?=\r?\n[A-Za-z0-9+/]{40}))(?P<lines>(?:\r?\n[A-Za-z0-9+/]{40,}={0,2})*(?:\r?\n[A-Za-z0-9+/]{1,39}={1,2})?)"
+    r"(?:[A-Za-z0-9+/=_%-]{64,}|(?=\r?\n[A-Za-z0-9+/]{40}))"
+    r"(?P<lines>(?:\r?\n[A-Za-z0-9+/]{40,}={0,2})*(?:\r?\n[A-Za-z0-9+/]{1,39}={1,2})?)"
 )
 _LINE_END = re.compile(r"[\r\n]")
 _LINE = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")

@@ -20,6 +20,9 @@ from longctx.types import Citation, Message, Plan, QuestionRequest
 _CHARACTERS_A_TOKEN = 16  # more than any text has on average: documents beyond it need no counting
 _CHUNKS_AT_ONCE = 256
 _NEIGHBOURS = 32  # on either side of a passage, at most
+# And for one fact. In 110 documents of 30,000 tokens the answer is in the prompt of .980 of the questions without
+# neighbours, and of .984 with one or with four.
+_NEIGHBOURS_OF_A_FACT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +97,19 @@ def gather(
     check_turns((*inputs.history, Message("user", inputs.question)))
     # 1. all documents, as far as a window could hold them
     whole, parts, uncounted = _whole(snapshot, request.options.filters, writer, largest)
-    # 2. the passages found, and their neighbours. A hit may be a part of its chunk, where another hit shows the rest:
-    # where the chunk is known, it is taken whole.
-    runs = [_with_neighbours(snapshot, hit.chunk, largest, len(hits)) for hit in hits]
+    # 2. the passages found, and the neighbours of those that stand out. A hit may be a part of its chunk, where another
+    # hit shows the rest: where the chunk is known, it is taken whole.
+    idf = snapshot.content_idf(request.query)
+    stand_out = [True] * len(hits)
+    most = _NEIGHBOURS
+    if inputs.kind == "locate":
+        most = max(_NEIGHBOURS_OF_A_FACT, request.options.expand)
+        if snapshot.own_scores:
+            stand_out = standing_out(idf, hits, request.options.score_cutoff)
+    runs = [
+        _with_neighbours(snapshot, hit.chunk, largest, len(hits), most if stands_out else 0)
+        for hit, stands_out in zip(hits, stand_out, strict=True)
+    ]
     chunks = {chunk.id: chunk for before, chunk, after in runs for chunk in (*before, chunk, *after)} | whole
     before = request.last or ()
     last = snapshot.chunks_by_id(before, request.options.filters) if before else {}
@@ -105,11 +118,6 @@ def gather(
     parts |= zip(
         (chunk.id for chunk in missing), writer.texts([chunk.text_with_header for chunk in missing]), strict=True
     )
-
-    idf = snapshot.content_idf(request.query)
-    stand_out = [True] * len(hits)
-    if inputs.kind == "locate" and snapshot.own_scores:
-        stand_out = standing_out(idf, hits, request.options.score_cutoff)
 
     # 3. what each of these costs, and what stands around them
     def cost(chunk: Chunk) -> PassageCost:
@@ -260,11 +268,11 @@ def _batches(chunks: Sequence[Chunk]) -> Iterator[Sequence[Chunk]]:
 
 
 def _with_neighbours(
-    snapshot: Passages, chunk: Chunk, largest: int, hits: int
+    snapshot: Passages, chunk: Chunk, largest: int, hits: int, most: int
 ) -> tuple[Sequence[Chunk], Chunk, Sequence[Chunk]]:
-    """A passage, and as many of those before and after it, nearest first, as could have room beside the other hits."""
-    reach = min(_NEIGHBOURS, 1 + largest // (2 * hits * max(1, chunk.tokens)))
-    before, after = snapshot.neighbours(chunk, reach)
+    """A passage, and those before and after it, nearest first: at most so many as could have room beside other hits."""
+    reach = min(_NEIGHBOURS, most, 1 + largest // (2 * hits * max(1, chunk.tokens)))
+    before, after = snapshot.neighbours(chunk, reach) if reach else ([], [])
     return before[::-1], chunk, after
 
 

@@ -95,7 +95,7 @@ def prepare(index: Source, backend: Backend, request: QuestionRequest, policy: P
     thoughts = options.thinking_tokens if backend.thinks(options.thinking) else 0
     kind = options.kind or question_kind(request.question, of_everything=policy.route == "map")
     last = request.last if policy.keep_order else None
-    request = replace(request, options=replace(options, kind=kind), last=last)
+    request = replace(request, options=replace(options, kind=kind, expand=policy.expand), last=last)
     with index.snapshot() as snapshot:
         hits = snapshot.search(request.query, options.k, options.mode, filters=options.filters)
         check_found(snapshot, hits, options.filters)

@@ -156,8 +156,7 @@ class Policy:
             of retrieval for a question that needs everything.
         extend_retrieval: Passages fill the longest window, not the first that holds one.
         history_share: How much of the room the conversation may take before passages do, from 0 to 1.
-        expand: So many neighbours of each passage come before the next passage; others when all passages are in, but
-            no more than one on either side where the question asks for one fact.
+        expand: So many neighbours of each passage come before the next passage; others when all passages are in.
         budget: What a prompt may cost.
         part_tokens: On route `map`, the most tokens of passages that are read in one prompt. None is 4,096, and for a
             question that asks for a list (how many, which ones, the largest, in what order) 320: small models overlook

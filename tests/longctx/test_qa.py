@@ -277,3 +277,24 @@ def test_a_passage_that_holds_the_other_half_of_a_question_is_in_its_prompt(
         }
     assert read[1.0] == halves, "the best one, and the one with the rest of the question"
     assert halves <= read[0.4]
+
+
+def test_a_neighbour_on_either_side_fills_the_prompt_for_one_fact(tmp_path: Path, tiny_llama, encoder) -> None:
+    filler = "The keeper noted the wind, the tide and the ships that passed the point on that day. "
+    days = [f"Day {number}. {filler * 8}" for number in range(24)]
+    days[12] = f"The barometer was broken by Anna Holm. {filler * 8}"
+    (tmp_path / "log.md").write_text("\n\n".join(days), encoding="utf-8")
+    with DocumentQA.open(tmp_path / "index", load_model(tiny_llama, native_window=8192), encoder=encoder) as qa:
+        qa.ingest([tmp_path / "log.md"])
+        chunks = [chunk.id for chunk in qa.index.chunks()]
+        [hit] = qa.index.search("Who broke the barometer?", 1)
+        at = chunks.index(hit.chunk.id)
+
+        def read(**options) -> list[int]:
+            asked = {"route": "retrieval", "k": 1, "max_new_tokens": 2, "prompt_tokens": 8000} | options
+            return sorted(qa.ask("Who broke the barometer?", **asked).plan.chunk_ids)
+
+        assert len(chunks) > 9
+        assert read() == chunks[at - 1 : at + 2]
+        assert read(expand=2) == chunks[at - 2 : at + 3]
+        assert len(read(kind="compare")) > 5

@@ -8,38 +8,15 @@ from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import Any
 
-from indexes.errors import UnreadableFile
-from indexes.readers.base import ReadLimits, properties, real_title
-from indexes.readers.zip_files import check_zip, parse_xml
+from indexes.readers.base import properties, real_title
+from indexes.readers.zip_files import parse_xml
 
-_OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # an OLE container
 _CORE = "docProps/core.xml"
 _RELATIONSHIP = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 _EMBEDDED = frozenset({"aFChunk", "oleObject", "package"})
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _META = "{urn:oasis:names:tc:opendocument:xmlns:meta:1.0}"
 _CP = "{http://schemas.openxmlformats.org/package/2006/metadata/core-properties}"
-
-
-def check_package(suffix: str, data: bytes, limits: ReadLimits) -> list[str]:
-    """Unpack without keeping anything, so that neither a zip bomb nor a false header reaches a library.
-
-    Args:
-        suffix: The format, for the message.
-        data: The file's bytes.
-        limits: What it may unpack to.
-
-    Returns:
-        The names of the parts that are damaged.
-
-    Raises:
-        UnreadableFile: It is encrypted, in an old format, no zip file, or over the limit.
-    """
-    if data.startswith(_OLD_OFFICE):
-        raise UnreadableFile(
-            f"an encrypted or old Office file under the name of a {suffix}; save it as {suffix} without a password"
-        )
-    return check_zip(suffix, data, limits)
 
 
 class Package:

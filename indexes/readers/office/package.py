@@ -13,8 +13,10 @@ from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits, ReadText, first_warnings, one_line
 from indexes.readers.lines import Lines
 from indexes.readers.office.flaws import usual_package, without_malformed_parts
-from indexes.readers.office.ooxml import check_package, core_properties, open_document_properties
+from indexes.readers.office.ooxml import core_properties, open_document_properties
+from indexes.readers.zip_files import check_zip
 
+_OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # an OLE container
 _OPEN_DOCUMENT = ".odt, .ods or .odp"
 
 
@@ -91,8 +93,12 @@ def read_open_document(data: bytes, limits: ReadLimits) -> ReadText:
 
 
 def _read(suffix: str, lines_of: Callable[[bytes, int], Lines], data: bytes, limits: ReadLimits) -> ReadText:
+    if data.startswith(_OLD_OFFICE):
+        raise UnreadableFile(
+            f"an encrypted or old Office file under the name of a {suffix}; save it as {suffix} without a password"
+        )
     most = limits.most_text(len(data))
-    broken = check_package(suffix, data, limits)
+    broken = check_zip(suffix, data, limits)
     try:
         data = usual_package(data, broken)
         try:

@@ -55,9 +55,7 @@ def test_auto_reads_everything_only_if_the_budget_allows() -> None:
     assert "all documents take 3,240 tokens with the question, more than the 2,400 tokens that 20 s allow at 120" in (
         made.reason
     )
-    assert made.prompt_tokens == 60 + 20 + 10 + 8 * 105, "three passages with their neighbours"
-    several = replace(COSTS, kind="compare")
-    assert 2300 < plan(several, WINDOWS, Policy("retrieval", budget=default(20))).prompt_tokens <= 2400
+    assert 2300 < made.prompt_tokens <= 2400
     shown = priced(made, default(20))
     assert shown.reason.endswith(
         f"; the prompt takes {made.prompt_tokens:,} of the 2,400 tokens that 20 s allow at 120 tokens/s"
