@@ -34,7 +34,8 @@ from squad_questions import FILES, read_corpus
 from train_demo_model import read_book
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-CHARACTERS_A_TOKEN = {"lights": 4.2, "offices": 4.2, "stores": 1.5}  # to choose how long the reports are
+JAPANESE = ("weirs", "stores")
+CHARACTERS_A_TOKEN = {name: 1.5 if name in JAPANESE else 4.2 for name in DOMAINS}  # to choose how long the reports are
 
 
 @dataclass
@@ -71,7 +72,7 @@ def is_right(what: str, answer: str, corpus: Corpus) -> bool:
 
 def read_prose(data: Path, domain: str) -> str:
     """What reports consist of besides their facts: a book in English, an encyclopedia's paragraphs in Japanese."""
-    if domain != "stores":
+    if domain not in JAPANESE:
         return read_book(data / "books" / "news-from-nowhere.txt")
     return "\n\n".join(text.strip() for _, text in read_corpus(data / FILES["ja"]).paragraphs)
 

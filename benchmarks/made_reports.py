@@ -1,9 +1,10 @@
 """Corpora of made reports whose answers are known: how many, which ones, the largest, and in what order.
 
-Each report consists of prose from a book or an encyclopedia, and in it a few sentences with facts. There are three
-domains. `lights` (inspections of harbour lights, English) is the one that prompts may be tuned on. `offices` (English)
-and `stores` (Japanese) are held out: their questions are paraphrased, so that few of their words are in the facts, and
-most of their facts deny what is asked, or say it of another day or thing.
+Each report consists of prose from a book or an encyclopedia, and in it a few sentences with facts. `lights`
+(inspections of harbour lights, English) is the domain that prompts may be tuned on; the others are held out. `clinics`
+(English) and `weirs` (Japanese) ask in words of the reports. Questions of `offices` (English) and `stores` (Japanese)
+are paraphrased, so that few of their words are in the facts, and most of their facts deny what is asked, or say it of
+another day or thing.
 """
 
 from __future__ import annotations
@@ -80,6 +81,65 @@ DOMAINS = {
         which="Which of the reports mention a leaking roof? Name the stations.",
         largest="Which report states the largest reading of a tide gauge? Name the station.",
         order="In what order were the 5 stations painted that were painted, by all reports?",
+    ),
+    "clinics": Domain(
+        names=[
+            f"{first} {second}"
+            for first in (
+                *("Abbot", "Bramley", "Chapel", "Denham", "Ester", "Farley"),
+                *("Granby", "Holme", "Ibsen", "Jarrow", "Kirby", "Lowther"),
+            )
+            for second in ("Road", "Street", "Square", "Lane", "Park", "Gate", "Hill", "Green", "Court", "Cross")
+        ],
+        title="Clinic report {number}: {name}",
+        yes=(
+            "The lift at {name} was out of order when we came.",
+            "Patients at {name} had to take the stairs, since the lift is out of order.",
+            "Again the lift of {name} is out of order.",
+        ),
+        no=(
+            "The telephone at {name} was out of order when we came.",
+            "The lift of {name} works, and was serviced in May.",
+            "Again the heating of {name} is out of order.",
+        ),
+        value=("{name} treated {value} patients in March.", "In March, {value} patients were treated at {name}."),
+        other_value=("The car park of {name} has room for {value} cars.",),
+        place=("{name} was number {place} of the clinics that were given new beds.",),
+        other_place=("{name} was number {place} of the clinics that were given new lamps.",),
+        how_many="In how many clinics is the lift out of order?",
+        which="In which clinics is the lift out of order? Name all of them.",
+        largest="Which clinic treated the most patients in March?",
+        order="In what order were the 5 clinics that were given new beds given them?",
+    ),
+    "weirs": Domain(
+        names=[
+            f"{first}{second}"
+            for first in (
+                *("青木", "井川", "上野", "江原", "大沢", "柏木"),
+                *("黒田", "小坂", "坂下", "白井", "高瀬", "中原"),
+            )
+            for second in ("第一水門", "第二水門", "第三水門", "堰", "排水機場", "樋門")
+        ],
+        title="巡視報告 第{number}号 {name}",
+        yes=(
+            "{name}では雨漏りが見つかった。",
+            "{name}の操作室には雨漏りがあり、早めの修理が要る。",
+            "昨年に続き、{name}で雨漏りを確認した。",
+        ),
+        no=(
+            "{name}では階段の手すりの破損が見つかった。",
+            "{name}の屋根はよく乾いており、異常はなかった。",
+            "昨年に続き、{name}で扉の錆を確認した。",
+        ),
+        value=("{name}の水位計は{value}センチを示していた。", "水位計の値は、{name}で{value}センチだった。"),
+        other_value=("{name}の扉の幅は{value}センチである。",),
+        place=("{name}は、{place}番目に塗装された施設である。",),
+        other_place=("{name}は、{place}番目に電気設備が更新された施設である。",),
+        how_many="雨漏りが見つかった施設はいくつありますか？",
+        which="雨漏りが見つかった施設はどれですか？すべて挙げてください。",
+        largest="水位計の値が最も大きかった施設はどこですか？",
+        order="塗装された5つの施設を、塗装された順に挙げてください。",
+        characters_a_report=2000,
     ),
     "offices": Domain(
         names=[

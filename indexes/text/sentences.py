@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 _OPEN, _CLOSE = "「『（【〈《", "」』）】〉》"
 _MARKS = re.compile(
     rf"""(?P<blank>\n[ \t\r　]*\n\s*)                           # a paragraph ends
-       | (?P<line>\n(?=[ \t　]*(?:[-*+•・|#>=]|\d+[.)]\s)))      # a list item, a table row, a heading, a quotation
+       | (?P<line>\n(?=[ \t　]*(?:[-*+•・|#>=]|\d+[.)]\s|[０-９]+[．）])))  # a list item, a table row, a heading, a quotation
        | (?P<newline>\n)
        | (?P<open>[{_OPEN}])
        | (?P<close>[{_CLOSE}])
@@ -23,6 +23,8 @@ _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[\"“‘])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|cf|al|e\.g|i\.e|a\.m|p\.m|Fig|No|pp|vol|approx|Eq|Sec|Ch"
     r"|(?:[A-Z]\.)+[A-Z])\.$"
 )
+# Nor does one after the number of a list item, which belongs to what follows.
+_ITEM_NUMBER = re.compile(r"\s*(?:[-*+]\s+)?(?:\d{1,3}|[a-z]|[ivx]{2,5}|[IVX]{2,5})[.．]")
 _STARTS_SENTENCE = re.compile(r"\s+[\"'“‘(\[「『*_`]*[^\W_a-z]")
 _ENDED = re.compile(rf"[。．！？｡︒︕︖.!?…][{_CLOSE}\"'”’)\]]*$")
 _LONGEST_QUOTE = 1000  # characters; past it a bracket was probably never closed
@@ -67,6 +69,8 @@ def _ends_sentence(text: str, mark: re.Match[str], opened: list[int], begin: int
         return False
     if mark.lastgroup == "newline":
         return _ENDED.search(text, max(begin, mark.start() - 8), mark.start()) is not None
+    if _ITEM_NUMBER.fullmatch(text, begin, mark.end()):
+        return False
     if mark.lastgroup == "cjk":
         return True
     before = text[max(begin, mark.start() - 12) : mark.end()]

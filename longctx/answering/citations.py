@@ -19,6 +19,9 @@ _NUMBER = re.compile(r"\d+")
 _UNFINISHED = re.compile(r"[\[［【][\d\s,、]*\Z")
 _END = ".!?…。．！？｡"  # before which a missing mark is put
 _MAY_END = frozenset(_END + "\"'”’)]」』）】")
+_LEADS_IN = (":", "：")  # a sentence that announces a list is neither supported nor not
+# What comes next may make this the beginning of a sentence: a number of a list item, or an opening bracket.
+_MAY_BEGIN = re.compile(r"(?:\n[ \t　]*\d+[.)．）]?|\s[\"'“‘(\[「『*_`]+)\Z")
 _LETTER = re.compile(r"\w")
 CLEARLY = 0.25  # by so much another passage must hold more of a sentence than the one that is marked
 _FEWEST_TERMS = 3  # a sentence with fewer says too little to be called unsupported
@@ -137,6 +140,8 @@ class CitedText:
         support = None if is_refusal(words) else self._evidence.support(words)
         if support is None:
             return checked
+        if words.endswith(_LEADS_IN):
+            return checked
         if max(support.most, support.said) < UNSUPPORTED_BELOW and support.terms >= _FEWEST_TERMS:
             self.unsupported.append(words)
             return _with_mark(checked, UNSUPPORTED)
@@ -174,8 +179,9 @@ class CitedText:
 
 
 def _without_end(text: str) -> str:
-    """A text without the characters at its end before which a mark may still have to be put."""
-    end = len(text)
+    """A text without what is at its end and may turn out to be behind a mark that is still to be put."""
+    begins = _MAY_BEGIN.search(text)
+    end = begins.start() if begins else len(text)
     while end and (text[end - 1].isspace() or text[end - 1] in _MAY_END):
         end -= 1
     return text[:end]

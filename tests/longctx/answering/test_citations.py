@@ -35,7 +35,7 @@ def test_marks_are_mapped_and_those_made_up_are_marked(raw: str, text: str, numb
     assert list(cited.marks) == numbers
 
 
-@given(st.lists(st.text(alphabet="[]`1234,9a \n", max_size=6), max_size=12))
+@given(st.lists(st.text(alphabet="[]`1234,9aA \n.)(*。２．-", max_size=6), max_size=12))
 def test_pieces_make_no_difference(pieces: list[str]) -> None:
     whole, streamed = CitedText(evidence(*3 * ["aa ab"])), CitedText(evidence(*3 * ["aa ab"]))
     whole.add("".join(pieces))
@@ -71,6 +71,12 @@ TOWER = evidence(
         ("It burnt down in 1901. [", "It burnt down in 1901 [2].", {2: "added"}),
         ("Green cheese covers the moon.", "Green cheese covers the moon [?].", {}),
         ("The moon is cheese. It burnt down in 1901!", "The moon is cheese. It burnt down in 1901 [2]!", {2: "added"}),
+        ("1. Built in 1874.\n2. Burnt in 1901.", "1. Built in 1874 [2].\n2. Burnt in 1901 [2].", {2: "added"}),
+        (
+            "The facts are the following:\n1. It burnt down in 1901.",
+            "The facts are the following:\n1. It burnt down in 1901 [2].",
+            {2: "added"},
+        ),
         ("The passages do not say.", "The passages do not say.", {}),
         ("`Green cheese` covers the moon.", "`Green cheese` covers the moon.", {}),
     ],
