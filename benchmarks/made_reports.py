@@ -10,6 +10,7 @@ another day or thing.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -214,6 +215,7 @@ DOMAINS = {
         characters_a_report=2000,
     ),
 }
+_UNFINISHED = re.compile(r"[^.!?。！？]*\Z")
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 
@@ -284,9 +286,10 @@ def questions(domain: Domain) -> dict[str, str]:
 
 
 def _paragraphs(prose: str, characters: int, draw: random.Random) -> list[str]:
-    """Paragraphs from somewhere in the prose."""
+    """Paragraphs from somewhere in the prose, each up to its last whole sentence."""
     start = draw.randrange(max(1, len(prose) - characters))
-    return [" ".join(p.split()) for p in prose[start : start + characters].split("\n\n") if p.strip()] or [""]
+    paragraphs = (" ".join(p.split()) for p in prose[start : start + characters].split("\n\n"))
+    return [whole for p in paragraphs if (whole := _UNFINISHED.sub("", p))] or [""]
 
 
 def _with_facts(paragraphs: Sequence[str], facts: Sequence[str], draw: random.Random) -> str:

@@ -106,7 +106,12 @@ class MapReduce:
         Raises:
             LongctxError: As `Backend.generate` does.
         """
-        return united(self._read(), self._question if self._kind == "count" else "")
+        notes = [*self._read()]
+        if self._kind != "count":
+            return united(notes)
+        notes += self._reader.overlooked(notes, [*self._chunks.values()])
+        places = {chunk_id: place for place, chunk_id in enumerate(self._chunks)}
+        return united(sorted(notes, key=lambda note: places[note.chunk_ids[0]]), self._question)
 
     def listed(self, notes: list[Note]) -> ListedAnswer | None:
         """The answer that a list is, or its first items, made without the model.

@@ -6,7 +6,9 @@ confirmed: the model is asked again about the sentences alone that hold a name, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Sized
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set, Sized
+from dataclasses import replace
 
 from indexes import Chunk
 from indexes.text import content_terms, on_one_line, sentence_spans
@@ -15,7 +17,7 @@ from longctx.answering.extractive import citation
 from longctx.answering.note_file import KeptReply
 from longctx.answering.note_taking import NoteTaker
 from longctx.answering.notes import Note, goes_round, notes_in
-from longctx.answering.valued_notes import sentences_stating
+from longctx.answering.valued_notes import sentences_stating, with_value
 from longctx.engine import PrefillProgress
 from longctx.planning import asks_for_extreme, asks_for_order
 from longctx.prompts import (
@@ -31,6 +33,8 @@ from longctx.prompts import (
 from longctx.types import Citation, QuestionKind
 
 _YES_OR_NO = 8  # tokens
+_NEARLY_ALL, _FEWEST_ITEMS = 0.8, 2  # items that tell by which of the question's words others are found
+_ORDINAL = re.compile(r"\W*\d+\s*(?:st|nd|rd|th|番目?|位)\W*", re.IGNORECASE)  # a place in an order is no name
 
 
 class PartReader:
@@ -56,6 +60,7 @@ class PartReader:
         task = items_task(self._question, self._items) if self._items else condense_task(question, kind)
         self.frame = taker.frame(task)
         self.cut = self.unplaced = self.unconfirmed = 0
+        self._denied = set[int]()  # passages whose item was not confirmed
 
     @property
     def lists(self) -> bool:
@@ -84,11 +89,58 @@ class PartReader:
             yield from self.notes_on(chunks[middle:], at)
             return
         for note in self.taken(reply, [chunk.id for chunk in chunks], passages):
-            sources = {chunk.source for chunk in chunks if chunk.id in note.chunk_ids}
-            if self._is_confirmed(note.text, [chunk for chunk in chunks if chunk.source in sources]):
-                yield note
-            else:
-                self.unconfirmed += 1
+            yield from self._confirmed(note, chunks)
+
+    def overlooked(self, notes: Sequence[Note], chunks: Sequence[Chunk]) -> Iterator[Note]:
+        """Take notes on sentences that say what was found elsewhere, in passages of which nothing was noted.
+
+        A small model that is shown whole passages overlooks some items. The words of the question that nearly all items
+        were found by tell where others are, and the model is asked about such sentences alone.
+
+        Args:
+            notes: The items found.
+            chunks: All passages.
+
+        Yields:
+            The items that were overlooked.
+
+        Raises:
+            LongctxError: As `Backend.generate` does.
+        """
+        telling = self._telling(notes, {chunk.id: chunk for chunk in chunks})
+        settled = self._denied.union(*(note.chunk_ids for note in notes))
+        for chunk in chunks if telling else ():
+            sentences = [] if chunk.id in settled else _sentences_with(telling, chunk.text)
+            if sentences:
+                passages = _shown([chunk])
+                documents = self._documents(passages, [" ".join(sentences)])
+                reply = self._taker.reply(self.frame, documents, passages, None)
+                for note in self.taken(reply, [chunk.id], passages):
+                    yield from self._confirmed(note, [chunk])
+
+    def _telling(self, notes: Sequence[Note], chunks: Mapping[int, Chunk]) -> set[str]:
+        """The question's terms that the sentences on nearly all items hold."""
+        found = [
+            set[str]().union(*map(content_terms, sentences))
+            for note in notes
+            if (sentences := [each for i in note.chunk_ids for each in self._sentences_on(note.text, chunks[i].text)])
+        ]
+        asked, least = content_terms(self._question), max(_FEWEST_ITEMS, _NEARLY_ALL * len(found))
+        return {term for term in asked if sum(term in terms for terms in found) >= least}
+
+    def _confirmed(self, note: Note, chunks: Sequence[Chunk]) -> Iterator[Note]:
+        sources = {chunk.source for chunk in chunks if chunk.id in note.chunk_ids}
+        within = [chunk for chunk in chunks if chunk.source in sources]
+        if self._items == "value":
+            text = "\n\n".join(chunk.text for chunk in within if chunk.id in note.chunk_ids)
+            note = replace(note, text=with_value(note.text, text, self._question))
+        is_ordinal = self._items == "name" and _ORDINAL.fullmatch(note.text)
+        if not is_ordinal and self._is_confirmed(note.text, within):
+            yield note
+            return
+        self.unconfirmed += 1
+        if not is_ordinal:
+            self._denied.update(note.chunk_ids)
 
     def taken(self, reply: KeptReply, chunk_ids: Sequence[int], shown: Sequence[Citation]) -> tuple[Note, ...]:
         """Read the notes in a reply, and count what is left out of them.
@@ -131,9 +183,7 @@ class PartReader:
         if self._items != "name":
             return sentences_stating(text, item)
         terms = content_terms(item)
-        telling = terms - content_terms(self._question) or terms
-        sentences = [on_one_line(text[start:end]) for start, end in sentence_spans(text)]
-        return [sentence for sentence in sentences if telling <= content_terms(sentence)]
+        return _sentences_with(terms - content_terms(self._question) or terms, text)
 
     def _documents(self, passages: Sequence[Citation], texts: Sequence[str]) -> list[Sized]:
         return assemble(self._writer, passages, self._writer.texts(texts))
@@ -148,6 +198,12 @@ def _item_kind(question: str, kind: QuestionKind) -> ItemKind | None:
     if asks_for_order(question):
         return "place"
     return "value" if asks_for_extreme(question) else None
+
+
+def _sentences_with(terms: Set[str], text: str) -> list[str]:
+    """The sentences that hold all of some terms."""
+    sentences = (on_one_line(text[start:end]) for start, end in sentence_spans(text))
+    return [sentence for sentence in sentences if terms <= content_terms(sentence)]
 
 
 def _shown(chunks: Sequence[Chunk]) -> list[Citation]:

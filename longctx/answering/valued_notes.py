@@ -20,6 +20,7 @@ _NUMBER = re.compile(
     rf"|\b(?P<ordinal>{'|'.join(_ORDINALS)})\b",
     re.IGNORECASE,
 )
+_PLACEHOLDERS = ("name", "名前")  # of the prompt's rules
 _DIGITS = re.compile(r"\d+")
 _MEASURES = frozenset(re.findall(r"\S+", "% ° °c °f mm cm m km in ft mi mg g kg t ml l s min h w kw mw v hz"))
 _YEARS = 1000  # and more: no place in an order
@@ -84,6 +85,28 @@ def _stated(text: str) -> str:
         return parts[2]
     sentences = (plain[start:end] for start, end in sentence_spans(plain))
     return next((sentence for sentence in sentences if _NUMBER.search(sentence)), "")
+
+
+def with_value(note: str, text: str, question: str) -> str:
+    """Complete a note that names no value, or not what has it, as small models write some of them.
+
+    Args:
+        note: The note.
+        text: The passage that it comes from.
+        question: The question.
+
+    Returns:
+        The note; in place of one without a value or a name, the sentence of the passage that states a value and shares
+        most words with the question, if one shares any.
+    """
+    name = _NAME_AND_VALUE.fullmatch(unicodedata.normalize("NFKC", note))
+    if _value(note) and not (name and name[1].strip().casefold() in _PLACEHOLDERS):
+        return note
+    asked = content_terms(question)
+    sentences = [on_one_line(text[start:end]) for start, end in sentence_spans(text)]
+    stating = [(len(asked & content_terms(sentence)), sentence) for sentence in sentences if _value(sentence)]
+    shared, best = max(stating, key=lambda pair: pair[0], default=(0, note))
+    return best if shared else note
 
 
 def sentences_stating(text: str, note: str) -> list[str]:

@@ -153,6 +153,19 @@ def test_an_item_that_only_the_title_names_is_confirmed_by_the_passage(make_inde
     assert all("Proposed item" not in asked.text and PROSE.strip() in asked.text for asked in state.at("confirm"))
 
 
+def test_sentences_that_say_what_was_found_elsewhere_are_looked_at_again(index: Path, opened, server) -> None:
+    def found(passage: str) -> list[str]:
+        overlooked = "Station 9 has rust" in passage and PROSE.strip() in passage
+        return ["9th"] if overlooked else re.findall(r"Station \d+(?= has rust)", passage)
+
+    state = server.play(WINDOW, noting(found))
+    answer = opened(index).ask(COUNT)
+    assert answer.text.startswith("There are 8: Station 3 [1]; Station 6 [2]; Station 9 [3]; Station 12 [4]; ")
+    again = [asked for asked in state.at("part") if PROSE not in asked.text]
+    assert len(again) == 1, "only the sentence of the passage of which nothing was noted is shown again"
+    assert "Station 9 has rust on the ladder." in again[0].text
+
+
 @pytest.mark.parametrize(
     ("question", "asked"),
     [
@@ -490,7 +503,8 @@ def test_notes_that_are_cut_are_taken_on_half_the_part(make_index, opened, serve
     assert answer.text.startswith("There are 40: "), "the number is that of all notes"
     assert len(re.findall(r"Station \d+ has rust", answer.text)) == 40
     assert len(state.at("part")) > answer.plan.parts
-    state = server.play(WINDOW, lambda asked: "Station 1 has rust again and again. [1]\n" * 60)
+    again = "Station 1 has rust again and again. [1]\n"
+    state = server.play(WINDOW, lambda asked: again * 60, confirm=lambda asked: "No.")
     round_and_round = opened(folder, policy=Policy(part_tokens=420)).ask(
         "How many of the files mention rust?", route="map"
     )
