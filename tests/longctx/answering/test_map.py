@@ -234,6 +234,15 @@ def test_values_are_understood_in_the_forms_that_models_write(
     assert largest is None or answer.text == largest
 
 
+def test_notes_without_a_value_or_a_name_are_completed_from_their_passages(make_index, opened, server) -> None:
+    facts = ["The water at Mole North was 12 cm.", "At Mole South the water was 31 cm.", "Mole West: water of 9 cm."]
+    folder = make_index({f"{n}.md": report(1, fact) for n, fact in enumerate(facts)})
+    written = {"North": "Mole North has the highest water.", "South": "name: 31 cm", "West": "Mole West: 9 cm"}
+    server.play(WINDOW, noting(lambda passage: [note for name, note in written.items() if f"Mole {name}" in passage]))
+    answer = opened(folder).ask("Which mole has the highest water?", route="map")
+    assert answer.text == "At Mole South the water was 31 cm [1]."
+
+
 def test_ordinals_are_sorted(make_index, opened, server) -> None:
     places = {"a.md": "Ghent: third", "b.md": "Jena: the first", "c.md": "Graz: 2nd", "d.md": "Cork: number 4"}
     folder = make_index({name: report(1, fact) for name, fact in places.items()})
