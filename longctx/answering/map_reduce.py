@@ -106,12 +106,13 @@ class MapReduce:
         Raises:
             LongctxError: As `Backend.generate` does.
         """
-        notes = [*self._read()]
-        if self._kind != "count":
-            return united(notes)
-        notes += self._reader.overlooked(notes, [*self._chunks.values()])
-        places = {chunk_id: place for place, chunk_id in enumerate(self._chunks)}
-        return united(sorted(notes, key=lambda note: places[note.chunk_ids[0]]), self._question)
+        notes, chunks = [*self._read()], [*self._chunks.values()]
+        if self._reader.lists:
+            notes += self._reader.overlooked(notes, chunks)
+            notes = notes or self._reader.denied(chunks)
+            places = {chunk.id: place for place, chunk in enumerate(chunks)}
+            notes.sort(key=lambda note: places[note.chunk_ids[0]])
+        return united(notes, self._question if self._kind == "count" else "")
 
     def listed(self, notes: list[Note]) -> ListedAnswer | None:
         """The answer that a list is, or its first items, made without the model.
@@ -171,7 +172,8 @@ class MapReduce:
             f"the notes on {reader.cut} parts were cut at {taker.new_tokens:,} tokens": reader.cut,
             f"the model read less than half of {taker.truncated} prompts: give its window (--window)": taker.truncated,
         }
-        return [remark for remark, count in said.items() if count] + ([self._omitted] if self._omitted else [])
+        words = "the model confirmed no value: words decided which bear on the question" if reader.by_words else ""
+        return [remark for remark, count in said.items() if count] + [*filter(None, (words, self._omitted))]
 
     def _divide(self, plan: Plan) -> None:
         """Divide the documents into parts. Raises ContextTooLong."""

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence, Set, Sized
 from dataclasses import replace
 
 from indexes import Chunk
-from indexes.text import content_terms, on_one_line, sentence_spans
+from indexes.text import content_terms
 from longctx.answering.backend import Backend
 from longctx.answering.extractive import citation
 from longctx.answering.note_file import KeptReply
 from longctx.answering.note_taking import NoteTaker
 from longctx.answering.notes import Note, goes_round, notes_in
-from longctx.answering.valued_notes import sentences_stating, with_value
+from longctx.answering.valued_notes import sentences_in, sentences_stating, states_value, with_value
 from longctx.engine import PrefillProgress
 from longctx.planning import asks_for_extreme, asks_for_order
 from longctx.prompts import (
@@ -34,6 +34,7 @@ from longctx.types import Citation, QuestionKind
 
 _YES_OR_NO = 8  # tokens
 _NEARLY_ALL, _FEWEST_ITEMS = 0.8, 2  # items that tell by which of the question's words others are found
+_BEARING = 0.25  # of the question's terms are in a sentence that bears on it
 _ORDINAL = re.compile(r"\W*\d+\s*(?:st|nd|rd|th|番目?|位)\W*", re.IGNORECASE)  # a place in an order is no name
 
 
@@ -51,6 +52,7 @@ class PartReader:
         cut: How many parts' notes were cut for their length.
         unplaced: How many lines were left out because no passage holds them.
         unconfirmed: How many items were left out because the model, asked again, did not confirm them.
+        by_words: Whether words decided which values bear on the question, as the model confirmed none.
     """
 
     def __init__(self, backend: Backend, taker: NoteTaker, question: str, kind: QuestionKind) -> None:
@@ -60,7 +62,8 @@ class PartReader:
         task = items_task(self._question, self._items) if self._items else condense_task(question, kind)
         self.frame = taker.frame(task)
         self.cut = self.unplaced = self.unconfirmed = 0
-        self._denied = set[int]()  # passages whose item was not confirmed
+        self.by_words = False
+        self._denied: list[Note] = []
 
     @property
     def lists(self) -> bool:
@@ -92,10 +95,10 @@ class PartReader:
             yield from self._confirmed(note, chunks)
 
     def overlooked(self, notes: Sequence[Note], chunks: Sequence[Chunk]) -> Iterator[Note]:
-        """Take notes on sentences that say what was found elsewhere, in passages of which nothing was noted.
+        """Take notes on sentences that the model overlooked: a small one that is shown whole passages overlooks some.
 
-        A small model that is shown whole passages overlooks some items. The words of the question that nearly all items
-        were found by tell where others are, and the model is asked about such sentences alone.
+        Names are looked for by the words of the question that nearly all items were found by, and the model is asked
+        about such sentences alone. Values are in sentences that state one and hold enough of the question's words.
 
         Args:
             notes: The items found.
@@ -107,16 +110,56 @@ class PartReader:
         Raises:
             LongctxError: As `Backend.generate` does.
         """
+        settled = {chunk_id for note in notes for chunk_id in note.chunk_ids}
+        if self._items == "name":
+            settled.update(chunk_id for note in self._denied for chunk_id in note.chunk_ids)
         telling = self._telling(notes, {chunk.id: chunk for chunk in chunks})
-        settled = self._denied.union(*(note.chunk_ids for note in notes))
-        for chunk in chunks if telling else ():
-            sentences = [] if chunk.id in settled else _sentences_with(telling, chunk.text)
-            if sentences:
-                passages = _shown([chunk])
-                documents = self._documents(passages, [" ".join(sentences)])
-                reply = self._taker.reply(self.frame, documents, passages, None)
-                for note in self.taken(reply, [chunk.id], passages):
+        for chunk in chunks:
+            if chunk.id not in settled:
+                found = self._named_in(chunk, telling) if self._items == "name" else self._valued_in(chunk)
+                for note in found:
                     yield from self._confirmed(note, [chunk])
+
+    def _named_in(self, chunk: Chunk, telling: Set[str]) -> Sequence[Note]:
+        sentences = _sentences_with(telling, chunk.text) if telling else []
+        if not sentences:
+            return ()
+        passages = _shown([chunk])
+        documents = self._documents(passages, [" ".join(sentences)])
+        return self.taken(self._taker.reply(self.frame, documents, passages, None), [chunk.id], passages)
+
+    def _valued_in(self, chunk: Chunk) -> Sequence[Note]:
+        return [
+            Note(each, (chunk.id,)) for each in sentences_in(chunk.text) if states_value(each) and self._bears(each)
+        ]
+
+    def _bears(self, sentence: str) -> bool:
+        asked = content_terms(self._question)
+        return len(asked & content_terms(sentence)) >= _BEARING * len(asked) > 0
+
+    def denied(self, chunks: Sequence[Chunk]) -> list[Note]:
+        """The values that the model did not confirm, if words say that they bear on the question.
+
+        Some models deny whatever they are asked about in a language, so that where nothing is confirmed, words decide.
+
+        Args:
+            chunks: All passages.
+
+        Returns:
+            The sentences that state them; none for names, which models confirm.
+        """
+        if self._items == "name":
+            return []
+        texts = {chunk.id: chunk.text for chunk in chunks}
+        bearing = [
+            Note(sentence, (chunk_id,))
+            for note in self._denied
+            for chunk_id in note.chunk_ids
+            for sentence in sentences_stating(texts[chunk_id], note.text)
+            if self._bears(sentence)
+        ]
+        self.by_words = bool(bearing)
+        return bearing
 
     def _telling(self, notes: Sequence[Note], chunks: Mapping[int, Chunk]) -> set[str]:
         """The question's terms that the sentences on nearly all items hold."""
@@ -140,7 +183,7 @@ class PartReader:
             return
         self.unconfirmed += 1
         if not is_ordinal:
-            self._denied.update(note.chunk_ids)
+            self._denied.append(note)
 
     def taken(self, reply: KeptReply, chunk_ids: Sequence[int], shown: Sequence[Citation]) -> tuple[Note, ...]:
         """Read the notes in a reply, and count what is left out of them.
@@ -202,8 +245,7 @@ def _item_kind(question: str, kind: QuestionKind) -> ItemKind | None:
 
 def _sentences_with(terms: Set[str], text: str) -> list[str]:
     """The sentences that hold all of some terms."""
-    sentences = (on_one_line(text[start:end]) for start, end in sentence_spans(text))
-    return [sentence for sentence in sentences if terms <= content_terms(sentence)]
+    return [sentence for sentence in sentences_in(text) if terms <= content_terms(sentence)]
 
 
 def _shown(chunks: Sequence[Chunk]) -> list[Citation]:

@@ -16,7 +16,7 @@ _ORDINALS = (
 )
 _NAME_AND_VALUE = re.compile(r"(.*?[^\d\s]\s*):(?!//)\s*(.*)", re.DOTALL)  # not in 22:00
 _NUMBER = re.compile(
-    rf"(?<![\w.])(?P<sign>[-+−]?)(?P<digits>\d[\d,]*(?:\.\d+)?)(?:st|nd|rd|th|番目?|位)?\s*(?P<unit>%|°[CF]?|[^\W\d_]+)?"
+    rf"(?<![A-Za-z0-9_.])(?P<sign>[-+−]?)(?P<digits>\d[\d,]*(?:\.\d+)?)(?:st|nd|rd|th|番目?|位)?\s*(?P<unit>%|°[CF]?|[^\W\d_]+)?"
     rf"|\b(?P<ordinal>{'|'.join(_ORDINALS)})\b",
     re.IGNORECASE,
 )
@@ -63,6 +63,16 @@ def extremes(ranked: Sequence[Note], *, smallest: bool) -> list[Note]:
     return [note for value, note in valued if value == sought]
 
 
+def sentences_in(text: str) -> list[str]:
+    """The sentences of a text, each on one line."""
+    return [on_one_line(text[start:end]) for start, end in sentence_spans(text)]
+
+
+def states_value(text: str) -> bool:
+    """Whether a note or a sentence states one value."""
+    return _value(text) is not None
+
+
 def _value(text: str) -> tuple[float, str] | None:
     """The value of a note with its unit, if it states one."""
     numbers = [*_NUMBER.finditer(_stated(text))]
@@ -103,8 +113,9 @@ def with_value(note: str, text: str, question: str) -> str:
     if _value(note) and not (name and name[1].strip().casefold() in _PLACEHOLDERS):
         return note
     asked = content_terms(question)
-    sentences = [on_one_line(text[start:end]) for start, end in sentence_spans(text)]
-    stating = [(len(asked & content_terms(sentence)), sentence) for sentence in sentences if _value(sentence)]
+    stating = [
+        (len(asked & content_terms(sentence)), sentence) for sentence in sentences_in(text) if states_value(sentence)
+    ]
     shared, best = max(stating, key=lambda pair: pair[0], default=(0, note))
     return best if shared else note
 
@@ -121,8 +132,7 @@ def sentences_stating(text: str, note: str) -> list[str]:
         of the note.
     """
     numbers, words = _numbers_of(_stated(note)), content_terms(_DIGITS.sub(" ", note))
-    sentences = [on_one_line(text[start:end]) for start, end in sentence_spans(text)]
-    stating = [sentence for sentence in sentences if numbers <= _numbers_of(sentence)]
+    stating = [sentence for sentence in sentences_in(text) if numbers <= _numbers_of(sentence)]
     return [sentence for sentence in stating if words & content_terms(sentence)] or stating
 
 
