@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,7 @@ _BESIDE, _BESIDE_IN_JAPANESE, _BESIDE_WITH_COSINE = 0.42, 0.52, 1.33
 _COSINE_WEIGHT = 2.0
 _ENOUGH_WORDS = 3  # content words of a question that say what it is about
 _SHORT_WEIGHT = 0.3  # of a Japanese bigram and of a single character, beside a word
+_CODE = re.compile(r"`(?=[^`\n]*[_()\[\]=./-])([^`\n]{3,})`")  # `f(x)`, `--flag`; not a word in backticks
 _NUMBER_WEIGHT = 3.0  # who copies a sentence gets its words right, and who makes one up its numbers wrong
 
 
@@ -182,10 +184,13 @@ class Evidence:
 
         Returns:
             The reason why it is none; empty if a passage supports it and, unless the question has only one or two
-            content words, bears on the question. Empty also where it may come from a passage in another language.
+            content words, bears on the question. Empty also where it may come from a passage in another language, and
+            where it names code that stands in a passage.
         """
         support, language = self.support(words), script_language(query)
         if support is None or support.most < SUPPORTED:
+            if any(code in passage.text for code in _CODE.findall(words) for passage in self.passages):
+                return ""
             cited = [self._languages[number - 1] for number in marked] or self._languages
             return "no passage supports what the model wrote" if {*cited} == {language} else ""
         pairs = zip(support.shares, self._languages, strict=True)

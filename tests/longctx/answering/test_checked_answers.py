@@ -102,6 +102,15 @@ def test_what_a_passage_supports_is_an_answer_though_the_question_has_other_word
     assert ask("The mayor spoke.", HALF_THERE).text.startswith("The mayor spoke [")
 
 
+def test_code_that_an_answer_copies_supports_it(ask, make_index) -> None:
+    code = make_index({"pump.md": "# Pump\n\n```python\ndef pressure(raw):\n    return raw * 0.0125 - 0.4\n```\n"})
+    question = "Show me what turns the sensor's number into bar."
+    says = "The function `{}` takes the number of the sensor as its input."
+    assert not ask(says.format("pressure(raw)"), question, code).refused
+    assert ask(says.format("voltage(raw)"), question, code).refused
+    assert ask(says.format("pressure"), question, code).refused, "a word in backticks is no code"
+
+
 def test_in_japanese(ask, make_index) -> None:
     path = make_index({"灯台.md": DOCUMENTS["灯台.md"]})
     assert ask("設計者はホルム氏です。", "灯台の設計者は誰ですか？", path).text == "設計者はホルム氏です [1]。"
