@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from indexes.text import sentence_spans
 from longctx.answering.evidence import SUPPORTED, UNSUPPORTED_BELOW, Evidence, Support
-from longctx.prompts import is_refusal
+from longctx.prompts import PromptEcho, is_refusal
 from longctx.types import MarkedBy
 
 # What is code is left alone: a[3] is no mark, and so are tags that a family writes code between.
@@ -19,7 +19,8 @@ _NUMBER = re.compile(r"\d+")
 _UNFINISHED = re.compile(r"[\[［【][\d\s,、]*\Z")
 _END = ".!?…。．！？｡"  # before which a missing mark is put
 _MAY_END = frozenset(_END + "\"'”’)]」』）】")
-_LEADS_IN = (":", "：")  # a sentence that announces a list is neither supported nor not
+# A sentence that announces a list is neither supported nor not.
+_LEADS_IN = re.compile(r"(?:[:：]|(?:以下|次)の(?:通り|とおり)\w{0,6}[。．.]?|\bas follows\W*)\Z")
 # What comes next may make this the beginning of a sentence: a number of a list item, or an opening bracket.
 _MAY_BEGIN = re.compile(r"(?:\n[ \t　]*\d+[.)．）]?|\s[\"'“‘(\[「『*_`]+)\Z")
 _LETTER = re.compile(r"\w")
@@ -40,15 +41,19 @@ class CitedText:
     right where another passage does. A sentence without a mark gets that of the passage that supports it, and one that
     no passage supports gets [?].
 
+    Lines at its beginning that repeat the prompt are left out, with the label of the answer.
+
     Args:
         evidence: The passages that the model was given.
+        question: The question.
 
     Attributes:
         marks: The passages that marks refer to, in the order of their first marks, and who set the mark.
         unsupported: The sentences that no passage supports.
     """
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: Evidence, question: str = "") -> None:
+        self._echo = PromptEcho(question)
         self.marks: dict[int, MarkedBy] = {}
         self.unsupported: list[str] = []
         self._evidence = evidence
@@ -80,7 +85,7 @@ class CitedText:
             Text that no further piece can change. A mark that may go on is held back, and so is the end of a sentence,
             where a mark may have to be put.
         """
-        self._waiting.append(piece)
+        self._waiting.append(self._echo.add(piece))
         if sum(map(len, self._waiting)) * _SHARE < len(self._open) - _SHORT:
             return ""
         self._take_in()
@@ -89,6 +94,7 @@ class CitedText:
 
     def finish(self) -> str:
         """End the answer; returns the text that was held back."""
+        self._waiting.append(self._echo.finish())
         self._take_in()
         return self._settle(self._open, finished=True)
 
@@ -140,7 +146,7 @@ class CitedText:
         support = None if is_refusal(words) else self._evidence.support(words)
         if support is None:
             return checked
-        if words.endswith(_LEADS_IN):
+        if _LEADS_IN.search(words):
             return checked
         if max(support.most, support.said) < UNSUPPORTED_BELOW and support.terms >= _FEWEST_TERMS:
             self.unsupported.append(words)

@@ -187,7 +187,7 @@ class Evidence:
             content words, bears on the question. Empty also where it may come from a passage in another language, and
             where it names code that stands in a passage.
         """
-        support, language = self.support(words), script_language(query)
+        support, language = self._support_of_most(words), script_language(query)
         if support is None or support.most < SUPPORTED:
             if any(code in passage.text for code in _CODE.findall(words) for passage in self.passages):
                 return ""
@@ -198,6 +198,17 @@ class Evidence:
         if elsewhere or len(content_words(query)) < _ENOUGH_WORDS or self.coverages[support.best - 1] >= _IRRELEVANT:
             return ""
         return "the passage that holds what the model wrote does not bear on the question"
+
+    def _support_of_most(self, words: str) -> Support | None:
+        """The support of an answer: of its words together, or, where it draws on several passages, of its sentences."""
+        support = self.support(words)
+        if support is None or support.most >= SUPPORTED:
+            return support
+        sentences = [self.support(words[start:end]) for start, end in sentence_spans(words)]
+        supported = [each for each in sentences if each is not None and each.most >= SUPPORTED]
+        if 2 * len(supported) <= len(sentences):
+            return support
+        return max(supported, key=lambda each: self.coverages[each.best - 1])
 
     def quotation(self, among: Sequence[int]) -> tuple[int, str]:
         """The sentence that holds most of the question's words.

@@ -208,13 +208,13 @@ class GeneratedAnswer(AnswerStream):
         assert self._generation is not None
         if self._generation.taken_back and not self._taken_back:
             self._taken_back = True
-            self._cited = CitedText(self._evidence)
+            self._cited = CitedText(self._evidence, self._request.question)
 
     def _start(self) -> Generation:
         """Render the plan's prompt and let the model read it."""
         self._prompt = render(self._candidates, self._backend.writer, self._plan)
         self._evidence = Evidence(self._candidates.question_idf, self._prompt.passages, self._request.history or ())
-        self._cited = CitedText(self._evidence)
+        self._cited = CitedText(self._evidence, self._request.question)
         is_fact = self._request.history is None and self._plan.kind == "locate"
         self._doubtful = is_fact and self._evidence.is_doubtful(self._request.query)
         sampling = self._request.options.sampling

@@ -54,8 +54,20 @@ def answer_with_model(
     return EverythingAnswer(stream, index, backend, request, policy, progress)
 
 
+class _NothingNoted(Exception):
+    """Route `map` found nothing to compare or to summarise."""
+
+    def __init__(self, plan: Plan, usage: Usage) -> None:
+        super().__init__()
+        self.plan, self.usage = plan, usage
+
+
 class EverythingAnswer(AnswerStream):
-    """An answer from all documents: in one prompt, or on route `map` where the plan, or a new one, says so."""
+    """An answer from all documents: in one prompt, or on route `map` where the plan, or a new one, says so.
+
+    Where nobody asked for route `map`, and the window is too short for its rules or nothing is noted to compare or to
+    summarise, passages are asked instead: "Compare the allowances of managers and staff" has its answer in one table.
+    """
 
     def __init__(
         self,
@@ -69,7 +81,7 @@ class EverythingAnswer(AnswerStream):
         super().__init__()
         self._index, self._backend, self._request, self._policy = index, backend, request, policy
         self._progress = progress
-        self._why_not_mapped = ""
+        self._why_not_mapped, self._spent = "", Usage()
         self._closed = False
         self._stream = self._mapped(stream.plan) if stream.plan.route == "map" else stream
 
@@ -82,6 +94,9 @@ class EverythingAnswer(AnswerStream):
                 if plan is None or plan.route != "map":
                     raise
                 self._stream = self._mapped(plan)
+            except _NothingNoted as nothing:
+                self._spent = nothing.usage
+                self._stream = self._of_passages(f"{nothing.plan.reason}; no part holds anything on the question")
             except StopIteration:
                 if self._answer is None and not self._closed:
                     self._answer = self._explained(self._stream.answer)
@@ -98,20 +113,34 @@ class EverythingAnswer(AnswerStream):
         self._stream.close()
 
     def _mapped(self, plan: Plan) -> AnswerStream:
-        """The answer on route `map`; where the window is too short for its rules, and nobody asked for it, passages."""
+        """The answer on route `map`, or from passages."""
         try:
             return MappedAnswer(self._index, self._backend, self._request, self._policy, plan, self._progress)
         except ContextTooLong as refusal:
-            if (self._request.options.route or self._policy.route) != "auto":
+            if not _may_choose(self._request, self._policy):
                 raise
-            self._why_not_mapped = f"{plan.reason}; {refusal}; "
-            options = replace(self._request.options, route="retrieval")
-            request = replace(self._request, options=options)
-            return GeneratedAnswer(self._index, self._backend, request, self._policy, self._progress)
+            return self._of_passages(f"{plan.reason}; {refusal}")
+
+    def _of_passages(self, why: str) -> AnswerStream:
+        self._why_not_mapped = f"{why}; "
+        request = replace(self._request, options=replace(self._request.options, route="retrieval"))
+        return GeneratedAnswer(self._index, self._backend, request, self._policy, self._progress)
 
     def _explained(self, answer: Answer) -> Answer:
         assert answer.plan is not None
-        return replace(answer, plan=replace(answer.plan, reason=f"{self._why_not_mapped}{answer.plan.reason}"))
+        usage = replace(
+            answer.usage,
+            prompt_tokens=self._spent.prompt_tokens + answer.usage.prompt_tokens,
+            completion_tokens=self._spent.completion_tokens + answer.usage.completion_tokens,
+            seconds=self._spent.seconds + answer.usage.seconds,
+        )
+        plan = replace(answer.plan, reason=f"{self._why_not_mapped}{answer.plan.reason}")
+        return replace(answer, plan=plan, usage=usage)
+
+
+def _may_choose(request: QuestionRequest, policy: Policy) -> bool:
+    """Whether nobody asked for a route."""
+    return (request.options.route or policy.route) == "auto"
 
 
 class MappedAnswer(AnswerStream):
@@ -154,6 +183,8 @@ class MappedAnswer(AnswerStream):
         """Read the parts, then list what they hold, or generate the answer."""
         with self._saying_how_far():
             started = self._started()
+            if started is None and self._plan.kind != "count" and _may_choose(self._request, self._policy):
+                raise _NothingNoted(self._plan_at_end(), self._usage())
             if started is None:
                 text = nothing_found(self._request.question)
                 self._answer = Answer(text, (), self._plan_at_end(), self._usage(), refused=True)
@@ -170,7 +201,7 @@ class MappedAnswer(AnswerStream):
         # what the notes say, such as which is the largest, is supported as what was said before is
         passages, told = final.prompt.passages, Message("user", final.said)
         evidence = Evidence(self._question_idf, passages, [told])
-        cited = CitedText(evidence)
+        cited = CitedText(evidence, self._request.question)
         with generation:
             for piece in chain((first,), generation):
                 if isinstance(piece, Thought):
@@ -178,7 +209,7 @@ class MappedAnswer(AnswerStream):
                 elif settled := cited.add(piece):
                     yield settled
         if generation.taken_back:
-            cited = CitedText(evidence)
+            cited = CitedText(evidence, self._request.question)
             cited.add(generation.text)
         rest = cited.finish()
         answer, note = conclude(cited, evidence, self._request.question, generation=generation)

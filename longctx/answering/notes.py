@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from indexes.text import content_terms
 from longctx.answering.citations import CLEARLY
@@ -19,6 +20,8 @@ from longctx.types import Citation
 
 _MARK = re.compile(r"\s*[\[［【]\s*\d[\d\s,、?]*[\]］】]")
 _BULLET = re.compile(r"^\s*(?:[-*•・]|\(?\d{1,3}[.)](?=\s)|[①-⑳])\s*")
+_HAS_VALUE = re.compile(r"[:：]|[はがを]、?")  # a name with its value, or a sentence
+_LONGEST_NAME = 24
 _NO_LETTER = re.compile(r"[\W_]+")
 
 
@@ -75,7 +78,7 @@ def notes_in(reply: str, chunk_ids: Sequence[int], shown: Sequence[Citation], qu
     evidence = Evidence(dict.fromkeys(content_terms(question), 1.0), shown)
     placed: list[tuple[int, Note]] = []
     unplaced = 0
-    for line in reply.splitlines():
+    for line in chain.from_iterable(map(_items_in, reply.splitlines())) if question else reply.splitlines():
         text = _BULLET.sub("", _MARK.sub("", line)).strip()
         if not _NO_LETTER.sub("", text) or says_nothing(text):
             continue
@@ -85,6 +88,16 @@ def notes_in(reply: str, chunk_ids: Sequence[int], shown: Sequence[Citation], qu
             unplaced += 1
     placed.sort(key=lambda pair: pair[0])
     return TakenNotes(tuple(note for _, note in placed), unplaced)
+
+
+def _items_in(line: str) -> list[str]:
+    """The items of a line: names that are written behind one another, as Japanese models do, are one each."""
+    bare = _MARK.sub("", line)
+    names = [name.strip() for name in bare.rstrip("。 ").split("、")]
+    if len(names) < 2 or _HAS_VALUE.search(bare) or max(map(len, names)) > _LONGEST_NAME:
+        return [line]
+    marks = "".join(_MARK.findall(line))
+    return [f"{name}{marks}" for name in names]
 
 
 def _numbers(line: str, text: str, evidence: Evidence) -> list[int]:

@@ -29,6 +29,8 @@ _MOST = (
     r"lat)e?st|most|least|best|worst|first|last)"
 )
 _MORE = r"(?:\w+(?:er|ier)|more|less|worse|better|first)"
+# not "out of order", "in order to", "the purchase order"
+_AN_ORDER = r"(?<!out of )(?<!purchase )(?<!work )(?<!money )(?<!court )\border\b(?! (?:to|of magnitude|number|form)\b)"
 _VERB = r"(?:is|are|was|were|has|have|had|does|do|did|can|came|took|costs?)"
 _MENTION = r"(?:mention\w*|discuss\w*|describ\w*|refer\w*|talk\w*|deal\w*|stat(?:e|es|ing) that|contain\w*|cover\w*)"
 
@@ -116,7 +118,7 @@ _RULES = {
 # close on Fridays?" may ask for a number that is stated, and does not where every document is to be read for it.
 _OF_EVERYTHING: dict[str, dict[QuestionKind, str]] = {
     "en": {
-        "compare": rf"\b{_MOST}\b|\b(?:order|sequence|chronolog\w*)\b",
+        "compare": rf"\b{_MOST}\b|{_AN_ORDER}|\b(?:sequence|chronolog\w*)\b",
         "count": r"\b(?:how (?:many|often)|which|list|name|all|every|each)\b|^what (?!does|is|was)\w+s\b|^who are\b",
     },
     "ja": {
@@ -158,7 +160,7 @@ _LARGEST = re.compile(
 _SMALLEST = re.compile(
     r"\b(?:least|(?:small|low|short|few|cheap|light|narrow)est)\b|最[小低短少]|" + _TOP + "(?:小さ|低|短|少な|安|軽|狭)"
 )
-_ORDER = re.compile(r"\border\b|\bsequence\b|\bchronolog|順番|順序|時系列|発生順|[たる]順|[早古]い順")
+_ORDER = re.compile(_AN_ORDER + r"|\bsequence\b|\bchronolog|順番|順序|時系列|発生順|[たる]順|[早古]い順")
 
 
 def asks_for_extreme(question: str) -> Literal["largest", "smallest", "other"] | None:

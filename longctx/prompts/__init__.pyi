@@ -1,4 +1,5 @@
 from .control_tokens import Escaper, control_tokens
+from .echo import PromptEcho
 from .list_texts import ItemKind, ReadingTask, asking_which, confirming_task, items_task, listing, says_yes
 from .map_texts import condense_task, final_task, for_everything, merge_task, nothing_found, says_nothing
 from .parts import FENCE, STAND_IN, Framing, PromptInputs, PromptWriter, as_messages, assemble, opening_line, said_by
@@ -16,6 +17,7 @@ __all__ = [
     "Frame",
     "Framing",
     "ItemKind",
+    "PromptEcho",
     "PromptInputs",
     "PromptTemplate",
     "PromptWriter",

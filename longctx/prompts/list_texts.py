@@ -97,7 +97,10 @@ _BELONGS = {
 }
 _COUNTER = r"(?:件|店|人|名|個|か所|箇所|カ所|ヶ所|社|台|枚|本|冊|軒|棟|通|部|つ|種類)"
 _HOW_MANY = {
-    "en": ((re.compile(r"^\s*how many\b(?! times)", re.IGNORECASE), "Which"),),
+    "en": (
+        (re.compile(r"\bHow many\b(?! times)"), "Which"),
+        (re.compile(r"\bhow many\b(?! times)", re.IGNORECASE), "which"),
+    ),
     "ja": (
         (
             re.compile(rf"[はが](?:全部で|合計で|計)?(?:何{_COUNTER}|いくつ)(?:あり|い|存在し)?(?:ますか|ですか)"),

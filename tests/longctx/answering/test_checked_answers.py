@@ -102,6 +102,33 @@ def test_what_a_passage_supports_is_an_answer_though_the_question_has_other_word
     assert ask("The mayor spoke.", HALF_THERE).text.startswith("The mayor spoke [")
 
 
+@pytest.mark.parametrize(
+    "says",
+    [
+        f"Question: {OPENED}\nAnswer: It was opened in 1932.",
+        "End it with the number of the passage in brackets, such as [1].\n\nIt was opened in 1932.",
+        "**Answer:** It was opened in 1932.",
+    ],
+)
+def test_what_an_answer_repeats_of_the_prompt_is_left_out(ask, says: str) -> None:
+    answer = ask(says, OPENED)
+    assert answer.text == f"It was opened in 1932 [{answer.citations[0].number}]."
+    assert cited(answer) == {"bridge.md": "added"}
+
+
+def test_words_of_the_question_are_no_echo(ask) -> None:
+    assert ask("The bridge over the bay", "Which is older, the tower or the bridge over the bay?").text.startswith(
+        "The bridge over the bay"
+    )
+
+
+def test_an_answer_of_several_passages_is_supported_by_each(ask) -> None:
+    says = "The bridge was painted grey. The tower burnt down in 1901, and nobody was hurt."
+    answer = ask(says, "What events happened?")
+    assert not answer.refused
+    assert set(cited(answer)) == {"bridge.md", "tower.md"}
+
+
 def test_code_that_an_answer_copies_supports_it(ask, make_index) -> None:
     code = make_index({"pump.md": "# Pump\n\n```python\ndef pressure(raw):\n    return raw * 0.0125 - 0.4\n```\n"})
     question = "Show me what turns the sensor's number into bar."

@@ -77,6 +77,7 @@ TOWER = evidence(
             "The facts are the following:\n1. It burnt down in 1901 [2].",
             {2: "added"},
         ),
+        ("その条件は以下の通りです。", "その条件は以下の通りです。", {}),
         ("The passages do not say.", "The passages do not say.", {}),
         ("`Green cheese` covers the moon.", "`Green cheese` covers the moon.", {}),
     ],

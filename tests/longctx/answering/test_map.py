@@ -170,6 +170,7 @@ def test_sentences_that_say_what_was_found_elsewhere_are_looked_at_again(index: 
     ("question", "asked"),
     [
         ("How many offices close on Fridays?", "Question: Which offices close on Fridays?"),
+        ("In how many offices is the lift closed?", "Question: In which offices is the lift closed?"),
         ("金曜に閉まる店舗は何店ありますか？", "質問：金曜に閉まる店舗はどれですか？"),
         ("何件の報告書が錆に触れていますか？", "質問：どの報告書が錆に触れていますか？"),
         ("いくつの店舗が金曜に閉まりますか？", "質問：どの店舗が金曜に閉まりますか？"),
@@ -232,6 +233,23 @@ def test_values_are_understood_in_the_forms_that_models_write(
     answer = opened(folder).ask(question, route="map")
     assert bool(state.at("last")) == (largest is None), "values that cannot be compared are left to the model"
     assert largest is None or answer.text == largest
+
+
+def test_japanese_names_on_one_line_are_one_item_each(make_index, opened, server) -> None:
+    folder = make_index({"a.md": "# 支払い\n\nクレジットカード、銀行振込、コンビニ払いに対応しています。\n"})
+    server.play(WINDOW, noting(lambda passage: ["クレジットカード、銀行振込、コンビニ払い"]))
+    answer = opened(folder).ask("支払い方法をすべて挙げてください", route="map")
+    assert answer.text == "3件あります：クレジットカード [1]、銀行振込 [1]、コンビニ払い [1]。"
+
+
+def test_where_nothing_is_noted_to_compare_passages_are_asked(index: Path, opened, server) -> None:
+    question = "Compare the ladder of Station 3 with that of Station 6."
+    server.play(WINDOW, lambda asked: "NONE", lambda asked: "Both have rust on the ladder.")
+    answer = opened(index).ask(question)
+    assert (answer.plan.kind, answer.plan.route, answer.refused) == ("compare", "retrieval", False)
+    assert "no part holds anything on the question" in answer.plan.reason
+    assert answer.usage.prompt_tokens > answer.plan.prompt_tokens, "what was read in parts counts, too"
+    assert opened(index).ask(question, route="map").refused
 
 
 def test_notes_without_a_value_or_a_name_are_completed_from_their_passages(make_index, opened, server) -> None:

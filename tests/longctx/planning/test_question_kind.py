@@ -52,6 +52,7 @@ def test_the_kind_of_a_question_is_in_its_words(question: str, kind: str) -> Non
     [
         ("How many offices let people work from home?", "count"),
         ("Which offices let people work from home?", "count"),
+        ("In how many clinics is the lift out of order?", "count"),
         ("Which office has the most employees?", "compare"),
         ("What order did the offices move in?", "compare"),
         ("What does the policy say about rust?", "locate"),
@@ -73,6 +74,7 @@ def test_a_question_that_everything_is_read_for_is_taken_more_freely(question: s
         ("事故を時系列で並べてください", True),
         ("店舗を開店した順に挙げてください", True),
         ("Which report gives the highest reading?", False),
+        ("Which lifts are out of order?", False),
         ("値段の高い順に並べてください", False),
     ],
 )
