@@ -27,6 +27,14 @@ _IRRELEVANT = 0.2  # and below it not even that of this passage
 _BESIDE, _BESIDE_IN_JAPANESE, _BESIDE_WITH_COSINE = 0.42, 0.52, 1.33
 _COSINE_WEIGHT = 2.0
 _ENOUGH_WORDS = 3  # content words of a question that say what it is about
+# and those that say only in what form it is to be answered
+_FORM = frozenset(
+    re.findall(
+        r"\S+",
+        "list name give show tell explain describe write bullet bullets point points table sentence sentences please "
+        "こと 下さる 箇条 書き 教える 挙げる 述べる 書く 示す 説明 一覧 表 文",
+    )
+)
 _SHORT_WEIGHT = 0.3  # of a Japanese bigram and of a single character, beside a word
 _CODE = re.compile(r"`(?=[^`\n]*[_()\[\]=./-])([^`\n]{3,})`")  # `f(x)`, `--flag`; not a word in backticks
 _NUMBER_WEIGHT = 3.0  # who copies a sentence gets its words right, and who makes one up its numbers wrong
@@ -195,7 +203,8 @@ class Evidence:
             return "no passage supports what the model wrote" if {*cited} == {language} else ""
         pairs = zip(support.shares, self._languages, strict=True)
         elsewhere = any(share >= SUPPORTED and other != language for share, other in pairs)
-        if elsewhere or len(content_words(query)) < _ENOUGH_WORDS or self.coverages[support.best - 1] >= _IRRELEVANT:
+        about = [word for word in content_words(query) if word.casefold() not in _FORM]
+        if elsewhere or len(about) < _ENOUGH_WORDS or self.coverages[support.best - 1] >= _IRRELEVANT:
             return ""
         return "the passage that holds what the model wrote does not bear on the question"
 

@@ -122,9 +122,14 @@ def test_words_of_the_question_are_no_echo(ask) -> None:
     )
 
 
-def test_an_answer_of_several_passages_is_supported_by_each(ask) -> None:
-    says = "The bridge was painted grey. The tower burnt down in 1901, and nobody was hurt."
-    answer = ask(says, "What events happened?")
+def test_the_form_of_an_answer_is_not_what_a_question_is_about(ask, make_index) -> None:
+    index = make_index({"塔.md": "# 塔\n\n塔は1901年に焼失し、翌年に撤去された。\n"})
+    assert not ask("塔は1901年に焼失した。", "起きたことを箇条書きにしてください", index).refused
+
+
+def test_an_answer_of_several_passages_is_supported_by_its_sentences(ask) -> None:
+    says = "The bridge was painted grey, and the mayor spoke. The tower burnt down in 1901, and nobody was hurt."
+    answer = ask(says, "What happened to everybody?")
     assert not answer.refused
     assert set(cited(answer)) == {"bridge.md", "tower.md"}
 
