@@ -107,12 +107,14 @@ class MapReduce:
             LongctxError: As `Backend.generate` does.
         """
         notes, chunks = [*self._read()], [*self._chunks.values()]
+        names_of = self._question if self._kind == "count" else ""
         if self._reader.lists:
+            notes = [*self._reader.consistent(united(notes, names_of), chunks)]
             notes += self._reader.overlooked(notes, chunks)
             notes = notes or self._reader.denied(chunks)
             places = {chunk.id: place for place, chunk in enumerate(chunks)}
             notes.sort(key=lambda note: places[note.chunk_ids[0]])
-        return united(notes, self._question if self._kind == "count" else "")
+        return united(notes, names_of)
 
     def listed(self, notes: list[Note]) -> ListedAnswer | None:
         """The answer that a list is, or its first items, made without the model.

@@ -34,6 +34,7 @@ from longctx.types import Citation, QuestionKind
 
 _YES_OR_NO = 8  # tokens
 _NEARLY_ALL, _FEWEST_ITEMS = 0.8, 2  # items that tell by which of the question's words others are found
+_MOST, _SOME_ITEMS = 0.65, 4  # and that tell by which words those are found that have nothing to do with it
 _BEARING = 0.25  # of the question's terms are in a sentence that bears on it
 _ORDINAL = re.compile(r"\W*\d+\s*(?:st|nd|rd|th|番目?|位)\W*", re.IGNORECASE)  # a place in an order is no name
 
@@ -94,6 +95,33 @@ class PartReader:
         for note in self.taken(reply, [chunk.id for chunk in chunks], passages):
             yield from self._confirmed(note, chunks)
 
+    def consistent(self, notes: Sequence[Note], chunks: Sequence[Chunk]) -> Iterator[Note]:
+        """Doubt the items that were found by other words than most: "the telephone is out of order", not the lift.
+
+        Args:
+            notes: The items found.
+            chunks: All passages.
+
+        Yields:
+            The items whose sentences hold the words of the question that most are found by, and of the others those
+            that the model, asked more strictly, confirms once more.
+
+        Raises:
+            LongctxError: As `Backend.generate` does.
+        """
+        texts = {chunk.id: chunk for chunk in chunks}
+        telling = self._telling(notes, texts, _MOST, _SOME_ITEMS) if self._items == "name" else set()
+        for note in notes:
+            shown = [texts[chunk_id] for chunk_id in note.chunk_ids]
+            said = [" ".join(self._sentences_on(note.text, chunk.text)) or chunk.text for chunk in shown]
+            if telling <= content_terms(" ".join(said)) or self._confirms(
+                confirming_task(self._question, note.text, strictly=True), _shown(shown), said
+            ):
+                yield note
+            else:
+                self.unconfirmed += 1
+                self._denied.append(note)
+
     def overlooked(self, notes: Sequence[Note], chunks: Sequence[Chunk]) -> Iterator[Note]:
         """Take notes on sentences that the model overlooked: a small one that is shown whole passages overlooks some.
 
@@ -113,7 +141,7 @@ class PartReader:
         settled = {chunk_id for note in notes for chunk_id in note.chunk_ids}
         if self._items == "name":
             settled.update(chunk_id for note in self._denied for chunk_id in note.chunk_ids)
-        telling = self._telling(notes, {chunk.id: chunk for chunk in chunks})
+        telling = self._telling(notes, {chunk.id: chunk for chunk in chunks}, _NEARLY_ALL, _FEWEST_ITEMS)
         for chunk in chunks:
             if chunk.id not in settled:
                 found = self._named_in(chunk, telling) if self._items == "name" else self._valued_in(chunk)
@@ -161,14 +189,14 @@ class PartReader:
         self.by_words = bool(bearing)
         return bearing
 
-    def _telling(self, notes: Sequence[Note], chunks: Mapping[int, Chunk]) -> set[str]:
-        """The question's terms that the sentences on nearly all items hold."""
+    def _telling(self, notes: Sequence[Note], chunks: Mapping[int, Chunk], share: float, fewest: int) -> set[str]:
+        """The question's terms that the sentences on such a share of the items hold."""
         found = [
             set[str]().union(*map(content_terms, sentences))
             for note in notes
             if (sentences := [each for i in note.chunk_ids for each in self._sentences_on(note.text, chunks[i].text)])
         ]
-        asked, least = content_terms(self._question), max(_FEWEST_ITEMS, _NEARLY_ALL * len(found))
+        asked, least = content_terms(self._question), max(fewest, share * len(found))
         return {term for term in asked if sum(term in terms for terms in found) >= least}
 
     def _confirmed(self, note: Note, chunks: Sequence[Chunk]) -> Iterator[Note]:

@@ -95,6 +95,16 @@ _BELONGS = {
         "上の資料によれば、この候補は質問の答えに含まれますか。「はい」か「いいえ」だけで答えてください。"
     ),
 }
+_STRICTLY = {
+    "en": (
+        'Proposed item: {item}\nDoes the text above answer the question "{question}" with this item? Reply yes only if '
+        "it says so in other words, else no."
+    ),
+    "ja": (
+        "候補：{item}\n上の資料は、質問「{question}」にこの候補が当てはまることを、別の言葉で述べていますか。"
+        "はっきり述べている場合だけ「はい」、そうでなければ「いいえ」と答えてください。"
+    ),
+}
 _COUNTER = r"(?:件|店|人|名|個|か所|箇所|カ所|ヶ所|社|台|枚|本|冊|軒|棟|通|部|つ|種類)"
 _HOW_MANY = {
     "en": (
@@ -109,6 +119,12 @@ _HOW_MANY = {
         (re.compile(rf"(?:何{_COUNTER}|いくつ)の"), "どの"),
     ),
 }
+# that all are to be named, which the task says: a model that is told so twice leaves more of them out
+_NAME_THEM = re.compile(
+    r"(?<=[?？])\s*(?:(?:please )?(?:name|list|give|state)\b(?: (?:all|each|every one))?(?: of them| them)?[.!]?"
+    r"|(?:すべて|全て|全部)?(?:を?(?:挙げて|教えて|答えて|列挙して|書いて))(?:ください|下さい)[。.]?)\s*$",
+    re.IGNORECASE,
+)
 _BETWEEN = {"en": "; ", "ja": "、"}
 _COUNTED = {"en": "There {are} {count}: {items}.", "ja": "{count}件あります：{items}。"}
 _IN_ORDER = {"en": "In order: {items}.", "ja": "順に、{items}。"}
@@ -122,8 +138,10 @@ def asking_which(question: str) -> str:
         question: The question.
 
     Returns:
-        "Which …" for "How many …", and its Japanese counterpart; other questions as they are.
+        "Which …" for "How many …", and its Japanese counterpart, without "Name all of them."; other questions as they
+        are.
     """
+    question = _NAME_THEM.sub("", question)
     for how_many, which in _HOW_MANY[language_of(question)]:
         question = how_many.sub(which, question)
     return question
@@ -144,18 +162,20 @@ def items_task(question: str, kind: ItemKind) -> ReadingTask:
     return ReadingTask(PASSAGES[language], wording.format(nothing=NOTHING[language], question=question))
 
 
-def confirming_task(question: str, item: str = "") -> ReadingTask:
+def confirming_task(question: str, item: str = "", *, strictly: bool = False) -> ReadingTask:
     """The task of saying yes or no: whether passages bear on a question, or show that an item belongs to its answer.
 
     Args:
         question: The question.
         item: The item; empty to ask only whether the passages bear on the question.
+        strictly: Whether passages must say that the item belongs to the answer, as those with other words than the
+            question's have to.
 
     Returns:
         The task.
     """
     language = language_of(question)
-    wording = (_BELONGS if item else _BEARS)[language]
+    wording = (_STRICTLY if strictly else _BELONGS if item else _BEARS)[language]
     return ReadingTask(PASSAGES[language], wording.format(question=question, item=item))
 
 

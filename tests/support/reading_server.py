@@ -35,7 +35,7 @@ class Asked:
 
     @property
     def stage(self) -> str:
-        if "yes or no" in self.text or "「はい」か「いいえ」" in self.text:
+        if any(said in self.text for said in ("yes or no", "Reply yes only", "「はい」か「いいえ」", "「いいえ」と答え")):
             return "confirm"
         return "part" if self.passages else "last" if self.is_last else "merge"
 

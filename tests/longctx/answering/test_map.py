@@ -153,6 +153,23 @@ def test_an_item_that_only_the_title_names_is_confirmed_by_the_passage(make_inde
     assert all("Proposed item" not in asked.text and PROSE.strip() in asked.text for asked in state.at("confirm"))
 
 
+def test_items_found_by_other_words_than_most_are_doubted(make_index, opened, server) -> None:
+    facts = [f"The roof of Station {n} leaks." for n in range(6)]
+    facts += ["The pump of Station 6 is loud.", "Station 7 drips from above."]
+    folder = make_index({f"{n}.md": report(n, fact) for n, fact in enumerate(facts)})
+
+    def confirm(asked: Asked) -> str:
+        strictly = "Reply yes only if it says so" in asked.text
+        return "No." if strictly and "pump" in asked.text else "Yes."
+
+    state = server.play(WINDOW, noting(lambda passage: re.findall(r"Station \d", passage)), confirm=confirm)
+    answer = opened(folder).ask("At how many stations does the roof leak?", route="map")
+    assert re.findall(r"Station \d", answer.text) == [f"Station {n}" for n in (0, 1, 2, 3, 4, 5, 7)]
+    doubted = [asked.text for asked in state.at("confirm") if "Reply yes only if it says so" in asked.text]
+    assert len(doubted) == 2
+    assert all("roof" not in text.partition("Proposed item")[0] for text in doubted)
+
+
 def test_sentences_that_say_what_was_found_elsewhere_are_looked_at_again(index: Path, opened, server) -> None:
     def found(passage: str) -> list[str]:
         overlooked = "Station 9 has rust" in passage and PROSE.strip() in passage
@@ -171,6 +188,9 @@ def test_sentences_that_say_what_was_found_elsewhere_are_looked_at_again(index: 
     [
         ("How many offices close on Fridays?", "Question: Which offices close on Fridays?"),
         ("In how many offices is the lift closed?", "Question: In which offices is the lift closed?"),
+        ("Which offices close on Fridays? Name all of them.", "Question: Which offices close on Fridays?"),
+        ("Which close on Fridays? Name the offices.", "Question: Which close on Fridays? Name the offices."),
+        ("金曜に閉まる店舗はどれですか？すべて挙げてください。", "質問：金曜に閉まる店舗はどれですか？"),
         ("金曜に閉まる店舗は何店ありますか？", "質問：金曜に閉まる店舗はどれですか？"),
         ("何件の報告書が錆に触れていますか？", "質問：どの報告書が錆に触れていますか？"),
         ("いくつの店舗が金曜に閉まりますか？", "質問：どの店舗が金曜に閉まりますか？"),
