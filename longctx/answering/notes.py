@@ -10,7 +10,6 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
 from indexes.text import content_terms
 from longctx.answering.citations import CLEARLY
@@ -78,7 +77,7 @@ def notes_in(reply: str, chunk_ids: Sequence[int], shown: Sequence[Citation], qu
     evidence = Evidence(dict.fromkeys(content_terms(question), 1.0), shown)
     placed: list[tuple[int, Note]] = []
     unplaced = 0
-    for line in chain.from_iterable(map(_items_in, reply.splitlines())) if question else reply.splitlines():
+    for line in reply.splitlines():
         text = _BULLET.sub("", _MARK.sub("", line)).strip()
         if not _NO_LETTER.sub("", text) or says_nothing(text):
             continue
@@ -88,16 +87,6 @@ def notes_in(reply: str, chunk_ids: Sequence[int], shown: Sequence[Citation], qu
             unplaced += 1
     placed.sort(key=lambda pair: pair[0])
     return TakenNotes(tuple(note for _, note in placed), unplaced)
-
-
-def _items_in(line: str) -> list[str]:
-    """The items of a line: names that are written behind one another, as Japanese models do, are one each."""
-    bare = _MARK.sub("", line)
-    names = [name.strip() for name in bare.rstrip("。 ").split("、")]
-    if len(names) < 2 or _HAS_VALUE.search(bare) or max(map(len, names)) > _LONGEST_NAME:
-        return [line]
-    marks = "".join(_MARK.findall(line))
-    return [f"{name}{marks}" for name in names]
 
 
 def _numbers(line: str, text: str, evidence: Evidence) -> list[int]:
@@ -111,6 +100,21 @@ def _numbers(line: str, text: str, evidence: Evidence) -> list[int]:
     if marked and (support.most < SUPPORTED or held >= min(SUPPORTED, support.most - CLEARLY)):
         return marked
     return [support.best] if support.most >= UNSUPPORTED_BELOW else []
+
+
+def names_in(note: Note) -> list[Note]:
+    """Take names apart that a model wrote behind one another, as Japanese models do.
+
+    Args:
+        note: A note of names.
+
+    Returns:
+        A note for each name; the note itself where it is one, a sentence, or has a value.
+    """
+    names = [name.strip() for name in note.text.rstrip("。 ").split("、")]
+    if len(names) < 2 or _HAS_VALUE.search(note.text) or max(map(len, names)) > _LONGEST_NAME:
+        return [note]
+    return [replace(note, text=name) for name in names]
 
 
 def united(notes: Iterable[Note], question: str = "") -> list[Note]:

@@ -16,7 +16,7 @@ from longctx.answering.backend import Backend
 from longctx.answering.extractive import citation
 from longctx.answering.note_file import KeptReply
 from longctx.answering.note_taking import NoteTaker
-from longctx.answering.notes import Note, goes_round, notes_in
+from longctx.answering.notes import Note, goes_round, names_in, notes_in
 from longctx.answering.valued_notes import sentences_in, sentences_stating, states_value, with_value
 from longctx.engine import PrefillProgress
 from longctx.planning import asks_for_extreme, asks_for_order
@@ -207,7 +207,7 @@ class PartReader:
             note = replace(note, text=with_value(note.text, text, self._question))
         is_ordinal = self._items == "name" and _ORDINAL.fullmatch(note.text)
         if not is_ordinal and self._is_confirmed(note.text, within):
-            yield note
+            yield from names_in(note) if self._items == "name" else [note]
             return
         self.unconfirmed += 1
         if not is_ordinal:
