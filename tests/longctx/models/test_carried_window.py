@@ -203,7 +203,10 @@ def test_frequencies_that_change_in_an_unknown_way_end_the_window(tmp_path: Path
     file.write_text(json.dumps(own | windows | {"rope_theta": 10_000.0, "rope_scaling": longrope | magnitudes}))
     loaded = load_model(folder)
     assert loaded.window == 64
-    assert loaded.note == "its RoPE changes past 64 tokens in a way that is not understood here, so that this is its window"
+    assert (
+        loaded.note
+        == "its RoPE changes past 64 tokens in a way that is not understood here, so that this is its window"
+    )
     with pytest.raises(BadRequest, match=r"native_window is 128, and its RoPE changes past 64 .*: give 64 or less"):
         load_model(folder, native_window=128)
     assert load_model(folder, native_window=32).window == 32
