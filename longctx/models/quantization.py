@@ -75,7 +75,7 @@ _INSTALL = {
 
 def check_scheme(quantization: Quantization | None) -> None:
     """Raise BadRequest for a quantization that does not exist."""
-    if quantization is not None and quantization not in SCHEMES:
+    if quantization is not None and not (isinstance(quantization, str) and quantization in SCHEMES):
         raise BadRequest(f"quantization is {quantization!r}: use {' or '.join(SCHEMES)}")
 
 
