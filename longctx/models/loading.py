@@ -32,7 +32,7 @@ from longctx.models.quantization import (
     unpacked_bytes,
 )
 from longctx.models.tokenizer import has_tokenizer, load_tokenizer
-from longctx.models.weights import read_model
+from longctx.models.weights import read_model, stated_dtype
 from rope_scaling import (
     CheckpointError,
     InvalidScaling,
@@ -211,13 +211,14 @@ def _load(
     dtype, device = held
     given: dict[str, Any] = {}
     quantized, note = is_quantized(folder, quantization), None
-    stated = config.dtype or torch.float32
+    own = stated_dtype(folder, config)
+    stated = own or torch.float32
     unpacked = unpacked_bytes(folder, stated if dtype == "auto" else dtype, device)
     if dtype == "auto":
         if quantization is not None:
             dtype = computed_dtype(stated, device)
         elif not quantized or unpacked is not None:
-            dtype, note = auto_dtype(folder, config.dtype, device, unpacked)
+            dtype, note = auto_dtype(folder, own, device, unpacked)
     if quantization is not None:
         assert isinstance(dtype, torch.dtype)
         given["quantization_config"] = loading_settings(quantization, dtype)
