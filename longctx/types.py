@@ -219,7 +219,7 @@ def is_count(value: object, least: int = 0) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
     """Whether a value is a float, or a whole number that one can hold."""
     if isinstance(value, int) and not isinstance(value, bool):
         return abs(value) <= sys.float_info.max
@@ -271,13 +271,13 @@ class SamplingOptions:
                 "use True, False or None",
             ),
             temperature=(
-                _is_number(self.temperature) and 0 <= self.temperature < math.inf,
+                is_number(self.temperature) and 0 <= self.temperature < math.inf,
                 "give 0 for greedy, or a number above it",
             ),
-            top_p=(_is_number(self.top_p) and 0 < self.top_p <= 1, "give a probability above 0, at most 1"),
+            top_p=(is_number(self.top_p) and 0 < self.top_p <= 1, "give a probability above 0, at most 1"),
             top_k=(is_count(self.top_k), "give 0 for all tokens, or how many"),
             repetition_penalty=(
-                _is_number(self.repetition_penalty) and 0 < self.repetition_penalty < math.inf,
+                is_number(self.repetition_penalty) and 0 < self.repetition_penalty < math.inf,
                 "give 1 for none, or a number above it",
             ),
             seed=(
@@ -362,7 +362,7 @@ class AskOptions:
             kind=(self.kind is None or _is_one_of(self.kind, kinds), f"use {', '.join(kinds)}"),
             k=(is_count(self.k, 1), "give a whole number of passages above 0"),
             score_cutoff=(
-                _is_number(self.score_cutoff) and 0 <= self.score_cutoff <= 1,
+                is_number(self.score_cutoff) and 0 <= self.score_cutoff <= 1,
                 "give a share of the best score, from 0 to 1",
             ),
             expand=(is_count(self.expand), "give a whole number of neighbours, or 0"),
@@ -372,7 +372,7 @@ class AskOptions:
                 "give a whole number of tokens above 0",
             ),
             budget=(
-                self.budget is None or (_is_number(self.budget) and 0 < self.budget < math.inf),
+                self.budget is None or (is_number(self.budget) and 0 < self.budget < math.inf),
                 "give a number of seconds above 0",
             ),
         )

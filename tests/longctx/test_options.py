@@ -20,6 +20,9 @@ from longctx import AskOptions, BadRequest, DocumentQA, SamplingOptions, load_mo
 from longctx.cli import app
 from longctx.cli.options import AskFlags
 from longctx.engine import prefill
+from longctx.errors import TrainingError
+from longctx.evaluation import EvaluationOptions
+from longctx.training import TrainingOptions
 from longctx.types import SearchMode
 
 DEMO = Path(__file__).parents[2] / "examples" / "models" / "passkey-llama"
@@ -102,6 +105,18 @@ def test_what_is_opened_and_asked_is_checked_for_its_type(value: Any, folder: Pa
             load_model(DEMO, **{name: value if value != 5 else 10**30})
     with pytest.raises(BadRequest, match=r"^the question is .*: give a text"):
         qa.ask(value)
+
+
+@pytest.mark.parametrize("value", [5, 2.5, True, "3", None, (5,), object()])
+def test_what_is_compared_and_how_to_train_are_checked_for_their_types(value: Any) -> None:
+    for name in ("models", "scalings", "routes", "modes"):
+        with pytest.raises(BadRequest, match=f"^{name} is "):
+            EvaluationOptions(**{name: value})
+    for name in ("steps", "batch", "length", "learning_rate", "prompt_loss", "seed"):
+        if (name, value) in {("length", None), ("learning_rate", 5), ("learning_rate", 2.5)} or value == 5:
+            continue
+        with pytest.raises(TrainingError, match=f"^{name} is "):
+            TrainingOptions(**{name: value})
 
 
 def test_every_option_has_a_flag() -> None:
