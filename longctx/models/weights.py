@@ -79,7 +79,7 @@ def stated_dtype(folder: Path, config: Any) -> torch.dtype | None:
         return config.dtype
     file = min(folder.glob("*.safetensors"), default=None)
     tensors = {} if file is None else {name: each for name, each in read_header(file).items() if "dtype" in each}
-    largest = max(tensors.values(), key=lambda each: math.prod(each["shape"]), default={})
+    largest: dict[str, Any] = max(tensors.values(), key=lambda each: math.prod(each["shape"]), default={})
     return {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}.get(largest.get("dtype", ""))
 
 
