@@ -146,7 +146,15 @@ def extended_window(native_window: int, length: int) -> int:
 
 
 def check_window_and_scaling(window: object, scaling: object) -> None:
-    """Check what a model is opened with. Raises BadRequest for a value of another type, and for a window below 1."""
+    """Check what a model is opened with.
+
+    Args:
+        window: Its native window in tokens; None is its own.
+        scaling: A RoPE scaling, or the name of a method; None for none.
+
+    Raises:
+        BadRequest: For a value of another type, and for a window below 1.
+    """
     if window is not None and not is_count(window, 1):
         raise BadRequest(f"native_window is {window!r}: give a whole number of tokens above 0")
     if scaling is not None and not isinstance(scaling, str | RopeScaling):
