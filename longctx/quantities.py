@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -24,7 +25,7 @@ def parse_tokens(value: Any) -> int:
     """
     found = re.fullmatch(r"(?i)\s*(\d+(?:[,_]\d{3})*(?:\.\d+)?)\s*([km]?)\s*(?:tokens?)?\s*", str(value))
     number = float(re.sub(r"[,_]", "", found[1])) * _TIMES[found[2].lower()] if found else 0.5
-    if isinstance(value, bool) or number != int(number):
+    if isinstance(value, bool) or not math.isfinite(number) or number != int(number):
         raise ValueError("write a number of tokens, such as 32768 or 32k")
     return int(number)
 
@@ -45,4 +46,7 @@ def parse_size(value: Any) -> int:
     if isinstance(value, bool) or found is None:
         raise ValueError("write it like 80GiB or 200MB")
     units = _DECIMAL if found[4] and not found[3] else _BINARY
-    return int(float(re.sub(r"[,_]", "", found[1])) * units[found[2].lower()])
+    size = float(re.sub(r"[,_]", "", found[1])) * units[found[2].lower()]
+    if not math.isfinite(size):
+        raise ValueError("that is more than can be counted")
+    return int(size)

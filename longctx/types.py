@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -218,8 +219,15 @@ def is_count(value: object, least: int = 0) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def is_number(value: object) -> bool:
+    """Whether a value is a float, or a whole number that one can hold."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) <= sys.float_info.max
+    return isinstance(value, float)
+
+
+def _is_one_of(value: object, names: tuple[str, ...]) -> bool:
+    return isinstance(value, str) and value in names
 
 
 def check_values(options: Any, **rules: tuple[bool, str]) -> None:
@@ -258,15 +266,18 @@ class SamplingOptions:
     def __post_init__(self) -> None:
         check_values(
             self,
-            prompt_lookup=(self.prompt_lookup in (None, True, False), "use True, False or None"),
+            prompt_lookup=(
+                self.prompt_lookup is None or isinstance(self.prompt_lookup, bool),
+                "use True, False or None",
+            ),
             temperature=(
-                _is_number(self.temperature) and 0 <= self.temperature < math.inf,
+                is_number(self.temperature) and 0 <= self.temperature < math.inf,
                 "give 0 for greedy, or a number above it",
             ),
-            top_p=(_is_number(self.top_p) and 0 < self.top_p <= 1, "give a probability above 0, at most 1"),
+            top_p=(is_number(self.top_p) and 0 < self.top_p <= 1, "give a probability above 0, at most 1"),
             top_k=(is_count(self.top_k), "give 0 for all tokens, or how many"),
             repetition_penalty=(
-                _is_number(self.repetition_penalty) and 0 < self.repetition_penalty < math.inf,
+                is_number(self.repetition_penalty) and 0 < self.repetition_penalty < math.inf,
                 "give 1 for none, or a number above it",
             ),
             seed=(
@@ -333,15 +344,25 @@ class AskOptions:
     show_thinking: bool = False
 
     def __post_init__(self) -> None:
-        kinds, modes = get_args(QuestionKind), get_args(ThinkingMode)
+        kinds, thoughts = get_args(QuestionKind), get_args(ThinkingMode)
+        routes, modes = get_args(RouteChoice), get_args(SearchMode)
         check_values(
             self,
-            thinking=(self.thinking in modes, f"use {', '.join(modes)}"),
-            thinking_tokens=(self.thinking_tokens >= 1, "give a number of tokens above 0, or thinking='off'"),
-            kind=(self.kind in (None, *kinds), f"use {', '.join(kinds)}"),
+            route=(self.route is None or isinstance(self.route, str), f"use {', '.join(routes)}"),
+            mode=(_is_one_of(self.mode, modes), f"use {', '.join(modes)}"),
+            system=(isinstance(self.system, str), "give a text"),
+            filters=(self.filters is None or hasattr(self.filters, "matcher"), "give a SearchFilter"),
+            sampling=(isinstance(self.sampling, SamplingOptions), "give SamplingOptions"),
+            thinking=(_is_one_of(self.thinking, thoughts), f"use {', '.join(thoughts)}"),
+            thinking_tokens=(
+                is_count(self.thinking_tokens, 1),
+                "give a whole number of tokens above 0, or thinking='off'",
+            ),
+            show_thinking=(isinstance(self.show_thinking, bool), "use True or False"),
+            kind=(self.kind is None or _is_one_of(self.kind, kinds), f"use {', '.join(kinds)}"),
             k=(is_count(self.k, 1), "give a whole number of passages above 0"),
             score_cutoff=(
-                _is_number(self.score_cutoff) and 0 <= self.score_cutoff <= 1,
+                is_number(self.score_cutoff) and 0 <= self.score_cutoff <= 1,
                 "give a share of the best score, from 0 to 1",
             ),
             expand=(is_count(self.expand), "give a whole number of neighbours, or 0"),
@@ -351,7 +372,7 @@ class AskOptions:
                 "give a whole number of tokens above 0",
             ),
             budget=(
-                self.budget is None or (_is_number(self.budget) and 0 < self.budget < math.inf),
+                self.budget is None or (is_number(self.budget) and 0 < self.budget < math.inf),
                 "give a number of seconds above 0",
             ),
         )
@@ -407,6 +428,8 @@ class QuestionRequest:
     last: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.question, str):
+            raise BadRequest(f"the question is {self.question!r}: give a text")
         if not self.question.strip():
             raise BadRequest("the question is empty: ask something")
 

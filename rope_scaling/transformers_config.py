@@ -19,6 +19,8 @@ from rope_scaling.parameters import WINDOW
 _OTHER_KEYS = frozenset({"rope_type", "type", "rope_theta", "partial_rotary_factor", "finetuned", WINDOW})
 # What the factor multiplies the window by. Llama 3 and LongRoPE state the extended window themselves.
 _MULTIPLIED = frozenset({"yarn", "linear", "dynamic"})
+# They state the extended window, and a scaling for the layers that attend to all of it, as one or by type of layer.
+_SCALED_IN_SOME_LAYERS = frozenset({"gemma3", "gemma3_text"})
 # vLLM multiplies its own magnitude by these (vllm/model_executor/layers/rotary_embedding); attention_factor is final.
 VLLM_MAGNITUDE = {"yarn": ("attn_factor",), "longrope": ("short_mscale", "long_mscale")}
 
@@ -125,7 +127,8 @@ def stated_window(config: Any) -> int | None:
 
     `max_position_embeddings` may be the native window or the extended one, so the scaling decides, as in vLLM. YaRN:
     the original window times the factor. Linear and dynamic scaling without an original window:
-    `max_position_embeddings` is the native one, and is multiplied. For every other type it is the window itself.
+    `max_position_embeddings` is the native one, and is multiplied. For every other type it is the window itself, and
+    so it is where each type of layer has RoPE parameters of its own (Gemma 3), but for YaRN.
 
     Args:
         config: A transformers configuration, or the mapping that its config.json holds.
@@ -135,12 +138,46 @@ def stated_window(config: Any) -> int | None:
     """
     text = text_config(config)
     longest: int | None = _get(text, "max_position_embeddings")
-    parameters = _get(text, "rope_scaling") or _get(text, "rope_parameters") or {}
-    original, factor = _get(text, WINDOW) or parameters.get(WINDOW), parameters.get("factor")
-    if _rope_type(parameters) not in _MULTIPLIED or not (isinstance(factor, int | float) and math.isfinite(factor)):
+    parameters, by_layer = _longest_reaching(config)
+    rope_type, factor = _rope_type(parameters), parameters.get("factor")
+    original = _get(text, WINDOW) or parameters.get(WINDOW)
+    multiplied = {"yarn"} if by_layer else _MULTIPLIED
+    if rope_type not in multiplied or not (isinstance(factor, int | float) and math.isfinite(factor)):
         return longest
-    native: int | None = original or (None if _rope_type(parameters) == "yarn" else longest)
+    native: int | None = original or (None if rope_type == "yarn" else longest)
     return longest if native is None else round(native * factor)
+
+
+def _longest_reaching(config: Any) -> tuple[Mapping[str, Any], bool]:
+    """The RoPE parameters that decide the window, and whether they are those of some layers only."""
+    text = text_config(config)
+    given = _get(text, "rope_scaling") or _get(text, "rope_parameters") or {}
+    layers = [each for each in given.values() if isinstance(each, Mapping)]
+    if layers:  # sliding layers see no further than they slide, whatever their rotation
+        return max(layers, key=lambda each: _rope_type(each) == "yarn"), True
+    kinds = {_get(each, "model_type") for each in (config, text)}
+    return given, bool(kinds & _SCALED_IN_SOME_LAYERS)
+
+
+def steady_window(config: Any) -> int | None:
+    """Read up to which length a model's own RoPE is the same for every sequence.
+
+    Args:
+        config: A transformers configuration, or the mapping that its config.json holds.
+
+    Returns:
+        The length in tokens; None if no frequency or magnitude depends on the length.
+    """
+    text = text_config(config)
+    given = _get(text, "rope_scaling") or _get(text, "rope_parameters") or {}
+    changing = METHODS["dynamic_ntk"].hf_reads + METHODS["longrope"].hf_reads
+    ends: list[int | None] = []
+    for each in [each for each in given.values() if isinstance(each, Mapping)] or [given]:
+        if (rope_type := _rope_type(each)) in changing:
+            longest = _get(text, "max_position_embeddings")
+            original = _get(text, WINDOW) or each.get(WINDOW)
+            ends.append(longest if rope_type == "dynamic" else original or longest)
+    return min(filter(None, ends), default=None)
 
 
 def raised_window(config: Any) -> bool:

@@ -77,5 +77,12 @@ def load_reranker(name: str | Reranker) -> Reranker:
     Returns:
         The reranker. Its weights are read at the first use, which raises RerankerUnavailable if they are not
             available.
+
+    Raises:
+        RerankerUnavailable: For what is neither a name nor a reranker.
     """
-    return CrossEncoderReranker(*find_model(name, "reranker", RerankerUnavailable)) if isinstance(name, str) else name
+    if isinstance(name, str):
+        return CrossEncoderReranker(*find_model(name, "reranker", RerankerUnavailable))
+    if not hasattr(name, "scores"):
+        raise RerankerUnavailable(f"reranker is {name!r}: give a folder or a hub name, or a Reranker")
+    return name

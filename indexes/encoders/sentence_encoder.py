@@ -158,8 +158,13 @@ def load_encoder(name: str | Encoder = DEFAULT_ENCODER, *, download: bool = True
     Returns:
         The encoder. Its weights are read at the first use, which raises EncoderUnavailable if they are not
         available.
+
+    Raises:
+        EncoderUnavailable: For what is neither a name nor an encoder.
     """
     if not isinstance(name, str):
+        if not hasattr(name, "encode_passages"):
+            raise EncoderUnavailable(f"encoder is {name!r}: give 'default', a folder or a hub name, or an Encoder")
         return name
     if name == DEFAULT_ENCODER:
         return SentenceEncoder(name, _default_folder, _DEFAULT_SHA256)

@@ -43,6 +43,10 @@ def check_loading(
     Raises:
         BadRequest: For an option without a model, or with one that is open already.
     """
+    if not (model is None or isinstance(model, str | Path | LoadedModel | Engine | GgufEngine | ServedModel)):
+        raise BadRequest(f"model is {model!r}: give a folder, a hub name, a server's address or an open model")
+    if not isinstance(loading, Mapping):
+        raise BadRequest(f"loading is {loading!r}: give a mapping, such as {{'dtype': 'float32'}}")
     given = {name: v for name, v in {"scaling": scaling, "window": window, **loading}.items() if v is not None}
     if given and not isinstance(model, str | Path):
         name, value = next(iter(given.items()))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -292,8 +291,7 @@ class Engine:
 
 
 def _check_arguments(cache_dtype: object, block: object, prefix_bytes: object) -> None:
-    if cache_dtype not in get_args(CacheDtype):
-        raise BadRequest(f"cache_dtype is {cache_dtype!r}: use {' or '.join(get_args(CacheDtype))}")
+    memory.check_cache_dtype(cache_dtype)
     if block is not None and not is_count(block, 1):
         raise BadRequest(f"block is {block!r}: give a whole number of tokens above 0, or None")
     if prefix_bytes is not None and not is_count(prefix_bytes):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import index
 
 from longctx.errors import BadRequest, ContextTooLong
 from longctx.models import ScalableModel, carried, extended_window
@@ -83,7 +84,10 @@ def make_request(
         BadRequest: If there is no token, or one that is not in the model's vocabulary.
         ContextTooLong: If prompt and new tokens are longer than the window.
     """
-    ids = (*map(int, prefix_ids), *map(int, suffix_ids))
+    try:
+        ids = (*map(index, prefix_ids), *map(index, suffix_ids))
+    except TypeError as error:
+        raise BadRequest(f"the prompt holds what is no token ({error}): give token ids") from None
     if not ids:
         raise BadRequest("the prompt is empty: give at least one token")
     if not is_count(new_tokens):

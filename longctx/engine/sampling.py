@@ -105,11 +105,11 @@ class Sampler:
         """
         options, scores = self.options, logits.float()
         if options.repetition_penalty != 1.0:
-            scores = penalize(scores, seen, options.repetition_penalty)
+            scores = penalize(scores, seen, float(options.repetition_penalty))
         if options.temperature == 0:
             return int(scores.argmax())
         # relative to the largest, which no temperature can then make infinite
-        scores = (scores - scores.max()) / max(options.temperature, _COLDEST)
+        scores = (scores - scores.max()) / max(float(options.temperature), _COLDEST)
         scores = keep_likeliest(scores, options.top_k, options.top_p)
         return int(torch.multinomial(scores.softmax(-1), 1, generator=self._random))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from itertools import product
+from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from longctx.errors import BadRequest
@@ -62,7 +63,10 @@ class EvaluationOptions:
 
     def __post_init__(self) -> None:
         for name in ("models", "scalings", "routes", "modes"):
-            given = tuple(dict.fromkeys(getattr(self, name)))
+            stated = getattr(self, name)
+            if not (isinstance(stated, tuple | list) and all(isinstance(each, str | Path | None) for each in stated)):
+                raise BadRequest(f"{name} is {stated!r}: give a tuple of names")
+            given = tuple(dict.fromkeys(stated))
             if not given:
                 raise BadRequest(f"{name} is empty: give at least one")
             object.__setattr__(self, name, given)

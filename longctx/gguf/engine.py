@@ -24,19 +24,21 @@ from longctx.engine import (
 from longctx.errors import BadRequest, ModelUnavailable, extra
 from longctx.gguf.completion import generate, log_probability, read_prompt, reading_rate, tokenize
 from longctx.gguf.model import GgufModel
-from longctx.gguf.rope import rope_parameters
+from longctx.gguf.rope import rope_parameters, short_factors
 from longctx.gguf.server import LlamaServer, ServerPool
 from longctx.gguf.state_file import read_state, write_state
 from longctx.gguf.tokenizer import GgufTokenizer
 from longctx.models import (
     CacheDtype,
     GgufFile,
+    check_window_and_scaling,
     hash_tokens,
     memory,
     read_gguf,
     trial_scaling,
 )
 from longctx.planning import MEASURED_TOKENS, ReadingSpeed
+from longctx.types import is_count
 from rope_scaling import Checkpoint, RopeScaling
 from rope_scaling.checkpoint import check_not_blended
 
@@ -98,12 +100,15 @@ class GgufEngine:
             raise ModelUnavailable(f"{path} is run by llama.cpp, from {extra('gguf')}") from error
         if device not in ("auto", "cpu"):
             raise BadRequest(f"device is {device!r}, and llama.cpp chooses among GPUs itself: use auto or cpu")
+        memory.check_cache_dtype(cache_dtype)
+        check_window_and_scaling(window, scaling)
         file = read_gguf(path)
         checkpoint = file.checkpoint()
         head_dim = file.token_shape[1]
         if cache_dtype == "int8" and head_dim % _Q8_BLOCK:
             raise BadRequest(f"llama.cpp keeps keys and values in int8 by {_Q8_BLOCK}, and a head has {head_dim}")
-        pool = ServerPool(_settings(file, cache_dtype, device), file.path, min(_SHORTEST, file.window))
+        least = min(_SHORTEST, file.window, short_factors(checkpoint) or _SHORTEST)
+        pool = ServerPool(_settings(file, cache_dtype, device), file.path, least)
         native = window or file.window
         if scaling is not None:
             trial = trial_scaling(scaling, native)
@@ -229,7 +234,7 @@ class GgufEngine:
         Raises:
             BadRequest: Unless `last` leaves at least one token before those that are scored.
         """
-        if not 0 < last < len(ids):
+        if not (is_count(last, 1) and last < len(ids)):
             raise BadRequest(f"last is {last}: of {len(ids)} tokens, 1 to {len(ids) - 1} can be scored")
         letter, known = self.loaded.tokenizer.letter, self.loaded.vocabulary_size
         with self._server(self._request((), ids[:-1], scaling, 1)) as server:
@@ -282,6 +287,8 @@ class GgufEngine:
         length = min(most, max(_SHORTEST, 1 << (least - 1).bit_length()))
         own = self.loaded.checkpoint
         rope = rope_parameters(request.scaling, own, self.loaded.file.path)
+        if not rope and (short := short_factors(own)) is not None:
+            length = max(least, min(length, short))
         file = self.loaded.file
         override = f"{file.architecture}.context_length=int:{length}" if length > file.context_length else None
         return self._pool.using(length, rope, override)
@@ -324,6 +331,7 @@ def _settings(file: GgufFile, cache_dtype: CacheDtype, device: str) -> Mapping[s
     spare = memory.available_bytes(torch.device("cpu")) // 4
     parameters: dict[str, Any] = {
         "model": str(file.path),
+        "chat_template": "chatml",  # prompts come written: one that is broken in the file must not end llama.cpp
         "n_parallel": 1,
         "warmup": False,
         "fit_params": False,

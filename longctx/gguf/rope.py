@@ -23,13 +23,16 @@ def rope_parameters(scaling: RopeScaling | None, own: Checkpoint, path: Path) ->
         path: The file, for messages.
 
     Returns:
-        Fields of xllamacpp's `CommonParams`; empty where llama.cpp takes what the file says.
+        Fields of xllamacpp's `CommonParams`; empty where llama.cpp takes what the file says. Those of LongRoPE tell
+        its long factors from the short ones, between which llama.cpp chooses by the length of the context.
 
     Raises:
         BadRequest: For a scaling that llama.cpp does not have.
     """
     if scaling is None or scaling.method == own.scaling.method:
-        return {}
+        original = short_factors(own)
+        takes_long = scaling is not None and original is not None and (scaling.length or 0) > original
+        return {"yarn_orig_ctx": original} if original is not None and takes_long else {}
     if scaling.method == "default":
         return {"rope_scaling_type": _NONE, "rope_freq_scale": 1.0}
     if scaling.method == "ntk":
@@ -56,3 +59,15 @@ def rope_parameters(scaling: RopeScaling | None, own: Checkpoint, path: Path) ->
         "yarn_beta_fast": scaling.beta_fast or 32.0,
         "yarn_beta_slow": scaling.beta_slow or 1.0,
     }
+
+
+def short_factors(own: Checkpoint) -> int | None:
+    """Up to which length of a context llama.cpp takes LongRoPE's short factors.
+
+    Args:
+        own: The file's rotary embedding, and the scaling that it carries.
+
+    Returns:
+        The length in tokens; None for a file without LongRoPE.
+    """
+    return own.scaling.original_max_position_embeddings if own.scaling.method == "longrope" else None

@@ -5,7 +5,15 @@ from .estimate import MemoryEstimate, estimate_model
 from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights, loaded_hash
 from .gguf_file import GgufFile, read_gguf
 from .gguf_header import is_gguf
-from .loaded_model import LoadedModel, ScalableModel, carried, extended_window, scaled_window, trial_scaling
+from .loaded_model import (
+    LoadedModel,
+    ScalableModel,
+    carried,
+    check_window_and_scaling,
+    extended_window,
+    scaled_window,
+    trial_scaling,
+)
 from .loading import load_model
 from .memory import CacheDtype, parse_bytes
 from .naming import SERVER_PREFIX, is_address, remedy_for
@@ -30,6 +38,7 @@ __all__ = [
     "attention_work",
     "cache_argument",
     "carried",
+    "check_window_and_scaling",
     "config_object",
     "estimate_model",
     "extended_window",

@@ -94,7 +94,7 @@ def device_named(name: str) -> torch.device:
     present = _devices()
     try:
         device = torch.device(name)
-    except (RuntimeError, TypeError):
+    except (RuntimeError, TypeError, ValueError):
         device = None
     if device is None or not {str(device), f"{device.type}:{device.index or 0}"} & {*present}:
         raise BadRequest(f"device is {name!r}, and what is here is {', '.join(present)}: use one of these, or auto")

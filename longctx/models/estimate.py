@@ -14,6 +14,7 @@ from longctx.models.gguf_file import read_gguf
 from longctx.models.gguf_header import is_gguf
 from longctx.models.known_shapes import known_shape
 from longctx.models.loaded_model import LARGEST_FACTOR
+from longctx.models.loading import checkpoint_window
 from longctx.models.memory import CacheDtype
 from longctx.models.naming import is_address
 from longctx.models.quantization import Quantization, check_scheme, matrix_bytes
@@ -100,8 +101,10 @@ def estimate_model(
     """
     if is_gguf(name):
         return _estimate_gguf(name, context, quantization, cache, available)
-    model = _empty_model(name)
-    stated = stated_window(model.config) or 2048
+    model, folder = _empty_model(name)
+    stated = (stated_window(model.config) if folder is None else checkpoint_window(folder, model.config)) or 2048
+    if stated < 1:
+        raise ModelUnavailable(f"the configuration of {name} states a window of {stated} tokens: state its own")
     context = LARGEST_FACTOR * stated if context is None else context
     if context < 1:
         raise BadRequest(f"context is {context}: give 1 token or more")
@@ -146,29 +149,33 @@ def _estimate_gguf(
     return MemoryEstimate(str(name), file.parameters, file.window, each, free, longest, needs, rate)
 
 
-def _empty_model(name: str | Path) -> Any:
-    """The model without its weights, on torch's meta device."""
+def _empty_model(name: str | Path) -> tuple[Any, Path | None]:
+    """The model without its weights, on torch's meta device, and its folder if it has one."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
     if is_address(name):
         raise BadRequest(f"{name} takes memory on its server, not here: give the checkpoint that is served there")
-    config = None if Path(name).expanduser().is_dir() else known_shape(str(name))
+    config, folder = None if Path(name).expanduser().is_dir() else known_shape(str(name)), None
     if config is None:
-        config = AutoConfig.from_pretrained(_config_folder(str(name)), local_files_only=True, trust_remote_code=False)
+        folder, config = _config(str(name))
     try:
         with torch.device("meta"):
-            return AutoModelForCausalLM.from_config(config, dtype=config.dtype or torch.bfloat16)
+            return AutoModelForCausalLM.from_config(config, dtype=config.dtype or torch.bfloat16), folder
     except Exception as error:  # every family raises its own errors
         reason = str(error).strip().split("\n")[0]
         raise ModelUnavailable(f"{name} is no causal language model that can be sized: {reason}") from error
 
 
-def _config_folder(name: str) -> Path:
-    from rope_scaling import CheckpointError, open_checkpoint
+def _config(name: str) -> tuple[Path, Any]:
+    """A checkpoint's folder and its configuration, whatever RoPE it states: memory does not depend on that."""
+    from rope_scaling import CheckpointError, find_checkpoint, load_config
 
     try:
-        return open_checkpoint(name, config_only=True).folder
+        folder = find_checkpoint(name, "config")
+        if not (folder / "config.json").is_file():
+            raise CheckpointError(f"{folder} has no config.json: give the folder of a transformers checkpoint")
+        return folder, load_config(folder)
     except CheckpointError as error:
         raise ModelUnavailable(
             f"{error}; known without a configuration are LLaMA, Llama 2 and Code Llama by their names, such as "

@@ -89,6 +89,7 @@ _RULES_OF_MODEL = {  # behind the name of the architecture
     "attention.head_count_kv": _BY_LAYER,
     "attention.key_length": _whole(1),
     "attention.value_length": _whole(1),
+    "attention.causal": _FLAG,
     "rope.dimension_count": _EVEN,
     "rope.freq_base": _BASE,
     "rope.scaling.type": _SCALING,

@@ -20,6 +20,7 @@ from longctx.planning import ReadingSpeed
 from rope_scaling import Checkpoint, RopeScaling, read_base, stated_window
 
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
+_ENCODERS = re.compile(r"bert(?!.*decoder)|^t5|^gemma-embedding$|^clip$")  # llama.cpp's names
 _UBATCH = 512  # tokens that llama.cpp computes at a time
 _ALL_FLOAT32 = 0  # llama.cpp's number for a file whose weights are all so
 _F32, _F16, _Q8_0 = 0, 1, 8  # ggml_type
@@ -203,8 +204,9 @@ class GgufFile:
             )
         if own := self.factors.get("rope_freqs.weight"):  # Llama 3's, as one divisor for each pair
             return _longrope(own, own, 1.0, self.context_length) | {"attention_factor": 1.0}
-        if kind == "linear" or (kind is None and stated):  # which llama.cpp takes for linear, too
-            return {"rope_type": "linear", "factor": float(factor)}
+        if stated and (kind == "linear" or kind is None):  # which llama.cpp takes for linear, too
+            linear = {"rope_type": "linear", "factor": float(stated)}
+            return linear | ({"original_max_position_embeddings": original} if original else {})
         if kind == "yarn":
             return {
                 "rope_type": "yarn",
@@ -230,6 +232,7 @@ def read_gguf(path: str | Path) -> GgufFile:
     path = Path(path).expanduser()
     header = read_header(path)
     parts = _parts(path, header.metadata)
+    _check_generates(path, header.metadata)
     others = [_read_part(part, number, len(parts)) for number, part in enumerate(parts[1:], start=1)]
     shapes = [shape for each in (header, *others) for shape in each.tensors.values()]
     if (count := gguf_entries.entry(header.metadata, "split.tensors.count", len(shapes))) != len(shapes):
@@ -238,6 +241,15 @@ def read_gguf(path: str | Path) -> GgufFile:
         )
     factors = {name: numbers for each in (header, *others) for name, numbers in each.factors.items()}
     return GgufFile(path, parts, header.metadata, sum(map(math.prod, shapes)), factors)
+
+
+def _check_generates(path: Path, metadata: dict[str, Any]) -> None:
+    architecture = str(gguf_entries.entry(metadata, "general.architecture"))
+    is_causal = gguf_entries.entry(metadata, f"{architecture}.attention.causal", True)
+    if not is_causal or _ENCODERS.search(architecture):
+        raise ModelUnavailable(
+            f"{path} is an encoder ({architecture}), which cannot generate: use a decoder such as Llama"
+        )
 
 
 def _read_part(path: Path, number: int, count: int) -> GgufHeader:

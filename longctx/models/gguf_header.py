@@ -88,10 +88,11 @@ class _Reader:
     def __init__(self, path: Path, data: mmap.mmap) -> None:
         self.path, self.data, self.place = path, data, 4
         _check_magic(path, data[:4], data[:64])
-        self.order = "<"
         version = self._number("I")
-        if version >> 16:  # the bytes the other way around
-            self.order, version = ">", struct.unpack(">I", data[4:8])[0]
+        if int.from_bytes(data[4:8], "big") in _VERSIONS:
+            raise ModelUnavailable(
+                f"{path} is a big-endian file, for processors of another kind: download the little-endian one"
+            )
         if version not in _VERSIONS:
             older = "an old version" if version < _VERSIONS[0] else "newer than what is known here"
             remedy = "download a current file of the model, or convert it anew with llama.cpp"
@@ -125,7 +126,7 @@ class _Reader:
             if name.startswith(("rope_freqs.", "rope_factors_")) and kind == _FLOAT32:
                 if start + offset + 4 * math.prod(shape) > len(self.data):
                     raise self._cut()
-                factors[name] = struct.unpack_from(f"{self.order}{math.prod(shape)}f", self.data, start + offset)
+                factors[name] = struct.unpack_from(f"<{math.prod(shape)}f", self.data, start + offset)
                 if not all(math.isfinite(number) and number > 0 for number in factors[name]):
                     raise ModelUnavailable(
                         f"{self.path} is damaged ({name} divides frequencies by what is no number above 0): {FRESH}"
@@ -142,7 +143,7 @@ class _Reader:
             raise self._cut()
         if inner in (_STRING, _ARRAY):
             return [self._value(inner) for _ in range(count)]
-        layout = struct.Struct(f"{self.order}{count}{self._code(inner)}")
+        layout = struct.Struct(f"<{count}{self._code(inner)}")
         return list(self._unpack(layout))
 
     def _code(self, kind: int) -> str:
@@ -151,7 +152,7 @@ class _Reader:
         return _NUMBERS[kind]
 
     def _number(self, code: str) -> Any:
-        return self._unpack(struct.Struct(self.order + code))[0]
+        return self._unpack(struct.Struct(f"<{code}"))[0]
 
     def _string(self) -> str:
         size = self._number("Q")

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from longctx.models.quantization import (
-    Quantization,
-)
-from rope_scaling import (
-    RopeScaling,
-    RopeScalingError,
-    carried_scaling,
-)
-
-if TYPE_CHECKING:
-    pass
-
+from longctx.errors import BadRequest
+from longctx.models.quantization import Quantization
+from longctx.types import is_count
+from rope_scaling import RopeScaling, RopeScalingError, carried_scaling
 
 LARGEST_FACTOR = 32  # how far a method goes that is given by its name only: YaRN's 128K for the 4,096 of Llama 2
 
@@ -151,6 +143,22 @@ def extended_window(native_window: int, length: int) -> int:
     while window < length:
         window *= 2
     return window
+
+
+def check_window_and_scaling(window: object, scaling: object) -> None:
+    """Check what a model is opened with.
+
+    Args:
+        window: Its native window in tokens; None is its own.
+        scaling: A RoPE scaling, or the name of a method; None for none.
+
+    Raises:
+        BadRequest: For a value of another type, and for a window below 1.
+    """
+    if window is not None and not is_count(window, 1):
+        raise BadRequest(f"native_window is {window!r}: give a whole number of tokens above 0")
+    if scaling is not None and not isinstance(scaling, str | RopeScaling):
+        raise BadRequest(f"scaling is {scaling!r}: give a RopeScaling, or the name of a method such as 'yarn'")
 
 
 def trial_scaling(scaling: str | RopeScaling, window: int) -> RopeScaling:

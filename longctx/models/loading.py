@@ -13,7 +13,13 @@ from longctx.errors import BadRequest, LongctxError, ModelUnavailable, extra
 from longctx.models.causality import check_generates
 from longctx.models.device import Dtype, auto_dtype, computed_dtype, device_named, dtype_named
 from longctx.models.gguf_header import is_gguf
-from longctx.models.loaded_model import LARGEST_FACTOR, LoadedModel, carried, trial_scaling
+from longctx.models.loaded_model import (
+    LARGEST_FACTOR,
+    LoadedModel,
+    carried,
+    check_window_and_scaling,
+    trial_scaling,
+)
 from longctx.models.lora import Adapter, attach_lora, is_adapter, read_adapter
 from longctx.models.naming import is_address, remedy_for
 from longctx.models.quantization import (
@@ -26,8 +32,7 @@ from longctx.models.quantization import (
     unpacked_bytes,
 )
 from longctx.models.tokenizer import has_tokenizer, load_tokenizer
-from longctx.models.weights import read_model
-from longctx.types import is_count
+from longctx.models.weights import read_model, stated_dtype
 from rope_scaling import (
     CheckpointError,
     InvalidScaling,
@@ -40,6 +45,7 @@ from rope_scaling import (
     scaled_rope,
     stated_window,
 )
+from rope_scaling.transformers_config import steady_window
 
 if TYPE_CHECKING:
     import torch
@@ -101,10 +107,7 @@ def load_model(
     check_scheme(quantization)
     on_cpu = _is_int8_on_cpu(quantization, dtype, held[1], device_map)
     _check_device_map(device_map, device)
-    if native_window is not None and not is_count(native_window, 1):
-        raise BadRequest(f"native_window is {native_window!r}: give a whole number of tokens above 0")
-    if scaling is not None and not isinstance(scaling, str | RopeScaling):
-        raise BadRequest(f"scaling is {scaling!r}: give a RopeScaling, or the name of a method such as 'yarn'")
+    check_window_and_scaling(native_window, scaling)
     name, folder, lora = _parts(str(name_or_path), None if adapter is None else str(adapter))
     if not (folder / "config.json").is_file():
         files = sorted(folder.glob("*.gguf"))
@@ -121,11 +124,16 @@ def load_model(
         quantize_model(model)
     elif packed and not quantized and device_map is None:  # accelerate's hooks are on the modules
         pack_model(model)
-    window = native_window or _window(folder, model.config, tokenizer)
+    window = native_window or _usable(checkpoint_window(folder, model.config) or tokenizer.model_max_length)
     if window is None:
         raise ModelUnavailable(
             f"the configuration in {folder} states no window above 0 tokens: give native_window (--window)"
         )
+    if (steady := _read_right(model.config)) is not None and steady < window:
+        said = f"its RoPE changes past {steady} tokens in a way that is not understood here"
+        if native_window is not None:
+            raise BadRequest(f"native_window is {native_window}, and {said}: give {steady} or less")
+        window, note = steady, "; ".join(filter(None, [note, f"{said}, so that this is its window"]))
     tried = None if scaling is None else _tried(scaling, model, window)
     put_on = None if lora is None else str(lora.folder)
     return LoadedModel(name, model, tokenizer, window, tried, quantization, put_on, note)
@@ -203,13 +211,14 @@ def _load(
     dtype, device = held
     given: dict[str, Any] = {}
     quantized, note = is_quantized(folder, quantization), None
-    stated = config.dtype or torch.float32
+    own = stated_dtype(folder, config)
+    stated = own or torch.float32
     unpacked = unpacked_bytes(folder, stated if dtype == "auto" else dtype, device)
     if dtype == "auto":
         if quantization is not None:
             dtype = computed_dtype(stated, device)
         elif not quantized or unpacked is not None:
-            dtype, note = auto_dtype(folder, config.dtype, device, unpacked)
+            dtype, note = auto_dtype(folder, own, device, unpacked)
     if quantization is not None:
         assert isinstance(dtype, torch.dtype)
         given["quantization_config"] = loading_settings(quantization, dtype)
@@ -251,6 +260,11 @@ def _check_rope(config: Any) -> UnsupportedConfig | None:
     return None
 
 
+def _read_right(config: Any) -> int | None:
+    """The longest sequence in tokens that is read with one set of frequencies; None where every one is."""
+    return None if _check_rope(config) is None else steady_window(config)
+
+
 def _tried(scaling: str | RopeScaling, model: Any, window: int) -> str | RopeScaling:
     """The scaling, with the native window in it; the model has been under it once, so that what cannot be is said."""
     if carried(model.config) is not None:  # the window is the extended one, and the scaling states the native one
@@ -260,9 +274,21 @@ def _tried(scaling: str | RopeScaling, model: Any, window: int) -> str | RopeSca
         return trial.method if isinstance(scaling, str) else trial
 
 
-def _window(folder: Path, config: Any, tokenizer: Any) -> int | None:
+def checkpoint_window(folder: Path, config: Any) -> int | None:
+    """The context length of a checkpoint, by its config.json.
+
+    Args:
+        folder: The checkpoint's folder.
+        config: Its configuration as transformers reads it.
+
+    Returns:
+        The window in tokens; None if the configuration states none.
+    """
     # config.json itself, where it states the window: transformers fills in an original window that is missing
     written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     states = "max_position_embeddings" in (written.get("text_config") or written)
-    stated = stated_window(written if states else config) or tokenizer.model_max_length
-    return int(stated) if stated and 0 < stated < _NO_LIMIT else None
+    return stated_window(written if states else config)
+
+
+def _usable(window: float | None) -> int | None:
+    return int(window) if window and 0 < window < _NO_LIMIT else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from longctx.errors import BadRequest, NotEnoughMemory
 from longctx.quantities import parse_size
@@ -36,6 +36,12 @@ class Need:
     def least(self) -> int:
         """Bytes with the smallest block."""
         return self.cache_bytes + _SMALLEST_BLOCK * self.block_bytes + _SPARE
+
+
+def check_cache_dtype(dtype: object) -> None:
+    """Check how keys and values are to be kept. Raises BadRequest for what is no `CacheDtype`."""
+    if dtype not in get_args(CacheDtype):
+        raise BadRequest(f"cache_dtype is {dtype!r}: use {' or '.join(get_args(CacheDtype))}")
 
 
 def parse_bytes(text: str) -> int:

@@ -9,26 +9,44 @@ SERVER_PREFIX = "openai:"
 _ADDRESSES = (SERVER_PREFIX, "ollama:", "lmstudio:", "lm-studio:", "http://", "https://")
 
 _SERVED = "openai:http://localhost:8000/v1"
+_HUB = r"(?:hf:(?://)?|(?:https?://)?(?:www\.)?(?:hf\.co|huggingface\.co)/)"
 _MEANT: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), remedy)
     for pattern, remedy in (
         (
-            r"(ollama|lm-?studio)(?:_chat)?/(.+)",
-            lambda m: f"for a model in {m[1]}, give {m[1].replace('-', '')}:{m[2]}",
+            r"(?:https?://)?(?:www\.|registry\.)?ollama\.(?:com|ai)/library/([\w.:-]+).*",
+            lambda m: f"give ollama:{m[1]}",
+        ),
+        (
+            r"(ollama)(?:_chat)?(?:/|://| run | pull | )(.+)|(lm[-_ ]?studio)(?:/|:(?://)?| )(.+)",
+            lambda m: f"for a model in {m[1] or m[3]}, give {'ollama' if m[1] else 'lmstudio'}:{m[2] or m[4]}",
         ),
         (r"openai/(.+)|((?:gpt-|chatgpt-|o\d\b).*)", lambda m: f"give openai:https://api.openai.com/v1#{m[1] or m[2]}"),
         (
             r"(?:vllm|sglang|tgi|llama[.-]?cpp|llamafile|openai)(?::|/).*",
             lambda m: f"a model on a server is given by its URL, such as {_SERVED}",
         ),
-        (r"(?:hf:|(?:https?://)?(?:www\.)?(?:hf\.co|huggingface\.co)/)([^/]+/[^/]+).*", lambda m: f"give {m[1]}"),
+        (r"file:(?://(?:localhost)?)?(/.+)", lambda m: f"give the path, {m[1]}"),
+        (
+            _HUB + r"([^/]+/[^/]+)/(?:blob|resolve|raw)/[^/]+/([^?#]+\.gguf).*",
+            lambda m: f"run `hf download {m[1]} {m[2]} --local-dir .`, and give that file",
+        ),
+        (_HUB + r"([^/]+/[^/:]+:[\w.-]+)", lambda m: f"for a GGUF file that Ollama fetches, give ollama:hf.co/{m[1]}"),
+        (_HUB + r"(?!spaces/|datasets/|docs/)([^/?#]+/[^/?#]+|[^/?#]+(?=/?$)).*", lambda m: f"give {m[1]}"),
+        (
+            r"(?!https?://)(?:h?tt?p?s?:?/{1,2}([^/].*)|https?:([^/].*))",
+            lambda m: f"for a server, give http://{m[1] or m[2]}",
+        ),
         (
             r"((?:localhost|\d+(?:\.\d+){3}|\[[\da-f:]+\])(?::\d+)?(?:/v1)?|[\w.-]+(?::\d{2,5}(?:/v1)?|/v1))/?",
             lambda m: f"for a server, give http://{m[1].removesuffix('/v1')}/v1",
         ),
-        (r"([\w.-]+(?<!\.gguf)(?::[\w.-]+)?)", lambda m: f"for a model in Ollama, give ollama:{m[1]}"),
         (
-            r"([\w.-]+/[\w.-]+)",
+            r"(?!.*\.(?:gguf|safetensors|bin|pth?)$)([\w.-]+(?<!\.gguf)(?::[\w.-]+)?)",
+            lambda m: f"for a model in Ollama, give ollama:{m[1]}",
+        ),
+        (
+            r"(?!.*\.(?:gguf|safetensors|bin|pth?)/?$)([\w.-]+/[\w.-]+)/?",
             lambda m: f"where there is a network, run `hf download {m[1]}`, which keeps it for use without one",
         ),
     )

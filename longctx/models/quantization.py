@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from longctx.errors import BadRequest, ModelUnavailable, NotEnoughMemory, extra
 from longctx.models.memory import available_bytes
+from longctx.models.weights import read_header
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +76,7 @@ _INSTALL = {
 
 def check_scheme(quantization: Quantization | None) -> None:
     """Raise BadRequest for a quantization that does not exist."""
-    if quantization is not None and quantization not in SCHEMES:
+    if quantization is not None and not (isinstance(quantization, str) and quantization in SCHEMES):
         raise BadRequest(f"quantization is {quantization!r}: use {' or '.join(SCHEMES)}")
 
 
@@ -165,9 +166,7 @@ def unpacked_bytes(folder: Path, dtype: torch.dtype, device: torch.device) -> in
         return None
     numbers = 0
     for path in folder.glob("*.safetensors"):
-        with path.open("rb") as file:  # the header alone: mapping the file needs address space for all of it
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        for name, tensor in header.items():
+        for name, tensor in read_header(path).items():
             size = 0 if name == "__metadata__" or "_scale" in name else math.prod(tensor["shape"])
             numbers += 2 * size if name.endswith("_blocks") else size
     needed, free = numbers * dtype.itemsize, available_bytes(device)

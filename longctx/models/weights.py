@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from longctx.errors import ModelUnavailable
+
+if TYPE_CHECKING:
+    import torch
 
 _NAMED = 2  # tensors that a message names
 _IN_LAYER = re.compile(r"(?P<stack>(?:\w+\.)*?\w+)\.(?P<number>\d+)\.(?P<rest>.+)")
@@ -50,6 +54,33 @@ def read_model(folder: Path, **given: Any) -> Any:
     _refuse(folder, sorted(found["missing_keys"]), "lack what its config.json asks for")
     _refuse(folder, _surplus(model, found["unexpected_keys"]), "have what its config.json has no place for")
     return model
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header of a file of safetensors: what it holds, by name."""
+    with path.open("rb") as file:  # the header alone: mapping the file needs address space for all of it
+        header: dict[str, Any] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return header
+
+
+def stated_dtype(folder: Path, config: Any) -> torch.dtype | None:
+    """The dtype of a checkpoint: its configuration's, or where that states none, that of its weights.
+
+    Args:
+        folder: The checkpoint's folder.
+        config: Its configuration.
+
+    Returns:
+        The dtype; None if neither says it.
+    """
+    import torch
+
+    if isinstance(config.dtype, torch.dtype):
+        return config.dtype
+    file = min(folder.glob("*.safetensors"), default=None)
+    tensors = {} if file is None else {name: each for name, each in read_header(file).items() if "dtype" in each}
+    largest: dict[str, Any] = max(tensors.values(), key=lambda each: math.prod(each["shape"]), default={})
+    return {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}.get(largest.get("dtype", ""))
 
 
 def _check_index(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from longctx.errors import BadRequest
 from longctx.probe.report import PERPLEXITY, method_name
 from longctx.probe.task_texts import LANGUAGES, TaskTexts
 from longctx.probe.tasks import DISTRACTORS, READING, TASKS
-from longctx.types import check_values
+from longctx.types import check_values, is_count, is_number
 
 ALL_TASKS = (*TASKS, PERPLEXITY)
 DEFAULT_TASKS = ("needle", READING, "two-hop", PERPLEXITY)
@@ -57,6 +58,14 @@ class ProbeOptions:
     template: str | None = None
 
     def __post_init__(self) -> None:
+        lists = {
+            name: (
+                isinstance(given := getattr(self, name), tuple | list) and all(isinstance(each, str) for each in given),
+                "give a tuple of names",
+            )
+            for name in ("methods", "tasks", "languages")
+        }
+        check_values(self, **lists)
         object.__setattr__(self, "methods", tuple(dict.fromkeys(map(method_name, self.methods))))
         for name, known in (("tasks", ALL_TASKS), ("languages", tuple(LANGUAGES))):
             for value in getattr(self, name):
@@ -67,12 +76,26 @@ class ProbeOptions:
                     )
         rules = {
             "tasks": (bool(self.tasks), f"give at least one of {', '.join(ALL_TASKS)}"),
-            "lengths": (all(length > 0 for length in self.lengths), "give numbers of tokens above 0"),
-            "trials": (self.trials >= 1, "give at least 1"),
-            "depths": (2 <= self.depths <= _MOST_DEPTHS, f"give 2 (the beginning and the end) to {_MOST_DEPTHS}"),
-            "windows": (self.windows >= 2, "give at least 2: one has no interval"),
-            "factor": (self.factor is None or self.factor >= 1, "give at least 1"),
-            "needle": (self.needle is None or "{value}" in self.needle.statement, "its statement must hold {value}"),
+            "lengths": (
+                isinstance(self.lengths, tuple | list) and all(is_count(length, 1) for length in self.lengths),
+                "give numbers of tokens above 0",
+            ),
+            "text": (self.text is None or isinstance(self.text, str | Path), "give the path of a file"),
+            "trials": (is_count(self.trials, 1), "give at least 1"),
+            "depths": (
+                is_count(self.depths, 2) and self.depths <= _MOST_DEPTHS,
+                f"give 2 (the beginning and the end) to {_MOST_DEPTHS}",
+            ),
+            "windows": (is_count(self.windows, 2), "give at least 2: one has no interval"),
+            "seed": (isinstance(self.seed, int) and not isinstance(self.seed, bool), "give a whole number"),
+            "factor": (
+                self.factor is None or (is_number(self.factor) and 1 <= self.factor < math.inf),
+                "give at least 1",
+            ),
+            "needle": (
+                self.needle is None or (isinstance(self.needle, TaskTexts) and "{value}" in self.needle.statement),
+                "its statement must hold {value}",
+            ),
         }
         check_values(self, **rules)
 

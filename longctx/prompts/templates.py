@@ -225,9 +225,9 @@ def choose_template(wanted: str | PromptTemplate | None, model: str, tokenizer: 
     """
     if wanted is None:
         return TEMPLATES[_family(model, tokenizer)]
-    if not isinstance(wanted, str):
+    if not isinstance(wanted, str) and hasattr(wanted, "markers"):
         return wanted
-    if wanted not in TEMPLATES:
+    if not isinstance(wanted, str) or wanted not in TEMPLATES:
         raise BadRequest(f"there is no template {wanted!r}: use {', '.join(TEMPLATES)}")
     return TEMPLATES[wanted]
 

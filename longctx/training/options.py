@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from longctx.errors import TrainingError
+from longctx.types import is_count, is_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,13 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         least = {"steps": 1, "warmup": 0, "batch": 1, "save_every": 1, "seed": 0}
         for name, smallest in least.items():
-            if getattr(self, name) < smallest:
+            if not is_count(getattr(self, name), smallest):
                 raise TrainingError(f"{name} is {getattr(self, name)}: give {smallest} or more")
-        if self.length is not None and self.length < 2:
+        if self.length is not None and not is_count(self.length, 2):
             raise TrainingError(f"length is {self.length}: a sequence needs 2 tokens or more")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+        if not (is_number(self.learning_rate) and 0 < self.learning_rate < math.inf):
             raise TrainingError(f"learning_rate is {self.learning_rate}: give a number above 0, such as 2e-5")
-        if not 0 <= self.prompt_loss <= 1:
+        if not (is_number(self.prompt_loss) and 0 <= self.prompt_loss <= 1):
             raise TrainingError(f"prompt_loss is {self.prompt_loss}: give a weight from 0 to 1")
 
 

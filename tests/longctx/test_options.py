@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Iterator
-from dataclasses import fields
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from decimal import Decimal
 from pathlib import Path
 from types import FrameType
-from typing import get_args
+from typing import Any, get_args
 
+import numpy as np
 import pytest
 
+from indexes import CorpusError
 from indexes.storage.sqlite.database import Database
 from longctx import AskOptions, BadRequest, DocumentQA, SamplingOptions, load_model
 from longctx.cli import app
 from longctx.cli.options import AskFlags
 from longctx.engine import prefill
+from longctx.errors import TrainingError
+from longctx.evaluation import EvaluationOptions
+from longctx.training import TrainingOptions
 from longctx.types import SearchMode
 
 DEMO = Path(__file__).parents[2] / "examples" / "models" / "passkey-llama"
@@ -54,6 +61,62 @@ def test_options_are_changed_by_name_wherever_they_stand() -> None:
 def test_an_option_that_cannot_be_served_is_named(changes: dict, message: str) -> None:
     with pytest.raises(BadRequest, match=message):
         AskOptions().updated(**changes)
+
+
+_STRANGE: tuple[Any, ...] = (math.nan, True, np.int64(3), "3", -(10**30), 2.5, Decimal(1), [], [1], {}, b"x", object())
+# what fits: an option that is not here takes none of them
+_FITS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("route", "system"), lambda value: isinstance(value, str)),
+    **dict.fromkeys(("show_thinking", "prompt_lookup"), lambda value: value is True),
+    **dict.fromkeys(("budget", "temperature", "repetition_penalty"), lambda value: value == 2.5),
+}
+
+
+@pytest.mark.parametrize("name", [each.name for each in (*fields(AskOptions), *fields(SamplingOptions))])
+def test_an_option_of_another_type_is_refused(name: str) -> None:
+    for value in _STRANGE:
+        changed = {name: value}
+        if _FITS.get(name, lambda value: False)(value):
+            assert AskOptions().updated(**changed)
+            continue
+        with pytest.raises(BadRequest, match=f"^{name} is ") as error:
+            replace(AskOptions(), **changed) if name == "sampling" else AskOptions().updated(**changed)
+        assert "\n" not in str(error.value)
+
+
+def test_numbers_that_no_float_holds_are_refused_and_others_are_used(qa: DocumentQA) -> None:
+    for name in ("temperature", "repetition_penalty", "budget"):
+        with pytest.raises(BadRequest, match=f"{name} is 1000"):
+            AskOptions().updated(**{name: 10**400})
+    for options in ({"temperature": 10**30, "seed": 1}, {"repetition_penalty": 10**30}):
+        assert qa.ask(QUESTION, max_new_tokens=2, **options).usage.completion_tokens
+
+
+@pytest.mark.parametrize("value", [5, 2.5, True, b"x", [1], object()])
+def test_what_is_opened_and_asked_is_checked_for_its_type(value: Any, folder: Path, encoder, qa: DocumentQA) -> None:
+    for name in ("model", "template", "loading"):
+        with pytest.raises(BadRequest, match=rf"^(there is no )?{name} "):
+            DocumentQA.open(folder, **{"model": DEMO, "encoder": encoder, name: value})
+    for name in ("encoder", "reranker"):
+        with pytest.raises(CorpusError, match=f"^{name} is .*: give "):
+            DocumentQA.open(folder, **{"encoder": encoder, name: value})
+    for name in ("quantization", "device", "dtype"):
+        with pytest.raises(BadRequest, match=f"^{name} is "):
+            load_model(DEMO, **{name: value if value != 5 else 10**30})
+    with pytest.raises(BadRequest, match=r"^the question is .*: give a text"):
+        qa.ask(value)
+
+
+@pytest.mark.parametrize("value", [5, 2.5, True, "3", None, (5,), object()])
+def test_what_is_compared_and_how_to_train_are_checked_for_their_types(value: Any) -> None:
+    for name in ("models", "scalings", "routes", "modes"):
+        with pytest.raises(BadRequest, match=f"^{name} is "):
+            EvaluationOptions(**{name: value})
+    for name in ("steps", "batch", "length", "learning_rate", "prompt_loss", "seed"):
+        if (name, value) in {("length", None), ("learning_rate", 5), ("learning_rate", 2.5)} or value == 5:
+            continue
+        with pytest.raises(TrainingError, match=f"^{name} is "):
+            TrainingOptions(**{name: value})
 
 
 def test_every_option_has_a_flag() -> None:

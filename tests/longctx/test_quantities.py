@@ -29,10 +29,16 @@ def test_sizes(text: Any, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "k", "8kk", "1.0001k", "-8k", "eight", True])
+@pytest.mark.parametrize("text", ["", "k", "8kk", "1.0001k", "-8k", "eight", True, 10**400, "9" * 400])
 def test_what_is_no_number_of_tokens(text: Any) -> None:
     with pytest.raises(ValueError, match="write a number of tokens, such as 32768 or 32k"):
         parse_tokens(text)
+
+
+@pytest.mark.parametrize("text", [10**400, f"{10**400}GB"])
+def test_a_size_that_nothing_holds_is_refused(text: Any) -> None:
+    with pytest.raises(ValueError, match="more than can be counted"):
+        parse_size(text)
 
 
 def test_settings_take_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

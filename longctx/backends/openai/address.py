@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -17,7 +18,8 @@ ServerKind = Literal["openai", "ollama", "lmstudio"]
 _KINDS: dict[str, ServerKind] = {"ollama": "ollama", "lmstudio": "lmstudio", "lm-studio": "lmstudio"}
 _OLLAMA_PORT = 11434
 _LM_STUDIO = "http://127.0.0.1:1234"
-_HUBS = ("huggingface.co", "www.huggingface.co", "hf.co")
+_HUBS = ("huggingface.co", "www.huggingface.co", "hf.co", "ollama.com", "www.ollama.com", "registry.ollama.ai")
+_ENDPOINT = re.compile(r"/+(?:(?:chat/)?completions|models|embeddings)/*$")  # below the base URL
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 (what a server listens on, which is no address to connect to)
 _EXAMPLE = "write openai:http://host:8000/v1, with #name after it where the server has several models"
 
@@ -77,17 +79,22 @@ def parse_address(text: str) -> ServerAddress:
         url, _, name = rest.partition("#")
         url = f"{url.rstrip('/').removesuffix('/v1')}/v1"
     else:
-        url, name = (f"{_ollama()}/v1" if kind == "ollama" else f"{_LM_STUDIO}/v1"), rest
+        url, name = (f"{_ollama()}/v1" if kind == "ollama" else f"{_LM_STUDIO}/v1"), rest.lstrip("/")
+    _refuse_page(url, text)
     problem = _problem(url) if is_address(text) else "it begins with no openai:"
     if problem:
         shown = text if "@" not in text and "?" not in text else f"{text.partition(':')[0]}:…"
         meant = remedy_for(text.removeprefix(SERVER_PREFIX)) if kind == "openai" and "://" not in text else None
         raise BadRequest(f"{shown!r} is no address of a server: {problem}; {meant or _EXAMPLE}")
-    if urlsplit(url).hostname in _HUBS:
-        raise BadRequest(
-            f"{text} is a page of the hub, not a server: {remedy_for(text) or 'give the name owner/model'}"
-        )
-    return ServerAddress(url.rstrip("/"), name.strip() or None, kind)
+    return ServerAddress(_ENDPOINT.sub("", url).rstrip("/"), name.strip() or None, kind)
+
+
+def _refuse_page(url: str, text: str) -> None:
+    """Raise BadRequest for the address of a page that shows a model."""
+    with suppress(ValueError):
+        if (urlsplit(url).hostname or "").lower() in _HUBS:
+            remedy = remedy_for(text.removeprefix(SERVER_PREFIX)) or "give the name owner/model"
+            raise BadRequest(f"{url.partition('?')[0]} is a page of the hub, not a server: {remedy}")
 
 
 def _ollama() -> str:
@@ -118,5 +125,6 @@ def _problem(url: str) -> str | None:
         "it must have no question mark (a key is set as LONGCTX_API_KEY)": bool(parts.query) or url.endswith("?"),
         "it names no host": not parts.hostname or any(map(str.isspace, parts.netloc + parts.path)),
         "port 0 is none": port == 0,
+        "it is a GGUF file, which has to be downloaded first": parts.path.lower().endswith(".gguf"),
     }
     return next((problem for problem, holds in problems.items() if holds), None)

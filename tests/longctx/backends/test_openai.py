@@ -414,6 +414,10 @@ def test_a_model_has_to_be_there_and_to_have_a_window(server) -> None:
         ("openai:http://localhost:8000/v1", ServerAddress("http://localhost:8000/v1", None)),
         ("openai:https://host/v1/#meta/llama-2", ServerAddress("https://host/v1", "meta/llama-2")),
         ("openai:http://[::1]:80#", ServerAddress("http://[::1]:80", None)),
+        ("http://host:8000/v1/chat/completions#m", ServerAddress("http://host:8000/v1", "m")),
+        ("openai:https://host/v1/models/", ServerAddress("https://host/v1", None)),
+        ("ollama://llama3:8b", ServerAddress("http://127.0.0.1:11434/v1", "llama3:8b", "ollama")),
+        ("ollama:hf.co/a/b:Q4_K_M", ServerAddress("http://127.0.0.1:11434/v1", "hf.co/a/b:Q4_K_M", "ollama")),
     ],
 )
 def test_addresses(text, address) -> None:
@@ -429,6 +433,7 @@ def test_addresses(text, address) -> None:
         ("openai:http://host:port/v1", "port could not be cast"),
         ("openai:http://me:secret@host/v1", "LONGCTX_API_KEY"),
         ("openai:http://host/v1?key=secret", "LONGCTX_API_KEY"),
+        ("https://host/model-Q4_K_M.gguf", "has to be downloaded first"),
     ],
 )
 def test_what_is_no_address_gets_an_example_and_no_secret_is_shown(text, problem) -> None:
@@ -436,6 +441,45 @@ def test_what_is_no_address_gets_an_example_and_no_secret_is_shown(text, problem
         ServedModel.connect(text)
     assert problem in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("https://huggingface.co/a/b/tree/main", "give a/b"),
+        ("https://hf.co/a/b?download=true", "give a/b"),
+        ("https://huggingface.co/gpt2/", "give gpt2"),
+        ("https://huggingface.co/a/b/resolve/main/q/b-Q4.gguf?x", "run `hf download a/b q/b-Q4.gguf --local-dir .`"),
+        ("https://ollama.com/library/llama3:8b", "give ollama:llama3:8b"),
+        ("https://huggingface.co/spaces/a/b", "give the name owner/model"),
+    ],
+)
+def test_a_page_of_the_hub_is_met_with_what_to_give(text: str, remedy: str) -> None:
+    with pytest.raises(BadRequest, match="is a page of the hub, not a server: ") as raised:
+        ServedModel.connect(text)
+    assert str(raised.value).partition("not a server: ")[2].startswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("hf://a/b", "give a/b"),
+        ("huggingface.co/gpt2", "give gpt2"),
+        ("hf.co/a/b:Q4_K_M", "give ollama:hf.co/a/b:Q4_K_M"),
+        ("file:///tmp/no/model", "give the path, /tmp/no/model"),
+        ("htp://host:8000/v1", "give http://host:8000/v1"),
+        ("http:/host:8000/v1", "give http://host:8000/v1"),
+        ("ollama run llama3", "give ollama:llama3"),
+        ("LM Studio:qwen3", "give lmstudio:qwen3"),
+        ("a/b/", "run `hf download a/b`"),
+        ("none.safetensors", "check the path, or the network"),
+    ],
+)
+def test_a_name_that_names_nothing_is_met_with_what_to_give(name: str, remedy: str) -> None:
+    with pytest.raises(ModelUnavailable) as raised:
+        load_model(name)
+    assert remedy in str(raised.value)
+    assert "ollama:none" not in str(raised.value)
 
 
 FAULTS = {

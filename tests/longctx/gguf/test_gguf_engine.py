@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,6 +78,30 @@ def test_a_scaling_that_a_file_carries_decides_its_window(
         assert carries.loaded.window == 4 * WINDOW
         ids = IDS[: 4 * WINDOW]
         assert carries.token_losses(ids, 4) == pytest.approx(ours.token_losses(ids, 4, scaling), rel=1e-3)
+
+
+def test_longropes_factors_are_those_of_the_sequence_whatever_was_read_before(checkpoint: Path, tmp_path: Path) -> None:
+    import gguf
+    import numpy as np
+    from gguf_writer import write_gguf
+
+    original, long = 512, [2 + (i * 7919 + i * i % 101) % 280 for i in range(900)]
+
+    def scale(writer) -> None:
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE)
+        writer.add_rope_scaling_orig_ctx_len(original)
+        for name, last in (("short", 1.2), ("long", 60)):
+            writer.add_tensor(f"rope_factors_{name}.weight", np.linspace(1, last, 16, dtype=np.float32))
+
+    file = write_gguf(checkpoint, tmp_path / "long.gguf", change=scale, window=4096)
+    own = Engine(load_model(checkpoint, native_window=4096))
+    with GgufEngine.open(file) as engine:
+        scaling = engine.loaded.checkpoint.scaling
+        for ids in (long[:300], long, long[:300]):
+            fixed = RopeScaling(**{**scaling.model_dump(exclude_none=True), "attention_factor": 1.0}).at_length(
+                len(ids)
+            )
+            assert engine.token_losses(ids, 2) == pytest.approx(own.token_losses(ids, 2, fixed), rel=1e-2), len(ids)
 
 
 def test_a_split_model_answers_as_the_whole_one(gguf_file: Path, engine: GgufEngine, tmp_path: Path) -> None:
@@ -185,6 +211,46 @@ def test_a_file_without_a_template_asks_for_one(checkpoint: Path, make_index, en
     with pytest.raises(BadRequest, match=r"bare\.gguf holds no chat template: choose one"):
         DocumentQA.open(index, str(bare), encoder=encoder)
     DocumentQA.open(index, str(bare), encoder=encoder, template="plain").close()
+
+
+def test_a_template_that_is_broken_is_named_and_can_be_replaced(checkpoint: Path, make_index, encoder) -> None:
+    from gguf_writer import write_gguf
+
+    def break_it(writer) -> None:
+        writer.add_chat_template("{% for message in messages %}{{ message['content'] }")
+
+    file = write_gguf(checkpoint, checkpoint / "broken.gguf", template=False, window=2048, change=break_it)
+    index = make_index({"lamp.txt": "The lamp was lit in 1874."})
+    with DocumentQA.open(index, str(file), encoder=encoder) as qa, pytest.raises(BadRequest, match="does not render"):
+        qa.ask("When was the lamp lit?")
+    with DocumentQA.open(index, str(file), encoder=encoder, template="plain") as qa:
+        assert qa.ask("When was the lamp lit?", max_new_tokens=2).plan is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        *(
+            ({"window": value}, "native_window is .*: give a whole number")
+            for value in (True, -5, 0, 2.5, "64", math.nan)
+        ),
+        ({"scaling": 5}, "scaling is 5: give a RopeScaling"),
+        *(({"cache_dtype": value}, "cache_dtype is .*: use model or int8") for value in ("fp8", None, 8)),
+    ],
+)
+def test_options_of_another_type_are_refused(gguf_file: Path, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadRequest, match=said):
+        GgufEngine.open(gguf_file, **options)
+
+
+@pytest.mark.parametrize("token", [2.5, "a", None])
+def test_what_is_no_token_is_refused(engine: GgufEngine, ours: Engine, token: Any) -> None:
+    for each in (engine, ours):
+        with pytest.raises(BadRequest, match="the prompt holds what is no token"):
+            each.stream([5, token], ())
+        for last in (2.5, "3", True):
+            with pytest.raises(BadRequest, match=f"last is {last}"):
+                each.token_losses(IDS[:9], last)  # type: ignore[arg-type]
 
 
 def test_a_probe_measures_a_gguf_file(gguf_file: Path, checkpoint: Path, tmp_path: Path) -> None:

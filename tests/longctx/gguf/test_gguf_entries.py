@@ -28,6 +28,7 @@ GOOD: dict[str, Any] = {
     "llama.attention.head_count_kv": [2, 2],
     "llama.attention.key_length": 16,
     "llama.attention.value_length": 16,
+    "llama.attention.causal": True,
     "llama.rope.dimension_count": 16,
     "llama.rope.freq_base": 10_000.0,
     "llama.rope.scaling.type": "yarn",
@@ -73,6 +74,7 @@ TAKEN: dict[str, list[Any]] = {
     "llama.rope.scale_linear": [0],
     "llama.rope.scaling.original_context_length": [0],
     "llama.rope.scaling.attn_factor": [0.5, 2**40],
+    "llama.attention.causal": [True],
     "tokenizer.ggml.add_bos_token": [True],
     **{f"tokenizer.ggml.{name}_token_id": [0] for name in ("bos", "eos", "unknown", "eot", "eom")},
 }
@@ -135,6 +137,28 @@ def test_a_factor_without_a_type_is_linear_as_in_llama_cpp(tmp_path: Path) -> No
         entries = {each: value for each, value in GOOD.items() if "scal" not in each} | {name: 4.0}
         own = read_gguf(written(tmp_path / f"{number}.gguf", entries)).checkpoint().scaling
         assert (own.method, own.factor) == ("linear", 4.0)
+
+
+def test_linear_scaling_reaches_what_the_file_says(tmp_path: Path) -> None:
+    bare = {each: value for each, value in GOOD.items() if "scal" not in each}
+    linear = bare | {"llama.rope.scaling.type": "linear"}
+    stated = {"llama.rope.scaling.factor": 4.0, "llama.rope.scaling.original_context_length": 1024}
+    windows = {"one": (linear, 4096), "two": (linear | stated, 4096)}  # a type alone scales nothing
+    for name, (entries, window) in windows.items():
+        file = read_gguf(written(tmp_path / f"{name}.gguf", entries))
+        assert file.window == window
+        assert file.checkpoint().scaling.method == ("default" if name == "one" else "linear")
+    gemma = {name.replace("llama.", "gemma3."): value for name, value in linear.items()}
+    gemma |= {"general.architecture": "gemma3", "gemma3.rope.scaling.factor": 8.0}
+    assert read_gguf(written(tmp_path / "gemma.gguf", gemma)).window == 4096
+
+
+@pytest.mark.parametrize("architecture", ["bert", "nomic-bert-moe", "t5encoder", "t5", "gemma-embedding", "llama"])
+def test_an_encoder_is_refused(architecture: str, tmp_path: Path) -> None:
+    entries = {name.replace("llama.", f"{architecture}."): value for name, value in GOOD.items()}
+    entries |= {"general.architecture": architecture, f"{architecture}.attention.causal": architecture != "llama"}
+    with pytest.raises(ModelUnavailable, match=f"is an encoder .{architecture}., which cannot generate: use a decoder"):
+        read_gguf(written(tmp_path / "encoder.gguf", entries))
 
 
 def test_what_does_not_go_together_is_named(tmp_path: Path) -> None:

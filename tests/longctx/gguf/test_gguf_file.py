@@ -64,6 +64,10 @@ BAD: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "page": (lambda data: b"<html>not found</html>", "is no GGUF file, though it is named so"),
     "pointer": (lambda data: b"version https://git-lfs.github.com/spec/v1\n", "run `git lfs pull`"),
     "old": (lambda data: data[:4] + b"\1\0\0\0" + data[8:], "is GGUF version 1, an old version: download a current"),
+    "the bytes of numbers the other way around": (
+        lambda data: data[:4] + b"\0\0\0\3" + data[8:],
+        "is a big-endian file, for processors of another kind: download the little-endian one",
+    ),
     "ggml": (lambda data: b"tjgg" + data[4:], "from before GGUF"),
     "cut in the header": (lambda data: data[:3000], "is cut short or damaged, at 3,000 bytes: download it again"),
     "lists in lists": (

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from longctx import BadRequest, DocumentQA, Engine, GenerationOptions, load_model
 from longctx.models import CacheShape, device
 from longctx.types import AskOptions
+
+FILE = "model.safetensors"
 
 
 @pytest.fixture
@@ -40,6 +44,23 @@ def test_auto_is_what_the_processor_computes_in_if_memory_allows(
     assert loaded.model.dtype == dtype
     assert note in loaded.note if note else loaded.note is None
     assert load_model(half, device="cpu", dtype="bfloat16").model.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_a_dtype_that_no_configuration_states_is_that_of_the_weights(
+    dtype: torch.dtype, half: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "_has_arithmetic", lambda _: False)
+    weights = {
+        name: each.to(torch.float32 if "norm" in name else dtype) for name, each in load_file(half / FILE).items()
+    }
+    save_file(weights, half / FILE, metadata={"format": "pt"})
+    config = json.loads((half / "config.json").read_text())
+    del config["dtype"]
+    (half / "config.json").write_text(json.dumps(config))
+    loaded = load_model(half, device="cpu")
+    assert loaded.model.dtype == torch.float32
+    assert (loaded.note is None) == (dtype == torch.float32)
 
 
 def test_what_was_done_is_said_where_a_corpus_is_opened(half: Path, tmp_path: Path, encoder: Any, monkeypatch) -> None:

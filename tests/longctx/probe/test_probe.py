@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import signal
 import sys
@@ -268,6 +269,15 @@ def test_what_cannot_be_probed_is_refused_before_any_work(
         ({"lengths": (0,)}, "above 0"),
         ({"windows": 1}, "windows is 1"),
         ({"factor": 0.5}, "factor is 0.5"),
+        *(
+            ({name: value}, f"{name} is ")
+            for value in (math.nan, math.inf, True, 2.5, "3", b"x", None, object())
+            for name in ("methods", "lengths", "tasks", "languages", "trials", "depths", "windows", "seed", "needle")
+            if (name, value) != ("needle", None)
+        ),
+        ({"lengths": (2.5,)}, "lengths is "),
+        ({"methods": (None,)}, "methods is "),
+        ({"factor": math.inf}, "factor is inf"),
     ],
 )
 def test_options_that_make_no_sense(changes: dict[str, object], words: str) -> None:
