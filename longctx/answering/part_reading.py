@@ -114,13 +114,22 @@ class PartReader:
         for note in notes:
             shown = [texts[chunk_id] for chunk_id in note.chunk_ids]
             said = [" ".join(self._sentences_on(note.text, chunk.text)) or chunk.text for chunk in shown]
-            if telling <= content_terms(" ".join(said)) or self._confirms(
-                confirming_task(self._question, note.text, strictly=True), _shown(shown), said
-            ):
+            if telling <= content_terms(" ".join(said)) or self._confirms_strictly(note.text, shown, said, chunks):
                 yield note
             else:
                 self.unconfirmed += 1
                 self._denied.append(note)
+
+    def _confirms_strictly(
+        self, item: str, shown: Sequence[Chunk], said: Sequence[str], chunks: Sequence[Chunk]
+    ) -> bool:
+        """Whether the model says yes to an item, and does not say it of a sentence without a word of the question."""
+        task, asked = confirming_task(self._question, item, strictly=True), content_terms(self._question)
+        if not self._confirms(task, _shown(shown), said):
+            return False
+        beside = ((chunk, each) for chunk in chunks for each in sentences_in(chunk.text))
+        control = next(((chunk, each) for chunk, each in beside if not asked & content_terms(each)), None)
+        return control is None or not self._confirms(task, _shown([control[0]]), [control[1]])
 
     def overlooked(self, notes: Sequence[Note], chunks: Sequence[Chunk]) -> Iterator[Note]:
         """Take notes on sentences that the model overlooked: a small one that is shown whole passages overlooks some.

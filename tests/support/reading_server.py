@@ -35,7 +35,9 @@ class Asked:
 
     @property
     def stage(self) -> str:
-        if any(said in self.text for said in ("yes or no", "Reply yes only", "「はい」か「いいえ」", "「いいえ」と答え")):
+        if any(
+            said in self.text for said in ("yes or no", "Reply yes only", "「はい」か「いいえ」", "「いいえ」と答え")
+        ):
             return "confirm"
         return "part" if self.passages else "last" if self.is_last else "merge"
 
