@@ -18,7 +18,7 @@ _LONGEST_HEAD = 65_536  # bytes
 
 
 def write_state(path: Path, state: Path, fingerprint: Mapping[str, str]) -> None:
-    """Write a state file of llama.cpp's as the file `path`, whole or not at all."""
+    """Write a state file of llama.cpp's as the file `path`, whole or not at all, and for its owner alone."""
     head = json.dumps({"format": _FORMAT, "bytes": state.stat().st_size, **fingerprint})
 
     def write(new: Path) -> None:
@@ -26,8 +26,8 @@ def write_state(path: Path, state: Path, fingerprint: Mapping[str, str]) -> None
             file.write(f"{head}\n".encode())
             shutil.copyfileobj(content, file)
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, write)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_atomically(path, write, private=True)
 
 
 def read_state(path: Path, state: Path, fingerprint: Mapping[str, str]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
+from indexes.encoders import SAFE_LOADING, weights_elsewhere
 from longctx.errors import ModelUnavailable
+from longctx.models.lora import is_adapter
 
 _NAMED = 2  # tensors that a message names
 _IN_LAYER = re.compile(r"(?P<stack>(?:\w+\.)*?\w+)\.(?P<number>\d+)\.(?P<rest>.+)")
@@ -27,15 +28,19 @@ def read_model(folder: Path, **given: Any) -> Any:
         The model.
 
     Raises:
-        ModelUnavailable: If its index of files leads out of the folder, or if its configuration asks for tensors that
-            the files lack, or have in another shape, or has no place for tensors of the files' layers.
+        ModelUnavailable: If its index of files leads out of the folder or names pickles, if the folder is an adapter,
+            or if its configuration asks for tensors that the files lack, or have in another shape, or has no place for
+            tensors of the files' layers.
     """
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
-    _check_index(folder)
+    if wrong := weights_elsewhere(folder):
+        raise ModelUnavailable(f"{wrong}: put them into it and name them there, or download the model again")
+    if is_adapter(folder):  # transformers would load what it names, from wherever that is
+        raise ModelUnavailable(f"{folder} is an adapter of another model: give that model, or merge the two")
     disable_progress_bar()  # 'Loading weights', as for an encoder
-    given = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True, **given}
+    given = {"local_files_only": True, "trust_remote_code": False, **SAFE_LOADING, **given}
     before = get_verbosity()
     set_verbosity_error()  # its table of what is missing, which is one line here
     try:
@@ -50,23 +55,6 @@ def read_model(folder: Path, **given: Any) -> Any:
     _refuse(folder, sorted(found["missing_keys"]), "lack what its config.json asks for")
     _refuse(folder, _surplus(model, found["unexpected_keys"]), "have what its config.json has no place for")
     return model
-
-
-def _check_index(folder: Path) -> None:
-    """Raise ModelUnavailable for an index of files that leads out of the folder: those are in no fingerprint."""
-    path = folder / "model.safetensors.index.json"
-    if not path.is_file():
-        return
-    try:
-        files = {*json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ModelUnavailable(f"{path} cannot be read ({error}): download the model again") from error
-    elsewhere = sorted(str(file) for file in files if not isinstance(file, str) or Path(file).name != file)
-    if elsewhere:
-        raise ModelUnavailable(
-            f"{path} names weights outside its folder ({elsewhere[0]!r}): put them into it and name them there, or "
-            "download the model again"
-        )
 
 
 def _surplus(model: Any, unexpected: set[str]) -> list[str]:

@@ -128,6 +128,7 @@ def test_a_prefix_is_reused_from_memory_and_from_a_file(gguf_file: Path, tmp_pat
     options, seen = GenerationOptions(4), []
     with GgufEngine.open(gguf_file) as first:
         saved = first.save_prefix(tmp_path / "prefix", IDS[:80], room=20)
+        assert (tmp_path / "prefix").stat().st_mode & 0o077 == 0
         again = first.stream(IDS[:80], IDS[80:90], options=options, progress=seen.append)
         text = "".join(again)
     assert (saved.tokens, saved.computed, again.reused_tokens) == (80, 80, 80)
