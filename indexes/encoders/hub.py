@@ -22,7 +22,8 @@ _LOADED = frozenset(
     {".safetensors", ".json", ".txt", ".model", ".spm", ".vocab", ".bpe", ".codes", ".tiktoken", ".jinja"}
 )
 _OTHER_RUNTIMES = frozenset({"onnx", "openvino", "original"})
-SAFE_LOADING = {"use_safetensors": True, "weights_only": True}  # which a model's own configuration could set otherwise
+SAFE_LOADING = {"use_safetensors": True, "weights_only": True, "allow_all_kernels": False}
+"""Arguments of `from_pretrained` that an encoder's own configuration could give otherwise."""
 
 
 def loaded_files(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,7 @@ def read_model(folder: Path, **given: Any) -> Any:
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
-    if wrong := weights_elsewhere(folder):
-        raise ModelUnavailable(f"{wrong}: put them into it and name them there, or download the model again")
-    if is_adapter(folder):  # transformers would load what it names, from wherever that is
-        raise ModelUnavailable(f"{folder} is an adapter of another model: give that model, or merge the two")
+    _check_safe(folder)
     disable_progress_bar()  # 'Loading weights', as for an encoder
     given = {"local_files_only": True, "trust_remote_code": False, **SAFE_LOADING, **given}
     before = get_verbosity()
@@ -55,6 +53,24 @@ def read_model(folder: Path, **given: Any) -> Any:
     _refuse(folder, sorted(found["missing_keys"]), "lack what its config.json asks for")
     _refuse(folder, _surplus(model, found["unexpected_keys"]), "have what its config.json has no place for")
     return model
+
+
+def _check_safe(folder: Path) -> None:
+    """Raise ModelUnavailable unless transformers will load safetensors of this folder and nothing else.
+
+    Arguments of `from_pretrained` do not see to that: of those that config.json has, too, transformers takes no notice.
+    """
+    if is_adapter(folder):  # transformers would load what it names, from wherever that is
+        raise ModelUnavailable(f"{folder} is an adapter of another model: give that model, or merge the two")
+    if wrong := weights_elsewhere(folder):
+        raise ModelUnavailable(f"{wrong}: put them into it and name them there, or download the model again")
+    said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    named = said.get("transformers_weights") or ""
+    places = [folder / name for name in ("model.safetensors", "model.safetensors.index.json")]
+    if not (
+        str(named).endswith((".safetensors", ".safetensors.index.json")) if named else any(map(Path.is_file, places))
+    ):
+        raise ModelUnavailable(f"{folder} holds no weights as safetensors: convert them, or download the model again")
 
 
 def _surplus(model: Any, unexpected: set[str]) -> list[str]:

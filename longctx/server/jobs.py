@@ -230,7 +230,9 @@ class Jobs:
         for path in paths:
             gone = index.missing(path)
             if emptied := emptied_folders(gone, path):
-                reason = f"empty, as a drive that is not mounted is: {len(gone):,} documents are kept; to remove them, run"
+                reason = (
+                    f"empty, as a drive that is not mounted is: {len(gone):,} documents are kept; to remove them, run"
+                )
                 kept.append(Failure(emptied[0], f"{reason} longctx ingest --prune --yes"))
                 _LOG.warning("%s is %s", emptied[0], kept[-1].reason)
             elif gone:

@@ -122,7 +122,7 @@ def test_another_base_of_a_trusted_folders_adapter_is_asked_about(working_folder
     check_trusted(load_settings(), agreed=False)
     check_trusted(load_settings(model="./mine"), agreed=False)
     config.write_text('{"base_model_name_or_path": "http://elsewhere.example/v1"}')
-    with pytest.raises(BadRequest, match="to http://elsewhere.example/v1 and fetches|to http://elsewhere"):
+    with pytest.raises(BadRequest, match="and your key if you have one, to http://elsewhere"):
         check_trusted(load_settings(), agreed=False)
 
 

@@ -100,6 +100,22 @@ def test_no_configuration_has_a_pickle_run(small_model: Path, tmp_path: Path, in
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_configuration_does_not_admit_code_from_the_hub(small_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import BertModel
+
+    given = []
+    whole = BertModel.from_pretrained.__func__
+
+    def recorded(kind: type, *arguments: object, **options: object) -> object:
+        given.append(options["allow_all_kernels"])
+        return whole(kind, *arguments, **options)
+
+    monkeypatch.setattr(BertModel, "from_pretrained", classmethod(recorded))
+    set_in(small_model / "sentence_bert_config.json", model_args={"allow_all_kernels": True})
+    load_encoder(str(small_model)).encode_query("a")
+    assert given == [False]
+
+
 def test_what_lies_outside_the_folder_is_not_loaded(small_model: Path, tmp_path: Path) -> None:
     (small_model / "1_Pooling").rename(tmp_path / "pooling")
     (small_model / "1_Pooling").symlink_to(tmp_path / "pooling")

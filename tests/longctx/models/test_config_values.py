@@ -107,7 +107,24 @@ def test_an_index_of_files_under_another_name_is_looked_at_too(tiny_llama: Path,
     folder = changed(tiny_llama, tmp_path / "model", named)
     index = {"weight_map": {"model.embed_tokens.weight": "../elsewhere.safetensors"}}
     (folder / "other.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
-    with pytest.raises(ModelUnavailable, match="outside its folder .*elsewhere"):
+    with pytest.raises(ModelUnavailable, match=r"outside its folder .*elsewhere"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"use_safetensors": None}, "pytorch_model.bin"),  # which takes the argument of that name
+        ({"transformers_weights": "adapter_model.bin"}, "adapter_model.bin"),
+    ],
+)
+def test_a_configuration_does_not_bring_in_a_pickle(
+    values: dict[str, Any], name: str, tiny_llama: Path, tmp_path: Path
+) -> None:
+    folder = changed(tiny_llama, tmp_path / "model", values)
+    torch.save(AutoModelForCausalLM.from_pretrained(tiny_llama).state_dict(), folder / name)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelUnavailable, match="holds no weights as safetensors"):
         load_model(folder)
 
 
