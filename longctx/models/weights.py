@@ -56,9 +56,12 @@ def read_model(folder: Path, **given: Any) -> Any:
 
 
 def _check_safe(folder: Path) -> None:
-    """Raise ModelUnavailable unless transformers will load safetensors of this folder and nothing else.
+    """Check that transformers will load safetensors of this folder and nothing else.
 
     Arguments of `from_pretrained` do not see to that: of those that config.json has, too, transformers takes no notice.
+
+    Raises:
+        ModelUnavailable: If it would not.
     """
     if is_adapter(folder):  # transformers would load what it names, from wherever that is
         raise ModelUnavailable(f"{folder} is an adapter of another model: give that model, or merge the two")
