@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from indexes.errors import CorpusError
 
@@ -92,8 +93,20 @@ def check_weights_are_safe(folder: Path, what: str, unavailable: type[CorpusErro
         raise unavailable(f"{adapter} makes the {what} an adapter: merge it into its model, and save that")
     if link := next((place for place in folder.rglob("*") if place.is_symlink() and place.is_dir()), None):
         raise unavailable(f"{link} is a link to a folder, which is not followed: put the folder itself there")
+    for config in sorted(folder.rglob("sentence_*_config.json")):
+        if elsewhere := _read(config).get("tokenizer_name_or_path"):
+            raise unavailable(f"{config} names a tokenizer elsewhere ({elsewhere!r}): put its files into the folder")
     if wrong := weights_elsewhere(folder):
         raise unavailable(f"{wrong}: download the {what} again")
+
+
+def _read(config: Path) -> dict[str, Any]:
+    """What a file of JSON says; nothing where it cannot be read, which is said when the model is loaded."""
+    try:
+        said = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def find_model(
@@ -163,13 +176,15 @@ def explained_loading(what: str, folder: Path, unavailable: type[CorpusError]) -
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    with TemporaryDirectory(prefix="longctx-model-") as made:
-        try:
+    made = ""
+    try:
+        with TemporaryDirectory(prefix="longctx-model-") as made:
             for place in loaded_files(folder):
                 link = Path(made) / place
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to((folder / place).resolve())
             yield Path(made)
-        except Exception as error:  # each part of a model raises its own errors, as for weights that are cut short
-            reason = str(error).strip().split("\n")[0].replace(made, str(folder))
-            raise unavailable(f"no {what} could be loaded from {folder}: {reason}") from error
+    except Exception as error:  # each part of a model raises its own errors, as for weights that are cut short
+        reason = str(error).strip().split("\n")[0]
+        reason = reason.replace(made, str(folder)) if made else reason
+        raise unavailable(f"no {what} could be loaded from {folder}: {reason}") from error

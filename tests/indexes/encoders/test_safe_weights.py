@@ -123,6 +123,12 @@ def test_what_lies_outside_the_folder_is_not_loaded(small_model: Path, tmp_path:
         load_encoder(str(small_model)).encode_query("a")
     (small_model / "1_Pooling").unlink()
     (tmp_path / "pooling").rename(small_model / "1_Pooling")
+    config = small_model / "sentence_bert_config.json"
+    before = config.read_text()
+    set_in(config, tokenizer_name_or_path=str(tmp_path / "bert"))
+    with pytest.raises(EncoderUnavailable, match="names a tokenizer elsewhere"):
+        load_encoder(str(small_model)).encode_query("a")
+    config.write_text(before)
     (small_model / "model.safetensors").rename(tmp_path / "elsewhere.safetensors")
     (small_model / "model.safetensors.index.json").write_text('{"weight_map": {"a": "../elsewhere.safetensors"}}')
     with pytest.raises(EncoderUnavailable, match="names weights outside its folder"):
