@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from indexes.chunking import Chunking
 from indexes.encoders import DEFAULT_ENCODER, load_encoder
-from indexes.errors import IndexMismatch
+from indexes.errors import IndexDamaged, IndexMismatch
 from indexes.storage import Store
 from indexes.types import Encoder
 
@@ -71,7 +71,13 @@ def bind(store: Store, encoder: Encoder, index: str) -> Encoder:
 
 def chunking(store: Store, tokens: int | None, overlap: int | None) -> Chunking:
     """The chunking with the given settings, and the recorded ones where None. Raises CorpusError if they conflict."""
-    remembered = Chunking.load(_remembered(store, "chunking") or "")
+    try:
+        remembered = Chunking.load(_remembered(store, "chunking") or "")
+    except (ValueError, TypeError) as error:
+        raise IndexDamaged(
+            "the settings that documents of the index are split by are damaged: put a copy of it back, or delete its "
+            "folder and ingest again"
+        ) from error
     return Chunking(remembered.tokens if tokens is None else tokens, remembered.overlap if overlap is None else overlap)
 
 

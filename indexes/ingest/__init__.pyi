@@ -3,7 +3,7 @@ from .discovery import FoundFile, discover
 from .documents import are_stored, check_documents, ingest_documents
 from .dry_run import IngestPlan, plan_ingest
 from .files import IngestOptions, ingest_files
-from .gone import missing_files, prune_files
+from .gone import emptied_folders, missing_files, prune_files
 from .ignore_rules import WalkRules
 from .pipeline import IngestCallback
 from .ray_workers import RayWorkers
@@ -20,6 +20,7 @@ __all__ = [
     "are_stored",
     "check_documents",
     "discover",
+    "emptied_folders",
     "ingest_documents",
     "ingest_files",
     "missing_files",

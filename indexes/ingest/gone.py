@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from indexes.ingest.object_storage import is_stored_no_more, stored_sources
@@ -30,6 +31,27 @@ def missing_files(store: StoreReader, roots: Sequence[Path]) -> list[str]:
         elif not is_gone(root):
             gone |= {source for source in inside if is_gone(source)}
     return sorted(gone)
+
+
+def emptied_folders(missing: Collection[str], root: Path) -> list[str]:
+    """List the folders that held documents and now hold nothing, as the places of drives that are not mounted do.
+
+    Args:
+        missing: The sources whose files have gone.
+        root: A folder.
+
+    Returns:
+        It, or folders in it, that are there and hold nothing but perhaps hidden files.
+    """
+    root = Path(full_source(root))
+    held = {parent for source in missing for parent in Path(source).parents if parent.is_relative_to(root)}
+    return sorted(str(folder) for folder in held if _is_bare(folder))
+
+
+def _is_bare(folder: Path) -> bool:
+    with suppress(OSError):
+        return all(entry.name.startswith(".") for entry in folder.iterdir())
+    return False
 
 
 def prune_files(writer: Writer, roots: Sequence[Path]) -> int:

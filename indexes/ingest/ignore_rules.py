@@ -9,12 +9,16 @@ also those above the folder, up to the repository's root, with `.git/info/exclud
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from indexes.errors import CorpusError, UnreadableFile
 from indexes.readers import ReadLimits, read_bytes
@@ -57,6 +61,12 @@ _BUILDS = frozenset(
 )
 _MARK_OF_VENV = "pyvenv.cfg"  # whatever the folder's name is
 _LONGEST = 1_000_000  # bytes of an ignore file
+
+# How pathspec writes a star, the characters between two stars, and two stars between or before folders.
+_STAR = r"\[\^/\]\*"
+_CHARACTER = r"(?:\\.|\[\^?\]?(?:\\.|[^\]\\])*\](?!\*)|[^\\\[\]()*+?|/^$])"
+_FOLDERS, _FIRST_FOLDERS = "(?:/.+)?/", "^(?:.+/)?"
+_BETWEEN_STARS = re.compile(f"{_STAR}({_CHARACTER}*)(?={_STAR})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +194,8 @@ class UserRules:
 
     def __init__(self, root: str, rules: WalkRules) -> None:
         self._root = root
-        self._exclude = GitIgnoreSpec.from_lines(rules.exclude)
-        self._include = GitIgnoreSpec.from_lines(rules.include) if rules.include else None
+        self._exclude = _spec(rules.exclude)
+        self._include = _spec(rules.include) if rules.include else None
 
     def reason(self, path: str, *, is_folder: bool) -> str | None:
         """Why an entry is left out, as in `IngestReport.ignored`; empty if it is asked for, None if nothing is said."""
@@ -212,14 +222,49 @@ def _read(path: str) -> GitIgnoreSpec | None:
         return None
     lines = data.decode("utf-8", "replace").removeprefix("\ufeff").splitlines()
     try:
-        return GitIgnoreSpec.from_lines(lines)
+        return _spec(lines)
     except ValueError:
-        return GitIgnoreSpec.from_lines(line for line in lines if _is_pattern(line))
+        return _spec(line for line in lines if _is_pattern(line))
+
+
+class _Pattern(GitIgnoreSpecPattern):
+    """A pattern that is matched in a time that does not grow with a power of its stars: a folder's may be hostile.
+
+    What stands between two stars is taken where it comes first, which is as good as any other place; a regular
+    expression would try them all.
+    """
+
+    @classmethod
+    def pattern_to_regex(cls, pattern: Any) -> Any:
+        """The regular expression of a pattern, and whether it leaves out or takes in."""
+        regex, include = super().pattern_to_regex(pattern)
+        return (regex if regex is None else _without_trials(regex)), include
+
+
+def _without_trials(regex: str) -> str:
+    """A pattern's regular expression in which nothing but the place of the last star is tried out."""
+    numbers = count()
+
+    def once(text: str) -> str:
+        name = f"once{next(numbers)}"
+        return f"(?=(?P<{name}>{text}))(?P={name})"
+
+    regex = _BETWEEN_STARS.sub(lambda found: once(f"[^/]*?{found[1]}") if found[1] else "", regex)
+    first, *parts = regex.split(_FOLDERS)
+    if not parts:
+        return regex
+    start = first.removeprefix(_FIRST_FOLDERS)
+    first = first if start == first else "^" + once(f"(?:.+?/)??{start}(?=/)")
+    return first + "".join(once(f"(?:/.+?)??/{part}(?=/)") for part in parts[:-1]) + _FOLDERS + parts[-1]
+
+
+def _spec(lines: Iterable[str]) -> GitIgnoreSpec:
+    return GitIgnoreSpec.from_lines(lines, pattern_factory=_Pattern, backend="simple")
 
 
 def _is_pattern(line: str) -> bool:
     try:
-        GitIgnoreSpec.from_lines([line])
+        _spec([line])
     except ValueError:
         return False
     return True
@@ -227,4 +272,4 @@ def _is_pattern(line: str) -> bool:
 
 @cache
 def _defaults() -> GitIgnoreSpec:
-    return GitIgnoreSpec.from_lines(_BY_DEFAULT.split())
+    return _spec(_BY_DEFAULT.split())

@@ -1,7 +1,7 @@
 from .bm25 import idf, saturated
 from .copying import copy_documents
 from .dense import DenseIndex, DenseSearcher
-from .file_access import DISK_FAILS, READ_AGAIN, error_has_passed, read_failure
+from .file_access import DISK_FAILS, READ_AGAIN, error_has_passed, file_mode, read_failure
 from .index_folder import IndexFolder
 from .lexical import FILLER, LexicalIndex, LexicalSearcher, idf_of, indexed_terms
 from .lexical_query import UNKNOWN, telling, term_groups
@@ -59,6 +59,7 @@ __all__ = [
     "contains",
     "copy_documents",
     "error_has_passed",
+    "file_mode",
     "idf",
     "idf_of",
     "indexed_terms",

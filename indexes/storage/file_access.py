@@ -56,7 +56,14 @@ def make_folder(folder: Path) -> None:
 
 
 def file_mode(folder: Path) -> int:
-    """The permissions of a file in a folder: those of the folder, without the right to enter it."""
+    """The permissions of a file in a folder.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        Those of the folder, without the right to enter it.
+    """
     return folder.stat().st_mode & 0o666
 
 

@@ -12,17 +12,23 @@ from collections.abc import Callable, Iterator, Sequence
 from indexes.errors import IndexDamaged
 from indexes.sources import NAMESPACE
 from indexes.storage.protocols import Writer
-from indexes.storage.sqlite import Store
+from indexes.storage.sqlite import Store, checksum
 from indexes.types import Chunk, Vectors
 
 Embed = Callable[[Sequence[Chunk]], Vectors]
 
 _ORPHANS = (
+    "DELETE FROM copies WHERE document_id NOT IN (SELECT id FROM documents)",  # whose files are then read again
     "DELETE FROM texts WHERE document_id NOT IN (SELECT id FROM documents)",
     "DELETE FROM vectors WHERE chunk_id NOT IN (SELECT id FROM chunks)",
     "DELETE FROM nodes WHERE chunk_id NOT IN (SELECT id FROM chunks)",
     "DELETE FROM chunks WHERE document_id NOT IN (SELECT id FROM documents)",
 )
+
+_LOST_TABLES = """
+    SELECT "start", "end", header, checksum, document_id FROM tables
+    WHERE document_id NOT IN (SELECT id FROM documents)
+"""
 
 
 def repair(writer: Writer, embed: Embed) -> tuple[str, ...]:
@@ -46,12 +52,27 @@ def repair(writer: Writer, embed: Embed) -> tuple[str, ...]:
             raise IndexDamaged(f"its tables cannot be read: {error}") from error
         for sql in _ORPHANS:
             store.rows(sql)
+        _rejoin_tables(store)
         for document_id in [row[0] for row in store.rows("SELECT id FROM documents ORDER BY id")]:
             done += _repair_document(store, document_id, generation, embed)
         store.refold_titles()
         store.forget_indexes()
     writer.publish()
     return (*done, "the search indexes were made again")
+
+
+def _rejoin_tables(store: Store) -> None:
+    """Give tables of no document back to the one that their checksum says."""
+    documents = [row[0] for row in store.rows("SELECT id FROM documents")]
+    for *facts, expected, wrong in [*store.rows(_LOST_TABLES)]:
+        owner = next((each for each in documents if checksum((each, *facts)) == expected), None)
+        its = (wrong, facts[0])
+        if owner is None:
+            store.rows('DELETE FROM tables WHERE document_id = ? AND "start" = ?', its)
+        else:
+            store.rows(
+                'UPDATE OR REPLACE tables SET document_id = ? WHERE document_id = ? AND "start" = ?', (owner, *its)
+            )
 
 
 def _repair_document(store: Store, document_id: int, generation: int, embed: Embed) -> Iterator[str]:

@@ -60,6 +60,7 @@ class CitedText:
         self._finished: list[str] = []  # sentences as the model wrote them
         self._open = ""  # the sentence that is not finished
         self._waiting: list[str] = []  # pieces of it that have not been looked at
+        self._waiting_length = 0  # in characters
         self._shown: list[str] = []  # what has been returned
         self._shown_of_open = 0  # how many characters of it are of the open sentence
 
@@ -86,7 +87,8 @@ class CitedText:
             where a mark may have to be put.
         """
         self._waiting.append(self._echo.add(piece))
-        if sum(map(len, self._waiting)) * _SHARE < len(self._open) - _SHORT:
+        self._waiting_length += len(self._waiting[-1])
+        if self._waiting_length * _SHARE < len(self._open) - _SHORT:
             return ""
         self._take_in()
         unfinished = _UNFINISHED.search(self._open)
@@ -101,6 +103,7 @@ class CitedText:
     def _take_in(self) -> None:
         self._open += "".join(self._waiting)
         self._waiting.clear()
+        self._waiting_length = 0
 
     def _settle(self, rest: str, *, finished: bool) -> str:
         blanked = _MARKS.sub(self._blank, rest)

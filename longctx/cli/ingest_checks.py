@@ -48,22 +48,18 @@ def prune_missing(
 
 def _suspicion(corpus: CorpusIndex, paths: Sequence[Path], gone: Sequence[str]) -> str:
     """Why these documents should perhaps not be removed; empty if there is no reason."""
+    from indexes.ingest import emptied_folders
     from indexes.sources import full_source, is_stored, lies_in
 
     missing, held = set(gone), {document.source for document in corpus.documents()}
     for root in map(full_source, paths):
         inside = {source for source in held if lies_in(source, root)}
         is_folder = is_stored(root) or Path(root).is_dir()
-        emptied = [root] if inside and inside <= missing and is_folder else _emptied(inside & missing, Path(root))
+        is_all = inside and inside <= missing and is_folder
+        emptied = [root] if is_all else emptied_folders(inside & missing, Path(root))
         if emptied:
             return f"all that were in {name(short_path(emptied[0]))}"
     return "more than half of the index" if len(missing) > _MUCH * len(held) else ""
-
-
-def _emptied(missing: set[str], folder: Path) -> list[str]:
-    """The folders in a folder, or it itself, that are there and empty, and held documents that are missing."""
-    held = {parent for source in missing for parent in Path(source).parents if parent.is_relative_to(folder)}
-    return sorted(str(parent) for parent in held if parent.is_dir() and not any(parent.iterdir()))
 
 
 def _agrees(question: str) -> bool:

@@ -1,10 +1,12 @@
 """llama.cpp's state of a prefix in a file, behind a line that says what it was made from.
 
-llama.cpp checks that a state fits the model's shape, but not that the same weights and the same RoPE made it.
+llama.cpp checks that a state fits the model's shape, but not that the same weights and the same RoPE made it, nor that
+its numbers are those that were written.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -13,21 +15,22 @@ from pathlib import Path
 from longctx.atomic_write import write_atomically
 from longctx.engine import PrefixRefused, check_made_from
 
-_FORMAT = "longctx-llama-cpp-prefix-1"
+_FORMAT = "longctx-llama-cpp-prefix-2"  # 1: without the hash of the state
 _LONGEST_HEAD = 65_536  # bytes
+_BLOCK = 1 << 20  # bytes
 
 
 def write_state(path: Path, state: Path, fingerprint: Mapping[str, str]) -> None:
-    """Write a state file of llama.cpp's as the file `path`, whole or not at all."""
-    head = json.dumps({"format": _FORMAT, "bytes": state.stat().st_size, **fingerprint})
+    """Write a state file of llama.cpp's as the file `path`, whole or not at all, and for its owner alone."""
+    head = json.dumps({"format": _FORMAT, "contents": _hash(state), **fingerprint})
 
     def write(new: Path) -> None:
         with new.open("wb") as file, state.open("rb") as content:
             file.write(f"{head}\n".encode())
             shutil.copyfileobj(content, file)
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, write)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_atomically(path, write, private=True)
 
 
 def read_state(path: Path, state: Path, fingerprint: Mapping[str, str]) -> None:
@@ -51,5 +54,13 @@ def read_state(path: Path, state: Path, fingerprint: Mapping[str, str]) -> None:
         raise PrefixRefused(f"there is no file {path}") from None
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise PrefixRefused(f"{path} cannot be read: {error}") from None
-    if state.stat().st_size != head.get("bytes"):
-        raise PrefixRefused(f"{path} is cut short")
+    if _hash(state) != head.get("contents"):
+        raise PrefixRefused(f"{path} was altered or cut short: its contents are not those that were written")
+
+
+def _hash(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

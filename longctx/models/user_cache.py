@@ -48,7 +48,7 @@ def keep_value(name: str, key: str, value: Any) -> None:
     with suppress(OSError, RuntimeError):
         path = _path(name)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(path, write)
+        write_atomically(path, write, private=True)
 
 
 def _path(name: str) -> Path:

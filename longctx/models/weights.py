@@ -8,7 +8,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from indexes.encoders import SAFE_LOADING, weights_elsewhere
 from longctx.errors import ModelUnavailable
+from longctx.models.lora import is_adapter
 
 if TYPE_CHECKING:
     import torch
@@ -31,15 +33,16 @@ def read_model(folder: Path, **given: Any) -> Any:
         The model.
 
     Raises:
-        ModelUnavailable: If its index of files leads out of the folder, or if its configuration asks for tensors that
-            the files lack, or have in another shape, or has no place for tensors of the files' layers.
+        ModelUnavailable: If its index of files leads out of the folder or names pickles, if the folder is an adapter,
+            or if its configuration asks for tensors that the files lack, or have in another shape, or has no place for
+            tensors of the files' layers.
     """
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
-    _check_index(folder)
+    _check_safe(folder)
     disable_progress_bar()  # 'Loading weights', as for an encoder
-    given = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True, **given}
+    given = {"local_files_only": True, "trust_remote_code": False, **SAFE_LOADING, **given}
     before = get_verbosity()
     set_verbosity_error()  # its table of what is missing, which is one line here
     try:
@@ -83,21 +86,25 @@ def stated_dtype(folder: Path, config: Any) -> torch.dtype | None:
     return {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}.get(largest.get("dtype", ""))
 
 
-def _check_index(folder: Path) -> None:
-    """Raise ModelUnavailable for an index of files that leads out of the folder: those are in no fingerprint."""
-    path = folder / "model.safetensors.index.json"
-    if not path.is_file():
-        return
-    try:
-        files = {*json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ModelUnavailable(f"{path} cannot be read ({error}): download the model again") from error
-    elsewhere = sorted(str(file) for file in files if not isinstance(file, str) or Path(file).name != file)
-    if elsewhere:
-        raise ModelUnavailable(
-            f"{path} names weights outside its folder ({elsewhere[0]!r}): put them into it and name them there, or "
-            "download the model again"
-        )
+def _check_safe(folder: Path) -> None:
+    """Check that transformers will load safetensors of this folder and nothing else.
+
+    Arguments of `from_pretrained` do not see to that: of those that config.json has, too, transformers takes no notice.
+
+    Raises:
+        ModelUnavailable: If it would not.
+    """
+    if is_adapter(folder):  # transformers would load what it names, from wherever that is
+        raise ModelUnavailable(f"{folder} is an adapter of another model: give that model, or merge the two")
+    if wrong := weights_elsewhere(folder):
+        raise ModelUnavailable(f"{wrong}: put them into it and name them there, or download the model again")
+    said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    named = said.get("transformers_weights") or ""
+    places = [folder / name for name in ("model.safetensors", "model.safetensors.index.json")]
+    if not (
+        str(named).endswith((".safetensors", ".safetensors.index.json")) if named else any(map(Path.is_file, places))
+    ):
+        raise ModelUnavailable(f"{folder} holds no weights as safetensors: convert them, or download the model again")
 
 
 def _surplus(model: Any, unexpected: set[str]) -> list[str]:

@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 
 from indexes import Failure, IndexBusy, IngestProgress, IngestReport, ReadLimits
+from indexes.ingest import emptied_folders
 from longctx.server.names import DocumentNames
 
 if TYPE_CHECKING:
@@ -224,15 +225,18 @@ class Jobs:
                 continue
 
     def _pruned(self, paths: Sequence[Path], report: IngestReport) -> IngestReport:
-        """Remove the documents whose files have gone, except those of a folder that is empty."""
+        """Remove the documents whose files have gone, but none where a folder that held some is empty."""
         index, kept = self._qa.index, list[Failure]()
         for path in paths:
-            if not (path.is_dir() and not any(path.iterdir())):
+            gone = index.missing(path)
+            if emptied := emptied_folders(gone, path):
+                reason = (
+                    f"empty, as a drive that is not mounted is: {len(gone):,} documents are kept; to remove them, run"
+                )
+                kept.append(Failure(emptied[0], f"{reason} longctx ingest --prune --yes"))
+                _LOG.warning("%s is %s", emptied[0], kept[-1].reason)
+            elif gone:
                 report = replace(report, removed=report.removed + index.prune(path, wait=_PATIENCE))
-            elif gone := len(index.missing(path)):
-                reason = f"empty, as a drive that is not mounted is: {gone:,} documents are kept; to remove them, run"
-                kept.append(Failure(str(path), f"{reason} longctx ingest --prune --yes"))
-                _LOG.warning("%s is %s", path, kept[-1].reason)
         return replace(report, failed=(*report.failed, *kept))
 
     def _advance(self, work: _Work, progress: IngestProgress) -> None:

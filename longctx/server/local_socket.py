@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -56,7 +58,7 @@ def ask_server(
     """
     path = socket_path(index)
     filters = given.get("filters")
-    if path is None or not path.is_socket() or (filters is not None and filters.source):
+    if path is None or not _is_own(path) or (filters is not None and filters.source):
         return None  # paths in filters may be relative to this process's folder
     connection = UnixConnection(path, _CONNECTING)
     body = {"index": str(_folder(index)), "question": question, "identity": identity}
@@ -68,7 +70,7 @@ def ask_server(
             "POST", "/local/ask", json.dumps(body | {"options": plain}), {"content-type": "application/json"}
         )
         response = connection.getresponse()
-    except OSError:  # left behind by a server that was killed
+    except (OSError, http.client.HTTPException):  # left behind by a server that was killed, or another program's
         connection.close()
         return None
     if response.status == 409:
@@ -77,6 +79,15 @@ def ask_server(
     if response.status != 200:
         raise LongctxError(json.loads(response.read())["error"]["message"])
     return ServerAnswer(connection, response)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether there is a socket of this user's: a folder of somebody else's may hold another, or a link to one."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISSOCK(status.st_mode) and status.st_uid == os.getuid()
 
 
 def _folder(index: Path | str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 import uuid
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import anyio
 
 from indexes.readers import SUFFIXES
+from indexes.storage import file_mode
 from longctx.errors import BadRequest
 
 _LONGEST_NAME = 200  # bytes: file systems take 255
@@ -43,7 +45,7 @@ def file_name(given: str | None) -> str:
 
 
 async def save(folder: Path, name: str, pieces: AsyncIterator[bytes], most: int) -> Path:
-    """Write an upload to disk; one of the same name is replaced.
+    """Write an upload to disk; one of the same name is replaced. A folder that is made is its owner's alone.
 
     Args:
         folder: The folder of uploads.
@@ -57,10 +59,11 @@ async def save(folder: Path, name: str, pieces: AsyncIterator[bytes], most: int)
     Raises:
         TooLarge: If there are more bytes.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = anyio.Path(folder / f".{uuid.uuid4().hex}{_PART}")
     size = 0
     try:
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, file_mode(folder)))
         async with await part.open("wb") as file:
             async for piece in pieces:
                 size += len(piece)

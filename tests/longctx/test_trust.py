@@ -48,7 +48,8 @@ def test_a_folders_server_is_refused_until_trusted_and_again_when_the_file_or_th
     assert refused()
     assert not refused(agreed=True)
     assert not refused(), "it is remembered"
-    assert (tmp_path / "config" / "longctx").stat().st_mode & 0o077 == 0
+    for path in (tmp_path / "config" / "longctx", tmp_path / "config" / "longctx" / "trusted.json"):
+        assert path.stat().st_mode & 0o077 == 0
     file.write_text(f'model = "{SERVER}2"\n')
     assert refused(), "another content"
     file.write_text(f'model = "{SERVER}"\n')
@@ -95,6 +96,34 @@ def test_a_folder_fetches_nothing_from_the_hub_until_trusted(working_folder: Pat
     file.write_text(f'{name} = "somebody/thing"\n')
     check_trusted(load_settings(), agreed=True)
     check_trusted(load_settings(), agreed=False)
+
+
+@pytest.mark.parametrize(
+    "address", ["openai:https://elsewhere.example/v1#m.gguf", "https://elsewhere.example/m.GGUF", "ollama:m.gguf"]
+)
+def test_an_address_is_a_server_whatever_it_ends_with_and_whatever_lies_in_the_folder(
+    working_folder: Path, address: str
+) -> None:
+    file = working_folder / "longctx.toml"
+    for model in (address, address.removesuffix(".gguf").removesuffix(".GGUF")):
+        (working_folder / model).mkdir(parents=True)
+        file.write_text(f'model = "{model}"\n')
+        assert load_settings().remote == {"model": model}
+        with pytest.raises(BadRequest, match="sends questions and passages, and your key if you have one, to"):
+            check_trusted(load_settings(), agreed=False)
+
+
+def test_another_base_of_a_trusted_folders_adapter_is_asked_about(working_folder: Path) -> None:
+    config = working_folder / "lora" / "adapter_config.json"
+    config.parent.mkdir()
+    (working_folder / "longctx.toml").write_text('model = "lora"\nencoder = "somebody/encoder"\n')
+    config.write_text('{"base_model_name_or_path": "somebody/base"}')
+    check_trusted(load_settings(), agreed=True)
+    check_trusted(load_settings(), agreed=False)
+    check_trusted(load_settings(model="./mine"), agreed=False)
+    config.write_text('{"base_model_name_or_path": "http://elsewhere.example/v1"}')
+    with pytest.raises(BadRequest, match="and your key if you have one, to http://elsewhere"):
+        check_trusted(load_settings(), agreed=False)
 
 
 def test_an_adapters_base_counts_and_files_and_the_default_do_not(working_folder: Path) -> None:

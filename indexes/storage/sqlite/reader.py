@@ -228,16 +228,17 @@ class StoreReader(DocumentReader):
             return None
         return self.whole_text(there[0])
 
-    def rows(self, sql: str) -> Iterator[Sequence[Any]]:
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Sequence[Any]]:
         """Run any query, for `indexes.storage.verify`.
 
         Args:
             sql: The query.
+            values: What its question marks stand for.
 
         Returns:
             Its rows.
         """
-        rows: Iterator[Sequence[Any]] = self._db.execute(sql)
+        rows: Iterator[Sequence[Any]] = self._db.execute(sql, values)
         return rows
 
     def _document_id(self, chunk_id: int) -> int:

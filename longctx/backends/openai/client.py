@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from html import escape
 from typing import Any
 from urllib.parse import quote
 
@@ -137,13 +140,15 @@ class Connection:
     def masked(self, text: str) -> str:
         """A text of the server's without the key, in one line."""
         for spelling in self._hidden:
-            text = text.replace(spelling, "…")
+            text = re.sub(re.escape(spelling), "…", text, flags=re.IGNORECASE)
         text = readable(" ".join(text.split()))
         return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
     @contextmanager
     def explained(self, url: str, seconds: float, silence: float | None = None) -> Iterator[None]:
         """Turn what goes wrong with a request into ServerFailed or Refused.
+
+        Where the cause has words of the server's, it is not kept: a traceback would show the key that they may hold.
 
         Args:
             url: What was requested.
@@ -163,14 +168,14 @@ class Connection:
             raise ServerFailed(f"{url} {took}: is the server busy, or gone?") from error
         except Unreachable as error:
             running = _RUNNING[self.address.kind]
-            raise ServerFailed(f"{url} cannot be reached ({self.masked(str(error))}): {running}") from error
+            raise ServerFailed(f"{url} cannot be reached ({self.masked(str(error))}): {running}") from None
         except BrokenOff as error:
             lost = f"broke off in the middle of an answer ({self.masked(str(error))})"
-            raise Interrupted(f"{url} {lost}: {_RUNNING[self.address.kind]}") from error
+            raise Interrupted(f"{url} {lost}: {_RUNNING[self.address.kind]}") from None
         except ErrorReply as error:
-            raise self._failure(url, error.status, error.text) from None  # whose text may have the key
+            raise self._failure(url, error.status, error.text) from None
         except Failed as error:
-            raise ServerFailed(f"{url} {self.masked(str(error))}") from error
+            raise ServerFailed(f"{url} {self.masked(str(error))}") from None
         except ValueError as error:  # no JSON
             raise ServerFailed(
                 f"{url} does not speak OpenAI's protocol: is the address right (most end in /v1)?"
@@ -226,4 +231,5 @@ def _spellings(key: str | None) -> tuple[str, ...]:
     """The ways in which a server may repeat a key, the longest first."""
     if key is None or len(key) < _SHORTEST_KEY or key.lower() in _NO_KEYS:
         return ()
-    return tuple(sorted({key, quote(key, safe=""), json.dumps(key)[1:-1]}, key=len, reverse=True))
+    spellings = {key, quote(key, safe=""), json.dumps(key)[1:-1], escape(key), b64encode(key.encode()).decode()}
+    return tuple(sorted(spellings, key=len, reverse=True))

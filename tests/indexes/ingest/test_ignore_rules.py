@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pathspec import GitIgnoreSpec
 from written_files import write_files
 
 from indexes import CorpusError, CorpusIndex, Encoder
 from indexes.ingest import FoundFile, WalkRules, discover
 from indexes.ingest.discovery import IgnoredPath
+from indexes.ingest.ignore_rules import UserRules
 
 Walk = Callable[..., set[str]]
 
@@ -44,6 +49,38 @@ def walk(tmp_path: Path) -> Walk:
 @pytest.mark.parametrize("name", [".gitignore", ".longctxignore"])
 def test_patterns_are_those_of_git(walk: Walk, name: str, ignoring: str, read: set[str]) -> None:
     assert walk("a.md b/c.md b/d/e.md f.log", {name: ignoring}) == read
+
+
+@pytest.mark.parametrize(
+    ("pattern", "file"),
+    [
+        ("*a*a*a*a*b", f"{'a' * 200}.txt"),
+        ("**/a/" * 7 + "b", "a/" * 40 + "c.txt"),
+        ("a/**/" * 7 + "b", "a/" * 40 + "c.txt"),
+    ],
+)
+def test_no_pattern_of_a_folder_takes_long(walk: Walk, pattern: str, file: str) -> None:
+    """It is matched in the process that walks, which no limit on a file holds for."""
+    began = time.process_time()
+    assert walk("", {file: "text", ".gitignore": f"{pattern}\n"}) == {file}
+    assert time.process_time() - began < 2
+
+
+@given(
+    st.lists(
+        st.sampled_from(["*", "**", "?", "a", "b", "/", "/**/", "**/", "[ab]", "\\*", "."]), min_size=1, max_size=8
+    ),
+    st.lists(st.sampled_from(["a", "b", "ab", "aab", ".a", "a.b", "*"]), min_size=1, max_size=5),
+)
+def test_patterns_match_what_they_do_without_a_limit(pieces: list[str], parts: list[str]) -> None:
+    pattern, path = "".join(pieces), "/".join(parts)
+    try:
+        expected = GitIgnoreSpec.from_lines([pattern], backend="simple").check_file(path).include
+    except ValueError:
+        return
+    assert (UserRules("/f", WalkRules(exclude=(pattern,))).reason(f"/f/{path}", is_folder=False) == "exclude") is bool(
+        expected
+    )
 
 
 def test_the_nearest_file_decides_and_longctxignore_over_gitignore(walk: Walk) -> None:

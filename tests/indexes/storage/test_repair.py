@@ -126,6 +126,33 @@ def test_repair_mends_or_takes_out_what_verify_finds(folder: Path, hashing: Enco
         assert index.verify().problems == ()
 
 
+def test_rows_that_name_no_document_are_given_back_or_made_again(tmp_path: Path, hashing: Encoder) -> None:
+    (tmp_path / "docs").mkdir()
+    rows = "".join(f"| row{n} | {n} euro |\n" for n in range(60))
+    for name in ("a.md", "b.md"):
+        (tmp_path / "docs" / name).write_text(f"# Fees\n\n| name | fee |\n| --- | --- |\n{rows}")
+    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+        assert index.ingest(tmp_path / "docs").copies == 1
+        right = [hit.chunk.text_with_header for hit in index.search("row50 fee", 3)]
+        assert "| name | fee |" in right[0]
+    execute("UPDATE copies SET document_id = 99", "UPDATE tables SET document_id = 99")(tmp_path / "index")
+    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+        assert index.verify().problems
+        index.repair()
+        assert index.verify().problems == ()
+        assert index.ingest(tmp_path / "docs").failed == ()
+        assert len(index.documents()) == 2
+        assert [hit.chunk.text_with_header for hit in index.search("row50 fee", 3)] == right
+
+
+def test_damaged_settings_are_said_in_one_line(folder: Path, hashing: Encoder, made: Path) -> None:
+    execute("UPDATE meta SET value = '[60,' WHERE key = 'chunking'")(folder)
+    with CorpusIndex.open(folder, hashing) as index:
+        for use in (index.repair, lambda: index.ingest(made / "corpus")):
+            with pytest.raises(CorpusError, match=r"settings .* are damaged: put a copy"):
+                use()
+
+
 def test_a_damaged_stamp_is_found_and_hinders_no_ingest(folder: Path, hashing: Encoder, made: Path) -> None:
     DAMAGE["stamp that is no text"][0](folder)
     with CorpusIndex.open(folder, hashing) as index:

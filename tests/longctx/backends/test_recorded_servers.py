@@ -8,9 +8,11 @@ and documentation.
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -459,16 +461,35 @@ def test_a_model_on_a_server_is_opened_with_the_arguments_of_connect(index: Path
 def test_a_key_that_a_server_repeats_is_not_shown(monkeypatch) -> None:
     key = "sk/secret+key"
     monkeypatch.setenv("LONGCTX_API_KEY", key)
-    for said_ in (f"bad header: Bearer {key}", "bad header: sk%2Fsecret%2Bkey"):
+    written = (key, key.upper(), "sk%2Fsecret%2Bkey", "sk%2fsecret%2bkey", base64.b64encode(key.encode()).decode())
+    for said_ in (f"bad header: Bearer {each}" for each in written):
         with recorded_server({"GET /v1/models": (401, {"error": said_})}) as server:
             with pytest.raises(ServerFailed, match=r"answers 401 .bad header") as raised:
                 ServedModel.connect(f"{server.root}/v1", retries=0)
             chain = [raised.value, raised.value.__cause__]
-            assert not any("secret" in f"{error} {vars(error) if error else ''}" for error in chain)
+            assert not any("secret" in f"{error} {vars(error) if error else ''}".lower() for error in chain)
+            assert "c2VjcmV0" not in str(raised.value)
     with recorded_server({"GET /v1/models": {"data": [{"id": key}, {"id": "b"}]}}) as server:
         with pytest.raises(ServerFailed, match="lists 2 models") as raised:
             ServedModel.connect(f"{server.root}/v1", retries=0)
         assert "secret" not in str(raised.value)
+
+
+def test_a_traceback_does_not_show_a_key_that_a_server_repeats(monkeypatch) -> None:
+    monkeypatch.setenv("LONGCTX_API_KEY", "sk-secret")
+    for reply in (raw("", status=307, Location="https://elsewhere.example/?key=sk-secret"), broken_status("sk-secret")):
+        with recorded_server({"GET /v1/models": reply}) as server:
+            with pytest.raises(ServerFailed) as raised:
+                ServedModel.connect(f"{server.root}/v1", retries=0)
+            assert "secret" not in "".join(traceback.format_exception(raised.value))
+
+
+def broken_status(text: str) -> Any:
+    def send(handler: Any, _: Any) -> None:
+        handler.wfile.write(f"HTTP/1.1 {text} OK\r\n{text}\r\n\r\n".encode())
+        handler.close_connection = True
+
+    return send
 
 
 def test_a_redirect_is_followed_on_the_host_and_nowhere_else() -> None:

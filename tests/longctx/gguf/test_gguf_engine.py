@@ -154,6 +154,7 @@ def test_a_prefix_is_reused_from_memory_and_from_a_file(gguf_file: Path, tmp_pat
     options, seen = GenerationOptions(4), []
     with GgufEngine.open(gguf_file) as first:
         saved = first.save_prefix(tmp_path / "prefix", IDS[:80], room=20)
+        assert (tmp_path / "prefix").stat().st_mode & 0o077 == 0
         again = first.stream(IDS[:80], IDS[80:90], options=options, progress=seen.append)
         text = "".join(again)
     assert (saved.tokens, saved.computed, again.reused_tokens) == (80, 80, 80)
@@ -165,6 +166,11 @@ def test_a_prefix_is_reused_from_memory_and_from_a_file(gguf_file: Path, tmp_pat
         assert ("".join(after), after.reused_tokens) == (text, 80)
         other = second.load_prefix(tmp_path / "prefix", IDS[1:80], room=20)
         assert other.refused == "it was made with other tokens"
+        data = bytearray((tmp_path / "prefix").read_bytes())
+        data[-100] ^= 4
+        (tmp_path / "prefix").write_bytes(data)
+        damaged = second.load_prefix(tmp_path / "prefix", IDS[:80], room=20)
+        assert "was altered" in str(damaged.refused)
 
 
 @pytest.mark.parametrize("head", ["[" * 60_000, "", "[1]", "no JSON", '{"format": 1}'], ids=lambda head: head[:8])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM
 
 from longctx import Engine, GenerationOptions, ModelUnavailable, load_model
@@ -60,7 +61,7 @@ def test_what_cannot_be_read_right_is_refused_in_one_line(case: str, tiny_llama:
 def test_tensors_that_the_configuration_has_no_place_for_are_refused_unless_no_token_depends_on_them(
     tiny_llama: Path, tmp_path: Path
 ) -> None:
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
 
     def with_tensor(name: str) -> Path:
         folder = changed(tiny_llama, tmp_path / name, {})
@@ -85,6 +86,7 @@ def test_tensors_that_the_configuration_has_no_place_for_are_refused_unless_no_t
         ({"weight_map": {"model.embed_tokens.weight": "../elsewhere.safetensors"}}, "outside its folder .*elsewhere"),
         ({"weight_map": {"model.embed_tokens.weight": "/tmp/model.safetensors"}}, "outside its folder"),
         ({"weight_map": {"model.embed_tokens.weight": 7}}, "outside its folder"),
+        ({"weight_map": {"model.embed_tokens.weight": "weights.bin"}}, "no safetensors .'weights.bin'"),
         ({"weight_map": [1]}, "cannot be read"),
         ({}, "cannot be read"),
         ("{", "cannot be read"),
@@ -98,6 +100,45 @@ def test_weights_outside_the_folder_are_refused(index: Any, said: str, tiny_llam
     with pytest.raises(ModelUnavailable, match=said) as error:
         load_model(folder)
     assert "\n" not in str(error.value)
+
+
+def test_an_index_of_files_under_another_name_is_looked_at_too(tiny_llama: Path, tmp_path: Path) -> None:
+    named = {"transformers_weights": "other.safetensors.index.json"}
+    folder = changed(tiny_llama, tmp_path / "model", named)
+    index = {"weight_map": {"model.embed_tokens.weight": "../elsewhere.safetensors"}}
+    (folder / "other.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    with pytest.raises(ModelUnavailable, match=r"outside its folder .*elsewhere"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"use_safetensors": None}, "pytorch_model.bin"),  # which takes the argument of that name
+        ({"transformers_weights": "adapter_model.bin"}, "adapter_model.bin"),
+    ],
+)
+def test_a_configuration_does_not_bring_in_a_pickle(
+    values: dict[str, Any], name: str, tiny_llama: Path, tmp_path: Path
+) -> None:
+    folder = changed(tiny_llama, tmp_path / "model", values)
+    torch.save(AutoModelForCausalLM.from_pretrained(tiny_llama).state_dict(), folder / name)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelUnavailable, match="holds no weights as safetensors"):
+        load_model(folder)
+
+
+def test_the_base_of_an_adapter_is_no_adapter_of_a_third_model(tiny_llama: Path, tmp_path: Path) -> None:
+    """Transformers would load the third, which has been checked by nobody."""
+    base = changed(tiny_llama, tmp_path / "base", {})
+    (base / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(tiny_llama)}))
+    lora = tmp_path / "lora"
+    lora.mkdir()
+    said = {"peft_type": "LORA", "base_model_name_or_path": str(base), "r": 8, "target_modules": ["q_proj"]}
+    (lora / "adapter_config.json").write_text(json.dumps(said))
+    save_file({"a": torch.ones(1)}, lora / "adapter_model.safetensors")
+    with pytest.raises(ModelUnavailable, match="base is an adapter of another model"):
+        load_model(lora)
 
 
 def test_weights_in_several_files_are_read(tiny_llama: Path, tmp_path: Path) -> None:

@@ -68,6 +68,12 @@ def test_each_file_of_an_upload_has_a_state_and_a_reason(library: Running) -> No
     assert sorted(path.name for path in files.iterdir()) == names  # nothing outside, nothing that was refused
 
 
+def test_uploads_are_their_owners_alone(library: Running) -> None:
+    upload(library, ("private.txt", b"The door code is on the door."))
+    folder = library.library.find("index").uploads
+    assert {path.stat().st_mode & 0o077 for path in (folder, *folder.iterdir())} == {0}
+
+
 def test_a_job_is_followed_by_events(library: Running) -> None:
     files = [("files", ("more.txt", b"The valve opens at seven bar."))]
     job = library.http.post(f"{BASE}/documents", files=files).json()

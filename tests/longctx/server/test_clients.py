@@ -165,6 +165,24 @@ def test_a_server_that_was_killed_leaves_a_socket_that_is_passed_over(
     assert not (index / "server.sock").exists()
 
 
+def test_a_link_to_another_programs_socket_is_passed_over(
+    make_index: Callable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would get the question, and could answer what it likes or never."""
+    import socket
+
+    index = make_index({"a.txt": "A red flag asks for a doctor."})
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(tmp_path / "other.sock"))
+        other.listen()
+        other.setblocking(False)
+        (index / "server.sock").symlink_to(tmp_path / "other.sock")
+        app(["ask", "What asks for a doctor?", "--index", str(index)], standalone_mode=False)
+        assert capsys.readouterr().out.startswith("A red flag asks for a doctor. [1]")
+        with pytest.raises(BlockingIOError):
+            other.accept()
+
+
 def test_asyncio_has_the_same_answers_and_can_stop_them(index: Path, saying: Callable) -> None:
     model = saying("A red flag at the mast asks for a doctor [1].")
 
@@ -203,6 +221,24 @@ def test_a_watched_folder_is_followed(tmp_path: Path) -> None:
         jobs = "/api/v1/indexes/index/jobs"
         until(lambda: "--prune --yes" in str([each["files"] for each in server.http.get(jobs).json()]))
         assert names() == ["b.txt"]
+
+
+def test_documents_of_an_empty_folder_in_a_watched_one_are_kept(tmp_path: Path) -> None:
+    drive = tmp_path / "watched" / "drive"
+    drive.mkdir(parents=True)
+    for number in range(3):
+        (tmp_path / "watched" / f"{number}.txt").write_text(f"Number {number}.")
+    (drive / "a.txt").write_text("On the drive.")
+    with running(tmp_path / "index", watch=(tmp_path / "watched",)) as server:
+
+        def names() -> set[str]:
+            return {each["name"] for each in server.http.get("/api/v1/indexes/index/documents").json()}
+
+        until(lambda: len(names()) == 4)
+        (drive / "a.txt").unlink()
+        jobs = "/api/v1/indexes/index/jobs"
+        until(lambda: "--prune --yes" in str([each["files"] for each in server.http.get(jobs).json()]))
+        assert len(names()) == 4
 
 
 def test_uploads_that_a_killed_server_left_are_ingested(tmp_path: Path) -> None:
