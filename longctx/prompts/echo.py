@@ -14,7 +14,7 @@ from longctx.types import QuestionKind
 _ANSWER = "(?:回答|答え|Answer)"
 _LABEL = re.compile(rf"\s*(?:\*\*{_ANSWER}(?:\*\*[:：]|[:：]\*\*)|{_ANSWER} ?[:：])\s*(?=\S)")
 _LABEL_BEGUN = re.compile(r"\s*\*{0,2}(?:回答?|答え?|A(?:n(?:s(?:w(?:er?)?)?)?)?)?\*{0,2} ?(?:[:：]\*{0,2}\s*)?\Z")
-_QUESTION_LABELS = ("", "質問", "question")
+_QUESTION_LABELS = ("質問", "question")  # without one, an answer may begin as the question does
 _NO_LETTER = re.compile(r"[\W_]+")
 _SHORTEST = 12  # letters of a line that is told to be of the rules, not an answer in the same words
 
@@ -28,7 +28,7 @@ class PromptEcho:
 
     def __init__(self, question: str) -> None:
         self._rules = _rules(language_of(question))
-        self._asked = [f"{label}{_letters(question)}" for label in _QUESTION_LABELS] if _letters(question) else []
+        self._asked = [f"{label}{_letters(question)}" for label in _QUESTION_LABELS]
         self._held = ""
         self._over = False
 
