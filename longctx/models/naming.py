@@ -26,6 +26,8 @@ _MEANT: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = tup
             r"((?:localhost|\d+(?:\.\d+){3}|\[[\da-f:]+\])(?::\d+)?(?:/v1)?|[\w.-]+(?::\d{2,5}(?:/v1)?|/v1))/?",
             lambda m: f"for a server, give http://{m[1].removesuffix('/v1')}/v1",
         ),
+        (r"(https?)(?!://)[:/]+([\w.-]+.*)", lambda m: f"for a server, give {m[1]}://{m[2]}"),
+        (r"o+l*a?m+a:([\w.:-]+)", lambda m: f"for a model in Ollama, give ollama:{m[1]}"),
         (r"([\w.-]+(?<!\.gguf)(?::[\w.-]+)?)", lambda m: f"for a model in Ollama, give ollama:{m[1]}"),
         (
             r"([\w.-]+/[\w.-]+)",

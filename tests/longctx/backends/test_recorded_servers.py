@@ -386,6 +386,9 @@ def test_lm_studio_says_with_what_context_it_has_loaded_a_model() -> None:
     [
         ("llama3", "give ollama:llama3"),
         ("llama3.1:8b", "give ollama:llama3.1:8b"),
+        ("olama:qwen3:8b", "give ollama:qwen3:8b"),
+        ("http//localhost:8000/v1", "give http://localhost:8000/v1"),
+        ("https:/example.org/v1", "give https://example.org/v1"),
         ("ollama/llama3", "give ollama:llama3"),
         ("localhost:8000", "give http://localhost:8000/v1"),
         ("gpt-4o", "give openai:https://api.openai.com/v1#gpt-4o"),
