@@ -18,7 +18,7 @@ from functools import cache
 from typing import NamedTuple
 
 from indexes.text.codes import codes
-from indexes.text.japanese import Morpheme, asked_noun, is_telling, morphemes
+from indexes.text.japanese import Morpheme, asked_noun, is_inflected, is_telling, morphemes
 from indexes.text.kanji import common_forms
 from indexes.text.normalisation import clean, nfkc
 from indexes.text.words import abbreviations, identifiers, stems, telling_words
@@ -216,6 +216,19 @@ def content_terms(text: str, language: str = "en") -> set[str]:
         telling = set(telling_words([word.casefold() for word in words], language))
         words = [word for word in words if word.casefold() in telling]
     return {term for term in terms(" ".join(words), language) if not term.endswith(_MARK)}
+
+
+def inflected_terms(text: str) -> set[str]:
+    """Return those of the content terms of a text that come from Japanese verbs and adjectives.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The distinct terms.
+    """
+    words = [each for each in morphemes(_CJK_RUN.findall(_plain(text))) if is_telling(each) and is_inflected(each)]
+    return set(terms(" ".join(each.normalized_form() for each in words)))
 
 
 def is_gram(term: str) -> bool:

@@ -69,6 +69,18 @@ def is_telling(morpheme: Morpheme) -> bool:
     return is_content(morpheme) and morpheme.normalized_form() not in BUILT_WITH
 
 
+def is_inflected(morpheme: Morpheme) -> bool:
+    """Tell a verb or an adjective.
+
+    Args:
+        morpheme: The morpheme.
+
+    Returns:
+        Whether it is one.
+    """
+    return morpheme.part_of_speech()[0] in ("動詞", "形容詞")
+
+
 def asked_noun(question: Sequence[Morpheme]) -> list[Morpheme]:
     """Find the noun that a question asks for: 名称 in ラオスの正式名称は何ですか, 首都 in ラオスの首都は.
 

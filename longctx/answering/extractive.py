@@ -204,6 +204,8 @@ def extract(question: str, hits: Sequence[SearchHit], corpus: Passages, searched
     wanted = {term: weight / 2 for term, weight in query_terms(searched, language).items()} if searched else {}
     wanted |= query_terms(question, language)
     wanted |= {term: _NUMBER_WEIGHT * weight for term, weight in wanted.items() if any(map(str.isdigit, term))}
+    if not wanted:  # "???" asks for nothing
+        return ()
     asked = codes(question)
     found, known = _with_codes(asked, found)
     wanted |= dict.fromkeys(known, _NUMBER_WEIGHT)
