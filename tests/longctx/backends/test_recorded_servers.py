@@ -403,6 +403,12 @@ def test_a_name_that_names_nothing_is_met_with_what_to_give(name, remedy) -> Non
     assert remedy in str(raised.value)
 
 
+def test_the_folder_that_was_probably_meant_is_named(tmp_path) -> None:
+    (tmp_path / "llama-7b").mkdir()
+    with pytest.raises(ModelUnavailable, match=f"did you mean {tmp_path / 'llama-7b'}"):
+        load_model(str(tmp_path / "lama-7b"))
+
+
 @pytest.mark.parametrize(
     ("address", "remedy"),
     [

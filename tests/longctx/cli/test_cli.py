@@ -219,7 +219,6 @@ def test_a_scaling_without_a_model_is_refused(home: Path, run_in: Run) -> None:
         (["ingest", "missing.txt"], 1, "there is no such file"),
         (["ingest", "ful"], 1, "full?"),
         (["ingest", "fulll/a.txt"], 1, "full/a.txt?"),
-        (["estimate", "ful"], 1, "full?"),
         (["ingest", "folder"], 1, "nothing to ingest"),
         (["ingest", "full", "--index", "full"], 1, "is no index"),
         (["ask"], 2, "Missing argument"),
