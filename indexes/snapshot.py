@@ -11,6 +11,7 @@ from typing import TypeVar
 from indexes.encoders import Reranker
 from indexes.errors import CorpusError
 from indexes.manifest import check_weights
+from indexes.near import near_source
 from indexes.search import (
     Retrieval,
     SearchFilter,
@@ -226,8 +227,20 @@ class IndexReader:
         """
         target, text = self._read(lambda store: (found := store.find_source(source), store.text_of(found)))
         if text is None:
-            raise CorpusError(f"{target} is not in the index {self.name}: see `longctx index list`")
+            raise CorpusError(f"{target} is not in the index {self.name}: {self.instead_of(target)}")
         return text
+
+    def instead_of(self, source: str) -> str:
+        """Say what to name instead of a document that there is not.
+
+        Args:
+            source: The name or the path that was given.
+
+        Returns:
+            The document that was probably meant, or how to list them, as the end of a sentence.
+        """
+        near = near_source(source, (document.source for document in self.documents()))
+        return f"did you mean {near}?" if near else "see `longctx index list`"
 
     def read(self, read: Callable[[Retrieval], T]) -> T:
         """Read from the store and its search indexes, for `indexes.llama_index`.

@@ -121,12 +121,12 @@ class Settings(BaseModel):
     budget: Annotated[float | None, _if_given(parse_seconds)] = None
     kv_cache_size: Annotated[int | None, _if_given(parse_size)] = Field(None, ge=0)
     thinking: ThinkingMode = "auto"
-    thinking_tokens: int = Field(1024, ge=1)
+    thinking_tokens: Annotated[int, BeforeValidator(parse_tokens)] = Field(1024, ge=1)
     rewrite_questions: Rewriting = "auto"
     session: str = "default"
     sessions: Path | None = None
     max_size: Annotated[int, BeforeValidator(parse_size)] = Field(100_000_000, ge=1)
-    max_seconds: float = Field(120, gt=0)
+    max_seconds: Annotated[float, BeforeValidator(parse_seconds)] = Field(120, gt=0)
     allow_insecure: bool = False
 
     _folder_file: FileVersion | None = PrivateAttr(None)

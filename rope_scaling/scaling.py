@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -230,9 +231,13 @@ class RopeScaling(ScalingParameters):
         return {name: value for name, value in plain.items() if value is not None}
 
 
+_OTHER_NAMES = {"dynamic": "dynamic_ntk", "ntk_aware": "ntk", "position_interpolation": "linear"}
+
+
 def method_named(name: str) -> str:
-    """The name of a method as the registry has it: 'Dynamic-NTK' is 'dynamic_ntk'."""
-    folded = name.strip().lower().replace("-", "_")
+    """The name of a method as the registry has it: 'Dynamic-NTK' is 'dynamic_ntk'; so is transformers' 'dynamic'."""
+    folded = re.sub(r"[-\s]+", "_", name.strip().lower())
+    folded = _OTHER_NAMES.get(folded, folded)
     return folded if folded in METHODS else name
 
 

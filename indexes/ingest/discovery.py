@@ -13,6 +13,7 @@ from typing import NamedTuple
 from indexes.errors import UnreadableFile
 from indexes.ingest.file_status import FileStat, FileStatus, file_status
 from indexes.ingest.ignore_rules import IgnoreRules, UserRules, WalkRules, rules_of
+from indexes.near import near_path
 from indexes.readers import (
     ReadLimits,
     check_regular,
@@ -141,7 +142,9 @@ def discover(roots: Iterable[Path], *, exclude: Path | None = None, rules: WalkR
             real = os.path.realpath(path, strict=True)
             status = os.lstat(real)
         except FileNotFoundError:
-            reason = "a link to nothing" if Path(path).is_symlink() else "there is no such file or folder"
+            near = near_path(Path(path))
+            hint = f": did you mean {near}?" if near else ""
+            reason = "a link to nothing" if Path(path).is_symlink() else f"there is no such file or folder{hint}"
             yield _failure(path, UnreadableFile(reason))
         except OSError as error:
             yield _failure(path, error)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from indexes.errors import CorpusError, IndexBusy, IndexDamaged, IndexNotFound
+from indexes.near import near_path
 from indexes.storage.derived_files import Derived
 from indexes.storage.file_access import DISK_FAILS, make_private
 from indexes.storage.index_writer import IndexWriter, locked
@@ -220,7 +221,11 @@ def _check_folder(folder: Path, create: bool) -> None:
             "its folder and ingest again"
         )
     if not create:
-        raise IndexNotFound(f"there is no index in {folder}: make one with `longctx ingest PATH --index {folder}`")
+        near = near_path(folder, lambda each: (each / _DATABASE).is_file())
+        hint = f"; did you mean {near}?" if near else ""
+        raise IndexNotFound(
+            f"there is no index in {folder}: make one with `longctx ingest PATH --index {folder}`{hint}"
+        )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise IndexNotFound(f"{folder} is there already and is no index: name a new or an empty folder for one")
     make_private(folder)

@@ -18,13 +18,13 @@ from functools import cache
 from typing import NamedTuple
 
 from indexes.text.codes import codes
-from indexes.text.japanese import BUILT_WITH, Morpheme, asked_noun, is_content, morphemes
+from indexes.text.japanese import Morpheme, asked_noun, is_inflected, is_telling, morphemes
 from indexes.text.kanji import common_forms
 from indexes.text.normalisation import clean, nfkc
 from indexes.text.words import abbreviations, identifiers, stems, telling_words
 
 # Raise it when the terms of a text change: an index that was built with another version is built again.
-ANALYSIS_VERSION = 7
+ANALYSIS_VERSION = 8
 
 # Escapes, not characters: U+F900 looks just like U+8C48.
 _KANA_OR_HAN = r"\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
@@ -60,7 +60,7 @@ _FUNCTION_BIGRAM_WEIGHT, _ASKED_WEIGHT = 0.25, 0.6
 _MARK, _BEGINNING_LENGTH, _BEGINNING_WEIGHT = "-", 5, 0.5
 _GRAM_LENGTH = 4
 _LATIN = re.compile("[A-Za-z\u00df-\u024f\u1e00-\u1eff]")
-_CODE_WEIGHT = 0.5  # of E17 for E-17, and of 17 for E17, which is in E-17
+_CODE_WEIGHT = 0.5  # of 17 for E17, which is in E-17
 
 
 def terms(text: str, language: str = "en") -> list[str]:
@@ -111,18 +111,22 @@ def query_terms(text: str, language: str = "en") -> dict[str, float]:
     """
     runs = _runs_of(text)
     found, hangul = [*morphemes(runs.cjk)], _hangul_bigrams(runs)
-    content = [morpheme.normalized_form() for morpheme in found if is_content(morpheme)]
+    content = [morpheme.normalized_form() for morpheme in found if is_telling(morpheme)]
     words = telling_words(runs.words, language)
+    bigrams = _bigram_weights(runs, found)
     if not (content or words or hangul):
         content, words = [morpheme.normalized_form() for morpheme in found], runs.words
-    wanted = dict.fromkeys(content, 1.0) | _bigram_weights(runs, found) | dict.fromkeys(hangul, 1.0)
+        bigrams = dict.fromkeys(_cjk_bigrams(runs), _BIGRAM_WEIGHT)
+    wanted = dict.fromkeys(content, 1.0) | bigrams | dict.fromkeys(hangul, 1.0)
     asked = asked_noun(found)
     name = "".join(part.surface() for part in asked)
     for term in {*(part.normalized_form() for part in asked), *(_BIGRAM + bigram for bigram in _bigrams(name))}:
         if term in wanted:
             wanted[term] *= _ASKED_WEIGHT
-    wanted |= dict.fromkeys((term for code in codes(text) for term in (code.term, code.digits)), _CODE_WEIGHT)
     wanted |= {stem: float(count) for stem, count in Counter(_stems(words, language)).items()}
+    for code in codes(text):
+        whole = sum(wanted.get(part, 0.0) for part in (code.letters, code.digits))  # of E-17, which E17 is, too
+        wanted = {code.term: max(whole, _CODE_WEIGHT), code.digits: _CODE_WEIGHT} | wanted
     for word in words:
         parts = _parts(word)
         for part in parts:
@@ -191,8 +195,7 @@ def content_words(text: str) -> list[str]:
     named = abbreviations(text)
     for run in _RUN.finditer(_plain(text)):
         if run.lastgroup == "cjk":
-            found = (morpheme.normalized_form() for morpheme in morphemes([run.group()]) if is_content(morpheme))
-            words += (word for word in found if word not in BUILT_WITH)
+            words += (each.normalized_form() for each in morphemes([run.group()]) if is_telling(each))
         elif run.group() in named or telling_words([run.group().casefold()], "en"):
             words.append(run.group())
     return words
@@ -213,6 +216,19 @@ def content_terms(text: str, language: str = "en") -> set[str]:
         telling = set(telling_words([word.casefold() for word in words], language))
         words = [word for word in words if word.casefold() in telling]
     return {term for term in terms(" ".join(words), language) if not term.endswith(_MARK)}
+
+
+def inflected_terms(text: str) -> set[str]:
+    """Return those of the content terms of a text that come from Japanese verbs and adjectives.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The distinct terms.
+    """
+    words = [each for each in morphemes(_CJK_RUN.findall(_plain(text))) if is_telling(each) and is_inflected(each)]
+    return set(terms(" ".join(each.normalized_form() for each in words)))
 
 
 def is_gram(term: str) -> bool:
@@ -280,14 +296,20 @@ def _parts(word: str) -> list[str]:
 
 
 def _bigram_weights(runs: _Runs, found: Sequence[Morpheme]) -> dict[str, float]:
-    """The weight of each bigram of Japanese and Chinese."""
+    """The weight of each bigram of Japanese and Chinese; of Japanese, those of function words alone are left out."""
     if not any(map(_KANA.search, runs.cjk)):
         return dict.fromkeys(_cjk_bigrams(runs), 1.0)
-    telling = "".join(morpheme.surface() if is_content(morpheme) else " " for morpheme in found)
-    return {
-        bigram: _BIGRAM_WEIGHT if bigram.removeprefix(_BIGRAM) in telling else _FUNCTION_BIGRAM_WEIGHT
-        for bigram in _cjk_bigrams(runs)
-    }
+    telling = [is_telling(morpheme) for morpheme in found for _ in morpheme.surface()]
+    weights: dict[str, float] = {}
+    begin = 0
+    for run in runs.cjk:
+        for at, bigram in enumerate(_bigrams(run), begin):
+            letters = telling[at : at + len(bigram)]
+            if any(letters):
+                weight = _BIGRAM_WEIGHT if all(letters) else _FUNCTION_BIGRAM_WEIGHT
+                weights[_BIGRAM + bigram] = max(weight, weights.get(_BIGRAM + bigram, 0.0))
+        begin += len(run)
+    return weights
 
 
 def _cjk_bigrams(runs: _Runs) -> list[str]:

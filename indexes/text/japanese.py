@@ -18,9 +18,15 @@ _PIECE = 4096  # characters at a time; Sudachi refuses more than 49,149 bytes
 _FUNCTION_WORDS = frozenset({"助詞", "助動詞", "補助記号", "接続詞", "感動詞", "代名詞"})
 _ASKING = frozenset({"何", "どの", "どんな", "何故", "どう", "幾つ", "幾ら", "如何"})
 _NAMING = frozenset({"名詞", "接頭辞", "接尾辞"})
-# Words that sentences and questions are built with, and that Sudachi does not mark.
+# Words that sentences and questions are built with, politely, too, and that Sudachi does not mark.
 BUILT_WITH = frozenset(
-    re.findall(r"\w+", "其の 此の 彼の 其れ 此れ 彼れ 為る 成る 有る 居る 出来る 言う 事 物 為 教える")
+    re.findall(
+        r"\w+",
+        """
+        其の 此の 彼の 其れ 此れ 彼れ 為る 成る 有る 居る 出来る 言う 事 物 為 教える 良い 宜しい 貰う 頂く 下さる
+        呉れる 致す 御座る 御 さ さん
+        """,
+    )
 )
 
 _of_thread = threading.local()  # a Sudachi tokenizer refuses a second thread while it works for one
@@ -51,6 +57,30 @@ def is_content(morpheme: Morpheme) -> bool:
     return morpheme.normalized_form() not in _ASKING and morpheme.part_of_speech()[0] not in _FUNCTION_WORDS
 
 
+def is_telling(morpheme: Morpheme) -> bool:
+    """Tell a content word that a sentence is about, and not built with.
+
+    Args:
+        morpheme: The morpheme.
+
+    Returns:
+        Whether it is.
+    """
+    return is_content(morpheme) and morpheme.normalized_form() not in BUILT_WITH
+
+
+def is_inflected(morpheme: Morpheme) -> bool:
+    """Tell a verb or an adjective.
+
+    Args:
+        morpheme: The morpheme.
+
+    Returns:
+        Whether it is one.
+    """
+    return morpheme.part_of_speech()[0] in ("動詞", "形容詞")
+
+
 def asked_noun(question: Sequence[Morpheme]) -> list[Morpheme]:
     """Find the noun that a question asks for: 名称 in ラオスの正式名称は何ですか, 首都 in ラオスの首都は.
 
@@ -61,7 +91,7 @@ def asked_noun(question: Sequence[Morpheme]) -> list[Morpheme]:
         The noun before its last は, if nothing but question words stands behind it and something before it.
     """
     last = next((at for at in range(len(question) - 1, -1, -1) if _is_topic(question[at])), 0)
-    if any(is_content(each) and each.normalized_form() not in BUILT_WITH for each in question[last + 1 :]):
+    if any(map(is_telling, question[last + 1 :])):
         return []
     first = last
     while first and question[first - 1].part_of_speech()[0] in _NAMING:

@@ -95,8 +95,10 @@ def stems(words: Iterable[str], language: str) -> list[str]:
         The stem of each.
     """
     stemmer = _analyzer(_WITHIN.get(language, language))
+    words = [*words]
     found: list[str] = stemmer.analyze(" ".join(words))
-    return found
+    # A letter alone is no stem: AED would be an article.
+    return [stem if len(stem) > 1 else word for stem, word in zip(found, words, strict=True)]
 
 
 def telling_words(words: Sequence[str], language: str) -> list[str]:

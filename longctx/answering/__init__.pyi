@@ -4,7 +4,7 @@ from .extractive import extract_answer
 from .generate import AnswerStream, FinishedAnswer, GeneratedAnswer
 from .mapped_answer import answer_with_model
 from .recent_prompts import RecentPrompts
-from .source import Source, check_source
+from .source import Source, check_found, check_source
 
 __all__ = [
     "GREEDY",
@@ -16,6 +16,7 @@ __all__ = [
     "RecentPrompts",
     "Source",
     "answer_with_model",
+    "check_found",
     "check_source",
     "extract_answer",
 ]

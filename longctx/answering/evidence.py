@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from indexes import Chunk, SearchHit
-from indexes.text import content_terms, content_words, on_one_line, script_language, sentence_spans
+from indexes.text import (
+    content_terms,
+    content_words,
+    inflected_terms,
+    on_one_line,
+    script_language,
+    sentence_spans,
+)
 from longctx.types import Citation, Message
 
 SUPPORTED = 0.6  # of what a sentence says is in a passage that supports it
@@ -26,6 +33,9 @@ _IRRELEVANT = 0.2  # and below it not even that of this passage
 # where their article is left out. In English, where the best sentence's cosine counts, too: .017 and .877.
 _BESIDE, _BESIDE_IN_JAPANESE, _BESIDE_WITH_COSINE = 0.42, 0.52, 1.33
 _COSINE_WEIGHT = 2.0
+_INFLECTED_WEIGHT = (
+    0.5  # of a Japanese verb or adjective there: 壊れる is 故障, and 重さ 重量, where nouns stay themselves
+)
 _ENOUGH_WORDS = 3  # content words of a question that say what it is about
 # and those that say only in what form it is to be answered
 _FORM = frozenset(
@@ -147,8 +157,11 @@ class Evidence:
     @cached_property
     def coverages(self) -> Sequence[float]:
         """For each passage, how much of the question's content terms it holds, from 0 to 1."""
-        total = sum(self._question.values()) or 1.0
-        return [sum(self._question[term] for term in bag & self._question.keys()) / total for bag in self._bags]
+        return self._shares(self._question)
+
+    def _shares(self, wanted: Mapping[str, float]) -> Sequence[float]:
+        total = sum(wanted.values()) or 1.0
+        return [sum(wanted[term] for term in bag & wanted.keys()) / total for bag in self._bags]
 
     def is_doubtful(self, query: str) -> bool:
         """Whether the passages may not answer a question: each holds too few of its words.
@@ -177,9 +190,13 @@ class Evidence:
         """
         if not self._question:
             return False
-        most = max(self.coverages, default=0.0)
         if cosine is not None:
-            return most + _COSINE_WEIGHT * cosine < _BESIDE_WITH_COSINE
+            return max(self.coverages, default=0.0) + _COSINE_WEIGHT * cosine < _BESIDE_WITH_COSINE
+        inflected = inflected_terms(query)
+        weights = {
+            term: each * _INFLECTED_WEIGHT if term in inflected else each for term, each in self._question.items()
+        }
+        most = max(self._shares(weights), default=0.0)
         return most < (_BESIDE if script_language(query) is None else _BESIDE_IN_JAPANESE)
 
     def objection(self, query: str, words: str, marked: Collection[int]) -> str:

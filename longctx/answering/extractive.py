@@ -60,6 +60,7 @@ _HEADER_REACH = 2_000  # characters from a row of a header to the table's first 
 _WORD = re.compile(r"\w+")
 _LONGEST_TITLE = 60  # characters of a line that is a heading because nothing in it is punctuated
 _PUNCTUATED = re.compile(r"[\d。．.!?！？:：,、;；|=]|^\s*[-*+•・>]")
+_QUESTION = re.compile(r"(?:[?？]|(?:です|ます|でしょう|ません|でした|ました)か[。．]?)\W*\Z")
 _FRONT_MATTER = re.compile(r"\A\s*(---|\+\+\+)[ \t]*\n.*?\n\1[ \t]*(?:\n|\Z)", re.DOTALL)
 
 _NOTHING_FOUND = {
@@ -90,11 +91,13 @@ _MOST_NAMED = 3  # languages of an index
 class _Sentence:
     """A sentence that may be quoted: its place, its terms, those around it, and the rank of its passage.
 
-    `quote` holds those beside it, too, that a pronoun ties to it.
+    `quote` holds those beside it, too, that a pronoun ties to it. `heading` is the one above it, or the question in the
+    document that it answers.
     """
 
     place: Citation
     quote: Citation
+    heading: str
     terms: Set[str]
     around: Set[str]
     rank: int
@@ -201,6 +204,8 @@ def extract(question: str, hits: Sequence[SearchHit], corpus: Passages, searched
     wanted = {term: weight / 2 for term, weight in query_terms(searched, language).items()} if searched else {}
     wanted |= query_terms(question, language)
     wanted |= {term: _NUMBER_WEIGHT * weight for term, weight in wanted.items() if any(map(str.isdigit, term))}
+    if not wanted:  # "???" asks for nothing
+        return ()
     asked = codes(question)
     found, known = _with_codes(asked, found)
     wanted |= dict.fromkeys(known, _NUMBER_WEIGHT)
@@ -242,7 +247,8 @@ def _lacks_code(asked: Sequence[Code], hits: Sequence[SearchHit]) -> bool:
 
 def _with_codes(asked: Sequence[Code], found: Sequence[_Sentence]) -> tuple[list[_Sentence], list[str]]:
     """The sentences, with the question's codes among their terms in any spelling; and the codes that any has."""
-    held = [{code.term for code in asked if code.is_in(folded(each.place.text))} if asked else set() for each in found]
+    texts = [folded(f"{each.heading}\n{each.place.text}") if asked else "" for each in found]
+    held = [{code.term for code in asked if code.is_in(text)} for text in texts]
     sentences = [replace(each, terms=each.terms | terms) for each, terms in zip(found, held, strict=True)]
     return sentences, sorted(set().union(*held))
 
@@ -253,20 +259,27 @@ def _terms_like(patterns: Sequence[str], found: Sequence[_Sentence]) -> set[str]
 
 
 def _sentences(chunk: Chunk, rank: int, language: str) -> Iterator[_Sentence]:
-    """The sentences of a passage, without headings and front matter."""
+    """The sentences of a passage, without headings, front matter, and questions that others answer."""
     text = chunk.text
     front = _FRONT_MATTER.match(text) if chunk.start == 0 else None
-    before = set(terms(chunk.title, language))
+    title = set(terms(chunk.title, language))
+    heading, before, asked = chunk.heading, set[str](), set[str]()
     spans = [*quotable_spans(chunk)]
     for number, (start, end) in enumerate(spans):
         if front and start < front.end():
             continue
         place = citation(chunk, start, end)
         bag = set(terms(_with_header(place), language))
-        is_heading = _is_heading(text, start, end, chunk.heading) or _is_table_header(chunk, place)
-        if bag and not is_heading:
-            yield _Sentence(place, citation(chunk, *_tied_span(chunk, spans, number)), bag, before, rank)
-        before = bag | set(terms(chunk.title, language))
+        if _is_heading(text, start, end, chunk.heading) or _is_table_header(chunk, place):
+            heading, asked = place.text, bag if _QUESTION.search(place.text) else set()
+        elif _QUESTION.search(place.text) and number + 1 < len(spans):
+            heading, asked = place.text, asked | bag
+        elif bag:
+            around = before | title | set(terms(heading, language))
+            quote = citation(chunk, *_tied_span(chunk, spans, number))
+            yield _Sentence(place, quote, heading, bag | asked, around, rank)
+            asked = set()
+        before = bag
 
 
 def _tied_span(chunk: Chunk, spans: Sequence[tuple[int, int]], number: int) -> tuple[int, int]:

@@ -32,7 +32,7 @@ def estimate(
     quantization: QuantizationOption = None,
     cache: Annotated[Cache, typer.Option("--cache", help="How keys and values are kept.")] = Cache.model,
     memory: Annotated[
-        int | None, size_option("Such as 80GiB (default: what is free on this machine).", "--memory", least=1)
+        int | None, size_option("Such as 80GiB (default: what is free on this machine).", "--memory", least=2**20)
     ] = None,
     measure: Annotated[
         bool, typer.Option("--measure", help="Load the model, and measure how fast it reads on this machine.")

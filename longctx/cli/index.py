@@ -83,8 +83,8 @@ def remove(
 
     with _open(index, trust=trust) as corpus:
         removed = corpus.remove(source, wait=wait)
-    if not removed:
-        raise CorpusError(f"{source} is not in the index: see `longctx index list`")
+        if not removed:
+            raise CorpusError(f"{source} is not in the index: {corpus.instead_of(source)}")
     print_json({"removed": removed}) if json else echo(f"{removed} removed")
 
 

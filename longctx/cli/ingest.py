@@ -63,7 +63,7 @@ def ingest(
     ] = None,
     max_size: Annotated[int | None, size_option("The largest file to read, such as 200MB (default: 100MB)")] = None,
     max_seconds: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="The longest that one file may take (default: 120)")
+        str | None, typer.Option(metavar="TIME", help="The longest that one file may take, such as 2m (default: 120)")
     ] = None,
     ocr: Annotated[
         str | None,

@@ -105,16 +105,21 @@ def _option(metavar: str, text: str, least: int | None = None) -> Any:
 def tokens_option(metavar: str, text: str, *names: str, least: int = 1, panel: str | None = None) -> Any:
     """An option for a number of tokens: 32768, 32k."""
     return typer.Option(
-        *names, metavar=metavar, help=text, parser=_at_least(least, parse_tokens), rich_help_panel=panel
+        *names,
+        metavar=metavar,
+        help=text,
+        parser=_at_least(least, parse_tokens, f"give {least} or more"),
+        rich_help_panel=panel,
     )
 
 
 def size_option(text: str, *names: str, least: int = 0) -> Any:
     """An option for an amount of memory or the size of a file: 80GiB, 200MB."""
-    return typer.Option(*names, metavar="SIZE", help=text, parser=_at_least(least, parse_size))
+    parse = _at_least(least, parse_size, "so few bytes? Write the unit, such as 80GiB")
+    return typer.Option(*names, metavar="SIZE", help=text, parser=parse)
 
 
-def _at_least(least: int, parse: Callable[[Any], int]) -> Callable[[Any], int]:
+def _at_least(least: int, parse: Callable[[Any], int], too_small: str) -> Callable[[Any], int]:
     """What parses the values of an option, and refuses smaller ones."""
 
     def parsed(value: Any) -> int:
@@ -123,7 +128,7 @@ def _at_least(least: int, parse: Callable[[Any], int]) -> Callable[[Any], int]:
         except ValueError as error:
             raise typer.BadParameter(f"{value!r}: {error}") from None
         if number < least:
-            raise typer.BadParameter(f"{value!r}: give {least} or more")
+            raise typer.BadParameter(f"{value!r}: {too_small}")
         return number
 
     return parsed
@@ -250,7 +255,7 @@ class AskFlags(FilterFlags):
         OnOff | None, typer.Option(help="Have a thinking model think before it answers (default: auto, as it likes).")
     ] = None
     thinking_tokens: Annotated[
-        int | None, _option("N", "The most tokens of thoughts, beside the answer (default: 1024).", least=1)
+        int | None, tokens_option("N", "The most tokens of thoughts, beside the answer (default: 1024).")
     ] = None
     show_thinking: Annotated[bool, typer.Option("--show-thinking", help="Show what the model thinks, dimmed.")] = False
     stop: Annotated[list[str] | None, _option("TEXT", "End the answer before this text; repeat it for more.")] = None

@@ -36,12 +36,15 @@ def search(
     """List the passages that are most relevant to a query, best first."""
     from indexes import CorpusIndex
     from indexes.text import on_one_line
+    from longctx.answering import check_found
     from longctx.settings import load_settings
 
     settings = load_settings(index=index, encoder=encoder, reranker=reranker)
     check_trusted(settings, agreed=trust, used=("encoder", "reranker", "index"))
     with CorpusIndex.open(settings.index, settings.encoder, reranker=settings.reranker, create=False) as corpus:
-        hits = corpus.search(query, k, flags.search_mode, filters=flags.filters(), expand=flags.expand or 0)
+        filters = flags.filters()
+        hits = corpus.search(query, k, flags.search_mode, filters=filters, expand=flags.expand or 0)
+        check_found(corpus, hits, filters)
     if json:
         print_json(hits)
         return

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from indexes.near import near_path
 from longctx.errors import BadRequest, LongctxError, ModelUnavailable, extra
 from longctx.models.causality import check_generates
 from longctx.models.device import Dtype, auto_dtype, computed_dtype, device_named, dtype_named
@@ -177,7 +178,9 @@ def model_folder(name: str) -> Path:
     try:
         return find_checkpoint(name, "safetensors")
     except CheckpointError as error:
-        raise ModelUnavailable("; ".join(filter(None, [str(error), remedy_for(name)]))) from error
+        near = near_path(Path(name).expanduser(), Path.is_dir)
+        remedy = f"did you mean {near}?" if near else remedy_for(name)
+        raise ModelUnavailable("; ".join(filter(None, [str(error), remedy]))) from error
 
 
 def _opened(folder: Path, lora: Adapter | None, load: Callable[[Path, Any], _Loaded]) -> tuple[Any, _Loaded]:

@@ -16,6 +16,7 @@ _LABEL = re.compile(rf"\s*(?:\*\*{_ANSWER}(?:\*\*[:：]|[:：]\*\*)|{_ANSWER} ?[
 _LABEL_BEGUN = re.compile(r"\s*\*{0,2}(?:回答?|答え?|A(?:n(?:s(?:w(?:er?)?)?)?)?)?\*{0,2} ?(?:[:：]\*{0,2}\s*)?\Z")
 _QUESTION_LABELS = ("質問", "question")  # without one, an answer may begin as the question does
 _NO_LETTER = re.compile(r"[\W_]+")
+_PLACE = re.compile(r"^|(?<=\.) |(?<=。)|(?<=質問に)")  # a rule begins, or the part of it that models repeat
 _SHORTEST = 12  # letters of a line that is told to be of the rules, not an answer in the same words
 
 
@@ -67,19 +68,21 @@ class PromptEcho:
 
     def _is_echo(self, line: str) -> bool:
         letters = _letters(line)
-        return letters in self._asked or (len(letters) >= _SHORTEST and letters in self._rules)
+        return letters in self._asked or (len(letters) >= _SHORTEST and any(r.startswith(letters) for r in self._rules))
 
     def _may_be_echo(self, line: str) -> bool:
         letters = _letters(line)
-        return letters in self._rules or any(asked.startswith(letters) for asked in self._asked)
+        return any(said.startswith(letters) for said in (*self._rules, *self._asked))
 
 
 @cache
-def _rules(language: str) -> str:
-    """The letters of the rules of all prompts in a language."""
+def _rules(language: str) -> tuple[str, ...]:
+    """The letters of the rules of all prompts in a language, from each place where one may be repeated from."""
     texts = PROMPT_TEXTS[language]
-    whole = (for_everything(texts, kind).rules for kind in get_args(QuestionKind))
-    return "\n".join(map(_letters, (texts.rules, texts.give_up, *whole)))
+    all_texts = (texts, *(for_everything(texts, kind) for kind in get_args(QuestionKind)))
+    all_rules = [each.instructions(may_give_up=True, conversing=said) for each in all_texts for said in (False, True)]
+    letters = (_letters(rules[at.end() :]) for rules in all_rules for at in _PLACE.finditer(rules))
+    return tuple(dict.fromkeys(filter(None, letters)))
 
 
 def _letters(text: str) -> str:

@@ -44,16 +44,19 @@ def test_a_size_that_nothing_holds_is_refused(text: Any) -> None:
 def test_settings_take_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LONGCTX_WINDOW", "32k")
-    Path("longctx.toml").write_text('max_size = "200MB"\nprompt_tokens = "8k"\n')
+    Path("longctx.toml").write_text(
+        'max_size = "200MB"\nprompt_tokens = "8k"\nmax_seconds = "2m"\nthinking_tokens = "2k"\n'
+    )
     found = load_settings()
     assert (found.window, found.max_size, found.prompt_tokens) == (32768, 200_000_000, 8192)
+    assert (found.max_seconds, found.thinking_tokens) == (120.0, 2048)
     assert load_settings(window="1k").window == 1024
     monkeypatch.setenv("LONGCTX_WINDOW", "wide")
     with pytest.raises(BadRequest, match="setting window is 'wide': write a number of tokens"):
         load_settings()
 
 
-@pytest.mark.parametrize("method", ["dynamic-ntk", "Dynamic_NTK"])
+@pytest.mark.parametrize("method", ["dynamic-ntk", "Dynamic_NTK", "dynamic"])
 def test_rope_takes_short_numbers_and_either_spelling(method: str, short_llama: Path) -> None:
     result = CliRunner().invoke(app, ["rope", str(short_llama), "--to", "1k", "--method", method, "--json"])
     after = json.loads(result.output)["after"]
@@ -67,6 +70,9 @@ def test_estimate_and_extend_take_short_numbers(short_llama: Path, tmp_path: Pat
     out = str(tmp_path / "out")
     written = run(app, ["extend", str(short_llama), "--to", "1k", "--method", "linear", "--out", out, "--json"])
     assert json.loads(written.output)["window"] == 1024
+    bytes_of_memory = run(app, ["estimate", str(short_llama), "--memory", "24"])
+    assert bytes_of_memory.exit_code == 2
+    assert "Write the unit, such as 80GiB" in " ".join(bytes_of_memory.output.replace("│", " ").split())
     refused = run(app, ["extend", str(short_llama), "--to", "far", "--out", out])
     assert refused.exit_code == 2
     assert "write a number of tokens" in " ".join(refused.output.replace("│", " ").split())

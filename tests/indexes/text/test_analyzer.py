@@ -181,3 +181,21 @@ def test_threads_analyse_at_the_same_time() -> None:
     expected = terms(text)
     with ThreadPoolExecutor(4) as pool:
         assert all(found == expected for found in pool.map(terms, [text] * 40))
+
+
+def test_an_abbreviation_is_not_stemmed_to_a_letter() -> None:
+    """Stemmed like "used", AED would be the article that is in every English passage."""
+    assert "aed" in terms("AEDは一階にある。", "ja")
+    assert "a" not in query_terms("Where is the AED?")
+
+
+def test_bigrams_of_function_words_alone_are_not_searched_for() -> None:
+    found = query_terms("連絡先はどこにありますか", "ja")
+    assert {"_連絡", "_先は"} <= found.keys()
+    assert found.keys().isdisjoint({"_どこ", "_りま", "_すか"})
+    assert "_どこ" in query_terms("どこですか", "ja")  # there is nothing else
+
+
+def test_a_code_in_one_piece_counts_as_much_as_its_parts() -> None:
+    found = query_terms("E-23とは", "ja")
+    assert found["e23"] == found["e"] + found["23"]

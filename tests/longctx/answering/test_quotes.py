@@ -78,6 +78,7 @@ def test_sentences_that_point_back_are_quoted_with_the_one_before(
     ("question", "text"),
     [
         ("What is the capital of France?", "Nothing in the index bears on this question."),
+        ("???", "Nothing in the index bears on this question."),
         ("What does error E99 mean?", "Nothing in the index bears on this question."),
         ("富士山の高さは何メートルですか", "この質問に関係する記述は、インデックスの中に見つかりませんでした。"),
         (
@@ -142,3 +143,37 @@ def test_a_question_about_whole_documents_says_that_it_needs_a_model(qa):
     assert "only a model" in qa.ask("Summarise the travel policy.").note
     assert "モデルが必要です" in qa.ask("旅費規程を要約してください。").note
     assert qa.ask("What does error E17 mean?").note == ""
+
+
+QUESTIONS = {
+    "faq.md": "# Questions of the keepers\n\n## What do I do when the boat is stolen?\n\nCall the pilot at once, also at night. "
+    "The boat is then searched by air.\n\n## Where is the paint?\n\nIn the shed behind the mast.\n",
+    "shitsumon.md": "# よくある質問\n\n## 暗証番号を忘れたときはどうすればよいですか\n\n当直に電話してください。"
+    "本人確認のうえ、仮の暗証番号を知らせます。\n\n## 雑巾はどこにありますか\n\n各階の物置の棚にあります。\n",
+    "kinkyu.txt": "緊急時の手引き\n\n地震のときは机の下に入る。\n\nAEDは一階の受付にある。\n\n避難場所は北の広場である。\n",
+    "codes.md": "# 故障\n\n| 番号 | 意味 |\n| --- | --- |\n| E17 | 灯器の過熱 |\n| E23 | 窓の汚れ |\n\n"
+    "## F05\n\n電池が切れかけている。新しい電池を入れる。\n\n## F09\n\n扉が開いている。扉を閉める。\n",
+    "nisshi.txt": "灯器は四月十日に故障した。\n\n霧が深い。\n",
+    "kisoku.txt": "第23条（賞与）\n賞与は六月に支給する。\n\n連絡先は総務課である。\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("What do I do when the boat is stolen?", "Call the pilot at once, also at night."),
+        ("暗証番号を忘れました。どうすればいいですか", "当直に電話してください。"),
+        ("AEDはどこにありますか", "AEDは一階の受付にある。"),
+        ("ご連絡先はどちらでしょうか", "連絡先は総務課である。"),
+        ("E-23が出たらどうすればいいですか", "| E23 | 窓の汚れ |"),
+        ("F05のときは何を入れますか", "新しい電池を入れる。"),
+        ("灯器はいつ壊れましたか", "灯器は四月十日に故障した。"),
+    ],
+)
+def test_what_stands_under_a_question_answers_it_and_forms_of_questions_count_for_nothing(
+    make_index, encoder, question: str, quoted: str
+) -> None:
+    """Other questions of the documents end with the same words, and a heading may say what its sentences leave out."""
+    with DocumentQA.open(make_index(QUESTIONS), encoder=encoder) as qa:
+        answer = qa.ask(question)
+    assert answer.citations[0].text == quoted

@@ -388,6 +388,9 @@ def test_lm_studio_says_with_what_context_it_has_loaded_a_model() -> None:
     [
         ("llama3", "give ollama:llama3"),
         ("llama3.1:8b", "give ollama:llama3.1:8b"),
+        ("olama:qwen3:8b", "give ollama:qwen3:8b"),
+        ("http//localhost:8000/v1", "give http://localhost:8000/v1"),
+        ("https:/example.org/v1", "give https://example.org/v1"),
         ("ollama/llama3", "give ollama:llama3"),
         ("localhost:8000", "give http://localhost:8000/v1"),
         ("gpt-4o", "give openai:https://api.openai.com/v1#gpt-4o"),
@@ -400,6 +403,12 @@ def test_a_name_that_names_nothing_is_met_with_what_to_give(name, remedy) -> Non
     with pytest.raises(ModelUnavailable) as raised:
         load_model(name)
     assert remedy in str(raised.value)
+
+
+def test_the_folder_that_was_probably_meant_is_named(tmp_path) -> None:
+    (tmp_path / "llama-7b").mkdir()
+    with pytest.raises(ModelUnavailable, match=f"did you mean {tmp_path / 'llama-7b'}"):
+        load_model(str(tmp_path / "lama-7b"))
 
 
 @pytest.mark.parametrize(

@@ -217,6 +217,8 @@ def test_a_scaling_without_a_model_is_refused(home: Path, run_in: Run) -> None:
         (["search", "why?", "--index", "nowhere"], 1, "make one with `longctx ingest PATH --index"),
         (["index", "info"], 1, "there is no index in"),
         (["ingest", "missing.txt"], 1, "there is no such file"),
+        (["ingest", "ful"], 1, "full?"),
+        (["ingest", "fulll/a.txt"], 1, "full/a.txt?"),
         (["ingest", "folder"], 1, "nothing to ingest"),
         (["ingest", "full", "--index", "full"], 1, "is no index"),
         (["ask"], 2, "Missing argument"),
