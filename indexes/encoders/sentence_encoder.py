@@ -168,7 +168,7 @@ def load_encoder(name: str | Encoder = DEFAULT_ENCODER, *, download: bool = True
         EncoderUnavailable: For what is neither a name nor an encoder.
     """
     if not isinstance(name, str):
-        if not hasattr(name, "encode_passages"):
+        if isinstance(name, Path) or not hasattr(name, "name"):  # more of it may not be there until it is used
             raise EncoderUnavailable(f"encoder is {name!r}: give 'default', a folder or a hub name, or an Encoder")
         return name
     if name == DEFAULT_ENCODER:
