@@ -13,12 +13,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
 from indexes.text.codes import codes
-from indexes.text.japanese import Morpheme, asked_noun, is_inflected, is_telling, morphemes
+from indexes.text.japanese import asked_noun, is_content, is_inflected, is_telling, morphemes
 from indexes.text.kanji import common_forms
 from indexes.text.normalisation import clean, nfkc
 from indexes.text.words import abbreviations, identifiers, stems, telling_words
@@ -111,9 +110,12 @@ def query_terms(text: str, language: str = "en") -> dict[str, float]:
     """
     runs = _runs_of(text)
     found, hangul = [*morphemes(runs.cjk)], _hangul_bigrams(runs)
-    content = [morpheme.normalized_form() for morpheme in found if is_telling(morpheme)]
     words = telling_words(runs.words, language)
-    bigrams = _bigram_weights(runs, found)
+    tells = is_telling if words else is_content  # beside AED or E-23, どこにありますか says nothing
+    content = [morpheme.normalized_form() for morpheme in found if tells(morpheme)]
+    bigrams = _bigram_weights(runs, "".join(each.surface() if tells(each) else " " for each in found))
+    if words and not _is_chinese(runs):
+        bigrams = {bigram: weight for bigram, weight in bigrams.items() if weight == _BIGRAM_WEIGHT}
     if not (content or words or hangul):
         content, words = [morpheme.normalized_form() for morpheme in found], runs.words
         bigrams = dict.fromkeys(_cjk_bigrams(runs), _BIGRAM_WEIGHT)
@@ -295,21 +297,18 @@ def _parts(word: str) -> list[str]:
     return [f"{_MARK}{whole[i : i + _GRAM_LENGTH]}{_MARK}" for i in range(len(whole) - _GRAM_LENGTH + 1)]
 
 
-def _bigram_weights(runs: _Runs, found: Sequence[Morpheme]) -> dict[str, float]:
-    """The weight of each bigram of Japanese and Chinese; of Japanese, those of function words alone are left out."""
-    if not any(map(_KANA.search, runs.cjk)):
+def _bigram_weights(runs: _Runs, telling: str) -> dict[str, float]:
+    """The weight of each bigram of Japanese and Chinese; `telling` are the words that a question is about."""
+    if _is_chinese(runs):
         return dict.fromkeys(_cjk_bigrams(runs), 1.0)
-    telling = [is_telling(morpheme) for morpheme in found for _ in morpheme.surface()]
-    weights: dict[str, float] = {}
-    begin = 0
-    for run in runs.cjk:
-        for at, bigram in enumerate(_bigrams(run), begin):
-            letters = telling[at : at + len(bigram)]
-            if any(letters):
-                weight = _BIGRAM_WEIGHT if all(letters) else _FUNCTION_BIGRAM_WEIGHT
-                weights[_BIGRAM + bigram] = max(weight, weights.get(_BIGRAM + bigram, 0.0))
-        begin += len(run)
-    return weights
+    return {
+        bigram: _BIGRAM_WEIGHT if bigram.removeprefix(_BIGRAM) in telling else _FUNCTION_BIGRAM_WEIGHT
+        for bigram in _cjk_bigrams(runs)
+    }
+
+
+def _is_chinese(runs: _Runs) -> bool:
+    return not any(map(_KANA.search, runs.cjk))
 
 
 def _cjk_bigrams(runs: _Runs) -> list[str]:
