@@ -60,6 +60,7 @@ class PartReader:
         self._writer, self._taker = backend.writer, taker
         self._items = _item_kind(question, kind)
         self._question = asking_which(question) if self._items == "name" else question
+        self._asked = content_terms(self._question)
         task = items_task(self._question, self._items) if self._items else condense_task(question, kind)
         self.frame = taker.frame(task)
         self.cut = self.unplaced = self.unconfirmed = 0
@@ -124,11 +125,11 @@ class PartReader:
         self, item: str, shown: Sequence[Chunk], said: Sequence[str], chunks: Sequence[Chunk]
     ) -> bool:
         """Whether the model says yes to an item, and does not say it of a sentence without a word of the question."""
-        task, asked = confirming_task(self._question, item, strictly=True), content_terms(self._question)
+        task = confirming_task(self._question, item, strictly=True)
         if not self._confirms(task, _shown(shown), said):
             return False
         beside = ((chunk, each) for chunk in chunks for each in sentences_in(chunk.text))
-        control = next(((chunk, each) for chunk, each in beside if not asked & content_terms(each)), None)
+        control = next(((chunk, each) for chunk, each in beside if not self._asked & content_terms(each)), None)
         return control is None or not self._confirms(task, _shown([control[0]]), [control[1]])
 
     def overlooked(self, notes: Sequence[Note], chunks: Sequence[Chunk]) -> Iterator[Note]:
@@ -171,8 +172,7 @@ class PartReader:
         ]
 
     def _bears(self, sentence: str) -> bool:
-        asked = content_terms(self._question)
-        return len(asked & content_terms(sentence)) >= _BEARING * len(asked) > 0
+        return len(self._asked & content_terms(sentence)) >= _BEARING * len(self._asked) > 0
 
     def denied(self, chunks: Sequence[Chunk]) -> list[Note]:
         """The values that the model did not confirm, if words say that they bear on the question.
@@ -205,8 +205,8 @@ class PartReader:
             for note in notes
             if (sentences := [each for i in note.chunk_ids for each in self._sentences_on(note.text, chunks[i].text)])
         ]
-        asked, least = content_terms(self._question), max(fewest, share * len(found))
-        return {term for term in asked if sum(term in terms for terms in found) >= least}
+        least = max(fewest, share * len(found))
+        return {term for term in self._asked if sum(term in terms for terms in found) >= least}
 
     def _confirmed(self, note: Note, chunks: Sequence[Chunk]) -> Iterator[Note]:
         sources = {chunk.source for chunk in chunks if chunk.id in note.chunk_ids}
@@ -263,7 +263,7 @@ class PartReader:
         if self._items != "name":
             return sentences_stating(text, item)
         terms = content_terms(item)
-        return _sentences_with(terms - content_terms(self._question) or terms, text)
+        return _sentences_with(terms - self._asked or terms, text)
 
     def _documents(self, passages: Sequence[Citation], texts: Sequence[str]) -> list[Sized]:
         return assemble(self._writer, passages, self._writer.texts(texts))
