@@ -52,16 +52,17 @@ class Domain:
     characters_a_report: int = 6000
 
 
+def _crossed(firsts: str, seconds: str, between: str = "") -> list[str]:
+    """Each of some words with each of others."""
+    return [f"{first}{between}{second}" for first in firsts.split() for second in seconds.split()]
+
+
 DOMAINS = {
     "lights": Domain(
-        names=[
-            f"{first}{second}"
-            for first in (
-                *("Alder", "Birch", "Cedar", "Dun", "Elm", "Fern"),
-                *("Gorse", "Hazel", "Ivy", "Juniper", "Kelp", "Larch"),
-            )
-            for second in ("ness", "wick", "holm", "stead", "cliff", "mouth", "garth", "bury", "combe", "skerry")
-        ],
+        names=_crossed(
+            "Alder Birch Cedar Dun Elm Fern Gorse Hazel Ivy Juniper Kelp Larch",
+            "ness wick holm stead cliff mouth garth bury combe skerry",
+        ),
         title="Inspection report {number}: {name}",
         yes=(
             "The inspector found a leaking roof at {name}.",
@@ -84,14 +85,11 @@ DOMAINS = {
         order="In what order were the 5 stations painted that were painted, by all reports?",
     ),
     "clinics": Domain(
-        names=[
-            f"{first} {second}"
-            for first in (
-                *("Abbot", "Bramley", "Chapel", "Denham", "Ester", "Farley"),
-                *("Granby", "Holme", "Ibsen", "Jarrow", "Kirby", "Lowther"),
-            )
-            for second in ("Road", "Street", "Square", "Lane", "Park", "Gate", "Hill", "Green", "Court", "Cross")
-        ],
+        names=_crossed(
+            "Abbot Bramley Chapel Denham Ester Farley Granby Holme Ibsen Jarrow Kirby Lowther",
+            "Road Street Square Lane Park Gate Hill Green Court Cross",
+            " ",
+        ),
         title="Clinic report {number}: {name}",
         yes=(
             "The lift at {name} was out of order when we came.",
@@ -113,14 +111,10 @@ DOMAINS = {
         order="In what order were the 5 clinics that were given new beds given them?",
     ),
     "weirs": Domain(
-        names=[
-            f"{first}{second}"
-            for first in (
-                *("青木", "井川", "上野", "江原", "大沢", "柏木"),
-                *("黒田", "小坂", "坂下", "白井", "高瀬", "中原"),
-            )
-            for second in ("第一水門", "第二水門", "第三水門", "堰", "排水機場", "樋門")
-        ],
+        names=_crossed(
+            "青木 井川 上野 江原 大沢 柏木 黒田 小坂 坂下 白井 高瀬 中原",
+            "第一水門 第二水門 第三水門 堰 排水機場 樋門",
+        ),
         title="巡視報告 第{number}号 {name}",
         yes=(
             "{name}では雨漏りが見つかった。",
