@@ -111,8 +111,8 @@ def rope_parameters(config: Any) -> dict[str, Any]:
         UnsupportedConfig: For a model without RoPE, or with different parameters for each type of layer.
     """
     text = text_config(config)
-    found = _get(text, "rope_scaling") or _get(text, "rope_parameters") or {}
-    if any(isinstance(value, Mapping) for value in found.values()):
+    found = _given(text)
+    if _by_layer(found):
         kinds = ", ".join(sorted(found))
         raise UnsupportedConfig(
             f"the model has RoPE parameters for each type of layer ({kinds}): this is not supported"
@@ -148,12 +148,22 @@ def stated_window(config: Any) -> int | None:
     return longest if native is None else round(native * factor)
 
 
+def _given(text: Any) -> Mapping[str, Any]:
+    """The RoPE parameters of a text model's configuration, under either name."""
+    given: Mapping[str, Any] = _get(text, "rope_scaling") or _get(text, "rope_parameters") or {}
+    return given
+
+
+def _by_layer(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Those of each type of layer, where the types have their own."""
+    return [each for each in given.values() if isinstance(each, Mapping)]
+
+
 def _longest_reaching(config: Any) -> tuple[Mapping[str, Any], bool]:
     """The RoPE parameters that decide the window, and whether they are those of some layers only."""
     text = text_config(config)
-    given = _get(text, "rope_scaling") or _get(text, "rope_parameters") or {}
-    layers = [each for each in given.values() if isinstance(each, Mapping)]
-    if layers:  # sliding layers see no further than they slide, whatever their rotation
+    given = _given(text)
+    if layers := _by_layer(given):  # sliding layers see no further than they slide, whatever their rotation
         return max(layers, key=lambda each: _rope_type(each) == "yarn"), True
     kinds = {_get(each, "model_type") for each in (config, text)}
     return given, bool(kinds & _SCALED_IN_SOME_LAYERS)
@@ -169,10 +179,10 @@ def steady_window(config: Any) -> int | None:
         The length in tokens; None if no frequency or magnitude depends on the length.
     """
     text = text_config(config)
-    given = _get(text, "rope_scaling") or _get(text, "rope_parameters") or {}
+    given = _given(text)
     changing = METHODS["dynamic_ntk"].hf_reads + METHODS["longrope"].hf_reads
     ends: list[int | None] = []
-    for each in [each for each in given.values() if isinstance(each, Mapping)] or [given]:
+    for each in _by_layer(given) or [given]:
         if (rope_type := _rope_type(each)) in changing:
             longest = _get(text, "max_position_embeddings")
             original = _get(text, WINDOW) or each.get(WINDOW)

@@ -33,16 +33,15 @@ _IRRELEVANT = 0.2  # and below it not even that of this passage
 # where their article is left out. In English, where the best sentence's cosine counts, too: .017 and .877.
 _BESIDE, _BESIDE_IN_JAPANESE, _BESIDE_WITH_COSINE = 0.42, 0.52, 1.33
 _COSINE_WEIGHT = 2.0
-_INFLECTED_WEIGHT = (
-    0.5  # of a Japanese verb or adjective there: 壊れる is 故障, and 重さ 重量, where nouns stay themselves
-)
+# Of a Japanese verb or adjective there: 壊れる is 故障, and 重さ 重量, where nouns stay themselves.
+_INFLECTED_WEIGHT = 0.5
 _ENOUGH_WORDS = 3  # content words of a question that say what it is about
 # and those that say only in what form it is to be answered
 _FORM = frozenset(
     re.findall(
         r"\S+",
         "list name give show tell explain describe write bullet bullets point points table sentence sentences please "
-        "こと 下さる 箇条 書き 教える 挙げる 述べる 書く 示す 説明 一覧 表 文",
+        "こと 箇条 書き 挙げる 述べる 書く 示す 説明 一覧 表 文",
     )
 )
 _SHORT_WEIGHT = 0.3  # of a Japanese bigram and of a single character, beside a word

@@ -106,13 +106,13 @@ class MapReduce:
         Raises:
             LongctxError: As `Backend.generate` does.
         """
-        notes, chunks = [*self._read()], [*self._chunks.values()]
+        notes, chunks = [*self._read()], self._chunks
         names_of = self._question if self._kind == "count" else ""
         if self._reader.lists:
             notes = [*self._reader.consistent(united(notes, names_of), chunks)]
             notes += self._reader.overlooked(notes, chunks)
             notes = notes or self._reader.denied(chunks)
-            places = {chunk.id: place for place, chunk in enumerate(chunks)}
+            places = {chunk_id: place for place, chunk_id in enumerate(chunks)}
             notes.sort(key=lambda note: places[note.chunk_ids[0]])
         return united(notes, names_of)
 

@@ -7,8 +7,9 @@ confirmed: the model is asked again about the sentences alone that hold a name, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set, Sized
 from dataclasses import replace
+from functools import partial
 
 from indexes import Chunk
 from indexes.text import content_terms
@@ -96,12 +97,12 @@ class PartReader:
         for note in self.taken(reply, [chunk.id for chunk in chunks], passages):
             yield from self._confirmed(note, chunks)
 
-    def consistent(self, notes: Sequence[Note], chunks: Sequence[Chunk]) -> Iterator[Note]:
+    def consistent(self, notes: Sequence[Note], chunks: Mapping[int, Chunk]) -> Iterator[Note]:
         """Doubt the items that were found by other words than most: "the telephone is out of order", not the lift.
 
         Args:
             notes: The items found.
-            chunks: All passages.
+            chunks: All passages, by their ids.
 
         Yields:
             The items whose sentences hold the words of the question that most are found by, and of the others those
@@ -110,19 +111,23 @@ class PartReader:
         Raises:
             LongctxError: As `Backend.generate` does.
         """
-        texts = {chunk.id: chunk for chunk in chunks}
-        telling = self._telling(notes, texts, _MOST, _SOME_ITEMS) if self._items == "name" else set()
+        if self._items != "name":
+            yield from notes
+            return
+        telling = self._telling(notes, chunks, _MOST, _SOME_ITEMS)
         for note in notes:
-            shown = [texts[chunk_id] for chunk_id in note.chunk_ids]
+            shown = [chunks[chunk_id] for chunk_id in note.chunk_ids]
             said = [" ".join(self._sentences_on(note.text, chunk.text)) or chunk.text for chunk in shown]
-            if telling <= content_terms(" ".join(said)) or self._confirms_strictly(note.text, shown, said, chunks):
+            if telling <= content_terms(" ".join(said)) or self._confirms_strictly(
+                note.text, shown, said, chunks.values()
+            ):
                 yield note
             else:
                 self.unconfirmed += 1
                 self._denied.append(note)
 
     def _confirms_strictly(
-        self, item: str, shown: Sequence[Chunk], said: Sequence[str], chunks: Sequence[Chunk]
+        self, item: str, shown: Sequence[Chunk], said: Sequence[str], chunks: Iterable[Chunk]
     ) -> bool:
         """Whether the model says yes to an item, and does not say it of a sentence without a word of the question."""
         task = confirming_task(self._question, item, strictly=True)
@@ -132,7 +137,7 @@ class PartReader:
         control = next(((chunk, each) for chunk, each in beside if not self._asked & content_terms(each)), None)
         return control is None or not self._confirms(task, _shown([control[0]]), [control[1]])
 
-    def overlooked(self, notes: Sequence[Note], chunks: Sequence[Chunk]) -> Iterator[Note]:
+    def overlooked(self, notes: Sequence[Note], chunks: Mapping[int, Chunk]) -> Iterator[Note]:
         """Take notes on sentences that the model overlooked: a small one that is shown whole passages overlooks some.
 
         Names are looked for by the words of the question that nearly all items were found by, and the model is asked
@@ -140,7 +145,7 @@ class PartReader:
 
         Args:
             notes: The items found.
-            chunks: All passages.
+            chunks: All passages, by their ids.
 
         Yields:
             The items that were overlooked.
@@ -149,16 +154,16 @@ class PartReader:
             LongctxError: As `Backend.generate` does.
         """
         settled = {chunk_id for note in notes for chunk_id in note.chunk_ids}
+        find: Callable[[Chunk], Sequence[Note]] = self._valued_in
         if self._items == "name":
             settled.update(chunk_id for note in self._denied for chunk_id in note.chunk_ids)
-        telling = self._telling(notes, {chunk.id: chunk for chunk in chunks}, _NEARLY_ALL, _FEWEST_ITEMS)
-        for chunk in chunks:
+            find = partial(self._named_in, self._telling(notes, chunks, _NEARLY_ALL, _FEWEST_ITEMS))
+        for chunk in chunks.values():
             if chunk.id not in settled:
-                found = self._named_in(chunk, telling) if self._items == "name" else self._valued_in(chunk)
-                for note in found:
+                for note in find(chunk):
                     yield from self._confirmed(note, [chunk])
 
-    def _named_in(self, chunk: Chunk, telling: Set[str]) -> Sequence[Note]:
+    def _named_in(self, telling: Set[str], chunk: Chunk) -> Sequence[Note]:
         sentences = _sentences_with(telling, chunk.text) if telling else []
         if not sentences:
             return ()
@@ -174,25 +179,24 @@ class PartReader:
     def _bears(self, sentence: str) -> bool:
         return len(self._asked & content_terms(sentence)) >= _BEARING * len(self._asked) > 0
 
-    def denied(self, chunks: Sequence[Chunk]) -> list[Note]:
+    def denied(self, chunks: Mapping[int, Chunk]) -> list[Note]:
         """The values that the model did not confirm, if words say that they bear on the question.
 
         Some models deny whatever they are asked about in a language, so that where nothing is confirmed, words decide.
 
         Args:
-            chunks: All passages.
+            chunks: All passages, by their ids.
 
         Returns:
             The sentences that state them; none for names, which models confirm.
         """
         if self._items == "name":
             return []
-        texts = {chunk.id: chunk.text for chunk in chunks}
         bearing = [
             Note(sentence, (chunk_id,))
             for note in self._denied
             for chunk_id in note.chunk_ids
-            for sentence in sentences_stating(texts[chunk_id], note.text)
+            for sentence in sentences_stating(chunks[chunk_id].text, note.text)
             if self._bears(sentence)
         ]
         self.by_words = bool(bearing)

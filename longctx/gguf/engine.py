@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -26,7 +25,7 @@ from longctx.gguf.completion import generate, log_probability, read_prompt, read
 from longctx.gguf.model import GgufModel
 from longctx.gguf.rope import rope_parameters, short_factors
 from longctx.gguf.server import LlamaServer, ServerPool
-from longctx.gguf.state_file import read_state, write_state
+from longctx.gguf.state_file import hash_of, read_state, write_state
 from longctx.gguf.tokenizer import GgufTokenizer
 from longctx.models import (
     CacheDtype,
@@ -154,12 +153,7 @@ class GgufEngine:
     @cached_property
     def weights_hash(self) -> str:
         """SHA-256 of the model's files, made once, which takes seconds."""
-        digest = hashlib.sha256()
-        for part in self.loaded.file.parts:
-            with part.open("rb") as file:
-                while block := file.read(1 << 22):
-                    digest.update(block)
-        return digest.hexdigest()
+        return hash_of(*self.loaded.file.parts)
 
     def stream(
         self,

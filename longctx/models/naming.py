@@ -34,10 +34,7 @@ _MEANT: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = tup
         (_HUB + r"([^/]+/[^/:]+:[\w.-]+)", lambda m: f"for a GGUF file that Ollama fetches, give ollama:hf.co/{m[1]}"),
         (_HUB + r"(?!spaces/|datasets/|docs/)([^/?#]+/[^/?#]+|[^/?#]+(?=/?$)).*", lambda m: f"give {m[1]}"),
         (r"(https?)(?!://)[:/]+([\w.-]+.*)", lambda m: f"for a server, give {m[1]}://{m[2]}"),
-        (
-            r"(?!https?://)(?:h?tt?p?s?:?/{1,2}([^/].*)|https?:([^/].*))",
-            lambda m: f"for a server, give http://{m[1] or m[2]}",
-        ),
+        (r"(?!https?://)h?tt?p?s?:?/{1,2}([^/].*)", lambda m: f"for a server, give http://{m[1]}"),
         (
             r"((?:localhost|\d+(?:\.\d+){3}|\[[\da-f:]+\])(?::\d+)?(?:/v1)?|[\w.-]+(?::\d{2,5}(?:/v1)?|/v1))/?",
             lambda m: f"for a server, give http://{m[1].removesuffix('/v1')}/v1",
