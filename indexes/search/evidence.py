@@ -56,7 +56,8 @@ class Evidence:
         """
         depth, weight = (_FUSED_DEPTH, _FUSED_WEIGHT) if fused else (_DEPTH, 1.0)
         shares = self._best_shares([chunk_id for chunk_id, _ in ranking[:depth]])
-        return in_order([(chunk_id, score * (1 + weight * shares.get(chunk_id, 0.0))) for chunk_id, score in ranking])
+        raised = [(chunk_id, score * (1 + weight * shares[chunk_id])) for chunk_id, score in ranking[:depth]]
+        return in_order(raised) + list(ranking[depth:])
 
     def by_title(self, ranking: Sequence[tuple[int, float]]) -> Ranking:
         """Raise the scores of the first passages of a ranking by what else was found under their titles.

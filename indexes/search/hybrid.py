@@ -210,7 +210,7 @@ def _known_dense_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
     unknown = set() if known is None else languages.keys() - known
     if not unknown:
         return _dense_ranking(retrieval, query, k)
-    ranking = _dense_ranking(retrieval, query, _WIDER * k)
+    ranking = _dense_ranking(retrieval, query, min(_WIDER * k, k + sum(languages[each] for each in unknown)))
     unread = retrieval.lexical.in_languages(unknown, {chunk_id for chunk_id, _ in ranking})
     return [hit for hit in ranking if hit[0] not in unread][:k]
 

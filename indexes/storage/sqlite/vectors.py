@@ -17,6 +17,7 @@ from indexes.storage.sqlite.checksums import check_vector, found, of_types, vect
 from indexes.storage.sqlite.documents import Connection
 from indexes.types import Vectors
 
+_AT_ONCE = 500  # vectors; SQLite allows 999 variables at least
 SEGMENT_SIZE = 16_384  # the dense index's unit of rebuilding, held in memory then
 
 ChunkIds = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -43,12 +44,15 @@ class VectorRows:
         Raises:
             IndexDamaged: If one is missing or does not match its checksum.
         """
-        sql = "SELECT vector, checksum FROM vectors WHERE chunk_id = ?"
         data = bytearray()
-        for chunk_id in chunk_ids:
-            vector, expected = found(self._db.execute(sql, (chunk_id,)).fetchone(), f"the vector of chunk {chunk_id}")
-            check_vector(chunk_id, vector, expected)
-            data += vector
+        for first in range(0, len(chunk_ids), _AT_ONCE):
+            some = chunk_ids[first : first + _AT_ONCE]
+            sql = f"SELECT chunk_id, vector, checksum FROM vectors WHERE chunk_id IN ({', '.join('?' * len(some))})"  # noqa: S608
+            rows = {chunk_id: (vector, expected) for chunk_id, vector, expected in self._db.execute(sql, some)}
+            for chunk_id in some:
+                vector, expected = found(rows.get(chunk_id), f"the vector of chunk {chunk_id}")
+                check_vector(chunk_id, vector, expected)
+                data += vector
         return _rows(data, len(chunk_ids))
 
     def of_segment(self, segment: int) -> tuple[ChunkIds, Vectors]:
