@@ -7,7 +7,7 @@ PYTEST = $(BIN)/pytest --numprocesses auto --maxprocesses 4
 # What depends on the processor's instructions: the encoder, the engine and its attention
 PROCESSOR_TESTS := tests/indexes/encoders/test_encoders.py tests/longctx/engine/test_engine.py tests/longctx/engine/test_attention.py
 
-.PHONY: demo test test-avx2 test-sse41 test-random test-families test-faults test-crowd test-fuzz sbom audit check docs bench figures constraints clean
+.PHONY: demo test test-avx2 test-sse41 test-random test-families test-faults test-crowd test-fuzz sbom audit check docs bench bench-real figures constraints clean
 
 ## demo: install, ask this project's own documentation in English and in Japanese, and watch a model's window grow
 demo: $(VENV)/installed
@@ -86,6 +86,20 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/bench_cli.py
 	$(BIN)/python benchmarks/bench_rope.py
 	$(BIN)/python benchmarks/bench_ingest_memory.py
+
+## bench-real: a real model on this CPU beside transformers and llama.cpp; under an hour on two cores, and 12 GB of memory
+# MODEL is a transformers folder, GGUF the same model in Q4_K_M; DATA holds XQuAD, JSQuAD, and a book as plain text
+MODEL ?= $(HOME)/.cache/longctx-models/qwen2.5-coder-1.5b
+GGUF ?= $(MODEL)-instruct-q4_k_m.gguf
+DATA ?= ../shared/data
+BOOK ?= $(DATA)/books/news-from-nowhere.txt
+bench-real: OUT := .longctx/bench-real
+bench-real: $(VENV)/installed
+	mkdir -p $(OUT)
+	$(BIN)/python benchmarks/bench_decode.py $(MODEL) --data $(DATA) --gguf $(GGUF) --work $(OUT)
+	$(BIN)/python benchmarks/bench_growth.py $(MODEL) --text $(BOOK) --minutes 4 --plot $(OUT)/growth.png
+	$(BIN)/python benchmarks/bench_second_question.py --model $(MODEL) --data $(DATA) --count 4 --prompt-tokens 1200 \
+		--new-tokens 24 --out $(OUT)/second.jsonl
 
 ## figures: measure the demo model anew, and draw the pictures of the README; some minutes
 figures: $(VENV)/installed

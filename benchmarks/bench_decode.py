@@ -1,14 +1,17 @@
-"""Reading and writing with a real model on a CPU: plain, packed and 8-bit products, with and without prompt lookup.
+"""Reading and writing with a real model on a CPU: longctx, transformers and llama.cpp, in one run.
 
-    python benchmarks/bench_decode.py MODEL --data DIR [--questions 2] [--new 48] [--clock cpu]
+    python benchmarks/bench_decode.py MODEL --data DIR [--gguf FILE --work FOLDER] [--questions 2] [--new 48]
 
-MODEL is the folder of a transformers checkpoint, DIR holds XQuAD and JSQuAD (see `squad_questions.py`). Each kind of
-products has a process of its own, one after the other, since a copy of the weights is all that memory may hold; prompt
-lookup is switched on and off in turns on the same model. `--clock cpu` counts the seconds of the processor, which other
-processes on the machine disturb less; use it with one thread.
+MODEL is the folder of a transformers checkpoint, DIR holds XQuAD and JSQuAD (see `squad_questions.py`), FILE is the
+same model as a GGUF file, of which a copy in Q8_0 is written into FOLDER. Each kind has a process of its own, one after
+the other, since a copy of the weights is all that memory may hold; prompt lookup is switched on and off in turns on the
+same model. `--clock cpu` counts the seconds of the processor, which other processes on the machine disturb less; use it
+with one thread, and not for servers and llama.cpp, which run in processes of their own.
 
-read, write    tokens per second of the prompt, and of the answer after its first token
-passes         tokens of the answer for each pass of the model
+read, write    tokens per second of the prompt, and of the answer after its first token; in brackets, over the first
+               kind's of the same language
+a pass         tokens of the answer for each pass of the model
+held           answers that hold a gold answer
 GB             of weights, and of resident memory at its peak
 """
 
@@ -22,37 +25,74 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
+import httpx
 import torch
+from gguf_copy import copy_gguf
 from squad_questions import FILES, choose, read_corpus
+from transformers import AutoTokenizer
 
-from longctx import Engine, GenerationOptions, LoadedModel, load_model
+from indexes.encoders import has_bf16
+from longctx import Engine, GenerationOptions, GgufEngine, LoadedModel, load_model
+from longctx.evaluation import answer_held
 from longctx.models import is_packed, memory, packing
 
-KINDS: dict[str, dict[str, Any]] = {
-    "transformers": {"dtype": "float32"},
+LOADED: dict[str, dict[str, Any]] = {
+    "transformers float32": {"dtype": "float32"},
+    "transformers bfloat16": {"dtype": "bfloat16"},
     "float32": {"dtype": "float32"},
-    "packed": {"dtype": "float32", "packed": True},
+    "float32 packed": {"dtype": "float32", "packed": True},
+    "bfloat16 packed": {"dtype": "bfloat16", "packed": True},
     "int8 apart": {"quantization": "int8"},  # with a product for each layer, also for those of one input
     "int8": {"quantization": "int8"},
 }
+SERVE = "transformers serve"
+GGUF = ("llama.cpp Q8_0", "llama.cpp Q4_K_M")
 ASK = "Quote the sentence that answers the question, then answer it.\n\n{passages}\n\nQuestion: {question}"
+PORT = 8765
+
+
+class Prompt(NamedTuple):
+    """A question, its gold answers, and what the model is sent."""
+
+    answers: tuple[str, ...]
+    text: str
+    ids: list[int]
+
+
+class Figures(NamedTuple):
+    """Of one answer: tokens and seconds of the prompt, then of what was written after its first token."""
+
+    read: float
+    reading: float
+    written: float
+    writing: float
+    passes: float
+    text: str
+
+
+Ask = Callable[[Prompt, int, bool], Figures]  # with so many new tokens, and with prompt lookup or without
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    kinds = (*LOADED, SERVE, *GGUF)
     parser.add_argument("model", type=Path)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--gguf", type=Path, help="the model in Q4_K_M")
+    parser.add_argument("--work", type=Path, help="where the copy in Q8_0 is kept")
     parser.add_argument("--questions", type=int, default=2, help="of each language")
     parser.add_argument("--new", type=int, default=48, help="tokens of an answer")
     parser.add_argument("--passages", type=int, default=2, help="in a prompt")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
-    parser.add_argument("--kinds", nargs="+", choices=tuple(KINDS), default=list(KINDS))
-    parser.add_argument("--kind", choices=tuple(KINDS), help=argparse.SUPPRESS)
+    parser.add_argument("--kinds", nargs="+", choices=kinds, help="default: all that this processor has")
+    parser.add_argument("--kind", choices=kinds, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.kind:
         torch.set_num_threads(options.threads)
@@ -60,7 +100,7 @@ def main() -> None:
             print(json.dumps(row), flush=True)
         return
     rows = []
-    for kind in options.kinds:
+    for kind in options.kinds or [kind for kind in kinds if runs_here(kind, options)]:
         command = [sys.executable, __file__, *sys.argv[1:], "--kind", kind]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         rows += [json.loads(line) for line in done.stdout.splitlines()]
@@ -68,77 +108,162 @@ def main() -> None:
     print(f"\n{platform.processor() or platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, {options}")
 
 
+def runs_here(kind: str, options: argparse.Namespace) -> bool:
+    """Emulated bfloat16, and a product for each layer, are measured where they are asked for."""
+    if kind in GGUF:
+        return options.gguf is not None
+    return kind != "int8 apart" and ("bfloat16" not in kind or has_bf16())
+
+
 def show(rows: list[dict[str, Any]]) -> None:
-    names = ("kind", "language", "lookup", "read", "write", "passes", "weights_gb", "peak_gb")
-    print("\n| " + " | ".join(names) + " |\n|" + " --- |" * len(names))
+    names = ("kind", "language", "lookup", "read", "write", "a pass", "held", "weights GB", "peak GB")
+    print("\n| " + " | ".join(names) + " |\n| --- | --- | --- |" + " ---: |" * (len(names) - 3))
+    first = {row["language"]: row for row in reversed(rows) if row["kind"] == rows[0]["kind"] and not row["lookup"]}
     for row in rows:
-        cells = (row[name] for name in names)
-        print("| " + " | ".join(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in cells) + " |")
+        speeds = (f"{row[name]:.2f} ({row[name] / first[row['language']][name]:.2f})" for name in ("read", "write"))
+        cells = (row["kind"], row["language"], "yes" if row["lookup"] else "no", *speeds, f"{row['a pass']:.2f}")
+        sizes = (f"{row[name]:.2f}" if row[name] else "–" for name in ("weights", "peak"))
+        print("| " + " | ".join((*cells, row["held"], *sizes)) + " |", flush=True)
 
 
 def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    families = frozenset[str]() if options.kind.endswith("apart") else packing.FUSED_FAMILIES
-    with patch.object(packing, "FUSED_FAMILIES", families):
-        loaded = load_model(options.model, device="cpu", **KINDS[options.kind])
+    tokenizer = AutoTokenizer.from_pretrained(options.model)
     clock = time.process_time if options.clock == "cpu" else time.perf_counter
-    weights = memory.weight_bytes(loaded.model) / 2**30
-    lookups = (False, True) if is_packed(loaded.model) else (False,)
-    run = with_transformers if options.kind == "transformers" else with_engine
-    run(loaded, prompts(loaded, "en", options)[0][:64], 4, lookups[-1], clock)  # warm
-    for language in FILES:
-        sums = {lookup: [0.0] * 5 for lookup in lookups}
-        for ids in prompts(loaded, language, options):
-            for lookup in lookups:
-                figures = run(loaded, ids, options.new, lookup, clock)
-                sums[lookup] = [one + other for one, other in zip(sums[lookup], figures, strict=True)]
-        for lookup, (read, reading, written, writing, passes) in sums.items():
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-            yield {
-                "kind": options.kind,
-                "language": language,
-                "lookup": lookup,
-                "read": read / reading,
-                "write": written / writing,
-                "passes": written / passes,
-                "weights_gb": weights,
-                "peak_gb": peak,
-            }
+    families = frozenset[str]() if options.kind.endswith("apart") else packing.FUSED_FAMILIES
+    rows = []
+    with (
+        patch.object(packing, "FUSED_FAMILIES", families),
+        opened(options, tokenizer, clock) as (ask, lookups, weights),
+    ):
+        for language in FILES:
+            asked, figures = list(prompts(tokenizer, language, options)), dict[bool, list[Figures]]()
+            ask(Prompt((), "Good morning.", asked[0].ids[:64]), 4, lookups[-1])  # the first passes prepare others
+            for prompt in asked:
+                for lookup in lookups:
+                    figures.setdefault(lookup, []).append(ask(prompt, options.new, lookup))
+            for lookup, given in figures.items():
+                known = {"kind": options.kind, "language": language, "lookup": lookup, "weights": weights}
+                rows.append(known | total(given, asked))
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 2**20
+    yield from (row | {"peak": peak} for row in rows)
 
 
-def prompts(loaded: LoadedModel, language: str, options: argparse.Namespace) -> list[list[int]]:
+def total(figures: list[Figures], asked: list[Prompt]) -> dict[str, Any]:
+    read, reading, written, writing, passes = (sum(column) for column in list(zip(*figures, strict=True))[:5])
+    held = sum(answer_held(each.text, prompt.answers) for each, prompt in zip(figures, asked, strict=True))
+    return {
+        "read": read / reading,
+        "write": written / writing,
+        "a pass": written / passes,
+        "held": f"{held} of {len(asked)}",
+    }
+
+
+def prompts(tokenizer: Any, language: str, options: argparse.Namespace) -> Iterator[Prompt]:
     corpus = read_corpus(options.data / FILES[language])
-    written = []
     for asked in choose(corpus, options.questions, 0, seed=0):
         passages = "\n\n".join(corpus.paragraphs[number][1] for number in asked.given[: options.passages])
         text = ASK.format(passages=passages, question=asked.question.question)
         message = [{"role": "user", "content": text}]
-        written.append(list(loaded.tokenizer.apply_chat_template(message, add_generation_prompt=True)["input_ids"]))
-    return written
+        ids = tokenizer.apply_chat_template(message, add_generation_prompt=True)["input_ids"]
+        yield Prompt(asked.question.answers or (), text, list(ids))
 
 
-def with_engine(
-    loaded: LoadedModel, ids: list[int], new: int, lookup: bool, clock: Callable[[], float]
-) -> tuple[float, ...]:
-    """Tokens read and their seconds, tokens written after the first and theirs, and passes for those."""
+@contextmanager
+def opened(
+    options: argparse.Namespace, tokenizer: Any, clock: Callable[[], float]
+) -> Iterator[tuple[Ask, tuple[bool, ...], float]]:
+    """How to ask, whether without prompt lookup or with it, too, and the weights in GB, where they are known."""
+    if options.kind in GGUF:
+        file = options.gguf
+        if options.kind.endswith("Q8_0"):
+            file = copy_gguf(file, options.work / "q8_0.gguf", "Q8_0")
+        with GgufEngine.open(file, device="cpu") as engine:
+            yield partial(with_llama_cpp, engine), (False,), file.stat().st_size / 2**30
+    elif options.kind == SERVE:
+        with served(options) as http:
+            yield partial(over_http, http, str(options.model), tokenizer), (False,), 0.0
+    else:
+        loaded = load_model(options.model, device="cpu", **LOADED[options.kind])
+        run = with_transformers if options.kind.startswith("transformers") else with_engine
+        lookups = (False, True) if is_packed(loaded.model) else (False,)
+        yield partial(run, loaded, clock), lookups, memory.weight_bytes(loaded.model) / 2**30
+
+
+def with_engine(loaded: LoadedModel, clock: Callable[[], float], prompt: Prompt, new: int, lookup: bool) -> Figures:
     ends: list[float] = []
-    handle = loaded.model.register_forward_hook(lambda *_: ends.append(clock()))
-    began = clock()
-    stream = Engine(loaded, prefix_bytes=0).stream(ids, (), options=GenerationOptions(new, prompt_lookup=lookup))
-    stream.rest()
-    handle.remove()
-    return len(ids), ends[0] - began, stream.completion_tokens - 1, ends[-1] - ends[0], len(ends) - 1
+    with loaded.model.register_forward_hook(lambda *_: ends.append(clock())):
+        began = clock()
+        options = GenerationOptions(new, prompt_lookup=lookup)
+        stream = Engine(loaded, prefix_bytes=0).stream(prompt.ids, (), options=options)
+        text = stream.rest()
+    return figures_of(began, ends, len(prompt.ids), stream.completion_tokens, text)
 
 
-def with_transformers(
-    loaded: LoadedModel, ids: list[int], new: int, lookup: bool, clock: Callable[[], float]
-) -> tuple[float, ...]:
+def with_transformers(loaded: LoadedModel, clock: Callable[[], float], prompt: Prompt, new: int, _: bool) -> Figures:
     ends: list[float] = []
-    handle = loaded.model.register_forward_hook(lambda *_: ends.append(clock()))
-    began = clock()
-    given = {"max_new_tokens": new, "do_sample": False, "pad_token_id": 0}
-    tokens = loaded.model.generate(torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), **given)
-    handle.remove()
-    return len(ids), ends[0] - began, tokens.shape[1] - len(ids) - 1, ends[-1] - ends[0], len(ends) - 1
+    ids = torch.tensor([prompt.ids])
+    with loaded.model.register_forward_hook(lambda *_: ends.append(clock())):
+        began = clock()
+        given = {"max_new_tokens": new, "do_sample": False, "pad_token_id": 0}
+        tokens = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), **given)[0, ids.shape[1] :]
+    text = loaded.tokenizer.decode(tokens, skip_special_tokens=True)
+    return figures_of(began, ends, len(prompt.ids), len(tokens), text)
+
+
+def figures_of(began: float, ends: list[float], read: int, written: int, text: str) -> Figures:
+    return Figures(read, ends[0] - began, written - 1, ends[-1] - ends[0], len(ends) - 1, text)
+
+
+def with_llama_cpp(engine: GgufEngine, prompt: Prompt, new: int, _: bool) -> Figures:
+    stream, ends, began = engine.stream(prompt.ids, (), options=GenerationOptions(new)), [], time.perf_counter()
+    for _piece in stream:
+        ends.append(time.perf_counter())
+    written = stream.completion_tokens - 1
+    return Figures(
+        len(prompt.ids) - stream.reused_tokens, ends[0] - began, written, ends[-1] - ends[0], written, stream.text
+    )
+
+
+@contextmanager
+def served(options: argparse.Namespace) -> Iterator[httpx.Client]:
+    """`transformers serve` in a process of its own, with weights in float32."""
+    transformers = Path(sys.executable).with_name("transformers")
+    command = [transformers, "serve", options.model, "--device", "cpu", "--dtype", "float32", "--port", str(PORT)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{PORT}/v1", timeout=600, trust_env=False) as http,
+    ):
+        try:
+            while True:
+                try:
+                    http.get("/models")
+                    break
+                except httpx.ConnectError:
+                    if server.poll() is not None:
+                        sys.exit(f"{' '.join(map(str, command))} ended with {server.returncode}")
+                    time.sleep(0.5)
+            yield http
+        finally:
+            server.terminate()
+
+
+def over_http(http: httpx.Client, model: str, tokenizer: Any, prompt: Prompt, new: int, _: bool) -> Figures:
+    message = [{"role": "user", "content": prompt.text}]
+    body = {"model": model, "messages": message, "max_tokens": new, "temperature": 0, "stream": True}
+    ends, text, began = list[float](), "", time.perf_counter()
+    with http.stream("POST", "/chat/completions", json=body) as response:
+        response.raise_for_status()
+        for line in response.iter_lines():
+            if not line.startswith("data: {"):
+                continue
+            choices = json.loads(line.removeprefix("data: ")).get("choices")
+            piece = choices[0]["delta"].get("content") if choices else None
+            if piece:
+                ends.append(time.perf_counter())
+                text += piece
+    written = len(tokenizer(text)["input_ids"]) - 1
+    return Figures(len(prompt.ids), ends[0] - began, written, ends[-1] - ends[0], written, text)
 
 
 if __name__ == "__main__":

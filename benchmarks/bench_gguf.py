@@ -22,6 +22,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
+from gguf_copy import copy_gguf
 from gguf_writer import write_gguf
 
 from longctx import Engine, GgufEngine, load_model
@@ -32,27 +33,9 @@ _FORCED = 10_000.0  # added to the logit of a token that is a whole character, s
 
 def in_float32(source: Path, folder: Path) -> tuple[Path, Path]:
     """The weights of a GGUF file in float32: a GGUF file, and a transformers folder. What is there already is kept."""
-    import gguf
-    import numpy as np
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    file = folder / "float32.gguf"
-    if not file.exists():
-        read = gguf.GGUFReader(source)
-        writer = gguf.GGUFWriter(file, read.fields["general.architecture"].contents())
-        for field in read.fields.values():
-            if field.name.startswith("GGUF.") or field.name in ("general.architecture", "general.file_type"):
-                continue
-            inner = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
-            writer.add_key_value(field.name, field.contents(), field.types[0], inner)
-        writer.add_file_type(0)
-        for tensor in read.tensors:
-            numbers = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
-            writer.add_tensor(tensor.name, numbers.reshape([int(size) for size in reversed(tensor.shape)]))
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
+    file = copy_gguf(source, folder / "float32.gguf")
     if not (folder / "model" / "config.json").exists():
         given: dict[str, Any] = {"gguf_file": file.name}
         model = AutoModelForCausalLM.from_pretrained(

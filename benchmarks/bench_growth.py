@@ -1,0 +1,179 @@
+"""How prefill, decode, memory and the second question of a real model grow with the length, on a CPU.
+
+    python benchmarks/bench_growth.py MODEL --text FILE [--lengths 4096 8192 16384 32768] [--plot FILE]
+
+A prompt is the beginning of a text and a question, which together with the answer have the length. Lengths beyond the
+native window are read with YaRN. Each kind has a process of its own, with its weights loaded once; the first question
+after a restart is asked in another one. A kind reads no length that would take longer than `--minutes`, by what the
+last one took.
+
+prefill s      time to the first token                          decode ms  each token after it, the median
+again s        time to the first token of a second question     restart s  the same in a new process, from disk, with
+peak GB        of resident memory so far                                   the weights loaded
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+from collections import ChainMap
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from gpu import timed, yarn
+
+from indexes.encoders import has_bf16
+from longctx import Engine, GenerationOptions, LoadedModel, load_model
+
+KINDS: dict[str, dict[str, Any]] = {
+    "int8, int8 KV cache": {"quantization": "int8"},
+    "int8": {"quantization": "int8"},
+    "bfloat16": {"dtype": "bfloat16", "packed": True},
+    "float32": {"dtype": "float32", "packed": True},
+    "transformers float32": {"dtype": "float32"},
+    "transformers bfloat16": {"dtype": "bfloat16"},
+}
+QUESTIONS = ("Who is speaking here?", "Where does this take place?")
+COLUMNS = ("prefill s", "decode ms", "again s", "restart s", "peak GB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--text", type=Path, required=True)
+    parser.add_argument("--lengths", type=int, nargs="+", default=[4096, 8192, 16_384, 32_768])
+    parser.add_argument("--new", type=int, default=16, help="tokens of an answer")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, help="default: all that this processor has")
+    parser.add_argument("--minutes", type=float, default=10, help="the most for a length")
+    parser.add_argument("--plot", type=Path, help="draw the table into this file")
+    parser.add_argument("--kind", choices=KINDS, help=argparse.SUPPRESS)
+    parser.add_argument("--prefixes", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--restart", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.kind:
+        for row in restarted(options) if options.restart else measured(options):
+            print(json.dumps(row), flush=True)
+        return
+    print(f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads\n")
+    print(f"| | tokens | {' | '.join(COLUMNS)} |\n| --- |{' ---: |' * (1 + len(COLUMNS))}")
+    grown: dict[str, list[dict[str, Any]]] = {}
+    for kind in options.kinds or [kind for kind in KINDS if has_bf16() or "bfloat16" not in kind]:
+        with tempfile.TemporaryDirectory() as folder:
+            child = [sys.executable, __file__, *sys.argv[1:], "--kind", kind, "--prefixes", folder]
+            runs = [child] if kind.startswith("transformers") else [child, [*child, "--restart"]]
+            done = [subprocess.run(run, stdout=subprocess.PIPE, text=True, check=True).stdout for run in runs]
+        parts = ([json.loads(line) for line in said.splitlines()] for said in done)
+        rows = [dict(ChainMap(*row)) for row in zip(*parts, strict=True)]
+        grown[kind] = rows
+        for row in rows:
+            cells = (f"{row[name]:.2f}" if name in row else "–" for name in COLUMNS)
+            print(f"| {kind} | {row['tokens']:,} | {' | '.join(cells)} |", flush=True)
+    if options.plot:
+        plot(options.plot, grown)
+
+
+def prompt(loaded: LoadedModel, options: argparse.Namespace, length: int, number: int) -> tuple[list[int], list[int]]:
+    """The document, which is the same for every question, and what stands behind it."""
+    message = [{"role": "user", "content": "\0"}]
+    before, after = loaded.tokenizer.apply_chat_template(message, add_generation_prompt=True, tokenize=False).split(
+        "\0"
+    )
+    asked = loaded.tokenizer(f"\n\n{QUESTIONS[number]}{after}")["input_ids"]
+    text = options.text.read_text(encoding="utf-8")[: 12 * length]
+    document = loaded.tokenizer(before + text)["input_ids"]
+    kept = length - options.new - max(32, len(asked))
+    if len(document) < kept:
+        sys.exit(f"{options.text} has {len(document)} tokens: give a text of {kept}, or shorter lengths")
+    return document[:kept], asked
+
+
+def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    loaded = load_model(options.model, device="cpu", **KINDS[options.kind])
+    ask = with_transformers if options.kind.startswith("transformers") else with_engine
+    engine = Engine(loaded, cache_dtype="int8" if "int8 KV" in options.kind else "model")
+    with torch.inference_mode():
+        list(ask(engine, options, 256))  # the first passes of a process prepare what later ones use
+        before = (0.0, 1)
+        for length in options.lengths:
+            seconds, last = before
+            if seconds * (length / last) ** 2 > 60 * options.minutes:
+                break
+            engine.forget()
+            row = dict(zip(COLUMNS, ask(engine, options, length), strict=False))
+            before = (row["prefill s"], length)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+            if "transformers" not in options.kind:
+                engine.save_prefix(
+                    options.prefixes / str(length), prompt(loaded, options, length, 0)[0], yarn(loaded, length)
+                )
+            yield row | {"tokens": length, "peak GB": peak}
+
+
+def with_engine(engine: Engine, options: argparse.Namespace, length: int) -> Iterator[float]:
+    scaling = yarn(engine.loaded, length)
+
+    def answer(number: int, new: int) -> Callable[[], object]:
+        # without prompt lookup, whose tokens a pass are those of an answer and not of a length
+        given = GenerationOptions(new, prompt_lookup=False)
+        return lambda: engine.stream(*prompt(engine.loaded, options, length, number), scaling, given).rest()
+
+    yield from timed(engine.loaded, answer(0, options.new))
+    yield timed(engine.loaded, answer(1, 1))[0]
+
+
+def with_transformers(engine: Engine, options: argparse.Namespace, length: int) -> Iterator[float]:
+    """`generate` keeps nothing from call to call: a second question costs what the first did."""
+    document, asked = prompt(engine.loaded, options, length, 0)
+    ids = torch.tensor([document + asked])
+    given = {"max_new_tokens": options.new, "do_sample": False, "pad_token_id": 0}
+    model = engine.loaded.model
+    prefill, decode = timed(engine.loaded, lambda: model.generate(ids, attention_mask=torch.ones_like(ids), **given))
+    yield from (prefill, decode, prefill)
+
+
+def restarted(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    loaded = load_model(options.model, device="cpu", **KINDS[options.kind])
+    engine = Engine(loaded, cache_dtype="int8" if "int8 KV" in options.kind else "model")
+    with torch.inference_mode():
+        list(with_engine(engine, options, 256))
+        for length in options.lengths:
+            file = options.prefixes / str(length)
+            if not file.exists():
+                break
+            engine.forget()
+            yield {"restart s": timed(loaded, partial(from_disk, engine, options, length, file))[0]}
+
+
+def from_disk(engine: Engine, options: argparse.Namespace, length: int, file: Path) -> None:
+    document, asked = prompt(engine.loaded, options, length, 1)
+    scaling = yarn(engine.loaded, length)
+    held = engine.load_prefix(file, document, scaling)
+    assert held.refused is None, held.refused
+    engine.stream(document, asked, scaling, GenerationOptions(1)).rest()
+
+
+def plot(file: Path, grown: dict[str, list[dict[str, Any]]]) -> None:
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 4, figsize=(16, 4))
+    for axis, name in zip(axes, ("prefill s", "decode ms", "again s", "peak GB"), strict=True):
+        for kind, rows in grown.items():
+            axis.plot([row["tokens"] for row in rows], [row[name] for row in rows], "o-", label=kind)
+        lengths = sorted({row["tokens"] for rows in grown.values() for row in rows})
+        axis.set_xticks(lengths, [f"{length // 1024}K" for length in lengths])
+        axis.set(xlabel="tokens", title=name, ylim=(0, None))
+    axes[0].legend()
+    figure.tight_layout()
+    figure.savefig(file)
+
+
+if __name__ == "__main__":
+    main()
