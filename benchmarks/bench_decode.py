@@ -89,6 +89,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=2, help="of each language")
     parser.add_argument("--new", type=int, default=48, help="tokens of an answer")
     parser.add_argument("--passages", type=int, default=2, help="in a prompt")
+    parser.add_argument("--lookup", choices=("both", "no", "yes"), default="both", help="where there is prompt lookup")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--kinds", nargs="+", choices=kinds, help="default: all that this processor has")
@@ -186,7 +187,9 @@ def opened(
     else:
         loaded = load_model(options.model, device="cpu", **LOADED[options.kind])
         run = with_transformers if options.kind.startswith("transformers") else with_engine
-        lookups = (False, True) if is_packed(loaded.model) else (False,)
+        lookups = {"both": (False, True), "no": (False,), "yes": (True,)}[options.lookup]
+        if not is_packed(loaded.model):
+            lookups = (False,)
         yield partial(run, loaded, clock), lookups, memory.weight_bytes(loaded.model) / 2**30
 
 
@@ -216,13 +219,13 @@ def figures_of(began: float, ends: list[float], read: int, written: int, text: s
 
 
 def with_llama_cpp(engine: GgufEngine, prompt: Prompt, new: int, _: bool) -> Figures:
-    stream, ends, began = engine.stream(prompt.ids, (), options=GenerationOptions(new)), [], time.perf_counter()
-    for _piece in stream:
-        ends.append(time.perf_counter())
-    written = stream.completion_tokens - 1
-    return Figures(
-        len(prompt.ids) - stream.reused_tokens, ends[0] - began, written, ends[-1] - ends[0], written, stream.text
-    )
+    """By llama.cpp's own clock, as its pieces of text are no tokens."""
+    body = {"prompt": prompt.ids, "n_predict": new, "temperature": 0.0, "cache_prompt": False}
+    with engine._server(engine._request((), prompt.ids, None, new)) as server:
+        said = server.post("/completion", body)
+    times, written = said["timings"], said["timings"]["predicted_n"] - 1
+    reading, writing = times["prompt_ms"] / 1000, times["predicted_ms"] / 1000
+    return Figures(times["prompt_n"], reading, written, writing, written, said["content"])
 
 
 @contextmanager
@@ -239,7 +242,7 @@ def served(options: argparse.Namespace) -> Iterator[httpx.Client]:
                 try:
                     http.get("/models")
                     break
-                except httpx.ConnectError:
+                except httpx.TransportError:  # it does not listen yet
                     if server.poll() is not None:
                         sys.exit(f"{' '.join(map(str, command))} ended with {server.returncode}")
                     time.sleep(0.5)

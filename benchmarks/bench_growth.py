@@ -104,7 +104,7 @@ def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         before = (0.0, 1)
         for length in options.lengths:
             seconds, last = before
-            if seconds * (length / last) ** 2 > 60 * options.minutes:
+            if seconds * (length / last) ** 1.5 > 60 * options.minutes:
                 break
             engine.forget()
             row = dict(zip(COLUMNS, ask(engine, options, length), strict=False))
