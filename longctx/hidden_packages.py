@@ -31,5 +31,5 @@ def refuse_hidden_packages() -> None:
                 continue
             behind = first.resolve() != ours if package in _OURS else PathFinder.find_spec(package, sys.path[1:])
             if behind:
-                here = file if file.stem == package else file.parent
-                raise ImportError(f"longctx needs the package {package}, and {here.resolve()} is found instead: rename it")
+                here = (file if file.stem == package else file.parent).resolve()
+                raise ImportError(f"longctx needs the package {package}, and {here} is found instead: rename it")

@@ -74,7 +74,8 @@ class LlamaServer:
         self.close = weakref.finalize(self, _end, self._child, self.folder)
         assert self._child.stdin is not None
         assert self._child.stdout is not None
-        line = json.dumps({**settings, "parameters": parameters, "path": [os.path.abspath(entry) for entry in sys.path]})
+        path = [os.path.abspath(entry) for entry in sys.path]
+        line = json.dumps({**settings, "parameters": parameters, "path": path})
         with contextlib.suppress(BrokenPipeError):  # it has ended already, and the log says why
             self._child.stdin.write(f"{line}\n".encode())
             self._child.stdin.flush()

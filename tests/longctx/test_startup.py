@@ -83,7 +83,9 @@ def test_every_public_name_of_indexes_is_there() -> None:
     assert all(getattr(indexes, name).__doc__ for name in indexes.__all__)
 
 
-@pytest.mark.parametrize("file", ["indexes.py", "rope_scaling/__init__.py", "numpy.py", "faiss.py", "transformers/__init__.py"])
+@pytest.mark.parametrize(
+    "file", ["indexes.py", "rope_scaling/__init__.py", "numpy.py", "faiss.py", "transformers/__init__.py"]
+)
 @pytest.mark.parametrize("arguments", [["script.py"], ["-c", "import longctx"], ["-m", "longctx", "--version"]])
 def test_a_file_with_the_name_of_a_package_is_named(tmp_path: Path, file: str, arguments: list[str]) -> None:
     (tmp_path / file).parent.mkdir(exist_ok=True)
