@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from longctx.cli.answer_texts import answer_texts
 from longctx.cli.opening import open_qa
 from longctx.cli.options import AskFlags, OnOff, with_flags
 from longctx.cli.output import (
-    NO_MODEL,
     SOME_FAILED,
     note_answer,
     note_unmeasured,
@@ -67,7 +67,7 @@ def chat(
     keeping: dict[str, Any] = {"folder": settings.sessions, "rewrite_questions": settings.rewrite_questions}
     with opened as qa, Conversation.open(qa, settings.session, **keeping) as held:
         if settings.model is None:
-            secho(NO_MODEL, err=True, dim=True)
+            secho(answer_texts("").no_model, err=True, dim=True)
         _Chat(held, options).run(_lines(held))
 
 
@@ -136,9 +136,9 @@ class _Chat:
             print_pieces(chain((first,), stream))
             echo()
             note_answer(stream.answer)
-            note_unsupported(stream.answer)
+            note_unsupported(stream.answer, question)
             if not self.noted:
-                self.noted = note_unmeasured(stream.answer)
+                self.noted = note_unmeasured(stream.answer, question)
         except KeyboardInterrupt as interrupt:
             if not sys.stdin.isatty():
                 raise
@@ -156,7 +156,7 @@ def _sources(chat: _Chat, argument: str) -> None:
     if answer is None:
         echo(_NOTHING_ASKED)
     elif answer.citations or answer.passages:
-        print_sources(answer)
+        print_sources(answer, chat.conversation.turns[-1].question)
     else:
         echo("The last answer comes from no document.")
 
@@ -167,7 +167,7 @@ def _plan(chat: _Chat, argument: str) -> None:
     if answer is None:
         echo(_NOTHING_ASKED)
     else:
-        print_plan(answer)
+        print_plan(answer, chat.conversation.turns[-1].question)
 
 
 def _route(chat: _Chat, argument: str) -> None:

@@ -50,7 +50,7 @@ def search(
         return
     for number, hit in enumerate(hits, start=1):
         excerpt = on_one_line(hit.chunk.text)
-        secho(f"{number}. {place(hit.chunk)}  ({hit.score:.4f})", bold=True)
+        secho(f"{number}. {place(hit.chunk, query)}  ({hit.score:.4f})", bold=True)
         if hit.chunk.heading:
             echo(f"   {name(hit.chunk.heading)}")
         echo(f"   {excerpt[:_EXCERPT]}{'…' if len(excerpt) > _EXCERPT else ''}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pty
 import re
@@ -53,6 +54,20 @@ def test_without_a_command_the_help_is_printed(command: Command, arguments: tupl
 def test_the_version(command: Command) -> None:
     assert command("-V") == command("--version")
     assert re.fullmatch(r"longctx \d+\.\d+\.\d+(\.dev\d+)?\n", command("-V")[0])
+
+
+@pytest.mark.parametrize("package", ["fastapi", "uvicorn", "python_multipart", "prometheus_client", "watchfiles"])
+def test_a_server_without_one_of_its_packages_says_what_to_install(
+    command: Command, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find(name))
+    _, said, code = command("serve")
+    assert said == (
+        f'longctx: {package} is not installed: get the extra "server": in a checkout of longctx, '
+        'pip install -c constraints.txt ".[server]"\n'
+    )
+    assert code == 1
 
 
 def test_an_ingest_that_ctrl_c_stops_says_what_is_in_and_goes_on(
