@@ -155,15 +155,17 @@ _JAPANESE = AnswerTexts(
 )
 
 
-def answer_texts(question: str) -> AnswerTexts:
+def answer_texts(question: str, answer: str = "") -> AnswerTexts:
     """The sentences around an answer, in the language of its question.
 
     Args:
-        question: The question.
+        question: The question; one of kanji alone may be Japanese or Chinese.
+        answer: What answers it, which then decides.
 
     Returns:
         The sentences; in English for a question in any language but Japanese.
     """
-    from longctx.prompts import language_of
+    from indexes.text import script_language
 
-    return _JAPANESE if language_of(question) == "ja" else _ENGLISH
+    language = script_language(question)
+    return _JAPANESE if "ja" in (language, language == "zh" and script_language(answer)) else _ENGLISH

@@ -15,7 +15,6 @@ from longctx.cli.opening import open_qa
 from longctx.cli.options import AskFlags, JsonOption, with_flags
 from longctx.cli.output import (
     note_answer,
-    note_no_model,
     note_unmeasured,
     note_unsupported,
     print_json,
@@ -72,7 +71,7 @@ def ask(
             quotes = answering.model is None
             _print(question, answering, next(answering, ""), explain=explain, as_json=json, quotes=quotes)
         if not json:
-            texts = answer_texts(question)
+            texts = answer_texts(question, answering.answer.text)
             by = texts.with_model.format(answering.model) if answering.model else texts.without_model
             secho(f"\n{texts.served.format(by)}", err=True, dim=True)
         return
@@ -98,11 +97,12 @@ def _print(
         return
     print_pieces(chain((first,), stream))
     echo()
-    print_sources(stream.answer, question)
+    texts = answer_texts(question, stream.answer.text)
+    print_sources(stream.answer, texts)
     note_answer(stream.answer)
     if quotes:
-        note_no_model(question)
-    note_unsupported(stream.answer, question)
-    note_unmeasured(stream.answer, question)
+        secho(f"\n{texts.no_model}", err=True, dim=True)
+    note_unsupported(stream.answer, texts)
+    note_unmeasured(stream.answer, texts)
     if explain:
-        print_plan(stream.answer, question)
+        print_plan(stream.answer, texts)

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longctx.cli.answer_texts import answer_texts
+from longctx.cli.answer_texts import AnswerTexts
 from longctx.cli.terminal import cell, echo, echo_json, name, secho
 
 if TYPE_CHECKING:
@@ -32,15 +32,14 @@ def print_json(value: Any) -> None:
     echo_json(json.dumps(value, ensure_ascii=False, indent=2, default=plain))
 
 
-def print_sources(answer: Answer, question: str) -> None:
+def print_sources(answer: Answer, texts: AnswerTexts) -> None:
     """Print the sources of an answer; all passages in the prompt if the model cites none, as it may have used any."""
-    texts = answer_texts(question)
     shown = answer.citations or answer.passages
     if shown:
         secho(f"\n{texts.sources if answer.citations else texts.passages}", bold=True)
     for citation in shown:
         by = texts.marked_by.get(citation.marked_by, "") if answer.citations else ""
-        echo(f"[{citation.number}] {place(citation, question)}{by}")
+        echo(f"[{citation.number}] {place(citation, texts)}{by}")
 
 
 def print_pieces(pieces: Iterable[str]) -> None:
@@ -78,34 +77,28 @@ def note_answer(answer: Answer) -> None:
         secho(f"\n{answer.note[:1].upper()}{answer.note[1:]}{end}", err=True, dim=True)
 
 
-def note_no_model(question: str) -> None:
-    """Say that an answer quotes, since there is no model."""
-    secho(f"\n{answer_texts(question).no_model}", err=True, dim=True)
-
-
-def note_unsupported(answer: Answer, question: str) -> None:
+def note_unsupported(answer: Answer, texts: AnswerTexts) -> None:
     """Say which sentences no passage supports, and what the model wrote where the answer is a refusal instead."""
-    texts = answer_texts(question)
     if answer.refused and answer.unsupported:
         secho(f"\n{texts.wrote.format(' '.join(answer.unsupported))}", err=True, dim=True)
     elif answer.unsupported:
         secho(f"\n{texts.unsupported}", err=True, dim=True)
 
 
-def note_unmeasured(answer: Answer, question: str) -> bool:
+def note_unmeasured(answer: Answer, texts: AnswerTexts) -> bool:
     """Warn if no report shows that the model reads a window as long as the one used; return whether that is so."""
     unmeasured = answer.plan is not None and not answer.plan.measured
     if answer.plan is not None and unmeasured:
-        secho(f"\n{answer_texts(question).unmeasured.format(window=answer.plan.window)}", err=True, dim=True)
+        secho(f"\n{texts.unmeasured.format(window=answer.plan.window)}", err=True, dim=True)
     return unmeasured
 
 
-def print_plan(answer: Answer, question: str) -> None:
+def print_plan(answer: Answer, texts: AnswerTexts) -> None:
     """Print how a question was answered: a table of what the window was used for and what was left out."""
     from rich.console import Console
     from rich.table import Table
 
-    texts, plan = answer_texts(question), answer.plan
+    plan = answer.plan
     reason = texts.extractive if plan is None else plan.reason
     searched = "" if answer.search_query is None else f"\n{texts.searched.format(answer.search_query)}"
     caption = cell(f"{reason}{searched}")
@@ -166,17 +159,16 @@ def one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {message} (unexpected: --debug shows where)"
 
 
-def place(where: Chunk | Citation, question: str = "") -> str:
+def place(where: Chunk | Citation, texts: AnswerTexts) -> str:
     """Return a place as 'docs/guide.md, line 12, characters 345-402', with the page where there are pages.
 
     Args:
         where: The place.
-        question: The question or query that it answers, whose language is used.
+        texts: The language.
 
     Returns:
         The place, on one line.
     """
-    texts = answer_texts(question)
     return texts.place.format(
         file=name(short_path(where.source)),
         position=texts.line.format(where.line) if where.page is None else texts.page.format(where.page),

@@ -7,6 +7,8 @@ import os
 import pty
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -121,6 +123,34 @@ def test_ctrl_c_elsewhere_ends_in_one_line(forked_longctx: ForkedLongctx, comman
         assert "Traceback" not in chat.stderr
     os.close(reading)
     os.close(writing)
+
+
+def test_ctrl_c_while_the_commands_are_imported_ends_in_one_line() -> None:
+    program = (
+        "import sys, types\n"
+        "class Stopped(types.ModuleType):\n"
+        "    def __getattr__(self, name):\n"
+        "        raise KeyboardInterrupt\n"
+        "sys.modules['longctx.cli'] = Stopped('longctx.cli')\n"
+        "from longctx.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "\ninterrupted\n", 130)
+
+
+def test_a_second_ctrl_c_ends_at_once_without_a_traceback(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys, longctx.cli as cli\n"
+        "def interrupted(*_):\n"
+        "    raise KeyboardInterrupt\n"
+        "cli.ask.open_qa = interrupted\n"
+        "cli.echo = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.argv = ['longctx', 'ask', 'Who?']\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", -signal.SIGINT)
 
 
 def test_without_a_terminal_a_short_ingest_says_nothing_and_a_long_one_a_line_now_and_then(
