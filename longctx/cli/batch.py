@@ -53,7 +53,7 @@ def ask_questions(file: str, flags: AskFlags, *, as_json: bool) -> int:
                 echo(f"the server is lost: {len(questions) - number} questions were not asked", err=True)
                 break
     if settings.model is None and not as_json:
-        texts = answer_texts("".join(each.question for each in questions))
+        texts = answer_texts(questions[0].question if questions else "")
         secho(f"\n{texts.no_model}", err=True, dim=True)
     return 1 if failed else 0
 
