@@ -17,6 +17,7 @@ from indexes.text import on_one_line
 
 T = TypeVar("T")
 
+_SAFE_PATH = "PYTHONSAFEPATH"
 _ATTEMPTS = 4  # with as many workers, before a piece of work is given up
 # What Dask and Ray raise, which need not be installed.
 _LOST = {
@@ -84,10 +85,12 @@ class ProcessWorkers(Executor):
         # Not forked from this process: torch may have started its threads, and a fork of it may hang.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["indexes.ingest.parts", "sentence_transformers"])
-        resource_tracker.ensure_running()  # which lets them through when it starts
-        with _without_interrupts():
-            forkserver.ensure_running()
-        return ProcessPoolExecutor(self._count, mp_context=context, initializer=_begin)
+        safe_path = os.environ.get(_SAFE_PATH)
+        with _without_working_folder():
+            resource_tracker.ensure_running()  # which lets interrupts through when it starts
+            with _without_interrupts():
+                forkserver.ensure_running()
+        return ProcessPoolExecutor(self._count, mp_context=context, initializer=_begin, initargs=(safe_path,))
 
 
 @contextmanager
@@ -116,10 +119,33 @@ def _without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin() -> None:
-    """What a process does first: Ctrl-C is for the one that started it. Its share of the cores is one."""
+@contextmanager
+def _without_working_folder() -> Iterator[None]:
+    """Start processes that import no module of the working folder, as `-c` would; before Python 3.11 they do."""
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        _set_safe_path(before)
+
+
+def _set_safe_path(value: str | None) -> None:
+    if value is None:
+        os.environ.pop(_SAFE_PATH, None)
+    else:
+        os.environ[_SAFE_PATH] = value
+
+
+def _begin(safe_path: str | None) -> None:
+    """What a process does first: Ctrl-C is for the one that started it. Its share of the cores is one.
+
+    Args:
+        safe_path: PYTHONSAFEPATH as it was, for programs that this process starts.
+    """
     import torch
 
+    _set_safe_path(safe_path)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)

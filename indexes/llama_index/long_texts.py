@@ -38,6 +38,7 @@ def _parts(text: str, offsets: Sequence[tuple[int, int]], longest: int) -> list[
     """A text in parts of at most `longest` tokens, of about one length."""
     if len(offsets) <= longest:
         return [text]
-    count = -(-len(offsets) // longest)
+    # A word that is cut takes other tokens than before, and may take more: each part has room for these.
+    count = -(-len(offsets) // (longest - longest // 16))
     firsts = [offsets[len(offsets) * number // count][0] for number in range(1, count)]
     return [text[start:end] for start, end in zip([0, *firsts], [*firsts, len(text)], strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from copy import copy
@@ -29,6 +30,7 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:  # it may say how much has been done
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second one ends it at once
             echo(f"\ninterrupted{f': {interrupt}' if str(interrupt) else ''}", err=True)
             raise typer.Exit(INTERRUPTED) from None
 

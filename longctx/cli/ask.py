@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from longctx.cli.answer_texts import answer_texts
 from longctx.cli.batch import ask_questions
 from longctx.cli.opening import open_qa
 from longctx.cli.options import AskFlags, JsonOption, with_flags
 from longctx.cli.output import (
-    NO_MODEL,
     note_answer,
     note_unmeasured,
     note_unsupported,
@@ -68,30 +68,41 @@ def ask(
     options = flags.options(settings)
     if server and (answering := ask_server(settings.index, question, given, identity(settings))) is not None:
         with closing(answering):
-            _print(answering, next(answering, ""), explain=explain, as_json=json, quotes=answering.model is None)
-            answered_by = f"its model {answering.model}" if answering.model else "no model"
+            quotes = answering.model is None
+            _print(question, answering, next(answering, ""), explain=explain, as_json=json, quotes=quotes)
         if not json:
-            secho(f"\nAnswered by the server on this index, with {answered_by} (--no-server).", err=True, dim=True)
+            texts = answer_texts(question, answering.answer.text)
+            by = texts.with_model.format(answering.model) if answering.model else texts.without_model
+            secho(f"\n{texts.served.format(by)}", err=True, dim=True)
         return
     with open_qa(settings) as qa:
         with prefill_progress(quiet=json) as progress:
             stream = qa.stream(question, options, progress=progress)
             first = next(stream, "")
-        _print(stream, first, explain=explain, as_json=json, quotes=settings.model is None)
+        _print(question, stream, first, explain=explain, as_json=json, quotes=settings.model is None)
 
 
-def _print(stream: AnswerStream | ServerAnswer, first: str, *, explain: bool, as_json: bool, quotes: bool) -> None:
+def _print(
+    question: str,
+    stream: AnswerStream | ServerAnswer,
+    first: str,
+    *,
+    explain: bool,
+    as_json: bool,
+    quotes: bool,
+) -> None:
     """Print an answer as it comes, or the whole as JSON."""
     if as_json:
         print_json(stream.answer)
         return
     print_pieces(chain((first,), stream))
     echo()
-    print_sources(stream.answer)
+    texts = answer_texts(question, stream.answer.text)
+    print_sources(stream.answer, texts)
     note_answer(stream.answer)
     if quotes:
-        secho(f"\n{NO_MODEL}", err=True, dim=True)
-    note_unsupported(stream.answer)
-    note_unmeasured(stream.answer)
+        secho(f"\n{texts.no_model}", err=True, dim=True)
+    note_unsupported(stream.answer, texts)
+    note_unmeasured(stream.answer, texts)
     if explain:
-        print_plan(stream.answer)
+        print_plan(stream.answer, texts)

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from longctx.cli.answer_texts import answer_texts
 from longctx.cli.opening import open_qa
 from longctx.cli.options import AskFlags
-from longctx.cli.output import NO_MODEL, note_answer, note_unmeasured, one_line, print_sources
+from longctx.cli.output import note_answer, note_unmeasured, note_unsupported, one_line, print_sources
 from longctx.cli.terminal import echo, echo_json, name, secho
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def ask_questions(file: str, flags: AskFlags, *, as_json: bool) -> int:
                 echo(f"the server is lost: {len(questions) - number} questions were not asked", err=True)
                 break
     if settings.model is None and not as_json:
-        secho(f"\n{NO_MODEL}", err=True, dim=True)
+        texts = answer_texts(questions[0].question if questions else "")
+        secho(f"\n{texts.no_model}", err=True, dim=True)
     return 1 if failed else 0
 
 
@@ -71,9 +73,11 @@ def _print(question: Question, answer: Answer, *, as_json: bool) -> None:
         return
     secho(question.question, bold=True)
     echo(answer.text)
-    print_sources(answer)
+    texts = answer_texts(question.question, answer.text)
+    print_sources(answer, texts)
     note_answer(answer)
-    note_unmeasured(answer)
+    note_unsupported(answer, texts)
+    note_unmeasured(answer, texts)
     echo()
 
 

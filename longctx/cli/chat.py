@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from longctx.cli.answer_texts import AnswerTexts, answer_texts
 from longctx.cli.opening import open_qa
 from longctx.cli.options import AskFlags, OnOff, with_flags
 from longctx.cli.output import (
-    NO_MODEL,
     SOME_FAILED,
     note_answer,
     note_unmeasured,
@@ -67,7 +67,7 @@ def chat(
     keeping: dict[str, Any] = {"folder": settings.sessions, "rewrite_questions": settings.rewrite_questions}
     with opened as qa, Conversation.open(qa, settings.session, **keeping) as held:
         if settings.model is None:
-            secho(NO_MODEL, err=True, dim=True)
+            secho(answer_texts("").no_model, err=True, dim=True)
         _Chat(held, options).run(_lines(held))
 
 
@@ -135,10 +135,11 @@ class _Chat:
                 first = next(stream, "")
             print_pieces(chain((first,), stream))
             echo()
+            texts = answer_texts(question, stream.answer.text)
             note_answer(stream.answer)
-            note_unsupported(stream.answer)
+            note_unsupported(stream.answer, texts)
             if not self.noted:
-                self.noted = note_unmeasured(stream.answer)
+                self.noted = note_unmeasured(stream.answer, texts)
         except KeyboardInterrupt as interrupt:
             if not sys.stdin.isatty():
                 raise
@@ -150,13 +151,19 @@ class _Chat:
                 stream.close()
 
 
+def _texts(chat: _Chat) -> AnswerTexts:
+    """What stands around the last answer, in the language of its question."""
+    last = chat.conversation.turns[-1]
+    return answer_texts(last.question, last.answer.text)
+
+
 def _sources(chat: _Chat, argument: str) -> None:
     """Where the last answer comes from."""
     answer = chat.conversation.last
     if answer is None:
         echo(_NOTHING_ASKED)
     elif answer.citations or answer.passages:
-        print_sources(answer)
+        print_sources(answer, _texts(chat))
     else:
         echo("The last answer comes from no document.")
 
@@ -167,7 +174,7 @@ def _plan(chat: _Chat, argument: str) -> None:
     if answer is None:
         echo(_NOTHING_ASKED)
     else:
-        print_plan(answer)
+        print_plan(answer, _texts(chat))
 
 
 def _route(chat: _Chat, argument: str) -> None:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from longctx.cli.answer_texts import answer_texts
 from longctx.cli.opening import open_qa
 from longctx.cli.options import AskFlags, JsonOption, split_names, with_flags
-from longctx.cli.output import INTERRUPTED, NO_MODEL, short_path
+from longctx.cli.output import INTERRUPTED, short_path
 from longctx.cli.progress import line_each_tenth, progress_on_stderr
 from longctx.cli.terminal import cell, echo, echo_json, secho
 
@@ -158,7 +159,7 @@ def _say_how_it_ended(report: EvaluationReport, out: Path | None) -> int:
     if report.note:
         echo(report.note, err=True)
     if all(each.model is None for each in report.combinations):
-        secho(NO_MODEL, err=True, dim=True)
+        secho(answer_texts("").no_model, err=True, dim=True)
     if report.stopped:
         done = f"{len(report.records)} of {report.total} answers"
         kept = f"{done} are kept in {out}, and the same command goes on from there"

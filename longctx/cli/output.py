@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from longctx.cli.answer_texts import AnswerTexts
 from longctx.cli.terminal import cell, echo, echo_json, name, secho
 
 if TYPE_CHECKING:
@@ -20,16 +21,6 @@ if TYPE_CHECKING:
 _OURS = ("indexes.errors.CorpusError", "longctx.errors.LongctxError", "rope_scaling.errors.RopeScalingError")
 SOME_FAILED = 3  # the exit code when some files or questions failed
 INTERRUPTED = 130  # the exit code that shells have for a process that Ctrl-C ended
-_NOT_MEASURED = (
-    "The prompt was read in a window of {window:,} tokens, and no report shows that the model reads so many: "
-    "run 'longctx probe' on it, and give its report with --report DIR."
-)
-_MARKED_BY = {
-    "corrected": " (the model named another passage, which does not hold this)",
-    "added": " (the model named no passage; this one holds what it says)",
-}
-_EXTRACTIVE = "there is no model: the best sentences of the passages are quoted"
-NO_MODEL = "No model was given: the answer quotes the documents. Give one with --model PATH_OR_HUB_ID."
 
 
 def print_json(value: Any) -> None:
@@ -41,26 +32,14 @@ def print_json(value: Any) -> None:
     echo_json(json.dumps(value, ensure_ascii=False, indent=2, default=plain))
 
 
-_KINDS = {
-    "system": "system prompt",
-    "document": "document",
-    "turn": "turn",
-    "question": "rules and question",
-    "answer": "room for the answer",
-    "free": "not used",
-    "found": "found, but no room",
-    "documents": "",
-}
-
-
-def print_sources(answer: Answer) -> None:
+def print_sources(answer: Answer, texts: AnswerTexts) -> None:
     """Print the sources of an answer; all passages in the prompt if the model cites none, as it may have used any."""
     shown = answer.citations or answer.passages
     if shown:
-        secho("\nSources" if answer.citations else "\nPassages in the prompt", bold=True)
+        secho(f"\n{texts.sources if answer.citations else texts.passages}", bold=True)
     for citation in shown:
-        by = _MARKED_BY.get(citation.marked_by, "") if answer.citations else ""
-        echo(f"[{citation.number}] {place(citation)}{by}")
+        by = texts.marked_by.get(citation.marked_by, "") if answer.citations else ""
+        echo(f"[{citation.number}] {place(citation, texts)}{by}")
 
 
 def print_pieces(pieces: Iterable[str]) -> None:
@@ -98,49 +77,54 @@ def note_answer(answer: Answer) -> None:
         secho(f"\n{answer.note[:1].upper()}{answer.note[1:]}{end}", err=True, dim=True)
 
 
-def note_unsupported(answer: Answer) -> None:
+def note_unsupported(answer: Answer, texts: AnswerTexts) -> None:
     """Say which sentences no passage supports, and what the model wrote where the answer is a refusal instead."""
     if answer.refused and answer.unsupported:
-        wrote = " ".join(answer.unsupported)
-        secho(f"\nThe model wrote something else, which no passage supports: {wrote}", err=True, dim=True)
+        secho(f"\n{texts.wrote.format(' '.join(answer.unsupported))}", err=True, dim=True)
     elif answer.unsupported:
-        secho("\n[?] No passage in the prompt supports this sentence.", err=True, dim=True)
+        secho(f"\n{texts.unsupported}", err=True, dim=True)
 
 
-def note_unmeasured(answer: Answer) -> bool:
+def note_unmeasured(answer: Answer, texts: AnswerTexts) -> bool:
     """Warn if no report shows that the model reads a window as long as the one used; return whether that is so."""
     unmeasured = answer.plan is not None and not answer.plan.measured
     if answer.plan is not None and unmeasured:
-        secho(f"\n{_NOT_MEASURED.format(window=answer.plan.window)}", err=True, dim=True)
+        secho(f"\n{texts.unmeasured.format(window=answer.plan.window)}", err=True, dim=True)
     return unmeasured
 
 
-def print_plan(answer: Answer) -> None:
+def print_plan(answer: Answer, texts: AnswerTexts) -> None:
     """Print how a question was answered: a table of what the window was used for and what was left out."""
     from rich.console import Console
     from rich.table import Table
 
     plan = answer.plan
-    title = "route retrieval" if plan is None else f"route {plan.route}, window {plan.window:,}, to {plan.kind}"
-    reason = _EXTRACTIVE if plan is None else plan.reason
-    caption = reason if answer.search_query is None else f"{reason}\nsearched for: {answer.search_query}"
+    reason = texts.extractive if plan is None else plan.reason
+    searched = "" if answer.search_query is None else f"\n{texts.searched.format(answer.search_query)}"
+    caption = cell(f"{reason}{searched}")
     if plan is None:
-        Console().print(f"{title}: {cell(caption)}")
+        Console().print(f"{texts.no_plan}: {caption}")
         return
-    table = Table("", "", "passages", "tokens", title=title, caption=cell(caption))
-    read = f"read in {plan.parts:,} parts" if plan.route == "map" else "in the prompt"
-    for heading, shares in ((read, plan.budget), ("left out", plan.left_out)):
+    kind = texts.kinds.get(plan.kind, plan.kind)
+    title = texts.route.format(route=plan.route, window=plan.window, kind=kind)
+    table = Table("", "", *texts.columns, title=title, caption=caption)
+    read = texts.in_parts.format(plan.parts) if plan.route == "map" else texts.in_prompt
+    for heading, shares in ((read, plan.budget), (texts.left_out, plan.left_out)):
         if shares:
             table.add_section()
             table.add_row(heading, style="bold")
         for share in _with_turns_together(shares):
             shown = short_path(share.name) if share.kind in ("document", "found") else share.name
-            table.add_row(_KINDS[share.kind], cell(name(shown)), str(share.passages or ""), f"{share.tokens:,}")
+            table.add_row(texts.shares[share.kind], cell(name(shown)), str(share.passages or ""), f"{share.tokens:,}")
     Console().print(table)
-    taken = f"the first token came after {duration(answer.usage.first_token_seconds)}"
-    expected = "" if plan.seconds is None else f", about {duration(plan.seconds)} to the first token"
-    reused = f", with {answer.usage.reused_tokens:,} tokens read before" if answer.usage.reused_tokens else ""
-    echo(f"the prompt has {plan.prompt_tokens:,} tokens{expected}; {taken}{reused}")
+    before = answer.usage.reused_tokens
+    taken = texts.taken.format(
+        tokens=plan.prompt_tokens,
+        expected="" if plan.seconds is None else texts.expected.format(duration(plan.seconds)),
+        seconds=duration(answer.usage.first_token_seconds),
+        reused=texts.reused.format(before) if before else "",
+    )
+    echo(taken)
 
 
 def duration(seconds: float) -> str:
@@ -175,11 +159,22 @@ def one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {message} (unexpected: --debug shows where)"
 
 
-def place(where: Chunk | Citation) -> str:
-    """Return a place as 'docs/guide.md, line 12, characters 345-402', with the page where there are pages."""
-    position = f"page {where.page}" if where.page is not None else f"line {where.line}"
-    copies = f" (also {name(', '.join(map(short_path, where.copies)))})" if where.copies else ""
-    return f"{name(short_path(where.source))}, {position}, characters {where.start}-{where.end}{copies}"
+def place(where: Chunk | Citation, texts: AnswerTexts) -> str:
+    """Return a place as 'docs/guide.md, line 12, characters 345-402', with the page where there are pages.
+
+    Args:
+        where: The place.
+        texts: The language.
+
+    Returns:
+        The place, on one line.
+    """
+    return texts.place.format(
+        file=name(short_path(where.source)),
+        position=texts.line.format(where.line) if where.page is None else texts.page.format(where.page),
+        start=where.start,
+        end=where.end,
+    ) + (texts.copies.format(name(", ".join(map(short_path, where.copies)))) if where.copies else "")
 
 
 def short_path(source: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from longctx.cli.answer_texts import answer_texts
 from longctx.cli.opening import check_trusted
 from longctx.cli.options import (
     EncoderOption,
@@ -50,7 +51,7 @@ def search(
         return
     for number, hit in enumerate(hits, start=1):
         excerpt = on_one_line(hit.chunk.text)
-        secho(f"{number}. {place(hit.chunk)}  ({hit.score:.4f})", bold=True)
+        secho(f"{number}. {place(hit.chunk, answer_texts(query, excerpt))}  ({hit.score:.4f})", bold=True)
         if hit.chunk.heading:
             echo(f"   {name(hit.chunk.heading)}")
         echo(f"   {excerpt[:_EXCERPT]}{'…' if len(excerpt) > _EXCERPT else ''}")

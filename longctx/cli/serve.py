@@ -107,7 +107,7 @@ def serve(
         "max_upload": max_upload,
         "grace": grace,
     }
-    _needs("server", "fastapi", "uvicorn", "prometheus_client")
+    _needs("server", "fastapi", "uvicorn", "python_multipart", "prometheus_client", "watchfiles")
     options = _options(flags, settings, listening)
     with waiting_for("loading the model"):
         model = _model(settings)

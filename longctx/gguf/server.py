@@ -64,7 +64,7 @@ class LlamaServer:
         parameters = settings["parameters"] | {"hostnames": [str(self._socket)], "slot_save_path": f"{self.folder}/"}
         with self._log.open("wb") as log:
             self._child = subprocess.Popen(  # noqa: S603  # our own file
-                [sys.executable, str(_SCRIPT)],
+                [sys.executable, "-I", str(_SCRIPT)],  # -I: no module of that folder is imported
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -74,7 +74,8 @@ class LlamaServer:
         self.close = weakref.finalize(self, _end, self._child, self.folder)
         assert self._child.stdin is not None
         assert self._child.stdout is not None
-        line = json.dumps({**settings, "parameters": parameters, "path": sys.path})
+        path = [os.path.abspath(entry) for entry in sys.path]
+        line = json.dumps({**settings, "parameters": parameters, "path": path})
         with contextlib.suppress(BrokenPipeError):  # it has ended already, and the log says why
             self._child.stdin.write(f"{line}\n".encode())
             self._child.stdin.flush()

@@ -1,4 +1,4 @@
-"""The process that draws one page of a PDF, or finds a passage on it: `python -m longctx.server.pdf_worker`.
+"""The process that draws one page of a PDF, or finds a passage on it.
 
 Standard input has the request, as JSON behind its length, and then the file. Exit code: 2 there is no such page, 3
 PDFium is not installed.

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -38,3 +39,17 @@ def test_the_notebooks_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
         outputs = [output for cell in notebooks[name].cells for output in cell.get("outputs", []) if "data" in output]
         kinds = Counter(kind for output in outputs for kind in output["data"])
         assert {kind: kinds[kind] for kind in shown} == shown, name
+
+
+@pytest.mark.parametrize("place", ["examples", ".", "docs/api"])
+def test_the_notebooks_find_their_files_without_an_editable_install(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT / place)
+    installed = SimpleNamespace(__file__="/elsewhere/site-packages/longctx/__init__.py")
+    for name in [name for name in SHOWN if name != "01_rope_scaling"]:
+        notebook = nbformat.read(ROOT / "examples" / f"{name}.ipynb", as_version=4)
+        [setup] = [cell.source for cell in notebook.cells if "longctx.__file__" in cell.source]
+        names = {"longctx": installed, "Path": Path}
+        exec("\n".join(line for line in setup.splitlines() if line.startswith(("here", "places", "examples"))), names)
+        assert names["examples"] == ROOT / "examples", name

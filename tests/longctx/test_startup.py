@@ -81,3 +81,26 @@ def test_every_public_name_of_indexes_is_there() -> None:
 
     assert indexes.__all__ == sorted(indexes.__all__)
     assert all(getattr(indexes, name).__doc__ for name in indexes.__all__)
+
+
+@pytest.mark.parametrize(
+    "file", ["indexes.py", "rope_scaling/__init__.py", "numpy.py", "faiss.py", "transformers/__init__.py"]
+)
+@pytest.mark.parametrize("arguments", [["script.py"], ["-c", "import longctx"], ["-m", "longctx", "--version"]])
+def test_a_file_with_the_name_of_a_package_is_named(tmp_path: Path, file: str, arguments: list[str]) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("mine = 1\n")
+    (tmp_path / "script.py").write_text("from longctx import DocumentQA\n")
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=tmp_path)
+    mine = str(tmp_path / file.removesuffix("/__init__.py"))
+    assert done.returncode == 1
+    assert f"and {mine} is found instead: rename it" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("file", ["test.py", "utils/__init__.py", "numpy/data.csv", "ray.py", "Torch.py"])
+def test_files_with_other_names_are_no_matter(tmp_path: Path, file: str) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("mine = 1\n")
+    done = subprocess.run([sys.executable, "-c", "import longctx"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stderr == ""
+    assert done.returncode == 0

@@ -244,3 +244,20 @@ def test_ctrl_c_while_workers_start_is_for_their_parent_alone() -> None:
     command = [sys.executable, "-c", INTERRUPTED]
     done = subprocess.run(command, start_new_session=True, capture_output=True, text=True)
     assert (done.stdout, "Traceback" in done.stderr) == ("interrupted\n", False), done.stderr
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 cannot leave the working folder out")
+def test_workers_import_nothing_of_the_working_folder(tmp_path: Path) -> None:
+    here, program = tmp_path / "here", tmp_path / "there" / "program.py"
+    here.mkdir()
+    program.parent.mkdir()
+    for module in ("struct", "selectors", "numpy", "indexes"):
+        (here / f"{module}.py").write_text("from pathlib import Path\nPath('imported').touch()\n")
+    program.write_text(
+        "from os import getenv\nfrom indexes import ProcessWorkers\n"
+        "if __name__ == '__main__':\n    with ProcessWorkers(1) as workers:\n"
+        "        print(workers.submit(getenv, 'PYTHONSAFEPATH', 'as before').result())\n"
+    )
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, cwd=here)
+    assert done.stdout == "as before\n", done.stderr
+    assert not (here / "imported").exists()

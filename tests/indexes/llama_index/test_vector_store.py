@@ -23,7 +23,7 @@ from llama_index.core.schema import (
 from llama_index.core.vector_stores import FilterOperator, MetadataFilter, MetadataFilters, SimpleVectorStore
 from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
 
-from indexes import CorpusError, CorpusIndex, IndexDamaged, IndexMismatch, SearchFilter
+from indexes import CorpusError, CorpusIndex, Encoder, IndexDamaged, IndexMismatch, SearchFilter
 from indexes.llama_index.embedding import CorpusEmbedding
 from indexes.llama_index.retriever import CorpusRetriever
 from indexes.llama_index.vector_store import CorpusVectorStore
@@ -34,6 +34,20 @@ TEXTS = {
     "cat": "吾輩は猫である。名前はまだ無い。",
     "bread": "Knead the dough for ten minutes and let it rise.",
 }
+
+
+class Noting:
+    """An encoder that notes what it is given."""
+
+    def __init__(self, encoder: Encoder, given: list[str]) -> None:
+        self._encoder, self._given = encoder, given
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._encoder, name)
+
+    def encode_passages(self, texts: list[str]) -> object:
+        self._given += texts
+        return self._encoder.encode_passages(texts)
 
 
 @pytest.fixture
@@ -349,3 +363,15 @@ def test_a_node_longer_than_the_encoder_reads_is_embedded_to_its_end(hashing) ->
     assert np.dot(both, last) > 0.5
     assert np.dot(both, first) > 0.5
     assert np.linalg.norm(both) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("windows", [2, 4])
+def test_no_part_of_a_long_node_is_longer_than_the_encoder_reads(encoder: Encoder, windows: int) -> None:
+    """A text of whole windows, cut inside of words, which then take more tokens than before."""
+    text = "reconfigurations of electroencephalographically internationalised zxqvwk " * 80
+    text = text[: encoder.token_offsets([text])[0][windows * encoder.max_tokens - 1][1]]
+    parts: list[str] = []
+    embedding = CorpusEmbedding(Noting(encoder, parts))
+    embedding.get_text_embedding(text)
+    assert "".join(parts) == text
+    assert max(map(len, encoder.token_offsets(parts))) <= encoder.max_tokens

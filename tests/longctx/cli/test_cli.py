@@ -315,3 +315,26 @@ def test_what_a_model_has_read_is_shown_and_removed(copy: Path, tiny_llama: Path
     assert "read before" in run(*asked, "--max-new-tokens", "2", "--explain").stdout
     assert json.loads(run("index", "cache", "clear", "--json").stdout) == {"removed": 1, "bytes": kept["bytes"]}
     assert run("index", "cache", "info").stdout.endswith("0 files, 0.0 MB\n")
+
+
+@pytest.mark.parametrize(
+    "question", ["灯台はいつ建てられましたか？", "レンズの回転は？", "E17 とは何ですか", "２０２４年の灯台"]
+)
+def test_a_japanese_question_has_everything_around_its_answer_in_japanese(
+    home: Path, run_in: Run, question: str
+) -> None:
+    asked = run_in(home, "ask", question, "--explain")
+    said = asked.stdout + asked.stderr
+    for english in ("Sources", "line ", "characters", "No model", "route ", "sentences"):
+        assert english not in said.replace("longctx/", ""), said
+    assert "モデルの指定がないため" in asked.stderr
+
+
+def test_the_places_of_a_japanese_question_are_in_japanese(home: Path, tiny_chat_llama: Path, run_in: Run) -> None:
+    asked = run_in(home, "ask", "灯台はいつ建てられましたか？").stdout
+    assert asked == "灯台は一八七四年に建てられた。 [1]\n\n出典\n[1] docs/toudai.txt 1 行目、文字 0-15\n"
+    model = ("--model", tiny_chat_llama, "--max-new-tokens", "6")
+    explained = run_in(home, "ask", "灯台はいつ建てられましたか？", *model, "--explain").stdout
+    for japanese in ("プロンプトに含めた箇所\n[1] docs/", "質問の種類 事実", "指示と質問", "最初のトークンまで"):
+        assert japanese in explained
+    assert "docs/toudai.txt 1 行目、文字 0-" in run_in(home, "search", "灯台").stdout

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pty
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -53,6 +56,20 @@ def test_without_a_command_the_help_is_printed(command: Command, arguments: tupl
 def test_the_version(command: Command) -> None:
     assert command("-V") == command("--version")
     assert re.fullmatch(r"longctx \d+\.\d+\.\d+(\.dev\d+)?\n", command("-V")[0])
+
+
+@pytest.mark.parametrize("package", ["fastapi", "uvicorn", "python_multipart", "prometheus_client", "watchfiles"])
+def test_a_server_without_one_of_its_packages_says_what_to_install(
+    command: Command, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find(name))
+    _, said, code = command("serve")
+    assert said == (
+        f'longctx: {package} is not installed: get the extra "server": in a checkout of longctx, '
+        'pip install -c constraints.txt ".[server]"\n'
+    )
+    assert code == 1
 
 
 def test_an_ingest_that_ctrl_c_stops_says_what_is_in_and_goes_on(
@@ -106,6 +123,34 @@ def test_ctrl_c_elsewhere_ends_in_one_line(forked_longctx: ForkedLongctx, comman
         assert "Traceback" not in chat.stderr
     os.close(reading)
     os.close(writing)
+
+
+def test_ctrl_c_while_the_commands_are_imported_ends_in_one_line() -> None:
+    program = (
+        "import sys, types\n"
+        "class Stopped(types.ModuleType):\n"
+        "    def __getattr__(self, name):\n"
+        "        raise KeyboardInterrupt\n"
+        "sys.modules['longctx.cli'] = Stopped('longctx.cli')\n"
+        "from longctx.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "\ninterrupted\n", 130)
+
+
+def test_a_second_ctrl_c_ends_at_once_without_a_traceback(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys, longctx.cli as cli\n"
+        "def interrupted(*_):\n"
+        "    raise KeyboardInterrupt\n"
+        "cli.ask.open_qa = interrupted\n"
+        "cli.echo = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.argv = ['longctx', 'ask', 'Who?']\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", -signal.SIGINT)
 
 
 def test_without_a_terminal_a_short_ingest_says_nothing_and_a_long_one_a_line_now_and_then(

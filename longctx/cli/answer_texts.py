@@ -1,0 +1,171 @@
+"""What the command line says around an answer, in the language of the question: English or Japanese."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AnswerTexts:
+    """The sentences around an answer.
+
+    Attributes:
+        sources: The heading of what an answer cites.
+        passages: The heading of what was in the prompt, where nothing is cited.
+        marked_by: What is said behind a source that the model did not name itself, by `Citation.marked_by`.
+        page: A place on a page.
+        line: A place on a line.
+        place: A place in a file.
+        copies: The other names of a file, with `names`.
+        wrote: What a model wrote in the place of a refusal.
+        unsupported: A sentence without support.
+        unmeasured: A window that no report shows to work.
+        no_model: That no model was given.
+        served: That a server has answered.
+        with_model: The server's model.
+        without_model: That the server has none.
+        extractive: How an answer was made without a model.
+        searched: What was searched for.
+        route: The title of how a question was answered.
+        no_plan: The title for an answer that needed no plan.
+        kinds: The kinds of questions.
+        columns: Of the table of what the window was used for: passages, tokens.
+        in_prompt: The heading of what was in the prompt.
+        in_parts: The heading of what was read in parts.
+        left_out: The heading of what was left out.
+        shares: The kinds of what is in a prompt.
+        taken: What the prompt took.
+        expected: The time that was expected.
+        reused: The tokens that were read before.
+    """
+
+    sources: str
+    passages: str
+    marked_by: dict[str, str]
+    page: str
+    line: str
+    place: str
+    copies: str
+    wrote: str
+    unsupported: str
+    unmeasured: str
+    no_model: str
+    served: str
+    with_model: str
+    without_model: str
+    extractive: str
+    searched: str
+    route: str
+    no_plan: str
+    kinds: dict[str, str]
+    columns: tuple[str, str]
+    in_prompt: str
+    in_parts: str
+    left_out: str
+    shares: dict[str, str]
+    taken: str
+    expected: str
+    reused: str
+
+
+_ENGLISH = AnswerTexts(
+    sources="Sources",
+    passages="Passages in the prompt",
+    marked_by={
+        "corrected": " (the model named another passage, which does not hold this)",
+        "added": " (the model named no passage; this one holds what it says)",
+    },
+    page="page {}",
+    line="line {}",
+    place="{file}, {position}, characters {start}-{end}",
+    copies=" (also {})",
+    wrote="The model wrote something else, which no passage supports: {}",
+    unsupported="[?] No passage in the prompt supports this sentence.",
+    unmeasured="The prompt was read in a window of {window:,} tokens, and no report shows that the model reads so "
+    "many: run 'longctx probe' on it, and give its report with --report DIR.",
+    no_model="No model was given: the answer quotes the documents. Give one with --model PATH_OR_HUB_ID.",
+    served="Answered by the server on this index, with {} (--no-server).",
+    with_model="its model {}",
+    without_model="no model",
+    extractive="there is no model: the best sentences of the passages are quoted",
+    searched="searched for: {}",
+    route="route {route}, window {window:,}, to {kind}",
+    no_plan="route retrieval",
+    kinds={},
+    columns=("passages", "tokens"),
+    in_prompt="in the prompt",
+    in_parts="read in {:,} parts",
+    left_out="left out",
+    shares={
+        "system": "system prompt",
+        "document": "document",
+        "turn": "turn",
+        "question": "rules and question",
+        "answer": "room for the answer",
+        "free": "not used",
+        "found": "found, but no room",
+        "documents": "",
+    },
+    taken="the prompt has {tokens:,} tokens{expected}; the first token came after {seconds}{reused}",
+    expected=", about {} to the first token",
+    reused=", with {:,} tokens read before",
+)
+_JAPANESE = AnswerTexts(
+    sources="出典",
+    passages="プロンプトに含めた箇所",
+    marked_by={
+        "corrected": "（モデルが示した番号の箇所には記載がないため、訂正しました）",
+        "added": "（モデルが番号を示さなかったため、記載のある箇所を補いました）",
+    },
+    page="{} ページ",
+    line="{} 行目",
+    place="{file} {position}、文字 {start}-{end}",
+    copies="（同じ内容のファイル：{}）",
+    wrote="モデルは別の内容を書きましたが、裏付ける箇所がありません：{}",
+    unsupported="[?] この文を裏付ける箇所は、プロンプトの中にありません。",
+    unmeasured="プロンプトを {window:,} トークンのコンテキスト長で読みましたが、"
+    "モデルがその長さを読めることを示す測定結果がありません。"
+    "longctx probe で測定し、結果のフォルダーを --report で指定してください。",
+    no_model="モデルの指定がないため、文書の文を引用して答えます。モデルは --model で指定できます。",
+    served="このインデックスのサーバーが答えました（{}）。サーバーを使わないときは --no-server を付けてください。",
+    with_model="モデル：{}",
+    without_model="モデルなし",
+    extractive="モデルがないため、最も関係の深い文を引用しました",
+    searched="検索語：{}",
+    route="方法 {route}、コンテキスト長 {window:,}、質問の種類 {kind}",
+    no_plan="方法 retrieval",
+    kinds={"locate": "事実", "compare": "比較", "count": "件数", "summarise": "要約"},
+    columns=("箇所", "トークン"),
+    in_prompt="プロンプトの内訳",
+    in_parts="{:,} 回に分けて読んだもの",
+    left_out="含めなかったもの",
+    shares={
+        "system": "システムプロンプト",
+        "document": "文書",
+        "turn": "会話",
+        "question": "指示と質問",
+        "answer": "回答のための余地",
+        "free": "空き",
+        "found": "検索で見つかったが、入らなかったもの",
+        "documents": "",
+    },
+    taken="プロンプトは {tokens:,} トークン{expected}。最初のトークンまで {seconds}{reused}",
+    expected="（最初のトークンまでの見込みは約 {}）",
+    reused="。うち {:,} トークンは前回読んだものを使いました",
+)
+
+
+def answer_texts(question: str, answer: str = "") -> AnswerTexts:
+    """The sentences around an answer, in the language of its question.
+
+    Args:
+        question: The question; one of kanji alone may be Japanese or Chinese.
+        answer: What answers it, which then decides.
+
+    Returns:
+        The sentences; in English for a question in any language but Japanese.
+    """
+    from indexes.text import script_language
+
+    language = script_language(question)
+    return _JAPANESE if "ja" in (language, language == "zh" and script_language(answer)) else _ENGLISH
