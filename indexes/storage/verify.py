@@ -71,7 +71,7 @@ def row_problems(store: Store) -> Iterator[str]:
     Yields:
         What is wrong.
     """
-    checks = (_impossible_rows, _wrong_titles, _damaged_stamps, _damaged_documents, _damaged_nodes)
+    checks = (_damaged_settings, _impossible_rows, _wrong_titles, _damaged_stamps, _damaged_documents, _damaged_nodes)
     yield from _run(store, checks)
 
 
@@ -93,6 +93,10 @@ def _impossible_rows(store: Store) -> Iterator[str]:
         [[count]] = store.rows(sql)
         if count:
             yield f"{count} {what}"
+
+
+def _damaged_settings(store: Store) -> Iterator[str]:
+    yield from _reasons(partial(store.meta, "encoder"))
 
 
 def _wrong_titles(store: Store) -> Iterator[str]:

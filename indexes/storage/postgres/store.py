@@ -88,6 +88,10 @@ class PostgresStore(PostgresReader, Store):
         if is_first and self.is_empty():
             self.vectors.drop_index()
 
+    def meta(self, key: str) -> str | None:
+        """Read a setting of the whole index, whose pages PostgreSQL itself has checksums of; see `Store`."""
+        return PostgresReader.meta(self, key)
+
     def set_meta(self, key: str, value: str) -> None:
         """Set a setting of the whole index, unless it has that value: every writer would wait for the others.
 
