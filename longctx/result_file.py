@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 
 from filelock import FileLock, Timeout
 
+from longctx.atomic_write import write_atomically
 from longctx.errors import BadRequest
 
 RESULTS = "results.jsonl"
@@ -92,18 +93,44 @@ def open_results(
         except Timeout as error:
             raise BadRequest(f"another {work} is writing to {folder}: wait for it, or give another --out") from error
         except OSError as error:
-            raise BadRequest(f"{folder} cannot be written to: {error.strerror or error}") from error
+            raise BadRequest(unwritable(folder, error)) from error
         header = json.dumps(fingerprint, ensure_ascii=False)
         if f"{header}\n".encode().startswith(data):  # a new file, or one that was cut short at once
-            file.truncate(0)
+            _cut(file, 0)
             _write(file, header)
             yield Results({}, file)
             return
         whole = data[: data.rfind(b"\n") + 1]  # a kill or a full disk may have cut the last line short
         results = _parsed(whole, kind, work, path, fingerprint, show)
-        file.truncate(len(whole))
+        _cut(file, len(whole))
         note = "" if data == whole else f"the last line of {path} was cut short, and what it was about is done again"
         yield Results({result.key: result for result in results}, file, note)
+
+
+def write_result(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file that a user has asked for, for its owner alone; it appears whole or not at all.
+
+    Args:
+        path: The file to create or replace.
+        write: Writes it, as `write_atomically` takes it.
+
+    Raises:
+        BadRequest: If it cannot be written.
+    """
+    try:
+        write_atomically(path, write, private=True)
+    except OSError as error:
+        raise BadRequest(unwritable(path, error)) from error
+
+
+def write_result_text(path: Path, text: str) -> None:
+    """Write a text as `write_result` writes a file."""
+    write_result(path, lambda new: new.write_text(text, encoding="utf-8"))
+
+
+def unwritable(path: Path | str, error: OSError) -> str:
+    """What to say of a file or a folder that the system does not let be written."""
+    return f"{path} cannot be written to: {error.strerror or error}"
 
 
 def _parsed(
@@ -133,4 +160,11 @@ def _write(file: BinaryIO, line: str) -> None:
         if file.write(data) < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
-        raise BadRequest(f"{file.name} cannot be written to: {error.strerror}") from error
+        raise BadRequest(unwritable(file.name, error)) from error
+
+
+def _cut(file: BinaryIO, size: int) -> None:
+    try:
+        file.truncate(size)
+    except OSError as error:
+        raise BadRequest(unwritable(file.name, error)) from error
