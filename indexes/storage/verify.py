@@ -57,7 +57,7 @@ def verify(store: Store, derived: Derived) -> VerifyReport:
 
 
 def _database_problems(store: Store) -> Iterator[str]:
-    yield from _run(store, (_sqlite_problems,))
+    yield from _run(store, (Store.file_problems,))
     yield from row_problems(store)
     yield from _run(store, (_damaged_vectors,))
 
@@ -81,11 +81,6 @@ def _run(store: Store, checks: Iterable[Callable[[Store], Iterator[str]]]) -> It
             yield from check(store)
         except (sqlite3.Error, IndexDamaged) as error:
             yield str(error)
-
-
-def _sqlite_problems(store: Store) -> Iterator[str]:
-    yield from (str(row[0]) for row in store.rows("PRAGMA integrity_check(10)") if row[0] != "ok")
-    yield from (f"row of {row[0]} without its {row[2]}" for row in store.rows("PRAGMA foreign_key_check"))
 
 
 def _impossible_rows(store: Store) -> Iterator[str]:

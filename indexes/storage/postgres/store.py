@@ -157,6 +157,10 @@ class PostgresStore(PostgresReader, Store):
         """The number of chunks that are in the lexical index: of all, outside a writer's transaction."""
         return sum(chunks for chunks, _ in self.postings.statistics().values())
 
+    def file_problems(self) -> Iterator[str]:
+        """Nothing: PostgreSQL looks after its own files."""
+        return iter(())
+
     def rebuild_indexes(self) -> None:
         """Make the database's own indexes of its tables again."""
         for table in TABLES:

@@ -204,6 +204,11 @@ class Store(StoreReader):
         """Make the database's own indexes of its tables again."""
         self._db.execute("REINDEX")
 
+    def file_problems(self) -> Iterator[str]:
+        """What the database itself finds wrong with its tables and its indexes of them; raises sqlite3.Error."""
+        yield from (str(row[0]) for row in self.rows("PRAGMA integrity_check(10)") if row[0] != "ok")
+        yield from (f"row of {row[0]} without its {row[2]}" for row in self.rows("PRAGMA foreign_key_check"))
+
     def refold_titles(self) -> None:
         """Make what filters look for in titles again."""
         rows = self._db.execute("SELECT title, id, folded_title FROM documents").fetchall()

@@ -185,6 +185,29 @@ def test_a_damaged_stamp_is_found_and_hinders_no_ingest(folder: Path, hashing: E
         assert index.verify().problems == ()
 
 
+def test_a_table_of_sqlite_itself_that_cannot_be_repaired_is_said(folder: Path, hashing: Encoder) -> None:
+    with closing(sqlite3.connect(folder / "corpus.sqlite3")) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        [[page]] = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_sequence'")
+        [[size]] = database.execute("PRAGMA page_size")
+    with (folder / "corpus.sqlite3").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(bytes(size))
+    with CorpusIndex.open(folder, hashing) as index:
+        assert index.search("subject1")
+        assert index.verify().problems
+        with pytest.raises(CorpusError, match=r"is not enough .*; put a copy of it back"):
+            index.repair()
+
+
+@pytest.mark.parametrize("content", [b"", b"S"])
+def test_an_index_whose_database_was_emptied_is_no_new_one(folder: Path, hashing: Encoder, content: bytes) -> None:
+    (folder / "corpus.sqlite3").write_bytes(content)
+    with pytest.raises(CorpusError, match="put a copy of it back"):
+        CorpusIndex.open(folder, hashing)
+    assert (folder / "corpus.sqlite3").read_bytes() == content
+
+
 def test_nothing_is_repaired_where_nothing_can_be_read(folder: Path, hashing: Encoder) -> None:
     (folder / "corpus.sqlite3").write_bytes(b"no database" * 1000)
     with pytest.raises(CorpusError), CorpusIndex.open(folder, hashing) as index:
