@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,6 +23,7 @@ from longctx.errors import BadRequest
 RESULTS = "results.jsonl"
 
 _LOCK = ".lock"
+_SEALED = re.compile(rb'(.*),"checksum":(\d+)\}', re.DOTALL)
 
 
 class Result(Protocol):
@@ -58,7 +61,7 @@ class Results(Generic[R]):
         """Keep a result, in the file too: a process that is killed after this has it. Raises BadRequest."""
         self.known[result.key] = result
         if self._file is not None:
-            _write(self._file, result.model_dump_json())
+            _write(self._file, _sealed(result.model_dump_json()))
 
 
 @contextmanager
@@ -141,8 +144,8 @@ def _parsed(
         first, *lines = whole.removesuffix(b"\n").split(b"\n")  # an answer may hold other line breaks
         there = json.loads(first)
         other = [name for name in (*fingerprint, *there) if there.get(name) != fingerprint.get(name)]
-        results: list[R] = [kind.model_validate_json(line) for line in ([] if other else lines)]
-    except (ValueError, TypeError, AttributeError) as error:
+        results: list[R] = [kind.model_validate_json(_unsealed(line)) for line in ([] if other else lines)]
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise BadRequest(f"{path} is damaged or no {work}'s: remove it, or give another --out") from error
     if other:
         before, now = (show(each.get(other[0])) for each in (there, fingerprint))
@@ -151,6 +154,21 @@ def _parsed(
             "another --out, or remove the folder"
         )
     return results
+
+
+def _sealed(line: str) -> str:
+    """The JSON of a result, with a checksum of it as its last value."""
+    return f'{line[:-1]},"checksum":{zlib.crc32(line.encode())}}}'
+
+
+def _unsealed(line: bytes) -> bytes:
+    """The JSON of a result without its checksum, if it has one. Raises ValueError if that does not match."""
+    if (sealed := _SEALED.fullmatch(line)) is None:  # an older longctx wrote none
+        return line
+    whole = sealed[1] + b"}"
+    if zlib.crc32(whole) != int(sealed[2]):
+        raise ValueError("its checksum does not match")
+    return whole
 
 
 def _write(file: BinaryIO, line: str) -> None:

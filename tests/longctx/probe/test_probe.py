@@ -395,6 +395,7 @@ def test_answers_with_line_breaks_of_all_kinds_are_kept(loaded: LoadedModel, fol
     file = tmp_path / "results.jsonl"
     first, second, *rest = file.read_text(encoding="utf-8").split("\n")
     changed = json.loads(second) | {"answer": "one\u2028two\x85three"}
+    del changed["checksum"]  # older versions wrote none
     file.write_text("\n".join([first, json.dumps(changed, ensure_ascii=False), *rest]), encoding="utf-8")
     assert run_probe(loaded, tmp_path, OPTIONS) == load_report(folder)
 
