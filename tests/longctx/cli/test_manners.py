@@ -165,7 +165,6 @@ def read_terminal(descriptor: int) -> str:
 
 
 def test_output_into_a_full_disk_is_said_in_one_line() -> None:
-    with Path("/dev/full").open("w") as full, pytest.raises(OSError, match="No space") as caught:
-        full.write("answer")
-        full.flush()
+    with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(OSError, match="No space") as caught:
+        full.write(b"answer")
     assert one_line(caught.value) == "the output cannot be written: No space left on device"
