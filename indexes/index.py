@@ -343,7 +343,7 @@ class CorpusIndex(IndexReader):
 
         Raises:
             IndexBusy: If another process writes for longer than `wait`.
-            IndexDamaged: If the database cannot be read at all.
+            IndexDamaged: If the database cannot be read at all, or is still damaged afterwards.
         """
         with self._storage.writing(wait) as writer:
             split = chunking(writer.store, None, None)

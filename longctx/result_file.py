@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,11 +17,13 @@ from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 
 from filelock import FileLock, Timeout
 
+from longctx.atomic_write import write_atomically
 from longctx.errors import BadRequest
 
 RESULTS = "results.jsonl"
 
 _LOCK = ".lock"
+_SEALED = re.compile(rb'(.*),"checksum":(\d+)\}', re.DOTALL)
 
 
 class Result(Protocol):
@@ -57,7 +61,7 @@ class Results(Generic[R]):
         """Keep a result, in the file too: a process that is killed after this has it. Raises BadRequest."""
         self.known[result.key] = result
         if self._file is not None:
-            _write(self._file, result.model_dump_json())
+            _write(self._file, _sealed(result.model_dump_json()))
 
 
 @contextmanager
@@ -92,18 +96,44 @@ def open_results(
         except Timeout as error:
             raise BadRequest(f"another {work} is writing to {folder}: wait for it, or give another --out") from error
         except OSError as error:
-            raise BadRequest(f"{folder} cannot be written to: {error.strerror or error}") from error
+            raise BadRequest(unwritable(folder, error)) from error
         header = json.dumps(fingerprint, ensure_ascii=False)
         if f"{header}\n".encode().startswith(data):  # a new file, or one that was cut short at once
-            file.truncate(0)
+            _cut(file, 0)
             _write(file, header)
             yield Results({}, file)
             return
         whole = data[: data.rfind(b"\n") + 1]  # a kill or a full disk may have cut the last line short
         results = _parsed(whole, kind, work, path, fingerprint, show)
-        file.truncate(len(whole))
+        _cut(file, len(whole))
         note = "" if data == whole else f"the last line of {path} was cut short, and what it was about is done again"
         yield Results({result.key: result for result in results}, file, note)
+
+
+def write_result(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file that a user has asked for, for its owner alone; it appears whole or not at all.
+
+    Args:
+        path: The file to create or replace.
+        write: Writes it, as `write_atomically` takes it.
+
+    Raises:
+        BadRequest: If it cannot be written.
+    """
+    try:
+        write_atomically(path, write, private=True)
+    except OSError as error:
+        raise BadRequest(unwritable(path, error)) from error
+
+
+def write_result_text(path: Path, text: str) -> None:
+    """Write a text as `write_result` writes a file."""
+    write_result(path, lambda new: new.write_text(text, encoding="utf-8"))
+
+
+def unwritable(path: Path | str, error: OSError) -> str:
+    """What to say of a file or a folder that the system does not let be written."""
+    return f"{path} cannot be written to: {error.strerror or error}"
 
 
 def _parsed(
@@ -114,8 +144,8 @@ def _parsed(
         first, *lines = whole.removesuffix(b"\n").split(b"\n")  # an answer may hold other line breaks
         there = json.loads(first)
         other = [name for name in (*fingerprint, *there) if there.get(name) != fingerprint.get(name)]
-        results: list[R] = [kind.model_validate_json(line) for line in ([] if other else lines)]
-    except (ValueError, TypeError, AttributeError) as error:
+        results: list[R] = [kind.model_validate_json(_unsealed(line)) for line in ([] if other else lines)]
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise BadRequest(f"{path} is damaged or no {work}'s: remove it, or give another --out") from error
     if other:
         before, now = (show(each.get(other[0])) for each in (there, fingerprint))
@@ -126,6 +156,21 @@ def _parsed(
     return results
 
 
+def _sealed(line: str) -> str:
+    """The JSON of a result, with a checksum of it as its last value."""
+    return f'{line[:-1]},"checksum":{zlib.crc32(line.encode())}}}'
+
+
+def _unsealed(line: bytes) -> bytes:
+    """The JSON of a result without its checksum, if it has one. Raises ValueError if that does not match."""
+    if (sealed := _SEALED.fullmatch(line)) is None:  # an older longctx wrote none
+        return line
+    whole = sealed[1] + b"}"
+    if zlib.crc32(whole) != int(sealed[2]):
+        raise ValueError("its checksum does not match")
+    return whole
+
+
 def _write(file: BinaryIO, line: str) -> None:
     """Write a line, all of it or an error: a file without a buffer takes what the disk has room for."""
     data = f"{line}\n".encode()
@@ -133,4 +178,11 @@ def _write(file: BinaryIO, line: str) -> None:
         if file.write(data) < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
-        raise BadRequest(f"{file.name} cannot be written to: {error.strerror}") from error
+        raise BadRequest(unwritable(file.name, error)) from error
+
+
+def _cut(file: BinaryIO, size: int) -> None:
+    try:
+        file.truncate(size)
+    except OSError as error:
+        raise BadRequest(unwritable(file.name, error)) from error

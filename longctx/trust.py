@@ -72,6 +72,6 @@ def trust(file: FileVersion) -> None:
 def _remembered() -> dict[str, str]:
     try:
         known = json.loads((config_folder() / _TRUSTED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # without it, the user is asked again
+    except (OSError, ValueError, RecursionError):  # without it, the user is asked again
         return {}
     return known if isinstance(known, dict) else {}

@@ -7,7 +7,7 @@ RopeScalingError (a ValueError)
 ├── UnsupportedModel    the model has no rotary embedding, or one that cannot be replaced faithfully
 ├── AlreadyScaled       the model or its checkpoint carries a scaling, and a second one would blend with it
 ├── CheckpointError     a checkpoint cannot be found, read or written
-└── PlotUnavailable     matplotlib is not installed
+└── PlotUnavailable     a plot cannot be drawn or written
 """
 
 
@@ -40,4 +40,4 @@ class CheckpointError(RopeScalingError):
 
 
 class PlotUnavailable(RopeScalingError):
-    """matplotlib, which plots need, is not installed."""
+    """A plot cannot be drawn or written, or matplotlib, which plots need, is not installed."""

@@ -70,8 +70,7 @@ def export_checkpoint(
     folder, base = checkpoint.folder.resolve(), checkpoint.base
     if target == folder or folder in target.parents:
         raise CheckpointError(f"{destination} is inside the source checkpoint: write to another folder")
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise CheckpointError(f"{destination} exists and is not an empty folder: give a new one")
+    _check_new(target)
     carried = carried_scaling(checkpoint.config)
     check_not_blended(carried, scaling, base)
     windows = windows_under(scaling, base, carried)
@@ -81,6 +80,16 @@ def export_checkpoint(
         _raise_tokenizer_limit(partial / "tokenizer_config.json", windows.get("max_position_embeddings", 0))
         _check_readable(partial, scaling, base)
     return target
+
+
+def _check_new(target: Path) -> None:
+    """Check that a folder can be made, or is empty. Raises CheckpointError."""
+    try:
+        is_new = not target.exists() or (target.is_dir() and not any(target.iterdir()))
+    except OSError as error:
+        raise CheckpointError(f"{target} cannot be written: {error.strerror or error}") from error
+    if not is_new:
+        raise CheckpointError(f"{target} exists and is not an empty folder: give a new one")
 
 
 def _scaled_config(checkpoint: Checkpoint, scaling: RopeScaling, windows: dict[str, int]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import uuid
+from io import BytesIO
 from pathlib import Path
 
 from rope_scaling.errors import PlotUnavailable
@@ -21,7 +23,7 @@ def plot_frequencies(before: RopeScaling, after: RopeScaling, base: RopeBase, fi
         file: The file to write; its suffix chooses the format (.png, .svg, .pdf).
 
     Raises:
-        PlotUnavailable: If matplotlib is not installed.
+        PlotUnavailable: If matplotlib is not installed, does not know the format, or the file cannot be written.
     """
     try:
         from matplotlib.figure import Figure  # the object interface: no display, no global state
@@ -42,4 +44,23 @@ def plot_frequencies(before: RopeScaling, after: RopeScaling, base: RopeBase, fi
     ratio.plot(pairs, (new / old).tolist())
     highest = 1.05 * float((new / old).max())
     ratio.set(xlabel="pair of dimensions", ylabel="frequency after / before", ylim=(0, highest))
-    figure.savefig(Path(file))
+    path = Path(file) if Path(file).suffix else Path(file).with_suffix(".png")
+    drawn = BytesIO()
+    try:
+        figure.savefig(drawn, format=path.suffix.removeprefix("."))
+    except ValueError as error:
+        raise PlotUnavailable(f"{path} cannot be drawn: {error}") from error
+    _write(path, drawn.getvalue())
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file, all of it or nothing. Raises PlotUnavailable."""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        try:
+            partial.write_bytes(data)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise PlotUnavailable(f"{path} cannot be written: {error.strerror or error}") from error

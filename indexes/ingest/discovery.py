@@ -204,7 +204,7 @@ def _rule(place: _Place, is_folder: bool) -> str | None:
 def _inside(folder: _Place, elsewhere: frozenset[str]) -> list[_Place]:
     """The entries of a folder, the last name first, for a stack."""
     statuses = statuses_in(folder.real, folder.root.real)
-    rules = rules_of(folder.real, frozenset(statuses), folder.rules)
+    rules = rules_of(folder.real, frozenset(statuses), folder.root.real, folder.rules)
     path, real = os.path.join(folder.path, ""), os.path.join(folder.real, "")
     return [
         _Place(path + name, real + name, folder.root, rules, status)

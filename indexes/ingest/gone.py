@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -34,14 +35,15 @@ def missing_files(store: StoreReader, roots: Sequence[Path]) -> list[str]:
 
 
 def emptied_folders(missing: Collection[str], root: Path) -> list[str]:
-    """List the folders that held documents and now hold nothing, as the places of drives that are not mounted do.
+    """List the folders that held documents and now hold no file, as the places of drives that are not mounted do.
 
     Args:
         missing: The sources whose files have gone.
         root: A folder.
 
     Returns:
-        It, or folders in it, that are there and hold nothing but perhaps hidden files.
+        It, or folders in it, that are there and hold nothing but perhaps hidden files and empty folders, or are links
+        to nothing.
     """
     root = Path(full_source(root))
     held = {parent for source in missing for parent in Path(source).parents if parent.is_relative_to(root)}
@@ -49,8 +51,15 @@ def emptied_folders(missing: Collection[str], root: Path) -> list[str]:
 
 
 def _is_bare(folder: Path) -> bool:
+    """Whether a folder holds no file, also not in folders of it, or is a link to nothing."""
     with suppress(OSError):
-        return all(entry.name.startswith(".") for entry in folder.iterdir())
+        if not folder.is_dir():
+            return folder.is_symlink() and not folder.exists()
+        for _, folders, files in os.walk(folder):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            if not all(name.startswith(".") for name in files):
+                return False
+        return True
     return False
 
 

@@ -100,12 +100,14 @@ class IgnoreRules:
         folder: The folder, with links resolved.
     """
 
-    def __init__(self, folder: str, above: IgnoreRules | None, files: Sequence[str], builds: bool = False) -> None:
+    def __init__(
+        self, folder: str, above: IgnoreRules | None, files: Sequence[str], root: str, builds: bool = False
+    ) -> None:
         self.folder = folder
         self._above, self._builds = above, builds
         paths = [os.path.join(folder, file) for file in files]
         # the one that decides is first
-        self._specs = [(os.path.basename(path), spec) for path in reversed(paths) if (spec := _read(path))]
+        self._specs = [(os.path.basename(path), spec) for path in reversed(paths) if (spec := _read(path, root))]
 
     @classmethod
     def above(cls, folder: str) -> IgnoreRules | None:
@@ -124,7 +126,7 @@ class IgnoreRules:
             return None
         rules: IgnoreRules | None = None
         for parent in reversed(parents[: root + 1]):
-            rules = cls(parent, rules, IGNORE_FILES if rules else (_REPOSITORY_FILE, *IGNORE_FILES))
+            rules = cls(parent, rules, IGNORE_FILES if rules else (_REPOSITORY_FILE, *IGNORE_FILES), parent)
         return None if rules is None or rules.decision(folder, is_folder=True) else rules
 
     def decision(self, path: str, *, is_folder: bool) -> str | None:
@@ -167,12 +169,13 @@ class IgnoreRules:
         return None
 
 
-def rules_of(folder: str, names: Collection[str], above: IgnoreRules | None) -> IgnoreRules:
+def rules_of(folder: str, names: Collection[str], root: str, above: IgnoreRules | None) -> IgnoreRules:
     """The rules of a folder.
 
     Args:
         folder: The folder, with links resolved.
         names: The names in it.
+        root: A folder above it, or the same; no link is followed below it.
         above: The rules of the folder that it lies in; None for those of the first folder of a walk in no repository.
 
     Returns:
@@ -181,7 +184,7 @@ def rules_of(folder: str, names: Collection[str], above: IgnoreRules | None) -> 
     files = [name for name in IGNORE_FILES if name in names]
     if above is None and ".git" in names:
         files.insert(0, _REPOSITORY_FILE)
-    return IgnoreRules(folder, above, files, builds=not _BUILDS.isdisjoint(names))
+    return IgnoreRules(folder, above, files, root, builds=not _BUILDS.isdisjoint(names))
 
 
 class UserRules:
@@ -214,10 +217,10 @@ def _relative(path: str, folder: str, is_folder: bool) -> str:
     return f"{relative}/" if is_folder else relative
 
 
-def _read(path: str) -> GitIgnoreSpec | None:
+def _read(path: str, root: str) -> GitIgnoreSpec | None:
     """The patterns of an ignore file; a line that is no pattern is left out, as git does."""
     try:  # not through a link, as git does; and not a pipe, which would never end
-        data = read_bytes(Path(path), ReadLimits(max_bytes=_LONGEST), root=str(Path(path).parent))
+        data = read_bytes(Path(path), ReadLimits(max_bytes=_LONGEST), root=root)
     except UnreadableFile:
         return None
     lines = data.decode("utf-8", "replace").removeprefix("\ufeff").splitlines()

@@ -95,7 +95,7 @@ def find_files(roots: Iterable[Path], *, exclude: Path, rules: WalkRules) -> Ite
 
 def _sifted(root: str, files: Iterable[StoredFile], rules: WalkRules) -> Iterator[Found]:
     """What is to be read of the files at an address, and what is left out."""
-    user, plain = UserRules(root, rules), IgnoreRules(root, None, ())
+    user, plain = UserRules(root, rules), IgnoreRules(root, None, (), root)
 
     def rule(path: str, *, is_folder: bool) -> str | None:
         said = user.reason(path, is_folder=is_folder)

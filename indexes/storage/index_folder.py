@@ -213,7 +213,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 def _check_folder(folder: Path, create: bool) -> None:
     """Check that there is an index in a folder, or create the folder for one."""
     database, used = folder / _DATABASE, (folder / "dense").is_dir() or (folder / "lexical").is_dir()
-    if database.is_file() and (database.stat().st_size or not used):
+    if database.is_file() and (database.stat().st_size > 1 or not used):  # SQLite takes one byte for none
         return
     if used and (folder / "write.lock").is_file():
         raise IndexDamaged(

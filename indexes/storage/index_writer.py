@@ -55,7 +55,7 @@ class IndexWriter:
             if self._derived.are_damaged(self.store):
                 self._derived.discard_damaged(self.store)
             self._derived.clean(self.store)  # what a killed writer left may have the names of the files to come
-            self.store.set_meta("generation", str(self.store.generation() + 1))
+            self.store.set_meta("generation", str(self.store.next_generation()))
         except BaseException:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")

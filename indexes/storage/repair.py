@@ -42,7 +42,8 @@ def repair(writer: Writer, embed: Embed) -> tuple[str, ...]:
         What was done, a line each.
 
     Raises:
-        IndexDamaged: If the database cannot be read at all, or a damaged vector is of another dimension.
+        IndexDamaged: If the database cannot be read at all or is still damaged afterwards, or a damaged vector is of
+            another dimension.
     """
     store, done = writer.store, list[str]()
     with writer.batch() as generation:
@@ -58,6 +59,12 @@ def repair(writer: Writer, embed: Embed) -> tuple[str, ...]:
         store.refold_titles()
         store.forget_indexes()
     writer.publish()
+    try:
+        left = next(store.file_problems(), None)
+    except sqlite3.Error as error:
+        left = str(error)
+    if left is not None:
+        raise IndexDamaged(f"what can be made again has been, and that is not enough ({left})")
     return (*done, "the search indexes were made again")
 
 

@@ -57,7 +57,7 @@ def verify(store: Store, derived: Derived) -> VerifyReport:
 
 
 def _database_problems(store: Store) -> Iterator[str]:
-    yield from _run(store, (_sqlite_problems,))
+    yield from _run(store, (Store.file_problems,))
     yield from row_problems(store)
     yield from _run(store, (_damaged_vectors,))
 
@@ -71,7 +71,7 @@ def row_problems(store: Store) -> Iterator[str]:
     Yields:
         What is wrong.
     """
-    checks = (_impossible_rows, _wrong_titles, _damaged_stamps, _damaged_documents, _damaged_nodes)
+    checks = (_damaged_settings, _impossible_rows, _wrong_titles, _damaged_stamps, _damaged_documents, _damaged_nodes)
     yield from _run(store, checks)
 
 
@@ -83,16 +83,15 @@ def _run(store: Store, checks: Iterable[Callable[[Store], Iterator[str]]]) -> It
             yield str(error)
 
 
-def _sqlite_problems(store: Store) -> Iterator[str]:
-    yield from (str(row[0]) for row in store.rows("PRAGMA integrity_check(10)") if row[0] != "ok")
-    yield from (f"row of {row[0]} without its {row[2]}" for row in store.rows("PRAGMA foreign_key_check"))
-
-
 def _impossible_rows(store: Store) -> Iterator[str]:
     for what, sql in _IMPOSSIBLE.items():
         [[count]] = store.rows(sql)
         if count:
             yield f"{count} {what}"
+
+
+def _damaged_settings(store: Store) -> Iterator[str]:
+    yield from _reasons(partial(store.meta, "encoder"))
 
 
 def _wrong_titles(store: Store) -> Iterator[str]:

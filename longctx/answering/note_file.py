@@ -93,7 +93,7 @@ class NoteFile:
         replies: dict[str, KeptReply] = {}
         with suppress(OSError):
             for line in self._path.read_bytes().split(b"\n"):
-                with suppress(ValueError, TypeError):  # damaged, or written to its half
+                with suppress(ValueError, TypeError, RecursionError):  # damaged, or written to its half
                     *row, expected = json.loads(line)
                     if checksum(tuple(row)) == expected:
                         replies[row[0]] = KeptReply(*row[1:])

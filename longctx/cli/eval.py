@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -90,7 +91,7 @@ def _make(settings: Settings, path: Path, count: int, seed: int) -> None:
     from longctx.errors import BadRequest
     from longctx.evaluation import draft_questions, write_questions
 
-    if path.exists():
+    if os.path.lexists(path):
         raise BadRequest(f"{path} exists already: give another name, or move it away")
     with CorpusIndex.open(settings.index, settings.encoder, create=False) as index:
         drafts = draft_questions(index, count, seed)

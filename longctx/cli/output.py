@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 # The bases of our errors, by name: their packages would import torch to print one line.
 _OURS = ("indexes.errors.CorpusError", "longctx.errors.LongctxError", "rope_scaling.errors.RopeScalingError")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # where a command's output goes into a file, it has no name
 SOME_FAILED = 3  # the exit code when some files or questions failed
 INTERRUPTED = 130  # the exit code that shells have for a process that Ctrl-C ended
 
@@ -156,6 +158,8 @@ def one_line(error: Exception) -> str:
     message = " ".join(str(error).split())
     if any(f"{base.__module__}.{base.__name__}" in _OURS for base in type(error).__mro__):
         return message
+    if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename is None:
+        return f"the output cannot be written: {error.strerror}"
     return f"{type(error).__name__}: {message} (unexpected: --debug shows where)"
 
 

@@ -69,13 +69,30 @@ class Fingerprint:
 
 
 def write_prefix(path: Path, cache: KVCache, fingerprint: Fingerprint, ids: Sequence[int] = ()) -> None:
-    """Write all that a cache holds, and the token ids if they are given. A file appears whole or not at all."""
+    """Write all that a cache holds, and the token ids if they are given. A file appears whole or not at all.
+
+    Args:
+        path: The file.
+        cache: The keys and values.
+        fingerprint: What they were made from.
+        ids: The token ids.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+
+    def write(new: Path) -> None:
+        try:
+            save_file(tensors, new, contents)
+        except SafetensorError as error:  # of a full disk
+            raise OSError(str(error)) from error
+
     tensors = dict(_named(cache))
     if ids:
         tensors[_IDS] = torch.tensor(list(ids), dtype=torch.int32)
     contents = {**asdict(fingerprint), "format": _FORMAT, "contents": hash_tensors(tensors)}
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_atomically(path, lambda new: save_file(tensors, new, contents), private=True)
+    write_atomically(path, write, private=True)
 
 
 def read_prefix(path: Path, fingerprint: Fingerprint, layout: Layout) -> KVCache:

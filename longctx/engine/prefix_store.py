@@ -107,11 +107,13 @@ class PrefixStore:
         exact = replace(made_from, tokens=hash_tokens(held), dtype=self._dtypes(layout))
         try:
             cache = read_prefix(stored.path, exact, replace(layout, tokens=len(held), dtype=self.dtype))
-            os.utime(stored.path)
-        except (PrefixRefused, OSError) as error:
+        except PrefixRefused as error:
             _log.warning("%s: the documents are read again", error)
-            self._remove([stored])
+            with suppress(OSError):  # it may be another user's
+                self._remove([stored])
             return None
+        with suppress(OSError):
+            os.utime(stored.path)
         cache.crop(tokens)
         return tokens, cache.converted(layout.dtype, layout.model_dtype)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from longctx.errors import BadRequest
+from longctx.result_file import unwritable, write_result_text
 
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 _FIELDS = ("question", "answers", "source", "id")
@@ -115,17 +116,23 @@ def write_questions(questions: Iterable[Question], path: str | Path) -> None:
     Raises:
         BadRequest: If the file exists already, or cannot be written.
     """
+    lines: list[str] = []
+    for each in questions:
+        known = {"id": each.id, "question": each.question, "answers": each.answers, "source": each.source}
+        given = {name: value for name, value in known.items() if value not in (None, "")}
+        lines.append(json.dumps(given, ensure_ascii=False) + "\n")
+    file = Path(path)
     try:
-        Path(path).touch(mode=0o600, exist_ok=False)
-        with Path(path).open("w", encoding="utf-8") as file:
-            for each in questions:
-                known = {"id": each.id, "question": each.question, "answers": each.answers, "source": each.source}
-                given = {name: value for name, value in known.items() if value not in (None, "")}
-                file.write(json.dumps(given, ensure_ascii=False) + "\n")
+        file.touch(mode=0o600, exist_ok=False)
     except FileExistsError as error:
         raise BadRequest(f"{path} exists already: give another name, or move it away") from error
     except OSError as error:
-        raise BadRequest(f"{path} cannot be written: {error.strerror or error}") from error
+        raise BadRequest(unwritable(file, error)) from error
+    try:
+        write_result_text(file, "".join(lines))
+    except BadRequest:
+        file.unlink(missing_ok=True)
+        raise
 
 
 def _parsed(line: str) -> Question:

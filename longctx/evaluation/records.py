@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from longctx.errors import BadRequest
 from longctx.evaluation.options import Combination
-from longctx.result_file import RESULTS, Results, open_results
+from longctx.result_file import RESULTS, Results, open_results, unwritable
 
 SUMMARY, PAGE = "summary.json", "report.html"
 _FORMAT = 1
@@ -127,8 +127,12 @@ def open_records(
         yield Results({})
         return
     kept = folder / RESULTS
-    is_new = not kept.exists() or not kept.stat().st_size
-    if is_new and (others := [name for name in (SUMMARY, PAGE) if (folder / name).exists()]):
+    try:
+        is_new = not kept.exists() or not kept.stat().st_size
+        others = [name for name in (SUMMARY, PAGE) if is_new and (folder / name).exists()]
+    except OSError as error:
+        raise BadRequest(unwritable(folder, error)) from error
+    if others:
         raise BadRequest(f"{folder / others[0]} is there without {RESULTS}, and would be replaced: give another --out")
     with open_results(folder, AnswerRecord, "evaluation", {"format": _FORMAT, **fingerprint}) as records:
         if strange := next((key for key in records.known if key not in keys), None):

@@ -7,12 +7,10 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from indexes import Chunk, CorpusError, CorpusIndex, SearchFilter
-from longctx.atomic_write import write_atomically
 from longctx.errors import BadRequest, LongctxError, ServerFailed
 from longctx.evaluation.options import Combination, EvaluationOptions
 from longctx.evaluation.page import report_page
@@ -20,7 +18,7 @@ from longctx.evaluation.questions import Question
 from longctx.evaluation.records import PAGE, SUMMARY, AnswerRecord, RecordedPassage, open_records
 from longctx.evaluation.report import AskedQuestion, EvaluationReport
 from longctx.qa import DocumentQA
-from longctx.result_file import Results
+from longctx.result_file import Results, write_result_text
 from longctx.types import Answer, Citation, QuestionRequest
 from rope_scaling import RopeScalingError
 
@@ -79,7 +77,8 @@ def evaluate(
         The report.
 
     Raises:
-        BadRequest: If a question names a source that is not in the index, or the folder holds another evaluation.
+        BadRequest: If a question names a source that is not in the index, or the folder holds another evaluation or
+            cannot be written to.
         LongctxError: If a model cannot be opened and there is no answer yet.
         CorpusError: If the index cannot be read.
         RopeScalingError: If a model cannot have a scaling, and there is no answer yet.
@@ -112,10 +111,13 @@ def write_report(report: EvaluationReport, folder: Path) -> None:
     Args:
         report: The report.
         folder: The folder.
+
+    Raises:
+        BadRequest: If they cannot be written.
     """
     summary = json.dumps(report.as_dict(), ensure_ascii=False, indent=2) + "\n"
     for name, text in ((SUMMARY, summary), (PAGE, report_page(report))):
-        write_atomically(folder / name, partial(Path.write_text, data=text, encoding="utf-8"), private=True)
+        write_result_text(folder / name, text)
 
 
 class _Run:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from longctx.atomic_write import write_atomically
 from longctx.errors import extra
 from longctx.probe.report import PERPLEXITY, Cell, EffectiveWindow, ProbeReport
+from longctx.result_file import write_result, write_result_text
 from rope_scaling import PlotUnavailable
 
 _FILE = "report.md"
@@ -68,6 +68,9 @@ def write_markdown(report: ProbeReport, folder: Path) -> None:
     Args:
         report: The report.
         folder: The folder that the probe wrote to.
+
+    Raises:
+        BadRequest: If it cannot be written.
     """
     parts = [f"# Probe of {report.model.name}", _facts(report)]
     for table in report_tables(report):
@@ -78,8 +81,7 @@ def write_markdown(report: ProbeReport, folder: Path) -> None:
             table.note,
         ]
     parts += [f"![{picture.name}]({picture.name})" for picture in sorted(folder.glob("*.png"))]
-    text = "\n\n".join(parts) + "\n"
-    write_atomically(folder / _FILE, lambda new: new.write_text(text, encoding="utf-8"), private=True)
+    write_result_text(folder / _FILE, "\n\n".join(parts) + "\n")
 
 
 def _facts(report: ProbeReport) -> str:
@@ -142,6 +144,7 @@ def draw_report(report: ProbeReport, folder: Path) -> list[Path]:
 
     Raises:
         PlotUnavailable: Without matplotlib.
+        BadRequest: If they cannot be written.
     """
     cells = report.cells
     figures = {
@@ -232,5 +235,5 @@ def _label(report: ProbeReport, method: str) -> str:
 
 def _save(figure: Any, file: Path) -> Path:
     same_bytes = {"Software": None}  # for the same report
-    write_atomically(file, lambda new: figure.savefig(new, dpi=_DPI, format="png", metadata=same_bytes))
+    write_result(file, lambda new: figure.savefig(new, dpi=_DPI, format="png", metadata=same_bytes))
     return file

@@ -11,9 +11,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from longctx.atomic_write import write_atomically
 from longctx.errors import BadReport
 from longctx.models import UNSCALED, Measured, Measurements
+from longctx.result_file import write_result_text
 
 REPORT = "report.json"
 PERPLEXITY = "perplexity"
@@ -204,6 +204,5 @@ def load_report(path: str | Path) -> ProbeReport:
 
 
 def write_report(report: ProbeReport, folder: Path) -> None:
-    """Write `report.json` into a folder; it appears whole or not at all."""
-    text = report.model_dump_json(indent=1) + "\n"
-    write_atomically(folder / REPORT, lambda new: new.write_text(text, encoding="utf-8"), private=True)
+    """Write `report.json` into a folder; it appears whole or not at all. Raises BadRequest."""
+    write_result_text(folder / REPORT, report.model_dump_json(indent=1) + "\n")

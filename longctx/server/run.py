@@ -150,7 +150,8 @@ def _unix_socket(index: Path | str) -> socket.socket | None:
         _LOG.warning("the path of an index is too long for a socket: `longctx ask` will not use this server")
         return None
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # of an index in a database, it is not there yet
+    with suppress(OSError):  # which `bind` meets, too
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # of an index in a database, it is not there yet
     before = os.umask(0o177)
     try:
         if path.is_socket() and _is_dead(path):

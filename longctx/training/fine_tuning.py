@@ -10,10 +10,13 @@ import importlib.util
 import json
 import shutil
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from longctx.errors import TrainingError, extra
 from longctx.models import load_model
@@ -23,6 +26,7 @@ from longctx.training.trainer import LOSSES, MixedWindows, train
 from rope_scaling import Checkpoint, RopeScaling, apply_rope_scaling, carried_scaling, export_checkpoint
 
 _SETTINGS = "settings.json"
+_TORCH_SAVES = "inline_container"  # the part of torch whose error a full disk is
 
 
 def fine_tune(
@@ -53,13 +57,16 @@ def fine_tune(
         The new folder.
 
     Raises:
-        TrainingError: For data or options that cannot be used, a folder that is not empty, or a missing package.
+        TrainingError: For data or options that cannot be used, a folder that is not empty or cannot be written to, or a
+            missing package.
         ModelUnavailable: If the model cannot be loaded.
         RopeScalingError: If it cannot be scaled so.
     """
     options, target = options or TrainingOptions(), Path(out).resolve()
     _check_packages(options)
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+    with _writing(target):
+        is_new = not target.exists() or (target.is_dir() and not any(target.iterdir()))
+    if not is_new:
         raise TrainingError(f"{out} exists and is not an empty folder: give a new one")
     window = scaling.window or checkpoint.base.window
     if options.length is not None and options.length > window:
@@ -72,19 +79,38 @@ def fine_tune(
             f"no sequence is longer than the native window of {native:,} tokens, so nothing would be trained under the "
             "scaling: give longer documents or examples, or leave mixed windows out"
         )
-    run = _open_run(target, _settings(checkpoint, scaling, sequences, options), resume=resume)
-    stored = loaded.model.dtype
+    stored, settings = loaded.model.dtype, _settings(checkpoint, scaling, sequences, options)
     if not native:
         apply_rope_scaling(loaded.model, scaling)
     model = _with_adapters(loaded.model) if options.lora else loaded.model.float()
     mixed = MixedWindows(loaded.model, scaling, native) if native else None
-    train(model, sequences, run, options, progress, mixed)
-    trained = (model.merge_and_unload() if options.lora else model).to(stored)
-    trained.save_pretrained(run / "weights")
-    export_checkpoint(checkpoint.folder, scaling, target, weights=run / "weights")
-    shutil.copyfile(run / LOSSES, target / LOSSES)
-    shutil.rmtree(run)
+    with _writing(target):
+        run = _open_run(target, settings, resume=resume)
+        train(model, sequences, run, options, progress, mixed)
+        trained = (model.merge_and_unload() if options.lora else model).to(stored)
+        trained.save_pretrained(run / "weights")
+        export_checkpoint(checkpoint.folder, scaling, target, weights=run / "weights")
+        shutil.copyfile(run / LOSSES, target / LOSSES)
+        shutil.rmtree(run)
     return target
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Explain what the system, safetensors and torch raise where files cannot be written."""
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and _TORCH_SAVES not in str(error):
+            raise
+        run = _run_of(target)
+        going_on = "; make room, and --resume goes on with the run" if (run / _SETTINGS).is_file() else ""
+        raise TrainingError(f"{run} cannot be written to: {error}{going_on}") from error
+
+
+def _run_of(target: Path) -> Path:
+    """The folder of a run whose weights go into another."""
+    return target.with_name(f"{target.name}.unfinished")
 
 
 def _native_window(checkpoint: Checkpoint, length: int) -> int:
@@ -123,7 +149,7 @@ def _settings(
 
 def _open_run(target: Path, settings: dict[str, Any], *, resume: bool) -> Path:
     """The folder of a new run, or of the one that is to go on."""
-    run = target.with_name(f"{target.name}.unfinished")
+    run = _run_of(target)
     if resume:
         if not (run / _SETTINGS).is_file():
             raise TrainingError(f"there is no unfinished run in {run}: leave --resume out to start one")
@@ -138,7 +164,11 @@ def _open_run(target: Path, settings: dict[str, Any], *, resume: bool) -> Path:
     if run.exists():
         raise TrainingError(f"{run} holds an unfinished run: --resume goes on with it; or remove it")
     run.mkdir(parents=True)
-    (run / _SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    try:
+        (run / _SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    except OSError:
+        shutil.rmtree(run, ignore_errors=True)
+        raise
     return run
 
 

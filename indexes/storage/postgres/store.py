@@ -88,6 +88,10 @@ class PostgresStore(PostgresReader, Store):
         if is_first and self.is_empty():
             self.vectors.drop_index()
 
+    def meta(self, key: str) -> str | None:
+        """Read a setting of the whole index, whose pages PostgreSQL itself has checksums of; see `Store`."""
+        return PostgresReader.meta(self, key)
+
     def set_meta(self, key: str, value: str) -> None:
         """Set a setting of the whole index, unless it has that value: every writer would wait for the others.
 
@@ -152,6 +156,10 @@ class PostgresStore(PostgresReader, Store):
     def chunk_count(self) -> int:
         """The number of chunks that are in the lexical index: of all, outside a writer's transaction."""
         return sum(chunks for chunks, _ in self.postings.statistics().values())
+
+    def file_problems(self) -> Iterator[str]:
+        """Nothing: PostgreSQL looks after its own files."""
+        return iter(())
 
     def rebuild_indexes(self) -> None:
         """Make the database's own indexes of its tables again."""

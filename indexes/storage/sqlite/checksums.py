@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from indexes.errors import IndexDamaged
+
+SETTINGS = ("chunking", "encoder", "encoder_fingerprint")  # of an index, which nothing else in it can tell
 
 _BLOCK = 1 << 20  # characters
 _OLD_STAMP = re.compile(r"\d+:-?\d+:-?\d+:\d+:")
@@ -73,6 +75,18 @@ def read_stamp(sealed: object) -> tuple[str | None, bool]:
         return None, True
     stamp = text[9:]
     return (stamp, True) if seal_stamp(stamp) == text else (None, False)
+
+
+def settings_checksum(settings: Mapping[str, str]) -> str:
+    """CRC-32 of those of an index's settings that SETTINGS names, as it is stored among them.
+
+    Args:
+        settings: All settings by their names.
+
+    Returns:
+        The checksum.
+    """
+    return f"{checksum([(name, settings.get(name)) for name in SETTINGS]):08x}"
 
 
 def found(row: Any, what: str) -> Sequence[Any]:

@@ -9,12 +9,16 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from indexes.errors import IndexDamaged, IndexMismatch
-from indexes.storage.sqlite.checksums import checksum, text_checksum, vector_checksum
+from indexes.storage.sqlite.checksums import checksum, settings_checksum, text_checksum, vector_checksum
 from indexes.text import folded
 
-FORMAT_VERSION = 5
+if TYPE_CHECKING:
+    from indexes.storage.sqlite.documents import Connection
+
+FORMAT_VERSION = 6
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -148,6 +152,12 @@ def _fill_folded_titles(connection: sqlite3.Connection) -> None:
     connection.executemany("UPDATE documents SET folded_title = ? WHERE id = ?", rows)
 
 
+def seal_settings(connection: Connection) -> None:
+    """Record the checksum of the settings that an open database holds."""
+    settings = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('settings', ?)", (settings_checksum(settings),))
+
+
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:
     """Run a script in the transaction that is open: `executescript` would end it first."""
     statement = ""
@@ -186,11 +196,14 @@ _FORMAT_4_TO_5 = f"""
 {SCHEMA[SCHEMA.index("-- The tables of a document") :]}
 PRAGMA user_version = 5;
 """
-# For each format: the script that changes the tables, and what fills the new columns from the old.
+# Until format 5 the settings had no checksum.
+_FORMAT_5_TO_6 = "PRAGMA user_version = 6;"
+# For each format: the script that changes the tables, and what fills in what is new from the old.
 _STEPS: dict[int, tuple[str, Callable[[sqlite3.Connection], None] | None]] = {
-    0: (f"{SCHEMA} PRAGMA user_version = {FORMAT_VERSION};", None),
+    0: (f"{SCHEMA} PRAGMA user_version = {FORMAT_VERSION};", seal_settings),
     1: (_FORMAT_1_TO_2, _fill_checksums),
     2: (_FORMAT_2_TO_3, _fill_folded_titles),
     3: (_FORMAT_3_TO_4, None),
     4: (_FORMAT_4_TO_5, None),
+    5: (_FORMAT_5_TO_6, seal_settings),
 }

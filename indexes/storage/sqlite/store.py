@@ -15,10 +15,18 @@ from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 
-from indexes.storage.sqlite.checksums import checksum, read_stamp, seal_stamp, text_checksum
+from indexes.errors import IndexDamaged
+from indexes.storage.sqlite.checksums import (
+    SETTINGS,
+    checksum,
+    read_stamp,
+    seal_stamp,
+    settings_checksum,
+    text_checksum,
+)
 from indexes.storage.sqlite.documents import DerivedFile
 from indexes.storage.sqlite.reader import TEXT_BLOCK, StoreReader, text_slice
-from indexes.storage.sqlite.schema import DOCUMENT_FACTS
+from indexes.storage.sqlite.schema import DOCUMENT_FACTS, seal_settings
 from indexes.text import folded
 from indexes.types import Chunk, Document, DocumentInfo, Vectors
 
@@ -39,14 +47,43 @@ class Store(StoreReader):
             raise
         self._db.execute("RELEASE changes")
 
+    def meta(self, key: str) -> str | None:
+        """Read a setting of the whole index.
+
+        Args:
+            key: Its name, such as "encoder".
+
+        Returns:
+            Its value; None if it is not set.
+
+        Raises:
+            IndexDamaged: If nothing else tells this setting, and the settings do not match their checksum.
+        """
+        if key in SETTINGS:
+            settings = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
+            if settings.get("settings") != settings_checksum(settings):
+                raise IndexDamaged("the settings that its documents were made with are not what they were")
+        return super().meta(key)
+
     def set_meta(self, key: str, value: str) -> None:
         """Set a setting of the whole index.
 
         Args:
             key: Its name.
             value: Its value.
+
+        Raises:
+            IndexDamaged: As `meta`.
         """
+        self.meta(key)  # a checksum of settings that are damaged would hide it
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        if key in SETTINGS:
+            seal_settings(self._db)
+
+    def next_generation(self) -> int:
+        """A generation that is newer than the store's and than that of any document, also where one is damaged."""
+        [newest] = self._db.execute("SELECT coalesce(max(generation), 0) FROM documents").fetchone()
+        return max(self.generation(), int(newest)) + 1
 
     def add_document(self, document: Document, content_hash: str, generation: int, stamp: str | None = None) -> int:
         """Add a document, without its chunks.
@@ -166,6 +203,11 @@ class Store(StoreReader):
     def rebuild_indexes(self) -> None:
         """Make the database's own indexes of its tables again."""
         self._db.execute("REINDEX")
+
+    def file_problems(self) -> Iterator[str]:
+        """What the database itself finds wrong with its tables and its indexes of them; raises sqlite3.Error."""
+        yield from (str(row[0]) for row in self.rows("PRAGMA integrity_check(10)") if row[0] != "ok")
+        yield from (f"row of {row[0]} without its {row[2]}" for row in self.rows("PRAGMA foreign_key_check"))
 
     def refold_titles(self) -> None:
         """Make what filters look for in titles again."""

@@ -106,3 +106,26 @@ def test_names_that_change_while_files_are_ingested(folder: Path, hashing: Encod
         texts = [hit.chunk.text for hit in index.search("password lighthouse swordfish stands", 100)]
         assert len(texts) == 4, "the others are copies"
         assert not [text for text in texts if SECRET in text]
+
+
+def test_rules_come_from_inside_of_the_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files(folder / "corpus", {"sub/deep/.gitignore": "0.txt\n"})
+    write_files(folder / "outside", {"sub/deep/.gitignore": "*\n!0.txt\n", "info/exclude": "*.txt\n"})
+    (folder / "corpus" / ".git").symlink_to(folder / "outside")
+    swap, listed = Swapper(folder / "corpus", folder / "outside", "sub"), os.listdir
+
+    def listdir(place: Any) -> list[str]:
+        names = listed(place)
+        if ".gitignore" in names:
+            swap()
+        return names
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    found = {
+        str(Path(each.source).relative_to(folder / "corpus"))
+        for each in discover([folder / "corpus"])
+        if isinstance(each, FoundFile)
+    }
+    assert swap.count == 1
+    every = {name for n in range(4) for name in (f"{n}.txt", f"sub/{n}.txt", f"sub/deep/{n}.txt")}
+    assert found == every

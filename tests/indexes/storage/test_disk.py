@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import re
-import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from hashing_encoder import python
+from limited_files import files_up_to
 
 from indexes import CorpusError, CorpusIndex, Encoder
 
@@ -47,14 +47,9 @@ def test_a_full_disk_is_said_and_loses_nothing(made: Path, tmp_path: Path, hashi
 
 
 def test_a_file_that_may_not_grow_is_said_and_loses_nothing(made: Path, tmp_path: Path, hashing: Encoder) -> None:
-    """As a quota does it: EFBIG instead of ENOSPC. Python ignores SIGXFSZ."""
     for limit in (40_000, 90_000, 150_000):
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        try:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+        with files_up_to(limit):
             message = fill(tmp_path / str(limit), made / "corpus", tmp_path, hashing)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
         assert re.match("CorpusError: .*make room", message)
         check_that_it_goes_on(tmp_path / str(limit), made / "corpus", hashing)
 

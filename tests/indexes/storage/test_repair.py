@@ -145,12 +145,36 @@ def test_rows_that_name_no_document_are_given_back_or_made_again(tmp_path: Path,
         assert [hit.chunk.text_with_header for hit in index.search("row50 fee", 3)] == right
 
 
-def test_damaged_settings_are_said_in_one_line(folder: Path, hashing: Encoder, made: Path) -> None:
-    execute("UPDATE meta SET value = '[60,' WHERE key = 'chunking'")(folder)
+@pytest.mark.parametrize("name", ["chunking", "encoder", "encoder_fingerprint", "settings"])
+@pytest.mark.parametrize("change", ["value = value || '0'", "key = 'other'", "value = '[41, 0]'"])
+def test_damaged_settings_are_said_in_one_line(
+    folder: Path, hashing: Encoder, made: Path, name: str, change: str
+) -> None:
     with CorpusIndex.open(folder, hashing) as index:
-        for use in (index.repair, lambda: index.ingest(made / "corpus")):
-            with pytest.raises(CorpusError, match=r"settings .* are damaged: put a copy"):
+        execute(f"UPDATE meta SET {change} WHERE key = '{name}'")(folder)
+        assert "settings" in "".join(index.verify().problems)
+        uses = (index.repair, lambda: index.ingest(made / "corpus"), lambda: index.search("subject1"))
+        for use in (*uses, lambda: CorpusIndex.open(folder, hashing)):
+            with pytest.raises(CorpusError, match=r"settings .* are not what they were; put a copy"):
                 use()
+
+
+GENERATIONS = ("UPDATE meta SET value = '1' WHERE key = 'generation'", "UPDATE documents SET generation = 40")
+
+
+@pytest.mark.parametrize("damage", GENERATIONS)
+def test_a_damaged_generation_doubles_nothing(tmp_path: Path, hashing: Encoder, damage: str) -> None:
+    with CorpusIndex.open(tmp_path, hashing) as index:
+        for n in range(30):
+            index.add([Document(f"{n}", f"subject{n} is what this is about", f"{n}")])
+        right = answers(index)
+    execute(damage)(tmp_path)
+    for n in range(12):
+        with CorpusIndex.open(tmp_path, hashing) as index:
+            index.add([Document(f"new{n}", "something else", f"new{n}")])
+            index.remove(f"new{n}")
+            assert index.verify().problems == ()
+            assert answers(index) == right
 
 
 def test_a_damaged_stamp_is_found_and_hinders_no_ingest(folder: Path, hashing: Encoder, made: Path) -> None:
@@ -159,6 +183,29 @@ def test_a_damaged_stamp_is_found_and_hinders_no_ingest(folder: Path, hashing: E
         assert "stamp" in "".join(index.verify().problems)
         assert index.ingest(made / "corpus").unchanged == 12
         assert index.verify().problems == ()
+
+
+def test_a_table_of_sqlite_itself_that_cannot_be_repaired_is_said(folder: Path, hashing: Encoder) -> None:
+    with closing(sqlite3.connect(folder / "corpus.sqlite3")) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        [[page]] = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_sequence'")
+        [[size]] = database.execute("PRAGMA page_size")
+    with (folder / "corpus.sqlite3").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(bytes(size))
+    with CorpusIndex.open(folder, hashing) as index:
+        assert index.search("subject1")
+        assert index.verify().problems
+        with pytest.raises(CorpusError, match=r"is not enough .*; put a copy of it back"):
+            index.repair()
+
+
+@pytest.mark.parametrize("content", [b"", b"S"])
+def test_an_index_whose_database_was_emptied_is_no_new_one(folder: Path, hashing: Encoder, content: bytes) -> None:
+    (folder / "corpus.sqlite3").write_bytes(content)
+    with pytest.raises(CorpusError, match="put a copy of it back"):
+        CorpusIndex.open(folder, hashing)
+    assert (folder / "corpus.sqlite3").read_bytes() == content
 
 
 def test_nothing_is_repaired_where_nothing_can_be_read(folder: Path, hashing: Encoder) -> None:

@@ -19,6 +19,7 @@ from command_line import run_here
 from forked_longctx import ForkedLongctx
 
 from indexes import CorpusIndex, Encoder
+from longctx.cli.output import one_line
 
 FILES = 9
 Command = Callable[..., tuple[str, str, int]]
@@ -206,3 +207,9 @@ def read_terminal(descriptor: int) -> str:
         return os.read(descriptor, 65536).decode(errors="replace")
     except OSError:
         return ""
+
+
+def test_output_into_a_full_disk_is_said_in_one_line() -> None:
+    with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(OSError, match="No space") as caught:
+        full.write(b"answer")
+    assert one_line(caught.value) == "the output cannot be written: No space left on device"

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import torch
 from forked_longctx import ForkedLongctx
+from limited_files import files_up_to
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from longctx import BadRequest
 from longctx.cli.extend import extend
 from longctx.cli.rope import rope
-from rope_scaling import RopeScalingError
+from rope_scaling import PlotUnavailable, RopeScalingError
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -145,3 +146,24 @@ def test_a_model_on_a_server_has_its_rope_there() -> None:
     for name in ("ollama:llama3.2", "http://localhost:8000/v1"):
         with pytest.raises(BadRequest, match=f"{name} is a server, which scales its model itself"):
             rope(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("no/x.png", "No such file"),
+        ("folder.png", "Is a directory"),
+        ("x.xyz", "not supported"),
+        ("y.png", "too large"),
+    ],
+)
+def test_a_plot_that_cannot_be_written_is_named_and_leaves_nothing(
+    model: Path, tmp_path: Path, name: str, reason: str
+) -> None:
+    (tmp_path / "folder.png").mkdir()
+    with (
+        files_up_to(1000 if name == "y.png" else 10**9),
+        pytest.raises(PlotUnavailable, match=f"{name} cannot be .*{reason}"),
+    ):
+        rope(str(model), plot=tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]

@@ -46,8 +46,14 @@ def test_a_repository(repository: Path, forked_longctx) -> None:
     (repository / "repo/drive").mkdir()
     (repository / "repo/drive/d.txt").write_text("About drives.")
     longctx("ingest", "repo")
-    (repository / "repo/drive/d.txt").rename(repository / "repo/drive/.not-mounted")
-    assert "all that were in repo/drive: nothing was removed" in longctx("ingest", "repo", "--prune").stderr
+    drive, refusal = repository / "repo/drive", "all that were in repo/drive: nothing was removed"
+    (drive / "d.txt").rename(drive / ".not-mounted")
+    assert refusal in longctx("ingest", "repo", "--prune").stderr
+    (drive / "photos" / "2026").mkdir(parents=True)
+    assert refusal in longctx("ingest", "repo", "--prune").stderr
+    shutil.rmtree(drive)
+    drive.symlink_to("/media/nowhere")
+    assert refusal in longctx("ingest", "repo", "--prune").stderr
     assert "1 removed" in longctx("ingest", "repo", "--prune", "--yes").stdout
 
     shutil.rmtree(repository / "repo")

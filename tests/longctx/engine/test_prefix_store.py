@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import copy
+import errno
 import os
 import stat
 from pathlib import Path
 
 import pytest
 import torch
+from limited_files import files_up_to
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -150,3 +152,22 @@ def test_questions_on_a_document_read_whole_share_what_was_read(tiny_llama: Path
     assert not (tmp_path / "other" / "kv-cache").exists()
     assert len(store.clear()) == 1
     assert store.entries() == []
+
+
+def test_a_disk_that_is_full_and_a_file_of_somebody_else_hinder_no_answer(
+    loaded, ids, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    store = PrefixStore(tmp_path / "kv", dtype="model")
+    with files_up_to(1000):
+        right = ask(loaded, store, ids, [7, 8])[0]
+    assert store.entries() == []
+    ask(loaded, store, ids, [9])
+    monkeypatch.setattr(os, "utime", refused)
+    assert ask(loaded, store, ids, [7, 8]) == (right, len(ids)), "a file that is whole is used"
+    [kept] = store.entries()
+    kept.path.write_bytes(kept.path.read_bytes()[:-1])
+    monkeypatch.setattr(Path, "unlink", refused)
+    assert ask(loaded, PrefixStore(tmp_path / "kv", dtype="model"), ids, [7, 8])[0] == right

@@ -280,3 +280,20 @@ def test_a_source_that_is_not_in_the_index_is_named(run: Run) -> None:
 def test_what_cannot_be_compared_is_refused(options, problem) -> None:
     with pytest.raises(BadRequest, match=problem):
         EvaluationOptions(**options)
+
+
+def test_what_cannot_be_written_is_named_and_the_answers_stay(run: Run, tmp_path: Path) -> None:
+    right = run((BUILT,), out=tmp_path / "right").as_dict()
+    for name in ("summary.json", "report.html"):
+        (tmp_path / "out" / name).mkdir(parents=True)
+        (tmp_path / "out" / "results.jsonl").write_bytes((tmp_path / "right" / "results.jsonl").read_bytes())
+        with pytest.raises(BadRequest, match=f"{name} cannot be written to: Is a directory"):
+            run((BUILT,), out=tmp_path / "out")
+        (tmp_path / "out" / name).rmdir()
+    assert run((BUILT,), out=tmp_path / "out").as_dict() == right
+    with pytest.raises(BadRequest, match="cannot be written to: File name too long"):
+        run((BUILT,), out=tmp_path / ("x" * 300))
+    (tmp_path / "file").touch()
+    with pytest.raises(BadRequest, match="file/out cannot be written to: Not a directory"):
+        run((BUILT,), out=tmp_path / "file" / "out")
+    assert not [path for path in (tmp_path / "out").iterdir() if path.suffix == ".new"]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from limited_files import files_up_to
 
 from longctx import BadRequest
 from longctx.evaluation import Question, parse_questions, read_questions, write_questions
@@ -100,3 +101,14 @@ def test_what_is_written_is_read_again_and_nothing_is_overwritten(tmp_path: Path
     assert "灯台守" in (tmp_path / "q.jsonl").read_text(encoding="utf-8")
     with pytest.raises(BadRequest, match="exists already"):
         write_questions(questions, tmp_path / "q.jsonl")
+
+
+def test_questions_that_cannot_be_written_leave_nothing(tmp_path: Path) -> None:
+    questions = [Question(f"How long is question {n}?", ("long",)) for n in range(99)]
+    with files_up_to(1000), pytest.raises(BadRequest, match=r"q\.jsonl cannot be written to: File too large"):
+        write_questions(questions, tmp_path / "q.jsonl")
+    assert list(tmp_path.iterdir()) == []
+    for name, reason in (("x" * 300, "File name too long"), ("no/q.jsonl", "No such file")):
+        with pytest.raises(BadRequest, match=f"cannot be written to: {reason}"):
+            write_questions(questions, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from forked_longctx import ForkedLongctx, Process
+from limited_files import files_up_to
 
 from longctx import (
     BadReport,
@@ -394,6 +395,7 @@ def test_answers_with_line_breaks_of_all_kinds_are_kept(loaded: LoadedModel, fol
     file = tmp_path / "results.jsonl"
     first, second, *rest = file.read_text(encoding="utf-8").split("\n")
     changed = json.loads(second) | {"answer": "one\u2028two\x85three"}
+    del changed["checksum"]  # older versions wrote none
     file.write_text("\n".join([first, json.dumps(changed, ensure_ascii=False), *rest]), encoding="utf-8")
     assert run_probe(loaded, tmp_path, OPTIONS) == load_report(folder)
 
@@ -421,3 +423,22 @@ def test_what_older_versions_measured_is_refused(loaded: LoadedModel, folder: Pa
     (tmp_path / "results.jsonl").write_text(results)
     with pytest.raises(BadRequest, match=r"another format \(1, now 2\): give another --out, or remove the folder"):
         run_probe(loaded, tmp_path, OPTIONS)
+
+
+def test_a_report_that_cannot_be_written_is_named_and_the_results_stay(
+    loaded: LoadedModel, folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    for name in ("report.json", "report.md"):
+        (tmp_path / name).unlink()
+        (tmp_path / name).mkdir()
+        with pytest.raises(BadRequest, match=f"{name} cannot be written to: Is a directory"):
+            run_probe(loaded, tmp_path, OPTIONS)
+        (tmp_path / name).rmdir()
+    (tmp_path / "report.json").unlink()
+    with files_up_to(100), pytest.raises(BadRequest, match=r"report.json cannot be written to: File too large"):
+        run_probe(loaded, tmp_path, OPTIONS)
+    assert not list(tmp_path.glob("report.*")), "nothing is half written"
+    assert run_probe(loaded, tmp_path, OPTIONS) == load_report(folder)
+    with files_up_to(100), pytest.raises(BadRequest, match=r"\.png cannot be written to: "):
+        draw_report(load_report(folder), tmp_path)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from longctx import BadRequest
 from longctx.probe.results import Result
 from longctx.result_file import Results, open_results
 
@@ -35,3 +37,22 @@ def test_every_place_where_a_line_may_be_cut(tmp_path: Path, answer: str) -> Non
             results.add(result(1, answer))
         with opened(tmp_path) as results:
             assert results.known[result(1, answer).key].answer == answer
+
+
+def test_a_line_that_was_changed_is_no_result(tmp_path: Path) -> None:
+    with opened(tmp_path) as results:
+        for question in range(3):
+            results.add(result(question, "灯台は1"))
+    file = tmp_path / "results.jsonl"
+    whole = file.read_bytes()
+    first = whole.index(b"\n") + 1
+    for place in range(first, len(whole) - 1):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(BadRequest, match="damaged"), opened(tmp_path):
+            pass
+    file.write_bytes(re.sub(rb',"checksum":\d+', b"", whole))
+    with opened(tmp_path) as results:
+        assert len(results.known) == 3, "longctx 0.1 wrote no checksums"
+    file.write_bytes(whole + b"[" * 100_000 + b"\n")
+    with pytest.raises(BadRequest, match="damaged"), opened(tmp_path):
+        pass

@@ -14,6 +14,7 @@ import pytest
 import torch
 import typer
 from forked_longctx import ForkedLongctx
+from limited_files import files_up_to
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -337,3 +338,14 @@ def test_mixed_windows_need_long_texts_and_an_unscaled_checkpoint(
 def test_training_options_need_data(option: str, tiny_llama: Path, tmp_path: Path) -> None:
     with pytest.raises(typer.BadParameter, match="needs --data"):
         extend(str(tiny_llama), to=4096, out=tmp_path / "out", **{option: True})
+
+
+@pytest.mark.parametrize("size", [10, 1000, 40_000, 100_000])
+def test_a_full_disk_is_said_and_the_run_goes_on(tiny_llama: Path, prose: Path, tmp_path: Path, size: int) -> None:
+    with files_up_to(size), pytest.raises(TrainingError, match=r"out\.unfinished cannot be written to"):
+        trained(tiny_llama, prose, tmp_path / "out", save_every=1)
+    assert not (tmp_path / "out").exists()
+    checkpoint, is_begun = open_checkpoint(tiny_llama), (tmp_path / "out.unfinished").exists()
+    options = TrainingOptions(**(SHORT | {"save_every": 1}))
+    out = fine_tune(checkpoint, checkpoint.scaled("yarn", 4096), [prose], tmp_path / "out", options, resume=is_begun)
+    assert len(losses(out)) == 3
