@@ -119,7 +119,7 @@ def runs_here(kind: str, options: argparse.Namespace) -> bool:
 def show(rows: list[dict[str, Any]]) -> None:
     names = ("kind", "language", "lookup", "read", "write", "a pass", "held", "weights GB", "peak GB")
     print("\n| " + " | ".join(names) + " |\n| --- | --- | --- |" + " ---: |" * (len(names) - 3))
-    first = {row["language"]: row for row in reversed(rows) if row["kind"] == rows[0]["kind"] and not row["lookup"]}
+    first = {row["language"]: row for row in reversed(rows) if row["kind"] == rows[0]["kind"]}
     for row in rows:
         speeds = (f"{row[name]:.2f} ({row[name] / first[row['language']][name]:.2f})" for name in ("read", "write"))
         cells = (row["kind"], row["language"], "yes" if row["lookup"] else "no", *speeds, f"{row['a pass']:.2f}")

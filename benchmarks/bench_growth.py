@@ -3,9 +3,9 @@
     python benchmarks/bench_growth.py MODEL --text FILE [--lengths 4096 8192 16384 32768] [--plot FILE]
 
 A prompt is the beginning of a text and a question, which together with the answer have the length. Lengths beyond the
-native window are read with YaRN. Each kind has a process of its own, with its weights loaded once; the first question
-after a restart is asked in another one. A kind reads no length that would take longer than `--minutes`, by what the
-last one took.
+native window are read with YaRN by longctx. Each kind has a process of its own, with its weights loaded once; the first
+question after a restart is asked in another one. A kind reads no length that would take longer than `--minutes`, by
+what the last one took.
 
 prefill s      time to the first token                          decode ms  each token after it, the median
 again s        time to the first token of a second question     restart s  the same in a new process, from disk, with
@@ -163,14 +163,21 @@ def from_disk(engine: Engine, options: argparse.Namespace, length: int, file: Pa
 def plot(file: Path, grown: dict[str, list[dict[str, Any]]]) -> None:
     import matplotlib.pyplot as plt
 
+    titles = {
+        "prefill s": "prefill, s",
+        "decode ms": "decode, ms a token",
+        "again s": "second question, s",
+        "peak GB": "peak memory, GB",
+    }
     figure, axes = plt.subplots(1, 4, figsize=(16, 4))
-    for axis, name in zip(axes, ("prefill s", "decode ms", "again s", "peak GB"), strict=True):
+    for axis, (name, title) in zip(axes, titles.items(), strict=True):
         for kind, rows in grown.items():
-            axis.plot([row["tokens"] for row in rows], [row[name] for row in rows], "o-", label=kind)
+            label = kind if kind.startswith("transformers") else f"longctx {kind}"
+            axis.plot([row["tokens"] for row in rows], [row[name] for row in rows], "o-", label=label)
         lengths = sorted({row["tokens"] for rows in grown.values() for row in rows})
         axis.set_xticks(lengths, [f"{length // 1024}K" for length in lengths])
-        axis.set(xlabel="tokens", title=name, ylim=(0, None))
-    axes[0].legend()
+        axis.set(xlabel="tokens", title=title, ylim=(0, None))
+    axes[2].legend()
     figure.tight_layout()
     figure.savefig(file)
 
