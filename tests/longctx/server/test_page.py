@@ -54,10 +54,13 @@ def find(driver: Any, selector: str) -> Any:
 
 
 def ask(driver: Any, question: str) -> str:
-    """Ask, and return the answer when it is whole."""
+    """Ask, and return the answer when it is whole, or why there is none."""
     find(driver, "#question").send_keys(f"{question}\n")
     find(driver, "#send")
-    return find(driver, ".turn:last-child .answer:not(.working)").text
+    until(lambda: driver.find_elements("css selector", ".turn:last-child .answer:not(.working)"))
+    turn = driver.find_element("css selector", ".turn:last-child")
+    answer = turn.find_element("css selector", ".answer").text
+    return answer or f"no answer: {turn.find_element('css selector', '.status').text}"
 
 
 def test_files_are_dropped_in_and_an_answer_opens_where_it_stands(library: Running, tmp_path: Path) -> None:
