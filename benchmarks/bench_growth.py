@@ -3,7 +3,7 @@
     python benchmarks/bench_growth.py MODEL --text FILE [--lengths 4096 8192 16384 32768] [--plot FILE]
 
 A prompt is the beginning of a text and a question, which together with the answer have the length. Lengths beyond the
-native window are read with YaRN by longctx. Each kind has a process of its own, with its weights loaded once; the first
+native window are read with YaRN. Each kind has a process of its own, with its weights loaded once; the first
 question after a restart is asked in another one. A kind reads no length that would take longer than `--minutes`, by
 what the last one took.
 
@@ -22,13 +22,13 @@ import subprocess
 import sys
 import tempfile
 from collections import ChainMap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from gpu import timed, yarn
+from gpu import asked_twice, timed, transformers, yarn
 
 from indexes.encoders import has_bf16
 from longctx import Engine, GenerationOptions, LoadedModel, load_model
@@ -80,80 +80,64 @@ def main() -> None:
         plot(options.plot, grown)
 
 
-def prompt(loaded: LoadedModel, options: argparse.Namespace, length: int, number: int) -> tuple[list[int], list[int]]:
+def prompt(text: Path, loaded: LoadedModel, length: int, new: int, number: int = 0) -> tuple[list[int], list[int]]:
     """The document, which is the same for every question, and what stands behind it."""
     message = [{"role": "user", "content": "\0"}]
-    before, after = loaded.tokenizer.apply_chat_template(message, add_generation_prompt=True, tokenize=False).split(
-        "\0"
-    )
+    chat = loaded.tokenizer.apply_chat_template(message, add_generation_prompt=True, tokenize=False)
+    before, after = chat.split("\0")
     asked = loaded.tokenizer(f"\n\n{QUESTIONS[number]}{after}")["input_ids"]
-    text = options.text.read_text(encoding="utf-8")[: 12 * length]
-    document = loaded.tokenizer(before + text)["input_ids"]
-    kept = length - options.new - max(32, len(asked))
+    document = loaded.tokenizer(before + text.read_text(encoding="utf-8")[: 12 * length])["input_ids"]
+    kept = length - new - max(32, len(asked))
     if len(document) < kept:
-        sys.exit(f"{options.text} has {len(document)} tokens: give a text of {kept}, or shorter lengths")
+        sys.exit(f"{text} has {len(document)} tokens: give a text of {kept}, or shorter lengths")
     return document[:kept], asked
 
 
-def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def opened(options: argparse.Namespace) -> Engine:
     loaded = load_model(options.model, device="cpu", **KINDS[options.kind])
-    ask = with_transformers if options.kind.startswith("transformers") else with_engine
-    engine = Engine(loaded, cache_dtype="int8" if "int8 KV" in options.kind else "model")
+    return Engine(loaded, cache_dtype="int8" if "int8 KV" in options.kind else "model")
+
+
+def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    engine, of_text = opened(options), partial(prompt, options.text)
+    peer = transformers("sdpa", of_text) if options.kind.startswith("transformers") else None
+
+    def ask(length: int) -> Iterator[float]:
+        engine.forget()
+        if peer is not None:
+            return peer(engine.loaded, length, options.new)
+        return asked_twice(engine, length, options.new, of_text)
+
     with torch.inference_mode():
-        list(ask(engine, options, 256))  # the first passes of a process prepare what later ones use
+        list(ask(256))  # the first passes of a process prepare what later ones use
         before = (0.0, 1)
         for length in options.lengths:
             seconds, last = before
             if seconds * (length / last) ** 1.5 > 60 * options.minutes:
                 break
-            engine.forget()
-            row = dict(zip(COLUMNS, ask(engine, options, length), strict=False))
+            row = dict(zip(COLUMNS, ask(length), strict=False))
             before = (row["prefill s"], length)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-            if "transformers" not in options.kind:
-                engine.save_prefix(
-                    options.prefixes / str(length), prompt(loaded, options, length, 0)[0], yarn(loaded, length)
-                )
+            if peer is None:
+                document, _ = of_text(engine.loaded, length, options.new)
+                engine.save_prefix(options.prefixes / str(length), document, yarn(engine.loaded, length))
             yield row | {"tokens": length, "peak GB": peak}
 
 
-def with_engine(engine: Engine, options: argparse.Namespace, length: int) -> Iterator[float]:
-    scaling = yarn(engine.loaded, length)
-
-    def answer(number: int, new: int) -> Callable[[], object]:
-        # without prompt lookup, whose tokens a pass are those of an answer and not of a length
-        given = GenerationOptions(new, prompt_lookup=False)
-        return lambda: engine.stream(*prompt(engine.loaded, options, length, number), scaling, given).rest()
-
-    yield from timed(engine.loaded, answer(0, options.new))
-    yield timed(engine.loaded, answer(1, 1))[0]
-
-
-def with_transformers(engine: Engine, options: argparse.Namespace, length: int) -> Iterator[float]:
-    """`generate` keeps nothing from call to call: a second question costs what the first did."""
-    document, asked = prompt(engine.loaded, options, length, 0)
-    ids = torch.tensor([document + asked])
-    given = {"max_new_tokens": options.new, "do_sample": False, "pad_token_id": 0}
-    model = engine.loaded.model
-    prefill, decode = timed(engine.loaded, lambda: model.generate(ids, attention_mask=torch.ones_like(ids), **given))
-    yield from (prefill, decode, prefill)
-
-
 def restarted(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    loaded = load_model(options.model, device="cpu", **KINDS[options.kind])
-    engine = Engine(loaded, cache_dtype="int8" if "int8 KV" in options.kind else "model")
+    engine = opened(options)
     with torch.inference_mode():
-        list(with_engine(engine, options, 256))
+        list(asked_twice(engine, 256, options.new, partial(prompt, options.text)))
         for length in options.lengths:
             file = options.prefixes / str(length)
             if not file.exists():
                 break
             engine.forget()
-            yield {"restart s": timed(loaded, partial(from_disk, engine, options, length, file))[0]}
+            yield {"restart s": timed(engine.loaded, partial(from_disk, engine, options, length, file))[0]}
 
 
 def from_disk(engine: Engine, options: argparse.Namespace, length: int, file: Path) -> None:
-    document, asked = prompt(engine.loaded, options, length, 1)
+    document, asked = prompt(options.text, engine.loaded, length, options.new, 1)
     scaling = yarn(engine.loaded, length)
     held = engine.load_prefix(file, document, scaling)
     assert held.refused is None, held.refused

@@ -48,6 +48,7 @@ from rope_scaling import RopeScaling, scaled_rope
 TINY = Path(__file__).parents[1] / "examples" / "models" / "passkey-llama"
 QUESTION = 32  # tokens behind the document
 COLUMNS = ("prefill s", "decode ms", "again s", "peak GB")
+Prompt = Callable[..., tuple[list[int], list[int]]]  # (model, length, tokens of the answer, number of the question)
 
 
 def random_model(device: str) -> LoadedModel:
@@ -102,22 +103,24 @@ def timed(loaded: LoadedModel, run: Callable[[], object]) -> tuple[float, float]
     return ends[0] - began, 1000 * statistics.median(gaps or [float("nan")])
 
 
+def asked_twice(engine: Engine, length: int, new: int, prompt: Prompt = prompt) -> Iterator[float]:
+    """Prefill and decode of a first question, and the time to the first token of a second one."""
+    scaling = yarn(engine.loaded, length)
+
+    def ask(question: int, tokens: int) -> Callable[[], object]:
+        # without prompt lookup, which would find nothing in random tokens and much in a real text
+        options = GenerationOptions(tokens, prompt_lookup=False)
+        return lambda: engine.stream(*prompt(engine.loaded, length, new, question), scaling, options).rest()
+
+    yield from timed(engine.loaded, ask(0, new))
+    yield timed(engine.loaded, ask(1, 1))[0]
+
+
 def ours(cache_dtype: Any) -> Callable[[LoadedModel, int, int], Iterator[float]]:
-    def run(loaded: LoadedModel, length: int, new: int) -> Iterator[float]:
-        engine, scaling = Engine(loaded, cache_dtype=cache_dtype), yarn(loaded, length)
-
-        def ask(question: int, tokens: int) -> Callable[[], object]:
-            # without prompt lookup, which would find nothing in random tokens and much in a real text
-            options = GenerationOptions(tokens, prompt_lookup=False)
-            return lambda: engine.stream(*prompt(loaded, length, new, question), scaling, options).rest()
-
-        yield from timed(loaded, ask(0, new))
-        yield timed(loaded, ask(1, 1))[0]
-
-    return run
+    return lambda loaded, length, new: asked_twice(Engine(loaded, cache_dtype=cache_dtype), length, new)
 
 
-def transformers(attention: str) -> Callable[[LoadedModel, int, int], Iterator[float]]:
+def transformers(attention: str, prompt: Prompt = prompt) -> Callable[[LoadedModel, int, int], Iterator[float]]:
     def run(loaded: LoadedModel, length: int, new: int) -> Iterator[float]:
         """`generate` keeps nothing from call to call: a second question costs what the first did."""
         document, asked = prompt(loaded, length, new)

@@ -86,17 +86,17 @@ def open_results(
     """
     path = folder / RESULTS
     with ExitStack() as opened:
-        try:
+        with writing_to(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)
-            opened.enter_context(FileLock(folder / _LOCK, timeout=0))
+            try:
+                opened.enter_context(FileLock(folder / _LOCK, timeout=0))
+            except Timeout as error:
+                other = f"another {work} is writing to {folder}"
+                raise BadRequest(f"{other}: wait for it, or give another --out") from error
             file = opened.enter_context(path.open("a+b", buffering=0))
             file.seek(0)
             data = file.read()
-        except Timeout as error:
-            raise BadRequest(f"another {work} is writing to {folder}: wait for it, or give another --out") from error
-        except OSError as error:
-            raise BadRequest(unwritable(folder, error)) from error
         header = json.dumps(fingerprint, ensure_ascii=False)
         if f"{header}\n".encode().startswith(data):  # a new file, or one that was cut short at once
             _cut(file, 0)
@@ -120,10 +120,8 @@ def write_result(path: Path, write: Callable[[Path], Any]) -> None:
     Raises:
         BadRequest: If it cannot be written.
     """
-    try:
+    with writing_to(path):
         write_atomically(path, write, private=True)
-    except OSError as error:
-        raise BadRequest(unwritable(path, error)) from error
 
 
 def write_result_text(path: Path, text: str) -> None:
@@ -131,9 +129,13 @@ def write_result_text(path: Path, text: str) -> None:
     write_result(path, lambda new: new.write_text(text, encoding="utf-8"))
 
 
-def unwritable(path: Path | str, error: OSError) -> str:
-    """What to say of a file or a folder that the system does not let be written."""
-    return f"{path} cannot be written to: {error.strerror or error}"
+@contextmanager
+def writing_to(path: Path | str) -> Iterator[None]:
+    """Raise BadRequest for a file or a folder that the system does not let be written."""
+    try:
+        yield
+    except OSError as error:
+        raise BadRequest(f"{path} cannot be written to: {error.strerror or error}") from error
 
 
 def _parsed(
@@ -174,15 +176,11 @@ def _unsealed(line: bytes) -> bytes:
 def _write(file: BinaryIO, line: str) -> None:
     """Write a line, all of it or an error: a file without a buffer takes what the disk has room for."""
     data = f"{line}\n".encode()
-    try:
+    with writing_to(file.name):
         if file.write(data) < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    except OSError as error:
-        raise BadRequest(unwritable(file.name, error)) from error
 
 
 def _cut(file: BinaryIO, size: int) -> None:
-    try:
+    with writing_to(file.name):
         file.truncate(size)
-    except OSError as error:
-        raise BadRequest(unwritable(file.name, error)) from error

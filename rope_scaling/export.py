@@ -82,13 +82,18 @@ def export_checkpoint(
     return target
 
 
+def is_new(target: Path) -> bool:
+    """Whether a folder is not there, or empty. Raises OSError."""
+    return not target.exists() or (target.is_dir() and not any(target.iterdir()))
+
+
 def _check_new(target: Path) -> None:
     """Check that a folder can be made, or is empty. Raises CheckpointError."""
     try:
-        is_new = not target.exists() or (target.is_dir() and not any(target.iterdir()))
+        new = is_new(target)
     except OSError as error:
         raise CheckpointError(f"{target} cannot be written: {error.strerror or error}") from error
-    if not is_new:
+    if not new:
         raise CheckpointError(f"{target} exists and is not an empty folder: give a new one")
 
 

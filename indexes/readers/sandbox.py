@@ -7,23 +7,18 @@ exceeds a limit.
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from contextlib import suppress
 from dataclasses import asdict
 
+from indexes.child_process import isolated_command
 from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits, ReadText
 from indexes.readers.sandbox_worker import receive, send, unpacked
 
-# -I: no module of the working folder is imported. The import path is then the parent's own.
-_START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from indexes.readers.sandbox_worker import main; main()"
-)
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each thread would take address space
 
 
@@ -31,12 +26,11 @@ class _Child:
     """A child process that is ready to read files; it belongs to the process that started it."""
 
     def __init__(self) -> None:
-        path = json.dumps([os.path.abspath(entry) for entry in sys.path])
         self._owner = os.getpid()
         self._is_late = False
         try:
             self._process = subprocess.Popen(  # noqa: S603 (this interpreter, and a constant)
-                [sys.executable, "-I", "-c", _START, path],
+                isolated_command("indexes.readers.sandbox_worker"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

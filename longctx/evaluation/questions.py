@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from longctx.errors import BadRequest
-from longctx.result_file import unwritable, write_result_text
+from longctx.result_file import write_result_text, writing_to
 
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 _FIELDS = ("question", "answers", "source", "id")
@@ -122,12 +122,11 @@ def write_questions(questions: Iterable[Question], path: str | Path) -> None:
         given = {name: value for name, value in known.items() if value not in (None, "")}
         lines.append(json.dumps(given, ensure_ascii=False) + "\n")
     file = Path(path)
-    try:
-        file.touch(mode=0o600, exist_ok=False)
-    except FileExistsError as error:
-        raise BadRequest(f"{path} exists already: give another name, or move it away") from error
-    except OSError as error:
-        raise BadRequest(unwritable(file, error)) from error
+    with writing_to(file):
+        try:
+            file.touch(mode=0o600, exist_ok=False)
+        except FileExistsError as error:
+            raise BadRequest(f"{path} exists already: give another name, or move it away") from error
     try:
         write_result_text(file, "".join(lines))
     except BadRequest:

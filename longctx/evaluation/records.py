@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from longctx.errors import BadRequest
 from longctx.evaluation.options import Combination
-from longctx.result_file import RESULTS, Results, open_results, unwritable
+from longctx.result_file import RESULTS, Results, open_results, writing_to
 
 SUMMARY, PAGE = "summary.json", "report.html"
 _FORMAT = 1
@@ -127,11 +127,9 @@ def open_records(
         yield Results({})
         return
     kept = folder / RESULTS
-    try:
+    with writing_to(folder):
         is_new = not kept.exists() or not kept.stat().st_size
         others = [name for name in (SUMMARY, PAGE) if is_new and (folder / name).exists()]
-    except OSError as error:
-        raise BadRequest(unwritable(folder, error)) from error
     if others:
         raise BadRequest(f"{folder / others[0]} is there without {RESULTS}, and would be replaced: give another --out")
     with open_results(folder, AnswerRecord, "evaluation", {"format": _FORMAT, **fingerprint}) as records:

@@ -1,4 +1,4 @@
-"""The child process: llama.cpp's server on a Unix socket, until standard input ends. Run as a file, not imported.
+"""The child process: llama.cpp's server on a Unix socket, until standard input ends.
 
 Its settings are one line of JSON on standard input; `ready` on standard output says that the model is loaded.
 """
@@ -18,7 +18,6 @@ _PARSE = "_Z19common_params_parseiPPcR13common_params13llama_examplePFviS0_E"
 def main() -> None:
     """Load the model and serve it."""
     settings = json.loads(sys.stdin.readline())
-    sys.path[:] = settings["path"]
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -69,7 +68,3 @@ def _override(params: Any, model: str, entry: str) -> None:
     done = parse(len(arguments), (ctypes.c_char_p * len(arguments))(*arguments), place, 0, None)
     if not done or params.model.path != model:
         raise RuntimeError("this xllamacpp cannot read past the window of a file")
-
-
-if __name__ == "__main__":
-    main()

@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import weakref
 from collections.abc import Generator, Iterator, Mapping
@@ -21,10 +20,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from indexes.child_process import isolated_command
 from longctx.errors import LongctxError, ModelUnavailable, NotEnoughMemory
 from longctx.unix_socket import UnixConnection
 
-_SCRIPT = Path(__file__).with_name("child.py")
 _JSON = {"Content-Type": "application/json"}
 _REASON = "error loading model: "  # and why, in llama.cpp's words
 _UPGRADE = "upgrade xllamacpp, or take another model"
@@ -64,7 +63,7 @@ class LlamaServer:
         parameters = settings["parameters"] | {"hostnames": [str(self._socket)], "slot_save_path": f"{self.folder}/"}
         with self._log.open("wb") as log:
             self._child = subprocess.Popen(  # noqa: S603  # our own file
-                [sys.executable, "-I", str(_SCRIPT)],  # -I: no module of that folder is imported
+                isolated_command("longctx.gguf.child"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -74,8 +73,7 @@ class LlamaServer:
         self.close = weakref.finalize(self, _end, self._child, self.folder)
         assert self._child.stdin is not None
         assert self._child.stdout is not None
-        path = [os.path.abspath(entry) for entry in sys.path]
-        line = json.dumps({**settings, "parameters": parameters, "path": path})
+        line = json.dumps({**settings, "parameters": parameters})
         with contextlib.suppress(BrokenPipeError):  # it has ended already, and the log says why
             self._child.stdin.write(f"{line}\n".encode())
             self._child.stdin.flush()

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import struct
-import sys
 from pathlib import PurePath
 
+from indexes.child_process import isolated_command
 from longctx.errors import BadRequest, LongctxError, extra
 
-# -I: no module of the working folder is imported. The import path is then the parent's own.
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from longctx.server.pdf_worker import main; main()"
 _SECONDS = 20.0
 _AT_ONCE = 2
 _LARGEST = 200_000_000  # bytes
@@ -70,7 +67,7 @@ async def _run(name: str, data: bytes, request: dict[str, object]) -> bytes:
     asked = json.dumps(request).encode()
     async with slot:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-c", _START, json.dumps([os.path.abspath(entry) for entry in sys.path]),
+            *isolated_command("longctx.server.pdf_worker"),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         try:

@@ -24,6 +24,7 @@ from longctx.training.data import TrainingSequence, read_sequences
 from longctx.training.options import TrainingOptions, TrainingStep
 from longctx.training.trainer import LOSSES, MixedWindows, train
 from rope_scaling import Checkpoint, RopeScaling, apply_rope_scaling, carried_scaling, export_checkpoint
+from rope_scaling.export import is_new
 
 _SETTINGS = "settings.json"
 _TORCH_SAVES = "inline_container"  # the part of torch whose error a full disk is
@@ -65,8 +66,8 @@ def fine_tune(
     options, target = options or TrainingOptions(), Path(out).resolve()
     _check_packages(options)
     with _writing(target):
-        is_new = not target.exists() or (target.is_dir() and not any(target.iterdir()))
-    if not is_new:
+        new = is_new(target)
+    if not new:
         raise TrainingError(f"{out} exists and is not an empty folder: give a new one")
     window = scaling.window or checkpoint.base.window
     if options.length is not None and options.length > window:

@@ -154,8 +154,13 @@ def _fill_folded_titles(connection: sqlite3.Connection) -> None:
 
 def seal_settings(connection: Connection) -> None:
     """Record the checksum of the settings that an open database holds."""
-    settings = dict(connection.execute("SELECT key, value FROM meta").fetchall())
-    connection.execute("INSERT OR REPLACE INTO meta VALUES ('settings', ?)", (settings_checksum(settings),))
+    sealed = settings_checksum(read_settings(connection))
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('settings', ?)", (sealed,))
+
+
+def read_settings(connection: Connection) -> dict[str, str]:
+    """All settings that an open database holds, by their names."""
+    return dict(connection.execute("SELECT key, value FROM meta").fetchall())
 
 
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:

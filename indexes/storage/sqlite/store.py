@@ -26,7 +26,7 @@ from indexes.storage.sqlite.checksums import (
 )
 from indexes.storage.sqlite.documents import DerivedFile
 from indexes.storage.sqlite.reader import TEXT_BLOCK, StoreReader, text_slice
-from indexes.storage.sqlite.schema import DOCUMENT_FACTS, seal_settings
+from indexes.storage.sqlite.schema import DOCUMENT_FACTS, read_settings, seal_settings
 from indexes.text import folded
 from indexes.types import Chunk, Document, DocumentInfo, Vectors
 
@@ -59,11 +59,12 @@ class Store(StoreReader):
         Raises:
             IndexDamaged: If nothing else tells this setting, and the settings do not match their checksum.
         """
-        if key in SETTINGS:
-            settings = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
-            if settings.get("settings") != settings_checksum(settings):
-                raise IndexDamaged("the settings that its documents were made with are not what they were")
-        return super().meta(key)
+        if key not in SETTINGS:
+            return super().meta(key)
+        settings = read_settings(self._db)
+        if settings.get("settings") != settings_checksum(settings):
+            raise IndexDamaged("the settings that its documents were made with are not what they were")
+        return settings.get(key)
 
     def set_meta(self, key: str, value: str) -> None:
         """Set a setting of the whole index.
@@ -75,7 +76,8 @@ class Store(StoreReader):
         Raises:
             IndexDamaged: As `meta`.
         """
-        self.meta(key)  # a checksum of settings that are damaged would hide it
+        if key in SETTINGS:
+            self.meta(key)  # a checksum of settings that are damaged would hide it
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
         if key in SETTINGS:
             seal_settings(self._db)
