@@ -200,6 +200,17 @@ def test_of_a_large_index_more_than_a_hundred_candidates_are_compared(tmp_path: 
     assert [hit.chunk.source for hit in hybrid] == ["near", "far"], "the 111th of 2,002 vectors still counts"
 
 
+def test_vectors_in_languages_that_the_encoder_does_not_know_hide_no_passage(tmp_path: Path) -> None:
+    class English(Pointing):
+        languages = frozenset({"en"})
+
+    with CorpusIndex.open(tmp_path / "index", English()) as index:
+        index.add(Document(f"{number}", f"{number}. {TEXTS['es']} @0", "") for number in range(150))
+        index.add([Document("bread", "The baker of the village has been selling his bread since the morning. @10", "")])
+        hybrid = index.search("Who sleeps in that house?", 5)
+    assert [hit.chunk.source for hit in hybrid] == ["bread"], "the 151st vector, and the first of those that count"
+
+
 @pytest.mark.parametrize(
     ("kept", "other", "query"),
     [
