@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 import torch
@@ -27,11 +28,12 @@ class PackedProduct(nn.Module):
 
     bias: torch.Tensor | None
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, linear: nn.Linear | QuantizedLinear) -> None:
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self.bias = None if linear.bias is None else nn.Parameter(linear.bias.detach().clone(), requires_grad=False)
-        self.sample = sampled(linear.weight).clone()
+        self.digest = linear.digest if isinstance(linear, QuantizedLinear) else None
+        self.sample = linear.digest if isinstance(linear, QuantizedLinear) else sampled(linear.weight).clone()
 
     @property
     def weight(self) -> torch.Tensor:
@@ -69,22 +71,40 @@ class PackedLinear(PackedProduct):
         return self.in_features * self.out_features * self._itemsize
 
 
-class Int8Linear(PackedProduct):
-    """A linear layer with a weight in int8, one scale for each row, and inputs quantised as they come, per token.
+class QuantizedLinear(nn.Module):
+    """A linear layer with a weight in int8, one scale for each row, as it is kept in a file.
 
     Where the inputs have a few large columns, one scale for a token rounds all others away. Blocks of 64 columns of
     both factors are therefore rotated by a Hadamard matrix, which leaves the product as it is and spreads the large
     ones (QuaRot, arXiv 2404.00456).
+
+    Args:
+        linear: The layer. One on the meta device makes a place for numbers that are kept.
     """
+
+    codes: torch.Tensor
+    scales: torch.Tensor
+    digest: torch.Tensor
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.in_features, self.out_features, self.bias = linear.in_features, linear.out_features, linear.bias
+        codes, scales = _quantized(linear.weight, _LARGEST_CODE, rotate)
+        self.register_buffer("codes", codes)
+        self.register_buffer("scales", scales.squeeze(1))
+        self.register_buffer("digest", _digest(codes, scales))
+
+
+class Int8Linear(PackedProduct):
+    """A `QuantizedLinear` that is ready to multiply; inputs are quantised as they come, per token."""
 
     scales: torch.Tensor
 
-    def __init__(self, linear: nn.Linear, *others: nn.Linear) -> None:  # of the same input: their rows follow
+    def __init__(self, linear: QuantizedLinear, *others: QuantizedLinear) -> None:  # of one input: their rows follow
         super().__init__(linear)
         linears = (linear, *others)
-        held = [_quantized(each.weight, _LARGEST_CODE, rotate) for each in linears]
-        codes, scales = (torch.cat(parts) for parts in zip(*held, strict=True))
-        self.register_buffer("scales", scales.squeeze(1), persistent=False)
+        codes = torch.cat([each.codes for each in linears])
+        self.register_buffer("scales", torch.cat([each.scales for each in linears]), persistent=False)
         self._packed: Any = codes if why_not_int8() is not None else _packed_codes(codes, self.scales)
         self.out_features = len(codes)
         if self.bias is not None:
@@ -125,21 +145,29 @@ class Int8Linear(PackedProduct):
 
 
 class Int8Embedding(nn.Module):
-    """An embedding in int8, with one scale for each token."""
+    """An embedding in int8, with one scale for each token.
+
+    Args:
+        embedding: The embedding. One on the meta device makes a place for numbers that are kept.
+    """
 
     codes: torch.Tensor
-    scales: torch.Tensor
 
     def __init__(self, embedding: nn.Embedding) -> None:
         super().__init__()
         self.num_embeddings, self.embedding_dim = embedding.num_embeddings, embedding.embedding_dim
         codes, scales = _quantized(embedding.weight, 127)
-        self.register_buffer("scales", scales)
+        self.scales = nn.Parameter(scales, requires_grad=False)  # some models have no other parameter left
         self.register_buffer("codes", codes)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Embeddings (…, embedding_dim) of token ids (…)."""
         return self.codes[ids] * self.scales[ids]
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The matrix (num_embeddings, embedding_dim) that the codes stand for, made anew each time."""
+        return self.codes * self.scales
 
 
 class TallLinear(nn.Module):
@@ -199,7 +227,10 @@ def _quantized(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Int8 codes of a matrix whose rows are changed first, and scales (rows, 1): the largest code is `largest`."""
     matrix = matrix.detach()
-    codes, scales = torch.empty(matrix.shape, dtype=torch.int8), torch.empty(len(matrix), 1)
+    codes = torch.empty(matrix.shape, dtype=torch.int8, device=matrix.device)
+    scales = torch.empty(len(matrix), 1, device=matrix.device)
+    if matrix.is_meta:
+        return codes, scales
     step = max(1, _NUMBERS // matrix.shape[1])
     for start in range(0, len(matrix), step):
         rows = change(matrix[start : start + step].float())
@@ -207,6 +238,16 @@ def _quantized(
         scale[:] = rows.abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny) / largest
         codes[start : start + step] = rows.div_(scale).round_()
     return codes, scales
+
+
+def _digest(*tensors: torch.Tensor) -> torch.Tensor:
+    """The SHA-256 of tensors (32 bytes); a place for it, of tensors on the meta device."""
+    if tensors[0].is_meta:
+        return torch.empty(32, dtype=torch.uint8, device="meta")
+    digest = sha256()
+    for tensor in tensors:
+        digest.update(tensor.numpy().data)
+    return torch.tensor(list(digest.digest()), dtype=torch.uint8)
 
 
 def _packed_codes(codes: torch.Tensor, scales: torch.Tensor) -> Any:

@@ -47,9 +47,7 @@ def loaded_hash(loaded: LoadedModel) -> str:
 
 
 def _hash_sample(model: Any, files: Sequence[Path]) -> str:
-    stats = [(str(path.resolve()), path.stat()) for path in files]
-    facts = [(path, stat.st_size, stat.st_mtime_ns, stat.st_ino) for path, stat in stats]
-    digest = hashlib.sha256(json.dumps([facts, _configuration(model)], default=str).encode())
+    digest = hashlib.sha256(json.dumps([file_facts(files), _configuration(model)], default=str).encode())
     from longctx.models.cpu_products import sampled
     from longctx.models.packing import packed_products
 
@@ -58,6 +56,12 @@ def _hash_sample(model: Any, files: Sequence[Path]) -> str:
     for name, sample in sorted(samples.items()):
         _add(digest, name, sample)
     return digest.hexdigest()
+
+
+def file_facts(files: Sequence[Path]) -> list[tuple[str, int, int, int]]:
+    """Paths, sizes, times and inodes of files, which tell without reading whether they are those of before."""
+    stats = [(str(path.resolve()), path.stat()) for path in files]
+    return [(path, stat.st_size, stat.st_mtime_ns, stat.st_ino) for path, stat in stats]
 
 
 def hash_weights(model: Any) -> str:
@@ -75,8 +79,12 @@ def hash_weights(model: Any) -> str:
     held = model.state_dict()
     packed = {f"{name}.weight": product for name, product in packed_products(model)}
     for name in sorted(held | packed):
-        # made one at a time: together they would take as much memory as the packed ones
-        _add(digest, name, packed[name].weight if name in packed else held[name])
+        product = packed.get(name)
+        if product is None:
+            tensor = held[name]
+        else:  # made one at a time: together they would take as much memory as the packed ones
+            tensor = product.weight if product.digest is None else product.digest
+        _add(digest, name, tensor)
     return digest.hexdigest()
 
 

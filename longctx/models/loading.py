@@ -102,7 +102,7 @@ def load_model(
             f"{name_or_path} is a GGUF file, which llama.cpp runs: open it with GgufEngine.open or DocumentQA.open, or "
             "make a transformers folder of it (docs/models.md)"
         )
-    from longctx.models.packing import pack_model, quantize_model
+    from longctx.models.packing import pack_model, pack_quantized, quantize_model
 
     held = dtype_named(dtype), device_named(device)
     check_scheme(quantization)
@@ -114,15 +114,19 @@ def load_model(
         files = sorted(folder.glob("*.gguf"))
         remedy = f"give the GGUF file itself, {files[0]}" if files else "give the folder of a transformers checkpoint"
         raise ModelUnavailable(f"{folder} holds no config.json: {remedy}")
-    load = _load_for_int8 if on_cpu else partial(_load, held=held, quantization=quantization, device_map=device_map)
+    load: Callable[[Path, Any], _Loaded]
+    if on_cpu:
+        load = partial(_load_for_int8, kept=lora is None)
+    else:
+        load = partial(_load, held=held, quantization=quantization, device_map=device_map)
     tokenizer, (model, quantized, note) = _opened(folder, lora, load)
-    check_generates(model, folder)
     if lora is not None:
         if len(tokenizer) > model.get_input_embeddings().num_embeddings:  # tokens that the adapter was trained with
             model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
         model = attach_lora(model.float() if on_cpu else model, lora, merge=not quantized)
     if on_cpu:
         quantize_model(model)
+        pack_quantized(model)
     elif packed and not quantized and device_map is None:  # accelerate's hooks are on the modules
         pack_model(model)
     window = native_window or _usable(checkpoint_window(folder, model.config) or tokenizer.model_max_length)
@@ -234,7 +238,9 @@ def _load(
     if unpacked is not None:  # some to bfloat16, whatever the dtype
         model = model.to(stated if dtype == "auto" else dtype)
     plain_products(model)
-    return (model if quantized or device_map else model.to(device)).eval(), quantized, note
+    model = (model if quantized or device_map else model.to(device)).eval()
+    check_generates(model, folder)
+    return model, quantized, note
 
 
 def _is_int8_on_cpu(quantization: str | None, dtype: Any, device: torch.device, device_map: str | None) -> bool:
@@ -246,11 +252,24 @@ def _is_int8_on_cpu(quantization: str | None, dtype: Any, device: torch.device, 
     return True
 
 
-def _load_for_int8(folder: Path, _: Any) -> _Loaded:
-    """The model on a CPU in the dtype of its checkpoint: in float32, it would take four times what remains of it."""
+def _load_for_int8(folder: Path, config: Any, *, kept: bool) -> _Loaded:
+    """The model on a CPU; quantized, if it may be `kept` so, and else in the dtype of its checkpoint.
+
+    In float32, it would take four times what remains of it.
+    """
+    from longctx.models import kept_int8
+    from longctx.models.packing import quantize_model
+
     if is_quantized(folder, None):
         raise BadRequest(f"{folder} is quantised already: leave quantization='int8' out")
-    return read_model(folder, dtype="auto").eval(), False, None
+    if kept and (model := kept_int8.load_kept(folder, config)) is not None:
+        return model, False, None
+    model = read_model(folder, dtype="auto").eval()
+    check_generates(model, folder)
+    if kept:
+        quantize_model(model)
+        kept_int8.keep(model, folder)
+    return model, False, None
 
 
 def _check_rope(config: Any) -> UnsupportedConfig | None:

@@ -7,7 +7,7 @@ nothing but read its weight, and gains nothing by that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from typing import Any
@@ -16,7 +16,14 @@ import torch
 from torch import nn
 
 from longctx.models import cpu_products
-from longctx.models.cpu_products import Int8Embedding, Int8Linear, PackedLinear, PackedProduct, TallLinear
+from longctx.models.cpu_products import (
+    Int8Embedding,
+    Int8Linear,
+    PackedLinear,
+    PackedProduct,
+    QuantizedLinear,
+    TallLinear,
+)
 
 # Families whose layers of these names are called one after the other with the same tensor
 FUSED_FAMILIES = frozenset(
@@ -58,7 +65,7 @@ class FusedProduct:
 class FusedPart(PackedProduct):
     """A linear layer that is some of the rows of a `FusedProduct`."""
 
-    def __init__(self, linear: nn.Linear, fused: FusedProduct, number: int, start: int) -> None:
+    def __init__(self, linear: QuantizedLinear, fused: FusedProduct, number: int, start: int) -> None:
         super().__init__(linear)
         self._fused, self._number, self._start = fused, number, start
         if fused.product.bias is not None:  # a view
@@ -89,46 +96,62 @@ def pack_model(model: Any) -> None:
     if model.device.type != "cpu" or cpu_products.why_not_packed(model.dtype) is not None:
         return
     tied = model.get_input_embeddings().weight
-    _replace(model, lambda linear: TallLinear(linear) if linear.weight is tied else PackedLinear(linear))
+    for parent, name in _linears(model):
+        linear = getattr(parent, name)
+        setattr(parent, name, (TallLinear(linear) if linear.weight is tied else PackedLinear(linear)).eval())
 
 
 def quantize_model(model: Any) -> None:
-    """Replace the linear layers and the embedding of a model on a CPU by such in int8; what remains is float32.
+    """Replace the linear layers and the embedding of a model on a CPU by int8, which `pack_quantized` makes ready.
 
     Args:
-        model: The transformers model, which nothing else may use.
+        model: The transformers model, which nothing else may use. One on the meta device gets places for numbers that
+            are kept.
     """
-    cpu_products.why_not_int8()  # in this thread, for its warning
+
+    def replace(place: tuple[nn.Module, str]) -> None:
+        setattr(*place, QuantizedLinear(getattr(*place)).eval())
+
     embedding = model.get_input_embeddings()
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # FBGEMM packs a weight on one processor
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         table = pool.submit(Int8Embedding, embedding) if type(embedding) is nn.Embedding else None
-        _replace(model, Int8Linear, pool.map, _TOGETHER if model.config.model_type in FUSED_FAMILIES else ())
+        list(pool.map(replace, _linears(model)))  # which raises what a thread has raised
     if table is not None:
         model.set_input_embeddings(table.result())
+
+
+def pack_quantized(model: Any) -> None:
+    """Pack the int8 layers of a model for the products of this processor; what is not in int8 becomes float32.
+
+    Args:
+        model: The model as `quantize_model` leaves it, which nothing else may use.
+    """
+    cpu_products.why_not_int8()  # in this thread, for its warning
+    together = _TOGETHER if model.config.model_type in FUSED_FAMILIES else ()
+    places = [(parent, names) for parent in model.modules() for names in _groups(parent, together)]
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # FBGEMM packs a weight on one processor
+        list(pool.map(_pack_group, places))
     model.float()
     model.config.dtype = torch.float32
 
 
-def _replace(
-    model: nn.Module,
-    packed: Callable[[nn.Linear], nn.Module],
-    each: Callable[..., Iterable[None]] = map,
-    together: Iterable[tuple[str, ...]] = (),
-) -> None:
-    def replace(place: tuple[nn.Module, tuple[str, ...]]) -> None:
-        parent, names = place
-        linears = [getattr(parent, name) for name in names]
-        made = _fused(linears) if len(names) > 1 else [packed(linears[0])]
-        for name, module in zip(names, made, strict=True):
-            setattr(parent, name, module.eval())
+def _pack_group(place: tuple[nn.Module, tuple[str, ...]]) -> None:
+    parent, names = place
+    linears: list[QuantizedLinear] = [getattr(parent, name) for name in names]
+    made = _fused(linears) if len(names) > 1 else [Int8Linear(linears[0])]
+    for name, module in zip(names, made, strict=True):
+        setattr(parent, name, module.eval())
 
-    places = [(parent, names) for parent in model.modules() for names in _groups(parent, together)]
-    list(each(replace, places))  # which raises what a thread has raised
+
+def _linears(model: nn.Module) -> list[tuple[nn.Module, str]]:
+    """The parents of linear layers and their names in these; the layers themselves would be held by the list."""
+    children = ((parent, *child) for parent in model.modules() for child in parent.named_children())
+    return [(parent, name) for parent, name, child in children if type(child) is nn.Linear]
 
 
 def _groups(parent: nn.Module, together: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
-    """The names of the linear layers of a module; in one group, those that can have one product."""
-    linears = {name: child for name, child in parent.named_children() if type(child) is nn.Linear}
+    """The names of the int8 layers of a module; in one group, those that can have one product."""
+    linears = {name: child for name, child in parent.named_children() if isinstance(child, QuantizedLinear)}
     for names in together:
         if _fits([linears.get(name) for name in names]):
             yield names
@@ -137,14 +160,13 @@ def _groups(parent: nn.Module, together: Iterable[tuple[str, ...]]) -> Iterator[
     yield from ((name,) for name in linears)
 
 
-def _fits(linears: list[nn.Linear | None]) -> bool:
-    """Whether linear layers are there, and alike but for their number of rows; those with hooks keep to themselves."""
-    there = [linear for linear in linears if linear is not None and not linear._forward_pre_hooks]
-    kinds = {(each.in_features, each.bias is None, each.weight.dtype, len(each._forward_hooks)) for each in there}
-    return len(there) == len(linears) and len(kinds) == 1 and not there[0]._forward_hooks
+def _fits(linears: list[QuantizedLinear | None]) -> bool:
+    """Whether int8 layers are there, and alike but for their number of rows."""
+    there = [linear for linear in linears if linear is not None]
+    return len(there) == len(linears) and len({(each.in_features, each.bias is None) for each in there}) == 1
 
 
-def _fused(linears: list[nn.Linear]) -> list[FusedPart]:
+def _fused(linears: list[QuantizedLinear]) -> list[FusedPart]:
     """One product in 8 bits in place of several."""
     fused = FusedProduct(Int8Linear(*linears).eval(), len(linears))
     starts = accumulate((linear.out_features for linear in linears), initial=0)
@@ -171,5 +193,5 @@ def packed_products(model: nn.Module) -> Iterator[tuple[str, PackedProduct]]:
 def packed_parameters(model: nn.Module) -> int:
     """How many parameters of a model are in another form, and so not among its own."""
     return sum(each.in_features * each.out_features for _, each in packed_products(model)) + sum(
-        each.codes.numel() for each in model.modules() if isinstance(each, Int8Embedding)
+        each.codes.numel() - each.scales.numel() for each in model.modules() if isinstance(each, Int8Embedding)
     )

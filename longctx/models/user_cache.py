@@ -1,4 +1,4 @@
-"""Small facts that are dear to find out again, kept as JSON in the user's cache folder.
+"""The user's cache folder, and small facts in it that are dear to find out again, kept as JSON.
 
 Losing a file costs a measurement. So one that is missing, damaged or cannot be written is no error.
 """
@@ -27,7 +27,7 @@ def kept_values(name: str) -> Mapping[str, Any]:
         The values by key.
     """
     with suppress(OSError, RuntimeError, ValueError, RecursionError):
-        kept = json.loads(_path(name).read_text(encoding="utf-8"))
+        kept = json.loads(cache_path(name).read_text(encoding="utf-8"))
         return kept if isinstance(kept, dict) else {}
     return {}
 
@@ -46,12 +46,13 @@ def keep_value(name: str, key: str, value: Any) -> None:
         temporary.write_text(json.dumps(kept, indent=1, ensure_ascii=False), encoding="utf-8")
 
     with suppress(OSError, RuntimeError):
-        path = _path(name)
+        path = cache_path(name)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomically(path, write, private=True)
 
 
-def _path(name: str) -> Path:
+def cache_path(name: str) -> Path:
+    """Where a file or a folder of a name is kept. Raises RuntimeError if there is no home folder."""
     given = os.environ.get(CACHE_FOLDER)
     if given:
         return Path(given).expanduser() / name

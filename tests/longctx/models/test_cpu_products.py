@@ -11,7 +11,7 @@ from torch import nn
 
 from longctx import BadRequest, Engine, GenerationOptions, load_model
 from longctx.models import cpu_products, hash_weights, is_packed, memory, packing
-from longctx.models.cpu_products import Int8Embedding, Int8Linear, PackedLinear, rotate
+from longctx.models.cpu_products import Int8Embedding, Int8Linear, PackedLinear, QuantizedLinear, rotate
 
 PROMPT = [5, 9, 7, 5, 9, 7, 11, 23, 42, 5, 9]
 
@@ -61,7 +61,7 @@ def test_products_in_8_bits_are_near_though_a_column_is_large(
     linear, inputs = nn.Linear(width, 40, bias=bias), torch.randn(2, 9, width)
     inputs[..., 3] *= 30
     with torch.inference_mode():
-        expected, product = linear(inputs), Int8Linear(linear)
+        expected, product = linear(inputs), Int8Linear(QuantizedLinear(linear))
         found = product(inputs)
         assert (found - expected).norm() < 0.03 * expected.norm()
         alone = product(inputs[:1, :1])  # the scale of a token is its own, that of zero is not
@@ -70,7 +70,7 @@ def test_products_in_8_bits_are_near_though_a_column_is_large(
         assert torch.allclose(product.weight, linear.weight, atol=0.01)
         assert torch.allclose(rotate(rotate(inputs)), inputs, atol=1e-4)
         monkeypatch.setattr(cpu_products, "why_not_int8", lambda: "there is no FBGEMM")
-        assert torch.allclose(Int8Linear(linear)(inputs), found, atol=0.03 * float(found.abs().max()))
+        assert torch.allclose(Int8Linear(QuantizedLinear(linear))(inputs), found, atol=0.03 * float(found.abs().max()))
 
 
 def test_the_largest_numbers_do_not_overflow() -> None:
@@ -78,8 +78,8 @@ def test_the_largest_numbers_do_not_overflow() -> None:
     nn.init.ones_(linear.weight)
     rows = rotate(torch.ones(1, 256))
     with torch.inference_mode():
-        assert torch.allclose(Int8Linear(linear)(rows), linear(rows), rtol=0.02)
-        product = Int8Linear(linear)
+        assert torch.allclose(Int8Linear(QuantizedLinear(linear))(rows), linear(rows), rtol=0.02)
+        product = Int8Linear(QuantizedLinear(linear))
         assert torch.allclose(product(torch.ones(3, 256)), torch.full((3, 4), 256.0), rtol=0.02)
 
 
@@ -90,7 +90,7 @@ def test_a_large_matrix_is_quantised_as_if_in_one_go(dtype: torch.dtype) -> None
     held = linear.weight.detach().clone(), embedding.weight.detach().clone()
     rotated, table = rotate(held[0].float()), held[1].float()
     largest, largest_row = rotated.abs().amax(1, keepdim=True), table.abs().amax(1, keepdim=True)
-    assert torch.equal(Int8Linear(linear).codes, (rotated / (largest / 64)).round().to(torch.int8))
+    assert torch.equal(QuantizedLinear(linear).codes, (rotated / (largest / 64)).round().to(torch.int8))
     assert torch.equal(Int8Embedding(embedding).codes, (table / (largest_row / 127)).round().to(torch.int8))
     assert torch.equal(linear.weight, held[0])  # which the layers before may share
     assert torch.equal(embedding.weight, held[1])
