@@ -27,7 +27,7 @@ from llama_index.core.llms.llm import LLM
 
 from longctx.engine import Engine, Generation, GenerationOptions
 from longctx.errors import BadRequest
-from longctx.models import LoadedModel, load_model
+from longctx.models import FASTEST, LoadedModel, load_model
 from longctx.prompts import PromptTemplate, TokenIds, TokenWriter, choose_template, prompt_texts
 from longctx.types import Message
 from rope_scaling import RopeScaling
@@ -194,7 +194,7 @@ def _engine(model: Engine | LoadedModel | str | Path, loading: dict[str, Any]) -
         return Engine(model)
     scaling = loading.get("scaling")
     known = RopeScaling(**scaling) if isinstance(scaling, dict) else scaling
-    return Engine(load_model(model, **{"packed": True} | loading | {"scaling": known}))
+    return Engine(load_model(model, **FASTEST | loading | {"scaling": known}))
 
 
 def _loading(loaded: LoadedModel) -> dict[str, Any]:

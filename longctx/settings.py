@@ -21,7 +21,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 
 from indexes.storage import is_database, shown
 from longctx.errors import BadRequest
-from longctx.models import CacheDtype, Dtype, Quantization, is_address, is_gguf
+from longctx.models import CacheDtype, Dtype, QuantizationChoice, is_address, is_gguf
 from longctx.quantities import parse_size, parse_tokens
 from longctx.trust import FileVersion, config_folder
 from longctx.types import Rewriting, RouteChoice, ThinkingMode
@@ -74,7 +74,7 @@ class Settings(BaseModel):
         model: A causal language model: a folder, a GGUF file, a hub name or a server's.
         window: The model's native window, or the server's, in tokens.
         adapter: A LoRA adapter that goes onto the model: a folder or a hub name.
-        quantization: How the model's weights are kept, to save memory.
+        quantization: How the model's weights are kept; 'auto' is int8 for large models where that is what is fast.
         dtype: The model's numbers; 'auto' is the checkpoint's own.
         device: Where the model runs; 'auto' is a GPU if there is one.
         device_map: 'auto' spreads the model over all GPUs.
@@ -106,7 +106,7 @@ class Settings(BaseModel):
     model: str | None = None
     window: Tokens = Field(None, ge=1)
     adapter: str | None = None
-    quantization: Quantization | None = None
+    quantization: QuantizationChoice = "auto"
     dtype: Dtype = "auto"
     device: str = "auto"
     device_map: str | None = None

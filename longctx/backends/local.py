@@ -15,6 +15,7 @@ from longctx.engine import Engine, Generation, GenerationOptions, PrefillCallbac
 from longctx.errors import BadRequest
 from longctx.gguf import GgufEngine, choose_gguf_template
 from longctx.models import (
+    FASTEST,
     LoadedModel,
     Measured,
     Measurements,
@@ -98,7 +99,7 @@ def open_model(
     if isinstance(model, str | Path):
         options = dict(loading)
         cache_dtype = options.pop("cache_dtype", "model")
-        loaded = load_model(model, scaling=scaling, native_window=window, **{"packed": True} | options)
+        loaded = load_model(model, scaling=scaling, native_window=window, **FASTEST | options)
         return Engine(loaded, cache_dtype=cache_dtype, store=store)
     return Engine(model, store=store) if isinstance(model, LoadedModel) else model
 

@@ -12,7 +12,7 @@ from longctx.cli.progress import waiting_for
 from longctx.cli.terminal import echo
 
 if TYPE_CHECKING:
-    from longctx.models import MemoryEstimate, Quantization
+    from longctx.models import MemoryEstimate, QuantizationChoice
 
 _GIB = 2**30
 _NOT_MEASURED = "-: its reading rate has not been measured on this machine; --measure loads the model and measures it"
@@ -45,7 +45,7 @@ def estimate(
     """
     from longctx.models import estimate_model
 
-    scheme: Quantization | None = None if quantization is None else quantization.value
+    scheme: QuantizationChoice = "auto" if quantization is None else quantization.value
     if measure:
         with waiting_for("measuring how fast the model reads"):
             _measure(model, scheme)
@@ -56,7 +56,7 @@ def estimate(
         _print_table(sizing)
 
 
-def _measure(model: str, quantization: Quantization | None) -> None:
+def _measure(model: str, quantization: QuantizationChoice) -> None:
     from longctx.engine import Engine
     from longctx.gguf import GgufEngine
     from longctx.models import is_gguf, load_model

@@ -29,6 +29,8 @@ class QuantizationChoice(str, Enum):
     four = "4bit"
     eight = "8bit"
     int8 = "int8"
+    auto = "auto"
+    none = "none"
 
 
 class OnOff(str, Enum):
@@ -74,7 +76,8 @@ RerankerOption = Annotated[
     ),
 ]
 QuantizationOption = Annotated[
-    QuantizationChoice | None, typer.Option(help="Keep the model's weights in so many bits.")
+    QuantizationChoice | None,
+    typer.Option(help="How the model's weights are kept (default: auto, int8 where that is faster)."),
 ]
 DtypeOption = Annotated[
     str | None, typer.Option(metavar="DTYPE", help="float32, bfloat16 or float16 (default: auto, what is fast here).")

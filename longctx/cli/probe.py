@@ -80,7 +80,7 @@ def probe(
 
     Results are kept as they come: stop it with Ctrl-C, and the same command goes on. Exit code: 130 when stopped.
     """
-    from longctx.models import load_model
+    from longctx.models import FASTEST, load_model
     from longctx.probe import ALL_TASKS, DEFAULT_TASKS, ProbeOptions, run_probe
 
     names = split_names(tasks)
@@ -104,7 +104,7 @@ def probe(
             loading: dict[str, Any] = {
                 name: value for name, value in {**held, "device_map": device_map}.items() if value is not None
             }
-            loaded = load_model(model, **loading) if loading else model
+            loaded = load_model(model, **FASTEST | loading) if loading else model
             report = run_probe(loaded, out, options, native_window=window, progress=progress)
     except KeyboardInterrupt:
         echo(f"stopped: what was answered is kept in {out}, and the same command goes on from there", err=True)

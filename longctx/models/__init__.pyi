@@ -14,15 +14,16 @@ from .loaded_model import (
     scaled_window,
     trial_scaling,
 )
-from .loading import load_model
+from .loading import FASTEST, load_model
 from .memory import CacheDtype, parse_bytes
 from .naming import SERVER_PREFIX, is_address, remedy_for
 from .packing import is_packed
-from .quantization import Quantization, hide_bitsandbytes
+from .quantization import Quantization, QuantizationChoice, hide_bitsandbytes
 from .reading_rate import attention_work, config_object, keep_rate, kept_rate, rate_key, speed_of
 from .windows import UNSCALED, Measured, Measurements, measured_for, scaling_for, windows_of
 
 __all__ = [
+    "FASTEST",
     "SERVER_PREFIX",
     "UNSCALED",
     "CacheDtype",
@@ -34,6 +35,7 @@ __all__ = [
     "Measurements",
     "MemoryEstimate",
     "Quantization",
+    "QuantizationChoice",
     "ScalableModel",
     "attention_work",
     "cache_argument",

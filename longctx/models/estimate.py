@@ -10,6 +10,7 @@ from typing import Any
 from longctx.errors import BadRequest, ModelUnavailable
 from longctx.models import memory
 from longctx.models.cache_shape import CacheShape
+from longctx.models.device import device_named
 from longctx.models.gguf_file import read_gguf
 from longctx.models.gguf_header import is_gguf
 from longctx.models.known_shapes import known_shape
@@ -17,7 +18,7 @@ from longctx.models.loaded_model import LARGEST_FACTOR
 from longctx.models.loading import checkpoint_window
 from longctx.models.memory import CacheDtype
 from longctx.models.naming import is_address
-from longctx.models.quantization import Quantization, check_scheme, matrix_bytes
+from longctx.models.quantization import Quantization, QuantizationChoice, auto_quantization, check_scheme, matrix_bytes
 from longctx.models.reading_rate import kept_speed
 from rope_scaling import stated_window
 
@@ -78,7 +79,7 @@ class MemoryEstimate:
 def estimate_model(
     name: str | Path,
     context: int | None = None,
-    quantization: Quantization | None = None,
+    quantization: QuantizationChoice | None = None,
     cache: CacheDtype = "model",
     available: int | None = None,
 ) -> MemoryEstimate:
@@ -88,7 +89,8 @@ def estimate_model(
         name: The folder of a checkpoint, a GGUF file, a name of the LLaMA, Llama 2 and Code Llama families such as
             "llama-2-70b", or one on the hub, of which only the configuration is fetched.
         context: The longest sequence in tokens; None is 32 native windows.
-        quantization: How the weights would be quantized; None is as the checkpoint has them.
+        quantization: How the weights would be quantized; "none" and None are as the checkpoint has them, "auto" is as
+            the commands load it here.
         cache: How keys and values would be stored.
         available: Memory in bytes; None is what is free on this machine.
 
@@ -99,20 +101,24 @@ def estimate_model(
         BadRequest: For a server's address, a context below 1 token, or a GGUF file that is to be quantized.
         ModelUnavailable: If there is no such model, or none that generates text.
     """
+    check_scheme(quantization)
+    scheme = None if quantization == "none" else quantization
     if is_gguf(name):
-        return _estimate_gguf(name, context, quantization, cache, available)
+        return _estimate_gguf(name, context, None if scheme == "auto" else scheme, cache, available)
     model, folder = _empty_model(name)
+    if scheme == "auto":
+        scheme = None if folder is None else auto_quantization(folder, device_named("auto"))
     stated = (stated_window(model.config) if folder is None else checkpoint_window(folder, model.config)) or 2048
     if stated < 1:
         raise ModelUnavailable(f"the configuration of {name} states a window of {stated} tokens: state its own")
     context = LARGEST_FACTOR * stated if context is None else context
     if context < 1:
         raise BadRequest(f"context is {context}: give 1 token or more")
-    weights, each = _weights(model, quantization), CacheShape.of(model).token_bytes(cache)
+    weights, each = _weights(model, scheme), CacheShape.of(model).token_bytes(cache)
     free = _free() if available is None else available
     fixed = memory.Need(1, 0, memory.block_bytes(model, 1, masked=False)).least
     longest = max(0, (free - weights - fixed) // each)
-    speed = kept_speed(model.config, quantization)
+    speed = kept_speed(model.config, scheme)
 
     def need(tokens: int) -> LengthEstimate:
         one = memory.Need(tokens, tokens * each, memory.block_bytes(model, tokens, masked=False))
@@ -187,7 +193,6 @@ def _weights(model: Any, quantization: Quantization | None) -> int:
     """Bytes of the weights. Quantised are the matrices of the layers; embeddings and the head stay as they are."""
     import torch
 
-    check_scheme(quantization)
     whole = int(sum(parameter.nbytes for parameter in model.parameters()))
     nbytes = matrix_bytes(model.config, quantization)
     if nbytes is None:

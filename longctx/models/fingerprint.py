@@ -79,12 +79,8 @@ def hash_weights(model: Any) -> str:
     held = model.state_dict()
     packed = {f"{name}.weight": product for name, product in packed_products(model)}
     for name in sorted(held | packed):
-        product = packed.get(name)
-        if product is None:
-            tensor = held[name]
-        else:  # made one at a time: together they would take as much memory as the packed ones
-            tensor = product.weight if product.digest is None else product.digest
-        _add(digest, name, tensor)
+        # made one at a time: together they would take as much memory as the packed ones
+        _add(digest, name, packed[name].identity if name in packed else held[name])
     return digest.hexdigest()
 
 

@@ -137,7 +137,9 @@ class _EmptyOnMeta(TorchFunctionMode):
 def _empty_model(folder: Path, config: Any) -> Any:
     """The model without its weights, but with what its modules compute from the configuration."""
     with _EmptyOnMeta():
-        model: Any = transformers.AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=config.dtype or torch.float32)
+        model: Any = transformers.AutoModelForCausalLM.from_config(
+            copy.deepcopy(config), dtype=config.dtype or torch.float32
+        )
     model.config.name_or_path = str(folder)
     with suppress(OSError, ValueError):
         model.generation_config = transformers.GenerationConfig.from_pretrained(folder, local_files_only=True)

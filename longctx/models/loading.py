@@ -24,8 +24,11 @@ from longctx.models.loaded_model import (
 from longctx.models.lora import Adapter, attach_lora, is_adapter, read_adapter
 from longctx.models.naming import is_address, remedy_for
 from longctx.models.quantization import (
+    INT8_BY_ITSELF,
     SLOW_ON_CPU,
     Quantization,
+    QuantizationChoice,
+    auto_quantization,
     check_scheme,
     is_quantized,
     loading_settings,
@@ -51,6 +54,7 @@ from rope_scaling.transformers_config import steady_window
 if TYPE_CHECKING:
     import torch
 
+FASTEST: dict[str, Any] = {"packed": True, "quantization": "auto"}  # options for a model that is only to be asked
 _Loaded = tuple[Any, bool, "str | None"]  # a model, whether transformers quantizes it, and what to say of its dtype
 _DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")  # transformers' own words
 _NO_LIMIT = 10**9  # what tokenizers say who know no limit is larger
@@ -62,7 +66,7 @@ def load_model(
     dtype: Dtype = "auto",
     device: str = "auto",
     scaling: str | RopeScaling | None = None,
-    quantization: Quantization | None = None,
+    quantization: QuantizationChoice | None = None,
     adapter: str | Path | None = None,
     native_window: int | None = None,
     device_map: str | None = None,
@@ -80,7 +84,8 @@ def load_model(
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ….
         scaling: A RoPE scaling, or the name of a method such as "yarn"; see `LoadedModel.scaling` for the difference.
         quantization: "4bit" or "8bit" quantizes the weights as they are loaded, and so does "int8", which on a CPU is
-            also faster; a checkpoint that is quantized already needs none.
+            also faster; a checkpoint that is quantized already needs none. "auto" is "int8" for half precision on a
+            processor that has no arithmetic for it, and from half a billion parameters on; otherwise it is "none".
         adapter: A LoRA adapter's folder or hub name, for a model.
         native_window: The native context length in tokens, in place of the configuration's.
         device_map: "auto" spreads the layers over all GPUs, and over memory if those are full (accelerate does); None
@@ -106,7 +111,6 @@ def load_model(
 
     held = dtype_named(dtype), device_named(device)
     check_scheme(quantization)
-    on_cpu = _is_int8_on_cpu(quantization, dtype, held[1], device_map)
     _check_device_map(device_map, device)
     check_window_and_scaling(native_window, scaling)
     name, folder, lora = _parts(str(name_or_path), None if adapter is None else str(adapter))
@@ -114,11 +118,13 @@ def load_model(
         files = sorted(folder.glob("*.gguf"))
         remedy = f"give the GGUF file itself, {files[0]}" if files else "give the folder of a transformers checkpoint"
         raise ModelUnavailable(f"{folder} holds no config.json: {remedy}")
-    load: Callable[[Path, Any], _Loaded]
-    if on_cpu:
-        load = partial(_load_for_int8, kept=lora is None)
-    else:
-        load = partial(_load, held=held, quantization=quantization, device_map=device_map)
+    scheme = _scheme(quantization, folder, dtype, held[1], device_map)
+    on_cpu = _is_int8_on_cpu(scheme, dtype, held[1], device_map)
+    load: Callable[[Path, Any], _Loaded] = (
+        partial(_load_for_int8, kept=lora is None, note=INT8_BY_ITSELF if quantization == "auto" else None)
+        if on_cpu
+        else partial(_load, held=held, quantization=scheme, device_map=device_map)
+    )
     tokenizer, (model, quantized, note) = _opened(folder, lora, load)
     if lora is not None:
         if len(tokenizer) > model.get_input_embeddings().num_embeddings:  # tokens that the adapter was trained with
@@ -141,7 +147,7 @@ def load_model(
         window, note = steady, "; ".join(filter(None, [note, f"{said}, so that this is its window"]))
     tried = None if scaling is None else _tried(scaling, model, window)
     put_on = None if lora is None else str(lora.folder)
-    return LoadedModel(name, model, tokenizer, window, tried, quantization, put_on, note)
+    return LoadedModel(name, model, tokenizer, window, tried, scheme, put_on, note)
 
 
 def _check_device_map(device_map: str | None, device: str) -> None:
@@ -243,6 +249,15 @@ def _load(
     return model, quantized, note
 
 
+def _scheme(
+    quantization: QuantizationChoice | None, folder: Path, dtype: Any, device: torch.device, device_map: str | None
+) -> Quantization | None:
+    """The quantization that a choice means for a checkpoint."""
+    if quantization == "auto":
+        return auto_quantization(folder, device) if dtype == "auto" and device_map is None else None
+    return None if quantization == "none" else quantization
+
+
 def _is_int8_on_cpu(quantization: str | None, dtype: Any, device: torch.device, device_map: str | None) -> bool:
     """Whether `quantize_model` quantizes the weights, and not bitsandbytes. Raises BadRequest for a dtype beside it."""
     if quantization != "int8" or device.type != "cpu" or device_map is not None:
@@ -252,24 +267,21 @@ def _is_int8_on_cpu(quantization: str | None, dtype: Any, device: torch.device, 
     return True
 
 
-def _load_for_int8(folder: Path, config: Any, *, kept: bool) -> _Loaded:
-    """The model on a CPU; quantized, if it may be `kept` so, and else in the dtype of its checkpoint.
-
-    In float32, it would take four times what remains of it.
-    """
+def _load_for_int8(folder: Path, config: Any, *, kept: bool, note: str | None) -> _Loaded:
+    # Quantized where it may be kept so; else in the dtype of its checkpoint, as float32 would take twice that
     from longctx.models import kept_int8
     from longctx.models.packing import quantize_model
 
     if is_quantized(folder, None):
         raise BadRequest(f"{folder} is quantised already: leave quantization='int8' out")
     if kept and (model := kept_int8.load_kept(folder, config)) is not None:
-        return model, False, None
+        return model, False, note
     model = read_model(folder, dtype="auto").eval()
     check_generates(model, folder)
     if kept:
         quantize_model(model)
         kept_int8.keep(model, folder)
-    return model, False, None
+    return model, False, note
 
 
 def _check_rope(config: Any) -> UnsupportedConfig | None:

@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from longctx.errors import BadRequest, ModelUnavailable, NotEnoughMemory, extra
+from longctx.models.device import computed_dtype
 from longctx.models.memory import available_bytes
-from longctx.models.weights import read_header
+from longctx.models.weights import read_header, stated_dtype
 
 if TYPE_CHECKING:
     import torch
 
 Quantization = Literal["4bit", "8bit", "int8"]
+QuantizationChoice = Literal["auto", "none", "4bit", "8bit", "int8"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,13 @@ SCHEMES: dict[str, Scheme] = {
 }
 
 _BITSANDBYTES, _GPTQMODEL, _COMPRESSED = "bitsandbytes", "gptqmodel", "compressed_tensors"
+_LEAST_FOR_INT8 = 500_000_000  # parameters of the linear layers: smaller models are fast enough as they are
+_LEAST_SHARE = 0.95  # of all parameters in int8: what remains is kept in float32
 _UNPACKED = ("mxfp4", "fp8", "mxfp8")  # which transformers computes with on GPUs only
+INT8_BY_ITSELF = (
+    "this processor has no arithmetic for the model's dtype: its weights are kept in int8, which is faster and four "
+    "times smaller than float32 (quantization='none' takes float32)"
+)
 SLOW_ON_CPU = (
     "bitsandbytes unpacks every matrix for every token on a CPU, and is several times slower than float32 there: "
     "quantization='int8', or a GGUF file of the model, is faster"
@@ -74,10 +82,44 @@ _INSTALL = {
 }
 
 
-def check_scheme(quantization: Quantization | None) -> None:
+def check_scheme(quantization: QuantizationChoice | None) -> None:
     """Raise BadRequest for a quantization that does not exist."""
-    if quantization is not None and not (isinstance(quantization, str) and quantization in SCHEMES):
-        raise BadRequest(f"quantization is {quantization!r}: use {' or '.join(SCHEMES)}")
+    if quantization is not None and not (isinstance(quantization, str) and quantization in ("auto", "none", *SCHEMES)):
+        raise BadRequest(f"quantization is {quantization!r}: use {', '.join(SCHEMES)}, auto or none")
+
+
+def auto_quantization(folder: Path, device: torch.device) -> Quantization | None:
+    """The quantization for `auto`.
+
+    Args:
+        folder: The checkpoint's folder.
+        device: Where the model is to run.
+
+    Returns:
+        "int8" for a large model in half precision on a processor that has no arithmetic for that: in float32 it would
+        take four times the memory, and be several times slower. None for any other, and for what cannot be loaded.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from longctx.models.cpu_products import why_not_int8
+    from rope_scaling import load_config
+
+    try:
+        config = load_config(folder)
+        stated = stated_dtype(folder, config)
+        if getattr(config, "quantization_config", None) or stated is None or computed_dtype(stated, device) == stated:
+            return None
+        with torch.device("meta"):
+            model: Any = AutoModelForCausalLM.from_config(config)
+    except Exception:  # every family raises its own errors, which are said where the model is loaded
+        return None
+    linears = [module.weight for module in model.modules() if type(module) is torch.nn.Linear]
+    held = {id(matrix): matrix.numel() for matrix in (*linears, model.get_input_embeddings().weight)}
+    whole = sum(parameter.numel() for parameter in model.parameters())
+    if sum(matrix.numel() for matrix in linears) < _LEAST_FOR_INT8 or sum(held.values()) < _LEAST_SHARE * whole:
+        return None
+    return None if why_not_int8() else "int8"
 
 
 def matrix_bytes(config: Any, quantization: Quantization | None) -> Callable[[torch.Tensor], float] | None:

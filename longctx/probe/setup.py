@@ -10,7 +10,7 @@ from typing import Any
 
 from longctx.engine import Engine, GenerationOptions
 from longctx.gguf import GgufEngine, choose_gguf_template
-from longctx.models import UNSCALED, LoadedModel, extended_window, hash_tokenizer, is_gguf, load_model
+from longctx.models import FASTEST, UNSCALED, LoadedModel, extended_window, hash_tokenizer, is_gguf, load_model
 from longctx.probe.haystack import Haystack, read_haystack
 from longctx.probe.options import ProbeOptions
 from longctx.probe.report import PERPLEXITY, ModelFacts
@@ -144,7 +144,7 @@ def open_setup(
 def _opened(model: str | Path | LoadedModel | GgufEngine) -> LoadedModel | GgufEngine:
     if isinstance(model, LoadedModel | GgufEngine):
         return model
-    return GgufEngine.open(model) if is_gguf(model) else load_model(model)
+    return GgufEngine.open(model) if is_gguf(model) else load_model(model, **FASTEST)
 
 
 def _unlimited(model: LoadedModel | GgufEngine, lengths: Sequence[int]) -> Engine | GgufEngine:

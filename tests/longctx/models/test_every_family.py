@@ -56,7 +56,7 @@ def right_or_refused(check: Callable[[], None]) -> bool:
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_a_family_is_right_or_refused(kind: str, tmp_path: Path) -> None:
+def test_a_family_is_right_or_refused(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = toy_model(kind)
     if model is None:
         pytest.skip(f"{kind} cannot be built at toy size")
@@ -75,9 +75,16 @@ def test_a_family_is_right_or_refused(kind: str, tmp_path: Path) -> None:
     def int8() -> None:
         assert_close(Engine(load_model(folder), cache_dtype="int8", block=7), ids(SHORT), wanted, tolerance=1.0)
 
+    def weights_in_int8() -> None:
+        monkeypatch.setenv("LONGCTX_CACHE_DIR", str(tmp_path / "cache"))
+        first, kept = (Engine(load_model(folder, quantization="int8", device="cpu"), block=7) for _ in range(2))
+        assert_close(first, ids(SHORT), wanted, tolerance=1.0)
+        assert_close(kept, ids(SHORT), torch.tensor(first.token_losses(ids(SHORT), LAST)), tolerance=1e-4)
+
     if right_or_refused(tokens):
         assert right_or_refused(prefix)
         right_or_refused(int8)
+        right_or_refused(weights_in_int8)
         _scaled(model, folder, {})
         _scaled(model, folder, DEEPSEEK)
 

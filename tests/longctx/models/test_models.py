@@ -80,7 +80,7 @@ def test_dtypes_and_devices_are_named(checkpoint: Path) -> None:
     for device in ("cuda:77", "meta", "gpu", "", None):
         with pytest.raises(BadRequest, match=f"device is {device!r}, and what is here is cpu"):
             load_model(checkpoint, device=device)  # type: ignore[arg-type]
-    with pytest.raises(BadRequest, match="quantization is '3bit': use 4bit or 8bit"):
+    with pytest.raises(BadRequest, match="quantization is '3bit': use 4bit, 8bit, int8, auto or none"):
         load_model(checkpoint, quantization="3bit")  # type: ignore[arg-type]
 
 

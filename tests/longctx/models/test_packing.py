@@ -110,6 +110,14 @@ def test_layers_that_differ_stay_apart(kind: str) -> None:
     assert sorted(fused(model)) == ["gate_proj", "gate_proj", "up_proj", "up_proj"]
 
 
+def test_a_model_whose_other_layers_have_no_numbers() -> None:
+    model = made("olmo")
+    expected = logits(model, PROMPT)
+    in_int8(model)
+    assert model.dtype == torch.float32
+    assert (logits(model, PROMPT) - expected).norm() < 0.1 * expected.norm()
+
+
 def test_another_family_stays_apart() -> None:
     model = made("starcoder2")
     in_int8(model)
