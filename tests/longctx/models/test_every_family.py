@@ -78,7 +78,7 @@ def test_a_family_is_right_or_refused(kind: str, tmp_path: Path, monkeypatch: py
     def weights_in_int8() -> None:
         monkeypatch.setenv("LONGCTX_CACHE_DIR", str(tmp_path / "cache"))
         first, kept = (Engine(load_model(folder, quantization="int8", device="cpu"), block=7) for _ in range(2))
-        assert_close(first, ids(SHORT), wanted, tolerance=1.0)
+        assert_close(first, ids(SHORT), wanted, tolerance=2.0)
         assert_close(kept, ids(SHORT), torch.tensor(first.token_losses(ids(SHORT), LAST)), tolerance=1e-4)
 
     if right_or_refused(tokens):
