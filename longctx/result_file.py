@@ -18,11 +18,13 @@ from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 from filelock import FileLock, Timeout
 
 from longctx.atomic_write import write_atomically
+from longctx.bounded_file import check_kind
 from longctx.errors import BadRequest
 
 RESULTS = "results.jsonl"
 
 _LOCK = ".lock"
+_LONGEST_HEADER = 1 << 20  # bytes
 _SEALED = re.compile(rb'(.*),"checksum":(\d+)\}', re.DOTALL)
 
 
@@ -89,6 +91,7 @@ def open_results(
         with writing_to(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)
+            check_kind(path)
             try:
                 opened.enter_context(FileLock(folder / _LOCK, timeout=0))
             except Timeout as error:
@@ -96,7 +99,9 @@ def open_results(
                 raise BadRequest(f"{other}: wait for it, or give another --out") from error
             file = opened.enter_context(path.open("a+b", buffering=0))
             file.seek(0)
-            data = file.read()
+            data = file.read(_LONGEST_HEADER)
+            if b"\n" in data:  # or it is none of ours, however long it is
+                data += file.read()
         header = json.dumps(fingerprint, ensure_ascii=False)
         if f"{header}\n".encode().startswith(data):  # a new file, or one that was cut short at once
             _cut(file, 0)

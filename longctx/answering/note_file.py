@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from indexes.storage import checksum
+from longctx.bounded_file import read_bounded
 
 FOLDER = "notes"
 MOST_QUESTIONS = 32  # whose notes are kept
@@ -92,7 +93,7 @@ class NoteFile:
     def _read(self) -> dict[str, KeptReply]:
         replies: dict[str, KeptReply] = {}
         with suppress(OSError):
-            for line in self._path.read_bytes().split(b"\n"):
+            for line in read_bounded(self._path).split(b"\n"):
                 with suppress(ValueError, TypeError, RecursionError):  # damaged, or written to its half
                     *row, expected = json.loads(line)
                     if checksum(tuple(row)) == expected:

@@ -33,6 +33,7 @@ from longctx.types import AskOptions, RouteChoice
 if TYPE_CHECKING:
     from longctx.conversation import Conversation
 
+_LONGEST_LINE = 1_000_000  # characters of a question from standard input
 _NOTHING_ASKED = "Nothing has been answered in this conversation yet."
 
 
@@ -74,7 +75,12 @@ def chat(
 def _lines(conversation: Conversation) -> Iterator[str]:
     """What the user enters, line by line, until the end."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        yield from sys.stdin
+        while line := sys.stdin.readline(_LONGEST_LINE + 1):
+            if len(line) > _LONGEST_LINE:
+                raise BadRequest(
+                    f"a line of standard input has over {_LONGEST_LINE:,} characters: each line is a question"
+                )
+            yield line
         return
     from prompt_toolkit import PromptSession
     from prompt_toolkit.history import InMemoryHistory

@@ -24,6 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from indexes.storage import DISK_FAILS, READ_AGAIN, checksum, error_has_passed, read_failure
 from longctx.atomic_write import write_atomically
+from longctx.bounded_file import check_kind
 from longctx.errors import BadRequest, BadSession, LongctxError
 from longctx.types import Answer, Message, Turn
 
@@ -94,6 +95,7 @@ class SessionFile:
             if not path.exists():
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 write_atomically(path, _create, overwrite=False, private=True)
+            check_kind(path)
             database = _connect(path)
             try:
                 _check_header(path, database)
