@@ -91,12 +91,13 @@ def open_results(
         with writing_to(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)
-            check_kind(path)
             try:
                 opened.enter_context(FileLock(folder / _LOCK, timeout=0))
             except Timeout as error:
                 other = f"another {work} is writing to {folder}"
                 raise BadRequest(f"{other}: wait for it, or give another --out") from error
+        with writing_to(path):
+            check_kind(path)
             file = opened.enter_context(path.open("a+b", buffering=0))
             file.seek(0)
             data = file.read(_LONGEST_HEADER)

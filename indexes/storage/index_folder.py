@@ -216,9 +216,9 @@ def _check_folder(folder: Path, create: bool) -> None:
     if database.is_file() and (database.stat().st_size > 1 or not used):  # SQLite takes one byte for none
         return
     if used and (folder / "write.lock").is_file():
+        state = "empty" if database.is_file() else "no file" if database.exists() else "gone"
         raise IndexDamaged(
-            f"the database {database} is {'empty' if database.exists() else 'gone'}: put a copy of it back, or delete "
-            "its folder and ingest again"
+            f"the database {database} is {state}: put a copy of it back, or delete its folder and ingest again"
         )
     if not create:
         near = near_path(folder, lambda each: (each / _DATABASE).is_file())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from command_line import run_here
 
-from longctx import BadReport, BadRequest, BadSession, Conversation, DocumentQA, LongctxError
+from longctx import BadReport, BadRequest, BadSession, Conversation, DocumentQA, LongctxError, ModelUnavailable
 from longctx.evaluation import read_questions
 from longctx.probe import load_report
 from longctx.result_file import open_results
@@ -92,6 +92,21 @@ def test_a_conversation(
         pytest.raises((BadSession, LongctxError), match=expected),
     ):
         Conversation.open(qa, "talk", folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model", "model.gguf"])
+def test_a_model(tmp_path: Path, odd: tuple[str, Callable[[Path], None]], name: str) -> None:
+    wrong, make = odd
+    if wrong == "it has over 100 MB":
+        pytest.skip("as models may have")
+    make(tmp_path / name)
+    expected = (
+        f"cannot be read \\({wrong}"
+        if name == "model.gguf" and wrong != "Is a directory"
+        else "holds no config|there is no folder"
+    )
+    with pytest.raises(ModelUnavailable, match=expected):
+        DocumentQA.open(tmp_path / "index", tmp_path / name)
 
 
 def test_a_pipe_that_is_written_to_is_read(tmp_path: Path) -> None:
