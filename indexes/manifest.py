@@ -47,10 +47,12 @@ def choose_encoder(store: Store, given: str | Encoder | None, index: str, *, to_
 
 def _named(store: Store) -> Encoder:
     """The encoder that damaged settings name, or the default one."""
+    named = load_encoder(store.settings().get("encoder", DEFAULT_ENCODER), download=False)
     try:
-        return load_encoder(store.settings().get("encoder", DEFAULT_ENCODER), download=False)
+        _ = named.fingerprint
     except EncoderUnavailable:
         return load_encoder(DEFAULT_ENCODER)
+    return named
 
 
 def _check_name(store: Store, encoder: Encoder, index: str) -> None:

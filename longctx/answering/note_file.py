@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass
@@ -21,6 +22,9 @@ from longctx.bounded_file import read_bounded
 FOLDER = "notes"
 MOST_QUESTIONS = 32  # whose notes are kept
 MOST_BYTES = 64 << 20  # of all of them
+
+_NAME = re.compile(r"[0-9a-f]{32}\.jsonl")
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK  # not for a pipe's reader to come
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ class NoteFile:
         # A line break on either side: a line that another process left unfinished stays alone.
         line = f"\n{json.dumps([*row, checksum(row)])}\n".encode()
         try:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            descriptor = os.open(self._path, _APPEND, 0o600)
             try:
                 self.keeps = os.write(descriptor, line) == len(line)
                 os.fsync(descriptor)
@@ -114,8 +118,9 @@ def key_of(values: Sequence[object]) -> str:
 
 
 def _forget_oldest(folder: Path) -> None:
-    """Delete the notes of the questions that were asked longest ago, beyond both limits."""
-    files = sorted(folder.glob("*.jsonl"), key=lambda file: file.stat().st_mtime, reverse=True)
+    """Delete the notes of the questions that were asked longest ago, beyond both limits; and no other file."""
+    notes = (file for file in folder.glob("*.jsonl") if _NAME.fullmatch(file.name))
+    files = sorted(notes, key=lambda file: file.stat().st_mtime, reverse=True)
     total = 0
     for place, file in enumerate(files):
         total += file.stat().st_size

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 import sqlite3
 import threading
@@ -251,6 +252,8 @@ def _explained(path: Path) -> Iterator[None]:
             "full": "make room on its disk",
             "disk I/O": f"{DISK_FAILS}, or make room",
         }
+        if "readonly" in str(error) and os.access(path, os.W_OK):  # as SQLite says of a file that was moved
+            raise LongctxError(f"{path} has been moved or replaced since it was opened: open it again") from error
         hint = next(
             (hint for word, hint in hints.items() if word in str(error)), "make its folder readable and writable"
         )
