@@ -377,8 +377,8 @@ class CorpusIndex(IndexReader):
         """
         other = _open_storage(to, create=True)
         try:
-            with other.writing(wait) as writer:
-                return self._read(lambda store: copy_documents(store, writer, other.name))
+            with other.writing(wait) as writer, self._storage.session() as source:
+                return copy_documents(source, writer, other.name)
         finally:
             other.close()
 

@@ -107,7 +107,8 @@ def _writing(target: Path) -> Iterator[None]:
             raise
         run = _run_of(target)
         going_on = "; make room, and --resume goes on with the run" if (run / _SETTINGS).is_file() else ""
-        raise TrainingError(f"{run} cannot be written to: {error}{going_on}") from error
+        said = "the disk may be full" if isinstance(error, RuntimeError) else error
+        raise TrainingError(f"{run} cannot be written to: {said}{going_on}") from error
 
 
 def _run_of(target: Path) -> Path:

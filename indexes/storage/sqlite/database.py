@@ -235,6 +235,8 @@ class Database:
         try:
             yield
         except IndexDamaged as error:
+            if _REMEDY in str(error):  # it is said already which database it is, such as one that is copied from
+                raise
             raise IndexDamaged(f"{self._path} is damaged: {error}; {_REMEDY}") from error
         except UnicodeDecodeError as error:  # of a message of SQLite's about text that is none
             raise IndexDamaged(f"{self._path} is not a whole database (text that is no UTF-8); {_REMEDY}") from error
