@@ -73,6 +73,12 @@ static int opened(int fd, int is_ours) {
     return fd;
 }
 
+int close(int fd) {
+    REAL(close);
+    opened(fd, 0);
+    return real(fd);
+}
+
 #define OPEN(name)                                                       \
     int name(const char *path, int flags, ...) {                         \
         REAL(name);                                                      \
