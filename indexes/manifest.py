@@ -114,7 +114,7 @@ def restore_settings(store: Store, encoder: Encoder, chunkings: Collection[str])
             return (f"the settings of the index were made again, with the encoder {encoder.name}",)
     raise IndexDamaged(
         "the settings that its documents were made with are not what they were, and nothing shows that the encoder was "
-        f"{encoder.name!r}: name the one that it was with `longctx index repair --encoder NAME`"
+        f"{encoder.name!r}: if it was another, name that with `longctx index repair --encoder NAME`"
     )
 
 

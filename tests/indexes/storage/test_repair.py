@@ -178,7 +178,7 @@ class OtherWeights(HashingEncoder):
 def test_settings_are_not_made_again_with_another_encoder(folder: Path, hashing: Encoder, name: str) -> None:
     execute(f"UPDATE meta SET value = value || '0' WHERE key = '{name}'")(folder)
     with CorpusIndex.open(folder, OtherWeights(), to_repair=True) as index:
-        with pytest.raises(CorpusError, match="nothing shows that the encoder was 'hashing': name the one"):
+        with pytest.raises(CorpusError, match="nothing shows that the encoder was 'hashing': if it was another"):
             index.repair()
         assert "settings" in "".join(index.verify().problems)
 
