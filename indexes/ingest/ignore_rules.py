@@ -74,8 +74,9 @@ _FOLDER_MARK, _BELOW, _ALL_BUT = "(?P<ps_d>/)", "/", re.compile(r"(?<!\\)\[\^(?!
 _BRACKETS = re.compile(r"\[[!^]?\]?(?:\[:\w+:\]|\\.|[^\]\\])*\]")
 _CLASS = re.compile(r"\[:(\w+):\]")
 _CLASSES = {  # POSIX's, of ASCII
-    **{"alnum": "A-Za-z0-9", "alpha": "A-Za-z", "blank": " \t", "cntrl": "\x01-\x1f\x7f", "digit": "0-9", "graph": "!-~"},
-    **{"lower": "a-z", "print": " -~", "punct": "!-/:-@\\[-`{-~", "space": " \t-\r", "upper": "A-Z", "xdigit": "0-9A-Fa-f"},
+    **{"alnum": "A-Za-z0-9", "alpha": "A-Za-z", "blank": " \t", "cntrl": "\x01-\x1f\x7f", "digit": "0-9"},
+    **{"graph": "!-~", "lower": "a-z", "print": " -~", "punct": "!-/:-@\\[-`{-~", "space": " \t-\r"},
+    **{"upper": "A-Z", "xdigit": "0-9A-Fa-f"},
 }
 
 

@@ -70,6 +70,8 @@ def test_files_that_have_no_suffix_by_custom_are_read(name, read):
     assert (document.text, document.title) == ("Oil the hinges.\n", name.partition(".")[0])
 
 
-@pytest.mark.parametrize("name", ["a.out", "core", "readme.zip", "id_rsa", "license.key", "install.exe", "build.db", "notes.ja"])
+@pytest.mark.parametrize(
+    "name", ["a.out", "core", "readme.zip", "id_rsa", "license.key", "install.exe", "build.db", "notes.ja"]
+)
 def test_other_names_have_no_reader(name, refusal):
     assert refusal(name, "text").startswith("no reader for ")

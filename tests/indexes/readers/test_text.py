@@ -96,6 +96,14 @@ def test_pictures_in_base64_are_no_text(name, read):
     assert document.text == text.replace(PICTURE, "data:image/png;base64,…")
 
 
+def test_pictures_in_svg_and_in_quoted_lines_are_no_text(read):
+    svg = "data:image/svg+xml,%3Csvg%20viewBox='0%200%209%209'%3E" + "%3Cpath%20d='M0%200h9'/%3E" * 40 + "%3C/svg%3E"
+    quoted = "\n> ".join(["9bFl/kp+" * 9] * 4)
+    document = read("a.md", f"![]({svg}) Teal.\n\n> ![](data:image/png;base64,{quoted}) Ochre.\n")
+    assert document.text == "![](data:image/svg+xml,…) Teal.\n\n> ![](data:image/png;base64,…\n\n\n) Ochre.\n"
+    assert read("a.css", f'a {{background: url("{svg}")}}').text == 'a {background: url("data:image/svg+xml,…")}'
+
+
 @pytest.mark.parametrize("first", ["", "\n"])
 def test_the_lines_of_pictures_in_base64_are_empty(first, read):
     picture = f"data:image/png;base64,{first}" + "\n".join(["9bFl/kp+" * 9] * 40) + "\n9bFl/g=="
@@ -149,9 +157,20 @@ VTT = (
 )
 
 
+GAPS = (
+    "1\n00:00:01,000 --> 00:00:03,000\n灯台守は\n\n毎朝六時に\n\n点検する。\n\n"
+    "2\n0:01:04 --> 0:01:06\nIm Jahr\n\n2024\n\n3\n00:02:00,000 --> 00:02:01,000\nEnde.\n\nWirklich.\n"
+)
+
+
 @pytest.mark.parametrize(
     ("name", "data", "text"),
     [
+        (
+            "gaps.srt",
+            GAPS,
+            "00:00:00\n灯台守は\n毎朝六時に\n点検する。\n00:01:00\nIm Jahr\n2024\n00:02:00\nEnde.\nWirklich.",
+        ),
         ("film.srt", SRT, "00:00:00\nThe lamp is lit\nat dusk.\n12\n01:02:00\nGood night."),
         ("film.vtt", VTT, "00:00:00\nKeeper: Oil & wick\n00:01:00\nGood night."),
     ],
@@ -159,7 +178,7 @@ VTT = (
 def test_subtitles_are_what_is_said(name, data, text, read, outline):
     document = read(name, data.replace("\n", "\r\n"))
     assert document.text == text
-    assert document.title == "film"
+    assert document.title == name[:4]
     assert [heading for _, heading in outline(document)] == [line for line in text.split("\n") if line[2:3] == ":"]
 
 
