@@ -67,9 +67,10 @@ def decode_declared(data: bytes, encoding: str | None) -> str:
     try:
         return decode(data, encoding)
     except UnreadableFile:
-        if declared != "cp1252" or (text := _western(data)) is None:
+        western = _western(data) if declared == "cp1252" else None
+        if western is None:
             raise
-        return text
+        return western
 
 
 def _is_of_another_script(text: str) -> bool:

@@ -32,12 +32,11 @@ _ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.")
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
 _NOT_SPACE = re.compile(r"\S")
 _NOT_VALID = "not valid JSON"
-_BEGINS_AS_JSON = (
-    re.compile(  # and not as a Wiki's or a template's text does; below comments, or wrapped for JavaScript
-        r"(?:\s|//[^\n]*\n|#[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/)*"
-        r"(?:\)\]\}',?\s|(?:while\s?\(1\)|for\s?\(;;\));|[\w.$]{1,80}\s?[(=])?"
-        r"\s*[\[{]\s*(?:[\[{\"'\w-]|//|/\*|\#)"
-    )
+# Not as a Wiki's or a template's text does, but below comments, or wrapped for JavaScript.
+_BEGINS_AS_JSON = re.compile(
+    r"(?:\s|//[^\n]*\n|#[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/)*"
+    r"(?:\)\]\}',?\s|(?:while\s?\(1\)|for\s?\(;;\));|[\w.$]{1,80}\s?[(=])?"
+    r"\s*[\[{]\s*(?:[\[{\"'\w-]|//|/\*|\#)"
 )
 _COMMENT = re.compile(r'("[^"\\\n]*(?:\\.[^"\\\n]*)*")|//[^\n]*|/\*(?:[^*]|\*(?!/))*\*/')
 _TRAILING_COMMA = re.compile(r'("[^"\\\n]*(?:\\.[^"\\\n]*)*")|,(?=\s*[\]}])')
@@ -97,7 +96,7 @@ def _as_text(text: str, error: UnreadableFile) -> ReadText:
 
 
 def read_json_lines(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read one JSON value a line, with `breaks` at the records; broken lines stay, and are named; or values over lines."""
+    """Read one JSON value a line, or over several, with `breaks` at them; broken lines stay, and are named."""
     text = decode(data, limits.encoding)
     if text.lstrip(" \t\r\n").startswith(_SEPARATOR):
         return _read_sequence(text)

@@ -116,7 +116,8 @@ def _best(parts: list[Message]) -> Message:
     plain = next((part for part in parts if _is_plain(part)), None)
     if plain is None:
         return parts[-1]
-    said = len(" ".join(str(plain.get_payload(decode=True), "latin-1").split()))
+    note = plain.get_payload(decode=True)
+    said = len(b" ".join(note.split())) if isinstance(note, bytes) else 0
     if said > _LONGEST_NOTE:
         return plain
     pages = ((part, inner) for part in parts for inner in part.walk() if inner.get_content_type() == "text/html")

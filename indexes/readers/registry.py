@@ -84,12 +84,13 @@ _NAMES_OF = {
     ),
 }
 _WORD_BEHIND = re.compile(r"[-_.]")
-_BEHIND = frozenset(  # what takes the place of a suffix behind such a name: languages, licences, and for whom it is
+_WORDS_BEHIND = (  # what takes the place of a suffix behind such a name: languages, licences, and for whom it is
     "ar bg bn ca cn cs da de el en es et fa fi fr gl he hi hr hu id it ja jp ko kr lt lv ms nb nl no pl pt ro ru sk sl"
     " sr sv ta th tr tw ua uk ur vi zh 1st agpl android apache apache2 artistic asl bsd debian dev first fonts git"
     " gpl gplv2 gplv3 ios isc lesser lgpl lib linux mac macos mit mpl mpl2 ofl old orig osx runtime unix win win32"
-    " windows".split()
+    " windows"
 )
+_BEHIND = frozenset(_WORDS_BEHIND.split())
 _NAMES = {name: suffix for suffix, names in _NAMES_OF.items() for name in names.split()}
 # They pass along the lines once: their time and memory are bounded by the file's size.
 _BY_LINES = frozenset(

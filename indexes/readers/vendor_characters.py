@@ -1,4 +1,4 @@
-"""NEC's and IBM's characters, such as ① and 髙, in EUC-JP and ISO-2022-JP, and the € of Big5, which Python's codecs lack.
+"""NEC's and IBM's characters, such as ① and 髙, in EUC-JP and ISO-2022-JP, and Big5's €: Python's codecs lack them.
 
 Windows writes them in all three Japanese encodings. They are in the same rows of JIS X 0208, so that their bytes in
 Shift_JIS can be computed, of which Python knows the Windows variant.
