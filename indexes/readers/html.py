@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, one_line, properties, superscript
 from indexes.readers.declared_encoding import decode_declared
+from indexes.readers.front_matter import front_matter
 from indexes.readers.html_rows import OpenRow
 from indexes.readers.main_text import Line, main_lines
 from indexes.readers.mathml import MathText
@@ -261,7 +263,12 @@ _PIECE = 1 << 16  # characters given to the parser at once
 
 def read_web_page(data: bytes, limits: ReadLimits) -> ReadText:
     """Read the main text: a line for each block, table cells joined by ` | `, `pre` as it is, without navigation."""
-    return web_page(decode_declared(data, limits.encoding))
+    text = decode_declared(data, limits.encoding)
+    if not text.startswith(("---", "+++")):
+        return web_page(text)
+    front, body = front_matter(text)  # of a page that a program will put into its frame
+    page = web_page(text[body:])
+    return replace(page, title=front.pop("title", page.title), metadata={**page.metadata, **front})
 
 
 def web_page(text: str) -> ReadText:

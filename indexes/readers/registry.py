@@ -24,7 +24,7 @@ from indexes.readers.markdown import read_markdown
 from indexes.readers.notebook import read_notebook
 from indexes.readers.ocr import NO_TEXT, NOT_READABLE, with_recognised_text
 from indexes.readers.office import read_open_document, read_sheets, read_slides, read_word
-from indexes.readers.outlines import read_asciidoc, read_latex, read_org
+from indexes.readers.outlines import read_asciidoc, read_bibtex, read_latex, read_org
 from indexes.readers.pdf import read_pdf
 from indexes.readers.restructuredtext import read_rst
 from indexes.readers.rtf import read_rtf
@@ -41,9 +41,10 @@ from indexes.types import Document, Heading, Table
 READER_VERSION = b"11"
 
 _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
-    read_plain: ".txt .text .log .bib .css .scss",
+    read_plain: ".txt .text .log .css .scss",
     read_xml: ".xml",
     read_latex: ".tex .ltx",
+    read_bibtex: ".bib",
     read_org: ".org",
     read_asciidoc: ".adoc .asciidoc",
     read_subtitles: ".srt .vtt",
@@ -94,7 +95,8 @@ _BEHIND = frozenset(_WORDS_BEHIND.split())
 _NAMES = {name: suffix for suffix, names in _NAMES_OF.items() for name in names.split()}
 # They pass along the lines once: their time and memory are bounded by the file's size.
 _BY_LINES = frozenset(
-    {read_plain, read_markdown, read_rst, read_latex, read_org, read_asciidoc, read_subtitles, read_xml}
+    {read_plain, read_markdown, read_rst, read_latex, read_bibtex, read_org, read_asciidoc}
+    | {read_subtitles, read_xml}
     | {read_delimited, read_braces, read_source}
 )
 

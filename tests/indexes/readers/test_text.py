@@ -185,3 +185,76 @@ def test_subtitles_are_what_is_said(name, data, text, read, outline):
 def test_text_between_two_rulers_is_no_front_matter(read):
     assert "The lamp is lit." in read("a.md", b"---\nThe lamp is lit.\n---\nIt burns.\n").text
     assert "draft" not in read("b.md", b"---\ndraft:\n  - yes\n---\nIt burns.\n").text
+
+
+def test_letters_that_latex_writes_by_commands_are_letters(read):
+    text = (
+        "\\section{Gr\\\"o{\\ss}e}\nM\\\"uller, Erd\\H{o}s, na\\\"{\\i}ve, \\'Etude, \\v{C}apek, {\\L}\\'od\\'z, \\O{}rsted, k\\o ge,"
+        " Wert\\-papier.\n$x\\'a$ \\[\\v{a}\\] \\verb|\\'e| a\\\\'b\n\\begin{verbatim}\n\\'a\n\\end{verbatim}\n"
+    )
+    document = read("a.tex", text)
+    assert document.text.splitlines()[:2] == [
+        "\\section{Größe}",
+        "Müller, Erdős, naïve, Étude, Čapek, Łódź, Ørsted, køge, Wertpapier.",
+    ]
+    assert document.text.splitlines()[2:] == text.splitlines()[2:], "formulas and listings stay"
+    assert [heading.text for heading in document.headings] == ["Größe"]
+    assert read("a.bib", 'author = {M{\\"u}ller and {\\"{O}}zg{\\"u}r}').text == "author = {Müller and Özgür}"
+
+
+def test_references_to_characters_are_characters(read):
+    text = "# M&uuml;ller\n\nCaf&eacute; &#28783;&#x53f0; light&shy;house &amp; `&eacute;`\n\n```html\n&eacute;\n```\n&eacute;\n"
+    document = read("a.md", text)
+    assert document.text == ("# Müller\n\nCafé 灯台 light\xadhouse &amp; `&eacute;`\n\n```html\n&eacute;\n```\né\n")
+    assert document.title == "Müller"
+    assert read("a.xml", "<a>Stra&szlig;e &unknown; &lt;</a>").text == "<a>Straße &unknown; &lt;</a>"
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("a.html", "<h1>One</h1><p>It is lit.</p>"),
+        ("a.adoc", "== One\n\nIt is lit.\n"),
+        ("a.org", "* One\nIt is lit.\n"),
+    ]
+    + [("a.rst", "One\n===\n\nIt is lit.\n"), ("a.md", "# One\n\nIt is lit.\n")],
+)
+@pytest.mark.parametrize(
+    "front", ["---\ntitle: The lamp\nlayout: page\n---\n", '+++\ntitle = "The lamp"\nlayout = "page"\n+++\n']
+)
+def test_front_matter_is_no_text_in_any_format_of_a_site(name, body, front, read):
+    document = read(name, front + body)
+    assert "page" not in document.text
+    assert "It is lit." in document.text
+    assert [heading.text for heading in document.headings] == ["One"]
+    assert (document.title, document.metadata) == ("The lamp", {"layout": "page"})
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ("{% highlight bash %}", "{% endhighlight %}"),
+        ("{%- comment -%}", "{%- endcomment -%}"),
+        ("{{< highlight sh >}}", "{{< /highlight >}}"),
+        ("{#", "#}"),
+        ("{{/*", "*/}}"),
+        ("%%", "%%"),
+        ("$$", "$$"),
+        ("<?php", "?>"),
+        ("<![CDATA[", "]]>"),
+        ("<my-box>", "</my-box>"),
+        ("<!DOCTYPE a [", "]>"),
+    ],
+)
+def test_a_hash_in_a_block_of_another_language_is_no_heading(begin, end, read, outline):
+    assert outline(read("a.md", f"# One\n\n{begin}\n# hidden\n{end}\n\n# Two\n")) == [(1, "One"), (1, "Two")]
+
+
+def test_a_block_that_does_not_end_is_none(read, outline):
+    for begin in ("{% raw %}", "%%", "$$", "{#"):
+        assert outline(read("a.md", f"{begin}\n# One\n")) == [(1, "One")]
+
+
+def test_a_ruler_is_no_part_of_a_heading_and_attributes_are_none(read, outline):
+    document = read("a.md", "\n---\ntitle\n---\n\n# One {#one .big}\n\n***\nTwo {#two}\n===\n")
+    assert outline(document) == [(2, "title"), (1, "One"), (1, "Two")]
