@@ -226,10 +226,19 @@ def test_epubs_that_cannot_be_read(refusal):
         ),
         (r"{\field{\*\fldinst HYPERLINK x}{\fldrslt link}}{\listtext 1.\tab}item", "link1. item"),
         ("a\\bin4 }}}}b", "ab"),
+        (r"\ansicpg932{\fonttbl{\f0\fcharset128 A;}{\f1\fcharset0 B;}}\f0\'93\'94 \f1 M\'fcller", "灯 Müller"),
+        (r"\mac M\'9fller", "Müller"),
+        (r"\pc M\'81ller", "Müller"),
     ],
 )
 def test_rtf(rtf, text, read):
     assert read("a.rtf", "{\\rtf1" + rtf + "}").text == text
+
+
+def test_the_second_byte_of_a_character_in_rtf_is_no_markup(read):
+    text = "灯台の表能ソ{欺}"
+    data = rb"{\rtf1\ansicpg932 " + text.replace("{", "").replace("}", "").encode("cp932") + rb"\par next}"
+    assert read("a.rtf", data).text == "灯台の表能ソ欺\nnext"
 
 
 def test_headings_and_properties_of_rtf(read, outline):
@@ -343,6 +352,33 @@ def test_an_open_document_may_have_no_part_but_its_content(read):
     content = f"<office:document-content {NAMES}><office:body><office:text><text:p>The lamp.</text:p>"
     document = read("a.odt", zipped(content__xml=content + "</office:text></office:body></office:document-content>"))
     assert document.text == "The lamp."
+
+
+def test_numbers_of_open_document_headings_are_those_of_the_outline(read, outline):
+    levels = (
+        '<text:outline-style><text:outline-level-style text:level="1" style:num-prefix="第" style:num-suffix="章"'
+        ' style:num-format="一, 二, 三, ..."/><text:outline-level-style text:level="2" style:num-format="1"'
+        ' text:display-levels="2"/><text:outline-level-style text:level="3" style:num-format=""/></text:outline-style>'
+    )
+    styles = f"<office:document-styles {NAMES}><office:styles>{levels}</office:styles></office:document-styles>"
+    words = ((1, "総則"), (2, "目的"), (3, "別"), (1, "雑則"), (2, "期日"))
+    body = "".join(f'<text:h text:outline-level="{level}">{word}</text:h><text:p>x</text:p>' for level, word in words)
+    document = read("a.odt", open_document(f"<office:text>{body}</office:text>", styles__xml=styles))
+    assert [text for _, text in outline(document)] == ["第一章 総則", "一.1 目的", "別", "第二章 雑則", "二.1 期日"]
+
+
+def test_values_of_an_open_document_spreadsheet_without_text(read):
+    def cell(kind: str, more: str) -> str:
+        return f'<table:table-cell office:value-type="{kind}" {more}/>'
+
+    values = cell("float", 'office:value="2.5"') + cell("percentage", 'office:value="0.07"')
+    values += cell("date", 'office:date-value="2026-04-01"') + cell("string", 'office:string-value="灯"')
+    formula = '<table:table-cell table:formula="of:=1+1"/>'
+    rows = f"<table:table-row>{values}</table:table-row><table:table-row>{formula}</table:table-row>"
+    body = f'<office:spreadsheet><table:table table:name="A">{rows}</table:table></office:spreadsheet>'
+    document = read("a.ods", open_document(body))
+    assert document.text == "A\n\n2.5 | 7% | 2026-04-01 | 灯"
+    assert document.warnings[0].startswith("1 formula has no computed value")
 
 
 def test_open_documents_that_cannot_be_read(refusal):

@@ -216,8 +216,9 @@ def test_references_to_characters_are_characters(read):
         ("a.html", "<h1>One</h1><p>It is lit.</p>"),
         ("a.adoc", "== One\n\nIt is lit.\n"),
         ("a.org", "* One\nIt is lit.\n"),
-    ]
-    + [("a.rst", "One\n===\n\nIt is lit.\n"), ("a.md", "# One\n\nIt is lit.\n")],
+        ("a.rst", "One\n===\n\nIt is lit.\n"),
+        ("a.md", "# One\n\nIt is lit.\n"),
+    ],
 )
 @pytest.mark.parametrize(
     "front", ["---\ntitle: The lamp\nlayout: page\n---\n", '+++\ntitle = "The lamp"\nlayout = "page"\n+++\n']
