@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from indexes.errors import UnreadableFile
@@ -20,13 +21,18 @@ from indexes.types import Heading
 
 _BLOCKS = names(
     "address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset"
-    " figcaption figure form h1 h2 h3 h4 h5 h6 header hr html legend li main menu ol p pre section summary"
+    " figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr html legend li main menu ol p pre section summary"
     " table tbody tfoot thead title tr ul"
 )
 _SOFT = names("br div p")  # in a table's cell, they do not end its row
+_SOFT_IN_ROW = _SOFT | names("dd dl dt li ol ul")
+_BREAK = "\n"  # among the words of a row
+_LONGEST_ROW = 500  # characters, up to which its cells are one line each: what is longer is a page laid out by a table
+_CELL_ROLES = names("cell columnheader gridcell rowheader")
+_FRAMES = re.compile(r"</?(?:frameset|noframes)\b[^<>]*>", re.IGNORECASE)
 _PROPERTIES = names("author description keywords")  # among the `meta` elements
 _CELLS = names("td th")
-_COUNTED = ("a", "main", "article", "table", "thead", "td", "th", "pre", "dt", "summary")
+_COUNTED = ("a", "main", "article", "table", "thead", "td", "th", "pre", "dt", "summary", "blockquote")
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _DEEPEST = 5_000  # elements in each other: libxml2 looks through them at each end tag that fits none
 _SPACE = re.compile(r"[ \t\n\r\f]+")
@@ -56,7 +62,8 @@ class Page:
         self._with_header = self._without_header = 0  # the last table with a row of names above, and that without
         self._row = OpenRow()
         self._head: Sequence[str] | None = None  # the row on the line, if it may be one of several that are a header
-        self._plain = 0  # words on the line that are no link
+        self._plain = 0  # words on the line that are no link,
+        self._plain_before: list[int] = []  # and before each break on it
         self._main_depths: list[int] = []  # of the elements that are open and have the role
         self._button: _Button | None = None
         self._math: MathText | None = None
@@ -83,7 +90,7 @@ class Page:
                 self._dropped.append(tag)
         elif tag == "script" and attributes.get("type", "").lower().startswith("math/"):
             self._words.append(" ")
-        elif tag in DROPPED or (
+        elif (tag in DROPPED and not self._is_kept(tag, attributes)) or (
             attributes.get("id", "") not in self._unfolded
             and is_beside_the_text(tag, attributes, is_in_text=is_in_text)
         ):
@@ -92,6 +99,12 @@ class Page:
             self._math, self._alternative = MathText(), attributes.get("alttext", "")
         else:
             self._begin(tag, attributes)
+
+    def _is_kept(self, tag: str, attributes: Any) -> bool:
+        """Whether an element belongs to the text, unlike others of its name."""
+        if tag == "template":
+            return attributes.get("shadowrootmode") is not None  # of a component, whose content it is
+        return tag == "footer" and self._open["blockquote"] > 0  # who said it
 
     def _begin(self, tag: str, attributes: Any) -> None:
         """Begin an element that is shown."""
@@ -106,6 +119,8 @@ class Page:
             self._begin_cell(tag, attributes)
         elif tag in _BLOCKS:
             self._break(tag)
+        elif attributes.get("role") in _CELL_ROLES and self._words:
+            self._words.append(" | ")
         elif tag == "meta" and (name := attributes.get("name", "").lower()) in _PROPERTIES:
             self._properties.setdefault(name, attributes.get("content"))
         self._heading = _HEADINGS.get(tag, self._heading)
@@ -158,7 +173,7 @@ class Page:
                 self._words.append(line)
         else:
             if self._ends and not text.isspace():
-                self._end_line()
+                self._end_piece()
             text = _SPACE.sub(" ", _LINE_END_IN_JAPANESE.sub("", text))
             if self._is_raised and self._words:
                 text = superscript(text, self._words[-1])
@@ -230,19 +245,43 @@ class Page:
         """Put what merged cells hold into each row and column that they span."""
         texts, self._head = self._row.end(self._words, len(self._lines), in_head=self._open["thead"] > 0)
         if texts:
-            self._words[:] = [" | ".join(texts)]
+            row = " | ".join(texts)
+            if len(texts) > 1 and len(row) <= _LONGEST_ROW:
+                row = row.replace(_BREAK, " ")
+                self._plain_before.clear()
+            self._words[:] = [row]
             self._cells = len(texts)
 
     def _break(self, tag: str) -> None:
-        if tag in _SOFT and (self._open["td"] or self._open["th"]) and not self._open["pre"]:
+        soft = _SOFT_IN_ROW if self._open["table"] == 1 else _SOFT
+        if tag in soft and (self._open["td"] or self._open["th"]) and not self._open["pre"]:
             self._ends = bool(self._words) and not self._words[-1].endswith(" | ")
         else:
             self._end_line()
+
+    def _end_piece(self) -> None:
+        """End the line, or in a table a piece of a cell: whether it is a line shows at the end of the row."""
+        if self._open["table"] != 1 or not self._words:
+            self._end_line()
+            return
+        self._words.append(_BREAK)
+        self._plain_before.append(self._plain)
+        self._ends = False
 
     def _end_line(self) -> None:
         line = "".join(self._words)
         self._words.clear()
         self._ends = False
+        if self._plain_before:
+            plain = [0, *self._plain_before, self._plain]
+            self._plain_before.clear()
+            for piece, (before, after) in zip(line.split(_BREAK), pairwise(plain), strict=False):
+                self._plain = after - before
+                self._add_line(piece)
+        else:
+            self._add_line(line)
+
+    def _add_line(self, line: str) -> None:
         is_pre = self._open["pre"] > 0
         line = line.rstrip() if is_pre else _SPACE.sub(" ", line).strip()
         if line or (is_pre and self._lines and self._lines[-1].text):
@@ -285,6 +324,8 @@ def web_page(text: str) -> ReadText:
     """
     from lxml import etree
 
+    if "<frameset" in text[:_PIECE].lower():
+        text = _FRAMES.sub(" ", text)
     page = Page()
     parser = etree.HTMLParser(target=page, huge_tree=True)  # huge_tree: no bound on depth, which would cut the page off
     try:
