@@ -16,6 +16,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from indexes.readers.pdf_placed import placed_layout
 from indexes.readers.pdf_table import Shown, columns_at_end, may_have_table, with_tables
 from indexes.text import join_hyphens
 
@@ -66,7 +67,7 @@ def page_text(page: PageObject, before: str) -> str:
     has_columns, has_table = _has_columns(starts), may_have_table(shown, columns_before)
     if has_columns or has_table:
         layout = page.extract_text(extraction_mode="layout")
-        if has_columns and (columns := _column_by_column(layout)):
+        if has_columns and (columns := _column_by_column(layout) or _column_by_column(placed_layout(page))):
             return join_hyphens(columns)
         if has_table and (table := with_tables(layout, columns_before)):
             return join_hyphens(table)
