@@ -142,7 +142,7 @@ def test_two_columns_are_read_one_after_the_other(by_row, between, read):
 
 RAGGED_LEFT = [
     "The harbour master checks",
-    "every lamp at six o'clock and",
+    "every lamp at six in all and",
     "writes it in a thick book that",
     "lies on the desk in the office",
     "beside the door of the tower",
