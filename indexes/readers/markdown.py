@@ -18,7 +18,7 @@ from indexes.readers.base import (
 )
 from indexes.readers.charset import decode
 from indexes.readers.front_matter import without_front_matter
-from indexes.readers.pipe_tables import pipe_tables
+from indexes.readers.markup_tables import markdown_tables
 from indexes.readers.references import with_references_outside_code
 from indexes.types import Heading
 
@@ -62,7 +62,7 @@ def read_markdown(data: bytes, limits: ReadLimits) -> ReadText:
     """Read Markdown, with its headings (`#` and underlined) outside code, comments and HTML."""
     text = without_embedded_files(decode(data, limits.encoding))
     front, text = without_front_matter(with_references_outside_code(text))
-    tables, rows = pipe_tables(text)
+    tables, rows = markdown_tables(text)
     return ReadText(text, front.pop("title", ""), markdown_headings(text), breaks=rows, metadata=front, tables=tables)
 
 

@@ -12,7 +12,7 @@ from indexes.readers.charset import decode
 from indexes.readers.front_matter import front_matter
 from indexes.readers.json import parse_json
 from indexes.readers.markdown import markdown_headings
-from indexes.readers.pipe_tables import pipe_tables
+from indexes.readers.markup_tables import markdown_tables
 
 _LARGEST_OUTPUT = 2_000  # characters: a result is worth finding, a log of a training run is not
 
@@ -40,7 +40,7 @@ def _part(text: str, kind: Any) -> ReadText:
     """The text of a cell, with the headings and tables that Markdown has."""
     if kind not in ("markdown", "heading"):
         return ReadText(text, breaks=(0,))
-    tables, rows = pipe_tables(text)
+    tables, rows = markdown_tables(text)
     return ReadText(text, headings=markdown_headings(text), breaks=tuple(sorted({0, *rows})), tables=tables)
 
 
