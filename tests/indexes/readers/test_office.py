@@ -12,6 +12,7 @@ from docx.oxml import parse_xml
 from made_office import workbook
 from pptx.chart.data import CategoryChartData, XyChartData
 from pptx.enum.chart import XL_CHART_TYPE
+from pptx.oxml.xmlchemy import OxmlElement
 from saved_file import parts_of, saved, zipped
 
 from indexes.chunking.chunker import chunk_document
@@ -217,3 +218,24 @@ def test_numbers_of_a_sheet_are_shown_with_what_their_format_adds(code, value, s
     book = workbook([["科目", "値"], ["旅費", value]])
     book.active["B2"].number_format = code
     assert read("a.xlsx", saved(book)).text.splitlines()[-1] == f"旅費 | {shown}"
+
+
+def test_numbers_that_powerpoint_counts_are_in_front_of_their_paragraphs(read):
+    file = pptx.Presentation()
+    frame = file.slides.add_slide(file.slide_layouts[6]).shapes.add_textbox(0, 0, 9, 9).text_frame
+    lines = [
+        *(("one", 0, "arabicPeriod", ""), ("sub", 1, "alphaLcParenR", ""), ("sub", 1, "alphaLcParenR", "")),
+        *(("two", 0, "arabicPeriod", ""), ("no number", 0, "", ""), ("again", 0, "arabicPeriod", "")),
+        *(("丸", 0, "circleNumDbPlain", "3"), ("丸", 0, "circleNumDbPlain", "3"), ("both", 0, "romanUcParenBoth", "")),
+    ]
+    for text, level, kind, start in lines:
+        paragraph = frame.add_paragraph()
+        paragraph.text, paragraph.level = text, level
+        if kind:
+            at = {"startAt": start} if start else {}
+            paragraph._p.get_or_add_pPr().append(OxmlElement("a:buAutoNum"))
+            for name, value in ({"type": kind} | at).items():
+                paragraph._p.pPr[-1].set(name, value)
+    assert read("a.pptx", saved(file)).text.splitlines() == [
+        *("1. one", "a) sub", "b) sub", "2. two", "no number", "1. again", "③ 丸", "④ 丸", "(I) both")
+    ]
