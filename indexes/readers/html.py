@@ -28,6 +28,8 @@ _SOFT = names("br div p")  # in a table's cell, they do not end its row
 _SOFT_IN_ROW = _SOFT | names("dd dl dt li ol ul")
 _BREAK = "\n"  # among the words of a row
 _LONGEST_ROW = 500  # characters, up to which its cells are one line each: what is longer is a page laid out by a table
+_NOTES = re.compile(r"footnotes?\b|endnotes?\b", re.IGNORECASE)
+_FORMULA = re.compile(r"\b(?:la)?tex\b|\bmath", re.IGNORECASE)
 _CELL_ROLES = names("cell columnheader gridcell rowheader")
 _FRAMES = re.compile(r"</?(?:frameset|noframes)\b[^<>]*>", re.IGNORECASE)
 _PROPERTIES = names("author description keywords")  # among the `meta` elements
@@ -104,7 +106,8 @@ class Page:
         """Whether an element belongs to the text, unlike others of its name."""
         if tag == "template":
             return attributes.get("shadowrootmode") is not None  # of a component, whose content it is
-        return tag == "footer" and self._open["blockquote"] > 0  # who said it
+        named = " ".join(attributes.get(name, "")[:200] for name in ("class", "id", "role"))
+        return tag == "footer" and (self._open["blockquote"] > 0 or _NOTES.search(named) is not None)  # who said it
 
     def _begin(self, tag: str, attributes: Any) -> None:
         """Begin an element that is shown."""
@@ -119,8 +122,8 @@ class Page:
             self._begin_cell(tag, attributes)
         elif tag in _BLOCKS:
             self._break(tag)
-        elif attributes.get("role") in _CELL_ROLES and self._words:
-            self._words.append(" | ")
+        elif tag == "img" or attributes.get("role") in _CELL_ROLES:
+            self._words += _formula(attributes) if tag == "img" else [" | "][: len(self._words)]
         elif tag == "meta" and (name := attributes.get("name", "").lower()) in _PROPERTIES:
             self._properties.setdefault(name, attributes.get("content"))
         self._heading = _HEADINGS.get(tag, self._heading)
@@ -295,6 +298,12 @@ class Page:
             self._lines.append(Line(line, self._heading, inside, table, is_link, self._head))
         self._cells = self._header_cells = self._plain = 0
         self._head = None
+
+
+def _formula(picture: Any) -> list[str]:
+    """The text of a formula that is a picture, unless it stands beside the formula for those who do not see it."""
+    is_formula = _FORMULA.search(picture.get("class", "")) and picture.get("aria-hidden") != "true"
+    return [picture.get("alt", "")] if is_formula else []
 
 
 _PIECE = 1 << 16  # characters given to the parser at once

@@ -277,3 +277,10 @@ def test_what_a_browser_shows_of_components_frames_and_quotations(read):
     cells = "<span role={0}>{1}</span><span role={0}>{2}</span>"
     rows = cells.format("columnheader", "Port", "Depth"), cells.format("cell", "Kiel", "12 m")
     assert read("a.html", "".join(f"<div role=row>{row}</div>" for row in rows)).text == "Port | Depth\nKiel | 12 m"
+
+
+def test_notes_in_a_footer_and_formulas_in_pictures_are_read(read):
+    page = "<main><p>It is lit.<footer class=footnotes><p>1. At dusk.</p></footer><footer>Imprint</footer></main>"
+    assert read("a.html", page).text == "It is lit.\n1. At dusk."
+    page = "<p>So <img class=tex alt='E=mc^2'> holds.<img class=math alt=x aria-hidden=true><img alt=Logo></p>"
+    assert read("a.html", page).text == "So E=mc^2 holds."
