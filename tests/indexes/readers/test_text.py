@@ -104,6 +104,17 @@ def test_pictures_in_svg_and_in_quoted_lines_are_no_text(read):
     assert read("a.css", f'a {{background: url("{svg}")}}').text == 'a {background: url("data:image/svg+xml,…")}'
 
 
+def test_base64_that_no_address_announces_is_no_text_and_genes_are(read):
+    blob = "9bFl/kp+" * 200
+    assert read("a.json", f'{{"a": "{blob}", "b": "teal"}}').text == '{"a": "9bFl/kp+9bFl/kp+9bFl…", "b": "teal"}'
+    lines = "\n".join(["9bFl/kp+" * 8] * 12) + "\n9bFl/g=="
+    document = read("a.xml", f"<book>\n<binary>\n{lines}\n</binary>\nTeal.\n</book>\n")
+    assert document.text.split() == ["<book>", "<binary>", "9bFl/kp+9bFl/kp+9bFl…", "</binary>", "Teal.", "</book>"]
+    assert document.text.count("\n") == lines.count("\n") + 6
+    genes = "ACGT" * 500
+    assert read("a.txt", genes).text == genes
+
+
 @pytest.mark.parametrize("first", ["", "\n"])
 def test_the_lines_of_pictures_in_base64_are_empty(first, read):
     picture = f"data:image/png;base64,{first}" + "\n".join(["9bFl/kp+" * 9] * 40) + "\n9bFl/g=="
