@@ -20,7 +20,8 @@ _LETTERS_TO_AN_ACCENT = 5  # of any text in a language of Western Europe
 _WESTERN = frozenset({"cp1252", "iso8859-15", "mac-roman"})
 _ACCENT, _WORD_OF_ACCENTS = re.compile("[\xc0-\xff]"), re.compile("[\xc0-\xff]{4,}")
 _FEWEST_ACCENTS = 8
-_SEARCHED = 4_096  # bytes at the beginning in which a charset may be declared
+_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
+_SEARCHED = 1 << 16  # bytes at the beginning in which a charset may be declared
 _MEANT = {  # what a browser takes these names to mean
     **dict.fromkeys(
         ("shift_jis", "shift-jis", "x-sjis", "sjis", "csshiftjis", "windows-31j", "ms_kanji", "x-ms-cp932"), "cp932"
@@ -121,5 +122,5 @@ def python_encoding(name: str) -> str | None:
 
 
 def _declared(head: bytes) -> str | None:
-    match = _DECLARED.search(head)
+    match = _DECLARED.search(_COMMENT.sub(b"", head))
     return None if match is None else python_encoding((match[1] or match[2]).decode("ascii", "replace"))

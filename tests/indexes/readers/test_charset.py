@@ -362,3 +362,10 @@ def test_a_byte_without_meaning_does_not_cost_a_western_page(read):
 def test_another_script_that_declares_itself_western_is_refused(refusal, encoding, text):
     page = b"<meta charset=iso-8859-1><p>" + text.encode(encoding)
     assert refusal("a.html", page).startswith("not UTF-8, UTF-16, ")
+
+
+def test_an_encoding_in_a_comment_declares_nothing_and_a_late_one_does(read):
+    text = "Смотритель маяка"
+    for before in ("<!-- <meta charset=utf-8> -->", "<script>let a = 1;</script>" * 400):
+        page = f"<head>{before}<meta charset=koi8-r></head><p>{text}".encode("koi8-r")
+        assert read("a.html", page).text == text
