@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pypdf.generic import FloatObject, NameObject
-
 if TYPE_CHECKING:
     from pypdf import PageObject
 
@@ -27,6 +25,8 @@ def placed_layout(page: PageObject) -> str:
     Returns:
         Its text with spaces where there is empty room; empty for a page of very many operations.
     """
+    from pypdf.generic import NameObject
+
     contents, before = page.get_contents(), page.get("/Contents")
     if contents is None or before is None or len(contents.operations) > _MOST:
         return ""
@@ -40,6 +40,8 @@ def placed_layout(page: PageObject) -> str:
 
 def _placed(operations: Sequence[_Operation]) -> Iterator[_Operation]:
     """The operations, with those that move the place of text written as absolute ones in a text object of their own."""
+    from pypdf.generic import FloatObject
+
     line = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
     leading = 0.0
     for operands, operator in operations:
