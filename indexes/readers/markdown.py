@@ -53,6 +53,7 @@ _BLOCKS = (  # of Liquid, Hugo, Jinja and Obsidian
     (re.compile(r" {0,3}%%()[ \t]*$"), r"^ {0,3}%%[ \t]*$"),
     (re.compile(r" {0,3}\$\$()[ \t]*$"), r"^ {0,3}\$\$[ \t]*$"),
 )
+_BLOCK_BEGINS = ("{", "%", "$")
 _RULER = re.compile(r" {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$")
 _ATTRIBUTES = re.compile(r"\{[#.:][^{}]*\}[ \t]*$")
 _LONGEST_HEADING = 20  # lines
@@ -127,7 +128,7 @@ def _comes(end: re.Pattern[str], text: str, offset: int, missing: set[str]) -> b
 
 def _block_end(line: str) -> re.Pattern[str] | None:
     """What ends a block of a template language, of comments or of formulas that begins on a line and goes on."""
-    for pattern, end in _BLOCKS:
+    for pattern, end in _BLOCKS if line.lstrip(" ")[:1] in _BLOCK_BEGINS else ():
         if (begin := pattern.match(line)) is not None:
             found = re.compile(end.replace("NAME", begin[1])) if "NAME" in end else re.compile(end, re.MULTILINE)
             return None if found.search(line, begin.end()) else found
@@ -136,6 +137,8 @@ def _block_end(line: str) -> re.Pattern[str] | None:
 
 def _html_end(line: str, *, is_text: bool) -> re.Pattern[str] | None:
     """What ends the HTML that begins on a line; None if none begins."""
+    if "<" not in line[:4]:
+        return None
     if _COMMENT.match(line):
         return _COMMENT_END
     if _RAW.match(line):

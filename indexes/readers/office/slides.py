@@ -86,13 +86,23 @@ def slide_lines(data: bytes, most: int) -> Lines:
 def _add_slide(lines: Lines, slide: Any, damage: list[str]) -> None:
     """Add a slide, and to `damage` what was wrong with shapes that are left out."""
     _choose_alternatives(slide.element)
-    title = slide.shapes.title
-    _add_shapes(lines, slide.shapes, None if title is None else title.element, damage)
+    _add_shapes(lines, slide.shapes, _title(slide), damage)
     notes = slide.notes_slide.notes_placeholder if slide.has_notes_slide else None
     if notes is not None and any(paragraphs := _paragraphs(notes.element)):
         lines.blank()
         lines.heading("Notes:", 3)
         lines.add("\n".join(paragraphs))
+
+
+def _title(slide: Any) -> Any:
+    """The element of the title; None for a slide without one. A placeholder of an unknown kind loses the kind."""
+    for placeholder in slide.element.iter(f"{_P}ph"):
+        try:
+            _ = placeholder.type
+        except ValueError:
+            del placeholder.attrib["type"]
+    title = slide.shapes.title
+    return None if title is None else title.element
 
 
 def _choose_alternatives(slide: Any) -> None:
@@ -152,7 +162,7 @@ def _position(shape: Any) -> tuple[float, float]:
     """The order from top to bottom, then from left to right; a shape without a position comes first."""
     try:
         top, left = shape.top, shape.left
-    except (InvalidXmlError, KeyError):  # neither it nor its layout says where it is
+    except (InvalidXmlError, KeyError, ValueError):  # neither it nor its layout says where it is, or not in numbers
         return _FIRST, _FIRST
     return _FIRST if top is None else top, _FIRST if left is None else left
 

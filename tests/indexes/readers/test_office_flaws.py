@@ -170,3 +170,18 @@ def test_escaped_characters_and_text_boxes_of_a_sheet(read):
         ),
     )
     assert document.text == "Sheet\n\nBoat | Fee\nDory red | 12\n\nThe north beacon\n\nLit at six"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'type="title"', b'type="bogus"'),
+        (b"<p:spPr/>", b'<p:spPr><a:xfrm><a:off x="1.5" y="here"/><a:ext cx="" cy="-1"/></a:xfrm></p:spPr>'),
+    ],
+)
+def test_a_shape_of_an_unknown_kind_or_at_no_place_does_not_cost_its_slide(old, new, read):
+    parts = parts_of(slides("Skiff"))
+    name = "ppt/slides/slide1.xml"
+    assert old in parts[name]
+    document = read("a.pptx", zipped(parts | {name: parts[name].replace(old, new)}))
+    assert (document.text, document.warnings) == ("Skiff", ())
