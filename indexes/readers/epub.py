@@ -62,7 +62,7 @@ def _book(archive: zipfile.ZipFile, damaged: Collection[str], most: int) -> Read
     missing: list[str] = []
     length = 0
     stored = {_folded(name): name for name in reversed(archive.namelist())}
-    for name in _reading_order(root, posixpath.dirname(package)):
+    for name in _reading_order(root, posixpath.dirname(package.replace("\\", "/"))):
         found = name if name in archive.NameToInfo else stored.get(_folded(name))
         if found is None:
             missing.append(f"the chapter '{name}' is not in the file")
@@ -116,7 +116,7 @@ def _reading_order(root: Any, folder: str) -> list[str]:
 
 def _folded(name: str) -> str:
     """A name for comparison: programs write others in a book's list than in its zip file."""
-    return composed(name).casefold()
+    return composed(name.replace("\\", "/")).casefold()
 
 
 def _is_locked(archive: zipfile.ZipFile) -> bool:

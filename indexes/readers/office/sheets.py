@@ -55,12 +55,13 @@ def sheet_lines(data: bytes, most: int) -> Lines:
         lines.blank()
         lines.heading(sheet.title, 2)
         lines.blank()
+        before = lines.length
         try:
             _add_sheet(lines, sheet, package, formats)
         except (UnreadableFile, MemoryError):
             raise
         except Exception as error:  # whatever a broken sheet provokes; it does not cost the others
-            failed += 1
+            failed += lines.length == before
             if failed == len(book.worksheets):
                 raise
             lines.warnings.append(
