@@ -106,7 +106,7 @@ def _text_parts(message: Message, attached: list[str]) -> Iterator[Message]:
     elif message.get_content_disposition() == "attachment" or message.get_content_maintype() != "text":
         is_inline_picture = message.get("Content-ID") is not None and message.get_content_maintype() == "image"
         if not is_inline_picture:
-            attached.append(one_line(_decoded(message.get_filename() or kind)))
+            attached.append(one_line(_decoded(_file_name(message) or kind)))
     else:
         yield message
 
@@ -176,9 +176,18 @@ def _decoded(value: str, encoding: str | None = None) -> str:
     return "".join(pieces)
 
 
+def _file_name(part: Message) -> str:
+    """The name of an attachment; empty if it has none that can be decoded."""
+    with suppress(ValueError, LookupError):
+        return part.get_filename() or ""
+    return ""
+
+
 def _declared(message: Message) -> str | None:
     """The encoding that a message declares; bytes beyond ASCII are in another one than that."""
-    name = message.get_content_charset() or ""
+    name = ""
+    with suppress(ValueError, LookupError):
+        name = message.get_content_charset() or ""
     return None if name in ("us-ascii", "ascii") else python_encoding(name)
 
 

@@ -138,6 +138,12 @@ def test_a_forwarded_email_that_is_packed_is_unpacked(read):
     ]
 
 
+def test_a_name_of_an_attachment_that_cannot_be_decoded_costs_no_email(read):
+    head = b"Content-Type: multipart/mixed; boundary=X\n\n--X\n\nIt is lit.\n--X\nContent-Type: image/png\n"
+    data = head + b"Content-Disposition: attachment; filename*=a\0b''%41.png\n\nxx\n--X--\n"
+    assert "It is lit." in read("a.eml", data).text
+
+
 def test_a_file_in_the_text_of_an_email_is_an_attachment(read):
     packed = "".join(binascii.b2a_uu(bytes(range(45))).decode() for _ in range(20))
     document = read("a.eml", f"Subject: x\n\nHello.\nbegin 644 menu.pdf\n{packed}`\nend\nBye.\n")
