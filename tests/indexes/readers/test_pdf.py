@@ -6,6 +6,7 @@ import logging
 import pypdf
 import pytest
 from hand_made_pdf import drawn_pdf, pdf_of
+from pdfminer.fontmetrics import FONT_METRICS
 from saved_file import saved
 
 from indexes import CorpusIndex, Failure
@@ -167,6 +168,18 @@ def test_two_columns_of_ragged_lines_in_one_text_object(moves, read):
             place = (to, height) if moves == "Tm" else (to - x, height - y)
             drawn.append(f"{'1 0 0 1 ' if moves == 'Tm' else ''}{place[0]} {place[1]} {moves} ({text}) Tj")
             x, y = to, height
+    document = read("a.pdf", drawn_pdf(f"BT /F 10 Tf {' '.join(drawn)} ET".encode()))
+    assert document.text.split("\n") == [*RAGGED_LEFT, *RAGGED_RIGHT]
+
+
+def test_two_columns_that_are_drawn_word_by_word(read):
+    widths = FONT_METRICS["Helvetica"][1]
+    drawn = []
+    for row, lines in enumerate(zip(RAGGED_LEFT, RAGGED_RIGHT, strict=True)):
+        for x, text in zip((72.0, 320.0), lines, strict=True):
+            for word in text.split():
+                drawn.append(f"1 0 0 1 {x:.2f} {700 - 12 * row} Tm ({word}) Tj")
+                x += sum(widths[letter] for letter in f"{word} ") / 100
     document = read("a.pdf", drawn_pdf(f"BT /F 10 Tf {' '.join(drawn)} ET".encode()))
     assert document.text.split("\n") == [*RAGGED_LEFT, *RAGGED_RIGHT]
 
