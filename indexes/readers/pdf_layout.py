@@ -65,16 +65,18 @@ def page_text(page: PageObject, before: str) -> str:
         return _down_the_columns(pieces)
     columns_before = columns_at_end(before)
     has_columns, has_table = _has_columns(starts), may_have_table(shown, columns_before)
-    if has_columns or has_table:
-        layout = page.extract_text(extraction_mode="layout")
-        if has_columns and (columns := _column_by_column(layout)):
-            return join_hyphens(columns)
-        if has_table and (table := with_tables(layout, columns_before)):
-            return join_hyphens(table)
-        placed = map(_column_by_column, placed_layouts(page)) if has_columns else ()
-        if columns := next(filter(None, placed), ""):
-            return join_hyphens(columns)
-    return join_hyphens(text)
+    laid_out = _laid_out(page, columns_before, has_columns, has_table) if has_columns or has_table else ""
+    return join_hyphens(laid_out or text)
+
+
+def _laid_out(page: PageObject, columns_before: int, has_columns: bool, has_table: bool) -> str:
+    """The text of a page with columns or a table; empty if it has neither after all."""
+    layout = page.extract_text(extraction_mode="layout")
+    if has_columns and (columns := _column_by_column(layout)):
+        return columns
+    if has_table and (table := with_tables(layout, columns_before)):
+        return table
+    return next(filter(None, map(_column_by_column, placed_layouts(page))), "") if has_columns else ""
 
 
 def _column_by_column(layout: str) -> str:
