@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -22,6 +23,7 @@ from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from indexes.errors import CorpusError, UnreadableFile
 from indexes.readers import ReadLimits, read_bytes
+from indexes.sources import composed
 
 _REPOSITORY_FILE = os.path.join(".git", "info", "exclude")
 IGNORE_FILES = (".gitignore", ".longctxignore")  # the later one decides
@@ -67,6 +69,15 @@ _STAR = r"\[\^/\]\*"
 _CHARACTER = r"(?:\\.|\[\^?\]?(?:\\.|[^\]\\])*\](?!\*)|[^\\\[\]()*+?|/^$])"
 _FOLDERS, _FIRST_FOLDERS = "(?:/.+)?/", "^(?:.+/)?"
 _BETWEEN_STARS = re.compile(f"{_STAR}({_CHARACTER}*)(?={_STAR})")
+_FOLDER_MARK, _BELOW, _ALL_BUT = "(?P<ps_d>/)", "/", re.compile(r"(?<!\\)\[\^(?!/)")
+
+_BRACKETS = re.compile(r"\[[!^]?\]?(?:\[:\w+:\]|\\.|[^\]\\])*\]")
+_CLASS = re.compile(r"\[:(\w+):\]")
+_CLASSES = {  # POSIX's, of ASCII
+    **{"alnum": "A-Za-z0-9", "alpha": "A-Za-z", "blank": " \t", "cntrl": "\x01-\x1f\x7f", "digit": "0-9"},
+    **{"graph": "!-~", "lower": "a-z", "print": " -~", "punct": "!-/:-@\\[-`{-~", "space": " \t-\r"},
+    **{"upper": "A-Z", "xdigit": "0-9A-Fa-f"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +118,7 @@ class IgnoreRules:
         self._above, self._builds = above, builds
         paths = [os.path.join(folder, file) for file in files]
         # the one that decides is first
-        self._specs = [(os.path.basename(path), spec) for path in reversed(paths) if (spec := _read(path, root))]
+        self._patterns = [(os.path.basename(path), found) for path in reversed(paths) if (found := _read(path, root))]
 
     @classmethod
     def above(cls, folder: str) -> IgnoreRules | None:
@@ -139,8 +150,9 @@ class IgnoreRules:
         Returns:
             The name of the file that leaves it out; empty if one asks for it, None if none says anything.
         """
-        for name, spec in self._specs:
-            decided = spec.check_file(_relative(path, self.folder, is_folder)).include
+        for name, patterns in self._patterns:
+            relative = _relative(path, self.folder, is_folder)
+            decided = next((each.include for each in patterns if each.match_file(relative) is not None), None)
             if decided is not None:
                 return name if decided else ""
         return None if self._above is None else self._above.decision(path, is_folder=is_folder)
@@ -197,12 +209,12 @@ class UserRules:
 
     def __init__(self, root: str, rules: WalkRules) -> None:
         self._root = root
-        self._exclude = _spec(rules.exclude)
-        self._include = _spec(rules.include) if rules.include else None
+        self._exclude = _spec(map(composed, rules.exclude))
+        self._include = _spec(map(composed, rules.include)) if rules.include else None
 
     def reason(self, path: str, *, is_folder: bool) -> str | None:
         """Why an entry is left out, as in `IngestReport.ignored`; empty if it is asked for, None if nothing is said."""
-        relative = _relative(path, self._root, is_folder)
+        relative = composed(_relative(path, self._root, is_folder))  # as people type it, whatever made the file
         if self._exclude.match_file(relative):
             return "exclude"
         if self._include is None:
@@ -217,17 +229,32 @@ def _relative(path: str, folder: str, is_folder: bool) -> str:
     return f"{relative}/" if is_folder else relative
 
 
-def _read(path: str, root: str) -> GitIgnoreSpec | None:
-    """The patterns of an ignore file; a line that is no pattern is left out, as git does."""
+def _read(path: str, root: str) -> list[_EntryPattern]:
+    """The patterns of an ignore file, the last one first; a line that is no pattern is left out, as git does."""
     try:  # not through a link, as git does; and not a pipe, which would never end
         data = read_bytes(Path(path), ReadLimits(max_bytes=_LONGEST), root=root)
     except UnreadableFile:
-        return None
-    lines = data.decode("utf-8", "replace").removeprefix("\ufeff").splitlines()
-    try:
-        return _spec(lines)
-    except ValueError:
-        return _spec(line for line in lines if _is_pattern(line))
+        return []
+    patterns = []
+    for line in map(_git_line, data.decode("utf-8", "replace").removeprefix("\ufeff").split("\n")):
+        with suppress(ValueError):
+            patterns.append(_EntryPattern(line))
+    return [each for each in reversed(patterns) if each.include is not None]
+
+
+def _git_line(line: str) -> str:
+    """A line as pathspec reads it: without spaces at the end, and with ranges for POSIX's classes of characters."""
+    line = line.removesuffix("\r")
+    bare = line.rstrip(" ")
+    if bare != line and (len(bare) - len(bare.rstrip("\\"))) % 2:
+        bare += " "  # an escaped one stays
+    if bare == "!/":
+        return ""
+    if bare[-1:].isspace() and bare[-1] != " ":
+        bare = f"{bare[:-1]}[{bare[-1]}]"  # any other white space is a part of the name
+    if bare.endswith("/**/"):
+        bare += "*/"  # the folders in a folder, and not itself
+    return _BRACKETS.sub(lambda found: _CLASS.sub(lambda name: _CLASSES.get(name[1], ""), found[0]), bare)
 
 
 class _Pattern(GitIgnoreSpecPattern):
@@ -242,6 +269,23 @@ class _Pattern(GitIgnoreSpecPattern):
         """The regular expression of a pattern, and whether it leaves out or takes in."""
         regex, include = super().pattern_to_regex(pattern)
         return (regex if regex is None else _without_trials(regex)), include
+
+
+class _EntryPattern(_Pattern):
+    """A pattern that matches an entry of a folder by its own path, and not by that of a folder which it lies in.
+
+    A walk asks for each folder before it asks for what is in it, so that the last pattern that matches decides.
+    """
+
+    @classmethod
+    def pattern_to_regex(cls, pattern: Any) -> Any:
+        """The regular expression of a pattern, and whether it leaves out or takes in."""
+        regex, include = super().pattern_to_regex(pattern)
+        if regex is None:
+            return regex, include
+        regex = _ALL_BUT.sub("(?!/)[^", regex)
+        is_below = regex.endswith(_BELOW)  # what is in a folder, and not the folder
+        return (f"{regex}." if is_below else regex.replace(_FOLDER_MARK, f"{_FOLDER_MARK}$")), include
 
 
 def _without_trials(regex: str) -> str:

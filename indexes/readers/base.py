@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from indexes.errors import CorpusError, UnreadableFile
 from indexes.types import Heading, Table
 
 _DATA_URI = re.compile(
-    r"(data:[\w.+-]{1,50}/[\w.+-]{1,100}(?:;[\w.+=-]{1,100}){0,5};base64,)"
-    r"(?:[A-Za-z0-9+/=_%-]{64,}|(?=\r?\n[A-Za-z0-9+/]{40}))"
-    r"(?P<lines>(?:\r?\n[A-Za-z0-9+/]{40,}={0,2})*(?:\r?\n[A-Za-z0-9+/]{1,39}={1,2})?)"
+    r"(data:[\w.+-]{1,50}\\?/[\w.+-]{1,100}(?:;[\w.+=-]{1,100}){0,5};base64,)"  # JSON may write \/ for a slash
+    r"(?:(?:[A-Za-z0-9+/=_%-]|\\/){64,}|(?=\r?\n[A-Za-z0-9+/]{40}))"
+    r"(?P<lines>(?:\r?\n[ \t>]{0,40}[A-Za-z0-9+/]{40,}={0,2})*(?:\r?\n[ \t>]{0,40}[A-Za-z0-9+/]{1,39}={1,2})?)"
 )
+_DRAWING = re.compile(  # a picture in SVG, written out
+    r"""(data:image\\?/svg\+xml(?:;[\w.+=-]{1,100}){0,5},)((?:%3C|<)(?:(?!data:image)[^\n"()]){64,}(?:%3E|>))""",
+    re.IGNORECASE,
+)
+_BLOB = re.compile(  # Base64 that no URI announces, on one line or on many
+    r"(?<![A-Za-z0-9+/=_-])(?P<first>[A-Za-z0-9+/]{20})[A-Za-z0-9+/]{980,}={0,2}"
+    r"|^(?P<begin>[ \t]{0,40}[A-Za-z0-9+/]{20})(?P<rest>[A-Za-z0-9+/]{36,108}"
+    r"(?:\r?\n[ \t]{0,40}[A-Za-z0-9+/]{56,128}){9,}(?:\r?\n[ \t]{0,40}[A-Za-z0-9+/]{1,128}={0,2}(?=\s|$))?)",
+    re.MULTILINE,
+)
+_SHORTEST_BLOB = 500  # characters
+_MIXED = re.compile(r"(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])(?=[^0-9]*[0-9])")
 _LINE_END = re.compile(r"[\r\n]")
 _LINE = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 # Of headings, records or definitions in a file. Without a limit, a file of headings only would take up much memory.
@@ -53,6 +65,30 @@ class ReadText:
     unreadable: tuple[int, ...] = ()
 
 
+def joined_readings(parts: Iterable[ReadText], between: str) -> ReadText:
+    """Return readings as one, such as the chapters of a book: their texts, headings, breaks and tables.
+
+    Args:
+        parts: The readings.
+        between: What stands between two texts.
+
+    Returns:
+        The reading, without title, pages, properties and warnings.
+    """
+    texts: list[str] = []
+    headings: list[Heading] = []
+    breaks: list[int] = []
+    tables: list[Table] = []
+    at = 0
+    for part in parts:
+        texts.append(part.text)
+        headings += (Heading(each.start + at, each.level, each.text) for each in part.headings)
+        breaks += (each + at for each in part.breaks)
+        tables += (Table(each.start + at, each.end + at, each.header) for each in part.tables)
+        at += len(part.text) + len(between)
+    return ReadText(between.join(texts), headings=tuple(headings), breaks=tuple(breaks), tables=tuple(tables))
+
+
 def lines_with_offsets(text: str) -> Iterator[tuple[int, str]]:
     """Yield each line with its offset, without its end: a newline, a carriage return or both."""
     for match in _LINE.finditer(text):
@@ -61,8 +97,26 @@ def lines_with_offsets(text: str) -> Iterator[tuple[int, str]]:
 
 
 def without_embedded_files(text: str) -> str:
-    """Return text with the Base64 data of `data:` URIs, such as pictures in Markdown, as an ellipsis; lines stay."""
-    return _DATA_URI.sub(_ellipsis, text) if ";base64," in text else text
+    """Return text with the data of `data:` URIs, such as pictures in Markdown, as an ellipsis; lines stay.
+
+    Args:
+        text: The text of a file.
+
+    Returns:
+        The text; other long stretches of Base64 are cut off after their first characters, too.
+    """
+    if "svg+xml" in text:
+        text = _DRAWING.sub(r"\1…", text)
+    if ";base64," in text:
+        text = _DATA_URI.sub(_ellipsis, text)
+    return _BLOB.sub(_cut, text) if len(text) > _SHORTEST_BLOB else text
+
+
+def _cut(blob: re.Match[str]) -> str:
+    """The beginning of what is Base64, and not a sequence of genes, say."""
+    if not _MIXED.match(blob[0][:_SHORTEST_BLOB]):
+        return blob[0]
+    return f"{blob['first'] or blob['begin']}…" + "".join(_LINE_END.findall(blob["rest"] or ""))
 
 
 def _ellipsis(uri: re.Match[str]) -> str:

@@ -101,7 +101,7 @@ def _by_escapes(data: bytes) -> str | None:
 def _strict(data: bytes, encoding: str, skipped: int = 0) -> str:
     """Decode or refuse, naming the byte (counted from the file's start) that does not fit."""
     try:
-        return data.decode(encoding, VENDOR_CHARACTERS if encoding in JAPANESE_SETS else "strict")
+        return data.decode(encoding, VENDOR_CHARACTERS if encoding in (*JAPANESE_SETS, "big5hkscs") else "strict")
     except UnicodeDecodeError as error:
         at = error.start + skipped
         raise UnreadableFile(f"not valid {encoding}: byte 0x{data[error.start]:02x} at offset {at}") from error

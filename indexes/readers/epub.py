@@ -6,6 +6,7 @@ import posixpath
 import re
 import zipfile
 from collections.abc import Collection
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote
@@ -17,6 +18,7 @@ from indexes.readers.base import (
     ReadText,
     check_text_length,
     first_warnings,
+    joined_readings,
     one_line,
     properties,
     real_title,
@@ -24,11 +26,12 @@ from indexes.readers.base import (
 from indexes.readers.declared_encoding import decode_declared
 from indexes.readers.html import web_page
 from indexes.readers.zip_files import check_zip, parse_xml
-from indexes.types import Heading
+from indexes.sources import composed
 
 _CONTAINER, _ENCRYPTION = "META-INF/container.xml", "META-INF/encryption.xml"
 _FONTS_ONLY = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
-_PAGES = ("application/xhtml+xml", "text/html")
+_PAGES = ("application/xhtml+xml", "text/html", "text/x-oeb1-document")
+_PAGE_SUFFIXES = (".xhtml", ".html", ".htm", ".xht")
 # An empty element of XHTML, which HTML would leave open: `<title/>` would swallow the chapter.
 _EMPTY = re.compile(
     r"<(?!(?:area|br|col|embed|hr|img|input|link|meta|source|wbr)\b)([a-z][\w:-]*)((?:\s[^<>]*)?)/>", re.I
@@ -52,28 +55,28 @@ def _book(archive: zipfile.ZipFile, damaged: Collection[str], most: int) -> Read
     if _is_locked(archive):
         raise UnreadableFile("an .epub with copy protection (DRM), which cannot be read")
     package = _package(archive)
-    root = parse_xml(archive.read(package))
-    texts: list[str] = []
-    headings: list[Heading] = []
-    breaks: list[int] = []
+    root = parse_xml(archive.read(package), recover=True)
+    if root is None:
+        raise UnreadableFile("an .epub with no book in it")
+    chapters: list[ReadText] = []
     missing: list[str] = []
     length = 0
-    for name in _reading_order(root, posixpath.dirname(package)):
-        if name not in archive.NameToInfo:
+    stored = {_folded(name): name for name in reversed(archive.namelist())}
+    for name in _reading_order(root, posixpath.dirname(package.replace("\\", "/"))):
+        found = name if name in archive.NameToInfo else stored.get(_folded(name))
+        if found is None:
             missing.append(f"the chapter '{name}' is not in the file")
             continue
-        if name in damaged:
+        if found in damaged:
             missing.append(f"the chapter '{name}' is damaged and left out")
             continue
-        page = web_page(_EMPTY.sub(r"<\1\2></\1>", decode_declared(archive.read(name), None)))
-        if not page.text.strip():
-            continue
-        breaks.append(length)
-        if len(headings) < MOST_MARKS:
-            headings += (Heading(each.start + length, each.level, each.text) for each in page.headings)
-        texts.append(page.text)
-        length += len(page.text) + 2
-        check_text_length(length, most)
+        page = web_page(_EMPTY.sub(r"<\1\2></\1>", decode_declared(archive.read(found), None)))
+        if page.text.strip():
+            chapters.append(replace(page, breaks=tuple(sorted({0, *page.breaks}))))
+            length += len(page.text)
+            check_text_length(length, most)
+    if missing and not chapters:
+        raise UnreadableFile(missing[0])
     title = real_title(root.findtext(f".//{_DC}title") or "")
     about = properties(
         author=", ".join(filter(None, (each.text for each in root.iter(f"{_DC}creator")))),
@@ -81,27 +84,39 @@ def _book(archive: zipfile.ZipFile, damaged: Collection[str], most: int) -> Read
         language=root.findtext(f".//{_DC}language"),
     )
     warnings = first_warnings(missing, "chapters are missing")
-    return ReadText("\n\n".join(texts), title, tuple(headings), (), tuple(breaks), about, warnings)
+    reading = joined_readings(chapters, "\n\n")
+    headings = reading.headings[:MOST_MARKS]
+    return replace(reading, title=title, headings=headings, metadata=about, warnings=warnings)
 
 
 def _package(archive: zipfile.ZipFile) -> str:
-    """The name of the package document."""
-    for file in parse_xml(archive.read(_CONTAINER)).iter("{*}rootfile"):
-        if path := file.get("full-path"):
-            return str(path)
+    """The name of the package document, which the container names."""
+    if _CONTAINER in archive.NameToInfo:
+        for file in parse_xml(archive.read(_CONTAINER)).iter("{*}rootfile"):
+            if (path := str(file.get("full-path") or "")) in archive.NameToInfo:
+                return path
+    if packages := [name for name in archive.namelist() if name.lower().endswith(".opf")]:
+        return packages[0]
     raise UnreadableFile("an .epub with no book in it")
 
 
 def _reading_order(root: Any, folder: str) -> list[str]:
-    """The names of the chapters."""
+    """The names of the chapters: those that the spine lists, else all that the manifest does."""
     items = {item.get("id"): item for item in root.iter("{*}item")}
+    listed = [items.get(reference.get("idref")) for reference in root.iter("{*}itemref")]
     names = []
-    for reference in root.iter("{*}itemref"):
-        item = items.get(reference.get("idref"))
-        is_contents = item is not None and "nav" in (item.get("properties") or "").split()
-        if item is not None and item.get("media-type") in _PAGES and not is_contents:
-            names.append(posixpath.normpath(posixpath.join(folder, unquote(item.get("href", "")))))
+    for item in [item for item in listed if item is not None] or items.values():
+        is_contents = "nav" in (item.get("properties") or "").split()
+        path = unquote(item.get("href", "").partition("#")[0])
+        is_page = item.get("media-type") in _PAGES or path.lower().endswith(_PAGE_SUFFIXES)
+        if is_page and not is_contents:
+            names.append(posixpath.normpath(posixpath.join(folder, path)))
     return list(dict.fromkeys(names))
+
+
+def _folded(name: str) -> str:
+    """A name for comparison: programs write others in a book's list than in its zip file."""
+    return composed(name.replace("\\", "/")).casefold()
 
 
 def _is_locked(archive: zipfile.ZipFile) -> bool:

@@ -1,4 +1,4 @@
-"""The front matter of Markdown: YAML between `---`, TOML between `+++`, or a JSON object."""
+"""The front matter of Markdown and other pages of a site: YAML between `---`, TOML between `+++`, or a JSON object."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _NO_SIMPLE_VALUE = ("{", "&", "*", "!")  # YAML that is more than text and lists
 _ITEM = re.compile(r"[ \t]*-[ \t]+")
 _TOML_ENTRY = re.compile(r"""([\w-]{1,64})[ \t]*=[ \t]*(["'].*["']|\[.*\]|[\w.:+-]+)[ \t]*$""")
 _ANY_ENTRY = re.compile(r"""["']?[^\s:="'][^:="']{0,63}["']?[ \t]*(?::(?:\s|$)|=)""")
+_LINE_CONTENT = re.compile(r"[^\r\n]+")
 _MARKS = {"---": ("---", "..."), "+++": ("+++",)}
 _MOST_LINES = 200  # a longer one is a text between rulers
 _LONGEST_JSON = 50_000  # characters
@@ -44,6 +45,19 @@ def front_matter(text: str) -> tuple[dict[str, str], int]:
         if not closing or len(inside) > _MOST_LINES:
             break
     return {}, 0
+
+
+def without_front_matter(text: str) -> tuple[dict[str, str], str]:
+    """Find the front matter of a text, and leave it out.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The entries, as of `front_matter`; and the text with empty lines for those of the front matter.
+    """
+    front, body = front_matter(text)
+    return front, _LINE_CONTENT.sub("", text[:body]) + text[body:]
 
 
 def _yaml(lines: list[str]) -> Iterator[tuple[str, str]]:

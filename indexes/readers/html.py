@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, one_line, properties, superscript
 from indexes.readers.declared_encoding import decode_declared
+from indexes.readers.front_matter import front_matter
 from indexes.readers.html_rows import OpenRow
 from indexes.readers.main_text import Line, main_lines
 from indexes.readers.mathml import MathText
@@ -18,13 +21,20 @@ from indexes.types import Heading
 
 _BLOCKS = names(
     "address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset"
-    " figcaption figure form h1 h2 h3 h4 h5 h6 header hr html legend li main menu ol p pre section summary"
+    " figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr html legend li main menu ol p pre section summary"
     " table tbody tfoot thead title tr ul"
 )
 _SOFT = names("br div p")  # in a table's cell, they do not end its row
+_SOFT_IN_ROW = _SOFT | names("dd dl dt li ol ul")
+_BREAK = "\n"  # among the words of a row
+_LONGEST_ROW = 500  # characters, up to which its cells are one line each: what is longer is a page laid out by a table
+_NOTES = re.compile(r"footnotes?\b|endnotes?\b", re.IGNORECASE)
+_FORMULA = re.compile(r"\b(?:la)?tex\b|\bmath", re.IGNORECASE)
+_CELL_ROLES = names("cell columnheader gridcell rowheader")
+_FRAMES = re.compile(r"</?(?:frameset|noframes)\b[^<>]*>", re.IGNORECASE)
 _PROPERTIES = names("author description keywords")  # among the `meta` elements
 _CELLS = names("td th")
-_COUNTED = ("a", "main", "article", "table", "thead", "td", "th", "pre", "dt", "summary")
+_COUNTED = ("a", "main", "article", "table", "thead", "td", "th", "pre", "dt", "summary", "blockquote")
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _DEEPEST = 5_000  # elements in each other: libxml2 looks through them at each end tag that fits none
 _SPACE = re.compile(r"[ \t\n\r\f]+")
@@ -54,7 +64,8 @@ class Page:
         self._with_header = self._without_header = 0  # the last table with a row of names above, and that without
         self._row = OpenRow()
         self._head: Sequence[str] | None = None  # the row on the line, if it may be one of several that are a header
-        self._plain = 0  # words on the line that are no link
+        self._plain = 0  # words on the line that are no link,
+        self._plain_before: list[int] = []  # and before each break on it
         self._main_depths: list[int] = []  # of the elements that are open and have the role
         self._button: _Button | None = None
         self._math: MathText | None = None
@@ -81,7 +92,7 @@ class Page:
                 self._dropped.append(tag)
         elif tag == "script" and attributes.get("type", "").lower().startswith("math/"):
             self._words.append(" ")
-        elif tag in DROPPED or (
+        elif (tag in DROPPED and not self._is_kept(tag, attributes)) or (
             attributes.get("id", "") not in self._unfolded
             and is_beside_the_text(tag, attributes, is_in_text=is_in_text)
         ):
@@ -90,6 +101,13 @@ class Page:
             self._math, self._alternative = MathText(), attributes.get("alttext", "")
         else:
             self._begin(tag, attributes)
+
+    def _is_kept(self, tag: str, attributes: Any) -> bool:
+        """Whether an element belongs to the text, unlike others of its name."""
+        if tag == "template":
+            return attributes.get("shadowrootmode") is not None  # of a component, whose content it is
+        named = " ".join(attributes.get(name, "")[:200] for name in ("class", "id", "role"))
+        return tag == "footer" and (self._open["blockquote"] > 0 or _NOTES.search(named) is not None)  # who said it
 
     def _begin(self, tag: str, attributes: Any) -> None:
         """Begin an element that is shown."""
@@ -104,6 +122,8 @@ class Page:
             self._begin_cell(tag, attributes)
         elif tag in _BLOCKS:
             self._break(tag)
+        elif tag == "img" or attributes.get("role") in _CELL_ROLES:
+            self._words += _formula(attributes) if tag == "img" else [" | "][: len(self._words)]
         elif tag == "meta" and (name := attributes.get("name", "").lower()) in _PROPERTIES:
             self._properties.setdefault(name, attributes.get("content"))
         self._heading = _HEADINGS.get(tag, self._heading)
@@ -156,7 +176,7 @@ class Page:
                 self._words.append(line)
         else:
             if self._ends and not text.isspace():
-                self._end_line()
+                self._end_piece()
             text = _SPACE.sub(" ", _LINE_END_IN_JAPANESE.sub("", text))
             if self._is_raised and self._words:
                 text = superscript(text, self._words[-1])
@@ -228,19 +248,43 @@ class Page:
         """Put what merged cells hold into each row and column that they span."""
         texts, self._head = self._row.end(self._words, len(self._lines), in_head=self._open["thead"] > 0)
         if texts:
-            self._words[:] = [" | ".join(texts)]
+            row = " | ".join(texts)
+            if len(texts) > 1 and len(row) <= _LONGEST_ROW:
+                row = row.replace(_BREAK, " ")
+                self._plain_before.clear()
+            self._words[:] = [row]
             self._cells = len(texts)
 
     def _break(self, tag: str) -> None:
-        if tag in _SOFT and (self._open["td"] or self._open["th"]) and not self._open["pre"]:
+        soft = _SOFT_IN_ROW if self._open["table"] == 1 else _SOFT
+        if tag in soft and (self._open["td"] or self._open["th"]) and not self._open["pre"]:
             self._ends = bool(self._words) and not self._words[-1].endswith(" | ")
         else:
             self._end_line()
+
+    def _end_piece(self) -> None:
+        """End the line, or in a table a piece of a cell: whether it is a line shows at the end of the row."""
+        if self._open["table"] != 1 or not self._words:
+            self._end_line()
+            return
+        self._words.append(_BREAK)
+        self._plain_before.append(self._plain)
+        self._ends = False
 
     def _end_line(self) -> None:
         line = "".join(self._words)
         self._words.clear()
         self._ends = False
+        if self._plain_before:
+            plain = [0, *self._plain_before, self._plain]
+            self._plain_before.clear()
+            for piece, (before, after) in zip(line.split(_BREAK), pairwise(plain), strict=False):
+                self._plain = after - before
+                self._add_line(piece)
+        else:
+            self._add_line(line)
+
+    def _add_line(self, line: str) -> None:
         is_pre = self._open["pre"] > 0
         line = line.rstrip() if is_pre else _SPACE.sub(" ", line).strip()
         if line or (is_pre and self._lines and self._lines[-1].text):
@@ -256,12 +300,23 @@ class Page:
         self._head = None
 
 
+def _formula(picture: Any) -> list[str]:
+    """The text of a formula that is a picture, unless it stands beside the formula for those who do not see it."""
+    is_formula = _FORMULA.search(picture.get("class", "")) and picture.get("aria-hidden") != "true"
+    return [picture.get("alt", "")] if is_formula else []
+
+
 _PIECE = 1 << 16  # characters given to the parser at once
 
 
 def read_web_page(data: bytes, limits: ReadLimits) -> ReadText:
     """Read the main text: a line for each block, table cells joined by ` | `, `pre` as it is, without navigation."""
-    return web_page(decode_declared(data, limits.encoding))
+    text = decode_declared(data, limits.encoding)
+    if not text.startswith(("---", "+++")):
+        return web_page(text)
+    front, body = front_matter(text)  # of a page that a program will put into its frame
+    page = web_page(text[body:])
+    return replace(page, title=front.pop("title", page.title), metadata={**page.metadata, **front})
 
 
 def web_page(text: str) -> ReadText:
@@ -278,6 +333,8 @@ def web_page(text: str) -> ReadText:
     """
     from lxml import etree
 
+    if "<frameset" in text[:_PIECE].lower():
+        text = _FRAMES.sub(" ", text)
     page = Page()
     parser = etree.HTMLParser(target=page, huge_tree=True)  # huge_tree: no bound on depth, which would cut the page off
     try:

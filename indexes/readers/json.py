@@ -32,7 +32,12 @@ _ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.")
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
 _NOT_SPACE = re.compile(r"\S")
 _NOT_VALID = "not valid JSON"
-_BEGINS_AS_JSON = re.compile(r"\s*[\[{]\s*(?:[\[{\"'\w-]|//|/\*)")  # and not as a Wiki's or a template's text does
+# Not as a Wiki's or a template's text does, but below comments, or wrapped for JavaScript.
+_BEGINS_AS_JSON = re.compile(
+    r"(?:\s|//[^\n]*\n|#[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/)*"
+    r"(?:\)\]\}',?\s|(?:while\s?\(1\)|for\s?\(;;\));|[\w.$]{1,80}\s?[(=])?"
+    r"\s*[\[{]\s*(?:[\[{\"'\w-]|//|/\*|\#)"
+)
 _COMMENT = re.compile(r'("[^"\\\n]*(?:\\.[^"\\\n]*)*")|//[^\n]*|/\*(?:[^*]|\*(?!/))*\*/')
 _TRAILING_COMMA = re.compile(r'("[^"\\\n]*(?:\\.[^"\\\n]*)*")|,(?=\s*[\]}])')
 _MANY_BROKEN = 100  # lines, from which on a text that is mostly no JSON is not read further
@@ -91,9 +96,17 @@ def _as_text(text: str, error: UnreadableFile) -> ReadText:
 
 
 def read_json_lines(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read one JSON value a line, with `breaks` at the records; broken lines stay as they are, and are named."""
+    """Read one JSON value a line, or over several, with `breaks` at them; broken lines stay, and are named."""
     text = decode(data, limits.encoding)
-    return _read_sequence(text) if text.lstrip(" \t\r\n").startswith(_SEPARATOR) else _read_lines(text)
+    if text.lstrip(" \t\r\n").startswith(_SEPARATOR):
+        return _read_sequence(text)
+    try:
+        return _read_lines(text)
+    except UnreadableFile:
+        text = without_embedded_files(_unescaped(text))
+        if not (breaks := _several_values(text)):
+            raise
+        return ReadText(text, breaks=breaks)
 
 
 def _read_lines(text: str) -> ReadText:

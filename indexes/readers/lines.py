@@ -91,6 +91,11 @@ class Lines:
             self._append("\f")
         self._pages.append(self._length)
 
+    @property
+    def length(self) -> int:
+        """How many characters there are so far."""
+        return self._length
+
     def joined(self) -> str:
         """Return all of the text on one line."""
         return " ".join(filter(None, self._lines))

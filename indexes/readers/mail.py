@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from email import message_from_bytes, policy
 from email.header import decode_header
 from email.message import Message
 from email.utils import parsedate_to_datetime
 
 from indexes.errors import UnreadableFile
-from indexes.readers.base import ReadLimits, ReadText, first_warnings, one_line, properties
+from indexes.readers.base import (
+    ReadLimits,
+    ReadText,
+    first_warnings,
+    joined_readings,
+    one_line,
+    properties,
+    without_embedded_files,
+)
 from indexes.readers.charset import decode
-from indexes.readers.declared_encoding import is_utf8_all_the_same, python_encoding
+from indexes.readers.declared_encoding import decode_declared, is_utf8_all_the_same, python_encoding
 from indexes.readers.html import web_page
 
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
+_BLANK = ReadText("")
 _DEEPEST = 20  # messages in messages
+_LONGEST_NOTE = 300  # bytes of plain text that may only say that the message is in HTML,
+_MORE = 4  # whose text is then so many times as long
+_UUENCODED = re.compile(r"^begin [0-7]{3,4} (\S[^\n]*)\n(?:[!-`][ -`]{0,84}\n)+?[` ]?\n?end[ \t]*$", re.MULTILINE)
 _LETTERS_TO_AN_ACCENT = 5  # of any text in a language of Western Europe; other scripts, read so, have nearly none
 _LOST = "\ufffd"
 _SPACE = re.compile(r"\s+")
@@ -25,41 +39,57 @@ _SPACE = re.compile(r"\s+")
 
 def read_mail(data: bytes, limits: ReadLimits) -> ReadText:
     """Read a message: its headers, a blank line, and its text, in HTML only where there is no plain text."""
-    message = message_from_bytes(data.lstrip(), policy=policy.compat32)
+    message = message_from_bytes(data.removeprefix(codecs.BOM_UTF8).lstrip(), policy=policy.compat32)
     attached: list[str] = []
     doubts: list[str] = []
-    text = "\n".join(_lines(message, limits, attached, doubts, 0))
+    reading = joined_readings(_lines(message, limits, attached, doubts, 0), "\n")
     subject, sender, date = (_header(message, name, limits) for name in ("Subject", "From", "Date"))
     warnings = first_warnings(
         [f"the attachment '{name}' is not read: save it as a file of its own" for name in attached],
         "attachments are not read",
     )
     warnings = (*dict.fromkeys(doubts), *warnings)
-    return ReadText(text, one_line(subject), metadata=properties(author=sender, date=_iso(date)), warnings=warnings)
+    about = properties(author=sender, date=_iso(date))
+    return replace(reading, title=one_line(subject), headings=(), metadata=about, warnings=warnings)
 
 
-def _lines(message: Message, limits: ReadLimits, attached: list[str], doubts: list[str], depth: int) -> Iterator[str]:
+def _lines(
+    message: Message, limits: ReadLimits, attached: list[str], doubts: list[str], depth: int
+) -> Iterator[ReadText]:
     """The headers and the text of a message, and of those that are forwarded in it."""
     if depth == _DEEPEST:
         raise UnreadableFile("messages nested too deeply to be read")
     for name in _HEADERS:
         if value := _header(message, name, limits):
-            yield f"{name}: {value}"
+            yield ReadText(f"{name}: {value}")
             if _LOST in value:
                 doubts.append(f"the header {name} declares no encoding that fits, and letters are lost: use --encoding")
-    yield ""
+    yield _BLANK
     names: list[str] = []
     for part in _text_parts(message, names):
         if part.get_content_type() == "message/rfc822":
-            yield ""
+            yield _BLANK
             for inner in part.get_payload():
-                yield from _lines(inner, limits, attached, doubts, depth + 1)  # type: ignore[arg-type]
+                yield from _lines(_unpacked(part, inner), limits, attached, doubts, depth + 1)  # type: ignore[arg-type]
         else:
-            yield _content(part, limits, doubts)
+            yield _content(part, limits, names, doubts)
     if names:
-        yield ""
-        yield "Attachments: " + ", ".join(names)
+        yield _BLANK
+        yield ReadText("Attachments: " + ", ".join(names))
         attached += names
+
+
+def _unpacked(part: Message, inner: Message) -> Message:
+    """A forwarded message that is packed in Base64 or quoted-printable, against the rule."""
+    packing = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
+    payload = inner.get_payload()
+    if packing not in ("base64", "quoted-printable") or inner.keys() or not isinstance(payload, str):
+        return inner
+    whole = Message()
+    whole["Content-Transfer-Encoding"] = packing
+    whole.set_payload(payload)
+    data = whole.get_payload(decode=True)
+    return message_from_bytes(data.lstrip(), policy=policy.compat32) if isinstance(data, bytes) else inner
 
 
 def _text_parts(message: Message, attached: list[str]) -> Iterator[Message]:
@@ -70,15 +100,33 @@ def _text_parts(message: Message, attached: list[str]) -> Iterator[Message]:
     elif message.is_multipart():
         parts = [part for part in message.get_payload() if isinstance(part, Message)]
         if kind == "multipart/alternative":
-            parts = [next((part for part in parts if _is_plain(part)), parts[-1])] if parts else []
+            parts = [_best(parts)] if parts else []
         for part in parts:
             yield from _text_parts(part, attached)
     elif message.get_content_disposition() == "attachment" or message.get_content_maintype() != "text":
         is_inline_picture = message.get("Content-ID") is not None and message.get_content_maintype() == "image"
         if not is_inline_picture:
-            attached.append(one_line(_decoded(message.get_filename() or kind)))
+            attached.append(one_line(_decoded(_file_name(message) or kind)))
     else:
         yield message
+
+
+def _best(parts: list[Message]) -> Message:
+    """The alternative to read: the plain one, unless it only says that there is more in HTML."""
+    plain = next((part for part in parts if _is_plain(part)), None)
+    if plain is None:
+        return parts[-1]
+    note = plain.get_payload(decode=True)
+    said = len(b" ".join(note.split())) if isinstance(note, bytes) else 0
+    if said > _LONGEST_NOTE:
+        return plain
+    pages = ((part, inner) for part in parts for inner in part.walk() if inner.get_content_type() == "text/html")
+    for part, page in pages:
+        data = page.get_payload(decode=True)
+        with suppress(UnreadableFile):
+            if isinstance(data, bytes) and len(web_page(data.decode("latin-1")).text) > _MORE * said:
+                return part
+    return plain
 
 
 def _is_plain(part: Message) -> bool:
@@ -86,12 +134,15 @@ def _is_plain(part: Message) -> bool:
     return part.get_content_type() == "text/plain" and isinstance(payload, bytes) and bool(payload.strip())
 
 
-def _content(part: Message, limits: ReadLimits, doubts: list[str]) -> str:
+def _content(part: Message, limits: ReadLimits, names: list[str], doubts: list[str]) -> ReadText:
     """The text of a part. Raises UnreadableFile if its encoding is neither declared nor detected."""
     data = part.get_payload(decode=True)
     data = data if isinstance(data, bytes) else b""
-    declared = _declared(part)
+    declared, is_page = _declared(part), part.get_content_type() == "text/html"
     encoding = declared or limits.encoding
+    if is_page and encoding is None:
+        with suppress(UnreadableFile):
+            return web_page(decode_declared(data, None))
     text = _text(data, encoding)
     if text is None and encoding is None and (text := _western(data)) is not None:
         doubts.append("the message does not declare its encoding: read as windows-1252; if wrong, use --encoding")
@@ -99,9 +150,11 @@ def _content(part: Message, limits: ReadLimits, doubts: list[str]) -> str:
         text = data.decode(declared, "replace")
         doubts.append(f"the message declares {declared}, and {text.count(_LOST):,} characters of it are not in it")
     text = decode(data, encoding) if text is None else text  # which raises
-    if part.get_content_type() == "text/html":
-        return web_page(text).text
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    if is_page:
+        return web_page(text)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    names += (one_line(found[1]) for found in _UUENCODED.finditer(text))
+    return ReadText(without_embedded_files(_UUENCODED.sub("", text)))
 
 
 def _header(message: Message, name: str, limits: ReadLimits) -> str:
@@ -123,9 +176,18 @@ def _decoded(value: str, encoding: str | None = None) -> str:
     return "".join(pieces)
 
 
+def _file_name(part: Message) -> str:
+    """The name of an attachment; empty if it has none that can be decoded."""
+    with suppress(ValueError, LookupError):
+        return part.get_filename() or ""
+    return ""
+
+
 def _declared(message: Message) -> str | None:
     """The encoding that a message declares; bytes beyond ASCII are in another one than that."""
-    name = message.get_content_charset() or ""
+    name = ""
+    with suppress(ValueError, LookupError):
+        name = message.get_content_charset() or ""
     return None if name in ("us-ascii", "ascii") else python_encoding(name)
 
 

@@ -1,13 +1,15 @@
-"""The tables of reStructuredText, Org, AsciiDoc and LaTeX, whose text stays as it is."""
+"""The tables of Markdown, reStructuredText, Org, AsciiDoc and LaTeX, whose text stays as it is."""
 
 from __future__ import annotations
 
 import csv
+import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise, zip_longest
 
 from indexes.readers.base import MOST_MARKS, lines_with_offsets
+from indexes.readers.pipe_tables import pipe_tables
 from indexes.readers.tables import LONGEST_HEADER, Row, column_names, header_place
 from indexes.types import Table
 
@@ -21,7 +23,9 @@ _RST_DIRECTIVE = re.compile(r"(\s*)\.\. (list|csv)-table::")
 _RST_OPTION = re.compile(r"\s*:([\w-]+):[ \t]*(.*)")
 _RST_ITEM = re.compile(r"(\s*)([*+-][ \t]+)?-(?:[ \t]+|$)(.*)")
 _ORG_RULE = re.compile(r"\|[-+]+\|?$")
-_ADOC_EDGE = re.compile(r"\|={3,}\s*$")
+_ADOC_EDGE = re.compile(r"[|,:]={3,}\s*$")
+_ADOC_DELIMITERS = {",": ",", ":": ":"}
+_ADOC_FORMAT = re.compile(r"\[.*?format=[\"']?([ctd]sv)\b")
 _ADOC_CELL = re.compile(r"(?<!\\)(?:(?<=\s)|^)(?:\d*(?:\.\d+)?[+*])?[<^>.]{0,4}[a-z]?\|")
 _LATEX_TABLE = re.compile(
     r"\\begin\{(tabular[xy*]?|tabulary|longtable|tblr)\}((?:(?!\\begin\{(?:tab|longtable|tblr))[^\0])*?)\\end\{\1\}"
@@ -35,6 +39,10 @@ _LATEX_COMMAND = re.compile(
 _LATEX_ACROSS = re.compile(r"\s*\\multicolumn\{(\d{1,2})\}\{[^}]*\}")
 _AMPERSAND = re.compile(r"(?<!\\)&")
 _ESCAPED = re.compile(r"\\([&%#_$])")
+_HTML_TABLE = re.compile(r"<table\b(?:(?!<table\b)[^\0])*?</table>", re.IGNORECASE)
+_HTML_ROW = re.compile(r"<tr\b(?:(?!<tr\b|</tr\b|</table\b|</tbody\b|</thead\b)[^\0])*(?:</tr\s*>)?", re.IGNORECASE)
+_HTML_CELL = re.compile(r"<t([hd])\b[^<>]*>((?:(?!<t[hd]\b|</t[hd]\b|</tr\b)[^\0])*)", re.IGNORECASE)
+_HTML_TAG = re.compile(r"<[^<>]*>")
 _MOST_CELLS = 1000  # of a row
 _SEARCHED = 20  # rows among which the header is
 
@@ -49,6 +57,29 @@ def rst_tables(text: str) -> MarkupTables:
         The tables, and the offsets of their rows.
     """
     return _collected([*_grid_tables(text), *_simple_tables(text), *_directive_tables(text)])
+
+
+def markdown_tables(text: str) -> MarkupTables:
+    """Find the tables of Markdown: pipe tables, grid tables, and those in HTML, where they have a header.
+
+    Args:
+        text: A text in Markdown.
+
+    Returns:
+        The tables, and the offsets of their rows.
+    """
+    tables, breaks = pipe_tables(text)
+    others: list[tuple[Table, TableRows] | None] = []
+    if "+" in text:
+        others += _grid_tables(text)
+    if "<tr" in text.lower():
+        others += (_html_table(match) for match in _HTML_TABLE.finditer(text))
+    found, rows = _collected(others)
+    if not found:
+        return tables, breaks
+    own = [table for table in tables if all(table.end <= each.start or each.end <= table.start for each in found)]
+    every = sorted([*own, *found], key=lambda table: table.start)
+    return tuple(every), tuple(sorted({*breaks, *rows})[:MOST_MARKS])
 
 
 def org_tables(text: str) -> MarkupTables:
@@ -83,13 +114,31 @@ def asciidoc_tables(text: str) -> MarkupTables:
     """
     tables: list[tuple[Table, TableRows] | None] = []
     lines: list[tuple[int, str]] | None = None
+    edge = above = delimiter = ""
     for start, line in lines_with_offsets(text):
-        if _ADOC_EDGE.match(line):
-            tables += [] if lines is None else [_asciidoc_table(lines)]
-            lines = [] if lines is None else None
+        if _ADOC_EDGE.match(line) and (lines is None or line.strip() == edge):
+            if lines is None:
+                edge, lines = line.strip(), []
+                delimiter = _ADOC_DELIMITERS.get(edge[0]) or _adoc_delimiter(above)
+            else:
+                tables.append(_delimited_rows(lines, delimiter) if delimiter else _asciidoc_table(lines))
+                lines = None
         elif lines is not None:
             lines.append((start, line))
+        above = line
     return _collected(tables)
+
+
+def _adoc_delimiter(attributes: str) -> str:
+    """What separates the cells of a table with these attributes; empty for AsciiDoc's own way."""
+    found = _ADOC_FORMAT.search(attributes)
+    return {"csv": ",", "tsv": "\t", "dsv": ":"}[found[1]] if found else ""
+
+
+def _delimited_rows(lines: list[tuple[int, str]], delimiter: str) -> tuple[Table, TableRows] | None:
+    filled = [(start, line) for start, line in lines if line.strip()]
+    rows = [Row(start, start + len(line), _csv_cells(line, delimiter)) for start, line in filled]
+    return _table(rows, 0)
 
 
 def latex_tables(text: str) -> MarkupTables:
@@ -204,9 +253,9 @@ def _add_item(rows: TableRows, start: int, line: str) -> None:
         rows.append(Row(last.start, end, cells))
 
 
-def _csv_cells(line: str) -> list[str]:
+def _csv_cells(line: str, delimiter: str = ",") -> list[str]:
     try:
-        return [cell.strip() for cell in next(csv.reader([line], skipinitialspace=True), [])]
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])]
     except csv.Error:  # such as a cell without an end
         return [line]
 
@@ -227,6 +276,23 @@ def _asciidoc_table(lines: list[tuple[int, str]]) -> tuple[Table, TableRows] | N
         elif cells:
             rows.append(Row(start, start + len(line), cells))
     return _table(rows, 1 if is_marked and width > 1 else 0)
+
+
+def _html_table(table: re.Match[str]) -> tuple[Table, TableRows] | None:
+    """The table of HTML in another text: its header are the first rows that hold names alone."""
+    rows: TableRows = []
+    head = 0
+    for row in _HTML_ROW.finditer(table[0]):
+        cells = [(cell[1].lower() == "h", _plain(cell[2])) for cell in _HTML_CELL.finditer(row[0])]
+        if cells:
+            head += head == len(rows) and all(is_name for is_name, _ in cells)
+            names = [text for _, text in cells]
+            rows.append(Row(table.start() + row.start(), table.start() + row.start() + len(row[0].rstrip()), names))
+    return _table(rows, head)
+
+
+def _plain(cell: str) -> str:
+    return " ".join(html.unescape(_HTML_TAG.sub(" ", cell)).split())
 
 
 def _latex_table(text: str, offset: int) -> tuple[Table, TableRows] | None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from indexes.errors import UnreadableFile
-from indexes.readers.base import ReadLimits, ReadText, without_embedded_files
+from indexes.readers.base import ReadLimits, ReadText, joined_readings, without_embedded_files
 from indexes.readers.charset import decode
+from indexes.readers.front_matter import front_matter
 from indexes.readers.json import parse_json
 from indexes.readers.markdown import markdown_headings
-from indexes.types import Heading
+from indexes.readers.markup_tables import markdown_tables
 
 _LARGEST_OUTPUT = 2_000  # characters: a result is worth finding, a log of a training run is not
 
@@ -21,21 +23,25 @@ def read_notebook(data: bytes, limits: ReadLimits) -> ReadText:
     if not isinstance(notebook, dict) or not ("cells" in notebook or "worksheets" in notebook):
         raise UnreadableFile("not a notebook: it has no cells")
     glue = "\n" if notebook.get("nbformat") in ("1", "2") else ""  # those formats leave the line ends out
-    parts: list[str] = []
-    headings: list[Heading] = []
-    breaks: list[int] = []
-    length = 0
+    parts: list[ReadText] = []
+    about: dict[str, str] = {}
     for cell in _cells(notebook):
-        text = "\n\n".join(part for part in (_source(cell, glue), *_outputs(cell, glue)) if part.strip())
-        if not text:
-            continue
-        text = without_embedded_files(text)
-        breaks.append(length)
-        if cell.get("cell_type") in ("markdown", "heading"):
-            headings += (Heading(h.start + length, h.level, h.text) for h in markdown_headings(text))
-        parts.append(text)
-        length += len(text) + 2
-    return ReadText("\n\n".join(parts), headings=tuple(headings), breaks=tuple(breaks))
+        source = _source(cell, glue)
+        if not parts and cell.get("cell_type") == "raw":  # of Quarto and the like
+            front, body = front_matter(source)
+            about, source = front or about, source[body:]
+        text = "\n\n".join(part for part in (source, *_outputs(cell, glue)) if part.strip())
+        if text:
+            parts.append(_part(without_embedded_files(text), cell.get("cell_type")))
+    return replace(joined_readings(parts, "\n\n"), title=about.pop("title", ""), metadata=about)
+
+
+def _part(text: str, kind: Any) -> ReadText:
+    """The text of a cell, with the headings and tables that Markdown has."""
+    if kind not in ("markdown", "heading"):
+        return ReadText(text, breaks=(0,))
+    tables, rows = markdown_tables(text)
+    return ReadText(text, headings=markdown_headings(text), breaks=tuple(sorted({0, *rows})), tables=tables)
 
 
 def _cells(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:

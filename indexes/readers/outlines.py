@@ -16,7 +16,9 @@ from indexes.readers.base import (
     without_embedded_files,
 )
 from indexes.readers.charset import decode
+from indexes.readers.front_matter import without_front_matter
 from indexes.readers.markup_tables import MarkupTables, asciidoc_tables, latex_tables, org_tables
+from indexes.readers.references import with_accents
 from indexes.types import Heading
 
 _SECTIONS = ("part", "chapter", "section", "subsection", "subsubsection", "paragraph", "subparagraph")
@@ -34,7 +36,7 @@ _ADOC_FENCE = re.compile(r"(-{4,}|/{4,}|\.{4,}|\+{4,}|`{3,})[ \t]*$|(```)\w*$")
 
 def read_latex(data: bytes, limits: ReadLimits) -> ReadText:
     """Read LaTeX as it is, with its sectioning commands as headings."""
-    text = _text(data, limits)
+    text = with_accents(_text(data, limits))
     headings: list[tuple[int, int, str]] = []
     about: dict[str, str | None] = {}
     environment = ""
@@ -50,11 +52,16 @@ def read_latex(data: bytes, limits: ReadLimits) -> ReadText:
     return _reading(text, about, _from_level_one(headings), latex_tables(text))
 
 
+def read_bibtex(data: bytes, limits: ReadLimits) -> ReadText:
+    """Read a bibliography as it is, with its accents as letters."""
+    return ReadText(with_accents(_text(data, limits)))
+
+
 def read_org(data: bytes, limits: ReadLimits) -> ReadText:
     """Read an Org file as it is, with the headings that begin with asterisks."""
-    text = _text(data, limits)
+    front, text = without_front_matter(_text(data, limits))
     headings: list[tuple[int, int, str]] = []
-    about: dict[str, str | None] = {}
+    about: dict[str, str | None] = {**front}
     block = ""
     for offset, line in lines_with_offsets(text):
         if marker := _ORG_BLOCK.match(line):
@@ -71,9 +78,9 @@ def read_org(data: bytes, limits: ReadLimits) -> ReadText:
 
 def read_asciidoc(data: bytes, limits: ReadLimits) -> ReadText:
     """Read AsciiDoc as it is, with the headings that begin with equals signs."""
-    text = _text(data, limits)
+    front, text = without_front_matter(_text(data, limits))
     headings: list[tuple[int, int, str]] = []
-    about: dict[str, str | None] = {}
+    about: dict[str, str | None] = {**front}
     fence = ""
     for offset, line in lines_with_offsets(text):
         marker = _ADOC_FENCE.match(line)

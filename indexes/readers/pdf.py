@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from pypdf import PageObject, PdfReader
 
 _BETWEEN_PAGES = "\f"
+_WESTERN = {  # of fonts without an encoding: what Windows has where Latin-1 has control characters
+    code: text for code in range(0x80, 0xA0) if (text := bytes([code]).decode("cp1252", "ignore"))
+}
 _OF_CONTENT = ("pypdf.filters", "pypdf._page", "pypdf.generic._data_structures")  # loggers; others tell of fonts
 
 
@@ -114,6 +117,7 @@ def _page(page: PageObject, before: str, prepare: Callable[[Any], None], complai
     except Exception as error:  # see read_pdf
         complaints.append(reason_of(error))
     is_good = is_readable(text) and (bool(text.strip()) or not _shows_something(page))
+    text = text.translate(_WESTERN)
     try:
         beside = "\n".join(form_lines(page)).replace(_BETWEEN_PAGES, "\n")
     except MemoryError:

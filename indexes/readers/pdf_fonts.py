@@ -9,6 +9,7 @@ text.
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -17,6 +18,7 @@ from typing import Any
 import pypdf._cmap
 from pdfminer.cmapdb import CMapBase, CMapDB, CMapParser, FileCMap, IdentityCMap
 from pdfminer.encodingdb import name2unicode
+from pypdf._codecs import adobe_glyphs
 from pypdf.generic import ArrayObject, DictionaryObject, NameObject, StreamObject
 
 _COLLECTIONS = frozenset({"Japan1", "GB1", "CNS1", "Korea1"})
@@ -25,7 +27,7 @@ _CODECS = {"UTF8": "utf-8", "UTF16": "utf-16-be", "UTF32": "utf-32-be", "UCS2": 
 _DEEPEST = 10  # forms in forms
 _UNKNOWN = "\ufffd"
 _UNKNOWN_NAME = NameObject("/uniFFFD")
-_LIGATURES = frozenset({"ff", "fi", "fl", "ffi", "ffl"})
+_VARIANT = re.compile(r"(?:small|oldstyle|inferior|superior)$")
 
 _decoders: dict[str, Callable[[bytes], str]] = {}
 
@@ -34,7 +36,7 @@ _decoders: dict[str, Callable[[bytes], str]] = {}
 def readable_fonts() -> Iterator[Callable[[Any], None]]:
     """Yield a function that gives the fonts of a page a meaning; it is to be called before the text is extracted."""
     known = pypdf._cmap._predefined_cmap
-    before = dict(known)
+    before, glyphs = dict(known), dict(adobe_glyphs)
     seen: set[int] = set()
 
     def prepare(page: Any) -> None:
@@ -52,6 +54,8 @@ def readable_fonts() -> Iterator[Callable[[Any], None]]:
         _decoders.clear()
         known.clear()
         known.update(before)
+        adobe_glyphs.clear()
+        adobe_glyphs.update(glyphs)
 
 
 def _fonts(resources: Any, seen: set[int], depth: int) -> Iterator[Any]:
@@ -160,17 +164,27 @@ def _prepare_simple(font: DictionaryObject) -> None:
 
 
 def _meaning(glyph: NameObject) -> NameObject:
-    """A name that pypdf knows for the same character."""
+    """A name that pypdf knows for the same characters."""
     name = glyph[1:]
     if name == ".notdef":
         return NameObject("/space")
+    plain = _VARIANT.sub("", name)  # of small capitals and old figures, the letters and figures
     try:
-        text = name2unicode(name)
+        text = name2unicode(plain if plain != name and _is_known(plain) else name)
     except (KeyError, ValueError):
         return _UNKNOWN_NAME
-    if text in _LIGATURES:
-        return NameObject(f"/{text}")
-    return NameObject(f"/uni{ord(text):04X}") if len(text) == 1 else glyph
+    if len(text) == 1:
+        return NameObject(f"/uni{ord(text):04X}")
+    joined = NameObject(f"/longctx_{text.encode('utf-16-be').hex()}")  # several, as T_h is
+    adobe_glyphs[joined] = text
+    return joined
+
+
+def _is_known(name: str) -> bool:
+    try:
+        return bool(name2unicode(name))
+    except (KeyError, ValueError):
+        return False
 
 
 def _first(array: Any) -> Any:

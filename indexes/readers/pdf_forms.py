@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import html
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +12,7 @@ _HIDDEN = 0b100010  # of an annotation's flags: hidden, and not shown
 _PASSWORD = 1 << 13  # of a field's flags
 _PARENTS = 20
 _OFF = ("/Off", "")
+_TAG, _END = re.compile(r"<[^<>]*>"), re.compile(r"</p>|<br\s*/?>|\s*[\r\n]+\s*")
 
 
 def form_lines(page: Any) -> Iterator[str]:
@@ -20,7 +24,7 @@ def form_lines(page: Any) -> Iterator[str]:
             continue
         kind = annotation.get("/Subtype")
         if kind == "/FreeText":
-            yield from filter(None, [_text(annotation.get("/Contents"))])
+            yield from filter(None, [_text(annotation.get("/Contents")) or _plain(_text(annotation.get("/RC")))])
         elif kind == "/Widget":
             yield from _field(annotation)
 
@@ -32,11 +36,11 @@ def _field(widget: Any) -> Iterator[str]:
         return
     if kind == "/Btn":
         state = str(widget.get("/AS", value if value is not None else ""))
-        text = "" if state in _OFF else state.removeprefix("/")
+        text = "" if state in _OFF else _choice(widget, state.removeprefix("/"))
     else:
         shown = _shown(widget) if kind == "/Ch" else {}
         texts = [_text(each) for each in (value if isinstance(value, list) else [value])]
-        text = ", ".join(shown.get(each, each) for each in texts if each)
+        text = ", ".join(shown.get(each, each) for each in texts if each) or _plain(_text(_inherited(widget, "/RV")))
     name = _text(_inherited(widget, "/TU")) or _text(_inherited(widget, "/T"))
     if text and kind in ("/Tx", "/Ch", "/Btn"):
         yield f"{name}: {text}" if name else text
@@ -47,6 +51,19 @@ def _shown(widget: Any) -> dict[str, str]:
     options = _inherited(widget, "/Opt")
     pairs = [each.get_object() for each in options] if isinstance(options, list) else []
     return {_text(each[0]): _text(each[1]) for each in pairs if isinstance(each, list) and len(each) > 1}
+
+
+def _choice(widget: Any, state: str) -> str:
+    """What a button means that is on: many are numbered, and a list of their field says what each stands for."""
+    options = _inherited(widget, "/Opt")
+    names = [_text(each) for each in options] if isinstance(options, list) else []
+    return (names[int(state)] or state) if state.isdecimal() and int(state) < len(names) else state
+
+
+def _plain(rich: str) -> str:
+    """Rich text, which is XHTML, without its marks."""
+    lines = html.unescape(_TAG.sub("", _END.sub("\n", rich))).split("\n")
+    return "\n".join(filter(None, (line.strip() for line in lines)))
 
 
 def _inherited(widget: Any, key: str) -> Any:
@@ -60,10 +77,15 @@ def _inherited(widget: Any, key: str) -> Any:
     return None
 
 
+def _decoded(data: bytes) -> str:
+    is_wide = data.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE))
+    return data.decode("utf-16" if is_wide else "utf-8-sig", "replace")
+
+
 def _text(value: Any) -> str:
     """A text string; a long one is kept in a stream."""
     value = None if value is None else value.get_object()
     data = getattr(value, "get_data", None)
     if data is not None:
-        value = data().decode("utf-8", "replace")
+        value = _decoded(data())
     return value.replace("\r\n", "\n").replace("\r", "\n").strip() if isinstance(value, str) else ""

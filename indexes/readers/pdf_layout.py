@@ -16,7 +16,8 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from indexes.readers.pdf_table import Shown, columns_at_end, may_have_table, with_tables
+from indexes.readers.pdf_placed import placed_layouts
+from indexes.readers.pdf_table import Shown, columns_at_end, may_have_table, shown_characters, with_tables
 from indexes.text import join_hyphens
 
 if TYPE_CHECKING:
@@ -57,28 +58,25 @@ def page_text(page: PageObject, before: str) -> str:
         if operator in _SHOWS:
             starts.append(_place(cm, tm))
             scale = abs(tm[3] or tm[1]) * abs(cm[3] or cm[1])
-            shown.append(Shown(*starts[-1], _characters(operands), font_size * scale or 1.0))
+            shown.append(Shown(*starts[-1], shown_characters(operands), font_size * scale or 1.0))
 
     text = page.extract_text(visitor_text=add_piece, visitor_operand_before=add_start)
     if _is_vertical(pieces):
         return _down_the_columns(pieces)
     columns_before = columns_at_end(before)
     has_columns, has_table = _has_columns(starts), may_have_table(shown, columns_before)
-    if has_columns or has_table:
-        layout = page.extract_text(extraction_mode="layout")
-        if has_columns and (columns := _column_by_column(layout)):
-            return join_hyphens(columns)
-        if has_table and (table := with_tables(layout, columns_before)):
-            return join_hyphens(table)
-    return join_hyphens(text)
+    laid_out = _laid_out(page, columns_before, has_columns, has_table) if has_columns or has_table else ""
+    return join_hyphens(laid_out or text)
 
 
-def _characters(operands: Any) -> int:
-    """How many characters an operator shows, without the null bytes of two-byte codes."""
-    given = operands[-1] if operands else ""
-    parts = given if isinstance(given, list) else [given]
-    texts = [part for part in parts if isinstance(part, str | bytes)]
-    return sum(len(part) - (part.count("\0") if isinstance(part, str) else part.count(0)) for part in texts)
+def _laid_out(page: PageObject, columns_before: int, has_columns: bool, has_table: bool) -> str:
+    """The text of a page with columns or a table; empty if it has neither after all."""
+    layout = page.extract_text(extraction_mode="layout")
+    if has_columns and (columns := _column_by_column(layout)):
+        return columns
+    if has_table and (table := with_tables(layout, columns_before)):
+        return table
+    return next(filter(None, map(_column_by_column, placed_layouts(page))), "") if has_columns else ""
 
 
 def _column_by_column(layout: str) -> str:

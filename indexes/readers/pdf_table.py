@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from indexes.readers.tables import header_place
 
@@ -33,6 +33,14 @@ class Shown(NamedTuple):
 class _Cell(NamedTuple):
     start: int
     text: str
+
+
+def shown_characters(operands: Any) -> int:
+    """Return how many characters an operator shows, without the null bytes of two-byte codes."""
+    given = operands[-1] if operands else ""
+    parts = given if isinstance(given, list) else [given]
+    texts = [part for part in parts if isinstance(part, str | bytes)]
+    return sum(len(part) - (part.count("\0") if isinstance(part, str) else part.count(0)) for part in texts)
 
 
 def may_have_table(shown: Iterable[Shown], columns_before: int) -> bool:

@@ -9,6 +9,7 @@ from indexes.readers.tables import one_header
 from indexes.types import Table
 
 _PIPE_RULE = re.compile(r" {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
+_QUOTED = re.compile(r" {0,3}>(?:[ \t]?>)*[ \t]?")
 
 
 def pipe_tables(text: str) -> tuple[tuple[Table, ...], tuple[int, ...]]:
@@ -23,11 +24,12 @@ def pipe_tables(text: str) -> tuple[tuple[Table, ...], tuple[int, ...]]:
     tables: list[Table] = []
     breaks: list[int] = []
     above, header, rows = "", "", list[tuple[int, int]]()
-    for offset, line in [*lines_with_offsets(text), (len(text), "")]:
+    for offset, whole in [*lines_with_offsets(text), (len(text), "")]:
+        line = _QUOTED.sub("", whole)
         is_rule = "|" in above and "-" in line and _PIPE_RULE.match(line) and line.count("|") >= above.count("|") - 2
         is_second = bool(header) and len(rows) > 1 and is_rule and "---" in line  # the row above it begins a table
         if header and "|" in line and not is_second:
-            rows.append((offset, offset + len(line)))
+            rows.append((offset, offset + len(whole)))
             above = line
             continue
         rows = rows[:-1] if is_second else rows

@@ -7,6 +7,7 @@ sandbox process; the libraries for them are imported there.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +24,7 @@ from indexes.readers.markdown import read_markdown
 from indexes.readers.notebook import read_notebook
 from indexes.readers.ocr import NO_TEXT, NOT_READABLE, with_recognised_text
 from indexes.readers.office import read_open_document, read_sheets, read_slides, read_word
-from indexes.readers.outlines import read_asciidoc, read_latex, read_org
+from indexes.readers.outlines import read_asciidoc, read_bibtex, read_latex, read_org
 from indexes.readers.pdf import read_pdf
 from indexes.readers.restructuredtext import read_rst
 from indexes.readers.rtf import read_rtf
@@ -37,12 +38,13 @@ from indexes.text import clean, is_readable
 from indexes.types import Document, Heading, Table
 
 # Part of a document's content hash: raise it when a reader's output changes, so that every file is read again.
-READER_VERSION = b"10"
+READER_VERSION = b"11"
 
 _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
-    read_plain: ".txt .text .log .bib .css .scss",
+    read_plain: ".txt .text .log .css .scss",
     read_xml: ".xml",
     read_latex: ".tex .ltx",
+    read_bibtex: ".bib",
     read_org: ".org",
     read_asciidoc: ".adoc .asciidoc",
     read_subtitles: ".srt .vtt",
@@ -70,7 +72,8 @@ _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
 }
 _READERS = {suffix: reader for reader, suffixes in _SUFFIXES_OF.items() for suffix in suffixes.split()}
 SUFFIXES = frozenset(_READERS)
-# Files that by custom have no suffix, also with a word after a hyphen (LICENSE-MIT), and the suffix they are read by.
+# Files that by custom have no suffix, also with a word behind (LICENSE-MIT, COPYING.LESSER, README.ja, Dockerfile.dev),
+# and the suffix they are read by.
 _NAMES_OF = {
     ".txt": (
         "readme license licence copying copyright changelog changes news history authors contributors contributing"
@@ -81,10 +84,19 @@ _NAMES_OF = {
         " brewfile podfile fastfile caddyfile earthfile tiltfile build workspace sconstruct kconfig"
     ),
 }
+_WORD_BEHIND = re.compile(r"[-_.]")
+_WORDS_BEHIND = (  # what takes the place of a suffix behind such a name: languages, licences, and for whom it is
+    "ar bg bn ca cn cs da de el en es et fa fi fr gl he hi hr hu id it ja jp ko kr lt lv ms nb nl no pl pt ro ru sk sl"
+    " sr sv ta th tr tw ua uk ur vi zh 1st agpl android apache apache2 artistic asl bsd debian dev first fonts git"
+    " gpl gplv2 gplv3 ios isc lesser lgpl lib linux mac macos mit mpl mpl2 ofl old orig osx runtime unix win win32"
+    " windows"
+)
+_BEHIND = frozenset(_WORDS_BEHIND.split())
 _NAMES = {name: suffix for suffix, names in _NAMES_OF.items() for name in names.split()}
 # They pass along the lines once: their time and memory are bounded by the file's size.
 _BY_LINES = frozenset(
-    {read_plain, read_markdown, read_rst, read_latex, read_org, read_asciidoc, read_subtitles, read_xml}
+    {read_plain, read_markdown, read_rst, read_latex, read_bibtex, read_org, read_asciidoc}
+    | {read_subtitles, read_xml}
     | {read_delimited, read_braces, read_source}
 )
 
@@ -111,7 +123,9 @@ def format_suffix(path: Path) -> str | None:
     suffix = path.suffix.lower()
     if suffix in SUFFIXES:
         return suffix
-    return None if suffix else _NAMES.get(path.name.lower().partition("-")[0])
+    name = _WORD_BEHIND.split(path.name.lower(), maxsplit=1)[0]
+    word = _WORD_BEHIND.split(suffix.removeprefix("."), maxsplit=1)[0]  # of zh_CN and pt-br the language
+    return _NAMES.get(name) if not suffix or word in _BEHIND or name.endswith("file") else None
 
 
 def format_name(path: Path) -> str:
@@ -155,11 +169,13 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
 
     Raises:
         UnreadableFile: For anything that cannot be read; no other error is raised.
-        EmptyFile: For a file of no bytes, and a text file of white space only: an UnreadableFile, too.
+        EmptyFile: For a file of no bytes, of white space only, and a notebook without cells: an UnreadableFile, too.
     """
     check_suffix(path)
     if not data:
         raise EmptyFile("empty file")
+    if not data.removeprefix(codecs.BOM_UTF8).strip():
+        raise EmptyFile(_EMPTY)
     suffix = suffix_by_content(format_suffix(path) or "", data)
     reader = _READERS[suffix]
     try:
@@ -167,6 +183,8 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
             reading = read_here(suffix, data, limits)
         else:
             reading = with_recognised_text(read_in_sandbox(suffix, data, limits), data, limits, read_in_sandbox)
+        if reader is read_notebook and not reading.text:
+            raise EmptyFile(_EMPTY)
         reading = _with_newlines(reading) if reader in _OWN_TEXT else _put_right(reading)
         return _document(path, reading, is_extracted=reader in _EXTRACTING)
     except MemoryError as error:

@@ -7,6 +7,7 @@ import unicodedata
 
 from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets, one_line, without_embedded_files
 from indexes.readers.charset import decode
+from indexes.readers.front_matter import without_front_matter
 from indexes.readers.markup_tables import rst_tables
 from indexes.types import Heading
 
@@ -16,9 +17,10 @@ _SHORTEST_RULER = 4  # docutils lets a shorter one pass only if it is as wide as
 
 def read_rst(data: bytes, limits: ReadLimits) -> ReadText:
     """Read reStructuredText as it is; a title's level is the order in which its style first appears."""
-    text = without_embedded_files(decode(data, limits.encoding))
+    front, text = without_front_matter(without_embedded_files(decode(data, limits.encoding)))
     tables, rows = rst_tables(text)
-    return ReadText(text, headings=_headings(text), breaks=rows, tables=tables)
+    title = front.pop("title", "")
+    return ReadText(text, title, headings=_headings(text), breaks=rows, metadata=front, tables=tables)
 
 
 def _headings(text: str) -> tuple[Heading, ...]:

@@ -16,6 +16,8 @@ _CODE_PAGES = {  # of the character sets that fonts have
     **{0: 1252, 77: 10000, 128: 932, 129: 949, 130: 1361, 134: 936, 136: 950, 161: 1253, 162: 1254, 163: 1258},
     **{177: 1255, 178: 1256, 186: 1257, 204: 1251, 222: 874, 238: 1250, 254: 437, 255: 850},
 }
+_FILE_SETS = {"mac": 10000, "pc": 437, "pca": 850}
+_MARKUP = (b"\\", b"{", b"}")
 _CODECS = {10000: "mac_roman", 1361: "johab", 65001: "utf-8", 936: "gbk"}
 _CHARACTERS = {
     **{"tab": " ", "emdash": "—", "endash": "–", "bullet": "•", "lquote": "‘", "rquote": "’", "ldblquote": "“"},
@@ -39,6 +41,7 @@ class _State:
 
     destination: str = ""  # "" for the document's text; "-" for what is left out
     code_page: int = 1252
+    is_own: bool = False  # whether that is the file's code page, and no font says another
     fallback: int = 1  # how many characters follow one in Unicode, for programs that do not know it
     hidden: bool = False
 
@@ -78,6 +81,8 @@ class _Document:
             self._add_bytes(bytes([int(code, 16)]))
         elif text is not None:
             self._add_bytes(text)
+            if text[-1] >= 0x80 and (second := match.string[match.end() : match.end() + 1]) in _MARKUP:
+                return self._second_byte(second)
         else:
             self._flush()
             if brace == b"{":
@@ -90,6 +95,19 @@ class _Document:
                 self._add(_SYMBOLS.get(symbol, ""))
             elif word is not None:
                 return self._word(word.decode("ascii"), None if number is None else int(number))
+        return 0
+
+    def _second_byte(self, second: bytes) -> int:
+        """Take a byte that looks like markup, if it is the second of a character. Returns how many were taken."""
+        try:
+            (self._bytes + second).decode(self._codec(self._state.code_page))
+        except (LookupError, UnicodeDecodeError):
+            return 0
+        try:
+            self._bytes.decode(self._codec(self._state.code_page))
+        except UnicodeDecodeError:  # a first byte is left over without it
+            self._add_bytes(second)
+            return 1
         return 0
 
     def reading(self) -> ReadText:
@@ -109,7 +127,7 @@ class _Document:
         if word == "u":
             self._add_unit((number or 0) & 0xFFFF)
             self._skip = state.fallback
-        elif word in ("ansicpg", "uc", "v", "deleted", "plain", "f", "fcharset", "cpg"):
+        elif word in ("ansicpg", "mac", "pc", "pca", "uc", "v", "deleted", "plain", "f", "fcharset", "cpg"):
             self._set(word, number)
         elif word in ("fonttbl", "stylesheet") or word in _PROPERTIES:
             self._state = replace(state, destination=word)
@@ -129,6 +147,9 @@ class _Document:
         if word == "ansicpg":
             self._default = number or 1252
             self._state = replace(self._state, code_page=self._default)
+        elif word in _FILE_SETS:
+            self._default = _FILE_SETS[word]
+            self._state = replace(self._state, code_page=self._default)
         elif word == "uc":
             self._state = replace(self._state, fallback=min(max(number or 0, 0), 10))
         elif word in ("v", "deleted"):
@@ -138,7 +159,8 @@ class _Document:
         elif word == "f" and self._state.destination == "fonttbl":
             self._font = number or 0
         elif word == "f":
-            self._state = replace(self._state, code_page=self._fonts.get(number or 0, self._default))
+            page = self._fonts.get(number or 0)
+            self._state = replace(self._state, code_page=page or self._default, is_own=page is None)
         else:
             page = _CODE_PAGES.get(number or 0) if word == "fcharset" else number
             if page and not (word == "fcharset" and number == 0):  # set 0 is the file's own
@@ -197,13 +219,19 @@ class _Document:
 
     def _flush(self) -> None:
         if self._bytes:
-            page = self._state.code_page
             try:
-                text = self._bytes.decode(_CODECS.get(page, f"cp{page}"), "replace")
-            except LookupError:
-                text = self._bytes.decode("cp1252", "replace")
+                text = self._bytes.decode(self._codec(self._state.code_page))
+            except (LookupError, UnicodeDecodeError) as error:
+                # the set of characters that is the file's own is Western to other programs
+                is_western = isinstance(error, LookupError) or (self._state.is_own and not self._bytes.isascii())
+                codec = "cp1252" if is_western else self._codec(self._state.code_page)
+                text = self._bytes.decode(codec, "replace")
             self._bytes.clear()
             self._add(text)
+
+    @staticmethod
+    def _codec(page: int) -> str:
+        return _CODECS.get(page, f"cp{page}")
 
     def _taken(self) -> str:
         """The text of the paragraph so far, which is ended."""

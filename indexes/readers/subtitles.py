@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable, Iterator
 
 from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets
 from indexes.readers.charset import decode
 from indexes.types import Heading
 
-_TIMES = re.compile(r"\s*(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,]\d{1,3}\s*-->")
+_TIMES = re.compile(r"\s*(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})(?:[.,]\d{1,3})?\s*-->")
 _VOICE = re.compile(r"<v(?:\.[^ >]*)?[ \t]+([^>]{1,100})>")
 _TAG = re.compile(r"</?[A-Za-z0-9][^<>]{0,200}>|\{\\[^{}]{0,200}\}")
 
@@ -18,18 +19,10 @@ def read_subtitles(data: bytes, limits: ReadLimits) -> ReadText:
     """Read subtitles, with a heading such as `00:05:00` for each minute. A file without any is plain text."""
     lines: list[str] = []
     headings: list[Heading] = []
-    length, minute, time = 0, -1, 0
-    is_said = False  # numbers, notes and styles stand before a cue's times, or without any
+    length, minute = 0, -1
     whole = decode(data, limits.encoding)
-    for _, line in lines_with_offsets(whole):
-        if times := _TIMES.match(line):
-            time, is_said = int(times[1] or 0) * 60 + int(times[2]), True
-            continue
-        if not line.strip():
-            is_said = False
-            continue
-        text = _shown(line) if is_said else ""
-        if not text or (lines and text == lines[-1]):  # captions that roll repeat the line before
+    for time, text in _said(whole):
+        if lines and text == lines[-1]:  # captions that roll repeat the line before
             continue
         if time != minute and len(headings) < MOST_MARKS:
             minute = time
@@ -40,6 +33,29 @@ def read_subtitles(data: bytes, limits: ReadLimits) -> ReadText:
         lines.append(text)
         length += len(text) + 1
     return ReadText("\n".join(lines), headings=tuple(headings)) if lines else ReadText(whole)
+
+
+def _said(whole: str) -> Iterator[tuple[int, str]]:
+    """The minute and the text of each line that is shown."""
+    may_go_on = not whole.startswith("WEBVTT")  # there, notes and styles stand between cues
+    time = -1
+    is_said = False
+    below: list[str] = []  # a blank line in a cue: its other lines, and at last the number of the next one
+    for _, line in lines_with_offsets(whole):
+        if times := _TIMES.match(line):
+            yield from _lines(time, below[:-1] if below and below[-1].isdecimal() else below)
+            time, is_said, below = int(times[1] or 0) * 60 + int(times[2]), True, []
+        elif not line.strip():
+            is_said = False
+        elif is_said:
+            yield from _lines(time, [_shown(line)])
+        elif may_go_on and time >= 0:
+            below.append(_shown(line))
+    yield from _lines(time, below)
+
+
+def _lines(time: int, texts: Iterable[str]) -> Iterator[tuple[int, str]]:
+    return ((time, text) for text in texts if text)
 
 
 def _shown(line: str) -> str:

@@ -1,4 +1,4 @@
-"""NEC's and IBM's characters, such as ① and 髙, in EUC-JP and ISO-2022-JP, where Python's codecs lack them.
+"""NEC's and IBM's characters, such as ① and 髙, in EUC-JP and ISO-2022-JP, and Big5's €: Python's codecs lack them.
 
 Windows writes them in all three Japanese encodings. They are in the same rows of JIS X 0208, so that their bytes in
 Shift_JIS can be computed, of which Python knows the Windows variant.
@@ -18,6 +18,8 @@ def _vendor_character(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
     found = error.object[error.start : error.start + 2]
+    if error.encoding == "big5hkscs" and found == b"\xa3\xe1":  # Microsoft's addition
+        return "€", error.start + 2
     pair = bytes(byte & 0x7F for byte in found)
     is_pair = len(pair) == 2 and pair[0] in _ROWS and 0x21 <= pair[1] <= 0x7E
     if not is_pair or (found[0] ^ found[1]) & 0x80:

@@ -52,11 +52,12 @@ def check_zip(suffix: str, data: bytes, limits: ReadLimits) -> list[str]:
         raise UnreadableFile(f"a {suffix} that cannot be unpacked: {one_line(str(error))}") from error
 
 
-def parse_xml(data: bytes) -> Any:
+def parse_xml(data: bytes, *, recover: bool = False) -> Any:
     """Parse XML, without entities, and without comments, which would separate pieces of text.
 
     Args:
         data: The bytes of the XML.
+        recover: Whether to go on at an error, such as a lone `&`.
 
     Returns:
         The root element.
@@ -66,7 +67,9 @@ def parse_xml(data: bytes) -> Any:
     """
     from lxml import etree
 
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True, recover=recover
+    )
     return etree.fromstring(data, parser)
 
 

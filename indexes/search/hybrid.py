@@ -9,6 +9,7 @@ from itertools import islice
 
 from indexes.encoders import Reranker
 from indexes.errors import CorpusError
+from indexes.search.copies import without_copies
 from indexes.search.evidence import Evidence
 from indexes.search.expansion import expand_hits
 from indexes.search.filters import SearchFilter, allowed_chunks, named_as_allowed
@@ -96,12 +97,12 @@ def search(retrieval: Retrieval, request: SearchRequest, reranker: Reranker | No
         reranker: The model that reorders the candidates; None for none.
 
     Returns:
-        Up to `k` hits, best first, whose texts do not overlap.
+        Up to `k` hits, best first, whose texts do not overlap, and of documents with the same text one's.
 
     Raises:
         CorpusError: If the request cannot be answered.
     """
-    ranked = rank_chunks(retrieval, request, reranker)
+    ranked = without_copies(retrieval.store, rank_chunks(retrieval, request, reranker))
     hits = [*islice(expand_hits(retrieval.store, ranked, request.expand), request.k)]
     chunks = named_as_allowed((hit.chunk for hit in hits), request.filters)
     return [replace(hit, chunk=chunk) for hit, chunk in zip(hits, chunks, strict=True)]

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 _OPEN, _CLOSE = "「『（【〈《", "」』）】〉》"
 _MARKS = re.compile(
-    rf"""(?P<blank>\n[ \t\r　]*\n\s*)   # a paragraph ends; then a list item, a table row, a heading
-       | (?P<line>\n(?=[ \t　]*(?:[-*+•・|#>=]|\d+[.)]\s|[０-９]+[．）])))
+    rf"""(?P<blank>\n[ \t\r　]*\n\s*)   # a paragraph ends; then a list item, a table row, a heading, a record
+       | (?P<line>\n(?=[ \t　]*(?:[-*+•・|#>=]|\{{"|\d+[.)]\s|[０-９]+[．）])))
        | (?P<newline>\n)
        | (?P<open>[{_OPEN}])
        | (?P<close>[{_CLOSE}])

@@ -7,8 +7,9 @@ such as a picture, a chart or the styles, does not cost the others.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from io import BytesIO
+from types import MappingProxyType
 from zipfile import ZipFile
 
 from indexes.readers.zip_files import parse_xml
@@ -16,6 +17,10 @@ from indexes.readers.zip_files import parse_xml
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/")
 _USUAL = rb"http://schemas.openxmlformats.org/\1/2006/"
 _XML = (".xml", ".rels")
+_OF_TEXT = re.compile(
+    r"word/(?:document|footnotes|endnotes)\d*\.xml|ppt/(?:slides|notesSlides)/\w+\.xml"
+    r"|xl/(?:worksheets/\w+|sharedStrings)\.xml|content\.xml"
+)
 _SEARCHED = 2_000  # bytes at the beginning of a part, where its namespaces are
 
 
@@ -32,24 +37,41 @@ def usual_package(data: bytes, broken: Collection[str]) -> bytes:
     with ZipFile(BytesIO(data)) as archive:
         names = [name for name in archive.namelist() if name not in broken and name.endswith(_XML)]
         is_strict = any(_STRICT.search(archive.open(name).read(_SEARCHED)) for name in names)
-    if not broken and not is_strict:
+        has_backslashes = any("\\" in name for name in archive.namelist())
+    if not broken and not is_strict and not has_backslashes:
         return data
     return _rewritten(data, broken, lambda part: _STRICT.sub(_USUAL, part))
 
 
-def without_malformed_parts(data: bytes) -> tuple[bytes, list[str]]:
-    """Return a package without its parts in XML that cannot be parsed, and their names."""
+def without_malformed_parts(data: bytes) -> tuple[bytes, list[str], list[str]]:
+    """Return a package without its parts in XML that cannot be parsed.
+
+    Args:
+        data: The file's bytes.
+
+    Returns:
+        The package, the names of the parts that are left out, and of those with text that are kept up to a flaw, such
+        as a control character, or past it.
+    """
     from lxml import etree
 
-    malformed = []
+    malformed: list[str] = []
+    mended: dict[str, bytes] = {}
     with ZipFile(BytesIO(data)) as archive:
         for name in archive.namelist():
             if name.endswith(_XML):
+                part = archive.read(name)
                 try:
-                    parse_xml(archive.read(name))
+                    parse_xml(part)
                 except (etree.XMLSyntaxError, ValueError):
-                    malformed.append(name)
-    return _rewritten(data, malformed, bytes) if malformed else data, malformed
+                    root = parse_xml(part, recover=True) if _OF_TEXT.fullmatch(name) else None
+                    if root is not None and any(text.strip() for text in root.itertext()):
+                        mended[name] = etree.tostring(root, encoding="utf-8", xml_declaration=True)
+                    else:
+                        malformed.append(name)
+    if not malformed and not mended:
+        return data, [], []
+    return _rewritten(data, malformed, lambda part: part, mended), malformed, [*mended]
 
 
 def without_parts(data: bytes, names: re.Pattern[str]) -> bytes:
@@ -59,12 +81,17 @@ def without_parts(data: bytes, names: re.Pattern[str]) -> bytes:
     return _rewritten(data, left_out, bytes)
 
 
-def _rewritten(data: bytes, left_out: Collection[str], change: Callable[[bytes], bytes]) -> bytes:
-    """A package with its XML changed, and without some of its parts."""
+def _rewritten(
+    data: bytes,
+    left_out: Collection[str],
+    change: Callable[[bytes], bytes],
+    mended: Mapping[str, bytes] = MappingProxyType({}),
+) -> bytes:
+    """A package with its XML changed, without some of its parts, with others for some, and with slashes in names."""
     out = BytesIO()
     with ZipFile(BytesIO(data)) as archive, ZipFile(out, "w") as copy:
         for name in archive.namelist():
             if name not in left_out:
-                part = archive.read(name)
-                copy.writestr(name, change(part) if name.endswith(_XML) else part)
+                part = mended[name] if name in mended else archive.read(name)
+                copy.writestr(name.replace("\\", "/"), change(part) if name.endswith(_XML) else part)
     return out.getvalue()

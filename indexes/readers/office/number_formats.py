@@ -71,6 +71,21 @@ def _kanji(number: int) -> str:
     return re.sub("一(?=[千百十])", "", _with_units(number, _KANJI, "千百十"))
 
 
+def _korean(number: int) -> str:
+    return re.sub("일(?=[천백십])", "", _with_units(number, _KOREAN_DIGITS, "천백십"))
+
+
+def _hebrew(number: int) -> str:
+    """A number by the values of its letters, of which 15 and 16 avoid the name of God."""
+    if number >= 500:
+        return str(number)
+    hundreds, rest = divmod(number, 100)
+    text = " קרשת"[hundreds]
+    if rest in (15, 16):
+        return (text + ("טו", "טז")[rest - 15]).strip()
+    return (text + " יכלמנסעפצ"[rest // 10] + " אבגדהוזחט"[rest % 10]).replace(" ", "")
+
+
 def _legal(number: int) -> str:
     return _with_units(number, _LEGAL, "阡百拾")
 
@@ -166,6 +181,17 @@ _FORMATS: dict[str, Callable[[int], str]] = {
     "ideographTraditional": _from(_STEMS),
     "ideographZodiac": _from(_BRANCHES),
     "ideographZodiacTraditional": _cycle,
+    "chineseLegalSimplified": lambda number: _with_units(number, "零壹贰叁肆伍陆柒捌玖", "仟佰拾"),
+    "ideographLegalTraditional": lambda number: _with_units(number, "零壹貳參肆伍陸柒捌玖", "仟佰拾"),
+    "koreanCounting": _korean,
+    "koreanDigital2": _digits_of(_KANJI),
+    "hebrew1": _hebrew,
+    "hebrew2": _from("אבגדהוזחטיכלמנסעפצקרשת"),
+    "arabicAlpha": _from("أبتثجحخدذرزسشصضطظعغفقكلمنهوي"),
+    "arabicAbjad": _from("أبجدهوزحطيكلمنسعفصقرشتثخذضظغ"),
+    "thaiNumbers": _digits_of("๐๑๒๓๔๕๖๗๘๙"),
+    "thaiLetters": _from("กขคงจฉชซฌญฎฏฐฑฒณดตถทธนบปผฝพฟภมยรลวศษสหฬอฮ"),
+    "hindiNumbers": _digits_of("०१२३४५६७८९"),
     "ganada": _from(_GANADA),
     "chosung": _from(_CHOSUNG),
     "koreanDigital": _digits_of(_KOREAN_DIGITS),

@@ -6,6 +6,7 @@ Left out are comments, tracked deletions, furigana, headers and footers.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 from indexes.errors import UnreadableFile
@@ -39,6 +40,7 @@ _DEEPEST_HEADING = 6
 _MOST_COLUMNS = 1_000  # a cell that is repeated more often fills a row with what nobody wrote
 _TITLES = ("title", "ctrTitle")
 _Below = dict[int, tuple[int, int]]  # by its first column, the rows that a merged cell still covers, and its columns
+_OUTLINE = "\0"  # stands for the name of the style of headings
 _MANIFEST, _STYLES = "META-INF/manifest.xml", "styles.xml"  # which not every program writes
 
 
@@ -66,14 +68,21 @@ def open_document_lines(data: bytes, most: int) -> Lines:
     walk = _Walk(Lines(most), _list_styles(root) | named)
     walk.blocks(body)
     walk.notes()
+    if count := walk.uncomputed:
+        were = "formulas have" if count > 1 else "formula has"
+        walk.lines.warnings.append(
+            f"{count:,} {were} no computed value in the file: open it in a spreadsheet program and save it"
+        )
     return walk.lines
 
 
 def _list_styles(root: Any) -> dict[str, dict[int, Any]]:
-    """The levels of each list style, by its name."""
+    """The levels of each list style, by its name, and of the numbers of headings."""
     return {
-        style.get(f"{_STYLE}name", ""): {_integer(level.get(f"{_TEXT}level"), 1): level for level in style}
-        for style in root.iter(f"{_TEXT}list-style")
+        _OUTLINE if style.tag == f"{_TEXT}outline-style" else style.get(f"{_STYLE}name", ""): {
+            _integer(level.get(f"{_TEXT}level"), 1): level for level in style
+        }
+        for style in root.iter(f"{_TEXT}list-style", f"{_TEXT}outline-style")
     }
 
 
@@ -89,6 +98,7 @@ class _Walk:
         self._label = ""
         self._in_list = False
         self._title: Any = None
+        self.uncomputed = 0  # formulas whose values are not in the file
         self._on_slide = False  # where paragraphs follow each other without blank lines
 
     def blocks(self, parent: Any) -> None:
@@ -119,7 +129,8 @@ class _Walk:
     def _paragraph(self, element: Any) -> None:
         parts: list[str] = []
         self._inline(element, parts)
-        text = self._label + "".join(parts)
+        has_number = element.tag == f"{_TEXT}h" and not self._label
+        text = (self._heading_number(element) if has_number else self._label) + "".join(parts)
         if "".join(parts).strip():
             if not self._on_slide and not (self._label and self._in_list):
                 self.lines.blank()
@@ -171,6 +182,17 @@ class _Walk:
                     self._label = self._numbered(style, level, item.get(f"{_TEXT}start-value"))
                 self.blocks((child,))
 
+    def _heading_number(self, heading: Any) -> str:
+        """The number of a heading that is in no list; empty if headings of its level have none."""
+        level = _integer(heading.get(f"{_TEXT}outline-level"), 1)
+        definition = self._styles.get(_OUTLINE, {}).get(level)
+        has_number = definition is not None and bool(definition.get(f"{_STYLE}num-format"))
+        is_without = heading.get(f"{_TEXT}is-list-header") == "true" or heading.find(f"{_TEXT}number") is not None
+        if not has_number or is_without:
+            return ""
+        start = heading.get(f"{_TEXT}start-value") if heading.get(f"{_TEXT}restart-numbering") == "true" else None
+        return self._numbered(_OUTLINE, level, start)
+
     def _numbered(self, style: str, level: int, start: str | None) -> str:
         """The label of the next item."""
         definition = self._styles.get(style, {}).get(level)
@@ -182,8 +204,10 @@ class _Walk:
         self._counts[style, level] = first if start or known is None else known + 1
         self._counts = {key: n for key, n in self._counts.items() if key[0] != style or key[1] <= level}
         shown = range(max(level - _integer(definition.get(f"{_TEXT}display-levels"), 1), 0) + 1, level + 1)
+        kinds = {each: found.get(f"{_STYLE}num-format") or kind for each, found in self._styles[style].items()}
         numbers = [
-            formatted_number(self._counts.get((style, each), 1), _FORMATS.get(kind, "decimal")) for each in shown
+            formatted_number(self._counts.get((style, each), 1), _FORMATS.get(kinds.get(each, kind), "decimal"))
+            for each in shown
         ]
         before, after = definition.get(f"{_STYLE}num-prefix", ""), definition.get(f"{_STYLE}num-suffix", "")
         return f"{before}{'.'.join(numbers)}{after} "
@@ -231,7 +255,9 @@ class _Walk:
         lines, self.lines = self.lines, Lines(self.lines.most)
         self.blocks(cell)
         lines, self.lines = self.lines, lines
-        return lines.joined()
+        text = lines.joined() or _value(cell)
+        self.uncomputed += bool(cell.get(f"{_TABLE}formula")) and not text and not cell.get(f"{_OFFICE}value-type")
+        return text
 
     def _slide(self, page: Any) -> None:
         self.lines.page()
@@ -251,6 +277,16 @@ class _Walk:
             self.lines.blank()
             self.lines.heading("Notes:", 3)
             self.lines.add(text)
+
+
+def _value(cell: Any) -> str:
+    """The value of a cell for which a program wrote no text."""
+    names = ("string-value", "date-value", "time-value", "boolean-value", "value")
+    text = next((value for name in names if (value := cell.get(f"{_OFFICE}{name}"))), "")
+    with suppress(ValueError):
+        if cell.get(f"{_OFFICE}value-type") == "percentage":
+            return f"{float(text) * 100:.15g}%"
+    return text
 
 
 def _integer(text: str | None, default: int) -> int:

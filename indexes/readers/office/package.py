@@ -98,7 +98,7 @@ def _read(suffix: str, lines_of: Callable[[bytes, int], Lines], data: bytes, lim
             f"an encrypted or old Office file under the name of a {suffix}; save it as {suffix} without a password"
         )
     most = limits.most_text(len(data))
-    broken = check_zip(suffix, data, limits)
+    broken, mended = check_zip(suffix, data, limits), list[str]()
     try:
         data = usual_package(data, broken)
         try:
@@ -106,8 +106,8 @@ def _read(suffix: str, lines_of: Callable[[bytes, int], Lines], data: bytes, lim
         except (UnreadableFile, MemoryError, RecursionError):
             raise
         except Exception:  # whatever a broken part provokes in the libraries: KeyError, ValueError, …
-            data, malformed = without_malformed_parts(data)
-            if not malformed:
+            data, malformed, mended = without_malformed_parts(data)
+            if not malformed and not mended:
                 raise
             broken += malformed
             reading = _reading(suffix, lines_of, data, most)
@@ -117,7 +117,9 @@ def _read(suffix: str, lines_of: Callable[[bytes, int], Lines], data: bytes, lim
         raise UnreadableFile(f"a broken {suffix}: {one_line(str(error)) or type(error).__name__}") from error
     if broken and not reading.text.strip():
         raise UnreadableFile(f"a broken {suffix}: without its part '{broken[0]}', there is no text in it")
-    warnings = first_warnings([f"its part '{name}' is broken and left out" for name in broken], "parts are broken")
+    flaws = [f"its part '{name}' is broken and left out" for name in broken]
+    flaws += (f"its part '{name}' is damaged, and its text not or not wholly read" for name in mended)
+    warnings = first_warnings(flaws, "parts are broken")
     return replace(reading, warnings=(*warnings, *reading.warnings))
 
 

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from io import BytesIO
 from itertools import islice
 from typing import Any
 
 import openpyxl
 from lxml import etree
+from openpyxl.styles.numbers import BUILTIN_FORMATS
 from openpyxl.utils import column_index_from_string
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import reason_of
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
+from indexes.readers.office.cell_formats import Formatter, elapsed, formatter
 from indexes.readers.office.flaws import without_parts
 from indexes.readers.office.ooxml import Package, embedding_warnings
 
 _CELLS_NAMED = 3
+_OWN_FORMATS = 164  # the number of a file's first format; lower ones are built in
 _NOT_NEEDED = re.compile(r"xl/(?:styles\.xml|theme/|chartsheets/)|docProps/")
 _CONTROL = re.compile("_x00(?:0[0-9A-Fa-f]|1[0-9A-Fa-f])_")  # how a cell holds a carriage return, say
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
@@ -45,18 +48,20 @@ def sheet_lines(data: bytes, most: int) -> Lines:
     """
     lines = Lines(most)
     book, package = _book(data, lines.warnings), Package(data)
+    formats = _formats(book)
     failed = 0
     for sheet in book.worksheets:
         sheet.reset_dimensions()  # some programs write that a sheet has a million rows
         lines.blank()
         lines.heading(sheet.title, 2)
         lines.blank()
+        before = lines.length
         try:
-            _add_sheet(lines, sheet, package)
+            _add_sheet(lines, sheet, package, formats)
         except (UnreadableFile, MemoryError):
             raise
         except Exception as error:  # whatever a broken sheet provokes; it does not cost the others
-            failed += 1
+            failed += lines.length == before
             if failed == len(book.worksheets):
                 raise
             lines.warnings.append(
@@ -80,10 +85,10 @@ def _book(data: bytes, warnings: list[str]) -> Any:
         return book
 
 
-def _add_sheet(lines: Lines, sheet: Any, package: Package) -> None:
+def _add_sheet(lines: Lines, sheet: Any, package: Package, formats: dict[int, Formatter]) -> None:
     name = sheet._worksheet_path.lstrip("/")
     xml = package.part(name)
-    _add_rows(lines, sheet, _Merged(xml))
+    _add_rows(lines, sheet, _Merged(xml), formats)
     if blank := list(_uncomputed(xml)):
         lines.warnings.append(_warning(sheet.title, blank))
     related = list(package.relationships(name))
@@ -133,10 +138,35 @@ class _Merged:
         return cells
 
 
-def _add_rows(lines: Lines, sheet: Any, merged: _Merged) -> None:
+def _formats(book: Any) -> dict[int, Formatter]:
+    """The formats that add something to a number, by the styles of cells."""
+    codes = {
+        style: book._number_formats[each.numFmtId - _OWN_FORMATS]
+        if 0 <= each.numFmtId - _OWN_FORMATS < len(book._number_formats)
+        else BUILTIN_FORMATS.get(each.numFmtId, "")
+        for style, each in enumerate(book._cell_styles)
+    }
+    known = {code: formatter(code) for code in set(codes.values())}
+    return {style: found for style, code in codes.items() if (found := known[code]) is not None}
+
+
+def _texts(sheet: Any, formats: dict[int, Formatter]) -> Iterator[list[str]]:
+    """The texts in the cells of each row."""
+    if not formats:
+        yield from ([_cell(value) for value in row] for row in sheet.iter_rows(values_only=True))
+        return
+    for row in sheet.iter_rows():
+        yield [_formatted(cell.value, formats.get(getattr(cell, "_style_id", 0))) for cell in row]
+
+
+def _formatted(value: Any, format_: Formatter | None) -> str:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return format_(value) if format_ is not None and is_number else _cell(value)
+
+
+def _add_rows(lines: Lines, sheet: Any, merged: _Merged, formats: dict[int, Formatter]) -> None:
     table = MergedCells()
-    for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
-        texts = [_cell(value) for value in row]
+    for number, texts in enumerate(_texts(sheet, formats), start=1):
         while texts and not texts[-1]:
             texts.pop()
         if any(texts) and not merged:
@@ -177,13 +207,15 @@ def _warning(sheet: str, cells: list[str]) -> str:
 
 
 def _cell(value: Any) -> str:
-    """A value as Excel shows it without a format."""
+    """A value as Excel shows it without a format of its own."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, float):
         return f"{value:.15g}"  # the digits that Excel has
+    if isinstance(value, timedelta):
+        return elapsed(value)
     if isinstance(value, datetime) and value.time() == time():
         return str(value.date())
     return " ".join(_CONTROL.sub(" ", str(value)).split())

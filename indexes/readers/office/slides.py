@@ -16,6 +16,7 @@ from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.charts import add_chart
 from indexes.readers.office.equations import M, equation_text
+from indexes.readers.office.number_formats import formatted_number
 from indexes.readers.office.ooxml import embedding_warnings
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -24,6 +25,21 @@ _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Al
 _TRUE = ("1", "true")
 _FIRST = float("-inf")
 _LINE_BREAK = "_x000B_"
+_NUMBERS = (  # how the names of PowerPoint's kinds of numbers begin, and what Word calls them
+    ("alphaLc", "lowerLetter"),
+    ("alphaUc", "upperLetter"),
+    ("romanLc", "lowerRoman"),
+    ("romanUc", "upperRoman"),
+    ("circleNum", "decimalEnclosedCircle"),
+    ("arabicDb", "decimalFullWidth"),
+    ("ea1", "japaneseCounting"),
+    ("thaiNum", "thaiNumbers"),
+    ("thaiAlpha", "thaiLetters"),
+    ("hindiNum", "hindiNumbers"),
+    ("arabic1", "arabicAlpha"),
+    ("arabic2", "arabicAbjad"),
+    ("hebrew2", "hebrew1"),
+)
 
 
 def slide_lines(data: bytes, most: int) -> Lines:
@@ -70,13 +86,23 @@ def slide_lines(data: bytes, most: int) -> Lines:
 def _add_slide(lines: Lines, slide: Any, damage: list[str]) -> None:
     """Add a slide, and to `damage` what was wrong with shapes that are left out."""
     _choose_alternatives(slide.element)
-    title = slide.shapes.title
-    _add_shapes(lines, slide.shapes, None if title is None else title.element, damage)
+    _add_shapes(lines, slide.shapes, _title(slide), damage)
     notes = slide.notes_slide.notes_placeholder if slide.has_notes_slide else None
     if notes is not None and any(paragraphs := _paragraphs(notes.element)):
         lines.blank()
         lines.heading("Notes:", 3)
         lines.add("\n".join(paragraphs))
+
+
+def _title(slide: Any) -> Any:
+    """The element of the title; None for a slide without one. A placeholder of an unknown kind loses the kind."""
+    for placeholder in slide.element.iter(f"{_P}ph"):
+        try:
+            _ = placeholder.type
+        except ValueError:
+            del placeholder.attrib["type"]
+    title = slide.shapes.title
+    return None if title is None else title.element
 
 
 def _choose_alternatives(slide: Any) -> None:
@@ -128,21 +154,47 @@ def _cells(row: Any) -> list[TableCell]:
     ]
 
 
-def _integer(columns: str | None) -> int:
-    return int(columns) if columns and re.fullmatch("[1-9][0-9]{0,3}", columns) else 1
+def _integer(text: str | None, default: int = 1) -> int:
+    return int(text) if text and re.fullmatch("[1-9][0-9]{0,3}", text) else default
 
 
 def _position(shape: Any) -> tuple[float, float]:
     """The order from top to bottom, then from left to right; a shape without a position comes first."""
     try:
         top, left = shape.top, shape.left
-    except (InvalidXmlError, KeyError):  # neither it nor its layout says where it is
+    except (InvalidXmlError, KeyError, ValueError):  # neither it nor its layout says where it is, or not in numbers
         return _FIRST, _FIRST
     return _FIRST if top is None else top, _FIRST if left is None else left
 
 
 def _paragraphs(element: Any) -> list[str]:
-    return [_text(paragraph) for paragraph in element.iter(f"{_A}p")]
+    """The paragraphs of a shape, with the numbers that PowerPoint counts."""
+    counts: dict[int, tuple[tuple[str, str], int]] = {}  # by level: the kind of numbers, and the last one
+    out = []
+    for paragraph in element.iter(f"{_A}p"):
+        text = _text(paragraph)
+        properties = paragraph.find(f"{_A}pPr")
+        level = 0 if properties is None else _integer(properties.get("lvl"), 0)
+        numbers = None if properties is None else properties.find(f"{_A}buAutoNum")
+        counts = {each: count for each, count in counts.items() if each <= level} if text.strip() else counts
+        if numbers is not None and text.strip():
+            kind = (numbers.get("type", ""), numbers.get("startAt", ""))
+            before = counts.get(level)
+            number = before[1] + 1 if before is not None and before[0] == kind else _integer(kind[1])
+            counts[level] = (kind, number)
+            text = _label(kind[0], number) + text
+        elif text.strip():
+            counts.pop(level, None)
+        out.append(text)
+    return out
+
+
+def _label(kind: str, number: int) -> str:
+    """A number as PowerPoint's kinds of them show it, such as `arabicParenR`: 1)."""
+    shown = formatted_number(number, next((name for begin, name in _NUMBERS if kind.startswith(begin)), "decimal"))
+    if kind.endswith("ParenBoth"):
+        return f"({shown}) "
+    return shown + {"ParenR": ") ", "Period": ". "}.get(kind[-6:], " ")
 
 
 def _text(element: Any) -> str:

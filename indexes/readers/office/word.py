@@ -23,6 +23,7 @@ _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Al
 _LEFT_OUT = frozenset(W + name for name in ("del", "moveFrom", "rt", "pPr", "rPr"))
 _CHARACTERS = {
     f"{W}tab": " ",
+    f"{W}ptab": " ",
     f"{W}br": "\n",
     f"{W}cr": "\n",
     f"{W}noBreakHyphen": "\u2011",

@@ -102,6 +102,37 @@ def test_equal_bytes_of_another_kind_are_no_copy(tmp_path: Path, place: str | Pa
         assert [document.title for document in index.documents()] == ["Heading", "a"]
 
 
+def test_the_same_text_in_other_bytes_is_found_once(tmp_path: Path, place: str | Path, hashing: Encoder) -> None:
+    text = "霧笛は一分ごとに五秒間鳴らす。\n飲み水は貯水槽に六十日分ある。\n"
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for name, data in {
+        "lf.txt": text.encode(),
+        "crlf.txt": text.replace("\n", "\r\n").encode(),
+        "bom.txt": b"\xef\xbb\xbf" + text.encode(),
+        "sjis.txt": text.encode("cp932"),
+        "utf16.txt": text.encode("utf-16"),
+        "lf.md": text.encode(),
+        "more.txt": f"{text}予備の鍵は金庫にある。".encode(),
+    }.items():
+        (corpus / name).write_bytes(data)
+    with CorpusIndex.open(place, hashing) as index:
+        assert index.ingest(corpus).added == 7
+        for mode in ("hybrid", "lexical", "dense"):
+            hits = index.search("霧笛", mode=mode)
+            assert len(hits) == 2, "one of those with the same text, and the one with more"
+            assert str(corpus / "more.txt") in {hit.chunk.source for hit in hits}
+
+
+def test_a_text_that_two_documents_share_is_found_in_both(tmp_path: Path, place: str | Path, hashing: Encoder) -> None:
+    for name in ("north", "south"):
+        (tmp_path / f"{name}.md").write_text(f"# Breakfast\n\nIt is included.\n\n# Name\n\nHotel {name}.\n")
+    with CorpusIndex.open(place, hashing) as index:
+        index.ingest([tmp_path / "north.md", tmp_path / "south.md"])
+        hits = index.search("breakfast included", mode="lexical")
+        assert {Path(hit.chunk.source).stem for hit in hits} == {"north", "south"}
+
+
 @pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
 def test_a_name_is_found_in_composed_and_in_decomposed_letters(
     on_disk: str, tmp_path: Path, place: str | Path, hashing: Encoder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,14 @@ def walk(tmp_path: Path) -> Walk:
         ("*.md\n!a.md", {"a.md", "f.log"}),
         ("b\n!b/c.md", {"a.md", "f.log"}),  # as git has it: nothing comes back in a folder that is left out
         ("[\n*.log", {"a.md", "b/c.md", "b/d/e.md"}),
+        ("*\n!*/\n!*.md", {"a.md", "b/c.md", "b/d/e.md"}),  # the last pattern that matches decides
+        ("b/**\n!b/d/\n!b/d/e.md", {"a.md", "b/d/e.md", "f.log"}),
+        ("b/**/", {"a.md", "b/c.md", "f.log"}),
+        ("[[:lower:]].log\n[![:digit:]].md", set()),
+        ("b[!x]", {"a.md", "b/c.md", "b/d/e.md", "f.log"}),  # no slash
+        ("*.log\r\n", {"a.md", "b/c.md", "b/d/e.md"}),
+        ("*.md\x0c\n*.log\t\n!/", {"a.md", "b/c.md", "b/d/e.md", "f.log"}),  # white space, but no line end
+        ("a.md\u2028f.log\x85*.md", {"a.md", "b/c.md", "b/d/e.md", "f.log"}),
     ],
 )
 @pytest.mark.parametrize("name", [".gitignore", ".longctxignore"])
@@ -106,6 +115,13 @@ def test_what_is_no_document_is_left_out_by_default(walk: Walk, tmp_path: Path) 
     rules = {item.path.name: item.rule for item in discover([tmp_path]) if isinstance(item, IgnoredPath)}
     assert rules["venv"] == rules["build"] == "by default"
     assert rules[".hidden"] == "hidden"
+
+
+def test_globs_of_the_user_find_names_whose_letters_are_decomposed(walk: Walk) -> None:
+    decomposed = unicodedata.normalize("NFD", "ガイド.md")
+    names = f"{decomposed} b.md"
+    assert walk(names, exclude=("ガイ*",)) == {"b.md"}
+    assert walk(names, include=("*ド.md",)) == {decomposed}
 
 
 def test_globs_of_the_user(walk: Walk) -> None:

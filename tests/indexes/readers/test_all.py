@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from indexes.errors import EmptyFile
 from indexes.readers.registry import SUFFIXES
 
 
@@ -32,12 +33,45 @@ def test_a_suffix_that_no_reader_reads(refusal):
     assert refusal("a.xyz", "text").startswith("no reader for '.xyz' files; what is read: .adoc .asciidoc .bash ")
 
 
-@pytest.mark.parametrize("name", ["README", "LICENSE", "LICENSE-MIT", "CHANGELOG", "Makefile", "Dockerfile", "authors"])
+@pytest.mark.parametrize("name", ["a.json", "a.html", "a.eml", "a.rtf", "a.xml", "a.csv", "a.srt", "a.jsonl"])
+def test_a_file_of_white_space_is_empty_in_every_format(name, read):
+    for content in (" \n\t\r\n", "\ufeff\n"):
+        with pytest.raises(EmptyFile):
+            read(name, content)
+
+
+def test_a_notebook_without_cells_is_empty(read):
+    with pytest.raises(EmptyFile):
+        read("a.ipynb", '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README",
+        "LICENSE",
+        "LICENSE-MIT",
+        "CHANGELOG",
+        "Makefile",
+        "Dockerfile",
+        "authors",
+        "README.ja",
+        "README_de",
+        "README.zh-CN",
+        "INSTALL.Debian",
+        "COPYING.LESSER",
+        "LICENSE.APACHE",
+        "Dockerfile.dev",
+        "Makefile.am",
+    ],
+)
 def test_files_that_have_no_suffix_by_custom_are_read(name, read):
     document = read(name, "Oil the hinges.\n")
-    assert (document.text, document.title) == ("Oil the hinges.\n", name)
+    assert (document.text, document.title) == ("Oil the hinges.\n", name.partition(".")[0])
 
 
-@pytest.mark.parametrize("name", ["a.out", "core", "readme.zip", "id_rsa"])
+@pytest.mark.parametrize(
+    "name", ["a.out", "core", "readme.zip", "id_rsa", "license.key", "install.exe", "build.db", "notes.ja"]
+)
 def test_other_names_have_no_reader(name, refusal):
     assert refusal(name, "text").startswith("no reader for ")

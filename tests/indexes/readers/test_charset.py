@@ -326,3 +326,46 @@ def test_cyrillic_in_one_byte_is_not_read_as_utf_16(encoding):
     for cut in range(20, len(text)):
         with pytest.raises(UnreadableFile):
             decode(text[:cut].encode(encoding))
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding", "text"),
+    [
+        ("big5", "cp950", "裏面的碁盤和恒星 € 燈塔"),
+        ("big5", "big5hkscs", "佢哋嘅燈塔"),
+        ("x-gbk", "gb18030", "灯塔看守人㐀"),
+        ("windows-949", "cp949", "등대지기 뷁"),
+        ("cp50221", "iso2022_jp_ext", "灯台守ｶﾅ"),
+        ("cp51932", "euc_jp", "灯台守"),
+        ("iso-8859-8-i", "iso8859-8", "שלום מגדלור"),
+        ("x-cp1251", "cp1251", "смотритель маяка"),
+        ("x-mac-cyrillic", "mac-cyrillic", "смотритель маяка"),
+        ("dos-874", "cp874", "ประภาคาร"),
+        ("iso-8859-9", "cp1254", "ışık “açık”"),
+    ],
+)
+def test_names_of_encodings_mean_what_they_mean_to_a_browser(read, declared, encoding, text):
+    page = f"<meta charset='{declared}'><p>".encode() + text.encode(encoding)
+    assert read("a.html", page).text == text
+    mail = f"Subject: x\r\nContent-Type: text/plain; charset={declared}\r\n\r\n".encode() + text.encode(encoding)
+    assert read("a.eml", mail).text.endswith(f"\n{text}")
+
+
+def test_a_byte_without_meaning_does_not_cost_a_western_page(read):
+    page = b"<meta charset=windows-1252><p>M\xfcller says \x93yes\x94 \x81 and lights the lamp.</p>"
+    assert read("a.html", page).text == "Müller says “yes” \ufffd and lights the lamp."
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"), [("cp1251", "Смотритель маяка проверяет лампу"), ("cp1253", "Ο φύλακας ελέγχει τη λάμπα")]
+)
+def test_another_script_that_declares_itself_western_is_refused(refusal, encoding, text):
+    page = b"<meta charset=iso-8859-1><p>" + text.encode(encoding)
+    assert refusal("a.html", page).startswith("not UTF-8, UTF-16, ")
+
+
+def test_an_encoding_in_a_comment_declares_nothing_and_a_late_one_does(read):
+    text = "Смотритель маяка"
+    for before in ("<!-- <meta charset=utf-8> -->", "<script>let a = 1;</script>" * 400):
+        page = f"<head>{before}<meta charset=koi8-r></head><p>{text}".encode("koi8-r")
+        assert read("a.html", page).text == text

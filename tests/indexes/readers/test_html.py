@@ -82,7 +82,7 @@ def test_paragraphs_in_cells_do_not_break_a_row(read):
         "<table><caption>Sales</caption><tr><th><p>Year</p></th>\n <th><p>Yen</p></th></tr>"
         "<tr><td> <div><p>2025</p></div></td><td><p>12</p><p>about</p></td><td>x</tr></table>after"
     )
-    assert read("a.html", page).text == "Sales\nYear | Yen\n2025 | 12\nabout | x\nafter"
+    assert read("a.html", page).text == "Sales\nYear | Yen\n2025 | 12 about | x\nafter"
 
 
 def test_a_page_laid_out_in_a_table_keeps_its_lines(read, outline):
@@ -243,3 +243,44 @@ def test_questions_and_sentences_on_buttons_are_text(text, read):
 def test_a_raised_number_does_not_become_part_of_the_number_before(read):
     page = "<p>10<sup>6</sup> m<sup>2</sup> of H<sub>2</sub>O, 10<sup><i>−3</i></sup>, the 1<sup>st</sup> note<sup>[2]</sup></p>"
     assert read("a.html", page).text == "10^6 m2 of H2O, 10^−3, the 1st note[2]"
+
+
+def test_lists_and_paragraphs_in_cells_stay_in_their_row(read):
+    page = (
+        "<table><tr><th>機能</th><th>説明</th><th>備考</th></tr>"
+        "<tr><td>検索</td><td><ul><li>全文</li><li>タグ</li></ul></td><td><p>要</p><p>登録</p></td></tr>"
+        "<tr><td rowspan=2>出力</td><td>CSV<br>TSV</td><td>-</td></tr><tr><td>PDF</td><td>無料</td></tr></table>"
+    )
+    document = read("a.html", page)
+    [table] = document.tables
+    assert table.header == "機能 | 説明 | 備考"
+    assert document.text[table.start : table.end].splitlines() == [
+        "検索 | 全文 タグ | 要 登録",
+        "出力 | CSV TSV | -",
+        "出力 | PDF | 無料",
+    ]
+
+
+def test_a_page_that_is_laid_out_by_a_table_keeps_its_lines(read):
+    prose = "The lamp is trimmed every evening before dusk. " * 12
+    page = f"<table><tr><td><a href=x>Home</a><br><a href=y>About</a></td><td><p>{prose}</p><p>It burns.</p></td></tr></table>"
+    assert read("a.html", page).text.splitlines() == ["Home", f"About | {prose.strip()}", "It burns."]
+
+
+def test_what_a_browser_shows_of_components_frames_and_quotations(read):
+    component = "<my-card><template shadowrootmode=open><p>Teal buoy.</p></template></my-card><template>no</template>"
+    assert read("a.html", component).text == "Teal buoy."
+    frames = "<frameset cols='1,2'><frame src=a><noframes><body><p>灯台の頁</p></body></noframes></frameset>"
+    assert read("a.html", f"<html><head><title>T</title></head>{frames}</html>").text == "灯台の頁"
+    quote = "<blockquote><p>It is lit.</p><footer>— The keeper</footer></blockquote><footer>Imprint</footer>"
+    assert read("a.html", quote).text == "It is lit.\n— The keeper"
+    cells = "<span role={0}>{1}</span><span role={0}>{2}</span>"
+    rows = cells.format("columnheader", "Port", "Depth"), cells.format("cell", "Kiel", "12 m")
+    assert read("a.html", "".join(f"<div role=row>{row}</div>" for row in rows)).text == "Port | Depth\nKiel | 12 m"
+
+
+def test_notes_in_a_footer_and_formulas_in_pictures_are_read(read):
+    page = "<main><p>It is lit.<footer class=footnotes><p>1. At dusk.</p></footer><footer>Imprint</footer></main>"
+    assert read("a.html", page).text == "It is lit.\n1. At dusk."
+    page = "<p>So <img class=tex alt='E=mc^2'> holds.<img class=math alt=x aria-hidden=true><img alt=Logo></p>"
+    assert read("a.html", page).text == "So E=mc^2 holds."

@@ -114,3 +114,30 @@ def test_several_json_values_one_after_another(read):
 def test_json_with_comments_and_trailing_commas(read):
     text = '// settings\n{\n  "a": "http://x", /* one */\n  "b": [1, 2,], // "two"\n}\n'
     assert read("a.json", text).text == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "// settings\n{'colour': 'teal', ports: [80, 443,],}\n",
+        "# made by hand\n{\n  colour: teal\n}\n",
+        'callback({"colour": "teal"});',
+        'window.data = [{"colour": "teal"}]',
+        ")]}',\n{\"colour\": 'teal'}",
+    ],
+)
+def test_json_for_javascript_and_for_people_is_read_as_it_is(text, read):
+    document = read("a.json", text)
+    assert document.text == text
+    assert document.warnings[0].endswith("read as plain text")
+
+
+def test_json_lines_with_values_over_several_lines(read):
+    text = '{\n  "a": 1\n}\n{\n  "b": 2\n}\n'
+    document = read("a.jsonl", text)
+    assert (document.text, document.breaks) == (text, (0, 13))
+
+
+def test_pictures_whose_slashes_json_escapes_are_no_text(read):
+    text = '{"a": "data:image\\/png;base64,' + "9bFl\\/kp+" * 500 + '", "b": "teal"}'
+    assert read("a.json", text).text == '{"a": "data:image\\/png;base64,…", "b": "teal"}'

@@ -1,5 +1,8 @@
 """E-mail, EPUB, RTF and OpenDocument: their text, headings, properties, and what is left out."""
 
+import base64
+import binascii
+
 import pytest
 import saved_file
 
@@ -118,10 +121,52 @@ BOOK = """<package xmlns="http://www.idpf.org/2007/opf" xmlns:dc="http://purl.or
 CHAPTER = '<html xmlns="http://www.w3.org/1999/xhtml"><head><title/></head><body><h1>{0}</h1><p>Chapter of {0}.</p></body></html>'
 
 
+def test_a_table_in_an_email_has_its_header(read):
+    rows = "<tr><th>品名</th><th>数量</th></tr><tr><td>鉛筆</td><td>10</td></tr><tr><td>定規</td><td>3</td></tr>"
+    document = read("a.eml", f"Subject: x\nContent-Type: text/html; charset=utf-8\n\n<table>{rows}</table>")
+    [table] = document.tables
+    assert (table.header, document.text[table.start : table.end]) == ("品名 | 数量", "鉛筆 | 10\n定規 | 3")
+
+
+def test_a_forwarded_email_that_is_packed_is_unpacked(read):
+    inner = base64.encodebytes("Subject: Oil\nContent-Type: text/plain; charset=utf-8\n\n灯油\n".encode()).decode()
+    head = 'Content-Type: multipart/mixed; boundary="X"\n\n--X\nContent-Type: message/rfc822\n'
+    assert read("a.eml", f"{head}Content-Transfer-Encoding: base64\n\n{inner}\n--X--\n").text.split() == [
+        "Subject:",
+        "Oil",
+        "灯油",
+    ]
+
+
+def test_a_name_of_an_attachment_that_cannot_be_decoded_costs_no_email(read):
+    head = b"Content-Type: multipart/mixed; boundary=X\n\n--X\n\nIt is lit.\n--X\nContent-Type: image/png\n"
+    data = head + b"Content-Disposition: attachment; filename*=a\0b''%41.png\n\nxx\n--X--\n"
+    assert "It is lit." in read("a.eml", data).text
+
+
+def test_a_file_in_the_text_of_an_email_is_an_attachment(read):
+    packed = "".join(binascii.b2a_uu(bytes(range(45))).decode() for _ in range(20))
+    document = read("a.eml", f"Subject: x\n\nHello.\nbegin 644 menu.pdf\n{packed}`\nend\nBye.\n")
+    assert document.text.split() == ["Subject:", "x", "Hello.", "Bye.", "Attachments:", "menu.pdf"]
+    assert document.warnings == ("the attachment 'menu.pdf' is not read: save it as a file of its own",)
+
+
+@pytest.mark.parametrize(("page", "read_as"), [("The lamp is checked at six. " * 12, "HTML"), ("See below.", "plain")])
+def test_plain_text_that_only_refers_to_html_gives_way_to_it(page, read_as, read):
+    head = 'Content-Type: multipart/alternative; boundary="X"\n\n--X\nContent-Type: text/plain\n\nPlease read this in HTML.\n'
+    text = read("a.eml", f"{head}--X\nContent-Type: text/html\n\n<p>{page}</p>\n--X--\n").text.strip()
+    assert text == (page.strip() if read_as == "HTML" else "Please read this in HTML.")
+
+
+def test_an_email_in_html_is_in_the_encoding_that_its_page_declares(read):
+    page = "<meta charset=koi8-r><p>Смотритель маяка".encode("koi8-r")
+    assert read("a.eml", b"Content-Type: text/html\n\n" + page).text == "\nСмотритель маяка"
+
+
 def epub(**more: str) -> bytes:
     parts = {"META-INF_container__xml": CONTAINER, "OPS_book__opf": BOOK, "OPS_nav__xhtml": "<ol><li>Contents</ol>"}
     chapters = {"OPS_text_a __xhtml": CHAPTER.format("Oil"), "OPS_b__xhtml": CHAPTER.format("火")}
-    return zipped(**parts, **chapters, **more)
+    return zipped(**(parts | chapters | more))
 
 
 def test_an_epub_in_its_reading_order(read, outline, parts):
@@ -134,12 +179,39 @@ def test_an_epub_in_its_reading_order(read, outline, parts):
     assert document.warnings == ("the chapter 'OPS/c.xhtml' is not in the file",)
 
 
+def test_the_tables_of_a_book_have_their_headers(read):
+    rows = "<tr><th>港</th><th>深さ</th></tr><tr><td>Kiel</td><td>12</td></tr><tr><td>Emden</td><td>9</td></tr>"
+    [table] = read("a.epub", epub(OPS_c__xhtml=f"<h1>Depths</h1><table>{rows}</table>")).tables
+    assert table.header == "港 | 深さ"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('<itemref idref="nav"/><itemref idref="a"/><itemref idref="b"/><itemref idref="c"/>', ""),
+        ("application/xhtml+xml", "text/x-unknown"),
+        ("b.xhtml", "B.XHTML#top"),
+        ("The lamp", "The lamp & the wick"),
+    ],
+)
+def test_a_flaw_in_the_list_of_a_book_costs_no_chapter(old, new, read):
+    document = read("a.epub", epub(OPS_book__opf=BOOK.replace(old, new)))
+    assert set(document.text.split("\n\n")) == {"Oil\nChapter of Oil.", "火\nChapter of 火."}
+
+
+def test_a_book_without_a_container_and_one_whose_chapters_are_all_missing(read, refusal):
+    assert "Chapter of Oil." in read("a.epub", epub(**{"META-INF_container__xml": "<container/>"})).text
+    one = BOOK.replace('<itemref idref="a"/><itemref idref="b"/>', "")
+    assert refusal("a.epub", epub(OPS_book__opf=one)) == "the chapter 'OPS/c.xhtml' is not in the file"
+
+
 def test_epubs_that_cannot_be_read(refusal):
     locked = '<encryption><EncryptionMethod Algorithm="{}"/></encryption>'
     fonts = locked.format("http://www.idpf.org/2008/embedding")
     assert "copy protection" in refusal("a.epub", epub(**{"META-INF_encryption__xml": locked.format("aes128")}))
     assert refusal("a.epub", epub(**{"META-INF_encryption__xml": fonts}), max_text=5).startswith("its text has over 5")
-    assert refusal("a.epub", zipped(a="b")).startswith("a broken .epub: ")
+    assert refusal("a.epub", zipped(a="b")) == "an .epub with no book in it"
+    assert refusal("a.epub", epub(**{"META-INF_container__xml": "<"})).startswith("a broken .epub: ")
     assert refusal("a.epub", b"no zip").startswith("not a .epub, or a broken one")
     assert "unpacks to" in refusal("a.epub", epub(big="x" * 20_000_000))
 
@@ -160,10 +232,19 @@ def test_epubs_that_cannot_be_read(refusal):
         ),
         (r"{\field{\*\fldinst HYPERLINK x}{\fldrslt link}}{\listtext 1.\tab}item", "link1. item"),
         ("a\\bin4 }}}}b", "ab"),
+        (r"\ansicpg932{\fonttbl{\f0\fcharset128 A;}{\f1\fcharset0 B;}}\f0\'93\'94 \f1 M\'fcller", "灯 Müller"),
+        (r"\mac M\'9fller", "Müller"),
+        (r"\pc M\'81ller", "Müller"),
     ],
 )
 def test_rtf(rtf, text, read):
     assert read("a.rtf", "{\\rtf1" + rtf + "}").text == text
+
+
+def test_the_second_byte_of_a_character_in_rtf_is_no_markup(read):
+    text = "灯台の表能ソ{欺}"
+    data = rb"{\rtf1\ansicpg932 " + text.replace("{", "").replace("}", "").encode("cp932") + rb"\par next}"
+    assert read("a.rtf", data).text == "灯台の表能ソ欺\nnext"
 
 
 def test_headings_and_properties_of_rtf(read, outline):
@@ -277,6 +358,33 @@ def test_an_open_document_may_have_no_part_but_its_content(read):
     content = f"<office:document-content {NAMES}><office:body><office:text><text:p>The lamp.</text:p>"
     document = read("a.odt", zipped(content__xml=content + "</office:text></office:body></office:document-content>"))
     assert document.text == "The lamp."
+
+
+def test_numbers_of_open_document_headings_are_those_of_the_outline(read, outline):
+    levels = (
+        '<text:outline-style><text:outline-level-style text:level="1" style:num-prefix="第" style:num-suffix="章"'
+        ' style:num-format="一, 二, 三, ..."/><text:outline-level-style text:level="2" style:num-format="1"'
+        ' text:display-levels="2"/><text:outline-level-style text:level="3" style:num-format=""/></text:outline-style>'
+    )
+    styles = f"<office:document-styles {NAMES}><office:styles>{levels}</office:styles></office:document-styles>"
+    words = ((1, "総則"), (2, "目的"), (3, "別"), (1, "雑則"), (2, "期日"))
+    body = "".join(f'<text:h text:outline-level="{level}">{word}</text:h><text:p>x</text:p>' for level, word in words)
+    document = read("a.odt", open_document(f"<office:text>{body}</office:text>", styles__xml=styles))
+    assert [text for _, text in outline(document)] == ["第一章 総則", "一.1 目的", "別", "第二章 雑則", "二.1 期日"]
+
+
+def test_values_of_an_open_document_spreadsheet_without_text(read):
+    def cell(kind: str, more: str) -> str:
+        return f'<table:table-cell office:value-type="{kind}" {more}/>'
+
+    values = cell("float", 'office:value="2.5"') + cell("percentage", 'office:value="0.07"')
+    values += cell("date", 'office:date-value="2026-04-01"') + cell("string", 'office:string-value="灯"')
+    formula = '<table:table-cell table:formula="of:=1+1"/>'
+    rows = f"<table:table-row>{values}</table:table-row><table:table-row>{formula}</table:table-row>"
+    body = f'<office:spreadsheet><table:table table:name="A">{rows}</table:table></office:spreadsheet>'
+    document = read("a.ods", open_document(body))
+    assert document.text == "A\n\n2.5 | 7% | 2026-04-01 | 灯"
+    assert document.warnings[0].startswith("1 formula has no computed value")
 
 
 def test_open_documents_that_cannot_be_read(refusal):

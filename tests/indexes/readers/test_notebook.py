@@ -51,3 +51,15 @@ def test_what_is_no_notebook(text, refusal):
 def test_a_notebook_of_format_2_has_lines_without_ends(read):
     cells = [{"cell_type": "code", "input": ["x = 1", "y = 2"], "outputs": []}]
     assert read("a.ipynb", json.dumps({"nbformat": 2, "worksheets": [{"cells": cells}]})).text == "x = 1\ny = 2"
+
+
+def test_tables_of_notebooks_have_their_headers_and_front_matter_is_none_of_the_text(read):
+    table = "| Port | Depth |\n|---|---|\n| Kiel | 12 |\n| Emden | 9 |"
+    front = "---\ntitle: Depths\nauthor: K\n---\n"
+    cells = [{"cell_type": "raw", "source": front}, {"cell_type": "markdown", "source": f"# A\n\n{table}"}]
+    document = read("a.ipynb", json.dumps({"cells": cells, "nbformat": 4}))
+    assert document.text == f"# A\n\n{table}"
+    assert (document.title, document.metadata) == ("Depths", {"author": "K"})
+    [found] = document.tables
+    assert found.header == "| Port | Depth |"
+    assert document.text[found.start : found.end] == "| Kiel | 12 |\n| Emden | 9 |"

@@ -3,14 +3,16 @@
 import re
 import subprocess
 import sys
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pptx
+import pytest
 from docx.oxml import parse_xml
 from made_office import workbook
 from pptx.chart.data import CategoryChartData, XyChartData
 from pptx.enum.chart import XL_CHART_TYPE
+from pptx.oxml.xmlchemy import OxmlElement
 from saved_file import parts_of, saved, zipped
 
 from indexes.chunking.chunker import chunk_document
@@ -190,3 +192,50 @@ def test_no_library_for_office_files_is_loaded_where_files_are_searched():
     path = f"import sys; sys.path[:] = {sys.path!r}; "
     done = subprocess.run([sys.executable, "-c", path + loaded], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "shown"),
+    [
+        ("0.0%", 0.125, "12.5%"),
+        ("0%", -0.07, "-7%"),
+        ("00000", 42, "00042"),
+        ('"第"0"号"', 7, "第7号"),
+        ("第0回", 3, "第3回"),
+        ("000\\-0000", 1600022, "160-0022"),
+        ("[<=999]000;[<=9999]000\\-00;000\\-0000", 600001, "060-0001"),
+        ('#,##0"円"', 1234567890123456, "1234567890123456円"),
+        ("[$¥-411]#,##0", 1200.5, "¥1200.5"),
+        ('"¥"#,##0;[Red]"¥"-#,##0', -1200, "-¥1200"),
+        ("#,##0", 1234, "1234"),
+        ('0,"千円"', 5000, "5000"),
+        ("0.00E+00", 12345.5, "12345.5"),
+        ("[h]:mm", timedelta(hours=30, minutes=5), "30:05:00"),
+        ('[$-411]ggge"年"m"月"d"日"', date(2024, 4, 1), "2024-04-01"),
+    ],
+)
+def test_numbers_of_a_sheet_are_shown_with_what_their_format_adds(code, value, shown, read):
+    book = workbook([["科目", "値"], ["旅費", value]])
+    book.active["B2"].number_format = code
+    assert read("a.xlsx", saved(book)).text.splitlines()[-1] == f"旅費 | {shown}"
+
+
+def test_numbers_that_powerpoint_counts_are_in_front_of_their_paragraphs(read):
+    file = pptx.Presentation()
+    frame = file.slides.add_slide(file.slide_layouts[6]).shapes.add_textbox(0, 0, 9, 9).text_frame
+    lines = [
+        *(("one", 0, "arabicPeriod", ""), ("sub", 1, "alphaLcParenR", ""), ("sub", 1, "alphaLcParenR", "")),
+        *(("two", 0, "arabicPeriod", ""), ("no number", 0, "", ""), ("again", 0, "arabicPeriod", "")),
+        *(("丸", 0, "circleNumDbPlain", "3"), ("丸", 0, "circleNumDbPlain", "3"), ("both", 0, "romanUcParenBoth", "")),
+    ]
+    for text, level, kind, start in lines:
+        paragraph = frame.add_paragraph()
+        paragraph.text, paragraph.level = text, level
+        if kind:
+            at = {"startAt": start} if start else {}
+            paragraph._p.get_or_add_pPr().append(OxmlElement("a:buAutoNum"))
+            for name, value in ({"type": kind} | at).items():
+                paragraph._p.pPr[-1].set(name, value)
+    assert read("a.pptx", saved(file)).text.splitlines() == [
+        *("1. one", "a) sub", "b) sub", "2. two", "no number", "1. again", "③ 丸", "④ 丸", "(I) both")
+    ]

@@ -170,3 +170,52 @@ def test_escaped_characters_and_text_boxes_of_a_sheet(read):
         ),
     )
     assert document.text == "Sheet\n\nBoat | Fee\nDory red | 12\n\nThe north beacon\n\nLit at six"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'type="title"', b'type="bogus"'),
+        (b"<p:spPr/>", b'<p:spPr><a:xfrm><a:off x="1.5" y="here"/><a:ext cx="" cy="-1"/></a:xfrm></p:spPr>'),
+    ],
+)
+def test_a_shape_of_an_unknown_kind_or_at_no_place_does_not_cost_its_slide(old, new, read):
+    parts = parts_of(slides("Skiff"))
+    name = "ppt/slides/slide1.xml"
+    assert old in parts[name]
+    document = read("a.pptx", zipped(parts | {name: parts[name].replace(old, new)}))
+    assert (document.text, document.warnings) == ("Skiff", ())
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "part", "text"),
+    [
+        ("a.docx", document(), "word/document.xml", b"The lamp"),
+        ("a.pptx", slides("Skiff"), "ppt/slides/slide1.xml", b"Skiff"),
+        ("a.xlsx", workbook([["Boat", "Fee"], ["Dory", 12]]), "xl/worksheets/sheet1.xml", b"<row"),
+    ],
+)
+@pytest.mark.parametrize("flaw", [b"\x01", b"& ", b"cut off"])
+def test_a_flaw_in_the_xml_of_a_text_costs_no_more_than_what_it_hides(name, file, part, text, flaw, read):
+    parts = parts_of(file)
+    content = parts[part]
+    assert text in content
+    before = text if name == "a.xlsx" else b"</" + content.partition(text)[2].partition(b"</")[2][:3]
+    flawed = content[:-20] if flaw == b"cut off" else content.replace(before, flaw + before, 1)
+    document = read(name, zipped(parts | {part: flawed}))
+    assert {"a.docx": "lamp is lit", "a.pptx": "Skiff", "a.xlsx": "Dory"}[name] in document.text
+    assert "is damaged, and its " in document.warnings[0]
+
+
+def test_names_of_parts_with_backslashes(read):
+    parts = {name.replace("/", "\\"): part for name, part in parts_of(document()).items()}
+    assert read("a.docx", zipped(parts)).text == "The lamp is lit."
+
+
+def test_merged_cells_that_are_none_do_not_cost_their_sheet(read):
+    parts = parts_of(workbook([["Boat", "Fee"], ["Dory", 12]]))
+    sheet = "xl/worksheets/sheet1.xml"
+    merged = b'</sheetData><mergeCells><mergeCell ref="A1:ZZZZ9"/></mergeCells>'
+    document = read("a.xlsx", zipped(parts | {sheet: parts[sheet].replace(b"</sheetData>", merged)}))
+    assert document.text.endswith("Boat | Fee\nDory | 12")
+    assert "is damaged" in document.warnings[0]

@@ -5,7 +5,8 @@ import logging
 
 import pypdf
 import pytest
-from hand_made_pdf import pdf_of
+from hand_made_pdf import drawn_pdf, pdf_of
+from pdfminer.fontmetrics import FONT_METRICS
 from saved_file import saved
 
 from indexes import CorpusIndex, Failure
@@ -138,6 +139,71 @@ def two_columns(left: list[str], right: list[str], by_row: bool, between: bytes 
 @pytest.mark.parametrize("by_row", [True, False])
 def test_two_columns_are_read_one_after_the_other(by_row, between, read):
     assert read("a.pdf", unicode_pdf([two_columns(LEFT, RIGHT, by_row, between)])).text == BOTH
+
+
+RAGGED_LEFT = [
+    "The harbour master checks",
+    "every lamp at six in all and",
+    "writes it in a thick book that",
+    "lies on the desk in the office",
+    "beside the door of the tower",
+    "where the keeper sleeps at day",
+] * 2
+RAGGED_RIGHT = [
+    "Fog signals are sounded once",
+    "a minute for five seconds and",
+    "the water in the tank is enough",
+    "for sixty days if nobody wastes",
+    "a drop of it while the supply",
+    "ship is late because of storms",
+] * 2
+
+
+@pytest.mark.parametrize("moves", ["Tm", "Td", "TD"])
+def test_two_columns_of_ragged_lines_in_one_text_object(moves, read):
+    drawn, x, y = [], 0, 0
+    for row, lines in enumerate(zip(RAGGED_LEFT, RAGGED_RIGHT, strict=True)):
+        for to, text in zip((72, 320), lines, strict=True):
+            height = 700 - 12 * row
+            place = (to, height) if moves == "Tm" else (to - x, height - y)
+            drawn.append(f"{'1 0 0 1 ' if moves == 'Tm' else ''}{place[0]} {place[1]} {moves} ({text}) Tj")
+            x, y = to, height
+    document = read("a.pdf", drawn_pdf(f"BT /F 10 Tf {' '.join(drawn)} ET".encode()))
+    assert document.text.split("\n") == [*RAGGED_LEFT, *RAGGED_RIGHT]
+
+
+def test_two_columns_that_are_drawn_word_by_word(read):
+    widths = FONT_METRICS["Helvetica"][1]
+    drawn = []
+    for row, lines in enumerate(zip(RAGGED_LEFT, RAGGED_RIGHT, strict=True)):
+        for x, text in zip((72.0, 320.0), lines, strict=True):
+            for word in text.split():
+                drawn.append(f"1 0 0 1 {x:.2f} {700 - 12 * row} Tm ({word}) Tj")
+                x += sum(widths[letter] for letter in f"{word} ") / 100
+    document = read("a.pdf", drawn_pdf(f"BT /F 10 Tf {' '.join(drawn)} ET".encode()))
+    assert document.text.split("\n") == [*RAGGED_LEFT, *RAGGED_RIGHT]
+
+
+def test_what_the_fields_and_notes_of_a_form_mean(read):
+    def wide(text: str) -> bytes:
+        return b"<feff%s>" % text.encode("utf-16-be").hex().encode()
+
+    widget = b"/Type /Annot /Subtype /Widget /Rect [0 0 9 9] "
+    options = b"/Opt [" + wide("銀") + b" " + wide("金") + b"]"
+    stream = b"\xfe\xff" + "長い文".encode("utf-16-be")
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 99 99] /Annots [4 0 R 5 0 R 6 0 R 7 0 R] >>",
+        b"<< " + widget + b"/FT /Btn /Ff 32768 /T (metal) /V /1 /AS /1 " + options + b" >>",
+        b"<< " + widget + b"/FT /Tx /T (rich) /RV (<body><p>Two &amp; a half</p><p>rows</p></body>) >>",
+        b"<< /Type /Annot /Subtype /FreeText /Rect [0 0 9 9] /RC (<p>Checked.</p>) >>",
+        b"<< " + widget + b"/FT /Tx /T (long) /V 8 0 R >>",
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream),
+    ]
+    assert read("a.pdf", pdf_of(*objects)).text.split("\n") == [
+        *("metal: 金", "rich: Two & a half", "rows", "Checked.", "long: 長い文")
+    ]
 
 
 def test_a_line_across_both_columns_stays_where_it_is(read):

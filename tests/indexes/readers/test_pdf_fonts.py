@@ -174,6 +174,19 @@ def test_names_of_glyphs_that_have_a_meaning(read):
     assert read("a.pdf", pdf(page)).text.startswith("Light s")
 
 
+def test_ligatures_small_capitals_and_old_figures_have_a_meaning(read):
+    font = simple(
+        *["/T_h", "/e", "/space", "/f_f_i", "/c_t", "/Asmall", "/Aacutesmall", "/oneoldstyle", "/nineoldstyle"]
+    )
+    assert read("a.pdf", pdf((font, b"BT /F 12 Tf 9 9 Td <2122232425232627232829> Tj ET"))).text == "The ffict AÁ 19"
+
+
+def test_western_characters_of_a_font_without_an_encoding(read):
+    font = names(Type="/Font", Subtype="/TrueType", BaseFont="/Made")
+    document = read("a.pdf", pdf((font, b"BT /F 12 Tf 9 9 Td (M\374ller \223yes\224 \226 \200 5) Tj ET")))
+    assert document.text == "Müller “yes” – € 5"
+
+
 def test_fields_and_free_text_stand_after_their_page(read):
     parent = names(FT="/Tx", T="keeper", V="Solveig Tangen")
     annotations = [

@@ -140,3 +140,54 @@ def test_names_at_the_side_of_a_table_are_no_header(read):
     assert read("a.html", f"<p>A tower.</p>{side}".encode()).tables == ()
     both = "<table><tr><th>Boat<th>Fee<tr><th>Dinghy<td>five<tr><th>Yacht<td>nine</table>"
     assert [table.header for table in read("b.html", both.encode()).tables] == ["Boat | Fee"]
+
+
+def rows_below(document):
+    """(the header, the rows) of each table."""
+    return [(each.header, document.text[each.start : each.end].splitlines()) for each in document.tables]
+
+
+@pytest.mark.parametrize(
+    ("head", "names"),
+    [
+        ("店,売上,\n,上期,下期\n", "店,売上 上期,売上 下期"),
+        (",上期,\n店,売上,利益\n", "店,上期 売上,上期 利益"),
+        ("2026年度,,\n店,売上,利益\n", "店,売上,利益"),
+        ("店,売上,\n", "店,売上,"),
+        ("名,,備考\n", "名,,備考"),
+    ],
+)
+def test_a_header_of_two_rows_in_a_csv(head, names, read):
+    rows = ["東京,1,2", "大阪,3,4", "福岡,5,6"]
+    assert rows_below(read("a.csv", head + "\n".join(rows))) == [(names, rows)]
+
+
+def test_a_row_without_numbers_is_no_second_row_of_a_header(read):
+    document = read("a.csv", "name,,note\nanchor,b,c\nbuoy,1,x\nchain,2,y\n")
+    assert rows_below(document) == [("name,,note", ["anchor,b,c", "buoy,1,x", "chain,2,y"])]
+
+
+def test_tables_of_other_languages_in_markdown(read):
+    quoted = "> | Port | Depth |\n> |---|---|\n> | Kiel | 12 |\n"
+    grid = "+------+-------+\n| Port | Lamp  |\n+======+=======+\n| Kiel | white |\n+------+-------+\n"
+    page = (
+        '<table>\n<tr><th>港</th><th>深&amp;さ</th></tr>\n<tr><td>Kiel</td>\n<td align="right">12</td></tr>\n</table>\n'
+    )
+    assert rows_below(read("a.md", f"{quoted}\n{grid}\n{page}")) == [
+        ("| Port | Depth |", ["> | Kiel | 12 |"]),
+        ("Port | Lamp", ["| Kiel | white |"]),
+        ("港 | 深&さ", ["<tr><td>Kiel</td>", '<td align="right">12</td></tr>']),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("begin", "cells"),
+    [
+        (",===", ("Port,Depth", '"Kiel, east",12', "Emden,9")),
+        ("[%header,format=csv]\n|===", ("Port,Depth", '"Kiel, east",12', "Emden,9")),
+        ("[format=dsv]\n|===", ("Port:Depth", "Kiel:12", "Emden:9")),
+    ],
+)
+def test_delimited_tables_of_asciidoc(begin, cells, read):
+    text = f"{begin}\n{chr(10).join(cells)}\n{begin.splitlines()[-1]}\n"
+    assert rows_below(read("a.adoc", text)) == [("Port | Depth", list(cells[1:]))]

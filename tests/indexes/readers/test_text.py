@@ -96,6 +96,25 @@ def test_pictures_in_base64_are_no_text(name, read):
     assert document.text == text.replace(PICTURE, "data:image/png;base64,…")
 
 
+def test_pictures_in_svg_and_in_quoted_lines_are_no_text(read):
+    svg = "data:image/svg+xml,%3Csvg%20viewBox='0%200%209%209'%3E" + "%3Cpath%20d='M0%200h9'/%3E" * 40 + "%3C/svg%3E"
+    quoted = "\n> ".join(["9bFl/kp+" * 9] * 4)
+    document = read("a.md", f"![]({svg}) Teal.\n\n> ![](data:image/png;base64,{quoted}) Ochre.\n")
+    assert document.text == "![](data:image/svg+xml,…) Teal.\n\n> ![](data:image/png;base64,…\n\n\n) Ochre.\n"
+    assert read("a.css", f'a {{background: url("{svg}")}}').text == 'a {background: url("data:image/svg+xml,…")}'
+
+
+def test_base64_that_no_address_announces_is_no_text_and_genes_are(read):
+    blob = "9bFl/kp+" * 200
+    assert read("a.json", f'{{"a": "{blob}", "b": "teal"}}').text == '{"a": "9bFl/kp+9bFl/kp+9bFl…", "b": "teal"}'
+    lines = "\n".join(["9bFl/kp+" * 8] * 12) + "\n9bFl/g=="
+    document = read("a.xml", f"<book>\n<binary>\n{lines}\n</binary>\nTeal.\n</book>\n")
+    assert document.text.split() == ["<book>", "<binary>", "9bFl/kp+9bFl/kp+9bFl…", "</binary>", "Teal.", "</book>"]
+    assert document.text.count("\n") == lines.count("\n") + 6
+    genes = "ACGT" * 500
+    assert read("a.txt", genes).text == genes
+
+
 @pytest.mark.parametrize("first", ["", "\n"])
 def test_the_lines_of_pictures_in_base64_are_empty(first, read):
     picture = f"data:image/png;base64,{first}" + "\n".join(["9bFl/kp+" * 9] * 40) + "\n9bFl/g=="
@@ -149,9 +168,20 @@ VTT = (
 )
 
 
+GAPS = (
+    "1\n00:00:01,000 --> 00:00:03,000\n灯台守は\n\n毎朝六時に\n\n点検する。\n\n"
+    "2\n0:01:04 --> 0:01:06\nIm Jahr\n\n2024\n\n3\n00:02:00,000 --> 00:02:01,000\nEnde.\n\nWirklich.\n"
+)
+
+
 @pytest.mark.parametrize(
     ("name", "data", "text"),
     [
+        (
+            "gaps.srt",
+            GAPS,
+            "00:00:00\n灯台守は\n毎朝六時に\n点検する。\n00:01:00\nIm Jahr\n2024\n00:02:00\nEnde.\nWirklich.",
+        ),
         ("film.srt", SRT, "00:00:00\nThe lamp is lit\nat dusk.\n12\n01:02:00\nGood night."),
         ("film.vtt", VTT, "00:00:00\nKeeper: Oil & wick\n00:01:00\nGood night."),
     ],
@@ -159,10 +189,84 @@ VTT = (
 def test_subtitles_are_what_is_said(name, data, text, read, outline):
     document = read(name, data.replace("\n", "\r\n"))
     assert document.text == text
-    assert document.title == "film"
+    assert document.title == name[:4]
     assert [heading for _, heading in outline(document)] == [line for line in text.split("\n") if line[2:3] == ":"]
 
 
 def test_text_between_two_rulers_is_no_front_matter(read):
     assert "The lamp is lit." in read("a.md", b"---\nThe lamp is lit.\n---\nIt burns.\n").text
     assert "draft" not in read("b.md", b"---\ndraft:\n  - yes\n---\nIt burns.\n").text
+
+
+def test_letters_that_latex_writes_by_commands_are_letters(read):
+    text = (
+        "\\section{Gr\\\"o{\\ss}e}\nM\\\"uller, Erd\\H{o}s, na\\\"{\\i}ve, \\'Etude, \\v{C}apek, {\\L}\\'od\\'z, \\O{}rsted, k\\o ge,"
+        " Wert\\-papier.\n$x\\'a$ \\[\\v{a}\\] \\verb|\\'e| a\\\\'b\n\\begin{verbatim}\n\\'a\n\\end{verbatim}\n"
+    )
+    document = read("a.tex", text)
+    assert document.text.splitlines()[:2] == [
+        "\\section{Größe}",
+        "Müller, Erdős, naïve, Étude, Čapek, Łódź, Ørsted, køge, Wertpapier.",
+    ]
+    assert document.text.splitlines()[2:] == text.splitlines()[2:], "formulas and listings stay"
+    assert [heading.text for heading in document.headings] == ["Größe"]
+    assert read("a.bib", 'author = {M{\\"u}ller and {\\"{O}}zg{\\"u}r}').text == "author = {Müller and Özgür}"
+
+
+def test_references_to_characters_are_characters(read):
+    text = "# M&uuml;ller\n\nCaf&eacute; &#28783;&#x53f0; light&shy;house &amp; `&eacute;`\n\n```html\n&eacute;\n```\n&eacute;\n"
+    document = read("a.md", text)
+    assert document.text == ("# Müller\n\nCafé 灯台 light\xadhouse &amp; `&eacute;`\n\n```html\n&eacute;\n```\né\n")
+    assert document.title == "Müller"
+    assert read("a.xml", "<a>Stra&szlig;e &unknown; &lt;</a>").text == "<a>Straße &unknown; &lt;</a>"
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("a.html", "<h1>One</h1><p>It is lit.</p>"),
+        ("a.adoc", "== One\n\nIt is lit.\n"),
+        ("a.org", "* One\nIt is lit.\n"),
+        ("a.rst", "One\n===\n\nIt is lit.\n"),
+        ("a.md", "# One\n\nIt is lit.\n"),
+    ],
+)
+@pytest.mark.parametrize(
+    "front", ["---\ntitle: The lamp\nlayout: page\n---\n", '+++\ntitle = "The lamp"\nlayout = "page"\n+++\n']
+)
+def test_front_matter_is_no_text_in_any_format_of_a_site(name, body, front, read):
+    document = read(name, front + body)
+    assert "page" not in document.text
+    assert "It is lit." in document.text
+    assert [heading.text for heading in document.headings] == ["One"]
+    assert (document.title, document.metadata) == ("The lamp", {"layout": "page"})
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ("{% highlight bash %}", "{% endhighlight %}"),
+        ("{%- comment -%}", "{%- endcomment -%}"),
+        ("{{< highlight sh >}}", "{{< /highlight >}}"),
+        ("{#", "#}"),
+        ("{{/*", "*/}}"),
+        ("%%", "%%"),
+        ("$$", "$$"),
+        ("<?php", "?>"),
+        ("<![CDATA[", "]]>"),
+        ("<my-box>", "</my-box>"),
+        ("<!DOCTYPE a [", "]>"),
+    ],
+)
+def test_a_hash_in_a_block_of_another_language_is_no_heading(begin, end, read, outline):
+    assert outline(read("a.md", f"# One\n\n{begin}\n# hidden\n{end}\n\n# Two\n")) == [(1, "One"), (1, "Two")]
+
+
+def test_a_block_that_does_not_end_is_none(read, outline):
+    for begin in ("{% raw %}", "%%", "$$", "{#"):
+        assert outline(read("a.md", f"{begin}\n# One\n")) == [(1, "One")]
+
+
+def test_a_ruler_is_no_part_of_a_heading_and_attributes_are_none(read, outline):
+    document = read("a.md", "\n---\ntitle\n---\n\n# One {#one .big}\n\n***\nTwo {#two}\n===\n")
+    assert outline(document) == [(2, "title"), (1, "One"), (1, "Two")]

@@ -51,3 +51,8 @@ def test_spans_are_ordered_disjoint_trimmed_and_hold_every_visible_character(tex
     assert all(a_end <= b_start for (_, a_end), (b_start, _) in pairwise(spans))
     assert all(text[s:e] == text[s:e].strip() and s < e for s, e in spans)
     assert "".join("".join(text[s:e].split()) for s, e in spans) == "".join(text.split())
+
+
+def test_each_line_of_json_is_a_sentence() -> None:
+    text = '{"lamp": "bronze"}\n{"lamp": "brass"}\n{"lamp": "teal"}'
+    assert [text[start:end] for start, end in sentence_spans(text)] == text.split("\n")
