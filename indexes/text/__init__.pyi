@@ -13,7 +13,7 @@ from .analyzer import (
 )
 from .codes import Code, codes
 from .language import LANGUAGE_NAMES, LANGUAGES, folded, query_language, script_language, serves, text_language
-from .normalisation import CleanText, clean, join_hyphens, on_one_line
+from .normalisation import MARKS, CleanText, clean, join_hyphens, on_one_line
 from .readability import is_readable
 from .sentences import cut_places, row_spans, sentence_spans
 
@@ -21,6 +21,7 @@ __all__ = [
     "ANALYSIS_VERSION",
     "LANGUAGES",
     "LANGUAGE_NAMES",
+    "MARKS",
     "CleanText",
     "Code",
     "clean",
