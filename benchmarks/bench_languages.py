@@ -5,10 +5,9 @@
     python benchmarks/bench_languages.py --help-pages help [--languages gu ta th] [--rows FILE]
 
 A document is the body of a page in one language; its title and its summary, which are left out of it, are the queries,
-and the page is the one relevant result. Pages of GNOME are translated in part: all are in the index, as a user's folder
-would be, and those are asked for whose body is in the language. Of LibreOffice, whose pages in Khmer (km) are used,
-there are no summaries. Printed are recall at 1 and 5, for longctx and for bm25s with the language's stemmer, if Snowball
-has one.
+and the page is the one relevant result. GNOME's pages are translated in part: all are in the index, and those are asked
+for whose body is in the language. LibreOffice's, which are used for Khmer (km), have no summaries. Printed are recall at
+1 and 5, for longctx and for bm25s with the language's stemmer, if Snowball has one.
 
 The peer: pip install bm25s PyStemmer.
 """
@@ -107,9 +106,7 @@ def ours(index: CorpusIndex, mode: str) -> Retriever:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--help-pages", type=Path, required=True, help="the folder that the packages were unpacked into"
-    )
+    parser.add_argument("--help-pages", type=Path, required=True, help="the folder that the packages are unpacked in")
     parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES)
     parser.add_argument("--rows", type=Path, help="a file to which the queries that miss are added, as JSON lines")
     options = parser.parse_args()
