@@ -5,9 +5,10 @@
     python benchmarks/bench_languages.py --help-pages help [--languages gu ta th] [--rows FILE]
 
 A document is the body of a page in one language; its title and its summary, which are left out of it, are the queries,
-and the page is the one relevant result. GNOME's pages are translated in part: all are in the index, and those are
-asked for whose body is in the language, by what is not still English. LibreOffice's, which are used for Khmer (km), have no summaries. Printed are
-recall at 1 and 5, for longctx and for bm25s with the language's stemmer, if Snowball has one.
+and the page is the one relevant result. GNOME's pages are translated in part: all are in the index, and those are asked
+for whose body is in the language, unless the query itself is still English. LibreOffice's, which are used for Khmer
+(km), have no summaries. Printed are recall at 1 and 5, for longctx and for bm25s with the language's stemmer, if
+Snowball has one.
 
 The peer: pip install bm25s PyStemmer.
 """
