@@ -20,12 +20,13 @@ from indexes.ingest import (
     check_documents,
     ingest_documents,
     ingest_files,
+    known_chunkings,
     missing_files,
     plan_ingest,
     prune_files,
     read_unchanged,
 )
-from indexes.manifest import bind, choose_encoder, chunking, encoder_name
+from indexes.manifest import bind, choose_encoder, chunking, encoder_name, restore_settings
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
 from indexes.snapshot import IndexReader, Snapshot
 from indexes.sources import composed, full_source, lies_in
@@ -70,6 +71,7 @@ class CorpusIndex(IndexReader):
         *,
         reranker: str | Reranker | None = None,
         create: bool = True,
+        to_repair: bool = False,
     ) -> CorpusIndex:
         """Open an index, or create one. An index in an older format is migrated.
 
@@ -81,6 +83,8 @@ class CorpusIndex(IndexReader):
             reranker: The folder or the hub name of a CrossEncoder, or a `Reranker`, which reorders the best candidates
                 of every search; None for none.
             create: Whether to create the index if there is none.
+            to_repair: Whether to open it also if the settings that it remembers are damaged, such as its encoder, for
+                `repair` to make them again. Until it has, nothing else can be done with such an index.
 
         Returns:
             The open index.
@@ -95,7 +99,7 @@ class CorpusIndex(IndexReader):
         """
         storage = _open_storage(path, create=create)
         try:
-            chosen = storage.read(lambda store: choose_encoder(store, encoder, storage.name))
+            chosen = storage.read(lambda store: choose_encoder(store, encoder, storage.name, to_repair=to_repair))
         except BaseException:
             storage.close()
             raise
@@ -333,7 +337,7 @@ class CorpusIndex(IndexReader):
         return self._storage.verify()
 
     def repair(self, *, wait: bool | float = False) -> tuple[str, ...]:
-        """Make again what `verify` finds damaged: search indexes and vectors. What cannot be made again is removed.
+        """Make again what `verify` finds damaged: search indexes, vectors, settings. What cannot be is removed.
 
         Args:
             wait: How long to wait for another writer: not at all, until it has finished (true), or so many seconds.
@@ -343,16 +347,20 @@ class CorpusIndex(IndexReader):
 
         Raises:
             IndexBusy: If another process writes for longer than `wait`.
-            IndexDamaged: If the database cannot be read at all, or is still damaged afterwards.
+            IndexDamaged: If the database cannot be read at all, or is still damaged afterwards, or its settings are
+                damaged and the encoder that the index was opened with is not the one that made it.
         """
         with self._storage.writing(wait) as writer:
+            with writer.batch():
+                split_by = known_chunkings(writer.store.stamps())
+                restored = restore_settings(writer.store, self.encoder, split_by)
             split = chunking(writer.store, None, None)
 
             def embed(chunks: Sequence[Chunk]) -> Vectors:
                 encoder = self.bound_encoder(writer.store)
                 return encoder.encode_passages([embedded_text(chunk, encoder, split) for chunk in chunks])
 
-            return repair(writer, embed)
+            return restored + repair(writer, embed)
 
     def copy(self, to: str | Path, *, wait: bool | float = False) -> int:
         """Copy the index into a new or an empty one, all or nothing; nothing is read or embedded again.
@@ -369,8 +377,8 @@ class CorpusIndex(IndexReader):
         """
         other = _open_storage(to, create=True)
         try:
-            with other.writing(wait) as writer:
-                return self._read(lambda store: copy_documents(store, writer, other.name))
+            with other.writing(wait) as writer, self._storage.session() as source:
+                return copy_documents(source, writer, other.name)
         finally:
             other.close()
 

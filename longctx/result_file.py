@@ -18,11 +18,13 @@ from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 from filelock import FileLock, Timeout
 
 from longctx.atomic_write import write_atomically
+from longctx.bounded_file import check_kind
 from longctx.errors import BadRequest
 
 RESULTS = "results.jsonl"
 
 _LOCK = ".lock"
+_LONGEST_HEADER = 1 << 20  # bytes
 _SEALED = re.compile(rb'(.*),"checksum":(\d+)\}', re.DOTALL)
 
 
@@ -94,9 +96,13 @@ def open_results(
             except Timeout as error:
                 other = f"another {work} is writing to {folder}"
                 raise BadRequest(f"{other}: wait for it, or give another --out") from error
+        with writing_to(path):
+            check_kind(path)
             file = opened.enter_context(path.open("a+b", buffering=0))
             file.seek(0)
-            data = file.read()
+            data = file.read(_LONGEST_HEADER)
+            if b"\n" in data:  # or it is none of ours, however long it is
+                data += file.read()
         header = json.dumps(fingerprint, ensure_ascii=False)
         if f"{header}\n".encode().startswith(data):  # a new file, or one that was cut short at once
             _cut(file, 0)

@@ -20,6 +20,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 from indexes.storage import is_database, shown
+from longctx.bounded_file import read_bounded
 from longctx.errors import BadRequest
 from longctx.models import CacheDtype, Dtype, QuantizationChoice, is_address, is_gguf
 from longctx.quantities import parse_size, parse_tokens
@@ -186,7 +187,7 @@ def _is_here(name: str, value: str) -> bool:
 def _base_of(model: str) -> str:
     """The model that an adapter was trained on, if it is one, which is loaded with it."""
     try:
-        said = json.loads((Path(model).expanduser() / "adapter_config.json").read_text(encoding="utf-8"))
+        said = json.loads(read_bounded(Path(model).expanduser() / "adapter_config.json"))
         return str(said.get("base_model_name_or_path") or model)
     except (OSError, ValueError, AttributeError):
         return model
@@ -254,12 +255,14 @@ def _with_base(file: FileVersion, model: Any) -> FileVersion:
 
 def _read(file: Path) -> tuple[dict[str, Any], FileVersion | None]:
     """What a file of settings says, and which version of it; nothing if there is none. Raises BadRequest."""
-    if not file.is_file():
+    if not file.exists():
         return {}, None
     try:
-        data = file.read_bytes()
+        data = read_bounded(file)
         said = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli").loads(data.decode())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise BadRequest(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
         raise BadRequest(f"{file} cannot be read: {error}") from error
     # pydantic would take MODEL and LONGCTX_MODEL for model, too, and what is asked about a server goes by the name
     if odd := sorted(said.keys() - Settings.model_fields.keys()):

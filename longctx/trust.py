@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from longctx.atomic_write import write_atomically
+from longctx.bounded_file import read_bounded
 from longctx.errors import BadRequest
 
 _TRUSTED = "trusted.json"
@@ -71,7 +72,7 @@ def trust(file: FileVersion) -> None:
 
 def _remembered() -> dict[str, str]:
     try:
-        known = json.loads((config_folder() / _TRUSTED).read_text(encoding="utf-8"))
+        known = json.loads(read_bounded(config_folder() / _TRUSTED))
     except (OSError, ValueError, RecursionError):  # without it, the user is asked again
         return {}
     return known if isinstance(known, dict) else {}

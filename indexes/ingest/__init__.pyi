@@ -1,4 +1,4 @@
-from .contents import read_unchanged
+from .contents import known_chunkings, read_unchanged
 from .discovery import FoundFile, discover
 from .documents import are_stored, check_documents, ingest_documents
 from .dry_run import IngestPlan, plan_ingest
@@ -23,6 +23,7 @@ __all__ = [
     "emptied_folders",
     "ingest_documents",
     "ingest_files",
+    "known_chunkings",
     "missing_files",
     "plan_ingest",
     "prune_files",

@@ -23,6 +23,7 @@ from .sqlite import (
     compares_in_json,
     contains,
     of_any_source,
+    settings_checksum,
     source_lies_in,
 )
 
@@ -69,6 +70,7 @@ __all__ = [
     "read_failure",
     "repair",
     "saturated",
+    "settings_checksum",
     "shown",
     "source_lies_in",
     "telling",

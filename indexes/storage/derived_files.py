@@ -22,7 +22,7 @@ from pathlib import Path
 from indexes.errors import CorpusError
 from indexes.storage.content_check import ContentCheck
 from indexes.storage.dense import DenseIndex, DenseSearcher
-from indexes.storage.file_access import DISK_FAILS, Status, status_of, unreadable
+from indexes.storage.file_access import DISK_FAILS, HeldFolder, Status, status_of, unreadable
 from indexes.storage.lexical import LexicalIndex, LexicalSearcher
 from indexes.storage.sqlite import DerivedFile, Store, Superseded
 
@@ -100,10 +100,15 @@ class Searchers:
 
 
 class Derived:
-    """The dense and the lexical index in an index's folder, which are derived from its database."""
+    """The dense and the lexical index in an index's folder, which are derived from its database.
+
+    Attributes:
+        folder: A path to the folder, also if its name goes to another one.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._shown, self._held_folder = folder, HeldFolder(folder)
+        self.folder = self._held_folder.path
         self._whole: tuple[int, list[Status]] | None = None  # the last files that were found whole
         self._held: weakref.WeakValueDictionary[int, HeldFiles] = weakref.WeakValueDictionary()  # by generation
         self._contents = ContentCheck(self._is_whole_if_there)
@@ -124,18 +129,18 @@ class Derived:
             store.set_derived_files([self._describe(file, known) for file in files])
         except FILE_ERRORS as error:
             raise CorpusError(
-                f"the search indexes in {self._folder} could not be written ({error}): {_remedy(error)}; "
-                "what was in the index is whole"
+                f"the search indexes in {self._shown} could not be written ({self._as_shown(error)}): "
+                f"{_remedy(error)}; what was in the index is whole"
             ) from error
         store.forget_removals()
         store.set_meta("published", _published(store))
 
     def clean(self, store: Store) -> None:
         """Delete the files that the store does not name: of older generations, and of writers that were killed."""
-        named = {self._folder / file.name for file in store.derived_files()}
+        named = {self.folder / file.name for file in store.derived_files()}
         folders = {file.parent for file in named}
         with suppress(OSError):  # the next writer tries again
-            for folder in (self._folder / "dense", self._folder / "lexical"):
+            for folder in (self.folder / "dense", self.folder / "lexical"):
                 for entry in folder.iterdir() if folder.is_dir() else ():
                     if entry.is_dir() and not entry.is_symlink():
                         if entry not in folders:
@@ -156,7 +161,7 @@ class Derived:
             Superseded: If files are missing or damaged, or were replaced.
         """
         files = store.derived_files()
-        paths = [self._folder / file.name for file in files]
+        paths = [self.folder / file.name for file in files]
         generation, statuses = store.generation(), [status_of(path) for path in paths]
         if (generation, statuses) != self._whole and self.problems(store):
             raise Superseded
@@ -185,7 +190,7 @@ class Derived:
         if not self.lexical.is_current(store):
             return ["the lexical index was made by another version of longctx"]
         damaged = self._damaged(store, read_all)
-        return [f"{self._folder / name} is missing or damaged: delete it, and it is made again" for name in damaged]
+        return [f"{self._shown / name} is missing or damaged: delete it, and it is made again" for name in damaged]
 
     def discard_damaged(self, store: Store) -> None:
         """Delete the damaged files, so that the next `write` makes them again, and close those that are open."""
@@ -196,8 +201,8 @@ class Derived:
             store.set_derived_files([])
             self.clean(store)
         for name in self._damaged(store, read_all=True):
-            file = self._folder / name
-            if file.parent != self._folder / "dense":  # a tantivy index is of one piece
+            file = self.folder / name
+            if file.parent != self.folder / "dense":  # a tantivy index is of one piece
                 shutil.rmtree(file.parent, ignore_errors=True)
             elif file.is_dir():
                 shutil.rmtree(file, ignore_errors=True)
@@ -225,17 +230,17 @@ class Derived:
         return held
 
     def _open(self) -> None:
-        self.dense = DenseIndex(self._folder / "dense")
-        self.lexical = LexicalIndex(self._folder / "lexical")
+        self.dense = DenseIndex(self.folder / "dense")
+        self.lexical = LexicalIndex(self.folder / "lexical")
 
     def _damaged(self, store: Store, read_all: bool) -> list[str]:
         return [file.name for file in store.derived_files() if not self._is_whole(file, read_all)]
 
     def _is_whole_if_there(self, file: DerivedFile) -> bool | None:
-        return self._is_whole(file, read_all=True) if (self._folder / file.name).exists() else None
+        return self._is_whole(file, read_all=True) if (self.folder / file.name).exists() else None
 
     def _is_whole(self, file: DerivedFile, read_all: bool) -> bool:
-        path = self._folder / file.name
+        path = self.folder / file.name
         try:
             status = path.stat()
             if status.st_size != file.bytes:
@@ -246,11 +251,14 @@ class Derived:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:  # what cannot be read need not be damaged
-            raise unreadable(path, error) from error
+            raise unreadable(self._shown / file.name, error) from error
+
+    def _as_shown(self, error: Exception) -> str:
+        return str(error).replace(str(self.folder), str(self._shown))
 
     def _describe(self, path: Path, known: dict[str, DerivedFile]) -> DerivedFile:
         status = path.stat()
-        name = path.relative_to(self._folder).as_posix()
+        name = path.relative_to(self.folder).as_posix()
         for old in known.values():  # the same file, or another name of it: tantivy's are shared between generations
             if Path(old.name).name == path.name and (old.bytes, old.mtime_ns) == (status.st_size, status.st_mtime_ns):
                 return old._replace(name=name)

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import weakref
 from contextlib import closing
 from pathlib import Path
 
@@ -29,6 +30,20 @@ except OSError as error:
 """
 
 Status = tuple[int, int] | None  # bytes and time of a file, if it is there
+
+
+class HeldFolder:
+    """An open folder, which stays the same when its name goes to another one, where the system can reach it so (Linux).
+
+    Attributes:
+        path: A path to it, as long as this object lives.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, descriptor)
+        held = Path(f"/proc/self/fd/{descriptor}")
+        self.path = held if held.exists() else folder
 
 
 def make_private(folder: Path) -> None:
@@ -106,6 +121,20 @@ def error_has_passed(path: Path, error: sqlite3.Error) -> bool:
             return connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
     except sqlite3.Error:
         return False
+
+
+def identity(file: Path) -> tuple[int, int] | None:
+    """Which file a path names now; None if there is none."""
+    try:
+        status = file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def moved(folder: Path) -> str:
+    """What to say of an index's folder that is another one than was opened."""
+    return f"{folder} has been moved or replaced since it was opened: open it again, where it is now"
 
 
 def status_of(file: Path | int) -> Status:

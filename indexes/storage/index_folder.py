@@ -12,7 +12,7 @@ from typing import TypeVar
 from indexes.errors import CorpusError, IndexBusy, IndexDamaged, IndexNotFound
 from indexes.near import near_path
 from indexes.storage.derived_files import Derived
-from indexes.storage.file_access import DISK_FAILS, make_private
+from indexes.storage.file_access import DISK_FAILS, identity, make_private, moved
 from indexes.storage.index_writer import IndexWriter, locked
 from indexes.storage.read_session import ATTEMPTS, ReadSession
 from indexes.storage.sqlite import Database, Store
@@ -36,7 +36,9 @@ class IndexFolder:
         self.path = path
         self.derived = Derived(path)
         self._database = database
-        self._opened = _identity(path)
+        self._check_not_moved()
+        if identity(self.derived.folder / _DATABASE) != database.opened:
+            raise CorpusError(moved(path))
 
     @classmethod
     def open(cls, path: Path, *, create: bool) -> IndexFolder:
@@ -58,18 +60,16 @@ class IndexFolder:
             IndexMismatch: If the index was made by a newer longctx.
             CorpusError: If the folder or its files cannot be read.
         """
-        try:
+        with _opening(path):
             _check_folder(path, create)
-            folder = cls(path, Database.open(path / _DATABASE))
-        except OSError as error:
-            remedy = DISK_FAILS if error.errno == errno.EIO else "make it readable, or name another folder"
-            raise CorpusError(f"{path} cannot be opened ({error.strerror or error}): {remedy}") from error
-        try:
-            if folder._is_damaged():
-                folder._mend_if_possible()
-        except BaseException:
-            folder.close()
-            raise
+            database = Database.open(path / _DATABASE)
+            try:
+                folder = cls(path, database)
+                if folder._is_damaged():
+                    folder._mend_if_possible()
+            except BaseException:
+                database.close()
+                raise
         return folder
 
     def close(self) -> None:
@@ -119,10 +119,14 @@ class IndexFolder:
             self._check_not_moved()  # from here on, who opens it where it is now meets the lock
             writer = IndexWriter(connection, self.derived)
             try:
-                yield writer
-            finally:
-                writer.publish()
-                self.derived.clean(writer.store)  # no reader will open the files of older generations from now on
+                try:
+                    yield writer
+                finally:
+                    writer.publish()
+                    self.derived.clean(writer.store)  # no reader will open the files of older generations from now on
+            except CorpusError:
+                self._check_not_moved()  # or that is why
+                raise
 
     def size(self) -> int:
         """The size of the folder in bytes; files may come and go meanwhile."""
@@ -178,10 +182,8 @@ class IndexFolder:
             raise CorpusError(f"the search indexes in {self.path} have to be made again: {error}") from error
 
     def _check_not_moved(self) -> None:
-        if _identity(self.path) != self._opened:
-            raise CorpusError(
-                f"{self.path} has been moved or replaced since it was opened: open it again, where it is now"
-            )
+        if identity(self.path / _DATABASE) != self._database.opened:
+            raise CorpusError(moved(self.path))
 
     def _is_damaged(self) -> bool:
         """Whether derived files have to be made again."""
@@ -201,13 +203,14 @@ class IndexFolder:
             return
 
 
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """Which file the database in a folder is."""
+@contextmanager
+def _opening(folder: Path) -> Iterator[None]:
+    """Raise the system's errors as ours."""
     try:
-        status = (folder / _DATABASE).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return status.st_dev, status.st_ino
+        yield
+    except OSError as error:
+        remedy = DISK_FAILS if error.errno == errno.EIO else "make it readable, or name another folder"
+        raise CorpusError(f"{folder} cannot be opened ({error.strerror or error}): {remedy}") from error
 
 
 def _check_folder(folder: Path, create: bool) -> None:
@@ -216,9 +219,9 @@ def _check_folder(folder: Path, create: bool) -> None:
     if database.is_file() and (database.stat().st_size > 1 or not used):  # SQLite takes one byte for none
         return
     if used and (folder / "write.lock").is_file():
+        state = "empty" if database.is_file() else "no file" if database.exists() else "gone"
         raise IndexDamaged(
-            f"the database {database} is {'empty' if database.exists() else 'gone'}: put a copy of it back, or delete "
-            "its folder and ingest again"
+            f"the database {database} is {state}: put a copy of it back, or delete its folder and ingest again"
         )
     if not create:
         near = near_path(folder, lambda each: (each / _DATABASE).is_file())

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -66,7 +67,7 @@ class LexicalIndex:
         """
         generation = store.generation()
         old = self._folder / (store.meta("lexical") or "none")
-        new = self._folder / f"{generation:012d}"
+        new = self._folder / f"{generation:012d}-{token_hex(4)}"  # a name that no other index has, also for tantivy
         grows = old.is_dir() and self.is_current(store)
         if grows and not (store.removals(generation - 1) or any(store.documents(generation - 1))):
             return _files(old)

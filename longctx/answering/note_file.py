@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass
@@ -16,10 +17,14 @@ from hashlib import sha256
 from pathlib import Path
 
 from indexes.storage import checksum
+from longctx.bounded_file import read_bounded
 
 FOLDER = "notes"
 MOST_QUESTIONS = 32  # whose notes are kept
 MOST_BYTES = 64 << 20  # of all of them
+
+_NAME = re.compile(r"[0-9a-f]{32}\.jsonl")
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK  # not for a pipe's reader to come
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ class NoteFile:
         # A line break on either side: a line that another process left unfinished stays alone.
         line = f"\n{json.dumps([*row, checksum(row)])}\n".encode()
         try:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            descriptor = os.open(self._path, _APPEND, 0o600)
             try:
                 self.keeps = os.write(descriptor, line) == len(line)
                 os.fsync(descriptor)
@@ -92,7 +97,7 @@ class NoteFile:
     def _read(self) -> dict[str, KeptReply]:
         replies: dict[str, KeptReply] = {}
         with suppress(OSError):
-            for line in self._path.read_bytes().split(b"\n"):
+            for line in read_bounded(self._path).split(b"\n"):
                 with suppress(ValueError, TypeError, RecursionError):  # damaged, or written to its half
                     *row, expected = json.loads(line)
                     if checksum(tuple(row)) == expected:
@@ -113,8 +118,9 @@ def key_of(values: Sequence[object]) -> str:
 
 
 def _forget_oldest(folder: Path) -> None:
-    """Delete the notes of the questions that were asked longest ago, beyond both limits."""
-    files = sorted(folder.glob("*.jsonl"), key=lambda file: file.stat().st_mtime, reverse=True)
+    """Delete the notes of the questions that were asked longest ago, beyond both limits; and no other file."""
+    notes = (file for file in folder.glob("*.jsonl") if _NAME.fullmatch(file.name))
+    files = sorted(notes, key=lambda file: file.stat().st_mtime, reverse=True)
     total = 0
     for place, file in enumerate(files):
         total += file.stat().st_size

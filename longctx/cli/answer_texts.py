@@ -1,8 +1,12 @@
-"""What the command line says around an answer, in the language of the question: English or Japanese."""
+"""What the command line says around answers, in the language of the question: English or Japanese."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from longctx.cli.plan_reasons import japanese_reason
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,16 @@ class AnswerTexts:
         taken: What the prompt took.
         expected: The time that was expected.
         reused: The tokens that were read before.
+        reason: Translates a plan's reason.
+        commands: What the commands of `longctx chat` do, by their names; their docstrings say it in English.
+        keys: What keys do in it.
+        so_far: How many turns a conversation has.
+        nothing_asked: That there is no answer yet.
+        no_document: That an answer comes from no document.
+        route_is: The route of the next questions.
+        forgotten: That turns were forgotten.
+        stopped: That an answer was stopped and is not kept.
+        stopped_kept: That it was stopped, and is kept.
     """
 
     sources: str
@@ -66,6 +80,16 @@ class AnswerTexts:
     taken: str
     expected: str
     reused: str
+    reason: Callable[[str], str]
+    commands: dict[str, str]
+    keys: str
+    so_far: str
+    nothing_asked: str
+    no_document: str
+    route_is: str
+    forgotten: str
+    stopped: str
+    stopped_kept: str
 
 
 _ENGLISH = AnswerTexts(
@@ -109,6 +133,16 @@ _ENGLISH = AnswerTexts(
     taken="the prompt has {tokens:,} tokens{expected}; the first token came after {seconds}{reused}",
     expected=", about {} to the first token",
     reused=", with {:,} tokens read before",
+    reason=str,
+    commands={},
+    keys="Ctrl-C stops an answer, or clears the line; Ctrl-D ends.",
+    so_far="{name}: {turns:,} turns so far; /help says what there is",
+    nothing_asked="Nothing has been answered in this conversation yet.",
+    no_document="The last answer comes from no document.",
+    route_is="The route is {}.",
+    forgotten="{:,} turns are forgotten.",
+    stopped="Stopped: this turn is not kept{}.",
+    stopped_kept="Stopped: this turn is kept{}.",
 )
 _JAPANESE = AnswerTexts(
     sources="出典",
@@ -152,6 +186,23 @@ _JAPANESE = AnswerTexts(
     taken="プロンプトは {tokens:,} トークン{expected}。最初のトークンまで {seconds}{reused}",
     expected="（最初のトークンまでの見込みは約 {}）",
     reused="。うち {:,} トークンは前回読んだものを使いました",
+    reason=japanese_reason,
+    commands={
+        "sources": "直前の回答の出典を示します。",
+        "plan": "直前の質問にどう答えたか、コンテキスト長を何に使ったかを示します。",
+        "route": "以降の質問に答える方法を選びます（auto、native、extended、retrieval、self、map）。",
+        "reset": "この会話を消して、初めからやり直します。",
+        "help": "コマンドの一覧を示します。",
+        "quit": "終了します。会話は残ります。",
+    },
+    keys="Ctrl-C で回答を止めるか行を消し、Ctrl-D で終了します。",
+    so_far="{name}：これまでに {turns:,} 回の質問があります。コマンドは /help で見られます",
+    nothing_asked="この会話にはまだ回答がありません。",
+    no_document="直前の回答は、どの文書にもよりません。",
+    route_is="答える方法は {} です。",
+    forgotten="{:,} 回分の会話を消しました。",
+    stopped="停止しました。この質問は会話に残りません{}。",
+    stopped_kept="停止しました。この質問は会話に残ります{}。",
 )
 
 
@@ -169,3 +220,17 @@ def answer_texts(question: str, answer: str = "") -> AnswerTexts:
 
     language = script_language(question)
     return _JAPANESE if "ja" in (language, language == "zh" and script_language(answer)) else _ENGLISH
+
+
+def conversation_texts(question: str | None, answer: str = "") -> AnswerTexts:
+    """What is said in a conversation, in the language of its last question.
+
+    Args:
+        question: The last question; None if there is none.
+        answer: What answers it.
+
+    Returns:
+        The sentences; also in Japanese where that is the language of the terminal.
+    """
+    locale = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    return _JAPANESE if locale.startswith("ja") else answer_texts(question or "", answer)

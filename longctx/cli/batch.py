@@ -59,11 +59,16 @@ def ask_questions(file: str, flags: AskFlags, *, as_json: bool) -> int:
 
 
 def _read(file: str) -> Sequence[Question]:
+    from longctx.bounded_file import read_bounded_text
+    from longctx.errors import BadRequest
     from longctx.evaluation import parse_questions, read_questions
 
     if file != _STDIN:
         return read_questions(file)
-    text = sys.stdin.read()
+    try:
+        text = read_bounded_text(sys.stdin)
+    except OSError as error:
+        raise BadRequest(f"standard input cannot be read: {error.strerror}") from error
     return parse_questions(text, "standard input", plain=not text.lstrip().startswith("{"))
 
 

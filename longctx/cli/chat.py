@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from longctx.cli.answer_texts import AnswerTexts, answer_texts
+from longctx.cli.answer_texts import AnswerTexts, answer_texts, conversation_texts
 from longctx.cli.opening import open_qa
 from longctx.cli.options import AskFlags, OnOff, with_flags
 from longctx.cli.output import (
@@ -33,7 +33,7 @@ from longctx.types import AskOptions, RouteChoice
 if TYPE_CHECKING:
     from longctx.conversation import Conversation
 
-_NOTHING_ASKED = "Nothing has been answered in this conversation yet."
+_LONGEST_LINE = 1_000_000  # characters of a question from standard input
 
 
 @with_flags(AskFlags)
@@ -67,20 +67,26 @@ def chat(
     keeping: dict[str, Any] = {"folder": settings.sessions, "rewrite_questions": settings.rewrite_questions}
     with opened as qa, Conversation.open(qa, settings.session, **keeping) as held:
         if settings.model is None:
-            secho(answer_texts("").no_model, err=True, dim=True)
+            secho(_said_in(held).no_model, err=True, dim=True)
         _Chat(held, options).run(_lines(held))
 
 
 def _lines(conversation: Conversation) -> Iterator[str]:
     """What the user enters, line by line, until the end."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        yield from sys.stdin
+        while line := sys.stdin.readline(_LONGEST_LINE + 1):
+            if len(line) > _LONGEST_LINE:
+                raise BadRequest(
+                    f"a line of standard input has over {_LONGEST_LINE:,} characters: each line is a question"
+                )
+            yield line
         return
     from prompt_toolkit import PromptSession
     from prompt_toolkit.history import InMemoryHistory
 
     asked = [turn.question for turn in conversation.turns]
-    secho(f"{conversation.path.stem}: {len(asked):,} turns so far; /help says what there is", err=True, dim=True)
+    so_far = _said_in(conversation).so_far.format(name=conversation.path.stem, turns=len(asked))
+    secho(so_far, err=True, dim=True)
     prompt: PromptSession[str] = PromptSession("> ", history=InMemoryHistory(asked))
     while True:
         try:
@@ -145,7 +151,8 @@ class _Chat:
                 raise
             how_far = f" ({interrupt})" if str(interrupt) else ""
             kept = len(self.conversation.turns) > before  # Ctrl-C came as the answer had ended
-            secho(f"\nStopped: this turn is {'' if kept else 'not '}kept{how_far}.", err=True, dim=True)
+            texts = answer_texts(question)
+            secho(f"\n{(texts.stopped_kept if kept else texts.stopped).format(how_far)}", err=True, dim=True)
         finally:
             if stream is not None:
                 stream.close()
@@ -157,22 +164,28 @@ def _texts(chat: _Chat) -> AnswerTexts:
     return answer_texts(last.question, last.answer.text)
 
 
+def _said_in(conversation: Conversation) -> AnswerTexts:
+    """What is said beside answers, in the language of the last question or of the terminal."""
+    last = conversation.turns[-1:]
+    return conversation_texts(last[0].question, last[0].answer.text) if last else conversation_texts(None)
+
+
 def _sources(chat: _Chat, argument: str) -> None:
     """Where the last answer comes from."""
     answer = chat.conversation.last
     if answer is None:
-        echo(_NOTHING_ASKED)
+        echo(_said_in(chat.conversation).nothing_asked)
     elif answer.citations or answer.passages:
         print_sources(answer, _texts(chat))
     else:
-        echo("The last answer comes from no document.")
+        echo(_texts(chat).no_document)
 
 
 def _plan(chat: _Chat, argument: str) -> None:
     """How the last question was answered, and what the window was used for."""
     answer = chat.conversation.last
     if answer is None:
-        echo(_NOTHING_ASKED)
+        echo(_said_in(chat.conversation).nothing_asked)
     else:
         print_plan(answer, _texts(chat))
 
@@ -184,19 +197,21 @@ def _route(chat: _Chat, argument: str) -> None:
         raise BadRequest(f"there is no route {argument!r}: use {', '.join(routes)}")
     if argument:
         chat.options = chat.options.updated(route=argument)
-    echo(f"The route is {chat.options.route}.")
+    echo(_said_in(chat.conversation).route_is.format(chat.options.route))
 
 
 def _reset(chat: _Chat, argument: str) -> None:
     """Forget this conversation, and begin anew."""
-    echo(f"{chat.conversation.reset():,} turns are forgotten.")
+    texts = _said_in(chat.conversation)
+    echo(texts.forgotten.format(chat.conversation.reset()))
 
 
 def _help(chat: _Chat, argument: str) -> None:
     """List the commands."""
+    texts = _said_in(chat.conversation)
     for name, command in _COMMANDS.items():
-        echo(f"/{name:<9}{command.__doc__}")
-    echo("Ctrl-C stops an answer, or clears the line; Ctrl-D ends.")
+        echo(f"/{name:<9}{texts.commands.get(name, command.__doc__)}")
+    echo(texts.keys)
 
 
 def _quit(chat: _Chat, argument: str) -> None:

@@ -25,13 +25,15 @@ app.add_typer(cache, name="cache")
 Source = Annotated[str, typer.Argument(help="A document's path, or its source as `list` shows it.")]
 
 
-def _open(index: str | None, *, trust: bool = False) -> CorpusIndex:
+def _open(
+    index: str | None, *, trust: bool = False, encoder: str | None = None, to_repair: bool = False
+) -> CorpusIndex:
     from indexes import CorpusIndex
     from longctx.settings import load_settings
 
     settings = load_settings(index=index)
     check_trusted(settings, agreed=trust, used=("index",))
-    return CorpusIndex.open(settings.index, encoder=None, create=False)
+    return CorpusIndex.open(settings.index, encoder, create=False, to_repair=to_repair)
 
 
 @app.command()
@@ -151,13 +153,20 @@ def cache_clear(index: IndexOption = None, trust: TrustOption = False, json: Jso
 
 @app.command()
 def repair(
-    index: IndexOption = None, wait: WaitOption = False, trust: TrustOption = False, json: JsonOption = False
+    index: IndexOption = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The encoder that the index was made with, where that is damaged, too."),
+    ] = None,
+    wait: WaitOption = False,
+    trust: TrustOption = False,
+    json: JsonOption = False,
 ) -> None:
     """Make again what `verify` finds damaged, from the index's own database. Exit code: 0 it is whole, 1 it is not.
 
     A document that cannot be made again is taken out, and named: ingest it again.
     """
-    with _open(index, trust=trust) as corpus:
+    with _open(index, trust=trust, encoder=encoder, to_repair=True) as corpus:
         done, problems = corpus.repair(wait=wait), corpus.verify().problems
     if json:
         print_json({"done": done, "problems": problems})

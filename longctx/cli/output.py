@@ -101,7 +101,7 @@ def print_plan(answer: Answer, texts: AnswerTexts) -> None:
     from rich.table import Table
 
     plan = answer.plan
-    reason = texts.extractive if plan is None else plan.reason
+    reason = texts.extractive if plan is None else texts.reason(plan.reason)
     searched = "" if answer.search_query is None else f"\n{texts.searched.format(answer.search_query)}"
     caption = cell(f"{reason}{searched}")
     if plan is None:

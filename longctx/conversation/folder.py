@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from longctx.conversation.session_file import SUFFIX, SessionFile, session_path
+from longctx.conversation.turn_index import remove_turn_index
 from longctx.errors import BadRequest
 
 _BESIDE = ("", "-wal", "-shm", "-journal")  # the files of an SQLite database
@@ -99,7 +99,7 @@ class ConversationFolder:
         with closing(SessionFile.open(old)):  # what a killed process left in the log goes into the file
             pass
         old.rename(target)
-        shutil.rmtree(old.with_suffix(".index"), ignore_errors=True)  # it is made again when it is needed
+        remove_turn_index(old.with_suffix(".index"))  # it is made again when it is needed
 
     def delete(self, name: str) -> None:
         """Delete a conversation.
@@ -110,7 +110,7 @@ class ConversationFolder:
         path = self.find(name)
         for suffix in _BESIDE:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-        shutil.rmtree(path.with_suffix(".index"), ignore_errors=True)
+        remove_turn_index(path.with_suffix(".index"))
 
     def free_name(self, wish: str) -> str:
         """Make a name that no conversation has yet.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 import sqlite3
 import threading
@@ -24,6 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from indexes.storage import DISK_FAILS, READ_AGAIN, checksum, error_has_passed, read_failure
 from longctx.atomic_write import write_atomically
+from longctx.bounded_file import check_kind
 from longctx.errors import BadRequest, BadSession, LongctxError
 from longctx.types import Answer, Message, Turn
 
@@ -94,6 +96,7 @@ class SessionFile:
             if not path.exists():
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 write_atomically(path, _create, overwrite=False, private=True)
+            check_kind(path)
             database = _connect(path)
             try:
                 _check_header(path, database)
@@ -249,6 +252,8 @@ def _explained(path: Path) -> Iterator[None]:
             "full": "make room on its disk",
             "disk I/O": f"{DISK_FAILS}, or make room",
         }
+        if "readonly" in str(error) and os.access(path, os.W_OK):  # as SQLite says of a file that was moved
+            raise LongctxError(f"{path} has been moved or replaced since it was opened: open it again") from error
         hint = next(
             (hint for word, hint in hints.items() if word in str(error)), "make its folder readable and writable"
         )

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from indexes import CorpusError, CorpusIndex, Document, Encoder, IndexBusy, Snapshot
 from indexes.text import content_terms, serves
+from longctx.errors import BadSession
 from longctx.types import Message
 
 _MOST_RECALLED = 8
@@ -50,10 +52,12 @@ class TurnIndex:
     def forget(self) -> None:
         """Delete the index."""
         self.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        remove_turn_index(self._folder)
 
     def _find(self, query: str, turns: Sequence[tuple[Message, Message]]) -> tuple[int, ...]:
         if self._index is None:
+            if (other := _held_by_another(self._folder)) is not None:
+                raise BadSession(f"{self._folder} is no index of a conversation (it holds {other}): move it away")
             self._index = CorpusIndex.open(self._folder, self._encoder)
         texts = ["\n".join(message.content for message in turn) for turn in turns]
         documents = [Document(f"{_SOURCE}{number}", text, "") for number, text in enumerate(texts, start=1)]
@@ -70,3 +74,16 @@ class TurnIndex:
         if not serves(self._encoder.languages, query):
             return set()
         return {hit.chunk.source for hit in snapshot.search(query, _LOOKED_AT, "dense") if hit.score >= _NEAR}
+
+
+def remove_turn_index(folder: Path) -> None:
+    """Remove the index of a conversation's turns, and no other index that has taken its place."""
+    if _held_by_another(folder) is None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _held_by_another(folder: Path) -> str | None:
+    """What an index holds that is no turn; None for nothing, as for one that is damaged or not there."""
+    with suppress(CorpusError, OSError), CorpusIndex.open(folder, encoder=None, create=False) as index:
+        return next((each.source for each in index.documents() if not each.source.startswith(_SOURCE)), None)
+    return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ KV_CACHE_FOLDER = "kv-cache"  # within an index's folder
 KV_CACHE_BYTES = 4 << 30
 LEAST_TOKENS = 256  # a shorter beginning is read sooner than it is looked for
 _SUFFIX = ".safetensors"
+_NAME = re.compile(r"[0-9a-f]{32}\.safetensors")  # no model's weights, should the folder be a link to them
 _log = logging.getLogger(__name__)
 
 
@@ -64,7 +66,7 @@ class PrefixStore:
         with suppress(OSError):  # no such folder, or none that can be read
             for entry in os.scandir(self.folder):
                 with suppress(FileNotFoundError):  # another process has removed it
-                    if entry.name.endswith(_SUFFIX) and entry.is_file(follow_symlinks=False):
+                    if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                         stat = entry.stat(follow_symlinks=False)
                         found.append(StoredPrefix(Path(entry.path), stat.st_size, stat.st_mtime))
         return sorted(found, key=lambda stored: stored.used)

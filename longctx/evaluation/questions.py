@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from longctx.bounded_file import read_bounded
 from longctx.errors import BadRequest
 from longctx.result_file import write_result_text, writing_to
 
@@ -54,7 +55,7 @@ def read_questions(path: str | Path) -> tuple[Question, ...]:
     """
     file = Path(path)
     try:
-        data = file.read_bytes()
+        data = read_bounded(file, pipe=True)
     except OSError as error:
         raise BadRequest(f"{path} cannot be read: {error.strerror or error}; give a file of questions") from error
     try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from longctx.bounded_file import check_kind
 from longctx.errors import ModelUnavailable
 from longctx.models.gguf_entries import FRESH, check_entries, entry
 
@@ -42,6 +43,7 @@ def is_gguf(model: object) -> bool:
     if path.suffix.lower() == _SUFFIX:
         return True
     try:
+        check_kind(path)
         with path.open("rb") as file:
             return file.read(4) == MAGIC
     except (OSError, ValueError):
@@ -66,6 +68,7 @@ class GgufHeader:
 def read_header(path: Path) -> GgufHeader:
     """Read the header of a file. Raises ModelUnavailable."""
     try:
+        check_kind(path)
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             reader = _Reader(path, data)
             metadata = reader.metadata()
@@ -78,7 +81,8 @@ def read_header(path: Path) -> GgufHeader:
     except RecursionError as error:
         raise ModelUnavailable(f"{path} is damaged (lists nested too deep): {FRESH}") from error
     except (OSError, ValueError) as error:  # mmap refuses an empty file with ValueError
-        reason = "it is empty" if path.is_file() and not path.stat().st_size else str(error)
+        said = error.strerror if isinstance(error, OSError) else str(error)
+        reason = "it is empty" if path.is_file() and not path.stat().st_size else said
         raise ModelUnavailable(f"{path} cannot be read ({reason}): {FRESH}") from error
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from longctx.bounded_file import read_bounded
 from longctx.errors import ModelUnavailable, extra
 
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -58,9 +59,9 @@ def read_adapter(folder: Path) -> Adapter:
             "with peft's save_pretrained"
         )
     try:
-        said = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+        said = json.loads(read_bounded(folder / _CONFIG))
         kind, base = said["peft_type"], said.get("base_model_name_or_path")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelUnavailable(f"{folder / _CONFIG} is no adapter's configuration: {error}") from error
     if kind != "LORA":
         raise ModelUnavailable(f"{folder} is an adapter of type {kind}: only LoRA can be put onto a model here")

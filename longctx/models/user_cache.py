@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from longctx.atomic_write import write_atomically
+from longctx.bounded_file import read_bounded
 
 CACHE_FOLDER = "LONGCTX_CACHE_DIR"  # the environment variable
 
@@ -27,7 +28,7 @@ def kept_values(name: str) -> Mapping[str, Any]:
         The values by key.
     """
     with suppress(OSError, RuntimeError, ValueError, RecursionError):
-        kept = json.loads(cache_path(name).read_text(encoding="utf-8"))
+        kept = json.loads(read_bounded(cache_path(name)))
         return kept if isinstance(kept, dict) else {}
     return {}
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from longctx.bounded_file import read_bounded
 from longctx.errors import BadReport
 from longctx.models import UNSCALED, Measured, Measurements
 from longctx.result_file import write_result_text
@@ -190,9 +191,7 @@ def load_report(path: str | Path) -> ProbeReport:
     file = Path(path)
     file = file / REPORT if file.is_dir() else file
     try:
-        if file.exists() and not file.is_file():  # a device has no end
-            raise BadReport(f"{file} is no file: give the folder that `longctx probe --out` wrote")
-        return ProbeReport.model_validate_json(file.read_bytes())
+        return ProbeReport.model_validate_json(read_bounded(file))
     except OSError as error:
         raise BadReport(f"{file}: {error.strerror}: give the folder that `longctx probe --out` wrote") from error
     except ValidationError as error:

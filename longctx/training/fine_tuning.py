@@ -18,6 +18,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from longctx.bounded_file import read_bounded
 from longctx.errors import TrainingError, extra
 from longctx.models import load_model
 from longctx.training.data import TrainingSequence, read_sequences
@@ -106,7 +107,8 @@ def _writing(target: Path) -> Iterator[None]:
             raise
         run = _run_of(target)
         going_on = "; make room, and --resume goes on with the run" if (run / _SETTINGS).is_file() else ""
-        raise TrainingError(f"{run} cannot be written to: {error}{going_on}") from error
+        said = "the disk may be full" if isinstance(error, RuntimeError) else error
+        raise TrainingError(f"{run} cannot be written to: {said}{going_on}") from error
 
 
 def _run_of(target: Path) -> Path:
@@ -154,8 +156,13 @@ def _open_run(target: Path, settings: dict[str, Any], *, resume: bool) -> Path:
     if resume:
         if not (run / _SETTINGS).is_file():
             raise TrainingError(f"there is no unfinished run in {run}: leave --resume out to start one")
-        began = json.loads((run / _SETTINGS).read_text(encoding="utf-8"))
-        changed = sorted(name for name in settings if began.get(name) != settings[name])
+        try:
+            began = json.loads(read_bounded(run / _SETTINGS))
+            changed = sorted(name for name in settings if began.get(name) != settings[name])
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
+            raise TrainingError(
+                f"{run / _SETTINGS} cannot be read ({error}): remove the folder and start anew"
+            ) from error
         if changed:
             raise TrainingError(
                 f"the run in {run} was begun with another {changed[0]} ({began.get(changed[0])!r}, now "

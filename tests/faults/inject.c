@@ -1,7 +1,8 @@
 /* Faults at the n-th file operation: preloaded, and armed by `fault_arm` in the process that is to fail.
  *
  * Operations on files under one folder are counted: opening, reading, writing, flushing, cutting, renaming, linking and
- * deleting. At the n-th the process is killed, or the call fails with an error, once or from then on.
+ * deleting. At the n-th the process is killed, or the call fails with an error, once or from then on, or two folders
+ * exchange their names before it.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -13,10 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define FILES 4096
-static char under[4096];
+#define EXCHANGE -1
+static char under[4096], one[4096], other[4096];
 static volatile long count = 0, at = -1;
 static int kind = 0, lasting = 0, is_armed = 0, reads_count = 0;
 static unsigned char ours[FILES];
@@ -27,12 +30,20 @@ void fault_arm(const char *folder, long n, int error, int from_then_on, int with
     count = 0, at = n, kind = error, lasting = from_then_on, reads_count = with_reads, is_armed = 1;
 }
 
+/* Before the n-th operation two names are exchanged, as another process could do it. */
+void fault_exchange(const char *folder, long n, const char *name, const char *for_name) {
+    strncpy(one, name, sizeof one - 1);
+    strncpy(other, for_name, sizeof other - 1);
+    fault_arm(folder, n, EXCHANGE, 0, 1);
+}
+
 long fault_count(void) { return count; }
 
 static int is_under(int dir, const char *path) {
     char at_dir[4096], link[64];
     if (!is_armed || !path) return 0;
-    if (path[0] == '/') return strncmp(path, under, strlen(under)) == 0;
+    if (strncmp(path, "/proc/self/fd/", 14) == 0) dir = atoi(path + 14);
+    else if (path[0] == '/') return strncmp(path, under, strlen(under)) == 0;
     if (dir == AT_FDCWD) return getcwd(at_dir, sizeof at_dir) && strncmp(at_dir, under, strlen(under)) == 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", dir);
     ssize_t length = readlink(link, at_dir, sizeof at_dir - 1);
@@ -46,6 +57,10 @@ static int fails(void) {
     long now = __sync_add_and_fetch(&count, 1);
     if (at < 0 || (lasting ? now < at : now != at)) return 0;
     if (kind == 0) kill(getpid(), SIGKILL);
+    if (kind == EXCHANGE) {
+        syscall(SYS_renameat2, AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE);
+        return 0;
+    }
     errno = kind;
     return 1;
 }
@@ -56,6 +71,12 @@ static int fails(void) {
 static int opened(int fd, int is_ours) {
     if (fd >= 0 && fd < FILES) ours[fd] = (unsigned char)is_ours;
     return fd;
+}
+
+int close(int fd) {
+    REAL(close);
+    opened(fd, 0);
+    return real(fd);
 }
 
 #define OPEN(name)                                                       \

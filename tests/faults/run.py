@@ -1,6 +1,6 @@
-"""Faults at every kind of moment of the `longctx` command itself: SIGKILL, I/O errors, a full disk, flipped bits.
+"""Faults at every kind of moment of the `longctx` command itself: SIGKILL, I/O errors, a full disk, flipped bits, swaps.
 
-    python tests/faults/run.py [--kills 120] [--errors 80] [--flips 80] [--seed 0]
+    python tests/faults/run.py [--kills 120] [--errors 80] [--flips 80] [--swaps 40] [--seed 0]
 
 Nothing may be lost or doubled, nothing that is whole may be called damaged, and no wrong answer may come without a word.
 The commands run in processes forked from this one, whose file operations `inject.c` (compiled here with `cc`) counts and
@@ -45,12 +45,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault at the n-th operation; errno 0 kills, and n = -1 only counts."""
+    """A fault at the n-th operation; errno 0 kills, and n = -1 only counts. Or two names are exchanged before it."""
 
     n: int
     errno: int = 0
     lasting: bool = False
     reads: bool = True
+    exchange: tuple[Path, Path] | None = None
 
 
 class Forked:
@@ -75,7 +76,10 @@ class Forked:
             os.dup2(output, 1)
             os.dup2(errors, 2)
             sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
-            if fault is not None:
+            if fault is not None and fault.exchange is not None:
+                under, name, other = map(os.fsencode, (self._under, *fault.exchange))
+                self._library.fault_exchange(under, fault.n, name, other)
+            elif fault is not None:
                 arguments = (fault.n, fault.errno, int(fault.lasting), int(fault.reads))
                 self._library.fault_arm(os.fsencode(self._under), *arguments)
             try:
@@ -108,6 +112,8 @@ class Bench:
         write_documents(self.new, range(2, DOCUMENTS + 2), 2)
         self.command("ingest", "docs")
         self.command("chat", stdin="What is subject1?\n")
+        write_documents(folder / "other-docs", range(9, 12), 9)
+        self.command("ingest", "other-docs", "--index", "other")
         questions = [json.dumps({"question": f"What is subject{n}?", "answers": [f"subject{n}"]}) for n in range(3)]
         (folder / "questions.jsonl").write_text("\n".join(questions))
         formats = _module(HERE.parent / "indexes" / "storage" / "test_formats.py")
@@ -283,6 +289,46 @@ def try_flips(bench: Bench, trials: int, luck: random.Random) -> int:
     return wrong
 
 
+def try_swaps(bench: Bench, trials: int, luck: random.Random) -> int:
+    """Give the index's name to another index, or to a link to it; that one stays as it is, and so does this one."""
+    wrong, ends, counts, afters = 0, Counter[str](), dict[str, int](), {}
+    bench.reset()
+    before = bench.state()
+    actions = [action for action, (arguments, _) in ACTIONS.items() if "old" not in arguments]
+    for action in actions:
+        bench.reset()
+        bench.prepare(action)
+        counts[action], afters[action] = bench.act(action, Fault(-1)).operations, bench.state()
+    ours, other, link = (bench.folder / name for name in (".longctx", "other", "link"))
+    for trial in range(trials):
+        action, place = actions[trial // 2 % len(actions)], (other, link)[trial % 2]
+        bench.reset()
+        bench.prepare(action)
+        link.symlink_to(other)
+        own, whole = ours.lstat().st_ino, contents(other)
+        fault = Fault(luck.randint(1, counts[action]), exchange=(ours, place))
+        said = bench.act(action, fault)
+        if ours.lstat().st_ino != own:  # exchanged, and now back
+            for old, new in ((ours, bench.folder / "held"), (place, ours), (bench.folder / "held", place)):
+                old.rename(new)
+        ends["said" if said.status else "went on"] += 1
+        try:
+            if contents(other) != whole:
+                raise Wrong("the other index has changed")
+            check(bench, action, before, afters[action], said)
+        except Exception as error:  # a check that fails in any way is a fault
+            wrong += 1
+            print(f"WRONG: {action}, {fault}: {type(error).__name__} {error}\n   {said.errors[-600:]}", flush=True)
+    print(f"swaps: {trials} trials, {dict(ends)}, {wrong} wrong", flush=True)
+    return wrong
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Each file of an index, without what SQLite makes beside its database to read it."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(("-shm", "-wal")))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
 def flip(file: Path, luck: random.Random) -> None:
     status, data = file.stat(), bytearray(file.read_bytes())
     data[luck.randrange(len(data))] ^= 1 << luck.randrange(8)
@@ -321,7 +367,7 @@ def compiled() -> Iterator[Path]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("kills", 120), ("errors", 80), ("flips", 80), ("seed", 0)):
+    for name, default in (("kills", 120), ("errors", 80), ("flips", 80), ("swaps", 40), ("seed", 0)):
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args()
     if "LONGCTX_FAULTS" not in os.environ:
@@ -341,6 +387,7 @@ def main() -> int:
         for kind, trials in (("kills", given.kills), ("errors", given.errors)):
             wrong += try_faults(bench, kind, trials, luck) if trials else 0
         wrong += try_flips(bench, given.flips, luck) if given.flips else 0
+        wrong += try_swaps(bench, given.swaps, luck) if given.swaps else 0
     return 1 if wrong else 0
 
 

@@ -1,4 +1,4 @@
-from .checksums import check_row, check_vector, checksum, vector_checksum
+from .checksums import check_row, check_vector, checksum, settings_checksum, vector_checksum
 from .conditions import (
     ANYTHING,
     MOST_TERMS,
@@ -48,6 +48,7 @@ __all__ = [
     "of_any_source",
     "read_chunk",
     "read_document",
+    "settings_checksum",
     "source_lies_in",
     "unpacked",
     "vector_checksum",

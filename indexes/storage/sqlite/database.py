@@ -16,7 +16,16 @@ from urllib.parse import quote
 
 from indexes.errors import CorpusError, IndexBusy, IndexDamaged
 from indexes.sources import composed
-from indexes.storage.file_access import DISK_FAILS, READ_AGAIN, error_has_passed, file_mode, read_failure, unreadable
+from indexes.storage.file_access import (
+    DISK_FAILS,
+    READ_AGAIN,
+    error_has_passed,
+    file_mode,
+    identity,
+    moved,
+    read_failure,
+    unreadable,
+)
 from indexes.storage.sqlite.schema import check_format, make_or_migrate
 from indexes.storage.sqlite.store import Store
 
@@ -69,13 +78,19 @@ class ReadTransaction:
 
 
 class Database:
-    """An index's database. Threads may share it: each transaction has a connection of its own while it lasts."""
+    """An index's database. Threads may share it: each transaction has a connection of its own while it lasts.
+
+    Attributes:
+        writable: Whether it may be written to.
+        opened: Which file it is, as `identity` tells.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.writable = os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
         self._idle: deque[sqlite3.Connection] = deque()
         self._closed = False
+        self.opened: tuple[int, int] | None = None
 
     @classmethod
     def open(cls, path: Path) -> Database:
@@ -112,12 +127,14 @@ class Database:
         if self.writable:
             if not self._path.exists():  # SQLite would let everybody read it
                 os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, file_mode(self._path.parent)))
+            self.opened = identity(self._path)
             connection = self._connect()
             self._idle.append(connection)
             _keep_log(connection)
             make_or_migrate(connection)
             check_format(connection)
         else:
+            self.opened = identity(self._path)
             with closing(self._connect_read_only()) as connection:
                 check_format(connection)
 
@@ -182,18 +199,27 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=_LOCK_TIMEOUT)
         connection.execute("PRAGMA foreign_keys = ON")
-        return _with_functions(connection)
+        return self._checked(connection)
 
     def _connect_read_only(self) -> sqlite3.Connection:
         # Where nothing may be written, SQLite cannot make the files that processes coordinate by. With a log beside the
         # database, its owner is at work or was killed, and the log is read if those files are there. Without one, the
         # database is read as a file that nobody changes, and `ReadTransaction.reading` checks afterwards.
         mode = "mode=ro" if self._has_log() else "immutable=1"
-        return _with_functions(
-            sqlite3.connect(
-                f"file:{quote(str(self._path))}?{mode}", uri=True, isolation_level=None, check_same_thread=False
-            )
-        )
+        place = f"file:{quote(str(self._path))}?{mode}"
+        return self._checked(sqlite3.connect(place, uri=True, isolation_level=None, check_same_thread=False))
+
+    def _checked(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """Give a new connection its functions, if it is one to the file that was opened. Raises CorpusError."""
+        try:
+            connection.execute("PRAGMA user_version")  # opens the log beside the file, too
+            if identity(self._path) != self.opened:
+                raise CorpusError(moved(self._path.parent))
+            connection.create_function("nfc", 1, composed, deterministic=True)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _state(self) -> tuple[bool, int, int]:
         status = self._path.stat()
@@ -209,6 +235,8 @@ class Database:
         try:
             yield
         except IndexDamaged as error:
+            if _REMEDY in str(error):  # it is said already which database it is, such as one that is copied from
+                raise
             raise IndexDamaged(f"{self._path} is damaged: {error}; {_REMEDY}") from error
         except UnicodeDecodeError as error:  # of a message of SQLite's about text that is none
             raise IndexDamaged(f"{self._path} is not a whole database (text that is no UTF-8); {_REMEDY}") from error
@@ -229,11 +257,6 @@ def _keep_log(connection: sqlite3.Connection) -> None:
             time.sleep(_BETWEEN_TRIES)
 
 
-def _with_functions(connection: sqlite3.Connection) -> sqlite3.Connection:
-    connection.create_function("nfc", 1, composed, deterministic=True)
-    return connection
-
-
 def _explain(error: sqlite3.Error, path: Path, writable: bool) -> CorpusError:
     """The error to show for one of SQLite's, told by its words: Python 3.10 does not give its code."""
     what = " ".join(str(error).split())[:200]
@@ -247,6 +270,8 @@ def _explain(error: sqlite3.Error, path: Path, writable: bool) -> CorpusError:
                 f"{path} could not be read or written ({what}): {DISK_FAILS}, or make room if files may not grow; "
                 "the index is left as it is"
             )
+        if "readonly" in what and writable and os.access(path, os.W_OK):  # as SQLite says of a file that was moved
+            return CorpusError(moved(path.parent))
         if "readonly" in what or "unable to open" in what:
             hint = "make its folder readable and writable"
             return CorpusError(f"{path} cannot be opened ({what}): {hint}{'' if writable else ' once'}")

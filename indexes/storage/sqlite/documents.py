@@ -181,6 +181,13 @@ class DocumentReader:
         rows = self._db.execute(f"SELECT id, {self._BYTES.format('stamp')} FROM documents ORDER BY id")  # noqa: S608
         return [document_id for document_id, sealed in rows if not read_stamp(sealed)[1]]
 
+    def stamps(self) -> Iterator[str]:
+        """The stamps of documents, without those that are damaged."""
+        for (sealed,) in self._db.execute(f"SELECT {self._BYTES.format('stamp')} FROM documents"):  # noqa: S608
+            stamp, _ = read_stamp(sealed)
+            if stamp is not None:
+                yield stamp
+
     def sources_of_content(self, content_hash: str) -> list[str]:
         """List the documents that were made from a content.
 

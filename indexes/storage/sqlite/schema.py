@@ -160,7 +160,10 @@ def seal_settings(connection: Connection) -> None:
 
 def read_settings(connection: Connection) -> dict[str, str]:
     """All settings that an open database holds, by their names."""
-    return dict(connection.execute("SELECT key, value FROM meta").fetchall())
+    rows = connection.execute("SELECT CAST(key AS BLOB), CAST(value AS BLOB) FROM meta").fetchall()
+    return {
+        key.decode(errors="replace"): value.decode(errors="replace") for key, value in rows
+    }  # or damage is an error
 
 
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:

@@ -10,7 +10,7 @@ generation, whatever the writer does meanwhile. `sqlite.database` opens it.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
@@ -63,7 +63,9 @@ class Store(StoreReader):
             return super().meta(key)
         settings = read_settings(self._db)
         if settings.get("settings") != settings_checksum(settings):
-            raise IndexDamaged("the settings that its documents were made with are not what they were")
+            raise IndexDamaged(
+                "the settings that its documents were made with are not what they were: try `longctx index repair`"
+            )
         return settings.get(key)
 
     def set_meta(self, key: str, value: str) -> None:
@@ -81,6 +83,22 @@ class Store(StoreReader):
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
         if key in SETTINGS:
             seal_settings(self._db)
+
+    def settings(self) -> dict[str, str]:
+        """All settings of the index by their names, and their checksum, whether or not it matches."""
+        return read_settings(self._db)
+
+    def restore_settings(self, settings: Mapping[str, str]) -> None:
+        """Set those settings again that the checksum is of.
+
+        Args:
+            settings: What they were; one that is not there was not set.
+        """
+        for name in SETTINGS:
+            self._db.execute("DELETE FROM meta WHERE key = ?", (name,))
+            if name in settings:
+                self._db.execute("INSERT INTO meta VALUES (?, ?)", (name, settings[name]))
+        seal_settings(self._db)
 
     def next_generation(self) -> int:
         """A generation that is newer than the store's and than that of any document, also where one is damaged."""

@@ -6,16 +6,17 @@ import os
 import random
 import re
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from hashing_encoder import python
 from limited_files import files_up_to
 
-from indexes import CorpusError, CorpusIndex, Encoder
+from indexes import CorpusError, CorpusIndex, Encoder, IndexDamaged
 
 
 def answers(index: CorpusIndex) -> list[object]:
@@ -44,6 +45,28 @@ def test_a_full_disk_is_said_and_loses_nothing(made: Path, tmp_path: Path, hashi
         assert re.match("CorpusError: .*make room", message)
         subprocess.run(["mount", "-o", "remount,size=50m", disk], check=True)
         check_that_it_goes_on(disk / "index", made / "corpus", hashing)
+
+
+@pytest.mark.parametrize("limit", [30_000, 60_000, 90_000, 120_000])
+def test_a_copy_for_which_there_is_no_room_names_the_copy(
+    made: Path, tmp_path: Path, hashing: Encoder, limit: int
+) -> None:
+    with CorpusIndex.open(made / "index", hashing) as index:
+        with files_up_to(limit), pytest.raises(CorpusError, match=r"(?s)/copy.* could not be .*make room") as error:
+            index.copy(tmp_path / "copy")
+        assert "/index" not in str(error.value)
+        assert index.copy(tmp_path / "copy") == 12
+    with CorpusIndex.open(tmp_path / "copy", hashing) as copy:
+        assert copy.verify().problems == ()
+
+
+def test_a_copy_of_a_damaged_index_names_that_index(folder: Path, tmp_path: Path, hashing: Encoder) -> None:
+    with closing(sqlite3.connect(folder / "corpus.sqlite3")) as database, database:
+        database.execute("UPDATE chunks SET line = line + 1")
+    with CorpusIndex.open(folder, hashing) as index:
+        with pytest.raises(IndexDamaged, match=r"^[^:]*/index/corpus\.sqlite3 is damaged: ") as error:
+            index.copy(tmp_path / "copy")
+        assert "/copy" not in str(error.value)
 
 
 def test_a_file_that_may_not_grow_is_said_and_loses_nothing(made: Path, tmp_path: Path, hashing: Encoder) -> None:

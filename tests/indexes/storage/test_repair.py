@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hashing_encoder import HashingEncoder
 
 from indexes import CorpusError, CorpusIndex, Document, Encoder
 
@@ -147,16 +150,52 @@ def test_rows_that_name_no_document_are_given_back_or_made_again(tmp_path: Path,
 
 @pytest.mark.parametrize("name", ["chunking", "encoder", "encoder_fingerprint", "settings"])
 @pytest.mark.parametrize("change", ["value = value || '0'", "key = 'other'", "value = '[41, 0]'"])
-def test_damaged_settings_are_said_in_one_line(
+def test_damaged_settings_are_said_in_one_line_and_made_again(
     folder: Path, hashing: Encoder, made: Path, name: str, change: str
 ) -> None:
     with CorpusIndex.open(folder, hashing) as index:
         execute(f"UPDATE meta SET {change} WHERE key = '{name}'")(folder)
         assert "settings" in "".join(index.verify().problems)
-        uses = (index.repair, lambda: index.ingest(made / "corpus"), lambda: index.search("subject1"))
+        right = [*map(str, index.documents())]
+        uses = (lambda: index.ingest(made / "corpus"), lambda: index.search("subject1"))
         for use in (*uses, lambda: CorpusIndex.open(folder, hashing)):
-            with pytest.raises(CorpusError, match=r"settings .* are not what they were; put a copy"):
+            with pytest.raises(CorpusError, match=r"settings .* are not what they were: try `longctx index repair`"):
                 use()
+    with CorpusIndex.open(folder, hashing, to_repair=True) as index:
+        assert "settings of the index were made again, with the encoder hashing" in "".join(index.repair())
+        assert index.verify().problems == ()
+        assert [*map(str, index.documents())] == right
+        assert index.ingest(made / "corpus").unchanged == 12
+    with CorpusIndex.open(folder, hashing) as index:
+        assert index.search("subject1")[0].chunk.source.endswith("1.md")
+
+
+class OtherWeights(HashingEncoder):
+    fingerprint = "other"
+
+
+@pytest.mark.parametrize("name", ["chunking", "encoder", "encoder_fingerprint", "settings"])
+def test_settings_are_not_made_again_with_another_encoder(folder: Path, hashing: Encoder, name: str) -> None:
+    execute(f"UPDATE meta SET value = value || '0' WHERE key = '{name}'")(folder)
+    with CorpusIndex.open(folder, OtherWeights(), to_repair=True) as index:
+        with pytest.raises(CorpusError, match="nothing shows that the encoder was 'hashing': if it was another"):
+            index.repair()
+        assert "settings" in "".join(index.verify().problems)
+
+
+def test_a_chunking_is_told_by_the_stamps_of_files(tmp_path: Path, made: Path, hashing: Encoder) -> None:
+    shutil.copytree(made / "corpus", tmp_path / "corpus")
+    for file in (tmp_path / "corpus").iterdir():
+        os.utime(file, (1, 1))
+    with CorpusIndex.open(tmp_path / "index", hashing) as index:
+        time.sleep(2.1)  # the stamp of a file that has just been changed proves nothing
+        index.ingest(tmp_path / "corpus", chunk_tokens=40, overlap=5)
+        right = answers(index)
+    execute("UPDATE meta SET value = '[41, 5]' WHERE key = 'chunking'")(tmp_path / "index")
+    with CorpusIndex.open(tmp_path / "index", hashing, to_repair=True) as index:
+        index.repair()
+        assert index.ingest(tmp_path / "corpus").unchanged == 12
+        assert answers(index) == right
 
 
 GENERATIONS = ("UPDATE meta SET value = '1' WHERE key = 'generation'", "UPDATE documents SET generation = 40")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from collections.abc import Callable, Iterator
@@ -539,10 +540,16 @@ def test_a_folder_that_cannot_be_written_answers_all_the_same(index: Path, opene
 def test_the_notes_of_so_many_questions_are_kept(index: Path, opened, server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("longctx.answering.note_file.MOST_QUESTIONS", 3)
     server.play(WINDOW, stations)
+    others = [index / "notes" / f"{n}.jsonl" for n in range(5)]  # as in a folder of somebody's that is linked here
+    others[0].parent.mkdir(exist_ok=True)
+    for n, file in enumerate(others):
+        file.write_text("{}")
+        os.utime(file, (n, n))
     qa = opened(index)
     for word in ("rust", "paint", "oil", "salt", "tar"):
         qa.ask(f"How many of the reports mention {word}?")
-        assert len(list((index / "notes").iterdir())) <= 4, "the file of the question at hand is one more"
+        assert len(list((index / "notes").iterdir())) <= 4 + 5, "the file of the question at hand is one more"
+    assert all(file.exists() for file in others)
 
 
 def test_notes_that_are_cut_are_taken_on_half_the_part(make_index, opened, server) -> None:

@@ -60,6 +60,21 @@ def test_questions_from_standard_input_are_answered_line_by_line_and_kept(chat: 
     assert sorted(each.name for each in tmp_path.iterdir()) == ["another.session", "default.session"]
 
 
+@pytest.mark.parametrize("locale", ["ja_JP.UTF-8", ""])
+def test_commands_in_japanese(chat: Chat, monkeypatch: pytest.MonkeyPatch, locale: str) -> None:
+    monkeypatch.setenv("LC_ALL", locale)
+    monkeypatch.delenv("LC_MESSAGES", raising=False)
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    if not locale:
+        chat("灯台は誰が建てましたか？")
+    output, errors, _ = chat("/help", "/route", "/sources", "/plan", "/reset", "/help")
+    shown = re.sub(r"/\w+|Ctrl-[CD]|auto|native|extended|retrieval|self|map", "", output)
+    until = shown.index("回分の会話を消しました") if locale == "" else len(shown)  # then nothing was asked
+    assert not re.search("[a-z]{4}", shown[:until].replace("lighthouse.md", "")), output
+    assert ("モデルの指定がない" in errors) == ("No model" not in errors)
+    assert "/quit     終了します。会話は残ります。" in output
+
+
 def test_commands(chat: Chat) -> None:
     output, errors, code = chat("/help", "/route", "/route retrieval", "/reset", "/quit", "What comes after the end?")
     for command in ("/sources", "/plan", "/route", "/reset", "/help", "/quit"):
@@ -171,7 +186,7 @@ def test_a_terminal_edits_japanese_recalls_questions_and_stops_answers(
         terminal.type("灯台と港は" + LEFT + LEFT + BACKSPACE + "や" + "\r")
         terminal.wait_for("reading the prompt")
         terminal.type(CTRL_C)
-        terminal.wait_for("Stopped: this turn is not kept.")
+        terminal.wait_for("停止しました。この質問は会話に残りません")
         terminal.wait_for(PROMPT)
         assert not turns(tmp_path)
         terminal.type(UP + UP + UP + CTRL_C)

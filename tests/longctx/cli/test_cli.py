@@ -335,6 +335,12 @@ def test_the_places_of_a_japanese_question_are_in_japanese(home: Path, tiny_chat
     assert asked == "灯台は一八七四年に建てられた。 [1]\n\n出典\n[1] docs/toudai.txt 1 行目、文字 0-15\n"
     model = ("--model", tiny_chat_llama, "--max-new-tokens", "6")
     explained = run_in(home, "ask", "灯台はいつ建てられましたか？", *model, "--explain").stdout
-    for japanese in ("プロンプトに含めた箇所\n[1] docs/", "質問の種類 事実", "指示と質問", "最初のトークンまで"):
+    for japanese in (
+        "プロンプトに含めた箇所\n[1] docs/",
+        "質問の種類 事実",
+        "指示と質問",
+        "最初のトークンまで",
+        "すべての文書は",
+    ):
         assert japanese in explained
     assert "docs/toudai.txt 1 行目、文字 0-" in run_in(home, "search", "灯台").stdout

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from indexes import CorpusIndex
 from longctx import (
     AskOptions,
     BadRequest,
+    BadSession,
     ContextTooLong,
     Conversation,
     DocumentQA,
@@ -178,6 +180,23 @@ def test_what_was_said_long_ago_is_found_again(demo: DocumentQA, tmp_path: Path)
 def conversation_turns(folder: Path) -> list[tuple[tuple[Any, str], tuple[Any, str]]]:
     with closing(SessionFile.open(session_path(folder, "default"))) as store:
         return [(("user", turn.question), ("assistant", turn.answer.text)) for turn in store.turns()]
+
+
+def test_an_index_that_has_taken_the_place_of_that_of_turns_is_left_alone(tmp_path: Path, encoder, make_index) -> None:
+    documents = make_index({"a.txt": "The lamp turns."})
+    (tmp_path / "talk.index").symlink_to(documents)
+    recall = TurnIndex(tmp_path / "talk.index", encoder)
+    history = [Message("user", "Hello."), Message("assistant", "Good morning.")]
+    for _ in range(2):
+        with pytest.raises(BadSession, match=r"talk\.index is no index of a conversation \(it holds .*a\.txt\): move"):
+            recall.find("What turns?", history)
+    (tmp_path / "talk.index").unlink()
+    documents.rename(tmp_path / "talk.index")
+    recall.forget()
+    recall.close()
+    with CorpusIndex.open(tmp_path / "talk.index", encoder, create=False) as index:
+        assert [Path(document.source).name for document in index.documents()] == ["a.txt"]
+        assert index.verify().problems == ()
 
 
 def test_a_turn_is_found_at_the_next_question_and_the_index_of_turns_can_be_made_again(tmp_path: Path, encoder) -> None:

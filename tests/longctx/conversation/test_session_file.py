@@ -26,7 +26,7 @@ from forking_program import ForkingProgram, end_of, serve
 
 from indexes.storage.sqlite.checksums import checksum
 from longctx.conversation.session_file import SessionFile, session_path
-from longctx.errors import BadRequest, BadSession
+from longctx.errors import BadRequest, BadSession, LongctxError
 from longctx.types import Answer, Citation, Plan, Usage
 
 
@@ -45,6 +45,20 @@ class Writers(ForkingProgram):
 def writers() -> Iterator[Writers]:
     with Writers(__file__) as program:
         yield program
+
+
+def test_a_file_that_another_has_taken_the_place_of_is_not_written_to(tmp_path: Path) -> None:
+    one, other = session_path(tmp_path, "one"), session_path(tmp_path, "other")
+    for path in (one, other):
+        with closing(SessionFile.open(path)) as file:
+            file.add("q 1", answer_to(1))
+    before = other.read_bytes()
+    with closing(SessionFile.open(one)) as file:
+        one.rename(tmp_path / "away.session")
+        other.rename(one)
+        with pytest.raises(LongctxError, match=r"one\.session has been moved or replaced since it was opened: open it"):
+            file.add("q 2", answer_to(2))
+    assert one.read_bytes() == before
 
 
 def test_a_process_that_is_killed_leaves_every_finished_turn(writers: Writers, tmp_path: Path) -> None:

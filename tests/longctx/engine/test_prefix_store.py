@@ -63,6 +63,15 @@ def test_a_document_that_goes_on_differently_is_reused_as_far_as_it_is_the_same(
     assert len(store.entries()) == 2
 
 
+def test_a_models_weights_in_the_folder_are_no_prefixes(loaded, ids, tmp_path: Path) -> None:
+    weights = tmp_path / "model-00001-of-00002.safetensors"
+    weights.write_bytes(b"weights" * 1000)
+    store = PrefixStore(tmp_path, dtype="model", limit=1)
+    ask(loaded, store, ids, [7])
+    assert store.clear() == []
+    assert weights.exists()
+
+
 def test_what_was_made_otherwise_is_not_used(loaded, ids, tmp_path: Path) -> None:
     store = PrefixStore(tmp_path)
     ask(loaded, store, ids, [7])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -11,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longctx import BadRequest, ContextTooLong, Plan, Policy
-from longctx.planning.budget import PromptBudget, ReadingSpeed
+from longctx.cli.answer_texts import answer_texts
+from longctx.planning.budget import PromptBudget, ReadingSpeed, priced
 from longctx.planning.inputs import FoundPassage, PassageCost, PromptCosts, Windows
 from longctx.planning.planner import plan
+from longctx.types import QuestionKind
 
 RANK = {"native": 0, "extended": 1, "retrieval": 2, "refused": 3}
 
@@ -97,6 +100,21 @@ def test_what_holds_of_every_plan(counts: PromptCosts, windows: Windows, policy:
         assert_affordable(counts, policy, each)
         assert_documents(counts, each)
         assert_nothing_is_lost(counts, each)
+
+
+_NAMES = re.compile("--[a-z-]+|yarn")  # of flags
+
+
+@given(questions(), windows, policies, st.sampled_from(["locate", "compare", "count", "summarise"]), st.booleans())
+def test_every_reason_is_said_in_japanese(
+    counts: PromptCosts, windows: Windows, policy: Policy, kind: QuestionKind, passages_only: bool
+) -> None:
+    counts = replace(counts, kind=kind, passages_only=passages_only, cached=counts.system)
+    made = planned(counts, windows, policy)
+    for each in [] if made is None else [made, *([made.fallback] if made.fallback else [])]:
+        said = answer_texts("灯台はいつ建てられましたか？").reason(priced(each, policy.budget).reason)
+        assert not re.search("[a-z]", _NAMES.sub("", said)), said
+        assert answer_texts("Who built it?").reason(each.reason) == each.reason
 
 
 def limit_of(policy: Policy, made: Plan) -> float:
