@@ -19,6 +19,7 @@ from typing import NamedTuple
 from indexes.text.codes import codes
 from indexes.text.japanese import asked_noun, is_content, is_inflected, is_telling, morphemes
 from indexes.text.kanji import common_forms
+from indexes.text.korean import telling_stem
 from indexes.text.normalisation import MARKS, clean, nfkc
 from indexes.text.words import abbreviations, identifiers, stems, telling_words
 
@@ -37,7 +38,7 @@ _LETTERS = rf"[^\W_{_KANA_OR_HAN}{_HANGUL}{_SPACELESS}]"
 _WORD = re.compile(rf"{_LETTERS}+(?:[{MARKS}]+{_LETTERS}*)*")
 # Japanese lines are broken inside words, too, in PDFs above all. A short line is more likely a heading.
 _WRAPPED = re.compile(rf"(?<=[^\n]{{12}})(?<=[{_KANA_OR_HAN}])\r?\n(?=[{_KANA_OR_HAN}])")
-_RUN = re.compile(f"(?P<cjk>{_CJK_RUN.pattern})|{_SYLLABLE_RUN.pattern}|{_WORD.pattern}")
+_RUN = re.compile(f"(?P<cjk>{_CJK_RUN.pattern})|(?P<syllables>{_SYLLABLE_RUN.pattern})|{_WORD.pattern}")
 _ACCENTED = re.compile("[\u00df-\u024f\u1e00-\u1eff]")
 # What is seldom typed: accents that no letter contains, points of Hebrew, Arabic vowels and the stroke that stretches
 _ACCENT = re.compile(
@@ -208,6 +209,8 @@ def content_words(text: str) -> list[str]:
     for run in _RUN.finditer(_plain(text)):
         if run.lastgroup == "cjk":
             words += (each.normalized_form() for each in morphemes([run.group()]) if is_telling(each))
+        elif run.lastgroup == "syllables":
+            words += filter(None, [telling_stem(run.group())])
         elif run.group() in named or telling_words([run.group().casefold()], "en"):
             words.append(run.group())
     return words
