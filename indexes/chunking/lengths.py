@@ -6,13 +6,13 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
-from indexes.text import script_language, text_language
+from indexes.text import MARKS, script_language, text_language
 from indexes.types import Encoder
 
 TokenOffsets = Callable[[Sequence[str]], list[list[tuple[int, int]]]]
 
 _LETTER = re.compile(r"[^\W\d_]")
-_PIECE = re.compile(r"\w{1,6}|[^\w\s]")
+_PIECE = re.compile(rf"(?:\w[{MARKS}]*){{1,6}}|[^\w\s]")
 _ENOUGH = 1_000  # characters
 
 

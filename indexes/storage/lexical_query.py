@@ -48,15 +48,16 @@ def term_groups(query: str, languages: Collection[str]) -> list[TermGroup]:
     Returns:
         The groups, of languages for which the terms are the same.
     """
+    known = [language for language in languages if language != UNKNOWN]
+    own = query_language(query, known) if len(languages) > 1 else None
     analysed: dict[tuple[tuple[str, float], ...], list[str]] = {}
     for language in languages or [UNKNOWN]:
-        terms = tuple(islice(query_terms(query, language).items(), _LONGEST_QUERY))
+        terms = tuple(islice(query_terms(query, language, own).items(), _LONGEST_QUERY))
         analysed.setdefault(terms, []).append(language)
     if len(analysed) == 1:
         return [TermGroup(dict(terms), None, 1.0) for terms in analysed]
-    own = query_language(query, [language for language in languages if language != UNKNOWN])
     return [
-        TermGroup(dict(terms), its, _OTHER_LANGUAGE if own is not None and own not in its else 1.0)
+        TermGroup(dict(terms), its, 1.0 if own is None or {own, UNKNOWN} & {*its} else _OTHER_LANGUAGE)
         for terms, its in analysed.items()
     ]
 

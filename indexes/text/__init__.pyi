@@ -13,14 +13,16 @@ from .analyzer import (
 )
 from .codes import Code, codes
 from .language import LANGUAGE_NAMES, LANGUAGES, folded, query_language, script_language, serves, text_language
-from .normalisation import CleanText, clean, join_hyphens, on_one_line
+from .normalisation import MARKS, CleanText, clean, join_hyphens, on_one_line
 from .readability import is_readable
-from .sentences import cut_places, row_spans, sentence_spans
+from .sentences import SENTENCE_ENDS, cut_places, row_spans, sentence_spans
 
 __all__ = [
     "ANALYSIS_VERSION",
     "LANGUAGES",
     "LANGUAGE_NAMES",
+    "MARKS",
+    "SENTENCE_ENDS",
     "CleanText",
     "Code",
     "clean",

@@ -2,7 +2,7 @@
 
 Latin and other alphabets: words, case-folded, stemmed in the language of their text and without accents, and their
 beginnings, which are marked. Japanese and Chinese: Sudachi's shortest morphemes (mode A), and marked character bigrams.
-Korean: bigrams.
+Korean, and scripts without spaces such as Thai: bigrams.
 
 The figures below are recall@1 and recall@5 on the 4,442 questions of JSQuAD, on which the choices were made; for how,
 and for the limits of that, see benchmarks/results/2026-11-23-retrieval.md.
@@ -19,23 +19,32 @@ from typing import NamedTuple
 from indexes.text.codes import codes
 from indexes.text.japanese import asked_noun, is_content, is_inflected, is_telling, morphemes
 from indexes.text.kanji import common_forms
-from indexes.text.normalisation import clean, nfkc
+from indexes.text.korean import telling_stem
+from indexes.text.normalisation import MARKS, clean, nfkc
 from indexes.text.words import abbreviations, identifiers, stems, telling_words
 
 # Raise it when the terms of a text change: an index that was built with another version is built again.
-ANALYSIS_VERSION = 8
+ANALYSIS_VERSION = 9
 
 # Escapes, not characters: U+F900 looks just like U+8C48.
 _KANA_OR_HAN = r"\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _HANGUL = r"\u1100-\u11ff\u3130-\u318f\uac00-\ud7af"
+# Thai, Lao, Burmese and Khmer have no spaces between words. Recall@1 and recall@5 of 330 titles of Khmer pages:
+# .245/.718, with trigrams .194/.712, and .155/.576 as words.
+_SPACELESS = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 _CJK_RUN = re.compile(f"[{_KANA_OR_HAN}]+")
-_HANGUL_RUN = re.compile(f"[{_HANGUL}]+")
-_WORD = re.compile(rf"[^\W_{_KANA_OR_HAN}{_HANGUL}]+")
+_SYLLABLE_RUN = re.compile(f"[{_HANGUL}]+|[{_SPACELESS}]+")
+_LETTERS = rf"[^\W_{_KANA_OR_HAN}{_HANGUL}{_SPACELESS}]"
+_WORD = re.compile(rf"{_LETTERS}+(?:[{MARKS}]+{_LETTERS}*)*")
 # Japanese lines are broken inside words, too, in PDFs above all. A short line is more likely a heading.
 _WRAPPED = re.compile(rf"(?<=[^\n]{{12}})(?<=[{_KANA_OR_HAN}])\r?\n(?=[{_KANA_OR_HAN}])")
-_RUN = re.compile(f"(?P<cjk>{_CJK_RUN.pattern})|{_HANGUL_RUN.pattern}|{_WORD.pattern}")
+_RUN = re.compile(f"(?P<cjk>{_CJK_RUN.pattern})|(?P<syllables>{_SYLLABLE_RUN.pattern})|{_WORD.pattern}")
 _ACCENTED = re.compile("[\u00df-\u024f\u1e00-\u1eff]")
-_ACCENT = re.compile("(?<=[a-z])[\u0300-\u036f]+")
+# What is seldom typed: accents that no letter contains, points of Hebrew, Arabic vowels and the stroke that stretches
+_ACCENT = re.compile(
+    "[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed]+"
+)
+_ARABIC_FORMS = str.maketrans("أإآٱىیک", "ااااييك")  # Persian and Arabic letters for the same, as keyboards have them
 _WITHOUT_STROKE = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h"}
 _VARIATION = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # selects a glyph of the character before it
 _QUOTED = re.compile('["“”„]([^"“”„]{2,})["“”]')
@@ -76,7 +85,7 @@ def terms(text: str, language: str = "en") -> list[str]:
     return [
         *(morpheme.normalized_form() for morpheme in morphemes(runs.cjk)),
         *_cjk_bigrams(runs),
-        *_hangul_bigrams(runs),
+        *_syllable_bigrams(runs),
         *_stems(runs.words, language),
         *(part for word in runs.words for part in _parts(word)),
     ]
@@ -93,15 +102,16 @@ def surface_terms(text: str, language: str = "en") -> set[str]:
         The distinct terms.
     """
     runs = _runs_of(text)
-    return {*_cjk_bigrams(runs), *_hangul_bigrams(runs), *_stems(runs.words, language)}
+    return {*_cjk_bigrams(runs), *_syllable_bigrams(runs), *_stems(runs.words, language)}
 
 
-def query_terms(text: str, language: str = "en") -> dict[str, float]:
+def query_terms(text: str, language: str = "en", own: str | None = None) -> dict[str, float]:
     """Return the terms to search for.
 
     Args:
         text: The query.
         language: The language of the passages to compare it with.
+        own: The language of the query, if it is another: its function words tell nothing there, either.
 
     Returns:
         The distinct terms with their weights: how often a word of an alphabet occurs, 1 for another, less for a bigram,
@@ -109,17 +119,18 @@ def query_terms(text: str, language: str = "en") -> dict[str, float]:
         nothing else.
     """
     runs = _runs_of(text)
-    found, hangul = [*morphemes(runs.cjk)], _hangul_bigrams(runs)
+    found, syllables = [*morphemes(runs.cjk)], _syllable_bigrams(runs)
     words = telling_words(runs.words, language)
+    words = words if own in (None, language) else telling_words(words, own)
     tells = is_telling if words else is_content  # beside AED or E-23, どこにありますか says nothing
     content = [morpheme.normalized_form() for morpheme in found if tells(morpheme)]
     bigrams = _bigram_weights(runs, "".join(each.surface() if tells(each) else " " for each in found))
     if words and not _is_chinese(runs):
         bigrams = {bigram: weight for bigram, weight in bigrams.items() if weight == _BIGRAM_WEIGHT}
-    if not (content or words or hangul):
+    if not (content or words or syllables):
         content, words = [morpheme.normalized_form() for morpheme in found], runs.words
         bigrams = dict.fromkeys(_cjk_bigrams(runs), _BIGRAM_WEIGHT)
-    wanted = dict.fromkeys(content, 1.0) | bigrams | dict.fromkeys(hangul, 1.0)
+    wanted = dict.fromkeys(content, 1.0) | bigrams | dict.fromkeys(syllables, 1.0)
     asked = asked_noun(found)
     name = "".join(part.surface() for part in asked)
     for term in {*(part.normalized_form() for part in asked), *(_BIGRAM + bigram for bigram in _bigrams(name))}:
@@ -198,6 +209,8 @@ def content_words(text: str) -> list[str]:
     for run in _RUN.finditer(_plain(text)):
         if run.lastgroup == "cjk":
             words += (each.normalized_form() for each in morphemes([run.group()]) if is_telling(each))
+        elif run.lastgroup == "syllables":
+            words += filter(None, [telling_stem(run.group())])
         elif run.group() in named or telling_words([run.group().casefold()], "en"):
             words.append(run.group())
     return words
@@ -246,15 +259,16 @@ def is_gram(term: str) -> bool:
 
 
 class _Runs(NamedTuple):
-    """The runs of characters of a text, by script."""
+    """The runs of characters of a text, by script; `syllables` are Korean ones, and scripts without spaces."""
 
     cjk: list[str]
-    hangul: list[str]
+    syllables: list[str]
     words: list[str]
 
 
 def _normal(text: str) -> str:
-    return common_forms(_ACCENT.sub("", _plain(text).casefold()))
+    plain = _plain(text).casefold()
+    return plain if plain.isascii() else common_forms(_ACCENT.sub("", plain).translate(_ARABIC_FORMS))
 
 
 def _plain(text: str) -> str:
@@ -283,7 +297,7 @@ def _runs_of(text: str) -> _Runs:
     normal = _normal(text)
     words = [*_WORD.findall(normal), *map(str.casefold, identifiers(text)), *abbreviations(text)]
     words = [word for word in words if len(word) <= _LONGEST_TERM]
-    return _Runs(_CJK_RUN.findall(normal), _HANGUL_RUN.findall(normal), words)
+    return _Runs(_CJK_RUN.findall(normal), _SYLLABLE_RUN.findall(normal), words)
 
 
 def _parts(word: str) -> list[str]:
@@ -315,8 +329,8 @@ def _cjk_bigrams(runs: _Runs) -> list[str]:
     return [_BIGRAM + bigram for run in runs.cjk for bigram in _bigrams(run)]
 
 
-def _hangul_bigrams(runs: _Runs) -> list[str]:
-    return [bigram for run in runs.hangul for bigram in _bigrams(run)]
+def _syllable_bigrams(runs: _Runs) -> list[str]:
+    return [bigram for run in runs.syllables for bigram in _bigrams(run)]
 
 
 def _bigrams(run: str) -> list[str]:

@@ -28,6 +28,8 @@ _JOINER = "(?<![\u0590-\u1cff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff])[\u200c\u
 _FORMS = (
     "\u2e80-\u2ef3\u2f00-\u2fd5\uf900-\ufaff\ufb00-\ufdff\ufe10-\ufe1f\ufe30-\ufe6f\ufe70-\ufefc\U0002f800-\U0002fa1d"
 )
+# Combining marks, such as vowels of Indic scripts: they belong to the letter before, and are no letters for `re`.
+MARKS = "".join(mark for mark in map(chr, range(0x300, 0x1D00)) if unicodedata.category(mark).startswith("M"))
 _MOST_MARKS = 30  # on one letter, as in Unicode's stream-safe text format: to sort more takes quadratic time
 _ODD = re.compile(
     rf"(?P<dropped>[{_ZERO_WIDTH}]|{_JOINER})|(?P<form>[{_FORMS}])"

@@ -6,6 +6,9 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
+# They end a sentence whatever follows; of Indic scripts, Urdu, Arabic, Burmese, Khmer, Ethiopic and Armenian, too
+_STOPS = "。．！？｡︒︕︖" + "\u0964\u0965\u06d4\u061f\u104b\u17d4\u17d5\u1362\u1367\u1368\u0589"
+SENTENCE_ENDS = f"{_STOPS}.!?…"
 _OPEN, _CLOSE = "「『（【〈《", "」』）】〉》"
 _MARKS = re.compile(
     rf"""(?P<blank>\n[ \t\r　]*\n\s*)   # a paragraph ends; then a list item, a table row, a heading, a record
@@ -13,7 +16,7 @@ _MARKS = re.compile(
        | (?P<newline>\n)
        | (?P<open>[{_OPEN}])
        | (?P<close>[{_CLOSE}])
-       | (?P<cjk>[。．！？｡︒︕︖]+)                                # ends a sentence whatever follows
+       | (?P<stop>[{_STOPS}]+)
        | (?<![.!?…])(?P<latin>[.!?…]+["'”’)\]]*)(?=\s)           # ends one where space follows; a run is tried once
     """,
     re.VERBOSE,
@@ -26,7 +29,7 @@ _ABBREVIATION = re.compile(
 # Nor does one after the number of a list item, which belongs to what follows.
 _ITEM_NUMBER = re.compile(r"\s*(?:[-*+]\s+)?(?:\d{1,3}|[a-z]|[ivx]{2,5}|[IVX]{2,5})[.．]")
 _STARTS_SENTENCE = re.compile(r"\s+[\"'“‘(\[「『*_`]*[^\W_a-z]")
-_ENDED = re.compile(rf"[。．！？｡︒︕︖.!?…][{_CLOSE}\"'”’)\]]*$")
+_ENDED = re.compile(rf"[{SENTENCE_ENDS}][{_CLOSE}\"'”’)\]]*$")
 _LONGEST_QUOTE = 1000  # characters; past it a bracket was probably never closed
 
 
@@ -71,7 +74,7 @@ def _ends_sentence(text: str, mark: re.Match[str], opened: list[int], begin: int
         return _ENDED.search(text, max(begin, mark.start() - 8), mark.start()) is not None
     if _ITEM_NUMBER.fullmatch(text, begin, mark.end()):
         return False
-    if mark.lastgroup == "cjk":
+    if mark.lastgroup == "stop":
         return True
     before = text[max(begin, mark.start() - 12) : mark.end()]
     return _STARTS_SENTENCE.match(text, mark.end(), end) is not None and not _ABBREVIATION.search(before)
@@ -116,7 +119,7 @@ _BRACKETS = re.compile(f"[{_OPEN}{_CLOSE}]")
 _LEAST_FILLED = 2  # a part is at least half full, if a cut outside of brackets lets it be
 # How good it is to cut after a character; after any other, 0.
 _PAUSES = {
-    **dict.fromkeys("\n。．！？｡︒.!?…", 3),
+    **dict.fromkeys(f"\n{SENTENCE_ENDS}", 3),
     **dict.fromkeys("、，；：︑;:,」』）】〉》", 2),
     **dict.fromkeys(" \t　", 1),
 }

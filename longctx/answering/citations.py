@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from indexes.text import sentence_spans
+from indexes.text import SENTENCE_ENDS, sentence_spans
 from longctx.answering.evidence import SUPPORTED, UNSUPPORTED_BELOW, Evidence, Support
 from longctx.prompts import PromptEcho, is_refusal
 from longctx.types import MarkedBy
@@ -17,8 +17,7 @@ _MARK = r"(?P<glued>(?<=[A-Za-z0-9_]))?[\[［【](?P<numbers>\d{1,4}(?:\s*[,、]
 _MARKS = re.compile(f"{_CODE}|{_MARK}", re.DOTALL)
 _NUMBER = re.compile(r"\d+")
 _UNFINISHED = re.compile(r"[\[［【][\d\s,、]*\Z")
-_END = ".!?…。．！？｡"  # before which a missing mark is put
-_MAY_END = frozenset(_END + "\"'”’)]」』）】")
+_MAY_END = frozenset(SENTENCE_ENDS + "\"'”’)]」』）】")
 # A sentence that announces a list is neither supported nor not.
 _LEADS_IN = re.compile(r"(?:[:：]|(?:以下|次)の(?:通り|とおり)\w{0,6}[。．.]?|\bas follows\W*)\Z")
 # What comes next may make this the beginning of a sentence: a number of a list item, or an opening bracket.
@@ -201,5 +200,5 @@ def _with_mark(sentence: str, mark: str) -> str:
     words = sentence.rstrip()
     if unfinished := _UNFINISHED.search(words):
         sentence = words = words[: unfinished.start()].rstrip()
-    at = len(words.rstrip(_END))
+    at = len(words.rstrip(SENTENCE_ENDS))
     return f"{sentence[:at]} {mark}{sentence[at:]}"
