@@ -45,10 +45,13 @@ def load_kept(folder: Path, config: Any) -> Any | None:
         config: Its configuration.
 
     Returns:
-        The model; None if it is not kept, if the checkpoint has changed since, or if the file is damaged.
+        The model; None if it is not kept, if the checkpoint has changed since, or if the file is damaged or another
+        user's.
     """
     try:
         path = _path(folder)
+        if hasattr(os, "getuid") and path.stat().st_uid != os.getuid():  # in a folder that users share
+            return None
         with safe_open(path, "pt") as file:
             sums = json.loads((file.metadata() or {})[_CHECKSUMS])
             held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
@@ -61,9 +64,12 @@ def load_kept(folder: Path, config: Any) -> Any | None:
         return None
     model = _empty_model(folder, config)
     quantize_model(model)
-    found = model.load_state_dict(held, strict=False, assign=True)
+    try:
+        model.load_state_dict(held, assign=True)
+    except RuntimeError:  # other tensors than this release of transformers has
+        return None
     unfilled = any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers()))
-    return None if found.unexpected_keys or unfilled else model.eval()
+    return None if unfilled else model.eval()
 
 
 def keep(model: Any, folder: Path) -> Path | None:

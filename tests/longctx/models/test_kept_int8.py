@@ -95,6 +95,19 @@ def test_a_damaged_file_is_made_anew(checkpoint: Path, cache: Path, caplog: pyte
     assert f"{file} is damaged: the weights are quantized again" in caplog.text
 
 
+def test_a_file_of_another_user_is_not_read(
+    checkpoint: Path, cache: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_int8(checkpoint)
+    [file] = kept(cache)
+    tensors = load_file(file)
+    tensors["model.norm.weight"] *= 3
+    save_file(tensors, file, {"format": "pt"})
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    in_int8(checkpoint)
+    assert "is damaged" not in caplog.text
+
+
 def test_files_that_were_not_used_make_room(checkpoint: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     in_int8(checkpoint)
     [file] = kept(cache)
