@@ -177,3 +177,24 @@ def test_what_stands_under_a_question_answers_it_and_forms_of_questions_count_fo
     with DocumentQA.open(make_index(QUESTIONS), encoder=encoder) as qa:
         answer = qa.ask(question)
     assert answer.citations[0].text == quoted
+
+
+KOREAN = "펌프는 매주 월요일에 청소합니다. 오일은 3개월마다 교환해야 합니다. 수리는 김 과장에게 연락하십시오."
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("오일은 얼마나 자주 교환합니까?", "오일은 3개월마다 교환해야 합니다."),
+        ("펌프는 언제 청소하나요?", "펌프는 매주 월요일에 청소합니다."),
+        ("수리는 누구에게 연락합니까?", "수리는 김 과장에게 연락하십시오."),
+        ("대통령의 이름은 무엇입니까?", None),
+    ],
+)
+def test_a_korean_question_is_judged_by_its_words_without_endings(
+    make_index, encoder, question: str, quoted: str | None
+) -> None:
+    with DocumentQA.open(make_index({"pump.txt": KOREAN}), encoder=encoder) as qa:
+        answer = qa.ask(question)
+    assert answer.refused == (quoted is None)
+    assert quoted is None or answer.text.startswith(quoted)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from longctx import DocumentQA, Engine, load_model
@@ -100,9 +101,11 @@ def test_a_file_of_another_user_is_not_read(
 ) -> None:
     in_int8(checkpoint)
     [file] = kept(cache)
+    with safe_open(file, "pt") as kept_file:
+        metadata = kept_file.metadata()
     tensors = load_file(file)
     tensors["model.norm.weight"] *= 3
-    save_file(tensors, file, {"format": "pt"})
+    save_file(tensors, file, metadata)
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     in_int8(checkpoint)
     assert "is damaged" not in caplog.text
