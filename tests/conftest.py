@@ -111,6 +111,19 @@ def short_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_llama(tmp_path_factory.mktemp("short-llama"), window=64)
 
 
+@pytest.fixture
+def half_llama(short_llama: Path, tmp_path: Path) -> Path:
+    """The same as `short_llama` in bfloat16."""
+    import torch
+
+    from longctx import load_model
+
+    loaded = load_model(short_llama)
+    loaded.model.to(torch.bfloat16).save_pretrained(tmp_path / "half")
+    loaded.tokenizer.save_pretrained(tmp_path / "half")
+    return tmp_path / "half"
+
+
 @pytest.fixture(scope="session")
 def saying() -> Callable[[str], LoadedModel]:
     return _saying

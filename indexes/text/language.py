@@ -50,6 +50,7 @@ _ALPHABETS = {
     "th": "\u0e00-\u0e7f",
 }
 _ALPHABET = re.compile("|".join(f"(?P<{language}>[{letters}])" for language, letters in _ALPHABETS.items()))
+_ANY_ALPHABET = re.compile(f"[{''.join(_ALPHABETS.values())}]")  # in one look, where there is none
 _LETTER = re.compile(r"[^\W\d_]")
 _NOT_LATIN = frozenset(["ar", "bg", "el", "fa", "ru", "ta", "uk", "ur", *_ALPHABETS])
 # Those that are told by their script, those with a stemmer, and others that are written much: rare relatives of these
@@ -158,8 +159,10 @@ def query_language(query: str, among: Collection[str]) -> str | None:
 
 def _alphabet_language(text: str) -> str | None:
     """The language of an alphabet that most letters of a text are of; None for alphabets of many languages."""
+    if not _ANY_ALPHABET.search(text):
+        return None
     found = Counter(match.lastgroup for match in _ALPHABET.finditer(text)).most_common(1)
-    if not found or 2 * found[0][1] < len(_LETTER.findall(text)):
+    if 2 * found[0][1] < len(_LETTER.findall(text)):
         return None
     return found[0][0]
 

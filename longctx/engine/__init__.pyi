@@ -1,7 +1,7 @@
 from .engine import Engine, Prefix
 from .generation import Generation
 from .prefix_file import PrefixRefused, check_made_from
-from .prefix_store import KV_CACHE_BYTES, KV_CACHE_FOLDER, PrefixStore, StoredPrefix
+from .prefix_store import KV_CACHE_BYTES, KV_CACHE_FOLDER, PrefixStore
 from .request import PrefillCallback, PrefillProgress, Request, make_request
 from .sampling import GenerationOptions, Thinking
 
@@ -17,7 +17,6 @@ __all__ = [
     "PrefixRefused",
     "PrefixStore",
     "Request",
-    "StoredPrefix",
     "Thinking",
     "check_made_from",
     "make_request",

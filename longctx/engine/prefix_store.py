@@ -8,39 +8,22 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 
 from longctx.engine.kv_cache import KVCache
 from longctx.engine.prefix_cache import shared_length
 from longctx.engine.prefix_file import Fingerprint, Layout, PrefixRefused, read_prefix, stored_ids, write_prefix
+from longctx.kept_files import SUFFIX, KeptFile, kept_files, make_room
 from longctx.models import CacheDtype, hash_tokens
 
 KV_CACHE_FOLDER = "kv-cache"  # within an index's folder
 KV_CACHE_BYTES = 4 << 30
 LEAST_TOKENS = 256  # a shorter beginning is read sooner than it is looked for
-_SUFFIX = ".safetensors"
-_NAME = re.compile(r"[0-9a-f]{32}\.safetensors")  # no model's weights, should the folder be a link to them
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPrefix:
-    """A file of keys and values.
-
-    Attributes:
-        path: The file.
-        nbytes: Its size.
-        used: When it was last used, in seconds since the epoch.
-    """
-
-    path: Path
-    nbytes: int
-    used: float
 
 
 class PrefixStore:
@@ -60,24 +43,17 @@ class PrefixStore:
         self.limit = limit
         self.dtype: CacheDtype = dtype
 
-    def entries(self) -> list[StoredPrefix]:
+    def entries(self) -> list[KeptFile]:
         """The files, the most recently used last."""
-        found = []
-        with suppress(OSError):  # no such folder, or none that can be read
-            for entry in os.scandir(self.folder):
-                with suppress(FileNotFoundError):  # another process has removed it
-                    if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                        stat = entry.stat(follow_symlinks=False)
-                        found.append(StoredPrefix(Path(entry.path), stat.st_size, stat.st_mtime))
-        return sorted(found, key=lambda stored: stored.used)
+        return kept_files(self.folder)
 
-    def clear(self) -> list[StoredPrefix]:
+    def clear(self) -> list[KeptFile]:
         """Remove all files; returns what they were."""
         return self._remove(self.entries())
 
     def longest(
         self, made_from: Fingerprint, ids: Sequence[int], layout: Layout, more_than: int
-    ) -> tuple[int, StoredPrefix | None]:
+    ) -> tuple[int, KeptFile | None]:
         """The file that shares the most tokens with the start of a prompt.
 
         Args:
@@ -132,22 +108,15 @@ class PrefixStore:
         if len(ids) < LEAST_TOKENS or size > self.limit:
             return
         fingerprint = replace(made_from, tokens=hash_tokens(ids), dtype=self._dtypes(layout))
-        path = self.folder / f"{fingerprint.name()}{_SUFFIX}"
+        path = self.folder / f"{fingerprint.name()}{SUFFIX}"
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._make_room(size)
+            make_room(self.folder, size, self.limit)
             write_prefix(path, cache.head(len(ids)).converted(self.dtype, layout.model_dtype), fingerprint, ids)
         except OSError as error:
             _log.warning("the keys and values of the documents could not be kept in %s: %s", self.folder, error)
 
-    def _make_room(self, size: int) -> None:
-        entries = self.entries()
-        total = sum(stored.nbytes for stored in entries) + size
-        while entries and total > self.limit:
-            total -= entries[0].nbytes
-            self._remove([entries.pop(0)])
-
-    def _remove(self, entries: Sequence[StoredPrefix]) -> list[StoredPrefix]:
+    def _remove(self, entries: Sequence[KeptFile]) -> list[KeptFile]:
         for stored in entries:
             stored.path.unlink(missing_ok=True)
         return list(entries)

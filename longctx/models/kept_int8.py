@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from torch.overrides import TorchFunctionMode
 
 from longctx.atomic_write import write_atomically
+from longctx.kept_files import SUFFIX, make_room
 from longctx.models.fingerprint import file_facts
 from longctx.models.packing import quantize_model
 from longctx.models.user_cache import cache_path
@@ -32,7 +33,6 @@ from longctx.models.user_cache import cache_path
 MOST_BYTES = 16 << 30  # of all files together
 _FOLDER = "int8"
 _FORMAT = 1  # of what is kept: to be raised whenever `quantize_model` gives other numbers
-_SUFFIX = ".safetensors"
 _CHECKSUMS = "crc32"
 _log = logging.getLogger(__name__)
 
@@ -88,8 +88,9 @@ def keep(model: Any, folder: Path) -> Path | None:
     try:
         path = _path(folder)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if len(storages) < len(held) or not _make_room(path.parent, size):
+        if len(storages) < len(held) or size > MOST_BYTES or shutil.disk_usage(path.parent).free < 2 * size:
             return None
+        make_room(path.parent, size, MOST_BYTES)
         metadata = {_CHECKSUMS: json.dumps(_checksums(held))}
         write_atomically(path, lambda file: save_file(held, file, metadata), private=True)
     except (OSError, RuntimeError, SafetensorError) as error:
@@ -98,24 +99,11 @@ def keep(model: Any, folder: Path) -> Path | None:
     return path
 
 
-def _make_room(folder: Path, size: int) -> bool:
-    """Whether a file of a size has room, on the disk and beside those that stay."""
-    if size > MOST_BYTES or shutil.disk_usage(folder).free < 2 * size:
-        return False
-    files = sorted(((path, path.stat()) for path in folder.glob(f"*{_SUFFIX}")), key=lambda each: each[1].st_mtime)
-    total = size + sum(stat.st_size for _, stat in files)
-    for path, stat in files:
-        if total > MOST_BYTES:
-            path.unlink(missing_ok=True)
-            total -= stat.st_size
-    return True
-
-
 def _path(folder: Path) -> Path:
     """The file of a checkpoint as it is now: another one whenever its configuration or a file of weights changes."""
     facts = file_facts([folder / "config.json", *sorted(folder.glob("*.safetensors"))])
     name = hashlib.sha256(json.dumps([_FORMAT, transformers.__version__, facts]).encode()).hexdigest()[:32]
-    return cache_path(_FOLDER) / f"{name}{_SUFFIX}"
+    return cache_path(_FOLDER) / f"{name}{SUFFIX}"
 
 
 def _checksums(held: Mapping[str, torch.Tensor]) -> dict[str, int]:

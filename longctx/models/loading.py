@@ -131,7 +131,7 @@ def load_model(
             model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
         model = attach_lora(model.float() if on_cpu else model, lora, merge=not quantized)
     if on_cpu:
-        quantize_model(model)
+        quantize_model(model)  # what is kept is quantized already
         pack_quantized(model)
     elif packed and not quantized and device_map is None:  # accelerate's hooks are on the modules
         pack_model(model)

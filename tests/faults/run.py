@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -231,18 +231,47 @@ def faults_of(kind: str, operations: int, luck: random.Random) -> Fault:
     return Fault(luck.randint(1, operations), error, luck.random() < 0.5, error == errno.EIO)
 
 
-def try_faults(bench: Bench, kind: str, trials: int, luck: random.Random) -> int:
-    """Let commands fail; returns how many were wrong."""
-    wrong, ends = 0, Counter[str]()
-    bench.reset()
-    before = bench.state()
+@dataclass(frozen=True)
+class Trial:
+    """What was done under a fault, and what an index beside held before."""
+
+    action: str
+    fault: Fault
+    said: Outcome
+    other: Any = None
+
+
+def done_whole(bench: Bench, actions: Iterable[str]) -> tuple[dict[str, int], dict[str, Any]]:
+    """Do each action without a fault; returns its file operations, and the state that it leaves."""
     counts, afters = {}, {}
-    for action in ACTIONS:
+    for action in actions:
         bench.reset()
         bench.prepare(action)
         whole = bench.act(action, Fault(-1))
         assert whole.status == 0, (action, whole)
         counts[action], afters[action] = whole.operations, bench.state()
+    return counts, afters
+
+
+def is_wrong(bench: Bench, trial: Trial, before: Any, after: Any, other: Path | None = None) -> bool:
+    """Whether a check of what a trial left fails, in whatever way; what it says is printed."""
+    try:
+        if other is not None and contents(other) != trial.other:
+            raise Wrong("the other index has changed")
+        check(bench, trial.action, before, after, trial.said)
+    except Exception as error:
+        text = f"{type(error).__name__} {error}\n   {trial.said.errors[-600:]}"
+        print(f"WRONG: {trial.action}, {trial.fault}: {text}", flush=True)
+        return True
+    return False
+
+
+def try_faults(bench: Bench, kind: str, trials: int, luck: random.Random) -> int:
+    """Let commands fail; returns how many were wrong."""
+    wrong, ends = 0, Counter[str]()
+    bench.reset()
+    before = bench.state()
+    counts, afters = done_whole(bench, ACTIONS)
     print(f"{kind}: file operations of each command: {counts}", flush=True)
     for trial in range(trials):
         action = [*ACTIONS][trial % len(ACTIONS)]
@@ -251,11 +280,7 @@ def try_faults(bench: Bench, kind: str, trials: int, luck: random.Random) -> int
         bench.prepare(action)
         said = bench.act(action, fault)
         ends["killed" if said.status == -9 else "said" if said.status else "went on"] += 1
-        try:
-            check(bench, action, before, afters[action], said)
-        except Exception as error:  # a check that fails in any way is a fault
-            wrong += 1
-            print(f"WRONG: {action}, {fault}: {type(error).__name__} {error}\n   {said.errors[-600:]}", flush=True)
+        wrong += is_wrong(bench, Trial(action, fault, said), before, afters[action])
     print(f"{kind}: {trials} trials, {dict(ends)}, {wrong} wrong", flush=True)
     return wrong
 
@@ -291,14 +316,11 @@ def try_flips(bench: Bench, trials: int, luck: random.Random) -> int:
 
 def try_swaps(bench: Bench, trials: int, luck: random.Random) -> int:
     """Give the index's name to another index, or to a link to it; that one stays as it is, and so does this one."""
-    wrong, ends, counts, afters = 0, Counter[str](), dict[str, int](), {}
+    wrong, ends = 0, Counter[str]()
     bench.reset()
     before = bench.state()
     actions = [action for action, (arguments, _) in ACTIONS.items() if "old" not in arguments]
-    for action in actions:
-        bench.reset()
-        bench.prepare(action)
-        counts[action], afters[action] = bench.act(action, Fault(-1)).operations, bench.state()
+    counts, afters = done_whole(bench, actions)
     ours, other, link = (bench.folder / name for name in (".longctx", "other", "link"))
     for trial in range(trials):
         action, place = actions[trial // 2 % len(actions)], (other, link)[trial % 2]
@@ -312,13 +334,7 @@ def try_swaps(bench: Bench, trials: int, luck: random.Random) -> int:
             for old, new in ((ours, bench.folder / "held"), (place, ours), (bench.folder / "held", place)):
                 old.rename(new)
         ends["said" if said.status else "went on"] += 1
-        try:
-            if contents(other) != whole:
-                raise Wrong("the other index has changed")
-            check(bench, action, before, afters[action], said)
-        except Exception as error:  # a check that fails in any way is a fault
-            wrong += 1
-            print(f"WRONG: {action}, {fault}: {type(error).__name__} {error}\n   {said.errors[-600:]}", flush=True)
+        wrong += is_wrong(bench, Trial(action, fault, said, whole), before, afters[action], other)
     print(f"swaps: {trials} trials, {dict(ends)}, {wrong} wrong", flush=True)
     return wrong
 

@@ -18,15 +18,6 @@ from longctx.types import AskOptions
 FILE = "model.safetensors"
 
 
-@pytest.fixture
-def half(short_llama: Path, tmp_path: Path) -> Path:
-    """The checkpoint in bfloat16."""
-    loaded = load_model(short_llama)
-    loaded.model.to(torch.bfloat16).save_pretrained(tmp_path / "half")
-    loaded.tokenizer.save_pretrained(tmp_path / "half")
-    return tmp_path / "half"
-
-
 @pytest.mark.parametrize(
     ("has_bf16", "free", "dtype", "note"),
     [
@@ -36,37 +27,39 @@ def half(short_llama: Path, tmp_path: Path) -> Path:
     ],
 )
 def test_auto_is_what_the_processor_computes_in_if_memory_allows(
-    has_bf16: bool, free: int, dtype: torch.dtype, note: str | None, half: Path, monkeypatch: pytest.MonkeyPatch
+    has_bf16: bool, free: int, dtype: torch.dtype, note: str | None, half_llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("indexes.encoders.has_bf16", lambda: has_bf16)
     monkeypatch.setattr(device, "available_bytes", lambda _: free)
-    loaded = load_model(half, device="cpu")
+    loaded = load_model(half_llama, device="cpu")
     assert loaded.model.dtype == dtype
     assert note in loaded.note if note else loaded.note is None
-    assert load_model(half, device="cpu", dtype="bfloat16").model.dtype == torch.bfloat16
+    assert load_model(half_llama, device="cpu", dtype="bfloat16").model.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 def test_a_dtype_that_no_configuration_states_is_that_of_the_weights(
-    dtype: torch.dtype, half: Path, monkeypatch: pytest.MonkeyPatch
+    dtype: torch.dtype, half_llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device, "_has_arithmetic", lambda _: False)
     weights = {
-        name: each.to(torch.float32 if "norm" in name else dtype) for name, each in load_file(half / FILE).items()
+        name: each.to(torch.float32 if "norm" in name else dtype) for name, each in load_file(half_llama / FILE).items()
     }
-    save_file(weights, half / FILE, metadata={"format": "pt"})
-    config = json.loads((half / "config.json").read_text())
+    save_file(weights, half_llama / FILE, metadata={"format": "pt"})
+    config = json.loads((half_llama / "config.json").read_text())
     del config["dtype"]
-    (half / "config.json").write_text(json.dumps(config))
-    loaded = load_model(half, device="cpu")
+    (half_llama / "config.json").write_text(json.dumps(config))
+    loaded = load_model(half_llama, device="cpu")
     assert loaded.model.dtype == torch.float32
     assert (loaded.note is None) == (dtype == torch.float32)
 
 
-def test_what_was_done_is_said_where_a_corpus_is_opened(half: Path, tmp_path: Path, encoder: Any, monkeypatch) -> None:
+def test_what_was_done_is_said_where_a_corpus_is_opened(
+    half_llama: Path, tmp_path: Path, encoder: Any, monkeypatch
+) -> None:
     monkeypatch.setattr("indexes.encoders.has_bf16", lambda: False)
     loading = {"device": "cpu", "cache_dtype": "int8"}
-    with DocumentQA.open(tmp_path / "index", half, encoder=encoder, loading=loading) as qa:
+    with DocumentQA.open(tmp_path / "index", half_llama, encoder=encoder, loading=loading) as qa:
         assert "runs in float32" in str(qa.model_note)
         assert qa._backend.identity().endswith("int8")
 
