@@ -1,7 +1,7 @@
 from .bm25 import idf, saturated
 from .copying import copy_documents
 from .dense import DenseIndex, DenseSearcher
-from .file_access import DISK_FAILS, READ_AGAIN, error_has_passed, file_mode, read_failure
+from .file_access import DISK_FAILS, file_mode, read_failure, second_look
 from .index_folder import IndexFolder
 from .lexical import FILLER, LexicalIndex, LexicalSearcher, idf_of, indexed_terms
 from .lexical_query import UNKNOWN, telling, term_groups
@@ -32,7 +32,6 @@ __all__ = [
     "DISK_FAILS",
     "FILLER",
     "MOST_TERMS",
-    "READ_AGAIN",
     "UNKNOWN",
     "Condition",
     "DatabaseAddress",
@@ -59,7 +58,6 @@ __all__ = [
     "compares_in_json",
     "contains",
     "copy_documents",
-    "error_has_passed",
     "file_mode",
     "idf",
     "idf_of",
@@ -70,6 +68,7 @@ __all__ = [
     "read_failure",
     "repair",
     "saturated",
+    "second_look",
     "settings_checksum",
     "shown",
     "source_lies_in",

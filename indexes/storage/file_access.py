@@ -14,8 +14,9 @@ from pathlib import Path
 from indexes.errors import CorpusError
 
 DISK_FAILS = "the disk reports an I/O error: look into the system's log"
-READ_AGAIN = f"could not be read once, and is whole: try again; if it happens again, {DISK_FAILS}"
+_READ_AGAIN = f"could not be read once, and is whole: try again; if it happens again, {DISK_FAILS}"
 
+_SIGNS_OF_FAILURE = ("disk I/O", "unable to open")  # in SQLite's words
 # The exit code is the number of the error. A file that is gone is none.
 _READ_TO_END = """
 import sys
@@ -102,25 +103,24 @@ def read_failure(path: Path) -> OSError | None:
     return None
 
 
-def error_has_passed(path: Path, error: sqlite3.Error) -> bool:
-    """Whether a database that SQLite has called malformed is whole.
-
-    It says the same of a read that the disk has failed once.
+def second_look(path: Path, error: sqlite3.Error) -> str | None:
+    """Look again at a database that SQLite has called malformed, as it does of one of which a read failed.
 
     Args:
         path: The database.
         error: What SQLite said.
 
     Returns:
-        True if SQLite finds nothing wrong with it any more.
+        What to say of it: that it is whole, or that the disk fails now, too; None if it is damaged.
     """
     if "malformed" not in str(error):
-        return False
+        return None
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            return connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
-    except sqlite3.Error:
-        return False
+            return _READ_AGAIN if connection.execute("PRAGMA quick_check").fetchall() == [("ok",)] else None
+    except sqlite3.Error as again:
+        fails = any(sign in str(again) for sign in _SIGNS_OF_FAILURE)
+        return f"cannot be read ({again}): {DISK_FAILS}" if fails else None
 
 
 def identity(file: Path) -> tuple[int, int] | None:

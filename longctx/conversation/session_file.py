@@ -23,7 +23,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from indexes.storage import DISK_FAILS, READ_AGAIN, checksum, error_has_passed, read_failure
+from indexes.storage import DISK_FAILS, checksum, read_failure, second_look
 from longctx.atomic_write import write_atomically
 from longctx.bounded_file import check_kind
 from longctx.errors import BadRequest, BadSession, LongctxError
@@ -261,8 +261,8 @@ def _explained(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         if (failure := read_failure(path)) is not None:
             raise LongctxError(f"{path} cannot be read ({failure}): {DISK_FAILS}") from error
-        if error_has_passed(path, error):
-            raise LongctxError(f"{path} {READ_AGAIN}") from error
+        if (said := second_look(path, error)) is not None:
+            raise LongctxError(f"{path} {said}") from error
         raise BadSession(f"{path} is damaged ({error}): {_REMEDY}") from error
     except OSError as error:
         remedy = DISK_FAILS if error.errno == errno.EIO else "name another folder (--sessions)"

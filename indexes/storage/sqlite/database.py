@@ -18,12 +18,11 @@ from indexes.errors import CorpusError, IndexBusy, IndexDamaged
 from indexes.sources import composed
 from indexes.storage.file_access import (
     DISK_FAILS,
-    READ_AGAIN,
-    error_has_passed,
     file_mode,
     identity,
     moved,
     read_failure,
+    second_look,
     unreadable,
 )
 from indexes.storage.sqlite.schema import check_format, make_or_migrate
@@ -279,6 +278,6 @@ def _explain(error: sqlite3.Error, path: Path, writable: bool) -> CorpusError:
             return CorpusError(f"{path} could not be used ({what}): try again; the index is left as it is")
     if (failure := read_failure(path)) is not None:
         return unreadable(path, failure)
-    if error_has_passed(path, error):
-        return CorpusError(f"{path} {READ_AGAIN}")
+    if (said := second_look(path, error)) is not None:
+        return CorpusError(f"{path} {said}")
     return IndexDamaged(f"{path} is not a whole database ({what}): {_REMEDY}")

@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from indexes import CorpusError, CorpusIndex, Document, Encoder, IndexBusy, IndexDamaged
-from indexes.storage import derived_files, read_failure
+from indexes.storage import derived_files, file_access, read_failure
 from indexes.storage.sqlite import database
 
 
@@ -179,3 +180,20 @@ def test_sqlites_errors_on_a_disk_that_fails(folder: Path, error: Exception, mon
     said = database._explain(error, path, True)
     assert not isinstance(said, IndexDamaged)
     assert not re.search("delete", str(said))
+
+
+@pytest.mark.parametrize("again", ["disk I/O error", "unable to open database file"])
+def test_a_database_that_cannot_be_looked_at_again_is_not_called_damaged(
+    folder: Path, again: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing:
+        Error = sqlite3.Error
+
+        @staticmethod
+        def connect(*_: object, **__: object) -> None:
+            raise sqlite3.OperationalError(again)
+
+    monkeypatch.setattr(file_access, "sqlite3", Failing)
+    said = database._explain(sqlite3.DatabaseError("database disk image is malformed"), folder / "corpus.sqlite3", True)
+    assert not isinstance(said, IndexDamaged)
+    assert "the disk reports an I/O error" in str(said)
