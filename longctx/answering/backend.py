@@ -65,7 +65,12 @@ class Backend(Protocol):
         """
 
     def generate(
-        self, prompt: Prompt, plan: Plan, sampling: SamplingOptions, progress: PrefillCallback | None
+        self,
+        prompt: Prompt,
+        plan: Plan,
+        sampling: SamplingOptions,
+        progress: PrefillCallback | None,
+        top_logprobs: int = 0,
     ) -> Generation:
         """Generate an answer.
 
@@ -74,6 +79,7 @@ class Backend(Protocol):
             plan: The plan that the prompt was rendered for.
             sampling: How the answer's tokens are chosen.
             progress: Told how much of the prompt has been read.
+            top_logprobs: Of how many of the likeliest first tokens to say how likely they are; a server may not tell.
 
         Returns:
             The pieces of the answer as they come.

@@ -94,7 +94,7 @@ class MapReduce:
         self._omitted = ""
         self.done = 0
         self._notes_tokens = policy.part_tokens or _PART_TOKENS
-        self._part_tokens = policy.part_tokens or (_LIST_PART_TOKENS if self._reader.lists else _PART_TOKENS)
+        self._part_tokens = policy.part_tokens or (_LIST_PART_TOKENS if self._reader.confirmer else _PART_TOKENS)
         self._divide(plan)
 
     def notes(self) -> list[Note]:
@@ -108,10 +108,8 @@ class MapReduce:
         """
         notes, chunks = [*self._read()], self._chunks
         names_of = self._question if self._kind == "count" else ""
-        if self._reader.lists:
-            notes = [*self._reader.consistent(united(notes, names_of), chunks)]
-            notes += self._reader.overlooked(notes, chunks)
-            notes = notes or self._reader.denied(chunks)
+        if self._reader.confirmer:
+            notes = self._reader.listed(notes, chunks)
             places = {chunk_id: place for place, chunk_id in enumerate(chunks)}
             notes.sort(key=lambda note: places[note.chunk_ids[0]])
         return united(notes, names_of)
@@ -174,7 +172,8 @@ class MapReduce:
             f"the notes on {reader.cut} parts were cut at {taker.new_tokens:,} tokens": reader.cut,
             f"the model read less than half of {taker.truncated} prompts: give its window (--window)": taker.truncated,
         }
-        words = "the model confirmed no value: words decided which bear on the question" if reader.by_words else ""
+        by_words = reader.confirmer is not None and reader.confirmer.by_words
+        words = "the model confirmed no value: words decided which bear on the question" if by_words else ""
         return [remark for remark, count in said.items() if count] + [*filter(None, (words, self._omitted))]
 
     def _divide(self, plan: Plan) -> None:

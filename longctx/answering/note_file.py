@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from hashlib import sha256
@@ -36,12 +36,14 @@ class KeptReply:
         finish: Why it ended: 'length' if it was cut.
         prompt_tokens: Tokens of the prompt.
         completion_tokens: Tokens of the text.
+        top_logprobs: The likeliest first tokens with their log probabilities, where that was asked and told.
     """
 
     text: str
     finish: str
     prompt_tokens: int
     completion_tokens: int
+    top_logprobs: Mapping[str, float] | None = None
 
 
 class NoteFile:

@@ -107,6 +107,7 @@ class NoteTaker:
         passages: Sequence[Citation],
         at: PrefillProgress | None,
         new_tokens: int | None = None,
+        top_logprobs: int = 0,
     ) -> KeptReply:
         """Get the reply to one prompt.
 
@@ -117,6 +118,7 @@ class NoteTaker:
             at: How far the reading is, for `progress`; `done` are the tokens before this prompt. None for a prompt
                 that takes it no further.
             new_tokens: The longest reply; None for `self.new_tokens`.
+            top_logprobs: As for `Backend.generate`.
 
         Returns:
             The reply.
@@ -127,15 +129,17 @@ class NoteTaker:
         new, window = new_tokens or self.new_tokens, self._backend.windows().native
         tokens = len(frame) + sum(map(len, documents))
         written = [_written(part) for part in (frame.head, *documents, frame.tail)]
-        key = key_of([self._identity, written, new, asdict(self._sampling)])
+        likeliest = [top_logprobs] if top_logprobs else []
+        key = key_of([self._identity, written, new, asdict(self._sampling), *likeliest])
         reply = self.file.get(key)
         if reply is None:
             self._report(at)
             plan = Plan("map", "", window, prompt_tokens=tokens, max_new_tokens=new, thinking_tokens=self.thoughts())
             prompt = Prompt(frame, list(documents), list(passages))
-            with self._backend.generate(prompt, plan, self._sampling, self._inner(at)) as pieces:
+            with self._backend.generate(prompt, plan, self._sampling, self._inner(at), top_logprobs) as pieces:
                 text = pieces.rest()
-            reply = KeptReply(text, pieces.finish or "end", pieces.prompt_tokens, pieces.completion_tokens)
+            counts = pieces.prompt_tokens, pieces.completion_tokens
+            reply = KeptReply(text, pieces.finish or "end", *counts, pieces.top_logprobs)
             self.file.add(key, reply)
             self.prompt_tokens += reply.prompt_tokens
             self.completion_tokens += reply.completion_tokens

@@ -68,6 +68,11 @@ def sentences_in(text: str) -> list[str]:
     return [on_one_line(text[start:end]) for start, end in sentence_spans(text)]
 
 
+def is_whole_sentence(text: str) -> bool:
+    """Whether a text ends as sentences do, and headings and cells of tables do not."""
+    return text.rstrip("\"'”’」』)）]").endswith((".", "!", "?", "。", "．", "！", "？"))
+
+
 def states_value(text: str) -> bool:
     """Whether a note or a sentence states one value."""
     return _value(text) is not None
@@ -106,18 +111,50 @@ def with_value(note: str, text: str, question: str) -> str:
         question: The question.
 
     Returns:
-        The note; in place of one without a value or a name, the sentence of the passage that states a value and shares
-        most words with the question, if one shares any.
+        The note; in place of one without a value, or without a name but the question's words, the sentence of the
+        passage that states it and shares most words with the question, if one shares any.
     """
-    name = _NAME_AND_VALUE.fullmatch(unicodedata.normalize("NFKC", note))
-    if _value(note) and not (name and name[1].strip().casefold() in _PLACEHOLDERS):
+    plain = unicodedata.normalize("NFKC", note)
+    name, asked = _NAME_AND_VALUE.fullmatch(plain), content_terms(question)
+    is_named = not content_terms(_NUMBER.sub(" ", plain)) <= asked
+    has_value = _value(note) is not None
+    if has_value and is_named and not (name and name[1].strip().casefold() in _PLACEHOLDERS):
         return note
-    asked = content_terms(question)
+    numbers = _numbers_of(_stated(note)) if has_value else set[str]()
     stating = [
-        (len(asked & content_terms(sentence)), sentence) for sentence in sentences_in(text) if states_value(sentence)
+        (len(asked & content_terms(sentence)), sentence)
+        for sentence in sentences_in(text)
+        if states_value(sentence) and numbers <= _numbers_of(sentence)
     ]
     shared, best = max(stating, key=lambda pair: pair[0], default=(0, note))
     return best if shared else note
+
+
+def with_own_name(note: str, text: str, title: str, question: str) -> str:
+    """Put a note right whose value another thing has than it names, as a small model takes any name of a passage.
+
+    Args:
+        note: The note.
+        text: The passage that it comes from.
+        title: The title of its document.
+        question: The question.
+
+    Returns:
+        The note, if its name stands in the sentence that states the value, in the one before it, or in the title; else
+        the sentence that states it and shares most words with the question, if one shares any.
+    """
+    parts = _NAME_AND_VALUE.fullmatch(unicodedata.normalize("NFKC", note))
+    if parts is None or not (named := content_terms(parts[1])):
+        return note
+    numbers, sentences = _numbers_of(_stated(note)), sentences_in(text)
+    stating = [place for place, each in enumerate(sentences) if numbers <= _numbers_of(each)]
+    near = [title, *(" ".join(sentences[max(0, place - 1) : place + 1]) for place in stating)]
+    if any(2 * len(named & content_terms(each)) >= len(named) for each in near):
+        return note
+    asked = content_terms(question)
+    shared = [(len(asked & content_terms(sentences[place])), sentences[place]) for place in stating]
+    most, best = max(shared, key=lambda pair: pair[0], default=(0, note))
+    return best if most else note
 
 
 def sentences_stating(text: str, note: str) -> list[str]:

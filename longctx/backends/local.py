@@ -176,7 +176,12 @@ class LocalBackend:
         return self.writer.thinks(thinking)
 
     def generate(
-        self, prompt: Prompt, plan: Plan, sampling: SamplingOptions, progress: PrefillCallback | None
+        self,
+        prompt: Prompt,
+        plan: Plan,
+        sampling: SamplingOptions,
+        progress: PrefillCallback | None,
+        top_logprobs: int = 0,
     ) -> Generation:
         """Generate an answer; see `Backend.generate`."""
         assert isinstance(prompt.frame, Frame)
@@ -188,7 +193,8 @@ class LocalBackend:
         stored = len(ids) - len(prompt.frame.tail) if plan.route in ("native", "extended") else 0
         scaling = scaling_for(self.engine.loaded, self.measured, plan.window, plan.scale > 1)
         thinking = Thinking(plan.thinking_tokens, prompt.frame.opened) if plan.thinking_tokens else None
-        options = GenerationOptions.of(sampling, plan.max_new_tokens, self.writer.template.stops, thinking)
+        stops = self.writer.template.stops
+        options = GenerationOptions.of(sampling, plan.max_new_tokens, stops, thinking, top_logprobs)
         return self.engine.stream(prefix, suffix, scaling, options, progress, stored=stored)
 
     def reply(
@@ -246,7 +252,12 @@ class OpenAIBackend:
         return self._model.thinks and thinking != "off"
 
     def generate(
-        self, prompt: Prompt, plan: Plan, sampling: SamplingOptions, progress: PrefillCallback | None
+        self,
+        prompt: Prompt,
+        plan: Plan,
+        sampling: SamplingOptions,
+        progress: PrefillCallback | None,
+        top_logprobs: int = 0,
     ) -> Generation:
         """Generate an answer; see `Backend.generate`. `progress` is not called: servers do not state any."""
         assert isinstance(prompt.frame, MessageFrame)
@@ -254,7 +265,7 @@ class OpenAIBackend:
         messages = prompt.frame.filled("".join(part.text for part in documents))
         planned = len(prompt.frame) + sum(map(len, documents))
         thinking = Thinking(plan.thinking_tokens) if plan.thinking_tokens else None
-        options = GenerationOptions.of(sampling, plan.max_new_tokens, thinking=thinking)
+        options = GenerationOptions.of(sampling, plan.max_new_tokens, thinking=thinking, top_logprobs=top_logprobs)
         return self._model.chat(messages, options, planned, prompt.frame.thinking)
 
     def reply(

@@ -65,6 +65,10 @@ def probe(
         str | None, typer.Option(metavar="TEXT", help="A needle of your own, with {value} for its number.")
     ] = None,
     question: Annotated[str | None, typer.Option(metavar="TEXT", help="The question that asks for it.")] = None,
+    shared_text: Annotated[
+        bool,
+        typer.Option("--shared-text", help="Ask multi-key, reading, two-hop and others about one text, read once."),
+    ] = False,
     template: TemplateOption = None,
     seed: Annotated[int, typer.Option(help="Another seed, other texts.")] = 0,
     window: Annotated[
@@ -97,6 +101,7 @@ def probe(
         factor=factor,
         needle=_needle(needle, question),
         template=template,
+        shared_text=shared_text,
     )
     try:
         with _progress() as progress:

@@ -6,9 +6,11 @@ string over several pieces. Both are held back here until they are whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
+
+import torch
 
 from longctx.engine.prefill import AttentionPath, Prefill
 from longctx.engine.prompt_lookup import PromptLookup
@@ -37,6 +39,8 @@ class Generation(Iterator[str]):
         taken_back: Whether what was given out first has turned out to be thoughts; it is no longer in `text`.
         inside_thoughts: Whether the text ended in thoughts, before an answer.
         shows_thinking: Whether thoughts are given out, too, as pieces of type `Thought`.
+        top_logprobs: The likeliest first tokens as text, with the natural logarithms of their probabilities before any
+            sampling; None where nobody asked (`GenerationOptions.top_logprobs`), and where a server does not tell.
     """
 
     def __init__(self, prompt_tokens: int, pieces: Callable[[Generation], Generator[str, None, None]]) -> None:
@@ -47,6 +51,7 @@ class Generation(Iterator[str]):
         self.finish: Literal["end", "stop", "length"] | None = None
         self.thinking = self.text = ""
         self.taken_back = self.inside_thoughts = self.shows_thinking = False
+        self.top_logprobs: Mapping[str, float] | None = None
         self._pieces = pieces(self)  # it sets the attributes above as it goes
 
     def __next__(self) -> str:
@@ -99,6 +104,8 @@ def generate(
         logits = sequence.read_prompt(progress)
         assert logits is not None  # `answering` leaves at least one token of the prompt to read
         result.path = sequence.path
+        if options.top_logprobs:
+            result.top_logprobs = likeliest(prefill.tokenizer, logits, options.top_logprobs)
         sampler, seen = Sampler(options, logits.device), list(request.ids)
         lookup = PromptLookup(request.ids, prefill.longest_draft(request, options.prompt_lookup))
         rows, draft = logits.unsqueeze(0), list[int]()  # the logits after the last token, and after each of a draft
@@ -120,6 +127,22 @@ def generate(
                 draft = lookup.draft(request.length - sequence.done - len(tokens))
                 rows = sequence.read_each(tokens, draft)
     yield from writer.finish()  # outside `with`: the prefix is back in its cache before the last piece is given out
+
+
+def likeliest(tokenizer: Any, logits: torch.Tensor, count: int) -> dict[str, float]:
+    """The likeliest next tokens.
+
+    Args:
+        tokenizer: Decodes them.
+        logits: Of shape (vocabulary,).
+        count: How many of them.
+
+    Returns:
+        Their texts with the natural logarithms of their probabilities; of tokens with the same text, the likeliest.
+    """
+    values, tokens = logits.float().log_softmax(-1).topk(min(count, logits.shape[-1]))
+    texts = (tokenizer.decode([token]) for token in tokens.tolist())
+    return dict(reversed([*zip(texts, values.tolist(), strict=True)]))
 
 
 class _Writer:

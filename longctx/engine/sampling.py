@@ -41,6 +41,8 @@ class GenerationOptions(SamplingOptions):
         stop: Strings before the first of which the answer ends.
         prompt_lookup: Whether drafts from the prompt are checked several tokens at once; None does so where it pays.
         thinking: Tells thoughts from the answer, and limits them; None leaves the text as the model writes it.
+        top_logprobs: For how many of the likeliest first tokens `Generation.top_logprobs` is to say how likely they
+            are.
 
     Raises:
         BadRequest: For a value out of its range.
@@ -48,6 +50,7 @@ class GenerationOptions(SamplingOptions):
 
     max_new_tokens: int = 256
     thinking: Thinking | None = None
+    top_logprobs: int = 0
 
     @property
     def new_tokens(self) -> int:
@@ -56,7 +59,7 @@ class GenerationOptions(SamplingOptions):
 
     def __post_init__(self) -> None:
         least = (is_count(self.max_new_tokens, 1), "an answer needs a whole number of tokens, at least 1")
-        check_values(self, max_new_tokens=least)
+        check_values(self, max_new_tokens=least, top_logprobs=(is_count(self.top_logprobs), "give 0 or more tokens"))
         SamplingOptions.__post_init__(self)  # super() does not work in a class with slots
 
     @classmethod
@@ -66,6 +69,7 @@ class GenerationOptions(SamplingOptions):
         max_new_tokens: int,
         stop: Sequence[str] = (),
         thinking: Thinking | None = None,
+        top_logprobs: int = 0,
     ) -> GenerationOptions:
         """Build generation options from sampling options.
 
@@ -74,12 +78,13 @@ class GenerationOptions(SamplingOptions):
             max_new_tokens: The longest answer, in tokens.
             stop: Further strings that end the answer, such as those of a prompt template.
             thinking: Tells thoughts from the answer, and limits them.
+            top_logprobs: Of how many of the likeliest first tokens to say how likely they are.
 
         Returns:
             Options with the stop strings of both.
         """
         chosen = {each.name: getattr(sampling, each.name) for each in fields(SamplingOptions)}
-        return cls(max_new_tokens, thinking, **chosen | {"stop": (*sampling.stop, *stop)})
+        return cls(max_new_tokens, thinking, top_logprobs, **chosen | {"stop": (*sampling.stop, *stop)})
 
 
 class Sampler:

@@ -69,6 +69,7 @@ def generate(
             "prompt": ids,
             "n_predict": options.new_tokens - spent,
             "return_progress": True,
+            "n_probs": 0 if spent else options.top_logprobs,
         }
         began = time.monotonic()
         with closing(server.stream("/completion", body)) as events:
@@ -80,6 +81,8 @@ def generate(
                 if event.get("stop"):  # first, so that whoever takes the last piece finds the figures
                     result.completion_tokens = spent + int(event["tokens_predicted"])
                     result.finish = _FINISHES.get(event["stop_type"], "length")
+                if result.top_logprobs is None and (told := event.get("completion_probabilities")):
+                    result.top_logprobs = {each["token"]: float(each["logprob"]) for each in told[0]["top_logprobs"]}
                 yield from writer.add(event.get("content") or "")
                 if writer.overthinks or result.finish is not None:
                     break

@@ -39,6 +39,8 @@ class ProbeOptions:
             within the native window.
         needle: The hidden sentence and the question of the task 'needle'; None for the pass key.
         template: How prompts are written, as for `DocumentQA.open`: a name in `TEMPLATES`; None is what fits the model.
+        shared_text: Whether tasks that have one text for all depths hide their needles in the same one, which is read
+            once for all of them. Other tasks are then another probe.
 
     Raises:
         BadRequest: For a name that does not exist or a number out of range.
@@ -56,6 +58,7 @@ class ProbeOptions:
     factor: float | None = None
     needle: TaskTexts | None = None
     template: str | None = None
+    shared_text: bool = False
 
     def __post_init__(self) -> None:
         lists = {
@@ -87,6 +90,7 @@ class ProbeOptions:
                 f"give 2 (the beginning and the end) to {_MOST_DEPTHS}",
             ),
             "windows": (is_count(self.windows, 2), "give at least 2: one has no interval"),
+            "shared_text": (isinstance(self.shared_text, bool), "give True or False"),
             "seed": (isinstance(self.seed, int) and not isinstance(self.seed, bool), "give a whole number"),
             "factor": (
                 self.factor is None or (is_number(self.factor) and 1 <= self.factor < math.inf),

@@ -33,17 +33,17 @@ _ANSWER = 500  # tokens of a prompt that are read in the time that an answer tak
 class Unit:
     """The texts of one trial under one method, or one window of perplexity, which has no drafts.
 
-    The texts begin alike, as far as their needles allow: the model reads that part once.
+    The texts begin alike, as far as their needles allow: the model reads that part once. `keys` are those of the
+    results, one for each question.
     """
 
-    key: ResultKey
+    keys: Sequence[ResultKey]
     drafts: Sequence[Draft] = ()
 
     @property
-    def keys(self) -> list[ResultKey]:
-        """The keys of its results; `key` is the first."""
-        questions = sum(len(draft.questions) for draft in self.drafts) or 1
-        return [self.key._replace(question=number) for number in range(questions)]
+    def key(self) -> ResultKey:
+        """The first key."""
+        return self.keys[0]
 
     def cost(self, setup: ProbeSetup) -> float:
         """Floating-point operations, roughly: to estimate how long the rest of the work takes."""
@@ -112,25 +112,25 @@ def plan_work(setup: ProbeSetup) -> tuple[list[Unit], list[NoRoom]]:
         BadRequest: If nothing can be measured.
     """
     options = setup.options
-    needs = {(task, lang): setup.needed(task, lang) for task in options.tasks for lang in setup.languages(task)}
+    groups = setup.groups()
+    needs = {group: setup.needed(*group) for group in groups}
     units: list[Unit] = []
     no_room: list[NoRoom] = []
     for length in options.lengths:
         methods = dict.fromkeys(setup.effective_method(method, length) for method in options.methods)
-        for task in options.tasks:
-            fitting = []
-            for language in setup.languages(task):
-                if needs[task, language] <= length:
-                    fitting.append(language)
-                else:
-                    no_room.append(NoRoom(task=task, language=language, length=length, needed=needs[task, language]))
-            trials = range(options.windows if task == PERPLEXITY else options.trials)
-            units += [
-                Unit(ResultKey(task, language, method, length, trial, 0), setup.drafts(task, language, trial))
-                for method in methods
-                for language in fitting
-                for trial in trials
-            ]
+        no_room += [
+            NoRoom(task=task, language=group[1], length=length, needed=needs[group])
+            for group in groups
+            if needs[group] > length
+            for task in group[0]
+        ]
+        units += [
+            _unit(setup, tasks, language, method, length, trial)
+            for tasks, language in groups
+            if needs[tasks, language] <= length
+            for method in methods
+            for trial in range(options.windows if tasks == (PERPLEXITY,) else options.trials)
+        ]
     if not units:
         least = min(no_room, key=lambda one: one.needed)
         raise BadRequest(
@@ -138,6 +138,16 @@ def plan_work(setup: ProbeSetup) -> tuple[list[Unit], list[NoRoom]]:
             f"{least.task} ({least.language}) takes at least {least.needed:,}; give longer lengths"
         )
     return units, no_room
+
+
+def _unit(setup: ProbeSetup, tasks: Sequence[str], language: str, method: str, length: int, trial: int) -> Unit:
+    """A trial of the tasks that are asked about the same text."""
+    keys = [
+        ResultKey(task, language, method, length, trial, number)
+        for task in tasks
+        for number in range(sum(len(draft.questions) for draft in setup.drafts((task,), language, trial)) or 1)
+    ]
+    return Unit(keys, setup.drafts(tasks, language, trial))
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +224,8 @@ def _work(setup: ProbeSetup, units: Sequence[Unit], results: Results[Result], pr
             progress(ProbeProgress(len(results.known), total, seconds, doing))
 
     for unit in waiting:
-        doing = f"{unit.key.task}, {unit.key.method}, {unit.key.length:,} tokens"
+        tasks = dict.fromkeys(key.task for key in unit.keys)
+        doing = f"{', '.join(tasks)}, {unit.key.method}, {unit.key.length:,} tokens"
         tell(doing)
         setup.engine.forget()  # the texts of a unit begin alike, but not like those of the one before
         for result in unit.run(setup, results.known):

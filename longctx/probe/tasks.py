@@ -61,6 +61,12 @@ class Draft:
     least: int = 1
 
 
+def join_drafts(drafts: Sequence[Draft]) -> Draft:
+    """One text with the needles of several drafts that have no filler, and all their questions."""
+    needles = (needle for draft in drafts for needle in draft.needles)
+    return Draft(drafts[0].language, tuple(needles), tuple(asked for draft in drafts for asked in draft.questions))
+
+
 Task = Callable[[random.Random, Depths, Language, Haystack], list[Draft]]
 """Draws the texts of a trial, with needles at the depths, and the questions about them."""
 

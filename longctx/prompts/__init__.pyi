@@ -1,6 +1,6 @@
 from .control_tokens import Escaper, control_tokens
 from .echo import PromptEcho
-from .list_texts import ItemKind, ReadingTask, asking_which, confirming_task, items_task, listing, says_yes
+from .list_texts import ItemKind, ReadingTask, asking_which, confirming_tasks, items_task, listing, says_yes, yes_odds
 from .map_texts import condense_task, final_task, for_everything, merge_task, nothing_found, says_nothing
 from .parts import FENCE, STAND_IN, Framing, PromptInputs, PromptWriter, as_messages, assemble, opening_line, said_by
 from .templates import TEMPLATES, PromptTemplate, check_turns, choose_template
@@ -33,7 +33,7 @@ __all__ = [
     "choose_template",
     "closing_of",
     "condense_task",
-    "confirming_task",
+    "confirming_tasks",
     "control_tokens",
     "delimiters",
     "final_task",
@@ -53,4 +53,5 @@ __all__ = [
     "says_yes",
     "thought_tag",
     "without_thoughts",
+    "yes_odds",
 ]

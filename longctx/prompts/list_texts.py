@@ -6,8 +6,9 @@ confirmed by a question that is answered with yes or no, which they get right mo
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +22,10 @@ NOTHING = {"en": "NONE", "ja": "なし"}
 PASSAGES = {"en": "Passages:", "ja": "資料："}
 """The line before passages."""
 
-_YES = ("yes", "はい")
+_YES, _NO = ("yes", "はい"), ("no", "いいえ")
+_AROUND_WORDS = " \t\n\"'「」『』*.,:。、！!▁"
+_CLEARLY = 0.1  # the probability of both, below which a reply begins with neither
+_LEAST_LOGPROB = -30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +85,28 @@ _ITEMS: dict[str, dict[ItemKind, str]] = {
         ),
     },
 }
-_BEARS = {
-    "en": "Question: {question}\nDoes the text above say anything about this? Reply with one word, yes or no.",
-    "ja": "質問：{question}\n上の資料に、これに関する記述がありますか。「はい」か「いいえ」だけで答えてください。",
+# Japanese passages are asked about in English, too: small models then tell better what belongs from what does not.
+_BEARS = "Question: {question}\nDoes the text above say anything about this? Reply with one word, yes or no."
+_STATES = {
+    "en": _BEARS,
+    "ja": (
+        "Question: {question}\nDoes the text above state a value that is needed to answer this? Reply with one word, "
+        "yes or no."
+    ),
 }
-_BELONGS = {
+_HELPS = {
     "en": (
-        "Question: {question}\nProposed item: {item}\n"
-        "Does the text above say that this item belongs to the answer? Reply with one word, yes or no."
+        'Does the text above help to answer the question "{question}"? Reply yes only if it is about the same thing, '
+        "else no."
     ),
     "ja": (
-        "質問：{question}\n候補：{item}\n"
-        "上の資料によれば、この候補は質問の答えに含まれますか。「はい」か「いいえ」だけで答えてください。"
+        "上の資料は、質問「{question}」に答えるために使えますか。同じことについて述べている場合だけ「はい」、"
+        "そうでなければ「いいえ」と答えてください。"
     ),
+}
+_BELONGS = {
+    "en": "Question: {question}\nAccording to the text, is {item} an answer to the question? Reply yes or no.",
+    "ja": "Question: {question}\nDoes the text say that {item} belongs to the answer? Reply yes or no.",
 }
 _STRICTLY = {
     "en": (
@@ -162,25 +175,26 @@ def items_task(question: str, kind: ItemKind) -> ReadingTask:
     return ReadingTask(PASSAGES[language], wording.format(nothing=NOTHING[language], question=question))
 
 
-def confirming_task(question: str, item: str = "", *, strictly: bool = False) -> ReadingTask:
-    """The task of saying yes or no: whether passages bear on a question, or show that an item belongs to its answer.
+def confirming_tasks(question: str, *, item: str = "", value: bool = False) -> list[ReadingTask]:
+    """The tasks of saying yes or no: whether passages show that an item belongs to an answer, or bear on a question.
 
     Args:
         question: The question.
-        item: The item; empty to ask only whether the passages bear on the question.
-        strictly: Whether passages must say that the item belongs to the answer, as those with other words than the
-            question's have to.
+        item: A name that may belong to the answer.
+        value: Whether the passages state a value that may be needed for it.
 
     Returns:
-        The task.
+        The task; for a name or a value another wording of it as well, whose replies are taken together.
     """
     language = language_of(question)
-    wording = (_STRICTLY if strictly else _BELONGS if item else _BEARS)[language]
-    return ReadingTask(PASSAGES[language], wording.format(question=question, item=item))
+    wordings = (_BELONGS, _STRICTLY) if item else (_STATES, _HELPS) if value else ({language: _BEARS},)
+    return [
+        ReadingTask(PASSAGES[language], wording[language].format(question=question, item=item)) for wording in wordings
+    ]
 
 
 def says_yes(reply: str) -> bool:
-    """Whether a reply to `confirming_task` confirms.
+    """Whether a reply to `confirming_tasks` confirms.
 
     Args:
         reply: What the model wrote.
@@ -189,6 +203,30 @@ def says_yes(reply: str) -> bool:
         True if it begins with yes in English or Japanese.
     """
     return reply.lstrip(" \n\"'「『*").casefold().startswith(_YES)
+
+
+def yes_odds(top_logprobs: Mapping[str, float]) -> float | None:
+    """The log-odds of yes over no in the place of a reply's first token.
+
+    Args:
+        top_logprobs: The likeliest first tokens, with the natural logarithms of their probabilities.
+
+    Returns:
+        ln(p(yes) / p(no)), where one that is not listed is taken for as likely as the unlikeliest that is; None where
+        the reply does not begin with either.
+    """
+    words = {token: token.strip(_AROUND_WORDS).casefold() for token in top_logprobs}
+    yes, no = (
+        sum(math.exp(logprob) for token, logprob in top_logprobs.items() if _begins(words[token], wanted))
+        for wanted in (_YES, _NO)
+    )
+    least = math.exp(max(_LEAST_LOGPROB, min(top_logprobs.values(), default=0.0)))
+    return math.log(max(yes, least) / max(no, least)) if yes + no >= _CLEARLY else None
+
+
+def _begins(token: str, words: tuple[str, ...]) -> bool:
+    """Whether a token is one of some words, or the beginning of one."""
+    return bool(token) and any(word.startswith(token) for word in words)
 
 
 def listing(question: str, items: Sequence[str], *, counted: bool = True, in_order: bool = False) -> str:

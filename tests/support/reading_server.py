@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,7 +43,8 @@ class Asked:
         return "part" if self.passages else "last" if self.is_last else "merge"
 
 
-Script = Callable[[Asked], str]
+Script = Callable[[Asked], str | float]
+"""A reply, or the log-odds of yes over no, of which the reply and the probability of its first token are made."""
 
 
 def parsed(text: str, new_tokens: int) -> Asked:
@@ -72,6 +74,7 @@ class State:
     asked: list[Asked] = field(default_factory=list)
     fails_at: int = 0
     waits_at: int = 0
+    tells_odds: bool = True
     waiting: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
 
@@ -129,15 +132,23 @@ class Handler(JsonHandler):
         if parts_read and parts_read == state.waits_at:
             state.waiting.set()
             state.go_on.wait()
-        words = re.findall(r"\S+\s*|\s+", state.script[asked.stage](asked))
+        reply, told = state.script[asked.stage](asked), {}
+        if not isinstance(reply, str):
+            if body.get("logprobs") and state.tells_odds:
+                yes = -math.log1p(math.exp(-reply))
+                told = {"Yes": yes, " no": yes - reply}
+            reply = "Yes" if reply > 0 else " no"
+        words = re.findall(r"\S+\s*|\s+", reply)
         cut = len(words) > body["max_tokens"]
-        self.stream("".join(words[: body["max_tokens"]]), "length" if cut else "stop", used)
+        self.stream("".join(words[: body["max_tokens"]]), "length" if cut else "stop", used, told)
         return None
 
-    def stream(self, text: str, finish: str, used: int) -> None:
+    def stream(self, text: str, finish: str, used: int, told: Mapping[str, float]) -> None:
         self.begin_events()
+        likeliest = [{"token": token, "logprob": logprob} for token, logprob in told.items()]
+        logprobs = {"content": [{**likeliest[0], "top_logprobs": likeliest}]} if likeliest else None
         for piece in re.findall(r".{1,7}", text, re.DOTALL):
-            self.event({"choices": [{"delta": {"content": piece}, "finish_reason": None}]})
+            self.event({"choices": [{"delta": {"content": piece}, "finish_reason": None, "logprobs": logprobs}]})
         self.event({"choices": [{"delta": {}, "finish_reason": finish}]})
         self.event({"choices": [], "usage": {"prompt_tokens": used, "completion_tokens": tokens(text)}})
         self.end_events()

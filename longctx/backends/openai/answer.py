@@ -44,6 +44,7 @@ class StreamedAnswer:
         self.reused_tokens: int | None = None
         self._result, self._most = result, options.new_tokens
         self._pieces = self._characters = 0
+        self._begun_text = False
         self._half = ""  # of a character beyond U+FFFF, which a server may send in two
 
     def read(
@@ -96,6 +97,8 @@ class StreamedAnswer:
             self.splitter.told_apart()
             yield Thought(readable(delta.thought))
         if text:
+            if not self._begun_text:
+                self._begun_text, self._result.top_logprobs = True, delta.top_logprobs
             for piece in self.splitter.add(readable(text)):
                 self._result.taken_back = self.splitter.taken_back
                 yield piece

@@ -25,7 +25,8 @@ _THOUGHTS = (
     *("thoughts", "thought"),
 )
 _TEXTS = ("text", "thinking", "content", "value")  # where a part has its text
-_DEFAULTS = ("temperature", "stream_options")  # fields that some servers do not take
+_DEFAULTS = ("temperature", "stream_options", "logprobs")  # fields that some servers do not take
+_MOST_LOGPROBS = 5  # more than that some servers refuse
 
 
 class Delta(NamedTuple):
@@ -38,6 +39,7 @@ class Delta(NamedTuple):
         prompt_tokens: Tokens of the prompt; None where it does not say.
         completion_tokens: Tokens of the answer.
         reused_tokens: How many of the prompt's were in the server's prefix cache.
+        top_logprobs: The likeliest tokens in the place of its first one, with the logarithms of their probabilities.
     """
 
     text: str = ""
@@ -46,6 +48,7 @@ class Delta(NamedTuple):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     reused_tokens: int | None = None
+    top_logprobs: Mapping[str, float] | None = None
 
 
 @dataclass
@@ -96,10 +99,13 @@ class OpenAIChat:
             "repetition_penalty": penalty,
             "repeat_penalty": penalty,
             "stream_options": {"include_usage": True},
+            "logprobs": options.top_logprobs > 0 or None,
         }
         if thinking != "auto":
             body |= _SWITCHES[self._switch][thinking == "on"]
         left_out = {name for name in self._left_out if name != "temperature" or not options.temperature}
+        if options.top_logprobs and "logprobs" not in left_out:
+            body["top_logprobs"] = min(options.top_logprobs, _MOST_LOGPROBS)
         return {key: value for key, value in body.items() if value is not None and key not in left_out}
 
     def adapts(self, error: Rejected) -> bool:
@@ -142,7 +148,9 @@ class OpenAIChat:
         text, thought = content_of(said.get("content"))
         thought += next((value for name in _THOUGHTS if (value := "".join(content_of(said.get(name))))), "")
         finish = finish_of(choice.get("finish_reason"), self.url)
-        return Delta(text or content_of(said.get("refusal"))[0], thought, finish, *counts)
+        told = choice.get("logprobs")
+        logprobs = likeliest_of(told.get("content") if isinstance(told, dict) else None)
+        return Delta(text or content_of(said.get("refusal"))[0], thought, finish, *counts, logprobs)
 
     def prompt_tokens(self, messages: Sequence[Mapping[str, str]]) -> int | None:
         """Have the server read a prompt, for an answer of one token; returns how many tokens it was, if it says so."""
@@ -195,6 +203,18 @@ def content_of(value: Any) -> tuple[str, str]:
             else:
                 text += inner
     return text, thought
+
+
+def likeliest_of(tokens: Any) -> dict[str, float] | None:
+    """The likeliest tokens in the first of a list of places, with their log probabilities; None where none are told."""
+    first = tokens[0] if isinstance(tokens, list) and tokens else None
+    told = first.get("top_logprobs") if isinstance(first, dict) else None
+    found: dict[str, float] = {}
+    for each in told if isinstance(told, list) else ():
+        token, logprob = (each.get("token"), each.get("logprob")) if isinstance(each, dict) else (None, None)
+        if isinstance(token, str) and isinstance(logprob, int | float) and logprob <= 0:
+            found.setdefault(token, float(logprob))
+    return found or None
 
 
 def no_completion() -> Any:

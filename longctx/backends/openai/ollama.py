@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from longctx.backends.openai.chat import Delta, content_of, finish_of, no_completion, whole
+from longctx.backends.openai.chat import Delta, content_of, finish_of, likeliest_of, no_completion, whole
 from longctx.backends.openai.client import Connection
 from longctx.backends.openai.context_errors import Rejected
 from longctx.engine import GenerationOptions
@@ -102,6 +102,8 @@ class OllamaChat:
             "truncate": False,  # an error, where the prompt is too long after all
             "shift": False,
         }
+        if options.top_logprobs:  # Ollama before 0.12.11 ignores them
+            body |= {"logprobs": True, "top_logprobs": options.top_logprobs}
         if self.thinks and thinking != "auto":
             levels = ("low", "medium") if self.family == "gptoss" else (False, True)
             body["think"] = levels[thinking == "on"]
@@ -124,7 +126,8 @@ class OllamaChat:
         message = message if isinstance(message, dict) else {}
         finish = finish_of(event.get("done_reason") or "stop", self.url) if event.get("done") is True else None
         counts = whole(event.get("prompt_eval_count")), whole(event.get("eval_count"))
-        return Delta(content_of(message.get("content"))[0], content_of(message.get("thinking"))[0], finish, *counts)
+        text, thought = content_of(message.get("content"))[0], content_of(message.get("thinking"))[0]
+        return Delta(text, thought, finish, *counts, top_logprobs=likeliest_of(event.get("logprobs")))
 
     def prompt_tokens(self, messages: Sequence[Mapping[str, str]]) -> int | None:
         """Have the server read a prompt; see `OpenAIChat.prompt_tokens`."""

@@ -278,6 +278,52 @@ def test_thinking_is_turned_on_and_off_by_what_the_server_takes(mode, on) -> Non
         assert server.bodies("/v1/chat/completions")[-1]["max_completion_tokens"] == 16
 
 
+LIKELIEST = [{"token": "Yes", "logprob": -0.2, "bytes": [89]}, {"token": " no", "logprob": -1.75}, {"token": None}]
+TOLD = {"token": "Yes", "logprob": -0.2, "top_logprobs": LIKELIEST}
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "told"),
+    [
+        ({"content": [TOLD, {**TOLD, "top_logprobs": []}], "refusal": None}, {"Yes": -0.2, " no": -1.75}),
+        *((each, None) for each in (None, [], {"content": None}, {"content": [None]}, {"content": [{"token": "Yes"}]})),
+        ({"content": [{"top_logprobs": [{"token": "a", "logprob": "x"}, {"token": "b", "logprob": 2}, 3]}]}, None),
+    ],
+)
+def test_how_likely_the_first_tokens_are_is_told_where_a_server_does(logprobs, told) -> None:
+    first = {"choices": [{"index": 0, "delta": {"content": "Yes"}, "logprobs": logprobs}]}
+    later = {
+        "choices": [
+            {"index": 0, "delta": {"content": "!"}, "logprobs": {"content": [{**TOLD, "top_logprobs": LIKELIEST[1:]}]}}
+        ]
+    }
+    sent = events({"choices": [{"index": 0, "delta": {"role": "assistant"}, "logprobs": None}]}, first, later, ended())
+    unwanted = (400, {"error": {"message": "logprobs is not supported for this model"}})
+    with connected({CHAT: [unwanted, events(said("A"), ended()), sent]}) as (model, server):
+        plain = model.chat(ASK, GenerationOptions(8, top_logprobs=20), 10)
+        assert (plain.rest(), plain.top_logprobs) == ("A", None)
+        asked, again = server.bodies("/v1/chat/completions")
+        assert (asked["logprobs"], asked["top_logprobs"]) == (True, 5)
+        assert not {"logprobs", "top_logprobs"} & set(again)
+    with connected({CHAT: sent}) as (model, server):
+        yes = model.chat(ASK, GenerationOptions(8, top_logprobs=3), 10)
+        assert (yes.rest(), yes.top_logprobs) == ("Yes!", told)
+        assert server.bodies("/v1/chat/completions")[-1]["top_logprobs"] == 3
+
+
+def test_ollama_tells_how_likely_the_first_tokens_are() -> None:
+    said_yes = {"message": {"content": "Yes"}, "done": False, "logprobs": [TOLD]}
+    end = {"message": {"content": ""}, "done": True, "done_reason": "stop"}
+    lines = raw("\n".join(map(json.dumps, (said_yes, end))), "application/x-ndjson")
+    with recorded_server({**OLLAMA, "POST /api/chat": lines}) as server:
+        model = ServedModel.connect(f"{server.root}/v1", retries=0)
+        with model:
+            yes = model.chat(ASK, GenerationOptions(8, top_logprobs=20), 10)
+            assert (yes.rest(), yes.top_logprobs) == ("Yes", {"Yes": -0.2, " no": -1.75})
+        [body] = server.bodies("/api/chat")
+        assert (body["logprobs"], body["top_logprobs"]) == (True, 20)
+
+
 @pytest.fixture
 def index(make_index) -> Path:
     return make_index({"a.txt": "The lighthouse was built in 1874 by Anna Holm. The harbour has two moles."})

@@ -423,6 +423,21 @@ def test_a_model_that_ends_at_once(tiny_llama: Path) -> None:
     assert (stream.completion_tokens, stream.finish) == (1, "end")
 
 
+def test_the_likeliest_first_tokens_are_told_before_any_sampling(llama: LoadedModel) -> None:
+    ids = prompt(30)
+    with torch.no_grad():
+        expected = llama.model(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
+    values, tokens = expected.topk(3)
+    options = GenerationOptions(2, top_logprobs=3, temperature=5.0, seed=1)
+    stream = Engine(llama).stream(ids, (), options=options)
+    assert stream.top_logprobs is None, "nothing has been read"
+    stream.rest()
+    likely = dict(zip(map(llama.tokenizer.decode, tokens[:, None]), values.tolist(), strict=True))
+    assert stream.top_logprobs == pytest.approx(likely, abs=1e-4)
+    with pytest.raises(BadRequest, match="top_logprobs is -1"):
+        GenerationOptions(2, top_logprobs=-1)
+
+
 def test_stop_strings_end_the_answer_before_them(llama: LoadedModel) -> None:
     ids = prompt(30)
     tokens = reference(llama, ids, 8)

@@ -53,6 +53,19 @@ def test_the_same_weights_give_the_same_scores(engine: GgufEngine, ours: Engine,
     ).rstrip("\ufffd")
 
 
+def test_the_likeliest_first_tokens_are_as_likely_as_ours(engine: GgufEngine, ours: Engine) -> None:
+    options = GenerationOptions(3, top_logprobs=4)
+    said, expected = (each.stream(IDS[:40], (), options=options) for each in (engine, ours))
+    assert said.rest().rstrip("\ufffd") == expected.rest().rstrip("\ufffd")
+    both = (said.top_logprobs or {}).keys() & (expected.top_logprobs or {}).keys()  # bytes of characters are no text
+    assert len(both) > 1
+    for token in both:
+        assert (said.top_logprobs or {})[token] == pytest.approx((expected.top_logprobs or {})[token], abs=2e-2)
+    unasked = engine.stream(IDS[:40], (), options=GenerationOptions(3))
+    assert unasked.rest()
+    assert unasked.top_logprobs is None
+
+
 def test_the_scores_stay_within_a_percent_at_8192_tokens(gguf_file: Path, ours: Engine) -> None:
     scaling = RopeScaling.for_window("yarn", 8192, WINDOW)  # the others: benchmarks/bench_gguf.py
     ids = [2 + (i * 7919 + i * i % 101) % 280 for i in range(8192)]

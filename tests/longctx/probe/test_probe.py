@@ -166,6 +166,35 @@ def test_one_document_is_read_once_and_that_changes_nothing(loaded: LoadedModel)
         assert (alone.answer, alone.score) == (result.answer, result.score)
 
 
+def test_tasks_that_share_a_text_read_it_once(loaded: LoadedModel) -> None:
+    tasks = ("needle", "multi-key", "two-hop", "common-words", "perplexity")
+    options = replace(OPTIONS, methods=("yarn",), lengths=(1024,), tasks=tasks, trials=1, shared_text=True)
+    setup = open_setup(loaded, options)
+    shared = [unit for unit in units(setup) if len({key.task for key in unit.keys}) > 1]
+    assert {key.task for unit in shared for key in unit.keys} == {"multi-key", "two-hop"}
+    assert {key.task for unit in units(setup) for key in unit.keys} == set(tasks)
+    results = list(shared[0].run(setup))
+    assert [result.task for result in results] == ["multi-key"] * 2 + ["two-hop"] * 2
+    assert results[0].read > 800
+    assert all(result.read < 0.2 * results[0].read for result in results[1:])
+    (draft,) = shared[0].drafts
+    for task in ("multi-key", "two-hop"):
+        (alone,) = setup.drafts((task,), "en", 0)
+        assert set(alone.needles) <= set(draft.needles)
+        asked = [question.text for question in alone.questions]
+        assert asked == [q.text for key, q in zip(shared[0].keys, draft.questions, strict=True) if key.task == task]
+
+
+def test_a_shared_text_is_another_probe_and_has_room_for_all(loaded: LoadedModel, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="shared_text"):
+        run_probe(loaded, folder, replace(OPTIONS, shared_text=True))
+    options = replace(SMALL, methods=("none",), lengths=(256, 1024), tasks=("multi-key", "two-hop"), trials=1)
+    apart = {(one.task, one.needed) for one in run_probe(loaded, tmp_path / "apart", options).no_room}
+    options = replace(options, shared_text=True)
+    (needed,) = {one.needed for one in run_probe(loaded, tmp_path / "shared", options).no_room}
+    assert all(needed > other for _, other in apart)
+
+
 def test_needles_at_several_depths_share_what_comes_before_them(loaded: LoadedModel) -> None:
     setup = open_setup(loaded, replace(SMALL, lengths=(1024,), depths=5))
     read = [r.read for unit in units(setup) if unit.key[2:5] == ("yarn", 1024, 0) for r in unit.run(setup)]
@@ -270,6 +299,7 @@ def test_what_cannot_be_probed_is_refused_before_any_work(
         ({"lengths": (0,)}, "above 0"),
         ({"windows": 1}, "windows is 1"),
         ({"factor": 0.5}, "factor is 0.5"),
+        ({"shared_text": "yes"}, "shared_text is "),
         *(
             ({name: value}, f"{name} is ")
             for value in (math.nan, math.inf, True, 2.5, "3", b"x", None, object())

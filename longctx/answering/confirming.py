@@ -1,0 +1,268 @@
+"""Confirming the items of a list on route `map`: the model is asked once more about each that it wrote down.
+
+Whether a small model says yes tells little: of one kind of item it says it of all, of another of none. How much
+likelier yes is than no tells items from others, if it is compared with what the model says of sentences about something
+else (after contextual calibration: Zhao et al., arXiv 2102.09690).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from indexes import Chunk
+from indexes.text import content_terms
+from longctx.answering.extractive import citation
+from longctx.answering.note_file import KeptReply
+from longctx.answering.notes import Note
+from longctx.answering.valued_notes import is_whole_sentence, sentences_in, sentences_stating, states_value
+from longctx.prompts import ItemKind, ReadingTask, confirming_tasks, says_yes, yes_odds
+from longctx.types import Citation
+
+_CONTROLS, _FEWEST_CONTROLS = 12, 3  # sentences about something else that the model is asked about
+_MOST_SENTENCES = 4  # on an item that are asked about
+_UNDER_HEADING = 3  # sentences, with the heading
+_APART, _SURE = 0.5, 3.0  # nats between items and those: less tells nothing, and more leaves no doubt
+_MOST, _SOME_ITEMS = 0.65, 4  # items that tell by which of the question's words others are found
+_BEARING = 0.25  # of the question's terms are in a sentence that bears on it
+
+Asking = Callable[[ReadingTask, Sequence[Citation], Sequence[str]], KeptReply]
+"""Gets a model's reply to a task: about passages, and what it is to be shown of each."""
+
+
+class Confirmer:
+    """Asks a model about the items that it wrote down.
+
+    Args:
+        ask: Gets its replies.
+        question: The question, as parts are asked.
+        items: What an item consists of.
+
+    Attributes:
+        denied: The items that are not confirmed.
+        by_words: Whether words decided which values bear on the question, as the model confirmed none.
+    """
+
+    def __init__(self, ask: Asking, question: str, items: ItemKind) -> None:
+        self._ask, self._question = ask, question
+        self._names = items == "name"
+        self._asked = content_terms(question)
+        self._odds: dict[Note, float] = {}  # of yes over no, in nats
+        self._cut: Cut | None = None
+        self.denied: list[Note] = []
+        self.by_words = False
+
+    def ask_about(self, note: Note, chunks: Sequence[Chunk]) -> None:
+        """Ask whether an item belongs to the answer.
+
+        Args:
+            note: The item.
+            chunks: The passages of its document that may tell. Where sentences name it, or state its value, those alone
+                are shown.
+
+        Raises:
+            LongctxError: As `Backend.generate` does.
+        """
+        telling = [(chunk, each) for chunk in chunks for each in self._telling(note.text, chunk.text)]
+        if telling:
+            self._odds[note] = self._odds_of(note.text, telling)
+        elif self._names:  # only the title names it
+            reply = self._reply(confirming_tasks(self._question)[0], [(each, each.text_with_header) for each in chunks])
+            self._odds[note] = _certain(reply)
+        else:
+            self._odds[note] = -math.inf
+
+    def confirmed(self, notes: Sequence[Note], chunks: Mapping[int, Chunk]) -> list[Note]:
+        """Choose the items that the model confirms.
+
+        Args:
+            notes: Items that it was asked about. Those of the first call decide how sure it has to be.
+            chunks: All passages, by their ids.
+
+        Returns:
+            Those that it is surer of than of sentences about something else, or, where it cannot tell these apart or
+            does not say how sure it is, those to which it says yes. Unless it is far surer, a name that was found by
+            other words than most is none: "the telephone is out of order", where the others say it of the lift.
+
+        Raises:
+            LongctxError: As `Backend.generate` does.
+        """
+        if self._cut is None:
+            sure = [note for note in notes if math.isfinite(self._odds[note])]
+            self._cut = cut_between([self._odds[note] for note in sure], self._controls(sure, chunks))
+        kept = [note for note in notes if self._odds[note] > self._cut.odds]
+        if self._names and self._cut.apart < _SURE:
+            telling = self.telling_terms(kept, chunks, _MOST, _SOME_ITEMS)
+            kept = [note for note in kept if telling <= self._terms_on(note, chunks)]
+        self.denied += [note for note in notes if note not in kept]
+        return kept
+
+    def telling_terms(self, notes: Sequence[Note], chunks: Mapping[int, Chunk], share: float, fewest: int) -> set[str]:
+        """Find the terms of the question by which items were found.
+
+        Args:
+            notes: The items.
+            chunks: All passages, by their ids.
+            share: Of how many items the sentences have to hold a term, from 0 to 1.
+            fewest: The least number of such items.
+
+        Returns:
+            The terms.
+        """
+        found = [self._terms_on(note, chunks) for note in notes]
+        least = max(fewest, share * len(found))
+        return {term for term in self._asked if sum(term in terms for terms in found) >= least}
+
+    def _terms_on(self, note: Note, chunks: Mapping[int, Chunk]) -> set[str]:
+        """The terms of the sentences on an item, or of its passages, where only their title names it."""
+        texts = [chunks[chunk_id].text for chunk_id in note.chunk_ids]
+        said = [each for text in texts for each in self.sentences_on(note.text, text)]
+        return content_terms("\n".join(said or texts))
+
+    def bearing_by_words(self, chunks: Mapping[int, Chunk]) -> list[Note]:
+        """Choose among the values that the model did not confirm by words: some models deny whatever they are asked.
+
+        Args:
+            chunks: All passages, by their ids.
+
+        Returns:
+            The sentences that state them and bear on the question; none for names.
+        """
+        found = [
+            Note(sentence, (chunk_id,))
+            for note in ([] if self._names else self.denied)
+            for chunk_id in note.chunk_ids
+            for sentence in sentences_stating(chunks[chunk_id].text, note.text)
+            if self.bears(sentence)
+        ]
+        self.by_words = bool(found)
+        return found
+
+    def bears(self, sentence: str) -> bool:
+        """Whether a sentence holds enough of the question's words."""
+        return len(self._asked & content_terms(sentence)) >= _BEARING * len(self._asked) > 0
+
+    def sentences_on(self, item: str, text: str) -> list[str]:
+        """Choose the sentences of a text that may tell whether an item belongs to the answer.
+
+        Args:
+            item: The item.
+            text: The text.
+
+        Returns:
+            Those that state its value, or that hold its name, but for the question's words.
+        """
+        if not self._names:
+            return sentences_stating(text, item)
+        terms = content_terms(item)
+        return sentences_with(terms - self._asked or terms, text)
+
+    def _telling(self, item: str, text: str) -> list[str]:
+        """The sentences on an item; one that says no more than its name, as a heading, with those that follow it."""
+        on = self.sentences_on(item, text)
+        if not self._names:
+            return on
+        sentences, named = sentences_in(text), content_terms(item)
+        return [
+            each if len(content_terms(each) - named) > 1 else " ".join(sentences[place : place + _UNDER_HEADING])
+            for place, each in enumerate(sentences)
+            if each in on
+        ]
+
+    def _controls(self, notes: Sequence[Note], chunks: Mapping[int, Chunk]) -> list[float]:
+        """The odds of sentences about something else, with the same names or values too where there are any."""
+        odds = list[float]()
+        for note in notes[:: -(-len(notes) // _CONTROLS) or 1]:
+            source = chunks[note.chunk_ids[0]].source
+            others = [
+                (self._likeness(note.text, sentence), chunk, sentence)
+                for chunk in chunks.values()
+                if chunk.source == source
+                for sentence in sentences_in(chunk.text)
+                if is_whole_sentence(sentence) and not self.bears(sentence)
+            ]
+            if others:
+                _, chunk, sentence = max(others, key=lambda other: other[0])
+                odds.append(self._odds_of(note.text, [(chunk, sentence)]))
+        return [each for each in odds if math.isfinite(each)]
+
+    def _likeness(self, item: str, sentence: str) -> tuple[bool, int]:
+        """How like the sentence on an item one is that has nothing to do with the question: the liker, the better."""
+        like = bool(self.sentences_on(item, sentence)) if self._names else states_value(sentence)
+        return like, -len(self._asked & content_terms(sentence))
+
+    def _odds_of(self, item: str, said: Sequence[tuple[Chunk, str]]) -> float:
+        """The odds of an item by the sentence that tells most; infinite where the model does not say how sure it is.
+
+        Each sentence is shown alone, since small models overlook what one of several says, and those that share words
+        with the question come first.
+
+        Args:
+            item: The item.
+            said: The sentences, with the passages that hold them.
+
+        Returns:
+            The mean over the wordings, in nats.
+        """
+        said = sorted(said, key=lambda pair: -len(self._asked & content_terms(pair[1])))[:_MOST_SENTENCES]
+        first, *others = confirming_tasks(self._question, item=item if self._names else "", value=not self._names)
+        replies = [self._reply(first, [each]) for each in said]
+        told = [yes_odds(reply.top_logprobs or {}) for reply in replies]
+        sure = [odds for odds in told if odds is not None]
+        if len(sure) < len(told):
+            return max(map(_certain, replies))
+        best = said[sure.index(max(sure))]
+        stricter = [yes_odds(self._reply(task, [best]).top_logprobs or {}) for task in others]
+        return fmean([max(sure), *(odds for odds in stricter if odds is not None)])
+
+    def _reply(self, task: ReadingTask, shown: Sequence[tuple[Chunk, str]]) -> KeptReply:
+        passages = [citation(chunk, number=number) for number, (chunk, _) in enumerate(shown, start=1)]
+        return self._ask(task, passages, [text for _, text in shown])
+
+
+def _certain(reply: KeptReply) -> float:
+    """Odds by a reply's text alone."""
+    return math.inf if says_yes(reply.text) else -math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What tells items from others.
+
+    Attributes:
+        odds: The log-odds above which an item is right, in nats.
+        apart: How far right ones are from others, in nats; 0 where they are not told apart.
+    """
+
+    odds: float = 0.0
+    apart: float = 0.0
+
+
+def cut_between(odds: Sequence[float], controls: Sequence[float]) -> Cut:
+    """Find what tells items from others: halfway between two clusters (2-means), of which controls are in the lower.
+
+    Args:
+        odds: The log-odds of items, right and wrong ones, in nats.
+        controls: Those of what is no item for sure.
+
+    Returns:
+        The cut; where yes is as likely as no, if there is too little to compare or nothing stands out.
+    """
+    if not odds or len(controls) < _FEWEST_CONTROLS:
+        return Cut()
+    below, above = median(controls), max(odds)
+    upper = list[float]()
+    while above - below >= _APART:
+        cut = (below + above) / 2
+        before, upper = upper, [each for each in odds if each > cut]
+        if upper == before:
+            return Cut(cut, above - below)
+        below, above = median([*controls, *(each for each in odds if each <= cut)]), fmean(upper)
+    return Cut()
+
+
+def sentences_with(terms: Set[str], text: str) -> list[str]:
+    """Choose the sentences of a text that hold all of some terms."""
+    return [sentence for sentence in sentences_in(text) if terms <= content_terms(sentence)]
