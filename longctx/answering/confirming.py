@@ -51,6 +51,7 @@ class Confirmer:
         self._asked = content_terms(question)
         self._odds: dict[Note, float] = {}  # of yes over no, in nats
         self._cut: Cut | None = None
+        self._kept: list[Note] = []
         self.denied: list[Note] = []
         self.by_words = False
 
@@ -83,8 +84,9 @@ class Confirmer:
 
         Returns:
             Those that it is surer of than of sentences about something else, or, where it cannot tell these apart or
-            does not say how sure it is, those to which it says yes. Unless it is far surer, a name that was found by
-            other words than most is none: "the telephone is out of order", where the others say it of the lift.
+            does not say how sure it is, those to which it says yes. Unless it is far surer, words have a say: what was
+            found by the same words of the question as most may be half as sure, and a name that was found by others is
+            none ("the telephone is out of order", where most say it of the lift).
 
         Raises:
             LongctxError: As `Backend.generate` does.
@@ -93,9 +95,12 @@ class Confirmer:
             sure = [note for note in notes if math.isfinite(self._odds[note])]
             self._cut = cut_between([self._odds[note] for note in sure], self._controls(sure, chunks))
         kept = [note for note in notes if self._odds[note] > self._cut.odds]
-        if self._names and self._cut.apart < _SURE:
-            telling = self.telling_terms(kept, chunks, _MOST, _SOME_ITEMS)
-            kept = [note for note in kept if telling <= self._terms_on(note, chunks)]
+        found = [*self._kept, *kept]
+        if self._cut.apart < _SURE and (telling := self.telling_terms(found, chunks, _MOST, _SOME_ITEMS)):
+            nearly = [note for note in notes if self._odds[note] > self._cut.odds - self._cut.apart / 4]
+            alike = [note for note in nearly if telling <= self._terms_on(note, chunks)]
+            kept = alike if self._names else [note for note in notes if note in kept or note in alike]
+        self._kept += kept
         self.denied += [note for note in notes if note not in kept]
         return kept
 

@@ -101,7 +101,7 @@ class PartReader:
             LongctxError: As `Backend.generate` does.
         """
         assert self.confirmer is not None
-        kept = self.confirmer.confirmed(notes, chunks)
+        kept = self.confirmer.confirmed([*dict.fromkeys(notes)], chunks)
         kept += self.confirmer.confirmed([*self._overlooked(kept, chunks)], chunks)
         self.unconfirmed += len(self.confirmer.denied)
         return kept or self.confirmer.bearing_by_words(chunks)
@@ -153,7 +153,7 @@ class PartReader:
         within = [chunk for chunk in chunks if chunk.source in sources]
         if self._items != "name":
             text = "\n\n".join(chunk.text for chunk in within if chunk.id in note.chunk_ids)
-            whole = with_value(note.text, text, self._question) if self._items == "value" else note.text
+            whole = with_value(note.text, text, self._question)
             note = replace(note, text=with_own_name(whole, text, within[0].title, self._question))
         for item in names_in(note) if self._items == "name" else [note]:
             if self._items == "name" and _ORDINAL.fullmatch(item.text):
