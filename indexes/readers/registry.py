@@ -20,6 +20,7 @@ from indexes.readers.epub import read_epub
 from indexes.readers.html import read_web_page
 from indexes.readers.json import read_json, read_json_lines
 from indexes.readers.mail import read_mail
+from indexes.readers.mailbox import read_mailbox
 from indexes.readers.markdown import read_markdown
 from indexes.readers.notebook import read_notebook
 from indexes.readers.ocr import NO_TEXT, NOT_READABLE, with_recognised_text
@@ -33,6 +34,7 @@ from indexes.readers.signatures import suffix_by_content
 from indexes.readers.source_code import read_braces, read_source
 from indexes.readers.subtitles import read_subtitles
 from indexes.readers.text import read_delimited, read_plain
+from indexes.readers.web_archive import read_web_archive
 from indexes.readers.xml import read_xml
 from indexes.text import clean, is_readable
 from indexes.types import Document, Heading, Table
@@ -50,6 +52,8 @@ _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
     read_subtitles: ".srt .vtt",
     read_rtf: ".rtf",
     read_mail: ".eml",
+    read_mailbox: ".mbox",
+    read_web_archive: ".mht .mhtml",
     read_epub: ".epub",
     read_open_document: ".odt .ods .odp .ott",
     read_markdown: ".md .markdown",
@@ -79,6 +83,7 @@ _NAMES_OF = {
         "readme license licence copying copyright changelog changes news history authors contributors contributing"
         " credits maintainers codeowners notice notices patents install todo thanks security version citation manifest"
     ),
+    ".mbox": "mbox",  # in the folder that Apple Mail exports
     ".sh": (
         "makefile gnumakefile dockerfile containerfile vagrantfile jenkinsfile rakefile gemfile procfile justfile"
         " brewfile podfile fastfile caddyfile earthfile tiltfile build workspace sconstruct kconfig"
@@ -185,6 +190,8 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
             reading = with_recognised_text(read_in_sandbox(suffix, data, limits), data, limits, read_in_sandbox)
         if reader is read_notebook and not reading.text:
             raise EmptyFile(_EMPTY)
+        if reader is read_mailbox:
+            reading = replace(reading, title=path.stem)  # and not the subject of the first message
         reading = _with_newlines(reading) if reader in _OWN_TEXT else _put_right(reading)
         return _document(path, reading, is_extracted=reader in _EXTRACTING)
     except MemoryError as error:

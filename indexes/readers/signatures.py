@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from indexes.errors import UnreadableFile
+from indexes.readers.mailbox import is_mailbox
 
 _PDF = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,100}%PDF-\d\.\d")
 _PDF_OBJECT = re.compile(rb"\d[ \t\r\n]+obj\b")
@@ -48,7 +49,8 @@ def suffix_by_content(suffix: str, data: bytes) -> str:
         data: The file's bytes.
 
     Returns:
-        Another suffix for a PDF, RTF, Office file or EPUB that is named as something else; otherwise the same.
+        Another suffix for a PDF, RTF, Office file or EPUB that is named as something else, and for several messages
+        in an .eml; otherwise the same.
 
     Raises:
         UnreadableFile: It is a picture, an archive or the like, which no reader reads.
@@ -57,6 +59,8 @@ def suffix_by_content(suffix: str, data: bytes) -> str:
         return ".pdf"
     if data.startswith(b"{\\rtf1"):
         return ".rtf"
+    if suffix == ".eml" and is_mailbox(data):
+        return ".mbox"
     if data.startswith(_ZIP):
         return _zip_suffix(suffix, data)
     for signature, name in _FORMATS.items():

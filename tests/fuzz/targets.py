@@ -26,6 +26,8 @@ TEXTS = (
     ".srt",
     ".rtf",
     ".eml",
+    ".mbox",
+    ".mht",
     ".md",
     ".rst",
     ".html",
