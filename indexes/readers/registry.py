@@ -24,7 +24,7 @@ from indexes.readers.mailbox import read_mailbox
 from indexes.readers.markdown import read_markdown
 from indexes.readers.notebook import read_notebook
 from indexes.readers.ocr import NO_TEXT, NOT_READABLE, with_recognised_text
-from indexes.readers.office import read_open_document, read_sheets, read_slides, read_word
+from indexes.readers.office import read_flat_document, read_open_document, read_sheets, read_slides, read_word
 from indexes.readers.outlines import read_asciidoc, read_bibtex, read_latex, read_org
 from indexes.readers.pdf import read_pdf
 from indexes.readers.restructuredtext import read_rst
@@ -56,6 +56,7 @@ _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
     read_web_archive: ".mht .mhtml",
     read_epub: ".epub",
     read_open_document: ".odt .ods .odp .ott",
+    read_flat_document: ".fodt .fods .fodp",
     read_markdown: ".md .markdown",
     read_rst: ".rst",
     read_web_page: ".html .htm .xhtml",
@@ -110,7 +111,9 @@ _OWN_TEXT = _BY_LINES | {read_json, read_json_lines}
 
 _LONE_RETURN = re.compile(r"\r(?!\n)")
 # What they extract is judged. Text that is the file's own is taken as it is.
-_EXTRACTING = frozenset({read_word, read_slides, read_sheets, read_open_document, read_rtf, read_epub, read_mail})
+_EXTRACTING = frozenset(
+    {read_word, read_slides, read_sheets, read_open_document, read_flat_document, read_rtf, read_epub, read_mail}
+)
 
 _EMPTY = "no text in it"
 _NOT_IN_TEXT = re.compile("[\ud800-\udfff\0]")  # lone surrogates break every output in UTF-8

@@ -17,6 +17,7 @@ _MIME_TYPES = {  # the first part of the file, which is not compressed
     b"application/vnd.oasis.opendocument.presentation": ".odp",
 }
 _PARTS = {b"word/document": ".docx", b"xl/workbook": ".xlsx", b"ppt/presentation": ".pptx"}
+_FLAT = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,100}<(?:\?xml|office:document)\b")
 _FORMATS = {
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an encrypted or old Office file",
     b"\x89PNG\r\n\x1a\n": "a PNG picture",
@@ -61,6 +62,8 @@ def suffix_by_content(suffix: str, data: bytes) -> str:
         return ".rtf"
     if suffix == ".eml" and is_mailbox(data):
         return ".mbox"
+    if suffix in _MIME_TYPES.values() and _FLAT.match(data):
+        return ".fodt"
     if data.startswith(_ZIP):
         return _zip_suffix(suffix, data)
     for signature, name in _FORMATS.items():

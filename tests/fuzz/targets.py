@@ -20,6 +20,7 @@ ZIPPED = (".docx", ".pptx", ".xlsx", ".epub", ".odt")
 TEXTS = (
     ".txt",
     ".xml",
+    ".fodt",
     ".tex",
     ".org",
     ".adoc",

@@ -317,6 +317,7 @@ def test_an_open_document_text(read, outline):
             "Oil",
             "One two[1]",
             "灯",
+            "Comment: no",
             "1. first",
             "(a) sub",
             "between",
