@@ -18,6 +18,10 @@ _MIME_TYPES = {  # the first part of the file, which is not compressed
 }
 _PARTS = {b"word/document": ".docx", b"xl/workbook": ".xlsx", b"ppt/presentation": ".pptx"}
 _FLAT = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,100}<(?:\?xml|office:document)\b")
+_OF_THE_SAME_FAMILY = (  # templates, slide shows, and files with macros
+    *(".docm", ".dotx", ".dotm", ".xlsm", ".xltx", ".xltm"),
+    *(".pptm", ".ppsx", ".ppsm", ".potx", ".potm", ".ott", ".ots", ".otp"),
+)
 _FORMATS = {
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an encrypted or old Office file",
     b"\x89PNG\r\n\x1a\n": "a PNG picture",
@@ -80,6 +84,6 @@ def _zip_suffix(suffix: str, data: bytes) -> str:
     found = max(places, key=lambda each: places[each])
     if places[found] >= 0:
         return found
-    if suffix in (*_PARTS.values(), *_MIME_TYPES.values(), ".ott"):
+    if suffix in (*_PARTS.values(), *_MIME_TYPES.values(), *_OF_THE_SAME_FAMILY):
         return suffix
     raise UnreadableFile(f"a zip archive under the name of a {suffix} file: unpack it")

@@ -97,16 +97,16 @@ def flat_document() -> bytes:
 
 MADE = {
     ".epub": book,
-    **dict.fromkeys((".odt", ".ott", ".ods", ".odp"), open_document),
+    **dict.fromkeys((".odt", ".ott", ".ods", ".odp", ".ots", ".otp"), open_document),
     **dict.fromkeys((".fodt", ".fods", ".fodp"), flat_document),
-    ".docx": word,
+    **dict.fromkeys((".docx", ".docm", ".dotx", ".dotm"), word),
     ".ipynb": lambda: json.dumps(NOTEBOOK).encode(),
     ".json": lambda: b'["some text"]',
     ".jsonl": lambda: b'["some text"]\n',
     ".ndjson": lambda: b'["some text"]\n',
     ".pdf": pdf,
-    ".pptx": slides,
-    ".xlsx": sheets,
+    **dict.fromkeys((".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm"), slides),
+    **dict.fromkeys((".xlsx", ".xlsm", ".xltx", ".xltm"), sheets),
 }
 
 
