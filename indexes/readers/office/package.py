@@ -13,6 +13,7 @@ from dataclasses import replace
 from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits, ReadText, first_warnings, one_line, reason_of
 from indexes.readers.declared_encoding import decode_declared
+from indexes.readers.entities import without_declarations
 from indexes.readers.lines import Lines
 from indexes.readers.office.flaws import usual_package, without_malformed_parts
 from indexes.readers.office.ooxml import core_properties, flat_document_properties, open_document_properties
@@ -116,7 +117,8 @@ def read_flat_document(data: bytes, limits: ReadLimits) -> ReadText:
 
     from indexes.readers.office.opendocument import flat_document_lines
 
-    text = _BINARY.sub("", _DECLARATION.sub("", decode_declared(data, limits.encoding).removeprefix("\ufeff")))
+    text = _DECLARATION.sub("", decode_declared(data, limits.encoding).removeprefix("\ufeff"))
+    text = without_declarations(_BINARY.sub("", text), limits.most_text(len(data)))
     xml, flaws = text.encode("utf-8", "replace"), list[str]()
     try:
         try:
