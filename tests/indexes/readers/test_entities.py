@@ -10,10 +10,10 @@ DECLARED = """<!DOCTYPE book SYSTEM "book.dtd" [
   <!-- <!ENTITY firm "no"> ]> -->
   <!ENTITY firm "Acme">
   <!ENTITY firm "the first one counts">
-  <!ENTITY % part "no">
+  <!ENTITY % parts "no">
   <!ATTLIST book kind CDATA "]>">
   <!ENTITY whole '&firm; &amp;
- S&#246;hne'>
+S&#246;hne'>
   <!ENTITY 会社 "灯台">
   <!ENTITY early "&later;">
   <!ENTITY later "x">
@@ -22,10 +22,10 @@ DECLARED = """<!DOCTYPE book SYSTEM "book.dtd" [
 
 
 def test_entities_of_xml_give_their_text(read):
-    book = "<book>&firm;: &whole;, &会社;, &early;, &part;, &none;, &lt; <![CDATA[&firm;]]> <!-- &firm; --></book>"
+    book = "<book>&firm;: &whole;, &会社;, &early;, &parts;, &none;, &lt; <![CDATA[&firm;]]> <!-- &firm; --></book>"
     document = read("a.xml", DECLARED + book)
     assert document.text == DECLARED.replace("&#246;", "ö") + (
-        "<book>Acme: Acme &amp; Söhne, 灯台, &later;, &part;, &none;, &lt; <![CDATA[&firm;]]> <!-- &firm; --></book>"
+        "<book>Acme: Acme &amp; Söhne, 灯台, &later;, &parts;, &none;, &lt; <![CDATA[&firm;]]> <!-- &firm; --></book>"
     )
     assert document.warnings == ()
 
