@@ -52,7 +52,7 @@ def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
             raise UnreadableFile(f"has {len(reader.pages):,} pages, over the limit of {limits.max_pages:,}")
         pages, damage, unreadable = _page_texts(reader, limits.most_text(len(data)))
         title, about, attached = _title(reader), _properties(reader), _attached(reader)
-        flaws += _missing_pages(reader)
+        flaws += [*_missing_pages(reader), *_dynamic_form(reader)]
     except (UnreadableFile, MemoryError):
         raise
     except Exception as error:  # pypdf lets through whatever a broken file provokes: KeyError, zlib.error, …
@@ -232,6 +232,16 @@ def _missing_pages(reader: PdfReader) -> list[str]:
         if said > found
         else []
     )
+
+
+def _dynamic_form(reader: PdfReader) -> list[str]:
+    """A warning if its pages are drawn by Adobe's programs alone, from a form in XFA, and say no more than that."""
+    try:
+        is_drawn = bool(reader.root_object["/NeedsRendering"].value)  # type: ignore[attr-defined]
+    except Exception:  # see read_pdf; most files do not say it
+        return []
+    what = "a dynamic form (XFA), whose text and values are not read: print it to a PDF with Adobe's program"
+    return [what] if is_drawn else []
 
 
 def _attached(reader: PdfReader) -> tuple[str, ...]:

@@ -12,10 +12,10 @@ from contextlib import suppress
 from typing import Any
 
 from indexes.errors import UnreadableFile
+from indexes.readers.comments import Comment
 from indexes.readers.lines import Lines
 from indexes.readers.mathml import MathText
 from indexes.readers.merged_cells import MergedCells, TableCell
-from indexes.readers.office.comments import Comment
 from indexes.readers.office.number_formats import formatted_number
 from indexes.readers.office.ooxml import Package, not_read
 
@@ -33,7 +33,7 @@ _LEFT_OUT = frozenset(
     [f"{_TEXT}{name}" for name in ("tracked-changes", "ruby-text", "sequence-decls", "variable-decls")]
     + [f"{_OFFICE}{name}" for name in ("annotation-end", "forms", "binary-data")]
     + [f"{_DRAW}plugin"]
-    + [f"{_TABLE}{name}" for name in ("shapes", "content-validations", "database-ranges")]
+    + [f"{_TABLE}{name}" for name in ("shapes", "content-validations", "database-ranges", "tracked-changes")]
 )
 _BESIDE = frozenset({f"{_OFFICE}annotation", f"{_DRAW}object", f"{_DRAW}object-ole"})
 _FORMATS = {

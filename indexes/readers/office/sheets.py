@@ -16,11 +16,11 @@ from openpyxl.utils import column_index_from_string
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import reason_of
+from indexes.readers.comments import Comment
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.cell_formats import Formatter, elapsed, formatter
 from indexes.readers.office.charts import chart_title
-from indexes.readers.office.comments import Comment
 from indexes.readers.office.diagrams import diagram_words
 from indexes.readers.office.flaws import without_parts
 from indexes.readers.office.ooxml import Package, embedding_warnings

@@ -12,10 +12,10 @@ from pptx.exc import InvalidXmlError
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import first_warnings, reason_of, superscript
+from indexes.readers.comments import Comment
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.charts import add_chart
-from indexes.readers.office.comments import Comment
 from indexes.readers.office.diagrams import DIAGRAM, DIAGRAM_DATA, diagram_words
 from indexes.readers.office.equations import M, equation_text
 from indexes.readers.office.number_formats import formatted_number

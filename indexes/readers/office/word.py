@@ -1,20 +1,22 @@
 """The text of a .docx, taken from its XML element by element.
 
 Of an element that is not handled here, the text inside is kept, so that nothing is lost. Left out are deleted
-and hidden text, furigana, field codes, pictures, headers and footers. A comment follows its paragraph, or its table.
+and hidden text, furigana, field codes, headers and footers. Of a picture, the alternative text is kept. A comment
+follows its paragraph, or its table.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import superscript
+from indexes.readers.comments import Comment
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.charts import CHART, CHART_PART, add_chart
-from indexes.readers.office.comments import Comment
 from indexes.readers.office.diagrams import DIAGRAM, DIAGRAM_DATA, diagram_words
 from indexes.readers.office.equations import M, equation_text
 from indexes.readers.office.numbering import Numbering
@@ -32,7 +34,10 @@ _CHARACTERS = {
     f"{W}noBreakHyphen": "\u2011",
     f"{W}softHyphen": "",  # shown at the end of a line only
 }
-_BOXES = frozenset({f"{W}txbxContent", CHART, DIAGRAM})
+_PICTURE = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing}docPr"
+_WORD_ART = "{urn:schemas-microsoft-com:vml}textpath"
+_BOXES = frozenset({f"{W}txbxContent", CHART, DIAGRAM, _PICTURE, _WORD_ART})
+_BY_MACHINE = re.compile(r"\s*(?:Description automatically generated.*|AI-generated content may be incorrect\.?)\s*$")
 _NOTES = {f"{W}footnoteReference": "footnotes", f"{W}endnoteReference": "endnotes"}
 _NUMBERED = tuple(W + name for name in ("footnote", "endnote"))
 _TABLES_DEEP = 20
@@ -148,6 +153,9 @@ class _Walk:
         elif box.tag == DIAGRAM and (data := self._part(box.get(DIAGRAM_DATA, ""))) is not None:
             self._lines.blank()
             self._lines.add("\n".join(diagram_words(data)))
+        elif box.tag in (_PICTURE, _WORD_ART):
+            text = box.get("descr" if box.tag == _PICTURE else "string", "")
+            self._lines.add("" if _BY_MACHINE.search(text) else text.replace("\n", " "))
         else:
             self._blocks(box)
 

@@ -83,3 +83,19 @@ def test_the_title_of_a_chart_on_a_sheet_follows_the_rows(read):
         chart.add_data(Reference(book.active, min_col=2, min_row=1, max_row=3), titles_from_data=True)
         book.active.add_chart(chart, "D1")
     assert read("a.xlsx", saved(book)).text == "Sheet\n\nitem | kg\noil | 3\nwick | 4\n\nChart: Stock in kg"
+
+
+def test_a_picture_in_a_word_document_has_its_alternative_text(read):
+    file = docx.Document()
+    drawing = f"{DRAWING}/wordprocessingDrawing"
+    for text in (
+        "売上の\nグラフ",
+        "A lamp Description automatically generated",
+        "Two boats AI-generated content may be incorrect.",
+    ):
+        element = parse_xml(f'<wp:docPr xmlns:wp="{drawing}" id="1" name="Picture 1"/>')
+        element.set("descr", text)
+        file.add_paragraph("before").add_run()._r.append(element)
+    word_art = parse_xml('<v:textpath xmlns:v="urn:schemas-microsoft-com:vml" string="DRAFT"/>')
+    file.add_paragraph("after").add_run()._r.append(word_art)
+    assert read("a.docx", saved(file)).text == "before\n売上の グラフ\n\nbefore\n\nbefore\n\nafter\nDRAFT"

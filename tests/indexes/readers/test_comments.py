@@ -1,9 +1,10 @@
-"""Comments in Office files stand below what they are about, and say who made them."""
+"""Comments stand below what they are about, and say who made them."""
 
 import docx
 import pptx
 import pytest
 from flat_document import comment, flat, table, zipped_document
+from hand_made_pdf import pdf_of
 from made_office import fill_table, workbook
 from openpyxl.comments import Comment
 from saved_file import parts_of, saved, zipped
@@ -147,3 +148,25 @@ def test_comments_of_a_presentation(made, said, read):
         )
         owner.relate_to(part, kind)
     assert read("a.pptx", saved(file)).text == f"Lamp\n\nNotes:\nSay it twice.\n{said}"
+
+
+def test_comments_on_a_page_of_a_pdf(read):
+    note = b"<< /Type /Annot /Rect [0 0 9 9] /Subtype "
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 99 99] /Annots [4 0 R 5 0 R 6 0 R 7 0 R 8 0 R] >>",
+        note + b"/Text /T (Holm) /Contents (Count\\nagain.) >>",
+        note + b"/Highlight /RC (<p>Why &amp; how?</p>) >>",
+        note + b"/Text /T (Berg) /StateModel (Review) /State (Accepted) /Contents (Accepted set by Berg) >>",
+        note + b"/Link /Contents (a link) >>",
+        note + b"/Square /F 2 /Contents (hidden) >>",
+    ]
+    assert read("a.pdf", pdf_of(*objects)).text == "Comment by Holm: Count again.\nComment: Why & how?"
+
+
+def test_comments_in_rich_text(read):
+    holm = r"{\*\atnid H}{\*\atnauthor Holm \u28783?}\chatn{\*\annotation{\*\atnref 1}{\*\atndate 7}\pard\plain Count\par again.}"
+    assert read("a.rtf", rf"{{\rtf1 The lamp{holm} is lit{{\*\annotation Why?}}.\par end}}").text == (
+        "The lamp [Comment by Holm 灯: Count again.] is lit [Comment: Why?].\nend"
+    )

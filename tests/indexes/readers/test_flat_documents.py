@@ -87,3 +87,10 @@ def test_what_is_drawn_on_an_open_document_sheet_follows_its_rows(read):
     )
     document = read("a.ods", zipped_document(f"<office:spreadsheet>{rows}</office:spreadsheet>"))
     assert document.text == "Stock\n\nitem | 3\noil | 4\n\nChart: Oil\n\nin a box"
+
+
+def test_what_was_deleted_from_an_open_document_sheet_is_left_out(read):
+    deleted = "<table:tracked-changes><table:cell-content-change><table:change-track-table-cell><text:p>no</text:p>"
+    deleted += "</table:change-track-table-cell></table:cell-content-change></table:tracked-changes>"
+    body = f"<office:spreadsheet>{deleted}{table(('lamp',), name='Stock')}</office:spreadsheet>"
+    assert read("a.ods", zipped_document(body)).text == "Stock\n\nlamp"

@@ -82,3 +82,9 @@ def test_a_page_or_its_content_that_is_not_in_the_file_is_named(place, text, war
 def test_a_list_of_pages_that_is_empty_beside_pages_is_damaged(refusal):
     data = PAGES.replace(b"/Kids [4 0 R 6 0 R] /Count 2", b"/Kids [] /Count 0           ")
     assert refusal("a.pdf", data) == "a broken PDF: no pages in it"
+
+
+def test_a_form_that_is_drawn_by_a_program_alone_is_named(read):
+    form = PAGES.replace(b"/Type /Catalog", b"/NeedsRendering true /Type /Catalog")
+    [warning] = read("a.pdf", form).warnings
+    assert warning.startswith("a dynamic form (XFA), whose text and values are not read")

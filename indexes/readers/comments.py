@@ -1,4 +1,4 @@
-"""Comments in Office files: each on a line of its own, close to what it is about."""
+"""Comments in Office files, RTF and PDFs: each on a line of its own, close to what it is about."""
 
 from __future__ import annotations
 
