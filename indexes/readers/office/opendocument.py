@@ -215,9 +215,11 @@ class _Walk:
 
     def _content(self, element: Any) -> Any:
         """The content of an object, in the file or beside it; None for one that is of another kind, or missing."""
-        if element.tag == f"{_DRAW}object" and len(element):
-            return element[0]
-        return self._part(element.get(_HREF, "")) if element.tag == f"{_DRAW}object" else None
+        if element.tag != f"{_DRAW}object":
+            return None
+        inside = (each for each in element if each.tag in (f"{_OFFICE}document", f"{_MATH}math"))
+        content = next(inside, None)
+        return self._part(element.get(_HREF, "")) if content is None else content
 
     def _object(self, element: Any) -> None:
         """Add a chart as the table of its values, or an equation; count anything else."""

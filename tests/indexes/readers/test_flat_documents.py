@@ -9,9 +9,9 @@ EQUATION = (
     "</math:math>"
 )
 CHART = (
-    f"<office:document-content {NAMES}><office:body><office:chart><chart:chart><chart:title><text:p>Oil</text:p>"
+    f"<office:document {NAMES}><office:body><office:chart><chart:chart><chart:title><text:p>Oil</text:p>"
     f"</chart:title>{table(('', 'kg'), ('Jan', '1.5'))}</chart:chart></office:chart></office:body>"
-    "</office:document-content>"
+    "</office:document>"
 )
 EMBEDDED = ("an embedded document or object is not read: save them as files of their own",)
 
@@ -69,7 +69,10 @@ def test_flat_documents_that_are_damaged_or_none(read, refusal):
 
 
 def test_equations_and_charts_in_open_documents_are_read_and_other_objects_named(read, outline):
-    by_name = "".join(f'<text:p>x{frame(f"""<draw:object xlink:href="./{name}"/>""")}y</text:p>' for name in "ABC")
+    by_name = "".join(
+        f'<text:p>x{frame(f"""<draw:object xlink:href="./{name}"><text:p/></draw:object>""")}y</text:p>'
+        for name in "ABC"
+    )
     document = read("a.odt", zipped_document(f"<office:text>{by_name}</office:text>", A=EQUATION, B=CHART))
     assert document.text == "xE=c^2y\n\nxy\n\nChart: Oil\n\n| kg\nJan | 1.5\n\nxy"
     assert (outline(document), document.warnings) == ([(3, "Chart: Oil")], EMBEDDED)
