@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from indexes.readers.base import ReadLimits, ReadText, properties, real_title
+from indexes.readers.base import ReadLimits, ReadText, not_read, properties, real_title
 from indexes.readers.lines import Lines
-from indexes.readers.office.ooxml import not_read
 from indexes.readers.text import read_plain
 
 _TOKEN = re.compile(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import Any
 
-from indexes.readers.base import properties, real_title
+from indexes.readers.base import not_read, properties, real_title
 from indexes.readers.zip_files import parse_xml
 
 _CORE = "docProps/core.xml"
@@ -100,20 +100,6 @@ def embedding_warnings(kinds: Iterable[str], where: str = "") -> list[str]:
         A warning; none if nothing is embedded.
     """
     return not_read(sum(kind in _EMBEDDED for kind in kinds), where)
-
-
-def not_read(count: int, where: str = "") -> list[str]:
-    """Return a warning that so many embedded documents or objects are not read; none for 0.
-
-    Args:
-        count: How many.
-        where: The part that embeds them; see `embedding_warnings`.
-
-    Returns:
-        The warnings.
-    """
-    what = f"{count:,} embedded documents or objects are" if count > 1 else "an embedded document or object is"
-    return [f"{where}{what} not read: save them as files of their own"] if count else []
 
 
 def core_properties(data: bytes) -> tuple[str, dict[str, str]]:

@@ -12,12 +12,13 @@ from contextlib import suppress
 from typing import Any
 
 from indexes.errors import UnreadableFile
+from indexes.readers.base import not_read
 from indexes.readers.comments import Comment
 from indexes.readers.lines import Lines
 from indexes.readers.mathml import MathText
 from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.number_formats import formatted_number
-from indexes.readers.office.ooxml import Package, not_read
+from indexes.readers.office.ooxml import Package
 
 _URN = "urn:oasis:names:tc:opendocument:xmlns:"
 _TEXT, _TABLE, _DRAW, _OFFICE, _STYLE = (
