@@ -34,6 +34,8 @@ from indexes.text import is_readable
 if TYPE_CHECKING:
     from pypdf import PageObject, PdfReader
 
+    from indexes.readers.pdf_actual import Structure
+
 _BETWEEN_PAGES = "\f"
 _WESTERN = {  # of fonts without an encoding: what Windows has where Latin-1 has control characters
     code: text for code in range(0x80, 0xA0) if (text := bytes([code]).decode("cp1252", "ignore"))
@@ -124,10 +126,11 @@ def _page_texts(reader: PdfReader, most: int) -> tuple[list[str], dict[int, str]
     damage: dict[int, str] = {}
     unreadable: list[int] = []
     length = 0
+    structure = _structure(reader)
     with readable_fonts() as prepare:
         for number, page in enumerate(reader.pages, start=1):
             with _complaints() as complaints:
-                text, is_good = _page(page, texts[-1] if texts else "", prepare, complaints)
+                text, is_good = _page(page, texts[-1] if texts else "", prepare, structure, complaints)
             if complaints:
                 damage[number] = complaints[0]
             elif not is_good:
@@ -140,12 +143,18 @@ def _page_texts(reader: PdfReader, most: int) -> tuple[list[str], dict[int, str]
     return texts, damage, tuple(unreadable)
 
 
-def _page(page: PageObject, before: str, prepare: Callable[[Any], None], complaints: list[str]) -> tuple[str, bool]:
+def _page(
+    page: PageObject,
+    before: str,
+    prepare: Callable[[Any], None],
+    structure: Structure,
+    complaints: list[str],
+) -> tuple[str, bool]:
     """The text of a page after `before`, empty where it is not readable, and whether it is; see `_complaints`."""
     text, beside = "", ""
     try:
         prepare(page)
-        flaws = [*_missing_content(page), *_put_actual_text(page)]
+        flaws = [*_missing_content(page), *_put_actual_text(page, structure)]
         text = page_text(page, before).replace(_BETWEEN_PAGES, "\n")
         complaints += flaws
     except MemoryError:
@@ -172,12 +181,24 @@ def _missing_content(page: PageObject) -> list[str]:
     return ["its content is not in the file"] if is_missing else []
 
 
-def _put_actual_text(page: PageObject) -> list[str]:
+def _structure(reader: PdfReader) -> Structure:
+    """The structure of a document; a damaged one is none."""
+    from indexes.readers.pdf_actual import Structure
+
+    try:
+        return Structure(reader.root_object)
+    except MemoryError:
+        raise
+    except Exception:  # see read_pdf; what is drawn is read all the same
+        return Structure({})
+
+
+def _put_actual_text(page: PageObject, structure: Structure) -> list[str]:
     """Put in what the page states for what it draws, and return a complaint if that fails."""
     from indexes.readers.pdf_actual import put_actual_text
 
     try:
-        put_actual_text(page)
+        put_actual_text(page, structure)
     except MemoryError:
         raise
     except Exception as error:  # see read_pdf; what is drawn is read all the same

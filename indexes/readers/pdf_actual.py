@@ -1,14 +1,15 @@
 """The text that a PDF states for what it draws (`/ActualText`), in the place of what the glyphs would give.
 
-A page's marked content may say which text it stands for: letters for a ligature or for a drawing, a soft hyphen for a
-hyphen, an old character for a variant of it. The content is written anew, with that text in a font of its own.
+Marks in a page's content, or elements of the document's structure, may say which text they stand for: letters for a
+ligature or a drawing, a soft hyphen for a hyphen, an old character for a variant of it. The content is written anew,
+with that text in a font of its own.
 """
 
 from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pypdf._text_extraction import get_text_operands
 from pypdf.generic import (
@@ -32,19 +33,79 @@ _NAME = NameObject("/longctxActualText")
 _DEEPEST = 10  # forms in forms
 _SIZE = 10.0  # of the text for a drawing, in points
 _MOST_LOST = 3  # characters that an empty text stands for: more are hardly meant to be nothing
+_MOST_NODES, _MOST_MARKS = 10_000, 10_000  # of the structure, and on a page
 _PLACE = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
 
 
-def put_actual_text(page: Any) -> None:
+class StatedText(NamedTuple):
+    """The text that a mark or an element of a document's structure states.
+
+    Attributes:
+        text: The text.
+        is_further: Whether it is the rest of an element whose text the first of its marks has.
+    """
+
+    text: str
+    is_further: bool = False
+
+
+class Structure:
+    """The structure of a tagged document, whose elements may state the text of what they hold.
+
+    Args:
+        catalog: The document's root, which may lack a structure.
+    """
+
+    def __init__(self, catalog: Any) -> None:
+        self._rows: dict[int, Any] = {}  # by the number of a page, the elements of its marks
+        root = _object(catalog.get("/StructTreeRoot"))
+        nodes, seen = [_object(root.get("/ParentTree")) if isinstance(root, DictionaryObject) else None], 0
+        while nodes and seen < _MOST_NODES:
+            node, seen = nodes.pop(), seen + 1
+            if isinstance(node, DictionaryObject):
+                kids, numbers = _object(node.get("/Kids")), _object(node.get("/Nums"))
+                nodes += [_object(kid) for kid in kids] if isinstance(kids, ArrayObject) else []
+                pairs = numbers if isinstance(numbers, ArrayObject) else []
+                self._rows.update((int(pairs[i]), pairs[i + 1]) for i in range(0, len(pairs) - 1, 2))
+
+    def texts(self, page: Any) -> dict[int, StatedText]:
+        """Return the texts that elements of the structure state for marks on a page, by the numbers of the marks."""
+        number = _object(page.get("/StructParents"))
+        row = _object(self._rows.get(number)) if isinstance(number, int) else None
+        found: dict[int, StatedText] = {}
+        met: set[int] = set()
+        for mark, each in enumerate(row[:_MOST_MARKS] if isinstance(row, ArrayObject) else ()):
+            element = _object(each)
+            text = _stated(element)
+            if text is None and isinstance(element, DictionaryObject):
+                element = _object(element.get("/P"))
+                text = _stated(element)
+            if text is not None:
+                found[mark] = StatedText("" if id(element) in met else text, id(element) in met)
+                met.add(id(element))
+        return found
+
+
+def put_actual_text(page: Any, structure: Structure) -> None:
     """Put the stated text into the content of a page and of the forms on it, if it differs from what is drawn.
 
     Args:
         page: The page, whose fonts have been given a meaning; it is changed.
+        structure: The structure of the document.
     """
-    _put(page, page.get("/Contents"), NameObject("/Contents"), page.pdf, set(), 0)
+    by_number = structure.texts(page)
+    _put(page, page.get("/Contents"), NameObject("/Contents"), page.pdf, by_number, set(), 0)
 
 
-def _put(owner: Any, stream: Any, key: NameObject | None, pdf: Any, seen: set[int], depth: int) -> None:
+def _put(
+    owner: Any,
+    stream: Any,
+    key: NameObject | None,
+    pdf: Any,
+    by_number: dict[int, StatedText],
+    seen: set[int],
+    depth: int,
+) -> None:
     """Rewrite the content of a page, or of a form for a key of None, and of the forms that it draws."""
     resources = _object(owner.get("/Resources"))
     stream = _object(stream)
@@ -52,8 +113,8 @@ def _put(owner: Any, stream: Any, key: NameObject | None, pdf: Any, seen: set[in
         return
     stated = _properties(resources)
     content = ContentStream(stream, pdf, "bytes")
-    if stated or _ACTUAL.encode() in content.get_data():
-        rewriter = _Rewriter(_Fonts(resources), stated)
+    if stated or by_number or _ACTUAL.encode() in content.get_data():
+        rewriter = _Rewriter(_Fonts(resources), stated, by_number)
         operations = list(rewriter.operations(content.operations))
         if rewriter.has_changed:
             content.operations = operations
@@ -67,7 +128,7 @@ def _put(owner: Any, stream: Any, key: NameObject | None, pdf: Any, seen: set[in
         form = _object(form)
         if isinstance(form, StreamObject) and form.get("/Subtype") == "/Form" and id(form) not in seen:
             seen.add(id(form))
-            _put(form, form, None, pdf, seen, depth + 1)
+            _put(form, form, None, pdf, {}, seen, depth + 1)
 
 
 def _replace_data(form: Any, data: bytes) -> None:
@@ -146,8 +207,8 @@ class _Fonts:
 class _Span:
     """Marked content that states its text: where it begins in the content, and how many marks are open in it."""
 
-    def __init__(self, text: str, start: int) -> None:
-        self.text = text
+    def __init__(self, stated: StatedText, start: int) -> None:
+        self.text, self.is_further = stated
         self.start = start
         self.open = 1
         self.drawn = ""
@@ -160,12 +221,14 @@ class _Rewriter:
     Args:
         fonts: The fonts.
         stated: The texts that marks refer to by name.
+        by_number: Those that the structure of the document states for marks, by their numbers.
     """
 
-    def __init__(self, fonts: _Fonts, stated: dict[str, str]) -> None:
+    def __init__(self, fonts: _Fonts, stated: dict[str, str], by_number: dict[int, StatedText]) -> None:
         self.fonts = fonts
         self.has_changed = False
         self._stated = stated
+        self._by_number = by_number
         self._out: list[_Operation] = []
         self._font: tuple[Any, float] | None = None  # its name and size
         self._kept: list[tuple[Any, float] | None] = []
@@ -185,8 +248,8 @@ class _Rewriter:
             self._follow(operands, operator)
             span = self._span
             if span is None and operator in _OPENS:
-                text = self._text_of(operands)
-                self._span = None if text is None else _Span(text, len(self._out))
+                stated = self._text_of(operands)
+                self._span = None if stated is None else _Span(stated, len(self._out))
             elif span is not None:
                 span.open += (operator in _OPENS) - (operator == b"EMC")
                 if operator in _SHOWS and self._font is not None:
@@ -210,15 +273,18 @@ class _Rewriter:
         elif operator in (b"BT", b"ET"):
             self._in_text = operator == b"BT"
 
-    def _text_of(self, operands: Any) -> str | None:
+    def _text_of(self, operands: Any) -> StatedText | None:
         mark = operands[1] if len(operands) > 1 else None
-        return self._stated.get(mark) if isinstance(mark, NameObject) else _stated(mark)
+        text = self._stated.get(mark) if isinstance(mark, NameObject) else _stated(mark)
+        if text is not None:
+            return StatedText(text)
+        return self._by_number.get(mark.get("/MCID", -1)) if isinstance(mark, DictionaryObject) else None
 
     def _end(self, span: _Span) -> None:
         """End marked content, and put its text in the place of what it draws, unless that is the same."""
         self._span = None
         stated, drawn = "".join(span.text.split()), "".join(span.drawn.split())
-        is_lost = not stated and len(drawn) > _MOST_LOST
+        is_lost = not stated and len(drawn) > _MOST_LOST and not span.is_further
         if stated != drawn and not is_lost:
             self._out[span.start :] = self._replaced(self._out[span.start :], span)
             self.has_changed = True
