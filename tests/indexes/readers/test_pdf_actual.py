@@ -75,6 +75,42 @@ def test_stated_text_in_a_table_and_in_a_form_and_by_name(read):
     assert read("a.pdf", data).text.strip() == "office opens"
 
 
+def tagged(content: bytes, *elements: bytes, parents: bytes) -> bytes:
+    """A page of a tagged document, whose elements are the objects from 7 on."""
+    return pdf_of(
+        b"<< /Type /Catalog /Pages 2 0 R /StructTreeRoot 6 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /StructParents 3"
+        b" /Resources << /Font << /F 5 0 R >> >> >>",
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< /Type /StructTreeRoot /ParentTree << /Kids [<< /Nums [3 %s] >>] >> >>" % parents,
+        *elements,
+    )
+
+
+def test_text_that_the_structure_states_is_that_of_all_marks_of_an_element(read):
+    marks = (
+        b"/Span << /MCID %d >> BDC (%s) Tj EMC" % each for each in enumerate((b"a ", b"drop", b"cap ", b"X", b" z"))
+    )
+    content = b"BT /F 12 Tf 72 720 Td " + b" ".join(marks) + b" ET"
+    elements = (
+        b"<< /S /P >>",
+        b"<< /S /Span /ActualText (Dropcap ) >>",
+        b"<< /S /Span /P 10 0 R >>",
+        b"<< /S /Formula /ActualText (x = 1) >>",
+    )
+    data = tagged(content, *elements, parents=b"[7 0 R 8 0 R 8 0 R 9 0 R 7 0 R]")
+    document = read("a.pdf", data)
+    assert (document.text, document.warnings) == ("a Dropcap x = 1 z", ())
+
+
+@pytest.mark.parametrize("parents", [b"7 0 R", b"[99 0 R null (text) 7 0 R]", b"[7 0 R"])
+def test_a_damaged_structure_costs_nothing(parents, read):
+    content = b"BT /F 12 Tf 72 720 Td /Span << /MCID 0 >> BDC (text) Tj EMC ET"
+    assert read("a.pdf", tagged(content, b"<< /S /Span /P 7 0 R /ActualText 7 0 R >>", parents=parents)).text == "text"
+
+
 WORDS = [
     "anchor",
     "beacon",
