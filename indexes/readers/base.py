@@ -151,6 +151,20 @@ def first_warnings(warnings: Sequence[str], rest: str) -> tuple[str, ...]:
     return (*warnings[:_MOST_WARNINGS], *([f"{more:,} more {rest}"] if more > 0 else []))
 
 
+def not_read(count: int, where: str = "") -> list[str]:
+    """Return a warning that so many embedded documents or objects are not read; none for 0.
+
+    Args:
+        count: How many.
+        where: The part that embeds them, such as "slide 2: "; empty for the document.
+
+    Returns:
+        The warnings.
+    """
+    what = f"{count:,} embedded documents or objects are" if count > 1 else "an embedded document or object is"
+    return [f"{where}{what} not read: save them as files of their own"] if count else []
+
+
 def one_line(text: str) -> str:
     """Return text as a title: white space collapsed, and no longer than 200 characters."""
     return " ".join(text[: 10 * _TITLE_LENGTH].split())[:_TITLE_LENGTH].rstrip()

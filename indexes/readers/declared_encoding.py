@@ -20,7 +20,7 @@ _LETTERS_TO_AN_ACCENT = 5  # of any text in a language of Western Europe
 _WESTERN = frozenset({"cp1252", "iso8859-15", "mac-roman"})
 _ACCENT, _WORD_OF_ACCENTS = re.compile("[\xc0-\xff]"), re.compile("[\xc0-\xff]{4,}")
 _FEWEST_ACCENTS = 8
-_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
+_COMMENT = re.compile(rb"<!--(?:[^-]|-(?!->))*(?:-->)?")
 _SEARCHED = 1 << 16  # bytes at the beginning in which a charset may be declared
 _MEANT = {  # what a browser takes these names to mean
     **dict.fromkeys(

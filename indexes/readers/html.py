@@ -9,8 +9,9 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from indexes.errors import UnreadableFile
-from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, one_line, properties, superscript
+from indexes.readers.base import DEFAULT_LIMITS, MOST_MARKS, ReadLimits, ReadText, one_line, properties, superscript
 from indexes.readers.declared_encoding import decode_declared
+from indexes.readers.entities import without_declarations
 from indexes.readers.front_matter import front_matter
 from indexes.readers.html_rows import OpenRow
 from indexes.readers.main_text import Line, main_lines
@@ -329,12 +330,14 @@ def web_page(text: str) -> ReadText:
         Its text, headings, title and properties.
 
     Raises:
-        UnreadableFile: It cannot be parsed.
+        UnreadableFile: It cannot be parsed, or the entities that it declares make it too long.
     """
     from lxml import etree
 
     if "<frameset" in text[:_PIECE].lower():
         text = _FRAMES.sub(" ", text)
+    if "<!DOCTYPE" in text[:_PIECE]:  # of XHTML, in capitals
+        text = without_declarations(text, DEFAULT_LIMITS.most_text(len(text)))
     page = Page()
     parser = etree.HTMLParser(target=page, huge_tree=True)  # huge_tree: no bound on depth, which would cut the page off
     try:

@@ -26,6 +26,7 @@ from indexes.readers.charset import decode
 from indexes.readers.declared_encoding import decode_declared, is_utf8_all_the_same, python_encoding
 from indexes.readers.html import web_page
 
+PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
 _BLANK = ReadText("")
 _DEEPEST = 20  # messages in messages
@@ -37,13 +38,33 @@ _LOST = "\ufffd"
 _SPACE = re.compile(r"\s+")
 
 
+def parsed_message(data: bytes) -> Message:
+    """Return the message that bytes hold."""
+    return message_from_bytes(data.removeprefix(codecs.BOM_UTF8).lstrip(), policy=policy.compat32)
+
+
 def read_mail(data: bytes, limits: ReadLimits) -> ReadText:
     """Read a message: its headers, a blank line, and its text, in HTML only where there is no plain text."""
-    message = message_from_bytes(data.removeprefix(codecs.BOM_UTF8).lstrip(), policy=policy.compat32)
+    return message_text(parsed_message(data), limits)
+
+
+def message_text(message: Message, limits: ReadLimits) -> ReadText:
+    """Return the text of a message, as `read_mail` does.
+
+    Args:
+        message: The message.
+        limits: Its encoding, if the user states one.
+
+    Returns:
+        The text, with the subject as the title.
+
+    Raises:
+        UnreadableFile: Its encoding is neither declared nor detected, or it is nested too deeply.
+    """
     attached: list[str] = []
     doubts: list[str] = []
     reading = joined_readings(_lines(message, limits, attached, doubts, 0), "\n")
-    subject, sender, date = (_header(message, name, limits) for name in ("Subject", "From", "Date"))
+    subject, sender, date = (header(message, name, limits) for name in ("Subject", "From", "Date"))
     warnings = first_warnings(
         [f"the attachment '{name}' is not read: save it as a file of its own" for name in attached],
         "attachments are not read",
@@ -60,7 +81,7 @@ def _lines(
     if depth == _DEEPEST:
         raise UnreadableFile("messages nested too deeply to be read")
     for name in _HEADERS:
-        if value := _header(message, name, limits):
+        if value := header(message, name, limits):
             yield ReadText(f"{name}: {value}")
             if _LOST in value:
                 doubts.append(f"the header {name} declares no encoding that fits, and letters are lost: use --encoding")
@@ -72,7 +93,7 @@ def _lines(
             for inner in part.get_payload():
                 yield from _lines(_unpacked(part, inner), limits, attached, doubts, depth + 1)  # type: ignore[arg-type]
         else:
-            yield _content(part, limits, names, doubts)
+            yield part_text(part, limits, names, doubts)
     if names:
         yield _BLANK
         yield ReadText("Attachments: " + ", ".join(names))
@@ -134,11 +155,24 @@ def _is_plain(part: Message) -> bool:
     return part.get_content_type() == "text/plain" and isinstance(payload, bytes) and bool(payload.strip())
 
 
-def _content(part: Message, limits: ReadLimits, names: list[str], doubts: list[str]) -> ReadText:
-    """The text of a part. Raises UnreadableFile if its encoding is neither declared nor detected."""
+def part_text(part: Message, limits: ReadLimits, names: list[str], doubts: list[str]) -> ReadText:
+    """Return the text of a part, of a page in HTML its main text.
+
+    Args:
+        part: The part.
+        limits: Its encoding, if the user states one.
+        names: Where to add the names of files in the text.
+        doubts: Where to add warnings about its encoding.
+
+    Returns:
+        The text.
+
+    Raises:
+        UnreadableFile: Its encoding is neither declared nor detected.
+    """
     data = part.get_payload(decode=True)
     data = data if isinstance(data, bytes) else b""
-    declared, is_page = _declared(part), part.get_content_type() == "text/html"
+    declared, is_page = _declared(part), part.get_content_type() in PAGES
     encoding = declared or limits.encoding
     if is_page and encoding is None:
         with suppress(UnreadableFile):
@@ -157,7 +191,8 @@ def _content(part: Message, limits: ReadLimits, names: list[str], doubts: list[s
     return ReadText(without_embedded_files(_UUENCODED.sub("", text)))
 
 
-def _header(message: Message, name: str, limits: ReadLimits) -> str:
+def header(message: Message, name: str, limits: ReadLimits) -> str:
+    """Return a header of a message, decoded and on one line; empty if it has none of that name."""
     value = next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
     return _SPACE.sub(" ", _decoded(value, _declared(message) or limits.encoding)).strip()
 

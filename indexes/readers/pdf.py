@@ -34,21 +34,27 @@ from indexes.text import is_readable
 if TYPE_CHECKING:
     from pypdf import PageObject, PdfReader
 
+    from indexes.readers.pdf_actual import Structure
+
 _BETWEEN_PAGES = "\f"
 _WESTERN = {  # of fonts without an encoding: what Windows has where Latin-1 has control characters
     code: text for code in range(0x80, 0xA0) if (text := bytes([code]).decode("cp1252", "ignore"))
 }
+_PAGE = re.compile(rb"/Type\s*/Page\b")
+_CATALOG = re.compile(rb"\b(\d{1,7})\s+(\d{1,5})\s+obj\s*<<[^<>]{0,1000}/Type\s*/Catalog\b")
+_MOST_SEARCHED = 9_999  # objects among which the root is, if nothing says which one it is
 _OF_CONTENT = ("pypdf.filters", "pypdf._page", "pypdf.generic._data_structures")  # loggers; others tell of fonts
 
 
 def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
     """Read a PDF: the text of its pages, each page's offset, and the title and author among its properties."""
     try:
-        reader = _open(data)
+        reader, flaws = _open(data)
         if len(reader.pages) > limits.max_pages:
             raise UnreadableFile(f"has {len(reader.pages):,} pages, over the limit of {limits.max_pages:,}")
         pages, damage, unreadable = _page_texts(reader, limits.most_text(len(data)))
         title, about, attached = _title(reader), _properties(reader), _attached(reader)
+        flaws += [*_missing_pages(reader), *_dynamic_form(reader)]
     except (UnreadableFile, MemoryError):
         raise
     except Exception as error:  # pypdf lets through whatever a broken file provokes: KeyError, zlib.error, …
@@ -62,13 +68,43 @@ def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
         pages=tuple(starts),
         breaks=tuple(start for start, _ in rows),
         metadata=about,
-        warnings=(*_warnings(damage), *attached),
+        warnings=(*flaws, *_warnings(damage), *attached),
         unreadable=unreadable,
         tables=row_tables(text, rows),
     )
 
 
-def _open(data: bytes) -> PdfReader:
+def _open(data: bytes) -> tuple[PdfReader, list[str]]:
+    """A file, and what is wrong with it as a whole. Raises UnreadableFile, and what pypdf raises for a broken file."""
+    try:
+        reader = _decrypted(data)
+        if len(reader.pages) or not _PAGE.search(data):
+            return reader, []
+    except (UnreadableFile, MemoryError):
+        raise
+    except Exception as error:  # see read_pdf
+        try:
+            return _mended(data), [
+                f"its end is damaged or missing, and not all of its pages may be there: {reason_of(error)}"
+            ]
+        except MemoryError:
+            raise
+        except Exception:  # the first error says what is wrong with the file, and not with what was added to it
+            raise error from None
+    return _mended(data), ["its list of pages is damaged, and not all of them may be there"]
+
+
+def _mended(data: bytes) -> PdfReader:
+    """A file with another end, which makes pypdf search all of it for its objects."""
+    catalog = _CATALOG.search(data)
+    root = b"/Root %s %s R" % catalog.groups() if catalog else b""
+    reader = _decrypted(data + b"\ntrailer << %s /Size %d >>\nstartxref\n0\n%%%%EOF\n" % (root, _MOST_SEARCHED))
+    if not len(reader.pages):
+        raise UnreadableFile("a broken PDF: no pages in it")
+    return reader
+
+
+def _decrypted(data: bytes) -> PdfReader:
     from pypdf import PdfReader
     from pypdf.errors import DependencyError
 
@@ -90,10 +126,11 @@ def _page_texts(reader: PdfReader, most: int) -> tuple[list[str], dict[int, str]
     damage: dict[int, str] = {}
     unreadable: list[int] = []
     length = 0
+    structure = _structure(reader)
     with readable_fonts() as prepare:
         for number, page in enumerate(reader.pages, start=1):
             with _complaints() as complaints:
-                text, is_good = _page(page, texts[-1] if texts else "", prepare, complaints)
+                text, is_good = _page(page, texts[-1] if texts else "", prepare, structure, complaints)
             if complaints:
                 damage[number] = complaints[0]
             elif not is_good:
@@ -106,12 +143,20 @@ def _page_texts(reader: PdfReader, most: int) -> tuple[list[str], dict[int, str]
     return texts, damage, tuple(unreadable)
 
 
-def _page(page: PageObject, before: str, prepare: Callable[[Any], None], complaints: list[str]) -> tuple[str, bool]:
+def _page(
+    page: PageObject,
+    before: str,
+    prepare: Callable[[Any], None],
+    structure: Structure,
+    complaints: list[str],
+) -> tuple[str, bool]:
     """The text of a page after `before`, empty where it is not readable, and whether it is; see `_complaints`."""
     text, beside = "", ""
     try:
         prepare(page)
+        flaws = [*_missing_content(page), *_put_actual_text(page, structure)]
         text = page_text(page, before).replace(_BETWEEN_PAGES, "\n")
+        complaints += flaws
     except MemoryError:
         raise
     except Exception as error:  # see read_pdf
@@ -125,6 +170,40 @@ def _page(page: PageObject, before: str, prepare: Callable[[Any], None], complai
     except Exception as error:  # see read_pdf
         complaints.append(reason_of(error))
     return "\n".join(filter(None, (text.rstrip() if beside else text, beside))) if is_good else beside, is_good
+
+
+def _missing_content(page: PageObject) -> list[str]:
+    """A complaint about a page whose content is not in the file."""
+    from pypdf.generic import IndirectObject, is_null_or_none
+
+    content = page.raw_get("/Contents") if "/Contents" in page else None
+    is_missing = isinstance(content, IndirectObject) and is_null_or_none(content)
+    return ["its content is not in the file"] if is_missing else []
+
+
+def _structure(reader: PdfReader) -> Structure:
+    """The structure of a document; a damaged one is none."""
+    from indexes.readers.pdf_actual import Structure
+
+    try:
+        return Structure(reader.root_object)
+    except MemoryError:
+        raise
+    except Exception:  # see read_pdf; what is drawn is read all the same
+        return Structure({})
+
+
+def _put_actual_text(page: PageObject, structure: Structure) -> list[str]:
+    """Put in what the page states for what it draws, and return a complaint if that fails."""
+    from indexes.readers.pdf_actual import put_actual_text
+
+    try:
+        put_actual_text(page, structure)
+    except MemoryError:
+        raise
+    except Exception as error:  # see read_pdf; what is drawn is read all the same
+        return [f"the text that it states for what it draws is not read: {reason_of(error)}"]
+    return []
 
 
 def _shows_something(page: PageObject) -> bool:
@@ -160,6 +239,30 @@ def _complaints() -> Iterator[list[str]]:
 def _warnings(damage: dict[int, str]) -> tuple[str, ...]:
     lines = [f"page {number} is damaged, and its text not or not wholly read: {why}" for number, why in damage.items()]
     return first_warnings(lines, "pages are damaged")
+
+
+def _missing_pages(reader: PdfReader) -> list[str]:
+    """A warning if there are fewer pages than the file says that it has."""
+    try:
+        said = int(reader.root_object["/Pages"]["/Count"])  # type: ignore[index]
+    except Exception:  # see read_pdf; it does not say it
+        return []
+    found = len(reader.pages)
+    return (
+        [f"only {found:,} of its {said:,} pages could be found, and their numbers may be others"]
+        if said > found
+        else []
+    )
+
+
+def _dynamic_form(reader: PdfReader) -> list[str]:
+    """A warning if its pages are drawn by Adobe's programs alone, from a form in XFA, and say no more than that."""
+    try:
+        is_drawn = bool(reader.root_object["/NeedsRendering"].value)  # type: ignore[attr-defined]
+    except Exception:  # see read_pdf; most files do not say it
+        return []
+    what = "a dynamic form (XFA), whose text and values are not read: print it to a PDF with Adobe's program"
+    return [what] if is_drawn else []
 
 
 def _attached(reader: PdfReader) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What stands on a page of a PDF beside its text: the values of form fields, and free text."""
+"""What stands on a page of a PDF beside its text: the values of form fields, free text, and comments."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from indexes.readers.comments import Comment
+
+_DRAWN = ("/Square", "/Circle", "/Polygon", "/PolyLine", "/Line", "/Ink", "/Stamp")
+_COMMENTS = frozenset(("/Text", "/Highlight", "/Underline", "/Squiggly", "/StrikeOut", "/Caret", *_DRAWN))
 _HIDDEN = 0b100010  # of an annotation's flags: hidden, and not shown
 _PASSWORD = 1 << 13  # of a field's flags
 _PARENTS = 20
@@ -16,7 +20,7 @@ _TAG, _END = re.compile(r"<[^<>]*>"), re.compile(r"</p>|<br\s*/?>|\s*[\r\n]+\s*"
 
 
 def form_lines(page: Any) -> Iterator[str]:
-    """Yield a line for each field that is filled in, after its name, and for each piece of free text."""
+    """Yield a line for each field that is filled in, after its name, for each piece of free text and each comment."""
     annotations = page.get("/Annots")
     for reference in annotations.get_object() if annotations is not None else ():
         annotation = reference.get_object()
@@ -25,6 +29,9 @@ def form_lines(page: Any) -> Iterator[str]:
         kind = annotation.get("/Subtype")
         if kind == "/FreeText":
             yield from filter(None, [_text(annotation.get("/Contents")) or _plain(_text(annotation.get("/RC")))])
+        elif kind in _COMMENTS and "/StateModel" not in annotation:  # which is a tick by a comment
+            text = _text(annotation.get("/Contents")) or _plain(_text(annotation.get("/RC")))
+            yield from filter(None, [Comment(text, _text(annotation.get("/T"))).line()])
         elif kind == "/Widget":
             yield from _field(annotation)
 

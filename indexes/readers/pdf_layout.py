@@ -17,7 +17,14 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from indexes.readers.pdf_placed import placed_layouts
-from indexes.readers.pdf_table import Shown, columns_at_end, may_have_table, shown_characters, with_tables
+from indexes.readers.pdf_table import (
+    Shown,
+    columns_at_end,
+    is_drawn_down,
+    may_have_table,
+    shown_characters,
+    with_tables,
+)
 from indexes.text import join_hyphens
 
 if TYPE_CHECKING:
@@ -65,16 +72,19 @@ def page_text(page: PageObject, before: str) -> str:
         return _down_the_columns(pieces)
     columns_before = columns_at_end(before)
     has_columns, has_table = _has_columns(starts), may_have_table(shown, columns_before)
-    laid_out = _laid_out(page, columns_before, has_columns, has_table) if has_columns or has_table else ""
+    laid_out = (
+        _laid_out(page, columns_before, has_columns, shown if has_table else ()) if has_columns or has_table else ""
+    )
     return join_hyphens(laid_out or text)
 
 
-def _laid_out(page: PageObject, columns_before: int, has_columns: bool, has_table: bool) -> str:
+def _laid_out(page: PageObject, columns_before: int, has_columns: bool, in_table: Sequence[Shown]) -> str:
     """The text of a page with columns or a table; empty if it has neither after all."""
+    # `in_table` is what is shown on the page, and empty if there cannot be a table.
     layout = page.extract_text(extraction_mode="layout")
     if has_columns and (columns := _column_by_column(layout)):
         return columns
-    if has_table and (table := with_tables(layout, columns_before)):
+    if in_table and (table := with_tables(layout, columns_before, drawn_down=is_drawn_down(in_table))):
         return table
     return next(filter(None, map(_column_by_column, placed_layouts(page))), "") if has_columns else ""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
-from indexes.readers.tables import header_place
+from indexes.readers.tables import HAS_DIGIT, header_place
 
 _CELL = re.compile(r"\S+(?: {1,2}\S+)*")  # cells are three or more spaces apart
 _FEWEST_ROWS = 3
@@ -51,18 +51,30 @@ def may_have_table(shown: Iterable[Shown], columns_before: int) -> bool:
     return sum(map(_has_gap, lines.values())) >= (1 if columns_before else _FEWEST_ROWS)
 
 
+def is_drawn_down(shown: Sequence[Shown]) -> bool:
+    """Whether most lines with gaps are not drawn at once: the page is drawn down one column and then the next."""
+    lines: dict[int, list[int]] = {}
+    for place, piece in enumerate(shown):
+        lines.setdefault(round(piece.y), []).append(place)
+    with_gaps = [places for places in lines.values() if _has_gap([shown[place] for place in places])]
+    at_once = sum(places[-1] - places[0] == len(places) - 1 for places in with_gaps)
+    return at_once * 2 < len(with_gaps)
+
+
 def columns_at_end(text: str) -> int:
     """How many columns the table has that a page ends with; 0 if it ends with none."""
     lines = [line for line in text.split("\n") if line.strip()][-_AT_END:]
     return next((line.count(" | ") + 1 for line in reversed(lines) if " | " in line), 0)
 
 
-def with_tables(layout: str, columns_before: int) -> str | None:
+def with_tables(layout: str, columns_before: int, *, drawn_down: bool = False) -> str | None:
     """Write the rows of tables that have a header with ` | ` between their cells.
 
     Args:
         layout: The text of a page, with spaces where there is empty room.
         columns_before: How many columns the table has that the page before ends with, which may go on without a header.
+        drawn_down: Whether the page is drawn down one column and then the next: words alone are then no table, but the
+            columns of a list.
 
     Returns:
         The text of the page, other lines without the spaces around them; None if there is no such table.
@@ -73,7 +85,7 @@ def with_tables(layout: str, columns_before: int) -> str | None:
     while place < len(lines):
         end = _run_end(lines, place)
         rows = [line for line in lines[place:end] if line]
-        if _is_table(rows, 0 if found else columns_before):
+        if _is_table(rows, 0 if found else columns_before) and not (drawn_down and _is_of_words(rows)):
             found = True
             out += ["", *(" | ".join(row) for row in _in_columns(rows)), ""]
             place = end
@@ -120,6 +132,10 @@ def _is_table(rows: Sequence[Sequence[_Cell]], columns_before: int) -> bool:
     goes_on = width == columns_before
     has_header = len(wide) >= _FEWEST_ROWS and header_place([[c.text for c in row] for row in wide]) is not None
     return is_narrow and (goes_on or has_header)
+
+
+def _is_of_words(rows: Sequence[Sequence[_Cell]]) -> bool:
+    return not any(HAS_DIGIT.search(cell.text) for row in rows for cell in row)
 
 
 def _in_columns(rows: Sequence[Sequence[_Cell]]) -> list[list[str]]:

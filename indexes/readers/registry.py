@@ -20,10 +20,11 @@ from indexes.readers.epub import read_epub
 from indexes.readers.html import read_web_page
 from indexes.readers.json import read_json, read_json_lines
 from indexes.readers.mail import read_mail
+from indexes.readers.mailbox import read_mailbox
 from indexes.readers.markdown import read_markdown
 from indexes.readers.notebook import read_notebook
 from indexes.readers.ocr import NO_TEXT, NOT_READABLE, with_recognised_text
-from indexes.readers.office import read_open_document, read_sheets, read_slides, read_word
+from indexes.readers.office import read_flat_document, read_open_document, read_sheets, read_slides, read_word
 from indexes.readers.outlines import read_asciidoc, read_bibtex, read_latex, read_org
 from indexes.readers.pdf import read_pdf
 from indexes.readers.restructuredtext import read_rst
@@ -33,12 +34,13 @@ from indexes.readers.signatures import suffix_by_content
 from indexes.readers.source_code import read_braces, read_source
 from indexes.readers.subtitles import read_subtitles
 from indexes.readers.text import read_delimited, read_plain
+from indexes.readers.web_archive import read_web_archive
 from indexes.readers.xml import read_xml
 from indexes.text import clean, is_readable
 from indexes.types import Document, Heading, Table
 
 # Part of a document's content hash: raise it when a reader's output changes, so that every file is read again.
-READER_VERSION = b"11"
+READER_VERSION = b"12"
 
 _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
     read_plain: ".txt .text .log .css .scss",
@@ -50,15 +52,18 @@ _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
     read_subtitles: ".srt .vtt",
     read_rtf: ".rtf",
     read_mail: ".eml",
+    read_mailbox: ".mbox",
+    read_web_archive: ".mht .mhtml",
     read_epub: ".epub",
-    read_open_document: ".odt .ods .odp .ott",
+    read_open_document: ".odt .ods .odp .ott .ots .otp",
+    read_flat_document: ".fodt .fods .fodp",
     read_markdown: ".md .markdown",
     read_rst: ".rst",
     read_web_page: ".html .htm .xhtml",
     read_pdf: ".pdf",
-    read_word: ".docx",
-    read_slides: ".pptx",
-    read_sheets: ".xlsx",
+    read_word: ".docx .docm .dotx .dotm",
+    read_slides: ".pptx .pptm .ppsx .ppsm .potx .potm",
+    read_sheets: ".xlsx .xlsm .xltx .xltm",
     read_notebook: ".ipynb",
     read_delimited: ".csv .tsv",
     read_json: ".json",
@@ -79,6 +84,7 @@ _NAMES_OF = {
         "readme license licence copying copyright changelog changes news history authors contributors contributing"
         " credits maintainers codeowners notice notices patents install todo thanks security version citation manifest"
     ),
+    ".mbox": "mbox",  # in the folder that Apple Mail exports
     ".sh": (
         "makefile gnumakefile dockerfile containerfile vagrantfile jenkinsfile rakefile gemfile procfile justfile"
         " brewfile podfile fastfile caddyfile earthfile tiltfile build workspace sconstruct kconfig"
@@ -105,7 +111,9 @@ _OWN_TEXT = _BY_LINES | {read_json, read_json_lines}
 
 _LONE_RETURN = re.compile(r"\r(?!\n)")
 # What they extract is judged. Text that is the file's own is taken as it is.
-_EXTRACTING = frozenset({read_word, read_slides, read_sheets, read_open_document, read_rtf, read_epub, read_mail})
+_EXTRACTING = frozenset(
+    {read_word, read_slides, read_sheets, read_open_document, read_flat_document, read_rtf, read_epub, read_mail}
+)
 
 _EMPTY = "no text in it"
 _NOT_IN_TEXT = re.compile("[\ud800-\udfff\0]")  # lone surrogates break every output in UTF-8
@@ -185,6 +193,8 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
             reading = with_recognised_text(read_in_sandbox(suffix, data, limits), data, limits, read_in_sandbox)
         if reader is read_notebook and not reading.text:
             raise EmptyFile(_EMPTY)
+        if reader is read_mailbox:
+            reading = replace(reading, title=path.stem)  # and not the subject of the first message
         reading = _with_newlines(reading) if reader in _OWN_TEXT else _put_right(reading)
         return _document(path, reading, is_extracted=reader in _EXTRACTING)
     except MemoryError as error:

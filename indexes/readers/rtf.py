@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from indexes.readers.base import ReadLimits, ReadText, properties, real_title
+from indexes.readers.base import ReadLimits, ReadText, not_read, properties, real_title
 from indexes.readers.lines import Lines
 from indexes.readers.text import read_plain
 
@@ -31,6 +31,7 @@ _LEFT_OUT = frozenset(
     " object pict private revtbl rsidtbl themedata xe tc".split()
 )
 _PROPERTIES = frozenset({"title", "author", "subject", "keywords"})
+_IN_LINE = frozenset({"annotation", "footnote"})
 _KEPT_ANYWAY = frozenset({"shpinst", "shptxt", "objattph"})  # though the group says that it may be ignored
 _HEADING = re.compile(r"(?:heading|見出し)\s*([1-6])", re.IGNORECASE)
 
@@ -72,6 +73,8 @@ class _Document:
         self._level = 0
         self._in_table = False
         self._cells: list[str] = []
+        self._author, self._begin_author = "", 0  # of the next comment, and where the name begins in the paragraph
+        self._objects = 0
         self._about: dict[str, str | None] = {}
 
     def token(self, match: re.Match[bytes]) -> int:
@@ -116,6 +119,7 @@ class _Document:
         self._end_paragraph()
         if self._cells:
             self._lines.row(self._cells)
+        self._lines.warnings += not_read(self._objects)
         found = properties(**self._about)
         return self._lines.reading(real_title(found.pop("title", "")), found)
 
@@ -131,11 +135,16 @@ class _Document:
             self._set(word, number)
         elif word in ("fonttbl", "stylesheet") or word in _PROPERTIES:
             self._state = replace(state, destination=word)
+        elif word == "atnauthor":
+            self._begin_author = len(self._units)
+            self._state = replace(state, destination=word)
+        elif word in _IN_LINE:
+            by = f" by {self._author}" if self._author else ""
+            self._add(" [" if word == "footnote" else f" [Comment{by}: ")
+            self._state = replace(state, destination=word)
         elif word in _LEFT_OUT or (starred and word not in _KEPT_ANYWAY):
+            self._objects += word == "object"
             self._state = replace(state, destination="-")
-        elif word == "footnote":
-            self._add(" [")
-            self._state = replace(state, destination="footnote")
         elif word in _CHARACTERS:
             self._add(_CHARACTERS[word])
         else:
@@ -177,7 +186,7 @@ class _Document:
         elif word == "s":
             self._style = number or 0
             self._level = self._levels.get(self._style, self._level)
-        elif word in _ENDS and self._in_table:
+        elif word in _ENDS and (self._in_table or self._state.destination in _IN_LINE):
             self._add(" ")
         elif word in _ENDS and self._state.destination == "":
             self._end_paragraph()
@@ -193,8 +202,12 @@ class _Document:
         if self._stack:
             self._state = self._stack.pop()
         self._starred = False
-        if state.destination == "footnote" != self._state.destination:
+        if state.destination in _IN_LINE and state.destination != self._state.destination:
             self._add("]")
+            self._author = ""
+        elif state.destination == "atnauthor" != self._state.destination:
+            self._author = self._units[self._begin_author :].decode("utf-16-le", "replace").strip()
+            del self._units[self._begin_author :]
         elif state.destination in _PROPERTIES and state.destination != self._state.destination:
             self._about.setdefault(state.destination, self._taken())
         elif state.destination == "stylesheet":

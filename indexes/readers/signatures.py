@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from indexes.errors import UnreadableFile
+from indexes.readers.mailbox import is_mailbox
 
 _PDF = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,100}%PDF-\d\.\d")
 _PDF_OBJECT = re.compile(rb"\d[ \t\r\n]+obj\b")
@@ -16,6 +17,11 @@ _MIME_TYPES = {  # the first part of the file, which is not compressed
     b"application/vnd.oasis.opendocument.presentation": ".odp",
 }
 _PARTS = {b"word/document": ".docx", b"xl/workbook": ".xlsx", b"ppt/presentation": ".pptx"}
+_FLAT = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,100}<(?:\?xml|office:document)\b")
+_OF_THE_SAME_FAMILY = (  # templates, slide shows, and files with macros
+    *(".docm", ".dotx", ".dotm", ".xlsm", ".xltx", ".xltm"),
+    *(".pptm", ".ppsx", ".ppsm", ".potx", ".potm", ".ott", ".ots", ".otp"),
+)
 _FORMATS = {
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an encrypted or old Office file",
     b"\x89PNG\r\n\x1a\n": "a PNG picture",
@@ -48,7 +54,8 @@ def suffix_by_content(suffix: str, data: bytes) -> str:
         data: The file's bytes.
 
     Returns:
-        Another suffix for a PDF, RTF, Office file or EPUB that is named as something else; otherwise the same.
+        Another suffix for a PDF, RTF, Office file or EPUB that is named as something else, and for several messages
+        in an .eml; otherwise the same.
 
     Raises:
         UnreadableFile: It is a picture, an archive or the like, which no reader reads.
@@ -57,6 +64,10 @@ def suffix_by_content(suffix: str, data: bytes) -> str:
         return ".pdf"
     if data.startswith(b"{\\rtf1"):
         return ".rtf"
+    if suffix == ".eml" and is_mailbox(data):
+        return ".mbox"
+    if suffix in _MIME_TYPES.values() and _FLAT.match(data):
+        return ".fodt"
     if data.startswith(_ZIP):
         return _zip_suffix(suffix, data)
     for signature, name in _FORMATS.items():
@@ -73,6 +84,6 @@ def _zip_suffix(suffix: str, data: bytes) -> str:
     found = max(places, key=lambda each: places[each])
     if places[found] >= 0:
         return found
-    if suffix in (*_PARTS.values(), *_MIME_TYPES.values(), ".ott"):
+    if suffix in (*_PARTS.values(), *_MIME_TYPES.values(), *_OF_THE_SAME_FAMILY):
         return suffix
     raise UnreadableFile(f"a zip archive under the name of a {suffix} file: unpack it")

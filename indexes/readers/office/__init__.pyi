@@ -1,6 +1,7 @@
-from .package import read_open_document, read_sheets, read_slides, read_word
+from .package import read_flat_document, read_open_document, read_sheets, read_slides, read_word
 
 __all__ = [
+    "read_flat_document",
     "read_open_document",
     "read_sheets",
     "read_slides",

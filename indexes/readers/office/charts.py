@@ -6,6 +6,8 @@ from typing import Any
 
 from indexes.readers.lines import Lines
 
+CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}chart"  # which names the part with the chart
+CHART_PART = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _CATEGORIES = ("cat", "xVal")
@@ -29,10 +31,8 @@ def add_chart(lines: Lines, chart_space: Any) -> None:
             if (points := _points(series.find(_C + tag)))
         ]
         tables.setdefault(tuple(categories.items()), []).extend(columns)
-    title = chart_space.find(f"{_C}chart/{_C}title")
-    words = "" if title is None else "".join(each.text or "" for each in title.iter(f"{_A}t", f"{_C}v"))
     lines.blank()
-    lines.heading(f"Chart: {words}" if words.strip() else "Chart", 3)
+    lines.heading(chart_title(chart_space) or "Chart", 3)
     for labelled, columns in tables.items():
         lines.blank()
         lines.row(["Category", *(name for name, _ in columns)])
@@ -40,6 +40,20 @@ def add_chart(lines: Lines, chart_space: Any) -> None:
         for index in sorted(labels.keys() | {index for _, points in columns for index in points}):
             lines.row([labels.get(index, ""), *(points.get(index, "") for _, points in columns)])
     lines.blank()
+
+
+def chart_title(chart_space: Any) -> str:
+    """Return what stands above a chart, such as `Chart: Oil`; empty if it has no title.
+
+    Args:
+        chart_space: The root of the chart's XML.
+
+    Returns:
+        The line.
+    """
+    title = chart_space.find(f"{_C}chart/{_C}title")
+    words = "" if title is None else "".join(each.text or "" for each in title.iter(f"{_A}t", f"{_C}v"))
+    return f"Chart: {words}" if words.strip() else ""
 
 
 def _points(source: Any) -> dict[int, str]:

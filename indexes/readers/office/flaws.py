@@ -15,7 +15,13 @@ from zipfile import ZipFile
 from indexes.readers.zip_files import parse_xml
 
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/")
+_SHOW = re.compile(  # the main part of a slide show or a template, which python-pptx refuses
+    rb"application/vnd\.(?:openxmlformats-officedocument\.presentationml\.(?:slideshow|template)"
+    rb"|ms-powerpoint\.(?:slideshow|template)\.macroEnabled)\.main\+xml"
+)
+_SLIDES = rb"application/vnd.openxmlformats-officedocument.presentationml.presentation.main+xml"
 _USUAL = rb"http://schemas.openxmlformats.org/\1/2006/"
+_TYPES = "[Content_Types].xml"
 _XML = (".xml", ".rels")
 _OF_TEXT = re.compile(
     r"word/(?:document|footnotes|endnotes)\d*\.xml|ppt/(?:slides|notesSlides)/\w+\.xml"
@@ -25,7 +31,7 @@ _SEARCHED = 2_000  # bytes at the beginning of a part, where its namespaces are
 
 
 def usual_package(data: bytes, broken: Collection[str]) -> bytes:
-    """Return a package with the usual namespaces, and without parts that cannot be unpacked.
+    """Return a package with the usual namespaces and kind, and without parts that cannot be unpacked.
 
     Args:
         data: The file's bytes.
@@ -38,9 +44,10 @@ def usual_package(data: bytes, broken: Collection[str]) -> bytes:
         names = [name for name in archive.namelist() if name not in broken and name.endswith(_XML)]
         is_strict = any(_STRICT.search(archive.open(name).read(_SEARCHED)) for name in names)
         has_backslashes = any("\\" in name for name in archive.namelist())
-    if not broken and not is_strict and not has_backslashes:
+        is_show = _TYPES in names and _SHOW.search(archive.read(_TYPES)) is not None
+    if not broken and not is_strict and not has_backslashes and not is_show:
         return data
-    return _rewritten(data, broken, lambda part: _STRICT.sub(_USUAL, part))
+    return _rewritten(data, broken, lambda part: _SHOW.sub(_SLIDES, _STRICT.sub(_USUAL, part)))
 
 
 def without_malformed_parts(data: bytes) -> tuple[bytes, list[str], list[str]]:

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import Any
 
-from indexes.readers.base import properties, real_title
+from indexes.readers.base import not_read, properties, real_title
 from indexes.readers.zip_files import parse_xml
 
 _CORE = "docProps/core.xml"
 _RELATIONSHIP = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
-_EMBEDDED = frozenset({"aFChunk", "oleObject", "package"})
+_EMBEDDED = frozenset({"aFChunk", "chartEx", "oleObject", "package"})
 _DC = "{http://purl.org/dc/elements/1.1/}"
+_OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _META = "{urn:oasis:names:tc:opendocument:xmlns:meta:1.0}"
 _CP = "{http://schemas.openxmlformats.org/package/2006/metadata/core-properties}"
 
@@ -63,12 +64,29 @@ class Package:
 
     def relationships(self, name: str = "") -> Iterator[tuple[str, str]]:
         """Yield the kind and the other part of each relationship that a part has; see `related`."""
+        for relationship, target in self._relationships(name):
+            yield relationship.get("Type", "").rpartition("/")[2], target
+
+    def part_of(self, name: str, identifier: str) -> Any:
+        """Return the root of the part that another part refers to.
+
+        Args:
+            name: The part that refers to it.
+            identifier: How it does so.
+
+        Returns:
+            The root element; None if there is no such part.
+        """
+        known = {relationship.get("Id", ""): target for relationship, target in self._relationships(name)}
+        return self.root(known[identifier]) if known.get(identifier, "") in self else None
+
+    def _relationships(self, name: str) -> Iterator[tuple[Any, str]]:
         folder, base = posixpath.split(name)
         relationships = posixpath.join(folder, "_rels", f"{base}.rels")
         if relationships in self:
             for relationship in self.root(relationships).iter(_RELATIONSHIP):
                 target = posixpath.join("/", folder, relationship.get("Target", ""))
-                yield relationship.get("Type", "").rpartition("/")[2], posixpath.normpath(target).lstrip("/")
+                yield relationship, posixpath.normpath(target).lstrip("/")
 
 
 def embedding_warnings(kinds: Iterable[str], where: str = "") -> list[str]:
@@ -81,9 +99,7 @@ def embedding_warnings(kinds: Iterable[str], where: str = "") -> list[str]:
     Returns:
         A warning; none if nothing is embedded.
     """
-    count = sum(kind in _EMBEDDED for kind in kinds)
-    what = f"{count:,} embedded documents or objects are" if count > 1 else "an embedded document or object is"
-    return [f"{where}{what} not read: save them as files of their own"] if count else []
+    return not_read(sum(kind in _EMBEDDED for kind in kinds), where)
 
 
 def core_properties(data: bytes) -> tuple[str, dict[str, str]]:
@@ -107,9 +123,14 @@ def open_document_properties(data: bytes) -> tuple[str, dict[str, str]]:
     from lxml import etree
 
     try:
-        root = Package(data).root("meta.xml")
+        return flat_document_properties(Package(data).root("meta.xml"))
     except (KeyError, etree.XMLSyntaxError):
         return "", {}
+
+
+def flat_document_properties(root: Any) -> tuple[str, dict[str, str]]:
+    """Return the properties of an OpenDocument file that is one XML file, as `open_document_properties` does."""
+    root = next(root.iter(f"{_OFFICE}meta"), root)
     about = properties(
         author=root.findtext(f".//{_META}initial-creator") or root.findtext(f".//{_DC}creator"),
         subject=root.findtext(f".//{_DC}subject"),

@@ -1,16 +1,21 @@
 """The text of an OpenDocument file (.odt, .ods, .odp), taken from its XML element by element.
 
-Left out are comments, tracked deletions, furigana, headers and footers.
+Left out are tracked deletions, furigana, headers and footers. A comment follows its paragraph, or its table.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from indexes.errors import UnreadableFile
+from indexes.readers.base import not_read
+from indexes.readers.comments import Comment
 from indexes.readers.lines import Lines
+from indexes.readers.mathml import MathText
 from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.number_formats import formatted_number
 from indexes.readers.office.ooxml import Package
@@ -19,14 +24,19 @@ _URN = "urn:oasis:names:tc:opendocument:xmlns:"
 _TEXT, _TABLE, _DRAW, _OFFICE, _STYLE = (
     f"{{{_URN}{name}:1.0}}" for name in ("text", "table", "drawing", "office", "style")
 )
+_DC = "{http://purl.org/dc/elements/1.1/}"
+_HREF = "{http://www.w3.org/1999/xlink}href"
+_MATH = "{http://www.w3.org/1998/Math/MathML}"
+_CHART = f"{{{_URN}chart:1.0}}"
 _PRESENTATION = f"{{{_URN}presentation:1.0}}"
 _SVG = f"{{{_URN}svg-compatible:1.0}}"
 _LEFT_OUT = frozenset(
     [f"{_TEXT}{name}" for name in ("tracked-changes", "ruby-text", "sequence-decls", "variable-decls")]
-    + [f"{_OFFICE}{name}" for name in ("annotation", "annotation-end", "forms")]
-    + [f"{_DRAW}{name}" for name in ("object", "object-ole", "plugin")]
-    + [f"{_TABLE}{name}" for name in ("shapes", "content-validations", "database-ranges")]
+    + [f"{_OFFICE}{name}" for name in ("annotation-end", "forms", "binary-data")]
+    + [f"{_DRAW}plugin"]
+    + [f"{_TABLE}{name}" for name in ("shapes", "content-validations", "database-ranges", "tracked-changes")]
 )
+_BESIDE = frozenset({f"{_OFFICE}annotation", f"{_DRAW}object", f"{_DRAW}object-ole"})
 _FORMATS = {
     "a": "lowerLetter",
     "A": "upperLetter",
@@ -39,6 +49,7 @@ _FORMATS |= {"①, ②, ③, ...": "decimalEnclosedCircle", "1st": "ordinal", "O
 _DEEPEST_HEADING = 6
 _MOST_COLUMNS = 1_000  # a cell that is repeated more often fills a row with what nobody wrote
 _TITLES = ("title", "ctrTitle")
+_Styles = dict[str, dict[int, Any]]
 _Below = dict[int, tuple[int, int]]  # by its first column, the rows that a merged cell still covers, and its columns
 _OUTLINE = "\0"  # stands for the name of the style of headings
 _MANIFEST, _STYLES = "META-INF/manifest.xml", "styles.xml"  # which not every program writes
@@ -60,12 +71,38 @@ def open_document_lines(data: bytes, most: int) -> Lines:
     package = Package(data)
     if _MANIFEST in package and b"encryption-data" in package.part(_MANIFEST):
         raise UnreadableFile("encrypted with a password; save it without one")
+    named = _list_styles(package.root(_STYLES)) if _STYLES in package else {}
     root = package.root("content.xml")
+
+    def part(href: str) -> Any:
+        """The content of an object, which may be missing."""
+        name = posixpath.normpath(f"{href}/content.xml")
+        return package.root(name) if name in package else None
+
+    return flat_document_lines(root, most, _list_styles(root) | named, part)
+
+
+def flat_document_lines(
+    root: Any, most: int, styles: _Styles | None = None, part: Callable[[str], Any] = lambda href: None
+) -> Lines:
+    """Return the lines of a document that is one XML file.
+
+    Args:
+        root: The root element.
+        most: The most characters of text.
+        styles: The levels of each list style; None for those in `root`.
+        part: A function from the name of an object to its content, for objects that are not in `root`.
+
+    Returns:
+        The lines.
+
+    Raises:
+        UnreadableFile: It has no document in it, or too much text.
+    """
     body = root.find(f"{_OFFICE}body")
     if body is None:
         raise UnreadableFile("an OpenDocument file with no document in it")
-    named = _list_styles(package.root(_STYLES)) if _STYLES in package else {}
-    walk = _Walk(Lines(most), _list_styles(root) | named)
+    walk = _Walk(Lines(most), _list_styles(root) if styles is None else styles, part)
     walk.blocks(body)
     walk.notes()
     if count := walk.uncomputed:
@@ -73,10 +110,11 @@ def open_document_lines(data: bytes, most: int) -> Lines:
         walk.lines.warnings.append(
             f"{count:,} {were} no computed value in the file: open it in a spreadsheet program and save it"
         )
+    walk.lines.warnings += not_read(walk.embedded)
     return walk.lines
 
 
-def _list_styles(root: Any) -> dict[str, dict[int, Any]]:
+def _list_styles(root: Any) -> _Styles:
     """The levels of each list style, by its name, and of the numbers of headings."""
     return {
         _OUTLINE if style.tag == f"{_TEXT}outline-style" else style.get(f"{_STYLE}name", ""): {
@@ -89,9 +127,10 @@ def _list_styles(root: Any) -> dict[str, dict[int, Any]]:
 class _Walk:
     """A walk through a document that builds its lines."""
 
-    def __init__(self, lines: Lines, styles: dict[str, dict[int, Any]]) -> None:
+    def __init__(self, lines: Lines, styles: _Styles, part: Callable[[str], Any]) -> None:
         self.lines = lines
         self._styles = styles
+        self._part = part
         self._counts: dict[tuple[str, int], int] = {}
         self._notes: list[Any] = []
         self._boxes: list[Any] = []  # what is anchored in a paragraph, and follows it
@@ -99,6 +138,11 @@ class _Walk:
         self._in_list = False
         self._title: Any = None
         self.uncomputed = 0  # formulas whose values are not in the file
+        self.embedded = 0  # documents and objects that are not read
+        self._comments: list[Comment] = []  # which follow the paragraph or the table
+        self._drawn: list[Any] = []  # what is drawn on a sheet, and follows its rows
+        self._on_sheet = False  # whose charts show what its cells hold
+        self._depth = 0  # of tables in each other
         self._on_slide = False  # where paragraphs follow each other without blank lines
 
     def blocks(self, parent: Any) -> None:
@@ -115,6 +159,8 @@ class _Walk:
                 self._slide(element)
             elif element.tag == f"{_PRESENTATION}notes":
                 self._speaker_notes(element)
+            elif element.tag in _BESIDE:
+                self._beside(element)
             elif element.tag in (f"{_SVG}title", f"{_SVG}desc"):
                 self.lines.add((element.text or "").replace("\n", " "))
             elif element.tag not in _LEFT_OUT:
@@ -144,6 +190,59 @@ class _Walk:
         boxes, self._boxes = self._boxes, []
         for box in boxes:
             self.blocks(box)
+        self._end_comments()
+
+    def _annotate(self, annotation: Any) -> None:
+        parts: list[str] = []
+        for paragraph in annotation.iter(f"{_TEXT}p", f"{_TEXT}h"):
+            self._inline(paragraph, parts)
+            parts.append(" ")
+        self._comments.append(Comment("".join(parts), annotation.findtext(f"{_DC}creator") or ""))
+
+    def _end_comments(self) -> None:
+        """Add the comments so far, unless a row of a table is being read."""
+        if self._depth == 0:
+            for comment in self._comments:
+                self.lines.add(comment.line())
+            self._comments.clear()
+
+    def _beside(self, element: Any) -> None:
+        """Add a comment, or an object."""
+        if element.tag == f"{_OFFICE}annotation":
+            self._annotate(element)
+            self._end_comments()
+        else:
+            self._object(element)
+
+    def _content(self, element: Any) -> Any:
+        """The content of an object, in the file or beside it; None for one that is of another kind, or missing."""
+        if element.tag != f"{_DRAW}object":
+            return None
+        inside = (each for each in element if each.tag in (f"{_OFFICE}document", f"{_MATH}math"))
+        content = next(inside, None)
+        return self._part(element.get(_HREF, "")) if content is None else content
+
+    def _object(self, element: Any) -> None:
+        """Add a chart as the table of its values, or an equation; count anything else."""
+        content = self._content(element)
+        chart = None if content is None else content.find(f"{_OFFICE}body/{_OFFICE}chart/{_CHART}chart")
+        if content is not None and content.tag == f"{_MATH}math":
+            self.lines.add(_equation(content))
+        elif chart is None:
+            self.embedded += 1
+        else:
+            title = chart.find(f"{_CHART}title")
+            words = "" if title is None else "".join(title.itertext()).strip()
+            self.lines.blank()
+            self.lines.heading(f"Chart: {words}" if words else "" if self._on_sheet else "Chart", 3)
+            for table in () if self._on_sheet else chart.iterchildren(f"{_TABLE}table"):
+                self._table(table)
+
+    def _equation_in(self, frame: Any) -> str:
+        """The equation that a frame in a line holds; empty for another frame."""
+        objects = [each for each in frame if each.tag == f"{_DRAW}object"]
+        content = self._content(objects[0]) if objects else None
+        return _equation(content) if content is not None and content.tag == f"{_MATH}math" else ""
 
     def _inline(self, parent: Any, parts: list[str]) -> None:
         parts.append(parent.text or "")
@@ -158,8 +257,12 @@ class _Walk:
                 parts.append(f"[{len(self._notes)}]")
             elif name == "number":
                 parts.append(f"{element.text or ''} ")
+            elif element.tag == f"{_DRAW}frame" and (equation := self._equation_in(element)):
+                parts.append(equation)
             elif element.tag.startswith(_DRAW) and element.tag != f"{_DRAW}a":
                 self._boxes.append(element)
+            elif element.tag == f"{_OFFICE}annotation":
+                self._annotate(element)
             elif element.tag not in _LEFT_OUT:
                 self._inline(element, parts)
             parts.append(element.tail or "")
@@ -214,15 +317,21 @@ class _Walk:
 
     def _table(self, table: Any) -> None:
         self.lines.blank()
-        if table.getparent().tag == f"{_OFFICE}spreadsheet":
+        is_sheet = table.getparent().tag == f"{_OFFICE}spreadsheet"
+        if is_sheet:
             self.lines.heading(table.get(f"{_TABLE}name", ""), 2)
             self.lines.blank()
         merged = MergedCells()
         below: _Below = {}
+        number, self._depth = 1, self._depth + 1
         for row in table.iter(f"{_TABLE}table-row"):
             if next(row.iterancestors(f"{_TABLE}table")) is not table:
                 continue  # of a table in a cell
-            cells = self._cells(row, below)
+            before, repeated = len(self._comments), _integer(row.get(f"{_TABLE}number-rows-repeated"), 1)
+            cells = self._cells(row, below, number if is_sheet else 0)
+            texts = [cell.text for cell in cells]
+            self._comments[before:] = [comment.in_row(texts) for comment in self._comments[before:]]
+            number += repeated
             if not any(cell.text for cell in cells):
                 merged.begin()
                 self.lines.gap()
@@ -230,17 +339,29 @@ class _Walk:
             texts, head = merged.row(cells, are_names=row.getparent().tag == f"{_TABLE}table-header-rows")
             while texts and not texts[-1]:
                 texts.pop()
-            for _ in range(_integer(row.get(f"{_TABLE}number-rows-repeated"), 1)):
+            for _ in range(repeated):
                 self.lines.row(texts, head)
         self._in_list = False
+        self._depth -= 1
+        self._end_comments()
+        if is_sheet:
+            drawn, self._drawn = self._drawn, []
+            self._on_sheet = True
+            for element in [*drawn, *(each for shapes in table.iterchildren(f"{_TABLE}shapes") for each in shapes)]:
+                self.lines.blank()
+                self.blocks([element])
+            self._on_sheet = False
 
-    def _cells(self, row: Any, below: _Below) -> list[TableCell]:
+    def _cells(self, row: Any, below: _Below, number: int) -> list[TableCell]:
         """The cells of a row: of those that a merged one covers, none, or one that continues from above."""
+        # `number` is that of a row of a sheet, and 0 in a table.
         cells: list[TableCell] = []
         column = covered = 0  # where the next cell is, and how many more the last one covers
         for cell in row.iterchildren(f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
             own = tuple(_integer(cell.get(f"{_TABLE}number-{each}-spanned"), 1) for each in ("rows", "columns"))
-            is_covered, text = cell.tag == f"{_TABLE}covered-table-cell", self._cell_text(cell)
+            first, place = len(self._comments), f"{_letters(column)}{number}" if number else ""
+            is_covered, text = cell.tag == f"{_TABLE}covered-table-cell", self._cell_text(cell, on_sheet=number > 0)
+            self._comments[first:] = [comment._replace(place=place) for comment in self._comments[first:]]
             for _ in range(min(_integer(cell.get(f"{_TABLE}number-columns-repeated"), 1), _MOST_COLUMNS)):
                 above = below.pop(column, None) if is_covered else None
                 if above or not is_covered or not covered:
@@ -251,9 +372,11 @@ class _Walk:
                 column, covered = column + 1, max(covered - 1, 0)
         return cells
 
-    def _cell_text(self, cell: Any) -> str:
+    def _cell_text(self, cell: Any, *, on_sheet: bool) -> str:
         lines, self.lines = self.lines, Lines(self.lines.most)
-        self.blocks(cell)
+        drawn = [each for each in cell if on_sheet and each.tag.startswith(_DRAW)]
+        self.blocks([each for each in cell if each not in drawn] if drawn else cell)
+        self._drawn += drawn
         lines, self.lines = self.lines, lines
         text = lines.joined() or _value(cell)
         self.uncomputed += bool(cell.get(f"{_TABLE}formula")) and not text and not cell.get(f"{_OFFICE}value-type")
@@ -277,6 +400,26 @@ class _Walk:
             self.lines.blank()
             self.lines.heading("Notes:", 3)
             self.lines.add(text)
+
+
+def _equation(math: Any) -> str:
+    text = MathText()
+
+    def add(element: Any) -> None:
+        text.start(element.tag.removeprefix(_MATH))
+        text.data(element.text or "")
+        for child in element:
+            add(child)
+        text.end()
+
+    for element in math:
+        add(element)
+    return text.text()
+
+
+def _letters(column: int) -> str:
+    """The name of a column, such as AB, by its number from 0."""
+    return (_letters(column // 26 - 1) if column > 25 else "") + chr(ord("A") + column % 26)
 
 
 def _value(cell: Any) -> str:

@@ -6,18 +6,24 @@ imported when the first such file is read, in the process that reads it. None of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
 from indexes.errors import UnreadableFile
-from indexes.readers.base import ReadLimits, ReadText, first_warnings, one_line
+from indexes.readers.base import ReadLimits, ReadText, first_warnings, one_line, reason_of
+from indexes.readers.declared_encoding import decode_declared
+from indexes.readers.entities import without_declarations
 from indexes.readers.lines import Lines
 from indexes.readers.office.flaws import usual_package, without_malformed_parts
-from indexes.readers.office.ooxml import core_properties, open_document_properties
-from indexes.readers.zip_files import check_zip
+from indexes.readers.office.ooxml import core_properties, flat_document_properties, open_document_properties
+from indexes.readers.zip_files import check_zip, parse_xml
 
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # an OLE container
 _OPEN_DOCUMENT = ".odt, .ods or .odp"
+_FLAT = ".fodt, .fods or .fodp"
+_BINARY = re.compile(r"(?<=<office:binary-data>)[^<]+")  # pictures, longer than a parser would take
+_DECLARATION = re.compile(r"\A\s*<\?xml[^>]{0,200}\?>")
 
 
 def read_word(data: bytes, limits: ReadLimits) -> ReadText:
@@ -90,6 +96,45 @@ def read_open_document(data: bytes, limits: ReadLimits) -> ReadText:
     from indexes.readers.office.opendocument import open_document_lines
 
     return _read(_OPEN_DOCUMENT, open_document_lines, data, limits)
+
+
+def read_flat_document(data: bytes, limits: ReadLimits) -> ReadText:
+    """Read an OpenDocument file that is one XML file, and no zip file: a text, a spreadsheet or a presentation.
+
+    Args:
+        data: The file's bytes.
+        limits: How much text it may have.
+
+    Returns:
+        The text, with marks as by `read_open_document`.
+
+    Raises:
+        UnreadableFile: It is broken, no OpenDocument file, or over a limit.
+        MemoryError: It takes more memory than there is.
+        RecursionError: It is nested too deeply.
+    """
+    from lxml import etree
+
+    from indexes.readers.office.opendocument import flat_document_lines
+
+    text = _DECLARATION.sub("", decode_declared(data, limits.encoding).removeprefix("\ufeff"))
+    text = without_declarations(_BINARY.sub("", text), limits.most_text(len(data)))
+    xml, flaws = text.encode("utf-8", "replace"), list[str]()
+    try:
+        try:
+            root = parse_xml(xml)
+        except etree.XMLSyntaxError as error:
+            flaws = [f"it is damaged, and its text not or not wholly read: {reason_of(error)}"]
+            root = parse_xml(xml, recover=True)
+        if root is None:
+            raise UnreadableFile(f"not a {_FLAT}, or a broken one")
+        title, about = flat_document_properties(root)
+        reading = flat_document_lines(root, limits.most_text(len(data))).reading(title, about)
+    except (UnreadableFile, MemoryError, RecursionError):
+        raise
+    except Exception as error:  # whatever a broken file provokes
+        raise UnreadableFile(f"a broken {_FLAT}: {reason_of(error)}") from error
+    return replace(reading, warnings=(*flaws, *reading.warnings))
 
 
 def _read(suffix: str, lines_of: Callable[[bytes, int], Lines], data: bytes, limits: ReadLimits) -> ReadText:

@@ -16,9 +16,12 @@ from openpyxl.utils import column_index_from_string
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import reason_of
+from indexes.readers.comments import Comment
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.cell_formats import Formatter, elapsed, formatter
+from indexes.readers.office.charts import chart_title
+from indexes.readers.office.diagrams import diagram_words
 from indexes.readers.office.flaws import without_parts
 from indexes.readers.office.ooxml import Package, embedding_warnings
 
@@ -88,16 +91,62 @@ def _book(data: bytes, warnings: list[str]) -> Any:
 def _add_sheet(lines: Lines, sheet: Any, package: Package, formats: dict[int, Formatter]) -> None:
     name = sheet._worksheet_path.lstrip("/")
     xml = package.part(name)
-    _add_rows(lines, sheet, _Merged(xml), formats)
+    related = list(package.relationships(name))
+    comments = _comments(package, related)
+    texts = _add_rows(lines, sheet, _Merged(xml), formats, {row for row, _ in comments})
+    for row, comment in comments:
+        lines.add(comment.in_row(texts.get(row, ())).line())
     if blank := list(_uncomputed(xml)):
         lines.warnings.append(_warning(sheet.title, blank))
-    related = list(package.relationships(name))
     for drawing in (part for kind, part in related if kind == "drawing" and part in package):
         for box in package.root(drawing).iter(f"{_S}txBody"):
             lines.blank()
             for paragraph in box.iter(f"{_A}p"):
                 lines.add("".join(text.text or "" for text in paragraph.iter(f"{_A}t")))
+        for kind, part in package.relationships(drawing):
+            if kind in ("chart", "diagramData") and part in package:
+                root = package.root(part)
+                lines.blank()
+                lines.add(chart_title(root) if kind == "chart" else "\n".join(diagram_words(root)))
     lines.warnings += embedding_warnings((kind for kind, _ in related), f"sheet '{sheet.title}': ")
+
+
+def _comments(package: Package, related: list[tuple[str, str]]) -> list[tuple[int, Comment]]:
+    """The comments of a sheet, threads first, each with the number of its row."""
+    people = {
+        person.get("id"): person.get("displayName", "")
+        for kind, part in package.relationships(package.related().get("officeDocument", "xl/workbook.xml"))
+        if kind == "person" and part in package
+        for person in package.root(part).iter(f"{_S}person")
+    }
+    found, threads = [], set()
+    for comment in _elements(package, related, "threadedComment"):
+        text, place = comment.findtext(f"{_S}text") or "", comment.get("ref", "")
+        threads.add(place)
+        found.append((_row(place), Comment(text, people.get(comment.get("personId"), ""), place)))
+    for part in (part for kind, part in related if kind == "comments" and part in package):
+        root = package.root(part)
+        authors = [author.text or "" for author in root.iter(f"{_S}author")]
+        for comment in root.iter(f"{_S}comment"):
+            place, author = comment.get("ref", ""), comment.get("authorId", "")
+            if place not in threads:  # whose comment is a copy for older programs
+                text = "".join(text.text or "" for text in comment.iterfind(f"{_S}text//{_S}t")).strip()
+                name = authors[int(author)] if author.isdecimal() and int(author) < len(authors) else ""
+                text = text.removeprefix(f"{name}:") if name else text  # which Excel puts in front
+                found.append((_row(place), Comment(text, name, place)))
+    return sorted(found, key=lambda each: each[0])
+
+
+def _elements(package: Package, related: list[tuple[str, str]], kind: str) -> Iterator[Any]:
+    """The elements of that name in the parts of that kind."""
+    for part in (part for each, part in related if each == kind and part in package):
+        yield from package.root(part).iter(f"{_S}{kind}")
+
+
+def _row(place: str) -> int:
+    """The number of the row of a cell."""
+    digits = place.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    return int(digits) if digits.isdecimal() and len(digits) < 8 else 0
 
 
 def _missing(package: Package) -> int:
@@ -164,11 +213,16 @@ def _formatted(value: Any, format_: Formatter | None) -> str:
     return format_(value) if format_ is not None and is_number else _cell(value)
 
 
-def _add_rows(lines: Lines, sheet: Any, merged: _Merged, formats: dict[int, Formatter]) -> None:
-    table = MergedCells()
+def _add_rows(
+    lines: Lines, sheet: Any, merged: _Merged, formats: dict[int, Formatter], wanted: set[int]
+) -> dict[int, list[str]]:
+    """Add the rows, and return the texts of those that are wanted, by their numbers."""
+    found, table = {}, MergedCells()
     for number, texts in enumerate(_texts(sheet, formats), start=1):
         while texts and not texts[-1]:
             texts.pop()
+        if number in wanted:
+            found[number] = texts
         if any(texts) and not merged:
             lines.row(texts)
         elif any(texts):
@@ -180,6 +234,7 @@ def _add_rows(lines: Lines, sheet: Any, merged: _Merged, formats: dict[int, Form
             merged.row(number, [])
             table.begin()
             lines.gap()
+    return found
 
 
 def _uncomputed(xml: bytes) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import Any
 
@@ -12,12 +12,15 @@ from pptx.exc import InvalidXmlError
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import first_warnings, reason_of, superscript
+from indexes.readers.comments import Comment
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.charts import add_chart
+from indexes.readers.office.diagrams import DIAGRAM, DIAGRAM_DATA, diagram_words
 from indexes.readers.office.equations import M, equation_text
 from indexes.readers.office.number_formats import formatted_number
 from indexes.readers.office.ooxml import embedding_warnings
+from indexes.readers.zip_files import parse_xml
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
@@ -59,6 +62,7 @@ def slide_lines(data: bytes, most: int) -> Lines:
     """
     lines = Lines(most)
     presentation = pptx.Presentation(BytesIO(data))
+    authors = _authors(presentation.part)
     slides = presentation.element.sldIdLst  # `presentation.slides` raises if one of them is missing
     warnings: list[str] = []
     failed = 0
@@ -68,6 +72,8 @@ def slide_lines(data: bytes, most: int) -> Lines:
         try:
             slide = presentation.part.related_slide(identifier.rId)
             _add_slide(lines, slide, damage)
+            for comment in _comments(slide.part, authors):
+                lines.add(comment.line())
             kinds = (each.reltype.rpartition("/")[2] for each in slide.part.rels.values())
             warnings += embedding_warnings(kinds, f"slide {number}: ")
         except (UnreadableFile, MemoryError, RecursionError):
@@ -92,6 +98,29 @@ def _add_slide(lines: Lines, slide: Any, damage: list[str]) -> None:
         lines.blank()
         lines.heading("Notes:", 3)
         lines.add("\n".join(paragraphs))
+
+
+def _authors(part: Any) -> dict[str, str]:
+    """The names of those who wrote comments, by their ids: of older and newer versions of PowerPoint."""
+    roots = [parse_xml(each.blob) for each in _related(part, "commentAuthors", "authors")]
+    found = [author for root in roots for author in root.iter("{*}cmAuthor", "{*}author")]
+    return {author.get("id", ""): author.get("name", "") for author in found}
+
+
+def _comments(part: Any, authors: dict[str, str]) -> Iterator[Comment]:
+    """The comments on a slide, and the replies to them."""
+    for each in _related(part, "comments"):
+        for comment in parse_xml(each.blob).iter("{*}cm", "{*}reply"):
+            plain, rich = comment.find(f"{_P}text"), comment.find("{*}txBody")
+            text = (plain.text or "") if plain is not None else "" if rich is None else " ".join(_paragraphs(rich))
+            yield Comment(text, authors.get(comment.get("authorId", ""), ""))
+
+
+def _related(part: Any, *kinds: str) -> Iterator[Any]:
+    """The parts that a part refers to, of those kinds."""
+    for each in part.rels.values():
+        if each.reltype.rpartition("/")[2] in kinds and not each.is_external:
+            yield each.target_part
 
 
 def _title(slide: Any) -> Any:
@@ -135,6 +164,9 @@ def _add_shape(lines: Lines, shape: Any, title: Any, damage: list[str]) -> None:
         lines.add(element.nvPicPr.cNvPr.get("descr", "").replace("\n", " "))
     elif element.tag == f"{_P}graphicFrame" and shape.has_chart:
         add_chart(lines, shape.chart.element)
+    elif element.tag == f"{_P}graphicFrame" and (diagram := next(element.iter(DIAGRAM), None)) is not None:
+        data = shape.part.related_part(diagram.get(DIAGRAM_DATA))
+        lines.add("\n".join(diagram_words(parse_xml(data.blob))))
     elif element.tag == f"{_P}graphicFrame":
         merged = MergedCells()
         for row in element.iter(f"{_A}tr"):

@@ -1,18 +1,23 @@
 """The text of a .docx, taken from its XML element by element.
 
 Of an element that is not handled here, the text inside is kept, so that nothing is lost. Left out are deleted
-and hidden text, furigana, field codes, pictures, comments, headers and footers.
+and hidden text, furigana, field codes, headers and footers. Of a picture, the alternative text is kept. A comment
+follows its paragraph, or its table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import superscript
+from indexes.readers.comments import Comment
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
+from indexes.readers.office.charts import CHART, CHART_PART, add_chart
+from indexes.readers.office.diagrams import DIAGRAM, DIAGRAM_DATA, diagram_words
 from indexes.readers.office.equations import M, equation_text
 from indexes.readers.office.numbering import Numbering
 from indexes.readers.office.ooxml import Package, embedding_warnings
@@ -29,6 +34,10 @@ _CHARACTERS = {
     f"{W}noBreakHyphen": "\u2011",
     f"{W}softHyphen": "",  # shown at the end of a line only
 }
+_PICTURE = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing}docPr"
+_WORD_ART = "{urn:schemas-microsoft-com:vml}textpath"
+_BOXES = frozenset({f"{W}txbxContent", CHART, DIAGRAM, _PICTURE, _WORD_ART})
+_BY_MACHINE = re.compile(r"\s*(?:Description automatically generated.*|AI-generated content may be incorrect\.?)\s*$")
 _NOTES = {f"{W}footnoteReference": "footnotes", f"{W}endnoteReference": "endnotes"}
 _NUMBERED = tuple(W + name for name in ("footnote", "endnote"))
 _TABLES_DEEP = 20
@@ -59,7 +68,9 @@ def word_lines(data: bytes, most: int) -> Lines:
     styles = Styles(elements("styles", f"{W}style"))
     numbering = Numbering(elements("numbering", f"{W}abstractNum", f"{W}num"), styles)
     notes = {(kind, note.get(f"{W}id")): note for kind in _NOTES.values() for note in elements(kind, *_NUMBERED)}
-    lines = _Walk(styles, numbering, notes, most).document(package.root(name))
+    comments = {comment.get(f"{W}id"): comment for comment in elements("comments", f"{W}comment")}
+    walk = _Walk(styles, numbering, notes, comments, lambda identifier: package.part_of(name, identifier), most)
+    lines = walk.document(package.root(name))
     lines.warnings += embedding_warnings(kind for kind, _ in package.relationships(name))
     return lines
 
@@ -68,16 +79,25 @@ class _Walk:
     """A walk through a document that builds its lines."""
 
     def __init__(
-        self, styles: Styles, numbering: Numbering, notes: dict[tuple[str, str | None], Any], most: int
+        self,
+        styles: Styles,
+        numbering: Numbering,
+        notes: dict[tuple[str, str | None], Any],
+        comments: dict[str | None, Any],
+        part: Callable[[str], Any],
+        most: int,
     ) -> None:
         self._styles = styles
         self._numbering = numbering
         self._notes = notes
         self._cited: dict[tuple[str, str | None], int] = {}  # the numbers of the notes referred to so far
         self._cited_notes: list[Any] = []
+        self._comments = comments  # which have not been added yet
+        self._met: list[tuple[str | None, Comment]] = []  # the ids of comments that follow the paragraph or the table
+        self._part = part  # that the document refers to
         self._lines = Lines(most)
         self._before = ""  # text that is put before the next paragraph
-        self._boxes: list[Any] = []  # text boxes, which follow the paragraph that contains them
+        self._boxes: list[Any] = []  # text boxes, charts and diagrams, which follow the paragraph that contains them
         self._in_list = False
         self._depth = 0  # of tables in each other
 
@@ -90,6 +110,8 @@ class _Walk:
         for number, note in enumerate(self._cited_notes, 1):  # which grows: a note may refer to a further one
             self._before = f"[{number}] "
             self._blocks(note)
+        self._met = [(identifier, Comment("")) for identifier in self._comments]  # in the header, say
+        self._end_comments()
         return self._lines
 
     def _blocks(self, parent: Any) -> None:
@@ -122,13 +144,40 @@ class _Walk:
                 self._lines.add(label + text)
         boxes, self._boxes = self._boxes, []
         for box in boxes:
+            self._box(box)
+        self._end_comments()
+
+    def _box(self, box: Any) -> None:
+        if box.tag == CHART and (chart := self._part(box.get(CHART_PART, ""))) is not None:
+            add_chart(self._lines, chart)
+        elif box.tag == DIAGRAM and (data := self._part(box.get(DIAGRAM_DATA, ""))) is not None:
+            self._lines.blank()
+            self._lines.add("\n".join(diagram_words(data)))
+        elif box.tag in (_PICTURE, _WORD_ART):
+            text = box.get("descr" if box.tag == _PICTURE else "string", "")
+            self._lines.add("" if _BY_MACHINE.search(text) else text.replace("\n", " "))
+        else:
             self._blocks(box)
+
+    def _end_comments(self) -> None:
+        """Add the comments that were met, unless a row of a table is being read."""
+        if self._depth:
+            return
+        met, self._met = self._met, []
+        for identifier, comment in met:
+            element = self._comments.pop(identifier, None)
+            if element is not None:
+                lines, self._lines = self._lines, Lines(self._lines.most)
+                self._blocks(element)
+                lines, self._lines = self._lines, lines
+                said = comment._replace(text=lines.joined(), author=element.get(f"{W}author", ""))
+                self._lines.add(said.line())
 
     def _inline(self, parent: Any, parts: list[str]) -> None:
         for element in parent:
             if element.tag == f"{W}t":
                 parts.append(element.text or "")
-            elif element.tag == f"{W}txbxContent":
+            elif element.tag in _BOXES:
                 self._boxes.append(element)
             elif element.tag == _ALTERNATIVES:
                 self._inline(element[0] if len(element) else (), parts)
@@ -153,6 +202,9 @@ class _Walk:
             return symbol(element.get(f"{W}font", ""), element.get(f"{W}char", ""))
         if element.tag == f"{W}fldChar":
             return _form_value(element)
+        if element.tag == f"{W}commentReference":
+            self._met.append((element.get(f"{W}id"), Comment("")))
+            return ""
         if element.tag in _NOTES:
             return self._reference((_NOTES[element.tag], element.get(f"{W}id")))
         return None
@@ -174,12 +226,15 @@ class _Walk:
         merged = MergedCells()
         for row in _within(table, f"{W}tr"):
             if row.find(f"{W}trPr/{W}del") is None:
-                before = _count(row, "trPr", "gridBefore", least=0)
+                met, before = len(self._met), _count(row, "trPr", "gridBefore", least=0)
                 cells = [*[TableCell("")] * before, *map(self._cell, _within(row, f"{W}tc"))]
+                row_texts = [cell.text for cell in cells]
+                self._met[met:] = [(each, comment.in_row(row_texts)) for each, comment in self._met[met:]]
                 texts, head = merged.row(cells, are_names=row.find(f"{W}trPr/{W}tblHeader") is not None)
                 self._lines.row(texts, head)
         self._depth -= 1
         self._in_list = False
+        self._end_comments()
 
     def _cell(self, cell: Any) -> TableCell:
         lines, self._lines = self._lines, Lines(self._lines.most)

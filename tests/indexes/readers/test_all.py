@@ -21,7 +21,10 @@ def test_the_limit_on_text(refusal):
 
 
 NO_PLAIN_TEXT = {".pdf", ".docx", ".pptx", ".xlsx", ".ipynb", ".json", ".jsonl", ".ndjson", ".epub"}
-NO_PLAIN_TEXT |= {".odt", ".ott", ".ods", ".odp"}
+NO_PLAIN_TEXT |= {".odt", ".ott", ".ods", ".odp", ".fodt", ".fods", ".fodp", ".ots", ".otp"}
+NO_PLAIN_TEXT |= {
+    f".{name}" for name in ["docm", "dotx", "dotm", "xlsm", "xltx", "xltm", "pptm", "ppsx", "ppsm", "potx", "potm"]
+}
 
 
 @pytest.mark.parametrize("suffix", sorted(SUFFIXES - NO_PLAIN_TEXT))

@@ -247,6 +247,12 @@ def test_the_second_byte_of_a_character_in_rtf_is_no_markup(read):
     assert read("a.rtf", data).text == "灯台の表能ソ欺\nnext"
 
 
+def test_objects_in_rtf_are_named(read):
+    document = read("a.rtf", r"{\rtf1 one{\object{\*\objdata 00ff}{\result no}} two}")
+    assert document.text == "one two"
+    assert document.warnings == ("an embedded document or object is not read: save them as files of their own",)
+
+
 def test_headings_and_properties_of_rtf(read, outline):
     document = read(
         "a.rtf",
@@ -317,6 +323,7 @@ def test_an_open_document_text(read, outline):
             "Oil",
             "One two[1]",
             "灯",
+            "Comment: no",
             "1. first",
             "(a) sub",
             "between",

@@ -15,6 +15,7 @@ import docx
 import pptx
 import pypdf
 import pytest
+from flat_document import flat
 from hand_made_pdf import text_pdf
 from made_office import workbook
 from pptx.chart.data import CategoryChartData
@@ -90,17 +91,22 @@ def open_document() -> bytes:
     return zipped({"content.xml": content, "styles.xml": "<s/>", "META-INF/manifest.xml": "<m/>"})
 
 
+def flat_document() -> bytes:
+    return flat("<office:text><text:p>some text</text:p></office:text>").encode()
+
+
 MADE = {
     ".epub": book,
-    **dict.fromkeys((".odt", ".ott", ".ods", ".odp"), open_document),
-    ".docx": word,
+    **dict.fromkeys((".odt", ".ott", ".ods", ".odp", ".ots", ".otp"), open_document),
+    **dict.fromkeys((".fodt", ".fods", ".fodp"), flat_document),
+    **dict.fromkeys((".docx", ".docm", ".dotx", ".dotm"), word),
     ".ipynb": lambda: json.dumps(NOTEBOOK).encode(),
     ".json": lambda: b'["some text"]',
     ".jsonl": lambda: b'["some text"]\n',
     ".ndjson": lambda: b'["some text"]\n',
     ".pdf": pdf,
-    ".pptx": slides,
-    ".xlsx": sheets,
+    **dict.fromkeys((".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm"), slides),
+    **dict.fromkeys((".xlsx", ".xlsm", ".xltx", ".xltm"), sheets),
 }
 
 

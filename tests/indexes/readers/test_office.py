@@ -239,3 +239,31 @@ def test_numbers_that_powerpoint_counts_are_in_front_of_their_paragraphs(read):
     assert read("a.pptx", saved(file)).text.splitlines() == [
         *("1. one", "a) sub", "b) sub", "2. two", "no number", "1. again", "③ 丸", "④ 丸", "(I) both")
     ]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind"),
+    [
+        ("pptm", "ms-powerpoint.presentation.macroEnabled"),
+        ("ppsx", "openxmlformats-officedocument.presentationml.slideshow"),
+        ("potm", "ms-powerpoint.template.macroEnabled"),
+    ],
+)
+def test_slide_shows_templates_and_slides_with_macros(suffix, kind, read):
+    file = pptx.Presentation()
+    file.slides.add_slide(file.slide_layouts[5]).shapes.title.text = "題名"
+    made = parts_of(file)
+    usual = b"openxmlformats-officedocument.presentationml.presentation"
+    made["[Content_Types].xml"] = made["[Content_Types].xml"].replace(usual, kind.encode())
+    assert read(f"a.{suffix}", zipped(made)).text == "題名"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind"),
+    [("xlsm", "ms-excel.sheet.macroEnabled"), ("xltx", "openxmlformats-officedocument.spreadsheetml.template")],
+)
+def test_workbooks_with_macros_and_templates(suffix, kind, read):
+    made = parts_of(workbook([["灯台", 3]]))
+    usual = b"openxmlformats-officedocument.spreadsheetml.sheet"
+    made["[Content_Types].xml"] = made["[Content_Types].xml"].replace(usual, kind.encode())
+    assert read(f"a.{suffix}", zipped(made)).text == "Sheet\n\n灯台 | 3"

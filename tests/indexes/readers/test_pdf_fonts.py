@@ -207,6 +207,7 @@ def test_fields_and_free_text_stand_after_their_page(read):
         "berth: North pier",
         "insured: Yes",
         "Checked by the harbour master",
+        "Comment: a remark",
     ]
 
 

@@ -1,0 +1,97 @@
+"""Entities that an XML document declares itself: `&firm;`, after `<!ENTITY firm "Acme">`."""
+
+from __future__ import annotations
+
+import re
+
+from indexes.readers.base import check_text_length, first_warnings, one_line
+
+_NAME = r"[^\W\d][\w:.-]{0,100}"
+_SUBSET = re.compile(r"""<!DOCTYPE\s(?:[^<>\["']|"[^"<>]{0,500}"|'[^'<>]{0,500}'){0,2000}\[""")
+_SEARCHED = 100_000  # characters at the beginning: where the declarations begin, and how many there are at most
+_DECLARED = re.compile(
+    r"<!--(?:[^-]|-(?!->))*(?:-->)?"
+    rf"""|<!ENTITY\s+(?P<name>{_NAME})\s+(?:"(?P<double>[^"]{{0,5000}})"|'(?P<single>[^']{{0,5000}})')\s*>"""
+    rf"""|<!ENTITY\s+(?P<outer>{_NAME})\s+(?:SYSTEM|PUBLIC\s+(?:"[^"<>]{{0,500}}"|'[^'<>]{{0,500}}'))\s+"""
+    r"""(?:"(?P<file>[^"<>]{0,500})"|'(?P<path>[^'<>]{0,500})')[^<>]{0,200}>"""
+    r"""|<![A-Z](?:[^<>"']|"[^"]{0,5000}"|'[^']{0,5000}'){0,2000}>"""
+    r"|(?P<end>\]\s{0,100}>)"
+)
+_USED = re.compile(rf"<!--(?:[^-]|-(?!->))*(?:-->)?|<!\[CDATA\[(?:[^\]]|\](?!\]>))*(?:\]\]>)?|&(?P<name>{_NAME});")
+_LONGEST = 10_000  # characters of an entity,
+_MOST = 1_000_000  # and of all
+
+
+def with_entities(text: str, most: int) -> tuple[str, tuple[str, ...]]:
+    """Put the text of the entities that a document declares in the place of references to them.
+
+    Args:
+        text: The document, in XML.
+        most: The most characters that it may have then.
+
+    Returns:
+        The text with as many lines, and a warning for each file that it refers to. References to entities that are very
+        long, declared further below or not at all stay.
+
+    Raises:
+        UnreadableFile: It has too many characters.
+    """
+    begin = _SUBSET.search(text, 0, _SEARCHED)
+    if begin is None:
+        return text, ()
+    values, files, end = _declarations(text, begin.end())
+    if not values and not files:
+        return text, ()
+    names = [found["name"] for found in _USED.finditer(text, end) if found["name"]]
+    check_text_length(len(text) + sum(len(values.get(name, "")) for name in names), most)
+    used = [f"the file '{one_line(files[name])}' that it refers to is not read" for name in {*names} & files.keys()]
+    return text[:end] + _replaced(text[end:], values), first_warnings(
+        sorted(used), "files that it refers to are not read"
+    )
+
+
+def without_declarations(text: str, most: int) -> str:
+    """Replace entities, as `with_entities` does, and drop what declares them, for parsers that know neither.
+
+    Args:
+        text: The document, in XML or XHTML.
+        most: The most characters that it may have then.
+
+    Returns:
+        The text.
+
+    Raises:
+        UnreadableFile: It has too many characters.
+    """
+    begin = _SUBSET.search(text, 0, _SEARCHED)
+    if begin is None:
+        return text
+    _, _, end = _declarations(text, begin.end())
+    return text[: begin.start()] + with_entities(text, most)[0][end:]
+
+
+def _declarations(text: str, start: int) -> tuple[dict[str, str], dict[str, str], int]:
+    """The text of each entity, the files that others stand for, and where the declarations end."""
+    values: dict[str, str] = {}
+    files: dict[str, str] = {}
+    total = 0
+    end = start
+    for found in _DECLARED.finditer(text, start, start + _SEARCHED):
+        end = found.end()
+        name, value = found["name"], found["double"] or found["single"] or ""
+        if found["end"]:
+            break
+        if found["outer"]:
+            files.setdefault(found["outer"], found["file"] or found["path"] or "")
+        elif name and name not in values and _length(value, values) <= _LONGEST and total < _MOST:
+            values[name] = " ".join(_replaced(value, values).splitlines())
+            total += len(values[name])
+    return values, files, end
+
+
+def _length(value: str, values: dict[str, str]) -> int:
+    return len(value) + sum(len(values.get(found["name"] or "", "")) for found in _USED.finditer(value))
+
+
+def _replaced(text: str, values: dict[str, str]) -> str:
+    return _USED.sub(lambda found: values.get(found["name"] or "", found[0]), text)

@@ -1,0 +1,327 @@
+"""The text that a PDF states for what it draws (`/ActualText`), in the place of what the glyphs would give.
+
+Marks in a page's content, or elements of the document's structure, may say which text they stand for: letters for a
+ligature or a drawing, a soft hyphen for a hyphen, an old character for a variant of it. The content is written anew,
+with that text in a font of its own.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from pypdf._text_extraction import get_text_operands
+from pypdf.generic import (
+    ArrayObject,
+    ByteStringObject,
+    ContentStream,
+    DictionaryObject,
+    FloatObject,
+    NameObject,
+    NumberObject,
+    StreamObject,
+)
+from pypdf.generic._font import Font
+from pypdf.generic._utils import decode_pdfdocencoding
+
+_Operation = tuple[Any, bytes]
+_ACTUAL = "/ActualText"
+_SHOWS = frozenset({b"Tj", b"TJ", b"'", b'"'})
+_OPENS = frozenset({b"BDC", b"BMC"})
+_NAME = NameObject("/longctxActualText")
+_DEEPEST = 10  # forms in forms
+_SIZE = 10.0  # of the text for a drawing, in points
+_MOST_LOST = 3  # characters that an empty text stands for: more are hardly meant to be nothing
+_MOST_NODES, _MOST_MARKS = 10_000, 10_000  # of the structure, and on a page
+_PLACE = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
+
+
+class StatedText(NamedTuple):
+    """The text that a mark or an element of a document's structure states.
+
+    Attributes:
+        text: The text.
+        is_further: Whether it is the rest of an element whose text the first of its marks has.
+    """
+
+    text: str
+    is_further: bool = False
+
+
+class Structure:
+    """The structure of a tagged document, whose elements may state the text of what they hold.
+
+    Args:
+        catalog: The document's root, which may lack a structure.
+    """
+
+    def __init__(self, catalog: Any) -> None:
+        self._rows: dict[int, Any] = {}  # by the number of a page, the elements of its marks
+        root = _object(catalog.get("/StructTreeRoot"))
+        nodes, seen = [_object(root.get("/ParentTree")) if isinstance(root, DictionaryObject) else None], 0
+        while nodes and seen < _MOST_NODES:
+            node, seen = nodes.pop(), seen + 1
+            if isinstance(node, DictionaryObject):
+                kids, numbers = _object(node.get("/Kids")), _object(node.get("/Nums"))
+                nodes += [_object(kid) for kid in kids] if isinstance(kids, ArrayObject) else []
+                pairs = numbers if isinstance(numbers, ArrayObject) else []
+                self._rows.update((int(pairs[i]), pairs[i + 1]) for i in range(0, len(pairs) - 1, 2))
+
+    def texts(self, page: Any) -> dict[int, StatedText]:
+        """Return the texts that elements of the structure state for marks on a page, by the numbers of the marks."""
+        number = _object(page.get("/StructParents"))
+        row = _object(self._rows.get(number)) if isinstance(number, int) else None
+        found: dict[int, StatedText] = {}
+        met: set[int] = set()
+        for mark, each in enumerate(row[:_MOST_MARKS] if isinstance(row, ArrayObject) else ()):
+            element = _object(each)
+            text = _stated(element)
+            if text is None and isinstance(element, DictionaryObject):
+                element = _object(element.get("/P"))
+                text = _stated(element)
+            if text is not None:
+                found[mark] = StatedText("" if id(element) in met else text, id(element) in met)
+                met.add(id(element))
+        return found
+
+
+def put_actual_text(page: Any, structure: Structure) -> None:
+    """Put the stated text into the content of a page and of the forms on it, if it differs from what is drawn.
+
+    Args:
+        page: The page, whose fonts have been given a meaning; it is changed.
+        structure: The structure of the document.
+    """
+    by_number = structure.texts(page)
+    _put(page, page.get("/Contents"), NameObject("/Contents"), page.pdf, by_number, set(), 0)
+
+
+def _put(
+    owner: Any,
+    stream: Any,
+    key: NameObject | None,
+    pdf: Any,
+    by_number: dict[int, StatedText],
+    seen: set[int],
+    depth: int,
+) -> None:
+    """Rewrite the content of a page, or of a form for a key of None, and of the forms that it draws."""
+    resources = _object(owner.get("/Resources"))
+    stream = _object(stream)
+    if not isinstance(resources, DictionaryObject) or not isinstance(stream, ArrayObject | StreamObject):
+        return
+    stated = _properties(resources)
+    content = ContentStream(stream, pdf, "bytes")
+    if stated or by_number or _ACTUAL.encode() in content.get_data():
+        rewriter = _Rewriter(_Fonts(resources), stated, by_number)
+        operations = list(rewriter.operations(content.operations))
+        if rewriter.has_changed:
+            content.operations = operations
+            owner[NameObject("/Resources")] = rewriter.fonts.resources()
+            if key is None:
+                _replace_data(owner, content.get_data())
+            else:
+                owner[key] = content
+    forms = _object(resources.get("/XObject"))
+    for form in list(forms.values()) if isinstance(forms, DictionaryObject) and depth < _DEEPEST else ():
+        form = _object(form)
+        if isinstance(form, StreamObject) and form.get("/Subtype") == "/Form" and id(form) not in seen:
+            seen.add(id(form))
+            _put(form, form, None, pdf, {}, seen, depth + 1)
+
+
+def _replace_data(form: Any, data: bytes) -> None:
+    """Give a form other content; what it was decoded to is kept beside it."""
+    decoded = getattr(form, "decoded_self", None)
+    (form if decoded is None else decoded).set_data(data)
+
+
+def _properties(resources: DictionaryObject) -> dict[str, str]:
+    """The texts that the marks of the content refer to by name."""
+    named = _object(resources.get("/Properties"))
+    found = named.items() if isinstance(named, DictionaryObject) else ()
+    texts = ((name, _stated(_object(each))) for name, each in found)
+    return {name: text for name, text in texts if text is not None}
+
+
+def _stated(mark: Any) -> str | None:
+    """The text that a mark states; None if it states none."""
+    value = _object(mark.get(_ACTUAL)) if isinstance(mark, DictionaryObject) else None
+    if isinstance(value, bytes):
+        is_wide = value.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE))
+        if is_wide or value.startswith(codecs.BOM_UTF8):
+            return value.decode("utf-16" if is_wide else "utf-8-sig", "replace")
+        return decode_pdfdocencoding(value)
+    return value if isinstance(value, str) else None
+
+
+class _Fonts:
+    """The fonts of some content, and a further one whose codes are UTF-16."""
+
+    def __init__(self, resources: DictionaryObject) -> None:
+        self._resources = resources
+        fonts = _object(resources.get("/Font"))
+        self._fonts = fonts if isinstance(fonts, DictionaryObject) else DictionaryObject()
+        self._known: dict[Any, Font | None] = {}
+        self._widths: dict[str, float] = {}
+
+    def shown(self, name: Any, operands: Any) -> tuple[str, float]:
+        """What an operator shows in a font, and its width in thousandths of the font's size."""
+        if name not in self._known:
+            font = _object(self._fonts.get(name))
+            self._known[name] = Font.from_font_resource(font) if isinstance(font, DictionaryObject) else None
+        font, text, width = self._known[name], "", 0.0
+        given = operands[-1] if operands else b""
+        for piece in given if isinstance(given, list) else [given]:
+            if isinstance(piece, int | float):
+                width -= piece
+            elif font is not None and isinstance(piece, str | bytes):
+                codes, _, across = get_text_operands([piece], _PLACE, _PLACE, font, (0,))  # type: ignore[list-item]
+                text += "".join(font.character_map.get(code, code) for code in codes)
+                width += across
+        return text, width
+
+    def encoded(self, text: str, width: float) -> ByteStringObject:
+        """A text in the further font, in which it is about that wide."""
+        for character in text:
+            self._widths.setdefault(character, max(width / len(text), 1.0))
+        return ByteStringObject(text.encode("utf-16-be", "replace"))
+
+    def resources(self) -> DictionaryObject:
+        """The resources with the further font."""
+        widths = ArrayObject()
+        for character, width in self._widths.items():
+            widths += [NumberObject(ord(character)), ArrayObject([FloatObject(width)])]
+        below = {"/Type": "/Font", "/Subtype": "/CIDFontType2", "/BaseFont": _NAME}
+        descendant = DictionaryObject({NameObject(key): NameObject(value) for key, value in below.items()})
+        descendant[NameObject("/W")] = widths
+        above = {"/Type": "/Font", "/Subtype": "/Type0", "/BaseFont": _NAME, "/Encoding": "/UniJIS-UTF16-H"}
+        font = DictionaryObject({NameObject(key): NameObject(value) for key, value in above.items()})
+        font[NameObject("/DescendantFonts")] = ArrayObject([descendant])
+        return DictionaryObject(
+            {**self._resources, NameObject("/Font"): DictionaryObject({**self._fonts, _NAME: font})}
+        )
+
+
+class _Span:
+    """Marked content that states its text: where it begins in the content, and how many marks are open in it."""
+
+    def __init__(self, stated: StatedText, start: int) -> None:
+        self.text, self.is_further = stated
+        self.start = start
+        self.open = 1
+        self.drawn = ""
+        self.width = 0.0  # of what is shown first
+
+
+class _Rewriter:
+    """The content with the stated texts.
+
+    Args:
+        fonts: The fonts.
+        stated: The texts that marks refer to by name.
+        by_number: Those that the structure of the document states for marks, by their numbers.
+    """
+
+    def __init__(self, fonts: _Fonts, stated: dict[str, str], by_number: dict[int, StatedText]) -> None:
+        self.fonts = fonts
+        self.has_changed = False
+        self._stated = stated
+        self._by_number = by_number
+        self._out: list[_Operation] = []
+        self._font: tuple[Any, float] | None = None  # its name and size
+        self._kept: list[tuple[Any, float] | None] = []
+        self._in_text = False
+        self._span: _Span | None = None
+
+    def operations(self, operations: Sequence[_Operation]) -> list[_Operation]:
+        """Rewrite the content.
+
+        Args:
+            operations: The operations.
+
+        Returns:
+            The operations, of which those differ that draw what is not the stated text.
+        """
+        for operands, operator in operations:
+            self._follow(operands, operator)
+            span = self._span
+            if span is None and operator in _OPENS:
+                stated = self._text_of(operands)
+                self._span = None if stated is None else _Span(stated, len(self._out))
+            elif span is not None:
+                span.open += (operator in _OPENS) - (operator == b"EMC")
+                if operator in _SHOWS and self._font is not None:
+                    text, width = self.fonts.shown(self._font[0], operands)
+                    span.width = span.width if span.drawn.strip() else width
+                    span.drawn += text
+                if span.open == 0:
+                    self._end(span)
+            self._out.append((operands, operator))
+        if self._span is not None:
+            self._end(self._span)
+        return self._out
+
+    def _follow(self, operands: Any, operator: bytes) -> None:
+        if operator == b"Tf" and len(operands) > 1:
+            self._font = (operands[0], operands[1])
+        elif operator == b"q":
+            self._kept.append(self._font)
+        elif operator == b"Q" and self._kept:
+            self._font = self._kept.pop()
+        elif operator in (b"BT", b"ET"):
+            self._in_text = operator == b"BT"
+
+    def _text_of(self, operands: Any) -> StatedText | None:
+        mark = operands[1] if len(operands) > 1 else None
+        text = self._stated.get(mark) if isinstance(mark, NameObject) else _stated(mark)
+        if text is not None:
+            return StatedText(text)
+        return self._by_number.get(mark.get("/MCID", -1)) if isinstance(mark, DictionaryObject) else None
+
+    def _end(self, span: _Span) -> None:
+        """End marked content, and put its text in the place of what it draws, unless that is the same."""
+        self._span = None
+        stated, drawn = "".join(span.text.split()), "".join(span.drawn.split())
+        is_lost = not stated and len(drawn) > _MOST_LOST and not span.is_further
+        if stated != drawn and not is_lost:
+            self._out[span.start :] = self._replaced(self._out[span.start :], span)
+            self.has_changed = True
+
+    def _replaced(self, operations: list[_Operation], span: _Span) -> Iterator[_Operation]:
+        """The operations with the text where the first of them shows some, or else draws something."""
+        is_said = False
+        for operands, operator in operations:
+            if operator not in _SHOWS and operator != b"Do":
+                yield operands, operator
+                continue
+            if operator == b'"' and len(operands) > 1:
+                yield operands[:1], b"Tw"
+                yield operands[1:2], b"Tc"
+            if operator in (b"'", b'"'):
+                yield [], b"T*"
+            if not is_said:
+                yield from self._said(span, in_text=operator != b"Do")
+                is_said = True
+        if not is_said:
+            yield from self._said(span, in_text=self._in_text)
+
+    def _said(self, span: _Span, *, in_text: bool) -> Iterator[_Operation]:
+        """The text, in its font; then the font is as it was."""
+        if not span.text:
+            return
+        name, size = self._font or (None, FloatObject(_SIZE))
+        width = span.width or 500.0 * len(span.text)
+        if not in_text:
+            yield [], b"BT"
+        yield [_NAME, size], b"Tf"
+        yield [self.fonts.encoded(span.text, width)], b"Tj"
+        if name is not None:
+            yield [name, size], b"Tf"
+        if not in_text:
+            yield [], b"ET"
+
+
+def _object(value: Any) -> Any:
+    return None if value is None else value.get_object()
