@@ -50,6 +50,7 @@ class Confirmer:
         self._names = items == "name"
         self._asked = content_terms(question)
         self._odds: dict[Note, float] = {}  # of yes over no, in nats
+        self._deciding: set[str] = set()  # the sentences of which these are
         self._cut: Cut | None = None
         self._kept: list[Note] = []
         self.denied: list[Note] = []
@@ -68,7 +69,8 @@ class Confirmer:
         """
         telling = [(chunk, each) for chunk in chunks for each in self._telling(note.text, chunk.text)]
         if telling:
-            self._odds[note] = self._odds_of(note.text, telling)
+            self._odds[note], sentence = self._odds_of(note.text, telling)
+            self._deciding.add(sentence)
         elif self._names:  # only the title names it
             reply = self._reply(confirming_tasks(self._question)[0], [(each, each.text_with_header) for each in chunks])
             self._odds[note] = _certain(reply)
@@ -92,8 +94,7 @@ class Confirmer:
             LongctxError: As `Backend.generate` does.
         """
         if self._cut is None:
-            sure = [note for note in notes if math.isfinite(self._odds[note])]
-            self._cut = cut_between([self._odds[note] for note in sure], self._controls(sure, chunks))
+            self._cut = self._found_cut(notes, chunks)
         kept = [note for note in notes if self._odds[note] > self._cut.odds]
         found = [*self._kept, *kept]
         if self._cut.apart < _SURE and (telling := self.telling_terms(found, chunks, _MOST, _SOME_ITEMS)):
@@ -171,10 +172,20 @@ class Confirmer:
             return on
         sentences, named = sentences_in(text), content_terms(item)
         return [
-            each if len(content_terms(each) - named) > 1 else " ".join(sentences[place : place + _UNDER_HEADING])
+            each
+            if is_whole_sentence(each) or len(content_terms(each) - named) > 1
+            else " ".join(sentences[place : place + _UNDER_HEADING])
             for place, each in enumerate(sentences)
             if each in on
         ]
+
+    def _found_cut(self, notes: Sequence[Note], chunks: Mapping[int, Chunk]) -> Cut:
+        """What tells the items from others; a model that only says yes or no is trusted if it denies all controls."""
+        controls = self._controls(notes, chunks)
+        told = [self._odds[note] for note in notes if math.isfinite(self._odds[note])]
+        if told:
+            return cut_between(told, [each for each in controls if math.isfinite(each)])
+        return Cut(apart=math.inf if controls and max(controls) < 0 else 0.0)
 
     def _controls(self, notes: Sequence[Note], chunks: Mapping[int, Chunk]) -> list[float]:
         """The odds of sentences about something else, with the same names or values too where there are any."""
@@ -186,19 +197,19 @@ class Confirmer:
                 for chunk in chunks.values()
                 if chunk.source == source
                 for sentence in sentences_in(chunk.text)
-                if is_whole_sentence(sentence) and not self.bears(sentence)
+                if is_whole_sentence(sentence) and not self.bears(sentence) and sentence not in self._deciding
             ]
             if others:
                 _, chunk, sentence = max(others, key=lambda other: other[0])
-                odds.append(self._odds_of(note.text, [(chunk, sentence)]))
-        return [each for each in odds if math.isfinite(each)]
+                odds.append(self._odds_of(note.text, [(chunk, sentence)])[0])
+        return odds
 
     def _likeness(self, item: str, sentence: str) -> tuple[bool, int]:
         """How like the sentence on an item one is that has nothing to do with the question: the liker, the better."""
         like = bool(self.sentences_on(item, sentence)) if self._names else states_value(sentence)
         return like, -len(self._asked & content_terms(sentence))
 
-    def _odds_of(self, item: str, said: Sequence[tuple[Chunk, str]]) -> float:
+    def _odds_of(self, item: str, said: Sequence[tuple[Chunk, str]]) -> tuple[float, str]:
         """The odds of an item by the sentence that tells most; infinite where the model does not say how sure it is.
 
         Each sentence is shown alone, since small models overlook what one of several says, and those that share words
@@ -209,7 +220,7 @@ class Confirmer:
             said: The sentences, with the passages that hold them.
 
         Returns:
-            The mean over the wordings, in nats.
+            The mean over the wordings, in nats, and the sentence.
         """
         said = sorted(said, key=lambda pair: -len(self._asked & content_terms(pair[1])))[:_MOST_SENTENCES]
         first, *others = confirming_tasks(self._question, item=item if self._names else "", value=not self._names)
@@ -217,10 +228,11 @@ class Confirmer:
         told = [yes_odds(reply.top_logprobs or {}) for reply in replies]
         sure = [odds for odds in told if odds is not None]
         if len(sure) < len(told):
-            return max(map(_certain, replies))
+            certain = [_certain(reply) for reply in replies]
+            return max(certain), said[certain.index(max(certain))][1]
         best = said[sure.index(max(sure))]
         stricter = [yes_odds(self._reply(task, [best]).top_logprobs or {}) for task in others]
-        return fmean([max(sure), *(odds for odds in stricter if odds is not None)])
+        return fmean([max(sure), *(odds for odds in stricter if odds is not None)]), best[1]
 
     def _reply(self, task: ReadingTask, shown: Sequence[tuple[Chunk, str]]) -> KeptReply:
         passages = [citation(chunk, number=number) for number, (chunk, _) in enumerate(shown, start=1)]

@@ -74,7 +74,6 @@ class State:
     asked: list[Asked] = field(default_factory=list)
     fails_at: int = 0
     waits_at: int = 0
-    tells_odds: bool = True
     waiting: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
 
@@ -134,7 +133,7 @@ class Handler(JsonHandler):
             state.go_on.wait()
         reply, told = state.script[asked.stage](asked), {}
         if not isinstance(reply, str):
-            if body.get("logprobs") and state.tells_odds:
+            if body.get("logprobs"):
                 yes = -math.log1p(math.exp(-reply))
                 told = {"Yes": yes, " no": yes - reply}
             reply = "Yes" if reply > 0 else " no"

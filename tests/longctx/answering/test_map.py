@@ -133,10 +133,10 @@ def test_what_the_model_does_not_confirm_is_left_out(index: Path, opened, server
     answer = opened(index).ask(COUNT)
     assert answer.text.startswith("There are 7: Station 3 [1]; Station 6 [2]; Station 12 [3]; ")
     assert "1 items that were not confirmed were left out" in answer.plan.reason
-    assert len(state.at("confirm")) == len(RUSTY)
-    for asked in state.at("confirm"):
-        assert "has rust on the ladder" in asked.text
-        assert PROSE not in asked.text, "only what names the item is shown"
+    about_items = [asked for asked in state.at("confirm") if "has rust on the ladder" in asked.text]
+    assert len(about_items) == len(RUSTY)
+    assert not any(PROSE in asked.text for asked in about_items), "only what names the item is shown"
+    assert len(state.at("confirm")) == 2 * len(RUSTY), "and a sentence about something else for each"
 
 
 def test_an_item_that_only_the_title_names_is_confirmed_by_the_passage(make_index, opened, server) -> None:
@@ -187,12 +187,24 @@ def test_an_item_has_to_be_surer_than_sentences_about_something_else(
 
 
 def test_where_nothing_stands_out_yes_and_no_decide(index: Path, opened, server) -> None:
-    state = server.play(WINDOW, stations, confirm=lambda asked: 0.2 if "Station 9" in asked.text else -0.1)
+    server.play(WINDOW, stations, confirm=lambda asked: 0.2 if "Station 9" in asked.text else -0.1)
     assert opened(index).ask(COUNT).text.startswith("There is 1: Station 9 [1].")
-    state = server.play(WINDOW, stations, confirm=lambda asked: 0.2)
-    state.tells_odds = False
-    assert opened(index).ask("How many of all reports mention rust?").text.startswith("There are 8: ")
-    assert not any("rowed" in asked.text for asked in state.at("confirm")), "nothing to compare with is asked for"
+
+
+@pytest.mark.parametrize("denies_others", [True, False])
+def test_a_model_that_only_says_yes_or_no_is_trusted_if_it_denies_others(
+    make_index, opened, server, denies_others: bool
+) -> None:
+    facts = [f"The roof of Station {n} leaks." for n in range(6)] + ["Station 7 drips from above."]
+    folder = make_index({f"{n}.md": report(n + 20, fact) for n, fact in enumerate(facts)})
+
+    def confirm(asked: Asked) -> str:
+        return "No." if denies_others and "rowed" in asked.text else "Yes."
+
+    server.play(WINDOW, noting(lambda passage: re.findall(r"Station \d", passage)), confirm=confirm)
+    answer = opened(folder).ask("At how many stations does the roof leak?", route="map")
+    found = [f"Station {n}" for n in range(6)]
+    assert re.findall(r"Station \d", answer.text) == found + ["Station 7"] * denies_others
 
 
 def test_values_that_a_model_denies_are_confirmed_if_it_denies_others_more(make_index, opened, server) -> None:
