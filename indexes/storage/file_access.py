@@ -7,7 +7,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import weakref
 from contextlib import closing
 from pathlib import Path
 
@@ -33,20 +32,6 @@ except OSError as error:
 Status = tuple[int, int] | None  # bytes and time of a file, if it is there
 
 
-class HeldFolder:
-    """An open folder, which stays the same when its name goes to another one, where the system can reach it so (Linux).
-
-    Attributes:
-        path: A path to it, as long as this object lives.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        weakref.finalize(self, os.close, descriptor)
-        held = Path(f"/proc/self/fd/{descriptor}")
-        self.path = held if held.exists() else folder
-
-
 def make_private(folder: Path) -> None:
     """Make the folder of a new index, which only its owner may enter.
 
@@ -62,13 +47,6 @@ def make_private(folder: Path) -> None:
     private = mode & ~(0o007 if mode & stat.S_IWGRP else 0o077)
     if private != mode:
         folder.chmod(private)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder with the permissions of the one that it is in, unless it is there."""
-    if not folder.is_dir():
-        folder.mkdir()
-        folder.chmod(stat.S_IMODE(folder.parent.stat().st_mode) & 0o777)
 
 
 def file_mode(folder: Path) -> int:

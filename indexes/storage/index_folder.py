@@ -37,7 +37,7 @@ class IndexFolder:
         self.derived = Derived(path)
         self._database = database
         self._check_not_moved()
-        if identity(self.derived.folder / _DATABASE) != database.opened:
+        if identity(self.derived.folder.path / _DATABASE) != database.opened:
             raise CorpusError(moved(path))
 
     @classmethod
