@@ -291,7 +291,8 @@ def _open(folder: HeldFolder) -> Any:
 @contextmanager
 def _links_to(folder: HeldFolder) -> Iterator[Path]:
     """A temporary folder of links to a folder's files: tantivy goes by names, which may come to mean others."""
-    with TemporaryDirectory(prefix="longctx-") as elsewhere, ExitStack() as opened:
+    temporary = TemporaryDirectory(prefix="longctx-", ignore_cleanup_errors=True)  # tantivy's threads may make a file
+    with temporary as elsewhere, ExitStack() as opened:
         for name in _files(folder):
             file = opened.enter_context(folder.open(name))
             Path(elsewhere, name).symlink_to(opened.enter_context(reachable(file, folder.shown.absolute() / name)))
@@ -325,16 +326,18 @@ def _write_changes(folder: HeldFolder, store: Store, after: int) -> None:
     from tantivy import Document, Index
 
     with _written_to(folder) as path:
-        index = Index(_schema(), str(path))
-        writer = index.writer(heap_size=_WRITER_HEAP, num_threads=1)
-        for document_id in store.removals(after):
-            writer.delete_documents_by_term("document", document_id)
-        for document_id, _ in store.documents(after):
-            for chunk, language, found in indexed_terms(store.chunks_of(document_id)):
-                body = " ".join(found)
-                writer.add_document(Document(body=body, chunk=chunk.id, document=document_id, language=language))
-        writer.commit()
-        writer.wait_merging_threads()
+        writer = Index(_schema(), str(path)).writer(heap_size=_WRITER_HEAP, num_threads=1)
+        try:
+            for document_id in store.removals(after):
+                writer.delete_documents_by_term("document", document_id)
+            for document_id, _ in store.documents(after):
+                for chunk, language, found in indexed_terms(store.chunks_of(document_id)):
+                    body = " ".join(found)
+                    writer.add_document(Document(body=body, chunk=chunk.id, document=document_id, language=language))
+            writer.commit()
+            writer.wait_merging_threads()
+        finally:
+            del writer  # ends its threads, also after an error, which would keep it
     mode = file_mode(folder.path)
     for name in folder.names():  # who may read the folder may search; those of older generations have it already
         with suppress(PermissionError), folder.open(name) as file:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 _EVENTS = 0x001 | 0x002 | 0x004 | 0x020 | 0x040 | 0x080 | 0x100 | 0x200  # access to delete, without closing
+_IS_FOLDER, _LISTING = 0x40000000, 0x001 | 0x020  # others on the machine list folders, too
 _HEAD = struct.Struct("iIII")
 
 
@@ -32,7 +33,7 @@ class WatchedFolder:
 
     def events(self) -> list[tuple[str, str]]:
         """What has happened since the last call: the kind of event in hexadecimal, and a path."""
-        found = []
+        found: list[tuple[str, str]] = []
         while True:
             try:
                 data = os.read(self._descriptor, 1 << 16)
@@ -40,6 +41,8 @@ class WatchedFolder:
                 return found
             while data:
                 number, mask, _, length = _HEAD.unpack_from(data)
+                is_listed = mask & _IS_FOLDER and mask & _LISTING
                 name = os.fsdecode(data[_HEAD.size : _HEAD.size + length].rstrip(b"\0"))
-                found.append((f"{mask:x}", str(self._watched.get(number, Path("?")) / name)))
+                if not is_listed:
+                    found.append((f"{mask:x}", str(self._watched.get(number, Path("?")) / name)))
                 data = data[_HEAD.size + length :]
