@@ -31,6 +31,7 @@ from indexes.readers import DEFAULT_LIMITS, ReadLimits
 from indexes.snapshot import IndexReader, Snapshot
 from indexes.sources import composed, full_source, lies_in
 from indexes.storage import (
+    HeldFolder,
     IndexFolder,
     IndexStorage,
     Store,
@@ -104,6 +105,11 @@ class CorpusIndex(IndexReader):
             storage.close()
             raise
         return cls(storage, chosen, None if reranker is None else load_reranker(reranker))
+
+    @property
+    def held(self) -> HeldFolder | None:
+        """The folder of the index, held open, for what is kept in it; None for an index in a database."""
+        return self._storage.held
 
     def close(self) -> None:
         """Close the index; it cannot be used afterwards."""
