@@ -20,14 +20,14 @@ from indexes.ingest import (
     check_documents,
     ingest_documents,
     ingest_files,
-    known_chunkings,
     missing_files,
     plan_ingest,
     prune_files,
     read_unchanged,
 )
-from indexes.manifest import bind, choose_encoder, chunking, encoder_name, restore_settings
+from indexes.manifest import bind, choose_encoder, chunking, encoder_name
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
+from indexes.restoring import restore_settings
 from indexes.snapshot import IndexReader, Snapshot
 from indexes.sources import composed, full_source, lies_in
 from indexes.storage import (
@@ -358,8 +358,7 @@ class CorpusIndex(IndexReader):
         """
         with self._storage.writing(wait) as writer:
             with writer.batch():
-                split_by = known_chunkings(writer.store.stamps())
-                restored = restore_settings(writer.store, self.encoder, split_by)
+                restored = restore_settings(writer.store, self.encoder)
             split = chunking(writer.store, None, None)
 
             def embed(chunks: Sequence[Chunk]) -> Vectors:
