@@ -1,7 +1,7 @@
 """Making damaged settings of an index again: each from what proves it, and nothing without a proof of the encoder.
 
-What proves them all is their checksum. Where that is damaged, too, the encoder is proved by the recorded fingerprint, or
-by vectors that it makes again; the stamps of files, or the files themselves, say how documents were split.
+What proves them all is their checksum. Where that is damaged, too, the recorded fingerprint proves the encoder, or
+vectors that it makes again do; the stamps of files, or the files themselves, say how documents were split.
 """
 
 from __future__ import annotations
