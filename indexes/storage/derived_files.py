@@ -314,8 +314,10 @@ def _remove(folder: HeldFolder, name: str) -> None:
 
 def _remedy(error: Exception) -> str:
     """What to do about files that could not be written; FAISS and tantivy state the system's error in words."""
-    fails = getattr(error, "errno", None) == errno.EIO or any(said in str(error) for said in _IO_ERRORS)
-    return DISK_FAILS if fails else "make room on the disk"
+    if getattr(error, "errno", None) == errno.EIO or any(said in str(error) for said in _IO_ERRORS):
+        return DISK_FAILS
+    is_refused = isinstance(error, PermissionError) or os.strerror(errno.EACCES) in str(error)
+    return "make them and their folders writable" if is_refused else "make room on the disk"
 
 
 def _published(store: Store) -> str:

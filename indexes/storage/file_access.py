@@ -7,7 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from indexes.errors import CorpusError
@@ -81,6 +81,23 @@ def read_failure(path: Path) -> OSError | None:
     return None
 
 
+def odd_file_beside(path: Path) -> Path | None:
+    """Look at what SQLite would read and write beside a database: it waits for ever for a pipe's writer.
+
+    Args:
+        path: The database.
+
+    Returns:
+        What is a link or no file, where a file of SQLite's belongs; None if nothing is.
+    """
+    for suffix in ("-journal", "-wal", "-shm"):
+        beside = Path(f"{path}{suffix}")
+        with suppress(OSError):  # what cannot be looked at, SQLite explains
+            if not stat.S_ISREG(beside.lstat().st_mode):
+                return beside
+    return None
+
+
 def second_look(path: Path, error: sqlite3.Error) -> str | None:
     """Look again at a database that SQLite has called malformed, as it does of one of which a read failed.
 
@@ -138,4 +155,5 @@ def status_of(file: Path | int) -> Status:
 
 def unreadable(file: Path | int, error: OSError) -> CorpusError:
     """The error to raise for a file that is there and cannot be read."""
-    return CorpusError(f"{file} cannot be read ({error.strerror or error}): {DISK_FAILS}; the index is left as it is")
+    remedy = "make it readable" if isinstance(error, PermissionError) else DISK_FAILS
+    return CorpusError(f"{file} cannot be read ({error.strerror or error}): {remedy}; the index is left as it is")

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 from command_line import run_here
+from hashing_encoder import HashingEncoder
 
+from indexes import CorpusError, CorpusIndex
 from longctx import BadReport, BadRequest, BadSession, Conversation, DocumentQA, LongctxError, ModelUnavailable
+from longctx.conversation.session_file import SessionFile
 from longctx.evaluation import read_questions
 from longctx.probe import load_report
 from longctx.result_file import open_results
@@ -156,3 +159,22 @@ def test_standard_input(
     monkeypatch.setattr(sys, "stdin", Endless())
     output, errors, code = run_here(monkeypatch, *command, "--index", str(make_index({"a.txt": "The lamp turns."})))
     assert (output, errors[errors.index("longctx: ") :], code) == ("", message, 1)
+
+
+@pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm"])
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/null")])
+def test_what_is_no_file_beside_a_conversation_or_an_index_is_named(
+    tmp_path: Path, suffix: str, make: Callable[[Path], None]
+) -> None:
+    """SQLite would wait for ever for a pipe's writer."""
+    path, index = tmp_path / "talk.session", tmp_path / "index"
+    SessionFile.open(path).close()
+    CorpusIndex.open(index, HashingEncoder()).close()
+    make(tmp_path / f"talk.session{suffix}")
+    make(index / f"corpus.sqlite3{suffix}")
+    for error, use in (
+        (BadSession, lambda: SessionFile.open(path)),
+        (CorpusError, lambda: CorpusIndex.open(index, HashingEncoder())),
+    ):
+        with pytest.raises(error, match=f"{suffix} is a link or no file, and SQLite's belongs there: move it away$"):
+            use()
