@@ -167,8 +167,14 @@ def find_settings_file() -> Path | None:
 
     Returns:
         The file; None if there is none. Above the working folder, files of other users are left alone.
+
+    Raises:
+        BadRequest: If the working folder has been removed.
     """
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError as error:
+        raise BadRequest("the working folder has been removed: change to another one") from error
     for folder in (here, *here.parents):
         file = folder / SETTINGS_FILE
         with suppress(PermissionError):  # a folder that may not be entered

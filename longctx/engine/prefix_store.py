@@ -17,6 +17,7 @@ from pathlib import Path
 
 from indexes import CorpusError
 from indexes.storage import HeldFolder, reachable
+from longctx.atomic_write import remove_leftovers
 from longctx.engine.kv_cache import KVCache
 from longctx.engine.prefix_cache import shared_length
 from longctx.engine.prefix_file import Fingerprint, Layout, PrefixRefused, read_prefix, stored_ids, write_prefix
@@ -77,7 +78,9 @@ class PrefixStore:
             return None
 
     def clear(self) -> list[KeptFile]:
-        """Remove all files; returns what they were."""
+        """Remove all files, and what killed processes have left; returns what the files were."""
+        if (folder := self._opened()) is not None:
+            remove_leftovers(folder.path)
         return self._remove(self.entries())
 
     def longest(

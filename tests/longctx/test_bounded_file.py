@@ -77,6 +77,8 @@ def test_results(tmp_path: Path, odd: tuple[str, Callable[[Path], None]]) -> Non
 
     wrong, make = odd
     make(tmp_path / "results.jsonl")
+    if "device" in wrong:  # by a link
+        wrong = "it is a link, and is not followed"
     is_long = wrong == "it has over 100 MB"  # as results may have
     expected = r"results\.jsonl is damaged or no eval's" if is_long else f"cannot be written to: {wrong}"
     with pytest.raises(BadRequest, match=expected), open_results(tmp_path, AnswerRecord, "eval", {}):
@@ -178,3 +180,15 @@ def test_what_is_no_file_beside_a_conversation_or_an_index_is_named(
     ):
         with pytest.raises(error, match=f"{suffix} is a link or no file, and SQLite's belongs there: move it away$"):
             use()
+
+
+def test_results_are_not_written_through_a_link(tmp_path: Path) -> None:
+    from longctx.evaluation import AnswerRecord
+
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "results.jsonl").symlink_to(tmp_path / "elsewhere")
+    for _ in range(2):
+        with pytest.raises(BadRequest, match="it is a link"), open_results(tmp_path / "out", AnswerRecord, "eval", {}):
+            pass
+        assert not (tmp_path / "elsewhere").exists() or not (tmp_path / "elsewhere").stat().st_size
+        (tmp_path / "elsewhere").touch()

@@ -95,3 +95,11 @@ def test_a_folder_that_may_not_be_entered_is_no_crash(
         monkeypatch.setattr(Path, name, denied)
     with pytest.raises(BadRequest, match=r"longctx\.toml cannot be read: Permission denied"):
         load_settings()
+
+
+def test_a_working_folder_that_has_been_removed_is_said(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (working_folder / "gone").mkdir()
+    monkeypatch.chdir(working_folder / "gone")
+    (working_folder / "gone").rmdir()
+    with pytest.raises(BadRequest, match="the working folder has been removed"):
+        load_settings()

@@ -211,3 +211,12 @@ def test_an_index_that_is_given_another_name_keeps_what_was_read(loaded, ids, tm
     ask(loaded, store, ids, [7, 8])
     assert [*(tmp_path / "index").iterdir()] == []
     assert len([*(tmp_path / "moved" / "kv-cache").iterdir()]) == 1
+
+
+def test_clearing_removes_what_a_killed_process_was_writing(tmp_path: Path) -> None:
+    left = tmp_path / f".{'0' * 32}.safetensors.new"
+    left.mkdir()
+    (left / "half").write_bytes(bytes(1000))
+    left.with_suffix(".lock").touch()
+    assert PrefixStore(tmp_path).clear() == []
+    assert [*tmp_path.iterdir()] == []
