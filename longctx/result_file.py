@@ -120,8 +120,8 @@ def _opened(path: Path) -> BinaryIO:
         raise OSError(errno.ELOOP, "it is a link, and is not followed")
     with suppress(FileNotFoundError):
         check_kind(path)
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    return os.fdopen(os.open(path, flags, 0o600), "a+b", buffering=0)
+    unfollowed = os.O_NOFOLLOW | os.O_NONBLOCK  # should it have become a link or a pipe just now
+    return open(path, "a+b", buffering=0, opener=lambda name, flags: os.open(name, flags | unfollowed, 0o600))
 
 
 def write_result(path: Path, write: Callable[[Path], Any]) -> None:

@@ -122,11 +122,10 @@ class HeldFolder:
     def open(self, name: str) -> BinaryIO:
         """Open a file in the folder, to read it without a buffer. Raises OSError for a link or what is no file."""
         descriptor = os.open(name, _READ, dir_fd=self.descriptor)
-        file = os.fdopen(descriptor, "rb", buffering=0)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            file.close()
+            os.close(descriptor)
             raise OSError(errno.EINVAL, "it is no file", str(self.shown / name))
-        return file
+        return os.fdopen(descriptor, "rb", buffering=0)
 
     def create(self, name: str) -> BinaryIO:
         """Create a file in the folder, to be written, in place of whatever has its name; its owner's alone."""
