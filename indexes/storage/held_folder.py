@@ -68,7 +68,17 @@ class HeldFolder:
             raise CorpusError(*unreadable(self.shown / name, error).args) from error
 
     def existing(self, name: str) -> HeldFolder:
-        """Open the folder of a name, as `inner` does. Raises FileNotFoundError if there is none."""
+        """Open the folder of a name in this one, as `inner` does.
+
+        Args:
+            name: The name.
+
+        Returns:
+            The folder.
+
+        Raises:
+            FileNotFoundError: If there is nothing of that name.
+        """
         if (folder := self.inner(name)) is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.shown / name))
         return folder
@@ -120,7 +130,17 @@ class HeldFolder:
         return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file in the folder, to read it without a buffer. Raises OSError for a link or what is no file."""
+        """Open a file in the folder, to read it without a buffer.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            The open file.
+
+        Raises:
+            OSError: If it is a link or no file, or is not there.
+        """
         descriptor = os.open(name, _READ, dir_fd=self.descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
@@ -128,17 +148,33 @@ class HeldFolder:
         return os.fdopen(descriptor, "rb", buffering=0)
 
     def create(self, name: str) -> BinaryIO:
-        """Create a file in the folder, to be written, in place of whatever has its name; its owner's alone."""
+        """Create a file in the folder, in place of whatever has its name; its owner's alone.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            The open file, to be written.
+        """
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self.descriptor)
         return os.fdopen(os.open(name, _CREATE, 0o600, dir_fd=self.descriptor), "r+b")
 
     def rename(self, name: str, new: str) -> None:
-        """Rename a file in the folder, in place of one that is there."""
+        """Rename a file in the folder, in place of one that is there.
+
+        Args:
+            name: Its name.
+            new: The name that it gets.
+        """
         os.replace(name, new, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
 
     def remove(self, name: str) -> None:
-        """Remove a file or a link, or a folder with the files in it. Raises OSError for one that holds folders."""
+        """Remove a file or a link, or a folder with the files in it.
+
+        Args:
+            name: Its name. Raises OSError for a folder that holds folders.
+        """
         try:
             os.unlink(name, dir_fd=self.descriptor)
         except (IsADirectoryError, PermissionError):  # which of them, depends on the system
@@ -150,7 +186,11 @@ class HeldFolder:
             os.rmdir(name, dir_fd=self.descriptor)
 
     def is_exposed(self) -> bool:
-        """Whether other users may give the folder's name to another one, or that of a folder around it."""
+        """Look at the folders around this one.
+
+        Returns:
+            Whether other users may give the folder's name to another one, or that of a folder around it.
+        """
         place = Path(os.path.realpath(self.path))
         for folder in (place, *place.parents):
             status = folder.stat()
