@@ -175,15 +175,13 @@ class HeldFolder:
         Args:
             name: Its name. Raises OSError for a folder that holds folders.
         """
-        try:
-            os.unlink(name, dir_fd=self.descriptor)
-        except (IsADirectoryError, PermissionError):  # which of them, depends on the system
-            if not stat.S_ISDIR(self._lstat(name).st_mode):
-                raise
+        if stat.S_ISDIR(self._lstat(name).st_mode):
             folder = self.existing(name)
             for each in folder.names():
                 os.unlink(each, dir_fd=folder.descriptor)
             os.rmdir(name, dir_fd=self.descriptor)
+        else:
+            os.unlink(name, dir_fd=self.descriptor)
 
     def is_exposed(self) -> bool:
         """Look at the folders around this one.
