@@ -20,17 +20,18 @@ from indexes.ingest import (
     check_documents,
     ingest_documents,
     ingest_files,
-    known_chunkings,
     missing_files,
     plan_ingest,
     prune_files,
     read_unchanged,
 )
-from indexes.manifest import bind, choose_encoder, chunking, encoder_name, restore_settings
+from indexes.manifest import bind, choose_encoder, chunking, encoder_name
 from indexes.readers import DEFAULT_LIMITS, ReadLimits
+from indexes.restoring import restore_settings
 from indexes.snapshot import IndexReader, Snapshot
 from indexes.sources import composed, full_source, lies_in
 from indexes.storage import (
+    HeldFolder,
     IndexFolder,
     IndexStorage,
     Store,
@@ -104,6 +105,11 @@ class CorpusIndex(IndexReader):
             storage.close()
             raise
         return cls(storage, chosen, None if reranker is None else load_reranker(reranker))
+
+    @property
+    def held(self) -> HeldFolder | None:
+        """The folder of the index, held open, for what is kept in it; None for an index in a database."""
+        return self._storage.held
 
     def close(self) -> None:
         """Close the index; it cannot be used afterwards."""
@@ -352,8 +358,7 @@ class CorpusIndex(IndexReader):
         """
         with self._storage.writing(wait) as writer:
             with writer.batch():
-                split_by = known_chunkings(writer.store.stamps())
-                restored = restore_settings(writer.store, self.encoder, split_by)
+                restored = restore_settings(writer.store, self.encoder)
             split = chunking(writer.store, None, None)
 
             def embed(chunks: Sequence[Chunk]) -> Vectors:

@@ -5,13 +5,10 @@ An index without documents takes any encoder.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from itertools import product
-
 from indexes.chunking import Chunking
 from indexes.encoders import DEFAULT_ENCODER, load_encoder
 from indexes.errors import EncoderUnavailable, IndexDamaged, IndexMismatch
-from indexes.storage import Store, settings_checksum
+from indexes.storage import Store
 from indexes.types import Encoder
 
 
@@ -35,7 +32,7 @@ def choose_encoder(store: Store, given: str | Encoder | None, index: str, *, to_
     Raises:
         IndexMismatch: If it is not the one that the index was made with.
     """
-    if to_repair and _are_damaged(store):
+    if to_repair and settings_are_damaged(store):
         return _named(store) if given is None else load_encoder(given)
     made_with = encoder_name(store)
     if given is None and made_with is not None:  # an index may be somebody else's: what it names is not fetched
@@ -85,39 +82,6 @@ def bind(store: Store, encoder: Encoder, index: str) -> Encoder:
     return encoder
 
 
-def restore_settings(store: Store, encoder: Encoder, chunkings: Collection[str]) -> tuple[str, ...]:
-    """Make damaged settings again, if it can be proved what they were.
-
-    Their checksum proves it; where that is damaged itself, the recorded fingerprint does, and a chunking that is known.
-
-    Args:
-        store: The store, in a writer's transaction.
-        encoder: What the index may have been made with.
-        chunkings: How its documents may have been split, as `Chunking.dump` writes it.
-
-    Returns:
-        What was done, in a line; nothing if no setting is damaged.
-
-    Raises:
-        IndexDamaged: If the settings were others, or nothing proves them.
-    """
-    if not _are_damaged(store):
-        return ()
-    left = store.settings()
-    fingerprints = {encoder.fingerprint, getattr(encoder, "weights_fingerprint", encoder.fingerprint)}
-    for split, fingerprint in product({*chunkings, left.get("chunking"), None}, fingerprints):
-        found = {"encoder": encoder.name, "encoder_fingerprint": fingerprint}
-        found |= {} if split is None else {"chunking": split}
-        is_recorded = split in chunkings and found.items() <= left.items()
-        if is_recorded or settings_checksum(found) == left.get("settings"):
-            store.restore_settings(found)
-            return (f"the settings of the index were made again, with the encoder {encoder.name}",)
-    raise IndexDamaged(
-        "the settings that its documents were made with are not what they were, and nothing shows that the encoder was "
-        f"{encoder.name!r}: if it was another, name that with `longctx index repair --encoder NAME`"
-    )
-
-
 def chunking(store: Store, tokens: int | None, overlap: int | None) -> Chunking:
     """The chunking with the given settings, and the recorded ones where None. Raises CorpusError if they conflict."""
     try:
@@ -130,7 +94,8 @@ def chunking(store: Store, tokens: int | None, overlap: int | None) -> Chunking:
     return Chunking(remembered.tokens if tokens is None else tokens, remembered.overlap if overlap is None else overlap)
 
 
-def _are_damaged(store: Store) -> bool:
+def settings_are_damaged(store: Store) -> bool:
+    """Whether the settings are not what their checksum says."""
     try:
         store.meta("encoder")
     except IndexDamaged:

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 def write_atomically(
@@ -46,7 +46,7 @@ def write_atomically(
         finally:
             _remove(folder)
         _flush(path.parent)
-    _remove_leftovers(path.parent)
+    remove_leftovers(path.parent)
 
 
 def _remove(path: Path) -> None:
@@ -56,13 +56,17 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what killed writers of other files have left: a lock that nobody holds, and the folder of that name."""
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed writers of files have left: a lock that nobody holds, and the folder of that name.
+
+    Args:
+        folder: The folder of the files.
+    """
     with suppress(OSError):
         for lock in folder.glob(".*.lock"):
             left = lock.with_suffix(".new")
             if left.is_dir() and not left.is_symlink() and not lock.stat().st_size:
-                with suppress(OSError), lock.open("a") as file:
+                with suppress(OSError), _opened(lock) as file:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     if _is_named(file.fileno(), lock):
                         _remove(left)
@@ -76,7 +80,7 @@ def _locked(lock: Path) -> Iterator[None]:
     It is a file of its own, since a writer may replace the temporary file.
     """
     while True:
-        with lock.open("a") as file:
+        with _opened(lock) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             if _is_named(file.fileno(), lock):
                 try:
@@ -84,6 +88,12 @@ def _locked(lock: Path) -> Iterator[None]:
                 finally:
                     lock.unlink()
                 return
+
+
+def _opened(lock: Path) -> IO[bytes]:
+    """Open a lock file, and nothing that a link leads to; a pipe, which nobody reads, is refused, too."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    return os.fdopen(os.open(lock, flags, 0o666), "ab", buffering=0)
 
 
 def _is_named(descriptor: int, path: Path) -> bool:

@@ -142,7 +142,7 @@ class DocumentQA:
                 corpus = owned.enter_context(CorpusIndex.open(path, encoder, reranker=reranker, create=create))
                 source, is_new = corpus, is_new or (is_database(path) and not corpus.info().documents)
                 most = KV_CACHE_BYTES if kv_cache_bytes is None else kv_cache_bytes
-                store = PrefixStore(corpus.path / KV_CACHE_FOLDER, most) if most else None
+                store = PrefixStore(corpus.path / KV_CACHE_FOLDER, most, within=corpus.held) if most else None
             opened = open_model(model, scaling, window, loading, owned, store)
             qa = cls(source, opened, template=template, policy=policy, measured=measured)
             qa._owned, qa._is_new = owned.pop_all(), path is not None and is_new

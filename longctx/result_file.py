@@ -11,7 +11,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 
@@ -90,15 +90,13 @@ def open_results(
     with ExitStack() as opened:
         with writing_to(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)
             try:
                 opened.enter_context(FileLock(folder / _LOCK, timeout=0))
             except Timeout as error:
                 other = f"another {work} is writing to {folder}"
                 raise BadRequest(f"{other}: wait for it, or give another --out") from error
         with writing_to(path):
-            check_kind(path)
-            file = opened.enter_context(path.open("a+b", buffering=0))
+            file = opened.enter_context(_opened(path))
             file.seek(0)
             data = file.read(_LONGEST_HEADER)
             if b"\n" in data:  # or it is none of ours, however long it is
@@ -114,6 +112,16 @@ def open_results(
         _cut(file, len(whole))
         note = "" if data == whole else f"the last line of {path} was cut short, and what it was about is done again"
         yield Results({result.key: result for result in results}, file, note)
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a file of results, or make it. Raises OSError for a link or what is no file."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a link, and is not followed")
+    with suppress(FileNotFoundError):
+        check_kind(path)
+    unfollowed = os.O_NOFOLLOW | os.O_NONBLOCK  # should it have become a link or a pipe just now
+    return open(path, "a+b", buffering=0, opener=lambda name, flags: os.open(name, flags | unfollowed, 0o600))
 
 
 def write_result(path: Path, write: Callable[[Path], Any]) -> None:

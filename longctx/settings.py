@@ -14,6 +14,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -166,12 +167,19 @@ def find_settings_file() -> Path | None:
 
     Returns:
         The file; None if there is none. Above the working folder, files of other users are left alone.
+
+    Raises:
+        BadRequest: If the working folder has been removed.
     """
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError as error:
+        raise BadRequest("the working folder has been removed: change to another one") from error
     for folder in (here, *here.parents):
         file = folder / SETTINGS_FILE
-        if file.is_file() and (folder == here or not hasattr(os, "getuid") or file.stat().st_uid == os.getuid()):
-            return file
+        with suppress(PermissionError):  # a folder that may not be entered
+            if file.is_file() and (folder == here or not hasattr(os, "getuid") or file.stat().st_uid == os.getuid()):
+                return file
     return None
 
 
@@ -255,11 +263,11 @@ def _with_base(file: FileVersion, model: Any) -> FileVersion:
 
 def _read(file: Path) -> tuple[dict[str, Any], FileVersion | None]:
     """What a file of settings says, and which version of it; nothing if there is none. Raises BadRequest."""
-    if not file.exists():
-        return {}, None
     try:
         data = read_bounded(file)
         said = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli").loads(data.decode())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}, None
     except OSError as error:
         raise BadRequest(f"{file} cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -1,7 +1,8 @@
-from .contents import known_chunkings, read_unchanged
+from .contents import read_unchanged
 from .discovery import FoundFile, discover
 from .documents import are_stored, check_documents, ingest_documents
 from .dry_run import IngestPlan, plan_ingest
+from .file_status import version_of
 from .files import IngestOptions, ingest_files
 from .gone import emptied_folders, missing_files, prune_files
 from .ignore_rules import WalkRules
@@ -23,9 +24,9 @@ __all__ = [
     "emptied_folders",
     "ingest_documents",
     "ingest_files",
-    "known_chunkings",
     "missing_files",
     "plan_ingest",
     "prune_files",
     "read_unchanged",
+    "version_of",
 ]

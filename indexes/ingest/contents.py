@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from os.path import realpath
 from pathlib import Path
-from string import digits
 
-from indexes.chunking import DEFAULT_CHUNKING, Chunking
+from indexes.chunking import Chunking
 from indexes.errors import UnreadableFile
 from indexes.ingest.file_status import version_of
 from indexes.ingest.object_storage import read_stored
@@ -21,18 +20,6 @@ PARTIAL = "pages without text"  # part of the hash of a document that has some
 def reading_version(chunking: Chunking) -> str:
     """How files are read and chunked: a part of the stamps and the hashes of their documents."""
     return READER_VERSION.decode() + chunking.dump()
-
-
-def known_chunkings(stamps: Iterable[str]) -> set[str]:
-    """How documents may have been split: by default, or as the stamps of their files say.
-
-    Args:
-        stamps: The stamps.
-
-    Returns:
-        What `Chunking.dump` writes for each way.
-    """
-    return {DEFAULT_CHUNKING.dump(), *(version_of(stamp).lstrip(digits) for stamp in stamps)}
 
 
 def hash_content(path: Path, data: bytes, version: str) -> str:

@@ -1,7 +1,8 @@
 from .bm25 import idf, saturated
 from .copying import copy_documents
 from .dense import DenseIndex, DenseSearcher
-from .file_access import DISK_FAILS, file_mode, read_failure, second_look
+from .file_access import DISK_FAILS, file_mode, odd_file_beside, read_failure, second_look
+from .held_folder import HeldFolder, reachable
 from .index_folder import IndexFolder
 from .lexical import FILLER, LexicalIndex, LexicalSearcher, idf_of, indexed_terms
 from .lexical_query import UNKNOWN, telling, term_groups
@@ -38,6 +39,7 @@ __all__ = [
     "DenseIndex",
     "DenseSearch",
     "DenseSearcher",
+    "HeldFolder",
     "IndexFolder",
     "IndexStorage",
     "KnownFile",
@@ -64,7 +66,9 @@ __all__ = [
     "indexed_terms",
     "is_database",
     "kept_beside",
+    "odd_file_beside",
     "of_any_source",
+    "reachable",
     "read_failure",
     "repair",
     "saturated",

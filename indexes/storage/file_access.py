@@ -7,8 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import weakref
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from indexes.errors import CorpusError
@@ -33,20 +32,6 @@ except OSError as error:
 Status = tuple[int, int] | None  # bytes and time of a file, if it is there
 
 
-class HeldFolder:
-    """An open folder, which stays the same when its name goes to another one, where the system can reach it so (Linux).
-
-    Attributes:
-        path: A path to it, as long as this object lives.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        weakref.finalize(self, os.close, descriptor)
-        held = Path(f"/proc/self/fd/{descriptor}")
-        self.path = held if held.exists() else folder
-
-
 def make_private(folder: Path) -> None:
     """Make the folder of a new index, which only its owner may enter.
 
@@ -62,13 +47,6 @@ def make_private(folder: Path) -> None:
     private = mode & ~(0o007 if mode & stat.S_IWGRP else 0o077)
     if private != mode:
         folder.chmod(private)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder with the permissions of the one that it is in, unless it is there."""
-    if not folder.is_dir():
-        folder.mkdir()
-        folder.chmod(stat.S_IMODE(folder.parent.stat().st_mode) & 0o777)
 
 
 def file_mode(folder: Path) -> int:
@@ -100,6 +78,23 @@ def read_failure(path: Path) -> OSError | None:
         code = subprocess.run(reading, check=False).returncode  # noqa: S603 (this interpreter, and a constant)
         if code > 0:
             return OSError(code, os.strerror(code), str(file))
+    return None
+
+
+def odd_file_beside(path: Path) -> Path | None:
+    """Look at what SQLite would read and write beside a database: it waits for ever for a pipe's writer.
+
+    Args:
+        path: The database.
+
+    Returns:
+        What is a link or no file, where a file of SQLite's belongs; None if nothing is.
+    """
+    for suffix in ("-journal", "-wal", "-shm"):
+        beside = Path(f"{path}{suffix}")
+        with suppress(OSError):  # what cannot be looked at, SQLite explains
+            if not stat.S_ISREG(beside.lstat().st_mode):
+                return beside
     return None
 
 
@@ -160,4 +155,5 @@ def status_of(file: Path | int) -> Status:
 
 def unreadable(file: Path | int, error: OSError) -> CorpusError:
     """The error to raise for a file that is there and cannot be read."""
-    return CorpusError(f"{file} cannot be read ({error.strerror or error}): {DISK_FAILS}; the index is left as it is")
+    remedy = "make it readable" if isinstance(error, PermissionError) else DISK_FAILS
+    return CorpusError(f"{file} cannot be read ({error.strerror or error}): {remedy}; the index is left as it is")

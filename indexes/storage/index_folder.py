@@ -13,6 +13,7 @@ from indexes.errors import CorpusError, IndexBusy, IndexDamaged, IndexNotFound
 from indexes.near import near_path
 from indexes.storage.derived_files import Derived
 from indexes.storage.file_access import DISK_FAILS, identity, make_private, moved
+from indexes.storage.held_folder import HeldFolder
 from indexes.storage.index_writer import IndexWriter, locked
 from indexes.storage.read_session import ATTEMPTS, ReadSession
 from indexes.storage.sqlite import Database, Store
@@ -37,7 +38,7 @@ class IndexFolder:
         self.derived = Derived(path)
         self._database = database
         self._check_not_moved()
-        if identity(self.derived.folder / _DATABASE) != database.opened:
+        if identity(self.derived.folder.path / _DATABASE) != database.opened:
             raise CorpusError(moved(path))
 
     @classmethod
@@ -136,6 +137,11 @@ class IndexFolder:
                 with suppress(FileNotFoundError):
                     size += Path(path, name).lstat().st_size
         return size
+
+    @property
+    def held(self) -> HeldFolder:
+        """The folder, held open."""
+        return self.derived.folder
 
     @property
     def name(self) -> str:

@@ -8,9 +8,9 @@ and adds to them. Readers of the old one are not disturbed, and nobody reads wha
 from __future__ import annotations
 
 import os
-import shutil
+import re
 from collections.abc import Iterable, Iterator, Mapping, Set
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from secrets import token_hex
@@ -18,13 +18,18 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from indexes.storage.bm25 import idf
-from indexes.storage.file_access import file_mode, make_folder
+from indexes.storage.file_access import file_mode
+from indexes.storage.held_folder import HeldFolder, copy_into, link_or_copy, reachable
 from indexes.storage.lexical_query import UNKNOWN, LexicalQueries
 from indexes.storage.sqlite import Store
 from indexes.text import ANALYSIS_VERSION, LANGUAGES, is_gram, phrase_terms, terms, text_language
 from indexes.types import Chunk
 
+FOLDER = "lexical"
+
+_NAME = re.compile(r"\d{12,}(-[0-9a-f]{8})?")  # of the folder of an index
 _BACKGROUND = 50  # chunks of other text
+_LOCK = ".lock"  # of files that tantivy makes for as long as it works
 _WRITER_HEAP = 64_000_000  # bytes; tantivy writes a segment out when it is full
 # tantivy's BM25 has k1 = 1.2 and b = 0.75, which are Lucene's, and right for alphabetic scripts. Each term of a passage
 # put in r times makes k1 = 1.2 / r and leaves b as it is: in Japanese, where morphemes and bigrams repeat each other, a
@@ -39,10 +44,10 @@ MOST_WITH_PHRASE = 10_000  # chunks that are read to see whether they contain a 
 
 
 class LexicalIndex:
-    """The tantivy indexes in a folder, of which the store names the one of its generation."""
+    """The tantivy indexes in the folder `lexical` of an index, of which the store names the one of its generation."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, index: HeldFolder) -> None:
+        self._index = index
         self._open: tuple[str, Any] = ("", None)
 
     def is_current(self, store: Store) -> bool:
@@ -52,34 +57,33 @@ class LexicalIndex:
             store: The store.
 
         Returns:
-            Whether the index was made with this version.
+            Whether the index was made with this version, and is called as this version calls it.
         """
-        return store.meta("analysis") == str(ANALYSIS_VERSION)
+        return store.meta("analysis") == str(ANALYSIS_VERSION) and is_folder_name(store.meta("lexical") or "")
 
-    def sync(self, store: Store) -> list[Path]:
+    def sync(self, store: Store) -> list[str]:
         """Make the index of the store's generation, from the previous one where that is possible.
 
         Args:
             store: The store of a writer.
 
         Returns:
-            The files of the index.
+            The files of the index, by their names in the index's folder.
         """
-        generation = store.generation()
-        old = self._folder / (store.meta("lexical") or "none")
-        new = self._folder / f"{generation:012d}-{token_hex(4)}"  # a name that no other index has, also for tantivy
-        grows = old.is_dir() and self.is_current(store)
-        if grows and not (store.removals(generation - 1) or any(store.documents(generation - 1))):
-            return _files(old)
-        shutil.rmtree(new, ignore_errors=True)
-        make_folder(self._folder)
-        make_folder(new)
-        for file in _files(old) if grows else []:
-            _link(file, new / file.name)
-        _write_changes(new, store, generation - 1 if grows else 0)
-        store.set_meta("lexical", new.name)
+        folder, generation = self._index.make(FOLDER), store.generation()
+        old_name = store.meta("lexical") or ""
+        old = folder.inner(old_name) if self.is_current(store) else None
+        if old is not None and not (store.removals(generation - 1) or any(store.documents(generation - 1))):
+            return [f"{FOLDER}/{old_name}/{file}" for file in _files(old)]
+        name = f"{generation:012d}-{token_hex(4)}"  # that no other index has, also for tantivy
+        new = folder.make(name)
+        if old is not None:
+            for file in _files(old):
+                link_or_copy(file, old, new)
+        _write_changes(new, store, 0 if old is None else generation - 1)
+        store.set_meta("lexical", name)
         store.set_meta("analysis", str(ANALYSIS_VERSION))
-        return _files(new)
+        return [f"{FOLDER}/{name}/{file}" for file in _files(new)]
 
     def open(self, store: Store) -> Any:
         """Open the tantivy index of the store's generation; the one that was opened last stays open.
@@ -95,9 +99,14 @@ class LexicalIndex:
             return None
         opened, index = self._open
         if opened != name:
-            index = _open(self._folder / name)
+            index = _open(self._index.existing(FOLDER).existing(name))
             self._open = (name, index)
         return index
+
+
+def is_folder_name(name: str) -> bool:
+    """Whether a folder in the lexical index's may be one of its own."""
+    return _NAME.fullmatch(name) is not None
 
 
 def idf_of(counts: Mapping[str, int], chunks: int) -> dict[str, float]:
@@ -268,17 +277,42 @@ def _without_panics() -> Iterator[None]:
         raise RuntimeError(str(error)) from error
 
 
-def _open(folder: Path) -> Any:
+def _open(folder: HeldFolder) -> Any:
     """Open a tantivy index that does not watch its folder for a newer one."""
     from tantivy import Index
 
-    if os.access(folder, os.W_OK):
-        return _without_watching(Index.open(str(folder)))
     # tantivy wants to make a lock file beside the files; they are mapped into memory by the time that it returns.
-    with TemporaryDirectory(prefix="longctx-") as elsewhere:
-        for file in _files(folder):
-            (Path(elsewhere) / file.name).symlink_to(file)
-        return _without_watching(Index.open(elsewhere))
+    if os.access(folder.path, os.W_OK) and not folder.is_exposed():
+        return _without_watching(Index.open(str(folder.path)))
+    with _links_to(folder) as elsewhere:
+        return _without_watching(Index.open(str(elsewhere)))
+
+
+@contextmanager
+def _links_to(folder: HeldFolder) -> Iterator[Path]:
+    """A temporary folder of links to a folder's files: tantivy goes by names, which may come to mean others."""
+    temporary = TemporaryDirectory(prefix="longctx-", ignore_cleanup_errors=True)  # tantivy's threads may make a file
+    with temporary as elsewhere, ExitStack() as opened:
+        for name in _files(folder):
+            file = opened.enter_context(folder.open(name))
+            Path(elsewhere, name).symlink_to(opened.enter_context(reachable(file, folder.shown.absolute() / name)))
+        yield Path(elsewhere)
+
+
+@contextmanager
+def _written_to(folder: HeldFolder) -> Iterator[Path]:
+    """A path to a folder that tantivy writes to: where its name may come to mean another, what is written is copied."""
+    if not folder.is_exposed():
+        yield folder.path
+        return
+    with _links_to(folder) as elsewhere:
+        yield elsewhere
+        for name in {*_files(folder)} - {path.name for path in elsewhere.iterdir()}:  # merged into others
+            folder.remove(name)
+        for path in elsewhere.iterdir():
+            if not path.is_symlink() and path.suffix != _LOCK:
+                with path.open("rb") as file:
+                    copy_into(file, path.name, folder)
 
 
 def _without_watching(index: Any) -> Any:
@@ -287,36 +321,32 @@ def _without_watching(index: Any) -> Any:
     return index
 
 
-def _write_changes(folder: Path, store: Store, after: int) -> None:
+def _write_changes(folder: HeldFolder, store: Store, after: int) -> None:
     """Bring the index in `folder`, which nobody reads yet, from generation `after` to the store's."""
     from tantivy import Document, Index
 
-    index = Index(_schema(), str(folder))
-    writer = index.writer(heap_size=_WRITER_HEAP, num_threads=1)
-    for document_id in store.removals(after):
-        writer.delete_documents_by_term("document", document_id)
-    for document_id, _ in store.documents(after):
-        for chunk, language, found in indexed_terms(store.chunks_of(document_id)):
-            body = " ".join(found)
-            writer.add_document(Document(body=body, chunk=chunk.id, document=document_id, language=language))
-    writer.commit()
-    writer.wait_merging_threads()
-    for file in folder.iterdir():  # who may read the folder may search; those of older generations have it already
-        with suppress(PermissionError):
-            file.chmod(file_mode(folder))
+    with _written_to(folder) as path:
+        writer = Index(_schema(), str(path)).writer(heap_size=_WRITER_HEAP, num_threads=1)
+        try:
+            for document_id in store.removals(after):
+                writer.delete_documents_by_term("document", document_id)
+            for document_id, _ in store.documents(after):
+                for chunk, language, found in indexed_terms(store.chunks_of(document_id)):
+                    body = " ".join(found)
+                    writer.add_document(Document(body=body, chunk=chunk.id, document=document_id, language=language))
+            writer.commit()
+            writer.wait_merging_threads()
+        finally:
+            del writer  # ends its threads, also after an error, which would keep it
+    mode = file_mode(folder.path)
+    for name in folder.names():  # who may read the folder may search; those of older generations have it already
+        with suppress(PermissionError), folder.open(name) as file:
+            os.fchmod(file.fileno(), mode)
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: HeldFolder) -> list[str]:
     """An index's files, without tantivy's lock files."""
-    return sorted(file for file in folder.iterdir() if file.suffix != ".lock")
-
-
-def _link(file: Path, to: Path) -> None:
-    """Give a file a second name, or a copy if the file system has no hard links."""
-    try:
-        os.link(file, to)
-    except OSError:
-        shutil.copy2(file, to)
+    return sorted(name for name in folder.names() if not name.endswith(_LOCK))
 
 
 def _schema() -> Any:

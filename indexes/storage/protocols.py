@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from indexes.storage.held_folder import HeldFolder
 from indexes.storage.sqlite import Store
 from indexes.types import Vectors, VerifyReport
 
@@ -166,6 +167,10 @@ class IndexStorage(Protocol):
     @property
     def name(self) -> str:
         """What the index is called in messages: the folder, or the address without its password."""
+
+    @property
+    def held(self) -> HeldFolder | None:
+        """The folder of the index, held open; None for one in a database."""
 
     def close(self) -> None:
         """Close it; a second call does nothing."""

@@ -163,7 +163,7 @@ class MappedAnswer(AnswerStream):
         with index.snapshot() as snapshot:
             self._chunks = snapshot.chunks(request.options.filters)
             self._question_idf = snapshot.content_idf(request.query)
-        self._taker = NoteTaker(backend, request, plan, index.path, progress)
+        self._taker = NoteTaker(backend, request, plan, index, progress)
         self._reading = self._divided(plan)
         self._pieces = self._answered()
 

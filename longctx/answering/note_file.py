@@ -8,6 +8,7 @@ used, so that a part is read again when its documents have changed.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -16,13 +17,14 @@ from dataclasses import astuple, dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from indexes.storage import checksum
-from longctx.bounded_file import read_bounded
+from indexes import CorpusError
+from indexes.storage import HeldFolder, checksum
 
 FOLDER = "notes"
 MOST_QUESTIONS = 32  # whose notes are kept
 MOST_BYTES = 64 << 20  # of all of them
 
+_log = logging.getLogger(__name__)
 _NAME = re.compile(r"[0-9a-f]{32}\.jsonl")
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK  # not for a pipe's reader to come
 
@@ -50,18 +52,26 @@ class NoteFile:
     """The replies to the prompts of one question.
 
     Attributes:
-        keeps: Whether replies are kept; False once a write has failed, as in a folder that is read-only
-            or on a disk that is full.
+        keeps: Whether replies are kept; False where the folder cannot be made or is a link, and once a write has
+            failed, as on a disk that is full.
     """
 
-    def __init__(self, index: Path, *question: str) -> None:
-        self._path = index / FOLDER / f"{key_of(question)[:32]}.jsonl"
-        self.keeps = True
-        with suppress(OSError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self._path.exists():
-                os.utime(self._path)  # the most recently asked question
-            _forget_oldest(self._path.parent)
+    def __init__(self, index: Path, *question: str, within: HeldFolder | None = None) -> None:
+        self._name = f"{key_of(question)[:32]}.jsonl"
+        self._folder: HeldFolder | None = None
+        try:
+            if within is None:
+                index.mkdir(mode=0o700, parents=True, exist_ok=True)
+                within = HeldFolder(index)
+            self._folder = within.make(FOLDER, 0o700)
+            if self._folder.status(self._name) is not None:
+                os.utime(self._name, dir_fd=self._folder.descriptor, follow_symlinks=False)  # the most recently asked
+            _forget_oldest(self._folder)
+        except CorpusError as error:
+            _log.warning("the notes of the question are not kept: %s", error)
+        except OSError:
+            pass
+        self.keeps = self._folder is not None
         self._replies = self._read()
 
     def get(self, key: str) -> KeptReply | None:
@@ -86,8 +96,10 @@ class NoteFile:
         row = (key, *astuple(reply))
         # A line break on either side: a line that another process left unfinished stays alone.
         line = f"\n{json.dumps([*row, checksum(row)])}\n".encode()
+        if self._folder is None:
+            return
         try:
-            descriptor = os.open(self._path, _APPEND, 0o600)
+            descriptor = os.open(self._name, _APPEND, 0o600, dir_fd=self._folder.descriptor)
             try:
                 self.keeps = os.write(descriptor, line) == len(line)
                 os.fsync(descriptor)
@@ -98,8 +110,10 @@ class NoteFile:
 
     def _read(self) -> dict[str, KeptReply]:
         replies: dict[str, KeptReply] = {}
-        with suppress(OSError):
-            for line in read_bounded(self._path).split(b"\n"):
+        if self._folder is None:
+            return replies
+        with suppress(OSError), self._folder.open(self._name) as file:
+            for line in file.read(2 * MOST_BYTES).split(b"\n"):
                 with suppress(ValueError, TypeError, RecursionError):  # damaged, or written to its half
                     *row, expected = json.loads(line)
                     if checksum(tuple(row)) == expected:
@@ -119,12 +133,12 @@ def key_of(values: Sequence[object]) -> str:
     return sha256(json.dumps(values).encode()).hexdigest()
 
 
-def _forget_oldest(folder: Path) -> None:
+def _forget_oldest(folder: HeldFolder) -> None:
     """Delete the notes of the questions that were asked longest ago, beyond both limits; and no other file."""
-    notes = (file for file in folder.glob("*.jsonl") if _NAME.fullmatch(file.name))
-    files = sorted(notes, key=lambda file: file.stat().st_mtime, reverse=True)
+    statuses = [(name, folder.status(name)) for name in folder.names() if _NAME.fullmatch(name)]
+    files = [(time, size, name) for name, status in statuses if status is not None for size, time in [status]]
     total = 0
-    for place, file in enumerate(files):
-        total += file.stat().st_size
+    for place, (_, size, name) in enumerate(sorted(files, reverse=True)):
+        total += size
         if place >= MOST_QUESTIONS or total > MOST_BYTES:
-            file.unlink()
+            folder.remove(name)

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence, Sized
 from dataclasses import asdict, replace
 from functools import cached_property
-from pathlib import Path
 
+from indexes import CorpusIndex
 from longctx.answering.backend import Backend
 from longctx.answering.context import Prompt
 from longctx.answering.generate import TRUNCATED_BELOW
@@ -26,7 +26,7 @@ class NoteTaker:
         backend: The model.
         request: The question with its options.
         plan: A plan for route `map`.
-        index: The folder of the index, which keeps the notes.
+        index: The index, which keeps the notes in its folder.
         progress: Called with what is being read.
 
     Attributes:
@@ -37,7 +37,12 @@ class NoteTaker:
     """
 
     def __init__(
-        self, backend: Backend, request: QuestionRequest, plan: Plan, index: Path, progress: PrefillCallback | None
+        self,
+        backend: Backend,
+        request: QuestionRequest,
+        plan: Plan,
+        index: CorpusIndex,
+        progress: PrefillCallback | None,
     ) -> None:
         self._backend, self._question = backend, request.query
         self._sampling = replace(request.options.sampling, stop=())  # stop strings are the answer's
@@ -50,7 +55,7 @@ class NoteTaker:
     def file(self) -> NoteFile:
         """The replies so far. Opened when it is needed, since to hash a model's weights takes seconds."""
         question = asking_which(self._question) if self._kind == "count" else self._question
-        return NoteFile(self._index, self._identity, question, self._kind)
+        return NoteFile(self._index.path, self._identity, question, self._kind, within=self._index.held)
 
     @cached_property
     def _identity(self) -> str:

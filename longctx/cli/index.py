@@ -125,7 +125,9 @@ def _kv_cache(index: str | None, trust: bool) -> PrefixStore:
     from longctx.engine import KV_CACHE_FOLDER, PrefixStore
 
     with _open(index, trust=trust) as corpus:
-        return PrefixStore(corpus.path / KV_CACHE_FOLDER)
+        if corpus.held is not None:
+            corpus.held.inner(KV_CACHE_FOLDER)  # says what is wrong with it
+        return PrefixStore(corpus.path / KV_CACHE_FOLDER, within=corpus.held)
 
 
 @cache.command(name="info")

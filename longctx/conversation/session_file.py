@@ -23,7 +23,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from indexes.storage import DISK_FAILS, checksum, read_failure, second_look
+from indexes.storage import DISK_FAILS, checksum, odd_file_beside, read_failure, second_look
 from longctx.atomic_write import write_atomically
 from longctx.bounded_file import check_kind
 from longctx.errors import BadRequest, BadSession, LongctxError
@@ -97,6 +97,8 @@ class SessionFile:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 write_atomically(path, _create, overwrite=False, private=True)
             check_kind(path)
+            if (odd := odd_file_beside(path)) is not None:
+                raise BadSession(f"{odd} is a link or no file, and SQLite's belongs there: move it away")
             database = _connect(path)
             try:
                 _check_header(path, database)

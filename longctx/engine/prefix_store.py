@@ -6,14 +6,18 @@ be written is left out with a warning.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 
+from indexes import CorpusError
+from indexes.storage import HeldFolder, reachable
+from longctx.atomic_write import remove_leftovers
 from longctx.engine.kv_cache import KVCache
 from longctx.engine.prefix_cache import shared_length
 from longctx.engine.prefix_file import Fingerprint, Layout, PrefixRefused, read_prefix, stored_ids, write_prefix
@@ -36,19 +40,47 @@ class PrefixStore:
         folder: The folder, which is made with the first file.
         limit: The most that all files may take, in bytes; 0 keeps nothing.
         dtype: How keys and values are kept: in int8, or as the model computes them.
+        within: The held folder that the folder is in, which is then reached through no link; None for the path as it
+            is.
     """
 
-    def __init__(self, folder: Path, limit: int = KV_CACHE_BYTES, dtype: CacheDtype = "int8") -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        limit: int = KV_CACHE_BYTES,
+        dtype: CacheDtype = "int8",
+        within: HeldFolder | None = None,
+    ) -> None:
+        self.folder, self._within = folder, within
         self.limit = limit
         self.dtype: CacheDtype = dtype
+        self._warned = False
 
     def entries(self) -> list[KeptFile]:
-        """The files, the most recently used last."""
-        return kept_files(self.folder)
+        """The files, the most recently used last; none if the folder cannot be opened."""
+        held = self._opened()
+        found = [] if held is None else kept_files(held.path)
+        return [replace(file, path=self.folder / file.path.name) for file in found]
+
+    def _opened(self, *, make: bool = False) -> HeldFolder | None:
+        """The folder, held open; None if there is none, or it cannot be used."""
+        try:
+            if self._within is not None:
+                name = self.folder.name
+                return self._within.make(name, 0o700) if make else self._within.inner(name)
+            if make:
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return HeldFolder(self.folder)
+        except (OSError, CorpusError) as error:
+            if not self._warned and not isinstance(error, FileNotFoundError):
+                self._warned = True
+                _log.warning("the keys and values of the documents could not be kept: %s", error)
+            return None
 
     def clear(self) -> list[KeptFile]:
-        """Remove all files; returns what they were."""
+        """Remove all files, and what killed processes have left; returns what the files were."""
+        if (folder := self._opened()) is not None:
+            remove_leftovers(folder.path)
         return self._remove(self.entries())
 
     def longest(
@@ -66,7 +98,7 @@ class PrefixStore:
             How many tokens, and the file; 0 and None if no file is worth reading.
         """
         wanted = replace(made_from, tokens="", dtype=self._dtypes(layout))
-        shared = [(shared_length(stored_ids(stored.path, wanted), ids), stored) for stored in self.entries()]
+        shared = [(shared_length(self._ids(stored, wanted), ids), stored) for stored in self.entries()]
         tokens, best = max(shared, key=itemgetter(0), default=(0, None))
         return (tokens, best) if tokens >= more_than + LEAST_TOKENS else (0, None)
 
@@ -81,17 +113,18 @@ class PrefixStore:
         tokens, stored = self.longest(made_from, ids, layout, more_than)
         if stored is None:
             return None
-        held = stored_ids(stored.path, replace(made_from, tokens="", dtype=self._dtypes(layout)))
+        held = self._ids(stored, replace(made_from, tokens="", dtype=self._dtypes(layout)))
         exact = replace(made_from, tokens=hash_tokens(held), dtype=self._dtypes(layout))
         try:
-            cache = read_prefix(stored.path, exact, replace(layout, tokens=len(held), dtype=self.dtype))
-        except PrefixRefused as error:
+            with self._reading(stored) as path:
+                cache = read_prefix(path, exact, replace(layout, tokens=len(held), dtype=self.dtype))
+        except (PrefixRefused, OSError) as error:
             _log.warning("%s: the documents are read again", error)
             with suppress(OSError):  # it may be another user's
                 self._remove([stored])
             return None
-        with suppress(OSError):
-            os.utime(stored.path)
+        with suppress(OSError), self._reading(stored) as path:
+            os.utime(path)
         cache.crop(tokens)
         return tokens, cache.converted(layout.dtype, layout.model_dtype)
 
@@ -108,18 +141,37 @@ class PrefixStore:
         if len(ids) < LEAST_TOKENS or size > self.limit:
             return
         fingerprint = replace(made_from, tokens=hash_tokens(ids), dtype=self._dtypes(layout))
-        path = self.folder / f"{fingerprint.name()}{SUFFIX}"
+        if (folder := self._opened(make=True)) is None:
+            return
+        path = folder.path / f"{fingerprint.name()}{SUFFIX}"
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            make_room(self.folder, size, self.limit)
+            make_room(folder.path, size, self.limit)
             write_prefix(path, cache.head(len(ids)).converted(self.dtype, layout.model_dtype), fingerprint, ids)
         except OSError as error:
             _log.warning("the keys and values of the documents could not be kept in %s: %s", self.folder, error)
 
     def _remove(self, entries: Sequence[KeptFile]) -> list[KeptFile]:
-        for stored in entries:
-            stored.path.unlink(missing_ok=True)
+        if (folder := self._opened()) is not None:
+            for stored in entries:
+                with suppress(FileNotFoundError):
+                    os.unlink(stored.path.name, dir_fd=folder.descriptor)
         return list(entries)
+
+    @contextmanager
+    def _reading(self, stored: KeptFile) -> Iterator[Path]:
+        """A path to a file, as long as it is read. Raises OSError, or PrefixRefused with the path that is shown."""
+        if (folder := self._opened()) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(stored.path))
+        with folder.open(stored.path.name) as file, reachable(file, stored.path) as path:
+            try:
+                yield Path(path)
+            except PrefixRefused as error:
+                raise PrefixRefused(str(error).replace(path, str(stored.path))) from error
+
+    def _ids(self, stored: KeptFile, made_from: Fingerprint) -> list[int]:
+        with suppress(OSError), self._reading(stored) as path:
+            return stored_ids(path, made_from)
+        return []
 
     def _dtypes(self, layout: Layout) -> str:
         return f"{layout.model_dtype} {self.dtype}"

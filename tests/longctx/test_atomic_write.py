@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from longctx.atomic_write import write_atomically
+from longctx.atomic_write import remove_leftovers, write_atomically
 
 KILLED_WRITER = """
 import os, signal, sys
@@ -122,3 +122,20 @@ def test_a_private_file_is_its_owners_alone_from_its_first_byte_on(
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("elsewhere")])
+def test_a_lock_that_is_a_pipe_or_a_link_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / ".a.lock")
+    with pytest.raises(OSError, match=r"No such device|Too many levels|symbolic"):
+        write_atomically(tmp_path / "a", lambda path: path.write_text("new"))
+    assert [path.name for path in tmp_path.iterdir()] == [".a.lock"]
+
+
+def test_what_killed_writers_left_is_removed_when_asked(tmp_path: Path) -> None:
+    (tmp_path / ".a.new").mkdir()
+    (tmp_path / ".a.new" / "a").write_bytes(bytes(1000))
+    (tmp_path / ".a.lock").touch()
+    (tmp_path / "b").touch()
+    remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 from command_line import run_here
+from hashing_encoder import HashingEncoder
 
+from indexes import CorpusError, CorpusIndex
 from longctx import BadReport, BadRequest, BadSession, Conversation, DocumentQA, LongctxError, ModelUnavailable
+from longctx.conversation.session_file import SessionFile
 from longctx.evaluation import read_questions
 from longctx.probe import load_report
 from longctx.result_file import open_results
@@ -74,6 +77,8 @@ def test_results(tmp_path: Path, odd: tuple[str, Callable[[Path], None]]) -> Non
 
     wrong, make = odd
     make(tmp_path / "results.jsonl")
+    if "device" in wrong:  # by a link
+        wrong = "it is a link, and is not followed"
     is_long = wrong == "it has over 100 MB"  # as results may have
     expected = r"results\.jsonl is damaged or no eval's" if is_long else f"cannot be written to: {wrong}"
     with pytest.raises(BadRequest, match=expected), open_results(tmp_path, AnswerRecord, "eval", {}):
@@ -156,3 +161,34 @@ def test_standard_input(
     monkeypatch.setattr(sys, "stdin", Endless())
     output, errors, code = run_here(monkeypatch, *command, "--index", str(make_index({"a.txt": "The lamp turns."})))
     assert (output, errors[errors.index("longctx: ") :], code) == ("", message, 1)
+
+
+@pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm"])
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/null")])
+def test_what_is_no_file_beside_a_conversation_or_an_index_is_named(
+    tmp_path: Path, suffix: str, make: Callable[[Path], None]
+) -> None:
+    """SQLite would wait for ever for a pipe's writer."""
+    path, index = tmp_path / "talk.session", tmp_path / "index"
+    SessionFile.open(path).close()
+    CorpusIndex.open(index, HashingEncoder()).close()
+    make(tmp_path / f"talk.session{suffix}")
+    make(index / f"corpus.sqlite3{suffix}")
+    for error, use in (
+        (BadSession, lambda: SessionFile.open(path)),
+        (CorpusError, lambda: CorpusIndex.open(index, HashingEncoder())),
+    ):
+        with pytest.raises(error, match=f"{suffix} is a link or no file, and SQLite's belongs there: move it away$"):
+            use()
+
+
+def test_results_are_not_written_through_a_link(tmp_path: Path) -> None:
+    from longctx.evaluation import AnswerRecord
+
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "results.jsonl").symlink_to(tmp_path / "elsewhere")
+    for _ in range(2):
+        with pytest.raises(BadRequest, match="it is a link"), open_results(tmp_path / "out", AnswerRecord, "eval", {}):
+            pass
+        assert not (tmp_path / "elsewhere").exists() or not (tmp_path / "elsewhere").stat().st_size
+        (tmp_path / "elsewhere").touch()

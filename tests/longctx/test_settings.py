@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -77,4 +78,28 @@ def test_a_misspelt_variable_is_named_and_an_empty_one_is_none(monkeypatch) -> N
     assert load_settings().model is None
     monkeypatch.setenv("LONGCTX_MODLE", "llama")
     with pytest.raises(BadRequest, match=r"LONGCTX_MODLE, which is no setting: did you mean LONGCTX_MODEL\?"):
+        load_settings()
+
+
+def test_a_folder_that_may_not_be_entered_is_no_crash(
+    working_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "is_file", denied)
+        assert load_settings().k == 8
+    for name in ("exists", "stat"):  # as another user's configuration, after su
+        monkeypatch.setattr(Path, name, denied)
+    with pytest.raises(BadRequest, match=r"longctx\.toml cannot be read: Permission denied"):
+        load_settings()
+
+
+def test_a_working_folder_that_has_been_removed_is_said(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (working_folder / "gone").mkdir()
+    monkeypatch.chdir(working_folder / "gone")
+    (working_folder / "gone").rmdir()
+    with pytest.raises(BadRequest, match="the working folder has been removed"):
         load_settings()

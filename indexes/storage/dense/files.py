@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from indexes.storage.dense import ivf
 from indexes.storage.dense.ivf import ChunkIds
 from indexes.storage.file_access import file_mode
+from indexes.storage.held_folder import HeldFolder, reachable
 from indexes.storage.sqlite import Store
 from indexes.types import Vectors
 
@@ -87,9 +87,9 @@ class FileWriter:
         model: The model that new files are coded under; '' for none.
     """
 
-    def __init__(self, folder: Path, store: Store, present: set[DenseFile], model: str) -> None:
+    def __init__(self, folder: HeldFolder, store: Store, present: set[DenseFile], model: str) -> None:
         self._folder, self._store, self._present, self._name = folder, store, present, model
-        self._model = read(folder / model_file(model)) if model else None
+        self._model = read(folder, model_file(model)) if model else None
         self._models = {file.model for file in present} - {""}
 
     def follow(self) -> list[DenseFile]:
@@ -135,13 +135,15 @@ class FileWriter:
 
     def _make(self, file: DenseFile) -> None:
         if self._model is None:
-            write(flat_index(*self._store.vectors.of_segment(file.number)), self._folder / file.name)
+            write(flat_index(*self._store.vectors.of_segment(file.number)), self._folder, file.name)
             return
         old = [each for each in self._present if (each.number, each.model) == (file.number, file.model)]
-        shard = ivf.read_shard(self._model, self._folder / old[0].name) if old else ivf.new_shard(self._model)
+        shard = ivf.new_shard(self._model)
+        if old:
+            ivf.fill_shard(shard, read(self._folder, old[0].name))
         self._change(shard, file.number)
         with ivf.without_centroids(shard) as written:
-            write(written, self._folder / file.name)
+            write(written, self._folder, file.name)
 
     def _change(self, shard: Any, number: int) -> None:
         """Remove the vectors that the store no longer has, and add the new ones: ids only ever rise."""
@@ -156,23 +158,25 @@ class FileWriter:
             shard.add_with_ids(self._store.vectors.of(some.tolist()), some)
 
 
-def read(path: Path) -> Any:
-    """Read the FAISS index in a file. Raises RuntimeError for one that is missing or damaged."""
+def read(folder: HeldFolder, name: str) -> Any:
+    """Read the FAISS index in a file. Raises RuntimeError or OSError for one that is missing or damaged."""
     import faiss
 
-    return faiss.read_index(str(path))
+    with folder.open(name) as file, reachable(file, folder.shown / name) as path:
+        return faiss.read_index(path)
 
 
-def write(index: Any, path: Path) -> None:
+def write(index: Any, folder: HeldFolder, name: str) -> None:
     """Write a FAISS index to the disk before it gets its name: so after a power cut no file is half written."""
     import faiss
 
-    partial = path.with_suffix(".partial")
-    faiss.write_index(index, str(partial))
-    with partial.open("rb") as stream:
-        os.fchmod(stream.fileno(), file_mode(path.parent))
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    partial = f"{name.removesuffix('.faiss')}.partial"
+    with folder.create(partial) as file:
+        with reachable(file, folder.shown / partial) as path:
+            faiss.write_index(index, path)
+        os.fchmod(file.fileno(), file_mode(folder.path))
+        os.fsync(file.fileno())
+    folder.rename(partial, name)
 
 
 def flat_index(ids: ChunkIds, vectors: Vectors) -> Any:

@@ -10,9 +10,8 @@ one when something is published. A search makes none.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Iterator, Set
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,10 +19,11 @@ import numpy as np
 from indexes.storage.dense import ivf
 from indexes.storage.dense.files import DenseFile, FileWriter, flat_index, model_file, parsed, read, write
 from indexes.storage.dense.ivf import ChunkIds
-from indexes.storage.file_access import make_folder
+from indexes.storage.held_folder import HeldFolder, reachable
 from indexes.storage.sqlite import Store
 from indexes.types import Vectors
 
+FOLDER = "dense"
 FLAT_BELOW = 65_536  # vectors, up to which a search compares all: so many take about 4 ms
 
 _MORE_CANDIDATES = 50  # than asked for, because 8-bit codes err in the third decimal
@@ -53,32 +53,32 @@ _NOTHING = _Opened(-1, frozenset(), {}, [], None, 0, (None, None))
 
 
 class DenseIndex:
-    """The FAISS files in a folder, of which the store names those of its generation."""
+    """The FAISS files in the folder `dense` of an index, of which the store names those of its generation."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, index: HeldFolder) -> None:
+        self._index = index
         self._opened = _NOTHING
 
-    def sync(self, store: Store) -> list[Path]:
+    def sync(self, store: Store) -> list[str]:
         """Make the files of what has changed.
 
         Args:
             store: The store of a writer.
 
         Returns:
-            All files of the store's generation.
+            All files of the store's generation, by their names in the index's folder.
         """
-        make_folder(self._folder)
-        files, models = parsed(name for name in self._names(store) if (self._folder / name).is_file())
+        folder = self._index.make(FOLDER)
+        files, models = parsed(name for name in self._names(store) if folder.status(name) is not None)
         present = {file for file in files if file.model in models | {""}}
-        kept = FileWriter(self._folder, store, present, self._model_for(store, max(models, default=""))).follow()
+        kept = FileWriter(folder, store, present, self._model_for(folder, store, max(models, default=""))).follow()
         used = sorted({file.model for file in kept} - {""})
-        return [self._folder / name for name in (*(file.name for file in kept), *map(model_file, used))]
+        return [f"{FOLDER}/{name}" for name in (*(file.name for file in kept), *map(model_file, used))]
 
     def _names(self, store: Store) -> frozenset[str]:
         """Of the files that belong to the store's generation."""
         paths = (file.name.split("/") for file in store.derived_files())
-        return frozenset(path[1] for path in paths if len(path) == 2 and path[0] == self._folder.name)
+        return frozenset(path[1] for path in paths if len(path) == 2 and path[0] == FOLDER)
 
     def open(self, store: Store) -> _Opened:
         """Open the files of the store's generation; those that were opened last stay open.
@@ -87,22 +87,25 @@ class DenseIndex:
             store: The store.
 
         Returns:
-            The open files. A file that is missing raises RuntimeError.
+            The open files. A file that is missing raises RuntimeError or OSError.
         """
         opened, generation = self._opened, store.generation()
         if opened.generation != generation:
             names = self._names(store)
             files, models = parsed(names)
-            flat = {file: opened.flat.get(file) or read(self._folder / file.name) for file in files if not file.model}
+            flat = {file: opened.flat.get(file) or self._read(file.name) for file in files if not file.model}
             coded = opened.shards if opened.names == names else [self._shards(each, files) for each in sorted(models)]
             self._opened = opened = _Opened(generation, names, flat, coded, *_unfiled(store))
         return opened
 
-    def _shards(self, model: str, files: Set[DenseFile]) -> ivf.Shards:
-        paths = [self._folder / file.name for file in sorted(files) if file.model == model]
-        return ivf.Shards(read(self._folder / model_file(model)), paths)
+    def _read(self, name: str) -> Any:
+        return read(self._index.existing(FOLDER), name)
 
-    def _model_for(self, store: Store, newest: str) -> str:
+    def _shards(self, model: str, files: Set[DenseFile]) -> ivf.Shards:
+        names = [file.name for file in sorted(files) if file.model == model]
+        return ivf.Shards(self._read(model_file(model)), _each_reachable(self._index.existing(FOLDER), names))
+
+    def _model_for(self, folder: HeldFolder, store: Store, newest: str) -> str:
         """The model that suits the number of vectors: the newest that there is, a new one, or '' for none."""
         vectors = store.chunk_count()
         if vectors < (FLAT_BELOW / 2 if newest else FLAT_BELOW):
@@ -112,8 +115,15 @@ class DenseIndex:
             return newest
         model = f"{store.generation():012d}-{lists:06d}"
         ids = np.random.default_rng(_SEED).permutation(store.vectors.chunk_ids())[: ivf.sample_size(lists)]
-        write(ivf.train(store.vectors.of(np.sort(ids).tolist()), lists), self._folder / model_file(model))
+        write(ivf.train(store.vectors.of(np.sort(ids).tolist()), lists), folder, model_file(model))
         return model
+
+
+def _each_reachable(folder: HeldFolder, names: Iterable[str]) -> Iterator[str]:
+    """A path to each file, as long as the next one is not asked for."""
+    for name in names:
+        with folder.open(name) as file, reachable(file, folder.shown / name) as path:
+            yield path
 
 
 class DenseSearcher:

@@ -9,7 +9,7 @@ exactly.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -60,15 +60,11 @@ def new_shard(model: Any) -> Any:
     return _index(model, model.quantizer, model.nlist)
 
 
-def read_shard(model: Any, path: Path) -> Any:
-    """A shard of the model, in memory, to be changed."""
-    import faiss
-
-    shard, file = new_shard(model), faiss.read_index(str(path))
+def fill_shard(shard: Any, file: Any) -> None:
+    """Give a new shard, in memory, what another one holds as it was read from its file."""
     file.own_invlists = False
     shard.replace_invlists(file.invlists, True)
     shard.ntotal = file.ntotal
-    return shard
 
 
 @contextmanager
@@ -96,7 +92,7 @@ def _index(model: Any, centroids: Any, lists: int) -> Any:
 class Shards:
     """Shards of one model, mapped into memory."""
 
-    def __init__(self, model: Any, paths: Sequence[Path]) -> None:
+    def __init__(self, model: Any, paths: Iterable[str | Path]) -> None:
         import faiss
 
         self._model = model

@@ -79,6 +79,10 @@ class PostgresIndex:
         return self.address.folder
 
     @property
+    def held(self) -> None:
+        """No folder is held for an index in a database."""
+
+    @property
     def name(self) -> str:
         """The address without the password."""
         return self.address.shown

@@ -21,6 +21,7 @@ from indexes.storage.file_access import (
     file_mode,
     identity,
     moved,
+    odd_file_beside,
     read_failure,
     second_look,
     unreadable,
@@ -122,6 +123,8 @@ class Database:
             self._idle.pop().close()
 
     def _check(self) -> None:
+        if (odd := odd_file_beside(self._path)) is not None:
+            raise CorpusError(f"{odd} is a link or no file, and SQLite's belongs there: move it away")
         self._check_length()
         if self.writable:
             if not self._path.exists():  # SQLite would let everybody read it

@@ -119,6 +119,16 @@ def test_a_derived_file_that_the_disk_does_not_give_is_not_called_damaged(
     }
 
 
+def test_a_derived_file_that_may_not_be_read_or_written_is_no_failing_disk() -> None:
+    denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    assert str(file_access.unreadable(Path("x"), denied)).startswith(
+        "x cannot be read (Permission denied): make it rea"
+    )
+    for error in (denied, ValueError("An IO error occurred: 'Permission denied (os error 13)'")):
+        assert derived_files._remedy(error) == "make them and their folders writable"
+    assert derived_files._remedy(OSError(errno.ENOSPC, "")) == "make room on the disk"
+
+
 def test_a_write_before_which_the_disk_fails_once_publishes_nothing(folder: Path, hashing: Encoder) -> None:
     whole = derived_files._checksum
     note = Document("a note", "The keeper rows to the pier.", "A note")

@@ -7,7 +7,7 @@ import random
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +15,8 @@ import pytest
 from hashing_encoder import HashingEncoder
 
 from indexes import CorpusError, CorpusIndex, Document, Encoder
+from indexes.readers import READER_VERSION
+from indexes.types import Vectors
 
 
 def flip(path: Path, place: int) -> None:
@@ -172,6 +174,73 @@ def test_damaged_settings_are_said_in_one_line_and_made_again(
 
 class OtherWeights(HashingEncoder):
     fingerprint = "other"
+
+    def encode_passages(self, texts: Sequence[str]) -> Vectors:
+        return super().encode_passages(texts)[:, ::-1]
+
+
+BESIDE = {
+    "encoder": "kept encoder_fingerprint and chunking; derived their checksum and encoder by the encoder's fingerprint",
+    "encoder_fingerprint": "kept encoder and chunking; derived their checksum and encoder_fingerprint by vectors",
+    "chunking": "kept encoder and encoder_fingerprint; derived their checksum and chunking by ",
+    "none": "kept encoder, encoder_fingerprint and chunking; derived their checksum",
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+@pytest.mark.parametrize("change", ["value = value || '0'", "key = key || '0'", "value = '[41, 0]'"])
+@pytest.mark.parametrize("stamped", [False, True])
+def test_a_setting_that_is_damaged_beside_the_checksum_is_derived(
+    folder: Path, hashing: Encoder, made: Path, name: str, change: str, stamped: bool
+) -> None:
+    with CorpusIndex.open(folder, hashing) as index:
+        right = answers(index)
+        if stamped:
+            with index.changing(wait=False) as (store, _):
+                for document in index.documents():
+                    store.set_stamp(document.source, f"1:2:3:4:{READER_VERSION.decode()}", document.modified)
+    if name == "chunking" and change.startswith("key") and not stamped:
+        pytest.skip("none is what the default is")
+    execute(f"UPDATE meta SET {change} WHERE key IN ('{name}', 'settings')")(folder)
+    with CorpusIndex.open(folder, hashing, to_repair=True) as index:
+        [said, *_] = index.repair()
+        assert said.startswith(f"the settings of the index were made again, with the encoder hashing: {BESIDE[name]}")
+        if name == "chunking":
+            assert said.endswith("the stamps of files" if stamped else "files")
+        assert index.verify().problems == ()
+    with CorpusIndex.open(folder, hashing) as index:
+        assert index.ingest(made / "corpus").changed == 0
+        assert answers(index) == right
+
+
+def test_all_settings_are_derived_from_vectors_and_files(folder: Path, hashing: Encoder, made: Path) -> None:
+    execute("DELETE FROM meta WHERE key IN ('encoder', 'encoder_fingerprint', 'settings')")(folder)
+    with (
+        CorpusIndex.open(folder, OtherWeights(), to_repair=True) as index,
+        pytest.raises(CorpusError, match="nothing shows that the encoder was 'hashing': if it was another"),
+    ):
+        index.repair()
+    with CorpusIndex.open(folder, hashing, to_repair=True) as index:
+        assert index.repair()[0].endswith(
+            "kept chunking; derived their checksum, encoder_fingerprint by vectors that it makes again and encoder by "
+            "vectors that it makes again"
+        )
+        assert index.verify().problems == ()
+        assert index.ingest(made / "corpus").changed == 0
+
+
+def test_nothing_shows_the_encoder_where_no_document_is_whole(tmp_path: Path, hashing: Encoder) -> None:
+    with CorpusIndex.open(tmp_path, hashing) as index:
+        index.add([Document("a", "subject1", "a")])
+    execute("UPDATE documents SET text_checksum = 1, checksum = 1", "DELETE FROM meta WHERE key LIKE 'encoder%'")(
+        tmp_path
+    )
+    execute("UPDATE meta SET value = '0' WHERE key = 'settings'")(tmp_path)
+    with (
+        CorpusIndex.open(tmp_path, hashing, to_repair=True) as index,
+        pytest.raises(CorpusError, match="longctx index repair --encoder NAME"),
+    ):
+        index.repair()
 
 
 @pytest.mark.parametrize("name", ["chunking", "encoder", "encoder_fingerprint", "settings"])

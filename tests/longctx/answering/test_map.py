@@ -603,6 +603,16 @@ def test_a_folder_that_cannot_be_written_answers_all_the_same(index: Path, opene
         opened(index).ask(COUNT)
 
 
+def test_notes_go_through_no_link(index: Path, opened, server, tmp_path: Path, caplog) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (index / "notes").symlink_to(outside)
+    server.play(WINDOW, stations)
+    assert opened(index).ask(COUNT).text.startswith("There are 8: ")
+    assert [*outside.iterdir()] == []
+    assert f"{index}/notes is a link, and inside an index none is followed: remove it" in caplog.text
+
+
 def test_the_notes_of_so_many_questions_are_kept(index: Path, opened, server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("longctx.answering.note_file.MOST_QUESTIONS", 3)
     server.play(WINDOW, stations)

@@ -11,7 +11,9 @@ import torch
 from limited_files import files_up_to
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from watched_folder import WatchedFolder
 
+from indexes.storage import HeldFolder
 from longctx import DocumentQA, Engine, GenerationOptions, LoadedModel
 from longctx.engine import PrefixStore
 from rope_scaling import RopeScaling
@@ -178,5 +180,43 @@ def test_a_disk_that_is_full_and_a_file_of_somebody_else_hinder_no_answer(
     assert ask(loaded, store, ids, [7, 8]) == (right, len(ids)), "a file that is whole is used"
     [kept] = store.entries()
     kept.path.write_bytes(kept.path.read_bytes()[:-1])
-    monkeypatch.setattr(Path, "unlink", refused)
+    monkeypatch.setattr(os, "unlink", refused)
     assert ask(loaded, PrefixStore(tmp_path / "kv", dtype="model"), ids, [7, 8])[0] == right
+
+
+def test_a_link_in_an_index_is_not_followed_and_costs_no_answer(loaded, ids, tmp_path: Path, caplog) -> None:
+    (tmp_path / "index").mkdir()
+    within, kept = HeldFolder(tmp_path / "index"), tmp_path / "index" / "kv-cache"
+    store = PrefixStore(kept, dtype="model", within=within)
+    right = ask(loaded, store, ids, [7, 8])[0]
+    kept.rename(tmp_path / "outside")
+    kept.symlink_to(tmp_path / "outside")
+    watched = WatchedFolder(tmp_path / "outside")
+    for _ in range(2):
+        assert ask(loaded, store, ids, [7, 8]) == (right, 0)
+    assert ask(loaded, PrefixStore(kept, limit=10**6, within=within), ids[1:], [7])[1] == 0
+    assert (store.entries(), store.clear()) == ([], [])
+    assert watched.events() == []
+    assert caplog.text.count("kv-cache is a link, and inside an index none is followed: remove it") == 2
+    kept.unlink()
+    (tmp_path / "outside").rename(kept)
+    assert ask(loaded, store, ids, [7, 8]) == (right, len(ids))
+
+
+def test_an_index_that_is_given_another_name_keeps_what_was_read(loaded, ids, tmp_path: Path) -> None:
+    (tmp_path / "index").mkdir()
+    store = PrefixStore(tmp_path / "index" / "kv-cache", dtype="model", within=HeldFolder(tmp_path / "index"))
+    (tmp_path / "index").rename(tmp_path / "moved")
+    (tmp_path / "index").mkdir()
+    ask(loaded, store, ids, [7, 8])
+    assert [*(tmp_path / "index").iterdir()] == []
+    assert len([*(tmp_path / "moved" / "kv-cache").iterdir()]) == 1
+
+
+def test_clearing_removes_what_a_killed_process_was_writing(tmp_path: Path) -> None:
+    left = tmp_path / f".{'0' * 32}.safetensors.new"
+    left.mkdir()
+    (left / "half").write_bytes(bytes(1000))
+    left.with_suffix(".lock").touch()
+    assert PrefixStore(tmp_path).clear() == []
+    assert [*tmp_path.iterdir()] == []

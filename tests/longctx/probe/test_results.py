@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from limited_files import files_up_to
 
 from longctx import BadRequest
 from longctx.probe.results import Result
@@ -56,3 +57,8 @@ def test_a_line_that_was_changed_is_no_result(tmp_path: Path) -> None:
     file.write_bytes(whole + b"[" * 100_000 + b"\n")
     with pytest.raises(BadRequest, match="damaged"), opened(tmp_path):
         pass
+
+
+def test_results_for_which_there_is_no_room_are_named(tmp_path: Path) -> None:
+    with opened(tmp_path) as results, files_up_to(100), pytest.raises(BadRequest, match=r"/results\.jsonl cannot be"):
+        results.add(result(0, "1"))
