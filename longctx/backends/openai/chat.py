@@ -64,6 +64,7 @@ class OpenAIChat:
     model: str
     _switch: int = field(default=0, init=False)  # which of the ways to turn thinking on and off the server takes
     _limit: str = field(default="max_tokens", init=False)  # what it calls the longest answer
+    _asks_logprobs: bool = field(default=False, init=False)
     _left_out: set[str] = field(default_factory=set, init=False)  # defaults that it does not want to be told
 
     @property
@@ -104,7 +105,8 @@ class OpenAIChat:
         if thinking != "auto":
             body |= _SWITCHES[self._switch][thinking == "on"]
         left_out = {name for name in self._left_out if name != "temperature" or not options.temperature}
-        if options.top_logprobs and "logprobs" not in left_out:
+        self._asks_logprobs = options.top_logprobs > 0 and "logprobs" not in left_out
+        if self._asks_logprobs:
             body["top_logprobs"] = min(options.top_logprobs, _MOST_LOGPROBS)
         return {key: value for key, value in body.items() if value is not None and key not in left_out}
 
@@ -120,7 +122,9 @@ class OpenAIChat:
             self._left_out.add(unwanted)
             return True
         if not any(name in error.said for name in _SWITCHES[self._switch][True]):
-            return False
+            goes_without, self._asks_logprobs = self._asks_logprobs, False  # not every server names what it refuses
+            self._left_out |= {"logprobs"} if goes_without else set()
+            return goes_without
         if self._switch + 1 == len(_SWITCHES):
             raise BadRequest(f"{self.server.address.url} has no switch for thinking: leave --thinking out") from error
         self._switch += 1

@@ -298,17 +298,22 @@ def test_how_likely_the_first_tokens_are_is_told_where_a_server_does(logprobs, t
         ]
     }
     sent = events({"choices": [{"index": 0, "delta": {"role": "assistant"}, "logprobs": None}]}, first, later, ended())
-    unwanted = (400, {"error": {"message": "logprobs is not supported for this model"}})
-    with connected({CHAT: [unwanted, events(said("A"), ended()), sent]}) as (model, server):
-        plain = model.chat(ASK, GenerationOptions(8, top_logprobs=20), 10)
-        assert (plain.rest(), plain.top_logprobs) == ("A", None)
-        asked, again = server.bodies("/v1/chat/completions")
-        assert (asked["logprobs"], asked["top_logprobs"]) == (True, 5)
-        assert not {"logprobs", "top_logprobs"} & set(again)
     with connected({CHAT: sent}) as (model, server):
         yes = model.chat(ASK, GenerationOptions(8, top_logprobs=3), 10)
         assert (yes.rest(), yes.top_logprobs) == ("Yes!", told)
         assert server.bodies("/v1/chat/completions")[-1]["top_logprobs"] == 3
+
+
+@pytest.mark.parametrize("said_no", ["logprobs is not supported", "Extra inputs are not permitted"])
+def test_a_server_that_refuses_to_tell_is_asked_without(said_no: str) -> None:
+    refused = (422, {"detail": [{"msg": said_no}]})
+    with connected({CHAT: [refused, events(said("A"), ended()), events(said("B"), ended())]}) as (model, server):
+        for text in "AB":
+            plain = model.chat(ASK, GenerationOptions(8, top_logprobs=20), 10)
+            assert (plain.rest(), plain.top_logprobs) == (text, None)
+        assert [body.get("top_logprobs") for body in server.bodies("/v1/chat/completions")] == [5, None, None]
+    with connected({CHAT: refused}) as (model, _), pytest.raises(ServerFailed, match=said_no):
+        answer(model)
 
 
 def test_ollama_tells_how_likely_the_first_tokens_are() -> None:
