@@ -15,7 +15,7 @@ from .codes import Code, codes
 from .language import LANGUAGE_NAMES, LANGUAGES, folded, query_language, script_language, serves, text_language
 from .normalisation import MARKS, CleanText, clean, join_hyphens, on_one_line
 from .readability import is_readable
-from .sentences import SENTENCE_ENDS, cut_places, row_spans, sentence_spans
+from .sentences import SENTENCE_ENDS, cut_places, ends_sentence, row_spans, sentence_spans
 
 __all__ = [
     "ANALYSIS_VERSION",
@@ -30,6 +30,7 @@ __all__ = [
     "content_terms",
     "content_words",
     "cut_places",
+    "ends_sentence",
     "folded",
     "inflected_terms",
     "is_gram",

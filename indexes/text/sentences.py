@@ -33,6 +33,11 @@ _ENDED = re.compile(rf"[{SENTENCE_ENDS}][{_CLOSE}\"'”’)\]]*$")
 _LONGEST_QUOTE = 1000  # characters; past it a bracket was probably never closed
 
 
+def ends_sentence(text: str) -> bool:
+    """Whether a text ends as sentences do; headings and cells of tables do not."""
+    return _ENDED.search(text) is not None
+
+
 def sentence_spans(text: str, begin: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
     """Find the sentences of `text[begin:end]`.
 

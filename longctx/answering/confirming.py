@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from indexes import Chunk
-from indexes.text import content_terms
-from longctx.answering.extractive import citation
+from indexes.text import content_terms, ends_sentence
 from longctx.answering.note_file import KeptReply
 from longctx.answering.notes import Note
-from longctx.answering.valued_notes import is_whole_sentence, sentences_in, sentences_stating, states_value
+from longctx.answering.valued_notes import sentences_in, sentences_stating, states_value
 from longctx.prompts import ItemKind, ReadingTask, confirming_tasks, says_yes, yes_odds
-from longctx.types import Citation
 
 _CONTROLS, _FEWEST_CONTROLS = 12, 3  # sentences about something else that the model is asked about
 _MOST_SENTENCES = 4  # on an item that are asked about
@@ -28,7 +26,7 @@ _APART, _SURE = 0.5, 3.0  # nats between items and those: less tells nothing, an
 _MOST, _SOME_ITEMS = 0.65, 4  # items that tell by which of the question's words others are found
 _BEARING = 0.25  # of the question's terms are in a sentence that bears on it
 
-Asking = Callable[[ReadingTask, Sequence[Citation], Sequence[str]], KeptReply]
+Asking = Callable[[ReadingTask, Sequence[Chunk], Sequence[str]], KeptReply]
 """Gets a model's reply to a task: about passages, and what it is to be shown of each."""
 
 
@@ -67,13 +65,13 @@ class Confirmer:
         Raises:
             LongctxError: As `Backend.generate` does.
         """
-        telling = [(chunk, each) for chunk in chunks for each in self._telling(note.text, chunk.text)]
+        telling = [(chunk, each) for chunk in chunks for each in self._shown(note.text, chunk.text)]
         if telling:
             self._odds[note], sentence = self._odds_of(note.text, telling)
             self._deciding.add(sentence)
         elif self._names:  # only the title names it
-            reply = self._reply(confirming_tasks(self._question)[0], [(each, each.text_with_header) for each in chunks])
-            self._odds[note] = _certain(reply)
+            (task,) = confirming_tasks(self._question)
+            self._odds[note] = _certain(self._ask(task, chunks, [chunk.text_with_header for chunk in chunks]))
         else:
             self._odds[note] = -math.inf
 
@@ -148,7 +146,11 @@ class Confirmer:
 
     def bears(self, sentence: str) -> bool:
         """Whether a sentence holds enough of the question's words."""
-        return len(self._asked & content_terms(sentence)) >= _BEARING * len(self._asked) > 0
+        return self._shared(sentence) >= _BEARING * len(self._asked) > 0
+
+    def _shared(self, sentence: str) -> int:
+        """How many of the question's terms a sentence holds."""
+        return len(self._asked & content_terms(sentence))
 
     def sentences_on(self, item: str, text: str) -> list[str]:
         """Choose the sentences of a text that may tell whether an item belongs to the answer.
@@ -165,7 +167,7 @@ class Confirmer:
         terms = content_terms(item)
         return sentences_with(terms - self._asked or terms, text)
 
-    def _telling(self, item: str, text: str) -> list[str]:
+    def _shown(self, item: str, text: str) -> list[str]:
         """The sentences on an item; one that says no more than its name, as a heading, with those that follow it."""
         on = self.sentences_on(item, text)
         if not self._names:
@@ -173,7 +175,7 @@ class Confirmer:
         sentences, named = sentences_in(text), content_terms(item)
         return [
             each
-            if is_whole_sentence(each) or len(content_terms(each) - named) > 1
+            if ends_sentence(each) or len(content_terms(each) - named) > 1
             else " ".join(sentences[place : place + _UNDER_HEADING])
             for place, each in enumerate(sentences)
             if each in on
@@ -197,7 +199,7 @@ class Confirmer:
                 for chunk in chunks.values()
                 if chunk.source == source
                 for sentence in sentences_in(chunk.text)
-                if is_whole_sentence(sentence) and not self.bears(sentence) and sentence not in self._deciding
+                if ends_sentence(sentence) and not self.bears(sentence) and sentence not in self._deciding
             ]
             if others:
                 _, chunk, sentence = max(others, key=lambda other: other[0])
@@ -207,7 +209,7 @@ class Confirmer:
     def _likeness(self, item: str, sentence: str) -> tuple[bool, int]:
         """How like the sentence on an item one is that has nothing to do with the question: the liker, the better."""
         like = bool(self.sentences_on(item, sentence)) if self._names else states_value(sentence)
-        return like, -len(self._asked & content_terms(sentence))
+        return like, -self._shared(sentence)
 
     def _odds_of(self, item: str, said: Sequence[tuple[Chunk, str]]) -> tuple[float, str]:
         """The odds of an item by the sentence that tells most; infinite where the model does not say how sure it is.
@@ -222,21 +224,17 @@ class Confirmer:
         Returns:
             The mean over the wordings, in nats, and the sentence.
         """
-        said = sorted(said, key=lambda pair: -len(self._asked & content_terms(pair[1])))[:_MOST_SENTENCES]
+        said = sorted(said, key=lambda pair: -self._shared(pair[1]))[:_MOST_SENTENCES]
         first, *others = confirming_tasks(self._question, item=item if self._names else "", value=not self._names)
-        replies = [self._reply(first, [each]) for each in said]
+        replies = [self._ask(first, [chunk], [sentence]) for chunk, sentence in said]
         told = [yes_odds(reply.top_logprobs or {}) for reply in replies]
         sure = [odds for odds in told if odds is not None]
         if len(sure) < len(told):
             certain = [_certain(reply) for reply in replies]
             return max(certain), said[certain.index(max(certain))][1]
-        best = said[sure.index(max(sure))]
-        stricter = [yes_odds(self._reply(task, [best]).top_logprobs or {}) for task in others]
-        return fmean([max(sure), *(odds for odds in stricter if odds is not None)]), best[1]
-
-    def _reply(self, task: ReadingTask, shown: Sequence[tuple[Chunk, str]]) -> KeptReply:
-        passages = [citation(chunk, number=number) for number, (chunk, _) in enumerate(shown, start=1)]
-        return self._ask(task, passages, [text for _, text in shown])
+        chunk, sentence = said[sure.index(max(sure))]
+        stricter = [yes_odds(self._ask(task, [chunk], [sentence]).top_logprobs or {}) for task in others]
+        return fmean([max(sure), *(odds for odds in stricter if odds is not None)]), sentence
 
 
 def _certain(reply: KeptReply) -> float:

@@ -109,7 +109,7 @@ class MapReduce:
         notes, chunks = [*self._read()], self._chunks
         names_of = self._question if self._kind == "count" else ""
         if self._reader.confirmer:
-            notes = self._reader.listed(notes, chunks)
+            notes = self._reader.items(notes, chunks)
             places = {chunk_id: place for place, chunk_id in enumerate(chunks)}
             notes.sort(key=lambda note: places[note.chunk_ids[0]])
         return united(notes, names_of)

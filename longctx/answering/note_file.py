@@ -93,11 +93,11 @@ class NoteFile:
             reply: The reply.
         """
         self._replies[key] = reply
+        if self._folder is None:
+            return
         row = (key, *astuple(reply))
         # A line break on either side: a line that another process left unfinished stays alone.
         line = f"\n{json.dumps([*row, checksum(row)])}\n".encode()
-        if self._folder is None:
-            return
         try:
             descriptor = os.open(self._name, _APPEND, 0o600, dir_fd=self._folder.descriptor)
             try:

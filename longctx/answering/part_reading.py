@@ -11,21 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import replace
 
 from indexes import Chunk
-from indexes.text import content_terms
+from indexes.text import ends_sentence
 from longctx.answering.backend import Backend
 from longctx.answering.confirming import Confirmer, sentences_with
 from longctx.answering.extractive import citation
 from longctx.answering.note_file import KeptReply
 from longctx.answering.note_taking import NoteTaker
 from longctx.answering.notes import Note, goes_round, names_in, notes_in
-from longctx.answering.valued_notes import (
-    is_whole_sentence,
-    sentences_in,
-    sentences_stating,
-    states_value,
-    with_own_name,
-    with_value,
-)
+from longctx.answering.valued_notes import sentences_in, sentences_stating, states_value, with_own_name, with_value
 from longctx.engine import PrefillProgress
 from longctx.planning import asks_for_extreme, asks_for_order
 from longctx.prompts import ItemKind, ReadingTask, asking_which, assemble, condense_task, items_task
@@ -57,7 +50,6 @@ class PartReader:
         self._writer, self._taker = backend.writer, taker
         self._items = _item_kind(question, kind)
         self._question = asking_which(question) if self._items == "name" else question
-        self._asked = content_terms(self._question)
         task = items_task(self._question, self._items) if self._items else condense_task(question, kind)
         self.frame = taker.frame(task)
         self.cut = self.unplaced = self.unconfirmed = 0
@@ -87,7 +79,7 @@ class PartReader:
         for note in self.taken(reply, [chunk.id for chunk in chunks], passages):
             yield from self._asked_about(note, chunks)
 
-    def listed(self, notes: Sequence[Note], chunks: Mapping[int, Chunk]) -> list[Note]:
+    def items(self, notes: Sequence[Note], chunks: Mapping[int, Chunk]) -> list[Note]:
         """Choose the items of a list, and look for those that were overlooked.
 
         Args:
@@ -142,7 +134,7 @@ class PartReader:
         }
         for chunk in chunks.values():
             said = [each for each in sentences_in(chunk.text) if each not in known and self.confirmer.bears(each)]
-            yield chunk, [Note(each, (chunk.id,)) for each in said if is_whole_sentence(each) and states_value(each)]
+            yield chunk, [Note(each, (chunk.id,)) for each in said if ends_sentence(each) and states_value(each)]
 
     def _asked_about(self, note: Note, chunks: Sequence[Chunk]) -> Iterator[Note]:
         """The items in a note, each of which the model is asked about."""
@@ -181,7 +173,8 @@ class PartReader:
         self.unplaced += taken.unplaced
         return taken.notes
 
-    def _reply_on(self, task: ReadingTask, passages: Sequence[Citation], texts: Sequence[str]) -> KeptReply:
+    def _reply_on(self, task: ReadingTask, chunks: Sequence[Chunk], texts: Sequence[str]) -> KeptReply:
+        passages = _shown(chunks)
         documents = self._documents(passages, texts)
         return self._taker.reply(self._taker.frame(task), documents, passages, None, _YES_OR_NO, _LIKELIEST)
 

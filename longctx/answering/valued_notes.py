@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from indexes.text import content_terms, on_one_line, sentence_spans
@@ -68,11 +68,6 @@ def sentences_in(text: str) -> list[str]:
     return [on_one_line(text[start:end]) for start, end in sentence_spans(text)]
 
 
-def is_whole_sentence(text: str) -> bool:
-    """Whether a text ends as sentences do, and headings and cells of tables do not."""
-    return text.rstrip("\"'”’」』)）]").endswith((".", "!", "?", "。", "．", "！", "？"))
-
-
 def states_value(text: str) -> bool:
     """Whether a note or a sentence states one value."""
     return _value(text) is not None
@@ -121,13 +116,8 @@ def with_value(note: str, text: str, question: str) -> str:
     if has_value and is_named and not (name and name[1].strip().casefold() in _PLACEHOLDERS):
         return note
     numbers = _numbers_of(_stated(note)) if has_value else set[str]()
-    stating = [
-        (len(asked & content_terms(sentence)), sentence)
-        for sentence in sentences_in(text)
-        if states_value(sentence) and numbers <= _numbers_of(sentence)
-    ]
-    shared, best = max(stating, key=lambda pair: pair[0], default=(0, note))
-    return best if shared else note
+    stating = (each for each in sentences_in(text) if states_value(each) and numbers <= _numbers_of(each))
+    return _sharing_most(stating, asked) or note
 
 
 def with_own_name(note: str, text: str, title: str, question: str) -> str:
@@ -151,10 +141,14 @@ def with_own_name(note: str, text: str, title: str, question: str) -> str:
     near = [title, *(" ".join(sentences[max(0, place - 1) : place + 1]) for place in stating)]
     if any(2 * len(named & content_terms(each)) >= len(named) for each in near):
         return note
-    asked = content_terms(question)
-    shared = [(len(asked & content_terms(sentences[place])), sentences[place]) for place in stating]
-    most, best = max(shared, key=lambda pair: pair[0], default=(0, note))
-    return best if most else note
+    return _sharing_most((sentences[place] for place in stating), content_terms(question)) or note
+
+
+def _sharing_most(sentences: Iterable[str], asked: set[str]) -> str:
+    """The first of the sentences that share most terms with a question; empty if none shares any."""
+    shared = [(len(asked & content_terms(sentence)), sentence) for sentence in sentences]
+    most, best = max(shared, key=lambda pair: pair[0], default=(0, ""))
+    return best if most else ""
 
 
 def sentences_stating(text: str, note: str) -> list[str]:

@@ -86,9 +86,11 @@ _ITEMS: dict[str, dict[ItemKind, str]] = {
     },
 }
 # Japanese passages are asked about in English, too: small models then tell better what belongs from what does not.
-_BEARS = "Question: {question}\nDoes the text above say anything about this? Reply with one word, yes or no."
+_BEARS = dict.fromkeys(
+    ("en", "ja"), "Question: {question}\nDoes the text above say anything about this? Reply with one word, yes or no."
+)
 _STATES = {
-    "en": _BEARS,
+    "en": _BEARS["en"],
     "ja": (
         "Question: {question}\nDoes the text above state a value that is needed to answer this? Reply with one word, "
         "yes or no."
@@ -187,7 +189,7 @@ def confirming_tasks(question: str, *, item: str = "", value: bool = False) -> l
         The task; for a name or a value another wording of it as well, whose replies are taken together.
     """
     language = language_of(question)
-    wordings = (_BELONGS, _STRICTLY) if item else (_STATES, _HELPS) if value else ({language: _BEARS},)
+    wordings = (_BELONGS, _STRICTLY) if item else (_STATES, _HELPS) if value else (_BEARS,)
     return [
         ReadingTask(PASSAGES[language], wording[language].format(question=question, item=item)) for wording in wordings
     ]

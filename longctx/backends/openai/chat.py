@@ -64,7 +64,7 @@ class OpenAIChat:
     model: str
     _switch: int = field(default=0, init=False)  # which of the ways to turn thinking on and off the server takes
     _limit: str = field(default="max_tokens", init=False)  # what it calls the longest answer
-    _asks_logprobs: bool = field(default=False, init=False)
+    _asks_logprobs: bool = field(default=False, init=False)  # in the last request
     _left_out: set[str] = field(default_factory=set, init=False)  # defaults that it does not want to be told
 
     @property
@@ -87,6 +87,7 @@ class OpenAIChat:
             Its fields.
         """
         penalty = options.repetition_penalty if options.repetition_penalty != 1 else None
+        asks = self._asks_logprobs = options.top_logprobs > 0 and "logprobs" not in self._left_out
         body = {
             "model": self.model,
             "messages": list(messages),
@@ -100,14 +101,12 @@ class OpenAIChat:
             "repetition_penalty": penalty,
             "repeat_penalty": penalty,
             "stream_options": {"include_usage": True},
-            "logprobs": options.top_logprobs > 0 or None,
+            "logprobs": asks or None,
+            "top_logprobs": min(options.top_logprobs, _MOST_LOGPROBS) if asks else None,
         }
         if thinking != "auto":
             body |= _SWITCHES[self._switch][thinking == "on"]
         left_out = {name for name in self._left_out if name != "temperature" or not options.temperature}
-        self._asks_logprobs = options.top_logprobs > 0 and "logprobs" not in left_out
-        if self._asks_logprobs:
-            body["top_logprobs"] = min(options.top_logprobs, _MOST_LOGPROBS)
         return {key: value for key, value in body.items() if value is not None and key not in left_out}
 
     def adapts(self, error: Rejected) -> bool:
@@ -122,9 +121,9 @@ class OpenAIChat:
             self._left_out.add(unwanted)
             return True
         if not any(name in error.said for name in _SWITCHES[self._switch][True]):
-            goes_without, self._asks_logprobs = self._asks_logprobs, False  # not every server names what it refuses
-            self._left_out |= {"logprobs"} if goes_without else set()
-            return goes_without
+            if self._asks_logprobs:  # not every server names what it refuses
+                self._left_out.add("logprobs")
+            return self._asks_logprobs
         if self._switch + 1 == len(_SWITCHES):
             raise BadRequest(f"{self.server.address.url} has no switch for thinking: leave --thinking out") from error
         self._switch += 1
