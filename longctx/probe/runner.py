@@ -21,7 +21,7 @@ from longctx.probe.results import FORMAT, Result, ResultKey
 from longctx.probe.sample import SampleQuestion
 from longctx.probe.scoring import share_found, summarize
 from longctx.probe.setup import ProbeSetup, open_setup
-from longctx.probe.tasks import Draft
+from longctx.probe.tasks import Draft, together
 from longctx.prompts import TokenIds
 from longctx.result_file import Results, open_results
 from rope_scaling import RopeScaling
@@ -142,12 +142,13 @@ def plan_work(setup: ProbeSetup) -> tuple[list[Unit], list[NoRoom]]:
 
 def _unit(setup: ProbeSetup, tasks: Sequence[str], language: str, method: str, length: int, trial: int) -> Unit:
     """A trial of the tasks that are asked about the same text."""
+    drafts = [setup.drafts(task, language, trial) for task in tasks]
     keys = [
         ResultKey(task, language, method, length, trial, number)
-        for task in tasks
-        for number in range(sum(len(draft.questions) for draft in setup.drafts((task,), language, trial)) or 1)
+        for task, own in zip(tasks, drafts, strict=True)
+        for number in range(sum(len(draft.questions) for draft in own) or 1)
     ]
-    return Unit(keys, setup.drafts(tasks, language, trial))
+    return Unit(keys, together(drafts))
 
 
 @dataclass(frozen=True, slots=True)

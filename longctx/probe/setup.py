@@ -16,7 +16,7 @@ from longctx.probe.options import ProbeOptions
 from longctx.probe.report import PERPLEXITY, ModelFacts
 from longctx.probe.sample import PromptBuilder
 from longctx.probe.task_texts import LANGUAGES
-from longctx.probe.tasks import READING, TASKS, Draft, join_drafts
+from longctx.probe.tasks import READING, TASKS, Draft, together
 from longctx.prompts import TokenIds, choose_template
 from longctx.version import __version__
 from rope_scaling import METHODS, RopeScaling, read_base
@@ -73,40 +73,29 @@ class ProbeSetup:
         alone, shared = list[tuple[tuple[str, ...], str]](), dict[str, tuple[str, ...]]()
         for task in self.options.tasks:
             for language in self.languages(task):
-                drafts = self.drafts((task,), language, 0)
+                drafts = self.drafts(task, language, 0)
                 if self.options.shared_text and len(drafts) == 1 and drafts[0].filler is None:
                     shared[language] = (*shared.get(language, ()), task)
                 else:
                     alone.append(((task,), language))
         return [*alone, *((tasks, language) for language, tasks in shared.items())]
 
-    def drafts(self, tasks: Sequence[str], language: str, trial: int) -> list[Draft]:
-        """The drafts of a trial, the same at every length and under every method.
-
-        Args:
-            tasks: A group of `groups`, or one task.
-            language: Its language.
-            trial: The number of the trial.
-
-        Returns:
-            The drafts of a task, or the one that several share; none for perplexity.
-        """
-        texts = replace(LANGUAGES[language], needle=self.options.needle or LANGUAGES[language].needle)
-        drafts = [
-            draft
-            for task in tasks
-            if task != PERPLEXITY
-            for draft in TASKS[task](
-                Random(f"{self.options.seed} {task} {language} {trial}"), self.options.places, texts, self.haystack
-            )
-        ]
-        return drafts if len(tasks) == 1 else [join_drafts(drafts)]
+    def drafts(self, task: str, language: str, trial: int) -> list[Draft]:
+        """The drafts of a trial of a task, the same at every length and under every method; perplexity has none."""
+        if task == PERPLEXITY:
+            return []
+        texts = LANGUAGES[language]
+        draw = Random(f"{self.options.seed} {task} {language} {trial}")
+        texts = replace(texts, needle=self.options.needle or texts.needle)
+        return TASKS[task](draw, self.options.places, texts, self.haystack)
 
     def needed(self, tasks: Sequence[str], language: str) -> int:
         """The fewest tokens that have room for every trial of tasks that are asked about the same texts."""
         if tuple(tasks) == (PERPLEXITY,):
             return self.stride + 2  # a token before those that are scored, and the BOS
-        trials = (self.drafts(tasks, language, trial) for trial in range(self.options.trials))
+        trials = (
+            together([self.drafts(task, language, trial) for task in tasks]) for trial in range(self.options.trials)
+        )
         return max(self.builder.needed(draft) for drafts in trials for draft in drafts)
 
     def window_ids(self, length: int, window: int) -> TokenIds:

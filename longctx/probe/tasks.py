@@ -61,10 +61,20 @@ class Draft:
     least: int = 1
 
 
-def join_drafts(drafts: Sequence[Draft]) -> Draft:
-    """One text with the needles of several drafts that have no filler, and all their questions."""
-    needles = (needle for draft in drafts for needle in draft.needles)
-    return Draft(drafts[0].language, tuple(needles), tuple(asked for draft in drafts for asked in draft.questions))
+def together(drafts: Sequence[list[Draft]]) -> list[Draft]:
+    """Put tasks together that are asked about the same texts.
+
+    Args:
+        drafts: The drafts of each task; of several tasks each has one, without a filler.
+
+    Returns:
+        Those of a task that is alone, or one with all needles and all questions.
+    """
+    if len(drafts) == 1:
+        return drafts[0]
+    joined = [draft for own in drafts for draft in own]
+    needles = (needle for draft in joined for needle in draft.needles)
+    return [Draft(joined[0].language, tuple(needles), tuple(asked for draft in joined for asked in draft.questions))]
 
 
 Task = Callable[[random.Random, Depths, Language, Haystack], list[Draft]]

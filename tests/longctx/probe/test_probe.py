@@ -179,7 +179,7 @@ def test_tasks_that_share_a_text_read_it_once(loaded: LoadedModel) -> None:
     assert all(result.read < 0.2 * results[0].read for result in results[1:])
     (draft,) = shared[0].drafts
     for task in ("multi-key", "two-hop"):
-        (alone,) = setup.drafts((task,), "en", 0)
+        (alone,) = setup.drafts(task, "en", 0)
         assert set(alone.needles) <= set(draft.needles)
         asked = [question.text for question in alone.questions]
         assert asked == [q.text for key, q in zip(shared[0].keys, draft.questions, strict=True) if key.task == task]
