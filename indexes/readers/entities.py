@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from indexes.readers.base import check_text_length, first_warnings, one_line
 
 _NAME = r"[^\W\d][\w:.-]{0,100}"
 _SUBSET = re.compile(r"""<!DOCTYPE\s(?:[^<>\["']|"[^"<>]{0,500}"|'[^'<>]{0,500}'){0,2000}\[""")
 _SEARCHED = 100_000  # characters at the beginning: where the declarations begin, and how many there are at most
+_COMMENT = r"<!--(?:[^-]|-(?!->))*(?:-->)?"
 _DECLARED = re.compile(
-    r"<!--(?:[^-]|-(?!->))*(?:-->)?"
-    rf"""|<!ENTITY\s+(?P<name>{_NAME})\s+(?:"(?P<double>[^"]{{0,5000}})"|'(?P<single>[^']{{0,5000}})')\s*>"""
+    _COMMENT + rf"""|<!ENTITY\s+(?P<name>{_NAME})\s+(?:"(?P<double>[^"]{{0,5000}})"|'(?P<single>[^']{{0,5000}})')\s*>"""
     rf"""|<!ENTITY\s+(?P<outer>{_NAME})\s+(?:SYSTEM|PUBLIC\s+(?:"[^"<>]{{0,500}}"|'[^'<>]{{0,500}}'))\s+"""
     r"""(?:"(?P<file>[^"<>]{0,500})"|'(?P<path>[^'<>]{0,500})')[^<>]{0,200}>"""
     r"""|<![A-Z](?:[^<>"']|"[^"]{0,5000}"|'[^']{0,5000}'){0,2000}>"""
     r"|(?P<end>\]\s{0,100}>)"
 )
-_USED = re.compile(rf"<!--(?:[^-]|-(?!->))*(?:-->)?|<!\[CDATA\[(?:[^\]]|\](?!\]>))*(?:\]\]>)?|&(?P<name>{_NAME});")
+_USED = re.compile(rf"{_COMMENT}|<!\[CDATA\[(?:[^\]]|\](?!\]>))*(?:\]\]>)?|&(?P<name>{_NAME});")
 _LONGEST = 10_000  # characters of an entity,
 _MOST = 1_000_000  # and of all
 
@@ -36,18 +37,11 @@ def with_entities(text: str, most: int) -> tuple[str, tuple[str, ...]]:
     Raises:
         UnreadableFile: It has too many characters.
     """
-    begin = _SUBSET.search(text, 0, _SEARCHED)
-    if begin is None:
+    declared = _declarations(text)
+    if declared is None:
         return text, ()
-    values, files, end = _declarations(text, begin.end())
-    if not values and not files:
-        return text, ()
-    names = [found["name"] for found in _USED.finditer(text, end) if found["name"]]
-    check_text_length(len(text) + sum(len(values.get(name, "")) for name in names), most)
-    used = [f"the file '{one_line(files[name])}' that it refers to is not read" for name in {*names} & files.keys()]
-    return text[:end] + _replaced(text[end:], values), first_warnings(
-        sorted(used), "files that it refers to are not read"
-    )
+    rest, warnings = _with_entities(text, declared, most)
+    return text[: declared.end] + rest, warnings
 
 
 def without_declarations(text: str, most: int) -> str:
@@ -63,19 +57,35 @@ def without_declarations(text: str, most: int) -> str:
     Raises:
         UnreadableFile: It has too many characters.
     """
+    declared = _declarations(text)
+    return text if declared is None else text[: declared.begin] + _with_entities(text, declared, most)[0]
+
+
+class _Declarations(NamedTuple):
+    """What a document declares.
+
+    Attributes:
+        begin: Where the declarations begin.
+        end: Where they end.
+        values: The text of each entity.
+        files: The files that others stand for.
+    """
+
+    begin: int
+    end: int
+    values: dict[str, str]
+    files: dict[str, str]
+
+
+def _declarations(text: str) -> _Declarations | None:
+    """What a document declares; None if it declares nothing itself."""
     begin = _SUBSET.search(text, 0, _SEARCHED)
     if begin is None:
-        return text
-    _, _, end = _declarations(text, begin.end())
-    return text[: begin.start()] + with_entities(text, most)[0][end:]
-
-
-def _declarations(text: str, start: int) -> tuple[dict[str, str], dict[str, str], int]:
-    """The text of each entity, the files that others stand for, and where the declarations end."""
+        return None
     values: dict[str, str] = {}
     files: dict[str, str] = {}
     total = 0
-    end = start
+    end = start = begin.end()
     for found in _DECLARED.finditer(text, start, start + _SEARCHED):
         end = found.end()
         name, value = found["name"], found["double"] or found["single"] or ""
@@ -86,7 +96,19 @@ def _declarations(text: str, start: int) -> tuple[dict[str, str], dict[str, str]
         elif name and name not in values and _length(value, values) <= _LONGEST and total < _MOST:
             values[name] = " ".join(_replaced(value, values).splitlines())
             total += len(values[name])
-    return values, files, end
+    return _Declarations(begin.start(), end, values, files)
+
+
+def _with_entities(text: str, declared: _Declarations, most: int) -> tuple[str, tuple[str, ...]]:
+    """What follows the declarations, with the text of entities, and the warnings. Raises UnreadableFile."""
+    values, files = declared.values, declared.files
+    if not values and not files:
+        return text[declared.end :], ()
+    names = [found["name"] for found in _USED.finditer(text, declared.end) if found["name"]]
+    check_text_length(len(text) + sum(len(values.get(name, "")) for name in names), most)
+    used = [f"the file '{one_line(files[name])}' that it refers to is not read" for name in {*names} & files.keys()]
+    warnings = first_warnings(sorted(used), "files that it refers to are not read")
+    return _replaced(text[declared.end :], values), warnings
 
 
 def _length(value: str, values: dict[str, str]) -> int:

@@ -6,9 +6,9 @@ from typing import Any
 
 from indexes.readers.lines import Lines
 
-CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}chart"  # which names the part with the chart
-CHART_PART = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
+CHART = f"{_C}chart"  # which names the part with the chart
+CHART_PART = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _CATEGORIES = ("cat", "xVal")
 _VALUES = ("val", "yVal", "bubbleSize")

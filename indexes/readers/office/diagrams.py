@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}relIds"  # which names the part with the data
-DIAGRAM_DATA = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}dm"
 _DGM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}"
+DIAGRAM = f"{_DGM}relIds"  # which names the part with the data
+DIAGRAM_DATA = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}dm"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 
 

@@ -329,8 +329,9 @@ class _Walk:
                 continue  # of a table in a cell
             before, repeated = len(self._comments), _integer(row.get(f"{_TABLE}number-rows-repeated"), 1)
             cells = self._cells(row, below, number if is_sheet else 0)
-            texts = [cell.text for cell in cells]
-            self._comments[before:] = [comment.in_row(texts) for comment in self._comments[before:]]
+            if len(self._comments) > before:
+                row_texts = [cell.text for cell in cells]
+                self._comments[before:] = [comment.in_row(row_texts) for comment in self._comments[before:]]
             number += repeated
             if not any(cell.text for cell in cells):
                 merged.begin()
@@ -359,9 +360,11 @@ class _Walk:
         column = covered = 0  # where the next cell is, and how many more the last one covers
         for cell in row.iterchildren(f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
             own = tuple(_integer(cell.get(f"{_TABLE}number-{each}-spanned"), 1) for each in ("rows", "columns"))
-            first, place = len(self._comments), f"{_letters(column)}{number}" if number else ""
+            first = len(self._comments)
             is_covered, text = cell.tag == f"{_TABLE}covered-table-cell", self._cell_text(cell, on_sheet=number > 0)
-            self._comments[first:] = [comment._replace(place=place) for comment in self._comments[first:]]
+            if number and len(self._comments) > first:
+                place = f"{_letters(column)}{number}"
+                self._comments[first:] = [comment._replace(place=place) for comment in self._comments[first:]]
             for _ in range(min(_integer(cell.get(f"{_TABLE}number-columns-repeated"), 1), _MOST_COLUMNS)):
                 above = below.pop(column, None) if is_covered else None
                 if above or not is_covered or not covered:
