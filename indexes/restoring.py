@@ -22,6 +22,7 @@ from indexes.sources import NAMESPACE
 from indexes.storage import Store, settings_checksum
 from indexes.types import Chunk, Encoder
 
+_NAMES = ("encoder", "encoder_fingerprint", "chunking")
 _LOOKED_AT = 8  # documents: of each a vector, and its file
 _SAME = 0.999  # cosine of a vector that was made again: processors and batches differ in the fifth decimal
 
@@ -50,9 +51,6 @@ def restore_settings(store: Store, encoder: Encoder) -> tuple[str, ...]:
         found, how = _derived(store, left, encoder, stamped)
     store.restore_settings(found)
     return (f"the settings of the index were made again, with the encoder {encoder.name}: {how}",)
-
-
-_NAMES = ("encoder", "encoder_fingerprint", "chunking")
 
 
 def _by_checksum(left: Mapping[str, str], encoder: Encoder, stamped: Mapping[str, int]) -> dict[str, str] | None:

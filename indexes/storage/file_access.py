@@ -81,20 +81,20 @@ def read_failure(path: Path) -> OSError | None:
     return None
 
 
-def odd_file_beside(path: Path) -> Path | None:
+def odd_file_beside(path: Path) -> str | None:
     """Look at what SQLite would read and write beside a database: it waits for ever for a pipe's writer.
 
     Args:
         path: The database.
 
     Returns:
-        What is a link or no file, where a file of SQLite's belongs; None if nothing is.
+        What to say of a link, or of what is no file, where a file of SQLite's belongs; None if there is none.
     """
     for suffix in ("-journal", "-wal", "-shm"):
         beside = Path(f"{path}{suffix}")
         with suppress(OSError):  # what cannot be looked at, SQLite explains
             if not stat.S_ISREG(beside.lstat().st_mode):
-                return beside
+                return f"{beside} is a link or no file, and SQLite's belongs there: move it away"
     return None
 
 

@@ -98,7 +98,7 @@ class SessionFile:
                 write_atomically(path, _create, overwrite=False, private=True)
             check_kind(path)
             if (odd := odd_file_beside(path)) is not None:
-                raise BadSession(f"{odd} is a link or no file, and SQLite's belongs there: move it away")
+                raise BadSession(odd)
             database = _connect(path)
             try:
                 _check_header(path, database)

@@ -124,7 +124,7 @@ class Database:
 
     def _check(self) -> None:
         if (odd := odd_file_beside(self._path)) is not None:
-            raise CorpusError(f"{odd} is a link or no file, and SQLite's belongs there: move it away")
+            raise CorpusError(odd)
         self._check_length()
         if self.writable:
             if not self._path.exists():  # SQLite would let everybody read it

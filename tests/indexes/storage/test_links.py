@@ -48,6 +48,19 @@ def uses(index: CorpusIndex, number: int) -> Iterator[Callable[[], object]]:
     yield lambda: index.search("subject1", 5, "lexical")
 
 
+def use_until(ended: Callable[[], bool], folder: Path, hashing: Encoder) -> int:
+    """Open an index and use it, again and again; returns how many uses were not refused."""
+    done = number = 0
+    while not ended():
+        number += 1
+        with suppress(CorpusError), CorpusIndex.open(folder, hashing) as index:
+            for use in uses(index, number):
+                with suppress(CorpusError, OSError, ValueError, RuntimeError):
+                    use()
+                    done += 1
+    return done
+
+
 @pytest.mark.parametrize("name", ["dense", "lexical", "generation"])
 def test_a_link_is_refused_with_the_remedy(folder: Path, outside: Path, hashing: Encoder, name: str) -> None:
     name = generation_of(folder) if name == "generation" else name
@@ -176,7 +189,7 @@ def test_folders_that_become_links_before_each_step(
     import tantivy
 
     folder.chmod(0o777)  # so that others may do this
-    swap, calls, swapping, done = Swapper(folder, outside), [0], [False], 0
+    swap, calls, swapping = Swapper(folder, outside), [0], [False]
 
     def before(function: Any) -> Any:
         def step(*arguments: Any, **options: Any) -> Any:
@@ -189,7 +202,7 @@ def test_folders_that_become_links_before_each_step(
 
         return step
 
-    watched, number = WatchedFolder(outside), 0
+    watched = WatchedFolder(outside)
     with monkeypatch.context() as patched:
         for module, names in (
             (held_folder.os, ("open", "stat", "link", "unlink", "replace", "mkdir", "listdir", "fchmod", "rmdir")),
@@ -198,13 +211,7 @@ def test_folders_that_become_links_before_each_step(
         ):
             for name in names:
                 patched.setattr(module, name, before(getattr(module, name)))
-        while swap.count < SWAPS:
-            number += 1
-            with suppress(CorpusError), CorpusIndex.open(folder, hashing) as index:
-                for use in uses(index, number):
-                    with suppress(CorpusError, OSError, ValueError, RuntimeError):
-                        use()
-                        done += 1
+        done = use_until(lambda: swap.count >= SWAPS, folder, hashing)
     swap.back()
     assert done
     check_at_the_end(folder, hashing, watched)
@@ -220,15 +227,9 @@ def test_folders_that_become_links_at_any_moment(folder: Path, outside: Path, ha
             ended.wait(0.002)
         ended.set()
 
-    thread, number, done = threading.Thread(target=swap_on), 0, 0
+    thread = threading.Thread(target=swap_on)
     thread.start()
-    while not ended.is_set():
-        number += 1
-        with suppress(CorpusError), CorpusIndex.open(folder, hashing) as index:
-            for use in uses(index, number):
-                with suppress(CorpusError, OSError, ValueError, RuntimeError):
-                    use()
-                    done += 1
+    done = use_until(ended.is_set, folder, hashing)
     thread.join()
     assert done
     swap.back()
