@@ -191,6 +191,19 @@ def test_where_nothing_stands_out_yes_and_no_decide(index: Path, opened, server)
     assert opened(index).ask(COUNT).text.startswith("There is 1: Station 9 [1].")
 
 
+def test_what_was_found_by_the_same_words_as_most_may_be_half_as_sure(make_index, opened, server) -> None:
+    facts = [f"The roof of Station {n} leaks." for n in range(8)]
+    folder = make_index({f"{n}.md": report(n + 20, fact) for n, fact in enumerate(facts)})
+    sure = {f"Station {n} leaks": 0.5 for n in range(6)} | {"Station 6 leaks": -0.15, "Station 7 leaks": -0.35}
+
+    def odds(asked: Asked) -> float:
+        return next((each for said, each in sure.items() if said in asked.text), -0.5)
+
+    server.play(WINDOW, noting(lambda passage: re.findall(r"Station \d", passage)), confirm=odds)
+    answer = opened(folder).ask("At how many stations does the roof leak?", route="map")
+    assert re.findall(r"Station \d", answer.text) == [f"Station {n}" for n in range(7)]
+
+
 @pytest.mark.parametrize("denies_others", [True, False])
 def test_a_model_that_only_says_yes_or_no_is_trusted_if_it_denies_others(
     make_index, opened, server, denies_others: bool
@@ -324,13 +337,13 @@ def test_where_nothing_is_noted_to_compare_passages_are_asked(index: Path, opene
 
 def test_notes_without_a_value_or_a_name_are_completed_from_their_passages(make_index, opened, server) -> None:
     facts = ["The water at Mole North was 12 cm.", "At Mole South the water was 31 cm.", "Mole West: water of 9 cm."]
-    facts += ["At Mole East the water was 30 cm and the wind 4 m."]
+    facts += ["At Mole East the water was 40 cm."]
     folder = make_index({f"{n}.md": report(1, fact) for n, fact in enumerate(facts)})
     written = {"North": "Mole North has the highest water.", "South": "name: 31 cm", "West": "Mole West: 9 cm"}
-    written["East"] = "The mole with the highest water: 30 cm"
+    written["East"] = "The mole with the highest water: 40 cm"
     server.play(WINDOW, noting(lambda passage: [note for name, note in written.items() if f"Mole {name}" in passage]))
     answer = opened(folder).ask("Which mole has the highest water?", route="map")
-    assert answer.text == "At Mole South the water was 31 cm [1]."
+    assert answer.text == "At Mole East the water was 40 cm [1]."
 
 
 def test_a_value_is_that_of_what_its_sentence_names(make_index, opened, server) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,13 @@ class Codes:
 
     def get_vocab(self) -> dict[str, int]:
         return {str(token): token for token in range(300)}
+
+
+class Pairs(Codes):
+    """Two tokens have the same text each, as parts of characters have in real tokenizers."""
+
+    def decode(self, ids: Sequence[int], **_: object) -> str:
+        return "".join(f"{token // 2} " for token in ids)
 
 
 def tiny(family: str, changes: dict, window: int = 512) -> LoadedModel:
@@ -434,6 +442,10 @@ def test_the_likeliest_first_tokens_are_told_before_any_sampling(llama: LoadedMo
     stream.rest()
     likely = dict(zip(map(llama.tokenizer.decode, tokens[:, None]), values.tolist(), strict=True))
     assert stream.top_logprobs == pytest.approx(likely, abs=1e-4)
+    pairs = Engine(replace(llama, tokenizer=Pairs())).stream(ids, (), options=GenerationOptions(1, top_logprobs=300))
+    pairs.rest()
+    most = {f"{token // 2} ": max(expected[token : token + 2].tolist()) for token in range(0, 300, 2)}
+    assert pairs.top_logprobs == pytest.approx(most, abs=1e-4), "of tokens with the same text, the likeliest"
     with pytest.raises(BadRequest, match="top_logprobs is -1"):
         GenerationOptions(2, top_logprobs=-1)
 
