@@ -16,7 +16,7 @@ import pytest
 from watched_folder import WatchedFolder
 
 from indexes import CorpusError, CorpusIndex, Document, Encoder
-from indexes.storage import derived_files, held_folder
+from indexes.storage import HeldFolder, derived_files, held_folder
 from indexes.storage.sqlite import Store
 
 SWAPS = 150
@@ -59,6 +59,19 @@ def use_until(ended: Callable[[], bool], folder: Path, hashing: Encoder) -> int:
                     use()
                     done += 1
     return done
+
+
+def test_a_file_that_has_just_become_a_link_or_a_pipe_is_not_opened(folder: Path, outside: Path) -> None:
+    (folder / "link").symlink_to(outside / "thesis.txt")
+    os.mkfifo(folder / "pipe")
+    held, watched = HeldFolder(folder), WatchedFolder(outside)
+    for name in ("link", "pipe"):
+        with pytest.raises(OSError, match=name), held.open(name):
+            pass
+    with held.create("link") as file:
+        file.write(b"mine")
+    assert (folder / "link").read_bytes() == b"mine"
+    assert watched.events() == []
 
 
 @pytest.mark.parametrize("name", ["dense", "lexical", "generation"])

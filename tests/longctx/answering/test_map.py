@@ -204,6 +204,17 @@ def test_what_was_found_by_the_same_words_as_most_may_be_half_as_sure(make_index
     assert re.findall(r"Station \d", answer.text) == [f"Station {n}" for n in range(7)]
 
 
+def test_what_is_said_in_other_words_is_not_compared_with_itself(make_index, opened, server) -> None:
+    files = {f"{n}.md": report(n + 20, f"At Mole {n} water comes in from above. Mole {n} is grey.") for n in range(4)}
+    server.play(
+        WINDOW,
+        noting(lambda passage: re.findall(r"Mole \d(?= water)", passage)),
+        confirm=lambda asked: -1.0 if "comes in" in asked.text else -3.0,
+    )
+    answer = opened(make_index(files)).ask("Which buildings have a leaking roof?", route="map", kind="count")
+    assert re.findall(r"Mole \d", answer.text) == [f"Mole {n}" for n in range(4)]
+
+
 @pytest.mark.parametrize("denies_others", [True, False])
 def test_a_model_that_only_says_yes_or_no_is_trusted_if_it_denies_others(
     make_index, opened, server, denies_others: bool
