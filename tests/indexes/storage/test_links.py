@@ -120,11 +120,17 @@ def test_a_derived_file_that_is_none_is_made_again(folder: Path, hashing: Encode
 
 def test_names_in_the_database_lead_nowhere_else(folder: Path, outside: Path, hashing: Encoder) -> None:
     """As a database from somebody else may have them, with checksums that match."""
-    for name in (str(outside / "none"), "../outside/none", "dense/../../outside/none", "lexical/../../outside/none"):
+    thesis = (outside / "thesis.txt").stat().st_size
+    there = (
+        f"{place}outside/{file}"
+        for place in ("../", "dense/../../", "lexical/../../")
+        for file in ("none", "thesis.txt")
+    )
+    for name in (str(outside / "none"), str(outside / "thesis.txt"), *there):
         with closing(sqlite3.connect(folder / "corpus.sqlite3", isolation_level=None)) as database:
             store = Store(database)
             files = store.derived_files()
-            store.set_derived_files([*files, files[0]._replace(name=name)])
+            store.set_derived_files([*files, files[0]._replace(name=name, bytes=thesis)])
             store.set_meta("published", derived_files._published(store))
         watched = WatchedFolder(outside)
         with CorpusIndex.open(folder, hashing) as index:
