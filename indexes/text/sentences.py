@@ -34,7 +34,14 @@ _LONGEST_QUOTE = 1000  # characters; past it a bracket was probably never closed
 
 
 def ends_sentence(text: str) -> bool:
-    """Whether a text ends as sentences do; headings and cells of tables do not."""
+    """Tell whether a text ends as sentences do; headings and cells of tables do not.
+
+    Args:
+        text: The text, in any language.
+
+    Returns:
+        Whether it ends with a mark that ends sentences, whatever brackets or quotation marks close behind it.
+    """
     return _ENDED.search(text) is not None
 
 
