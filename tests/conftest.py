@@ -37,11 +37,12 @@ CHAT_TEMPLATE = "{{ bos_token }}{% for message in messages %}[INST] {{ message['
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where reading rates are kept: no test may read or write what the user's own runs have measured, or keep data."""
+    """Where reading rates are kept: no test may read or write what is the user's own: rates, data, what is trusted."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("LONGCTX_CACHE_DIR", str(folder))
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield folder
 
 
