@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from indexes import CorpusIndex
-from indexes.text import SENTENCE_ENDS, content_words, on_one_line, script_language, sentence_spans
+from indexes.text import content_words, ends_sentence, on_one_line, script_language, sentence_spans
 from longctx.evaluation.questions import Question
 
 _LENGTHS = {"en": (40, 240), "ja": (14, 120)}  # characters of a sentence that says enough and is still one
@@ -16,7 +16,6 @@ _TELLING = 4  # words that a sentence must have beside the one that is left out
 _FREQUENT = 4  # a word that a document has more often says little about one of its sentences
 _SHORTEST = {"en": 4, "ja": 2}  # characters of a word that is left out, unless it is a number
 _NO_PROSE = re.compile(r"[#|>*\-+=`~<{\[•・]|\d+[.)．）、]")  # how headings, tables, lists, quotations and code begin
-_ENDS = re.compile(rf"[{SENTENCE_ENDS}][\"'”’」』)）]*$")
 _NUMBER = re.compile(r"(?<![\w.,/:-])\d[\d.,:]*\d(?![\w/-])|(?<![\w.,/:-])\d(?![\w.,/:-])")
 _NUMBER_JA = re.compile(r"\d[\d.,]*\d|\d|[〇一二三四五六七八九十百千万億]{2,}")
 _FORMS = {
@@ -85,7 +84,7 @@ def _is_telling(sentence: str) -> bool:
     return (
         shortest <= len(sentence) <= longest
         and not _NO_PROSE.match(sentence)
-        and _ENDS.search(sentence) is not None
+        and ends_sentence(sentence)
         and "|" not in sentence
     )
 
