@@ -31,6 +31,8 @@ from typing import Any, NoReturn
 
 HERE = Path(__file__).parent
 DOCUMENTS = 6
+MODEL = str(HERE.parents[1] / "examples" / "models" / "passkey-llama")
+MEASURED = ("seconds", "first_token_seconds", "checksum")  # what differs from run to run
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,14 @@ class Bench:
             hits = sorted(hit["chunk"]["text"] for hit in json.loads(searched.output or "[]"))
             found[f"{index} hits"] = hits or searched.errors
         found["turns"] = self.turns()
+        found["results"] = {name: self.results(name) for name in ("evaluated", "probed")}
         return found
+
+    def results(self, name: str) -> list[str]:
+        """The rows that `eval` or `probe` has kept, without what was measured, in order."""
+        path = self.folder / name / "results.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return sorted(json.dumps({key: row[key] for key in row if key not in MEASURED}, sort_keys=True) for row in rows)
 
     def turns(self) -> list[list[str]]:
         return [_turns(path) for path in sorted((self.folder / ".longctx-sessions").glob("*.session"))]
@@ -175,6 +184,8 @@ def _turns(path: Path) -> list[str]:
         return [turn.question for turn in session.turns()]
 
 
+_MAPPED = "--route map --window 400 --max-new-tokens 8"
+_PROBED = "--methods none --tasks needle --lengths 192,224 --trials 1 --depths 2"
 ACTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "ingest": (("ingest", "docs", "--prune"), ""),
     "remove": (("index", "remove", "docs/1.txt"), ""),
@@ -183,6 +194,8 @@ ACTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "migrate": (("index", "list", "--index", "old"), ""),
     "chat": (("chat",), "What is subject2?\n"),
     "eval": (("eval", "questions.jsonl", "--out", "evaluated"), ""),
+    "map": (("ask", "How many subjects are there?", *_MAPPED.split(), "--model", MODEL), ""),
+    "probe": (("probe", MODEL, *_PROBED.split(), "--out", "probed"), ""),
 }
 
 
@@ -220,8 +233,9 @@ def check(bench: Bench, action: str, before: dict[str, Any], after: dict[str, An
     if action != "remove" and again.status:
         raise Wrong(f"it does not go on: {again.status} {again.errors}")
     end = bench.state()
-    if action != "chat" and any(end[key] != after[key] for key in (".longctx", "old", ".longctx hits", "old hits")):
-        raise Wrong(f"it ends otherwise: {end} instead of {after}")
+    kept = (".longctx", "old", ".longctx hits", "old hits", "results")
+    if action != "chat" and (others := [key for key in kept if end[key] != after[key]]):
+        raise Wrong("; ".join(f"it ends with other {key}: {end[key]} instead of {after[key]}" for key in others))
 
 
 def faults_of(kind: str, operations: int, luck: random.Random) -> Fault:
@@ -249,7 +263,7 @@ def done_whole(bench: Bench, actions: Iterable[str]) -> tuple[dict[str, int], di
         bench.prepare(action)
         whole = bench.act(action, Fault(-1))
         assert whole.status == 0, (action, whole)
-        counts[action], afters[action] = whole.operations, bench.state()
+        counts[action], afters[action] = whole.operations, bench.state() | {"answer": whole.output}
     return counts, afters
 
 
