@@ -1,11 +1,16 @@
-"""Numbers of tokens and bytes as people write them: the same in every flag, in the environment and in longctx.toml."""
+"""Numbers as people write them: of tokens and bytes, the same in every flag and setting, and of things in sentences."""
 
 from __future__ import annotations
 
 import math
 import re
+import unicodedata
+from functools import cache
 from typing import Any
 
+from indexes.readers.office import formatted_number
+
+_IN_WORDS = 1000  # numbers below this are known in words
 _TIMES = {"": 1, "k": 2**10, "m": 2**20}
 _BINARY = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -50,3 +55,29 @@ def parse_size(value: Any) -> int:
     if not math.isfinite(size):
         raise ValueError("that is more than can be counted")
     return int(size)
+
+
+def parse_count(text: str) -> int | None:
+    """Parse how many things there are, as a sentence says it.
+
+    Args:
+        text: The number: in digits of any width, or, below 1,000, in kanji such as 二十一 or English words such as
+            'twenty-one'.
+
+    Returns:
+        The number; None for anything else.
+    """
+    plain = unicodedata.normalize("NFKC", text).strip().casefold()
+    if re.fullmatch(r"\d{1,3}(?:,?\d{3}){0,2}", plain):
+        return int(plain.replace(",", ""))
+    return _words().get(" ".join(plain.replace("-", " ").split()))
+
+
+@cache
+def _words() -> dict[str, int]:
+    kinds = ("cardinalText", "japaneseCounting")
+    return {
+        formatted_number(number, kind).casefold().replace("-", " "): number
+        for kind in kinds
+        for number in range(1, _IN_WORDS)
+    }

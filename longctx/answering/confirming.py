@@ -125,6 +125,22 @@ class Confirmer:
         said = [each for text in texts for each in self.sentences_on(note.text, text)]
         return content_terms("\n".join(said or texts))
 
+    def support(self, note: Note, chunks: Mapping[int, Chunk]) -> tuple[float, int]:
+        """Tell how well an item is supported, for comparison with others.
+
+        Args:
+            note: The item.
+            chunks: All passages, by their ids.
+
+        Returns:
+            How sure the model is of it, where it confirmed it, and how many of the question's terms are in a sentence
+            on it.
+        """
+        odds = max((odds for asked, odds in self._odds.items() if asked.text == note.text), default=-math.inf)
+        texts = [chunks[chunk_id].text for chunk_id in note.chunk_ids]
+        shared = [self._shared(each) for text in texts for each in self.sentences_on(note.text, text)]
+        return odds, max(shared, default=0)
+
     def bearing_by_words(self, chunks: Mapping[int, Chunk]) -> list[Note]:
         """Choose among the values that the model did not confirm by words: some models deny whatever they are asked.
 

@@ -18,10 +18,10 @@ from longctx.answering.map_parts import Division, Room
 from longctx.answering.note_taking import NoteTaker
 from longctx.answering.notes import Note, lines_of, numbered, united
 from longctx.answering.part_reading import PartReader
-from longctx.answering.valued_notes import by_value, extremes, one_in_each_place
+from longctx.answering.valued_notes import best_supported, by_value, extremes, one_in_each_place
 from longctx.engine import PrefillProgress
 from longctx.errors import ContextTooLong
-from longctx.planning import Policy, asks_for_extreme, asks_for_order
+from longctx.planning import Policy, asks_for_extreme, asks_for_order, stated_count
 from longctx.prompts import Framing, ReadingTask, final_task, listing, merge_task
 from longctx.types import BudgetItem, Citation, Plan, QuestionRequest
 
@@ -92,6 +92,7 @@ class MapReduce:
         self._reader = PartReader(backend, taker, self._question, self._kind)
         self._merges = 0
         self._omitted = ""
+        self._surplus: list[Note] = []
         self.done = 0
         self._notes_tokens = policy.part_tokens or _PART_TOKENS
         self._part_tokens = policy.part_tokens or (_LIST_PART_TOKENS if self._reader.confirmer else _PART_TOKENS)
@@ -121,20 +122,34 @@ class MapReduce:
             notes: The notes.
 
         Returns:
-            All items, counted, or in their order, or those with the largest or smallest value; None for another
-            question, and where the notes do not tell it by numbers.
+            All items, counted, or in their order, as many as the question states at most, or those with the largest or
+            smallest value; None for another question, and where the notes do not tell it by numbers.
         """
         if self._kind == "count":
             return self._list_of(notes)
         extreme, ranked = asks_for_extreme(self._question), self._ranked(notes)
         if ranked is None or not (self._in_order or extreme in ("largest", "smallest")):
             return None
-        items = ranked if self._in_order else extremes(ranked, smallest=extreme == "smallest")
-        return self._list_of(items, counted=False)
+        if self._in_order:
+            return self._ordered(ranked)
+        return self._list_of(extremes(ranked, smallest=extreme == "smallest"), counted=False)
 
-    def _list_of(self, notes: Sequence[Note], *, counted: bool = True) -> ListedAnswer:
+    def _ordered(self, ranked: Sequence[Note]) -> ListedAnswer:
+        """The items in their order, as many as the question states; what is more, or missing, is said."""
+        stated, kept, confirmer = stated_count(self._question), ranked, self._reader.confirmer
+        if stated and stated.is_limit:
+            kept = ranked[: stated.count]
+        elif stated and confirmer:
+            kept = best_supported(ranked, stated.count, lambda note: confirmer.support(note, self._chunks))
+            self._surplus = [note for note in ranked if note not in kept]
+        count = stated.count if stated else None
+        return self._list_of(kept, counted=False, stated=count, surplus=len(self._surplus))
+
+    def _list_of(
+        self, notes: Sequence[Note], *, counted: bool = True, stated: int | None = None, surplus: int = 0
+    ) -> ListedAnswer:
         items = lines_of([replace(note, text=note.text.rstrip(" .。")) for note in notes])
-        text = listing(self._question, items, counted=counted, in_order=self._in_order)
+        text = listing(self._question, items, counted=counted, in_order=self._in_order, stated=stated, surplus=surplus)
         return ListedAnswer(text, self._passages(notes))
 
     def final(self, notes: list[Note]) -> FinalPrompt:
@@ -174,7 +189,9 @@ class MapReduce:
         }
         by_words = reader.confirmer is not None and reader.confirmer.by_words
         words = "the model confirmed no value: words decided which bear on the question" if by_words else ""
-        return [remark for remark, count in said.items() if count] + [*filter(None, (words, self._omitted))]
+        texts = "; ".join(note.text for note in self._surplus)
+        surplus = f"more were found than the question states, so these were left out: {texts}" if texts else ""
+        return [remark for remark, count in said.items() if count] + [*filter(None, (words, surplus, self._omitted))]
 
     def _divide(self, plan: Plan) -> None:
         """Divide the documents into parts. Raises ContextTooLong."""

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 from indexes.text import content_terms, on_one_line, sentence_spans
 from longctx.answering.notes import Note
+from longctx.quantities import parse_count
 
 _ORDINALS = (
     *("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh"),
     *("twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth"),
 )
-_NAME_AND_VALUE = re.compile(r"(.*?[^\d\s]\s*):(?!//)\s*(.*)", re.DOTALL)  # not in 22:00
+_NAME_AND_VALUE = re.compile(r"(.*?)\s*[:：](?!//|(?<=\d[:：])\d)\s*(.*)", re.DOTALL)  # not in 22:00
 _NUMBER = re.compile(
     rf"(?<![A-Za-z0-9_.])(?P<sign>[-+−]?)(?P<digits>\d[\d,]*(?:\.\d+)?)(?:st|nd|rd|th|番目?|位)?\s*(?P<unit>%|°[CF]?|[^\W\d_]+)?"
     rf"|\b(?P<ordinal>{'|'.join(_ORDINALS)})\b",
     re.IGNORECASE,
 )
+_KANJI_ORDINAL = re.compile(  # 三番目, and 三 or 第三 alone beside a colon
+    r"[一二三四五六七八九十百]+(?=番目|つ目|位)|(?:(?<![^:])|(?<=:\s))第?[一二三四五六七八九十百]+(?=\s*(?::|$))"
+)
 _PLACEHOLDERS = ("name", "名前")  # of the prompt's rules
 _DIGITS = re.compile(r"\d+")
 _MEASURES = frozenset(re.findall(r"\S+", "% ° °c °f mm cm m km in ft mi mg g kg t ml l s min h w kw mw v hz"))
+_BESIDE_NUMBERS = re.compile(  # in a place, a date or an amount
+    rf"(?<![^\W\d_])(?:the|in|on|no|number|place|rank|about|{'|'.join(_ORDINALS)}|st|nd|rd|th|{'|'.join(sorted(_MEASURES))}|"
+    "thousand|million|billion|january|february|march|april|may|june|july|august|september|october|november|december|"
+    r"jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?![^\W\d_])|"
+    "順位|順番|番目?|つ目|[第位約年月日円千万億兆]|西暦|明治|大正|昭和|平成|令和",
+    re.IGNORECASE,
+)
+_PLACE = re.compile(
+    rf"\A\W*\d{{1,3}}\W*\Z|\b(?:no|number|place|rank)\b|[第順]|\d\s*(?:st|nd|rd|th|番|つ目|位)|{'|'.join(_ORDINALS)}",
+    re.IGNORECASE,
+)
+_LETTER = re.compile(r"[^\W\d_]")
+_PLACED, _SURE = 3, 2  # of a value
 _YEARS = 1000  # and more: no place in an order
 _MULTIPLIERS = frozenset(["thousand", "million", "billion", "trillion", "千", "万", "億", "兆"])
 
@@ -89,12 +108,44 @@ def _value(text: str) -> tuple[float, str] | None:
 
 def _stated(text: str) -> str:
     """What states the value of a note: what follows its name, otherwise its first sentence with a number."""
-    plain = unicodedata.normalize("NFKC", text)
+    plain = _plain(_turned(text))
     parts = _NAME_AND_VALUE.fullmatch(plain)
     if parts and _NUMBER.search(parts[2]):
         return parts[2]
     sentences = (plain[start:end] for start, end in sentence_spans(plain))
     return next((sentence for sentence in sentences if _NUMBER.search(sentence)), "")
+
+
+def _plain(text: str) -> str:
+    """A text for comparison: with digits for 三番目."""
+    return _KANJI_ORDINAL.sub(_in_digits, unicodedata.normalize("NFKC", text))
+
+
+def _in_digits(found: re.Match[str]) -> str:
+    return str(parse_count(found[0].lstrip("第")) or found[0])
+
+
+def _turned(note: str) -> str:
+    """A note as 'name: value' if it is 'value: name', as small models write some."""
+    parts = _NAME_AND_VALUE.fullmatch(note)
+    if parts is None:
+        return note
+    key, rest = parts.groups()
+    numbers, sureness = [*_NUMBER.finditer(_plain(rest))], _sureness(key)
+    least = 1 if not numbers else _PLACED if any(each["unit"] for each in numbers) else _SURE  # 2019: sales of 3 tons
+    if sureness < least or _sureness(rest) >= min(sureness, _SURE):
+        return note
+    return f"{rest}{'：' if '：' in note else ': '}{key}"
+
+
+def _sureness(text: str) -> int:
+    """How sure it is that a part of a note is a value: surest for a place, then for a date or a known unit."""
+    plain = _plain(text)
+    if not _NUMBER.search(plain):
+        return 0
+    if not _LETTER.search(_BESIDE_NUMBERS.sub(" ", plain)):
+        return _PLACED if _PLACE.search(plain) else _SURE
+    return int(not _LETTER.search(_BESIDE_NUMBERS.sub(" ", _NUMBER.sub(" ", plain))))
 
 
 def with_value(note: str, text: str, question: str) -> str:
@@ -109,10 +160,10 @@ def with_value(note: str, text: str, question: str) -> str:
         The note; in place of one without a value, or without a name but the question's words, the sentence of the
         passage that states it and shares most words with the question, if one shares any.
     """
-    plain = unicodedata.normalize("NFKC", note)
+    plain = _plain(_turned(note))
     name, asked = _NAME_AND_VALUE.fullmatch(plain), content_terms(question)
     is_named = not content_terms(_NUMBER.sub(" ", plain)) <= asked
-    has_value = _value(note) is not None
+    has_value = _value(note) is not None or (name is not None and _sureness(name[2]) >= _SURE)  # a date
     if has_value and is_named and not (name and name[1].strip().casefold() in _PLACEHOLDERS):
         return note
     numbers = _numbers_of(_stated(note)) if has_value else set[str]()
@@ -121,7 +172,7 @@ def with_value(note: str, text: str, question: str) -> str:
 
 
 def with_own_name(note: str, text: str, title: str, question: str) -> str:
-    """Put a note right whose value another thing has than it names, as a small model takes any name of a passage.
+    """Put a note right that is 'value: name', or whose value another thing has: small models take any name they see.
 
     Args:
         note: The note.
@@ -130,17 +181,18 @@ def with_own_name(note: str, text: str, title: str, question: str) -> str:
         question: The question.
 
     Returns:
-        The note, if its name stands in the sentence that states the value, in the one before it, or in the title; else
-        the sentence that states it and shares most words with the question, if one shares any.
+        The note as 'name: value', if its name stands in the sentence that states the value, in the one before it, or in
+        the title; else the sentence that states it and shares most words with the question, if one shares any.
     """
-    parts = _NAME_AND_VALUE.fullmatch(unicodedata.normalize("NFKC", note))
+    turned = _turned(note)
+    parts = _NAME_AND_VALUE.fullmatch(_plain(turned))
     if parts is None or not (named := content_terms(parts[1])):
         return note
     numbers, sentences = _numbers_of(_stated(note)), sentences_in(text)
     stating = [place for place, each in enumerate(sentences) if numbers <= _numbers_of(each)]
     near = [title, *(" ".join(sentences[max(0, place - 1) : place + 1]) for place in stating)]
     if any(2 * len(named & content_terms(each)) >= len(named) for each in near):
-        return note
+        return turned
     return _sharing_most((sentences[place] for place in stating), content_terms(question)) or note
 
 
@@ -168,7 +220,7 @@ def sentences_stating(text: str, note: str) -> list[str]:
 
 
 def _numbers_of(text: str) -> set[str]:
-    found = _NUMBER.finditer(unicodedata.normalize("NFKC", text))
+    found = _NUMBER.finditer(_plain(text))
     ordinals = {word.casefold(): str(place) for place, word in enumerate(_ORDINALS, start=1)}
     return {
         each["digits"].replace(",", "") if each["digits"] else ordinals[each["ordinal"].casefold()] for each in found
@@ -206,3 +258,25 @@ def one_in_each_place(notes: Sequence[Note], texts: Mapping[int, str], question:
 def _shared(text: str, note: str, asked: set[str]) -> int:
     """How many of a question's terms are in the sentence that a note comes from."""
     return max((len(asked & content_terms(each)) for each in sentences_stating(text, note)), default=0)
+
+
+def best_supported(ranked: Sequence[Note], count: int, support: Callable[[Note], Any]) -> list[Note]:
+    """Leave out of an order what is more than there can be.
+
+    Args:
+        ranked: Notes as `by_value` sorts them for an order.
+        count: How many there are.
+        support: How well a note is supported.
+
+    Returns:
+        So many notes, as they are sorted. What has no place among the first `count`, or one that something with more
+        support has, goes first, and then what has least support; of two with as much, the later.
+    """
+    places, spare = set[float](), dict[Note, bool]()
+    for note in sorted(ranked, key=support, reverse=True):
+        place, _ = _value(note.text) or (math.inf, "")
+        spare[note] = place in places or count < place < _YEARS or place == math.inf
+        places |= {place} if place < _YEARS else set()
+    kept = sorted(ranked, key=support, reverse=True)
+    kept.sort(key=spare.__getitem__)
+    return [note for note in ranked if note in kept[:count]]

@@ -1,7 +1,7 @@
 from .budget import DEFAULT_SECONDS, LEAST_TOKENS, MEASURED_TOKENS, PromptBudget, ReadingSpeed, priced
 from .inputs import FoundPassage, PassageCost, Policy, PromptCosts, Windows
 from .planner import plan
-from .question_kind import asks_for_extreme, asks_for_order, question_kind
+from .question_kind import StatedCount, asks_for_extreme, asks_for_order, question_kind, stated_count
 
 __all__ = [
     "DEFAULT_SECONDS",
@@ -13,10 +13,12 @@ __all__ = [
     "PromptBudget",
     "PromptCosts",
     "ReadingSpeed",
+    "StatedCount",
     "Windows",
     "asks_for_extreme",
     "asks_for_order",
     "plan",
     "priced",
     "question_kind",
+    "stated_count",
 ]

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from typing import Literal
 
 from indexes.text import script_language
+from longctx.quantities import parse_count
 from longctx.types import QuestionKind
 
 # What a corpus consists of: to ask for the largest or for the number of these is to ask about all of them.
@@ -142,12 +144,17 @@ def question_kind(question: str, *, of_everything: bool = False) -> QuestionKind
     Returns:
         "compare", "count" or "summarise" for a question that needs every document, "locate" for any other.
     """
-    text = _QUOTED.sub('""', " ".join(unicodedata.normalize("NFKC", question).casefold().split()))
+    text = _unquoted(question)
     language = "en" if script_language(question) is None else "ja"
     kinds = [kind for kind, pattern in _RULES[language].items() if pattern.search(text)]
     if of_everything:
         kinds += [kind for kind, words in _OF_EVERYTHING[language].items() if re.search(words, text)]
     return kinds[0] if kinds else "locate"
+
+
+def _unquoted(question: str) -> str:
+    """A question in one line and one case, without what it quotes."""
+    return _QUOTED.sub('""', " ".join(unicodedata.normalize("NFKC", question).casefold().split()))
 
 
 _EXTREME = re.compile(rf"\b{_MOST}\b|\b(?:rank|sort)\b|一番|最も|もっとも|最[大小高低長短多少新古初後良悪]|ランキング")
@@ -190,3 +197,80 @@ def asks_for_order(question: str) -> bool:
         True for one with such words in English or Japanese.
     """
     return _ORDER.search(question.casefold()) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class StatedCount:
+    """A number that a question states of the things that it asks for.
+
+    Attributes:
+        count: The number.
+        is_limit: Whether there may be more, of which the first are asked for.
+    """
+
+    count: int
+    is_limit: bool = False
+
+
+# What may stand before "the five weirs" in a clause, if it is the weirs that the question asks for
+_DEFINITE = r"the|these|those|all|our|my|your|its|their|did|do|does|were|was|are|is|have|had|has|will|which|what"
+_BEFORE_COUNT = (
+    r"(?:in|into|by) (?:(?:what|which|the|their|chronological) )*(?:order|sequence)|(?:order|sequence) (?:of|in which)|"
+    r"all of|who|when|where|how|can|could|would|you|please|i|want|me|us|"
+    r"rank|sort|order|arrange|list|name|give|put|place|tell|show|state|say|write|enumerate|" + _DEFINITE
+)
+_NOT_COUNTED = (
+    rf"{_MOST}|(?:year|month|week|day|hour|minute|second|decade|time|metre|meter|mile|inche?|dollar|euro|pound)s?|"
+    r"foot|feet|per|percent|thousand|million|billion|[cmk]?m|[km]?g|ft|yen|of|or|and|to|more|storey|story"
+)
+_COUNT_EN = re.compile(
+    rf"(?:^|[,;:.?!] )(?P<before>(?:(?:{_BEFORE_COUNT}) )*)(?P<first>(?:first|top|earliest) )?"
+    rf"(?P<count>\d{{1,3}}|[a-z]+(?:-[a-z]+)?) (?!(?:{_NOT_COUNTED})\b)(?=[a-z])"
+)
+_ENDS_DEFINITE = re.compile(rf"\b(?:{_DEFINITE}) $")
+_COUNT_JA = (
+    r"(?<![\d一二三四五六七八九十百][、,~〜-])(?<![\d.第一二三四五六七八九十百])(?P<count>\d{1,3}|[一二三四五六七八九十百]+)"
+    r"(?:件|店舗?|人|名|個|[かカヶヵケ]所|箇所|社|台|枚|本|冊|軒|棟|通|部|つ|種類?|校|基|隻|施設|拠点|都市)"
+    r"(?:の[^、。をはがのに]{1,20})?"
+)
+_COUNTS_JA = (  # 順に3つ挙げて, and 5つの施設を、建てられた順に挙げて
+    re.compile(
+        rf"順に、?(?P<first>上位|最初の?|初めの?)?{_COUNT_JA}(?:まで|だけ)?[を、]?(?:[挙教答示並書列述]|リスト)"
+    ),
+    re.compile(
+        rf"(?P<not_so>最後の?|下位|直近の?|最新の?|約|およそ|少なくとも)?(?P<first>上位|最初の?|初めの?|はじめの?)?{_COUNT_JA}"
+        r"(?:[をはが](?:、[^。]*?|(?:ど[のん]な?)?[^、。をはがの]*)|の[^、。をはが]*)(?:順|時系列)"
+    ),
+)
+
+
+def stated_count(question: str) -> StatedCount | None:
+    """How many things a question says that it asks for: five of "in what order were the five weirs built".
+
+    Args:
+        question: The question, in English or Japanese.
+
+    Returns:
+        The number, where it counts what is asked for and not what else is said of it, and is from 2 to 999.
+    """
+    text = _unquoted(question)
+    stated = _stated_in_english(text) if script_language(question) is None else _stated_in_japanese(text)
+    return stated if stated and stated.count > 1 else None
+
+
+def _stated_in_english(text: str) -> StatedCount | None:
+    for found in _COUNT_EN.finditer(text):
+        before, first, count = found["before"], found["first"], parse_count(found["count"])
+        is_asked_for = first or len(before.split()) > (found.start() > 0)  # "…, the two reports say"
+        if count and is_asked_for:
+            return StatedCount(count, is_limit=bool(first) or not _ENDS_DEFINITE.search(before))
+    return None
+
+
+def _stated_in_japanese(text: str) -> StatedCount | None:
+    for is_limit, pattern in zip((True, False), _COUNTS_JA, strict=True):
+        found = pattern.search(text)
+        if found and (count := parse_count(found["count"])):
+            is_so = is_limit or not found["not_so"]
+            return StatedCount(count, is_limit=is_limit or bool(found["first"])) if is_so else None
+    return None

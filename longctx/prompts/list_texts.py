@@ -144,6 +144,11 @@ _BETWEEN = {"en": "; ", "ja": "、"}
 _COUNTED = {"en": "There {are} {count}: {items}.", "ja": "{count}件あります：{items}。"}
 _IN_ORDER = {"en": "In order: {items}.", "ja": "順に、{items}。"}
 _BARE = {"en": "{items}.", "ja": "{items}。"}
+_FEWER = {"en": "Only {count} of the {stated} were found.", "ja": "{stated}件のうち{count}件だけが見つかりました。"}
+_SURPLUS = {
+    "en": "The question speaks of {stated}; {surplus} more with less support {were} left out.",
+    "ja": "質問では{stated}件なので、裏付けの弱い{surplus}件を除きました。",
+}
 
 
 def asking_which(question: str) -> str:
@@ -231,7 +236,15 @@ def _begins(token: str, words: tuple[str, ...]) -> bool:
     return bool(token) and any(word.startswith(token) for word in words)
 
 
-def listing(question: str, items: Sequence[str], *, counted: bool = True, in_order: bool = False) -> str:
+def listing(
+    question: str,
+    items: Sequence[str],
+    *,
+    counted: bool = True,
+    in_order: bool = False,
+    stated: int | None = None,
+    surplus: int = 0,
+) -> str:
     """The answer that is a list.
 
     Args:
@@ -239,11 +252,17 @@ def listing(question: str, items: Sequence[str], *, counted: bool = True, in_ord
         items: The items, with the marks of their passages.
         counted: Whether to say how many there are.
         in_order: Whether the question asks for their order.
+        stated: How many there are by the question.
+        surplus: How many more were left out.
 
     Returns:
-        The items, in a sentence in the question's language.
+        The items, in a sentence in the question's language, and whether there are more of them, or fewer, than stated.
     """
     language = language_of(question)
     wording = (_COUNTED if counted else _IN_ORDER if in_order else _BARE)[language]
     are = "is" if len(items) == 1 else "are"
-    return wording.format(are=are, count=len(items), items=_BETWEEN[language].join(items))
+    said = [wording.format(are=are, count=len(items), items=_BETWEEN[language].join(items))]
+    if surplus or len(items) < (stated or 0):
+        more, were = (_SURPLUS if surplus else _FEWER)[language], "was" if surplus == 1 else "were"
+        said.append(more.format(count=len(items), stated=stated, surplus=surplus, were=were))
+    return ("" if language == "ja" else " ").join(said)

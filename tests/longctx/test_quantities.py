@@ -1,4 +1,4 @@
-"""Numbers as people write them: the same in every flag, in the environment and in longctx.toml."""
+"""Numbers as people write them: the same in every flag, in the environment and in longctx.toml, and in sentences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from longctx import BadRequest
 from longctx.cli import app
-from longctx.quantities import parse_size, parse_tokens
+from longctx.quantities import parse_count, parse_size, parse_tokens
 from longctx.settings import load_settings
 
 
@@ -39,6 +39,28 @@ def test_what_is_no_number_of_tokens(text: Any) -> None:
 def test_a_size_that_nothing_holds_is_refused(text: Any) -> None:
     with pytest.raises(ValueError, match="more than can be counted"):
         parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("5", 5),
+        ("１，２３４", 1234),
+        ("five", 5),
+        ("Twenty-one", 21),
+        ("forty two", 42),
+        ("三", 3),
+        ("二十一", 21),
+        ("百五", 105),
+        ("", None),
+        ("-5", None),
+        ("2.5", None),
+        ("several", None),
+        ("9" * 5000, None),
+    ],
+)
+def test_counts_in_digits_and_in_words(text: str, count: int | None) -> None:
+    assert parse_count(text) == count
 
 
 def test_settings_take_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
+from .number_formats import formatted_number
 from .package import read_flat_document, read_open_document, read_sheets, read_slides, read_word
 
 __all__ = [
+    "formatted_number",
     "read_flat_document",
     "read_open_document",
     "read_sheets",

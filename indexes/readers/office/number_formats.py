@@ -49,7 +49,15 @@ _FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 
 
 def formatted_number(number: int, kind: str) -> str:
-    """Return a number in the format that Word calls `kind` (`numFmt`); in digits for rare formats."""
+    """Write a number in one of Word's formats.
+
+    Args:
+        number: The number.
+        kind: What Word calls the format (`numFmt`).
+
+    Returns:
+        The number; in digits for rare formats.
+    """
     format_ = _FORMATS.get(kind.removesuffix("FullWidth") if kind not in _FORMATS else kind, str)
     return format_(number) if 0 < number <= _MOST else str(number)
 

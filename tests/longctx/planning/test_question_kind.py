@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from longctx import AskOptions, BadRequest
-from longctx.planning import asks_for_extreme, asks_for_order, question_kind
+from longctx.planning import StatedCount, asks_for_extreme, asks_for_order, question_kind, stated_count
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,67 @@ def test_a_kind_that_does_not_exist_is_named() -> None:
 )
 def test_an_extreme_is_the_largest_or_the_smallest_where_words_leave_no_doubt(question, extreme) -> None:
     assert asks_for_extreme(question) == extreme
+
+
+@pytest.mark.parametrize(
+    ("question", "count"),
+    [
+        ("In what order were the five weirs built?", 5),
+        ("By all reports, in what order were the twenty-one stations painted?", 21),
+        ("In what order did the 5 offices that have it get the new phone system?", 5),
+        ("Put the ３ clinics in the order in which they opened.", 3),
+        ("Give the order in which the four accidents happened.", 4),
+        ("List the five weirs in order, oldest first.", 5),
+        ("塗装された5つの施設を、塗装された順に挙げてください。", 5),
+        ("新しいレジが導入された５店舗を、導入された順に挙げてください。", 5),
+        ("3か所の診療所はどの順番で建てられましたか？", 3),
+        ("十二か所の診療所を建てられた順に挙げてください。", 12),
+        ("五つの堰が建てられた順番は？", 5),
+        ("施設5か所の塗装の順番を教えてください。", 5),
+    ],
+)
+def test_a_question_states_how_many_things_it_asks_for(question: str, count: int) -> None:
+    assert stated_count(question) == StatedCount(count)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "In chronological order, list the top 3 offices.",
+        "Name the first three stations that were painted, in order.",
+        "Rank 3 clinics in order of opening.",
+        "上位３件を、発生した順に挙げてください。",
+        "最初の三つの施設を、塗装された順に挙げてください。",
+        "5つの施設を、塗装された順に3つ挙げてください。",
+    ],
+)
+def test_a_number_of_which_more_may_exist_is_a_limit(question: str) -> None:
+    assert stated_count(question) == StatedCount(3, is_limit=True)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "In what order were the stations built within 5 years?",
+        "In 5 years, in what order were the stations painted?",
+        "In what order were the stations with 3 floors painted?",
+        "In what order were the stations painted, the 3 reports say?",
+        "In what order did the 5 year plans come?",
+        "In what order were the 1931 floods reported?",
+        "In what order were the five oldest weirs painted?",
+        "In what order were the last three weirs painted?",
+        "Of the five weirs, which leak, in what order?",
+        "In what order was the one station painted?",
+        "5年以内に建てられた堰を、早い順に挙げてください。",
+        "2つの扉がある施設を、塗装された順に挙げてください。",
+        "2つの扉を持つ施設を塗装された順に挙げてください。",
+        "3人の医師が建てた診療所の順番は？",
+        "5つの町の診療所を、開設された順に挙げてください。",
+        "5つの施設のうち、雨漏りしたものを早い順に挙げてください。",
+        "第3施設を、塗装された順に挙げてください。",
+        "最後の3つの施設を、塗装された順に挙げてください。",
+        "2〜3件の事故を、発生した順に挙げてください。",
+    ],
+)
+def test_a_number_of_something_else_is_none(question: str) -> None:
+    assert stated_count(question) is None
