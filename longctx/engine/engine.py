@@ -20,7 +20,7 @@ from longctx.engine.reading_rate import reading_speed
 from longctx.engine.request import PrefillCallback, Request, make_request
 from longctx.engine.sampling import GenerationOptions
 from longctx.errors import BadRequest
-from longctx.models import CacheDtype, LoadedModel, hash_tokens, memory
+from longctx.models import CacheDtype, LoadedModel, hash_tokens, memory, return_freed_memory
 from longctx.planning import ReadingSpeed
 from longctx.types import is_count
 from rope_scaling import RopeScaling, scaled_rope
@@ -142,6 +142,7 @@ class Engine:
     def forget(self) -> None:
         """Empty the prefix cache."""
         self.pool.shrink(0)
+        return_freed_memory()
 
     def identity(self) -> str:
         """What tells this model from others: hashes of its weights and its tokenizer, and its dtypes."""

@@ -33,8 +33,10 @@ from longctx.models import (
     cache_argument,
     hash_tokenizer,
     is_packed,
+    keep_freed_memory,
     loaded_hash,
     memory,
+    return_freed_memory,
 )
 from rope_scaling import RopeScaling
 
@@ -89,6 +91,8 @@ class Prefill:
         self._cache_name = cache_argument(loaded.model)
         self._refused: str | None = None  # why this model cannot have our attention, once it has been tried
         self._packs = dtype == "int8"  # until a layer turns out to work on its past before attention does
+        if self.model.device.type == "cpu":
+            keep_freed_memory()
 
     @contextmanager
     def open(self, request: Request, *, answering: bool) -> Iterator[SequenceState]:
@@ -199,6 +203,7 @@ class Prefill:
         need = self.need(request.length, self.pool.held_tokens(request.ids))
         if need.least > free:
             self.pool.shrink(0)
+            return_freed_memory()
             free, need = memory.available_bytes(self.model.device), self.need(request.length, 0)
         memory.check(need, free, self.weights)
 
@@ -300,7 +305,7 @@ class SequenceState:
         """
         end, begun, began = len(self.request.ids) - but, self.done, time.monotonic()
         need = self._prefill.need(self.request.length, begun)
-        block = self._prefill.block or memory.block_tokens(need, memory.available_bytes(self._prefill.model.device))
+        block = self._prefill.block or memory.block_tokens(need, self._prefill.model.device)
         logits = None
         while True:
             if progress is not None:

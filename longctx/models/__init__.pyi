@@ -3,6 +3,7 @@ from .cache_shape import CacheShape, cache_argument
 from .device import Dtype
 from .estimate import MemoryEstimate, estimate_model
 from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights, loaded_hash
+from .freed_memory import keep_freed_memory, return_freed_memory
 from .gguf_file import GgufFile, read_gguf
 from .gguf_header import is_gguf
 from .loaded_model import (
@@ -52,6 +53,7 @@ __all__ = [
     "is_address",
     "is_gguf",
     "is_packed",
+    "keep_freed_memory",
     "keep_rate",
     "kept_rate",
     "load_model",
@@ -62,6 +64,7 @@ __all__ = [
     "rate_key",
     "read_gguf",
     "remedy_for",
+    "return_freed_memory",
     "scaled_window",
     "scaling_for",
     "speed_of",

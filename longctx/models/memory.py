@@ -12,7 +12,9 @@ from longctx.quantities import parse_size
 
 CacheDtype = Literal["model", "int8"]  # how keys and values are kept
 
-LARGEST_BLOCK = 2048  # tokens: beyond it a block gains no speed
+# Tokens of a block, beyond which it gains no speed. On a CPU the activations of more leave its caches, and are larger
+# than the 64 MiB that glibc keeps for a thread (see `freed_memory`).
+_LARGEST_BLOCK, _LARGEST_BLOCK_ON_CPU = 2048, 512
 _SMALLEST_BLOCK = 16
 _SPARE = 64 * 2**20  # bytes left to the rest of the machine
 _CGROUP = Path("/sys/fs/cgroup")
@@ -74,10 +76,10 @@ def block_bytes(model: Any, tokens: int, *, masked: bool) -> int:
     return int(width * model.dtype.itemsize + (tokens * 5 if masked else 0))
 
 
-def block_tokens(need: Need, free: int) -> int:
-    """The block, in tokens, that a quarter of what the cache leaves has room for: a power of two."""
-    room = max(0, free - need.cache_bytes) // 4 // max(1, need.block_bytes)
-    size = min(LARGEST_BLOCK, max(_SMALLEST_BLOCK, room))
+def block_tokens(need: Need, device: Any) -> int:
+    """The block, in tokens, that a quarter of what the cache leaves has room for on a device: a power of two."""
+    room = max(0, available_bytes(device) - need.cache_bytes) // 4 // max(1, need.block_bytes)
+    size = min(_LARGEST_BLOCK_ON_CPU if device.type == "cpu" else _LARGEST_BLOCK, max(_SMALLEST_BLOCK, room))
     return 1 << (size.bit_length() - 1)
 
 
