@@ -54,6 +54,36 @@ class Chunks:
         start = within if chunks_back == 1 else torch.full_like(within, self.step - 1)
         return (start + self.step).clamp(max=self.size) - within
 
+    def spans(self, start: int, end: int) -> list[tuple[int, int, int]]:
+        """Divide the keys that a query sees.
+
+        Args:
+            start: The query's position.
+            end: The position behind the last key.
+
+        Returns:
+            First key, the one behind the last, and how many chunks back: 2 for all earlier ones.
+        """
+        own = start - start % self.step
+        before = max(own - self.step, 0)
+        return [span for span in ((0, before, 2), (before, own, 1), (own, end, 0)) if span[0] < span[1]]
+
+    def turned(self, query: torch.Tensor, start: int, chunks_back: int) -> torch.Tensor:
+        """Rotate queries of one chunk to their positions for the keys of another.
+
+        Args:
+            query: (batch, heads, n, d), rotated by the positions within the chunk.
+            start: The position of the first.
+            chunks_back: How far back the keys' chunk is, as `spans` gives it.
+
+        Returns:
+            The queries for these keys.
+        """
+        if not chunks_back:
+            return query
+        positions = torch.arange(start, start + query.shape[2], device=query.device)
+        return rotate(query, (self.ahead(positions, chunks_back)[:, None] * self.inv_freq.to(query.device))[None])
+
 
 def chunk_sizes(scaling: RopeScaling) -> tuple[int, int]:
     """S and c of a scaling, in tokens."""
@@ -165,17 +195,10 @@ def _attend_rows(
     """Attention of queries of one chunk, the first of which is at `start`."""
     batch, heads, n, size = query.shape
     kv_heads = key.shape[1]
-    own = start - start % chunks.step
-    spans = [(0, max(own - chunks.step, 0), 2), (max(own - chunks.step, 0), own, 1), (own, start + n, 0)]
     positions = torch.arange(start, start + n, device=query.device)
     scores = []
-    for first, end, back in spans:
-        if first == end:
-            continue
-        turned = query
-        if back:
-            turned = rotate(query, (chunks.ahead(positions, back)[:, None] * chunks.inv_freq.to(query.device))[None])
-        grouped = turned.reshape(batch, kv_heads, heads // kv_heads * n, size)
+    for first, end, back in chunks.spans(start, start + n):
+        grouped = chunks.turned(query, start, back).reshape(batch, kv_heads, heads // kv_heads * n, size)
         scores.append(grouped @ key[:, :, first:end].transpose(2, 3))  # (batch, kv_heads, groups * n, end - first)
     joined = torch.cat(scores, dim=-1).reshape(batch, heads, n, start + n) * scale
     later = torch.arange(start + n, device=query.device) > positions[:, None]

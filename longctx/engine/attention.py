@@ -6,6 +6,9 @@ needed:
 - The query heads that share a KV head become further rows of one query, so K and V are read as they are.
 - Every token of a block sees the whole past, which takes no mask, and the block itself causally, which the fused kernel
   does without one. The two partial results are merged by their log-sum-exp, which is exact (see `_merge`).
+
+Under dual chunk attention a query has another position for the keys of each earlier chunk (`rope_scaling.dual_chunk`):
+the past is read in spans, each with the query that is turned for it, and merged likewise.
 """
 
 from __future__ import annotations
@@ -100,7 +103,8 @@ def attend(
     heads, n, size = query.shape[1:]
     kv_heads = key.shape[1]
     grouped = query.reshape(kv_heads, heads // kv_heads, n, size)
-    output = _decode(grouped, key, value, scaling) if n == 1 else _attend_block(grouped, key, value, scaling)
+    read = _decode if n == 1 else _attend_block
+    output = read(grouped, key, value, scaling, getattr(module, "dual_chunks", None))
     return output.reshape(1, heads, n, -1).transpose(1, 2).to(query.dtype), None
 
 
@@ -123,36 +127,63 @@ def _refuse_unknown(
             raise AttentionRefused(f"the model's attention has {reason}")
 
 
-def _attend_block(query: torch.Tensor, key: Any, value: Any, scale: float | None) -> torch.Tensor:
+def _attend_block(query: torch.Tensor, key: Any, value: Any, scale: float | None, chunks: Any) -> torch.Tensor:
     """Attention of a block of a prompt, (kv_heads, groups, n, d), to the past and to itself."""
-    groups, n, dtype, total = query.shape[1], query.shape[2], query.dtype, key.shape[2]
-    past = total - n
+    past = key.shape[2] - query.shape[2]
+    outputs: list[torch.Tensor] = []
+    while (done := sum(output.shape[2] for output in outputs)) < query.shape[2]:
+        start = past + done
+        left = query.shape[2] - done  # the queries of a part are in one chunk
+        n = left if chunks is None else min(left, chunks.step - start % chunks.step)
+        outputs.append(_attend_part(query[:, :, done : done + n], key, value, start, scale, chunks))
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)
+
+
+def _attend_part(
+    query: torch.Tensor, key: Any, value: Any, start: int, scale: float | None, chunks: Any
+) -> torch.Tensor:
+    """Attention of queries, the first of which is at `start`, to what is before it and to themselves."""
+    groups, n, dtype = query.shape[1], query.shape[2], query.dtype
 
     def partials() -> Iterator[Partial]:
         # Every query sees the whole past: those of a group are the rows of one, (kv_heads, 1, groups·n, d)
-        rows = query.flatten(1, 2).unsqueeze(1)
-        for start, end in _chunks(key, past, dtype):
-            output, lse = _flash(rows, _rows(key, start, end, dtype), _rows(value, start, end, dtype), scale)
-            yield output.reshape(query.shape), lse.reshape(query.shape[:3])
-        # Query i of the block sees its keys 0 to i: each head of a group is a query of its own, on views of K and V
-        own_key, own_value = (_rows(each, past, total, dtype).expand(-1, groups, -1, -1) for each in (key, value))
+        for first, last, turned in _views(query, start, start, chunks):
+            rows = turned.flatten(1, 2).unsqueeze(1)
+            for begin, end in _steps(key, first, last, dtype):
+                output, lse = _flash(rows, _rows(key, begin, end, dtype), _rows(value, begin, end, dtype), scale)
+                yield output.reshape(query.shape), lse.reshape(query.shape[:3])
+        # Query i of the part sees its keys 0 to i: each head of a group is a query of its own, on views of K and V
+        own_key, own_value = (_rows(each, start, start + n, dtype).expand(-1, groups, -1, -1) for each in (key, value))
         yield _flash(query, own_key, own_value, scale, causal=True)
 
     return reduce(_merge, partials())[0]
 
 
-def _decode(query: torch.Tensor, key: Any, value: Any, scale: float | None) -> torch.Tensor:
+def _decode(query: torch.Tensor, key: Any, value: Any, scale: float | None, chunks: Any) -> torch.Tensor:
     """Attention of one new token, (kv_heads, groups, 1, d), which sees everything, by plain matrix products."""
     # For a few rows they are faster than the fused kernel. In bfloat16 the scores are rounded to it once, as in
     # transformers' own 'eager' attention; int8 and float16, whose products are slow on a CPU, are computed in float32.
     exact = isinstance(key, QuantizedStates) or query.dtype == torch.float16
-    dtype = torch.float32 if exact else query.dtype
-    rows = query.squeeze(2).to(dtype) * (query.shape[3] ** -0.5 if scale is None else scale)
-    spans = list(_chunks(key, key.shape[2], dtype))
-    scores = torch.cat([_scores(rows, _rows(key, *span, dtype).squeeze(1)) for span in spans], dim=-1)
-    weights = scores.softmax(-1, dtype=torch.float32).to(dtype)
+    dtype, total = torch.float32 if exact else query.dtype, key.shape[2]
+    factor = query.shape[3] ** -0.5 if scale is None else scale
+    scores, spans = [], []
+    for first, last, turned in _views(query, total - 1, total, chunks):
+        rows = turned.squeeze(2).to(dtype) * factor
+        for span in _steps(key, first, last, dtype):
+            scores.append(_scores(rows, _rows(key, *span, dtype).squeeze(1)))
+            spans.append(span)
+    weights = torch.cat(scores, dim=-1).softmax(-1, dtype=torch.float32).to(dtype)
     sums = (_weighted(weights[:, :, start:end], _rows(value, start, end, dtype).squeeze(1)) for start, end in spans)
     return reduce(torch.add, sums).unsqueeze(2)
+
+
+def _views(query: torch.Tensor, start: int, end: int, chunks: Any) -> Iterator[tuple[int, int, torch.Tensor]]:
+    """The keys before `end` in spans, and the query for each, the first of which is at `start`."""
+    if chunks is None:
+        yield 0, end, query
+        return
+    for first, last, back in chunks.spans(start, end):
+        yield first, last, chunks.turned(query, start, back)
 
 
 def _scores(rows: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
@@ -179,10 +210,10 @@ def _batches(states: torch.Tensor) -> bool:
     return states.dtype == torch.float32 or states.is_contiguous()
 
 
-def _chunks(key: Any, past: int, dtype: torch.dtype) -> Iterator[tuple[int, int]]:
-    """Start and end of the spans in which the past is read: one, unless it has to be converted to `dtype`."""
-    step = _CHUNK if isinstance(key, QuantizedStates) or key.dtype != dtype else max(past, 1)
-    return ((start, min(start + step, past)) for start in range(0, past, step))
+def _steps(key: Any, first: int, last: int, dtype: torch.dtype) -> Iterator[tuple[int, int]]:
+    """Start and end of the steps in which keys are read: one, unless they have to be converted to `dtype`."""
+    step = _CHUNK if isinstance(key, QuantizedStates) or key.dtype != dtype else max(last - first, 1)
+    return ((start, min(start + step, last)) for start in range(first, last, step))
 
 
 def _rows(states: Any, start: int, end: int, dtype: torch.dtype) -> torch.Tensor:

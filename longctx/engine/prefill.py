@@ -38,7 +38,6 @@ from longctx.models import (
     memory,
     return_freed_memory,
 )
-from rope_scaling import RopeScaling
 
 _LONGEST = 1 << 30  # tokens: no sequence is longer
 
@@ -166,11 +165,9 @@ class Prefill:
         with self.lock.step(self.model, request.scaling):
             return rotary_fingerprint(self.model)
 
-    def path(self, tokens: int, scaling: RopeScaling | None = None) -> AttentionPath:
-        """The attention that reads a sequence of `tokens` tokens under a scaling."""
+    def path(self, tokens: int) -> AttentionPath:
+        """The attention that reads a sequence of `tokens` tokens."""
         reason = self._refused or unsupported_reason(self.model, tokens)
-        if scaling is not None and scaling.method == "dca":
-            reason = "dual chunk attention is in force"
         return AttentionPath("longctx") if reason is None else AttentionPath("stock", reason)
 
     def longest_draft(self, request: Request, wanted: bool | None) -> int:
@@ -232,7 +229,7 @@ class Prefill:
                 output = self._run(sequence, tokens, keeps)
         except AttentionRefused as refusal:  # once for a model: from now on it keeps to its own attention
             self._refused = str(refusal)
-            sequence.path = self.path(sequence.request.length, sequence.request.scaling)
+            sequence.path = self.path(sequence.request.length)
             sequence.cache.crop(sequence.done)  # the first layers have written this block
             return self.forward(sequence, ids, last)
         if sequence.cache.length != sequence.done + len(ids):
@@ -276,7 +273,7 @@ class SequenceState:
         self.request = request
         self.cache = cache
         self.reused = self.done = cache.length
-        self.path = prefill.path(request.length, request.scaling)
+        self.path = prefill.path(request.length)
         self._prefill = prefill
         cache.reserve(request.length)
 

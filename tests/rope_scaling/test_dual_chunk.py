@@ -105,8 +105,11 @@ def test_the_engine_reads_in_blocks_and_from_a_prefix_what_is_read_at_once(short
     losses = [-row[token].item() for row, token in zip(wanted, ids[-8:], strict=True)]
     engine = Engine(loaded, block=13)
     assert engine.token_losses(ids, 8) == pytest.approx(losses, abs=1e-4)
+    assert engine.attention_path(256).name == "longctx"
     engine.prefix(ids[:150], room=10)
     assert engine.token_losses(ids, 8) == pytest.approx(losses, abs=1e-4)
+    for block in (1, 160):  # a token at a time, as an answer is written, and four chunks at once
+        assert Engine(loaded, block=block).token_losses(ids, 8) == pytest.approx(losses, abs=1e-4)
     assert Engine(loaded, block=13, cache_dtype="int8").token_losses(ids, 8) == pytest.approx(losses, abs=0.1)
 
 
