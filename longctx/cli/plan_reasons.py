@@ -17,6 +17,8 @@ all documents take {…} with question and answer and fit the {…} window ({…
   すべての文書は質問と回答を含めて {0}で、{1}コンテキスト長（{2}）に収まります
 all documents take {…} with question and answer, the {…} window {…}
   すべての文書は質問と回答を含めて {0}で、{1}コンテキスト長は {2} です
+all documents take more tokens than the {…} window, {…}
+  すべての文書を合わせると、{0}コンテキスト長 {1} を超えます
 all documents take {…} with the question, more than the {…}
   すべての文書は質問を含めて {0}で、{1}を超えます
 {} by the memory that is free
@@ -57,8 +59,6 @@ the prompt takes {} of the {…}
   {1} 秒で読める {0} トークン（毎秒 {2} トークン）
 {} tokens that are always allowed ({} s allow {} at {} tokens/s)
   常に読める {0} トークン（{1} 秒で読めるのは {2} トークン、毎秒 {3} トークン）
-{} tokens and more
-  {0} トークン以上
 {} tokens
   {0} トークン
 no scaling extends the window: load the model with one (--scaling yarn)

@@ -302,7 +302,8 @@ class SequenceState:
         """
         end, begun, began = len(self.request.ids) - but, self.done, time.monotonic()
         need = self._prefill.need(self.request.length, begun)
-        block = self._prefill.block or memory.block_tokens(need, self._prefill.model.device)
+        device = self._prefill.model.device
+        block = self._prefill.block or memory.block_tokens(need, memory.available_bytes(device), device)
         logits = None
         while True:
             if progress is not None:

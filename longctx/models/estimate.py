@@ -122,7 +122,7 @@ def estimate_model(
 
     def need(tokens: int) -> LengthEstimate:
         one = memory.Need(tokens, tokens * each, memory.block_bytes(model, tokens, masked=False))
-        block = min(tokens, memory.block_tokens(one, free - weights))
+        block = min(tokens, memory.block_tokens(one, free - weights, device_named("auto")))
         seconds = None if speed is None else speed.seconds(tokens)
         return LengthEstimate(tokens, weights, one.cache_bytes, block * one.block_bytes, tokens <= longest, seconds)
 
@@ -212,6 +212,4 @@ def _lengths(window: int, context: int) -> Sequence[int]:
 
 
 def _free() -> int:
-    import torch
-
-    return memory.available_bytes(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    return memory.available_bytes(device_named("auto"))

@@ -76,9 +76,9 @@ def block_bytes(model: Any, tokens: int, *, masked: bool) -> int:
     return int(width * model.dtype.itemsize + (tokens * 5 if masked else 0))
 
 
-def block_tokens(need: Need, device: Any) -> int:
-    """The block, in tokens, that a quarter of what the cache leaves has room for on a device: a power of two."""
-    room = max(0, available_bytes(device) - need.cache_bytes) // 4 // max(1, need.block_bytes)
+def block_tokens(need: Need, free: int, device: Any) -> int:
+    """The block, in tokens, that a quarter of what the cache leaves on a device has room for: a power of two."""
+    room = max(0, free - need.cache_bytes) // 4 // max(1, need.block_bytes)
     size = min(_LARGEST_BLOCK_ON_CPU if device.type == "cpu" else _LARGEST_BLOCK, max(_SMALLEST_BLOCK, room))
     return 1 << (size.bit_length() - 1)
 

@@ -98,12 +98,11 @@ def _whole(costs: PromptCosts, windows: Windows, policy: Policy, route: Route, a
     if need > holds and (policy.route != "auto" or costs.kind != "locate"):
         turns = pack_turns(costs, holds - costs.fixed - everything.tokens)
         need = costs.fixed + everything.tokens + costs.of_turns(turns)
-    if costs.uncounted or need > largest:
-        more = " and more" if costs.uncounted else ""
-        limit = " by the memory that is free" if largest < max(among) else ""
-        return (
-            f"all documents take {need:,} tokens{more} with question and answer, the {route} window {largest:,}{limit}"
-        )
+    limit = " by the memory that is free" if largest < max(among) else ""
+    if costs.uncounted:
+        return f"all documents take more tokens than the {route} window, {largest:,}{limit}"
+    if need > largest:
+        return f"all documents take {need:,} tokens with question and answer, the {route} window {largest:,}{limit}"
     if need > holds:
         return f"all documents take {need - costs.max_new_tokens:,} tokens with the question{_beyond(policy)}"
     window = next(window for window in among if need <= windows.holds(window))
