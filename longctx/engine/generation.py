@@ -107,7 +107,7 @@ def generate(
         if options.top_logprobs:
             result.top_logprobs = likeliest(prefill.tokenizer, logits, options.top_logprobs)
         sampler, seen = Sampler(options, logits.device), list(request.ids)
-        lookup = PromptLookup(request.ids, prefill.longest_draft(request, options.prompt_lookup))
+        lookup = PromptLookup(request.ids, prefill.longest_draft(options.prompt_lookup))
         rows, draft = logits.unsqueeze(0), list[int]()  # the logits after the last token, and after each of a draft
         while result.finish is None:
             for right in range(len(rows)):

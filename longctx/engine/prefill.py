@@ -170,18 +170,15 @@ class Prefill:
         reason = self._refused or unsupported_reason(self.model, tokens)
         return AttentionPath("longctx") if reason is None else AttentionPath("stock", reason)
 
-    def longest_draft(self, request: Request, wanted: bool | None) -> int:
-        """The longest draft of prompt lookup decoding; 0 for none.
+    def longest_draft(self, wanted: bool | None) -> int:
+        """The longest draft of prompt lookup decoding, in tokens; 0 for none.
 
         Args:
-            request: The prompt.
             wanted: Whether drafts are to be made; None leaves it to whether several tokens at once are cheap here.
 
         Returns:
-            Tokens. Under dual chunk attention there are none, because keys of the past depend on the length.
+            The number of tokens.
         """
-        if request.scaling is not None and request.scaling.method == "dca":
-            return 0
         return LONGEST_DRAFT if (is_packed(self.model) if wanted is None else wanted) else 0
 
     def need(self, tokens: int, reused: int) -> memory.Need:

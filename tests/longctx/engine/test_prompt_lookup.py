@@ -81,11 +81,13 @@ def test_it_is_on_where_products_are_packed(tiny_llama: Path) -> None:
     assert answer(small, REPETITIVE) == answer(small, REPETITIVE, prompt_lookup=True)
 
 
-def test_dual_chunk_attention_has_none(loaded: LoadedModel) -> None:
-    scaling = RopeScaling(method="dca", original_max_position_embeddings=256, chunk_size=192, local_size=64, factor=4.0)
+def test_drafts_across_the_chunks_of_dual_chunk_attention(loaded: LoadedModel) -> None:
+    scaling = RopeScaling(method="dca", original_max_position_embeddings=256, chunk_size=24, local_size=8, factor=4.0)
     engine = Engine(loaded, prefix_bytes=0)
-    one, other = (answer(engine, REPETITIVE, scaling, prompt_lookup=wanted) for wanted in (True, False))
-    assert one == other
+    given = {"max_new_tokens": 100}
+    plain, drafted = (answer(engine, REPETITIVE, scaling, prompt_lookup=wanted, **given) for wanted in (False, True))
+    assert drafted[0] == plain[0]
+    assert drafted[1] < plain[1]
 
 
 def test_the_prompt_is_cached_as_without(loaded: LoadedModel) -> None:
