@@ -23,6 +23,7 @@ from indexes.readers.office.cell_formats import Formatter, elapsed, formatter
 from indexes.readers.office.charts import chart_title
 from indexes.readers.office.diagrams import diagram_words
 from indexes.readers.office.flaws import without_parts
+from indexes.readers.office.headers import sheet_headers
 from indexes.readers.office.ooxml import Package, embedding_warnings
 
 _CELLS_NAMED = 3
@@ -36,7 +37,7 @@ _S = "{*}"  # both namespaces of SpreadsheetML
 
 
 def sheet_lines(data: bytes, most: int) -> Lines:
-    """Return the lines of a workbook: each sheet's name as a heading, then its rows and its text boxes.
+    """Return the lines of a workbook: each sheet's name as a heading, its rows, its text boxes, header and footer.
 
     Args:
         data: The file's bytes.
@@ -108,6 +109,8 @@ def _add_sheet(lines: Lines, sheet: Any, package: Package, formats: dict[int, Fo
                 root = package.root(part)
                 lines.blank()
                 lines.add(chart_title(root) if kind == "chart" else "\n".join(diagram_words(root)))
+    for text in sheet_headers(xml):
+        lines.running(_CONTROL.sub(" ", text))
     lines.warnings += embedding_warnings((kind for kind, _ in related), f"sheet '{sheet.title}': ")
 
 

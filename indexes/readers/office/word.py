@@ -1,8 +1,8 @@
 """The text of a .docx, taken from its XML element by element.
 
 Of an element that is not handled here, the text inside is kept, so that nothing is lost. Left out are deleted
-and hidden text, furigana, field codes, headers and footers. Of a picture, the alternative text is kept. A comment
-follows its paragraph, or its table.
+and hidden text, furigana and field codes. Of a picture, the alternative text is kept. A comment follows its paragraph,
+or its table; headers and footers come last.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.charts import CHART, CHART_PART, add_chart
 from indexes.readers.office.diagrams import DIAGRAM, DIAGRAM_DATA, diagram_words
 from indexes.readers.office.equations import M, equation_text
+from indexes.readers.office.headers import mark_numbers, shown_headers
 from indexes.readers.office.numbering import Numbering
 from indexes.readers.office.ooxml import Package, embedding_warnings
 from indexes.readers.office.styles import Styles, W, value
@@ -45,7 +46,7 @@ _COLUMNS = 63  # the most that Word allows
 
 
 def word_lines(data: bytes, most: int) -> Lines:
-    """Return the lines of a document: its paragraphs and table rows, then its notes, each under its number.
+    """Return the lines of a document: its paragraphs and table rows, then its notes, headers and footers.
 
     Args:
         data: The file's bytes.
@@ -70,7 +71,11 @@ def word_lines(data: bytes, most: int) -> Lines:
     notes = {(kind, note.get(f"{W}id")): note for kind in _NOTES.values() for note in elements(kind, *_NUMBERED)}
     comments = {comment.get(f"{W}id"): comment for comment in elements("comments", f"{W}comment")}
     walk = _Walk(styles, numbering, notes, comments, lambda identifier: package.part_of(name, identifier), most)
-    lines = walk.document(package.root(name))
+    root = package.root(name)
+    lines = walk.document(root)
+    settings = package.root(parts["settings"]) if parts.get("settings", "") in package else None
+    for identifier in shown_headers(root, settings):
+        walk.running(package.part_of(name, identifier))
     lines.warnings += embedding_warnings(kind for kind, _ in package.relationships(name))
     return lines
 
@@ -113,6 +118,16 @@ class _Walk:
         self._met = [(identifier, Comment("")) for identifier in self._comments]  # in the header, say
         self._end_comments()
         return self._lines
+
+    def running(self, header: Any) -> None:
+        """Add a header or a footer, which the document may lack."""
+        if header is not None:
+            mark_numbers(header)
+            self._part = lambda identifier: None  # of the document, and not of the header
+            lines, self._lines = self._lines, Lines(self._lines.most)
+            self._blocks(header)
+            lines, self._lines = self._lines, lines
+            self._lines.running(lines.reading("", {}).text)
 
     def _blocks(self, parent: Any) -> None:
         for element in parent:
