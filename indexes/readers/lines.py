@@ -65,7 +65,7 @@ class Lines:
         Args:
             text: The header or footer, with `NUMBER` in the place of the numbers of pages.
         """
-        lines = dict.fromkeys(without_numbers(_SPACES.sub(" ", line).strip()) for line in text.split("\n"))
+        lines = dict.fromkeys(without_numbers(_SPACES.sub(" ", line)).strip(" |") for line in text.split("\n"))
         if new := [line for line in lines if line and line not in self._running]:
             self._running.update(new)
             self.blank()

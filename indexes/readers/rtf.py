@@ -153,9 +153,7 @@ class _Document:
             by = f" by {self._author}" if self._author else ""
             self._add(" [" if word == "footnote" else f" [Comment{by}: ")
             self._state = replace(state, destination=word)
-        elif word in _HEADERS:
-            self._begin_header()
-        elif self._beside is not None and self._is_number_word(word):
+        elif self._is_header_word(word):
             return 0
         elif word in _LEFT_OUT or (starred and word not in _KEPT_ANYWAY):
             self._objects += word == "object"
@@ -182,9 +180,13 @@ class _Document:
             self._lines, self._units, self._cells, self._in_table, self._level = self._beside
             self._beside = None
 
-    def _is_number_word(self, word: str) -> bool:
-        """Take the number of a page in a header, or a field, which may hold one."""
-        if word == "fldinst":
+    def _is_header_word(self, word: str) -> bool:
+        """Take a word that begins a header or a footer, or that stands in one for the number of a page."""
+        if word in _HEADERS:
+            self._begin_header()
+        elif self._beside is None:
+            return False
+        elif word == "fldinst":
             self._begin_field = len(self._units)
             self._state = replace(self._state, destination=word)
         elif word == "fldrslt" and self._is_number:

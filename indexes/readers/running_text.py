@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-NUMBER = "\0"  # stands for the number of a page, today's date and the like; no format has this character in a text
+NUMBER = "\ufdd0"  # stands for the number of a page, today's date and the like; it is no character of any text
 _BEFORE = (
     r"pages?|pg|pág|pag|p|seiten?|s|side|sidan?|sivu|página|pagina|blz|strona|str|strana|stránka|oldal|sayfa|lk"
     r"|trang|страница|стр|of|von|av|af|de|di|van|sur|z|ze|av|из"
@@ -12,11 +12,12 @@ _BEFORE = (
 _BESIDE = "ページ|ぺーじ|頁|页|第|共|全|中|쪽|페이지|총|หน้า"  # with no space between them and a number
 _WORD = rf"(?:(?<!\w)(?:{_BEFORE})(?!\w)|{_BESIDE})"
 _NUMBERS = re.compile(
-    rf"(?:{_WORD}[\s.:]*){{0,2}}\0(?:[^\w\0]*(?:{_WORD}[^\w\0]*){{0,3}}\0)*(?:\s*(?:(?:pages|seiten)(?!\w)|{_BESIDE}))?",
+    rf"(?:{_WORD}[\s.:]*){{0,2}}{NUMBER}(?:[^\w{NUMBER}]*(?:{_WORD}[^\w{NUMBER}]*){{0,3}}{NUMBER})*"
+    rf"(?:\s*(?:(?:pages|seiten)(?!\w)|{_BESIDE}))?",
     re.IGNORECASE,
 )
 _EMPTY = re.compile(r"[(\[（［]\s*[)\]）］]")
-_AT_ENDS = " \t-–—‐ー|/／·・•_,:;"
+_AT_ENDS = " \t\u00a0\u3000-–—‐|/／·・•_,:;"
 
 
 def without_numbers(line: str) -> str:

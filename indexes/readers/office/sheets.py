@@ -110,7 +110,7 @@ def _add_sheet(lines: Lines, sheet: Any, package: Package, formats: dict[int, Fo
                 lines.blank()
                 lines.add(chart_title(root) if kind == "chart" else "\n".join(diagram_words(root)))
     for text in sheet_headers(xml):
-        lines.running(_CONTROL.sub(" ", text))
+        lines.running(_CONTROL.sub("\n", text))
     lines.warnings += embedding_warnings((kind for kind, _ in related), f"sheet '{sheet.title}': ")
 
 
