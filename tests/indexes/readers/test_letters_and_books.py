@@ -227,7 +227,7 @@ def test_epubs_that_cannot_be_read(refusal):
         (r"\uc2\u-10179??\u-8704 ??ok \emdash\~\{x\}", "😀ok —\u00a0{x}"),
         (r"\trowd\pard\intbl a\par b\cell\cell c\cell\row\pard after", "a b |  | c\nafter"),
         (
-            r"one{\footnote {\b two}} three{\header no}{\*\unknown no}{\pict 00ff}{\v no}{\info{\company no}}",
+            r"one{\footnote {\b two}} three{\private no}{\*\unknown no}{\pict 00ff}{\v no}{\info{\company no}}",
             "one [two] three",
         ),
         (r"{\field{\*\fldinst HYPERLINK x}{\fldrslt link}}{\listtext 1.\tab}item", "link1. item"),
