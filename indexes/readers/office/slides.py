@@ -120,6 +120,8 @@ def _add_running(lines: Lines, slide: Any, damage: list[str]) -> None:
                     lines.running(_running_text(shape))
     except (UnreadableFile, MemoryError, RecursionError):
         raise
+    except KeyError:  # a slide without a layout, which some programs make
+        return
     except Exception as error:  # whatever a broken layout provokes
         damage.append(reason_of(error))
 
