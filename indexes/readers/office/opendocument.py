@@ -274,8 +274,10 @@ class _Walk:
         else:
             title = chart.find(f"{_CHART}title")
             words = "" if title is None else "".join(title.itertext()).strip()
+            axes = ["".join(each.itertext()).strip() for each in chart.iterfind(f"*/{_CHART}axis/{_CHART}title")]
             self.lines.blank()
             self.lines.heading(f"Chart: {words}" if words else "" if self._on_sheet else "Chart", 3)
+            self.lines.add("\n".join(filter(None, dict.fromkeys(axes))))
             for table in () if self._on_sheet else chart.iterchildren(f"{_TABLE}table"):
                 self._table(table)
 

@@ -20,10 +20,11 @@ from indexes.readers.comments import Comment
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.cell_formats import Formatter, elapsed, formatter
-from indexes.readers.office.charts import chart_title
+from indexes.readers.office.charts import axis_titles, chart_title
 from indexes.readers.office.diagrams import diagram_words
 from indexes.readers.office.flaws import without_parts
 from indexes.readers.office.headers import sheet_headers
+from indexes.readers.office.japanese_dates import DateFormat, date_format
 from indexes.readers.office.ooxml import Package, embedding_warnings
 
 _CELLS_NAMED = 3
@@ -71,6 +72,7 @@ def sheet_lines(data: bytes, most: int) -> Lines:
             lines.warnings.append(
                 f"sheet '{sheet.title}' is damaged, and its rows not or not wholly read: {reason_of(error)}"
             )
+    _add_chart_sheets(lines, package)
     if missing := _missing(package):
         lines.warnings.append(f"{missing:,} of its sheets {'are' if missing > 1 else 'is'} not in the file")
     return lines
@@ -99,6 +101,21 @@ def _add_sheet(lines: Lines, sheet: Any, package: Package, formats: dict[int, Fo
         lines.add(comment.in_row(texts.get(row, ())).line())
     if blank := list(_uncomputed(xml)):
         lines.warnings.append(_warning(sheet.title, blank))
+    _add_drawings(lines, package, related)
+    for text in sheet_headers(xml):
+        lines.running(_CONTROL.sub("\n", text))
+    lines.warnings += embedding_warnings((kind for kind, _ in related), f"sheet '{sheet.title}': ")
+
+
+def _add_chart_sheets(lines: Lines, package: Package) -> None:
+    """Add the titles of charts that are a sheet each."""
+    for kind, part in package.relationships(package.related().get("officeDocument", "xl/workbook.xml")):
+        if kind == "chartsheet" and part in package:
+            _add_drawings(lines, package, list(package.relationships(part)))
+
+
+def _add_drawings(lines: Lines, package: Package, related: list[tuple[str, str]]) -> None:
+    """Add what is drawn on a sheet: its text boxes, and words of its charts and diagrams."""
     for drawing in (part for kind, part in related if kind == "drawing" and part in package):
         for box in package.root(drawing).iter(f"{_S}txBody"):
             lines.blank()
@@ -108,10 +125,8 @@ def _add_sheet(lines: Lines, sheet: Any, package: Package, formats: dict[int, Fo
             if kind in ("chart", "diagramData") and part in package:
                 root = package.root(part)
                 lines.blank()
-                lines.add(chart_title(root) if kind == "chart" else "\n".join(diagram_words(root)))
-    for text in sheet_headers(xml):
-        lines.running(_CONTROL.sub("\n", text))
-    lines.warnings += embedding_warnings((kind for kind, _ in related), f"sheet '{sheet.title}': ")
+                words = [chart_title(root), *axis_titles(root)] if kind == "chart" else diagram_words(root)
+                lines.add("\n".join(filter(None, words)))
 
 
 def _comments(package: Package, related: list[tuple[str, str]]) -> list[tuple[int, Comment]]:
@@ -191,14 +206,14 @@ class _Merged:
 
 
 def _formats(book: Any) -> dict[int, Formatter]:
-    """The formats that add something to a number, by the styles of cells."""
+    """The formats that add something to a number, or show a date in words, by the styles of cells."""
     codes = {
         style: book._number_formats[each.numFmtId - _OWN_FORMATS]
         if 0 <= each.numFmtId - _OWN_FORMATS < len(book._number_formats)
         else BUILTIN_FORMATS.get(each.numFmtId, "")
         for style, each in enumerate(book._cell_styles)
     }
-    known = {code: formatter(code) for code in set(codes.values())}
+    known = {code: date_format(code) or formatter(code) for code in set(codes.values())}
     return {style: found for style, code in codes.items() if (found := known[code]) is not None}
 
 
@@ -213,7 +228,9 @@ def _texts(sheet: Any, formats: dict[int, Formatter]) -> Iterator[list[str]]:
 
 def _formatted(value: Any, format_: Formatter | None) -> str:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return format_(value) if format_ is not None and is_number else _cell(value)
+    if format_ is not None and is_number:
+        return format_(value)
+    return format_(value) if isinstance(format_, DateFormat) and isinstance(value, datetime) else _cell(value)
 
 
 def _add_rows(
