@@ -69,10 +69,9 @@ class Fields:
         return NUMBER if is_number and self._are_on_each_page else None
 
     def end(self, parts: list[str]) -> None:
-        """End a paragraph; text in the code of a field that has not ended there is added to its parts."""
+        """End a paragraph; of a field that has not ended there, the text in its code is added to its parts."""
         for each in self._open:
-            if each.is_code:
-                parts += each.inside
+            parts += [*(each.inside if each.is_code else ()), each.form or ""]
         self._open.clear()
 
 

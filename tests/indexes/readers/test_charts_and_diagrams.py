@@ -85,6 +85,27 @@ def test_the_title_of_a_chart_on_a_sheet_follows_the_rows(read):
     assert read("a.xlsx", saved(book)).text == "Sheet\n\nitem | kg\noil | 3\nwick | 4\n\nChart: Stock in kg"
 
 
+def test_titles_of_axes_and_of_charts_that_are_a_sheet_are_read(read):
+    book: openpyxl.Workbook = workbook([["item", "kg"], ["oil", 3], ["wick", 4]])
+    for sheet, title in ((book.active, "Stock"), (book.create_chartsheet(), "Stock of the year")):
+        chart = BarChart()
+        chart.title, chart.x_axis.title, chart.y_axis.title = title, "Item", "Kilograms"
+        chart.add_data(Reference(book.active, min_col=2, min_row=1, max_row=3), titles_from_data=True)
+        sheet.add_chart(chart)
+    assert read("a.xlsx", saved(book)).text.split("\n\n")[2:] == [
+        "Chart: Stock\nItem\nKilograms",
+        "Chart: Stock of the year\nItem\nKilograms",
+    ]
+    file = pptx.Presentation()
+    data = CategoryChartData()
+    data.categories = ["Jan"]
+    data.add_series("kg", (1.5,))
+    shapes = file.slides.add_slide(file.slide_layouts[6]).shapes
+    axis = shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, 0, 0, 9, 9, data).chart.value_axis
+    axis.axis_title.text_frame.text = "Kilograms"
+    assert read("a.pptx", saved(file)).text == "Chart\nKilograms\n\nCategory | kg\nJan | 1.5"
+
+
 def test_a_picture_in_a_word_document_has_its_alternative_text(read):
     file = docx.Document()
     drawing = f"{DRAWING}/wordprocessingDrawing"

@@ -185,6 +185,21 @@ def test_the_tables_of_a_book_have_their_headers(read):
     assert table.header == "港 | 深さ"
 
 
+def test_notes_and_boxes_beside_the_text_of_a_book_are_read(read):
+    prose = "The lamp is trimmed every evening before dusk. " * 9
+    note = '<aside epub:type="footnote" id="n1"><p>With scissors.</p></aside>'
+    chapter = f"<article><p>{prose}</p></article>{note}<aside><p>Oil burns.</p></aside><footer>K, 1903</footer>"
+    text = read("a.epub", epub(OPS_c__xhtml=f"<body><nav>no</nav>{chapter}</body>")).text
+    assert text.endswith(f"{prose.strip()}\nWith scissors.\nOil burns.\nK, 1903")
+
+
+def test_a_report_about_the_delivery_of_an_email_is_read(read):
+    parts = ("text/plain\n\nNot delivered.", "message/delivery-status\n\nReporting-MTA: dns; b\n\nStatus: 5.1.1\n")
+    mail = "Subject: x\nContent-Type: multipart/report; boundary=b\n\n"
+    mail += "".join(f"--b\nContent-Type: {part}\n" for part in parts) + "--b--\n"
+    assert read("a.eml", mail).text == "Subject: x\n\nNot delivered.\nReporting-MTA: dns; b\nStatus: 5.1.1\n"
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
