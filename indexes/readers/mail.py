@@ -125,10 +125,10 @@ def _text_parts(message: Message, attached: list[str]) -> Iterator[Message]:
         yield said
     elif message.is_multipart():
         parts = [part for part in message.get_payload() if isinstance(part, Message)]
-        if kind == "multipart/alternative":
-            parts = [_best(parts)] if parts else []
+        best = _best(parts) if kind == "multipart/alternative" and parts else None
         for part in parts:
-            yield from _text_parts(part, attached)
+            texts = list(_text_parts(part, attached))  # what is attached to another alternative is named, too
+            yield from texts if best is None or part is best else ()
     elif message.get_content_disposition() == "attachment" or message.get_content_maintype() != "text":
         is_inline_picture = message.get("Content-ID") is not None and message.get_content_maintype() == "image"
         if not is_inline_picture:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from indexes.readers.base import ReadLimits, ReadText, not_read, properties, real_title
 from indexes.readers.lines import Lines
+from indexes.readers.office.fields import shown_by_code
 from indexes.readers.page_parts import names
 from indexes.readers.running_text import NUMBER
 from indexes.readers.text import read_plain
@@ -84,7 +85,7 @@ class _Document:
         self._objects = 0
         self._headers: list[str] = []  # and footers
         self._beside: tuple[Lines, bytearray, list[str], bool, int] | None = None  # of the text, while one is read
-        self._begin_field, self._is_number = 0, False  # of a field in a header
+        self._begin_field, self._is_shown = 0, False  # of a field, and whether it is shown without its result
         self._about: dict[str, str | None] = {}
 
     def token(self, match: re.Match[bytes]) -> int:
@@ -153,7 +154,7 @@ class _Document:
             by = f" by {self._author}" if self._author else ""
             self._add(" [" if word == "footnote" else f" [Comment{by}: ")
             self._state = replace(state, destination=word)
-        elif self._is_header_word(word):
+        elif self._is_special(word):
             return 0
         elif word in _LEFT_OUT or (starred and word not in _KEPT_ANYWAY):
             self._objects += word == "object"
@@ -180,18 +181,16 @@ class _Document:
             self._lines, self._units, self._cells, self._in_table, self._level = self._beside
             self._beside = None
 
-    def _is_header_word(self, word: str) -> bool:
-        """Take a word that begins a header or a footer, or that stands in one for the number of a page."""
+    def _is_special(self, word: str) -> bool:
+        """Take a word that begins a header or a part of a field, or that is the number of a page in a header."""
         if word in _HEADERS:
             self._begin_header()
-        elif self._beside is None:
-            return False
-        elif word == "fldinst":
-            self._begin_field = len(self._units)
+        elif word == "fldinst" and self._state.destination not in ("-", word):
+            self._begin_field, self._is_shown = len(self._units), False
             self._state = replace(self._state, destination=word)
-        elif word == "fldrslt" and self._is_number:
+        elif word == "fldrslt" and self._is_shown:
             self._state = replace(self._state, destination="-")
-        elif word in _NUMBERS:
+        elif word in _NUMBERS and self._beside is not None:
             self._add(NUMBER)
         else:
             return False
@@ -257,10 +256,12 @@ class _Document:
         elif state.destination == "header" != self._state.destination:
             self._end_header()
         elif state.destination == "fldinst" != self._state.destination:
-            code = self._units[self._begin_field :].decode("utf-16-le", "replace").split()
+            code = self._units[self._begin_field :].decode("utf-16-le", "replace")
             del self._units[self._begin_field :]
-            self._is_number = bool(code) and code[0].lower() in _NUMBER_FIELDS
-            self._add(NUMBER if self._is_number else "")
+            is_number = self._beside is not None and "".join(code.split()[:1]).lower() in _NUMBER_FIELDS
+            shown = NUMBER if is_number else shown_by_code(code)
+            self._is_shown = bool(shown)
+            self._add(shown)
         elif state.destination in _PROPERTIES and state.destination != self._state.destination:
             self._about.setdefault(state.destination, self._taken())
         elif state.destination == "stylesheet":

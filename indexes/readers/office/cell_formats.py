@@ -19,6 +19,41 @@ Formatter = Callable[[float], str]
 
 
 @dataclass(frozen=True, slots=True)
+class TextFormat:
+    """What a format adds to a text, such as 様 to a name.
+
+    Attributes:
+        before: The words before it.
+        after: Those behind it.
+        number: How numbers are shown.
+    """
+
+    before: str
+    after: str
+    number: Formatter | None
+
+    def shown(self, text: str) -> str:
+        """Return a text as it is shown."""
+        return f"{self.before}{text}{self.after}" if text.strip() else text
+
+
+def text_format(code: str) -> TextFormat | None:
+    """Return what a number format adds to a text, as `@"様"` does; None if it adds nothing.
+
+    Args:
+        code: The format.
+
+    Returns:
+        What it adds.
+    """
+    tokens = [_TOKEN.findall(each) for each in _sections(code)][-1]
+    parts = [other if other == "@" else quoted or escaped for quoted, escaped, _, _, other in tokens]
+    before, _, after = "".join(parts).partition("@")
+    is_shown = any(other == "@" for *_, other in tokens) and any(map(str.isalpha, before + after))
+    return TextFormat(before, after, formatter(code)) if is_shown else None
+
+
+@dataclass(frozen=True, slots=True)
 class _Section:
     """A section of a format: for which numbers it is, how it shows them, and whether words are in it."""
 
@@ -38,7 +73,7 @@ def formatter(code: str) -> Formatter | None:
         A function from a number to its text; None where the number alone says it, and for formats
         that are more than digits and words.
     """
-    sections = [_section(each) for each in _sections(code)]
+    sections = [_section(each) for each in _sections(code)[:3]]
     has_conditions = any(each.condition for each in sections)
     if not any(each.show for each in sections) or not (sections[0].is_known or has_conditions):
         return None
@@ -61,14 +96,14 @@ def elapsed(value: timedelta) -> str:
 
 
 def _sections(code: str) -> list[str]:
-    """The sections of a format for numbers: for positive ones, negative ones and zero, or for what they say."""
+    """The sections of a format: for positive numbers, negative ones, zero and texts, or for what they say."""
     sections = [""]
     for token in _TOKEN.finditer(code[:_LONGEST].replace("General", "#")):
         if token[0] == ";":
             sections.append("")
         else:
             sections[-1] += token[0]
-    return sections[:3]
+    return sections
 
 
 def _by_condition(sections: list[_Section], number: float) -> _Section:

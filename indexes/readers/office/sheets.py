@@ -19,7 +19,7 @@ from indexes.readers.base import reason_of
 from indexes.readers.comments import Comment
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
-from indexes.readers.office.cell_formats import Formatter, elapsed, formatter
+from indexes.readers.office.cell_formats import Formatter, TextFormat, elapsed, formatter, text_format
 from indexes.readers.office.charts import axis_titles, chart_title
 from indexes.readers.office.diagrams import diagram_words
 from indexes.readers.office.flaws import without_parts
@@ -33,7 +33,9 @@ _NOT_NEEDED = re.compile(r"xl/(?:styles\.xml|theme/|chartsheets/)|docProps/")
 _CONTROL = re.compile("_x00(?:0[0-9A-Fa-f]|1[0-9A-Fa-f])_")  # how a cell holds a carriage return, say
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
 _MOST_MERGED = 10_000
+_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+_Format = Formatter | TextFormat | DateFormat
 _S = "{*}"  # both namespaces of SpreadsheetML
 
 
@@ -91,7 +93,7 @@ def _book(data: bytes, warnings: list[str]) -> Any:
         return book
 
 
-def _add_sheet(lines: Lines, sheet: Any, package: Package, formats: dict[int, Formatter]) -> None:
+def _add_sheet(lines: Lines, sheet: Any, package: Package, formats: dict[int, _Format]) -> None:
     name = sheet._worksheet_path.lstrip("/")
     xml = package.part(name)
     related = list(package.relationships(name))
@@ -117,7 +119,10 @@ def _add_chart_sheets(lines: Lines, package: Package) -> None:
 def _add_drawings(lines: Lines, package: Package, related: list[tuple[str, str]]) -> None:
     """Add what is drawn on a sheet: its text boxes, and words of its charts and diagrams."""
     for drawing in (part for kind, part in related if kind == "drawing" and part in package):
-        for box in package.root(drawing).iter(f"{_S}txBody"):
+        root = package.root(drawing)
+        for alternative in list(root.iter(_FALLBACK)):  # for programs that do not know what is shown, such as slicers
+            alternative.getparent().remove(alternative)
+        for box in root.iter(f"{_S}txBody"):
             lines.blank()
             for paragraph in box.iter(f"{_A}p"):
                 lines.add("".join(text.text or "" for text in paragraph.iter(f"{_A}t")))
@@ -205,19 +210,19 @@ class _Merged:
         return cells
 
 
-def _formats(book: Any) -> dict[int, Formatter]:
-    """The formats that add something to a number, or show a date in words, by the styles of cells."""
+def _formats(book: Any) -> dict[int, _Format]:
+    """The formats that add something to a number or a text, or show a date in words, by the styles of cells."""
     codes = {
         style: book._number_formats[each.numFmtId - _OWN_FORMATS]
         if 0 <= each.numFmtId - _OWN_FORMATS < len(book._number_formats)
         else BUILTIN_FORMATS.get(each.numFmtId, "")
         for style, each in enumerate(book._cell_styles)
     }
-    known = {code: date_format(code) or formatter(code) for code in set(codes.values())}
+    known = {code: date_format(code) or text_format(code) or formatter(code) for code in set(codes.values())}
     return {style: found for style, code in codes.items() if (found := known[code]) is not None}
 
 
-def _texts(sheet: Any, formats: dict[int, Formatter]) -> Iterator[list[str]]:
+def _texts(sheet: Any, formats: dict[int, _Format]) -> Iterator[list[str]]:
     """The texts in the cells of each row."""
     if not formats:
         yield from ([_cell(value) for value in row] for row in sheet.iter_rows(values_only=True))
@@ -226,15 +231,18 @@ def _texts(sheet: Any, formats: dict[int, Formatter]) -> Iterator[list[str]]:
         yield [_formatted(cell.value, formats.get(getattr(cell, "_style_id", 0))) for cell in row]
 
 
-def _formatted(value: Any, format_: Formatter | None) -> str:
+def _formatted(value: Any, format_: _Format | None) -> str:
+    if isinstance(format_, TextFormat):
+        if isinstance(value, str):
+            return _cell(format_.shown(value))
+        format_ = format_.number
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if format_ is not None and is_number:
-        return format_(value)
-    return format_(value) if isinstance(format_, DateFormat) and isinstance(value, datetime) else _cell(value)
+    is_shown = is_number or (isinstance(format_, DateFormat) and isinstance(value, datetime))
+    return format_(value) if format_ is not None and is_shown else _cell(value)
 
 
 def _add_rows(
-    lines: Lines, sheet: Any, merged: _Merged, formats: dict[int, Formatter], wanted: set[int]
+    lines: Lines, sheet: Any, merged: _Merged, formats: dict[int, _Format], wanted: set[int]
 ) -> dict[int, list[str]]:
     """Add the rows, and return the texts of those that are wanted, by their numbers."""
     found, table = {}, MergedCells()

@@ -9,9 +9,10 @@ from made_office import workbook
 from openpyxl.chart import BarChart, Reference
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
-from saved_file import saved
+from saved_file import parts_of, saved, zipped
 
 RELATIONSHIPS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+COMPATIBILITY = "http://schemas.openxmlformats.org/markup-compatibility/2006"
 DRAWING = "http://schemas.openxmlformats.org/drawingml/2006"
 
 
@@ -83,6 +84,20 @@ def test_the_title_of_a_chart_on_a_sheet_follows_the_rows(read):
         chart.add_data(Reference(book.active, min_col=2, min_row=1, max_row=3), titles_from_data=True)
         book.active.add_chart(chart, "D1")
     assert read("a.xlsx", saved(book)).text == "Sheet\n\nitem | kg\noil | 3\nwick | 4\n\nChart: Stock in kg"
+
+
+def test_what_is_drawn_for_older_programs_alone_is_not_read(read):
+    book = workbook([["item", "kg"]])
+    book.active.add_chart(BarChart(), "D1")
+    parts = parts_of(book)
+    text = "<xdr:sp><xdr:txBody><a:p><a:r><a:t>{0}</a:t></a:r></a:p></xdr:txBody></xdr:sp>"
+    names = f'xmlns:mc="{COMPATIBILITY}" xmlns:a="{DRAWING}/main" xmlns:xdr="{DRAWING}/spreadsheetDrawing"'
+    shown, other = (text.format(each) for each in ("Oil", "This shape represents a slicer."))
+    both = (
+        f"<mc:AlternateContent><mc:Choice>{shown}</mc:Choice><mc:Fallback>{other}</mc:Fallback></mc:AlternateContent>"
+    )
+    parts["xl/drawings/drawing1.xml"] = f"<xdr:wsDr {names}>{both}</xdr:wsDr>".encode()
+    assert read("a.xlsx", zipped(parts)).text == "Sheet\n\nitem | kg\n\nOil"
 
 
 def test_titles_of_axes_and_of_charts_that_are_a_sheet_are_read(read):

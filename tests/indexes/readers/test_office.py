@@ -224,6 +224,11 @@ def test_no_library_for_office_files_is_loaded_where_files_are_searched():
         ('[=1]"男";[=2]"女";General', 3.5, "3.5"),
         ("[<=999]000;[<=9999]000\\-00;000\\-0000", 60, "060"),
         ("#,##0;(#,##0)", -12, "-12"),
+        ('@"様"', "山田", "山田様"),
+        ('0"円";;;"〒"@" 迄"', "山田", "〒山田 迄"),
+        ('@"様"', 3, "3"),
+        ('0"円";;;"〒"@" 迄"', 3, "3円"),
+        ("@", "山田", "山田"),
     ],
 )
 def test_numbers_of_a_sheet_are_shown_with_what_their_format_adds(code, value, shown, read):
