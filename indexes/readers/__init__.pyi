@@ -1,6 +1,6 @@
 from .base import DEFAULT_LIMITS, ReadLimits
 from .charset import decode
-from .conversions import conversions
+from .converting import conversions
 from .files import check_regular, check_size, os_reason, read_bytes
 from .folders import statuses_in
 from .registry import (

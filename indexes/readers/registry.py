@@ -16,7 +16,7 @@ from pathlib import Path
 from indexes.errors import EmptyFile, UnreadableFile
 from indexes.metadata import Metadata
 from indexes.readers.base import DEFAULT_LIMITS, ReadLimits, ReadText, one_line, real_title
-from indexes.readers.conversions import conversions
+from indexes.readers.converting import conversions
 from indexes.readers.epub import read_epub
 from indexes.readers.html import read_web_page
 from indexes.readers.json import read_json, read_json_lines
