@@ -17,6 +17,7 @@ _NUMBERS = re.compile(
     re.IGNORECASE,
 )
 _EMPTY = re.compile(r"[(\[（［]\s*[)\]）］]")
+_LONGEST = 1_000  # characters of a line in which there is a number of a page
 _AT_ENDS = " \t\u00a0\u3000-–—‐|/／·・•_,:;"
 
 
@@ -31,5 +32,7 @@ def without_numbers(line: str) -> str:
     """
     if NUMBER not in line:
         return line
+    if len(line) > _LONGEST:
+        return line.replace(NUMBER, "")
     line = _EMPTY.sub("", _NUMBERS.sub("", line)).strip(_AT_ENDS)
     return line if any(map(str.isalnum, line)) else ""

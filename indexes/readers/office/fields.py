@@ -12,9 +12,10 @@ from indexes.readers.running_text import NUMBER
 
 _NUMBERS = frozenset({"PAGE", "NUMPAGES", "SECTION", "SECTIONPAGES", "DATE", "TIME"})
 _OPTION = re.compile(r'\\\*\s*(?:"[^"]*"|\S+)')  # a font, or an alignment
-_CALL = re.compile(r"((?:\\[A-Za-z]+\s*(?:-?\d+\s*)?)+)\(([^()\\]*)\)")  # one with no other in it
+_CALL = re.compile(r"((?:\\[A-Za-z]+\s*(?:-?\d+\s*)?){1,6})\(([^()\\]*)\)")  # one with no other in it
 _OPEN, _CLOSE = "\ufdd1", "\ufdd2"  # brackets that are shown
 _CALLS_DEEP = 20
+_LONGEST = 2_000  # characters of a code that is an equation
 
 
 @dataclass(slots=True)
@@ -87,7 +88,7 @@ def shown_by_code(code: str) -> str:
     name = _name(code)
     if name == "MACROBUTTON":
         return "".join(code.split(maxsplit=2)[2:])
-    return _equation(code.split(maxsplit=1)[1]) if name == "EQ" and len(code.split()) > 1 else ""
+    return _equation(code.strip()[len(name) : _LONGEST]) if name == "EQ" else ""
 
 
 def _equation(code: str) -> str:
