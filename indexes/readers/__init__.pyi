@@ -1,5 +1,6 @@
 from .base import DEFAULT_LIMITS, ReadLimits
 from .charset import decode
+from .converting import conversions
 from .files import check_regular, check_size, os_reason, read_bytes
 from .folders import statuses_in
 from .registry import (
@@ -21,6 +22,7 @@ __all__ = [
     "check_regular",
     "check_size",
     "check_suffix",
+    "conversions",
     "decode",
     "end_sandbox",
     "format_name",

@@ -70,7 +70,8 @@ def _book(archive: zipfile.ZipFile, damaged: Collection[str], most: int) -> Read
         if found in damaged:
             missing.append(f"the chapter '{name}' is damaged and left out")
             continue
-        page = web_page(_EMPTY.sub(r"<\1\2></\1>", decode_declared(archive.read(found), None)))
+        chapter = _EMPTY.sub(r"<\1\2></\1>", decode_declared(archive.read(found), None))
+        page = web_page(chapter, is_whole=True)
         if page.text.strip():
             chapters.append(replace(page, breaks=tuple(sorted({0, *page.breaks}))))
             length += len(page.text)

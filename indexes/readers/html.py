@@ -53,9 +53,14 @@ class _Button(NamedTuple):
 
 
 class Page:
-    """The target of lxml's parser, which calls `start`, `end` and `data` as it goes."""
+    """The target of lxml's parser, which calls `start`, `end` and `data` as it goes.
 
-    def __init__(self) -> None:
+    Args:
+        is_whole: Whether there is nothing beside the text, as in a book.
+    """
+
+    def __init__(self, *, is_whole: bool = False) -> None:
+        self._is_whole = is_whole
         self._lines: list[Line] = []
         self._words: list[str] = []  # of the line that is being written
         self._dropped: list[str] = []  # the elements that are open and left out, the outermost first
@@ -85,7 +90,7 @@ class Page:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise UnreadableFile(f"HTML with more than {_DEEPEST:,} elements in each other")
-        is_in_text = bool(self._open["main"] or self._open["article"] or self._main_depths)
+        is_in_text = self._is_whole or bool(self._open["main"] or self._open["article"] or self._main_depths)
         if self._math is not None:
             self._math.start(tag)
         elif self._dropped:
@@ -98,17 +103,26 @@ class Page:
             and is_beside_the_text(tag, attributes, is_in_text=is_in_text)
         ):
             self._dropped.append(tag)
+            self._add_frame(attributes.get("srcdoc", "") if tag == "iframe" else "")
         elif tag == "math":
             self._math, self._alternative = MathText(), attributes.get("alttext", "")
         else:
             self._begin(tag, attributes)
+
+    def _add_frame(self, page: str) -> None:
+        """Add a page that is written into the frame that shows it."""
+        if page.strip():
+            self._end_line()
+            for line in web_page(page).text.split("\n"):
+                self._add_line(line)
 
     def _is_kept(self, tag: str, attributes: Any) -> bool:
         """Whether an element belongs to the text, unlike others of its name."""
         if tag == "template":
             return attributes.get("shadowrootmode") is not None  # of a component, whose content it is
         named = " ".join(attributes.get(name, "")[:200] for name in ("class", "id", "role"))
-        return tag == "footer" and (self._open["blockquote"] > 0 or _NOTES.search(named) is not None)  # who said it
+        is_said_or_note = self._open["blockquote"] > 0 or _NOTES.search(named) is not None  # or who said it
+        return tag == "footer" and (self._is_whole or is_said_or_note)
 
     def _begin(self, tag: str, attributes: Any) -> None:
         """Begin an element that is shown."""
@@ -195,7 +209,7 @@ class Page:
         lines, headings, length = [], [], 0
         rows: list[tuple[int, int]] = []
         heads: dict[int, Sequence[str]] = {}
-        for line in main_lines(self._lines):
+        for line in self._lines if self._is_whole else main_lines(self._lines):
             if line.level and line.text:
                 headings.append(Heading(length, line.level, one_line(line.text)))
             if line.table and len(rows) < MOST_MARKS:
@@ -320,11 +334,12 @@ def read_web_page(data: bytes, limits: ReadLimits) -> ReadText:
     return replace(page, title=front.pop("title", page.title), metadata={**page.metadata, **front})
 
 
-def web_page(text: str) -> ReadText:
+def web_page(text: str, *, is_whole: bool = False) -> ReadText:
     """Return the main text of a page.
 
     Args:
         text: The page, in HTML.
+        is_whole: Whether there is nothing beside the text, as in a book or a message.
 
     Returns:
         Its text, headings, title and properties.
@@ -338,7 +353,7 @@ def web_page(text: str) -> ReadText:
         text = _FRAMES.sub(" ", text)
     if "<!DOCTYPE" in text[:_PIECE]:  # of XHTML, in capitals
         text = without_declarations(text, DEFAULT_LIMITS.most_text(len(text)))
-    page = Page()
+    page = Page(is_whole=is_whole)
     parser = etree.HTMLParser(target=page, huge_tree=True)  # huge_tree: no bound on depth, which would cut the page off
     try:
         for start in range(0, len(text), _PIECE):

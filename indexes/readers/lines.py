@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from indexes.readers.base import MOST_MARKS, ReadText, check_text_length, one_line
+from indexes.readers.running_text import without_numbers
 from indexes.readers.tables import row_tables
 from indexes.types import Heading
 
@@ -30,6 +31,7 @@ class Lines:
         self._gaps: set[int] = set()  # the rows that an empty one is above
         self._heads: dict[int, Sequence[str]] = {}  # the rows that may be part of a header of several
         self._after_row = 0  # the line after the last row: one that is a row, too, goes on with its table
+        self._running: set[str] = set()  # the lines of headers and footers, and the headings, which they may repeat
 
     def add(self, text: str) -> None:
         """Add text of one or more lines; an empty one adds a blank line."""
@@ -54,7 +56,20 @@ class Lines:
         if title := one_line(text):
             if len(self._headings) < MOST_MARKS:
                 self._headings.append(Heading(self._length, level, title))
+                self._running.add(title)
             self.add(text.strip().replace("\n", " "))
+
+    def running(self, text: str) -> None:
+        """Add the lines of a header or a footer, below a blank one, but none that is there already, or is a heading.
+
+        Args:
+            text: The header or footer, with `NUMBER` in the place of the numbers of pages.
+        """
+        lines = dict.fromkeys(without_numbers(_SPACES.sub(" ", line)).strip(" |") for line in text.split("\n"))
+        if new := [line for line in lines if line and line not in self._running]:
+            self._running.update(new)
+            self.blank()
+            self.add("\n".join(new))
 
     def row(self, cells: Iterable[str], head: Sequence[str] | None = None) -> None:
         """Add a table row as one line, with its cells joined by ` | `; a row of empty cells is left out.

@@ -118,12 +118,17 @@ def _text_parts(message: Message, attached: list[str]) -> Iterator[Message]:
     kind = message.get_content_type()
     if kind == "message/rfc822":
         yield message
+    elif kind == "message/delivery-status":
+        said = Message()
+        blocks = [part for part in message.get_payload() if isinstance(part, Message)]
+        said.set_payload("".join(f"{name}: {value}\n" for part in blocks for name, value in part.items()))
+        yield said
     elif message.is_multipart():
         parts = [part for part in message.get_payload() if isinstance(part, Message)]
-        if kind == "multipart/alternative":
-            parts = [_best(parts)] if parts else []
+        best = _best(parts) if kind == "multipart/alternative" and parts else None
         for part in parts:
-            yield from _text_parts(part, attached)
+            texts = list(_text_parts(part, attached))  # what is attached to another alternative is named, too
+            yield from texts if best is None or part is best else ()
     elif message.get_content_disposition() == "attachment" or message.get_content_maintype() != "text":
         is_inline_picture = message.get("Content-ID") is not None and message.get_content_maintype() == "image"
         if not is_inline_picture:
@@ -145,7 +150,7 @@ def _best(parts: list[Message]) -> Message:
     for part, page in pages:
         data = page.get_payload(decode=True)
         with suppress(UnreadableFile):
-            if isinstance(data, bytes) and len(web_page(data.decode("latin-1")).text) > _MORE * said:
+            if isinstance(data, bytes) and len(web_page(data.decode("latin-1"), is_whole=True).text) > _MORE * said:
                 return part
     return plain
 
@@ -176,7 +181,7 @@ def part_text(part: Message, limits: ReadLimits, names: list[str], doubts: list[
     encoding = declared or limits.encoding
     if is_page and encoding is None:
         with suppress(UnreadableFile):
-            return web_page(decode_declared(data, None))
+            return web_page(decode_declared(data, None), is_whole=True)
     text = _text(data, encoding)
     if text is None and encoding is None and (text := _western(data)) is not None:
         doubts.append("the message does not declare its encoding: read as windows-1252; if wrong, use --encoding")
@@ -185,7 +190,7 @@ def part_text(part: Message, limits: ReadLimits, names: list[str], doubts: list[
         doubts.append(f"the message declares {declared}, and {text.count(_LOST):,} characters of it are not in it")
     text = decode(data, encoding) if text is None else text  # which raises
     if is_page:
-        return web_page(text)
+        return web_page(text, is_whole=True)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     names += (one_line(found[1]) for found in _UUENCODED.finditer(text))
     return ReadText(without_embedded_files(_UUENCODED.sub("", text)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +12,12 @@ from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits, ReadText, joined_readings, without_embedded_files
 from indexes.readers.charset import decode
 from indexes.readers.front_matter import front_matter
+from indexes.readers.html import web_page
 from indexes.readers.json import parse_json
 from indexes.readers.markdown import markdown_headings
 from indexes.readers.markup_tables import markdown_tables
 
+_OBJECT = re.compile(r"\s*<[\w.]+(?: object)?(?: at 0x[0-9a-fA-F]+)?>\s*")  # whose class alone is named
 _LARGEST_OUTPUT = 2_000  # characters: a result is worth finding, a log of a training run is not
 
 
@@ -60,11 +64,22 @@ def _source(cell: dict[str, Any], glue: str) -> str:
 
 def _outputs(cell: dict[str, Any], glue: str) -> Iterator[str]:
     for output in _dicts(cell.get("outputs")):
-        data = output.get("data", output)
-        plain = data.get("text/plain", data.get("text")) if isinstance(data, dict) else None
-        text = _text(plain, glue)
+        text = _shown(output.get("data", output), glue)
         if len(text) <= _LARGEST_OUTPUT and output.get("output_type") not in ("error", "pyerr"):
             yield text
+
+
+def _shown(data: Any, glue: str) -> str:
+    """The text of an output: in Markdown, else in plain text, unless that names an object that is shown otherwise."""
+    if not isinstance(data, dict):
+        return ""
+    markdown, page, formula = (_text(data.get(f"text/{kind}"), glue) for kind in ("markdown", "html", "latex"))
+    plain = _text(data.get("text/plain", data.get("text")), glue)
+    if markdown or (plain.strip() and not _OBJECT.fullmatch(plain)):
+        return markdown or plain
+    with suppress(UnreadableFile):  # it is nested too deeply
+        return formula or web_page(page, is_whole=True).text
+    return plain
 
 
 def _text(value: Any, glue: str) -> str:

@@ -68,8 +68,14 @@ class Structure:
                 pairs = numbers if isinstance(numbers, ArrayObject) else []
                 self._rows.update((int(pairs[i]), pairs[i + 1]) for i in range(0, len(pairs) - 1, 2))
 
+    def whole(self, form: Any) -> list[_Operation]:
+        """Return the mark of the text that the structure states for all of a form; none if it states none."""
+        number = _object(form.get("/StructParent"))
+        element = _object(self._rows.get(number)) if isinstance(number, int) else None
+        return [] if _stated(element) is None else [([NameObject("/Span"), element], b"BDC")]
+
     def texts(self, page: Any) -> dict[int, StatedText]:
-        """Return the texts that elements of the structure state for marks on a page, by the numbers of the marks."""
+        """Return the texts that elements of the structure state for marks on a page or in a form, by their numbers."""
         number = _object(page.get("/StructParents"))
         row = _object(self._rows.get(number)) if isinstance(number, int) else None
         found: dict[int, StatedText] = {}
@@ -93,8 +99,7 @@ def put_actual_text(page: Any, structure: Structure) -> None:
         page: The page, whose fonts have been given a meaning; it is changed.
         structure: The structure of the document.
     """
-    by_number = structure.texts(page)
-    _put(page, page.get("/Contents"), NameObject("/Contents"), page.pdf, by_number, set(), 0)
+    _put(page, page.get("/Contents"), NameObject("/Contents"), page.pdf, structure, set(), 0)
 
 
 def _put(
@@ -102,7 +107,7 @@ def _put(
     stream: Any,
     key: NameObject | None,
     pdf: Any,
-    by_number: dict[int, StatedText],
+    structure: Structure,
     seen: set[int],
     depth: int,
 ) -> None:
@@ -111,11 +116,12 @@ def _put(
     stream = _object(stream)
     if not isinstance(resources, DictionaryObject) or not isinstance(stream, ArrayObject | StreamObject):
         return
-    stated = _properties(resources)
+    stated, by_number, whole = _properties(resources), structure.texts(owner), structure.whole(owner)
     content = ContentStream(stream, pdf, "bytes")
-    if stated or by_number or _ACTUAL.encode() in content.get_data():
+    if stated or by_number or whole or _ACTUAL.encode() in content.get_data():
         rewriter = _Rewriter(_Fonts(resources), stated, by_number)
-        operations = list(rewriter.operations(content.operations))
+        marked = [*whole, *content.operations] if whole else content.operations
+        operations = list(rewriter.operations(marked))
         if rewriter.has_changed:
             content.operations = operations
             owner[NameObject("/Resources")] = rewriter.fonts.resources()
@@ -128,7 +134,9 @@ def _put(
         form = _object(form)
         if isinstance(form, StreamObject) and form.get("/Subtype") == "/Form" and id(form) not in seen:
             seen.add(id(form))
-            _put(form, form, None, pdf, {}, seen, depth + 1)
+            if _object(form.get("/Resources")) is None:  # it uses those of what draws it, as old programs had it
+                form[NameObject("/Resources")] = resources
+            _put(form, form, None, pdf, structure, seen, depth + 1)
 
 
 def _replace_data(form: Any, data: bytes) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from indexes.errors import EmptyFile, UnreadableFile
 from indexes.metadata import Metadata
 from indexes.readers.base import DEFAULT_LIMITS, ReadLimits, ReadText, one_line, real_title
+from indexes.readers.converting import conversions
 from indexes.readers.epub import read_epub
 from indexes.readers.html import read_web_page
 from indexes.readers.json import read_json, read_json_lines
@@ -40,7 +41,7 @@ from indexes.text import clean, is_readable
 from indexes.types import Document, Heading, Table
 
 # Part of a document's content hash: raise it when a reader's output changes, so that every file is read again.
-READER_VERSION = b"12"
+READER_VERSION = b"13"
 
 _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
     read_plain: ".txt .text .log .css .scss",
@@ -156,11 +157,12 @@ def check_suffix(path: Path) -> None:
         path: The file; only its name is looked at.
 
     Raises:
-        UnreadableFile: There is none; the message lists the suffixes that are read.
+        UnreadableFile: There is none; the message says how to convert it, or lists the suffixes that are read.
     """
     if format_suffix(path) is None:
         kind = f"'{path.suffix}' files" if path.suffix else "files without a suffix"
-        raise UnreadableFile(f"no reader for {kind}; what is read: {' '.join(sorted(SUFFIXES))}")
+        known = [f"convert it, as with `{command}`" for command in conversions([path.suffix.lower()])]
+        raise UnreadableFile(f"no reader for {kind}; {''.join(known) or 'what is read: ' + ' '.join(sorted(SUFFIXES))}")
 
 
 def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) -> Document:

@@ -1,4 +1,7 @@
-"""Rich Text Format: paragraphs, headings, table rows and footnotes, in the code page of each font."""
+"""Rich Text Format: paragraphs, headings, table rows and footnotes, in the code page of each font.
+
+Headers and footers come last.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ from dataclasses import dataclass, replace
 
 from indexes.readers.base import ReadLimits, ReadText, not_read, properties, real_title
 from indexes.readers.lines import Lines
+from indexes.readers.office.fields import shown_by_code
+from indexes.readers.page_parts import names
+from indexes.readers.running_text import NUMBER
 from indexes.readers.text import read_plain
 
 _TOKEN = re.compile(
@@ -25,10 +31,12 @@ _CHARACTERS = {
 }
 _SYMBOLS = {b"~": "\u00a0", b"_": "\u2011", b"\\": "\\", b"{": "{", b"}": "}", b"\n": "\n", b"\r": "\n"}
 _ENDS = frozenset({"par", "sect", "page", "column"})
-_FURNITURE = "footer footerf footerl footerr header headerf headerl headerr"
-_LEFT_OUT = frozenset(
-    f"{_FURNITURE} colortbl datastore filetbl ftncn ftnsep info latentstyles listoverridetable listtable nonesttables"
-    " object pict private revtbl rsidtbl themedata xe tc".split()
+_HEADERS = frozenset(f"{name}{which}" for name in ("header", "footer") for which in ("", "f", "l", "r"))
+_NUMBERS = frozenset({"chdate", "chdpa", "chdpl", "chpgn", "chtime"})  # in a header
+_NUMBER_FIELDS = frozenset({"page", "numpages", "sectionpages", "date", "time"})
+_LEFT_OUT = names(
+    "colortbl datastore filetbl ftncn ftnsep info latentstyles listoverridetable listtable nonesttables"
+    " object pict private revtbl rsidtbl themedata xe tc"
 )
 _PROPERTIES = frozenset({"title", "author", "subject", "keywords"})
 _IN_LINE = frozenset({"annotation", "footnote"})
@@ -48,7 +56,7 @@ class _State:
 
 
 def read_rtf(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read RTF: a line for each paragraph and table row, without headers, footers and pictures. Other text is kept."""
+    """Read RTF: a line for each paragraph and table row, without pictures. Other text is kept."""
     if not data.lstrip().startswith(b"{\\rtf"):
         return read_plain(data, limits)  # as word processors do
     document = _Document(Lines(limits.most_text(len(data))))
@@ -75,6 +83,9 @@ class _Document:
         self._cells: list[str] = []
         self._author, self._begin_author = "", 0  # of the next comment, and where the name begins in the paragraph
         self._objects = 0
+        self._headers: list[str] = []  # and footers
+        self._beside: tuple[Lines, bytearray, list[str], bool, int] | None = None  # of the text, while one is read
+        self._begin_field, self._is_shown = 0, False  # of a field, and whether it is shown without its result
         self._about: dict[str, str | None] = {}
 
     def token(self, match: re.Match[bytes]) -> int:
@@ -116,9 +127,10 @@ class _Document:
     def reading(self) -> ReadText:
         """Return the text."""
         self._flush()
-        self._end_paragraph()
-        if self._cells:
-            self._lines.row(self._cells)
+        self._end_header()
+        self._end_text()
+        for header in self._headers:
+            self._lines.running(header)
         self._lines.warnings += not_read(self._objects)
         found = properties(**self._about)
         return self._lines.reading(real_title(found.pop("title", "")), found)
@@ -142,6 +154,8 @@ class _Document:
             by = f" by {self._author}" if self._author else ""
             self._add(" [" if word == "footnote" else f" [Comment{by}: ")
             self._state = replace(state, destination=word)
+        elif self._is_special(word):
+            return 0
         elif word in _LEFT_OUT or (starred and word not in _KEPT_ANYWAY):
             self._objects += word == "object"
             self._state = replace(state, destination="-")
@@ -150,6 +164,37 @@ class _Document:
         else:
             self._paragraph_word(word, number)
         return 0
+
+    def _begin_header(self) -> None:
+        """Read a header or a footer beside the text, in which it stands."""
+        is_read = self._beside is None and not self._state.destination
+        self._state = replace(self._state, destination="header" if is_read else "-", hidden=False)
+        if is_read:
+            self._beside = (self._lines, self._units, self._cells, self._in_table, self._level)
+            self._lines, self._units, self._cells = Lines(self._lines.most), bytearray(), []
+            self._in_table, self._level = False, 0
+
+    def _end_header(self) -> None:
+        if self._beside is not None:
+            self._end_text()
+            self._headers.append(self._lines.reading("", {}).text)
+            self._lines, self._units, self._cells, self._in_table, self._level = self._beside
+            self._beside = None
+
+    def _is_special(self, word: str) -> bool:
+        """Take a word that begins a header or a part of a field, or that is the number of a page in a header."""
+        if word in _HEADERS:
+            self._begin_header()
+        elif word == "fldinst" and self._state.destination not in ("-", word):
+            self._begin_field, self._is_shown = len(self._units), False
+            self._state = replace(self._state, destination=word)
+        elif word == "fldrslt" and self._is_shown:
+            self._state = replace(self._state, destination="-")
+        elif word in _NUMBERS and self._beside is not None:
+            self._add(NUMBER)
+        else:
+            return False
+        return True
 
     def _set(self, word: str, number: int | None) -> None:
         """A property of characters."""
@@ -188,7 +233,7 @@ class _Document:
             self._level = self._levels.get(self._style, self._level)
         elif word in _ENDS and (self._in_table or self._state.destination in _IN_LINE):
             self._add(" ")
-        elif word in _ENDS and self._state.destination == "":
+        elif word in _ENDS and self._state.destination in ("", "header"):
             self._end_paragraph()
         elif word in ("cell", "nestcell"):
             self._cells.append(self._taken())
@@ -208,6 +253,15 @@ class _Document:
         elif state.destination == "atnauthor" != self._state.destination:
             self._author = self._units[self._begin_author :].decode("utf-16-le", "replace").strip()
             del self._units[self._begin_author :]
+        elif state.destination == "header" != self._state.destination:
+            self._end_header()
+        elif state.destination == "fldinst" != self._state.destination:
+            code = self._units[self._begin_field :].decode("utf-16-le", "replace")
+            del self._units[self._begin_field :]
+            is_number = self._beside is not None and "".join(code.split()[:1]).lower() in _NUMBER_FIELDS
+            shown = NUMBER if is_number else shown_by_code(code)
+            self._is_shown = bool(shown)
+            self._add(shown)
         elif state.destination in _PROPERTIES and state.destination != self._state.destination:
             self._about.setdefault(state.destination, self._taken())
         elif state.destination == "stylesheet":
@@ -251,6 +305,11 @@ class _Document:
         text = self._units.decode("utf-16-le", "replace")
         self._units.clear()
         return text.strip()
+
+    def _end_text(self) -> None:
+        self._end_paragraph()
+        if self._cells:
+            self._lines.row(self._cells)
 
     def _end_paragraph(self) -> None:
         text = self._taken()

@@ -22,8 +22,8 @@ _OF_THE_SAME_FAMILY = (  # templates, slide shows, and files with macros
     *(".docm", ".dotx", ".dotm", ".xlsm", ".xltx", ".xltm"),
     *(".pptm", ".ppsx", ".ppsm", ".potx", ".potm", ".ott", ".ots", ".otp"),
 )
+_OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _FORMATS = {
-    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an encrypted or old Office file",
     b"\x89PNG\r\n\x1a\n": "a PNG picture",
     b"\xff\xd8\xff": "a JPEG picture",
     b"GIF87a": "a GIF picture",
@@ -70,6 +70,11 @@ def suffix_by_content(suffix: str, data: bytes) -> str:
         return ".fodt"
     if data.startswith(_ZIP):
         return _zip_suffix(suffix, data)
+    if data.startswith(_OLD_OFFICE):
+        raise UnreadableFile(
+            f"an encrypted or old Office file under the name of a {suffix} file: save it without a password, "
+            "and in a newer format"
+        )
     for signature, name in _FORMATS.items():
         if data.startswith(signature) and _BINARY.search(data, 0, _SEARCHED):
             raise UnreadableFile(f"{name} under the name of a {suffix} file: nothing reads it as text")

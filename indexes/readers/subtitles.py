@@ -12,6 +12,7 @@ from indexes.types import Heading
 
 _TIMES = re.compile(r"\s*(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})(?:[.,]\d{1,3})?\s*-->")
 _VOICE = re.compile(r"<v(?:\.[^ >]*)?[ \t]+([^>]{1,100})>")
+_FURIGANA = re.compile(r"<rt>[^<]{0,200}</rt>|<rt>[^<]{0,200}(?=</ruby>)", re.IGNORECASE)
 _TAG = re.compile(r"</?[A-Za-z0-9][^<>]{0,200}>|\{\\[^{}]{0,200}\}")
 
 
@@ -60,4 +61,4 @@ def _lines(time: int, texts: Iterable[str]) -> Iterator[tuple[int, str]]:
 
 def _shown(line: str) -> str:
     """A line of a cue as it is shown, after the name of who says it."""
-    return html.unescape(_TAG.sub("", _VOICE.sub(r"\1: ", line))).strip()
+    return html.unescape(_TAG.sub("", _FURIGANA.sub("", _VOICE.sub(r"\1: ", line)))).strip()

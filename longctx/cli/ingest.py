@@ -188,6 +188,8 @@ def _print_texts(report: IngestReport) -> None:
 
 
 def _print_report(report: IngestReport) -> None:
+    from indexes.readers import conversions
+
     for warning in report.warnings:
         echo(f"warning: {name(short_path(warning.source))}: {name(warning.reason)}", err=True)
     for failure in report.failed:
@@ -197,6 +199,8 @@ def _print_report(report: IngestReport) -> None:
         f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed, "
         f"{len(report.failed)} failed; {report.skipped} files of other kinds skipped{kinds}"
     )
+    for command, suffixes in conversions(report.skipped_kinds).items():
+        echo(f"{' '.join(suffixes)} are read when they are converted: {command}")
     further = {"copies of other files": report.copies, "renamed": report.renamed, "empty": report.empty}
     if any(further.values()):
         echo(", ".join(f"{count} {what}" for what, count in further.items() if count))

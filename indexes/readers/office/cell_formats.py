@@ -4,14 +4,63 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
+from operator import eq, ge, gt, le, lt, ne
 
 _TOKEN = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[([^\]]*)\]|([#0?][#0?,.]*)|(.)', re.DOTALL)
+_CONDITION = re.compile(r"\[(<=|>=|<>|<|>|=)(-?\d{1,15}(?:\.\d{1,15})?)\]")
+_COMPARISONS = {"<": lt, "<=": le, ">": gt, ">=": ge, "=": eq, "<>": ne}
 _CURRENCY = re.compile(r"\$([^-\]]+)")
 _PLAIN = frozenset(" %()+-/:¥$€£^'{}<=>~．，、。・")  # shown as they are
 _LONGEST = 250  # characters of a format, the most that Excel allows
 
 Formatter = Callable[[float], str]
+
+
+@dataclass(frozen=True, slots=True)
+class TextFormat:
+    """What a format adds to a text, such as 様 to a name.
+
+    Attributes:
+        before: The words before it.
+        after: Those behind it.
+        number: How numbers are shown.
+    """
+
+    before: str
+    after: str
+    number: Formatter | None
+
+    def shown(self, text: str) -> str:
+        """Return a text as it is shown."""
+        return f"{self.before}{text}{self.after}" if text.strip() else text
+
+
+def text_format(code: str) -> TextFormat | None:
+    """Return what a number format adds to a text, as `@"様"` does; None if it adds nothing.
+
+    Args:
+        code: The format.
+
+    Returns:
+        What it adds.
+    """
+    tokens = [_TOKEN.findall(each) for each in _sections(code)][-1]
+    parts = [other if other == "@" else quoted or escaped for quoted, escaped, _, _, other in tokens]
+    before, _, after = "".join(parts).partition("@")
+    is_shown = any(other == "@" for *_, other in tokens) and any(map(str.isalpha, before + after))
+    return TextFormat(before, after, formatter(code)) if is_shown else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A section of a format: for which numbers it is, how it shows them, and whether words are in it."""
+
+    condition: tuple[str, float] | None
+    show: Formatter | None  # None where the number alone says it, and for what is more than digits and words
+    has_words: bool
+    is_known: bool
 
 
 def formatter(code: str) -> Formatter | None:
@@ -24,12 +73,69 @@ def formatter(code: str) -> Formatter | None:
         A function from a number to its text; None where the number alone says it, and for formats
         that are more than digits and words.
     """
-    pieces = _pieces(code)
-    if pieces is None:
+    sections = [_section(each) for each in _sections(code)[:3]]
+    has_conditions = any(each.condition for each in sections)
+    if not any(each.show for each in sections) or not (sections[0].is_known or has_conditions):
         return None
+
+    def shown(number: float) -> str:
+        section = _by_condition(sections, number) if has_conditions else _by_sign(sections, number)
+        if section.show is None:
+            return str(number) if isinstance(number, int) else f"{number:.15g}"
+        is_said_by_words = section is not sections[0] and not has_conditions
+        return section.show(abs(number) if is_said_by_words else number)
+
+    return shown
+
+
+def elapsed(value: timedelta) -> str:
+    """Return a duration as hours, minutes and seconds, such as `30:00:00`."""
+    seconds = round(value.total_seconds())
+    sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
+    return f"{sign}{seconds // 3_600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def _sections(code: str) -> list[str]:
+    """The sections of a format: for positive numbers, negative ones, zero and texts, or for what they say."""
+    sections = [""]
+    for token in _TOKEN.finditer(code[:_LONGEST].replace("General", "#")):
+        if token[0] == ";":
+            sections.append("")
+        else:
+            sections[-1] += token[0]
+    return sections
+
+
+def _by_condition(sections: list[_Section], number: float) -> _Section:
+    for section in sections:
+        if section.condition is None or _COMPARISONS[section.condition[0]](number, section.condition[1]):
+            return section
+    return sections[-1]
+
+
+def _by_sign(sections: list[_Section], number: float) -> _Section:
+    """The section for a number: one for negative numbers, or for zero, only where it says so in words."""
+    place = 1 if number < 0 else 2 if number == 0 else 0
+    return sections[place] if place < len(sections) and sections[place].has_words else sections[0]
+
+
+def _section(code: str) -> _Section:
+    condition = _CONDITION.search(code)
+    code = _CONDITION.sub("", code)
+    pieces, words = _pieces(code), "".join(a or b for a, b, *_ in _TOKEN.findall(code))
+    return _Section(
+        (condition[1], float(condition[2])) if condition else None,
+        None if pieces is None else _by_pieces(pieces),
+        any(map(str.isalpha, words)) and pieces is not None,
+        pieces is not None,
+    )
+
+
+def _by_pieces(pieces: list[tuple[bool, str]]) -> Formatter | None:
     digits = [place for place, (is_digits, _) in enumerate(pieces) if is_digits]
     if not digits:
-        return None
+        words = "".join(text for _, text in pieces).strip()
+        return (lambda number: words) if any(map(str.isalpha, words)) else None
     slots = [pieces[place][1] for place in digits]
     before = "".join(text for _, text in pieces[: digits[0]])
     after = "".join(text for _, text in pieces[digits[-1] + 1 :])
@@ -51,25 +157,12 @@ def formatter(code: str) -> Formatter | None:
     return shown
 
 
-def elapsed(value: timedelta) -> str:
-    """Return a duration as hours, minutes and seconds, such as `30:00:00`."""
-    seconds = round(value.total_seconds())
-    sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
-    return f"{sign}{seconds // 3_600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-
-
 def _pieces(code: str) -> list[tuple[bool, str]] | None:
-    """The first section of a format as (whether they are digits, text); None for what is not understood."""
+    """A section of a format as (whether they are digits, text); None for what is not understood."""
     pieces: list[tuple[bool, str]] = []
-    if code.startswith("[<"):  # conditions, as of Japanese postcodes, and last what holds for other numbers
-        code = code.rpartition(";")[2]
-    for quoted, escaped, bracket, digits, other in _TOKEN.findall(code[:_LONGEST].replace("General", "#")):
-        if other == ";":
-            break
+    for quoted, escaped, bracket, digits, other in _TOKEN.findall(code):
         if bracket:
             currency = _CURRENCY.match(bracket)
-            if bracket[0] in "<>=":
-                return None  # a condition
             pieces.append((False, currency[1] if currency else ""))
         elif digits:
             pieces.append((True, digits))

@@ -33,6 +33,7 @@ def add_chart(lines: Lines, chart_space: Any) -> None:
         tables.setdefault(tuple(categories.items()), []).extend(columns)
     lines.blank()
     lines.heading(chart_title(chart_space) or "Chart", 3)
+    lines.add("\n".join(axis_titles(chart_space)))
     for labelled, columns in tables.items():
         lines.blank()
         lines.row(["Category", *(name for name, _ in columns)])
@@ -51,9 +52,26 @@ def chart_title(chart_space: Any) -> str:
     Returns:
         The line.
     """
-    title = chart_space.find(f"{_C}chart/{_C}title")
-    words = "" if title is None else "".join(each.text or "" for each in title.iter(f"{_A}t", f"{_C}v"))
-    return f"Chart: {words}" if words.strip() else ""
+    words = _title(chart_space.find(f"{_C}chart"))
+    return f"Chart: {words}" if words else ""
+
+
+def axis_titles(chart_space: Any) -> list[str]:
+    """Return what stands beside the axes of a chart, such as `Litres`.
+
+    Args:
+        chart_space: The root of the chart's XML.
+
+    Returns:
+        The titles.
+    """
+    titles = map(_title, chart_space.iterfind(f"{_C}chart/{_C}plotArea/*"))
+    return list(dict.fromkeys(filter(None, titles)))
+
+
+def _title(element: Any) -> str:
+    title = None if element is None else element.find(f"{_C}title")
+    return "" if title is None else "".join(each.text or "" for each in title.iter(f"{_A}t", f"{_C}v")).strip()
 
 
 def _points(source: Any) -> dict[int, str]:

@@ -24,7 +24,7 @@ _USUAL = rb"http://schemas.openxmlformats.org/\1/2006/"
 _TYPES = "[Content_Types].xml"
 _XML = (".xml", ".rels")
 _OF_TEXT = re.compile(
-    r"word/(?:document|footnotes|endnotes)\d*\.xml|ppt/(?:slides|notesSlides)/\w+\.xml"
+    r"word/(?:document|footnotes|endnotes|header|footer)\d*\.xml|ppt/(?:slides|notesSlides)/\w+\.xml"
     r"|xl/(?:worksheets/\w+|sharedStrings)\.xml|content\.xml"
 )
 _SEARCHED = 2_000  # bytes at the beginning of a part, where its namespaces are

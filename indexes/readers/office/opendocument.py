@@ -1,6 +1,7 @@
 """The text of an OpenDocument file (.odt, .ods, .odp), taken from its XML element by element.
 
-Left out are tracked deletions, furigana, headers and footers. A comment follows its paragraph, or its table.
+Left out are tracked deletions and furigana. A comment follows its paragraph, or its table; headers and footers come
+last, and what is on all slides after the first of them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from indexes.readers.mathml import MathText
 from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.number_formats import formatted_number
 from indexes.readers.office.ooxml import Package
+from indexes.readers.running_text import NUMBER
 
 _URN = "urn:oasis:names:tc:opendocument:xmlns:"
 _TEXT, _TABLE, _DRAW, _OFFICE, _STYLE = (
@@ -46,6 +48,11 @@ _FORMATS = {
 }
 _FORMATS |= {"一, 二, 三, ...": "japaneseCounting", "イ, ロ, ハ, ...": "iroha", "ア, イ, ウ, ...": "aiueo"}
 _FORMATS |= {"①, ②, ③, ...": "decimalEnclosedCircle", "1st": "ordinal", "One": "cardinalText", "First": "ordinalText"}
+_HEADERS = [f"{name}{which}" for which in ("", "-left", "-first") for name in ("header", "footer")]
+_NUMBERS = frozenset(  # in headers
+    {"page-number", "page-count", "sheet-name", "title", "file-name", "date", "time"}
+)
+_CHARACTERS = {"s": " ", "tab": " ", "line-break": "\n"}
 _DEEPEST_HEADING = 6
 _MOST_COLUMNS = 1_000  # a cell that is repeated more often fills a row with what nobody wrote
 _TITLES = ("title", "ctrTitle")
@@ -71,26 +78,26 @@ def open_document_lines(data: bytes, most: int) -> Lines:
     package = Package(data)
     if _MANIFEST in package and b"encryption-data" in package.part(_MANIFEST):
         raise UnreadableFile("encrypted with a password; save it without one")
-    named = _list_styles(package.root(_STYLES)) if _STYLES in package else {}
     root = package.root("content.xml")
+    styles = package.root(_STYLES) if _STYLES in package else root
 
     def part(href: str) -> Any:
         """The content of an object, which may be missing."""
         name = posixpath.normpath(f"{href}/content.xml")
         return package.root(name) if name in package else None
 
-    return flat_document_lines(root, most, _list_styles(root) | named, part)
+    return flat_document_lines(root, most, styles, part)
 
 
 def flat_document_lines(
-    root: Any, most: int, styles: _Styles | None = None, part: Callable[[str], Any] = lambda href: None
+    root: Any, most: int, styles: Any = None, part: Callable[[str], Any] = lambda href: None
 ) -> Lines:
     """Return the lines of a document that is one XML file.
 
     Args:
         root: The root element.
         most: The most characters of text.
-        styles: The levels of each list style; None for those in `root`.
+        styles: The root of the styles and the headers; None if they are in `root`.
         part: A function from the name of an object to its content, for objects that are not in `root`.
 
     Returns:
@@ -102,9 +109,17 @@ def flat_document_lines(
     body = root.find(f"{_OFFICE}body")
     if body is None:
         raise UnreadableFile("an OpenDocument file with no document in it")
-    walk = _Walk(Lines(most), _list_styles(root) if styles is None else styles, part)
+    styles = root if styles is None else styles
+    masters = {
+        page.get(f"{_STYLE}name", ""): page for page in styles.iterfind(f"{_OFFICE}master-styles/{_STYLE}master-page")
+    }
+    footers = {
+        each.get(f"{_PRESENTATION}name", ""): each.text or "" for each in body.iter(f"{_PRESENTATION}footer-decl")
+    }
+    walk = _Walk(Lines(most), _list_styles(root) | _list_styles(styles), masters, footers, part)
     walk.blocks(body)
     walk.notes()
+    walk.headers()
     if count := walk.uncomputed:
         were = "formulas have" if count > 1 else "formula has"
         walk.lines.warnings.append(
@@ -127,9 +142,19 @@ def _list_styles(root: Any) -> _Styles:
 class _Walk:
     """A walk through a document that builds its lines."""
 
-    def __init__(self, lines: Lines, styles: _Styles, part: Callable[[str], Any]) -> None:
+    def __init__(
+        self,
+        lines: Lines,
+        styles: _Styles,
+        masters: dict[str, Any],
+        footers: dict[str, str],
+        part: Callable[[str], Any],
+    ) -> None:
         self.lines = lines
         self._styles = styles
+        self._masters = masters  # the pages that others are laid out on
+        self._footers = footers  # of slides
+        self._is_running = False  # whether what is read stands on every page
         self._part = part
         self._counts: dict[tuple[str, int], int] = {}
         self._notes: list[Any] = []
@@ -171,6 +196,22 @@ class _Walk:
         for number, note in enumerate(self._notes, 1):
             self._label = f"[{number}] "
             self.blocks(note)
+
+    def headers(self) -> None:
+        """Add the headers and footers of texts and sheets."""
+        for master in self._masters.values():
+            for part in master.iterchildren(*(_STYLE + name for name in _HEADERS)):
+                if part.get(f"{_STYLE}display") != "false":
+                    self._running(part)
+
+    def _running(self, parent: Any) -> None:
+        """Add what stands on every page, or on several."""
+        lines, self.lines = self.lines, Lines(self.lines.most)
+        self._is_running = True
+        self.blocks(parent)
+        self._is_running = False
+        lines, self.lines = self.lines, lines
+        self.lines.running(lines.reading("", {}).text)
 
     def _paragraph(self, element: Any) -> None:
         parts: list[str] = []
@@ -233,8 +274,10 @@ class _Walk:
         else:
             title = chart.find(f"{_CHART}title")
             words = "" if title is None else "".join(title.itertext()).strip()
+            axes = ["".join(each.itertext()).strip() for each in chart.iterfind(f"*/{_CHART}axis/{_CHART}title")]
             self.lines.blank()
             self.lines.heading(f"Chart: {words}" if words else "" if self._on_sheet else "Chart", 3)
+            self.lines.add("\n".join(filter(None, dict.fromkeys(axes))))
             for table in () if self._on_sheet else chart.iterchildren(f"{_TABLE}table"):
                 self._table(table)
 
@@ -248,10 +291,10 @@ class _Walk:
         parts.append(parent.text or "")
         for element in parent:
             name = element.tag.removeprefix(_TEXT)
-            if name == "s":
-                parts.append(" ")
-            elif name in ("tab", "line-break"):
-                parts.append(" " if name == "tab" else "\n")
+            if name in _CHARACTERS:
+                parts.append(_CHARACTERS[name])
+            elif self._is_running and name in _NUMBERS and element.get(f"{_TEXT}fixed") != "true":
+                parts.append(NUMBER)
             elif name == "note":
                 self._notes.append(element.find(f"{_TEXT}note-body") if len(element) else element)
                 parts.append(f"[{len(self._notes)}]")
@@ -394,6 +437,10 @@ class _Walk:
             self.blocks(title)
             self._title = None
         self.blocks([each for each in page if each is not title])
+        if footer := self._footers.get(page.get(f"{_PRESENTATION}use-footer-name", "")):
+            self.lines.running(footer)
+        master = self._masters.get(page.get(f"{_DRAW}master-page-name", ""))
+        self._running([] if master is None else [each for each in master if _is_on_slides(each)])
 
     def _speaker_notes(self, notes: Any) -> None:
         lines, self.lines = self.lines, Lines(self.lines.most)
@@ -403,6 +450,12 @@ class _Walk:
             self.lines.blank()
             self.lines.heading("Notes:", 3)
             self.lines.add(text)
+
+
+def _is_on_slides(element: Any) -> bool:
+    """Whether an element of a master page is shown on its slides, and is no place for what is on them."""
+    kind = element.get(f"{_PRESENTATION}class")
+    return element.tag.startswith(_DRAW) and (kind is None or kind == "footer")
 
 
 def _equation(math: Any) -> str:

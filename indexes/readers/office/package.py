@@ -1,6 +1,6 @@
 """Office documents (.docx, .pptx, .xlsx, .odt, .ods, .odp) as plain text with headings, pages and table rows.
 
-The text is what a reader of the document sees: pictures, comments, headers and footers are left out. The libraries are
+The text is what a reader of the document sees, without pictures, and with headers and footers once. The libraries are
 imported when the first such file is read, in the process that reads it. None of them uses the network.
 """
 

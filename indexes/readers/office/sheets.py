@@ -19,10 +19,12 @@ from indexes.readers.base import reason_of
 from indexes.readers.comments import Comment
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
-from indexes.readers.office.cell_formats import Formatter, elapsed, formatter
-from indexes.readers.office.charts import chart_title
+from indexes.readers.office.cell_formats import Formatter, TextFormat, elapsed, formatter, text_format
+from indexes.readers.office.charts import axis_titles, chart_title
 from indexes.readers.office.diagrams import diagram_words
 from indexes.readers.office.flaws import without_parts
+from indexes.readers.office.headers import sheet_headers
+from indexes.readers.office.japanese_dates import DateFormat, date_format
 from indexes.readers.office.ooxml import Package, embedding_warnings
 
 _CELLS_NAMED = 3
@@ -31,12 +33,14 @@ _NOT_NEEDED = re.compile(r"xl/(?:styles\.xml|theme/|chartsheets/)|docProps/")
 _CONTROL = re.compile("_x00(?:0[0-9A-Fa-f]|1[0-9A-Fa-f])_")  # how a cell holds a carriage return, say
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
 _MOST_MERGED = 10_000
+_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+_Format = Formatter | TextFormat | DateFormat
 _S = "{*}"  # both namespaces of SpreadsheetML
 
 
 def sheet_lines(data: bytes, most: int) -> Lines:
-    """Return the lines of a workbook: each sheet's name as a heading, then its rows and its text boxes.
+    """Return the lines of a workbook: each sheet's name as a heading, its rows, its text boxes, header and footer.
 
     Args:
         data: The file's bytes.
@@ -70,6 +74,7 @@ def sheet_lines(data: bytes, most: int) -> Lines:
             lines.warnings.append(
                 f"sheet '{sheet.title}' is damaged, and its rows not or not wholly read: {reason_of(error)}"
             )
+    _add_chart_sheets(lines, package)
     if missing := _missing(package):
         lines.warnings.append(f"{missing:,} of its sheets {'are' if missing > 1 else 'is'} not in the file")
     return lines
@@ -88,7 +93,7 @@ def _book(data: bytes, warnings: list[str]) -> Any:
         return book
 
 
-def _add_sheet(lines: Lines, sheet: Any, package: Package, formats: dict[int, Formatter]) -> None:
+def _add_sheet(lines: Lines, sheet: Any, package: Package, formats: dict[int, _Format]) -> None:
     name = sheet._worksheet_path.lstrip("/")
     xml = package.part(name)
     related = list(package.relationships(name))
@@ -98,8 +103,26 @@ def _add_sheet(lines: Lines, sheet: Any, package: Package, formats: dict[int, Fo
         lines.add(comment.in_row(texts.get(row, ())).line())
     if blank := list(_uncomputed(xml)):
         lines.warnings.append(_warning(sheet.title, blank))
+    _add_drawings(lines, package, related)
+    for text in sheet_headers(xml):
+        lines.running(_CONTROL.sub("\n", text))
+    lines.warnings += embedding_warnings((kind for kind, _ in related), f"sheet '{sheet.title}': ")
+
+
+def _add_chart_sheets(lines: Lines, package: Package) -> None:
+    """Add the titles of charts that are a sheet each."""
+    for kind, part in package.relationships(package.related().get("officeDocument", "xl/workbook.xml")):
+        if kind == "chartsheet" and part in package:
+            _add_drawings(lines, package, list(package.relationships(part)))
+
+
+def _add_drawings(lines: Lines, package: Package, related: list[tuple[str, str]]) -> None:
+    """Add what is drawn on a sheet: its text boxes, and words of its charts and diagrams."""
     for drawing in (part for kind, part in related if kind == "drawing" and part in package):
-        for box in package.root(drawing).iter(f"{_S}txBody"):
+        root = package.root(drawing)
+        for alternative in list(root.iter(_FALLBACK)):  # for programs that do not know what is shown, such as slicers
+            alternative.getparent().remove(alternative)
+        for box in root.iter(f"{_S}txBody"):
             lines.blank()
             for paragraph in box.iter(f"{_A}p"):
                 lines.add("".join(text.text or "" for text in paragraph.iter(f"{_A}t")))
@@ -107,8 +130,8 @@ def _add_sheet(lines: Lines, sheet: Any, package: Package, formats: dict[int, Fo
             if kind in ("chart", "diagramData") and part in package:
                 root = package.root(part)
                 lines.blank()
-                lines.add(chart_title(root) if kind == "chart" else "\n".join(diagram_words(root)))
-    lines.warnings += embedding_warnings((kind for kind, _ in related), f"sheet '{sheet.title}': ")
+                words = [chart_title(root), *axis_titles(root)] if kind == "chart" else diagram_words(root)
+                lines.add("\n".join(filter(None, words)))
 
 
 def _comments(package: Package, related: list[tuple[str, str]]) -> list[tuple[int, Comment]]:
@@ -187,19 +210,19 @@ class _Merged:
         return cells
 
 
-def _formats(book: Any) -> dict[int, Formatter]:
-    """The formats that add something to a number, by the styles of cells."""
+def _formats(book: Any) -> dict[int, _Format]:
+    """The formats that add something to a number or a text, or show a date in words, by the styles of cells."""
     codes = {
         style: book._number_formats[each.numFmtId - _OWN_FORMATS]
         if 0 <= each.numFmtId - _OWN_FORMATS < len(book._number_formats)
         else BUILTIN_FORMATS.get(each.numFmtId, "")
         for style, each in enumerate(book._cell_styles)
     }
-    known = {code: formatter(code) for code in set(codes.values())}
+    known = {code: date_format(code) or text_format(code) or formatter(code) for code in set(codes.values())}
     return {style: found for style, code in codes.items() if (found := known[code]) is not None}
 
 
-def _texts(sheet: Any, formats: dict[int, Formatter]) -> Iterator[list[str]]:
+def _texts(sheet: Any, formats: dict[int, _Format]) -> Iterator[list[str]]:
     """The texts in the cells of each row."""
     if not formats:
         yield from ([_cell(value) for value in row] for row in sheet.iter_rows(values_only=True))
@@ -208,13 +231,18 @@ def _texts(sheet: Any, formats: dict[int, Formatter]) -> Iterator[list[str]]:
         yield [_formatted(cell.value, formats.get(getattr(cell, "_style_id", 0))) for cell in row]
 
 
-def _formatted(value: Any, format_: Formatter | None) -> str:
+def _formatted(value: Any, format_: _Format | None) -> str:
+    if isinstance(format_, TextFormat):
+        if isinstance(value, str):
+            return _cell(format_.shown(value))
+        format_ = format_.number
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return format_(value) if format_ is not None and is_number else _cell(value)
+    is_shown = is_number or (isinstance(format_, DateFormat) and isinstance(value, datetime))
+    return format_(value) if format_ is not None and is_shown else _cell(value)
 
 
 def _add_rows(
-    lines: Lines, sheet: Any, merged: _Merged, formats: dict[int, Formatter], wanted: set[int]
+    lines: Lines, sheet: Any, merged: _Merged, formats: dict[int, _Format], wanted: set[int]
 ) -> dict[int, list[str]]:
     """Add the rows, and return the texts of those that are wanted, by their numbers."""
     found, table = {}, MergedCells()

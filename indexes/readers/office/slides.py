@@ -20,12 +20,14 @@ from indexes.readers.office.diagrams import DIAGRAM, DIAGRAM_DATA, diagram_words
 from indexes.readers.office.equations import M, equation_text
 from indexes.readers.office.number_formats import formatted_number
 from indexes.readers.office.ooxml import embedding_warnings
+from indexes.readers.running_text import NUMBER
 from indexes.readers.zip_files import parse_xml
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
-_TRUE = ("1", "true")
+_TRUE, _FALSE = ("1", "true"), ("0", "false")
+_RUNNING = ("dt", "ftr", "hdr", "sldNum")  # placeholders of a slide's date, footer and number
 _FIRST = float("-inf")
 _LINE_BREAK = "_x000B_"
 _NUMBERS = (  # how the names of PowerPoint's kinds of numbers begin, and what Word calls them
@@ -93,11 +95,50 @@ def _add_slide(lines: Lines, slide: Any, damage: list[str]) -> None:
     """Add a slide, and to `damage` what was wrong with shapes that are left out."""
     _choose_alternatives(slide.element)
     _add_shapes(lines, slide.shapes, _title(slide), damage)
+    _add_running(lines, slide, damage)
     notes = slide.notes_slide.notes_placeholder if slide.has_notes_slide else None
     if notes is not None and any(paragraphs := _paragraphs(notes.element)):
         lines.blank()
         lines.heading("Notes:", 3)
         lines.add("\n".join(paragraphs))
+
+
+def _add_running(lines: Lines, slide: Any, damage: list[str]) -> None:
+    """Add the footer of a slide, and what its layout and its master show on each slide, unless a slide before did."""
+    for shape in slide.element.iter(f"{_P}sp"):
+        if _is_running(shape):
+            lines.running(_running_text(shape))
+    try:
+        above = slide
+        for name in ("slide_layout", "slide_master"):
+            if above.element.get("showMasterSp") in _FALSE:
+                return
+            above = getattr(above, name)
+            _choose_alternatives(above.element)
+            for shape in above.element.cSld.spTree:
+                if next(shape.iter(f"{_P}ph"), None) is None:
+                    lines.running(_running_text(shape))
+    except (UnreadableFile, MemoryError, RecursionError):
+        raise
+    except KeyError:  # a slide without a layout, which some programs make
+        return
+    except Exception as error:  # whatever a broken layout provokes
+        damage.append(reason_of(error))
+
+
+def _running_text(shape: Any) -> str:
+    """The text of a shape, with `NUMBER` for the number of the slide and today's date."""
+    for field in shape.iter(f"{_A}fld"):
+        if field.get("type", "").startswith(("slidenum", "datetime")):
+            for text in field.iter(f"{_A}t"):
+                text.text = NUMBER
+    return "\n".join(_paragraphs(shape))
+
+
+def _is_running(shape: Any) -> bool:
+    """Whether a shape is the placeholder of a date, a footer or a number."""
+    placeholder = shape.find(f"{_P}nvSpPr/{_P}nvPr/{_P}ph")
+    return placeholder is not None and placeholder.get("type") in _RUNNING
 
 
 def _authors(part: Any) -> dict[str, str]:
@@ -171,6 +212,8 @@ def _add_shape(lines: Lines, shape: Any, title: Any, damage: list[str]) -> None:
         merged = MergedCells()
         for row in element.iter(f"{_A}tr"):
             lines.row(*merged.row(_cells(row)))
+    elif _is_running(element):
+        return  # see `_add_running`
     elif element is title:
         lines.heading("\n".join(_paragraphs(element)), 1)
     else:

@@ -49,9 +49,8 @@ class Styles:
         """Return whether a run of text is hidden (`w:vanish`), by its own properties or its style's."""
         styles = self._chain(value(run, "rPr", "rStyle") or "") if self._hides else ()
         for element in (run, *styles):
-            vanish = element.find(f"{W}rPr/{W}vanish")
-            if vanish is not None:
-                return vanish.get(f"{W}val", "true") not in ("0", "false", "off")
+            if element.find(f"{W}rPr/{W}vanish") is not None:
+                return is_on(element, "rPr", "vanish")
         return False
 
     def _chain(self, identifier: str) -> Iterator[Any]:
@@ -68,6 +67,12 @@ def value(element: Any, *path: str) -> str | None:
     """Return the `val` of the element at the end of a path of WordprocessingML names, or None."""
     found = element.find("/".join(W + name for name in path))
     return None if found is None else found.get(f"{W}val")
+
+
+def is_on(element: Any, *path: str) -> bool:
+    """Return whether there is an element at the end of a path of WordprocessingML names, and it is not switched off."""
+    found = element.find("/".join(W + name for name in path))
+    return found is not None and found.get(f"{W}val", "true") not in ("0", "false", "off")
 
 
 def _outline_level(element: Any) -> int:

@@ -1,8 +1,8 @@
 """The text of a .docx, taken from its XML element by element.
 
 Of an element that is not handled here, the text inside is kept, so that nothing is lost. Left out are deleted
-and hidden text, furigana, field codes, headers and footers. Of a picture, the alternative text is kept. A comment
-follows its paragraph, or its table.
+and hidden text, furigana and field codes. Of a picture, the alternative text is kept. A comment follows its paragraph,
+or its table; headers and footers come last.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.charts import CHART, CHART_PART, add_chart
 from indexes.readers.office.diagrams import DIAGRAM, DIAGRAM_DATA, diagram_words
 from indexes.readers.office.equations import M, equation_text
+from indexes.readers.office.fields import Fields
+from indexes.readers.office.headers import shown_headers
 from indexes.readers.office.numbering import Numbering
 from indexes.readers.office.ooxml import Package, embedding_warnings
 from indexes.readers.office.styles import Styles, W, value
@@ -40,12 +42,13 @@ _BOXES = frozenset({f"{W}txbxContent", CHART, DIAGRAM, _PICTURE, _WORD_ART})
 _BY_MACHINE = re.compile(r"\s*(?:Description automatically generated.*|AI-generated content may be incorrect\.?)\s*$")
 _NOTES = {f"{W}footnoteReference": "footnotes", f"{W}endnoteReference": "endnotes"}
 _NUMBERED = tuple(W + name for name in ("footnote", "endnote"))
+_SIMPLE_FIELDS = frozenset({f"{W}fldSimple", f"{W}pgNum"})
 _TABLES_DEEP = 20
 _COLUMNS = 63  # the most that Word allows
 
 
 def word_lines(data: bytes, most: int) -> Lines:
-    """Return the lines of a document: its paragraphs and table rows, then its notes, each under its number.
+    """Return the lines of a document: its paragraphs and table rows, then its notes, headers and footers.
 
     Args:
         data: The file's bytes.
@@ -70,7 +73,11 @@ def word_lines(data: bytes, most: int) -> Lines:
     notes = {(kind, note.get(f"{W}id")): note for kind in _NOTES.values() for note in elements(kind, *_NUMBERED)}
     comments = {comment.get(f"{W}id"): comment for comment in elements("comments", f"{W}comment")}
     walk = _Walk(styles, numbering, notes, comments, lambda identifier: package.part_of(name, identifier), most)
-    lines = walk.document(package.root(name))
+    root = package.root(name)
+    lines = walk.document(root)
+    settings = package.root(parts["settings"]) if parts.get("settings", "") in package else None
+    for identifier in shown_headers(root, settings):
+        walk.running(package.part_of(name, identifier))
     lines.warnings += embedding_warnings(kind for kind, _ in package.relationships(name))
     return lines
 
@@ -100,6 +107,7 @@ class _Walk:
         self._boxes: list[Any] = []  # text boxes, charts and diagrams, which follow the paragraph that contains them
         self._in_list = False
         self._depth = 0  # of tables in each other
+        self._fields = Fields()
 
     def document(self, root: Any) -> Lines:
         """Walk through the document and the notes that it refers to."""
@@ -113,6 +121,16 @@ class _Walk:
         self._met = [(identifier, Comment("")) for identifier in self._comments]  # in the header, say
         self._end_comments()
         return self._lines
+
+    def running(self, header: Any) -> None:
+        """Add a header or a footer, which the document may lack."""
+        if header is not None:
+            self._fields = Fields(are_on_each_page=True)
+            self._part = lambda identifier: None  # of the document, and not of the header
+            lines, self._lines = self._lines, Lines(self._lines.most)
+            self._blocks(header)
+            lines, self._lines = self._lines, lines
+            self._lines.running(lines.reading("", {}).text)
 
     def _blocks(self, parent: Any) -> None:
         for element in parent:
@@ -128,9 +146,12 @@ class _Walk:
     def _paragraph(self, element: Any) -> None:
         parts = [self._before]
         self._inline(element, parts)
+        self._fields.end(parts)
         self._before = "".join(parts)
-        if element.find(f"{W}pPr/{W}rPr/{W}del") is not None:
-            return  # the end of the paragraph is deleted, and the next one continues it
+        frame = element.find(f"{W}pPr/{W}framePr")
+        is_initial = frame is not None and frame.get(f"{W}dropCap", "none") != "none"
+        if is_initial or element.find(f"{W}pPr/{W}rPr/{W}del") is not None:
+            return  # it is a large first letter, or its end is deleted: the next one continues it
         text, self._before = self._before, ""
         level = self._styles.heading_level(element)
         label = self._numbering.label(element)
@@ -176,7 +197,7 @@ class _Walk:
     def _inline(self, parent: Any, parts: list[str]) -> None:
         for element in parent:
             if element.tag == f"{W}t":
-                parts.append(element.text or "")
+                self._fields.target(parts).append(element.text or "")
             elif element.tag in _BOXES:
                 self._boxes.append(element)
             elif element.tag == _ALTERNATIVES:
@@ -188,7 +209,7 @@ class _Walk:
                 self._inline(element, raised)
                 parts.append(superscript("".join(raised), "".join(parts[-1:])))
             elif (text := self._text(element)) is not None:
-                parts.append(text)
+                self._fields.target(parts).append(text)
             else:
                 self._inline(element, parts)
 
@@ -201,7 +222,11 @@ class _Walk:
         if element.tag == f"{W}sym":
             return symbol(element.get(f"{W}font", ""), element.get(f"{W}char", ""))
         if element.tag == f"{W}fldChar":
-            return _form_value(element)
+            return self._fields.take(element)
+        if element.tag in _SIMPLE_FIELDS:
+            return self._fields.take_simple(element)
+        if element.tag == f"{W}instrText":
+            self._fields.add_code(element.text or "")
         if element.tag == f"{W}commentReference":
             self._met.append((element.get(f"{W}id"), Comment("")))
             return ""
@@ -243,20 +268,6 @@ class _Walk:
         merge = cell.find(f"{W}tcPr/{W}vMerge")
         continues = merge is not None and merge.get(f"{W}val", "continue") == "continue"
         return TableCell(lines.joined(), _count(cell, "tcPr", "gridSpan", least=1), continues)
-
-
-def _form_value(field: Any) -> str | None:
-    """What a form field of older documents shows: a box, or the entry that is chosen; text fields hold their text."""
-    box, choices = field.find(f"{W}ffData/{W}checkBox"), field.find(f"{W}ffData/{W}ddList")
-    if box is not None:
-        checked = box.find(f"{W}checked")
-        checked = box.find(f"{W}default") if checked is None else checked
-        return "☐" if checked is None or checked.get(f"{W}val", "1") in ("0", "false", "off") else "☒"
-    if choices is None:
-        return None
-    entries = [entry.get(f"{W}val", "") for entry in choices.iterchildren(f"{W}listEntry")]
-    chosen = value(choices, "result") or value(choices, "default") or "0"
-    return entries[int(chosen)] if chosen.isdecimal() and int(chosen) < len(entries) else ""
 
 
 def _count(element: Any, *path: str, least: int) -> int:

@@ -34,6 +34,9 @@ def test_every_suffix_has_a_reader(suffix, read):
 
 def test_a_suffix_that_no_reader_reads(refusal):
     assert refusal("a.xyz", "text").startswith("no reader for '.xyz' files; what is read: .adoc .asciidoc .bash ")
+    assert refusal("a.PPT", "text") == (
+        "no reader for '.PPT' files; convert it, as with `soffice --headless --convert-to pptx FILE`"
+    )
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.html", "a.eml", "a.rtf", "a.xml", "a.csv", "a.srt", "a.jsonl"])

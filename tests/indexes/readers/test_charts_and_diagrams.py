@@ -9,9 +9,10 @@ from made_office import workbook
 from openpyxl.chart import BarChart, Reference
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
-from saved_file import saved
+from saved_file import parts_of, saved, zipped
 
 RELATIONSHIPS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+COMPATIBILITY = "http://schemas.openxmlformats.org/markup-compatibility/2006"
 DRAWING = "http://schemas.openxmlformats.org/drawingml/2006"
 
 
@@ -83,6 +84,41 @@ def test_the_title_of_a_chart_on_a_sheet_follows_the_rows(read):
         chart.add_data(Reference(book.active, min_col=2, min_row=1, max_row=3), titles_from_data=True)
         book.active.add_chart(chart, "D1")
     assert read("a.xlsx", saved(book)).text == "Sheet\n\nitem | kg\noil | 3\nwick | 4\n\nChart: Stock in kg"
+
+
+def test_what_is_drawn_for_older_programs_alone_is_not_read(read):
+    book = workbook([["item", "kg"]])
+    book.active.add_chart(BarChart(), "D1")
+    parts = parts_of(book)
+    text = "<xdr:sp><xdr:txBody><a:p><a:r><a:t>{0}</a:t></a:r></a:p></xdr:txBody></xdr:sp>"
+    names = f'xmlns:mc="{COMPATIBILITY}" xmlns:a="{DRAWING}/main" xmlns:xdr="{DRAWING}/spreadsheetDrawing"'
+    shown, other = (text.format(each) for each in ("Oil", "This shape represents a slicer."))
+    both = (
+        f"<mc:AlternateContent><mc:Choice>{shown}</mc:Choice><mc:Fallback>{other}</mc:Fallback></mc:AlternateContent>"
+    )
+    parts["xl/drawings/drawing1.xml"] = f"<xdr:wsDr {names}>{both}</xdr:wsDr>".encode()
+    assert read("a.xlsx", zipped(parts)).text == "Sheet\n\nitem | kg\n\nOil"
+
+
+def test_titles_of_axes_and_of_charts_that_are_a_sheet_are_read(read):
+    book: openpyxl.Workbook = workbook([["item", "kg"], ["oil", 3], ["wick", 4]])
+    for sheet, title in ((book.active, "Stock"), (book.create_chartsheet(), "Stock of the year")):
+        chart = BarChart()
+        chart.title, chart.x_axis.title, chart.y_axis.title = title, "Item", "Kilograms"
+        chart.add_data(Reference(book.active, min_col=2, min_row=1, max_row=3), titles_from_data=True)
+        sheet.add_chart(chart)
+    assert read("a.xlsx", saved(book)).text.split("\n\n")[2:] == [
+        "Chart: Stock\nItem\nKilograms",
+        "Chart: Stock of the year\nItem\nKilograms",
+    ]
+    file = pptx.Presentation()
+    data = CategoryChartData()
+    data.categories = ["Jan"]
+    data.add_series("kg", (1.5,))
+    shapes = file.slides.add_slide(file.slide_layouts[6]).shapes
+    axis = shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, 0, 0, 9, 9, data).chart.value_axis
+    axis.axis_title.text_frame.text = "Kilograms"
+    assert read("a.pptx", saved(file)).text == "Chart\nKilograms\n\nCategory | kg\nJan | 1.5"
 
 
 def test_a_picture_in_a_word_document_has_its_alternative_text(read):

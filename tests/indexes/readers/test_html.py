@@ -279,6 +279,11 @@ def test_what_a_browser_shows_of_components_frames_and_quotations(read):
     assert read("a.html", "".join(f"<div role=row>{row}</div>" for row in rows)).text == "Port | Depth\nKiel | 12 m"
 
 
+def test_a_page_that_is_written_into_its_frame_is_read(read):
+    page = "<p>before</p><iframe srcdoc='&lt;h2&gt;Oil&lt;/h2&gt;&lt;nav&gt;no&lt;/nav&gt;is low'>no</iframe>after"
+    assert read("a.html", page + "<iframe srcdoc='' src=x>no</iframe>").text == "before\nOil\nis low\nafter"
+
+
 def test_notes_in_a_footer_and_formulas_in_pictures_are_read(read):
     page = "<main><p>It is lit.<footer class=footnotes><p>1. At dusk.</p></footer><footer>Imprint</footer></main>"
     assert read("a.html", page).text == "It is lit.\n1. At dusk."

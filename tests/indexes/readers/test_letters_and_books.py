@@ -185,6 +185,31 @@ def test_the_tables_of_a_book_have_their_headers(read):
     assert table.header == "港 | 深さ"
 
 
+def test_notes_and_boxes_beside_the_text_of_a_book_are_read(read):
+    prose = "The lamp is trimmed every evening before dusk. " * 9
+    note = '<aside epub:type="footnote" id="n1"><p>With scissors.</p></aside>'
+    chapter = f"<article><p>{prose}</p></article>{note}<aside><p>Oil burns.</p></aside><footer>K, 1903</footer>"
+    text = read("a.epub", epub(OPS_c__xhtml=f"<body><nav>no</nav>{chapter}</body>")).text
+    assert text.endswith(f"{prose.strip()}\nWith scissors.\nOil burns.\nK, 1903")
+
+
+def test_what_is_attached_to_an_alternative_that_is_not_read_is_named(read):
+    mixed = "multipart/mixed; boundary=c\n\n--c\nContent-Type: text/html\n\n<p>page\n"
+    mixed += "--c\nContent-Type: application/pdf; name=lamp.pdf\n\nx\n--c--\n"
+    mail = "Subject: x\nContent-Type: multipart/alternative; boundary=b\n\n"
+    mail += f"--b\nContent-Type: text/plain\n\nplain text\n--b\nContent-Type: {mixed}\n--b--\n"
+    document = read("a.eml", mail)
+    assert document.text.split() == ["Subject:", "x", "plain", "text", "Attachments:", "lamp.pdf"]
+    assert document.warnings == ("the attachment 'lamp.pdf' is not read: save it as a file of its own",)
+
+
+def test_a_report_about_the_delivery_of_an_email_is_read(read):
+    parts = ("text/plain\n\nNot delivered.", "message/delivery-status\n\nReporting-MTA: dns; b\n\nStatus: 5.1.1\n")
+    mail = "Subject: x\nContent-Type: multipart/report; boundary=b\n\n"
+    mail += "".join(f"--b\nContent-Type: {part}\n" for part in parts) + "--b--\n"
+    assert read("a.eml", mail).text == "Subject: x\n\nNot delivered.\nReporting-MTA: dns; b\nStatus: 5.1.1\n"
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -227,9 +252,11 @@ def test_epubs_that_cannot_be_read(refusal):
         (r"\uc2\u-10179??\u-8704 ??ok \emdash\~\{x\}", "😀ok —\u00a0{x}"),
         (r"\trowd\pard\intbl a\par b\cell\cell c\cell\row\pard after", "a b |  | c\nafter"),
         (
-            r"one{\footnote {\b two}} three{\header no}{\*\unknown no}{\pict 00ff}{\v no}{\info{\company no}}",
+            r"one{\footnote {\b two}} three{\private no}{\*\unknown no}{\pict 00ff}{\v no}{\info{\company no}}",
             "one [two] three",
         ),
+        (r"to {\field{\*\fldinst EQ \\o\\ac(O,{K})}{\fldrslt X}} {\field{\*\fldinst REF}{\fldrslt b}}", "to K b"),
+        (r"{\field{\*\fldinst IF {\field{\*\fldinst EQ \\f(1,2)}{\fldrslt 3}} = 3 x}{\fldrslt yes}}", "yes"),
         (r"{\field{\*\fldinst HYPERLINK x}{\fldrslt link}}{\listtext 1.\tab}item", "link1. item"),
         ("a\\bin4 }}}}b", "ab"),
         (r"\ansicpg932{\fonttbl{\f0\fcharset128 A;}{\f1\fcharset0 B;}}\f0\'93\'94 \f1 M\'fcller", "灯 Müller"),

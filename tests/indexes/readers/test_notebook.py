@@ -34,6 +34,32 @@ def test_notebook(read, outline, parts):
     assert document.title == "題"
 
 
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (
+            {"text/plain": "<IPython.core.display.Markdown object>", "text/markdown": "**Oil** is low."},
+            "**Oil** is low.",
+        ),
+        (
+            {"text/plain": ["<pandas.io.formats.style.Styler at 0x7f>"], "text/html": "<b>Oil</b><p>is low"},
+            "Oil\nis low",
+        ),
+        ({"text/plain": "<IPython.core.display.Latex object>", "text/latex": "$x^2$"}, "$x^2$"),
+        ({"text/plain": "x**2", "text/latex": "$x^2$"}, "x**2"),
+        (
+            {"text/plain": "<Figure size 640x480 with 1 Axes>", "text/html": "<p>no"},
+            "<Figure size 640x480 with 1 Axes>",
+        ),
+        ({"text/html": "<div>" * 6_000, "text/plain": "<a.B object at 0x1>"}, "<a.B object at 0x1>"),
+        ({"text/html": ["<p>one", "<p>two"]}, "one\ntwo"),
+    ],
+)
+def test_outputs_are_read_as_they_are_shown(data, text, read):
+    cell = {"cell_type": "code", "source": "x", "outputs": [{"output_type": "execute_result", "data": data}]}
+    assert read("a.ipynb", make_notebook(cell)).text == f"x\n\n{text}"
+
+
 def test_an_old_notebook(read):
     cells = [
         {"cell_type": "heading", "level": 2, "source": "Old"},

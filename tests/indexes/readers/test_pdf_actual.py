@@ -105,6 +105,44 @@ def test_text_that_the_structure_states_is_that_of_all_marks_of_an_element(read)
     assert (document.text, document.warnings) == ("a Dropcap x = 1 z", ())
 
 
+def drawn_form(form: bytes, about: bytes, parents: bytes = b"", page: bytes = b"/M Do") -> bytes:
+    """A page that draws a form, and an element of the structure that states a text."""
+    fonts = b"/Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >>"
+    return pdf_of(
+        b"<< /Type /Catalog /Pages 2 0 R /StructTreeRoot 6 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R"
+        b" /Resources << %s /XObject << /M 5 0 R >> >> >>" % fonts,
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(page), page),
+        b"<< /Type /XObject /Subtype /Form /BBox [0 0 612 792] /Length %d %s >>\nstream\n%s\nendstream"
+        % (len(form), about.replace(b"FONTS", fonts), form),
+        b"<< /Type /StructTreeRoot /ParentTree << /Nums [1 %s] >> >>" % (parents or b"null"),
+        b"<< /S /Span /ActualText (office) >>",
+    )
+
+
+@pytest.mark.parametrize("resources", [b"/Resources << FONTS >>", b""])
+@pytest.mark.parametrize(
+    ("about", "parents", "text"),
+    [
+        (b"/StructParents 1", b"[7 0 R]", "office opens"),
+        (b"/StructParent 1", b"7 0 R", "office"),
+        (b"/StructParent 9", b"7 0 R", "X opens"),
+        (b"/StructParent [1]", b"99 0 R", "X opens"),
+    ],
+)
+def test_text_that_the_structure_states_for_a_form_and_for_marks_in_it(about, parents, text, resources, read):
+    form = b"BT /F 12 Tf 72 720 Td /Span << /MCID 0 >> BDC (X) Tj EMC ( opens) Tj ET"
+    document = read("a.pdf", drawn_form(form, about + b" " + resources, parents))
+    assert (document.text.strip(), document.warnings) == (text, ())
+
+
+def test_a_form_without_fonts_of_its_own_has_those_of_the_page(read):
+    line = b"BT /F 12 Tf 72 %d Td (%s) Tj ET "
+    data = drawn_form(line % (720, b"in the form"), b"", page=line % (740, b"on the page") + b"/M Do")
+    assert read("a.pdf", data).text == "on the page\nin the form"
+
+
 @pytest.mark.parametrize("parents", [b"7 0 R", b"[99 0 R null (text) 7 0 R]", b"[7 0 R"])
 def test_a_damaged_structure_costs_nothing(parents, read):
     content = b"BT /F 12 Tf 72 720 Td /Span << /MCID 0 >> BDC (text) Tj EMC ET"

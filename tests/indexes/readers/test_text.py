@@ -184,6 +184,11 @@ GAPS = (
         ),
         ("film.srt", SRT, "00:00:00\nThe lamp is lit\nat dusk.\n12\n01:02:00\nGood night."),
         ("film.vtt", VTT, "00:00:00\nKeeper: Oil & wick\n00:01:00\nGood night."),
+        (
+            "ruby.vtt",
+            "WEBVTT\n\n00:01.000 --> 00:03.000\n<ruby>灯<rt>とう</rt>台<rt>だい</ruby>守\n",
+            "00:00:00\n灯台守",
+        ),
     ],
 )
 def test_subtitles_are_what_is_said(name, data, text, read, outline):

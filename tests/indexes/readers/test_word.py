@@ -85,6 +85,49 @@ def test_docx_text_within_other_elements(read):
     assert read("a.docx", saved(file)).text == "彼は東京へ行った。\n\nkept and new, here\n\ncustom field"
 
 
+def field(code: str, result: str | None = None) -> str:
+    """A field in runs, whose code and result may hold others."""
+    code = code if code.startswith("<") else f"<w:r><w:instrText>{code}</w:instrText></w:r>"
+    between = "" if result is None else f'<w:r><w:fldChar w:fldCharType="separate"/></w:r>{result}'
+    return f'<w:r><w:fldChar w:fldCharType="begin"/></w:r>{code}{between}<w:r><w:fldChar w:fldCharType="end"/></w:r>'
+
+
+@pytest.mark.parametrize(
+    ("runs", "text"),
+    [
+        (
+            run("Sum ") + field(f"<w:r><w:instrText>= </w:instrText></w:r>{field('REF a', run('12'))}", run("15")),
+            "Sum 15",
+        ),
+        (field("HYPERLINK a", run("the ") + field("REF b", run("link"))) + run(" here"), "the link here"),
+        (
+            run("彼は") + field(r'EQ \* jc2 \* "Font:MS" \* hps10 \o\ad(\s\up 9(とうきょう),東京)') + run("へ"),
+            "彼は東京へ",
+        ),
+        (field(r"eq \o\ac(○,印)"), "印"),
+        (run("so ") + field(r"EQ \f(a+\b(c),2)") + field(r"EQ 10\s\up5(6)") + field(r"EQ \r(3;x)"), "so a+(c)/210^6√x"),
+        (run("To ") + field("MACROBUTTON NoMacro [Type a name]"), "To [Type a name]"),
+        (field("PAGE"), ""),
+        ('<w:r><w:fldChar w:fldCharType="begin"/></w:r>' + run("never ended"), "never ended"),
+        (
+            run("a") + '<w:r><w:fldChar w:fldCharType="end"/></w:r><w:r><w:instrText>b</w:instrText></w:r>' + run("c"),
+            "ac",
+        ),
+    ],
+)
+def test_fields_are_what_they_show(runs, text, read):
+    assert read("a.docx", saved(word_of(f"<w:p {W}>{runs}</w:p>", f"<w:p {W}>{run('end')}</w:p>"))).text.split() == (
+        f"{text} end".split()
+    )
+
+
+def test_a_large_first_letter_is_part_of_its_word(read):
+    initial = f'<w:p {W}><w:pPr><w:framePr w:dropCap="drop" w:lines="3"/></w:pPr>{run("T")}</w:p>'
+    frame = f'<w:p {W}><w:pPr><w:framePr w:w="90"/></w:pPr>{run("beside")}</w:p>'
+    file = word_of(initial, f"<w:p {W}>{run('he lamp is lit.')}</w:p>", frame)
+    assert read("a.docx", saved(file)).text == "The lamp is lit.\n\nbeside"
+
+
 def test_docx_lists_are_numbered_as_word_numbers_them(read, outline):
     """By their own words, going on after a pause, level by level, and from where a list is told to start."""
     file = docx.Document()
