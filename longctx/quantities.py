@@ -8,7 +8,7 @@ import unicodedata
 from functools import cache
 from typing import Any
 
-from indexes.readers.office import formatted_number
+from indexes.readers import formatted_number
 
 _IN_WORDS = 1000  # numbers below this are known in words
 _TIMES = {"": 1, "k": 2**10, "m": 2**20}

@@ -3,6 +3,7 @@ from .charset import decode
 from .converting import conversions
 from .files import check_regular, check_size, os_reason, read_bytes
 from .folders import statuses_in
+from .office import formatted_number
 from .registry import (
     READER_VERSION,
     SUFFIXES,
@@ -27,6 +28,7 @@ __all__ = [
     "end_sandbox",
     "format_name",
     "format_suffix",
+    "formatted_number",
     "is_read_by_lines",
     "os_reason",
     "read_bytes",

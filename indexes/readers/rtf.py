@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from indexes.readers.base import ReadLimits, ReadText, not_read, properties, real_title
 from indexes.readers.lines import Lines
-from indexes.readers.office.fields import shown_by_code
+from indexes.readers.office import shown_by_code
 from indexes.readers.page_parts import names
 from indexes.readers.running_text import NUMBER
 from indexes.readers.text import read_plain

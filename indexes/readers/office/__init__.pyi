@@ -1,3 +1,4 @@
+from .fields import shown_by_code
 from .number_formats import formatted_number
 from .package import read_flat_document, read_open_document, read_sheets, read_slides, read_word
 
@@ -8,4 +9,5 @@ __all__ = [
     "read_sheets",
     "read_slides",
     "read_word",
+    "shown_by_code",
 ]
