@@ -1,8 +1,8 @@
 """Freed memory is kept for the next block of a prompt.
 
 As soon as a buffer above a threshold, 32 MiB at most, is freed, glibc returns it to the system, which clears the pages
-of the next one: up to a quarter of the time in which a CPU reads a prompt. Here it keeps larger buffers. No more memory
-is taken at once by that, and what is kept is returned where memory is short.
+of the next one: up to a fifth of a processor's time for a prompt. Here it keeps larger buffers. No more memory is taken
+at once by that, and what is kept is returned where memory is short.
 """
 
 from __future__ import annotations
