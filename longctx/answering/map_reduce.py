@@ -189,7 +189,7 @@ class MapReduce:
         }
         by_words = reader.confirmer is not None and reader.confirmer.by_words
         words = "the model confirmed no value: words decided which bear on the question" if by_words else ""
-        texts = "; ".join(note.text for note in self._surplus)
+        texts = ", ".join(note.text for note in self._surplus)
         surplus = f"more were found than the question states, so these were left out: {texts}" if texts else ""
         return [remark for remark, count in said.items() if count] + [*filter(None, (words, surplus, self._omitted))]
 

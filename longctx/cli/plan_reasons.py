@@ -77,6 +77,8 @@ the notes were merged in {} prompts
   箇所に記載のないメモ {0} 行を除きました
 {} items that were not confirmed were left out
   確認できない項目 {0} 件を除きました
+more were found than the question states, so these were left out: {…}
+  質問にある数より多く見つかったため、{0} を除きました
 the notes on {} parts were cut at {} tokens
   {0} 個の部分のメモは {1} トークンで切れました
 the model read less than half of {} prompts: give its window (--window)

@@ -492,7 +492,7 @@ def test_an_order_has_as_many_things_as_the_question_states(make_index, opened, 
     server.play(WINDOW, places_in_english, confirm=lambda asked: _odds(asked, {"Hull": 5.0}))
     asked = opened(folder).ask(question, route="map")
     assert asked.text == answer
-    assert ("so these were left out: Cork: 4; Hull: 9" in asked.plan.reason) == ("2 more" in answer)
+    assert ("so these were left out: Cork: 4, Hull: 9" in asked.plan.reason) == ("2 more" in answer)
 
 
 @pytest.mark.parametrize(
