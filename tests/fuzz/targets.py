@@ -6,6 +6,7 @@ import ast
 import json
 import runpy
 import struct
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).parents[1]
+sys.path.append(str(TESTS / "support"))  # which the tests' modules import from, as pytest lets them
 FOLDERS = (TESTS.parent / "examples", TESTS.parent / "docs", TESTS.parents[1] / "shared" / "cases")
 ZIPPED = (".docx", ".pptx", ".xlsx", ".epub", ".odt")
 TEXTS = (
