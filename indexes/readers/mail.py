@@ -103,8 +103,10 @@ def _lines(
 def _unpacked(part: Message, inner: Message) -> Message:
     """A forwarded message that is packed in Base64 or quoted-printable, against the rule."""
     packing = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
+    if packing not in ("base64", "quoted-printable") or inner.keys():  # what has headers is not packed
+        return inner
     payload = inner.get_payload()
-    if packing not in ("base64", "quoted-printable") or inner.keys() or not isinstance(payload, str):
+    if not isinstance(payload, str):
         return inner
     whole = Message()
     whole["Content-Transfer-Encoding"] = packing

@@ -144,6 +144,11 @@ def test_a_name_of_an_attachment_that_cannot_be_decoded_costs_no_email(read):
     assert "It is lit." in read("a.eml", data).text
 
 
+def test_a_charset_with_a_null_character_costs_no_forwarded_email(read):
+    head = b"Content-Type: message/rfc822\n\nSubject: Menu\nContent-Type: text/plain; charset=u\0tf\n\n"
+    assert "Café at noon" in read("a.eml", head + "Café at noon\n".encode()).text
+
+
 def test_a_file_in_the_text_of_an_email_is_an_attachment(read):
     packed = "".join(binascii.b2a_uu(bytes(range(45))).decode() for _ in range(20))
     document = read("a.eml", f"Subject: x\n\nHello.\nbegin 644 menu.pdf\n{packed}`\nend\nBye.\n")
