@@ -8,8 +8,6 @@ import unicodedata
 from functools import cache
 from typing import Any
 
-from indexes.readers import formatted_number
-
 _IN_WORDS = 1000  # numbers below this are known in words
 _TIMES = {"": 1, "k": 2**10, "m": 2**20}
 _BINARY = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -75,6 +73,8 @@ def parse_count(text: str) -> int | None:
 
 @cache
 def _words() -> dict[str, int]:
+    from indexes.readers import formatted_number  # every command imports this module, and few of them words
+
     kinds = ("cardinalText", "japaneseCounting")
     return {
         formatted_number(number, kind).casefold().replace("-", " "): number

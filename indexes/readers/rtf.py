@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from indexes.readers.base import ReadLimits, ReadText, not_read, properties, real_title
 from indexes.readers.lines import Lines
-from indexes.readers.office import shown_by_code
+from indexes.readers.office import is_page_number, shown_by_code
 from indexes.readers.page_parts import names
 from indexes.readers.running_text import NUMBER
 from indexes.readers.text import read_plain
@@ -33,7 +33,6 @@ _SYMBOLS = {b"~": "\u00a0", b"_": "\u2011", b"\\": "\\", b"{": "{", b"}": "}", b
 _ENDS = frozenset({"par", "sect", "page", "column"})
 _HEADERS = frozenset(f"{name}{which}" for name in ("header", "footer") for which in ("", "f", "l", "r"))
 _NUMBERS = frozenset({"chdate", "chdpa", "chdpl", "chpgn", "chtime"})  # in a header
-_NUMBER_FIELDS = frozenset({"page", "numpages", "sectionpages", "date", "time"})
 _LEFT_OUT = names(
     "colortbl datastore filetbl ftncn ftnsep info latentstyles listoverridetable listtable nonesttables"
     " object pict private revtbl rsidtbl themedata xe tc"
@@ -258,8 +257,7 @@ class _Document:
         elif state.destination == "fldinst" != self._state.destination:
             code = self._units[self._begin_field :].decode("utf-16-le", "replace")
             del self._units[self._begin_field :]
-            is_number = self._beside is not None and "".join(code.split()[:1]).lower() in _NUMBER_FIELDS
-            shown = NUMBER if is_number else shown_by_code(code)
+            shown = NUMBER if self._beside is not None and is_page_number(code) else shown_by_code(code)
             self._is_shown = bool(shown)
             self._add(shown)
         elif state.destination in _PROPERTIES and state.destination != self._state.destination:

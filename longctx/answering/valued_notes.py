@@ -273,10 +273,10 @@ def best_supported(ranked: Sequence[Note], count: int, support: Callable[[Note],
         support has, goes first, and then what has least support; of two with as much, the later.
     """
     places, spare = set[float](), dict[Note, bool]()
-    for note in sorted(ranked, key=support, reverse=True):
+    best_first = sorted(ranked, key=support, reverse=True)
+    for note in best_first:
         place, _ = _value(note.text) or (math.inf, "")
         spare[note] = place in places or count < place < _YEARS or place == math.inf
         places |= {place} if place < _YEARS else set()
-    kept = sorted(ranked, key=support, reverse=True)
-    kept.sort(key=spare.__getitem__)
-    return [note for note in ranked if note in kept[:count]]
+    kept = sorted(best_first, key=spare.__getitem__)[:count]
+    return [note for note in ranked if note in kept]

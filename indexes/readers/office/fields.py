@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from indexes.readers.base import superscript
-from indexes.readers.office.styles import W, value
+from indexes.readers.office.styles import W, is_on, value
 from indexes.readers.running_text import NUMBER
 
 _NUMBERS = frozenset({"PAGE", "NUMPAGES", "SECTION", "SECTIONPAGES", "DATE", "TIME"})
@@ -21,7 +21,6 @@ _LONGEST = 2_000  # characters of a code that is an equation
 @dataclass(slots=True)
 class _Field:
     outer: list[str] | None  # where the text goes that is beside the field, if that is the code of another one
-    is_on_each_page: bool
     form: str | None  # what a form field shows
     code: str = ""
     inside: list[str] = field(default_factory=list)  # text in its code, and that of a number
@@ -41,7 +40,7 @@ class Fields:
 
     def target(self, parts: list[str]) -> list[str]:
         """Return where text goes: to those parts of the paragraph, unless it is in the code of a field."""
-        found = _target(self._open[-1]) if self._open else None
+        found = self._target()
         return parts if found is None else found
 
     def add_code(self, text: str) -> None:
@@ -53,27 +52,48 @@ class Fields:
         """Take the beginning, the middle or the end of a field, and return what it shows without a result."""
         kind = mark.get(f"{W}fldCharType")
         if kind == "begin":
-            outer = _target(self._open[-1]) if self._open else None
-            self._open.append(_Field(outer, self._are_on_each_page, _form_value(mark)))
+            self._open.append(_Field(self._target(), _form_value(mark)))
         elif kind == "separate" and self._open:
             self._open[-1].is_code = False
         elif kind == "end" and self._open:
             ended = self._open.pop()
-            if ended.form is not None or _is_number(ended):
-                return NUMBER if ended.form is None else ended.form
+            if ended.form is not None:
+                return ended.form
+            if self._are_on_each_page and is_page_number(ended.code):
+                return NUMBER
             return shown_by_code(ended.code) if ended.is_code else ""
         return ""
 
+    def _target(self) -> list[str] | None:
+        """Where text goes in the field that has begun last; None for the paragraph."""
+        if not self._open:
+            return None
+        last = self._open[-1]
+        is_left_out = last.is_code or (self._are_on_each_page and is_page_number(last.code))
+        return last.inside if is_left_out and last.outer is None else last.outer
+
     def take_simple(self, element: Any) -> str | None:
         """Return what a field shows that is one element; None if that is its content."""
-        is_number = element.tag == f"{W}pgNum" or _name(element.get(f"{W}instr", "")) in _NUMBERS
-        return NUMBER if is_number and self._are_on_each_page else None
+        is_one = element.tag == f"{W}pgNum" or is_page_number(element.get(f"{W}instr", ""))
+        return NUMBER if is_one and self._are_on_each_page else None
 
     def end(self, parts: list[str]) -> None:
         """End a paragraph; of a field that has not ended there, the text in its code is added to its parts."""
         for each in self._open:
             parts += [*(each.inside if each.is_code else ()), each.form or ""]
         self._open.clear()
+
+
+def is_page_number(code: str) -> bool:
+    """Return whether a field is the number of a page or the like, which in a header says nothing.
+
+    Args:
+        code: The field's code.
+
+    Returns:
+        Whether it is one.
+    """
+    return _name(code) in _NUMBERS
 
 
 def shown_by_code(code: str) -> str:
@@ -117,14 +137,6 @@ def _call(call: re.Match[str]) -> str:
     return " ".join(arguments)
 
 
-def _target(each: _Field) -> list[str] | None:
-    return (each.inside if each.outer is None else each.outer) if each.is_code or _is_number(each) else each.outer
-
-
-def _is_number(each: _Field) -> bool:
-    return each.is_on_each_page and _name(each.code) in _NUMBERS
-
-
 def _name(code: str) -> str:
     return "".join(code.split(maxsplit=1)[:1]).upper()
 
@@ -133,9 +145,7 @@ def _form_value(field: Any) -> str | None:
     """What a form field of older documents shows: a box, or the entry that is chosen; text fields hold their text."""
     box, choices = field.find(f"{W}ffData/{W}checkBox"), field.find(f"{W}ffData/{W}ddList")
     if box is not None:
-        checked = box.find(f"{W}checked")
-        checked = box.find(f"{W}default") if checked is None else checked
-        return "☐" if checked is None or checked.get(f"{W}val", "1") in ("0", "false", "off") else "☒"
+        return "☒" if is_on(box, "default" if box.find(f"{W}checked") is None else "checked") else "☐"
     if choices is None:
         return None
     entries = [entry.get(f"{W}val", "") for entry in choices.iterchildren(f"{W}listEntry")]
