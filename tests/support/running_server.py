@@ -33,11 +33,11 @@ class Running:
         return self.http.get(path).json()
 
 
-def until(holds: Any, seconds: float = 60) -> None:
-    """Wait until something holds."""
+def until(holds: Any, seconds: float = 60, tell: Any = str) -> None:
+    """Wait until something holds; if it never does, `tell` says how things are."""
     end = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < end, "it never came to hold"
+        assert time.monotonic() < end, f"it never came to hold: {tell()}"
         time.sleep(0.02)
 
 

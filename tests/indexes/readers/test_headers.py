@@ -176,6 +176,7 @@ def test_footers_of_open_document_slides_and_what_is_on_all_of_them(read):
         (r"{\header\pard\plain Kvits\'f8y\par Station\par}one\par {\footer Tel. 14}two", "one\ntwo\n\nKvitsøy\nStation\n\nTel. 14"),
         (r"one {\headerf\trowd\intbl a\cell b\cell\row}more\par{\footerl a | b}", "one more\n\na | b"),
         (r"{\footer\qc Page {\field{\*\fldinst { PAGE }}{\fldrslt {7}}} of {\field{\*\fldinst NUMPAGES}}\par}one", "one"),
+        (r"{\footer{\field{\*\fldinst SECTION}{\fldrslt 2}} Annex}one", "one\n\nAnnex"),
         (r"{\footer\chpgn  {\field{\*\fldinst FILENAME}{\fldrslt a.rtf}}}one", "one\n\na.rtf"),
         (r"{\*\unknown{\header no}}one{\header {\*\unknown no}{\pict 00ff}yes", "one\n\nyes"),
     ],

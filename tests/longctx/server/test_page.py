@@ -57,7 +57,10 @@ def ask(driver: Any, question: str) -> str:
     """Ask, and return the answer when it is whole, or why there is none."""
     find(driver, "#question").send_keys(f"{question}\n")
     find(driver, "#send")
-    until(lambda: driver.find_elements("css selector", ".turn:last-child .answer:not(.working)"))
+    until(
+        lambda: driver.find_elements("css selector", ".turn:last-child .answer:not(.working)"),
+        tell=lambda: (driver.find_element("tag name", "body").text, driver.get_log("browser")),
+    )
     turn = driver.find_element("css selector", ".turn:last-child")
     answer = turn.find_element("css selector", ".answer").text
     return answer or f"no answer: {turn.find_element('css selector', '.status').text}"
