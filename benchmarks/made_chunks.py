@@ -2,7 +2,8 @@
 
 Vectors are a mixture of 4,000 Gaussians on the sphere of 384 dimensions, of unequal weight, whose noise has a decaying
 spectrum (variance 1/i in dimension i of a random basis), as that of embeddings does; queries are drawn from the same
-mixture. Texts are 160 words of a vocabulary of 100,000, by Zipf's law; a query's words are taken from a random chunk.
+mixture. Texts are 160 words of a vocabulary of 100,000, by Zipf's law, of which the most frequent are English function
+words, so that the language is told as of any English text; a query's words are taken from a random chunk.
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 DIMENSION, CLUSTERS, VOCABULARY, WORDS = 384, 4000, 100_000, 160
+FUNCTION_WORDS = (
+    "the of and to in a is that for it as was with be by on not he his but at are this have from or had an they "
+    "which one you were all her she there would their we him been has when who will no more if out so up said what "
+    "its about than into them can only other some could these two may then do any my now such like our over me even "
+    "most also did many before must through"
+)
 BATCH = 20_000
 Vectors = npt.NDArray[np.float32]
 Batch = tuple[int, list[str], Vectors]
@@ -55,7 +62,9 @@ class Words:
         random = np.random.default_rng(5)
         syllables = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
         picks = random.integers(len(syllables), size=(VOCABULARY, 4))
-        self._words = ["".join(syllables[i] for i in row[: 1 + number % 4]) for number, row in enumerate(picks)]
+        made = ["".join(syllables[i] for i in row[: 1 + number % 4]) for number, row in enumerate(picks)]
+        frequent = FUNCTION_WORDS.split()
+        self._words = [*frequent, *made[len(frequent) :]]
         self._upto = np.cumsum(1 / np.arange(1, VOCABULARY + 1))
 
     def texts(self, count: int, seed: int) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import PurePosixPath
 
 from indexes.errors import CorpusError
 from indexes.storage.sqlite import DerivedFile
@@ -84,4 +83,4 @@ class ContentCheck:
 
 def _key(file: DerivedFile) -> _Key:
     """What a file is known by: generations share files of the lexical index under names in other folders."""
-    return PurePosixPath(file.name).name, file.bytes, file.mtime_ns, file.checksum
+    return file.name.rpartition("/")[2], file.bytes, file.mtime_ns, file.checksum

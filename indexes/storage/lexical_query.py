@@ -5,7 +5,7 @@ What is asked for is the same in a folder and in PostgreSQL (`term_groups`, `mis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -36,6 +36,39 @@ class TermGroup(NamedTuple):
     terms: dict[str, float]
     languages: list[str] | None
     boost: float
+
+
+class OwnLanguage(NamedTuple):
+    """A query in an index of several languages of which most passages are in its own, for these and for the others.
+
+    Without a condition beside the terms, tantivy passes over what cannot be among the best (block-max WAND).
+
+    Attributes:
+        wanted: What is asked for in the passages of `languages`; it finds passages of others, too, with wrong scores.
+        languages: Theirs, UNKNOWN among them.
+        others: The query for the passages of the others.
+    """
+
+    wanted: Any
+    languages: list[str]
+    others: Any
+
+
+class AskedQuery(NamedTuple):
+    """What a text asks for.
+
+    Attributes:
+        whole: The query.
+        own: The same in two parts; None where there are none, or most passages are in another language.
+    """
+
+    whole: Any
+    own: OwnLanguage | None
+
+
+def language_code(language: str) -> int:
+    """A language as a number."""
+    return 0 if language == UNKNOWN else int.from_bytes(language.encode(), "big")
 
 
 def term_groups(query: str, languages: Collection[str]) -> list[TermGroup]:
@@ -104,51 +137,68 @@ class LexicalQueries:
 
     Args:
         index: An open tantivy index.
-        languages: The languages of its chunks, UNKNOWN among them.
+        languages: How many of its chunks are in each language, UNKNOWN among them.
     """
 
-    def __init__(self, index: Any, languages: Collection[str]) -> None:
+    def __init__(self, index: Any, languages: Mapping[str, int]) -> None:
         self._schema, self._searcher, self._languages = index.schema, index.searcher(), languages
 
-    def asked(self, query: str) -> Any:
+    def asked(self, query: str) -> AskedQuery:
         """A query as it is analysed for the passages of each language."""
+        from tantivy import Query
+
+        groups, patterns = term_groups(query, self._languages), query_patterns(query)
+        wanted = [self._any_of(group.terms) for group in groups]
+        clauses = [self._in_languages(*each) for each in zip(groups, wanted, strict=True)]
+        for pattern in patterns:
+            clauses.append(Query.const_score_query(Query.regex_query(self._schema, "body", pattern), PATTERN_WEIGHT))
+        whole = _any(clauses)
+        counts = [sum(self._languages[each] for each in group.languages or ()) for group in groups]
+        most = counts.index(max(counts))
+        own = groups[most]
+        if patterns or own.languages is None or own.boost != 1 or 2 * counts[most] < sum(counts):
+            return AskedQuery(whole, None)
+        others = _any(clauses[:most] + clauses[most + 1 :])
+        return AskedQuery(whole, OwnLanguage(wanted[most], own.languages, others))
+
+    def _in_languages(self, group: TermGroup, wanted: Any) -> Any:
         from tantivy import Occur, Query
 
-        clauses = []
-        for group in term_groups(query, self._languages):
-            wanted = self._any_of(group.terms)
-            if group.boost != 1:
-                wanted = Query.boost_query(wanted, group.boost)
-            if group.languages is not None:
-                only = Query.const_score_query(Query.term_set_query(self._schema, "language", group.languages), 0.0)
-                wanted = Query.boolean_query([(Occur.Must, wanted), (Occur.Must, only)])
-            clauses.append((Occur.Should, wanted))
-        for pattern in query_patterns(query):
-            like = Query.const_score_query(Query.regex_query(self._schema, "body", pattern), PATTERN_WEIGHT)
-            clauses.append((Occur.Should, like))
-        return Query.boolean_query(clauses)
+        if group.boost != 1:
+            wanted = Query.boost_query(wanted, group.boost)
+        if group.languages is None:
+            return wanted
+        only = Query.const_score_query(Query.term_set_query(self._schema, "language", group.languages), 0.0)
+        return Query.boolean_query([(Occur.Must, wanted), (Occur.Must, only)])
 
     def _any_of(self, weights: dict[str, float]) -> Any:
-        from tantivy import Occur, Query
+        from tantivy import Query
 
         schema, searcher = self._schema, self._searcher
 
         def count_of(term: str) -> int:
             return int(searcher.doc_freq("body", term))
 
-        return Query.boolean_query(
+        return _any(
             [
-                (Occur.Should, Query.boost_query(Query.term_query(schema, "body", term, "freq"), weight))
+                Query.boost_query(Query.term_query(schema, "body", term, "freq"), weight)
                 for term, weight in telling(weights, searcher.num_docs, count_of).items()
             ]
         )
 
     def alike(self, query: str) -> Any:
         """A query for terms that are spelt almost as those of a query that finds nothing."""
-        from tantivy import Occur, Query
+        from tantivy import Query
 
         near = [
             Query.fuzzy_term_query(self._schema, "body", term, distance)
             for term, distance in misspelt(query, self._languages).items()
         ]
-        return Query.boolean_query([(Occur.Should, each) for each in near])
+        return _any(near)
+
+
+def _any(queries: Sequence[Any]) -> Any:
+    """Any of some queries: one by itself, since tantivy passes over nothing inside another query."""
+    from tantivy import Occur, Query
+
+    return queries[0] if len(queries) == 1 else Query.boolean_query([(Occur.Should, query) for query in queries])

@@ -10,8 +10,17 @@ import numpy.typing as npt
 
 from indexes.storage.bm25 import idf, saturated
 from indexes.storage.lexical import MOST_WITH_PHRASE, idf_of
-from indexes.storage.lexical_query import LARGE, PATTERN_WEIGHT, UNKNOWN, TermGroup, misspelt, telling, term_groups
-from indexes.storage.postgres.postings import POSTING, PostingArray, Postings, language_code
+from indexes.storage.lexical_query import (
+    LARGE,
+    PATTERN_WEIGHT,
+    UNKNOWN,
+    TermGroup,
+    language_code,
+    misspelt,
+    telling,
+    term_groups,
+)
+from indexes.storage.postgres.postings import POSTING, PostingArray, Postings
 from indexes.text import LANGUAGES, phrase_terms, query_patterns
 
 Scored = list[tuple[int, float]]

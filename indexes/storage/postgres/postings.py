@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexes.storage.lexical import FILLER, indexed_terms
-from indexes.storage.lexical_query import UNKNOWN
+from indexes.storage.lexical_query import language_code
 from indexes.storage.postgres.connection import Connection
 from indexes.types import Chunk
 
@@ -30,11 +30,6 @@ _MOST_STATISTICS = 256  # rows, before they are added up
 _SPACE = re.compile("[ \t\n\r\f]+")  # what ends a term for tantivy
 
 PostingArray = npt.NDArray[np.void]
-
-
-def language_code(language: str) -> int:
-    """A language as a number, for a posting."""
-    return 0 if language == UNKNOWN else int.from_bytes(language.encode(), "big")
 
 
 def term_key(term: str) -> str:

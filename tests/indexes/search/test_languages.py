@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from written_files import write_files
 
-from indexes import CorpusIndex, Document
+from indexes import CorpusIndex, Document, SearchFilter
 from indexes.text import query_language, script_language, serves, text_language
 
 TEXTS = {
@@ -36,8 +36,34 @@ def index(tmp_path_factory: pytest.TempPathFactory, hashing, new_place) -> Itera
         yield index
 
 
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory, hashing, new_place) -> Iterator[CorpusIndex]:
+    """Most passages are in English; those with Oxford are in Spanish but for one."""
+    texts = {f"en{i}": f"On day {i} the keeper of the tower trims the lamp {'well ' * (i % 7)}." for i in range(130)}
+    texts |= {f"es{i}": f"El farero de Oxford mira {i} barcos {'y ' * (i % 5)}siempre." for i in range(110)}
+    texts |= {f"ja{i}": f"灯台の職員は毎晩{i}個の電球を磨きます。" for i in range(9)}
+    texts["faro"] = "Oxford is a town in the middle."
+    texts["apart"] = "Nothing."  # so that a filter may leave something out
+    texts |= {f"none{i}": f"{i} 17 {i} 23" for i in range(5)}
+    folder = write_files(tmp_path_factory.mktemp("mixed"), {f"{name}.txt": text for name, text in texts.items()})
+    with CorpusIndex.open(new_place(), hashing) as index:
+        index.ingest(folder)
+        yield index
+
+
 def found(index: CorpusIndex, query: str) -> list[str]:
     return [Path(hit.chunk.source).stem for hit in index.search(query, 10, "lexical")]
+
+
+@pytest.mark.parametrize("k", [1, 12, 40, 200])
+@pytest.mark.parametrize(
+    "query", ["Which keeper trims the lamp?", "Which keepers are in Oxford?", "¿Quién limpia la lámpara?", "灯台", "17"]
+)
+def test_passages_of_most_and_of_other_languages_rank_together(mixed: CorpusIndex, query: str, k: int) -> None:
+    everywhere = [(hit.chunk.id, pytest.approx(hit.score)) for hit in mixed.search(query, k, "lexical")]
+    anywhere = mixed.search(query, k, "lexical", filters=SearchFilter(title=("e*", "f*", "j*", "n*")))
+    assert [(hit.chunk.id, hit.score) for hit in anywhere] == everywhere
+    assert everywhere
 
 
 def test_the_languages_of_an_index_are_counted(index: CorpusIndex) -> None:
