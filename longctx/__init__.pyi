@@ -22,6 +22,7 @@ from .planning import Policy
 from .probe import ProbeOptions, ProbeProgress, ProbeReport, load_report, run_probe
 from .prompts import PromptTemplate
 from .qa import DocumentQA
+from .reasons import Reason
 from .training import TrainingOptions, TrainingStep, fine_tune
 from .types import (
     Answer,
@@ -73,6 +74,7 @@ __all__ = [
     "PromptRefused",
     "PromptTemplate",
     "QuestionRequest",
+    "Reason",
     "SamplingOptions",
     "ServedModel",
     "ServerFailed",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from longctx.errors import BadRequest
+from longctx.reasons import Reason, in_english, in_japanese
 
 if TYPE_CHECKING:
     from indexes import SearchFilter
@@ -103,7 +104,9 @@ class Plan:
 
     Attributes:
         route: The way past the window that was chosen.
-        reason: Why it was chosen, with the numbers.
+        reason: Why it was chosen, with the numbers: `reasons` in English.
+        reason_ja: The same in Japanese.
+        reasons: Why it was chosen, for programs.
         window: Context length in tokens, prompt and answer together.
         scale: `window` as a multiple of the native window.
         measured: Whether the model is known to read so far: natively, or by the report of a probe.
@@ -127,7 +130,9 @@ class Plan:
     """
 
     route: Route
-    reason: str
+    reason: str = field(init=False, default="")
+    reason_ja: str = field(init=False, default="")
+    reasons: tuple[Reason, ...]
     window: int
     scale: float = 1.0
     measured: bool = True
@@ -145,6 +150,10 @@ class Plan:
     parts: int = 0
     thinking_tokens: int = 0
     reused_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", in_english(self.reasons))
+        object.__setattr__(self, "reason_ja", in_japanese(self.reasons))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from longctx.answering.citations import CitedText
 from longctx.answering.evidence import Evidence
 from longctx.engine import Generation
 from longctx.prompts import is_refusal, prompt_texts
+from longctx.reasons import Reason, in_english
 from longctx.types import Answer, Usage
 
 
 def conclude(
     cited: CitedText, evidence: Evidence, question: str, query: str = "", generation: Generation | None = None
-) -> tuple[Answer, str]:
+) -> tuple[Answer, list[Reason]]:
     """Make an answer of what a model wrote.
 
     Args:
@@ -32,35 +33,35 @@ def conclude(
     if generation is None:
         return answer, why
     thoughts = _ended_in_thoughts(generation)
-    note = "; ".join(filter(None, [thoughts, why])) if not cited.words else thoughts
-    return replace(answer, thinking=generation.thinking.strip(), note=note), "; ".join(filter(None, [thoughts, why]))
+    note = in_english(thoughts if cited.words else [*thoughts, *why])
+    return replace(answer, thinking=generation.thinking.strip(), note=note), [*thoughts, *why]
 
 
-def _ended_in_thoughts(generation: Generation) -> str:
+def _ended_in_thoughts(generation: Generation) -> list[Reason]:
     """That a model came to no answer, or to no end of one, for its thoughts; empty otherwise."""
     if not generation.inside_thoughts:
-        return ""
-    spent = f"the model was still thinking after {generation.completion_tokens:,} tokens and gave no answer"
+        return []
+    spent = Reason("still_thinking", (generation.completion_tokens,))
     if generation.finish != "length":
-        spent = "the model ended in its thoughts and gave no answer"
-    return f"{spent}: give it more (--thinking-tokens), or turn thinking off (--thinking off)"
+        spent = Reason("ended_in_thoughts")
+    return [Reason("more_thoughts", (spent,))]
 
 
-def _concluded(cited: CitedText, evidence: Evidence, question: str, query: str) -> tuple[Answer, str]:
+def _concluded(cited: CitedText, evidence: Evidence, question: str, query: str) -> tuple[Answer, list[Reason]]:
     refusal = prompt_texts(question).refusal
     if not cited.words:
         number, sentence = evidence.quotation(list(cited.marks))
-        wrote = "the model wrote nothing but marks" if cited.text else "the model wrote nothing"
+        wrote = Reason("only_marks" if cited.text else "nothing")
         if not sentence:
-            return _answer(refusal, refused=True), f"{wrote}, and no passage bears on the question"
+            return _answer(refusal, refused=True), [Reason("wrote_nothing", (wrote,))]
         quoted = replace(evidence.passages[number - 1], marked_by="added")
-        return _answer(f"{sentence} [{number}]", citations=(quoted,)), f"{wrote}, so a passage is quoted"
+        return _answer(f"{sentence} [{number}]", citations=(quoted,)), [Reason("quoted", (wrote,))]
     if all(is_refusal(sentence) for sentence in _sentences(cited.words)):
-        return _answer(cited.text.strip(), refused=True), ""
+        return _answer(cited.text.strip(), refused=True), []
     if query and (objection := evidence.objection(query, cited.words, cited.marks)):
-        return _answer(refusal, refused=True, unsupported=_sentences(cited.words)), objection
+        return _answer(refusal, refused=True, unsupported=_sentences(cited.words)), [objection]
     citations = tuple(replace(evidence.passages[n - 1], marked_by=by) for n, by in cited.marks.items())
-    return _answer(cited.text.strip(), citations=citations, unsupported=tuple(cited.unsupported)), ""
+    return _answer(cited.text.strip(), citations=citations, unsupported=tuple(cited.unsupported)), []
 
 
 def _sentences(text: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from indexes.text import (
     script_language,
     sentence_spans,
 )
+from longctx.reasons import Reason
 from longctx.types import Citation, Message
 
 SUPPORTED = 0.6  # of what a sentence says is in a passage that supports it
@@ -198,7 +199,7 @@ class Evidence:
         most = max(self._shares(weights), default=0.0)
         return most < (_BESIDE if script_language(query) is None else _BESIDE_IN_JAPANESE)
 
-    def objection(self, query: str, words: str, marked: Collection[int]) -> str:
+    def objection(self, query: str, words: str, marked: Collection[int]) -> Reason | None:
         """What speaks against the answer to a doubtful question.
 
         Args:
@@ -207,22 +208,22 @@ class Evidence:
             marked: The numbers of the passages that it cites.
 
         Returns:
-            The reason why it is none; empty if a passage supports it and, unless the question has only one or two
-            content words, bears on the question. Empty also where it may come from a passage in another language, and
+            The reason why it is none; None if a passage supports it and, unless the question has only one or two
+            content words, bears on the question. None also where it may come from a passage in another language, and
             where it names code that stands in a passage.
         """
         support, language = self._support_of_most(words), script_language(query)
         if support is None or support.most < SUPPORTED:
             if any(code in passage.text for code in _CODE.findall(words) for passage in self.passages):
-                return ""
+                return None
             cited = [self._languages[number - 1] for number in marked] or self._languages
-            return "no passage supports what the model wrote" if {*cited} == {language} else ""
+            return Reason("unsupported") if {*cited} == {language} else None
         pairs = zip(support.shares, self._languages, strict=True)
         elsewhere = any(share >= SUPPORTED and other != language for share, other in pairs)
         about = [word for word in content_words(query) if word.casefold() not in _FORM]
         if elsewhere or len(about) < _ENOUGH_WORDS or self.coverages[support.best - 1] >= _IRRELEVANT:
-            return ""
-        return "the passage that holds what the model wrote does not bear on the question"
+            return None
+        return Reason("beside")
 
     def _support_of_most(self, words: str) -> Support | None:
         """The support of an answer: of its words together, or, where it draws on several passages, of its sentences."""

@@ -21,6 +21,7 @@ from longctx.engine import Generation, PrefillCallback
 from longctx.errors import BadRequest, ContextTooLong, PromptRefused
 from longctx.planning import Policy, question_kind
 from longctx.prompts import is_unanswerable
+from longctx.reasons import Reason, in_english
 from longctx.types import Answer, Plan, QuestionRequest, Thought, Usage
 
 TRUNCATED_BELOW = 0.5  # of a prompt: a server that has read so little of it has cut some of it off
@@ -113,6 +114,11 @@ def _with_room_for_thoughts(plan: Plan, tokens: int) -> Plan:
     return replace(plan, max_new_tokens=answer, thinking_tokens=tokens, fallback=fallback)
 
 
+def _after(reason: Reason, plan: Plan) -> Plan:
+    """A plan with a reason before its own."""
+    return replace(plan, reasons=(reason, *plan.reasons))
+
+
 class GeneratedAnswer(AnswerStream):
     """An answer that a model generates. What can be refused is refused at once; the model starts at the first piece."""
 
@@ -174,11 +180,11 @@ class GeneratedAnswer(AnswerStream):
                 generation = self._generation or self._start()
                 piece = next(generation, None)
             except PromptRefused as refusal:
-                self._plan_again(refusal)
+                self._plan_again(refusal, Reason("told", (str(refusal),)))
                 continue
             if piece is None and self._needs_room(generation):
-                why = "the model thinks before it answers: it was asked again, with room for its thoughts"
-                self._plan_again(PromptRefused(why))
+                why = Reason("asked_again")
+                self._plan_again(PromptRefused(in_english([why])), why)
                 continue
             if isinstance(piece, Thought):
                 return piece
@@ -189,8 +195,7 @@ class GeneratedAnswer(AnswerStream):
             if unanswerable or piece is None:
                 self._fall_back(self._plan.fallback)
             elif unanswerable is False:
-                reason = f"the passages held the answer; {self._plan.reason}"
-                self._plan = replace(self._plan, reason=reason, fallback=None)
+                self._plan = replace(_after(Reason("passages_held"), self._plan), fallback=None)
                 return self._held
 
     def _needs_room(self, generation: Generation) -> bool:
@@ -223,7 +228,7 @@ class GeneratedAnswer(AnswerStream):
         self._taken_back = False
         return self._generation
 
-    def _plan_again(self, refusal: PromptRefused) -> None:
+    def _plan_again(self, refusal: PromptRefused, why: Reason) -> None:
         """A new plan, for the window that is known since a server refused a prompt."""
         if not self._new_plans_left:
             raise refusal
@@ -234,7 +239,7 @@ class GeneratedAnswer(AnswerStream):
         except ContextTooLong as error:
             raise ContextTooLong(f"{refusal}; {error}") from error
         self._note = str(refusal)
-        self._plan = replace(plan, reason=f"{refusal}; {plan.reason}")
+        self._plan = _after(why, plan)
         if plan.route == "map":
             raise refusal
 
@@ -246,8 +251,7 @@ class GeneratedAnswer(AnswerStream):
         self._reused += self._generation.reused_tokens
         self._written += self._generation.completion_tokens
         self._generation, self._held = None, ""
-        reason = f"the model said that the passages do not hold the answer; {fallback.reason}"
-        self._plan = replace(fallback, reason=reason)
+        self._plan = _after(Reason("passages_did_not"), fallback)
 
     def _finish(self) -> str:
         """Conclude the answer; returns the text that was not returned yet."""
@@ -255,13 +259,13 @@ class GeneratedAnswer(AnswerStream):
         self._take_back()
         rest = self._cited.finish()
         query = self._request.query if self._doubtful else ""
-        answer, note = conclude(self._cited, self._evidence, self._request.question, query, self._generation)
-        read, reason = self._generation.prompt_tokens, self._plan.reason
+        answer, notes = conclude(self._cited, self._evidence, self._request.question, query, self._generation)
+        read = self._generation.prompt_tokens
         if read < TRUNCATED_BELOW * self._plan.prompt_tokens:
-            note = f"the model read only {read:,} tokens of this, and may have cut the rest: give its window (--window)"
+            notes = [Reason("read_little", (read,))]
         self._answer = replace(
             answer,
-            plan=replace(self._plan, reason=f"{reason}; {note}" if note else reason),
+            plan=replace(self._plan, reasons=(*self._plan.reasons, *notes)),
             usage=Usage(
                 prompt_tokens=self._read + read,
                 completion_tokens=self._written + self._generation.completion_tokens,

@@ -23,6 +23,7 @@ from longctx.engine import PrefillProgress
 from longctx.errors import ContextTooLong
 from longctx.planning import Policy, asks_for_extreme, asks_for_order, stated_count
 from longctx.prompts import Framing, ReadingTask, final_task, listing, merge_task
+from longctx.reasons import Reason
 from longctx.types import BudgetItem, Citation, Plan, QuestionRequest
 
 _PART_TOKENS = 4096  # of passages in a part, and of notes that are merged or make a summary
@@ -91,7 +92,7 @@ class MapReduce:
         self._in_order = asks_for_order(self._question)
         self._reader = PartReader(backend, taker, self._question, self._kind)
         self._merges = 0
-        self._omitted = ""
+        self._omitted: list[Reason] = []
         self._surplus: list[Note] = []
         self.done = 0
         self._notes_tokens = policy.part_tokens or _PART_TOKENS
@@ -172,26 +173,27 @@ class MapReduce:
         documents = self._backend.writer.texts(lines)
         tokens, new = len(frame) + sum(map(len, documents)), self._options.max_new_tokens
         thoughts = self._taker.thoughts(self._options.thinking)
-        plan = Plan("map", "", self.plan.window, prompt_tokens=tokens, max_new_tokens=new, thinking_tokens=thoughts)
+        plan = Plan("map", (), self.plan.window, prompt_tokens=tokens, max_new_tokens=new, thinking_tokens=thoughts)
         said = "\n".join([*lines, task.instructions])
         return FinalPrompt(Prompt(frame, list(documents), self._passages(ranked or notes)), plan, said)
 
-    def remarks(self) -> list[str]:
-        """What a user should know of the reading, for the plan's reason."""
+    def remarks(self) -> list[Reason]:
+        """What a user should know of the reading, for the plan's reasons."""
         taker, reader = self._taker, self._reader
-        said = {
-            f"{taker.reused} of the prompts had been answered before": taker.reused,
-            f"the notes were merged in {self._merges} prompts": self._merges,
-            f"{reader.unplaced} lines of notes that no passage holds were left out": reader.unplaced,
-            f"{reader.unconfirmed} items that were not confirmed were left out": reader.unconfirmed,
-            f"the notes on {reader.cut} parts were cut at {taker.new_tokens:,} tokens": reader.cut,
-            f"the model read less than half of {taker.truncated} prompts: give its window (--window)": taker.truncated,
-        }
-        by_words = reader.confirmer is not None and reader.confirmer.by_words
-        words = "the model confirmed no value: words decided which bear on the question" if by_words else ""
-        texts = ", ".join(note.text for note in self._surplus)
-        surplus = f"more were found than the question states, so these were left out: {texts}" if texts else ""
-        return [remark for remark, count in said.items() if count] + [*filter(None, (words, surplus, self._omitted))]
+        counted = (
+            Reason("answered_before", (taker.reused,)),
+            Reason("merged", (self._merges,)),
+            Reason("unplaced", (reader.unplaced,)),
+            Reason("unconfirmed", (reader.unconfirmed,)),
+            Reason("notes_cut", (reader.cut, taker.new_tokens)),
+            Reason("prompts_cut", (taker.truncated,)),
+        )
+        remarks = [remark for remark in counted if remark.values[0]]
+        if reader.confirmer is not None and reader.confirmer.by_words:
+            remarks.append(Reason("judged_by_words"))
+        if self._surplus:
+            remarks.append(Reason("surplus", (", ".join(note.text for note in self._surplus),)))
+        return remarks + self._omitted
 
     def _divide(self, plan: Plan) -> None:
         """Divide the documents into parts. Raises ContextTooLong."""
@@ -214,10 +216,11 @@ class MapReduce:
             BudgetItem("question", "", count * len(frame.tail)),
         )
         tokens = sum(item.tokens for item in budget)
-        reason = f"{plan.reason}: {count:,} of up to {room.wanted:,} tokens, {tokens:,} tokens with their prompts"
+        *before, in_parts = plan.reasons
+        reasons = (*before, Reason("divided", (in_parts, count, room.wanted, tokens)))
         passages = len(self._chunks)
         self.plan = replace(
-            plan, reason=reason, budget=budget, parts=count, prompt_tokens=tokens, passages_used=passages
+            plan, reasons=reasons, budget=budget, parts=count, prompt_tokens=tokens, passages_used=passages
         )
 
     def _read(self) -> Iterator[Note]:
@@ -260,7 +263,7 @@ class MapReduce:
         used = 0
         for note, size in zip(notes, self._sizes(notes), strict=True):
             if size > room:
-                self._omitted = "notes that are longer than a prompt were left out"
+                self._omitted = [Reason("notes_too_long")]
                 continue
             if used + size > room:
                 groups.append([])
@@ -273,7 +276,7 @@ class MapReduce:
         fitting, used = list[Note](), 0
         for note, size in zip(notes, self._sizes(notes), strict=True):
             if used + size > room:
-                self._omitted = f"of {len(notes):,} notes the first {len(fitting):,} fit the last prompt"
+                self._omitted = [Reason("notes_beyond", (len(notes), len(fitting)))]
                 break
             fitting.append(note)
             used += size

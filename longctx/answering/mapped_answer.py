@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
@@ -21,6 +21,7 @@ from longctx.engine import Generation, PrefillCallback
 from longctx.errors import ContextTooLong, LongctxError, PromptRefused
 from longctx.planning import Policy
 from longctx.prompts import nothing_found
+from longctx.reasons import Reason
 from longctx.types import Answer, Message, Plan, QuestionRequest, Thought, Usage
 
 
@@ -81,7 +82,8 @@ class EverythingAnswer(AnswerStream):
         super().__init__()
         self._index, self._backend, self._request, self._policy = index, backend, request, policy
         self._progress = progress
-        self._why_not_mapped, self._spent = "", Usage()
+        self._why_not_mapped: tuple[Reason, ...] = ()
+        self._spent = Usage()
         self._closed = False
         self._stream = self._mapped(stream.plan) if stream.plan.route == "map" else stream
 
@@ -96,7 +98,7 @@ class EverythingAnswer(AnswerStream):
                 self._stream = self._mapped(plan)
             except _NothingNoted as nothing:
                 self._spent = nothing.usage
-                self._stream = self._of_passages(f"{nothing.plan.reason}; no part holds anything on the question")
+                self._stream = self._of_passages(nothing.plan, Reason("nothing_noted"))
             except StopIteration:
                 if self._answer is None and not self._closed:
                     self._answer = self._explained(self._stream.answer)
@@ -119,10 +121,10 @@ class EverythingAnswer(AnswerStream):
         except ContextTooLong as refusal:
             if not _may_choose(self._request, self._policy):
                 raise
-            return self._of_passages(f"{plan.reason}; {refusal}")
+            return self._of_passages(plan, Reason("told", (str(refusal),)))
 
-    def _of_passages(self, why: str) -> AnswerStream:
-        self._why_not_mapped = f"{why}; "
+    def _of_passages(self, mapped: Plan, why_not: Reason) -> AnswerStream:
+        self._why_not_mapped = (*mapped.reasons, why_not)
         request = replace(self._request, options=replace(self._request.options, route="retrieval"))
         return GeneratedAnswer(self._index, self._backend, request, self._policy, self._progress)
 
@@ -134,7 +136,7 @@ class EverythingAnswer(AnswerStream):
             completion_tokens=self._spent.completion_tokens + answer.usage.completion_tokens,
             seconds=self._spent.seconds + answer.usage.seconds,
         )
-        plan = replace(answer.plan, reason=f"{self._why_not_mapped}{answer.plan.reason}")
+        plan = replace(answer.plan, reasons=(*self._why_not_mapped, *answer.plan.reasons))
         return replace(answer, plan=plan, usage=usage)
 
 
@@ -212,10 +214,10 @@ class MappedAnswer(AnswerStream):
             cited = CitedText(evidence, self._request.question)
             cited.add(generation.text)
         rest = cited.finish()
-        answer, note = conclude(cited, evidence, self._request.question, generation=generation)
+        answer, notes = conclude(cited, evidence, self._request.question, generation=generation)
         self._answer = replace(
             answer,
-            plan=self._plan_at_end(note),
+            plan=self._plan_at_end(notes),
             usage=self._usage(generation),
             passages=tuple(passages),
             search_query=self._request.search_query,
@@ -250,7 +252,8 @@ class MappedAnswer(AnswerStream):
                     raise
                 plans_left -= 1
                 window = self._backend.windows().native
-                plan = replace(self._plan, reason=f"{refusal}; {self._plan.reason}", window=window)
+                reasons = (Reason("told", (str(refusal),)), *self._plan.reasons)
+                plan = replace(self._plan, reasons=reasons, window=window)
                 self._reading = self._divided(plan)
 
     def _divided(self, plan: Plan) -> MapReduce:
@@ -260,9 +263,9 @@ class MappedAnswer(AnswerStream):
         report = self._progress
         return None if report is None else lambda progress: report(replace(progress, doing="reading the notes"))
 
-    def _plan_at_end(self, note: str = "") -> Plan:
+    def _plan_at_end(self, notes: Iterable[Reason] = ()) -> Plan:
         plan = self._reading.plan
-        return replace(plan, reason="; ".join(filter(None, [plan.reason, *self._reading.remarks(), note])))
+        return replace(plan, reasons=(*plan.reasons, *self._reading.remarks(), *notes))
 
     def _usage(self, generation: Generation | None = None) -> Usage:
         read, written = self._taker.prompt_tokens, self._taker.completion_tokens

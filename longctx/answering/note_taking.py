@@ -139,7 +139,7 @@ class NoteTaker:
         reply = self.file.get(key)
         if reply is None:
             self._report(at)
-            plan = Plan("map", "", window, prompt_tokens=tokens, max_new_tokens=new, thinking_tokens=self.thoughts())
+            plan = Plan("map", (), window, prompt_tokens=tokens, max_new_tokens=new, thinking_tokens=self.thoughts())
             prompt = Prompt(frame, list(documents), list(passages))
             with self._backend.generate(prompt, plan, self._sampling, self._inner(at), top_logprobs) as pieces:
                 text = pieces.rest()

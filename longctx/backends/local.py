@@ -28,6 +28,7 @@ from longctx.models import (
 )
 from longctx.planning import DEFAULT_SECONDS, ReadingSpeed, Windows
 from longctx.prompts import Frame, PromptTemplate, TokenIds, TokenWriter, choose_template
+from longctx.reasons import Reason
 from longctx.types import Message, Plan, SamplingOptions, ThinkingMode
 from rope_scaling import RopeScaling
 
@@ -234,10 +235,8 @@ class OpenAIBackend:
 
     def windows(self) -> Windows:
         """The server's window."""
-        url, window = self._model.url, self._model.window
-        return Windows(
-            window, only_native=f"{url} serves a window of {window:,} tokens, which only the server can extend"
-        )
+        window = self._model.window
+        return Windows(window, only_native=Reason("served_window", (self._model.url, window)))
 
     def reading_speed(self, *, measure: bool) -> ReadingSpeed | None:
         """How fast the server reads; see `Backend.reading_speed`."""

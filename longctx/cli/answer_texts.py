@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from longctx.cli.plan_reasons import japanese_reason
+from longctx.reasons import Reason, in_english, in_japanese
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,6 @@ class AnswerTexts:
         searched: What was searched for.
         route: The title of how a question was answered.
         no_plan: The title for an answer that needed no plan.
-        kinds: The kinds of questions.
         columns: Of the table of what the window was used for: passages, tokens.
         in_prompt: The heading of what was in the prompt.
         in_parts: The heading of what was read in parts.
@@ -41,7 +40,7 @@ class AnswerTexts:
         taken: What the prompt took.
         expected: The time that was expected.
         reused: The tokens that were read before.
-        reason: Translates a plan's reason.
+        reason: Says a plan's reasons.
         commands: What the commands of `longctx chat` do, by their names; their docstrings say it in English.
         keys: What keys do in it.
         so_far: How many turns a conversation has.
@@ -71,7 +70,6 @@ class AnswerTexts:
     searched: str
     route: str
     no_plan: str
-    kinds: dict[str, str]
     columns: tuple[str, str]
     in_prompt: str
     in_parts: str
@@ -80,7 +78,7 @@ class AnswerTexts:
     taken: str
     expected: str
     reused: str
-    reason: Callable[[str], str]
+    reason: Callable[[Iterable[Reason]], str]
     commands: dict[str, str]
     keys: str
     so_far: str
@@ -115,7 +113,6 @@ _ENGLISH = AnswerTexts(
     searched="searched for: {}",
     route="route {route}, window {window:,}, to {kind}",
     no_plan="route retrieval",
-    kinds={},
     columns=("passages", "tokens"),
     in_prompt="in the prompt",
     in_parts="read in {:,} parts",
@@ -133,7 +130,7 @@ _ENGLISH = AnswerTexts(
     taken="the prompt has {tokens:,} tokens{expected}; the first token came after {seconds}{reused}",
     expected=", about {} to the first token",
     reused=", with {:,} tokens read before",
-    reason=str,
+    reason=in_english,
     commands={},
     keys="Ctrl-C stops an answer, or clears the line; Ctrl-D ends.",
     so_far="{name}: {turns:,} turns so far; /help says what there is",
@@ -168,7 +165,6 @@ _JAPANESE = AnswerTexts(
     searched="検索語：{}",
     route="方法 {route}、コンテキスト長 {window:,}、質問の種類 {kind}",
     no_plan="方法 retrieval",
-    kinds={"locate": "事実", "compare": "比較", "count": "件数", "summarise": "要約"},
     columns=("箇所", "トークン"),
     in_prompt="プロンプトの内訳",
     in_parts="{:,} 回に分けて読んだもの",
@@ -186,7 +182,7 @@ _JAPANESE = AnswerTexts(
     taken="プロンプトは {tokens:,} トークン{expected}。最初のトークンまで {seconds}{reused}",
     expected="（最初のトークンまでの見込みは約 {}）",
     reused="。うち {:,} トークンは前回読んだものを使いました",
-    reason=japanese_reason,
+    reason=in_japanese,
     commands={
         "sources": "直前の回答の出典を示します。",
         "plan": "直前の質問にどう答えたか、コンテキスト長を何に使ったかを示します。",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from longctx.cli.answer_texts import AnswerTexts
 from longctx.cli.terminal import cell, echo, echo_json, name, secho
+from longctx.reasons import Reason
 
 if TYPE_CHECKING:
     from indexes import Chunk
@@ -101,13 +102,13 @@ def print_plan(answer: Answer, texts: AnswerTexts) -> None:
     from rich.table import Table
 
     plan = answer.plan
-    reason = texts.extractive if plan is None else texts.reason(plan.reason)
+    reason = texts.extractive if plan is None else texts.reason(plan.reasons)
     searched = "" if answer.search_query is None else f"\n{texts.searched.format(answer.search_query)}"
     caption = cell(f"{reason}{searched}")
     if plan is None:
         Console().print(f"{texts.no_plan}: {caption}")
         return
-    kind = texts.kinds.get(plan.kind, plan.kind)
+    kind = texts.reason([Reason(plan.kind)])
     title = texts.route.format(route=plan.route, window=plan.window, kind=kind)
     table = Table("", "", *texts.columns, title=title, caption=caption)
     read = texts.in_parts.format(plan.parts) if plan.route == "map" else texts.in_prompt

@@ -27,6 +27,7 @@ from indexes.storage import DISK_FAILS, checksum, odd_file_beside, read_failure,
 from longctx.atomic_write import write_atomically
 from longctx.bounded_file import check_kind
 from longctx.errors import BadRequest, BadSession, LongctxError
+from longctx.reasons import Reason
 from longctx.types import Answer, Message, Turn
 
 SUFFIX = ".session"
@@ -160,7 +161,7 @@ class SessionFile:
     def _turn(self, row: Any) -> Turn:
         number, question, text, details, asked_at, _ = row
         try:
-            answer = _answer_from(details)
+            answer = answer_from(json.loads(details))
         except (ValidationError, ValueError, TypeError, KeyError) as error:
             raise BadSession(f"turn {number} in {self.path} cannot be read: {_REMEDY}") from error
         return Turn(number, question, replace(answer, text=text), asked_at)
@@ -181,19 +182,36 @@ def _answers() -> TypeAdapter[Answer]:
     return TypeAdapter(Answer)
 
 
-def _answer_from(details: str) -> Answer:
-    """An answer from its JSON, also as longctx 0.1 wrote it, with other names for the fields of a plan."""
-    data = json.loads(details)
+def answer_from(data: dict[str, Any]) -> Answer:
+    """An answer from its JSON, also as another longctx wrote it.
+
+    Args:
+        data: The fields of an `Answer`. In 0.1, fields of its plan had other names. A plan without reasons, as before
+            0.2, or with reasons of a later kind, has its `reason` as a text.
+
+    Returns:
+        The answer.
+
+    Raises:
+        ValueError: For anything else; also KeyError and TypeError.
+    """
     plan = data["plan"]
     if plan is not None and "places" in plan:
-        data["search_query"] = plan.pop("searched")
-        data["plan"] = None if plan["window"] is None else _renamed(plan)
-    return _answers().validate_python(data)
+        data = {**data, "search_query": plan["searched"], "plan": None if plan["window"] is None else _renamed(plan)}
+    try:
+        return _answers().validate_python(data)
+    except (ValidationError, LookupError):
+        return _answers().validate_python(data | {"plan": data["plan"] and _told(data["plan"])})
 
 
 def _renamed(plan: dict[str, Any]) -> dict[str, Any]:
     renamed = {_PLAN_NAMES.get(name, name): value for name, value in plan.items() if name != "searched"}
     return renamed | {"fallback": plan["otherwise"] and _renamed(plan["otherwise"])}
+
+
+def _told(plan: dict[str, Any]) -> dict[str, Any]:
+    reasons, fallback = (Reason("told", (plan["reason"],)),), plan.get("fallback")
+    return plan | {"reasons": reasons, "fallback": fallback and _told(fallback)}
 
 
 def _shortened(answer: Answer) -> Answer:

@@ -10,11 +10,10 @@ from longctx.errors import BadReport, BadRequest
 from longctx.models.fingerprint import hash_tokenizer
 from longctx.models.loaded_model import LARGEST_FACTOR, ScalableModel, carried, extended_window
 from longctx.planning import Windows
+from longctx.reasons import Reason
 from rope_scaling import RopeScaling, RopeScalingError, carried_scaling
 
 UNSCALED = "none"
-_NOTHING_BEYOND = "nothing was measured to carry the model beyond its native window"
-_CARRIED = "its checkpoint carries a scaling that reaches this window, and a second one would blend with it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +99,8 @@ def windows_of(loaded: ScalableModel, measured: Sequence[Measured] = (), memory:
     steps = () if method is None else _steps(loaded, seen.get(method))
     windows = Windows(native, tuple(step for step in steps if step > native), memory, measured=method in seen)
     if carried(loaded.config) is not None:
-        return replace(windows, only_native=_CARRIED)
-    return replace(windows, only_native=_NOTHING_BEYOND) if seen.keys() - {UNSCALED} else windows
+        return replace(windows, only_native=Reason("carried"))
+    return replace(windows, only_native=Reason("nothing_beyond")) if seen.keys() - {UNSCALED} else windows
 
 
 def _steps(loaded: ScalableModel, seen: int | None) -> Sequence[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from longctx.reasons import Reason
 from longctx.types import Plan
 
 DEFAULT_SECONDS = 20.0  # to the first token, on a processor or a server
@@ -105,17 +106,17 @@ class PromptBudget:
         return math.inf if self.tokens is None or (self.default and asked_for) else self.tokens
 
     @property
-    def allowance(self) -> str:
+    def allowance(self) -> Reason:
         """The limit in words, such as "2,400 tokens that 20 s allow at 120 tokens/s"."""
         tokens = self.tokens or 0
         if self.seconds is None or self.speed is None:
-            return f"{tokens:,} tokens that prompt_tokens allows"
-        in_time = self.speed.tokens(self.seconds)
-        rate = in_time / self.seconds
-        pace = f"{rate:,.0f} tokens/s" if rate >= 10 else f"{rate:.2g} tokens/s"
+            return Reason("allowed", (tokens,))
+        seconds, in_time = float(self.seconds), self.speed.tokens(self.seconds)
+        rate = in_time / seconds
+        pace = round(rate) if rate >= 10 else float(f"{rate:.2g}")
         if in_time == tokens:
-            return f"{tokens:,} tokens that {self.seconds:g} s allow at {pace}"
-        return f"{tokens:,} tokens that are always allowed ({self.seconds:g} s allow {in_time:,} at {pace})"
+            return Reason("allowed_in_time", (tokens, seconds, pace))
+        return Reason("always_allowed", (tokens, seconds, in_time, pace))
 
 
 def priced(plan: Plan, budget: PromptBudget) -> Plan:
@@ -126,11 +127,11 @@ def priced(plan: Plan, budget: PromptBudget) -> Plan:
         budget: The budget that it was made with.
 
     Returns:
-        The plan. Without a limit its reason is unchanged, and without a reading speed its `seconds` are None.
+        The plan. Without a limit its reasons are unchanged, and without a reading speed its `seconds` are None.
     """
     speed = budget.speed
     seconds = None if speed is None else speed.seconds(plan.prompt_tokens) - speed.seconds(plan.reused_tokens)
     if budget.tokens is None or plan.prompt_tokens > budget.tokens:  # the best passage alone, or what was read before
         return replace(plan, seconds=seconds)
-    reason = f"{plan.reason}; the prompt takes {plan.prompt_tokens:,} of the {budget.allowance}"
-    return replace(plan, seconds=seconds, reason=reason)
+    takes = Reason("prompt_takes", (plan.prompt_tokens, budget.allowance))
+    return replace(plan, seconds=seconds, reasons=(*plan.reasons, takes))

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from longctx.planning.budget import PromptBudget
+from longctx.reasons import Reason
 from longctx.types import QuestionKind, RouteChoice
 
 _NO_LIMIT = PromptBudget()
+_NO_SCALING = Reason("no_scaling")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class Windows:
     native: int
     extended: tuple[int, ...] = ()
     memory: int | None = None
-    only_native: str = "no scaling extends the window: load the model with one (--scaling yarn)"
+    only_native: Reason = _NO_SCALING
     measured: bool = False
 
     def holds(self, window: int) -> int:

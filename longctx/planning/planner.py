@@ -6,14 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import Literal
 
 from longctx.errors import BadRequest, ContextTooLong
 from longctx.planning.inputs import PassageCost, Policy, PromptCosts, Windows
 from longctx.planning.layout import lay_out
 from longctx.planning.packing import Packing, pack, pack_turns
-from longctx.types import BudgetItem, BudgetItemKind, Plan, Route
+from longctx.reasons import Reason, in_english
+from longctx.types import BudgetItem, BudgetItemKind, Plan
 
-_NOT_MEASURED = "no probe's report shows that the model reads so far"
+_Refusal = tuple[Reason, ...]
 _DEFAULT_POLICY = Policy()
 
 
@@ -36,19 +38,19 @@ def plan(costs: PromptCosts, windows: Windows, policy: Policy = _DEFAULT_POLICY)
     if policy.route != "auto" and policy.route not in _ROUTES:
         raise BadRequest(f"there is no route {policy.route!r}: use auto, {', '.join(_ROUTES)}")
     _check_fixed(costs, windows, costs.system + (max(0, costs.give_up) if policy.route == "self" else 0))
-    refusals: list[str] = []
+    refusals: _Refusal = ()
     routes: tuple[str, ...] = (policy.route,) if policy.route != "auto" else _AUTO
     if policy.route == "auto" and costs.kind != "locate":
-        routes, refusals = _AUTO_FOR_EVERYTHING, [f"the question asks to {costs.kind}, which needs all documents"]
+        routes, refusals = _AUTO_FOR_EVERYTHING, (Reason("needs_all", (Reason(costs.kind),)),)
     if policy.route == "auto" and costs.passages_only:
-        routes, refusals = ("retrieval",), [*refusals, "the retriever gives passages, not whole documents"]
+        routes, refusals = ("retrieval",), (*refusals, Reason("passages_only"))
     for route in routes:
         planned = _ROUTES[route](costs, windows, policy)
         if isinstance(planned, Plan):
-            return replace(planned, reason="; ".join([*dict.fromkeys(refusals), planned.reason]), kind=costs.kind)
-        refusals.append(planned)
+            return replace(planned, reasons=(*dict.fromkeys(refusals), *planned.reasons), kind=costs.kind)
+        refusals += planned
     wanted = "no route works" if policy.route == "auto" else f"route {policy.route} cannot be taken"
-    raise ContextTooLong(f"{wanted}: {'; '.join(dict.fromkeys(refusals))}")
+    raise ContextTooLong(f"{wanted}: {in_english(dict.fromkeys(refusals))}")
 
 
 def _check_fixed(costs: PromptCosts, windows: Windows, system: int) -> None:
@@ -73,17 +75,23 @@ def _check_fixed(costs: PromptCosts, windows: Windows, system: int) -> None:
         )
 
 
-def _native(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | str:
+def _native(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | _Refusal:
     return _whole(costs, windows, policy, "native", (windows.native,))
 
 
-def _extended(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | str:
+def _extended(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | _Refusal:
     if not windows.extended:
-        return windows.only_native
+        return (windows.only_native,)
     return _whole(costs, windows, policy, "extended", windows.extended)
 
 
-def _whole(costs: PromptCosts, windows: Windows, policy: Policy, route: Route, among: Sequence[int]) -> Plan | str:
+def _whole(
+    costs: PromptCosts,
+    windows: Windows,
+    policy: Policy,
+    route: Literal["native", "extended"],
+    among: Sequence[int],
+) -> Plan | _Refusal:
     """Everything in the smallest of some windows that holds it."""
     # Old turns may go where the route was asked for, and where the question needs all documents.
     everything = Packing(costs, float("inf"))
@@ -98,27 +106,25 @@ def _whole(costs: PromptCosts, windows: Windows, policy: Policy, route: Route, a
     if need > holds and (policy.route != "auto" or costs.kind != "locate"):
         turns = pack_turns(costs, holds - costs.fixed - everything.tokens)
         need = costs.fixed + everything.tokens + costs.of_turns(turns)
-    limit = " by the memory that is free" if largest < max(among) else ""
+    most = Reason("by_memory", (largest,)) if largest < max(among) else largest
     if costs.uncounted:
-        return f"all documents take more tokens than the {route} window, {largest:,}{limit}"
+        return (Reason("uncounted", (Reason(route), most)),)
     if need > largest:
-        return f"all documents take {need:,} tokens with question and answer, the {route} window {largest:,}{limit}"
+        return (Reason("too_long", (need, Reason(route), most)),)
     if need > holds:
-        return f"all documents take {need - costs.max_new_tokens:,} tokens with the question{_beyond(policy)}"
+        return (Reason("over_budget", (need - costs.max_new_tokens, _allowance(policy))),)
     window = next(window for window in among if need <= windows.holds(window))
-    scale = f"×{window / windows.native:g} the native, " if window > windows.native else ""
-    reason = (
-        f"all documents take {need:,} tokens with question and answer and fit the {route} window ({scale}{window:,})"
-    )
+    size = Reason("scaled", (window / windows.native, window)) if window > windows.native else window
+    reasons = [Reason("fits", (need, Reason(route), size))]
     if cached:
-        reason += f"; {cached:,} of them were read before"
+        reasons.append(Reason("read_before", (cached,)))
     if len(turns) < len(costs.turns):
-        reason += f", with {len(turns)} of {len(costs.turns)} turns of the conversation"
-    planned = Plan(route, reason, window, reused_tokens=min(cached, need - costs.max_new_tokens))
+        reasons[-1] = Reason("with_turns", (reasons[-1], len(turns), len(costs.turns)))
+    planned = Plan(route, tuple(reasons), window, reused_tokens=min(cached, need - costs.max_new_tokens))
     return _itemized(costs, windows, everything.parts, turns, planned)
 
 
-def _retrieval(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | str:
+def _retrieval(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | _Refusal:
     """The best passages in the native window, or in the first that holds one, or in the largest."""
     among = windows.every[-1:] if policy.extend_retrieval else windows.every
     affordable = policy.budget.limit(asked_for=False) - costs.framing
@@ -126,20 +132,19 @@ def _retrieval(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | s
         packing = Packing(costs, windows.holds(window) - costs.fixed)
         if packing.left >= 0 and (not costs.found or packing.add(costs.found[0].part)):
             if packing.tokens > affordable and not policy.budget.default:
-                takes = f"{packing.tokens + costs.framing:,} tokens"
-                return f"the question with its best passage takes {takes}{_beyond(policy)}"
+                return (Reason("best_over_budget", (packing.tokens + costs.framing, _allowance(policy))),)
             packing.spend(max(0, packing.tokens + packing.left - affordable))
             return _filled(costs, windows, policy, packing, window)
     least = Packing(costs, float("inf"))
     for found in costs.found[:1]:
         least.add(found.part)
     leaves = max(0, windows.largest - costs.max_new_tokens)
-    beyond = "" if windows.extended else f"; {windows.only_native}"
-    return (
+    refusal = (
         f"the question with its best passage takes {least.tokens + costs.system + costs.question:,} tokens "
         f"and the window leaves {leaves:,} for the prompt: ask for fewer new tokens (--max-new-tokens), or shorten "
-        f"the question{beyond}"
+        "the question"
     )
+    return (Reason("told", (refusal,)), *(() if windows.extended else (windows.only_native,)))
 
 
 def _filled(costs: PromptCosts, windows: Windows, policy: Policy, packing: Packing, window: int) -> Plan:
@@ -151,43 +156,42 @@ def _filled(costs: PromptCosts, windows: Windows, policy: Policy, packing: Packi
     # what was read before costs no time, so that it takes none of the budget from what was found
     made = lay_out(costs, packing, room, min(holds, room + costs.last_cached), policy.expand)
     reused = min(costs.last_cached, costs.system + made.kept_tokens) if made.kept else 0
-    reason = f"the passages that bear on the question most are read in a window of {window:,}"
-    if reused:
-        reason += f"; {reused:,} tokens of them were read before"
-    return _itemized(costs, windows, made.parts, turns, Plan("retrieval", reason, window, reused_tokens=reused))
+    reasons = [Reason("passages_read", (window,)), *([Reason("tokens_read_before", (reused,))] if reused else [])]
+    planned = Plan("retrieval", tuple(reasons), window, reused_tokens=reused)
+    return _itemized(costs, windows, made.parts, turns, planned)
 
 
-def _beyond(policy: Policy) -> str:
-    """What a prompt costs more than it may, with the remedy for a limit that was asked for."""
-    remedy = "" if policy.budget.default else ": allow more (--prompt-tokens, --budget)"
-    return f", more than the {policy.budget.allowance}{remedy}"
+def _allowance(policy: Policy) -> Reason:
+    """What a prompt may cost, with the remedy for a limit that was asked for."""
+    allowance = policy.budget.allowance
+    return allowance if policy.budget.default else Reason("allow_more", (allowance,))
 
 
-def _self(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | str:
+def _self(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan | _Refusal:
     """Passages first, without neighbours, to be quick; everything if the model says that they hold no answer."""
     wholes = [_ROUTES[route](costs, windows, policy) for route in ("native", "extended")]
     whole = next((planned for planned in wholes if isinstance(planned, Plan)), None)
     if whole is None:
-        return "; ".join(dict.fromkeys(map(str, wholes)))
+        return tuple(reason for refusal in wholes if not isinstance(refusal, Plan) for reason in refusal)
     spare = tuple(replace(f, before=f.before[: policy.expand], after=f.after[: policy.expand]) for f in costs.found)
     first = _retrieval(replace(costs, system=costs.system + costs.give_up, found=spare), windows, policy)
-    if isinstance(first, str):
+    if not isinstance(first, Plan):
         return first
     if len(first.chunk_ids) == len(whole.chunk_ids):  # the passages are everything
         return whole
-    return replace(first, route="self", reason=f"{first.reason}; all documents if they do not do", fallback=whole)
+    return replace(first, route="self", reasons=(*first.reasons, Reason("all_if_not")), fallback=whole)
 
 
 def _map(costs: PromptCosts, windows: Windows, policy: Policy) -> Plan:
     """All documents in parts, in the native window; how many parts is counted where their prompts are written."""
     turns = [BudgetItem("turn", str(number), tokens) for number, tokens in enumerate(costs.turns, start=1)]
-    reason = "all documents are read in parts" + (", without the conversation" if turns else "")
-    return Plan("map", reason, windows.native, left_out=tuple(turns), max_new_tokens=costs.max_new_tokens)
+    reasons = (Reason("in_parts_alone" if turns else "in_parts"),)
+    return Plan("map", reasons, windows.native, left_out=tuple(turns), max_new_tokens=costs.max_new_tokens)
 
 
 _AUTO: tuple[str, ...] = ("native", "extended", "retrieval")
 _AUTO_FOR_EVERYTHING = ("native", "extended", "map")
-_ROUTES: dict[str, Callable[[PromptCosts, Windows, Policy], Plan | str]] = {
+_ROUTES: dict[str, Callable[[PromptCosts, Windows, Policy], Plan | _Refusal]] = {
     "native": _native,
     "extended": _extended,
     "retrieval": _retrieval,
@@ -211,7 +215,7 @@ def _itemized(
     measured = windows.measured or planned.window <= windows.native
     return replace(
         planned,
-        reason=planned.reason if measured else f"{planned.reason}; {_NOT_MEASURED}",
+        reasons=planned.reasons if measured else (*planned.reasons, Reason("not_measured")),
         measured=measured,
         scale=max(1.0, planned.window / windows.native),
         budget=(*items, BudgetItem("answer", "", costs.max_new_tokens), BudgetItem("free", "", free)),

@@ -14,9 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from indexes.storage import kept_beside
+from longctx.conversation import answer_from
 from longctx.errors import LongctxError
 from longctx.types import Answer
 from longctx.unix_socket import UnixConnection
@@ -115,7 +114,7 @@ class ServerAnswer(Iterator[str]):
                 return str(value)
             if name == "error":
                 raise LongctxError(value)
-            self._answer = TypeAdapter(Answer).validate_python(value)
+            self._answer = answer_from(value)
         self.close()
         raise StopIteration
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 
 from indexes import CorpusIndex, DocumentInfo
 from longctx.errors import BadRequest
+from longctx.reasons import Reason
 from longctx.types import Answer, BudgetItem, Citation, Plan
 
 _FRESH = 1.0  # seconds for which the list of documents is not read again
@@ -122,7 +123,7 @@ class DocumentNames:
         """
         return replace(
             plan,
-            reason=self.clean(plan.reason),
+            reasons=tuple(map(self._reason, plan.reasons)),
             budget=tuple(map(self._item, plan.budget)),
             left_out=tuple(map(self._item, plan.left_out)),
             fallback=None if plan.fallback is None else self.plan(plan.fallback),
@@ -143,6 +144,14 @@ class DocumentNames:
         for folder in (self._uploads, self._index.path, self._index.path.parent):
             message = message.replace(f"{folder}/", "").replace(str(folder), folder.name)
         return without_paths(message)
+
+    def _reason(self, reason: Reason) -> Reason:
+        def cleaned(value: float | str | Reason) -> float | str | Reason:
+            if isinstance(value, str):
+                return self.clean(value)
+            return self._reason(value) if isinstance(value, Reason) else value
+
+        return replace(reason, values=tuple(map(cleaned, reason.values)))
 
     def _item(self, item: BudgetItem) -> BudgetItem:
         return replace(item, name=self.of(item.name)) if item.kind in ("document", "found") else item

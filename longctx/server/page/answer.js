@@ -98,7 +98,7 @@ function how(answer) {
   const line = plan ? t("summary", plan.route, tokens, usage.seconds.toFixed(1)) : t("quoted");
   const rows = plan
     ? [
-        [t("route"), plan.route], [t("reason"), plan.reason], [t("tokens"), `${usage.prompt_tokens} + ${usage.completion_tokens}`],
+        [t("route"), plan.route], [t("reason"), t("because", plan)], [t("tokens"), `${usage.prompt_tokens} + ${usage.completion_tokens}`],
         [t("seconds"), `${usage.first_token_seconds.toFixed(1)} / ${usage.seconds.toFixed(1)}`],
         [t("left"), plan.left_out.map((each) => `${each.name || each.kind} (${each.tokens})`).join(", ") || "-"],
       ]

@@ -27,7 +27,10 @@ from forking_program import ForkingProgram, end_of, serve
 from indexes.storage.sqlite.checksums import checksum
 from longctx.conversation.session_file import SessionFile, session_path
 from longctx.errors import BadRequest, BadSession, LongctxError
+from longctx.reasons import Reason
 from longctx.types import Answer, Citation, Plan, Usage
+
+BECAUSE = (Reason("told", ("because",)),)
 
 
 class Writers(ForkingProgram):
@@ -227,7 +230,7 @@ def test_a_file_of_release_0_1_is_read_under_todays_names(tmp_path: Path) -> Non
         first, second = store.turns()
     assert first.answer.plan == Plan(
         "retrieval",
-        "because",
+        BECAUSE,
         4096,
         chunk_ids=(3, 5),
         turns=(1, 2),
@@ -241,7 +244,7 @@ def test_a_file_of_release_0_1_is_read_under_todays_names(tmp_path: Path) -> Non
 
 def answer_to(number: int) -> Answer:
     place = Citation("/a.md", "A", None, number, number + 3, "灯台。", line=number, number=1)
-    return Answer(f"answer {number} [1]", (place,), Plan("retrieval", "because", 4096, turns=(1, 2)), Usage(1, 2, 0.5))
+    return Answer(f"answer {number} [1]", (place,), Plan("retrieval", BECAUSE, 4096, turns=(1, 2)), Usage(1, 2, 0.5))
 
 
 def write(path: Path, name: str, turns: int) -> None:

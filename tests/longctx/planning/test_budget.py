@@ -20,6 +20,7 @@ from longctx.planning import (
     plan,
     priced,
 )
+from longctx.reasons import in_english
 
 SPEED = ReadingSpeed(120.0)
 WINDOWS = Windows(4000, (8000,))
@@ -102,7 +103,7 @@ def test_the_best_passage_is_always_in_unless_the_limit_was_asked_for() -> None:
 def test_the_default_is_never_below_1024_tokens_nor_above_the_window() -> None:
     slow = default(20, ReadingSpeed(5.0))
     assert slow.tokens == 1024
-    assert slow.allowance == "1,024 tokens that are always allowed (20 s allow 100 at 5 tokens/s)"
+    assert in_english([slow.allowance]) == "1,024 tokens that are always allowed (20 s allow 100 at 5 tokens/s)"
     assert default(20, ReadingSpeed(5000.0)).tokens is None
     assert default().limit(asked_for=True) == math.inf
     assert PromptBudget(seconds=20.0, default=True).at(None, 4000).limit(asked_for=False) == math.inf

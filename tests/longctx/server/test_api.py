@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from running_server import Running, running, until
 
 from indexes import UnreadableFile
+from longctx import Plan, Reason
 
 BASE = "/api/v1/indexes/index"
 
@@ -226,6 +227,16 @@ def test_errors_name_what_is_wrong_and_no_folder(library: Running) -> None:
     big = upload(library, ("big.txt", b"a" * 200_000))
     assert big["files"][0]["state"] == "failed"
     assert "100,000" in big["files"][0]["reason"]
+
+
+def test_a_plan_names_no_folder_either(library: Running) -> None:
+    corpus = library.library.find("index")
+    told = Reason("told", (f"a passage of {corpus.uploads}/laws/minutes.txt takes 9,000 tokens",))
+    plan = corpus.names.plan(Plan("map", (Reason("divided", (told, 3, 320, 1_001)),), 4_096))
+    assert plan.reason == (
+        "a passage of laws/minutes.txt takes 9,000 tokens: 3 of up to 320 tokens, 1,001 tokens with their prompts"
+    )
+    assert str(corpus.uploads) not in repr(plan)
 
 
 def test_a_failure_of_the_server_has_an_id_to_look_up_in_its_log(

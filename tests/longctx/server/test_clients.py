@@ -102,6 +102,8 @@ def test_ask_goes_through_the_server_and_says_the_same(
     alone, note = ask("--no-server")
     assert alone.startswith("A red flag at the mast asks for a doctor. [1]")  # quoted, without a model
     assert "Answered by the server" not in note
+    app(["ask", "霧笛はいつ鳴らしますか？", "--index", str(index), "--explain"], standalone_mode=False)
+    assert "すべての文書は質問と回答を含めて" in "".join(capsys.readouterr().out.split()), "and why, in Japanese"
 
 
 def test_what_ask_does_not_say_is_as_the_server_was_started(

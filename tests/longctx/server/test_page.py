@@ -116,6 +116,23 @@ def test_a_question_asked_before_the_page_is_ready_is_answered(library: Running)
         assert "nine" in ask(driver, "When does the gate close?")
 
 
+@pytest.mark.parametrize(("language", "field"), [("en", "reason"), ("ja", "reason_ja")])
+def test_how_a_question_was_answered_is_said_in_the_language_of_the_page(
+    server: Running, language: str, field: str
+) -> None:
+    conversations = "/api/v1/indexes/index/conversations"
+    with browser(language) as driver:
+        driver.get(server.url)
+        assert "red flag" in ask(driver, "What asks for a doctor?")
+        last = server.http.get(conversations).json()[0]["name"]
+        [turn] = server.http.get(f"{conversations}/{last}").json()
+        for _ in range(2):
+            find(driver, "details summary").click()
+            assert find(driver, "details tr:nth-child(2) td:last-child").text == turn["answer"]["plan"][field]
+            driver.refresh()  # and once more from the conversation's file
+            find(driver, "#conversations .name").click()
+
+
 def test_the_page_speaks_japanese_and_fits_a_phone(library: Running) -> None:
     files = [("files", ("mon.txt", "門は九時に閉まる。鍵は守衛が持つ。".encode()))]
     library.job(library.http.post("/api/v1/indexes/index/documents", files=files).json()["id"])
