@@ -31,8 +31,8 @@ def computed_dtype(stated: torch.dtype, device: torch.device) -> torch.dtype:
         device: Where the model is to run.
 
     Returns:
-        float32 for half precision on a processor that has no arithmetic for it, where it would be emulated several
-        times slower; otherwise the dtype itself.
+        float32 for half precision on a processor that has no fast arithmetic for it, where it would take several
+        times as long; otherwise the dtype itself.
     """
     import torch
 
@@ -42,7 +42,7 @@ def computed_dtype(stated: torch.dtype, device: torch.device) -> torch.dtype:
 
 
 def _has_arithmetic(dtype: torch.dtype) -> bool:
-    """Whether oneDNN multiplies matrices of a dtype in hardware; it may be limited below what the processor has."""
+    """Whether oneDNN multiplies matrices of a dtype in hardware, and bf16 faster than float32."""
     import torch
 
     if dtype == torch.bfloat16:
@@ -67,7 +67,7 @@ def auto_dtype(
         unpacked: Bytes of the weights in the stated dtype; None if they are those of the files.
 
     Returns:
-        The dtype, and a sentence that says so where it is not the checkpoint's own, or emulated.
+        The dtype, and a sentence that says so where it is not the checkpoint's own, or slow.
     """
     if stated is None or (faster := computed_dtype(stated, device)) == stated:
         return "auto", None
@@ -76,12 +76,12 @@ def auto_dtype(
     needed = held * faster.itemsize // stated.itemsize
     if needed > available_bytes(device):
         return "auto", (
-            f"this processor has no {named} arithmetic, and emulates it slowly: in float32 the weights would take "
+            f"this processor has no fast {named} arithmetic: in float32 the weights would take "
             f"{needed / 2**30:.1f} GiB, which are not free (dtype='float32' loads them all the same)"
         )
     return faster, (
-        f"this processor has no {named} arithmetic: the model runs in float32 (dtype='{named}' keeps its own dtype, "
-        "in half the memory)"
+        f"this processor has no fast {named} arithmetic: the model runs in float32 (dtype='{named}' keeps its own "
+        "dtype, in half the memory)"
     )
 
 

@@ -80,12 +80,12 @@ def load_model(
         name_or_path: The folder of a checkpoint or of a LoRA adapter, or a name on the hub. An adapter brings the model
             that it was trained on.
         dtype: "auto", "float32", "bfloat16" or "float16". "auto" is the checkpoint's own; on a processor without
-            arithmetic for it, float32, where the memory allows (see `LoadedModel.note`).
+            fast arithmetic for it, float32, where the memory allows (see `LoadedModel.note`).
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ….
         scaling: A RoPE scaling, or the name of a method such as "yarn"; see `LoadedModel.scaling` for the difference.
         quantization: "4bit" or "8bit" quantizes the weights as they are loaded, and so does "int8", which on a CPU is
             also faster; a checkpoint that is quantized already needs none. "auto" is "int8" for half precision on a
-            processor that has no arithmetic for it, and from half a billion parameters on; otherwise it is "none".
+            processor that has no fast arithmetic for it, and from half a billion parameters on; otherwise it is "none".
         adapter: A LoRA adapter's folder or hub name, for a model.
         native_window: The native context length in tokens, in place of the configuration's.
         device_map: "auto" spreads the layers over all GPUs, and over memory if those are full (accelerate does); None

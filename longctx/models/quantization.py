@@ -60,8 +60,8 @@ _LEAST_FOR_INT8 = 500_000_000  # parameters of the linear layers: smaller models
 _LEAST_SHARE = 0.95  # of all parameters in int8: what remains is kept in float32
 _UNPACKED = ("mxfp4", "fp8", "mxfp8")  # which transformers computes with on GPUs only
 INT8_BY_ITSELF = (
-    "this processor has no arithmetic for the model's dtype: its weights are kept in int8, which is faster and four "
-    "times smaller than float32 (quantization='none' takes float32)"
+    "this processor has no fast arithmetic for the model's dtype: its weights are kept in int8, which is faster and "
+    "four times smaller than float32 (quantization='none' takes float32)"
 )
 SLOW_ON_CPU = (
     "bitsandbytes unpacks every matrix for every token on a CPU, and is several times slower than float32 there: "
@@ -96,8 +96,9 @@ def auto_quantization(folder: Path, device: torch.device) -> Quantization | None
         device: Where the model is to run.
 
     Returns:
-        "int8" for a large model in half precision on a processor that has no arithmetic for that: in float32 it would
-        take four times the memory, and be several times slower. None for any other, and for what cannot be loaded.
+        "int8" for a large model in half precision on a processor that has no fast arithmetic for that: in float32 it
+        would take four times the memory, and be several times slower. None for any other, and for what cannot be
+        loaded.
     """
     import torch
     from transformers import AutoModelForCausalLM

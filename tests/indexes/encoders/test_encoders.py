@@ -61,6 +61,19 @@ def test_passages_in_batches_of_one_length_get_the_vectors_of_the_plain_model(
     assert given.encode_passages([]).shape == (0, vectors.shape[1])
 
 
+def test_a_processor_whose_bf16_is_slower_than_float32_does_not_use_it(
+    bf16_products, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Intel's with AMX switched off."""
+    import torch
+
+    assert 0.01 < inference.bf16_speedup() < 100
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    for speedup in (0.6, 2.1):
+        monkeypatch.setattr(inference, "bf16_speedup", lambda speedup=speedup: speedup)
+        assert inference.has_bf16() == (speedup > 1)
+
+
 def test_a_processor_with_bf16_that_onednn_does_not_use_gets_the_plain_model(
     encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +83,7 @@ def test_a_processor_with_bf16_that_onednn_does_not_use_gets_the_plain_model(
 
     features = {"avx512_bf16": True, "amx_bf16": True}
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features, raising=False)
+    monkeypatch.setattr(inference, "bf16_speedup", lambda: 2.1)
     assert inference.has_bf16() == (why_not_bf16() is None)
     monkeypatch.setattr(inference, "why_not_bf16", lambda: "oneDNN has no bf16 products here")
     assert not inference.has_bf16()

@@ -21,7 +21,7 @@ FILE = "model.safetensors"
 @pytest.mark.parametrize(
     ("has_bf16", "free", "dtype", "note"),
     [
-        (False, 2**40, torch.float32, "no bfloat16 arithmetic: the model runs in float32"),
+        (False, 2**40, torch.float32, "no fast bfloat16 arithmetic: the model runs in float32"),
         (False, 0, torch.bfloat16, "are not free"),
         (True, 2**40, torch.bfloat16, None),
     ],
