@@ -183,6 +183,25 @@ class Confirmer:
         terms = content_terms(item)
         return sentences_with(terms - self._asked or terms, text)
 
+    def unasked(self, chunk: Chunk, terms: Set[str]) -> list[str]:
+        """Choose the sentences of a passage that hold some terms and that the model was not asked about.
+
+        Args:
+            chunk: The passage.
+            terms: The terms, all of them.
+
+        Returns:
+            The sentences without those on an item that was denied; none where one was denied that the title names.
+        """
+        asked = [self._shown(note.text, chunk.text) for note in self.denied if chunk.id in note.chunk_ids]
+        if not all(asked):
+            return []
+        return [
+            sentence
+            for sentence in sentences_with(terms, chunk.text)
+            if not any(sentence in shown for each in asked for shown in each)
+        ]
+
     def _shown(self, item: str, text: str) -> list[str]:
         """The sentences on an item; one that says no more than its name, as a heading, with those that follow it."""
         on = self.sentences_on(item, text)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from indexes import Chunk
 from indexes.text import ends_sentence
 from longctx.answering.backend import Backend
-from longctx.answering.confirming import Confirmer, sentences_with
+from longctx.answering.confirming import Confirmer
 from longctx.answering.extractive import citation
 from longctx.answering.note_file import KeptReply
 from longctx.answering.note_taking import NoteTaker
@@ -114,10 +114,10 @@ class PartReader:
     ) -> Iterator[tuple[Chunk, Sequence[Note]]]:
         """Ask the model about the sentences alone that hold those words of the question by which others were found."""
         assert self.confirmer is not None
-        settled = {chunk_id for note in (*notes, *self.confirmer.denied) for chunk_id in note.chunk_ids}
+        settled = {chunk_id for note in notes for chunk_id in note.chunk_ids}
         telling = self.confirmer.telling_terms(notes, chunks, _NEARLY_ALL, _FEWEST_ITEMS)
         for chunk in chunks.values() if telling else ():
-            sentences = [] if chunk.id in settled else sentences_with(telling, chunk.text)
+            sentences = [] if chunk.id in settled else self.confirmer.unasked(chunk, telling)
             if sentences:
                 passages = _shown([chunk])
                 documents = self._documents(passages, [" ".join(sentences)])

@@ -257,6 +257,23 @@ def test_sentences_that_say_what_was_found_elsewhere_are_looked_at_again(index: 
     assert "Station 9 has rust on the ladder." in again[0].text
 
 
+def test_sentences_of_a_passage_of_which_a_wrong_name_was_noted_are_looked_at_again(
+    index: Path, opened, server
+) -> None:
+    def found(passage: str) -> list[str]:
+        misread = "Station 9 has rust" in passage and PROSE.strip() in passage
+        return ["the pier"] if misread else re.findall(r"Station \d+(?= has rust)", passage)
+
+    def confirm(asked: Asked) -> str:
+        return "No." if "pier" in asked.text else "Yes."
+
+    state = server.play(WINDOW, noting(found), confirm=confirm)
+    answer = opened(index).ask(COUNT)
+    assert answer.text.startswith("There are 8: Station 3 [1]; Station 6 [2]; Station 9 [3]; Station 12 [4]; ")
+    [again] = [asked for asked in state.at("part") if PROSE not in asked.text]
+    assert "Station 9 has rust on the ladder." in again.text
+
+
 @pytest.mark.parametrize(
     ("question", "asked"),
     [
