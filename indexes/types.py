@@ -83,6 +83,7 @@ class Document:
             index.
         tables: The tables that have a header row, in order.
         unreadable: The numbers of the pages that hold something, but no readable text. Not stored in an index.
+        includes: The names of files that it includes, as they stand in it. Not stored in an index.
     """
 
     source: str
@@ -96,6 +97,7 @@ class Document:
     warnings: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     unreadable: tuple[int, ...] = ()
+    includes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

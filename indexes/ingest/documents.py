@@ -86,6 +86,7 @@ def _is_stored(store: Store, document: Document, content_hash: str) -> bool:
 def _content(document: Document) -> str:
     """All fields of a document that are stored or that its chunks depend on, as JSON."""
     facts = {**asdict(document), "metadata": document.metadata.json, "warnings": (), "unreadable": ()}
+    del facts["includes"]
     if not document.tables:
         del facts["tables"]  # so that what older versions have added counts as unchanged
     return json.dumps(facts, ensure_ascii=False)

@@ -36,6 +36,7 @@ venv/
 virtualenv/
 dist/
 *.egg-info/
+~$*
 package-lock.json
 npm-shrinkwrap.json
 packages.lock.json

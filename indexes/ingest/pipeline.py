@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from indexes.chunking import Chunking
+from indexes.ingest.included import Included
 from indexes.ingest.parts import ChunksOf, Work, embed_part, embedded, work_with
 from indexes.ingest.workers import Task, WorkerLost
 from indexes.storage import Writer
@@ -111,6 +112,7 @@ class Pipeline:
         self._work: Work | None = None
         self._embedding: deque[tuple[_Part, Task[list[ChunksOf]]]] = deque()
         self._warnings: list[Failure] = []
+        self._included = Included()
         self._texts: list[FileText] = []
         self._source = ""
         self._done = 0
@@ -119,6 +121,7 @@ class Pipeline:
         """Add a document to the next batch, and store the batch when it is large enough."""
         document = prepared.document
         self._warnings += (Failure(document.source, warning) for warning in document.warnings)
+        self._included.add(document)
         self._texts.append(FileText(document.source, len(document.text), document.unreadable))
         self.pending[document.source] = prepared
         self.pending_contents[prepared.content_hash] = document.source
@@ -250,11 +253,12 @@ class Pipeline:
     def report(self) -> IngestReport:
         """The report of what was done so far."""
         seconds = time.monotonic() - self._began
+        missing = self._included.warnings(lambda source: self.store.stamp(source) is not None)
         return IngestReport(
             **self.count,
             failed=tuple(self.failed),
             seconds=seconds,
-            warnings=tuple(self._warnings),
+            warnings=(*self._warnings, *(Failure(*each) for each in missing)),
             skipped_kinds=dict(sorted(self.skipped_kinds.items())),
             ignored=dict(sorted(self.ignored.items())),
             texts=tuple(self._texts),

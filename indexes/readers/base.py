@@ -52,6 +52,7 @@ class ReadText:
         warnings: What could not be read, a line for each.
         tables: The tables with a header row, in order; their rows are among the `breaks`.
         unreadable: The numbers of the pages, from 1, that hold something, but no readable text: OCR is for them.
+        includes: The names of files that it includes, as they stand there.
     """
 
     text: str
@@ -63,6 +64,7 @@ class ReadText:
     warnings: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     unreadable: tuple[int, ...] = ()
+    includes: tuple[str, ...] = ()
 
 
 def joined_readings(parts: Iterable[ReadText], between: str) -> ReadText:

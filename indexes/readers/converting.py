@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _SUFFIXES_OF = {
-    "soffice --headless --convert-to docx FILE": ".doc .dot .wpd .wps .lwp .sxw .pages .hwp",
-    "soffice --headless --convert-to xlsx FILE": ".xls .xlt .xlsb .wk1 .sxc .numbers",
+    "soffice --headless --convert-to docx FILE": ".doc .dot .odm .wpd .wps .wri .lwp .sxw .pages .hwp",
+    "soffice --headless --convert-to xlsx FILE": (
+        ".xls .xlt .xlsb .wk1 .wks .wk3 .wk4 .123 .dbf .dif .slk .sxc .numbers"
+    ),
     "soffice --headless --convert-to pptx FILE": ".ppt .pps .pot .sxi .key",
     "soffice --headless --convert-to pdf FILE": ".odg .vsd .vsdx .pub",
     "msgconvert FILE": ".msg",
     "readpst -e FILE": ".pst",
-    "ebook-convert FILE OUTPUT.epub": ".mobi .azw .azw3 .fb2 .lit",
+    "ebook-convert FILE OUTPUT.epub": ".mobi .prc .azw .azw3 .fb2 .lit .lrf .pdb .chm",
     "ps2pdf FILE": ".ps .eps",
+    "mutool convert -o OUTPUT.pdf FILE": ".xps .oxps",
     "ddjvu -format=pdf FILE OUTPUT.pdf": ".djvu .djv",
 }
 _COMMANDS = {suffix: command for command, suffixes in _SUFFIXES_OF.items() for suffix in suffixes.split()}

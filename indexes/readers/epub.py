@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
@@ -30,7 +30,15 @@ from indexes.sources import composed
 
 _CONTAINER, _ENCRYPTION = "META-INF/container.xml", "META-INF/encryption.xml"
 _FONTS_ONLY = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
-_PAGES = ("application/xhtml+xml", "text/html", "text/x-oeb1-document")
+_DRAWING = "image/svg+xml"
+_PAGES = (
+    "application/xhtml+xml",
+    "application/x-dtbook+xml",
+    _DRAWING,
+    "text/html",
+    "text/x-oeb1-document",
+)
+_MOST_FALLBACKS = 10
 _PAGE_SUFFIXES = (".xhtml", ".html", ".htm", ".xht")
 # An empty element of XHTML, which HTML would leave open: `<title/>` would swallow the chapter.
 _EMPTY = re.compile(
@@ -62,7 +70,7 @@ def _book(archive: zipfile.ZipFile, damaged: Collection[str], most: int) -> Read
     missing: list[str] = []
     length = 0
     stored = {_folded(name): name for name in reversed(archive.namelist())}
-    for name in _reading_order(root, posixpath.dirname(package.replace("\\", "/"))):
+    for name in _reading_order(root, posixpath.dirname(package.replace("\\", "/")), missing):
         found = name if name in archive.NameToInfo else stored.get(_folded(name))
         if found is None:
             missing.append(f"the chapter '{name}' is not in the file")
@@ -101,18 +109,40 @@ def _package(archive: zipfile.ZipFile) -> str:
     raise UnreadableFile("an .epub with no book in it")
 
 
-def _reading_order(root: Any, folder: str) -> list[str]:
-    """The names of the chapters: those that the spine lists, else all that the manifest does."""
+def _reading_order(root: Any, folder: str, missing: list[str]) -> list[str]:
+    """The names of the chapters: those that the spine lists, and behind them the pages to which only links lead."""
+    # To `missing` goes what is listed and no page.
     items = {item.get("id"): item for item in root.iter("{*}item")}
-    listed = [items.get(reference.get("idref")) for reference in root.iter("{*}itemref")]
-    names = []
-    for item in [item for item in listed if item is not None] or items.values():
-        is_contents = "nav" in (item.get("properties") or "").split()
-        path = unquote(item.get("href", "").partition("#")[0])
-        is_page = item.get("media-type") in _PAGES or path.lower().endswith(_PAGE_SUFFIXES)
-        if is_page and not is_contents:
-            names.append(posixpath.normpath(posixpath.join(folder, path)))
-    return list(dict.fromkeys(names))
+    listed = []
+    for reference in root.iter("{*}itemref"):
+        item = items.get(reference.get("idref"))
+        if item is None:
+            missing.append(f"the chapter '{one_line(reference.get('idref', ''))}' is not in the book's list of files")
+        elif (page := _page(items, item)) is None:
+            missing.append(f"'{one_line(item.get('href', ''))}' is no page of text, and not read")
+        else:
+            listed.append(page)
+    pages = [item for item in items.values() if _is_page(item) and item.get("media-type") != _DRAWING]
+    paths = (
+        posixpath.normpath(posixpath.join(folder, unquote(item.get("href", "").partition("#")[0])))
+        for item in [*listed, *pages]
+        if "nav" not in (item.get("properties") or "").split()
+    )
+    return list(dict.fromkeys(paths))
+
+
+def _page(items: Mapping[str, Any], item: Any) -> Any:
+    """An item of the book if it is a page, else the page that stands in for it; None if there is none."""
+    for _ in range(_MOST_FALLBACKS):
+        if item is None or _is_page(item):
+            return item
+        item = items.get(item.get("fallback"))
+    return None
+
+
+def _is_page(item: Any) -> bool:
+    path = item.get("href", "").partition("#")[0]
+    return item.get("media-type") in _PAGES or path.lower().endswith(_PAGE_SUFFIXES)
 
 
 def _folded(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from html import escape
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -16,7 +17,16 @@ from indexes.readers.front_matter import front_matter
 from indexes.readers.html_rows import OpenRow
 from indexes.readers.main_text import Line, main_lines
 from indexes.readers.mathml import MathText
-from indexes.readers.page_parts import DROPPED, folds, is_beside_the_text, is_label, names, unfolded_ids
+from indexes.readers.page_parts import (
+    DROPPED,
+    asks_for_scripts,
+    folds,
+    is_beside_the_text,
+    is_label,
+    names,
+    unfolded_ids,
+)
+from indexes.readers.svg import SvgText
 from indexes.readers.tables import row_tables
 from indexes.types import Heading
 
@@ -32,9 +42,11 @@ _LONGEST_ROW = 500  # characters, up to which its cells are one line each: what 
 _NOTES = re.compile(r"footnotes?\b|endnotes?\b", re.IGNORECASE)
 _FORMULA = re.compile(r"\b(?:la)?tex\b|\bmath", re.IGNORECASE)
 _CELL_ROLES = names("cell columnheader gridcell rowheader")
+_SECTION, _SECTION_END = "<![CDATA[", "]]>"  # of characters in XHTML, which is a comment in HTML
 _FRAMES = re.compile(r"</?(?:frameset|noframes)\b[^<>]*>", re.IGNORECASE)
 _PROPERTIES = names("author description keywords")  # among the `meta` elements
 _CELLS = names("td th")
+_FOREIGN = names("math svg")
 _COUNTED = ("a", "main", "article", "table", "thead", "td", "th", "pre", "dt", "summary", "blockquote")
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _DEEPEST = 5_000  # elements in each other: libxml2 looks through them at each end tag that fits none
@@ -75,6 +87,8 @@ class Page:
         self._main_depths: list[int] = []  # of the elements that are open and have the role
         self._button: _Button | None = None
         self._math: MathText | None = None
+        self._drawing: SvgText | None = None
+        self._outer: tuple[list[Line], list[str]] | None = None  # the lines and words beside what is for no scripts
         self._alternative = ""  # of the equation
         self._depth = 0
         self._ends = False  # whether the line ends before more text comes
@@ -91,23 +105,48 @@ class Page:
         if self._depth > _DEEPEST:
             raise UnreadableFile(f"HTML with more than {_DEEPEST:,} elements in each other")
         is_in_text = self._is_whole or bool(self._open["main"] or self._open["article"] or self._main_depths)
-        if self._math is not None:
-            self._math.start(tag)
+        if self._math is not None or self._drawing is not None:
+            self._begin_in_foreign(tag, attributes)
         elif self._dropped:
             if tag in DROPPED or tag == self._dropped[-1]:
                 self._dropped.append(tag)
         elif tag == "script" and attributes.get("type", "").lower().startswith("math/"):
             self._words.append(" ")
-        elif (tag in DROPPED and not self._is_kept(tag, attributes)) or (
+        elif (tag in DROPPED and tag != "svg" and not self._is_kept(tag, attributes)) or (
             attributes.get("id", "") not in self._unfolded
             and is_beside_the_text(tag, attributes, is_in_text=is_in_text)
+            and not (self._is_whole and _is_note(attributes))
         ):
             self._dropped.append(tag)
             self._add_frame(attributes.get("srcdoc", "") if tag == "iframe" else "")
-        elif tag == "math":
-            self._math, self._alternative = MathText(), attributes.get("alttext", "")
+        elif tag in _FOREIGN:
+            self._begin_foreign(tag, attributes)
         else:
             self._begin(tag, attributes)
+
+    def _begin_doubtful(self, tag: str, attributes: Any) -> None:
+        """Begin an element of which the text will say whether it belongs to the page's."""
+        if tag == "button":
+            is_heading = bool(self._heading or self._open["dt"] or self._open["summary"])
+            self._button = _Button(len(self._lines), len(self._words), is_heading, folds(attributes))
+            if self._button.folds:
+                self._unfolded |= unfolded_ids(attributes)
+        elif self._outer is None:
+            self._outer = self._lines, self._words
+            self._lines, self._words = [], []
+
+    def _begin_foreign(self, tag: str, attributes: Any) -> None:
+        """Begin an equation or a drawing, whose elements are others."""
+        if tag == "svg":
+            self._drawing = SvgText()
+        else:
+            self._math, self._alternative = MathText(), attributes.get("alttext", "")
+
+    def _begin_in_foreign(self, tag: str, attributes: Any) -> None:
+        if self._math is not None:
+            self._math.start(tag)
+        elif self._drawing is not None:
+            self._drawing.start(tag, attributes)
 
     def _add_frame(self, page: str) -> None:
         """Add a page that is written into the frame that shows it."""
@@ -120,19 +159,15 @@ class Page:
         """Whether an element belongs to the text, unlike others of its name."""
         if tag == "template":
             return attributes.get("shadowrootmode") is not None  # of a component, whose content it is
-        named = " ".join(attributes.get(name, "")[:200] for name in ("class", "id", "role"))
-        is_said_or_note = self._open["blockquote"] > 0 or _NOTES.search(named) is not None  # or who said it
+        is_said_or_note = self._open["blockquote"] > 0 or _is_note(attributes)  # or who said it
         return tag == "footer" and (self._is_whole or is_said_or_note)
 
     def _begin(self, tag: str, attributes: Any) -> None:
         """Begin an element that is shown."""
         if attributes.get("role", "").lower() == "main":
             self._main_depths.append(self._depth)
-        if tag == "button":
-            is_heading = bool(self._heading or self._open["dt"] or self._open["summary"])
-            self._button = _Button(len(self._lines), len(self._words), is_heading, folds(attributes))
-            if self._button.folds:
-                self._unfolded |= unfolded_ids(attributes)
+        if tag in ("button", "noscript"):
+            self._begin_doubtful(tag, attributes)
         if tag in _CELLS:
             self._begin_cell(tag, attributes)
         elif tag in _BLOCKS:
@@ -153,15 +188,15 @@ class Page:
     def end(self, tag: str) -> None:
         """End an element."""
         self._depth -= 1
-        if self._math is not None:
-            self._end_in_math(tag)
+        if self._math is not None or self._drawing is not None:
+            self._end_in_foreign(tag)
             return
         if self._dropped:
             if tag == self._dropped[-1]:
                 self._dropped.pop()
             return
-        if tag == "button":
-            self._end_button()
+        if tag in ("button", "noscript"):
+            self._end_doubtful(tag)
         if tag == "tr" and self._open["table"] == 1:
             self._end_row()
         if tag in _BLOCKS:
@@ -179,6 +214,8 @@ class Page:
         """Add text, perhaps in several pieces."""
         if self._math is not None:
             self._math.data(text)
+        elif self._drawing is not None:
+            self._drawing.data(text)
         elif self._in_title:
             self._title.append(text)
         elif self._dropped:
@@ -202,6 +239,8 @@ class Page:
 
     def close(self) -> None:
         """End the page."""
+        if self._outer is not None:
+            self._end_noscript(*self._outer)
         self._end_line()
 
     def reading(self) -> ReadText:
@@ -224,6 +263,13 @@ class Page:
         about = properties(**self._properties)
         return ReadText(text, title, tuple(headings), breaks=breaks, metadata=about, tables=tables)
 
+    def _end_doubtful(self, tag: str) -> None:
+        """End an element of which the text says whether it belongs to the page's."""
+        if tag == "button":
+            self._end_button()
+        elif self._outer is not None:
+            self._end_noscript(*self._outer)
+
     def _end_button(self) -> None:
         """Drop the text of a button, unless it is a heading, a question, or the title of what it unfolds."""
         button, self._button = self._button, None
@@ -240,9 +286,35 @@ class Page:
             del self._lines[button.lines :]
             self._words.clear()
 
-    def _end_in_math(self, tag: str) -> None:
-        assert self._math is not None
-        if tag == "math":
+    def _end_drawing(self, labels: Sequence[str]) -> None:
+        """Add the labels of a drawing: each on a line, or in the line that they stand in."""
+        self._drawing = None
+        if not labels:
+            return
+        if self._open["table"] or self._open["a"] or self._heading or self._button is not None:
+            self.data(f" {' '.join(labels)} ")
+        else:
+            self._end_line()
+            for label in labels:
+                self._plain += 1  # it is no link
+                self._add_line(label)
+
+    def _end_noscript(self, lines: list[Line], words: list[str]) -> None:
+        """Add what is shown where no scripts are run, unless it only asks for them."""
+        inner_lines, inner_words = self._lines, self._words
+        self._lines, self._words, self._outer = lines, words, None
+        if asks_for_scripts(" ".join([*(line.text for line in inner_lines), "".join(inner_words)]).strip()):
+            return
+        if inner_lines:
+            self._end_line()
+            self._lines += inner_lines
+        self._words += inner_words
+
+    def _end_in_foreign(self, tag: str) -> None:
+        if self._math is None:
+            if self._drawing is not None and self._drawing.end(tag):
+                self._end_drawing(self._drawing.labels())
+        elif tag == "math":
             self._words.append(self._math.text() or self._alternative)
             self._math = None
         else:
@@ -315,6 +387,12 @@ class Page:
         self._head = None
 
 
+def _is_note(attributes: Any) -> bool:
+    """Whether an element is named for a note."""
+    named = " ".join(attributes.get(name, "")[:200] for name in ("class", "id", "role", "epub:type"))
+    return _NOTES.search(named) is not None
+
+
 def _formula(picture: Any) -> list[str]:
     """The text of a formula that is a picture, unless it stands beside the formula for those who do not see it."""
     is_formula = _FORMULA.search(picture.get("class", "")) and picture.get("aria-hidden") != "true"
@@ -353,6 +431,8 @@ def web_page(text: str, *, is_whole: bool = False) -> ReadText:
         text = _FRAMES.sub(" ", text)
     if "<!DOCTYPE" in text[:_PIECE]:  # of XHTML, in capitals
         text = without_declarations(text, DEFAULT_LIMITS.most_text(len(text)))
+    if text[:_PIECE].lstrip().startswith("<?xml"):
+        text = _without_sections(text)
     page = Page(is_whole=is_whole)
     parser = etree.HTMLParser(target=page, huge_tree=True)  # huge_tree: no bound on depth, which would cut the page off
     try:
@@ -362,3 +442,13 @@ def web_page(text: str, *, is_whole: bool = False) -> ReadText:
     except (etree.LxmlError, ValueError) as error:
         raise UnreadableFile(f"cannot be read as HTML: {one_line(str(error))}") from error
     return page.reading()
+
+
+def _without_sections(text: str) -> str:
+    """XHTML with its sections of characters as text."""
+    before, *sections = text.split(_SECTION)
+    parts = [before]
+    for section in sections:
+        inside, end, after = section.partition(_SECTION_END)
+        parts.append(escape(inside) + after if end else _SECTION + section)
+    return "".join(parts)

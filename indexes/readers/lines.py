@@ -23,6 +23,7 @@ class Lines:
     def __init__(self, most: int) -> None:
         self.most = most
         self.warnings: list[str] = []  # what could not be read
+        self.includes: tuple[str, ...] = ()  # the names of files that are not part of it
         self._lines: list[str] = []
         self._length = 0
         self._headings: list[Heading] = []
@@ -129,7 +130,7 @@ class Lines:
         pages = tuple(min(start, len(text)) for start in self._pages)  # the last one may be empty
         breaks, tables = tuple(start for start, _ in self._rows), row_tables(text, self._rows, self._gaps, self._heads)
         headings, warnings = tuple(self._headings), tuple(self.warnings)
-        return ReadText(text, title, headings, pages, breaks, about, warnings, tables)
+        return ReadText(text, title, headings, pages, breaks, about, warnings, tables, includes=self.includes)
 
     def _append(self, line: str) -> None:
         self._lines.append(line)

@@ -35,6 +35,9 @@ _MORE = 4  # whose text is then so many times as long
 _UUENCODED = re.compile(r"^begin [0-7]{3,4} (\S[^\n]*)\n(?:[!-`][ -`]{0,84}\n)+?[` ]?\n?end[ \t]*$", re.MULTILINE)
 _LETTERS_TO_AN_ACCENT = 5  # of any text in a language of Western Europe; other scripts, read so, have nearly none
 _LOST = "\ufffd"
+_INVITATION = "text/calendar"  # which is beside the alternatives, and no other form of them
+_SAVE = "save it as a file of its own"
+_OUTLOOK = ("winmail.dat", "application/ms-tnef")
 _SPACE = re.compile(r"\s+")
 
 
@@ -65,13 +68,16 @@ def message_text(message: Message, limits: ReadLimits) -> ReadText:
     doubts: list[str] = []
     reading = joined_readings(_lines(message, limits, attached, doubts, 0), "\n")
     subject, sender, date = (header(message, name, limits) for name in ("Subject", "From", "Date"))
-    warnings = first_warnings(
-        [f"the attachment '{name}' is not read: save it as a file of its own" for name in attached],
-        "attachments are not read",
-    )
+    warnings = first_warnings(list(map(_not_read, attached)), "attachments are not read")
     warnings = (*dict.fromkeys(doubts), *warnings)
     about = properties(author=sender, date=_iso(date))
     return replace(reading, title=one_line(subject), headings=(), metadata=about, warnings=warnings)
+
+
+def _not_read(name: str) -> str:
+    is_packed = name.lower() in _OUTLOOK
+    remedy = "unpack it, as with `tnef FILE`: Outlook puts text and files in it" if is_packed else _SAVE
+    return f"the attachment '{name}' is not read: {remedy}"
 
 
 def _lines(
@@ -125,12 +131,17 @@ def _text_parts(message: Message, attached: list[str]) -> Iterator[Message]:
         blocks = [part for part in message.get_payload() if isinstance(part, Message)]
         said.set_payload("".join(f"{name}: {value}\n" for part in blocks for name, value in part.items()))
         yield said
+    elif kind == "message/external-body":
+        attached.append(one_line(_decoded(_file_name(message) or str(message.get_param("URL", kind)))))
     elif message.is_multipart():
         parts = [part for part in message.get_payload() if isinstance(part, Message)]
         best = _best(parts) if kind == "multipart/alternative" and parts else None
         for part in parts:
             texts = list(_text_parts(part, attached))  # what is attached to another alternative is named, too
-            yield from texts if best is None or part is best else ()
+            yield from texts if best is None or part is best or part.get_content_type() == _INVITATION else ()
+    elif message.get_content_maintype() == "multipart":  # that says nothing of where its parts begin
+        message.set_type("text/plain")
+        yield message
     elif message.get_content_disposition() == "attachment" or message.get_content_maintype() != "text":
         is_inline_picture = message.get("Content-ID") is not None and message.get_content_maintype() == "image"
         if not is_inline_picture:

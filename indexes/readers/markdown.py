@@ -18,6 +18,7 @@ from indexes.readers.base import (
 )
 from indexes.readers.charset import decode
 from indexes.readers.front_matter import without_front_matter
+from indexes.readers.includes import MARKDOWN, included
 from indexes.readers.markup_tables import markdown_tables
 from indexes.readers.references import with_references_outside_code
 from indexes.types import Heading
@@ -64,7 +65,8 @@ def read_markdown(data: bytes, limits: ReadLimits) -> ReadText:
     text = without_embedded_files(decode(data, limits.encoding))
     front, text = without_front_matter(with_references_outside_code(text))
     tables, rows = markdown_tables(text)
-    return ReadText(text, front.pop("title", ""), markdown_headings(text), breaks=rows, metadata=front, tables=tables)
+    title, headings, files = front.pop("title", ""), markdown_headings(text), included(text, MARKDOWN)
+    return ReadText(text, title, headings, breaks=rows, metadata=front, tables=tables, includes=files)
 
 
 def markdown_headings(text: str) -> tuple[Heading, ...]:

@@ -18,6 +18,7 @@ from indexes.readers.markdown import markdown_headings
 from indexes.readers.markup_tables import markdown_tables
 
 _OBJECT = re.compile(r"\s*<[\w.]+(?: object)?(?: at 0x[0-9a-fA-F]+)?>\s*")  # whose class alone is named
+_SHORT_KINDS = {"text/html": "html", "text/latex": "latex", "image/svg+xml": "svg"}  # of format 3
 _LARGEST_OUTPUT = 2_000  # characters: a result is worth finding, a log of a training run is not
 
 
@@ -29,15 +30,22 @@ def read_notebook(data: bytes, limits: ReadLimits) -> ReadText:
     glue = "\n" if notebook.get("nbformat") in ("1", "2") else ""  # those formats leave the line ends out
     parts: list[ReadText] = []
     about: dict[str, str] = {}
+    long = 0
     for cell in _cells(notebook):
         source = _source(cell, glue)
         if not parts and cell.get("cell_type") == "raw":  # of Quarto and the like
             front, body = front_matter(source)
             about, source = front or about, source[body:]
-        text = "\n\n".join(part for part in (source, *_outputs(cell, glue)) if part.strip())
+        outputs = list(_outputs(cell, glue))
+        long += sum(len(output) > _LARGEST_OUTPUT for output in outputs)
+        shown = (output for output in outputs if len(output) <= _LARGEST_OUTPUT)
+        text = "\n\n".join(part for part in (source, *shown) if part.strip())
         if text:
             parts.append(_part(without_embedded_files(text), cell.get("cell_type")))
-    return replace(joined_readings(parts, "\n\n"), title=about.pop("title", ""), metadata=about)
+    are = "outputs are" if long > 1 else "output is"
+    warnings = (f"{long:,} {are} left out: over {_LARGEST_OUTPUT:,} characters",) if long else ()
+    reading = joined_readings(parts, "\n\n")
+    return replace(reading, title=about.pop("title", ""), metadata=about, warnings=warnings)
 
 
 def _part(text: str, kind: Any) -> ReadText:
@@ -64,21 +72,21 @@ def _source(cell: dict[str, Any], glue: str) -> str:
 
 def _outputs(cell: dict[str, Any], glue: str) -> Iterator[str]:
     for output in _dicts(cell.get("outputs")):
-        text = _shown(output.get("data", output), glue)
-        if len(text) <= _LARGEST_OUTPUT and output.get("output_type") not in ("error", "pyerr"):
-            yield text
+        if output.get("output_type") not in ("error", "pyerr"):
+            yield _shown(output.get("data", output), glue)
 
 
 def _shown(data: Any, glue: str) -> str:
     """The text of an output: in Markdown, else in plain text, unless that names an object that is shown otherwise."""
     if not isinstance(data, dict):
         return ""
-    markdown, page, formula = (_text(data.get(f"text/{kind}"), glue) for kind in ("markdown", "html", "latex"))
+    kinds = ("text/markdown", "text/html", "text/latex", "image/svg+xml")
+    markdown, page, formula, drawing = (_text(data.get(kind, data.get(_SHORT_KINDS.get(kind))), glue) for kind in kinds)
     plain = _text(data.get("text/plain", data.get("text")), glue)
     if markdown or (plain.strip() and not _OBJECT.fullmatch(plain)):
         return markdown or plain
     with suppress(UnreadableFile):  # it is nested too deeply
-        return formula or web_page(page, is_whole=True).text
+        return formula or web_page(page or drawing, is_whole=True).text
     return plain
 
 

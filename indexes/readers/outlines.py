@@ -17,6 +17,7 @@ from indexes.readers.base import (
 )
 from indexes.readers.charset import decode
 from indexes.readers.front_matter import without_front_matter
+from indexes.readers.includes import ASCIIDOC, LATEX, ORG, included
 from indexes.readers.markup_tables import MarkupTables, asciidoc_tables, latex_tables, org_tables
 from indexes.readers.references import with_accents
 from indexes.types import Heading
@@ -25,6 +26,7 @@ _SECTIONS = ("part", "chapter", "section", "subsection", "subsubsection", "parag
 _SECTION = re.compile(rf"\s*\\({'|'.join(_SECTIONS)})\*?\s*(?:\[[^\]]*\]\s*)?\{{(.*)")
 _TITLE = re.compile(r"\s*\\(title|author)\s*(?:\[[^\]]*\]\s*)?\{(.*)")
 _VERBATIM = re.compile(r"\s*\\(begin|end)\{(verbatim\*?|lstlisting|minted|comment|Verbatim)\}")
+_LATEX_COMMENT = re.compile(r"(?<!\\)%[^\n]*")
 _COMMAND = re.compile(r"\\(?:[A-Za-z]+\*?\s?|.)|[{}]")
 _ORG_HEADING = re.compile(r"(\*+)[ \t]+(?:(?:TODO|DONE)[ \t]+)?(?:\[#[A-Z]\][ \t]+)?(.*?)(?:[ \t]+:[\w@#%:]+:)?[ \t]*$")
 _ORG_KEYWORD = re.compile(r"#\+(title|author|description|keywords):[ \t]*(.*)", re.IGNORECASE)
@@ -49,7 +51,7 @@ def read_latex(data: bytes, limits: ReadLimits) -> ReadText:
             headings.append((offset, _SECTIONS.index(section[1]) + 1, _plain(section[2])))
         elif named := _TITLE.match(line):
             about.setdefault(named[1], _plain(named[2]))
-    return _reading(text, about, _from_level_one(headings), latex_tables(text))
+    return _reading(text, about, _from_level_one(headings), latex_tables(text), LATEX)
 
 
 def read_bibtex(data: bytes, limits: ReadLimits) -> ReadText:
@@ -73,7 +75,7 @@ def read_org(data: bytes, limits: ReadLimits) -> ReadText:
             headings.append((offset, len(heading[1]), heading[2]))
         elif keyword := _ORG_KEYWORD.match(line):
             about.setdefault(keyword[1].lower(), keyword[2])
-    return _reading(text, about, headings, org_tables(text))
+    return _reading(text, about, headings, org_tables(text), ORG)
 
 
 def read_asciidoc(data: bytes, limits: ReadLimits) -> ReadText:
@@ -92,7 +94,7 @@ def read_asciidoc(data: bytes, limits: ReadLimits) -> ReadText:
             headings.append((offset, len(heading[1]), heading[2].rstrip("=# \t") or heading[2]))
         elif attribute := _ADOC_ATTRIBUTE.match(line):
             about.setdefault(attribute[1], attribute[2])
-    return _reading(text, about, headings, asciidoc_tables(text))
+    return _reading(text, about, headings, asciidoc_tables(text), ASCIIDOC)
 
 
 def _text(data: bytes, limits: ReadLimits) -> str:
@@ -100,12 +102,18 @@ def _text(data: bytes, limits: ReadLimits) -> str:
 
 
 def _reading(
-    text: str, about: dict[str, str | None], headings: Iterable[tuple[int, int, str]], found_tables: MarkupTables
+    text: str,
+    about: dict[str, str | None],
+    headings: Iterable[tuple[int, int, str]],
+    found_tables: MarkupTables,
+    includes: re.Pattern[str],
 ) -> ReadText:
     found = properties(**about)
     title = real_title(found.pop("title", ""))
     tables, rows = found_tables
-    return ReadText(text, title, tuple(_headings(headings)), breaks=rows, metadata=found, tables=tables)
+    files = included(_LATEX_COMMENT.sub("", text) if includes is LATEX else text, includes)
+    marks = tuple(_headings(headings))
+    return ReadText(text, title, marks, breaks=rows, metadata=found, tables=tables, includes=files)
 
 
 def _headings(found: Iterable[tuple[int, int, str]]) -> Iterator[Heading]:

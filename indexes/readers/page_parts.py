@@ -12,7 +12,7 @@ def names(text: str) -> frozenset[str]:
 
 
 DROPPED = names(
-    "audio canvas datalist footer iframe nav noscript object rp rt rtc script select style svg template textarea video"
+    "audio canvas datalist footer iframe nav object rp rt rtc script select style svg template textarea video"
 )
 _DROPPED_ROLES = names("alertdialog banner contentinfo dialog navigation search")
 _PANEL_ROLES = names("region tabpanel")
@@ -33,6 +33,8 @@ _SHORTEST_LABEL = 12  # bytes in UTF-8: two words, or four kanji
 _SHORTEST_TEXT = 80  # bytes in UTF-8: more than a button says that does something
 _QUESTION = re.compile(r"(?:[?？؟]|[すたるのいんう]か。?)\W*$")  # perhaps with an arrow behind it
 _REFERENCES = ("aria-controls", "data-bs-target", "data-target")
+_FOR_SCRIPTS = re.compile(r"script|スクリプト|脚本|腳本|скрипт|스크립트|cookies?\b", re.IGNORECASE)
+_LONGEST_MESSAGE = 1_000  # characters that only say to turn something on
 _NOT_SHOWN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _KEPT = names("article body head html main")  # whatever their attributes: scripts often make them visible later
 
@@ -62,9 +64,19 @@ def is_beside_the_text(tag: str, attributes: Any, *, is_in_text: bool) -> bool:
     is_hidden = (
         attributes.get("hidden", "until-found") != "until-found"
         or attributes.get("aria-hidden") == "true"
-        or _NOT_SHOWN.search(attributes.get("style", "")[:1_000]) is not None
+        or is_not_shown(attributes)
     )
     return is_hidden and role not in _PANEL_ROLES and not _PANEL.search(named)
+
+
+def is_not_shown(attributes: Any) -> bool:
+    """Return whether the style of an element, in its attributes, hides it."""
+    return _NOT_SHOWN.search(attributes.get("style", "")[:1_000]) is not None
+
+
+def asks_for_scripts(text: str) -> bool:
+    """Return whether a text that is shown without scripts (`noscript`) says no more than to turn them on."""
+    return len(text) <= _LONGEST_MESSAGE and _FOR_SCRIPTS.search(text) is not None
 
 
 def folds(attributes: Any) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from indexes.readers.base import (
     real_title,
     reason_of,
 )
-from indexes.readers.pdf_forms import form_lines
+from indexes.readers.pdf_forms import attached_to, form_lines
 from indexes.readers.pdf_layout import page_text
 from indexes.readers.tables import joined_rows, row_tables
 from indexes.text import is_readable
@@ -164,12 +164,27 @@ def _page(
     is_good = is_readable(text) and (bool(text.strip()) or not _shows_something(page))
     text = text.translate(_WESTERN)
     try:
-        beside = "\n".join(form_lines(page)).replace(_BETWEEN_PAGES, "\n")
+        beside = "\n".join(form_lines(page, lambda form: _drawn(form, prepare))).replace(_BETWEEN_PAGES, "\n")
     except MemoryError:
         raise
     except Exception as error:  # see read_pdf
         complaints.append(reason_of(error))
     return "\n".join(filter(None, (text.rstrip() if beside else text, beside))) if is_good else beside, is_good
+
+
+def _drawn(form: Any, prepare: Callable[[Any], None]) -> str:
+    """The text that a form XObject draws; empty for one that is broken, or whose characters have no meaning."""
+    from pypdf import PageObject
+    from pypdf.generic import ArrayObject, FloatObject, NameObject
+
+    page = PageObject(form.indirect_reference.pdf if form.indirect_reference else None)
+    page[NameObject("/Contents")] = form
+    page[NameObject("/MediaBox")] = ArrayObject(map(FloatObject, (0, 0, 612, 792)))
+    if "/Resources" in form:
+        page[NameObject("/Resources")] = form["/Resources"]
+    prepare(page)
+    text = page_text(page, "")
+    return text if is_readable(text) else ""
 
 
 def _missing_content(page: PageObject) -> list[str]:
@@ -267,11 +282,15 @@ def _dynamic_form(reader: PdfReader) -> list[str]:
 
 def _attached(reader: PdfReader) -> tuple[str, ...]:
     """A warning for each file that is attached, as the contents of a portfolio are."""
-    try:
-        names = list(reader.attachments)
-    except Exception:  # see read_pdf; the pages were read
-        return ()
-    lines = [f"the attachment '{one_line(name)}' is not read: save it as a file of its own" for name in names]
+    names: list[str] = []
+    with suppress(Exception):  # see read_pdf; the pages were read
+        names += reader.attachments
+    with suppress(Exception):
+        for page in reader.pages:
+            names += attached_to(page)
+    lines = [
+        f"the attachment '{one_line(name)}' is not read: save it as a file of its own" for name in dict.fromkeys(names)
+    ]
     return first_warnings(lines, "attachments are not read")
 
 

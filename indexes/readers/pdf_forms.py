@@ -5,13 +5,14 @@ from __future__ import annotations
 import codecs
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from indexes.readers.comments import Comment
 
 _DRAWN = ("/Square", "/Circle", "/Polygon", "/PolyLine", "/Line", "/Ink", "/Stamp")
 _COMMENTS = frozenset(("/Text", "/Highlight", "/Underline", "/Squiggly", "/StrikeOut", "/Caret", *_DRAWN))
+_DRAWN_TEXT = ("/FreeText", "/Ink", "/Stamp")
 _HIDDEN = 0b100010  # of an annotation's flags: hidden, and not shown
 _PASSWORD = 1 << 13  # of a field's flags
 _PARENTS = 20
@@ -19,28 +20,64 @@ _OFF = ("/Off", "")
 _TAG, _END = re.compile(r"<[^<>]*>"), re.compile(r"</p>|<br\s*/?>|\s*[\r\n]+\s*")
 
 
-def form_lines(page: Any) -> Iterator[str]:
-    """Yield a line for each field that is filled in, after its name, for each piece of free text and each comment."""
+def form_lines(page: Any, drawn: Callable[[Any], str]) -> Iterator[str]:
+    """Yield a line for each field that is filled in, after its name, for each piece of free text and each comment.
+
+    Args:
+        page: The page.
+        drawn: A function from a drawing (a form XObject) to its text, for what says nothing but by its appearance.
+
+    Yields:
+        The lines.
+    """
+    for annotation in _annotations(page):
+        kind = annotation.get("/Subtype")
+        if "/StateModel" in annotation:  # a tick by a comment
+            continue
+        text = _text(annotation.get("/Contents")) or _plain(_text(annotation.get("/RC")))
+        if kind == "/FreeText" or kind in _COMMENTS:
+            line = text if kind == "/FreeText" else Comment(text, _text(annotation.get("/T"))).line()
+        elif kind == "/Widget" and not _is_password(annotation):
+            line = "\n".join(_field(annotation))
+        elif kind == "/FileAttachment":
+            line = Comment(text, _text(annotation.get("/T"))).line()
+        else:
+            continue
+        may_be_drawn = kind in _DRAWN_TEXT or (kind == "/Widget" and _inherited(annotation, "/FT") != "/Btn")
+        yield from filter(None, [line or (_appearance(annotation, drawn) if may_be_drawn else "")])
+
+
+def attached_to(page: Any) -> list[str]:
+    """Return the names of the files that are attached to places on a page."""
+    found = (each.get("/FS") for each in _annotations(page) if each.get("/Subtype") == "/FileAttachment")
+    files = (each.get_object() for each in found if each is not None)
+    return [_text(each.get("/UF")) or _text(each.get("/F")) or "?" for each in files if hasattr(each, "get")]
+
+
+def _annotations(page: Any) -> Iterator[Any]:
+    """What is on a page beside its content, and is not hidden."""
     annotations = page.get("/Annots")
     for reference in annotations.get_object() if annotations is not None else ():
         annotation = reference.get_object()
-        if not hasattr(annotation, "get") or int(annotation.get("/F", 0)) & _HIDDEN:
-            continue
-        kind = annotation.get("/Subtype")
-        if kind == "/FreeText":
-            yield from filter(None, [_text(annotation.get("/Contents")) or _plain(_text(annotation.get("/RC")))])
-        elif kind in _COMMENTS and "/StateModel" not in annotation:  # which is a tick by a comment
-            text = _text(annotation.get("/Contents")) or _plain(_text(annotation.get("/RC")))
-            yield from filter(None, [Comment(text, _text(annotation.get("/T"))).line()])
-        elif kind == "/Widget":
-            yield from _field(annotation)
+        if hasattr(annotation, "get") and not int(annotation.get("/F", 0)) & _HIDDEN:
+            yield annotation
+
+
+def _appearance(annotation: Any, drawn: Callable[[Any], str]) -> str:
+    """The text that an annotation is drawn with."""
+    appearance = annotation.get("/AP")
+    normal = None if appearance is None else appearance.get_object().get("/N")
+    normal = None if normal is None else normal.get_object()
+    return drawn(normal).strip() if hasattr(normal, "get_data") else ""
+
+
+def _is_password(widget: Any) -> bool:
+    return _inherited(widget, "/FT") == "/Tx" and bool(int(_inherited(widget, "/Ff") or 0) & _PASSWORD)
 
 
 def _field(widget: Any) -> Iterator[str]:
     kind = _inherited(widget, "/FT")
     value = _inherited(widget, "/V")
-    if kind == "/Tx" and int(_inherited(widget, "/Ff") or 0) & _PASSWORD:
-        return
     if kind == "/Btn":
         state = str(widget.get("/AS", value if value is not None else ""))
         text = "" if state in _OFF else _choice(widget, state.removeprefix("/"))

@@ -7,7 +7,6 @@ sandbox process; the libraries for them are imported there.
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,7 +40,7 @@ from indexes.text import clean, is_readable
 from indexes.types import Document, Heading, Table
 
 # Part of a document's content hash: raise it when a reader's output changes, so that every file is read again.
-READER_VERSION = b"13"
+READER_VERSION = b"14"
 
 _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
     read_plain: ".txt .text .log .css .scss",
@@ -117,6 +116,7 @@ _EXTRACTING = frozenset(
 )
 
 _EMPTY = "no text in it"
+_BYTE_ORDER_MARK = re.compile(rb"\A(?:\xef\xbb\xbf|\xff\xfe\0\0|\0\0\xfe\xff|\xff\xfe|\xfe\xff)")
 _NOT_IN_TEXT = re.compile("[\ud800-\udfff\0]")  # lone surrogates break every output in UTF-8
 
 
@@ -184,7 +184,7 @@ def read_document(path: Path, data: bytes, limits: ReadLimits = DEFAULT_LIMITS) 
     check_suffix(path)
     if not data:
         raise EmptyFile("empty file")
-    if not data.removeprefix(codecs.BOM_UTF8).strip():
+    if not _BYTE_ORDER_MARK.sub(b"", data, count=1).strip():
         raise EmptyFile(_EMPTY)
     suffix = suffix_by_content(format_suffix(path) or "", data)
     reader = _READERS[suffix]
@@ -277,4 +277,5 @@ def _document(path: Path, reading: ReadText, *, is_extracted: bool) -> Document:
         warnings=tuple(map(one_line, reading.warnings)),
         tables=reading.tables,
         unreadable=reading.unreadable,
+        includes=reading.includes,
     )

@@ -8,6 +8,7 @@ import unicodedata
 from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets, one_line, without_embedded_files
 from indexes.readers.charset import decode
 from indexes.readers.front_matter import without_front_matter
+from indexes.readers.includes import RST, included
 from indexes.readers.markup_tables import rst_tables
 from indexes.types import Heading
 
@@ -20,7 +21,8 @@ def read_rst(data: bytes, limits: ReadLimits) -> ReadText:
     front, text = without_front_matter(without_embedded_files(decode(data, limits.encoding)))
     tables, rows = rst_tables(text)
     title = front.pop("title", "")
-    return ReadText(text, title, headings=_headings(text), breaks=rows, metadata=front, tables=tables)
+    files = included(text, RST)
+    return ReadText(text, title, _headings(text), breaks=rows, metadata=front, tables=tables, includes=files)
 
 
 def _headings(text: str) -> tuple[Heading, ...]:

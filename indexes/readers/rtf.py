@@ -9,8 +9,9 @@ import re
 from dataclasses import dataclass, replace
 
 from indexes.readers.base import ReadLimits, ReadText, not_read, properties, real_title
+from indexes.readers.hidden import left_out
 from indexes.readers.lines import Lines
-from indexes.readers.office import is_page_number, shown_by_code
+from indexes.readers.office import alternative_text, is_page_number, shown_by_code
 from indexes.readers.page_parts import names
 from indexes.readers.running_text import NUMBER
 from indexes.readers.text import read_plain
@@ -28,6 +29,7 @@ _CODECS = {10000: "mac_roman", 1361: "johab", 65001: "utf-8", 936: "gbk"}
 _CHARACTERS = {
     **{"tab": " ", "emdash": "—", "endash": "–", "bullet": "•", "lquote": "‘", "rquote": "’", "ldblquote": "“"},
     **{"rdblquote": "”", "emspace": " ", "enspace": " ", "qmspace": " ", "line": "\n"},
+    "shptxt": " ",  # a box in the midst of a paragraph
 }
 _SYMBOLS = {b"~": "\u00a0", b"_": "\u2011", b"\\": "\\", b"{": "{", b"}": "}", b"\n": "\n", b"\r": "\n"}
 _ENDS = frozenset({"par", "sect", "page", "column"})
@@ -35,10 +37,12 @@ _HEADERS = frozenset(f"{name}{which}" for name in ("header", "footer") for which
 _NUMBERS = frozenset({"chdate", "chdpa", "chdpl", "chpgn", "chtime"})  # in a header
 _LEFT_OUT = names(
     "colortbl datastore filetbl ftncn ftnsep info latentstyles listoverridetable listtable nonesttables"
-    " object pict private revtbl rsidtbl themedata xe tc"
+    " objdata objclass objname pict private revtbl rsidtbl themedata xe tc"
 )
 _PROPERTIES = frozenset({"title", "author", "subject", "keywords"})
 _IN_LINE = frozenset({"annotation", "footnote"})
+_SHAPE_TEXTS = frozenset({"gtextUNICODE", "wzDescription"})  # properties of shapes and pictures that are words
+_SHOWN = frozenset({"", "header", *_IN_LINE})
 _KEPT_ANYWAY = frozenset({"shpinst", "shptxt", "objattph"})  # though the group says that it may be ignored
 _HEADING = re.compile(r"(?:heading|見出し)\s*([1-6])", re.IGNORECASE)
 
@@ -52,6 +56,7 @@ class _State:
     is_own: bool = False  # whether that is the file's code page, and no font says another
     fallback: int = 1  # how many characters follow one in Unicode, for programs that do not know it
     hidden: bool = False
+    deleted: bool = False  # or moved from here
 
 
 def read_rtf(data: bytes, limits: ReadLimits) -> ReadText:
@@ -81,9 +86,10 @@ class _Document:
         self._in_table = False
         self._cells: list[str] = []
         self._author, self._begin_author = "", 0  # of the next comment, and where the name begins in the paragraph
-        self._objects = 0
+        self._objects = self._hidden = 0
         self._headers: list[str] = []  # and footers
         self._beside: tuple[Lines, bytearray, list[str], bool, int] | None = None  # of the text, while one is read
+        self._begin_property, self._property = 0, ""  # of a shape or a picture: its name
         self._begin_field, self._is_shown = 0, False  # of a field, and whether it is shown without its result
         self._about: dict[str, str | None] = {}
 
@@ -130,6 +136,7 @@ class _Document:
         self._end_text()
         for header in self._headers:
             self._lines.running(header)
+        self._lines.warnings += left_out(self._hidden)
         self._lines.warnings += not_read(self._objects)
         found = properties(**self._about)
         return self._lines.reading(real_title(found.pop("title", "")), found)
@@ -142,7 +149,7 @@ class _Document:
         if word == "u":
             self._add_unit((number or 0) & 0xFFFF)
             self._skip = state.fallback
-        elif word in ("ansicpg", "mac", "pc", "pca", "uc", "v", "deleted", "plain", "f", "fcharset", "cpg"):
+        elif word in ("ansicpg", "mac", "pc", "pca", "uc", "v", "deleted", "mvf", "plain", "f", "fcharset", "cpg"):
             self._set(word, number)
         elif word in ("fonttbl", "stylesheet") or word in _PROPERTIES:
             self._state = replace(state, destination=word)
@@ -156,7 +163,7 @@ class _Document:
         elif self._is_special(word):
             return 0
         elif word in _LEFT_OUT or (starred and word not in _KEPT_ANYWAY):
-            self._objects += word == "object"
+            self._objects += word == "objdata"
             self._state = replace(state, destination="-")
         elif word in _CHARACTERS:
             self._add(_CHARACTERS[word])
@@ -167,7 +174,7 @@ class _Document:
     def _begin_header(self) -> None:
         """Read a header or a footer beside the text, in which it stands."""
         is_read = self._beside is None and not self._state.destination
-        self._state = replace(self._state, destination="header" if is_read else "-", hidden=False)
+        self._state = replace(self._state, destination="header" if is_read else "-", hidden=False, deleted=False)
         if is_read:
             self._beside = (self._lines, self._units, self._cells, self._in_table, self._level)
             self._lines, self._units, self._cells = Lines(self._lines.most), bytearray(), []
@@ -187,7 +194,10 @@ class _Document:
         elif word == "fldinst" and self._state.destination not in ("-", word):
             self._begin_field, self._is_shown = len(self._units), False
             self._state = replace(self._state, destination=word)
-        elif word == "fldrslt" and self._is_shown:
+        elif word == "sn" or (word == "sv" and self._property in _SHAPE_TEXTS):
+            self._begin_property = len(self._units)
+            self._state = replace(self._state, destination=word)
+        elif word == "sv" or (word == "fldrslt" and self._is_shown):
             self._state = replace(self._state, destination="-")
         elif word in _NUMBERS and self._beside is not None:
             self._add(NUMBER)
@@ -205,10 +215,12 @@ class _Document:
             self._state = replace(self._state, code_page=self._default)
         elif word == "uc":
             self._state = replace(self._state, fallback=min(max(number or 0, 0), 10))
-        elif word in ("v", "deleted"):
+        elif word == "v":
             self._state = replace(self._state, hidden=number != 0)
+        elif word in ("deleted", "mvf"):
+            self._state = replace(self._state, deleted=number != 0)
         elif word == "plain":
-            self._state = replace(self._state, hidden=False)
+            self._state = replace(self._state, hidden=False, deleted=False)
         elif word == "f" and self._state.destination == "fonttbl":
             self._font = number or 0
         elif word == "f":
@@ -246,28 +258,53 @@ class _Document:
         if self._stack:
             self._state = self._stack.pop()
         self._starred = False
-        if state.destination in _IN_LINE and state.destination != self._state.destination:
-            self._add("]")
-            self._author = ""
-        elif state.destination == "atnauthor" != self._state.destination:
-            self._author = self._units[self._begin_author :].decode("utf-16-le", "replace").strip()
-            del self._units[self._begin_author :]
-        elif state.destination == "header" != self._state.destination:
-            self._end_header()
-        elif state.destination == "fldinst" != self._state.destination:
-            code = self._units[self._begin_field :].decode("utf-16-le", "replace")
-            del self._units[self._begin_field :]
-            shown = NUMBER if self._beside is not None and is_page_number(code) else shown_by_code(code)
-            self._is_shown = bool(shown)
-            self._add(shown)
-        elif state.destination in _PROPERTIES and state.destination != self._state.destination:
-            self._about.setdefault(state.destination, self._taken())
-        elif state.destination == "stylesheet":
+        if state.destination == "stylesheet":
             if heading := _HEADING.match(self._taken()):
                 self._levels[self._style] = int(heading[1])
             self._style = 0
         elif state.destination == "fonttbl":
             self._units.clear()
+        elif state.destination != self._state.destination:
+            self._end_destination(state.destination)
+
+    def _end_destination(self, part: str) -> None:
+        """End what is no text of the document itself, or stands in brackets in it."""
+        if part in _IN_LINE:
+            self._add("]")
+            self._author = ""
+        elif part == "atnauthor":
+            self._author = self._cut(self._begin_author).strip()
+        elif part == "header":
+            self._end_header()
+        elif part == "fldinst":
+            self._end_code()
+        elif part in ("sn", "sv"):
+            self._end_shape_property(part)
+        elif part in _PROPERTIES:
+            self._about.setdefault(part, self._taken())
+
+    def _cut(self, begin: int) -> str:
+        """Take out the end of the paragraph so far."""
+        text = self._units[begin:].decode("utf-16-le", "replace")
+        del self._units[begin:]
+        return text
+
+    def _end_code(self) -> None:
+        """Put what the code of a field shows in its place."""
+        code = self._cut(self._begin_field)
+        shown = NUMBER if self._beside is not None and is_page_number(code) else shown_by_code(code)
+        self._is_shown = bool(shown)
+        self._add(shown)
+
+    def _end_shape_property(self, part: str) -> None:
+        """Take the name of a property, or its value, which is text."""
+        text = self._cut(self._begin_property).strip()
+        if part == "sn":
+            self._property = text
+        elif text := alternative_text(text):
+            self._state, outer = replace(self._state, destination=""), self._state  # also of a picture
+            self._add(f" {text} ")
+            self._state = outer
 
     def _add_bytes(self, data: bytes) -> None:
         skipped = min(self._skip, len(data))
@@ -275,12 +312,19 @@ class _Document:
         self._bytes += data[skipped:]
 
     def _add_unit(self, unit: int) -> None:
-        if self._state.destination != "-" and not self._state.hidden:
+        if self._is_shown_text("x"):
             self._units += unit.to_bytes(2, "little")
 
     def _add(self, text: str) -> None:
-        if self._state.destination != "-" and not self._state.hidden:
+        if self._is_shown_text(text):
             self._units += text.encode("utf-16-le")
+
+    def _is_shown_text(self, text: str) -> bool:
+        """Whether text is neither left out nor deleted nor hidden; what is hidden is counted."""
+        state = self._state
+        is_hidden = state.hidden and not state.deleted and state.destination in _SHOWN
+        self._hidden += len(text.strip()) if is_hidden else 0
+        return state.destination != "-" and not state.hidden and not state.deleted
 
     def _flush(self) -> None:
         if self._bytes:

@@ -50,6 +50,7 @@ def unpacked(message: dict[str, Any], payload: bytes) -> ReadText:
         tuple(message["warnings"]),
         tuple(Table(start, end, header) for start, end, header in message["tables"]),
         unreadable=tuple(message["unreadable"]),
+        includes=tuple(message["includes"]),
     )
 
 
@@ -78,6 +79,7 @@ def _answer(suffix: str, data: bytes, limits: ReadLimits) -> tuple[dict[str, Any
             "metadata": dict(reading.metadata),
             "warnings": reading.warnings,
             "unreadable": reading.unreadable,
+            "includes": reading.includes,
         }
         message = {**marks, **about, "headings": headings, "tables": tables}
         return message, reading.text.encode("utf-8", "surrogatepass")

@@ -41,7 +41,7 @@ def _said(whole: str) -> Iterator[tuple[int, str]]:
     may_go_on = not whole.startswith("WEBVTT")  # there, notes and styles stand between cues
     time = -1
     is_said = False
-    below: list[str] = []  # a blank line in a cue: its other lines, and at last the number of the next one
+    below: list[str] = []  # what stands before a cue: lines of the one above, below a blank one, and its number
     for _, line in lines_with_offsets(whole):
         if times := _TIMES.match(line):
             yield from _lines(time, below[:-1] if below and below[-1].isdecimal() else below)
@@ -50,9 +50,10 @@ def _said(whole: str) -> Iterator[tuple[int, str]]:
             is_said = False
         elif is_said:
             yield from _lines(time, [_shown(line)])
-        elif may_go_on and time >= 0:
+        elif may_go_on:
             below.append(_shown(line))
-    yield from _lines(time, below)
+    if time >= 0:
+        yield from _lines(time, below)
 
 
 def _lines(time: int, texts: Iterable[str]) -> Iterator[tuple[int, str]]:

@@ -11,7 +11,7 @@ from longctx.cli.terminal import echo, name
 from longctx.errors import BadRequest
 
 if TYPE_CHECKING:
-    from indexes import CorpusIndex
+    from indexes import CorpusIndex, IngestReport
     from indexes.milvus import Collection, PublishReport
 
 
@@ -62,6 +62,17 @@ def publish_into(collection: Collection, corpus: CorpusIndex, *, yes: bool, quie
     return report
 
 
-def with_into(report: Any, published: PublishReport | None) -> Any:
-    """The report of an ingest as it is printed in JSON, with what was done to a collection under "into"."""
-    return report if published is None else {**asdict(report), "into": asdict(published)}
+def with_into(report: IngestReport, published: PublishReport | None) -> dict[str, Any]:
+    """Return the report of an ingest as it is printed in JSON.
+
+    Args:
+        report: The report.
+        published: What was done to a collection; None without one.
+
+    Returns:
+        The report, with what converts skipped files under "conversions", and `published` under "into".
+    """
+    from indexes.readers import conversions
+
+    found = {**asdict(report), "conversions": conversions(report.skipped_kinds)}
+    return found if published is None else {**found, "into": asdict(published)}

@@ -24,5 +24,17 @@ def diagram_words(data: Any) -> list[str]:
     return list(filter(None, (" ".join(filter(None, each)) for each in paragraphs)))
 
 
+def drawn_paragraphs(box: Any) -> list[str]:
+    """Return the paragraphs of a text box of DrawingML.
+
+    Args:
+        box: Its element.
+
+    Returns:
+        A line for each.
+    """
+    return [_words(paragraph) for paragraph in box.iter(f"{_A}p")]
+
+
 def _words(paragraph: Any) -> str:
     return "".join(" " if each.tag == f"{_A}br" else each.text or "" for each in paragraph.iter(f"{_A}t", f"{_A}br"))

@@ -7,6 +7,8 @@ from typing import Any
 from indexes.readers.mathml import SCRIPT_END, spaced
 
 M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_DELETED = frozenset({f"{_W}del", f"{_W}moveFrom"})
 _SCRIPTS = {f"{M}sub": "_", f"{M}sup": "^", f"{M}lim": "_"}
 
 
@@ -17,7 +19,7 @@ def equation_text(element: Any) -> str:
 
 def _text(element: Any) -> str:
     name = element.tag.removeprefix(M) if isinstance(element.tag, str) else ""
-    if name == "t":
+    if name == "t" or element.tag in _DELETED:  # which has no text of its own
         return element.text or ""
     if name == "f":
         return f"{_argument(element, 'num')}/{_argument(element, 'den')}"

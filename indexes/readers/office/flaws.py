@@ -22,6 +22,8 @@ _SHOW = re.compile(  # the main part of a slide show or a template, which python
 _SLIDES = rb"application/vnd.openxmlformats-officedocument.presentationml.presentation.main+xml"
 _USUAL = rb"http://schemas.openxmlformats.org/\1/2006/"
 _TYPES = "[Content_Types].xml"
+_STRINGS = "xl/sharedStrings.xml"
+_NO_STRINGS = '<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"/>'
 _XML = (".xml", ".rels")
 _OF_TEXT = re.compile(
     r"word/(?:document|footnotes|endnotes|header|footer)\d*\.xml|ppt/(?:slides|notesSlides)/\w+\.xml"
@@ -86,6 +88,19 @@ def without_parts(data: bytes, names: re.Pattern[str]) -> bytes:
     with ZipFile(BytesIO(data)) as archive:
         left_out = [name for name in archive.namelist() if names.match(name)]
     return _rewritten(data, left_out, bytes)
+
+
+def with_shared_strings(data: bytes) -> bytes:
+    """Return a workbook with the texts that its cells share: none where the part is missing that it says to have."""
+    with ZipFile(BytesIO(data)) as archive:
+        if _STRINGS in archive.namelist() or _TYPES not in archive.namelist():
+            return data
+        if _STRINGS.encode() not in archive.read(_TYPES):
+            return data
+    out = BytesIO(data)
+    with ZipFile(out, "a") as archive:
+        archive.writestr(_STRINGS, _NO_STRINGS)
+    return out.getvalue()
 
 
 def _rewritten(

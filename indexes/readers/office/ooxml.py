@@ -20,11 +20,24 @@ _META = "{urn:oasis:names:tc:opendocument:xmlns:meta:1.0}"
 _CP = "{http://schemas.openxmlformats.org/package/2006/metadata/core-properties}"
 
 
+def chosen(alternatives: Any) -> Any:
+    """Return which of several alternatives (`mc:AlternateContent`) is read: the first that holds something.
+
+    Args:
+        alternatives: The element with all of them.
+
+    Returns:
+        The element with what is read; an empty one if all are empty.
+    """
+    return next((each for each in alternatives if len(each)), ())
+
+
 class Package:
     """The XML parts of a package, found by the relationships between them rather than by their usual names."""
 
     def __init__(self, data: bytes) -> None:
         self._archive = zipfile.ZipFile(BytesIO(data))
+        self._known: dict[str, list[tuple[Any, str]]] = {}  # the relationships of the parts that were asked for
 
     def root(self, name: str) -> Any:
         """Parse a part, without entities, and without comments, which would separate pieces of text.
@@ -46,7 +59,7 @@ class Package:
         return self._archive.read(name)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._archive.namelist()
+        return name in self._archive.NameToInfo
 
     def related(self, name: str = "") -> dict[str, str]:
         """Map each kind of relationship that a part has, such as `styles`, to the name of the first such part.
@@ -77,10 +90,26 @@ class Package:
         Returns:
             The root element; None if there is no such part.
         """
-        known = {relationship.get("Id", ""): target for relationship, target in self._relationships(name)}
-        return self.root(known[identifier]) if known.get(identifier, "") in self else None
+        found = self.name_of(name, identifier)
+        return self.root(found) if found in self else None
 
-    def _relationships(self, name: str) -> Iterator[tuple[Any, str]]:
+    def name_of(self, name: str, identifier: str) -> str:
+        """Return the name of the part that another part refers to, as `part_of` does; empty if it refers to none."""
+        known = {relationship.get("Id", ""): target for relationship, target in self._relationships(name)}
+        return known.get(identifier, "")
+
+    def roots(self, name: str, kind: str) -> Iterator[Any]:
+        """Yield the roots of the parts of that kind that a part refers to."""
+        for each, target in self.relationships(name):
+            if each == kind and target in self:
+                yield self.root(target)
+
+    def _relationships(self, name: str) -> list[tuple[Any, str]]:
+        if name not in self._known:
+            self._known[name] = list(self._read_relationships(name))
+        return self._known[name]
+
+    def _read_relationships(self, name: str) -> Iterator[tuple[Any, str]]:
         folder, base = posixpath.split(name)
         relationships = posixpath.join(folder, "_rels", f"{base}.rels")
         if relationships in self:

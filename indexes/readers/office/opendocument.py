@@ -1,25 +1,33 @@
 """The text of an OpenDocument file (.odt, .ods, .odp), taken from its XML element by element.
 
-Left out are tracked deletions and furigana. A comment follows its paragraph, or its table; headers and footers come
-last, and what is on all slides after the first of them.
+Left out are tracked deletions, furigana and hidden text, which a warning counts. A comment follows its paragraph, or
+its table; headers and footers come last, and what is on all slides after the first of them.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import accumulate
 from typing import Any
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import not_read
 from indexes.readers.comments import Comment
+from indexes.readers.hidden import is_read_anyway, left_out
+from indexes.readers.includes import names_of
 from indexes.readers.lines import Lines
 from indexes.readers.mathml import MathText
 from indexes.readers.merged_cells import MergedCells, TableCell
+from indexes.readers.office.alternative_text import alternative_text
+from indexes.readers.office.hidden_cells import HiddenCells
 from indexes.readers.office.number_formats import formatted_number
 from indexes.readers.office.ooxml import Package
+from indexes.readers.office.open_document_forms import controls, validations
+from indexes.readers.office.open_document_hidden import HidingStyles, hidden_rows, is_hidden
+from indexes.readers.office.validations import add_inputs
 from indexes.readers.running_text import NUMBER
 
 _URN = "urn:oasis:names:tc:opendocument:xmlns:"
@@ -30,15 +38,19 @@ _DC = "{http://purl.org/dc/elements/1.1/}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _MATH = "{http://www.w3.org/1998/Math/MathML}"
 _CHART = f"{{{_URN}chart:1.0}}"
+_BESIDE_CHARTS = (f"{_CHART}subtitle", f"{_CHART}footer")
 _PRESENTATION = f"{{{_URN}presentation:1.0}}"
 _SVG = f"{{{_URN}svg-compatible:1.0}}"
 _LEFT_OUT = frozenset(
-    [f"{_TEXT}{name}" for name in ("tracked-changes", "ruby-text", "sequence-decls", "variable-decls")]
+    [f"{_TEXT}{name}" for name in ("tracked-changes", "ruby-text", "sequence-decls", "variable-decls", "script")]
     + [f"{_OFFICE}{name}" for name in ("annotation-end", "forms", "binary-data")]
     + [f"{_DRAW}plugin"]
     + [f"{_TABLE}{name}" for name in ("shapes", "content-validations", "database-ranges", "tracked-changes")]
 )
-_BESIDE = frozenset({f"{_OFFICE}annotation", f"{_DRAW}object", f"{_DRAW}object-ole"})
+_MAY_BE_HIDDEN = frozenset(_TEXT + name for name in ("p", "h", "section", "hidden-text", "span", "variable-set"))
+_REPEATED = {f"table-{name}": f"{_TABLE}number-{name}s-repeated" for name in ("row", "column")}
+_ALTERNATIVE = frozenset({f"{_SVG}title", f"{_SVG}desc"})
+_BESIDE = _ALTERNATIVE | {f"{_OFFICE}annotation", f"{_DRAW}object", f"{_DRAW}object-ole", f"{_DRAW}control"}
 _FORMATS = {
     "a": "lowerLetter",
     "A": "upperLetter",
@@ -117,9 +129,13 @@ def flat_document_lines(
         each.get(f"{_PRESENTATION}name", ""): each.text or "" for each in body.iter(f"{_PRESENTATION}footer-decl")
     }
     walk = _Walk(Lines(most), _list_styles(root) | _list_styles(styles), masters, footers, part)
+    walk.hiding = HidingStyles([styles, root])
+    walk.controls, walk.validations = controls(body), validations(body)
     walk.blocks(body)
     walk.notes()
     walk.headers()
+    walk.lines.warnings += left_out(walk.hidden)
+    walk.lines.includes = names_of(_linked(body))
     if count := walk.uncomputed:
         were = "formulas have" if count > 1 else "formula has"
         walk.lines.warnings.append(
@@ -127,6 +143,13 @@ def flat_document_lines(
         )
     walk.lines.warnings += not_read(walk.embedded)
     return walk.lines
+
+
+def _linked(body: Any) -> Iterator[str]:
+    """The files that sections of a master document are linked to, unless their text is in the document, too."""
+    for source in body.iter(f"{_TEXT}section-source"):
+        if not "".join(source.getparent().itertext()).strip():
+            yield source.get(_HREF, "")
 
 
 def _list_styles(root: Any) -> _Styles:
@@ -162,17 +185,25 @@ class _Walk:
         self._label = ""
         self._in_list = False
         self._title: Any = None
+        self.hiding = HidingStyles(())
+        self.hidden = 0  # characters that are left out
+        self.controls: dict[str, str] = {}  # of forms: what they show
+        self.validations: dict[str, tuple[str, str]] = {}  # of cells: their prompts and choices
+        self._validated: dict[str, str] = {}  # the first cell of a sheet that has each
         self.uncomputed = 0  # formulas whose values are not in the file
         self.embedded = 0  # documents and objects that are not read
         self._comments: list[Comment] = []  # which follow the paragraph or the table
         self._drawn: list[Any] = []  # what is drawn on a sheet, and follows its rows
         self._on_sheet = False  # whose charts show what its cells hold
         self._depth = 0  # of tables in each other
+        self._slides = 0
         self._on_slide = False  # where paragraphs follow each other without blank lines
 
     def blocks(self, parent: Any) -> None:
         """Add the paragraphs, lists, tables and slides in an element."""
         for element in parent:
+            if element.tag in _MAY_BE_HIDDEN and self._is_hidden(element):
+                continue
             if element.tag in (f"{_TEXT}p", f"{_TEXT}h"):
                 self._paragraph(element)
             elif element.tag == f"{_TEXT}list":
@@ -186,10 +217,15 @@ class _Walk:
                 self._speaker_notes(element)
             elif element.tag in _BESIDE:
                 self._beside(element)
-            elif element.tag in (f"{_SVG}title", f"{_SVG}desc"):
-                self.lines.add((element.text or "").replace("\n", " "))
             elif element.tag not in _LEFT_OUT:
                 self.blocks(element)
+
+    def _is_hidden(self, element: Any) -> bool:
+        """Whether an element is hidden, and counted."""
+        if not is_hidden(element, self.hiding):
+            return False
+        self.hidden += len("".join(element.itertext()).strip())
+        return True
 
     def notes(self) -> None:
         """Add the footnotes and endnotes, each after its number."""
@@ -229,8 +265,7 @@ class _Walk:
             else:
                 self.lines.add(text)
         boxes, self._boxes = self._boxes, []
-        for box in boxes:
-            self.blocks(box)
+        self.blocks(boxes)
         self._end_comments()
 
     def _annotate(self, annotation: Any) -> None:
@@ -248,10 +283,14 @@ class _Walk:
             self._comments.clear()
 
     def _beside(self, element: Any) -> None:
-        """Add a comment, or an object."""
+        """Add a comment, an alternative text, a control of a form, or an object."""
         if element.tag == f"{_OFFICE}annotation":
             self._annotate(element)
             self._end_comments()
+        elif element.tag in _ALTERNATIVE:
+            self.lines.add(alternative_text(element.text or ""))
+        elif element.tag == f"{_DRAW}control":
+            self.lines.add(self.controls.get(element.get(element.tag, ""), ""))
         else:
             self._object(element)
 
@@ -277,7 +316,8 @@ class _Walk:
             axes = ["".join(each.itertext()).strip() for each in chart.iterfind(f"*/{_CHART}axis/{_CHART}title")]
             self.lines.blank()
             self.lines.heading(f"Chart: {words}" if words else "" if self._on_sheet else "Chart", 3)
-            self.lines.add("\n".join(filter(None, dict.fromkeys(axes))))
+            beside = ["".join(each.itertext()).strip() for each in chart.iterchildren(*_BESIDE_CHARTS)]
+            self.lines.add("\n".join(filter(None, dict.fromkeys([*beside, *axes]))))
             for table in () if self._on_sheet else chart.iterchildren(f"{_TABLE}table"):
                 self._table(table)
 
@@ -306,7 +346,7 @@ class _Walk:
                 self._boxes.append(element)
             elif element.tag == f"{_OFFICE}annotation":
                 self._annotate(element)
-            elif element.tag not in _LEFT_OUT:
+            elif element.tag not in _LEFT_OUT and not (element.tag in _MAY_BE_HIDDEN and self._is_hidden(element)):
                 self._inline(element, parts)
             parts.append(element.tail or "")
 
@@ -361,9 +401,7 @@ class _Walk:
     def _table(self, table: Any) -> None:
         self.lines.blank()
         is_sheet = table.getparent().tag == f"{_OFFICE}spreadsheet"
-        if is_sheet:
-            self.lines.heading(table.get(f"{_TABLE}name", ""), 2)
-            self.lines.blank()
+        hidden = self._begin_sheet(table) if is_sheet else HiddenCells(set(), set())
         merged = MergedCells()
         below: _Below = {}
         number, self._depth = 1, self._depth + 1
@@ -375,6 +413,8 @@ class _Walk:
             if len(self._comments) > before:
                 row_texts = [cell.text for cell in cells]
                 self._comments[before:] = [comment.in_row(row_texts) for comment in self._comments[before:]]
+            columns = accumulate((cell.across for cell in cells), initial=1)
+            hidden.count(number, zip(columns, (cell.text for cell in cells), strict=False))
             number += repeated
             if not any(cell.text for cell in cells):
                 merged.begin()
@@ -389,12 +429,29 @@ class _Walk:
         self._depth -= 1
         self._end_comments()
         if is_sheet:
-            drawn, self._drawn = self._drawn, []
-            self._on_sheet = True
-            for element in [*drawn, *(each for shapes in table.iterchildren(f"{_TABLE}shapes") for each in shapes)]:
-                self.lines.blank()
-                self.blocks([element])
-            self._on_sheet = False
+            self._end_sheet(table, hidden)
+
+    def _begin_sheet(self, table: Any) -> HiddenCells:
+        """Begin a sheet, and return what is hidden in it."""
+        name = table.get(f"{_TABLE}name", "")
+        self.lines.heading(name, 2)
+        self.lines.blank()
+        self._validated = {}
+        is_sheet_hidden = self.hiding.hide("table", table.get(f"{_TABLE}style-name"))
+        if is_sheet_hidden and "".join(table.itertext()).strip():
+            self.lines.warnings.append(is_read_anyway(f"sheet '{name}'"))
+        return HiddenCells(*hidden_rows(table, _REPEATED))
+
+    def _end_sheet(self, table: Any, hidden: HiddenCells) -> None:
+        """Add what is drawn on a sheet, and what its cells ask for."""
+        add_inputs(self.lines, ((place, *self.validations[each]) for each, place in self._validated.items()))
+        self.lines.warnings += hidden.warnings(table.get(f"{_TABLE}name", ""))
+        drawn, self._drawn = self._drawn, []
+        self._on_sheet = True
+        for element in [*drawn, *(each for shapes in table.iterchildren(f"{_TABLE}shapes") for each in shapes)]:
+            self.lines.blank()
+            self.blocks([element])
+        self._on_sheet = False
 
     def _cells(self, row: Any, below: _Below, number: int) -> list[TableCell]:
         """The cells of a row: of those that a merged one covers, none, or one that continues from above."""
@@ -402,6 +459,8 @@ class _Walk:
         cells: list[TableCell] = []
         column = covered = 0  # where the next cell is, and how many more the last one covers
         for cell in row.iterchildren(f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
+            if number and (named := cell.get(f"{_TABLE}content-validation-name", "")) in self.validations:
+                self._validated.setdefault(named, f"{_letters(column)}{number}")
             own = tuple(_integer(cell.get(f"{_TABLE}number-{each}-spanned"), 1) for each in ("rows", "columns"))
             first = len(self._comments)
             is_covered, text = cell.tag == f"{_TABLE}covered-table-cell", self._cell_text(cell, on_sheet=number > 0)
@@ -431,6 +490,9 @@ class _Walk:
     def _slide(self, page: Any) -> None:
         self.lines.page()
         self._on_slide = True
+        self._slides += 1
+        if self.hiding.hide("drawing-page", page.get(f"{_DRAW}style-name")):
+            self.lines.warnings.append(is_read_anyway(f"slide {self._slides}"))
         title = next((frame for frame in page if frame.get(f"{_PRESENTATION}class") in _TITLES), None)
         if title is not None:
             self._title = title

@@ -17,15 +17,18 @@ from openpyxl.utils import column_index_from_string
 from indexes.errors import UnreadableFile
 from indexes.readers.base import reason_of
 from indexes.readers.comments import Comment
+from indexes.readers.hidden import is_read_anyway
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.cell_formats import Formatter, TextFormat, elapsed, formatter, text_format
-from indexes.readers.office.charts import axis_titles, chart_title
-from indexes.readers.office.diagrams import diagram_words
-from indexes.readers.office.flaws import without_parts
+from indexes.readers.office.flaws import with_shared_strings, without_parts
 from indexes.readers.office.headers import sheet_headers
+from indexes.readers.office.hidden_cells import HiddenCells, hidden_in
 from indexes.readers.office.japanese_dates import DateFormat, date_format
 from indexes.readers.office.ooxml import Package, embedding_warnings
+from indexes.readers.office.raised_text import cell_text, has_raised_text
+from indexes.readers.office.sheet_drawings import add_drawings
+from indexes.readers.office.validations import add_validations
 
 _CELLS_NAMED = 3
 _OWN_FORMATS = 164  # the number of a file's first format; lower ones are built in
@@ -33,8 +36,6 @@ _NOT_NEEDED = re.compile(r"xl/(?:styles\.xml|theme/|chartsheets/)|docProps/")
 _CONTROL = re.compile("_x00(?:0[0-9A-Fa-f]|1[0-9A-Fa-f])_")  # how a cell holds a carriage return, say
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
 _MOST_MERGED = 10_000
-_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
-_A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _Format = Formatter | TextFormat | DateFormat
 _S = "{*}"  # both namespaces of SpreadsheetML
 
@@ -50,15 +51,17 @@ def sheet_lines(data: bytes, most: int) -> Lines:
         The lines, with a warning for formulas whose values are not in the file, and for damaged sheets.
 
     Raises:
-        UnreadableFile: There is too much text.
+        UnreadableFile: There is too much text, or none of the text that it should have.
         MemoryError: It takes more memory than there is.
     """
     lines = Lines(most)
     book, package = _book(data, lines.warnings), Package(data)
     formats = _formats(book)
-    failed = 0
+    failed = missing = 0
+    has_text = False
     for sheet in book.worksheets:
         sheet.reset_dimensions()  # some programs write that a sheet has a million rows
+        sheet._shared_strings = strings = _Strings(sheet._shared_strings)
         lines.blank()
         lines.heading(sheet.title, 2)
         lines.blank()
@@ -74,21 +77,42 @@ def sheet_lines(data: bytes, most: int) -> Lines:
             lines.warnings.append(
                 f"sheet '{sheet.title}' is damaged, and its rows not or not wholly read: {reason_of(error)}"
             )
+        has_text |= lines.length > before
+        missing += strings.missing
+        if strings.missing:
+            cells = "cells are" if strings.missing > 1 else "cell is"
+            lines.warnings.append(f"sheet '{sheet.title}': the text of {strings.missing:,} {cells} not in the file")
+        if sheet.sheet_state != "visible" and lines.length > before:
+            lines.warnings.append(is_read_anyway(f"sheet '{sheet.title}'"))
+    if missing and not has_text:
+        raise UnreadableFile("a broken .xlsx: the texts of its cells are not in the file")
     _add_chart_sheets(lines, package)
-    if missing := _missing(package):
-        lines.warnings.append(f"{missing:,} of its sheets {'are' if missing > 1 else 'is'} not in the file")
+    if gone := _missing(package):
+        lines.warnings.append(f"{gone:,} of its sheets {'are' if gone > 1 else 'is'} not in the file")
     return lines
+
+
+class _Strings(list[Any]):
+    """The texts that the cells of a workbook share, of which a damaged one lacks some."""
+
+    missing = 0
+
+    def __getitem__(self, number: Any) -> Any:
+        if isinstance(number, int) and not 0 <= number < len(self):
+            self.missing += 1
+            return ""
+        return super().__getitem__(number)
 
 
 def _book(data: bytes, warnings: list[str]) -> Any:
     """The workbook, without its formats where these are damaged: they say which numbers are dates."""
-    options = {"read_only": True, "data_only": True, "keep_links": False}
+    options = {"read_only": True, "data_only": True, "keep_links": False, "rich_text": has_raised_text(data)}
     try:
         return openpyxl.load_workbook(BytesIO(data), **options)
     except MemoryError:
         raise
     except Exception as error:  # openpyxl lets through whatever a flaw provokes: TypeError, KeyError, …
-        book = openpyxl.load_workbook(BytesIO(without_parts(data, _NOT_NEEDED)), **options)
+        book = openpyxl.load_workbook(BytesIO(with_shared_strings(without_parts(data, _NOT_NEEDED))), **options)
         warnings.append(f"its formats are damaged, and dates may be shown as numbers: {reason_of(error)}")
         return book
 
@@ -97,13 +121,15 @@ def _add_sheet(lines: Lines, sheet: Any, package: Package, formats: dict[int, _F
     name = sheet._worksheet_path.lstrip("/")
     xml = package.part(name)
     related = list(package.relationships(name))
-    comments = _comments(package, related)
-    texts = _add_rows(lines, sheet, _Merged(xml), formats, {row for row, _ in comments})
+    comments, hidden = _comments(package, related), hidden_in(xml)
+    texts = _add_rows(lines, sheet, _Merged(xml), formats, {row for row, _ in comments}, hidden)
     for row, comment in comments:
         lines.add(comment.in_row(texts.get(row, ())).line())
+    add_validations(lines, xml)
+    lines.warnings += hidden.warnings(sheet.title)
     if blank := list(_uncomputed(xml)):
         lines.warnings.append(_warning(sheet.title, blank))
-    _add_drawings(lines, package, related)
+    add_drawings(lines, package, related)
     for text in sheet_headers(xml):
         lines.running(_CONTROL.sub("\n", text))
     lines.warnings += embedding_warnings((kind for kind, _ in related), f"sheet '{sheet.title}': ")
@@ -113,25 +139,7 @@ def _add_chart_sheets(lines: Lines, package: Package) -> None:
     """Add the titles of charts that are a sheet each."""
     for kind, part in package.relationships(package.related().get("officeDocument", "xl/workbook.xml")):
         if kind == "chartsheet" and part in package:
-            _add_drawings(lines, package, list(package.relationships(part)))
-
-
-def _add_drawings(lines: Lines, package: Package, related: list[tuple[str, str]]) -> None:
-    """Add what is drawn on a sheet: its text boxes, and words of its charts and diagrams."""
-    for drawing in (part for kind, part in related if kind == "drawing" and part in package):
-        root = package.root(drawing)
-        for alternative in list(root.iter(_FALLBACK)):  # for programs that do not know what is shown, such as slicers
-            alternative.getparent().remove(alternative)
-        for box in root.iter(f"{_S}txBody"):
-            lines.blank()
-            for paragraph in box.iter(f"{_A}p"):
-                lines.add("".join(text.text or "" for text in paragraph.iter(f"{_A}t")))
-        for kind, part in package.relationships(drawing):
-            if kind in ("chart", "diagramData") and part in package:
-                root = package.root(part)
-                lines.blank()
-                words = [chart_title(root), *axis_titles(root)] if kind == "chart" else diagram_words(root)
-                lines.add("\n".join(filter(None, words)))
+            add_drawings(lines, package, list(package.relationships(part)))
 
 
 def _comments(package: Package, related: list[tuple[str, str]]) -> list[tuple[int, Comment]]:
@@ -242,13 +250,14 @@ def _formatted(value: Any, format_: _Format | None) -> str:
 
 
 def _add_rows(
-    lines: Lines, sheet: Any, merged: _Merged, formats: dict[int, _Format], wanted: set[int]
+    lines: Lines, sheet: Any, merged: _Merged, formats: dict[int, _Format], wanted: set[int], hidden: HiddenCells
 ) -> dict[int, list[str]]:
     """Add the rows, and return the texts of those that are wanted, by their numbers."""
     found, table = {}, MergedCells()
     for number, texts in enumerate(_texts(sheet, formats), start=1):
         while texts and not texts[-1]:
             texts.pop()
+        hidden.count(number, enumerate(texts, start=1))
         if number in wanted:
             found[number] = texts
         if any(texts) and not merged:
@@ -301,4 +310,4 @@ def _cell(value: Any) -> str:
         return elapsed(value)
     if isinstance(value, datetime) and value.time() == time():
         return str(value.date())
-    return " ".join(_CONTROL.sub(" ", str(value)).split())
+    return " ".join(_CONTROL.sub(" ", cell_text(value)).split())

@@ -13,13 +13,15 @@ from pptx.exc import InvalidXmlError
 from indexes.errors import UnreadableFile
 from indexes.readers.base import first_warnings, reason_of, superscript
 from indexes.readers.comments import Comment
+from indexes.readers.hidden import is_read_anyway, left_out
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
-from indexes.readers.office.charts import add_chart
+from indexes.readers.office.alternative_text import alternative_text
+from indexes.readers.office.charts import BOXES, add_chart
 from indexes.readers.office.diagrams import DIAGRAM, DIAGRAM_DATA, diagram_words
 from indexes.readers.office.equations import M, equation_text
 from indexes.readers.office.number_formats import formatted_number
-from indexes.readers.office.ooxml import embedding_warnings
+from indexes.readers.office.ooxml import chosen, embedding_warnings
 from indexes.readers.running_text import NUMBER
 from indexes.readers.zip_files import parse_xml
 
@@ -28,6 +30,7 @@ _P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
 _TRUE, _FALSE = ("1", "true"), ("0", "false")
 _RUNNING = ("dt", "ftr", "hdr", "sldNum")  # placeholders of a slide's date, footer and number
+_BESIDE_NOTES = (*_RUNNING, "sldImg")
 _FIRST = float("-inf")
 _LINE_BREAK = "_x000B_"
 _NUMBERS = (  # how the names of PowerPoint's kinds of numbers begin, and what Word calls them
@@ -67,12 +70,15 @@ def slide_lines(data: bytes, most: int) -> Lines:
     authors = _authors(presentation.part)
     slides = presentation.element.sldIdLst  # `presentation.slides` raises if one of them is missing
     warnings: list[str] = []
-    failed = 0
+    failed = hidden = 0
     for number, identifier in enumerate(slides if slides is not None else (), start=1):
         lines.page()
         damage: list[str] = []
         try:
             slide = presentation.part.related_slide(identifier.rId)
+            if slide.element.get("show") in _FALSE:
+                warnings.append(is_read_anyway(f"slide {number}"))
+            hidden += _without_hidden_shapes(slide.element)
             _add_slide(lines, slide, damage)
             for comment in _comments(slide.part, authors):
                 lines.add(comment.line())
@@ -87,7 +93,8 @@ def slide_lines(data: bytes, most: int) -> Lines:
             damage.append(reason_of(error))
         what = f"slide {number} is damaged, and its text not or not wholly read"
         warnings += (f"{what}: {why}" for why in damage[:1])
-    lines.warnings += first_warnings(warnings, "slides are not wholly read")
+    lines.warnings += left_out(hidden)
+    lines.warnings += first_warnings(warnings, "warnings about slides")
     return lines
 
 
@@ -96,11 +103,23 @@ def _add_slide(lines: Lines, slide: Any, damage: list[str]) -> None:
     _choose_alternatives(slide.element)
     _add_shapes(lines, slide.shapes, _title(slide), damage)
     _add_running(lines, slide, damage)
-    notes = slide.notes_slide.notes_placeholder if slide.has_notes_slide else None
-    if notes is not None and any(paragraphs := _paragraphs(notes.element)):
+    shapes = slide.notes_slide.element.iter(f"{_P}sp") if slide.has_notes_slide else ()
+    notes = [text for shape in shapes if not _is_running(shape, _BESIDE_NOTES) for text in _paragraphs(shape)]
+    if any(notes):
         lines.blank()
         lines.heading("Notes:", 3)
-        lines.add("\n".join(paragraphs))
+        lines.add("\n".join(notes))
+
+
+def _without_hidden_shapes(slide: Any) -> int:
+    """Remove the shapes that are hidden from a slide, and return how many characters they had."""
+    named = (each for each in slide.iter(f"{_P}cNvPr") if each.get("hidden") in _TRUE)
+    hidden = [shape for each in named if (shape := each.getparent().getparent()).tag != f"{_P}spTree"]
+    length = sum(len((text.text or "").strip()) for shape in hidden for text in shape.iter(f"{_A}t"))
+    for shape in hidden:
+        if shape.getparent() is not None:
+            shape.getparent().remove(shape)
+    return length
 
 
 def _add_running(lines: Lines, slide: Any, damage: list[str]) -> None:
@@ -135,10 +154,10 @@ def _running_text(shape: Any) -> str:
     return "\n".join(_paragraphs(shape))
 
 
-def _is_running(shape: Any) -> bool:
-    """Whether a shape is the placeholder of a date, a footer or a number."""
+def _is_running(shape: Any, kinds: tuple[str, ...] = _RUNNING) -> bool:
+    """Whether a shape is the placeholder of a date, a footer or a number, or of another of these kinds."""
     placeholder = shape.find(f"{_P}nvSpPr/{_P}nvPr/{_P}ph")
-    return placeholder is not None and placeholder.get("type") in _RUNNING
+    return placeholder is not None and placeholder.get("type") in kinds
 
 
 def _authors(part: Any) -> dict[str, str]:
@@ -176,12 +195,11 @@ def _title(slide: Any) -> Any:
 
 
 def _choose_alternatives(slide: Any) -> None:
-    """Replace alternative contents by the first of them: python-pptx skips shapes that have some."""
+    """Replace alternative contents by one of them: python-pptx skips shapes that have some."""
     for alternatives in list(slide.iter(_ALTERNATIVES)):
         parent = alternatives.getparent()
-        if len(alternatives):
-            for element in list(alternatives[0]):
-                alternatives.addprevious(element)
+        for element in list(chosen(alternatives)):
+            alternatives.addprevious(element)
         parent.remove(alternatives)
 
 
@@ -190,6 +208,9 @@ def _add_shapes(lines: Lines, shapes: Iterable[Any], title: Any, damage: list[st
     for shape in sorted(shapes, key=lambda shape: (shape.element is not title, *_position(shape))):
         try:
             _add_shape(lines, shape, title, damage)
+            # A shape's name is PowerPoint's own; its description (alternative text) is a person's.
+            if description := alternative_text(_description(shape.element)):
+                lines.add(description)
         except (UnreadableFile, MemoryError, RecursionError):
             raise
         except Exception as error:  # whatever a broken shape provokes; it does not cost the others
@@ -200,11 +221,9 @@ def _add_shape(lines: Lines, shape: Any, title: Any, damage: list[str]) -> None:
     element = shape.element
     if element.tag == f"{_P}grpSp":
         _add_shapes(lines, shape.shapes, title, damage)
-    elif element.tag == f"{_P}pic":
-        # A picture's name is PowerPoint's own; its description (alternative text) is a person's.
-        lines.add(element.nvPicPr.cNvPr.get("descr", "").replace("\n", " "))
     elif element.tag == f"{_P}graphicFrame" and shape.has_chart:
-        add_chart(lines, shape.chart.element)
+        drawn = (parse_xml(each.blob) for each in _related(shape.chart.part, BOXES))
+        add_chart(lines, shape.chart.element, drawn)
     elif element.tag == f"{_P}graphicFrame" and (diagram := next(element.iter(DIAGRAM), None)) is not None:
         data = shape.part.related_part(diagram.get(DIAGRAM_DATA))
         lines.add("\n".join(diagram_words(parse_xml(data.blob))))
@@ -212,12 +231,22 @@ def _add_shape(lines: Lines, shape: Any, title: Any, damage: list[str]) -> None:
         merged = MergedCells()
         for row in element.iter(f"{_A}tr"):
             lines.row(*merged.row(_cells(row)))
-    elif _is_running(element):
+        for box in element.iter(f"{_A}txBody"):  # in a canvas
+            if box.getparent().tag != f"{_A}tc":
+                lines.add("\n".join(_paragraphs(box)))
+    elif element.tag == f"{_P}pic" or _is_running(element):
         return  # see `_add_running`
     elif element is title:
         lines.heading("\n".join(_paragraphs(element)), 1)
     else:
         lines.add("\n".join(_paragraphs(element)))
+
+
+def _description(shape: Any) -> str:
+    """What is said of a shape that is no placeholder of a footer, beside its own text."""
+    named = shape.find(f"*/{_P}cNvPr")
+    text = "" if named is None or _is_running(shape) else named.get("descr", "")
+    return "" if text.strip() == "".join(each.text or "" for each in shape.iter(f"{_A}t")).strip() else text
 
 
 def _cells(row: Any) -> list[TableCell]:

@@ -22,6 +22,7 @@ class Styles:
 
     def __init__(self, elements: Iterable[Any]) -> None:
         self._styles = {style.get(f"{W}styleId"): style for style in elements}
+        self._default = next((each for each, style in self._styles.items() if _is_default(style)), "")
         self._hides = any(style.find(f"{W}rPr/{W}vanish") is not None for style in self._styles.values())
 
     def heading_level(self, paragraph: Any) -> int:
@@ -45,13 +46,22 @@ class Styles:
                 return number, style.get(f"{W}styleId", "")
         return None
 
-    def is_hidden(self, run: Any) -> bool:
-        """Return whether a run of text is hidden (`w:vanish`), by its own properties or its style's."""
-        styles = self._chain(value(run, "rPr", "rStyle") or "") if self._hides else ()
-        for element in (run, *styles):
-            if element.find(f"{W}rPr/{W}vanish") is not None:
-                return is_on(element, "rPr", "vanish")
-        return False
+    def is_hidden(self, run: Any, style: str) -> bool:
+        """Return whether a run of text is hidden (`w:vanish`).
+
+        Args:
+            run: The run.
+            style: The style of its paragraph; empty for the document's own.
+
+        Returns:
+            What the run's own properties say, else those of its style, else those of its paragraph's.
+        """
+        if run.find(f"{W}rPr/{W}vanish") is not None:
+            return is_on(run, "rPr", "vanish")
+        named = (value(run, "rPr", "rStyle") or "", style or self._default) if self._hides else ()
+        styles = (each for identifier in named for each in self._chain(identifier))
+        hiding = next((each for each in styles if each.find(f"{W}rPr/{W}vanish") is not None), None)
+        return hiding is not None and is_on(hiding, "rPr", "vanish")
 
     def _chain(self, identifier: str) -> Iterator[Any]:
         """The style and those that it is based on."""
@@ -79,3 +89,8 @@ def _outline_level(element: Any) -> int:
     """1 to 9, or 0 for body text."""
     level = value(element, "pPr", "outlineLvl") or ""
     return int(level) + 1 if level in tuple("012345678") else 0
+
+
+def _is_default(style: Any) -> bool:
+    """Whether a style is that of paragraphs that name none."""
+    return style.get(f"{W}type") == "paragraph" and style.get(f"{W}default") in ("1", "true", "on")

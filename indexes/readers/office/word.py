@@ -1,28 +1,31 @@
 """The text of a .docx, taken from its XML element by element.
 
 Of an element that is not handled here, the text inside is kept, so that nothing is lost. Left out are deleted
-and hidden text, furigana and field codes. Of a picture, the alternative text is kept. A comment follows its paragraph,
-or its table; headers and footers come last.
+and hidden text, which a warning counts, furigana and field codes. Of a picture, the alternative text is kept. A comment
+follows its paragraph, or its table; headers and footers come last.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+import posixpath
+from collections.abc import Iterator
 from typing import Any
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import superscript
 from indexes.readers.comments import Comment
+from indexes.readers.hidden import left_out
+from indexes.readers.includes import names_of
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
-from indexes.readers.office.charts import CHART, CHART_PART, add_chart
-from indexes.readers.office.diagrams import DIAGRAM, DIAGRAM_DATA, diagram_words
+from indexes.readers.office.alternative_text import alternative_text
+from indexes.readers.office.charts import BOXES, CHART, CHART_PART, add_chart
+from indexes.readers.office.diagrams import DIAGRAM, DIAGRAM_DATA, diagram_words, drawn_paragraphs
 from indexes.readers.office.equations import M, equation_text
 from indexes.readers.office.fields import Fields
 from indexes.readers.office.headers import shown_headers
 from indexes.readers.office.numbering import Numbering
-from indexes.readers.office.ooxml import Package, embedding_warnings
+from indexes.readers.office.ooxml import Package, chosen, embedding_warnings
 from indexes.readers.office.styles import Styles, W, value
 from indexes.readers.office.symbols import symbol
 
@@ -37,9 +40,10 @@ _CHARACTERS = {
     f"{W}softHyphen": "",  # shown at the end of a line only
 }
 _PICTURE = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing}docPr"
-_WORD_ART = "{urn:schemas-microsoft-com:vml}textpath"
-_BOXES = frozenset({f"{W}txbxContent", CHART, DIAGRAM, _PICTURE, _WORD_ART})
-_BY_MACHINE = re.compile(r"\s*(?:Description automatically generated.*|AI-generated content may be incorrect\.?)\s*$")
+_VML = "{urn:schemas-microsoft-com:vml}"
+_WORD_ART = f"{_VML}textpath"
+_DRAWN = "{http://schemas.openxmlformats.org/drawingml/2006/main}txBody"  # in a canvas from a presentation
+_BOXES = frozenset({f"{W}txbxContent", _DRAWN, CHART, DIAGRAM, _PICTURE, _WORD_ART})
 _NOTES = {f"{W}footnoteReference": "footnotes", f"{W}endnoteReference": "endnotes"}
 _NUMBERED = tuple(W + name for name in ("footnote", "endnote"))
 _SIMPLE_FIELDS = frozenset({f"{W}fldSimple", f"{W}pgNum"})
@@ -72,13 +76,18 @@ def word_lines(data: bytes, most: int) -> Lines:
     numbering = Numbering(elements("numbering", f"{W}abstractNum", f"{W}num"), styles)
     notes = {(kind, note.get(f"{W}id")): note for kind in _NOTES.values() for note in elements(kind, *_NUMBERED)}
     comments = {comment.get(f"{W}id"): comment for comment in elements("comments", f"{W}comment")}
-    walk = _Walk(styles, numbering, notes, comments, lambda identifier: package.part_of(name, identifier), most)
+    walk = _Walk(styles, numbering, notes, comments, package, {**parts, "": name}, most)
     root = package.root(name)
     lines = walk.document(root)
     settings = package.root(parts["settings"]) if parts.get("settings", "") in package else None
-    for identifier in shown_headers(root, settings):
-        walk.running(package.part_of(name, identifier))
-    lines.warnings += embedding_warnings(kind for kind, _ in package.relationships(name))
+    headers = [package.name_of(name, identifier) for identifier in shown_headers(root, settings)]
+    for header in filter(package.__contains__, headers):
+        walk.running(package.root(header), header)
+    of_notes = (parts[kind] for kind in _NOTES.values() if kind in parts)
+    related = [each for part in dict.fromkeys([name, *headers, *of_notes]) for each in package.relationships(part)]
+    lines.warnings += left_out(walk.hidden)
+    lines.warnings += embedding_warnings(kind for kind, _ in related)
+    lines.includes = names_of(posixpath.basename(target) for kind, target in related if kind == "subDocument")
     return lines
 
 
@@ -91,17 +100,22 @@ class _Walk:
         numbering: Numbering,
         notes: dict[tuple[str, str | None], Any],
         comments: dict[str | None, Any],
-        part: Callable[[str], Any],
+        package: Package,
+        parts: dict[str, str],
         most: int,
     ) -> None:
         self._styles = styles
         self._numbering = numbering
         self._notes = notes
         self._cited: dict[tuple[str, str | None], int] = {}  # the numbers of the notes referred to so far
-        self._cited_notes: list[Any] = []
+        self._cited_notes: list[tuple[str, Any]] = []  # with the kind of each
         self._comments = comments  # which have not been added yet
         self._met: list[tuple[str | None, Comment]] = []  # the ids of comments that follow the paragraph or the table
-        self._part = part  # that the document refers to
+        self._package = package
+        self._parts = parts  # the names of those with notes and comments, by their kinds
+        self._at = parts[""]  # the name of the one that is being read
+        self.hidden = 0  # characters that are left out
+        self._style = ""  # of the paragraph
         self._lines = Lines(most)
         self._before = ""  # text that is put before the next paragraph
         self._boxes: list[Any] = []  # text boxes, charts and diagrams, which follow the paragraph that contains them
@@ -115,22 +129,29 @@ class _Walk:
         if body is None:
             raise UnreadableFile("a .docx with no document in it")
         self._blocks(body)
-        for number, note in enumerate(self._cited_notes, 1):  # which grows: a note may refer to a further one
-            self._before = f"[{number}] "
+        for number, (kind, note) in enumerate(self._cited_notes, 1):  # which grows: a note may refer to a further one
+            self._before, self._at = f"[{number}] ", self._parts[kind]
             self._blocks(note)
         self._met = [(identifier, Comment("")) for identifier in self._comments]  # in the header, say
         self._end_comments()
         return self._lines
 
-    def running(self, header: Any) -> None:
-        """Add a header or a footer, which the document may lack."""
-        if header is not None:
-            self._fields = Fields(are_on_each_page=True)
-            self._part = lambda identifier: None  # of the document, and not of the header
-            lines, self._lines = self._lines, Lines(self._lines.most)
-            self._blocks(header)
-            lines, self._lines = self._lines, lines
-            self._lines.running(lines.reading("", {}).text)
+    def running(self, header: Any, name: str) -> None:
+        """Add a header or a footer, which is the part of that name."""
+        self._fields = Fields(are_on_each_page=True)
+        self._lines.running(self._apart(header, name).reading("", {}).text)
+
+    def _apart(self, element: Any, name: str) -> Lines:
+        """The lines of an element of the part of that name, which are not yet among those of the document."""
+        outer = self._lines, self._at
+        self._lines, self._at = Lines(self._lines.most), name
+        self._blocks(element)
+        lines = self._lines
+        self._lines, self._at = outer
+        return lines
+
+    def _part(self, identifier: str) -> Any:
+        return self._package.part_of(self._at, identifier)
 
     def _blocks(self, parent: Any) -> None:
         for element in parent:
@@ -139,12 +160,13 @@ class _Walk:
             elif element.tag == f"{W}tbl":
                 self._table(element)
             elif element.tag == _ALTERNATIVES:
-                self._blocks(element[0] if len(element) else ())
+                self._blocks(chosen(element))
             elif element.tag not in _LEFT_OUT:
                 self._blocks(element)
 
     def _paragraph(self, element: Any) -> None:
         parts = [self._before]
+        self._style = value(element, "pPr", "pStyle") or ""
         self._inline(element, parts)
         self._fields.end(parts)
         self._before = "".join(parts)
@@ -170,13 +192,16 @@ class _Walk:
 
     def _box(self, box: Any) -> None:
         if box.tag == CHART and (chart := self._part(box.get(CHART_PART, ""))) is not None:
-            add_chart(self._lines, chart)
+            name = self._package.name_of(self._at, box.get(CHART_PART, ""))
+            add_chart(self._lines, chart, self._package.roots(name, BOXES))
         elif box.tag == DIAGRAM and (data := self._part(box.get(DIAGRAM_DATA, ""))) is not None:
             self._lines.blank()
             self._lines.add("\n".join(diagram_words(data)))
-        elif box.tag in (_PICTURE, _WORD_ART):
-            text = box.get("descr" if box.tag == _PICTURE else "string", "")
-            self._lines.add("" if _BY_MACHINE.search(text) else text.replace("\n", " "))
+        elif box.tag == _DRAWN:
+            self._lines.add("\n".join(drawn_paragraphs(box)))
+        elif box.tag == _PICTURE or box.tag.startswith(_VML):
+            names = {_PICTURE: "descr", _WORD_ART: "string"}
+            self._lines.add(alternative_text(box.get(names.get(box.tag, "alt"), "")))
         else:
             self._blocks(box)
 
@@ -188,9 +213,7 @@ class _Walk:
         for identifier, comment in met:
             element = self._comments.pop(identifier, None)
             if element is not None:
-                lines, self._lines = self._lines, Lines(self._lines.most)
-                self._blocks(element)
-                lines, self._lines = self._lines, lines
+                lines = self._apart(element, self._parts["comments"])
                 said = comment._replace(text=lines.joined(), author=element.get(f"{W}author", ""))
                 self._lines.add(said.line())
 
@@ -201,9 +224,11 @@ class _Walk:
             elif element.tag in _BOXES:
                 self._boxes.append(element)
             elif element.tag == _ALTERNATIVES:
-                self._inline(element[0] if len(element) else (), parts)
-            elif element.tag in _LEFT_OUT or (element.tag == f"{W}r" and self._styles.is_hidden(element)):
+                self._inline(chosen(element), parts)
+            elif element.tag in _LEFT_OUT:
                 continue
+            elif element.tag == f"{W}r" and self._styles.is_hidden(element, self._style):
+                self.hidden += sum(len((text.text or "").strip()) for text in element.iter(f"{W}t"))
             elif element.tag == f"{W}r" and value(element, "rPr", "vertAlign") == "superscript":
                 raised: list[str] = []
                 self._inline(element, raised)
@@ -211,6 +236,8 @@ class _Walk:
             elif (text := self._text(element)) is not None:
                 self._fields.target(parts).append(text)
             else:
+                if element.get("alt") and element.tag.startswith(_VML):
+                    self._boxes.append(element)
                 self._inline(element, parts)
 
     def _text(self, element: Any) -> str | None:
@@ -239,7 +266,7 @@ class _Walk:
         if note not in self._notes:
             return ""
         if note not in self._cited:
-            self._cited_notes.append(self._notes[note])
+            self._cited_notes.append((note[0], self._notes[note]))
             self._cited[note] = len(self._cited_notes)
         return f"[{self._cited[note]}]"
 
@@ -262,9 +289,7 @@ class _Walk:
         self._end_comments()
 
     def _cell(self, cell: Any) -> TableCell:
-        lines, self._lines = self._lines, Lines(self._lines.most)
-        self._blocks(cell)
-        lines, self._lines = self._lines, lines
+        lines = self._apart(cell, self._at)
         merge = cell.find(f"{W}tcPr/{W}vMerge")
         continues = merge is not None and merge.get(f"{W}val", "continue") == "continue"
         return TableCell(lines.joined(), _count(cell, "tcPr", "gridSpan", least=1), continues)
@@ -277,11 +302,11 @@ def _count(element: Any, *path: str, least: int) -> int:
 
 
 def _within(parent: Any, tag: str) -> list[Any]:
-    """The nearest elements of that tag, also inside others, as in a content control."""
+    """The nearest elements of that tag, also inside others, as in a content control; no deleted cell."""
     found: list[Any] = []
     for element in parent:
-        if element.tag == tag:
+        if element.tag == tag and element.find(f"{W}tcPr/{W}cellDel") is None:
             found.append(element)
-        elif element.tag not in _LEFT_OUT:
+        elif element.tag != tag and element.tag not in _LEFT_OUT:
             found.extend(_within(element, tag))
     return found

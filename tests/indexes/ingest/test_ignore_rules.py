@@ -106,7 +106,7 @@ def test_what_a_repository_ignores_above_the_folder_holds_in_it(walk: Walk) -> N
 def test_what_is_no_document_is_left_out_by_default(walk: Walk, tmp_path: Path) -> None:
     names = (
         "a.md .hidden/b.md venv/c.py env3/pyvenv.cfg env3/d.py node_modules/e.js dist/f.js pkg.egg-info/g.txt build/h.md"
-        " package-lock.json pnpm-lock.yaml app.min.js src/__pycache__/i.py poetry.lock"
+        " package-lock.json pnpm-lock.yaml app.min.js src/__pycache__/i.py poetry.lock ~$report.docx"
     )
     assert walk(names) == {"a.md", "build/h.md"}  # a folder of that name may hold documents,
     assert walk("pyproject.toml") == {"a.md", "pyproject.toml"}  # unless something is built there

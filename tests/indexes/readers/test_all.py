@@ -1,5 +1,6 @@
 """What holds for every reader."""
 
+import codecs
 import json
 
 import pytest
@@ -41,7 +42,7 @@ def test_a_suffix_that_no_reader_reads(refusal):
 
 @pytest.mark.parametrize("name", ["a.json", "a.html", "a.eml", "a.rtf", "a.xml", "a.csv", "a.srt", "a.jsonl"])
 def test_a_file_of_white_space_is_empty_in_every_format(name, read):
-    for content in (" \n\t\r\n", "\ufeff\n"):
+    for content in (" \n\t\r\n", "\ufeff\n", codecs.BOM_UTF16_LE, codecs.BOM_UTF32_BE):
         with pytest.raises(EmptyFile):
             read(name, content)
 

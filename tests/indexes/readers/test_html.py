@@ -16,7 +16,7 @@ def f():
     return 1
 
 
-x</pre><h3>Sub</h3><noscript>no</noscript><template>no</template><svg><text>no</text></svg>end<footer>no</footer>
+x</pre><h3>Sub</h3><noscript>no scripts</noscript><template>no</template><svg><title>no</title></svg>end<footer>no</footer>
         </body></html>""",
     )
     assert document.text == (
@@ -289,3 +289,40 @@ def test_notes_in_a_footer_and_formulas_in_pictures_are_read(read):
     assert read("a.html", page).text == "It is lit.\n1. At dusk."
     page = "<p>So <img class=tex alt='E=mc^2'> holds.<img class=math alt=x aria-hidden=true><img alt=Logo></p>"
     assert read("a.html", page).text == "So E=mc^2 holds."
+
+
+def test_words_in_drawings_are_read_label_by_label(read):
+    drawing = (
+        "<svg><title>no</title><defs><text>no</text></defs><style>.no{}</style><text>Lamp <tspan>room</tspan></text>"
+        '<text>Oil<tspan x="0" dy="9">tank</tspan></text><a><text>Pier</text></a><text display="none">no</text>'
+        "<foreignObject><div>Start <b>here</b></div></foreignObject><text>·</text></svg>"
+    )
+    assert read("a.html", f"<p>Before</p>{drawing}<p>After").text == (
+        "Before\nLamp room\nOil tank\nPier\nStart here\nAfter"
+    )
+    row = f"<table><tr><th>n</th><th>drawn</th></tr><tr><td>1</td><td>{drawing}</td></tr></table>"
+    assert read("a.html", row).text.endswith("1 | Lamp room Oil tank Pier Start here")
+    assert read(
+        "a.html", "<p>An <svg><path d='M0'/></svg> icon<svg style='display:none'><text>no</text></svg>"
+    ).text == ("An icon")
+
+
+@pytest.mark.parametrize(
+    ("inside", "shown"),
+    [
+        ("<p>Open from nine to five.</p>", "\nOpen from nine to five.\n"),
+        ("in short", " in short "),
+        ("Please turn on JavaScript.", " "),
+        ("<div><p>JavaScriptを有効にしてください。</p></div>", " "),
+        ("<img src=x>", " "),
+    ],
+)
+def test_what_is_shown_without_scripts_is_read_unless_it_asks_for_them(inside, shown, read):
+    assert read("a.html", f"<p>It is lit</p>: <noscript>{inside}</noscript> so.").text == (
+        f"It is lit\n: {shown.lstrip(' ')}so.".replace(": \n", ":\n")
+    )
+
+
+def test_sections_of_characters_are_text_in_xhtml(read):
+    page = "<html><head><title>x</title></head><body><p><![CDATA[Oil & <wick>]]></p></body></html>"
+    assert read("a.xhtml", f'<?xml version="1.0"?>{page}').text == "Oil & <wick>"

@@ -208,6 +208,29 @@ def test_what_is_attached_to_an_alternative_that_is_not_read_is_named(read):
     assert document.warnings == ("the attachment 'lamp.pdf' is not read: save it as a file of its own",)
 
 
+def test_an_invitation_beside_the_alternatives_of_an_email_is_read(read):
+    parts = ("text/plain\n\nCome.", "text/html\n\n<p>Come.</p>", "text/calendar; method=REQUEST\n\nSUMMARY:Lamp")
+    mail = "Subject: x\nContent-Type: multipart/alternative; boundary=b\n\n"
+    mail += "".join(f"--b\nContent-Type: {part}\n" for part in parts) + "--b--\n"
+    assert read("a.eml", mail).text == "Subject: x\n\nCome.\nSUMMARY:Lamp"
+
+
+def test_an_email_in_parts_that_are_nowhere_said_to_begin_is_read(read):
+    assert read("a.eml", "Subject: x\nContent-Type: multipart/mixed\n\nLit at dusk.\n").text.endswith("Lit at dusk.\n")
+
+
+def test_files_of_outlook_and_elsewhere_are_named_with_what_helps(read):
+    part = "Content-Type: application/ms-tnef; name=winmail.dat\n\nx"
+    outside = 'Content-Type: message/external-body; access-type=URL; URL="http://x/oil"\n\nContent-Type: text/plain\n\n'
+    mail = f"Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n{part}\n--b\n{outside}\n--b--\n"
+    document = read("a.eml", mail)
+    assert document.text.endswith("Attachments: winmail.dat, http://x/oil")
+    assert document.warnings == (
+        "the attachment 'winmail.dat' is not read: unpack it, as with `tnef FILE`: Outlook puts text and files in it",
+        "the attachment 'http://x/oil' is not read: save it as a file of its own",
+    )
+
+
 def test_a_report_about_the_delivery_of_an_email_is_read(read):
     parts = ("text/plain\n\nNot delivered.", "message/delivery-status\n\nReporting-MTA: dns; b\n\nStatus: 5.1.1\n")
     mail = "Subject: x\nContent-Type: multipart/report; boundary=b\n\n"
@@ -229,10 +252,41 @@ def test_a_flaw_in_the_list_of_a_book_costs_no_chapter(old, new, read):
     assert set(document.text.split("\n\n")) == {"Oil\nChapter of Oil.", "火\nChapter of 火."}
 
 
+def test_pages_of_a_book_that_only_links_lead_to_come_last(read):
+    document = read("a.epub", epub(OPS_book__opf=BOOK.replace('<itemref idref="a"/>', "")))
+    assert document.text.split("\n\n") == ["火\nChapter of 火.", "Oil\nChapter of Oil."]
+
+
+def test_what_a_book_lists_and_is_no_page_is_named_or_has_a_page_that_stands_in_for_it(read):
+    items = '<itemref idref="p"/><itemref idref="s"/><itemref idref="x"/><itemref idref="none"/></spine>'
+    more = '<item id="s" href="s.svg" media-type="image/svg+xml"/><item id="x" href="x.pdf" fallback="f"/>'
+    more += '<item id="f" href="f.xml" media-type="application/x-dtbook+xml"/></manifest>'
+    book = BOOK.replace("</spine>", items).replace("</manifest>", more)
+    files = {"OPS_s__svg": "<svg><text>The drawn lamp</text></svg>", "OPS_f__xml": "<dtbook><p>Of wicks.</p></dtbook>"}
+    document = read("a.epub", epub(OPS_book__opf=book, **files))
+    assert document.text.split("\n\n")[2:] == ["The drawn lamp", "Of wicks."]
+    assert document.warnings == (
+        "'p.png' is no page of text, and not read",
+        "the chapter 'none' is not in the book's list of files",
+        "the chapter 'OPS/c.xhtml' is not in the file",
+    )
+
+
+def test_notes_of_a_book_that_are_hidden_until_they_are_asked_for_are_read(read):
+    note = '<p>It is lit.</p><aside epub:type="footnote" hidden="hidden"><p>At dusk.</p></aside><p hidden="">no</p>'
+    assert read("a.epub", epub(OPS_c__xhtml=f"<body>{note}</body>")).text.endswith("It is lit.\nAt dusk.")
+
+
 def test_a_book_without_a_container_and_one_whose_chapters_are_all_missing(read, refusal):
     assert "Chapter of Oil." in read("a.epub", epub(**{"META-INF_container__xml": "<container/>"})).text
     one = BOOK.replace('<itemref idref="a"/><itemref idref="b"/>', "")
-    assert refusal("a.epub", epub(OPS_book__opf=one)) == "the chapter 'OPS/c.xhtml' is not in the file"
+    document = read("a.epub", epub(OPS_book__opf=one))
+    assert ("Chapter of Oil." in document.text, document.warnings) == (
+        True,
+        ("the chapter 'OPS/c.xhtml' is not in the file",),
+    )
+    none = one.replace('"b.xhtml', '"gone.xhtml').replace("text/a%20", "text/gone")
+    assert refusal("a.epub", epub(OPS_book__opf=none)) == "the chapter 'OPS/c.xhtml' is not in the file"
 
 
 def test_epubs_that_cannot_be_read(refusal):
@@ -266,6 +320,14 @@ def test_epubs_that_cannot_be_read(refusal):
         ("a\\bin4 }}}}b", "ab"),
         (r"\ansicpg932{\fonttbl{\f0\fcharset128 A;}{\f1\fcharset0 B;}}\f0\'93\'94 \f1 M\'fcller", "灯 Müller"),
         (r"\mac M\'9fller", "Müller"),
+        (
+            r"a{\shp{\*\shpinst{\sp{\sn shapeType}{\sv 202}}{\sp{\sn wzDescription}{\sv A pump}}{\shptxt box\par}}}",
+            "a A pump box",
+        ),
+        (
+            r"a{\*\shppict{\pict{\*\picprop{\sp{\sn wzDescription}{\sv A pump}}{\sp{\sn pib}{\sv x}}}00ff}} b",
+            "a A pump b",
+        ),
         (r"\pc M\'81ller", "Müller"),
     ],
 )
@@ -280,8 +342,8 @@ def test_the_second_byte_of_a_character_in_rtf_is_no_markup(read):
 
 
 def test_objects_in_rtf_are_named(read):
-    document = read("a.rtf", r"{\rtf1 one{\object{\*\objdata 00ff}{\result no}} two}")
-    assert document.text == "one two"
+    document = read("a.rtf", r"{\rtf1 one{\object{\*\objdata 00ff}{\result  (shown)}} two}")
+    assert document.text == "one (shown) two"
     assert document.warnings == ("an embedded document or object is not read: save them as files of their own",)
 
 

@@ -53,6 +53,7 @@ def test_notebook(read, outline, parts):
         ),
         ({"text/html": "<div>" * 6_000, "text/plain": "<a.B object at 0x1>"}, "<a.B object at 0x1>"),
         ({"text/html": ["<p>one", "<p>two"]}, "one\ntwo"),
+        ({"text/plain": "<graphviz.Digraph at 0x7f>", "image/svg+xml": "<svg><text>Oil</text></svg>"}, "Oil"),
     ],
 )
 def test_outputs_are_read_as_they_are_shown(data, text, read):
@@ -64,9 +65,17 @@ def test_an_old_notebook(read):
     cells = [
         {"cell_type": "heading", "level": 2, "source": "Old"},
         {"cell_type": "code", "input": "x", "outputs": [{"output_type": "stream", "text": "y"}]},
+        {"cell_type": "code", "input": "z", "outputs": [{"output_type": "display_data", "html": ["<p>Oil</p>"]}]},
     ]
     document = read("a.ipynb", json.dumps({"nbformat": 3, "worksheets": [{"cells": cells}]}))
-    assert document.text == "## Old\n\nx\n\ny"
+    assert document.text == "## Old\n\nx\n\ny\n\nz\n\nOil"
+
+
+def test_long_outputs_are_left_out_and_counted(read):
+    outputs = [{"output_type": "stream", "text": "x" * length} for length in (2_001, 3_000, 4)]
+    document = read("a.ipynb", make_notebook({"cell_type": "code", "source": "run()", "outputs": outputs}))
+    assert document.text == "run()\n\nxxxx"
+    assert document.warnings == ("2 outputs are left out: over 2,000 characters",)
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"nbformat": 4}', "1"])

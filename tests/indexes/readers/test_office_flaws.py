@@ -6,6 +6,7 @@ import zipfile
 import docx
 import pptx
 import pytest
+import xlsxwriter
 from docx.oxml import parse_xml
 from made_office import workbook
 from pptx.chart.data import CategoryChartData
@@ -219,3 +220,23 @@ def test_merged_cells_that_are_none_do_not_cost_their_sheet(read):
     document = read("a.xlsx", zipped(parts | {sheet: parts[sheet].replace(b"</sheetData>", merged)}))
     assert document.text.endswith("Boat | Fee\nDory | 12")
     assert "is damaged" in document.warnings[0]
+
+
+def test_texts_that_cells_share_and_that_are_not_in_the_file_cost_those_cells_alone(read, refusal):
+    stream = io.BytesIO()
+    book = xlsxwriter.Workbook(stream, {"in_memory": True})
+    book.add_worksheet().write_row(0, 0, ["oil", "wick", 3])
+    book.close()
+    with zipfile.ZipFile(stream) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    sheet = parts["xl/worksheets/sheet1.xml"]
+    parts["xl/worksheets/sheet1.xml"] = sheet.replace(b"<v>1</v>", b"<v>7</v>")
+    document = read("a.xlsx", zipped(parts))
+    assert (document.text, document.warnings) == (
+        "Sheet1\n\noil |  | 3",
+        ("sheet 'Sheet1': the text of 1 cell is not in the file",),
+    )
+    del parts["xl/sharedStrings.xml"]
+    assert read("a.xlsx", zipped(parts)).text == "Sheet1\n\n|  | 3"
+    parts["xl/worksheets/sheet1.xml"] = sheet.replace(b"<v>3</v>", b"")
+    assert refusal("a.xlsx", zipped(parts)) == "a broken .xlsx: the texts of its cells are not in the file"

@@ -182,6 +182,11 @@ GAPS = (
             GAPS,
             "00:00:00\n灯台守は\n毎朝六時に\n点検する。\n00:01:00\nIm Jahr\n2024\n00:02:00\nEnde.\nWirklich.",
         ),
+        (
+            "mark.srt",
+            f"By the keeper\n\n{SRT}",
+            "By the keeper\n00:00:00\nThe lamp is lit\nat dusk.\n12\n01:02:00\nGood night.",
+        ),
         ("film.srt", SRT, "00:00:00\nThe lamp is lit\nat dusk.\n12\n01:02:00\nGood night."),
         ("film.vtt", VTT, "00:00:00\nKeeper: Oil & wick\n00:01:00\nGood night."),
         (

@@ -36,6 +36,11 @@ def test_a_repository(repository: Path, forked_longctx) -> None:
     assert "3 added" in done.stdout
     assert "2 files of other kinds skipped: .doc 2" in done.stdout
     assert ".doc are read when they are converted: soffice --headless --convert-to docx FILE\n" in done.stdout
+    report = json.loads(longctx("ingest", "repo", "--json").stdout)
+    assert (report["skipped_kinds"], report["conversions"]) == (
+        {".doc": 2, ".qqq": 1},
+        {"soffice --headless --convert-to docx FILE": [".doc"]},
+    )
     assert "1 copies of other files, 1 empty" in done.stdout
     assert "left out: .gitignore 1, by default 2, exclude 1, hidden 1" in done.stdout
     listed = longctx("index", "list").stdout

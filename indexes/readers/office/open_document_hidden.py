@@ -1,0 +1,100 @@
+"""What an OpenDocument file hides: sections, paragraphs and text by styles and fields, and sheets, rows and slides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+_URN = "urn:oasis:names:tc:opendocument:xmlns:"
+_TEXT, _TABLE, _STYLE, _PRESENTATION = (f"{{{_URN}{name}:1.0}}" for name in ("text", "table", "style", "presentation"))
+_HIDES = {  # by the family of styles: the attribute of its properties that hides, and the value with which it does
+    "text": (f"{_TEXT}display", "none"),
+    "paragraph": (f"{_TEXT}display", "none"),
+    "table": (f"{_TABLE}display", "false"),
+    "drawing-page": (f"{_PRESENTATION}visibility", "hidden"),
+}
+_STYLES_DEEP = 20
+_MOST_COLUMNS = 16_384
+
+
+class HidingStyles:
+    """The styles that hide what has them.
+
+    Args:
+        roots: The roots of the parts with styles, of which the later ones may be based on those before.
+    """
+
+    def __init__(self, roots: Iterable[Any]) -> None:
+        self._styles: dict[tuple[str, str], tuple[str | None, str]] = {}  # what each says itself, and its base
+        for style in (style for root in roots for style in root.iter(f"{_STYLE}style")):
+            family = style.get(f"{_STYLE}family", "")
+            if family in _HIDES:
+                attribute = _HIDES[family][0]
+                said = next((value for each in style if (value := each.get(attribute)) is not None), None)
+                base = style.get(f"{_STYLE}parent-style-name", "")
+                self._styles[family, style.get(f"{_STYLE}name", "")] = said, base
+
+    def hide(self, family: str, name: str | None) -> bool:
+        """Return whether the style of that family and name hides."""
+        for _ in range(_STYLES_DEEP):
+            said, base = self._styles.get((family, name or ""), (None, ""))
+            if said is not None or not base:
+                return said == _HIDES[family][1]
+            name = base
+        return False
+
+
+class Rows(NamedTuple):
+    """The rows and columns of a sheet that are hidden, by their numbers from 1."""
+
+    rows: set[int]
+    columns: set[int]
+
+
+def is_hidden(element: Any, styles: HidingStyles) -> bool:
+    """Return whether a section, a paragraph or a piece of text is hidden.
+
+    Args:
+        element: The element.
+        styles: The styles of the file.
+
+    Returns:
+        What its display, its field or its style says.
+    """
+    name = element.tag.removeprefix(_TEXT)
+    if name == "section":
+        display = element.get(f"{_TEXT}display")
+        return bool(display == "none" or (display == "condition" and element.get(f"{_TEXT}is-hidden") == "true"))
+    if name in ("p", "h"):
+        field = element.find(f".//{_TEXT}hidden-paragraph")
+        if field is not None and field.get(f"{_TEXT}is-hidden") == "true":
+            return True
+        return styles.hide("paragraph", element.get(f"{_TEXT}style-name"))
+    if name == "variable-set":
+        return bool(element.get(f"{_TEXT}display") == "none")
+    if name == "hidden-text":
+        return bool(element.get(f"{_TEXT}is-hidden") == "true")
+    return name == "span" and styles.hide("text", element.get(f"{_TEXT}style-name"))
+
+
+def hidden_rows(table: Any, repeated: Mapping[str, str]) -> Rows:
+    """Return which rows and columns of a sheet are hidden, also by a filter or in a folded group.
+
+    Args:
+        table: The sheet.
+        repeated: The attributes that say how often a row and a column stand there, by the names of elements.
+
+    Returns:
+        Their numbers; of rows that are repeated, that of the first.
+    """
+    found = Rows(set(), set())
+    for tag, numbers in (("table-row", found.rows), ("table-column", found.columns)):
+        number = 1
+        for element in table.iter(_TABLE + tag):
+            times = element.get(repeated[tag], "1")
+            count = int(times) if times.isdecimal() and len(times) < 8 else 1
+            if element.get(f"{_TABLE}visibility") in ("collapse", "filter"):
+                last = min(number + count, _MOST_COLUMNS + 1) if tag == "table-column" else number + 1
+                numbers.update(range(number, last))
+            number += count
+    return found
