@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -69,10 +68,8 @@ def test_patterns_are_those_of_git(walk: Walk, name: str, ignoring: str, read: s
     ],
 )
 def test_no_pattern_of_a_folder_takes_long(walk: Walk, pattern: str, file: str) -> None:
-    """It is matched in the process that walks, which no limit on a file holds for."""
-    began = time.process_time()
+    """Or this takes longer than a test may. It is matched in the process that walks, without a limit for a file."""
     assert walk("", {file: "text", ".gitignore": f"{pattern}\n"}) == {file}
-    assert time.process_time() - began < 2
 
 
 @given(

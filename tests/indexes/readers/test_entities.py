@@ -1,6 +1,5 @@
 """Entities that XML declares itself give their text, and no bomb."""
 
-import time
 
 import pytest
 from flat_document import flat
@@ -55,10 +54,9 @@ def test_a_billion_laughs_stay_references_and_many_laughs_are_refused(read, refu
 @pytest.mark.parametrize(
     "part", ['<!X "', "<!ENTITY a '", "<!--", "<!X a", '<!X "a"', "]", "<![CDATA[", "&a", "'", '"']
 )
-def test_declarations_without_end_take_no_time(part, read):
-    began = time.perf_counter()
-    read("a.xml", f"<!DOCTYPE a [<!ENTITY a 'b'>{part * 100_000}")
-    assert time.perf_counter() - began < 2
+def test_declarations_without_end_are_searched_for_once(part, read):
+    """Or this takes longer than a test may: each start would be looked at up to the end."""
+    assert "&b;" not in read("a.xml", f"<!DOCTYPE a [<!ENTITY a 'b'>{part * 400_000}").text
 
 
 def test_entities_of_xhtml_books_and_flat_documents(read):
