@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-_URN = "urn:oasis:names:tc:opendocument:xmlns:"
-_FORM, _TABLE, _TEXT = (f"{{{_URN}{name}:1.0}}" for name in ("form", "table", "text"))
+from indexes.readers.office.open_document_xml import FORM, TABLE, TEXT
+
 _ID = "{http://www.w3.org/XML/1998/namespace}id"
-_LEFT_OUT = frozenset(_FORM + name for name in ("password", "hidden", "file", "image"))
-_CHECKED = {f"{_FORM}checkbox": "state", f"{_FORM}radio": "selected"}
+_LEFT_OUT = frozenset(FORM + name for name in ("password", "hidden", "file", "image"))
+_CHECKED = {f"{FORM}checkbox": "state", f"{FORM}radio": "selected"}
 _ON = ("checked", "true")
 _LIST = re.compile(r"\bcell-content-is-in-list\(((?:[^()\"]|\"[^\"]*\")*)\)")
 _ENTRY = re.compile(r'"((?:[^"]|"")*)"')
@@ -26,9 +26,9 @@ def controls(body: Any) -> dict[str, str]:
         The text of each, by its identifier.
     """
     found: dict[str, str] = {}
-    for form in body.iter(f"{_FORM}form"):
+    for form in body.iter(f"{FORM}form"):
         for control in form.iterchildren():
-            name = control.get(_ID) or control.get(f"{_FORM}id") or ""
+            name = control.get(_ID) or control.get(f"{FORM}id") or ""
             if name and control.tag not in _LEFT_OUT and (text := _shown(control)):
                 found[name] = text
     return found
@@ -37,30 +37,30 @@ def controls(body: Any) -> dict[str, str]:
 def validations(body: Any) -> dict[str, tuple[str, str]]:
     """Return the prompt and the choices of each validation of cells, by its name."""
     found: dict[str, tuple[str, str]] = {}
-    for each in body.iter(f"{_TABLE}content-validation"):
-        message = each.find(f"{_TABLE}help-message")
+    for each in body.iter(f"{TABLE}content-validation"):
+        message = each.find(f"{TABLE}help-message")
         prompt = ""
-        if message is not None and message.get(f"{_TABLE}display") == "true":
-            lines = ("".join(line.itertext()) for line in message.iter(f"{_TEXT}p"))
-            prompt = ": ".join(filter(None, (message.get(f"{_TABLE}title", "").strip(), _one_line(lines))))
-        entries = _LIST.search(each.get(f"{_TABLE}condition", ""))
+        if message is not None and message.get(f"{TABLE}display") == "true":
+            lines = ("".join(line.itertext()) for line in message.iter(f"{TEXT}p"))
+            prompt = ": ".join(filter(None, (message.get(f"{TABLE}title", "").strip(), _one_line(lines))))
+        entries = _LIST.search(each.get(f"{TABLE}condition", ""))
         choices = _ENTRY.findall(entries[1]) if entries else ()
-        found[each.get(f"{_TABLE}name", "")] = prompt, ", ".join(entry.replace('""', '"') for entry in choices)
+        found[each.get(f"{TABLE}name", "")] = prompt, ", ".join(entry.replace('""', '"') for entry in choices)
     return found
 
 
 def _shown(control: Any) -> str:
     """What a control shows: whether it is ticked and its label, what is chosen in it, or its text."""
-    label = control.get(f"{_FORM}label", "")
+    label = control.get(f"{FORM}label", "")
     if (attribute := _CHECKED.get(control.tag)) is not None:
-        state = control.get(f"{_FORM}current-{attribute}") or control.get(f"{_FORM}{attribute}")
+        state = control.get(f"{FORM}current-{attribute}") or control.get(f"{FORM}{attribute}")
         return f"{'☒' if state in _ON else '☐'} {label}".strip()
     chosen = (
-        option.get(f"{_FORM}label", "")
-        for option in control.iterchildren(f"{_FORM}option")
-        if (option.get(f"{_FORM}current-selected") or option.get(f"{_FORM}selected")) == "true"
+        option.get(f"{FORM}label", "")
+        for option in control.iterchildren(f"{FORM}option")
+        if (option.get(f"{FORM}current-selected") or option.get(f"{FORM}selected")) == "true"
     )
-    text = control.get(f"{_FORM}current-value") or control.get(f"{_FORM}value") or _one_line(chosen)
+    text = control.get(f"{FORM}current-value") or control.get(f"{FORM}value") or _one_line(chosen)
     return ": ".join(filter(None, (label, text)))
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-_URN = "urn:oasis:names:tc:opendocument:xmlns:"
-_TEXT, _TABLE, _STYLE, _PRESENTATION = (f"{{{_URN}{name}:1.0}}" for name in ("text", "table", "style", "presentation"))
+from indexes.readers.office.open_document_xml import PRESENTATION, STYLE, TABLE, TEXT
+
 _HIDES = {  # by the family of styles: the attribute of its properties that hides, and the value with which it does
-    "text": (f"{_TEXT}display", "none"),
-    "paragraph": (f"{_TEXT}display", "none"),
-    "table": (f"{_TABLE}display", "false"),
-    "drawing-page": (f"{_PRESENTATION}visibility", "hidden"),
+    "text": (f"{TEXT}display", "none"),
+    "paragraph": (f"{TEXT}display", "none"),
+    "table": (f"{TABLE}display", "false"),
+    "drawing-page": (f"{PRESENTATION}visibility", "hidden"),
 }
 _STYLES_DEEP = 20
 _MOST_COLUMNS = 16_384
@@ -26,13 +26,13 @@ class HidingStyles:
 
     def __init__(self, roots: Iterable[Any]) -> None:
         self._styles: dict[tuple[str, str], tuple[str | None, str]] = {}  # what each says itself, and its base
-        for style in (style for root in roots for style in root.iter(f"{_STYLE}style")):
-            family = style.get(f"{_STYLE}family", "")
+        for style in (style for root in roots for style in root.iter(f"{STYLE}style")):
+            family = style.get(f"{STYLE}family", "")
             if family in _HIDES:
                 attribute = _HIDES[family][0]
                 said = next((value for each in style if (value := each.get(attribute)) is not None), None)
-                base = style.get(f"{_STYLE}parent-style-name", "")
-                self._styles[family, style.get(f"{_STYLE}name", "")] = said, base
+                base = style.get(f"{STYLE}parent-style-name", "")
+                self._styles[family, style.get(f"{STYLE}name", "")] = said, base
 
     def hide(self, family: str, name: str | None) -> bool:
         """Return whether the style of that family and name hides."""
@@ -61,20 +61,20 @@ def is_hidden(element: Any, styles: HidingStyles) -> bool:
     Returns:
         What its display, its field or its style says.
     """
-    name = element.tag.removeprefix(_TEXT)
+    name = element.tag.removeprefix(TEXT)
     if name == "section":
-        display = element.get(f"{_TEXT}display")
-        return bool(display == "none" or (display == "condition" and element.get(f"{_TEXT}is-hidden") == "true"))
+        display = element.get(f"{TEXT}display")
+        return bool(display == "none" or (display == "condition" and element.get(f"{TEXT}is-hidden") == "true"))
     if name in ("p", "h"):
-        field = element.find(f".//{_TEXT}hidden-paragraph")
-        if field is not None and field.get(f"{_TEXT}is-hidden") == "true":
+        field = element.find(f".//{TEXT}hidden-paragraph")
+        if field is not None and field.get(f"{TEXT}is-hidden") == "true":
             return True
-        return styles.hide("paragraph", element.get(f"{_TEXT}style-name"))
+        return styles.hide("paragraph", element.get(f"{TEXT}style-name"))
     if name == "variable-set":
-        return bool(element.get(f"{_TEXT}display") == "none")
+        return bool(element.get(f"{TEXT}display") == "none")
     if name == "hidden-text":
-        return bool(element.get(f"{_TEXT}is-hidden") == "true")
-    return name == "span" and styles.hide("text", element.get(f"{_TEXT}style-name"))
+        return bool(element.get(f"{TEXT}is-hidden") == "true")
+    return name == "span" and styles.hide("text", element.get(f"{TEXT}style-name"))
 
 
 def hidden_rows(table: Any, repeated: Mapping[str, str]) -> Rows:
@@ -90,10 +90,10 @@ def hidden_rows(table: Any, repeated: Mapping[str, str]) -> Rows:
     found = Rows(set(), set())
     for tag, numbers in (("table-row", found.rows), ("table-column", found.columns)):
         number = 1
-        for element in table.iter(_TABLE + tag):
+        for element in table.iter(TABLE + tag):
             times = element.get(repeated[tag], "1")
             count = int(times) if times.isdecimal() and len(times) < 8 else 1
-            if element.get(f"{_TABLE}visibility") in ("collapse", "filter"):
+            if element.get(f"{TABLE}visibility") in ("collapse", "filter"):
                 last = min(number + count, _MOST_COLUMNS + 1) if tag == "table-column" else number + 1
                 numbers.update(range(number, last))
             number += count
