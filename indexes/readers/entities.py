@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from indexes.readers.base import check_text_length, first_warnings, one_line
@@ -40,25 +41,38 @@ def with_entities(text: str, most: int) -> tuple[str, tuple[str, ...]]:
     declared = _declarations(text)
     if declared is None:
         return text, ()
-    rest, warnings = _with_entities(text, declared, most)
-    return text[: declared.end] + rest, warnings
+    rest, files = _with_entities(text, declared, most)
+    return text[: declared.end] + rest, unread_files(files)
 
 
-def without_declarations(text: str, most: int) -> str:
+def without_declarations(text: str, most: int) -> tuple[str, list[str]]:
     """Replace entities, as `with_entities` does, and drop what declares them, for parsers that know neither.
+
+    References to files are dropped, too: where nothing declares them, they are errors.
 
     Args:
         text: The document, in XML or XHTML.
         most: The most characters that it may have then.
 
     Returns:
-        The text.
+        The text, and the names of the files that it refers to.
 
     Raises:
         UnreadableFile: It has too many characters.
     """
     declared = _declarations(text)
-    return text if declared is None else text[: declared.begin] + _with_entities(text, declared, most)[0]
+    if declared is None:
+        return text, []
+    rest, files = _with_entities(text, declared, most)
+    if declared.files:
+        rest = _replaced(rest, dict.fromkeys(declared.files, ""))
+    return text[: declared.begin] + rest, files
+
+
+def unread_files(names: Iterable[str]) -> tuple[str, ...]:
+    """Return a warning for each of the first files that a document refers to, and that are not read."""
+    warnings = [f"the file '{one_line(name)}' that it refers to is not read" for name in sorted(set(names))]
+    return first_warnings(warnings, "files that it refers to are not read")
 
 
 class _Declarations(NamedTuple):
@@ -99,16 +113,28 @@ def _declarations(text: str) -> _Declarations | None:
     return _Declarations(begin.start(), end, values, files)
 
 
-def _with_entities(text: str, declared: _Declarations, most: int) -> tuple[str, tuple[str, ...]]:
-    """What follows the declarations, with the text of entities, and the warnings. Raises UnreadableFile."""
-    values, files = declared.values, declared.files
-    if not values and not files:
-        return text[declared.end :], ()
+def _with_entities(text: str, declared: _Declarations, most: int) -> tuple[str, list[str]]:
+    """What follows the declarations, with the text of entities, and the files used. Raises UnreadableFile."""
+    values = declared.values
+    if not values and not declared.files:
+        return text[declared.end :], []
     names = [found["name"] for found in _USED.finditer(text, declared.end) if found["name"]]
     check_text_length(len(text) + sum(len(values.get(name, "")) for name in names), most)
-    used = [f"the file '{one_line(files[name])}' that it refers to is not read" for name in {*names} & files.keys()]
-    warnings = first_warnings(sorted(used), "files that it refers to are not read")
-    return _replaced(text[declared.end :], values), warnings
+    return _replaced(text[declared.end :], values), _files_used(text, declared)
+
+
+def _files_used(text: str, declared: _Declarations) -> list[str]:
+    """The files that a document refers to itself, or by an entity whose text refers to them."""
+    values, files = declared.values, declared.files
+    if not files:
+        return []
+    used = _references(text, declared.end)
+    used |= {inner for name in used & values.keys() for inner in _references(values[name])}
+    return [files[name] for name in used & files.keys()]
+
+
+def _references(text: str, start: int = 0) -> set[str]:
+    return {found["name"] for found in _USED.finditer(text, start) if found["name"]}
 
 
 def _length(value: str, values: dict[str, str]) -> int:

@@ -68,6 +68,7 @@ def _book(archive: zipfile.ZipFile, damaged: Collection[str], most: int) -> Read
         raise UnreadableFile("an .epub with no book in it")
     chapters: list[ReadText] = []
     missing: list[str] = []
+    flaws: list[str] = []  # of the chapters' own
     length = 0
     stored = {_folded(name): name for name in reversed(archive.namelist())}
     for name in _reading_order(root, posixpath.dirname(package.replace("\\", "/")), missing):
@@ -80,6 +81,7 @@ def _book(archive: zipfile.ZipFile, damaged: Collection[str], most: int) -> Read
             continue
         chapter = _EMPTY.sub(r"<\1\2></\1>", decode_declared(archive.read(found), None))
         page = web_page(chapter, is_whole=True)
+        flaws += page.warnings
         if page.text.strip():
             chapters.append(replace(page, breaks=tuple(sorted({0, *page.breaks}))))
             length += len(page.text)
@@ -93,6 +95,7 @@ def _book(archive: zipfile.ZipFile, damaged: Collection[str], most: int) -> Read
         language=root.findtext(f".//{_DC}language"),
     )
     warnings = first_warnings(missing, "chapters are missing")
+    warnings += first_warnings(list(dict.fromkeys(flaws)), "files that it refers to are not read")
     reading = joined_readings(chapters, "\n\n")
     headings = reading.headings[:MOST_MARKS]
     return replace(reading, title=title, headings=headings, metadata=about, warnings=warnings)

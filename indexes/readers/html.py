@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from indexes.errors import UnreadableFile
 from indexes.readers.base import DEFAULT_LIMITS, MOST_MARKS, ReadLimits, ReadText, one_line, properties, superscript
 from indexes.readers.declared_encoding import decode_declared
-from indexes.readers.entities import without_declarations
+from indexes.readers.entities import unread_files, without_declarations
 from indexes.readers.front_matter import front_matter
 from indexes.readers.html_rows import OpenRow
 from indexes.readers.main_text import Line, main_lines
@@ -420,7 +420,7 @@ def web_page(text: str, *, is_whole: bool = False) -> ReadText:
         is_whole: Whether there is nothing beside the text, as in a book or a message.
 
     Returns:
-        Its text, headings, title and properties.
+        Its text, headings, title and properties, and a warning for each file that its entities stand for.
 
     Raises:
         UnreadableFile: It cannot be parsed, or the entities that it declares make it too long.
@@ -429,8 +429,9 @@ def web_page(text: str, *, is_whole: bool = False) -> ReadText:
 
     if "<frameset" in text[:_PIECE].lower():
         text = _FRAMES.sub(" ", text)
+    files: list[str] = []  # that it refers to
     if "<!DOCTYPE" in text[:_PIECE]:  # of XHTML, in capitals
-        text = without_declarations(text, DEFAULT_LIMITS.most_text(len(text)))
+        text, files = without_declarations(text, DEFAULT_LIMITS.most_text(len(text)))
     if text[:_PIECE].lstrip().startswith("<?xml"):
         text = _without_sections(text)
     page = Page(is_whole=is_whole)
@@ -441,7 +442,7 @@ def web_page(text: str, *, is_whole: bool = False) -> ReadText:
         parser.close()
     except (etree.LxmlError, ValueError) as error:
         raise UnreadableFile(f"cannot be read as HTML: {one_line(str(error))}") from error
-    return page.reading()
+    return replace(page.reading(), warnings=unread_files(files))
 
 
 def _without_sections(text: str) -> str:

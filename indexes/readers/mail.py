@@ -180,7 +180,7 @@ def part_text(part: Message, limits: ReadLimits, names: list[str], doubts: list[
         part: The part.
         limits: Its encoding, if the user states one.
         names: Where to add the names of files in the text.
-        doubts: Where to add warnings about its encoding.
+        doubts: Where to add warnings, such as about its encoding.
 
     Returns:
         The text.
@@ -194,7 +194,7 @@ def part_text(part: Message, limits: ReadLimits, names: list[str], doubts: list[
     encoding = declared or limits.encoding
     if is_page and encoding is None:
         with suppress(UnreadableFile):
-            return web_page(decode_declared(data, None), is_whole=True)
+            return _page(decode_declared(data, None), doubts)
     text = _text(data, encoding)
     if text is None and encoding is None and (text := _western(data)) is not None:
         doubts.append("the message does not declare its encoding: read as windows-1252; if wrong, use --encoding")
@@ -203,10 +203,16 @@ def part_text(part: Message, limits: ReadLimits, names: list[str], doubts: list[
         doubts.append(f"the message declares {declared}, and {text.count(_LOST):,} characters of it are not in it")
     text = decode(data, encoding) if text is None else text  # which raises
     if is_page:
-        return web_page(text, is_whole=True)
+        return _page(text, doubts)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     names += (one_line(found[1]) for found in _UUENCODED.finditer(text))
     return ReadText(without_embedded_files(_UUENCODED.sub("", text)))
+
+
+def _page(text: str, doubts: list[str]) -> ReadText:
+    page = web_page(text, is_whole=True)
+    doubts += page.warnings
+    return page
 
 
 def header(message: Message, name: str, limits: ReadLimits) -> str:

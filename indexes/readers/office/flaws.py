@@ -12,6 +12,9 @@ from io import BytesIO
 from types import MappingProxyType
 from zipfile import ZipFile
 
+from indexes.errors import UnreadableFile
+from indexes.readers.declared_encoding import decode_declared
+from indexes.readers.entities import without_declarations
 from indexes.readers.zip_files import parse_xml
 
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/")
@@ -30,6 +33,8 @@ _OF_TEXT = re.compile(
     r"|xl/(?:worksheets/\w+|sharedStrings)\.xml|content\.xml"
 )
 _SEARCHED = 2_000  # bytes at the beginning of a part, where its namespaces are
+_DECLARATION = re.compile(r"\A\s*<\?xml[^>]{0,200}\?>")
+_DOCTYPE, _DECLARED = b"<!DOCTYPE", 100_000  # bytes, where it may declare entities
 
 
 def usual_package(data: bytes, broken: Collection[str]) -> bytes:
@@ -81,6 +86,40 @@ def without_malformed_parts(data: bytes) -> tuple[bytes, list[str], list[str]]:
     if not malformed and not mended:
         return data, [], []
     return _rewritten(data, malformed, lambda part: part, mended), malformed, [*mended]
+
+
+def without_entities(data: bytes, most: int) -> tuple[bytes, list[str]]:
+    """Return a package with the text of the entities that its parts declare, which libraries would cut texts off at.
+
+    Args:
+        data: The file's bytes.
+        most: The most characters that a part may have then.
+
+    Returns:
+        The package, and the names of the files that its parts refer to.
+
+    Raises:
+        UnreadableFile: A part has too many characters.
+    """
+    files: list[str] = []
+    changed: dict[str, bytes] = {}
+    with ZipFile(BytesIO(data)) as archive:
+        for name in archive.namelist():
+            if name.endswith(_XML) and _DOCTYPE in archive.open(name).read(_DECLARED).replace(b"\0", b""):  # of UTF-16
+                try:
+                    text = decode_declared(archive.read(name), None)
+                except UnreadableFile:  # which parsers will tell of
+                    continue
+                plain, used = without_declarations(text, most)
+                files += used
+                if plain != text:
+                    changed[name] = utf8_xml(plain)
+    return (_rewritten(data, (), bytes, changed) if changed else data), files
+
+
+def utf8_xml(text: str) -> bytes:
+    """Return XML in UTF-8, without a declaration of another encoding."""
+    return _DECLARATION.sub("", text.removeprefix("\ufeff")).encode("utf-8", "replace")
 
 
 def without_parts(data: bytes, names: re.Pattern[str]) -> bytes:

@@ -13,9 +13,9 @@ from dataclasses import replace
 from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits, ReadText, first_warnings, one_line, reason_of
 from indexes.readers.declared_encoding import decode_declared
-from indexes.readers.entities import without_declarations
+from indexes.readers.entities import unread_files, without_declarations
 from indexes.readers.lines import Lines
-from indexes.readers.office.flaws import usual_package, without_malformed_parts
+from indexes.readers.office.flaws import usual_package, utf8_xml, without_entities, without_malformed_parts
 from indexes.readers.office.ooxml import core_properties, flat_document_properties, open_document_properties
 from indexes.readers.zip_files import check_zip, parse_xml
 
@@ -23,7 +23,6 @@ _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # an OLE container
 _OPEN_DOCUMENT = ".odt, .ods or .odp"
 _FLAT = ".fodt, .fods or .fodp"
 _BINARY = re.compile(r"(?<=<office:binary-data>)[^<]+")  # pictures, longer than a parser would take
-_DECLARATION = re.compile(r"\A\s*<\?xml[^>]{0,200}\?>")
 
 
 def read_word(data: bytes, limits: ReadLimits) -> ReadText:
@@ -117,9 +116,10 @@ def read_flat_document(data: bytes, limits: ReadLimits) -> ReadText:
 
     from indexes.readers.office.opendocument import flat_document_lines
 
-    text = _DECLARATION.sub("", decode_declared(data, limits.encoding).removeprefix("\ufeff"))
-    text = without_declarations(_BINARY.sub("", text), limits.most_text(len(data)))
-    xml, flaws = text.encode("utf-8", "replace"), list[str]()
+    flaws: list[str] = []
+    text = _BINARY.sub("", decode_declared(data, limits.encoding))
+    text, files = without_declarations(text, limits.most_text(len(data)))
+    xml = utf8_xml(text)
     try:
         try:
             root = parse_xml(xml)
@@ -134,7 +134,7 @@ def read_flat_document(data: bytes, limits: ReadLimits) -> ReadText:
         raise
     except Exception as error:  # whatever a broken file provokes
         raise UnreadableFile(f"a broken {_FLAT}: {reason_of(error)}") from error
-    return replace(reading, warnings=(*flaws, *reading.warnings))
+    return replace(reading, warnings=(*flaws, *unread_files(files), *reading.warnings))
 
 
 def _read(suffix: str, lines_of: Callable[[bytes, int], Lines], data: bytes, limits: ReadLimits) -> ReadText:
@@ -145,7 +145,7 @@ def _read(suffix: str, lines_of: Callable[[bytes, int], Lines], data: bytes, lim
     most = limits.most_text(len(data))
     broken, mended = check_zip(suffix, data, limits), list[str]()
     try:
-        data = usual_package(data, broken)
+        data, files = without_entities(usual_package(data, broken), most)
         try:
             reading = _reading(suffix, lines_of, data, most)
         except (UnreadableFile, MemoryError, RecursionError):
@@ -165,7 +165,7 @@ def _read(suffix: str, lines_of: Callable[[bytes, int], Lines], data: bytes, lim
     flaws = [f"its part '{name}' is broken and left out" for name in broken]
     flaws += (f"its part '{name}' is damaged, and its text not or not wholly read" for name in mended)
     warnings = first_warnings(flaws, "parts are broken")
-    return replace(reading, warnings=(*warnings, *reading.warnings))
+    return replace(reading, warnings=(*warnings, *unread_files(files), *reading.warnings))
 
 
 def _reading(suffix: str, lines_of: Callable[[bytes, int], Lines], data: bytes, most: int) -> ReadText:

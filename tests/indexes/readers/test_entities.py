@@ -1,9 +1,11 @@
 """Entities that XML declares itself give their text, and no bomb."""
 
-
+import docx
+import pptx
 import pytest
 from flat_document import flat
-from saved_file import zipped
+from made_office import workbook
+from saved_file import parts_of, zipped
 
 DECLARED = """<!DOCTYPE book SYSTEM "book.dtd" [
   <!-- <!ENTITY firm "no"> ]> -->
@@ -37,6 +39,89 @@ def test_files_that_xml_refers_to_are_not_read_and_are_named(read):
         "the file 'file:///etc/passwd' that it refers to is not read",
         "the file 'two.xml' that it refers to is not read",
     )
+
+
+OUTER = """<!DOCTYPE any [<!ENTITY x SYSTEM 'file.txt'><!ENTITY own 'with'><!ENTITY inner '&x;'><!ENTITY unused SYSTEM 'b.txt'>]>"""
+WORD = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+MESSAGE = "Subject: oil\nContent-Type: text/html; charset=utf-8\n\n"
+
+
+def page_with(reference: str) -> str:
+    html = f"<html xmlns='http://www.w3.org/1999/xhtml'><body><p>lamp {reference} oil</p></body></html>"
+    return f"<?xml version='1.0'?>{OUTER}{html}"
+
+
+def document_with(reference: str) -> str:
+    return flat(f"<office:text><text:p>lamp {reference} oil</text:p></office:text>", f"<?xml version='1.0'?>{OUTER}")
+
+
+def book_with(*pages: str) -> bytes:
+    items = "".join(f'<item id="p{n}" href="{n}.xhtml" media-type="text/html"/>' for n in range(len(pages)))
+    parts = {f"{number}.xhtml": page for number, page in enumerate(pages)}
+    container = '<container><rootfile full-path="b.opf"/></container>'
+    opf = f"<package><manifest>{items}</manifest></package>"
+    return zipped({"META-INF/container.xml": container, "b.opf": opf, **parts})
+
+
+def word_with(reference: str) -> bytes:
+    body = f"<w:body><w:p><w:r><w:t>lamp {reference} oil</w:t></w:r></w:p></w:body>"
+    main = f"{OUTER}<w:document {WORD}>{body}</w:document>"
+    return zipped(parts_of(docx.Document()) | {"word/document.xml": main})
+
+
+def slides_with(reference: str) -> bytes:
+    file = pptx.Presentation()
+    file.slides.add_slide(file.slide_layouts[6]).shapes.add_textbox(0, 0, 9, 9).text_frame.text = "lamp @ oil"
+    parts = parts_of(file)
+    root = parts["ppt/slides/slide1.xml"].partition(b"?>")[2].decode()
+    return zipped(parts | {"ppt/slides/slide1.xml": OUTER + root.replace("@", reference)})
+
+
+def sheet_with(reference: str) -> bytes:
+    parts = parts_of(workbook([["lamp @ oil"]]))
+    cells = parts["xl/worksheets/sheet1.xml"].decode().replace("@", reference)
+    return zipped(parts | {"xl/worksheets/sheet1.xml": OUTER + cells})
+
+
+REFERRING = {
+    "a.odt": lambda reference: zipped({"content.xml": document_with(reference)}),
+    "utf16.odt": lambda reference: zipped({"content.xml": document_with(reference).encode("utf-16")}),
+    "a.fodt": document_with,
+    "a.docx": word_with,
+    "a.pptx": slides_with,
+    "a.xlsx": sheet_with,
+    "a.epub": lambda reference: book_with(page_with(reference), page_with(reference)),
+    "a.xhtml": page_with,
+    "a.eml": lambda reference: MESSAGE + page_with(reference),
+}
+
+
+@pytest.mark.parametrize("reference", ["&x;", "&inner;"])
+@pytest.mark.parametrize("name", REFERRING)
+def test_files_that_documents_refer_to_are_not_read_and_are_named(name, reference, read):
+    document = read(name, REFERRING[name](reference))
+    assert "lamp oil" in document.text or "lamp  oil" in document.text
+    assert document.warnings == ("the file 'file.txt' that it refers to is not read",)
+
+
+@pytest.mark.parametrize("name", REFERRING)
+def test_files_that_documents_only_declare_are_not_named(name, read):
+    assert read(name, REFERRING[name]("or")).warnings == ()
+
+
+@pytest.mark.parametrize("name", REFERRING)
+def test_entities_that_documents_declare_give_their_text(name, read):
+    document = read(name, REFERRING[name]("&own;"))
+    assert "lamp with oil" in document.text
+    assert document.warnings == ()
+
+
+def test_of_very_many_files_that_a_document_refers_to_the_first_are_named(read):
+    files = "".join(f"<!ENTITY x{n} SYSTEM '{n}'>" for n in range(30))
+    body = f"<office:text><text:p>oil{''.join(f'&x{n};' for n in range(30))}</text:p></office:text>"
+    warnings = read("a.odt", zipped({"content.xml": flat(body, f"<!DOCTYPE any [{files}]>")})).warnings
+    assert len(warnings) == 11
+    assert warnings[-1] == "20 more files that it refers to are not read"
 
 
 def laughs(count: int) -> str:
