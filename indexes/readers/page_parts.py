@@ -33,6 +33,8 @@ _SHORTEST_LABEL = 12  # bytes in UTF-8: two words, or four kanji
 _SHORTEST_TEXT = 80  # bytes in UTF-8: more than a button says that does something
 _QUESTION = re.compile(r"(?:[?？؟]|[すたるのいんう]か。?)\W*$")  # perhaps with an arrow behind it
 _REFERENCES = ("aria-controls", "data-bs-target", "data-target")
+_NOTES = re.compile(r"footnotes?\b|endnotes?\b", re.IGNORECASE)
+_FORMULA = re.compile(r"\b(?:la)?tex\b|\bmath", re.IGNORECASE)
 _FOR_SCRIPTS = re.compile(r"script|スクリプト|脚本|腳本|скрипт|스크립트|cookies?\b", re.IGNORECASE)
 _LONGEST_MESSAGE = 1_000  # characters that only say to turn something on
 _NOT_SHOWN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
@@ -111,3 +113,15 @@ def is_label(text: str, *, folds: bool) -> bool:
     """
     length = len(text.encode("utf-8", "replace"))
     return _QUESTION.search(text) is not None or length >= (_SHORTEST_LABEL if folds else _SHORTEST_TEXT)
+
+
+def is_note(attributes: Any) -> bool:
+    """Return whether an element is named for a note."""
+    named = " ".join(attributes.get(name, "")[:200] for name in ("class", "id", "role", "epub:type"))
+    return _NOTES.search(named) is not None
+
+
+def formula_in(picture: Any) -> list[str]:
+    """Return the text of a formula that is a picture, unless it stands beside it for those who do not see it."""
+    is_formula = _FORMULA.search(picture.get("class", "")) and picture.get("aria-hidden") != "true"
+    return [picture.get("alt", "")] if is_formula else []
