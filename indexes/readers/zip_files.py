@@ -71,7 +71,7 @@ def parse_xml(data: bytes, *, recover: bool = False) -> Any:
         resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True, recover=recover
     )
     root = etree.fromstring(data, parser)
-    if root is not None and root.getroottree().docinfo.internalDTD is not None:
+    if root is not None and (recover or root.getroottree().docinfo.internalDTD is not None):
         etree.strip_elements(root, etree.Entity, with_tail=False)  # which readers would take for elements
     return root
 

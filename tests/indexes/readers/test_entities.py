@@ -116,6 +116,14 @@ def test_entities_that_documents_declare_give_their_text(name, read):
     assert document.warnings == ()
 
 
+@pytest.mark.parametrize("name", ["a.odt", "a.docx", "a.pptx", "a.xlsx"])
+def test_entities_that_nothing_declares_cost_no_other_text_of_a_part(name, read):
+    document = read(name, REFERRING[name]("&nothing;"))
+    assert document.text.split() in (["lamp", "oil"], ["Sheet", "lamp", "oil"])
+    (warning,) = document.warnings
+    assert warning.endswith("is damaged, and its text not or not wholly read")
+
+
 def test_of_very_many_files_that_a_document_refers_to_the_first_are_named(read):
     files = "".join(f"<!ENTITY x{n} SYSTEM '{n}'>" for n in range(30))
     body = f"<office:text><text:p>oil{''.join(f'&x{n};' for n in range(30))}</text:p></office:text>"
