@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -46,8 +47,14 @@ def bf16_speedup() -> float:
     """Measure how many times as fast as in float32 a matrix product is in bf16.
 
     Returns:
-        The ratio of the shortest times of small products, so that other work on the machine has little part in it.
+        The ratio of the shortest times of small products in one thread, so that other work on the machine has no part
+        in it: a thread seldom loses the processor within half a millisecond, and several wait for the last of them.
     """
+    with _of_one_thread(1) as pool:
+        return pool.submit(_measured_speedup).result()
+
+
+def _measured_speedup() -> float:
     inputs, weight = torch.ones(_MEASURED_ROWS, _MEASURED_WIDTH), torch.ones(_MEASURED_WIDTH, _MEASURED_WIDTH)
     product, halves = Product.of(weight, None), inputs.bfloat16()
     each: dict[str, Callable[[], object]] = {
@@ -113,10 +120,17 @@ def _batches(mask: torch.Tensor, mixed: bool) -> list[_Batch]:
 
 def _run_in_threads(run: Any, batches: list[_Batch], workers: int) -> list[torch.Tensor]:
     """Run a batch per thread: faster than all threads on each product of one batch (55 chunks/s against 47 on two)."""
+    with _of_one_thread(workers) as pool:
+        return list(pool.map(run, batches))
+
+
+@contextmanager
+def _of_one_thread(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads in each of which torch takes one alone."""
     threads = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(run, batches))
+            yield pool
     finally:
         torch.set_num_threads(threads)  # what a thread sets for itself is also the default of later threads
 
