@@ -32,6 +32,8 @@ def test_the_notebooks_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     cells = []
     for name, notebook in notebooks.items():
         (tmp_path / name).mkdir()
+        for cell in notebook.cells:
+            cell.id = f"{name[:2]}-{cell.id}"  # which is the notebook's own
         cells += [nbformat.v4.new_code_cell(f"%reset -f\n%cd -q {tmp_path / name}"), *notebook.cells]
     client = NotebookClient(nbformat.v4.new_notebook(cells=cells), timeout=800, kernel_name="python3")
     asyncio.run(client.async_execute())  # execute() leaves its loop open
