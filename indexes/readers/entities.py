@@ -118,23 +118,15 @@ def _with_entities(text: str, declared: _Declarations, most: int) -> tuple[str, 
     values = declared.values
     if not values and not declared.files:
         return text[declared.end :], []
-    names = [found["name"] for found in _USED.finditer(text, declared.end) if found["name"]]
+    names = _references(text, declared.end)
     check_text_length(len(text) + sum(len(values.get(name, "")) for name in names), most)
-    return _replaced(text[declared.end :], values), _files_used(text, declared)
-
-
-def _files_used(text: str, declared: _Declarations) -> list[str]:
-    """The files that a document refers to itself, or by an entity whose text refers to them."""
-    values, files = declared.values, declared.files
-    if not files:
-        return []
-    used = _references(text, declared.end)
+    used = {*names}  # also by an entity whose text refers to others
     used |= {inner for name in used & values.keys() for inner in _references(values[name])}
-    return [files[name] for name in used & files.keys()]
+    return _replaced(text[declared.end :], values), [declared.files[name] for name in used & declared.files.keys()]
 
 
-def _references(text: str, start: int = 0) -> set[str]:
-    return {found["name"] for found in _USED.finditer(text, start) if found["name"]}
+def _references(text: str, start: int = 0) -> list[str]:
+    return [found["name"] for found in _USED.finditer(text, start) if found["name"]]
 
 
 def _length(value: str, values: dict[str, str]) -> int:

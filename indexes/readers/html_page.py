@@ -94,7 +94,7 @@ class Page:
                 self._dropped.append(tag)
         elif tag == "script" and attributes.get("type", "").lower().startswith("math/"):
             self._words.append(" ")
-        elif (tag in DROPPED and tag != "svg" and not self._is_kept(tag, attributes)) or (
+        elif (tag in DROPPED and not self._is_kept(tag, attributes)) or (
             attributes.get("id", "") not in self._unfolded
             and is_beside_the_text(tag, attributes, is_in_text=is_in_text)
             and not (self._is_whole and is_note(attributes))

@@ -11,9 +11,7 @@ def names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-DROPPED = names(
-    "audio canvas datalist footer iframe nav object rp rt rtc script select style svg template textarea video"
-)
+DROPPED = names("audio canvas datalist footer iframe nav object rp rt rtc script select style template textarea video")
 _DROPPED_ROLES = names("alertdialog banner contentinfo dialog navigation search")
 _PANEL_ROLES = names("region tabpanel")
 _DROPPED_CLASSES = names(  # skip links, links at headings, and menus of pages from before there was `nav`

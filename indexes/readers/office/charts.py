@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from indexes.readers.lines import Lines
+from indexes.readers.office.drawing_text import drawn_paragraphs
 
 _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 CHART = f"{_C}chart"  # which names the part with the chart
@@ -86,20 +87,16 @@ def chart_labels(chart_space: Any, drawn: Iterable[Any] = ()) -> list[str]:
     Returns:
         A line for each label and each paragraph.
     """
-    labels = [" ".join(map(_words, label.iter(f"{_A}p"))) for label in chart_space.iterfind(f".//{_C}dLbl/{_C}tx")]
-    boxes = [_words(paragraph) for root in drawn for paragraph in root.iter(f"{_A}p")]
+    labels = [" ".join(drawn_paragraphs(label)) for label in chart_space.iterfind(f".//{_C}dLbl/{_C}tx")]
+    boxes = [paragraph for root in drawn for paragraph in drawn_paragraphs(root)]
     return list(filter(None, map(str.strip, [*labels, *boxes])))
 
 
 def _unit(units: Any) -> str:
     """What the numbers of an axis are counted in, such as millions."""
     label, built_in = units.find(f"{_C}dispUnitsLbl/{_C}tx"), units.find(f"{_C}builtInUnit")
-    written = "" if label is None else " ".join(map(_words, label.iter(f"{_A}p"))).strip()
+    written = "" if label is None else " ".join(drawn_paragraphs(label)).strip()
     return written or ("" if built_in is None else built_in.get("val", ""))
-
-
-def _words(paragraph: Any) -> str:
-    return "".join(text.text or "" for text in paragraph.iter(f"{_A}t"))
 
 
 def _title(element: Any) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
-from indexes.readers.office.open_document_xml import PRESENTATION, STYLE, TABLE, TEXT
+from indexes.readers.office.hidden_cells import HiddenCells
+from indexes.readers.office.open_document_xml import PRESENTATION, STYLE, TABLE, TEXT, integer
 
 _HIDES = {  # by the family of styles: the attribute of its properties that hides, and the value with which it does
     "text": (f"{TEXT}display", "none"),
@@ -44,13 +45,6 @@ class HidingStyles:
         return False
 
 
-class Rows(NamedTuple):
-    """The rows and columns of a sheet that are hidden, by their numbers from 1."""
-
-    rows: set[int]
-    columns: set[int]
-
-
 def is_hidden(element: Any, styles: HidingStyles) -> bool:
     """Return whether a section, a paragraph or a piece of text is hidden.
 
@@ -77,24 +71,22 @@ def is_hidden(element: Any, styles: HidingStyles) -> bool:
     return name == "span" and styles.hide("text", element.get(f"{TEXT}style-name"))
 
 
-def hidden_rows(table: Any, repeated: Mapping[str, str]) -> Rows:
+def hidden_cells(table: Any) -> HiddenCells:
     """Return which rows and columns of a sheet are hidden, also by a filter or in a folded group.
 
     Args:
         table: The sheet.
-        repeated: The attributes that say how often a row and a column stand there, by the names of elements.
 
     Returns:
-        Their numbers; of rows that are repeated, that of the first.
+        Them; of rows that are repeated, the first.
     """
-    found = Rows(set(), set())
-    for tag, numbers in (("table-row", found.rows), ("table-column", found.columns)):
+    rows, columns = set[int](), set[int]()
+    for name, numbers in (("row", rows), ("column", columns)):
         number = 1
-        for element in table.iter(TABLE + tag):
-            times = element.get(repeated[tag], "1")
-            count = int(times) if times.isdecimal() and len(times) < 8 else 1
+        for element in table.iter(f"{TABLE}table-{name}"):
+            count = integer(element.get(f"{TABLE}number-{name}s-repeated"), 1)
             if element.get(f"{TABLE}visibility") in ("collapse", "filter"):
-                last = min(number + count, _MOST_COLUMNS + 1) if tag == "table-column" else number + 1
+                last = min(number + count, _MOST_COLUMNS + 1) if name == "column" else number + 1
                 numbers.update(range(number, last))
             number += count
-    return found
+    return HiddenCells(rows, columns)

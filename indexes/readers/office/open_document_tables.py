@@ -12,11 +12,10 @@ from indexes.readers.hidden import is_read_anyway
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.hidden_cells import HiddenCells
-from indexes.readers.office.open_document_hidden import HidingStyles, hidden_rows
+from indexes.readers.office.open_document_hidden import HidingStyles, hidden_cells
 from indexes.readers.office.open_document_xml import DRAW, OFFICE, TABLE, integer
 from indexes.readers.office.validations import add_inputs
 
-_REPEATED = {f"table-{name}": f"{TABLE}number-{name}s-repeated" for name in ("row", "column")}
 _MOST_COLUMNS = 1_000  # a cell that is repeated more often fills a row with what nobody wrote
 _Below = dict[int, tuple[int, int]]  # by its first column, the rows that a merged cell still covers, and its columns
 
@@ -109,7 +108,7 @@ class Tables:
         is_sheet_hidden = self._hiding.hide("table", table.get(f"{TABLE}style-name"))
         if is_sheet_hidden and "".join(table.itertext()).strip():
             lines.warnings.append(is_read_anyway(f"sheet '{name}'"))
-        return HiddenCells(*hidden_rows(table, _REPEATED))
+        return hidden_cells(table)
 
     def _end_sheet(self, table: Any, hidden: HiddenCells) -> None:
         """Add what is drawn on a sheet, and what its cells ask for."""

@@ -11,11 +11,11 @@ from indexes.readers.lines import Lines
 from indexes.readers.office.alternative_text import alternative_text
 from indexes.readers.office.charts import BOXES, axis_titles, chart_labels, chart_title
 from indexes.readers.office.diagrams import diagram_words
+from indexes.readers.office.drawing_text import drawn_paragraphs
 from indexes.readers.office.ooxml import Package
 from indexes.readers.zip_files import parse_xml
 
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
-_A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _S = "{*}"  # both namespaces of drawings on sheets
 _VML = "{urn:schemas-microsoft-com:vml}"
 _CLIENT_DATA = "{urn:schemas-microsoft-com:office:excel}ClientData"
@@ -55,8 +55,7 @@ def _drawn(root: Any) -> Iterator[str]:
         if element.tag.endswith("cNvPr"):
             yield alternative_text(element.get("descr", ""))
         else:
-            for paragraph in element.iter(f"{_A}p"):
-                yield "".join(text.text or "" for text in paragraph.iter(f"{_A}t"))
+            yield from drawn_paragraphs(element)
 
 
 def _chart_words(package: Package, name: str, chart: Any) -> list[str]:

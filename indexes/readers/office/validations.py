@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-from io import BytesIO
 from typing import Any
 
-from lxml import etree
-
 from indexes.readers.lines import Lines
+from indexes.readers.zip_files import parse_xml
 
-_TAG = "{*}dataValidation"
+_ROWS = re.compile(rb"<(?:\w+:)?sheetData\b[^>]*>.*</(?:\w+:)?sheetData\s*>", re.DOTALL)
 _LONGEST_PLACE = 40  # characters: a validation may be of very many ranges
 _MOST = 1_000
 
@@ -45,10 +44,7 @@ def add_inputs(lines: Lines, inputs: Iterable[tuple[str, str, str]]) -> None:
 
 def _validations(xml: bytes) -> Iterator[tuple[str, str, str]]:
     """The validations, of which newer ones stand in an extension of the sheet."""
-    for _, element in etree.iterparse(BytesIO(xml), tag=(_TAG, "{*}row"), resolve_entities=False, no_network=True):
-        if element.tag.endswith("}row"):
-            element.clear()
-            continue
+    for element in parse_xml(_ROWS.sub(b"", xml)).iter("{*}dataValidation"):
         place = element.get("sqref") or element.findtext("{*}sqref") or ""
         title, prompt = (" ".join(element.get(name, "").split()) for name in ("promptTitle", "prompt"))
         yield place, ": ".join(filter(None, (title, prompt))), _choices(element)

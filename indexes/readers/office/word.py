@@ -20,7 +20,8 @@ from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.alternative_text import alternative_text
 from indexes.readers.office.charts import BOXES, CHART, CHART_PART, add_chart
-from indexes.readers.office.diagrams import DIAGRAM, DIAGRAM_DATA, diagram_words, drawn_paragraphs
+from indexes.readers.office.diagrams import DIAGRAM, DIAGRAM_DATA, diagram_words
+from indexes.readers.office.drawing_text import drawn_paragraphs
 from indexes.readers.office.equations import M, equation_text
 from indexes.readers.office.fields import Fields
 from indexes.readers.office.headers import shown_headers
@@ -191,9 +192,9 @@ class _Walk:
         self._end_comments()
 
     def _box(self, box: Any) -> None:
-        if box.tag == CHART and (chart := self._part(box.get(CHART_PART, ""))) is not None:
-            name = self._package.name_of(self._at, box.get(CHART_PART, ""))
-            add_chart(self._lines, chart, self._package.roots(name, BOXES))
+        chart = self._package.name_of(self._at, box.get(CHART_PART, "")) if box.tag == CHART else ""
+        if chart in self._package:
+            add_chart(self._lines, self._package.root(chart), self._package.roots(chart, BOXES))
         elif box.tag == DIAGRAM and (data := self._part(box.get(DIAGRAM_DATA, ""))) is not None:
             self._lines.blank()
             self._lines.add("\n".join(diagram_words(data)))

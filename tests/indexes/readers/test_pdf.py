@@ -209,6 +209,20 @@ def test_what_the_fields_and_notes_of_a_form_mean(read):
 DRAWN = b"BT /F 12 Tf 2 10 Td (Approved) Tj ET"
 
 
+def annotated_pdf(annotation: bytes, *objects: bytes) -> bytes:
+    """A page that says Body, with an annotation, which may refer to further objects, from the sixth on."""
+    content = b"BT /F 12 Tf 72 720 Td (Body) Tj ET"
+    return pdf_of(
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [4 0 R] /Count 1 >>",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 99 99] /Contents 5 0 R /Resources << /Font << /F 3 0 R >> >>"
+        b" /Annots [<< /Type /Annot /Rect [0 0 9 9] %s >>] >>" % annotation,
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
+        *objects,
+    )
+
+
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
@@ -223,32 +237,16 @@ DRAWN = b"BT /F 12 Tf 2 10 Td (Approved) Tj ET"
     ],
 )
 def test_what_says_nothing_but_by_its_appearance_is_read(kind, text, read):
-    content = b"BT /F 12 Tf 72 720 Td (Body) Tj ET"
-    objects = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [4 0 R] /Count 1 >>",
-        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 99 99] /Contents 5 0 R /Resources << /Font << /F 3 0 R >> >>"
-        b" /Annots [<< /Type /Annot /Rect [0 0 9 9] /AP << /N 6 0 R >> %s >>] >>" % kind,
-        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
+    form = (
         b"<< /Type /XObject /Subtype /Form /BBox [0 0 99 9] /Resources << /Font << /F 3 0 R >> >> /Length %d >>\n"
-        b"stream\n%s\nendstream" % (len(DRAWN), DRAWN),
-    ]
-    assert read("a.pdf", pdf_of(*objects)).text == text
+        b"stream\n%s\nendstream" % (len(DRAWN), DRAWN)
+    )
+    assert read("a.pdf", annotated_pdf(b"/AP << /N 6 0 R >> " + kind, form)).text == text
 
 
 def test_files_that_are_attached_to_a_page_are_named(read):
-    note = b"<< /Type /Annot /Subtype /FileAttachment /Rect [0 0 9 9] /Contents (See it.) /FS << /F (oil.txt) >> >>"
-    content = b"BT /F 12 Tf 72 720 Td (Body) Tj ET"
-    objects = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [4 0 R] /Count 1 >>",
-        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 99 99] /Contents 5 0 R /Resources << /Font << /F 3 0 R >> >>"
-        b" /Annots [%s] >>" % note,
-        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
-    ]
-    document = read("a.pdf", pdf_of(*objects))
+    note = b"/Subtype /FileAttachment /Contents (See it.) /FS << /F (oil.txt) >>"
+    document = read("a.pdf", annotated_pdf(note))
     assert document.text == "Body\nComment: See it."
     assert document.warnings == ("the attachment 'oil.txt' is not read: save it as a file of its own",)
 
