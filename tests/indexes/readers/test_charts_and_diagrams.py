@@ -100,6 +100,17 @@ def test_what_is_drawn_for_older_programs_alone_is_not_read(read):
     assert read("a.xlsx", zipped(parts)).text == "Sheet\n\nitem | kg\n\nOil"
 
 
+def test_words_on_both_sides_of_a_line_break_in_a_box_stay_apart(read):
+    book = workbook([["item", "kg"]])
+    book.active.add_chart(BarChart(), "D1")
+    parts = parts_of(book)
+    names = f'xmlns:a="{DRAWING}/main" xmlns:xdr="{DRAWING}/spreadsheetDrawing"'
+    text = "<a:p><a:r><a:t>Fill the</a:t></a:r><a:br/><a:r><a:t>north lamp</a:t></a:r></a:p>"
+    box = f"<xdr:sp><xdr:txBody>{text}</xdr:txBody></xdr:sp>"
+    parts["xl/drawings/drawing1.xml"] = f"<xdr:wsDr {names}>{box}</xdr:wsDr>".encode()
+    assert read("a.xlsx", zipped(parts)).text == "Sheet\n\nitem | kg\n\nFill the north lamp"
+
+
 def test_titles_of_axes_and_of_charts_that_are_a_sheet_are_read(read):
     book: openpyxl.Workbook = workbook([["item", "kg"], ["oil", 3], ["wick", 4]])
     for sheet, title in ((book.active, "Stock"), (book.create_chartsheet(), "Stock of the year")):
