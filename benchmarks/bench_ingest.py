@@ -3,7 +3,7 @@
     python benchmarks/bench_ingest.py --data ../shared/data [--characters 300000] [--files 1000 4000]
 
 First, the three books (books/*.txt, the whole of them without `--characters`), chunked, embedded and indexed: longctx
-as it is, longctx with bf16 switched off, and llama-index (SentenceSplitter, IngestionPipeline, VectorStoreIndex, and
+as it is, longctx in fp32, and llama-index (SentenceSplitter, IngestionPipeline, VectorStoreIndex, and
 an embedding as its HuggingFaceEmbedding is by default: fp32, ten texts at a time). Each has a process of its own, in
 which the model is loaded before the clock starts. SentenceSplitter is told a size at which its chunks are on average
 as long as ours. The vectors of longctx are compared with those that it makes in fp32. Recall is of the vectors alone:
@@ -82,21 +82,21 @@ def ingest(folder: Path, index: Path, encoder: Encoder) -> None:
         assert not opened.ingest([folder]).failed
 
 
-def books_longctx(corpus: Path, folder: Path, bf16: bool) -> dict[str, Any]:
+def books_longctx(corpus: Path, folder: Path, fp32: bool) -> dict[str, Any]:
     """What was measured; the vectors go to a file in `folder`."""
-    if not bf16:
-        import indexes.encoders.cpu_inference
+    if fp32:
+        import indexes.encoders.cpu_inference as inference
 
-        indexes.encoders.cpu_inference.has_bf16 = lambda: False
+        inference.has_bf16 = inference.has_int8 = lambda: False
     encoder = Recorder(load_encoder())
     warm(encoder)
     encoder.texts.clear(), encoder.vectors.clear()
     encoder.seconds = dict.fromkeys(encoder.seconds, 0.0)
     sync = LexicalIndex.sync
     LexicalIndex.sync = lambda *given: encoder.timed("making the lexical index", sync, *given)
-    total = seconds(lambda: ingest(corpus, folder / f"index-{bf16}", encoder))
+    total = seconds(lambda: ingest(corpus, folder / f"index-{fp32}", encoder))
     vectors = np.concatenate(encoder.vectors)
-    np.save(folder / f"{bf16}.npy", vectors)
+    np.save(folder / f"{fp32}.npy", vectors)
     tokens = sum(map(len, encoder.token_offsets(encoder.texts)))
     shares = {job: spent / total for job, spent in encoder.seconds.items()}
     found = recall(encoder.encode_query, encoder.texts, vectors)
@@ -200,8 +200,8 @@ def three_times(corpus: Path, work: Callable[[], None]) -> list[float]:
 
 
 JOBS = {
-    "longctx": partial(books_longctx, bf16=True),
-    "longctx, fp32": partial(books_longctx, bf16=False),
+    "longctx": partial(books_longctx, fp32=False),
+    "longctx, fp32": partial(books_longctx, fp32=True),
     "llama-index": books_llama_index,
     "files longctx": files_longctx,
     "files llama-index": files_llama_index,

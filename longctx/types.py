@@ -87,7 +87,7 @@ class BudgetItem:
     Attributes:
         kind: What it is. What was left out is 'found', a passage that bears on the question; of a 'document', passages
             that do not; and 'documents' that were not counted.
-        name: The document, or the number of the turn.
+        name: The document, the number of the turn, or how many documents were not counted.
         tokens: How many tokens it takes.
         passages: How many passages of the document it is.
     """

@@ -1,4 +1,4 @@
-"""CPU inference for sentence-transformers models: matrix products in bf16, batches by length, a thread for each batch.
+"""CPU inference for sentence-transformers models: products in bf16 or int8, batches by length, a thread for each batch.
 
 It imports torch; import it where a model is used.
 """
@@ -16,8 +16,21 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional
 
-from indexes.encoders.packed_bert import Product, is_packed, pack_encoders, why_not_bf16
+from indexes.encoders.cpu_products import Bf16Product, Int8Product, Product, why_not_bf16, why_not_int8
+from indexes.encoders.packed_bert import is_packed, pack_encoders, unpack
 
+_LEAST_COSINE = 0.999  # of vectors in int8 to those in float32, on average of the sample
+_SAMPLE = (
+    "The lighthouse keeper trims the lamp every morning at six.",
+    "灯台守は毎朝六時に灯具を点検する。霧笛は一分ごとに五秒間鳴らす。",
+    "El contrato se renueva cada año, salvo que una de las partes lo rescinda con un mes de antelación.",
+    "Срок поставки составляет четырнадцать дней с момента оплаты счёта.",
+    "def read_config(path: Path) -> dict[str, Any]:\n    return tomllib.loads(path.read_text())",
+    "| Item | Price | Stock |\n| --- | ---: | ---: |\n| Lamp oil, 5 l | 12.40 | 318 |",
+    "Where is the key?",
+    "Error E17: the pump stopped because its inlet pressure fell below 0.8 bar. Close the valve, wait for ten minutes, "
+    "and start the pump again; if the error comes back, call the service at extension 204 and state the serial number.",
+)
 _MEASURED_ROWS, _MEASURED_WIDTH, _MEASURED_TIMES = 128, 512, 20  # some 15 ms in all
 _TOKENS_AT_ONCE = 2_048  # in a batch: enough for products of full speed, and few enough for a core's cache
 
@@ -37,28 +50,44 @@ def has_bf16() -> bool:
         which is slower, or refused; and Intel's processors with AMX switched off, as in many virtual machines, have
         them, and take 1.8 times as long as for float32.
     """
+    return _has("avx512_bf16", "amx_bf16") and why_not_bf16() is None and speedup(Bf16Product) > 1
+
+
+def has_int8() -> bool:
+    """Tell whether int8 matrix products are worth using in an encoder.
+
+    Returns:
+        True if the processor has them (VNNI), oneDNN's are exact, and they are faster than float32.
+    """
+    return _has("avx512_vnni", "avx_vnni") and why_not_int8() is None and speedup(Int8Product) > 1
+
+
+def _has(*features: str) -> bool:
+    """Whether the processor has one of these features."""
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    in_hardware = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
-    return bool(in_hardware) and why_not_bf16() is None and bf16_speedup() > 1
+    return any(capabilities.get(feature) for feature in features)
 
 
 @cache
-def bf16_speedup() -> float:
-    """Measure how many times as fast as in float32 a matrix product is in bf16.
+def speedup(product: type[Product]) -> float:
+    """Measure how many times as fast as in float32 a matrix product is.
+
+    Args:
+        product: What multiplies.
 
     Returns:
         The ratio of the shortest times of small products in one thread, so that other work on the machine has no part
         in it: a thread seldom loses the processor within half a millisecond, and several wait for the last of them.
     """
     with _of_one_thread(1) as pool:
-        return pool.submit(_measured_speedup).result()
+        return pool.submit(_measured_speedup, product).result()
 
 
-def _measured_speedup() -> float:
+def _measured_speedup(product: type[Product]) -> float:
     inputs, weight = torch.ones(_MEASURED_ROWS, _MEASURED_WIDTH), torch.ones(_MEASURED_WIDTH, _MEASURED_WIDTH)
-    product, halves = Product.of(weight, None), inputs.bfloat16()
+    fast, given = product(weight, None), inputs.to(product.dtype)
     each: dict[str, Callable[[], object]] = {
-        "bf16": lambda: product(halves),
+        "fast": lambda: fast(given),
         "float32": lambda: functional.linear(inputs, weight),
     }
     shortest = dict.fromkeys(each, math.inf)
@@ -68,7 +97,15 @@ def _measured_speedup() -> float:
                 began = time.perf_counter()
                 multiply()
                 shortest[name] = min(shortest[name], time.perf_counter() - began)
-    return shortest["float32"] / shortest["bf16"]
+    return shortest["float32"] / shortest["fast"]
+
+
+def speed_up(model: Any) -> None:
+    """Let a sentence-transformers model multiply in bf16, or else in int8, where that is worth it; in place."""
+    if has_bf16():
+        use_bf16(model)
+    elif has_int8():
+        use_int8(model)
 
 
 def use_bf16(model: torch.nn.Module) -> None:
@@ -77,12 +114,24 @@ def use_bf16(model: torch.nn.Module) -> None:
     Norms, embeddings and the residual stream stay fp32. Run the model under `torch.autocast` afterwards, and only on a
     machine that `has_bf16`.
     """
-    packed = {part for encoder in pack_encoders(model) for part in encoder.modules()}
+    packed = {part for encoder in pack_encoders(model, Bf16Product) for part in encoder.modules()}
     for module in model.modules():
         if type(module) is torch.nn.Linear:
             module.to(torch.bfloat16)
             if module not in packed:
-                module.forward = Product.of(module.weight, module.bias)  # type: ignore[method-assign, assignment]
+                module.forward = Bf16Product(module.weight, module.bias)  # type: ignore[method-assign, assignment]
+
+
+def use_int8(model: Any) -> None:
+    """Let the encoders of a model that can be packed multiply in int8, in place, if its vectors stay what they are.
+
+    A few sentences tell: where their vectors have a cosine below .999 to those in float32, the model is left as it is.
+    """
+    features = model.preprocess(list(_SAMPLE), task="document")
+    plain = _run(model, features)
+    packed = pack_encoders(model, Int8Product)
+    if packed and functional.cosine_similarity(_run(model, features), plain).mean() < _LEAST_COSINE:
+        unpack(packed)
 
 
 def embed_passages(model: Any, texts: Sequence[str], prompt: str | None) -> torch.Tensor:

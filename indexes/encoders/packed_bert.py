@@ -1,18 +1,19 @@
-"""The layers of BERT and similar encoders in bf16 on a CPU, with fused operators and without padding.
+"""The layers of BERT and similar encoders on a CPU with products of few bits, fused operators and no padding.
 
 The tokens of all texts of a batch are concatenated, so that every product is one of large matrices; only attention goes
-text by text. Queries, keys and values are one product, and bias, GELU and residual are fused into the product before
-them. Sums and LayerNorm are in fp32; activations between operators are bf16.
+text by text. Queries, keys and values are one product, and in bf16 bias, GELU and residual are fused into the product
+before them. Sums and LayerNorm are in fp32; activations between operators have the dtype of the products.
 """
 
 from __future__ import annotations
 
 import math
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch.nn import functional
+
+from indexes.encoders.cpu_products import Product
 
 # They have the same layers: attention, then two products with GELU between, each added to its input and normalised.
 _ENCODERS = frozenset({"BertEncoder", "RobertaEncoder", "XLMRobertaEncoder", "CamembertEncoder"})
@@ -22,35 +23,26 @@ _LN_2 = math.log(2)
 _LEAST_SUM, _MOST_SUM = 2.0**-100, 2.0**110
 
 
-@cache
-def why_not_bf16() -> str | None:
-    """Say why oneDNN cannot multiply bf16 matrices here; None if it can."""
-    # One product is tried, as the processor's features are not enough: torch may have been built without oneDNN (as on
-    # macOS), and oneDNN may be limited to an older instruction set (`ONEDNN_MAX_CPU_ISA`).
-    ones = torch.ones(2, 16, dtype=torch.bfloat16)
-    try:
-        product = Product.of(torch.ones(16, 16), torch.ones(16))
-        product.added_to(ones, product(ones, "gelu"))
-    except (AttributeError, RuntimeError) as error:
-        return f"oneDNN has no bf16 products here: {str(error).splitlines()[0]}"
-    return None
-
-
-def pack_encoders(model: torch.nn.Module) -> list[torch.nn.Module]:
+def pack_encoders(model: torch.nn.Module, product: type[Product]) -> list[torch.nn.Module]:
     """Replace the forward of every encoder in a model that can be packed, and return these encoders.
 
     Args:
-        model: The model; unchanged where oneDNN cannot multiply bf16 matrices.
+        model: The model.
+        product: What multiplies.
 
     Returns:
         The encoders that were packed.
     """
-    if why_not_bf16() is not None:
-        return []
     packed = [module for module in model.modules() if _can_be_packed(module)]
     for encoder in packed:
-        encoder.forward = _PackedEncoder(encoder)
+        encoder.forward = _PackedEncoder(encoder, product)
     return packed
+
+
+def unpack(encoders: list[torch.nn.Module]) -> None:
+    """Give packed encoders their own forward again."""
+    for encoder in encoders:
+        del encoder.forward
 
 
 def is_packed(model: torch.nn.Module) -> bool:
@@ -72,8 +64,8 @@ def _can_be_packed(module: torch.nn.Module) -> bool:
 class _PackedEncoder:
     """The forward of an encoder: (texts, length, width) fp32 in, the same out, zeros where there is no text."""
 
-    def __init__(self, encoder: Any) -> None:
-        self._layers = [_PackedLayer(layer) for layer in encoder.layer]
+    def __init__(self, encoder: Any, product: type[Product]) -> None:
+        self._dtype, self._layers = product.dtype, [_PackedLayer(layer, product) for layer in encoder.layer]
 
     def __call__(self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **_: Any) -> Any:
         from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
@@ -83,7 +75,7 @@ class _PackedEncoder:
         is_text = torch.ones(shape, dtype=torch.bool) if attention_mask is None else attention_mask[:, 0, 0].bool()
         lengths = is_text.sum(1).tolist()
         with torch.autocast("cpu", enabled=False):
-            given = hidden_states[is_text].bfloat16()
+            given = hidden_states[is_text].to(self._dtype)
             if spare := _padding(len(given)):
                 lengths.append(spare)
             tokens = functional.pad(given, (0, 0, 0, spare))
@@ -101,38 +93,10 @@ def _padding(tokens: int) -> int:
     return -tokens % (1 << max(0, tokens.bit_length() - 5))
 
 
-class Product(NamedTuple):
-    """A Linear in bf16, with its weight in oneDNN's layout.
-
-    Its operators are those that torch's compiler emits for a Linear on a CPU: unlike `torch.nn.functional.linear`, they
-    neither reorder the weight nor copy the bias at each call.
-    """
-
-    weight: torch.Tensor
-    bias: torch.Tensor | None
-
-    @classmethod
-    def of(cls, weight: torch.Tensor, bias: torch.Tensor | None) -> Product:
-        """Lay out a weight (out_features, in_features)."""
-        laid_out = torch.ops.mkldnn._reorder_linear_weight(weight.detach().bfloat16(), None)
-        return cls(laid_out, None if bias is None else bias.detach().bfloat16())
-
-    def __call__(self, inputs: torch.Tensor, activation: str = "none") -> torch.Tensor:
-        """The product of inputs (…, in_features) with the weight, and the bias, under an activation."""
-        given = inputs.bfloat16()
-        result: torch.Tensor = torch.ops.mkldnn._linear_pointwise(given, *self, activation, [], "none")
-        return result
-
-    def added_to(self, residual: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-        """The product of bf16 inputs, added to something else."""
-        result: torch.Tensor = torch.ops.mkldnn._linear_pointwise.binary(inputs, residual, *self, "add")
-        return result
-
-
 class _PackedLayer:
-    """A layer: (tokens, width) bf16 of texts of those lengths in, the same out."""
+    """A layer: (tokens, width) of texts of those lengths in, the same out."""
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: Any, product: type[Product]) -> None:
         attention, mixed = layer.attention.self, layer.attention.output
         self._heads = attention.num_attention_heads
         # Folded into the weights, the scale of the scores and the change to base 2 cost nothing.
@@ -140,11 +104,11 @@ class _PackedLayer:
         parts = ((attention.query, scale), (attention.key, 1.0), (attention.value, 1.0))
         weight = torch.cat([part.weight * factor for part, factor in parts])
         bias = torch.cat([part.bias * factor for part, factor in parts])
-        self._queries_keys_values = Product.of(weight, bias)
-        self._mixed, self._mixed_norm = Product.of(mixed.dense.weight, mixed.dense.bias), mixed.LayerNorm
+        self._queries_keys_values = product(weight, bias)
+        self._mixed, self._mixed_norm = product(mixed.dense.weight, mixed.dense.bias), mixed.LayerNorm
         inner, output = layer.intermediate.dense, layer.output
-        self._inner = Product.of(inner.weight, inner.bias)
-        self._output, self._output_norm = Product.of(output.dense.weight, output.dense.bias), output.LayerNorm
+        self._inner = product(inner.weight, inner.bias)
+        self._output, self._output_norm = product(output.dense.weight, output.dense.bias), output.LayerNorm
 
     def __call__(self, tokens: torch.Tensor, lengths: list[int]) -> torch.Tensor:
         attended = self._attended(self._queries_keys_values(tokens), lengths)
@@ -164,7 +128,7 @@ class _PackedLayer:
 
 
 def _attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, target: torch.Tensor) -> None:
-    """Attention of (heads, tokens, width) bf16, into `target`. The scores, queries times keys, are log2 values."""
+    """Attention of (heads, tokens, width), into `target`. The scores, queries times keys, are log2 values."""
     # 2 is raised to the scores as they are, in half the time of softmax, which subtracts each row's maximum first. That
     # matters only where a row's sum would be too small or too large for its format, which is checked.
     shares = torch.bmm(queries, keys.transpose(1, 2)).exp2_()

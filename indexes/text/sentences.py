@@ -21,14 +21,25 @@ _MARKS = re.compile(
     """,
     re.VERBOSE,
 )
-# A full stop after these ends no sentence.
+# A full stop after these ends no sentence,
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(\[\"“‘])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|cf|al|e\.g|i\.e|a\.m|p\.m|Fig|No|pp|vol|approx|Eq|Sec|Ch"
-    r"|(?:[A-Z]\.)+[A-Z])\.$"
+    r"(?:^|[\s(\[\"“‘])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|Sra|vs|etc|cf|al|e\.g|i\.e|a\.m|p\.m|Fig|No|pp|vol|approx|Eq"
+    r"|Sec|Ch|Gen|Col|Capt|Lt|Sgt|Rev|Gov|Sen|Rep|Mt|Mme|Mlle|(?:[A-Z]\.)+[A-Z])\.$"
 )
+# nor after these where a number follows, between two of these letters (z. B., т. е.), or in a German date.
+_BEFORE_NUMBER = re.compile(
+    r"(?:^|[\s(\[\"“‘])(?:nos?|figs?|arts?|secs?|vols?|chs?|pp?|paras?|app|eqs?|tab|approx|ca?|tel|ext|jan|feb|mar|apr|jun|jul"
+    r"|aug|sept?|oct|nov|dec|nr|abb|abs|bd|kap|ziff|núm|págs?|рис|стр|гл|табл|ст|пп?)\.$",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"\s+[(\[]?\d")
+_LETTER, _ANOTHER = re.compile(r"(?:^|[\s(\[])[^\W\d_]\.$"), re.compile(r"\s+[^\W\d_]\.")
+_DAY = re.compile(r"(?:^|\s)\d{1,2}\.$")
+_MONTH = re.compile(r"\s+(?:Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember)\b")
+_ABBREVIATED = ((_BEFORE_NUMBER, _NUMBER), (_LETTER, _ANOTHER), (_DAY, _MONTH))
 # Nor does one after the number of a list item, which belongs to what follows.
 _ITEM_NUMBER = re.compile(r"\s*(?:[-*+]\s+)?(?:\d{1,3}|[a-z]|[ivx]{2,5}|[IVX]{2,5})[.．]")
-_STARTS_SENTENCE = re.compile(r"\s+[\"'“‘(\[「『*_`]*[^\W_a-z]")
+_STARTS_SENTENCE = re.compile(r"\s+[\"¿¡«„'“‘(\[「『*_`]*(?P<first>[^\W_])")
 _ENDED = re.compile(rf"[{SENTENCE_ENDS}][{_CLOSE}\"'”’)\]]*$")
 _LONGEST_QUOTE = 1000  # characters; past it a bracket was probably never closed
 
@@ -88,8 +99,13 @@ def _ends_sentence(text: str, mark: re.Match[str], opened: list[int], begin: int
         return False
     if mark.lastgroup == "stop":
         return True
+    following = _STARTS_SENTENCE.match(text, mark.end(), end)
+    if following is None or following["first"].islower():
+        return False
     before = text[max(begin, mark.start() - 12) : mark.end()]
-    return _STARTS_SENTENCE.match(text, mark.end(), end) is not None and not _ABBREVIATION.search(before)
+    if _ABBREVIATION.search(before):
+        return False
+    return not any(ends.search(before) and starts.match(text, mark.end(), end) for ends, starts in _ABBREVIATED)
 
 
 def row_spans(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:

@@ -18,10 +18,10 @@ from longctx.answering.map_parts import Division, Room
 from longctx.answering.note_taking import NoteTaker
 from longctx.answering.notes import Note, lines_of, numbered, united
 from longctx.answering.part_reading import PartReader
-from longctx.answering.valued_notes import best_supported, by_value, extremes, one_in_each_place
+from longctx.answering.valued_notes import best_supported, by_value, extremes, one_in_each_place, state_dates
 from longctx.engine import PrefillProgress
 from longctx.errors import ContextTooLong
-from longctx.planning import Policy, asks_for_extreme, asks_for_order, stated_count
+from longctx.planning import Policy, asks_for_extreme, asks_for_order, extremes_asked_for, stated_count
 from longctx.prompts import Framing, ReadingTask, final_task, listing, merge_task
 from longctx.reasons import Reason
 from longctx.types import BudgetItem, Citation, Plan, QuestionRequest
@@ -124,16 +124,20 @@ class MapReduce:
 
         Returns:
             All items, counted, or in their order, as many as the question states at most, or those with the largest or
-            smallest value; None for another question, and where the notes do not tell it by numbers.
+            smallest value, or the latest or earliest date; None for another question, and where the notes do not tell
+            it by numbers.
         """
         if self._kind == "count":
             return self._list_of(notes)
         extreme, ranked = asks_for_extreme(self._question), self._ranked(notes)
-        if ranked is None or not (self._in_order or extreme in ("largest", "smallest")):
+        if ranked is None:
             return None
         if self._in_order:
             return self._ordered(ranked)
-        return self._list_of(extremes(ranked, smallest=extreme == "smallest"), counted=False)
+        if not (extreme in ("largest", "smallest") or (extreme in ("latest", "earliest") and state_dates(ranked))):
+            return None
+        count = extremes_asked_for(self._question)
+        return self._list_of(extremes(ranked, count, smallest=extreme in ("smallest", "earliest")), counted=False)
 
     def _ordered(self, ranked: Sequence[Note]) -> ListedAnswer:
         """The items in their order, as many as the question states; what is more, or missing, is said."""

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from indexes.text import content_terms, on_one_line, sentence_spans
+from longctx.answering.dates import in_years
 from longctx.answering.notes import Note
 from longctx.quantities import parse_count
 
@@ -51,7 +52,7 @@ def by_value(notes: Sequence[Note], *, in_order: bool) -> list[Note] | None:
 
     Args:
         notes: Notes of the form 'name: value', or sentences that state one value.
-        in_order: The values are to be numbers or years that say in what order things come: the smallest is first.
+        in_order: The values are to be numbers, dates or times that say in what order things come: the smallest first.
 
     Returns:
         The notes, otherwise with the largest value first, and at the end those without a value; None unless at least
@@ -67,19 +68,27 @@ def by_value(notes: Sequence[Note], *, in_order: bool) -> list[Note] | None:
     return ranked + [note for note in notes if note not in ranked]
 
 
-def extremes(ranked: Sequence[Note], *, smallest: bool) -> list[Note]:
-    """The notes with the largest value, or with the smallest.
+def extremes(ranked: Sequence[Note], count: int = 1, *, smallest: bool) -> list[Note]:
+    """The notes with the largest values, or with the smallest.
 
     Args:
         ranked: Notes as `by_value` sorts them, the largest value first.
-        smallest: Whether the smallest is meant.
+        count: How many are meant.
+        smallest: Whether the smallest are meant.
 
     Returns:
-        All that share it.
+        So many, and all that share the value of the last one; the smallest first if they are meant.
     """
     valued = [(value[0], note) for note in ranked if (value := _value(note.text))]
-    sought = valued[-1 if smallest else 0][0]
-    return [note for value, note in valued if value == sought]
+    if smallest:
+        valued.sort(key=lambda pair: pair[0])
+    last, _ = valued[min(count, len(valued)) - 1]
+    return [note for value, note in valued if (value <= last if smallest else value >= last)]
+
+
+def state_dates(notes: Sequence[Note]) -> bool:
+    """Whether the values of notes are years or dates with a year, as far as they have values."""
+    return all(value[0] >= _YEARS and not value[1] for note in notes if (value := _value(note.text)))
 
 
 def sentences_in(text: str) -> list[str]:
@@ -94,7 +103,7 @@ def states_value(text: str) -> bool:
 
 def _value(text: str) -> tuple[float, str] | None:
     """The value of a note with its unit, if it states one."""
-    numbers = [*_NUMBER.finditer(_stated(text))]
+    numbers = [*_NUMBER.finditer(in_years(_stated(text)))]
     if len(numbers) != 1:
         return None
     [number] = numbers

@@ -16,7 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-_BLOCK = 64  # numbers of an input that are rotated together
+from indexes.encoders import rotate
+
 _LARGEST_CODE = 64  # of weights: processors without VNNI add two products in 16 bits, and 255 · 127 · 2 do not fit
 _FEW = 16  # rows for which a product is faster with the matrix first
 _NUMBERS = 1 << 17  # of a weight that are quantised at a time: they stay in the processor's cache
@@ -269,28 +270,3 @@ def _int8_product(rows: torch.Tensor, packed: Any, scales: torch.Tensor) -> torc
         return result
     step = rows.abs().amax().clamp_min(torch.finfo(torch.float32).tiny) / 127
     return functional.linear((rows / step).round() * step, packed.to(torch.float32)).mul_(scales)
-
-
-def rotate(tensor: torch.Tensor) -> torch.Tensor:
-    """Rotate the last dimension in blocks of 64, the last of which may be shorter, by Hadamard matrices.
-
-    Args:
-        tensor: Of any shape.
-
-    Returns:
-        A new tensor; rotated once more, it is what it was.
-    """
-    width = tensor.shape[-1]
-    block = min(_BLOCK, width & -width)  # the largest power of two that divides the width
-    if block == 1:
-        return tensor.clone()
-    return (tensor.reshape(-1, block) @ _hadamard(block)).reshape(tensor.shape)
-
-
-@cache
-def _hadamard(size: int) -> torch.Tensor:
-    matrix = torch.ones(1, 1)
-    while len(matrix) < size:
-        matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
-    scale: float = size**-0.5
-    return matrix * scale

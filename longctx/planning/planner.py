@@ -248,7 +248,7 @@ def _left_out(costs: PromptCosts, chosen: set[int], turns: set[int]) -> Iterator
     yield from _by_document("found", [part for chunk_id, part in found.items() if chunk_id not in chosen])
     yield from _by_document("document", [part for chunk_id, part in others.items() if chunk_id not in chosen])
     if costs.uncounted:
-        yield BudgetItem("documents", f"{costs.uncounted:,} documents that were not counted", 0)
+        yield BudgetItem("documents", f"{costs.uncounted:,}", 0)
     for number, tokens in enumerate(costs.turns, start=1):
         if number not in turns:
             yield BudgetItem("turn", str(number), tokens)

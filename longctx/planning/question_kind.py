@@ -26,6 +26,8 @@ _WHOLE = (
     r"(?:document|report|file|chapter|section|paper|article|text|book|manual|handbook|policy|contract|corpus|"
     r"documents|reports|files|notes|papers|articles|minutes|meeting|discussion|story|plan|guide(?:line)?s?)"
 )
+Extreme = Literal["largest", "smallest", "latest", "earliest", "other"]
+
 _MOST = (
     r"(?:(?:large|small|high|low|long|short|old|new|great|few|deep|wide|early|late|young|strong|weak|cheap|bigg|earli|"
     r"lat)e?st|most|least|best|worst|first|last)"
@@ -160,31 +162,61 @@ def _unquoted(question: str) -> str:
 _EXTREME = re.compile(rf"\b{_MOST}\b|\b(?:rank|sort)\b|一番|最も|もっとも|最[大小高低長短多少新古初後良悪]|ランキング")
 _TOP = r"(?:一番|最も|もっとも)"
 _LARGEST = re.compile(
-    r"\b(?:most|(?:larg|bigg|high|long|great|deep|wid|heavi|tall)est)\b|最[大高長多]|"
+    r"\b(?:most(?! recent)|(?:larg|bigg|high|long|great|deep|wid|heavi|tall)est)\b|最[大高長多]|"
     + _TOP
     + "(?:大き|高|長|多|重|広|深)"
 )
 _SMALLEST = re.compile(
     r"\b(?:least|(?:small|low|short|few|cheap|light|narrow)est)\b|最[小低短少]|" + _TOP + "(?:小さ|低|短|少な|安|軽|狭)"
 )
+_LATEST = re.compile(r"\b(?:latest|newest|last|most recent(?:ly)?)\b|最[新後]|" + _TOP + "(?:新し|遅)")
+_EARLIEST = re.compile(r"\b(?:earliest|oldest|first)\b|最[古初]|" + _TOP + "(?:古|早)")
+_EXTREMES: dict[Extreme, re.Pattern[str]] = {
+    "largest": _LARGEST,
+    "smallest": _SMALLEST,
+    "latest": _LATEST,
+    "earliest": _EARLIEST,
+}
+_HOW_MANY_EXTREMES = (  # the two largest, top 3, 最も大きい3つ, 上位3件
+    re.compile(rf"\b(?P<count>\d{{1,2}}|[a-z]+) {_MOST}\b"),
+    re.compile(r"\btop (?P<count>\d{1,2}|[a-z]+)\b"),
+    re.compile(
+        rf"(?:最[大小高低長短多少新古初後]の?|{_TOP}[^、。]{{1,6}}|上位の?)(?P<count>\d{{1,2}}|[一二三四五六七八九十]+)[つ件店社人名か箇基本]"
+    ),
+)
 _ORDER = re.compile(_AN_ORDER + r"|\bsequence\b|\bchronolog|順番|順序|時系列|発生順|[たる]順|[早古]い順")
 
 
-def asks_for_extreme(question: str) -> Literal["largest", "smallest", "other"] | None:
+def asks_for_extreme(question: str) -> Extreme | None:
     """Which extreme a question asks for.
 
     Args:
         question: The question.
 
     Returns:
-        The largest or the smallest value, where its words, in English or Japanese, leave no doubt; "other" for one like
-        the first, the oldest or the best, for both, and for a ranking; None for a question that asks for none.
+        The largest or the smallest value, or the latest or the earliest date, where its words, in English or Japanese,
+        leave no doubt; "other" for one like the best, for two of them, and for a ranking; None for a question that asks
+        for none.
     """
     text = unicodedata.normalize("NFKC", question).casefold()
     if not _EXTREME.search(text):
         return None
-    largest, smallest = _LARGEST.search(text), _SMALLEST.search(text)
-    return "other" if bool(largest) == bool(smallest) else "largest" if largest else "smallest"
+    found: list[Extreme] = [extreme for extreme, words in _EXTREMES.items() if words.search(text)]
+    return found[0] if len(found) == 1 else "other"
+
+
+def extremes_asked_for(question: str) -> int:
+    """How many a question asks for of the largest, the smallest, the latest or the earliest: two of "the two largest".
+
+    Args:
+        question: The question, in English or Japanese.
+
+    Returns:
+        The number; 1 where none is stated.
+    """
+    text = _unquoted(question)
+    stated = (parse_count(found["count"]) for words in _HOW_MANY_EXTREMES if (found := words.search(text)))
+    return next((count for count in stated if count), 1)
 
 
 def asks_for_order(question: str) -> bool:

@@ -100,7 +100,7 @@ function how(answer) {
     ? [
         [t("route"), plan.route], [t("reason"), t("because", plan)], [t("tokens"), `${usage.prompt_tokens} + ${usage.completion_tokens}`],
         [t("seconds"), `${usage.first_token_seconds.toFixed(1)} / ${usage.seconds.toFixed(1)}`],
-        [t("left"), plan.left_out.map((each) => `${each.name || each.kind} (${each.tokens})`).join(", ") || "-"],
+        [t("left"), plan.left_out.map((each) => t("leftOut", each)).join(", ") || "-"],
       ]
     : [[t("seconds"), usage.seconds.toFixed(1)]];
   const table = element("tbody");

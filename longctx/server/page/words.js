@@ -18,7 +18,7 @@ const EN = {
   route: "Route", reason: "Why", tokens: "Tokens", seconds: "Seconds", left: "Left out", stopped: "Stopped. This turn is not kept.",
   summary: (route, tokens, seconds) => `${route}, ${tokens} tokens, ${seconds} s`, quoted: "quoted from the documents",
   unsupported: "[?]: no passage supports this sentence.", openPassage: (n, where) => `Passage ${n}: ${where}`,
-  because: (plan) => plan.reason,
+  because: (plan) => plan.reason, leftOut: ({ kind, name, tokens }) => (kind === "documents" ? `${name} documents not counted` : `${kind === "turn" ? "turn " : ""}${name} (${tokens})`),
   gone: "The connection to the server is lost. Try again.", notOnPage: "The passage is marked in the text.", sources: "Sources",
 };
 
@@ -40,7 +40,7 @@ const JA = {
   route: "経路", reason: "理由", tokens: "トークン", seconds: "秒", left: "使わなかったもの", stopped: "停止しました。この質問は保存されません。",
   summary: (route, tokens, seconds) => `${route}、${tokens} トークン、${seconds} 秒`, quoted: "文書からの引用",
   unsupported: "[?]：この文を裏付ける箇所は見つかりませんでした。", openPassage: (n, where) => `出典 ${n}：${where}`,
-  because: (plan) => plan.reason_ja,
+  because: (plan) => plan.reason_ja, leftOut: ({ kind, name, tokens }) => (kind === "documents" ? `数えなかった文書 ${name} 件` : kind === "turn" ? `${name} 番目の会話（${tokens}）` : `${name}（${tokens}）`),
   gone: "サーバーとの接続が切れました。もう一度お試しください。", notOnPage: "該当箇所はテキスト表示で確認できます。", sources: "出典",
 };
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from indexes.encoders import cpu_inference as inference
-from indexes.encoders.packed_bert import is_packed, pack_encoders, why_not_bf16
+from indexes.encoders.cpu_products import Bf16Product, Int8Product, Product, why_not_bf16, why_not_int8
+from indexes.encoders.packed_bert import is_packed, pack_encoders
 from indexes.encoders.sentence_encoder import load_encoder
 
 
@@ -36,27 +37,41 @@ def test_an_encoder_brings_its_prompts_window_and_languages(encoder, tmp_path: P
     assert given.encode_query("the lamp") @ expected[1] < 0.99
 
 
+WHY_NOT = {Bf16Product: why_not_bf16, Int8Product: why_not_int8}
+
+
+@pytest.fixture(params=WHY_NOT, ids=["bf16", "int8"])
+def product(request: pytest.FixtureRequest) -> type[Product]:
+    """Each kind of product that oneDNN has here."""
+    if (reason := WHY_NOT[request.param]()) is not None:
+        pytest.skip(reason)
+    return request.param
+
+
 TEXTS = ["the lamp on a table by the old bridge"[: 3 + 5 * (i % 7)] + " over it" * (i % 5) for i in range(60)]
 TEXTS += ["東京の川。", "word " * 400, "x"]
 
 
-@pytest.mark.parametrize("bf16", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "mean", "least"), [(Bf16Product, 0.9999, 0.9995), (Int8Product, 0.999, 0.997), (None, 0.999999, 0.99999)]
+)
 def test_passages_in_batches_of_one_length_get_the_vectors_of_the_plain_model(
-    encoder, monkeypatch: pytest.MonkeyPatch, bf16: bool, request: pytest.FixtureRequest
+    encoder, monkeypatch: pytest.MonkeyPatch, kind: type[Product] | None, mean: float, least: float
 ) -> None:
     """In the order of the texts, and with fp32's cosine; bf16 is slow but right where oneDNN emulates it."""
     from sentence_transformers import SentenceTransformer
 
-    if bf16:
-        request.getfixturevalue("bf16_products")
-    monkeypatch.setattr("indexes.encoders.cpu_inference.has_bf16", lambda: bf16)
+    if kind is not None and (reason := WHY_NOT[kind]()) is not None:
+        pytest.skip(reason)
+    monkeypatch.setattr(inference, "has_bf16", lambda: kind is Bf16Product)
+    monkeypatch.setattr(inference, "has_int8", lambda: kind is Int8Product)
     given = load_encoder(str(encoder.folder))
     expected = SentenceTransformer(str(encoder.folder), device="cpu").encode(TEXTS, normalize_embeddings=True)
     vectors = given.encode_passages(TEXTS)
     assert vectors.dtype == np.float32
     cosines = (vectors * expected).sum(1)
-    assert cosines.mean() > (0.9999 if bf16 else 0.999999)
-    assert cosines.min() > 0.9995
+    assert cosines.mean() > mean
+    assert cosines.min() > least
     np.testing.assert_allclose(given.encode_passages(TEXTS[7:8])[0] @ vectors[7], 1.0, atol=1e-4)
     assert given.encode_passages([]).shape == (0, vectors.shape[1])
 
@@ -67,11 +82,12 @@ def test_a_processor_whose_bf16_is_slower_than_float32_does_not_use_it(
     """As Intel's with AMX switched off."""
     import torch
 
-    assert 0.01 < inference.bf16_speedup() < 100
+    assert 0.01 < inference.speedup(Bf16Product) < 100
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
     for speedup in (0.6, 2.1):
-        monkeypatch.setattr(inference, "bf16_speedup", lambda speedup=speedup: speedup)
+        monkeypatch.setattr(inference, "speedup", lambda _, speedup=speedup: speedup)
         assert inference.has_bf16() == (speedup > 1)
+        assert not inference.has_int8()
 
 
 def test_a_processor_with_bf16_that_onednn_does_not_use_gets_the_plain_model(
@@ -83,7 +99,7 @@ def test_a_processor_with_bf16_that_onednn_does_not_use_gets_the_plain_model(
 
     features = {"avx512_bf16": True, "amx_bf16": True}
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features, raising=False)
-    monkeypatch.setattr(inference, "bf16_speedup", lambda: 2.1)
+    monkeypatch.setattr(inference, "speedup", lambda _: 2.1)
     assert inference.has_bf16() == (why_not_bf16() is None)
     monkeypatch.setattr(inference, "why_not_bf16", lambda: "oneDNN has no bf16 products here")
     assert not inference.has_bf16()
@@ -109,6 +125,53 @@ def test_a_missing_operator_is_noticed(gone: str, error: type[Exception], monkey
         assert "oneDNN has no bf16 products here: " in why_not_bf16()
     finally:
         why_not_bf16.cache_clear()
+
+
+def test_int8_is_used_where_the_processor_has_it_and_it_is_exact_and_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    for feature in ("avx512_vnni", "avx_vnni", "avx2"):
+        for reason in (None, "oneDNN's int8 products are not exact here"):
+            for speedup in (0.6, 2.1):
+                monkeypatch.setattr(torch.cpu, "get_capabilities", lambda f=feature: {f: True}, raising=False)
+                monkeypatch.setattr(inference, "why_not_int8", lambda reason=reason: reason)
+                monkeypatch.setattr(inference, "speedup", lambda _, speedup=speedup: speedup)
+                assert inference.has_int8() == (feature != "avx2" and reason is None and speedup > 1)
+
+
+def test_a_model_whose_vectors_int8_would_change_stays_in_float32(encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    if (reason := why_not_int8()) is not None:
+        pytest.skip(reason)
+    monkeypatch.setattr(inference, "has_bf16", lambda: False)
+
+    class Rough(Int8Product):
+        def __call__(self, inputs, activation="none"):
+            return super().__call__(inputs.round(), activation)
+
+    def vectors(has_int8: bool, product: type[Product]) -> np.ndarray:
+        monkeypatch.setattr(inference, "has_int8", lambda: has_int8)
+        monkeypatch.setattr(inference, "Int8Product", product)
+        return load_encoder(str(encoder.folder)).encode_passages(TEXTS)
+
+    plain = vectors(False, Int8Product)
+    assert abs(vectors(True, Int8Product) - plain).max() > 1e-4
+    np.testing.assert_allclose(vectors(True, Rough), plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 60])
+def test_int8_products_stand_large_channels_and_empty_rows(tokens: int) -> None:
+    import torch
+
+    if (reason := why_not_int8()) is not None:
+        pytest.skip(reason)
+    torch.manual_seed(0)
+    weight, bias, inputs = torch.randn(48, 96), torch.randn(48), torch.randn(tokens, 96)
+    inputs[:, 5] *= 40
+    inputs[0] = 0
+    with torch.inference_mode():
+        found, plain = Int8Product(weight, bias)(inputs), torch.nn.functional.linear(inputs, weight, bias)
+    assert torch.equal(found[0], bias)
+    assert (found - plain).norm() <= 0.02 * plain.norm()
 
 
 def test_a_tokenizer_that_pads_on_the_left(encoder, tmp_path: Path) -> None:
@@ -142,13 +205,11 @@ def test_encoding_leaves_the_number_of_threads_alone(encoder) -> None:
 )
 @pytest.mark.parametrize("padded", ["not", "right", "left"])
 def test_what_is_packed_gives_what_the_plain_model_does(
-    kind: str, activation: str, can_be_packed: bool, padded: str, request: pytest.FixtureRequest
+    kind: str, activation: str, can_be_packed: bool, padded: str, product: type[Product]
 ) -> None:
     import torch
     from transformers import AutoConfig, AutoModel
 
-    if can_be_packed:
-        request.getfixturevalue("bf16_products")
     sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
     torch.manual_seed(0)
     config = AutoConfig.for_model(kind, vocab_size=100, hidden_act=activation, initializer_range=0.2, **sizes)
@@ -159,29 +220,13 @@ def test_what_is_packed_gives_what_the_plain_model_does(
     given = {"input_ids": torch.randint(5, 100, (3, 12)), "attention_mask": mask.long()}
     with torch.inference_mode():
         plain = model(**given).last_hidden_state[mask]
-        assert bool(pack_encoders(model)) == is_packed(model) == can_be_packed
+        assert bool(pack_encoders(model, product)) == is_packed(model) == can_be_packed
         packed = model(**given).last_hidden_state[mask]
     assert torch.nn.functional.cosine_similarity(packed, plain).min() > 0.999
 
 
-def test_nothing_is_packed_where_bf16_cannot_be_multiplied(monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-    from transformers import AutoModel, BertConfig
-
-    monkeypatch.setattr("indexes.encoders.packed_bert.why_not_bf16", lambda: "oneDNN has no bf16 products here")
-    sizes = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 128}
-    model = AutoModel.from_config(BertConfig(vocab_size=100, **sizes)).eval()
-    given = {"input_ids": torch.randint(5, 100, (3, 12))}
-    with torch.inference_mode():
-        plain = model(**given).last_hidden_state
-        assert pack_encoders(model) == []
-        assert not is_packed(model)
-        assert torch.equal(model(**given).last_hidden_state, plain)
-
-
 @pytest.mark.parametrize("spread", [0.2, 8.0, 40.0])
-@pytest.mark.usefixtures("bf16_products")
-def test_scores_of_any_size_are_shared_out_as_softmax_does(spread: float) -> None:
+def test_scores_of_any_size_are_shared_out_as_softmax_does(spread: float, product: type[Product]) -> None:
     # In the widest the powers of scores are infinite, or all zero, for some of the tokens.
     import torch
     from transformers import AutoModel, BertConfig
@@ -195,7 +240,7 @@ def test_scores_of_any_size_are_shared_out_as_softmax_does(spread: float) -> Non
     given = {"input_ids": torch.randint(5, 100, (3, 12))}
     with torch.inference_mode():
         plain = model(**given).last_hidden_state
-        assert pack_encoders(model)
+        assert pack_encoders(model, product)
         packed = model(**given).last_hidden_state
     assert torch.nn.functional.cosine_similarity(packed, plain, dim=-1).mean() > 0.999
 

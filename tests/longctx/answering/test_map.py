@@ -459,12 +459,83 @@ def test_a_date_before_a_name_is_its_value(make_index, opened, server) -> None:
     said = {"North": "12 May 1931", "South": "May 3, 1929"}
     files = {f"{name}.md": report(1, f"Mole {name} was opened on {day}.") for name, day in said.items()}
     written = {"North": "12 May 1931: Mole North", "South": "May 3, 1929: Mole South"}
-    state = server.play(
+    server.play(
         WINDOW, noting(lambda passage: [note for name, note in written.items() if f"Mole {name} was" in passage])
     )
-    opened(make_index(files)).ask("In what order were the moles opened, by all reports?", route="map")
-    [last] = state.at("last")
-    assert last.notes[:2] == ["Mole North: 12 May 1931 [1]", "Mole South: May 3, 1929 [2]"]
+    answer = opened(make_index(files)).ask("In what order were the moles opened, by all reports?", route="map")
+    assert answer.text == "In order: Mole South: May 3, 1929 [1]; Mole North: 12 May 1931 [2]."
+
+
+@pytest.mark.parametrize(
+    ("question", "said", "dates", "answer"),
+    [
+        (
+            "In what order were the moles opened, by all reports?",
+            "Mole {} was opened on {}.",
+            {
+                "North": "2 June 1931",
+                "South": "May 12, 1931",
+                "East": "1931-12-01",
+                "West": "1 Sept. 1929",
+                "Old": "3.4.1930",
+            },
+            ["West: 1 Sept. 1929", "Old: 3.4.1930", "South: May 12, 1931", "North: 2 June 1931", "East: 1931-12-01"],
+        ),
+        (
+            "In what order do the boats of all reports leave?",
+            "Boat {} leaves at {}.",
+            {"Alma": "14:05", "Bella": "9:30", "Cora": "09:05"},
+            ["Cora: 09:05", "Bella: 9:30", "Alma: 14:05"],
+        ),
+        (
+            "施設を、竣工した順に挙げてください。",
+            "{}は、{}に竣工した施設である。",
+            {
+                "青木堰": "平成2年4月1日",
+                "井川堰": "昭和60年",
+                "上野堰": "1990年（平成2年）3月31日",
+                "江原堰": "令和元年５月",
+                "小川堰": "2001年12月5日",
+            },
+            [
+                "井川堰：昭和60年",
+                "上野堰：1990年（平成2年）3月31日",
+                "青木堰：平成2年4月1日",
+                "小川堰：2001年12月5日",
+                "江原堰：令和元年５月",
+            ],
+        ),
+    ],
+)
+def test_dates_and_times_say_in_what_order_things_come(
+    make_index, opened, server, question, said, dates, answer
+) -> None:
+    japanese = "。" in question
+    texts = {name: said.format(name, date) for name, date in dates.items()}
+    written = {texts[name]: f"{name}{'：' if japanese else ': '}{date}" for name, date in dates.items()}
+    files = {
+        f"{n}.md": f"{text}\n\n{'昼は静かだった。' if japanese else PROSE}" for n, text in enumerate(texts.values())
+    }
+    server.play(WINDOW, noting(lambda passage: [note for text, note in written.items() if text in passage]))
+    marked = [f"{item} [{number}]" for number, item in enumerate(answer, start=1)]
+    expected = f"順に、{'、'.join(marked)}。" if japanese else f"In order: {'; '.join(marked)}."
+    assert opened(make_index(files)).ask(question, route="map").text == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Which of the moles was opened last, by all reports?", "Mole North: 12 June 1931 [1]."),
+        ("What is the oldest of all moles?", "Mole South: May 30, 1931 [1]."),
+        ("Which are the two oldest of all moles?", "Mole South: May 30, 1931 [1]; Mole East: 1 June 1931 [2]."),
+    ],
+)
+def test_the_latest_and_the_oldest_are_found_by_their_dates(make_index, opened, server, question, answer) -> None:
+    said = {"North": "12 June 1931", "South": "May 30, 1931", "East": "1 June 1931"}
+    files = {f"{name}.md": report(1, f"Mole {name} was opened on {day}.") for name, day in said.items()}
+    notes = {f"Mole {name} was": f"Mole {name}: {day}" for name, day in said.items()}
+    server.play(WINDOW, noting(lambda passage: [note for start, note in notes.items() if start in passage]))
+    assert opened(make_index(files)).ask(question, route="map").text == answer
 
 
 def painted(

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from indexes.encoders import rotate
 from longctx import BadRequest, Engine, GenerationOptions, load_model
 from longctx.models import cpu_products, hash_weights, is_packed, memory, packing
-from longctx.models.cpu_products import Int8Embedding, Int8Linear, PackedLinear, QuantizedLinear, rotate
+from longctx.models.cpu_products import Int8Embedding, Int8Linear, PackedLinear, QuantizedLinear
 
 PROMPT = [5, 9, 7, 5, 9, 7, 11, 23, 42, 5, 9]
 

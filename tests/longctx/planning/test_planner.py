@@ -150,7 +150,8 @@ def assert_nothing_is_lost(counts: PromptCosts, made: Plan) -> None:
     assert tuple(int(share.name) for share in kept) == made.turns == tuple(sorted(made.turns))
     assert {int(share.name): share.tokens for share in (*kept, *left)} == dict(enumerate(counts.turns, start=1))
     assert len(kept) + len(left) == len(counts.turns)
-    assert bool(counts.uncounted) == any(share.kind == "documents" for share in made.left_out)
+    uncounted = [share.name for share in made.left_out if share.kind == "documents"]
+    assert uncounted == ([f"{counts.uncounted:,}"] if counts.uncounted else [])
 
 
 @given(questions(), windows, policies)

@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 
 from longctx import AskOptions, BadRequest
-from longctx.planning import StatedCount, asks_for_extreme, asks_for_order, question_kind, stated_count
+from longctx.planning import (
+    StatedCount,
+    asks_for_extreme,
+    asks_for_order,
+    extremes_asked_for,
+    question_kind,
+    stated_count,
+)
 
 
 @pytest.mark.parametrize(
@@ -92,18 +99,38 @@ def test_a_kind_that_does_not_exist_is_named() -> None:
     [
         ("Which report states the largest reading?", "largest"),
         ("Which office has the fewest employees?", "smallest"),
-        ("Which came first?", "other"),
+        ("Which came first?", "earliest"),
+        ("Which contract is the most recent?", "latest"),
+        ("Which was the first and which the last?", "other"),
         ("Which are the highest and the lowest readings?", "other"),
         ("Rank the offices by their size.", "other"),
         ("How do the offices differ?", None),
         ("年間の売り上げが最も大きい店舗はどこですか？", "largest"),
         ("一番安い見積もりはどれですか？", "smallest"),
-        ("最も古い契約はどれですか？", "other"),
+        ("最も古い契約はどれですか？", "earliest"),
+        ("最後に更新された契約はどれですか？", "latest"),
+        ("最良の店舗はどれですか？", "other"),
         ("どう違いますか？", None),
     ],
 )
-def test_an_extreme_is_the_largest_or_the_smallest_where_words_leave_no_doubt(question, extreme) -> None:
+def test_an_extreme_is_one_where_words_leave_no_doubt(question, extreme) -> None:
     assert asks_for_extreme(question) == extreme
+
+
+@pytest.mark.parametrize(
+    ("question", "count"),
+    [
+        ("Which are the two largest weirs?", 2),
+        ("Name the top three offices by turnover, the largest first.", 3),
+        ("Which of the 12 weirs is the largest?", 1),
+        ("Which year had the most accidents?", 1),
+        ("最も大きい3つの堰はどれですか？", 3),
+        ("売上が最大の店舗は？", 1),
+        ("売上の上位５店舗は？", 5),
+    ],
+)
+def test_how_many_of_the_largest_are_asked_for(question: str, count: int) -> None:
+    assert extremes_asked_for(question) == count
 
 
 @pytest.mark.parametrize(
