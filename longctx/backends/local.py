@@ -96,7 +96,7 @@ def open_model(
         if odd := loading.keys() - _GGUF_OPTIONS:
             name = min(odd)
             raise BadRequest(f"{name} is {loading[name]!r}, and {model} is run as it is by llama.cpp: leave {name} out")
-        return owned.enter_context(GgufEngine.open(model, scaling=scaling, window=window, **loading))
+        return owned.enter_context(GgufEngine.open(model, scaling=scaling, window=window, store=store, **loading))
     if isinstance(model, str | Path):
         options = dict(loading)
         cache_dtype = options.pop("cache_dtype", "model")

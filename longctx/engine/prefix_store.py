@@ -9,11 +9,12 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
+from typing import TypeVar
 
 from indexes import CorpusError
 from indexes.storage import HeldFolder, reachable
@@ -27,6 +28,7 @@ from longctx.models import CacheDtype, hash_tokens
 KV_CACHE_FOLDER = "kv-cache"  # within an index's folder
 KV_CACHE_BYTES = 4 << 30
 LEAST_TOKENS = 256  # a shorter beginning is read sooner than it is looked for
+_Loaded = TypeVar("_Loaded")
 _log = logging.getLogger(__name__)
 
 
@@ -115,16 +117,10 @@ class PrefixStore:
             return None
         held = self._ids(stored, replace(made_from, tokens="", dtype=self._dtypes(layout)))
         exact = replace(made_from, tokens=hash_tokens(held), dtype=self._dtypes(layout))
-        try:
-            with self._reading(stored) as path:
-                cache = read_prefix(path, exact, replace(layout, tokens=len(held), dtype=self.dtype))
-        except (PrefixRefused, OSError) as error:
-            _log.warning("%s: the documents are read again", error)
-            with suppress(OSError):  # it may be another user's
-                self._remove([stored])
+        wanted = replace(layout, tokens=len(held), dtype=self.dtype)
+        cache = self.read(stored, lambda path: read_prefix(path, exact, wanted))
+        if cache is None:
             return None
-        with suppress(OSError), self._reading(stored) as path:
-            os.utime(path)
         cache.crop(tokens)
         return tokens, cache.converted(layout.dtype, layout.model_dtype)
 
@@ -138,15 +134,55 @@ class PrefixStore:
             layout: Layers, heads and dtypes of the cache.
         """
         size = len(ids) * layout.shape.token_bytes(self.dtype)
-        if len(ids) < LEAST_TOKENS or size > self.limit:
+        if not self.keeps(len(ids)) or size > self.limit:
             return
         fingerprint = replace(made_from, tokens=hash_tokens(ids), dtype=self._dtypes(layout))
-        if (folder := self._opened(make=True)) is None:
+        kept = cache.head(len(ids)).converted(self.dtype, layout.model_dtype)
+        self.write(fingerprint.name(), size, lambda path: write_prefix(path, kept, fingerprint, ids))
+
+    def keeps(self, tokens: int) -> bool:
+        """Whether a prefix of so many tokens is long enough to be kept."""
+        return tokens >= LEAST_TOKENS
+
+    def named(self, name: str) -> KeptFile | None:
+        """The file that `write` made with a name; None if there is none."""
+        return next((file for file in self.entries() if file.path.name == f"{name}{SUFFIX}"), None)
+
+    def read(self, file: KeptFile, load: Callable[[Path], _Loaded]) -> _Loaded | None:
+        """Read a file.
+
+        Args:
+            file: One of `entries`.
+            load: Reads it, from a path that is good while it does. It raises PrefixRefused for one that cannot be used.
+
+        Returns:
+            What `load` does; None, with a warning, if it cannot be read, and then the file is removed.
+        """
+        try:
+            with self._reading(file) as path:
+                loaded = load(path)
+        except (PrefixRefused, OSError) as error:
+            _log.warning("%s: the documents are read again", error)
+            with suppress(OSError):  # it may be another user's
+                self._remove([file])
+            return None
+        with suppress(OSError), self._reading(file) as path:
+            os.utime(path)
+        return loaded
+
+    def write(self, name: str, size: int, save: Callable[[Path], None]) -> None:
+        """Write a file, whole or not at all; what cannot be written is left out with a warning.
+
+        Args:
+            name: Its name, 32 hexadecimal digits.
+            size: How many bytes it will take: older files make room for them.
+            save: Writes it to a path.
+        """
+        if size > self.limit or (folder := self._opened(make=True)) is None:
             return
-        path = folder.path / f"{fingerprint.name()}{SUFFIX}"
         try:
             make_room(folder.path, size, self.limit)
-            write_prefix(path, cache.head(len(ids)).converted(self.dtype, layout.model_dtype), fingerprint, ids)
+            save(folder.path / f"{name}{SUFFIX}")
         except OSError as error:
             _log.warning("the keys and values of the documents could not be kept in %s: %s", self.folder, error)
 

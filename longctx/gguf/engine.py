@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -17,6 +19,7 @@ from longctx.engine import (
     PrefillCallback,
     Prefix,
     PrefixRefused,
+    PrefixStore,
     Request,
     make_request,
 )
@@ -61,9 +64,10 @@ class GgufEngine:
         loaded: The model.
     """
 
-    def __init__(self, loaded: GgufModel, pool: ServerPool) -> None:
+    def __init__(self, loaded: GgufModel, pool: ServerPool, store: PrefixStore | None = None) -> None:
         self.loaded = loaded
-        self._pool = pool
+        self._pool, self._store = pool, store
+        self._held: tuple[LlamaServer, str] | None = None  # the prefix that a child read or restored last
         self._speed: ReadingSpeed | None = None
 
     @classmethod
@@ -75,6 +79,7 @@ class GgufEngine:
         window: int | None = None,
         cache_dtype: CacheDtype = "model",
         device: str = "auto",
+        store: PrefixStore | None = None,
     ) -> GgufEngine:
         """Open a GGUF file. The weights are loaded when they are needed first.
 
@@ -84,6 +89,7 @@ class GgufEngine:
             window: The native context length in tokens, in place of the file's.
             cache_dtype: How keys and values are kept: in 16 bits ("model"), or in int8.
             device: "auto" (what llama.cpp finds), or "cpu".
+            store: Where the keys and values of documents are kept for later processes; None keeps none.
 
         Returns:
             The engine, which has to be closed.
@@ -114,7 +120,7 @@ class GgufEngine:
             _check_scaling(trial, checkpoint, file.path)
             scaling = scaling if isinstance(scaling, str) else trial
         tokenizer = GgufTokenizer(file, partial(_tokenize, pool))
-        return cls(GgufModel(str(path), file, checkpoint, tokenizer, native, scaling, cache_dtype), pool)
+        return cls(GgufModel(str(path), file, checkpoint, tokenizer, native, scaling, cache_dtype), pool, store)
 
     def tokens_in_memory(self) -> int:
         """The longest sequence, in tokens, that fits into memory."""
@@ -163,7 +169,7 @@ class GgufEngine:
         options: GenerationOptions = _GREEDY,
         progress: PrefillCallback | None = None,
         *,
-        stored: int = 0,  # llama.cpp keeps prompts in memory by itself
+        stored: int = 0,
     ) -> Generation:
         """Generate the text that follows a prompt; for arguments and errors see `Engine.stream`.
 
@@ -171,7 +177,7 @@ class GgufEngine:
             The pieces of text as they are generated. llama.cpp starts when the first is taken.
         """
         request = self._request(prefix_ids, suffix_ids, scaling, options.new_tokens)
-        return Generation(len(request.ids), partial(self._pieces, request, options, progress))
+        return Generation(len(request.ids), partial(self._pieces, replace(request, stored=stored), options, progress))
 
     def prefix(
         self,
@@ -248,7 +254,7 @@ class GgufEngine:
         Returns:
             An engine that shares llama.cpp with this one.
         """
-        return GgufEngine(replace(self.loaded, native_window=window, scaling=None), self._pool)
+        return GgufEngine(replace(self.loaded, native_window=window, scaling=None), self._pool, self._store)
 
     def forget(self) -> None:
         """Nothing: llama.cpp drops the keys and values of old prompts by itself."""
@@ -304,18 +310,58 @@ class GgufEngine:
         self, request: Request, options: GenerationOptions, progress: PrefillCallback | None, result: Generation
     ) -> Generator[str, None, None]:
         with self._server(request) as server:
+            kept = self._kept_name(request)
+            if kept is not None and self._held != (server, kept):
+                self._restore(server, request, kept)
+            self._held = None  # while the child reads something else
             yield from generate(server, request, options, progress, result)
+            if kept is not None:
+                if result.reused_tokens < request.stored:
+                    self._keep(server, request, kept)
+                self._held = (server, kept)
+
+    def _kept_name(self, request: Request) -> str | None:
+        """The name of the file with the documents of a prompt; None if they are too short, or nothing is kept."""
+        if self._store is None or not self._store.keeps(request.stored):
+            return None
+        made_from = json.dumps(self._fingerprint(request, request.stored), sort_keys=True)
+        return hashlib.sha256(made_from.encode()).hexdigest()[:32]
+
+    def _restore(self, server: LlamaServer, request: Request, name: str) -> None:
+        """Give a child the keys and values of documents from their file; llama.cpp takes what a prompt shares."""
+        assert self._store is not None
+
+        def load(path: Path) -> None:
+            state = server.folder / "state"
+            read_state(path, state, self._fingerprint(request, request.stored))
+            try:
+                server.post("/slots/0?action=restore", {"filename": state.name})
+            except ModelUnavailable as error:
+                raise PrefixRefused(str(error)) from error
+            finally:
+                state.unlink()
+
+        if file := self._store.named(name):
+            self._store.read(file, load)
+
+    def _keep(self, server: LlamaServer, request: Request, name: str) -> None:
+        """Keep what a child has of a prompt whose beginning is documents, and of its answer."""
+        assert self._store is not None
+        server.post("/slots/0?action=save", {"filename": "state"})
+        state, made_from = server.folder / "state", self._fingerprint(request, request.stored)
+        self._store.write(name, state.stat().st_size, lambda path: write_state(path, state, made_from))
+        state.unlink()
 
     def _read(self, server: LlamaServer, request: Request, progress: PrefillCallback | None = None) -> Prefix:
         computed = read_prompt(server, request.ids, progress)
         return Prefix(len(request.ids), computed, len(request.ids) * self.loaded.token_bytes)
 
-    def _fingerprint(self, request: Request) -> dict[str, str]:
-        """What the keys and values of a prefix depend on."""
+    def _fingerprint(self, request: Request, tokens: int | None = None) -> dict[str, str]:
+        """What the keys and values of a prompt, or of its first tokens, depend on."""
         rope = rope_parameters(request.scaling, self.loaded.checkpoint, self.loaded.file.path)
         return {
             "weights": self.weights_hash,
-            "tokens": hash_tokens(request.ids),
+            "tokens": hash_tokens(request.ids[:tokens]),
             "rotation": str(sorted(rope.items())),
             "dtype": self.loaded.precision,
         }

@@ -28,6 +28,8 @@ _JSON = {"Content-Type": "application/json"}
 _REASON = "error loading model: "  # and why, in llama.cpp's words
 _UPGRADE = "upgrade xllamacpp, or take another model"
 _LACKS = "lacks some of the model's weights: download it again, or take another file of the model"
+_SOCKET = "llama.sock"  # the ending tells llama.cpp that it is no host
+_LONGEST_SOCKET = 103  # bytes of its path, which the system bounds
 _KNOWN_FAILURES = (  # what llama.cpp says, and what that means
     ("unknown model architecture", "is of an architecture{} that this llama.cpp does not know: " + _UPGRADE),
     ("unknown pre-tokenizer", "has a tokenizer{} that this llama.cpp does not know: " + _UPGRADE),
@@ -59,8 +61,8 @@ class LlamaServer:
 
     def __init__(self, settings: Mapping[str, Any], model: Path) -> None:
         self._model = model
-        self.folder = Path(tempfile.mkdtemp(prefix="longctx-"))
-        self._socket = self.folder / "llama.sock"  # the ending tells llama.cpp that it is no host
+        self.folder = _new_folder()
+        self._socket = self.folder / _SOCKET
         self._log = self.folder / "log"
         parameters = settings["parameters"] | {"hostnames": [str(self._socket)], "slot_save_path": f"{self.folder}/"}
         with self._log.open("wb") as log:
@@ -202,6 +204,15 @@ class _Shared:
 
     def __init__(self, server: LlamaServer, length: int, rope: dict[str, Any]) -> None:
         self.server, self.length, self.rope, self.users = server, length, rope, 1
+
+
+def _new_folder() -> Path:
+    """A folder for a socket and for states: that of TMPDIR, or /tmp if its path is too long for a socket."""
+    folder = Path(tempfile.mkdtemp(prefix="longctx-"))
+    if len(os.fsencode(folder / _SOCKET)) <= _LONGEST_SOCKET:
+        return folder
+    folder.rmdir()
+    return Path(tempfile.mkdtemp(prefix="longctx-", dir="/tmp"))  # private, as mkdtemp makes it
 
 
 def _detail(said: str, log: str) -> str:

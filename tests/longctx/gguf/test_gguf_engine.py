@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -225,11 +226,28 @@ engine.prefix([5] * 8000, progress=lambda read: print("reading", flush=True))
 """
 
 
-def test_llama_cpp_ends_with_a_longctx_that_is_killed(checkpoint: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def folders() -> Iterator[Path]:
+    """A folder with a path short enough for a socket."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_a_folder_whose_path_is_too_long_for_a_socket_is_not_used(
+    gguf_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("long" * 30)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with GgufEngine.open(gguf_file) as engine:
+        assert engine.prefix(IDS[:64]).tokens == 64
+    assert not list(long.iterdir())
+
+
+def test_llama_cpp_ends_with_a_longctx_that_is_killed(checkpoint: Path, folders: Path) -> None:
     from gguf_writer import write_gguf
 
-    wide, folders = write_gguf(checkpoint, checkpoint / "8k.gguf", window=8192), tmp_path / "folders"
-    folders.mkdir()
+    wide = write_gguf(checkpoint, checkpoint / "8k.gguf", window=8192)
     started = [sys.executable, "-c", READING, str(wide)]
     with subprocess.Popen(started, stdout=subprocess.PIPE, env=os.environ | {"TMPDIR": str(folders)}) as reading:
         assert reading.stdout is not None
@@ -254,6 +272,40 @@ def test_questions_are_answered_from_a_gguf_file(checkpoint: Path, make_index, e
         assert stream.answer.usage.prompt_tokens == stream.answer.plan.prompt_tokens
     with pytest.raises(BadRequest, match=r"adapter is 'a', and .* is run as it is by llama.cpp: leave adapter out"):
         DocumentQA.open(index, str(wide), encoder=encoder, loading={"adapter": "a"})
+
+
+def test_documents_that_were_read_are_kept_for_the_next_process(
+    checkpoint: Path, make_index, encoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    from gguf_writer import write_gguf
+
+    wide = str(write_gguf(checkpoint, checkpoint / "kept.gguf", window=4096))
+    texts = {f"{n}.txt": f"The lamp of pier {n} was lit in {1870 + n}. " * 12 for n in range(4)}
+    index = make_index(texts)
+    options = {"max_new_tokens": 8, "route": "native"}
+
+    def ask(question: str, **opening: Any) -> tuple[str, int, int]:
+        with DocumentQA.open(index, wide, encoder=encoder, **opening) as qa:
+            answer = qa.ask(question, **options)
+        return answer.text, answer.usage.reused_tokens, answer.usage.prompt_tokens
+
+    first, reused, tokens = ask("When was the lamp of pier 2 lit?")
+    assert reused == 0
+    [kept] = (index / "kv-cache").iterdir()
+    assert kept.stat().st_mode & 0o077 == 0
+    again, reused, _ = ask("When was the lamp of pier 2 lit?")
+    assert (again, reused >= tokens - 1) == (first, True)
+    other, reused, tokens = ask("How is the lamp of pier 3 turned?")
+    assert tokens / 2 < reused < tokens
+    assert other == ask("How is the lamp of pier 3 turned?", kv_cache_bytes=0)[0]
+    assert [*(index / "kv-cache").iterdir()] == [kept]
+
+    content = kept.read_bytes()
+    kept.write_bytes(content[:-100] + bytes(100))
+    assert ask("When was the lamp of pier 2 lit?")[:2] == (first, 0)
+    assert "was altered or cut short" in caplog.text
+    assert [*(index / "kv-cache").iterdir()] == [kept], "read again, it is kept again"
+    assert ask("When was the lamp of pier 2 lit?", loading={"cache_dtype": "int8"})[1] == 0, "of other numbers"
 
 
 def test_a_file_without_a_template_asks_for_one(checkpoint: Path, make_index, encoder) -> None:
