@@ -53,14 +53,12 @@ _ASKING_LISTS = """
     da: hvad hvem hvilken hvilket hvilke hvornår hvorfor hvordan hvor mange
     de: wann wer wem wen wessen wie wieso weshalb warum welcher woher wohin viel viele hoch lange oft weit darf darfst
         dürfen dürft kannst könnt möchte möchten muß müsst gibt
-    es: cuanto cuanta cuantos cuantas cual cuales quien quienes cuando como donde adonde puede pueden puedo podemos
-        debe deben debo hay
-    fr: quel quelle quels quelles quand comment combien pourquoi où qui quoi lequel laquelle peut peuvent puis doit
-        doivent dois faut
-    it: quale quali quando quanto quanta quanti quante perché dove chi come può possono posso deve devono devo
-    nl: wie welke welk wanneer waarom waar hoe hoeveel wat mag mogen moet
+    es: cuanto cuanta cuantos cuantas cual cuales quien quienes cuando como donde adonde
+    fr: quel quelle quels quelles quand comment combien pourquoi où qui quoi lequel laquelle
+    it: quale quali quando quanto quanta quanti quante perché dove chi come
+    nl: wie welke welk wanneer waarom waar hoe hoeveel wat
     no: hva hvem hvilken hvilket hvilke når hvorfor hvordan hvor mange
-    pt: qual quais quando quanto quanta quantos quantas quem onde porque como pode podem posso deve devem
+    pt: qual quais quando quanto quanta quantos quantas quem onde porque como
     ru: какой какая какое какие какого какому каким какою каких какими какую каком каков какова каково каковы
         который которая которое которые которого которому которым которою которой которых которыми которую котором
         кто кого кому кем ком что чего чему чем чём такой такая такое такие такого такому таким такою таких такими
@@ -69,7 +67,7 @@ _ASKING_LISTS = """
         самой самому самим самих самими самом самый самая самое самые свой своя своё свои своего своей своему своим
         своих своими свою своём себе себя собой чей чья чьё чьи чьего чьей чьих сколько скольких почему зачем отчего
         откуда куда где когда как назови назовите называется называются назывался называлась называлось назывались
-        является являются являлся являлась являлось являлись можно может могут нельзя нужно надо ли есть
+        является являются являлся являлась являлось являлись можно может могут
     sv: vad vem vilken vilket vilka när varför hur var många
 """
 _ASKING = {

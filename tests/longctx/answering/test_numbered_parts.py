@@ -67,6 +67,11 @@ def test_a_question_about_a_number_that_no_passage_has_is_refused(qa: DocumentQA
     assert qa.ask(question).refused
 
 
+def test_a_german_question_is_judged_without_its_auxiliary_verb(qa: DocumentQA) -> None:
+    assert qa.ask("Wo darf ich meinen Kinderwagen abstellen?").citations[0].text == "Kinderwagen stehen im Hof."
+    assert qa.ask("Darf mein Hund in den Keller?").refused
+
+
 def test_a_sentence_is_quoted_with_the_next_that_says_what_it_lacks_of_the_question(qa: DocumentQA) -> None:
     assert (
         qa.ask("新しい検査機の担当は誰ですか").citations[0].text == "新しい検査機は六月に導入する。担当は松本とする。"
@@ -76,3 +81,9 @@ def test_a_sentence_is_quoted_with_the_next_that_says_what_it_lacks_of_the_quest
 def test_the_first_line_of_a_text_is_its_title_though_it_holds_a_number(qa: DocumentQA) -> None:
     quoted = qa.ask("What about the compressor?").citations[0].text
     assert quoted == "Never open the tank of the compressor under pressure."
+
+
+def test_tables_in_kanji_among_japanese_texts_are_not_called_chinese(make_index, encoder) -> None:
+    texts = {"kagi.txt": "鍵は玄関の棚の上にあります。\n", "hin.csv": "品番,品名,数量\n七,灯油,十缶\n八,毛布,六枚\n"}
+    with DocumentQA.open(make_index(texts), encoder=encoder) as qa:
+        assert qa.ask("Where is the key of the cellar?").text.endswith("ask in Japanese.")
