@@ -35,13 +35,14 @@ def rope(
     json: JsonOption = False,
 ) -> None:
     """Show a model's rotary embedding, and what a scaling would change. No weights are read."""
-    from longctx.models import is_address, is_gguf, read_gguf
+    from longctx.models import is_address, is_gguf, read_gguf, refuse_gguf_folder
     from rope_scaling import open_checkpoint, plot_frequencies
 
     if is_address(model):
         raise BadRequest(
             f"{model} is a server, which scales its model itself: give the checkpoint that is served there"
         )
+    refuse_gguf_folder(model)
     checkpoint = read_gguf(model).checkpoint() if is_gguf(model) else open_checkpoint(model, config_only=True)
     base, own = checkpoint.base, checkpoint.scaling
     before = own.at_length(own.window or base.window)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from typing import Any
@@ -23,7 +24,7 @@ def main() -> None:
     params = xllamacpp.CommonParams()
     if settings["override"]:
         _override(params, settings["parameters"]["model"], settings["override"])
-    params.model.path = settings["parameters"].pop("model")
+    params.model.path, folder = settings["parameters"].pop("model"), settings["parameters"]["slot_save_path"]
     for name, threads in (("cpuparams", settings["threads"]), ("cpuparams_batch", settings["threads"])):
         getattr(params, name).n_threads = threads
     for name, value in settings["parameters"].items():
@@ -32,13 +33,14 @@ def main() -> None:
         )
         setattr(params, name, getattr(xllamacpp, kind)(value) if kind else value)
     try:
-        server = xllamacpp.Server(params)
+        server = xllamacpp.Server(params)  # noqa: F841  # runs for as long as it is held
     except RuntimeError:
         time.sleep(_LOGGING)
         raise
     print("ready", flush=True)  # noqa: T201  # to the parent
     sys.stdin.read()
-    del server
+    # The parent was killed: one that closes ends this process itself. The server's own end would wait for the prompt.
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 

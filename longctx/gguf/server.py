@@ -27,13 +27,15 @@ from longctx.unix_socket import UnixConnection
 _JSON = {"Content-Type": "application/json"}
 _REASON = "error loading model: "  # and why, in llama.cpp's words
 _UPGRADE = "upgrade xllamacpp, or take another model"
+_LACKS = "lacks some of the model's weights: download it again, or take another file of the model"
 _KNOWN_FAILURES = (  # what llama.cpp says, and what that means
-    ("unknown model architecture", "is of an architecture that this llama.cpp does not know: " + _UPGRADE),
-    ("unknown pre-tokenizer", "has a tokenizer that this llama.cpp does not know: " + _UPGRADE),
+    ("unknown model architecture", "is of an architecture{} that this llama.cpp does not know: " + _UPGRADE),
+    ("unknown pre-tokenizer", "has a tokenizer{} that this llama.cpp does not know: " + _UPGRADE),
     ("not within the file bounds", "is cut short: download it again"),
     ("corrupted or incomplete", "is cut short: download it again"),
     ("failed to read", "is cut short or damaged: download it again"),
-    ("missing tensor", "lacks some of the model's weights: download it again, or take another file of the model"),
+    ("missing tensor", _LACKS),
+    ("' not found", _LACKS),  # of a tensor, too
     ("wrong shape", "has weights of another shape than its header says: download it again"),
     ("wrong number of tensors", "is not whole: download it again, with all of its parts"),
     (
@@ -129,7 +131,7 @@ class LlamaServer:
             return NotEnoughMemory(f"{self._model} does not fit into the free memory: shorten the prompt, or --window")
         for said, meaning in _KNOWN_FAILURES:
             if said in log:
-                return ModelUnavailable(f"{self._model} {meaning}{_detail(said, log)}")
+                return ModelUnavailable(f"{self._model} {meaning.format(_detail(said, log))}")
         errors = [line for line in log.splitlines() if " E " in line or "rror" in line] or log.splitlines()
         stated = [line.rpartition(_REASON)[2] for line in errors if _REASON in line]
         reason = (stated or errors or [f"exit code {self._child.poll()}"])[-1].strip()

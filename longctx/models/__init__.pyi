@@ -5,7 +5,7 @@ from .estimate import MemoryEstimate, estimate_model
 from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights, loaded_hash
 from .freed_memory import keep_freed_memory, return_freed_memory
 from .gguf_file import GgufFile, read_gguf
-from .gguf_header import is_gguf
+from .gguf_header import is_gguf, refuse_gguf_folder
 from .loaded_model import (
     LoadedModel,
     ScalableModel,
@@ -63,6 +63,7 @@ __all__ = [
     "parse_bytes",
     "rate_key",
     "read_gguf",
+    "refuse_gguf_folder",
     "remedy_for",
     "return_freed_memory",
     "scaled_window",

@@ -12,7 +12,7 @@ from longctx.models import memory
 from longctx.models.cache_shape import CacheShape
 from longctx.models.device import device_named
 from longctx.models.gguf_file import read_gguf
-from longctx.models.gguf_header import is_gguf
+from longctx.models.gguf_header import is_gguf, refuse_gguf_folder
 from longctx.models.known_shapes import known_shape
 from longctx.models.loaded_model import LARGEST_FACTOR
 from longctx.models.loading import checkpoint_window
@@ -162,6 +162,7 @@ def _empty_model(name: str | Path) -> tuple[Any, Path | None]:
 
     if is_address(name):
         raise BadRequest(f"{name} takes memory on its server, not here: give the checkpoint that is served there")
+    refuse_gguf_folder(name)
     config, folder = None if Path(name).expanduser().is_dir() else known_shape(str(name)), None
     if config is None:
         folder, config = _config(str(name))

@@ -50,6 +50,22 @@ def is_gguf(model: object) -> bool:
         return False
 
 
+def refuse_gguf_folder(model: object) -> None:
+    """Check that a model is no folder of GGUF files, of which one is to be given.
+
+    Args:
+        model: A model's name, or a model.
+
+    Raises:
+        ModelUnavailable: If it is, with the first of them.
+    """
+    folder = Path(model).expanduser() if isinstance(model, str | Path) else None
+    if folder is None or not folder.is_dir() or (folder / "config.json").is_file():
+        return
+    if files := sorted(path for path in folder.iterdir() if path.suffix.lower() == _SUFFIX and path.is_file()):
+        raise ModelUnavailable(f"{folder} holds no config.json: give the GGUF file itself, {files[0]}")
+
+
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
     """The header of one file.

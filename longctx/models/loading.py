@@ -13,7 +13,7 @@ from indexes.near import near_path
 from longctx.errors import BadRequest, LongctxError, ModelUnavailable, extra
 from longctx.models.causality import check_generates
 from longctx.models.device import Dtype, auto_dtype, computed_dtype, device_named, dtype_named
-from longctx.models.gguf_header import is_gguf
+from longctx.models.gguf_header import is_gguf, refuse_gguf_folder
 from longctx.models.loaded_model import (
     LARGEST_FACTOR,
     LoadedModel,
@@ -115,9 +115,8 @@ def load_model(
     check_window_and_scaling(native_window, scaling)
     name, folder, lora = _parts(str(name_or_path), None if adapter is None else str(adapter))
     if not (folder / "config.json").is_file():
-        files = sorted(folder.glob("*.gguf"))
-        remedy = f"give the GGUF file itself, {files[0]}" if files else "give the folder of a transformers checkpoint"
-        raise ModelUnavailable(f"{folder} holds no config.json: {remedy}")
+        refuse_gguf_folder(folder)
+        raise ModelUnavailable(f"{folder} holds no config.json: give the folder of a transformers checkpoint")
     scheme = _scheme(quantization, folder, dtype, held[1], device_map)
     on_cpu = _is_int8_on_cpu(scheme, dtype, held[1], device_map)
     load: Callable[[Path, Any], _Loaded] = (

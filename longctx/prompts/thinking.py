@@ -32,12 +32,17 @@ TAGS = (
     ("<|thinking|>", "<|/thinking|>"),
     ("Here is my thought process:", "Here is my response:"),  # Granite
     ("Here's my thought process:", "Here's my response:"),
+    ("Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]"),  # Apriel
 )
 _CLOSING_OF = {opening.lower(): closing for opening, closing in TAGS}
 _CLOSES_ALONE = tuple(closing.lower() for _, closing in TAGS if closing != END and closing[0] in "<[◁")
+_UNMARKED, _UNMARKED_CLOSE = ("analysis", "commentary"), "assistantfinal"  # gpt-oss's, where a server drops its tokens
+# gpt-oss's headers may say more: <|channel|>final <|constrain|>json<|message|>
+_CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]{0,80}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>")
+_LONGEST_CHANNEL = 200  # characters
 # what stands before the answer itself
 _HEADERS = ("<|start|>assistant", "<|channel|>final<|message|>", "<|begin_of_solution|>", "<|START_RESPONSE|>")
-_DROPPED = ("<|end_of_solution|>", "<|END_RESPONSE|>", "<|return|>")  # and behind it
+_DROPPED = ("<|end_of_solution|>", "<|END_RESPONSE|>", "<|return|>", "[END FINAL RESPONSE]")  # and behind it
 _WRAPPED = {"<answer>": "</answer>", "<response>": "</response>"}  # an answer between two of them
 # tags that are in no list, told by their names: <inner_thoughts>, <|begin_of_reasoning|>, [REFLECTION]
 _TAG = re.compile(r"(<[|｜]?|[\[◁])([\w:▁-]{1,40})(?:\s[^<>\n]{0,60})?([|｜]?>|[\]▷])")
@@ -151,9 +156,12 @@ class ThoughtSplitter:
         """What an answer begins with: blanks, a tag, a header, or words."""
         text = self._rest.lstrip()
         lower = text.lower()
+        left = _CLOSES_ALONE if self._seen else ()  # of thoughts that came apart from the text
         tag = next((opening for opening in _CLOSING_OF if lower.startswith(opening)), None)
-        header = next((header for header in (*_LOWER_HEADERS, *_WRAPPED) if lower.startswith(header)), None)
+        header = next((header for header in (*_LOWER_HEADERS, *_WRAPPED, *left) if lower.startswith(header)), None)
         closing = _CLOSING_OF[tag] if tag is not None else None
+        if channel := _CHANNEL.match(lower):
+            tag, header, closing = (None, channel[0], None) if channel[1] == "final" else (channel[0], None, END)
         if tag is None and (found := _TAG.match(text)) and (closing := _closing_by_name(found)):
             tag = found[0]
         if tag is not None and closing is not None:
@@ -163,7 +171,9 @@ class ThoughtSplitter:
             self._rest = text[len(header) :]
             self._dropped += (_WRAPPED[header],) if header in _WRAPPED else ()
         elif text and not (
-            any(known.startswith(lower) for known in (*_CLOSING_OF, *_LOWER_HEADERS)) or _TAG_BEGUN.match(text)
+            any(known.startswith(lower) for known in (*_CLOSING_OF, *_LOWER_HEADERS, *left))
+            or (lower.startswith("<|channel|>") and len(lower) < _LONGEST_CHANNEL)
+            or _TAG_BEGUN.match(text)
         ):
             self._rest, self._at_start = text, False
 
@@ -171,7 +181,9 @@ class ThoughtSplitter:
         watched: tuple[str, ...] = self._dropped
         if not self._seen:
             lower = self._rest.lower()
-            closes = [(at, tag) for tag in _CLOSES_ALONE if (at := lower.find(tag)) >= 0 and self._is_alone(at, tag)]
+            unmarked = (self._answer + self._rest).lower().startswith(_UNMARKED)
+            alone = (*_CLOSES_ALONE, _UNMARKED_CLOSE) if unmarked else _CLOSES_ALONE
+            closes = [(at, tag) for tag in alone if (at := lower.find(tag)) >= 0 and self._is_alone(at, tag)]
             if closes:
                 at, tag = min(closes)
                 self.taken_back, self.opened_unseen = bool(self._answer), self.opened_unseen or not self._nested
@@ -181,7 +193,7 @@ class ThoughtSplitter:
                 return
             if self._hold:
                 return
-            watched = (*self._dropped, *(f"{tag}\0" for tag in _CLOSES_ALONE))  # and the character behind the tag
+            watched = (*self._dropped, *(f"{tag}\0" for tag in alone))  # and the character behind the tag
         end = len(self._rest) - _begun(self._rest, watched)
         if text := _without(self._rest[:end], self._dropped):
             self._answer += "" if self._seen else text

@@ -8,6 +8,7 @@ from typing import Any
 
 from longctx.backends.openai.chat import Delta, OpenAIChat
 from longctx.backends.openai.client import Connection, readable
+from longctx.backends.openai.events import EventStream
 from longctx.backends.openai.ollama import OllamaChat
 from longctx.engine import Generation, GenerationOptions
 from longctx.errors import ServerFailed
@@ -45,7 +46,7 @@ class StreamedAnswer:
         self._result, self._most = result, options.new_tokens
         self._pieces = self._characters = 0
         self._begun_text = False
-        self._half = ""  # of a character beyond U+FFFF, which a server may send in two
+        self._half = self._half_thought = ""  # of a character beyond U+FFFF, which a server may send in two
 
     def read(
         self, server: Connection, chat: OpenAIChat | OllamaChat, body: Mapping[str, Any]
@@ -53,17 +54,13 @@ class StreamedAnswer:
         """Take the events of an answer; yields its pieces, thoughts as `Thought`. Raises ServerFailed and Refused."""
         result = self._result
         with closing(server.stream(chat.url, body)) as events:
-            for event in events:
-                try:
-                    delta = chat.delta(event)
-                except (AttributeError, TypeError, ValueError) as error:
-                    raise ServerFailed(
-                        f"{server.address.url} sends what is no chat completion: does it speak OpenAI's protocol?"
-                    ) from error
+            for delta in self._deltas(events, server, chat):
                 if delta != _NOTHING:
                     events.spoke()
                     self.begun = True
-                result.finish = delta.finish or result.finish
+                if delta.finish:
+                    result.finish = delta.finish
+                    events.ends()
                 self.prompt_tokens = delta.prompt_tokens or self.prompt_tokens
                 self.completion_tokens = delta.completion_tokens or self.completion_tokens
                 self.reused_tokens = delta.reused_tokens or self.reused_tokens
@@ -84,18 +81,32 @@ class StreamedAnswer:
         yield from self.splitter.finish(cut=result.finish == "length")
         result.inside_thoughts = bool(self.splitter.inside or (result.thinking and not result.text.strip()))
 
+    def _deltas(self, events: EventStream, server: Connection, chat: OpenAIChat | OllamaChat) -> Iterator[Delta]:
+        """What the events say. What goes wrong behind a finished answer, where its usage stands, takes nothing away."""
+        try:
+            for event in events:
+                try:
+                    delta = chat.delta(event)
+                except (AttributeError, TypeError, ValueError) as error:
+                    raise ServerFailed(
+                        f"{server.address.url} sends what is no chat completion: does it speak OpenAI's protocol?"
+                    ) from error
+                yield delta
+        except ServerFailed:
+            if self._result.finish is None or not self._characters:
+                raise
+
     def _told(self, delta: Delta) -> Iterator[str]:
         """The pieces in an event."""
-        text, self._half = self._half + delta.text, ""
-        if text and "\ud800" <= text[-1] <= "\udbff":
-            text, self._half = text[:-1], text[-1]
-        if delta.thought or text:
+        thought, self._half_thought = _whole(self._half_thought + delta.thought)
+        text, self._half = _whole(self._half + delta.text)
+        if thought or text:
             self._result.completion_tokens += 1
             self._pieces += 1
-            self._characters += len(delta.thought) + len(text)
-        if delta.thought:
+            self._characters += len(thought) + len(text)
+        if thought:
             self.splitter.told_apart()
-            yield Thought(readable(delta.thought))
+            yield Thought(readable(thought))
         if text:
             if not self._begun_text:
                 self._begun_text, self._result.top_logprobs = True, delta.top_logprobs
@@ -108,3 +119,8 @@ class StreamedAnswer:
         most = _CHARACTERS_A_TOKEN * self._most + _FREE_CHARACTERS
         many = self._pieces > self._most + 1 and self._characters > _ENOUGH * self._most
         return many or self._characters > most
+
+
+def _whole(text: str) -> tuple[str, str]:
+    """A text up to its last whole character, and the half of one that stands behind it."""
+    return (text[:-1], text[-1]) if "\ud800" <= text[-1:] <= "\udbff" else (text, "")

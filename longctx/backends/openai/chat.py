@@ -24,7 +24,7 @@ _THOUGHTS = (
     *("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks", "reasoning_text"),
     *("thoughts", "thought"),
 )
-_TEXTS = ("text", "thinking", "content", "value")  # where a part has its text
+_TEXTS = ("text", "thinking", "content", "summary", "value")  # where a part has its text
 _DEFAULTS = ("temperature", "stream_options", "logprobs")  # fields that some servers do not take
 _MOST_LOGPROBS = 5  # more than that some servers refuse
 

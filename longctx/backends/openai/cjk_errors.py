@@ -20,7 +20,7 @@ _WORDS = (  # the longer before the shorter
     (r"メッセージ|消息", "messages"),
     (r"リクエスト|要求|请求|請求", "request"),
     (r"合計|总计|总共|總計", "total of"),
-    (r"超え|超過|超过|超出|長すぎ|过长|過長|太长", "exceeds"),
+    (r"超え|超過|超过|超出|超长|超長|長すぎ|过长|過長|太长", "exceeds"),
     (r"最大|最长|最長", "maximum"),
     (r"上限|限制|制限", "limit"),
     (r"長さ|长度|長度", "length"),

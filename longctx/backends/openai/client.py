@@ -40,6 +40,19 @@ _REMEDIES = {
     404: "is the address right (most end in /v1), and the model's name after #?",
     429: "it has too much to do: ask again later",
 }
+# where an error has its message, the plainer name first: "error" may be no more than "Bad Request"
+_MESSAGES = (
+    "message",
+    "msg",
+    "detail",
+    "error_message",
+    "error_description",
+    "description",
+    "reason",
+    "error",
+    "errors",
+)
+_PAGE, _TAGS = re.compile(r"(?i)\s*<(?:!doctype|html)\b"), re.compile(r"(?is)<(style|script)\b.*?</\1>|<[^>]*>")
 _LOOK_INTO_LOG = "see what the server's log says"
 _RUNNING = {
     "openai": "is the server running, the address right?",
@@ -212,14 +225,16 @@ def said_in(body: Any) -> str:
         if isinstance(body, list) and body:
             body = body[0]
         elif isinstance(body, dict):
-            names = ("error", "message", "msg", "detail", "error_message", "reason")
-            inner = next((body[name] for name in names if body.get(name)), None)
+            found = [body[name] for name in _MESSAGES if isinstance(body.get(name), str | list | dict) and body[name]]
+            inner = next((value for value in found if not isinstance(value, str)), found[0] if found else None)
             if inner is None:
                 break
             body = inner
         else:
             break
-    return body if isinstance(body, str) else json.dumps(body) if body else ""
+    if isinstance(body, str):  # or a page of a proxy
+        return " ".join(_TAGS.sub(" ", body).split()) if _PAGE.match(body) else body
+    return json.dumps(body) if body else ""
 
 
 def readable(text: str) -> str:

@@ -21,9 +21,11 @@ _DEPTH = 4  # of a response that is read
 _STATUSES = (400, 413, 422, 500)
 
 # What a refusal for length is about, and what it says of it. Rates and other limits are in other errors.
-_SUBJECT = r"(?:context|prompts?|`?inputs?`?|messages?|sequence|request(?:ed)?|tokens?|conversation|n_ctx|n_keep)"
+_SUBJECT = (
+    r"(?:context|prompts?(?:_tokens)?|`?inputs?`?|messages?|sequence|request(?:ed)?|tokens?|conversation|n_ctx|n_keep)"
+)
 _EXCEEDS = (
-    r"(?:exceed\w*|too (?:long|large|many)|longer than|larger than|greater than|more than|over(?:flow|run)\w*|"
+    r"(?:exceed\w*|too (?:long|large|many|big)|longer than|larger than|greater than|more than|over(?:flow|run)\w*|"
     r"less than|fewer than|at most|maximum|max(?:imal)?\b|max_\w+|limit\w*|truncate|not fit|must be <=|should be \[|"
     r">=|<=|only supports|supports only)"
 )
@@ -39,13 +41,15 @@ _OF_TOKENS = re.compile(
 _OTHER_LIMIT = re.compile(
     r"(?i)per[ -](?:minute|second|hour|day)|\b(?:hourly|daily|weekly|monthly)\b|\bTPM\b|\bRPM\b|rate[ _-]limit|quota|"
     r"\bcredits?\b|\bbalance\b|\bbilling\b|batch size|expired|lifetime|\bschema\b|\broles?\b|alternat|"
-    r"\b(?:API|access|auth\w*|bearer) tokens?\b|"
+    r"\b(?:API|access|auth\w*|bearer) tokens?\b|\binput should (?:be|have)\b|"  # pydantic's, whose input is any field
+    r"content[ _-](?:filter|policy|management)|moderation|severity|"
     r"\b(?:stop|tools?|functions?|images?|(?:top_)?logprobs?|logit_bias|truncate|top_k|top_p|temperature|n|user|metadata|"
     r"name|seed|choices|files?|batch)\b['\"`]?(?: \w+){0,3}? "
     r"(?:is|are|must|cannot|can|exceeds?|has|supports?|should|of|too)\b|"
     r"(?:length|number|size) of (?:the )?['\"`]?(?:stop|tools?|functions?|images?|user|metadata|name|choices|files?)|"
     r"number of messages|array too long|(?:at most \d+|too many) (?:images?|audios?|videos?|files?|tools?|messages)\b"
 )
+_OF_WINDOW = re.compile(r"(?i)context|max_model_len|model length|message tokens")
 _ANSWER_ONLY = re.compile(
     r"(?i)at most \d[\d,]* (?:completion|output) tokens|maximum tokens you requested|"
     r"max(?:imum)?(?: allowed)?(?: number of)? (?:completion|output) tokens"
@@ -83,7 +87,10 @@ _BEHIND = _roles_by(
             r"(?:in|from|for) (?:(?:the|your) )?(?:input |prompt|messages?|functions|request)|(?:of text )?`?inputs?`?|"
             r"prompt\b"
         ),
-        "window": r"(?:maximum )?context|maximum\b|limit\b|token limit|window",
+        "total": r"requested\b(?![\s:=(]*\d)",
+        "window": (
+            r"(?:(?:maximum )?context|maximum\b|limit\b|token limit|window)(?![\s:=(]*(?:of|is)?[\s:=(]*\d)|available"
+        ),
     },
 )
 _BEFORE = _roles_by(
@@ -93,14 +100,17 @@ _BEFORE = _roles_by(
             r"context[ _-]?(?:length|size|window|limit)|n(?:um)?_ctx(?:_\w+)?\b|max_model_len|max_seq_len|session_len|"
             r"(?:max(?:imum)?|allowed|supported) (?:\w+ ){0,4}?(?:length|tokens|size|allowed)(?: is| of|:)?|"
             r"allowed length|max(?:imum)? context:?|maximum(?: is|:)|"
-            r"limit(?:ed)?(?: of| to| is|:| \(| (?=$))|(?:less|fewer) than|at most|up to|(?:must|should) be <=|<=|"
-            r"(?:cannot|not|must not) exceed|max_total_tokens|max_input_\w+|max_num_tokens|length should be|"
+            r"limit(?:ed)?(?: for (?:this|the|your) \w+)?(?: of| to| is|:| \(| (?=$))|(?:less|fewer) than|"
+            r"at most|up to|(?:must|should) be <=|<=|"
+            r"(?:cannot|not|must not) (?:exceed|be (?:greater|larger|more|longer) than)|max_total_tokens|"
+            r"max_input_\w+|max_num_tokens|length should be|"
             r"max(?:imum)?(?:[ _]position[ _]embeddings)?(?: of| is|:)? (?=$)|"
-            r"(?:accepts|supports|allows)(?: only)? (?=$)"
+            r"(?:accepts|supports|allows)(?: only)? (?=$)|\bcontext(?: (?:of|is|has|with))?[\s:=(]+(?=$)"
         ),
         "prompt": (
             r"n_keep|(?:n_)?prompt_tokens|prompt_len\w*|input_tokens|(?:keep|keeping) the first|given:?|received|"
-            r"(?:prompt|inputs?|messages?|request)`? (?:token count|tokens|length|contains|has|have|of|is|was)|"
+            r"(?:prompt|inputs?|messages?|request)`? (?:token count|tokens|length|sequence|contains|has|have|"
+            r"used?|uses|of|is|was)|"
             r"(?:request|prompt|inputs?)(?: \(|:)|(?:current|prompt|messages?) length(?: is|:)?|token len|"
             r"too (?:long|large):?|requested tokens|passed|got|sent|was (?=$)|resulted in|contains"
         ),
@@ -178,11 +188,12 @@ def refusal_in(status: int, body: Any, message: str) -> Refusal | None:
         return None
     message = in_english(_CODE.sub("", message[:_LONGEST_READ]))
     stated = dict(_stated(body))
-    said = " ".join([message, in_english(" ".join(_texts(body))[:_LONGEST_BODY])])
+    quoted = in_english(" ".join(_texts(body))[:_LONGEST_BODY])  # by a gateway: the words of the server behind it
+    said = f"{message} {quoted}"
     about = _TOO_LONG.search(said) and _OF_TOKENS.search(said)
-    if not about or (_OTHER_LIMIT.search(message) and "context" not in said.lower()):
+    if not about or (_OTHER_LIMIT.search(message) and not _OF_WINDOW.search(said)):
         return None
-    roles = {} if _CHARACTERS.search(message) else _roles(message)
+    roles = {} if _CHARACTERS.search(message) else _roles(message) or _roles(quoted)
     limited = not roles.keys().isdisjoint(("window", "input"))
     if _ANSWER_ONLY.search(message) and not (limited and _OF_PROMPT.search(message)):
         return None
@@ -237,7 +248,6 @@ def _role(before: str, behind: str, clause: str, value: int) -> Role | None:
     """The role of a number between two texts of one clause."""
     if before.endswith(" by "):  # a difference
         return None
-    behind = _NUMBER.split(behind, maxsplit=1)[0]
     role = next((role for role, words in _BEHIND if words.search(behind)), None)
     if role is None:
         places = [(match.end(), -match.start(), role) for role, words in _BEFORE for match in words.finditer(before)]

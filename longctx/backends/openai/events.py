@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
 
 _LONGEST_ANSWER = 6  # an answer may take so many times the longest silence
-
-
+_ENDING = 30.0  # seconds for what follows a finished answer
 _PREFIX = 2048  # characters of a prompt, by which a load balancer chooses the server
 
 
@@ -35,6 +35,7 @@ class EventStream(Iterator[Any]):
         self.finished = False
         self._connection, self._http, self._url, self._body = connection, http, url, body
         self._began = self._spoken = 0.0
+        self._latest = math.inf
         self._spoke = False  # an event that could be read
         self._events: Iterator[Any] | None = None
         self._open = ExitStack()
@@ -42,6 +43,10 @@ class EventStream(Iterator[Any]):
     def spoke(self) -> None:
         """Note that the server has said something."""
         self._spoken = time.monotonic()
+
+    def ends(self) -> None:
+        """Note that the answer is whole: no more is waited for than what may come with its end."""
+        self._latest = time.monotonic() + _ENDING
 
     def __next__(self) -> Any:
         silence, seconds = self._connection.timeout, _LONGEST_ANSWER * self._connection.timeout
@@ -66,7 +71,7 @@ class EventStream(Iterator[Any]):
 
     def _deadline(self) -> float:
         silence = self._connection.timeout
-        return min(self._began + _LONGEST_ANSWER * silence, self._spoken + silence)
+        return min(self._began + _LONGEST_ANSWER * silence, self._spoken + silence, self._latest)
 
     def _parsed(self, lines: Iterator[bytes]) -> Iterator[Any]:
         """The events, whatever type the server says that its reply has."""

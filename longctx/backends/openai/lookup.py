@@ -41,7 +41,8 @@ def choose(server: Connection) -> tuple[str, Any]:
     """The model's name, and its entry in the server's list of models. Raises ServerFailed."""
     address, url = server.address, f"{server.address.url}/models"
     try:
-        entries = server.get(url)["data"] or ()
+        told = server.get(url)
+        entries = (told if isinstance(told, list) else told["data"]) or ()  # Together sends the bare list
         listed = {readable(str(entry["id"])): entry for entry in entries if isinstance(entry, dict) and "id" in entry}
     except (LookupError, TypeError) as error:
         raise ServerFailed(f"{url} lists no models: is the address right (most end in /v1)?") from error

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback_server import send_json
 from recorded_server import RecordedServer, ended, events, raw, recorded_server, said
 from typer.testing import CliRunner
 
@@ -33,13 +34,15 @@ from longctx import (
     Thought,
     load_model,
 )
+from longctx.backends.openai import events as event_streams
 from longctx.backends.openai import http
 from longctx.backends.openai.context_errors import refusal_in
 from longctx.cli import app
 
 ASK = [{"role": "user", "content": "Who?"}]
 CHAT = "POST /v1/chat/completions"
-MODELS = {"data": [{"id": "m", "max_model_len": 4096}]}
+LISTED = [{"id": "m", "max_model_len": 4096}]
+MODELS = {"data": LISTED}
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +110,15 @@ def answer(model: ServedModel, new: int = 16, **more: Any) -> Any:
         ("Sequence length 5100 exceeds maximum position embeddings 4096", 4096, None),
         ("validation error: prompt_tokens=5000 max_model_len=4096", 4096, 5000),
         ("prompt is too long for gpt-4 and claude-3-haiku: 5000 tokens > 4096 maximum", 4096, 5000),
+        ("The decoder prompt (length 5000) is longer than the maximum model length of 4096. For image inputs, the number of image tokens depends on the number of images and possibly their aspect ratios as well.", 4096, 5000),
+        ("Total tokens of image and text exceed max message tokens.", None, None),
+        ("Input prompt is too big compared to KV size. Please try increasing KV size.", None, None),
+        ("The prompt of 5000 tokens does not fit into the context of 4096 tokens", 4096, 5000),
+        ("too many tokens: size limit exceeded by 904 tokens. Try using shorter or fewer inputs. The limit for this model is 4096 tokens.", 4096, None),
+        ("Your request was too long: 5000 tokens (limit 4096)", 4096, 5000),
+        ("Context length exceeded: 5100 tokens requested, 4096 available", 4096, 5000),
+        ("prompt_tokens (5000) + max_tokens (100) cannot be greater than 4096", 4096, 5000),
+        ("Prompt 超长", None, None),
         ("invalid params, context window exceeds limit (2013)", None, None),
         pytest.param("the prompt exceeds the maximum context length of " + "0" * 1_000_000, None, None, id="digits"),
         ("Invalid 'messages[0].content': string too long. Expected a string with maximum length 1048576, but got a string with length 2000000 instead.", None, None),
@@ -143,15 +155,29 @@ def test_a_refusal_for_length_is_understood_by_the_words_beside_its_numbers(said
         "Your account has exceeded its monthly token limit of 1,000,000 tokens",
         "This request requires more credits, or fewer max_tokens. You requested up to 8192 tokens, but can only afford 4353.",
         "Invalid schema: maximum nesting depth of 5 exceeded in messages[0].response_format",
+        "[{'type': 'less_than_equal', 'loc': ('body', 'temperature'), 'msg': 'Input should be less than or equal to 2'}]",
+        "The prompt contains disallowed content: its severity exceeds the maximum",
     ],
 )
 def test_other_limits_are_no_refusals_for_length(said) -> None:
     assert refusal_in(400, {"error": {"message": said}}, said) is None
 
 
+def test_a_gateways_error_is_read_by_the_words_of_the_server_behind_it() -> None:
+    behind = json.dumps({"message": "maximum context length is 4096 tokens. However, your prompt has 5000 tokens"})
+    body = {"error": {"message": "Provider returned error", "code": 400, "metadata": {"raw": behind}}}
+    refusal = refusal_in(400, body, "Provider returned error")
+    assert refusal is not None
+    assert (refusal.window(100), refusal.prompt_before(100)) == (4096, 5000)
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
+        ({"status": 418, "error": "I'm a teapot", "message": "on fire"}, "on fire"),
+        ({"error": True, "message": "on fire"}, "on fire"),
+        ({"error": {"errors": ["on fire", "and more"]}}, "on fire"),
+        ({"error": {"title": "Bad Request", "description": "on fire"}}, "on fire"),
         ({"error": "the model is on fire"}, "the model is on fire"),
         ({"error": {"message": "on fire", "type": "x"}}, "on fire"),
         ({"object": "error", "message": "on fire", "code": 400}, "on fire"),
@@ -163,7 +189,7 @@ def test_other_limits_are_no_refusals_for_length(said) -> None:
 def test_what_a_server_says_of_an_error_is_shown(body, said) -> None:
     with connected({CHAT: (418, body)}) as (model, _), pytest.raises(ServerFailed, match=said):
         answer(model)
-    told = events({"error": body.get("error", body)})
+    told = events(body if "error" in body else {"error": body})
     with connected({CHAT: told}) as (model, _), pytest.raises(ServerFailed, match=rf"broke off \({said}"):
         answer(model)
 
@@ -230,6 +256,9 @@ def test_an_answer_that_was_cut_is_known_by_any_name(reason) -> None:
         (events(said("Write <think>, then </think>."), ended()), "Write <think>, then </think>.", ""),
         (events(said("<unused94>thought\nhm<unused95>A"), ended()), "A", "hm"),
         (events(said("", reasoning_details=[{"type": "reasoning.text", "text": "hm"}]), said("A"), ended()), "A", "hm"),
+        (events(said("", reasoning_details=[{"type": "reasoning.summary", "summary": "hm"}]), said("A"), ended()), "A", "hm"),
+        (events(said("", reasoning="hm"), said("</thi"), said("nk>\n\nA"), ended()), "A", "hm"),
+        (events(said("", reasoning="\ud83d"), said("", reasoning="\ude00"), said("A"), ended()), "A", "\U0001f600"),
         (events(said([["A"], [{"text": ["B"]}]]), ended()), "AB", ""),
         (raw(b'\xef\xbb\xbfdata: {"choices":[{"delta":{"content":"A\xff"}}]}\n\ndata: [DONE]\n\n'), "A\ufffd", ""),
         (raw('data: {"choices":[{"delta":{"content":"A"}}]}\ndata: {"choices":[{"delta":{"content":"B"}}]}\ndata: [DONE]\n'), "AB", ""),
@@ -242,6 +271,49 @@ def test_a_stream_is_taken_as_far_as_it_makes_sense(sent, text, thinking) -> Non
         generation = answer(model)
         assert (generation.text, generation.thinking) == (text, thinking)
         assert generation.finish == "end"
+
+
+FINISHED = [said("Anna."), ended()]
+SENT = "".join(f"data: {json.dumps(each)}\n\n" for each in FINISHED)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        raw(SENT, Content_Length="5000"),  # which is cut
+        *(raw(SENT + more) for more in ('data: {"choices":[],"usa', "data: [done]\n\n", "bye\n\n", "data: [1]\n\n")),
+        events(*FINISHED, {"error": {"message": "the count of tokens is on fire"}}),
+    ],
+)
+def test_what_fails_behind_a_finished_answer_takes_nothing_away(sent) -> None:
+    with connected({CHAT: sent}) as (model, _):
+        generation = answer(model)
+        assert (generation.text, generation.finish) == ("Anna.", "end")
+
+
+def test_a_server_that_does_not_hang_up_behind_a_finished_answer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_streams, "_ENDING", 0.2)
+
+    def silent(handler: Any, body: Any) -> None:
+        raw(SENT)(handler, body)
+        handler.wfile.flush()
+        time.sleep(3)
+
+    with connected({CHAT: silent}, timeout=60) as (model, _):
+        began = time.monotonic()
+        assert answer(model).text == "Anna."
+        assert time.monotonic() - began < 2.5
+
+
+def test_a_page_of_a_proxy_is_shown_without_its_tags() -> None:
+    page = raw("<!DOCTYPE html>\n<html><head><style>b{}</style></head><h1>502 Bad Gateway</h1></html>", status=502)
+    with connected({CHAT: page}) as (model, _), pytest.raises(ServerFailed, match=r"answers 502 \(502 Bad Gateway\)"):
+        answer(model)
+
+
+def test_a_bare_list_of_models_is_one() -> None:
+    with connected({"GET /v1/models": lambda handler, _: send_json(handler, LISTED)}) as (model, _):
+        assert (model.name, model.window) == ("m", 4096)
 
 
 def test_thoughts_are_a_kind_of_piece_of_their_own() -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -196,7 +200,12 @@ def test_a_prefix_file_that_is_none_is_read_anew(engine: GgufEngine, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"), [(b"llama", b"llamb", "architecture that this llama.cpp"), (b"", b"", "cut short")]
+    ("old", "new", "said"),
+    [
+        (b"llama", b"llamb", r"architecture \(llamb\) that this llama.cpp"),
+        (b"blk.1.ffn_down", b"blk.1.ffn_dawn", "lacks some of the model's weights"),
+        (b"", b"", "cut short"),
+    ],
 )
 def test_what_only_llama_cpp_finds_gets_one_line(
     gguf_file: Path, tmp_path: Path, old: bytes, new: bytes, said: str
@@ -206,6 +215,31 @@ def test_what_only_llama_cpp_finds_gets_one_line(
     with GgufEngine.open(path) as bad, pytest.raises(ModelUnavailable, match=said) as error:
         "".join(bad.stream([5], (), options=GenerationOptions(2)))
     assert "\n" not in str(error.value)
+
+
+READING = """
+import sys
+from longctx import GgufEngine
+engine = GgufEngine.open(sys.argv[1])
+engine.prefix([5] * 8000, progress=lambda read: print("reading", flush=True))
+"""
+
+
+def test_llama_cpp_ends_with_a_longctx_that_is_killed(checkpoint: Path, tmp_path: Path) -> None:
+    from gguf_writer import write_gguf
+
+    wide, folders = write_gguf(checkpoint, checkpoint / "8k.gguf", window=8192), tmp_path / "folders"
+    folders.mkdir()
+    started = [sys.executable, "-c", READING, str(wide)]
+    with subprocess.Popen(started, stdout=subprocess.PIPE, env=os.environ | {"TMPDIR": str(folders)}) as reading:
+        assert reading.stdout is not None
+        assert reading.stdout.readline() == b"reading\n"
+        assert list(folders.glob("longctx-*"))
+        reading.kill()
+    until = time.monotonic() + 20
+    while list(folders.glob("longctx-*")) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not list(folders.glob("longctx-*")), "the folder with what the prompt says, and the process that fills it"
 
 
 def test_questions_are_answered_from_a_gguf_file(checkpoint: Path, make_index, encoder) -> None:

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from longctx import BadRequest, ModelUnavailable, load_model
+from longctx.cli import app
 from longctx.models import estimate_model, is_gguf, read_gguf
 
 
@@ -123,6 +125,15 @@ def test_a_missing_file_and_a_part_of_a_model_are_named(gguf_file: Path, tmp_pat
         read_gguf(first)
     with pytest.raises(ModelUnavailable, match=r"is part 1 of 3 of a split model: name it as it was, …-00001-of-00003"):
         read_gguf(first.rename(tmp_path / "model.gguf"))
+
+
+def test_a_folder_of_gguf_files_is_met_with_the_file(gguf_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").symlink_to(gguf_file)
+    for look in (load_model, estimate_model):
+        with pytest.raises(ModelUnavailable, match=r"give the GGUF file itself, .*model\.gguf"):
+            look(tmp_path)
+    shown = CliRunner().invoke(app, ["rope", str(tmp_path)])
+    assert "give the GGUF file itself" in str(shown.exception)
 
 
 def test_load_model_says_where_a_gguf_file_goes(gguf_file: Path, tmp_path: Path) -> None:
