@@ -52,6 +52,7 @@ _MESSAGES = (
     "error",
     "errors",
 )
+_LONGEST_PAGE = 8192  # characters that are read: a tag that is never closed is looked for to the end
 _PAGE, _TAGS = re.compile(r"(?i)\s*<(?:!doctype|html)\b"), re.compile(r"(?is)<(style|script)\b.*?</\1>|<[^>]*>")
 _LOOK_INTO_LOG = "see what the server's log says"
 _RUNNING = {
@@ -233,7 +234,7 @@ def said_in(body: Any) -> str:
         else:
             break
     if isinstance(body, str):  # or a page of a proxy
-        return " ".join(_TAGS.sub(" ", body).split()) if _PAGE.match(body) else body
+        return " ".join(_TAGS.sub(" ", body[:_LONGEST_PAGE]).split()) if _PAGE.match(body) else body
     return json.dumps(body) if body else ""
 
 
