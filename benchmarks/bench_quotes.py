@@ -29,10 +29,10 @@ from indexes.encoders import load_encoder
 from indexes.search import evidence as search_evidence
 from indexes.text import folded
 from longctx import Answer, DocumentQA
-from longctx.answering import evidence, extractive
+from longctx.answering import evidence, quotable
 
 # A passage is found by many questions. Only what is quoted is measured, so each text is analysed and encoded once.
-ANALYSED = [(extractive, "terms"), (evidence, "content_terms"), (search_evidence, "surface_terms")]
+ANALYSED = [(quotable, "terms"), (evidence, "content_terms"), (search_evidence, "surface_terms")]
 
 
 class RememberingPassages(Remembering):

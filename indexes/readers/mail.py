@@ -25,6 +25,7 @@ from indexes.readers.base import (
 from indexes.readers.charset import decode
 from indexes.readers.declared_encoding import decode_declared, is_utf8_all_the_same, python_encoding
 from indexes.readers.html import web_page
+from indexes.readers.rtf import RTF, read_rtf
 
 PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
@@ -36,6 +37,7 @@ _UUENCODED = re.compile(r"^begin [0-7]{3,4} (\S[^\n]*)\n(?:[!-`][ -`]{0,84}\n)+?
 _LETTERS_TO_AN_ACCENT = 5  # of any text in a language of Western Europe; other scripts, read so, have nearly none
 _LOST = "\ufffd"
 _INVITATION = "text/calendar"  # which is beside the alternatives, and no other form of them
+_RICH = "application/rtf"
 _SAVE = "save it as a file of its own"
 _OUTLOOK = ("winmail.dat", "application/ms-tnef")
 _SPACE = re.compile(r"\s+")
@@ -142,6 +144,8 @@ def _text_parts(message: Message, attached: list[str]) -> Iterator[Message]:
     elif message.get_content_maintype() == "multipart":  # that says nothing of where its parts begin
         message.set_type("text/plain")
         yield message
+    elif kind == _RICH and message.get_content_disposition() != "attachment" and not _file_name(message):
+        yield message
     elif message.get_content_disposition() == "attachment" or message.get_content_maintype() != "text":
         is_inline_picture = message.get("Content-ID") is not None and message.get_content_maintype() == "image"
         if not is_inline_picture:
@@ -190,6 +194,10 @@ def part_text(part: Message, limits: ReadLimits, names: list[str], doubts: list[
     """
     data = part.get_payload(decode=True)
     data = data if isinstance(data, bytes) else b""
+    if data.lstrip().startswith(RTF):
+        rich = read_rtf(data, limits)
+        doubts += rich.warnings
+        return rich
     declared, is_page = _declared(part), part.get_content_type() in PAGES
     encoding = declared or limits.encoding
     if is_page and encoding is None:

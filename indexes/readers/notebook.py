@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from indexes.errors import UnreadableFile
-from indexes.readers.base import ReadLimits, ReadText, joined_readings, without_embedded_files
+from indexes.readers.base import ReadLimits, ReadText, joined_readings, one_line, without_embedded_files
 from indexes.readers.charset import decode
 from indexes.readers.front_matter import front_matter
 from indexes.readers.html import web_page
@@ -72,7 +72,9 @@ def _source(cell: dict[str, Any], glue: str) -> str:
 
 def _outputs(cell: dict[str, Any], glue: str) -> Iterator[str]:
     for output in _dicts(cell.get("outputs")):
-        if output.get("output_type") not in ("error", "pyerr"):
+        if output.get("output_type") in ("error", "pyerr"):  # without its traceback, which is the program's
+            yield one_line(": ".join(filter(None, (_text(output.get(name), glue) for name in ("ename", "evalue")))))
+        else:
             yield _shown(output.get("data", output), glue)
 
 

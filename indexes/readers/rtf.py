@@ -16,6 +16,7 @@ from indexes.readers.page_parts import names
 from indexes.readers.running_text import NUMBER
 from indexes.readers.text import read_plain
 
+RTF = b"{\\rtf"  # what a file begins with
 _TOKEN = re.compile(
     rb"\\([A-Za-z]{1,32})(-?[0-9]{1,10})? ?|\\'([0-9A-Fa-f]{2})|\\(.)|([{}])|[\r\n]+|([^\\{}\r\n]+)", re.DOTALL
 )
@@ -61,7 +62,7 @@ class _State:
 
 def read_rtf(data: bytes, limits: ReadLimits) -> ReadText:
     """Read RTF: a line for each paragraph and table row, without pictures. Other text is kept."""
-    if not data.lstrip().startswith(b"{\\rtf"):
+    if not data.lstrip().startswith(RTF):
         return read_plain(data, limits)  # as word processors do
     document = _Document(Lines(limits.most_text(len(data))))
     at = 0

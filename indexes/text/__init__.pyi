@@ -11,9 +11,10 @@ from .analyzer import (
     surface_terms,
     terms,
 )
-from .codes import Code, codes
+from .codes import Code, NumberedThing, codes, numbered_things
 from .language import LANGUAGE_NAMES, LANGUAGES, folded, query_language, script_language, serves, text_language
 from .normalisation import MARKS, CleanText, clean, join_hyphens, on_one_line
+from .numbered_parts import NumberedPart, numbered_parts
 from .readability import is_readable
 from .sentences import SENTENCE_ENDS, cut_places, ends_sentence, row_spans, sentence_spans
 
@@ -25,6 +26,8 @@ __all__ = [
     "SENTENCE_ENDS",
     "CleanText",
     "Code",
+    "NumberedPart",
+    "NumberedThing",
     "clean",
     "codes",
     "content_terms",
@@ -36,6 +39,8 @@ __all__ = [
     "is_gram",
     "is_readable",
     "join_hyphens",
+    "numbered_parts",
+    "numbered_things",
     "on_one_line",
     "phrase_terms",
     "query_language",

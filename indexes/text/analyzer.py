@@ -21,6 +21,7 @@ from indexes.text.japanese import asked_noun, is_content, is_inflected, is_telli
 from indexes.text.kanji import common_forms
 from indexes.text.korean import telling_stem
 from indexes.text.normalisation import MARKS, clean, nfkc
+from indexes.text.numbered_parts import other_numerals
 from indexes.text.words import abbreviations, identifiers, stems, telling_words
 
 # Raise it when the terms of a text change: an index that was built with another version is built again.
@@ -137,14 +138,21 @@ def query_terms(text: str, language: str = "en", own: str | None = None) -> dict
         if term in wanted:
             wanted[term] *= _ASKED_WEIGHT
     wanted |= {stem: float(count) for stem, count in Counter(_stems(words, language)).items()}
-    for code in codes(text):
+    for code in (each for each in codes(text) if len(each.digits) > 1):
         whole = sum(wanted.get(part, 0.0) for part in (code.letters, code.digits))  # of E-17, which E17 is, too
-        wanted = {code.term: max(whole, _CODE_WEIGHT), code.digits: _CODE_WEIGHT} | wanted
+        parts = [code.digits, *([code.letters] if len(code.letters) > 1 else [])]  # HN-100 is two words
+        wanted = {code.term: max(whole, _CODE_WEIGHT)} | dict.fromkeys(parts, _CODE_WEIGHT) | wanted
     for word in words:
-        parts = _parts(word)
-        for part in parts:
-            wanted[part] = wanted.get(part, 0.0) + (1 / len(parts) if is_gram(part) else _BEGINNING_WEIGHT)
-    return wanted
+        pieces = _parts(word)
+        for piece in pieces:
+            wanted[piece] = wanted.get(piece, 0.0) + (1 / len(pieces) if is_gram(piece) else _BEGINNING_WEIGHT)
+    return wanted | dict.fromkeys(_other_spellings(text) - wanted.keys(), _CODE_WEIGHT)
+
+
+def _other_spellings(text: str) -> set[str]:
+    """The terms of other spellings of numbers: 12,000 for 12000, 第十二条 for 第12条, and the other way round."""
+    runs = _runs_of(" ".join(other_numerals(text)))
+    return {*runs.words, *(bigram for bigram in _cjk_bigrams(runs) if len(bigram) > len(_BIGRAM) + 1)}
 
 
 def query_patterns(text: str) -> list[str]:

@@ -51,7 +51,8 @@ _ENGLISH = frozenset(
 # Question words that Snowball's lists lack, and pronouns, which these have in few of their forms.
 _ASKING_LISTS = """
     da: hvad hvem hvilken hvilket hvilke hvornår hvorfor hvordan hvor mange
-    de: wann wer wem wen wessen wie wieso weshalb warum welcher woher wohin viel viele
+    de: wann wer wem wen wessen wie wieso weshalb warum welcher woher wohin viel viele hoch lange oft weit darf darfst
+        dürfen dürft kannst könnt möchte möchten muß müsst gibt
     es: cuanto cuanta cuantos cuantas cual cuales quien quienes cuando como donde adonde
     fr: quel quelle quels quelles quand comment combien pourquoi où qui quoi lequel laquelle
     it: quale quali quando quanto quanta quanti quante perché dove chi come

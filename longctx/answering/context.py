@@ -11,7 +11,7 @@ from itertools import takewhile
 
 from indexes import Chunk, SearchFilter, SearchHit
 from longctx.answering.evidence import standing_out
-from longctx.answering.extractive import citation
+from longctx.answering.quotable import citation
 from longctx.answering.source import Passages
 from longctx.planning import FoundPassage, PassageCost, Policy, PromptCosts, Windows, plan, priced
 from longctx.prompts import Framing, PromptInputs, PromptWriter, assemble, check_turns

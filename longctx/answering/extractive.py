@@ -7,26 +7,26 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from indexes import Chunk, SearchHit
-from indexes.offsets import clean_offset
+from indexes import SearchHit
 from indexes.text import (
     LANGUAGE_NAMES,
     Code,
+    NumberedPart,
+    NumberedThing,
     codes,
-    content_terms,
     content_words,
     folded,
+    numbered_parts,
+    numbered_things,
     on_one_line,
     query_patterns,
     query_terms,
-    row_spans,
-    sentence_spans,
-    terms,
     text_language,
 )
 from longctx.answering.evidence import Evidence
+from longctx.answering.quotable import Sentence, citation, sentences, with_header
 from longctx.answering.source import Passages, Source, check_found
 from longctx.errors import BadRequest
 from longctx.planning import Policy, question_kind
@@ -39,29 +39,10 @@ _RANK_WEIGHT = 0.5  # how much the first passage found is worth against a senten
 _AROUND_WEIGHT = 0.3  # of a term in the title or in the sentence before, which a sentence may take up with a pronoun
 _NUMBER_WEIGHT = 3.0  # of E17 or 2024: what is asked about it is not in a sentence on E21 or 2025
 _INSIDE_WEIGHT = 0.3  # of a word that holds the kanji that is asked for, as 休暇 does that of 休み
+_TOP_WEIGHT = 0.1  # of standing directly below a heading that holds a code of the question
+# Of the question in one of the next sentences of the paragraph that a sentence is quoted with: 担当は松本とする。
+_ADDS, _REACH = 0.1, 2
 _DENSITY_WEIGHT = 0.1  # of two sentences that hold the same, the one that says nothing else
-_POINTS_BACK = re.compile(  # to the sentence before, without which it says little, and which says little without it
-    r"\s*(?:これ|この|それ|その|そこ|ここ|こうした|そうした|しかし|だが|ところが|例えば|たとえば|つまり|すなわち|従って|したがって|ゆえに"
-    r"|一方|ただし|なお|そして|さらに|同"
-    r"|(?:This|That|These|Those|It|Its|He|His|She|Her|They|Their|Such)\b"
-    r"|(?:[A-Z]\w+|(?:Most|Some|Many|All|Both|Each|One|Several|Few|None|Neither|Half|Part|Because) of)"
-    r" (?:this|that|these|those|it|its|him|his|her|them|their|such)\b"
-    r"|(?:However|Thus|Therefore|Hence|Then|Consequently|As such|As a result|For example|For instance|Instead|Similarly"
-    r"|Likewise|Conversely|Otherwise|Nevertheless|Here|There)\b"
-    r"|The (?:former|latter|same|others?|next|last|past|following|resulting)\b)"
-)
-_TAKEN_UP = re.compile(r"\s*The ((?:\w+ )?\w+)")  # a noun, of which the sentence before may have spoken
-_HEADING = re.compile(
-    r"\s*(?:#{1,6}\s|```|~~~)"
-    r"|\s*(?:第\s*[0-9一二三四五六七八九十百]+\s*[条章節款編部]|(?:chapter|section|article|part)\s+[\dIVX]+\b)[^\n。.:：]{0,60}\Z",
-    re.IGNORECASE,
-)
-_HEADER_REACH = 2_000  # characters from a row of a header to the table's first row
-_WORD = re.compile(r"\w+")
-_LONGEST_TITLE = 60  # characters of a line that is a heading because nothing in it is punctuated
-_PUNCTUATED = re.compile(r"[\d。．.!?！？:：,、;；|=]|^\s*[-*+•・>]")
-_QUESTION = re.compile(r"(?:[?？]|(?:です|ます|でしょう|ません|でした|ました)か[。．]?)\W*\Z")
-_FRONT_MATTER = re.compile(r"\A\s*(---|\+\+\+)[ \t]*\n.*?\n\1[ \t]*(?:\n|\Z)", re.DOTALL)
 
 _NOTHING_FOUND = {
     "en": "Nothing in the index bears on this question.",
@@ -85,70 +66,6 @@ _JAPANESE_NAMES = {
     **{"ko": "韓国語", "pt": "ポルトガル語", "ru": "ロシア語", "zh": "中国語"},
 }
 _MOST_NAMED = 3  # languages of an index
-
-
-@dataclass(frozen=True, slots=True)
-class _Sentence:
-    """A sentence that may be quoted: its place, its terms, those around it, and the rank of its passage.
-
-    `quote` holds those beside it, too, that a pronoun ties to it. `heading` is the one above it, or the question in the
-    document that it answers.
-    """
-
-    place: Citation
-    quote: Citation
-    heading: str
-    terms: Set[str]
-    around: Set[str]
-    rank: int
-
-
-def citation(chunk: Chunk, start: int = 0, end: int | None = None, number: int = 0) -> Citation:
-    """The citation of a part of a chunk.
-
-    Args:
-        chunk: The chunk.
-        start: Where the part begins in `chunk.text`.
-        end: Where it ends; None is the end of the chunk.
-        number: The number of its mark.
-
-    Returns:
-        The place in the document.
-    """
-    end = len(chunk.text) if end is None else end
-    first, last = chunk.span(start, end)
-    return Citation(
-        source=chunk.source,
-        title=chunk.title,
-        page=chunk.page,
-        start=first,
-        end=last,
-        text=chunk.text[start:end],
-        line=chunk.line + chunk.text.count("\n", 0, start) if chunk.line else None,
-        number=number,
-        table_header=chunk.header_at(first),
-        copies=chunk.copies,
-        node=chunk.node,
-    )
-
-
-def quotable_spans(chunk: Chunk) -> Iterator[tuple[int, int]]:
-    """Find what can be quoted of a chunk: its sentences, and in tables its rows.
-
-    Args:
-        chunk: The chunk.
-
-    Yields:
-        (start, end) of each in `chunk.text`, in order.
-    """
-    done = 0
-    for table in chunk.tables:
-        start, end = (clean_offset(chunk.shifts, max(0, edge - chunk.start)) for edge in (table.start, table.end))
-        start, end = min(start, len(chunk.text)), min(end, len(chunk.text))
-        yield from sentence_spans(chunk.text, done, start)
-        yield from row_spans(chunk.text, start, end)
-        done = end
-    yield from sentence_spans(chunk.text, done)
 
 
 def extract_answer(index: Source, request: QuestionRequest, policy: Policy) -> Answer:
@@ -200,44 +117,56 @@ def extract(question: str, hits: Sequence[SearchHit], corpus: Passages, searched
     """
     query = searched or question
     language = corpus.language_of(query) or "en"
-    found = [sentence for rank, hit in enumerate(hits) for sentence in _sentences(hit.chunk, rank, language)]
+    found = [sentence for rank, hit in enumerate(hits) for sentence in sentences(hit.chunk, rank, language)]
     wanted = {term: weight / 2 for term, weight in query_terms(searched, language).items()} if searched else {}
     wanted |= query_terms(question, language)
     wanted |= {term: _NUMBER_WEIGHT * weight for term, weight in wanted.items() if any(map(str.isdigit, term))}
     if not wanted:  # "???" asks for nothing
         return ()
-    asked = codes(question)
+    parts, rest = numbered_parts(question)
+    asked: list[Code | NumberedPart] = [*codes(question), *parts]
     found, known = _with_codes(asked, found)
+    if any(part.term in known for part in parts):  # every article has a number, and 条
+        others = query_terms(rest, language)
+        wanted = {term: weight for term, weight in wanted.items() if term in others}
     wanted |= dict.fromkeys(known, _NUMBER_WEIGHT)
     inside = _terms_like(query_patterns(query), found)
     wanted |= dict.fromkeys(inside - wanted.keys(), _INSIDE_WEIGHT)
     is_held = bool(known or (inside and len(content_words(query)) == 1))
-    cosines = corpus.similarity(query, [_with_header(sentence.place) for sentence in found]) if found else None
+    cosines = corpus.similarity(query, [with_header(sentence.place) for sentence in found]) if found else None
     evidence = Evidence(corpus.content_idf(query, language), [citation(hit.chunk) for hit in hits], language=language)
     cosine = max(cosines) if cosines and corpus.encoder.name == "default" else None
-    if not found or _lacks_code(asked, hits) or (not is_held and evidence.is_beside(query, cosine)):
+    if (
+        not found
+        or _lacks_code([*asked, *numbered_things(question)], hits)
+        or (not is_held and evidence.is_beside(query, cosine))
+    ):
         return ()
-    shares = _term_shares(wanted, [sentence.terms for sentence in found])
-    around = _term_shares(wanted, [sentence.terms | sentence.around for sentence in found])
+    weights = _term_weights(wanted, [sentence.terms for sentence in found])
+    shares = [_share(weights, sentence.terms) for sentence in found]
+    around = [_share(weights, sentence.terms | sentence.around) for sentence in found]
     scored = [
         (
             share
             + _AROUND_WEIGHT * (more - share)
             + cosine
             + _RANK_WEIGHT / (1 + sentence.rank)
-            + _density(sentence, wanted),
-            sentence.quote,
+            + _density(sentence, wanted)
+            + _TOP_WEIGHT * (sentence.top is not None),
+            _quote(number, found, weights),
         )
-        for sentence, share, more, cosine in zip(found, shares, around, cosines or [0.0] * len(found), strict=True)
+        for number, (sentence, share, more, cosine) in enumerate(
+            zip(found, shares, around, cosines or [0.0] * len(found), strict=True)
+        )
         if more > 0 or cosine > 0
     ]
     return tuple(replace(sentence, number=number) for number, sentence in enumerate(_best(scored), start=1))
 
 
-def _lacks_code(asked: Sequence[Code], hits: Sequence[SearchHit]) -> bool:
+def _lacks_code(asked: Sequence[Code | NumberedPart | NumberedThing], hits: Sequence[SearchHit]) -> bool:
     """Whether a question hangs on one of its codes that is in none of the passages, though others of its kind are."""
     # What is none of a kind, such as COVID19, may be paraphrased, and so may a year.
-    texts = [folded(f"{hit.chunk.title} {hit.chunk.heading} {hit.chunk.text}") for hit in hits] if asked else []
+    texts = [folded(f"{hit.chunk.heading}\n{hit.chunk.title}\n{hit.chunk.text}") for hit in hits] if asked else []
     return any(
         any(code.has_sibling_in(text) for text in texts)
         and not any(code.is_in(text) or code.is_paraphrased_in(text) for text in texts)
@@ -245,90 +174,31 @@ def _lacks_code(asked: Sequence[Code], hits: Sequence[SearchHit]) -> bool:
     )
 
 
-def _with_codes(asked: Sequence[Code], found: Sequence[_Sentence]) -> tuple[list[_Sentence], list[str]]:
-    """The sentences, with the question's codes among their terms in any spelling; and the codes that any has."""
-    texts = [folded(f"{each.heading}\n{each.place.text}") if asked else "" for each in found]
-    held = [{code.term for code in asked if code.is_in(text)} for text in texts]
-    sentences = [replace(each, terms=each.terms | terms) for each, terms in zip(found, held, strict=True)]
-    return sentences, sorted(set().union(*held))
+def _with_codes(asked: Sequence[Code | NumberedPart], found: Sequence[Sentence]) -> tuple[list[Sentence], set[str]]:
+    """The sentences with the question's codes among their terms, and the codes that any has, in whatever spelling."""
+    with_codes, known = list[Sentence](), set[str]()
+    for each in found:
+        inside = _held(asked, f"\n{each.place.text}")
+        above = _held(asked, each.heading)
+        known |= inside | above
+        top = each.top if above - inside else None  # a heading that says nothing of the question is not quoted
+        with_codes.append(replace(each, top=top, terms=each.terms | inside | above))
+    return with_codes, known
 
 
-def _terms_like(patterns: Sequence[str], found: Sequence[_Sentence]) -> set[str]:
+def _held(asked: Sequence[Code | NumberedPart], text: str) -> set[str]:
+    plain = folded(text) if asked else ""
+    return {code.term for code in asked if code.is_in(plain)}
+
+
+def _terms_like(patterns: Sequence[str], found: Sequence[Sentence]) -> set[str]:
     every = {term for sentence in found for term in sentence.terms} if patterns else set()
     return {term for term in every if any(re.fullmatch(pattern, term) for pattern in patterns)}
 
 
-def _sentences(chunk: Chunk, rank: int, language: str) -> Iterator[_Sentence]:
-    """The sentences of a passage, without headings, front matter, and questions that others answer."""
-    text = chunk.text
-    front = _FRONT_MATTER.match(text) if chunk.start == 0 else None
-    title = set(terms(chunk.title, language))
-    heading, before, asked = chunk.heading, set[str](), set[str]()
-    spans = [*quotable_spans(chunk)]
-    for number, (start, end) in enumerate(spans):
-        if front and start < front.end():
-            continue
-        place = citation(chunk, start, end)
-        bag = set(terms(_with_header(place), language))
-        if _is_heading(text, start, end, chunk.heading) or _is_table_header(chunk, place):
-            heading, asked = place.text, bag if _QUESTION.search(place.text) else set()
-        elif _QUESTION.search(place.text) and number + 1 < len(spans):
-            heading, asked = place.text, asked | bag
-        elif bag:
-            around = before | title | set(terms(heading, language))
-            quote = citation(chunk, *_tied_span(chunk, spans, number))
-            yield _Sentence(place, quote, heading, bag | asked, around, rank)
-            asked = set()
-        before = bag
-
-
-def _tied_span(chunk: Chunk, spans: Sequence[tuple[int, int]], number: int) -> tuple[int, int]:
-    """Where a sentence is quoted: with the one before it if it points back, and the one behind if that does."""
-    start, end = spans[number]
-    if number and _is_tied(chunk, spans[number - 1], spans[number]):
-        start = spans[number - 1][0]
-    if number + 1 < len(spans) and _is_tied(chunk, spans[number], spans[number + 1]):
-        end = spans[number + 1][1]
-    return start, end
-
-
-def _is_tied(chunk: Chunk, one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether a sentence points back to the one before it, or takes up a noun, in the same paragraph of a text."""
-    text = chunk.text
-    if "\n" in text[one[1] : other[0]]:
-        return False
-    taken_up = _TAKEN_UP.match(text, other[0], other[1])
-    follows = _POINTS_BACK.match(text, other[0], other[1]) or (
-        taken_up and content_terms(taken_up[1]) & content_terms(text[slice(*one)])
-    )
-    return bool(follows) and not any(
-        table.start < chunk.span(*other)[1] and chunk.span(*one)[0] < table.end for table in chunk.tables
-    )
-
-
-def _is_heading(text: str, start: int, end: int, headings: str) -> bool:
-    """Whether `text[start:end]` is a heading: by its mark, its place in the outline, or as a bare line over a text."""
-    line = text[start:end]
-    if _HEADING.match(line) or line.strip() in headings.split(" > "):
-        return True
-    is_bare = "\n" not in line and len(line) <= _LONGEST_TITLE and not _PUNCTUATED.search(line)
-    return is_bare and text[end:].startswith("\n\n") and bool(text[end:].strip())
-
-
-def _is_table_header(chunk: Chunk, place: Citation) -> bool:
-    """Whether a line is the header of a table in a passage, or one of its rows."""
-    words = _WORD.findall(place.text)
-    above = [table.header for table in chunk.tables if place.end <= table.start <= place.end + _HEADER_REACH]
-    return any(set(words) <= set(_WORD.findall(header)) for header in above)
-
-
-def _density(sentence: _Sentence, wanted: Mapping[str, float]) -> float:
+def _density(sentence: Sentence, wanted: Mapping[str, float]) -> float:
     """A little for a sentence of which much is asked for."""
     return _DENSITY_WEIGHT * len(sentence.terms & wanted.keys()) / len(sentence.terms)
-
-
-def _with_header(sentence: Citation) -> str:
-    return f"{sentence.table_header}\n{sentence.text}" if sentence.table_header else sentence.text
 
 
 def _quoted(citations: Sequence[Citation]) -> Iterator[str]:
@@ -344,7 +214,10 @@ def _quoted(citations: Sequence[Citation]) -> Iterator[str]:
 def _nothing_found(question: str, corpus: Passages) -> str:
     """That nothing bears on a question; and if none of the documents is in its language, that, too."""
     in_japanese = language_of(question) == "ja"
-    held = sorted(corpus.languages().items(), key=lambda each: -each[1])
+    count = corpus.languages()
+    held = sorted(count.items(), key=lambda each: -each[1])
+    if count.get("zh", 0) <= count.get("ja", 0):  # lists of names and table rows without kana
+        held = [each for each in held if each[0] != "zh"]
     asked = text_language(question)
     text = _NOTHING_FOUND[language_of(question)]
     if asked == "zh" and "ja" in dict(held):  # kanji alone are Japanese, too
@@ -357,12 +230,30 @@ def _nothing_found(question: str, corpus: Passages) -> str:
     return text + _OTHER_LANGUAGE[language_of(question)].format(held=names, asked=known[asked])
 
 
-def _term_shares(wanted: Mapping[str, float], bags: Sequence[Set[str]]) -> list[float]:
-    """For each bag, the share of the wanted terms that it holds, by their weight and inverse document frequency."""
+def _term_weights(wanted: Mapping[str, float], bags: Sequence[Set[str]]) -> dict[str, float]:
+    """The weights of the wanted terms, with their inverse document frequency among the bags; together 1."""
     frequency = Counter(term for bag in bags for term in bag & wanted.keys())
     weight = {term: each * math.log(1 + len(bags) / (1 + frequency[term])) for term, each in wanted.items()}
     total = sum(weight.values()) or 1.0
-    return [sum(weight[term] for term in bag & wanted.keys()) / total for bag in bags]
+    return {term: each / total for term, each in weight.items()}
+
+
+def _share(weights: Mapping[str, float], bag: Set[str]) -> float:
+    return sum(weights[term] for term in bag & weights.keys())
+
+
+def _quote(number: int, found: Sequence[Sentence], weights: Mapping[str, float]) -> Citation:
+    """A sentence as it is quoted: with what it says little without, and with what it lacks of the question."""
+    sentence, held = found[number], found[number].terms
+    start, end = sentence.quote
+    if sentence.top is not None:  # where the heading may say what is asked, as "2.4.0 (11 April)" does
+        start = sentence.top
+    for beside in found[number + 1 : number + 1 + _REACH]:
+        if beside.chunk is not sentence.chunk or beside.paragraph != sentence.paragraph:
+            break
+        if _share(weights, beside.terms - held) >= _ADDS:
+            end, held = max(end, beside.quote[1]), held | beside.terms
+    return citation(sentence.chunk, start, end)
 
 
 def _best(scored: Sequence[tuple[float, Citation]]) -> tuple[Citation, ...]:

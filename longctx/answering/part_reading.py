@@ -14,10 +14,10 @@ from indexes import Chunk
 from indexes.text import ends_sentence
 from longctx.answering.backend import Backend
 from longctx.answering.confirming import Confirmer
-from longctx.answering.extractive import citation
 from longctx.answering.note_file import KeptReply
 from longctx.answering.note_taking import NoteTaker
 from longctx.answering.notes import Note, goes_round, names_in, notes_in
+from longctx.answering.quotable import citation
 from longctx.answering.valued_notes import sentences_in, sentences_stating, states_value, with_own_name, with_value
 from longctx.engine import PrefillProgress
 from longctx.planning import asks_for_extreme, asks_for_order

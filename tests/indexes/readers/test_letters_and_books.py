@@ -138,6 +138,19 @@ def test_a_forwarded_email_that_is_packed_is_unpacked(read):
     ]
 
 
+@pytest.mark.parametrize("kind", ["text/rtf", "application/rtf", "text/plain; charset=utf-8"])
+def test_a_message_in_rich_text_is_read_without_its_markup(kind, read):
+    data = f"From: keeper@example.org\nContent-Type: {kind}\n\n{{\\rtf1\\ansi Oil is \\b low\\b0 . {{\\v (hidden)}}}}\n"
+    document = read("a.eml", data.encode())
+    assert document.text == "From: keeper@example.org\n\nOil is low."
+    assert document.warnings == ("hidden text is left out (8 characters): show it, and save the file",)
+
+
+def test_rich_text_that_is_attached_stays_an_attachment(read):
+    data = b"From: a@example.org\nContent-Type: application/rtf; name=a.rtf\n\n{\\rtf1 Oil}\n"
+    assert read("a.eml", data).warnings == ("the attachment 'a.rtf' is not read: save it as a file of its own",)
+
+
 def test_a_name_of_an_attachment_that_cannot_be_decoded_costs_no_email(read):
     head = b"Content-Type: multipart/mixed; boundary=X\n\n--X\n\nIt is lit.\n--X\nContent-Type: image/png\n"
     data = head + b"Content-Disposition: attachment; filename*=a\0b''%41.png\n\nxx\n--X--\n"

@@ -22,13 +22,15 @@ def test_notebook(read, outline, parts):
                     {"output_type": "stream", "name": "stdout", "text": ["loss ", "0.5"]},
                     {"output_type": "display_data", "data": {"text/plain": "42", "image/png": "iVBOR"}},
                     {"output_type": "stream", "text": "x" * 2_001},
-                    {"output_type": "error", "ename": "E", "traceback": ["trace"]},
+                    {"output_type": "error", "ename": "OSError", "evalue": "no oil.csv", "traceback": ["trace"]},
                 ],
             },
             {"cell_type": "markdown", "source": "end\n\n## Sub"},
         ),
     )
-    assert document.text == "# 題\ntext\n\n# no heading\nx = 1\n\nloss 0.5\n\n42\n\nend\n\n## Sub"
+    assert (
+        document.text == "# 題\ntext\n\n# no heading\nx = 1\n\nloss 0.5\n\n42\n\nOSError: no oil.csv\n\nend\n\n## Sub"
+    )
     assert outline(document) == [(1, "題"), (2, "Sub")]
     assert [part[:3] for part in parts(document)] == ["# 題", "# n", "end"]
     assert document.title == "題"

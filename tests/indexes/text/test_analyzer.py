@@ -13,6 +13,7 @@ from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
 from indexes.chunking.chunker import chunk_document
 from indexes.text.analyzer import phrase_terms, query_terms, terms
 from indexes.text.codes import codes
+from indexes.text.numbered_parts import other_numerals
 from indexes.text.words import identifiers
 from indexes.types import Document
 
@@ -82,7 +83,8 @@ def test_a_query_of_function_words_alone_still_looks_for_them() -> None:
 
 @given(st.text(max_size=60))
 def test_whatever_has_terms_can_be_looked_for(text: str) -> None:
-    spellings = {term for code in codes(text) for term in (code.term, code.digits)}  # in which a document may have it
+    spellings = {term for code in codes(text) for term in (code.term, *code)}  # in which a document may have it
+    spellings |= set(terms(" ".join(other_numerals(text))))
     assert bool(query_terms(text)) == bool(terms(text))
     assert set(query_terms(text)) - spellings <= set(terms(text))
 
@@ -199,3 +201,23 @@ def test_beside_a_word_of_an_alphabet_function_words_are_not_searched_for() -> N
 def test_a_code_in_one_piece_counts_as_much_as_its_parts() -> None:
     found = query_terms("E-23とは", "ja")
     assert found["e23"] == found["e"] + found["23"]
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("HN100", "HN-100"),
+        ("12000円", "12,000円"),
+        ("12,000円", "12000円"),
+        ("第12条", "第十二条"),
+        ("第百二十条", "第120条"),
+        ("第20条", "第二十条"),
+    ],
+)
+def test_a_number_is_searched_for_in_its_other_spellings(query: str, text: str) -> None:
+    assert set(terms(text, "ja")) - {"円", "_円", "第", "_第", "条", "_条", "目"} <= query_terms(query, "ja").keys()
+
+
+@pytest.mark.parametrize("query", ["2024年", "1,5", "第一次", "v2"])
+def test_a_number_that_is_written_in_one_way_has_no_other_spelling(query: str) -> None:
+    assert query_terms(query, "ja").keys() <= {*terms(query, "ja")}
