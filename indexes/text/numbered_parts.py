@@ -10,7 +10,7 @@ from indexes.text.normalisation import nfkc
 
 _DIGITS = "〇一二三四五六七八九"
 _UNITS = {"十": 10, "百": 100}
-_NUMERAL = rf"(?:[0-9]+|[{_DIGITS}{''.join(_UNITS)}]+)"
+_NUMERAL = rf"(?:[0-9]{{1,9}}|[{_DIGITS}{''.join(_UNITS)}]{{1,9}})"
 _JAPANESE = re.compile(rf"第\s?({_NUMERAL})\s?([条章節項款編回号版])(?:の({_NUMERAL})(?!\w))?")
 # The words for a part, in the languages that are written most
 _WORDS = {

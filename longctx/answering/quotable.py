@@ -33,9 +33,7 @@ _ARTICLE = re.compile(r"\s*第\s*[0-9０-９一二三四五六七八九十百]+\
 _LONGEST_ARTICLE = 240  # characters that are quoted whole
 _LONGEST_TITLE = 60  # characters of a line that is a heading because nothing in it is punctuated
 _PUNCTUATED = re.compile(r"[\d。．.!?！？:：,、;；|=]|^\s*[-*+•・>]")
-_PUNCTUATED_TITLE = re.compile(
-    r"[。．.!?！？:：,、;；|=]|^\s*[-*+•・>]"
-)  # the first line of a document may hold a number
+_PUNCTUATED_TITLE = re.compile(_PUNCTUATED.pattern.replace(r"\d", ""))  # the first line of a document may hold a number
 _QUESTION = re.compile(r"(?:[?？]|(?:です|ます|でしょう|ません|でした|ました)か[。．]?)\W*\Z")
 _FRONT_MATTER = re.compile(r"\A\s*(---|\+\+\+)[ \t]*\n.*?\n\1[ \t]*(?:\n|\Z)", re.DOTALL)
 
