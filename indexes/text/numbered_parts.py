@@ -11,7 +11,7 @@ from indexes.text.normalisation import nfkc
 _DIGITS = "〇一二三四五六七八九"
 _UNITS = {"十": 10, "百": 100}
 _NUMERAL = rf"(?:[0-9]{{1,9}}|[{_DIGITS}{''.join(_UNITS)}]{{1,9}})"
-_JAPANESE = re.compile(rf"第\s?({_NUMERAL})\s?([条章節項款編回号版])(?:の({_NUMERAL})(?!\w))?")
+_JAPANESE = re.compile(rf"第\s?({_NUMERAL})\s?([条章節項款編回号版])(?:の({_NUMERAL})(?![0-9A-Za-z]|(?!第)[一-龯]))?")
 # The words for a part, in the languages that are written most
 _WORDS = {
     "section": r"sections?|abschnitt(?:e?s)?|secci[oó]n|раздел\w{0,2}|пункт\w{0,2}|paragra(?:ph|phe|fo)|§{1,2}",

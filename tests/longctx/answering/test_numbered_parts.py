@@ -11,7 +11,7 @@ from longctx import DocumentQA
 TEXTS = {
     "kisoku.md": "# 就業規則\n\n第1条（目的） この規則は勤務の条件を定める。\n\n第2条（範囲） この規則は正社員に適用する。"
     "アルバイトを除く。\n\n第12条（休憩） 休憩は正午から一時間とする。\n\n第13条（残業） 残業は課長の承認を要する。"
-    "一か月に四十五時間を超えてはならない。\n",
+    "一か月に四十五時間を超えてはならない。\n\n第13条の2（仮眠） 仮眠は三時までとする。\n",
     "keiyaku.txt": "保守契約書\n\n第一条　乙は空調の保守を行う。\n\n第十四条　紛争は横浜地方裁判所で争う。\n",
     "handbook.md": "# Handbook\n\n## 3.1 Probation\n\nIt lasts six months.\n\n## 3.2 Notice\n\nNotice is given in writing."
     " Three months are enough.\n\n## 3.12 Remote work\n\nStaff may work at home on Fridays.\n",
@@ -35,6 +35,7 @@ def qa(make_index, encoder) -> Iterator[DocumentQA]:
     ("question", "quoted"),
     [
         ("第2条の内容は？", "第2条（範囲） この規則は正社員に適用する。アルバイトを除く。"),
+        ("第13条の2は？", "第13条の2（仮眠） 仮眠は三時までとする。"),
         ("第12条は何を定めていますか", "第12条（休憩） 休憩は正午から一時間とする。"),
         ("第十二条には何が書いてありますか", "第12条（休憩） 休憩は正午から一時間とする。"),
         ("第14条は？", "第十四条　紛争は横浜地方裁判所で争う。"),
