@@ -41,7 +41,7 @@ TEXTS = (
     ".c",
     ".py",
 )
-Target = Callable[[bytes], None]
+Target = Callable[[bytes], object]  # what it returns shows a test that the seed is read
 
 
 def reader(suffix: str) -> Target:
@@ -63,9 +63,10 @@ def encoding() -> Target:
     from indexes.errors import UnreadableFile
     from indexes.readers import decode
 
-    def detect(data: bytes) -> None:
+    def detect(data: bytes) -> object:
         with suppress(UnreadableFile):
-            decode(data)
+            return decode(data)
+        return None
 
     return detect
 
@@ -83,7 +84,7 @@ def refusal() -> Target:
     def explain(data: bytes) -> None:
         status = (400, 413, 422, 500, 0, 401, 503)[data[0] % 7] if data else 400
         with suppress(ServerFailed), connection.explained(address.url, 1):
-            raise ErrorReply("an error", status, data[1:].decode("utf-8", "replace"))
+            raise ErrorReply(status, data[1:].decode("utf-8", "replace"))
 
     return explain
 
@@ -96,9 +97,9 @@ def prefix() -> Target:
     prefix_file.hash_tensors = lambda _: "0"
     store, (made_from, ids, layout) = PrefixStore(Path(tempfile.mkdtemp())), kept()
 
-    def take(data: bytes) -> None:
-        (store.folder / "a.safetensors").write_bytes(data)
-        store.take(made_from, ids, layout, 0)
+    def take(data: bytes) -> object:
+        (store.folder / f"{'a' * 32}.safetensors").write_bytes(data)
+        return store.take(made_from, ids, layout, 0)
 
     return take
 
@@ -109,10 +110,11 @@ def gguf() -> Target:
 
     file = Path(tempfile.mkdtemp()) / "a.gguf"
 
-    def read(data: bytes) -> None:
+    def read(data: bytes) -> object:
         file.write_bytes(data)
         with suppress(ModelUnavailable):
-            read_gguf(file)
+            return read_gguf(file)
+        return None
 
     return read
 
