@@ -141,11 +141,25 @@ class PrefixStore:
         self.write(fingerprint.name(), size, lambda path: write_prefix(path, kept, fingerprint, ids))
 
     def keeps(self, tokens: int) -> bool:
-        """Whether a prefix of so many tokens is long enough to be kept."""
+        """Tell whether a prefix is long enough to be kept.
+
+        Args:
+            tokens: Its tokens.
+
+        Returns:
+            True from 256 on: a shorter one is read sooner than it is looked for.
+        """
         return tokens >= LEAST_TOKENS
 
     def named(self, name: str) -> KeptFile | None:
-        """The file that `write` made with a name; None if there is none."""
+        """Find a file by its name.
+
+        Args:
+            name: The name that `write` was given.
+
+        Returns:
+            The file; None if there is none.
+        """
         return next((file for file in self.entries() if file.path.name == f"{name}{SUFFIX}"), None)
 
     def read(self, file: KeptFile, load: Callable[[Path], _Loaded]) -> _Loaded | None:
