@@ -184,8 +184,10 @@ class Swapper:
     def back(self) -> None:
         """Give the folder its name back; what has been made in its place meanwhile goes."""
         if self._swapped is not None:
-            with suppress(FileNotFoundError):
+            if self._swapped.is_symlink():
                 self._swapped.unlink()
+            else:  # a folder that the index made before the link was there
+                shutil.rmtree(self._swapped, ignore_errors=True)
             with suppress(OSError):
                 self._kept.rename(self._swapped)
             shutil.rmtree(self._kept, ignore_errors=True)
@@ -241,10 +243,12 @@ def test_folders_that_become_links_at_any_moment(folder: Path, outside: Path, ha
     watched, swap, ended = WatchedFolder(outside), Swapper(folder, outside), threading.Event()
 
     def swap_on() -> None:
-        while swap.count < SWAPS:
-            swap()
-            ended.wait(0.002)
-        ended.set()
+        try:
+            while swap.count < SWAPS:
+                swap()
+                ended.wait(0.002)
+        finally:
+            ended.set()
 
     thread = threading.Thread(target=swap_on)
     thread.start()
