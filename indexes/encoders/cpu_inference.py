@@ -100,7 +100,7 @@ def _measured_speedup(product: type[Product]) -> float:
     return shortest["float32"] / shortest["fast"]
 
 
-def speed_up(model: Any) -> None:
+def use_fast_products(model: Any) -> None:
     """Let a sentence-transformers model multiply in bf16, or else in int8, where that is worth it; in place."""
     if has_bf16():
         use_bf16(model)

@@ -140,13 +140,13 @@ class SentenceEncoder:
         quiet_libraries()
         from sentence_transformers import SentenceTransformer
 
-        from indexes.encoders.cpu_inference import speed_up
+        from indexes.encoders.cpu_inference import use_fast_products
 
         with explained_loading("sentence-transformers model", self.folder, EncoderUnavailable) as hashed:
             model = SentenceTransformer(
                 str(hashed), device="cpu", local_files_only=True, model_kwargs={**SAFE_LOADING}
             ).eval()
-        speed_up(model)
+        use_fast_products(model)
         if not callable(model.tokenizer):
             model.tokenizer.no_truncation()
         return model

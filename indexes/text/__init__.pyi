@@ -12,6 +12,8 @@ from .analyzer import (
     terms,
 )
 from .codes import Code, NumberedThing, codes, numbered_things
+from .japanese_eras import ERAS
+from .kanji_numerals import KANJI_DIGITS, in_kanji, with_units
 from .language import LANGUAGE_NAMES, LANGUAGES, folded, query_language, script_language, serves, text_language
 from .normalisation import MARKS, CleanText, clean, join_hyphens, on_one_line
 from .numbered_parts import NumberedPart, numbered_parts
@@ -20,6 +22,8 @@ from .sentences import SENTENCE_ENDS, cut_places, ends_sentence, row_spans, sent
 
 __all__ = [
     "ANALYSIS_VERSION",
+    "ERAS",
+    "KANJI_DIGITS",
     "LANGUAGES",
     "LANGUAGE_NAMES",
     "MARKS",
@@ -35,6 +39,7 @@ __all__ = [
     "cut_places",
     "ends_sentence",
     "folded",
+    "in_kanji",
     "inflected_terms",
     "is_gram",
     "is_readable",
@@ -54,4 +59,5 @@ __all__ = [
     "surface_terms",
     "terms",
     "text_language",
+    "with_units",
 ]

@@ -119,17 +119,6 @@ class NumberedThing(NamedTuple):
         other = rf"{_NUMBER}\s?{kind}" if self.kind.startswith("号") else rf"(?<!\w){kind} {_NUMBER}"
         return re.search(rf"{other}|^\W*{kind}s?(?:\s*[|,;]|\t)", text, re.MULTILINE) is not None
 
-    def is_paraphrased_in(self, text: str) -> bool:
-        """Whether a text says the number in other words, which is not looked for.
-
-        Args:
-            text: The text.
-
-        Returns:
-            False.
-        """
-        return False
-
 
 def numbered_things(question: str) -> list[NumberedThing]:
     """Find the things with a number in a question.

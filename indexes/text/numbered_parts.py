@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from indexes.text.kanji_numerals import KANJI_DIGITS, in_kanji
 from indexes.text.normalisation import nfkc
 
-_DIGITS = "〇一二三四五六七八九"
 _UNITS = {"十": 10, "百": 100}
-_NUMERAL = rf"(?:[0-9]{{1,9}}|[{_DIGITS}{''.join(_UNITS)}]{{1,9}})"
+_NUMERAL = rf"(?:[0-9]{{1,9}}|[{KANJI_DIGITS}{''.join(_UNITS)}]{{1,9}})"
 _JAPANESE = re.compile(rf"第\s?({_NUMERAL})\s?([条章節項款編回号版])(?:の({_NUMERAL})(?![0-9A-Za-z]|(?!第)[一-龯]))?")
 # The words for a part, in the languages that are written most
 _WORDS = {
@@ -28,10 +28,8 @@ _HEADED = re.compile(
     rf"(?:(?:\A|> |^[ \t]*#+[ \t]+)({_NUMBER})[.)]?|^[ \t]*([0-9]+(?:\.[0-9]+)+|[0-9]+(?=[.)]))[.)]?)[ \t]+(?=[^\W\d])",
     re.MULTILINE,
 )
-_GROUPED, _LONG = (
-    re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])"),
-    re.compile(r"(?<![\d.,])[1-9]\d{4,8}(?![\d,])", re.ASCII),
-)
+_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_LONG = re.compile(r"(?<![\d.,])[1-9]\d{4,8}(?![\d,])", re.ASCII)
 _VERSION = re.compile(rf"(?<![\w.])v?\.?\s?((?!\d{{4}})[0-9]+(?:\.[0-9]{{1,3}}){{2,}}){_END}(?!\w)", re.IGNORECASE)
 
 
@@ -72,17 +70,6 @@ class NumberedPart(NamedTuple):
             True if it does.
         """
         return any(other.kind == self.kind for other in _named(text)) or (self.kind in _WORDS and bool(_headed(text)))
-
-    def is_paraphrased_in(self, text: str) -> bool:
-        """Whether a text says the number in another way, as it may that of a code; here none does.
-
-        Args:
-            text: The text.
-
-        Returns:
-            False.
-        """
-        return False
 
 
 def numbered_parts(question: str) -> tuple[list[NumberedPart], str]:
@@ -149,13 +136,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], NumberedPart]]
 
 def _in_kanji(number: int) -> str:
     """A number below 1,000 in kanji: 十二; of others, the digits."""
-    if number >= 1000:
-        return "".join(_DIGITS[int(each)] for each in str(number))
-    hundreds, tens, ones = number // 100, number // 10 % 10, number % 10
-    written = [(hundreds, "百"), (tens, "十")]
-    return "".join(f"{_DIGITS[each] if each > 1 else ''}{unit}" for each, unit in written if each) + (
-        _DIGITS[ones] if ones or not number else ""
-    )
+    return in_kanji(number) if 0 < number < 1000 else "".join(KANJI_DIGITS[int(each)] for each in str(number))
 
 
 def _value(numeral: str) -> int:
@@ -165,5 +146,5 @@ def _value(numeral: str) -> int:
         if each in _UNITS:
             total, digits = total + int(digits or "1") * _UNITS[each], ""
         else:
-            digits += str(_DIGITS.find(each)) if each in _DIGITS else each
+            digits += str(KANJI_DIGITS.find(each)) if each in KANJI_DIGITS else each
     return total + int(digits or "0")

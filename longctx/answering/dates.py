@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 
+from indexes.text import ERAS
+
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = (
-    "(?P<name>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|"
-    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
+MONTH = (
+    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|"
+    "nov(?:ember)?|dec(?:ember)?"
 )
+_MONTH = rf"(?P<name>{MONTH})\b\.?"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _YEAR = r"(?:,?\s*(?:in\s+)?(?P<year>\d{4})(?!\d))"
-_ERAS = {"明治": 1867, "大正": 1911, "昭和": 1925, "平成": 1988, "令和": 2018}  # the year before the first
+_ERAS = {name: start.year - 1 for start, name in ERAS}  # the year before the first
 _TWICE = re.compile(rf"(?<=年)\s*\((?:{'|'.join(_ERAS)})?\s*(?:\d{{1,4}}|元)年?\)")  # 1931年(昭和6年)5月
 _TIME = re.compile(r"(?<![\d:])(?P<hour>[01]?\d|2[0-3])[:時](?P<minute>[0-5]\d)分?(?![\d:])")
 _DATES = tuple(

@@ -169,7 +169,7 @@ def _lacks_code(asked: Sequence[Code | NumberedPart | NumberedThing], hits: Sequ
     texts = [folded(f"{hit.chunk.heading}\n{hit.chunk.title}\n{hit.chunk.text}") for hit in hits] if asked else []
     return any(
         any(code.has_sibling_in(text) for text in texts)
-        and not any(code.is_in(text) or code.is_paraphrased_in(text) for text in texts)
+        and not any(code.is_in(text) or (isinstance(code, Code) and code.is_paraphrased_in(text)) for text in texts)
         for code in asked
     )
 

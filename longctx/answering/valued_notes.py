@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from indexes.text import content_terms, on_one_line, sentence_spans
-from longctx.answering.dates import in_years
+from indexes.text import ERAS, content_terms, on_one_line, sentence_spans
+from longctx.answering.dates import MONTH, in_years
 from longctx.answering.notes import Note
 from longctx.quantities import parse_count
 
@@ -32,9 +32,8 @@ _DIGITS = re.compile(r"\d+")
 _MEASURES = frozenset(re.findall(r"\S+", "% ° °c °f mm cm m km in ft mi mg g kg t ml l s min h w kw mw v hz"))
 _BESIDE_NUMBERS = re.compile(  # in a place, a date or an amount
     rf"(?<![^\W\d_])(?:the|in|on|no|number|place|rank|about|{'|'.join(_ORDINALS)}|st|nd|rd|th|{'|'.join(sorted(_MEASURES))}|"
-    "thousand|million|billion|january|february|march|april|may|june|july|august|september|october|november|december|"
-    r"jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?![^\W\d_])|"
-    "順位|順番|番目?|つ目|[第位約年月日円千万億兆]|西暦|明治|大正|昭和|平成|令和",
+    rf"thousand|million|billion|{MONTH})(?![^\W\d_])|"
+    f"順位|順番|番目?|つ目|[第位約年月日円千万億兆]|西暦|{'|'.join(name for _, name in ERAS)}",
     re.IGNORECASE,
 )
 _PLACE = re.compile(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -23,17 +24,18 @@ from longctx.engine import (
     Request,
     make_request,
 )
-from longctx.errors import BadRequest, ModelUnavailable, extra
+from longctx.errors import BadRequest, LongctxError, ModelUnavailable, extra
 from longctx.gguf.completion import generate, log_probability, read_prompt, reading_rate, tokenize
 from longctx.gguf.model import GgufModel
 from longctx.gguf.rope import rope_parameters, short_factors
 from longctx.gguf.server import LlamaServer, ServerPool
-from longctx.gguf.state_file import hash_of, read_state, write_state
+from longctx.gguf.state_file import read_state, write_state
 from longctx.gguf.tokenizer import GgufTokenizer
 from longctx.models import (
     CacheDtype,
     GgufFile,
     check_window_and_scaling,
+    gguf_hash,
     hash_tokens,
     memory,
     read_gguf,
@@ -44,6 +46,7 @@ from longctx.types import is_count
 from rope_scaling import Checkpoint, RopeScaling
 from rope_scaling.checkpoint import check_not_blended
 
+_log = logging.getLogger(__name__)
 _GREEDY = GenerationOptions()
 _SHORTEST = 2048  # tokens of the first context: one that grew with every prompt would be made anew each time
 _FLASH_ATTENTION = {0: 0, 8: 1}  # by the type of keys and values: it rounds float32 to 16 bits, and q8_0 needs it
@@ -158,8 +161,8 @@ class GgufEngine:
 
     @cached_property
     def weights_hash(self) -> str:
-        """SHA-256 of the model's files, made once, which takes seconds."""
-        return hash_of(*self.loaded.file.parts)
+        """SHA-256 of the model's files, made once for them, which takes seconds."""
+        return gguf_hash(self.loaded.file.parts)
 
     def stream(
         self,
@@ -333,13 +336,13 @@ class GgufEngine:
 
         def load(path: Path) -> None:
             state = server.folder / "state"
-            read_state(path, state, self._fingerprint(request, request.stored))
             try:
+                read_state(path, state, self._fingerprint(request, request.stored))
                 server.post("/slots/0?action=restore", {"filename": state.name})
             except ModelUnavailable as error:
                 raise PrefixRefused(str(error)) from error
             finally:
-                state.unlink()
+                state.unlink(missing_ok=True)
 
         if file := self._store.named(name):
             self._store.read(file, load)
@@ -347,10 +350,14 @@ class GgufEngine:
     def _keep(self, server: LlamaServer, request: Request, name: str) -> None:
         """Keep what a child has of a prompt whose beginning is documents, and of its answer."""
         assert self._store is not None
-        server.post("/slots/0?action=save", {"filename": "state"})
         state, made_from = server.folder / "state", self._fingerprint(request, request.stored)
-        self._store.write(name, state.stat().st_size, lambda path: write_state(path, state, made_from))
-        state.unlink()
+        try:
+            server.post("/slots/0?action=save", {"filename": state.name})
+            self._store.write(name, state.stat().st_size, lambda path: write_state(path, state, made_from))
+        except (LongctxError, OSError) as error:  # the answer is there, whatever becomes of this
+            _log.warning("the keys and values of the documents could not be kept: %s", error)
+        finally:
+            state.unlink(missing_ok=True)
 
     def _read(self, server: LlamaServer, request: Request, progress: PrefillCallback | None = None) -> Prefix:
         computed = read_prompt(server, request.ids, progress)

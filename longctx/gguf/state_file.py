@@ -6,7 +6,6 @@ its numbers are those that were written.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -14,15 +13,15 @@ from pathlib import Path
 
 from longctx.atomic_write import write_atomically
 from longctx.engine import PrefixRefused, check_made_from
+from longctx.models import hash_files
 
 _FORMAT = "longctx-llama-cpp-prefix-2"  # 1: without the hash of the state
 _LONGEST_HEAD = 65_536  # bytes
-_BLOCK = 1 << 22  # bytes
 
 
 def write_state(path: Path, state: Path, fingerprint: Mapping[str, str]) -> None:
     """Write a state file of llama.cpp's as the file `path`, whole or not at all, and for its owner alone."""
-    head = json.dumps({"format": _FORMAT, "contents": hash_of(state), **fingerprint})
+    head = json.dumps({"format": _FORMAT, "contents": hash_files(state), **fingerprint})
 
     def write(new: Path) -> None:
         with new.open("wb") as file, state.open("rb") as content:
@@ -54,15 +53,5 @@ def read_state(path: Path, state: Path, fingerprint: Mapping[str, str]) -> None:
         raise PrefixRefused(f"there is no file {path}") from None
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise PrefixRefused(f"{path} cannot be read: {error}") from None
-    if hash_of(state) != head.get("contents"):
+    if hash_files(state) != head.get("contents"):
         raise PrefixRefused(f"{path} was altered or cut short: its contents are not those that were written")
-
-
-def hash_of(*files: Path) -> str:
-    """SHA-256 of what is in some files, one behind the other."""
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            while block := stream.read(_BLOCK):
-                digest.update(block)
-    return digest.hexdigest()

@@ -2,7 +2,7 @@ from . import memory
 from .cache_shape import CacheShape, cache_argument
 from .device import Dtype
 from .estimate import MemoryEstimate, estimate_model
-from .fingerprint import hash_tensors, hash_tokenizer, hash_tokens, hash_weights, loaded_hash
+from .fingerprint import gguf_hash, hash_files, hash_tensors, hash_tokenizer, hash_tokens, hash_weights, loaded_hash
 from .freed_memory import keep_freed_memory, return_freed_memory
 from .gguf_file import GgufFile, read_gguf
 from .gguf_header import is_gguf, refuse_gguf_folder
@@ -45,6 +45,8 @@ __all__ = [
     "config_object",
     "estimate_model",
     "extended_window",
+    "gguf_hash",
+    "hash_files",
     "hash_tensors",
     "hash_tokenizer",
     "hash_tokens",

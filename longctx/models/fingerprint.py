@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from longctx.models.loaded_model import LoadedModel
 
 _KEPT = "weight-hashes.json"
+_BLOCK = 1 << 22  # bytes
 _NOT_WEIGHTS = ("_name_or_path", "dtype", "transformers_version")
 # what a scaling rewrites: the frequencies themselves are in the fingerprint
 _ROTATION = ("max_position_embeddings", "original_max_position_embeddings", "rope_parameters")
@@ -37,11 +38,47 @@ def loaded_hash(loaded: LoadedModel) -> str:
     files = [file for folder in folders if folder for file in sorted(Path(folder).glob("*.safetensors"))]
     if not files:  # a model that was never in a file
         return hash_weights(loaded.model)
-    key = _hash_sample(loaded.model, files)
+    return _kept_hash(_hash_sample(loaded.model, files), lambda: hash_weights(loaded.model))
+
+
+def gguf_hash(files: Sequence[Path]) -> str:
+    """`hash_files` of a model's GGUF files, which takes seconds for a few GB; kept in the user's cache.
+
+    The hash is known again while the files keep their size, their time and their inode.
+
+    Args:
+        files: The files.
+
+    Returns:
+        A SHA-256 in hexadecimal.
+    """
+    facts = hashlib.sha256(json.dumps(file_facts(files)).encode()).hexdigest()
+    return _kept_hash(facts, lambda: hash_files(*files))
+
+
+def hash_files(*files: Path) -> str:
+    """Hash what is in some files, one behind the other.
+
+    Args:
+        files: The files.
+
+    Returns:
+        A SHA-256 in hexadecimal.
+    """
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _kept_hash(key: str, make: Callable[[], str]) -> str:
+    """A hash that the user's cache has under a key, or that is made, and kept there."""
     kept = kept_values(_KEPT).get(key)
     if isinstance(kept, str):
         return kept
-    digest = hash_weights(loaded.model)
+    digest = make()
     keep_value(_KEPT, key, digest)
     return digest
 

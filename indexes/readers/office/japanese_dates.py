@@ -6,13 +6,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
-_ERAS = (
-    (datetime(2019, 5, 1), "令和"),
-    (datetime(1989, 1, 8), "平成"),
-    (datetime(1926, 12, 25), "昭和"),
-    (datetime(1912, 7, 30), "大正"),
-    (datetime(1868, 1, 25), "明治"),
-)
+from indexes.text import ERAS
+
 _START, _LAST = datetime(1899, 12, 30), 2_958_465  # from which days are counted, and their last number
 _LITERAL = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
 _ERA = re.compile(r"g{1,3}e{1,2}", re.IGNORECASE)
@@ -39,7 +34,7 @@ class DateFormat:
         if self.weekday is not None:
             return _WEEKDAYS[(value - _START).days % 7] + self.weekday
         known = str(value if value.time() != time() else value.date())
-        era = next(((start, name) for start, name in _ERAS if value >= start), None)
+        era = next(((start, name) for start, name in ERAS if value >= start), None)
         if era is None:
             return known
         year = value.year - era[0].year + 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from indexes.text import KANJI_DIGITS, in_kanji, with_units
+
 _MOST = 1_000_000  # no list is longer: a larger number is hostile
 _ROMAN = (
     *((1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL")),
@@ -13,7 +15,6 @@ _ROMAN = (
 _LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _AIUEO = "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワヲン"
 _IROHA = "イロハニホヘトチリヌルヲワカヨタレソツネナラムウヰノオクヤマケフコエテアサキユメミシヱヒモセスン"
-_KANJI = "〇一二三四五六七八九"
 _LEGAL = "零壱弐参四五六七八九"
 _STEMS, _BRANCHES = "甲乙丙丁戊己庚辛壬癸", "子丑寅卯辰巳午未申酉戌亥"
 _GANADA, _CHOSUNG = "가나다라마바사아자차카타파하", "ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊㅋㅌㅍㅎ"
@@ -75,12 +76,8 @@ def _letters(number: int) -> str:
     return _LATIN[(number - 1) % 26] * min((number - 1) // 26 + 1, 100)
 
 
-def _kanji(number: int) -> str:
-    return re.sub("一(?=[千百十])", "", _with_units(number, _KANJI, "千百十"))
-
-
 def _korean(number: int) -> str:
-    return re.sub("일(?=[천백십])", "", _with_units(number, _KOREAN_DIGITS, "천백십"))
+    return re.sub("일(?=[천백십])", "", with_units(number, _KOREAN_DIGITS, "천백십"))
 
 
 def _hebrew(number: int) -> str:
@@ -95,15 +92,7 @@ def _hebrew(number: int) -> str:
 
 
 def _legal(number: int) -> str:
-    return _with_units(number, _LEGAL, "阡百拾")
-
-
-def _with_units(number: int, digits: str, units: str) -> str:
-    """A number below ten thousand in kanji, each digit with its unit."""
-    if number >= 10_000:
-        return str(number)
-    places = zip(f"{number:04}", [*units, ""], strict=True)
-    return "".join(digits[int(digit)] + unit for digit, unit in places if digit != "0")
+    return with_units(number, _LEGAL, "阡百拾")
 
 
 def _cardinal(number: int) -> str:
@@ -177,22 +166,22 @@ _FORMATS: dict[str, Callable[[int], str]] = {
     "ordinal": _ordinal,
     "cardinalText": _cardinal,
     "ordinalText": _ordinal_text,
-    "ideographDigital": _digits_of(_KANJI),
-    "japaneseCounting": _kanji,
-    "japaneseDigitalTenThousand": _digits_of(_KANJI),
+    "ideographDigital": _digits_of(KANJI_DIGITS),
+    "japaneseCounting": in_kanji,
+    "japaneseDigitalTenThousand": _digits_of(KANJI_DIGITS),
     "japaneseLegal": _legal,
-    "chineseCounting": _kanji,
-    "chineseCountingThousand": _kanji,
-    "taiwaneseCounting": _kanji,
-    "taiwaneseCountingThousand": _kanji,
-    "taiwaneseDigital": _digits_of(_KANJI),
+    "chineseCounting": in_kanji,
+    "chineseCountingThousand": in_kanji,
+    "taiwaneseCounting": in_kanji,
+    "taiwaneseCountingThousand": in_kanji,
+    "taiwaneseDigital": _digits_of(KANJI_DIGITS),
     "ideographTraditional": _from(_STEMS),
     "ideographZodiac": _from(_BRANCHES),
     "ideographZodiacTraditional": _cycle,
-    "chineseLegalSimplified": lambda number: _with_units(number, "零壹贰叁肆伍陆柒捌玖", "仟佰拾"),
-    "ideographLegalTraditional": lambda number: _with_units(number, "零壹貳參肆伍陸柒捌玖", "仟佰拾"),
+    "chineseLegalSimplified": lambda number: with_units(number, "零壹贰叁肆伍陆柒捌玖", "仟佰拾"),
+    "ideographLegalTraditional": lambda number: with_units(number, "零壹貳參肆伍陸柒捌玖", "仟佰拾"),
     "koreanCounting": _korean,
-    "koreanDigital2": _digits_of(_KANJI),
+    "koreanDigital2": _digits_of(KANJI_DIGITS),
     "hebrew1": _hebrew,
     "hebrew2": _from("אבגדהוזחטיכלמנסעפצקרשת"),
     "arabicAlpha": _from("أبتثجحخدذرزسشصضطظعغفقكلمنهوي"),

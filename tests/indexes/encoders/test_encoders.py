@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,16 @@ def test_int8_is_used_where_the_processor_has_it_and_it_is_exact_and_faster(monk
                 monkeypatch.setattr(inference, "why_not_int8", lambda reason=reason: reason)
                 monkeypatch.setattr(inference, "speedup", lambda _, speedup=speedup: speedup)
                 assert inference.has_int8() == (feature != "avx2" and reason is None and speedup > 1)
+
+
+def test_a_processor_with_vnni_has_exact_int8_products() -> None:
+    """Otherwise broken ones would be left unused without a word, and the tests of them skipped."""
+    import torch
+
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    if not (capabilities.get("avx512_vnni") or capabilities.get("avx_vnni")) or "ONEDNN_MAX_CPU_ISA" in os.environ:
+        pytest.skip("no VNNI, or oneDNN may not use it")
+    assert why_not_int8() is None
 
 
 def test_a_model_whose_vectors_int8_would_change_stays_in_float32(encoder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from longctx import DocumentQA
@@ -23,12 +21,6 @@ TEXTS = {
     "kaigi.txt": "会議の記録\n\n新しい検査機は六月に導入する。担当は松本とする。\n",
     "compressor.txt": "Compressor AP 900 - Manual\n\nNever open the tank of the compressor under pressure.\n",
 }
-
-
-@pytest.fixture(scope="module")
-def qa(make_index, encoder) -> Iterator[DocumentQA]:
-    with DocumentQA.open(make_index(TEXTS), encoder=encoder) as qa:
-        yield qa
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from longctx import DocumentQA
@@ -18,12 +16,6 @@ TEXTS = {
     "kitei.txt": "旅費規程\n\n第1条（目的）\n\nこの規程は出張の旅費について定める。\n\n第2条（日当）\n\n"
     "出張した者には一日につき二千円を支払う。\n",
 }
-
-
-@pytest.fixture(scope="module")
-def qa(make_index, encoder) -> Iterator[DocumentQA]:
-    with DocumentQA.open(make_index(TEXTS), encoder=encoder) as qa:
-        yield qa
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from longctx import (
     load_model,
     run_probe,
 )
-from longctx.engine import Thinking
+from longctx.engine import PrefixStore, Thinking
 from rope_scaling import RopeScaling
 
 pytest.importorskip("xllamacpp", reason="GGUF files are run by xllamacpp, from the extra gguf")
@@ -306,6 +306,24 @@ def test_documents_that_were_read_are_kept_for_the_next_process(
     assert "was altered or cut short" in caplog.text
     assert [*(index / "kv-cache").iterdir()] == [kept], "read again, it is kept again"
     assert ask("When was the lamp of pier 2 lit?", loading={"cache_dtype": "int8"})[1] == 0, "of other numbers"
+
+
+def test_an_answer_is_there_though_its_documents_cannot_be_kept(
+    checkpoint: Path, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from gguf_writer import write_gguf
+
+    monkeypatch.setattr(tempfile, "tempdir", str(folders))
+    store, wide = PrefixStore(tmp_path / "kept"), write_gguf(checkpoint, checkpoint / "full.gguf", window=2048)
+    with GgufEngine.open(wide, store=store) as engine:
+        engine.prefix(IDS[:8], room=600)
+        [folder] = folders.glob("longctx-*")
+        (folder / "state").symlink_to("/dev/full")
+        answer = engine.stream(IDS[:400], (), options=GenerationOptions(6), stored=390)
+        assert "".join(answer)
+        assert answer.finish is not None
+    assert "could not be kept" in caplog.text
+    assert store.entries() == []
 
 
 def test_a_file_without_a_template_asks_for_one(checkpoint: Path, make_index, encoder) -> None:
