@@ -113,7 +113,9 @@ def find_checkpoint(model: str | Path, files: Literal["config", "safetensors", "
     name, folder = str(model), Path(model).expanduser()
     if folder.is_dir():
         return folder
-    if folder.is_file() or name.startswith((".", "/", "~")):
+    if folder.is_file():
+        raise CheckpointError(f"{name} is a file: give a checkpoint's folder, or a hub name (owner/model)")
+    if name.startswith((".", "/", "~")):
         raise CheckpointError(f"there is no folder {name}: give a checkpoint's folder, or a hub name (owner/model)")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError

@@ -33,7 +33,7 @@ def is_gguf(model: object) -> bool:
         model: A model's name, or a model.
 
     Returns:
-        True for a path that ends with `.gguf`, and for a file that begins as GGUF files do.
+        True for a path that ends with `.gguf`, and for a file that begins as GGUF files do, or their predecessors.
     """
     if not isinstance(model, str | Path):
         return False
@@ -45,7 +45,7 @@ def is_gguf(model: object) -> bool:
     try:
         check_kind(path)
         with path.open("rb") as file:
-            return file.read(4) == MAGIC
+            return file.read(4) in (MAGIC, *_OLDER)  # the older ones were named .bin
     except (OSError, ValueError):
         return False
 

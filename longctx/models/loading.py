@@ -185,7 +185,10 @@ def model_folder(name: str) -> Path:
     if is_address(name):
         raise ModelUnavailable(f"{name} is a server, whose model cannot be loaded here: it can be asked (longctx ask)")
     try:
-        return find_checkpoint(name, "safetensors")
+        folder = find_checkpoint(name, "safetensors")
+        if "gguf" in name.lower() and not Path(name).expanduser().is_dir() and not (folder / "config.json").is_file():
+            raise CheckpointError(f"{name!r} has no config.json on the hub")
+        return folder
     except CheckpointError as error:
         near = near_path(Path(name).expanduser(), Path.is_dir)
         remedy = f"did you mean {near}?" if near else remedy_for(name)

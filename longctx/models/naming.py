@@ -31,6 +31,13 @@ _MEANT: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = tup
             _HUB + r"([^/]+/[^/]+)/(?:blob|resolve|raw)/[^/]+/([^?#]+\.gguf).*",
             lambda m: f"run `hf download {m[1]} {m[2]} --local-dir .`, and give that file",
         ),
+        (
+            rf"(?:{_HUB})?" + r"([\w.-]+/[\w.-]*gguf[\w.-]*(?<!\.gguf))/?",
+            lambda m: (
+                f"it holds GGUF files: run `hf download {m[1]} FILE.gguf --local-dir .` and give that file, or have "
+                f"Ollama fetch one with ollama:hf.co/{m[1]}"
+            ),
+        ),
         (_HUB + r"([^/]+/[^/:]+:[\w.-]+)", lambda m: f"for a GGUF file that Ollama fetches, give ollama:hf.co/{m[1]}"),
         (_HUB + r"(?!spaces/|datasets/|docs/)([^/?#]+/[^/?#]+|[^/?#]+(?=/?$)).*", lambda m: f"give {m[1]}"),
         (r"(https?)(?!://)[:/]+([\w.-]+.*)", lambda m: f"for a server, give {m[1]}://{m[2]}"),

@@ -108,7 +108,7 @@ def test_a_model(tmp_path: Path, odd: tuple[str, Callable[[Path], None]], name: 
     expected = (
         f"cannot be read \\({wrong}"
         if name == "model.gguf" and wrong != "Is a directory"
-        else "holds no config|there is no folder"
+        else "holds no config|there is no folder|is a file"
     )
     with pytest.raises(ModelUnavailable, match=expected):
         DocumentQA.open(tmp_path / "index", tmp_path / name)

@@ -22,7 +22,8 @@ _STATUSES = (400, 413, 422, 500)
 
 # What a refusal for length is about, and what it says of it. Rates and other limits are in other errors.
 _SUBJECT = (
-    r"(?:context|prompts?(?:_tokens)?|`?inputs?`?|messages?|sequence|request(?:ed)?|tokens?|conversation|n_ctx|n_keep)"
+    r"(?:context|prompts?(?:_tokens)?|`?inputs?`?|input_ids|messages?|sequence|request(?:ed)?|tokens?|conversation|"
+    r"n_ctx|n_keep)"
 )
 _EXCEEDS = (
     r"(?:exceed\w*|too (?:long|large|many|big)|longer than|larger than|greater than|more than|over(?:flow|run)\w*|"
@@ -32,15 +33,15 @@ _EXCEEDS = (
 _WITHIN = r"(?:[^.;\n]|\.(?!\s))"  # a sentence
 _TOO_LONG = re.compile(
     rf"(?i)exceed_context|context_length_exceeded|context[ _-]?(?:length|size|window|limit)|max_model_len|n_ctx"
-    rf"|reduce the length of the (?:messages|prompt|input)"
+    rf"|max_seq_len|reduce the length of the (?:messages|prompt|input)"
     rf"|\b{_SUBJECT}\b{_WITHIN}{{0,80}}?{_EXCEEDS}|{_EXCEEDS}{_WITHIN}{{0,60}}?\b{_SUBJECT}\b"
 )
 _OF_TOKENS = re.compile(
-    r"(?i)token|context|\bprompt|\binputs?\b|\bmessages\b|n_ctx|num_ctx|max_model_len|sequence length"
+    r"(?i)token|context|\bprompt|\binputs?\b|\binput_ids\b|\bmessages\b|n_ctx|num_ctx|max_model_len|sequence length"
 )
 _OTHER_LIMIT = re.compile(
     r"(?i)per[ -](?:minute|second|hour|day)|\b(?:hourly|daily|weekly|monthly)\b|\bTPM\b|\bRPM\b|rate[ _-]limit|quota|"
-    r"\bcredits?\b|\bbalance\b|\bbilling\b|batch size|expired|lifetime|\bschema\b|\broles?\b|alternat|"
+    r"\bwait before\b|\bcredits?\b|\bbalance\b|\bbilling\b|batch size|expired|lifetime|\bschema\b|\broles?\b|alternat|"
     r"\b(?:API|access|auth\w*|bearer) tokens?\b|\binput should (?:be|have)\b|"  # pydantic's, whose input is any field
     r"content[ _-](?:filter|policy|management)|moderation|severity|"
     r"\b(?:stop|tools?|functions?|images?|(?:top_)?logprobs?|logit_bias|truncate|top_k|top_p|temperature|n|user|metadata|"
@@ -50,14 +51,21 @@ _OTHER_LIMIT = re.compile(
     r"number of messages|array too long|(?:at most \d+|too many) (?:images?|audios?|videos?|files?|tools?|messages)\b"
 )
 _OF_WINDOW = re.compile(r"(?i)context|max_model_len|model length|message tokens")
-_ANSWER_ONLY = re.compile(
-    r"(?i)at most \d[\d,]* (?:completion|output) tokens|maximum tokens you requested|"
-    r"max(?:imum)?(?: allowed)?(?: number of)? (?:completion|output) tokens"
+_ANSWER_LIMIT = (  # what stands before a limit on the answer alone: no prompt is added to it
+    r"(?<!\+ )(?<!\+ [`'\"])(?<!and )(?<!and [`'\"])\bmax_(?:completion_|new_|output_)?tokens[`'\"]*(?: \(\d[\d,]*\))? "
+    r"(?:(?:must|should|cannot|may not|can) be|is (?:limited|larger|greater|more)|exceeds?)\b"
 )
-_OF_PROMPT = re.compile(r"(?i)context|prompt|\binputs?\b|\bmessages\b")
-_CHARACTERS = re.compile(r"(?i)\bstring too long|characters?\b|\bbytes\b")
+_ANSWER_ONLY = re.compile(
+    r"(?i)at most \d[\d,]* (?:completion|output) tokens|maximum tokens you requested|model output limit|"
+    rf"max(?:imum)?(?: allowed)?(?: number of)? (?:completion|output) tokens|{_ANSWER_LIMIT}"
+)
+_OF_ANSWER = re.compile(rf"(?i){_ANSWER_LIMIT}(?!.*(?:context|prompt|input|max_model_len))")
+_OF_PROMPT = re.compile(r"(?i)context|prompt|\binput(?:s|_ids)?\b|\bmessages\b")
+_CHARACTERS = re.compile(
+    r"(?i)\bstring too long|\d\)?\s*(?:characters?|bytes)\b|\b(?:characters?|bytes)\b[^.\n]{0,40}?\d"
+)
 
-_NUMBER = re.compile(r"(?<![\w.])(?<![A-Za-z]-)\d+(?:[,_]\d{3})*(?:\.0+)?(?![\w]|\.\d)")
+_NUMBER = re.compile(r"(?<![\w.])(?<![A-Za-z(]-)\d+(?:[,_]\d{3})*(?:\.0+)?(?![\w]|\.\d)")
 _CLAUSE_END = re.compile(
     r"[;!?\n]|\.(?=\s|$)|, (?:however|but|and your|resulting|which|for a total)\b|\bHowever\b", re.I
 )
@@ -68,10 +76,18 @@ _CODE_AT_THE_END = re.compile(r"(?i)^(?!.*token)\D*exceeds limit \(\d+\)$")  # M
 _LONGEST_READ, _LONGEST_BODY = 4000, 16_000  # characters of a message, and of all that a response says
 _LONGEST_NUMBER = 20  # characters
 _LEAST_LIMIT = 256  # tokens, of a number that stands for a window though no word beside it says of what
+_WHOLE = re.compile(  # a limit on prompt and answer together
+    r"(?i)context|window|n_ctx|model[_ ](?:max(?:imum)? )?len|max_seq_len|session_len|\btotal\b|\bsum\b|new_tokens|"
+    r"completion|limit:"
+)
+_ALONE = re.compile(r"(?i)\binputs?\b|\bprompts?\b|\bmessages?\b")
 _RANGE = re.compile(r"\[\s*[01]\s*(?:,|\.\.|-)\s*")  # [1, 30720]
 _COMPARED = re.compile(
-    r"(?<![\d,])(\d[\d,]*)\)?\s*(?:tokens?\s*)?(?:\+\s*[`\w]{0,20}\s*\(?(\d[\d,]*)\)?\s*)?(?:>=?|≥|&gt;=?)\s*[^\d.;]{0,24}?(\d[\d,]*)"
+    r"(?<![\d,])(\d[\d,]*)\)?\s*(?:tokens?\s*)?"
+    r"(?:\+\s*[`\w]{0,20}\s*\(?(\d[\d,]*)\)?\s*)?(?:>=?|≥|&gt;=?|/(?=\s*\d[\d,]* tokens))\s*"
+    r"[^\d.;]{0,24}?(\d[\d,]*)"
 )
+_EXCEEDS_IT = re.compile(r"(?i)^[\s)]*(?:tokens? )?(?:(?:is|are) (?:greater|longer|larger|more) than|exceeds?)\b")
 
 
 def _roles_by(start: str, words: dict[Role, str]) -> tuple[tuple[Role, re.Pattern[str]], ...]:
@@ -105,7 +121,8 @@ _BEFORE = _roles_by(
             r"(?:cannot|not|must not) (?:exceed|be (?:greater|larger|more|longer) than)|max_total_tokens|"
             r"max_input_\w+|max_num_tokens|length should be|"
             r"max(?:imum)?(?:[ _]position[ _]embeddings)?(?: of| is|:)? (?=$)|"
-            r"(?:accepts|supports|allows)(?: only)? (?=$)|\bcontext(?: (?:of|is|has|with))?[\s:=(]+(?=$)"
+            r"(?:greater|longer|larger|more) than (?=$)|(?:accepts|supports|allows)(?: only)? (?=$)|"
+            r"\bcontext(?: (?:of|is|has|with))?[\s:=(]+(?=$)"
         ),
         "prompt": (
             r"n_keep|(?:n_)?prompt_tokens|prompt_len\w*|input_tokens|(?:keep|keeping) the first|given:?|received|"
@@ -117,7 +134,7 @@ _BEFORE = _roles_by(
         "new": r"max_(?:completion_|new_)?tokens['\"`]*(?: is)? too large:?|max_new_tokens|completion of",
         "total": (
             r"requested(?: a total of)?|total of(?: at least)?|in total|total (?:number of )?tokens|"
-            r"input and (?:maximum )?(?:output|completion) tokens"
+            r"input and (?:maximum )?(?:output|completion) tokens|(?:total|sum)\b.{0,60}\bmax_new_tokens"
         ),
     },
 )
@@ -205,7 +222,7 @@ def refusal_in(status: int, body: Any, message: str) -> Refusal | None:
 def _texts(body: Any, depth: int = 0) -> Iterator[str]:
     """The strings in a response: beside the message, names of errors such as context_length_exceeded."""
     if isinstance(body, str):
-        yield body
+        yield "" if body.isdecimal() else body  # a code
     elif isinstance(body, Mapping) and depth <= _DEPTH:
         for value in body.values():
             yield from _texts(value, depth + 1)
@@ -236,8 +253,9 @@ def _roles(message: str) -> dict[Role, int]:
             around = message[before : number.start()], message[number.end() : end], message[start:end]
             role = _role(*around, _value(number[0]))
             before = number.end()
-            if role is not None and not any(c.start() <= number.start() < c.end() for c in compared):
-                found.setdefault(role, _value(number[0]))
+            value = _value(number[0])
+            if role is not None and value and not any(c.start() <= number.start() < c.end() for c in compared):
+                found.setdefault(role, value)
     for comparison in compared[:1]:  # 199759 + 8192 > 200000
         if found.keys().isdisjoint(("window", "input")):
             found = {"prompt": _value(comparison[1]), "window": _value(comparison[3])}
@@ -252,15 +270,14 @@ def _role(before: str, behind: str, clause: str, value: int) -> Role | None:
     if role is None:
         places = [(match.end(), -match.start(), role) for role, words in _BEFORE for match in words.finditer(before)]
         role = max(places, default=(0, 0, None))[2]
+    if (role == "window" or _OF_PROMPT.search(before)) and _EXCEEDS_IT.search(behind):  # "context length 5000 exceeds"
+        role = "prompt" if role in (None, "window") else role
     if role != "window":
         return role
-    if _OTHER_LIMIT.search(before) or not (value >= _LEAST_LIMIT or _OF_TOKENS.search(clause)):
+    of_tokens = value >= _LEAST_LIMIT or _OF_TOKENS.search(clause)
+    if not of_tokens or _OF_ANSWER.search(before) or _OTHER_LIMIT.search(before):
         return None
-    whole = (
-        r"(?i)context|window|n_ctx|model[_ ]len|max_seq_len|session_len|\btotal\b|\bsum\b|new_tokens|completion|limit:"
-    )
-    alone = r"(?i)\binputs?\b|\bprompts?\b|\bmessages?\b"
-    return "input" if re.search(alone, clause) and not re.search(whole, clause) else "window"
+    return "input" if _ALONE.search(clause) and not _WHOLE.search(clause) else "window"
 
 
 def _clauses(message: str) -> Iterator[tuple[int, int]]:

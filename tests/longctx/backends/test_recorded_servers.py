@@ -37,7 +37,7 @@ from longctx import (
 )
 from longctx.backends.openai import events as event_streams
 from longctx.backends.openai import http
-from longctx.backends.openai.context_errors import refusal_in
+from longctx.backends.openai.context_errors import Refusal, refusal_in
 from longctx.cli import app
 
 ASK = [{"role": "user", "content": "Who?"}]
@@ -119,6 +119,15 @@ def answer(model: ServedModel, new: int = 16, **more: Any) -> Any:
         ("Your request was too long: 5000 tokens (limit 4096)", 4096, 5000),
         ("Context length exceeded: 5100 tokens requested, 4096 available", 4096, 5000),
         ("prompt_tokens (5000) + max_tokens (100) cannot be greater than 4096", 4096, 5000),
+        ("Context length 5000 is greater than max_seq_len 4096", 4096, 5000),
+        ("Prompt sequence length is greater than 4096, perhaps consider using `truncate_sequence`?", 4196, None),
+        ("`default_max_tokens` (-904) should be greater than 0, `default_max_tokens` (-904) = max_seq_len (4096) - prompt_len (5000)", 4096, 5000),
+        ("input_ids size (5000) exceeds max length (4096)", 4096, 5000),
+        ("Number of prompt tokens: 5000 exceeds model max length: 4096", 4096, 5000),
+        ("The total length of the input and max_new_tokens (5100) exceeds the model's context length (4096)", 4096, 5000),
+        ("messages exceed the context window: 5000/4096 tokens", 4096, 5000),
+        ("max_tokens=100 cannot be greater than max_model_len=max_total_tokens=4096. Please request fewer output tokens.", 4096, None),
+        ("Unable to submit request because the input token count is 40000 but model only supports up to 32768. Reduce the input token count and try again. You can also use the CountTokens API to calculate prompt token count and billable characters.", 32868, 40000),
         ("Prompt 超长", None, None),
         ("invalid params, context window exceeds limit (2013)", None, None),
         pytest.param("the prompt exceeds the maximum context length of " + "0" * 1_000_000, None, None, id="digits"),
@@ -140,6 +149,11 @@ def test_a_refusal_for_length_is_understood_by_the_words_beside_its_numbers(said
         "Request too large for model on tokens per minute (TPM): Limit 6000, Requested 8000, reduce your message size.",
         "Invalid 'tools': array too long. Expected an array with maximum length 128, but got an array with length 130.",
         "temperature must be at most 2",
+        "`max_tokens` must be less than or equal to `8192`, the maximum value for `max_tokens` is less than the `context_window` for this model",
+        "Input validation error: `max_new_tokens` must be <= 512. Given: 1024",
+        "max_tokens (8192) is larger than the maximum number of tokens this model can generate (4096)",
+        "Could not finish the message because max_tokens or model output limit was reached. Please try again with higher max_tokens.",
+        "Too many tokens, please wait before trying again.",
         "CUDA out of memory. Tried to allocate 20.00 MiB",
         "input (700 tokens) is too large to process. increase the physical batch size (current batch size: 512)",
         "top_logprobs must be less than or equal to 20 tokens",
@@ -162,6 +176,11 @@ def test_a_refusal_for_length_is_understood_by_the_words_beside_its_numbers(said
 )
 def test_other_limits_are_no_refusals_for_length(said) -> None:
     assert refusal_in(400, {"error": {"message": said}}, said) is None
+
+
+def test_a_code_is_no_number_of_tokens() -> None:
+    body = {"error": {"code": "1261", "message": "Prompt exceeds max length"}}
+    assert refusal_in(400, body, "Prompt exceeds max length") == Refusal(None, None)
 
 
 def test_a_gateways_error_is_read_by_the_words_of_the_server_behind_it() -> None:
@@ -522,6 +541,9 @@ def test_lm_studio_says_with_what_context_it_has_loaded_a_model() -> None:
         ("gpt-4o", "give openai:https://api.openai.com/v1#gpt-4o"),
         ("hf.co/owner/model", "give owner/model"),
         ("vllm:llama3", "is given by its URL"),
+        ("owner/Llama-3-GGUF", "run `hf download owner/Llama-3-GGUF FILE.gguf --local-dir .` and give that file"),
+        ("hf.co/owner/Llama-3-GGUF", "or have Ollama fetch one with ollama:hf.co/owner/Llama-3-GGUF"),
+        ("hf.co/owner/Llama-3-GGUF:Q4_K_M", "give ollama:hf.co/owner/Llama-3-GGUF:Q4_K_M"),
         ("owner/model", "run `hf download owner/model`"),
     ],
 )
@@ -529,6 +551,20 @@ def test_a_name_that_names_nothing_is_met_with_what_to_give(name, remedy) -> Non
     with pytest.raises(ModelUnavailable) as raised:
         load_model(name)
     assert remedy in str(raised.value)
+
+
+def test_files_of_llama_cpp_on_the_hub_are_met_with_the_command_for_one(tmp_path, monkeypatch) -> None:
+    from huggingface_hub import constants
+
+    kept = tmp_path / "models--owner--Llama-3-GGUF"
+    for name, text in (("snapshots/1/README.md", "# Llama"), ("refs/main", "1")):
+        (kept / name).parent.mkdir(parents=True)
+        (kept / name).write_text(text)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(
+        ModelUnavailable, match=r"has no config\.json on the hub; it holds GGUF files: run `hf download"
+    ):
+        load_model("owner/Llama-3-GGUF")
 
 
 def test_the_folder_that_was_probably_meant_is_named(tmp_path) -> None:

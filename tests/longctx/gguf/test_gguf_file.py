@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from longctx import BadRequest, ModelUnavailable, load_model
+from longctx import BadRequest, DocumentQA, ModelUnavailable, load_model
 from longctx.cli import app
 from longctx.models import estimate_model, is_gguf, read_gguf
 
@@ -91,6 +91,14 @@ BAD: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     ),
     "cut in the weights": (lambda data: data[: len(data) // 2], "is cut short or damaged"),
 }
+
+
+@pytest.mark.parametrize("magic", [b"lmgg", b"tjgg", b"fmgg", b"algg"])
+def test_a_file_from_before_gguf_is_told_by_what_is_in_it(tmp_path: Path, magic: bytes) -> None:
+    path = tmp_path / "ggml-model-q4_0.bin"  # as they were named
+    path.write_bytes(magic + bytes(400))
+    with pytest.raises(ModelUnavailable, match="is a GGML file from before GGUF, which llama"):
+        DocumentQA.open(tmp_path / "index", path)
 
 
 @pytest.mark.parametrize("fault", BAD)
