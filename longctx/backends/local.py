@@ -167,10 +167,11 @@ class LocalBackend:
         """How fast the model reads on this machine; see `Backend.reading_speed`."""
         return self.engine.reading_speed(measure=measure)
 
-    def cached_tokens(self, prompt: Prompt) -> int | None:
+    def cached_tokens(self, prompt: Prompt, new_tokens: int) -> int | None:
         """What memory and disk have of it; see `Backend.cached_tokens`."""
         loaded = self.engine.loaded
-        return self.engine.cached_tokens(_ids(prompt), scaling_for(loaded, self.measured, loaded.native_window, False))
+        scaling = scaling_for(loaded, self.measured, loaded.native_window, False)
+        return self.engine.cached_tokens(_ids(prompt), scaling, room=new_tokens)
 
     def thinks(self, thinking: ThinkingMode) -> bool:
         """Whether the model may think before it answers; see `Backend.thinks`."""
@@ -193,7 +194,7 @@ class LocalBackend:
         # Only whole documents are worth the disk, without the question: passages are others in another conversation.
         stored = len(ids) - len(prompt.frame.tail) if plan.route in ("native", "extended") else 0
         scaling = scaling_for(self.engine.loaded, self.measured, plan.window, plan.scale > 1)
-        thinking = Thinking(plan.thinking_tokens, prompt.frame.opened) if plan.thinking_tokens else None
+        thinking = Thinking(plan.thinking_tokens, prompt.frame.opened)  # its template need not say that a model thinks
         stops = self.writer.template.stops
         options = GenerationOptions.of(sampling, plan.max_new_tokens, stops, thinking, top_logprobs)
         return self.engine.stream(prefix, suffix, scaling, options, progress, stored=stored)
@@ -209,7 +210,7 @@ class LocalBackend:
         """Generate a reply in the native window, and cache nothing; see `Backend.reply`."""
         scaling = scaling_for(self.engine.loaded, self.measured, self.engine.loaded.native_window, scaled=False)
         ids = self.writer.conversation(system, messages, "off")
-        thinking = Thinking(_REPLY_THOUGHTS) if self.thinks("off") else None
+        thinking = Thinking(_REPLY_THOUGHTS if self.thinks("off") else 0)
         options = GenerationOptions.of(sampling, max_new_tokens, self.writer.template.stops, thinking)
         return self.engine.stream((), ids, scaling, options, progress)
 
@@ -242,7 +243,7 @@ class OpenAIBackend:
         """How fast the server reads; see `Backend.reading_speed`."""
         return self._model.reading_speed(measure=measure)
 
-    def cached_tokens(self, prompt: Prompt) -> int | None:
+    def cached_tokens(self, prompt: Prompt, new_tokens: int) -> int | None:
         """None: servers do not say before they are asked; see `Backend.cached_tokens`."""
         return None
 

@@ -164,7 +164,7 @@ class _Writer:
         if self._splitter is None or self._thinking is None or not self._splitter.inside:
             return []
         closing = self._tokenizer(self._splitter.closing, add_special_tokens=False)["input_ids"]
-        spent = self._thoughts + 1 + len(closing) >= self._thinking.tokens
+        spent = self._thoughts + 1 + len(closing) >= self._options.thoughts
         return list(closing) if spent and token not in closing and self._result.finish is None else []
 
     def add(self, token: int, *, closing: bool) -> Iterator[str]:
@@ -172,7 +172,8 @@ class _Writer:
         result = self._result
         result.completion_tokens += 1
         self._thoughts += closing or (self._splitter is not None and self._splitter.inside)
-        if result.finish is None and result.completion_tokens - self._thoughts >= self._options.max_new_tokens:
+        apart = self._thoughts if self._thinking is not None and self._thinking.tokens else 0
+        if result.finish is None and result.completion_tokens - apart >= self._options.max_new_tokens:
             result.finish = "length"
         if token in self._delimiters:  # the decoder leaves special tokens out
             yield from self._pieces(self._decoder.finish() + self._delimiters[token])

@@ -19,7 +19,8 @@ class Thinking:
     """How a model may think before it answers.
 
     Attributes:
-        tokens: The most tokens of thoughts; then the answer has to begin.
+        tokens: The most tokens of thoughts; then the answer has to begin. 0 is for a model that is not expected to
+            think: if it does so, its thoughts take up to half of the answer's own tokens.
         opened: The tag that the prompt has opened; None if the model opens it, or does not think.
     """
 
@@ -51,6 +52,11 @@ class GenerationOptions(SamplingOptions):
     max_new_tokens: int = 256
     thinking: Thinking | None = None
     top_logprobs: int = 0
+
+    @property
+    def thoughts(self) -> int:
+        """The most tokens of thoughts."""
+        return 0 if self.thinking is None else self.thinking.tokens or self.max_new_tokens // 2
 
     @property
     def new_tokens(self) -> int:

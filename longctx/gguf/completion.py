@@ -119,7 +119,7 @@ class _Writer:
         thinking, splitter = self._options.thinking, self._splitter
         if thinking is None or splitter is None or self._is_closed or self._result.finish is not None:
             return False
-        most = max(1, thinking.tokens - len(self.closing.encode()))  # which is no more tokens than bytes
+        most = max(1, self._options.thoughts - len(self.closing.encode()))  # which is no more tokens than bytes
         return splitter.inside and self._thoughts >= most
 
     def add(self, text: str) -> Iterator[str]:
@@ -131,7 +131,9 @@ class _Writer:
             result.completion_tokens += 1
         self._thoughts += self._splitter is not None and self._splitter.inside
         yield from self._split(text)
-        if result.finish is None and result.completion_tokens - self._thoughts >= self._options.max_new_tokens:
+        thinking = self._options.thinking
+        apart = self._thoughts if thinking is not None and thinking.tokens else 0
+        if result.finish is None and result.completion_tokens - apart >= self._options.max_new_tokens:
             result.finish = "length"
 
     def close_thoughts(self) -> Iterator[str]:

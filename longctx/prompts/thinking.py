@@ -38,11 +38,20 @@ _CLOSING_OF = {opening.lower(): closing for opening, closing in TAGS}
 _CLOSES_ALONE = tuple(closing.lower() for _, closing in TAGS if closing != END and closing[0] in "<[◁")
 _UNMARKED, _UNMARKED_CLOSE = ("analysis", "commentary"), "assistantfinal"  # gpt-oss's, where a server drops its tokens
 # gpt-oss's headers may say more: <|channel|>final <|constrain|>json<|message|>
-_CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]{0,80}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>")
+_CHANNEL = re.compile(
+    r"(?:to=[\w.-]{1,80}\s*)?<\|channel\|>\s*(\w+)[^<]{0,80}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>"
+)
+_BEFORE_CHANNEL = ("<|channel|>", "to=")  # of which the second names a tool
 _LONGEST_CHANNEL = 200  # characters
 # what stands before the answer itself
-_HEADERS = ("<|start|>assistant", "<|channel|>final<|message|>", "<|begin_of_solution|>", "<|START_RESPONSE|>")
-_DROPPED = ("<|end_of_solution|>", "<|END_RESPONSE|>", "<|return|>", "[END FINAL RESPONSE]")  # and behind it
+_HEADERS = (
+    *("<|start|>assistant", "<|channel|>final<|message|>"),
+    *("<|begin_of_solution|>", "<|START_RESPONSE|>", "<|START_TEXT|>", "<|begin_of_box|>"),
+)
+_DROPPED = (  # and behind it
+    *("<|end_of_solution|>", "<|END_RESPONSE|>", "<|END_TEXT|>", "<|return|>", "[END FINAL RESPONSE]"),
+    *("<|begin_of_box|>", "<|end_of_box|>"),  # GLM's, about the part of an answer that counts
+)
 _WRAPPED = {"<answer>": "</answer>", "<response>": "</response>"}  # an answer between two of them
 # tags that are in no list, told by their names: <inner_thoughts>, <|begin_of_reasoning|>, [REFLECTION]
 _TAG = re.compile(r"(<[|｜]?|[\[◁])([\w:▁-]{1,40})(?:\s[^<>\n]{0,60})?([|｜]?>|[\]▷])")
@@ -52,6 +61,8 @@ _NAMES_THINKING = re.compile(
 )
 _BEGINS = re.compile(r"(?i)begin|start")
 _QUOTES = frozenset("`'\"‘’“”«»「」『』")  # a tag between two of them is talked about
+_FENCE = "```"
+_PAIRED = {"‘": "’", "“": "”", "«": "»", "「": "」", "『": "』"}
 _LOWER_HEADERS = tuple(header.lower() for header in _HEADERS)
 _SPECIAL = {*(tag for pair in TAGS for tag in pair), *_HEADERS, "<|channel|>", "<|message|>", "<|start|>"}
 
@@ -60,7 +71,8 @@ class ThoughtSplitter:
     """Tells thoughts from the answer in text that comes piece by piece.
 
     A tag opens thoughts at the beginning of the text only, or behind other thoughts, so that an answer about such tags,
-    or a document that is quoted in it, is left whole.
+    or a document that is quoted in it, is left whole. Once it has opened thoughts, it does so at the beginning of later
+    lines, too, outside blocks of code: there are models that think again in the midst of their answer.
 
     Args:
         opened: The tag that the prompt has opened, if it has.
@@ -76,10 +88,13 @@ class ThoughtSplitter:
         self.inside = opened is not None
         self.taken_back = False
         self.opened_unseen = self.inside
-        self._closing = _CLOSING_OF[opened.lower()] if opened else ""
+        self._opening = opened.lower() if opened else ""
+        self._closing = _CLOSING_OF[self._opening] if opened else ""
         self._hold = hold
         self._rest = ""  # not given out yet
         self._answer = ""  # given out, while it may turn out to be thoughts
+        self._given = ""  # of the answer, given out
+        self._thought = ""  # the thoughts that the text is in, as far as they are given out
         self._seen = self.inside  # a tag, or enough to know that there is none in the prompt
         self._nested = False  # whether thoughts hold their opening tag once more
         self._at_start = True  # of the answer: blanks and headers are left out
@@ -143,11 +158,18 @@ class ThoughtSplitter:
         opens = tuple(opening for opening, closes in _CLOSING_OF.items() if closes == self._closing)
         found = [(at, end) for end in ends if (at := lower.find(end)) >= 0]
         at, closing = min(found, default=(len(lower) - _begun(lower, (*ends, *opens)), ""))
+        quote = _open_quote(self._thought + self._rest[:at]) if closing else ""
+        if quote and len(self._rest) == at + len(closing):
+            return  # until it is clear whether the quotation ends behind the tag
+        if quote and self._rest.startswith(quote, at + len(closing)):
+            at, closing = at + len(closing), ""  # the tag is talked about
         if at:
             self._nested |= any(tag in lower[:at] for tag in opens)
+            self._thought += self._rest[:at]
             yield Thought(self._rest[:at])
         self._rest = self._rest[at:]
         if closing:
+            self._thought = ""
             self._rest = self._rest[len(closing) if closing == ends[0] else 0 :]
             self.inside, self._at_start = False, True
             self._seen = not self._nested  # or what closed were the inner thoughts, and the outer go on
@@ -165,14 +187,14 @@ class ThoughtSplitter:
         if tag is None and (found := _TAG.match(text)) and (closing := _closing_by_name(found)):
             tag = found[0]
         if tag is not None and closing is not None:
-            self._rest, self._closing = text[len(tag) :], closing
+            self._rest, self._opening, self._closing = text[len(tag) :], tag.lower(), closing
             self.inside = self._seen = True
         elif header is not None:
             self._rest = text[len(header) :]
             self._dropped += (_WRAPPED[header],) if header in _WRAPPED else ()
         elif text and not (
-            any(known.startswith(lower) for known in (*_CLOSING_OF, *_LOWER_HEADERS, *left))
-            or (lower.startswith("<|channel|>") and len(lower) < _LONGEST_CHANNEL)
+            any(known.startswith(lower) for known in (*_CLOSING_OF, *_LOWER_HEADERS, *_BEFORE_CHANNEL, *left))
+            or (lower.startswith(_BEFORE_CHANNEL) and len(lower) < _LONGEST_CHANNEL)
             or _TAG_BEGUN.match(text)
         ):
             self._rest, self._at_start = text, False
@@ -194,11 +216,22 @@ class ThoughtSplitter:
             if self._hold:
                 return
             watched = (*self._dropped, *(f"{tag}\0" for tag in alone))  # and the character behind the tag
-        end = len(self._rest) - _begun(self._rest, watched)
+        again = self._opening_again
+        at = self._rest.lower().find(again) if again else -1
+        end = at + 1 if at >= 0 else len(self._rest) - _begun(self._rest, (*watched, again) if again else watched)
         if text := _without(self._rest[:end], self._dropped):
             self._answer += "" if self._seen else text
+            self._given += text
             yield text
         self._rest = self._rest[end:]
+        if at >= 0 and self._given.count(_FENCE) % 2 == 0:
+            self._rest, self.inside = self._rest[len(again) - 1 :], True
+
+    @property
+    def _opening_again(self) -> str:
+        """What opens thoughts in the midst of an answer: at the beginning of a line, the tag that has opened them."""
+        is_tag = self._opening.startswith(("<", "[", "◁")) and self._closing != END
+        return f"\n{self._opening}" if is_tag and self._seen and not self.taken_back else ""
 
     def _is_alone(self, at: int, closing: str) -> bool:
         """Whether a closing tag has no tag before it that opens it, and no quotation marks about it."""
@@ -206,6 +239,14 @@ class ThoughtSplitter:
         if before[-1:] in _QUOTES and (not behind or behind in _QUOTES):
             return False
         return not any(closes.lower() == closing and opens in before for opens, closes in _CLOSING_OF.items())
+
+
+def _open_quote(text: str) -> str:
+    """What ends the quotation in whose beginning a text ends; empty if it ends in none."""
+    mark, line = text[-1:], text.rpartition("\n")[2]
+    if mark in _PAIRED:
+        return _PAIRED[mark]
+    return mark if mark in _QUOTES and mark and line.count(mark) % 2 else ""
 
 
 def _closing_by_name(tag: re.Match[str]) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from longctx import BadRequest, Engine, GenerationOptions, Message
+from longctx import BadRequest, DocumentQA, Engine, GenerationOptions, Message
 from longctx.engine import Thinking
 from longctx.prompts import TEMPLATES, PromptInputs, ThoughtSplitter, TokenWriter, without_thoughts
 from longctx.types import Thought
@@ -18,6 +18,9 @@ OPENING = TURNS + "<think>\n"
 DEEPSEEK = TURNS + "{% if thinking %}<think>{% else %}</think>{% endif %}"
 DROPPING = TURNS + '{% set text = "x".split("</think>")[-1] %}'
 GPT_OSS = TURNS + "{{ reasoning_effort }}{# <|channel|>analysis<|message|> #}"
+
+ANSWERING = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}Answer:"
+IGNORING = ANSWERING + "{% if enable_thinking is defined %}{% endif %}{# <think> #}"
 
 ANALYSIS = "<|channel|>analysis<|message|>"
 
@@ -115,6 +118,18 @@ def test_thoughts_are_not_part_of_the_history(tokenizer) -> None:
         ("It ends with `</think>` there.", None, "", "It ends with `</think>` there."),
         ("文書には「</think>」とあります。", None, "", "文書には「</think>」とあります。"),
         ('He said "x"</think>Anna.', None, 'He said "x"', "Anna."),
+        ('<think>It says "</think>" there.</think>Anna.', None, 'It says "</think>" there.', "Anna."),
+        ("<think>「</think>」とある。</think>Anna.", None, "「</think>」とある。", "Anna."),
+        ('<think>the word "x"</think>"Anna."', None, 'the word "x"', '"Anna."'),
+        ("<think>a</think>Anna,\n<think>b</think>in 1874.", None, "ab", "Anna,\nin 1874."),
+        ("a</think>Anna,\n<think>b", "<think>", "ab", "Anna,\n"),
+        ("[THINK]a[/THINK]Anna,\n[THINK]b[/THINK]in 1874.", None, "ab", "Anna,\nin 1874."),
+        ("<think>a</think>Write `<think>`, or <think> so.", None, "a", "Write `<think>`, or <think> so."),
+        ("<think>a</think>```\n<think>\n```\n<think>b</think>so", None, "ab", "```\n<think>\n```\nso"),
+        ("<think>hm</think><answer><|begin_of_box|>Anna.<|end_of_box|></answer>", None, "hm", "Anna."),
+        ("<|START_THINKING|>hm<|END_THINKING|><|START_TEXT|>Anna.<|END_TEXT|>", None, "hm", "Anna."),
+        (f"{ANALYSIS}hm<|end|><|start|>assistant to=f.x<|channel|>commentary json<|message|>{{}}", None, "hm{}", ""),
+        ("to=ken is to be read", None, "", "to=ken is to be read"),
         ("<|START_THINKING|>hm<|END_THINKING|><|START_RESPONSE|>Anna.<|END_RESPONSE|>", None, "hm", "Anna."),
         ("<think>no end", None, "no end", ""),
         ("<inner_thoughts>hm</inner_thoughts>Anna.", None, "hm", "Anna."),
@@ -142,6 +157,32 @@ def test_thoughts_are_told_apart_however_the_text_is_cut(text, opened, thoughts,
     kept = pieces[last + 1 :] if splitter.taken_back else pieces  # what was given out before is thoughts, too
     assert "".join(piece for piece in pieces if isinstance(piece, Thought)) == thoughts
     assert "".join(piece for piece in kept if not isinstance(piece, Thought)) == answer
+
+
+@pytest.mark.parametrize(
+    ("template", "mode"),
+    [(ANSWERING, "auto"), (ANSWERING, "off"), (IGNORING, "off"), (IGNORING, "on")],
+)
+def test_thoughts_are_no_answer_whatever_the_template_says(saying, make_index, encoder, template, mode) -> None:
+    loaded = saying("<think>hm [1] 42.</think>Anna.")
+    loaded.tokenizer.chat_template = template
+    index = make_index({"lamp.txt": "The lamp was lit in 1874 by Anna."})
+    with DocumentQA.open(index, loaded, encoder=encoder) as qa:
+        answer = qa.ask("Who lit the lamp?", thinking=mode)
+    assert (answer.text, answer.thinking) == ("Anna [1].", "hm [1] 42.")
+    assert [citation.marked_by for citation in answer.citations] == ["added"]
+
+
+def test_thoughts_that_were_not_expected_take_half_of_the_answer(saying: Callable[[str], Any]) -> None:
+    loaded = saying("more ")
+    said = loaded.tokenizer.convert_tokens_to_ids("more ")
+    loaded.model.lm_head.weight.data.zero_()
+    loaded.model.lm_head.weight.data[said] = 1.0
+    generation = Engine(loaded).stream((), (said,), options=GenerationOptions(64, Thinking(0, "<think>")))
+    closing = len(loaded.tokenizer("\n</think>\n\n", add_special_tokens=False)["input_ids"])
+    assert generation.rest() == "more " * 32
+    assert generation.thinking.count("more ") == 32 - closing
+    assert (generation.completion_tokens, generation.finish) == (64, "length")
 
 
 def test_thoughts_have_a_budget_of_their_own(saying: Callable[[str], Any]) -> None:
