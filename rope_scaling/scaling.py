@@ -95,7 +95,9 @@ class RopeScaling(ScalingParameters):
             raise ValueError(f"{self.method} does not take {name}={getattr(self, name)!r}: {_takes(self.method)}")
         missing = entry.required - given - (self.model_fields_set & {"factor"})
         if missing:
-            remedy = "give it as a parameter"
+            remedy = "give it as a parameter" if len(missing) == 1 else "give them as parameters"
+            if "long_factor" in missing:
+                remedy = "they are fitted to one model, and come with its checkpoint: use yarn for another model"
             if WINDOW in missing:
                 remedy = "give the window that the model was trained with, in tokens, such as 4096; it is never guessed"
             raise ValueError(f"{self.method} needs {' and '.join(sorted(missing))}: {remedy}")

@@ -44,11 +44,12 @@ class Backend(Protocol):
             ServerFailed: If it is on a server that cannot be measured.
         """
 
-    def cached_tokens(self, prompt: Prompt) -> int | None:
+    def cached_tokens(self, prompt: Prompt, new_tokens: int) -> int | None:
         """How much of a prompt need not be read, in the native window.
 
         Args:
             prompt: A rendered prompt.
+            new_tokens: How many tokens may follow it.
 
         Returns:
             How many of its first tokens were read before, and are kept in memory or on disk; None if that is not known.

@@ -182,25 +182,27 @@ def plan_prompt(candidates: CandidateContext, writer: PromptWriter, windows: Win
 
 
 def with_cached(
-    candidates: CandidateContext, writer: PromptWriter, backend_has: Callable[[Prompt], int | None]
+    candidates: CandidateContext, writer: PromptWriter, backend_has: Callable[[Prompt, int], int | None]
 ) -> CandidateContext:
     """Count what need not be read again: of all documents, and of the last prompt's passages.
 
     Args:
         candidates: What could go into the prompt.
         writer: The writer that counted them.
-        backend_has: How many first tokens of a prompt the model has at hand; None where that is not known.
+        backend_has: How many first tokens of a prompt the model has at hand, given how many may follow it; None where
+            that is not known.
 
     Returns:
         The candidates. Of the last passages, those that would have to be read again are left out.
     """
     costs = candidates.costs
+    more = costs.max_new_tokens + sum(costs.turns)
     if not costs.uncounted and costs.whole:
         everything = _without_turns(candidates, writer, [part.chunk_id for part in costs.whole])
-        costs = replace(costs, cached=backend_has(everything) or 0)
+        costs = replace(costs, cached=backend_has(everything, more) or 0)
     if costs.last:
         prompt = _without_turns(candidates, writer, [part.chunk_id for part in costs.last])
-        cached = backend_has(prompt)
+        cached = backend_has(prompt, more)
         if cached is not None:
             costs = replace(costs, last=_read_before(candidates, prompt, cached), last_cached=cached)
     return replace(candidates, costs=costs)

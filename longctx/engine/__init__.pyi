@@ -1,5 +1,6 @@
 from .engine import Engine, Prefix
 from .generation import Generation
+from .prefix_cache import shared_length
 from .prefix_file import PrefixRefused, check_made_from
 from .prefix_store import KV_CACHE_BYTES, KV_CACHE_FOLDER, PrefixStore
 from .request import PrefillCallback, PrefillProgress, Request, make_request
@@ -20,4 +21,5 @@ __all__ = [
     "Thinking",
     "check_made_from",
     "make_request",
+    "shared_length",
 ]

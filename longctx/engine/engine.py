@@ -95,19 +95,21 @@ class Engine:
         """The longest sequence, in tokens, that fits into memory: what is free, and what the prefix cache has."""
         return self._prefill.fitting(memory.available_bytes(self.loaded.model.device) + self.pool.nbytes)
 
-    def cached_tokens(self, ids: Sequence[int], scaling: RopeScaling | None = None) -> int:
+    def cached_tokens(self, ids: Sequence[int], scaling: RopeScaling | None = None, *, room: int = 0) -> int:
         """How many first tokens of a prompt are at hand, in the prefix cache or on disk.
 
         Args:
             ids: Token ids of the prompt.
             scaling: As for `stream`.
+            room: How many tokens may follow the prompt.
 
         Returns:
             The number of tokens; 0 for a prompt that is longer than the native window.
         """
-        if len(ids) > self.loaded.native_window:
+        left = self.loaded.native_window - len(ids)
+        if left < 0:
             return 0
-        return self._prefill.cached_tokens(make_request(self.loaded, ids, (), scaling, 0))
+        return self._prefill.cached_tokens(make_request(self.loaded, ids, (), scaling, min(room, left)))
 
     def reading_speed(self, *, measure: bool = True) -> ReadingSpeed | None:
         """How fast the model reads a prompt; measured once per model and machine, and kept in the user's cache folder.

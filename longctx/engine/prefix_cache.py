@@ -100,7 +100,15 @@ class PrefixCache:
 
 
 def shared_length(one: Sequence[int], other: Sequence[int]) -> int:
-    """Length of the longest common prefix."""
+    """Count the tokens with which two sequences begin alike.
+
+    Args:
+        one: Token ids.
+        other: Token ids.
+
+    Returns:
+        The length of the longest common prefix.
+    """
     length = min(len(one), len(other))
     if tuple(one[:length]) == tuple(other[:length]):  # far quicker than the loop, and the usual case
         return length

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
@@ -100,9 +101,38 @@ class PrefixStore:
             How many tokens, and the file; 0 and None if no file is worth reading.
         """
         wanted = replace(made_from, tokens="", dtype=self._dtypes(layout))
-        shared = [(shared_length(self._ids(stored, wanted), ids), stored) for stored in self.entries()]
+        return self.sharing(ids, more_than, partial(stored_ids, made_from=wanted))
+
+    def sharing(
+        self, ids: Sequence[int], more_than: int, ids_of: Callable[[Path], Sequence[int]]
+    ) -> tuple[int, KeptFile | None]:
+        """The file that shares the most tokens with the start of a prompt, whatever its format.
+
+        Args:
+            ids: Token ids of the prompt.
+            more_than: How many tokens are at hand already: a file must add `LEAST_TOKENS` to them.
+            ids_of: Reads the token ids of a file; none of one that cannot be used.
+
+        Returns:
+            How many tokens, and the file; 0 and None if no file is worth reading.
+        """
+        shared = [(shared_length(self.ids(stored, ids_of), ids), stored) for stored in self.entries()]
         tokens, best = max(shared, key=itemgetter(0), default=(0, None))
         return (tokens, best) if tokens >= more_than + LEAST_TOKENS else (0, None)
+
+    def ids(self, stored: KeptFile, ids_of: Callable[[Path], Sequence[int]]) -> Sequence[int]:
+        """The token ids of a file; none if it is gone.
+
+        Args:
+            stored: One of `entries`.
+            ids_of: As for `sharing`.
+
+        Returns:
+            The ids.
+        """
+        with suppress(OSError), self._reading(stored) as path:
+            return ids_of(path)
+        return []
 
     def take(
         self, made_from: Fingerprint, ids: Sequence[int], layout: Layout, more_than: int
@@ -115,7 +145,8 @@ class PrefixStore:
         tokens, stored = self.longest(made_from, ids, layout, more_than)
         if stored is None:
             return None
-        held = self._ids(stored, replace(made_from, tokens="", dtype=self._dtypes(layout)))
+        wanted_ids = replace(made_from, tokens="", dtype=self._dtypes(layout))
+        held = self.ids(stored, partial(stored_ids, made_from=wanted_ids))
         exact = replace(made_from, tokens=hash_tokens(held), dtype=self._dtypes(layout))
         wanted = replace(layout, tokens=len(held), dtype=self.dtype)
         cache = self.read(stored, lambda path: read_prefix(path, exact, wanted))
@@ -150,17 +181,6 @@ class PrefixStore:
             True from 256 on: a shorter one is read sooner than it is looked for.
         """
         return tokens >= LEAST_TOKENS
-
-    def named(self, name: str) -> KeptFile | None:
-        """Find a file by its name.
-
-        Args:
-            name: The name that `write` was given.
-
-        Returns:
-            The file; None if there is none.
-        """
-        return next((file for file in self.entries() if file.path.name == f"{name}{SUFFIX}"), None)
 
     def read(self, file: KeptFile, load: Callable[[Path], _Loaded]) -> _Loaded | None:
         """Read a file.
@@ -217,11 +237,6 @@ class PrefixStore:
                 yield Path(path)
             except PrefixRefused as error:
                 raise PrefixRefused(str(error).replace(path, str(stored.path))) from error
-
-    def _ids(self, stored: KeptFile, made_from: Fingerprint) -> list[int]:
-        with suppress(OSError), self._reading(stored) as path:
-            return stored_ids(path, made_from)
-        return []
 
     def _dtypes(self, layout: Layout) -> str:
         return f"{layout.model_dtype} {self.dtype}"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -23,11 +20,13 @@ from longctx.engine import (
     PrefixStore,
     Request,
     make_request,
+    shared_length,
 )
-from longctx.errors import BadRequest, LongctxError, ModelUnavailable, extra
+from longctx.errors import BadRequest, ModelUnavailable, extra
 from longctx.gguf.completion import generate, log_probability, read_prompt, reading_rate, tokenize
+from longctx.gguf.kept_documents import keep, kept_tokens, restore
 from longctx.gguf.model import GgufModel
-from longctx.gguf.rope import rope_parameters, short_factors
+from longctx.gguf.rope import RopeParameters, check_method, rope_parameters, short_factors
 from longctx.gguf.server import LlamaServer, ServerPool
 from longctx.gguf.state_file import read_state, write_state
 from longctx.gguf.tokenizer import GgufTokenizer
@@ -36,7 +35,6 @@ from longctx.models import (
     GgufFile,
     check_window_and_scaling,
     gguf_hash,
-    hash_tokens,
     memory,
     read_gguf,
     trial_scaling,
@@ -46,7 +44,6 @@ from longctx.types import is_count
 from rope_scaling import Checkpoint, RopeScaling
 from rope_scaling.checkpoint import check_not_blended
 
-_log = logging.getLogger(__name__)
 _GREEDY = GenerationOptions()
 _SHORTEST = 2048  # tokens of the first context: one that grew with every prompt would be made anew each time
 _FLASH_ATTENTION = {0: 0, 8: 1}  # by the type of keys and values: it rounds float32 to 16 bits, and q8_0 needs it
@@ -70,7 +67,7 @@ class GgufEngine:
     def __init__(self, loaded: GgufModel, pool: ServerPool, store: PrefixStore | None = None) -> None:
         self.loaded = loaded
         self._pool, self._store = pool, store
-        self._held: tuple[LlamaServer, str] | None = None  # the prefix that a child read or restored last
+        self._held: tuple[LlamaServer, tuple[int, ...]] | None = None  # what a child read last
         self._speed: ReadingSpeed | None = None
 
     @classmethod
@@ -119,6 +116,7 @@ class GgufEngine:
         pool = ServerPool(_settings(file, cache_dtype, device), file.path, least)
         native = window or file.window
         if scaling is not None:
+            check_method(scaling, checkpoint, file.path)
             trial = trial_scaling(scaling, native)
             _check_scaling(trial, checkpoint, file.path)
             scaling = scaling if isinstance(scaling, str) else trial
@@ -129,17 +127,28 @@ class GgufEngine:
         """The longest sequence, in tokens, that fits into memory."""
         return max(0, self._free() // max(1, self.loaded.token_bytes))
 
-    def cached_tokens(self, ids: Sequence[int], scaling: RopeScaling | None = None) -> int | None:
-        """How many first tokens of a prompt are at hand; llama.cpp does not say.
+    def cached_tokens(self, ids: Sequence[int], scaling: RopeScaling | None = None, *, room: int = 0) -> int | None:
+        """How many first tokens of a prompt are at hand: of what llama.cpp read last, or on disk.
 
         Args:
             ids: Token ids of the prompt.
             scaling: As for `stream`.
+            room: How many tokens may follow the prompt.
 
         Returns:
-            None.
+            The number of tokens; 0 for a prompt that is longer than the native window. None for a model with a sliding
+            window, of which llama.cpp does not say how far back its layers reach.
         """
-        return None
+        if self.loaded.file.slides:
+            return None
+        left = self.loaded.native_window - len(ids)
+        if left < 0:
+            return 0
+        request = make_request(self.loaded, ids, (), scaling, min(room, left))
+        held = self._shared(self._pool.ready(*self._context(request)[:2]), ids)
+        if self._store is None or not self._store.entries():
+            return held
+        return max(held, kept_tokens(self._store, self._made_from(request), ids, held))
 
     def reading_speed(self, *, measure: bool = True) -> ReadingSpeed | None:
         """How fast the model reads a prompt; measured once per model and machine, and kept in the user's cache folder.
@@ -203,7 +212,7 @@ class GgufEngine:
         with self._server(request) as server:
             prefix = self._read(server, request)
             server.post("/slots/0?action=save", {"filename": "state"})
-            write_state(Path(path), server.folder / "state", self._fingerprint(request))
+            write_state(Path(path), server.folder / "state", self._made_from(request), request.ids)
         return prefix
 
     def load_prefix(
@@ -212,12 +221,14 @@ class GgufEngine:
         """Read the keys and values of a prefix from a file that `save_prefix` wrote; see `Engine.load_prefix`."""
         request = self._request(prefix_ids, (), scaling, room)
         with self._server(request) as server:
+            self._held = None
             try:
-                read_state(Path(path), server.folder / "state", self._fingerprint(request))
+                read_state(Path(path), server.folder / "state", self._made_from(request), request.ids)
                 restored = int(server.post("/slots/0?action=restore", {"filename": "state"})["n_restored"])
             except (PrefixRefused, ModelUnavailable) as refusal:
                 read = self._read(server, request)
                 return Prefix(read.tokens, read.computed, read.nbytes, str(refusal))
+            self._held = (server, request.ids)
         return Prefix(restored, 0, restored * self.loaded.token_bytes)
 
     def token_losses(self, ids: Sequence[int], last: int, scaling: RopeScaling | None = None) -> list[float]:
@@ -241,6 +252,7 @@ class GgufEngine:
             raise BadRequest(f"last is {last}: of {len(ids)} tokens, 1 to {len(ids) - 1} can be scored")
         letter, known = self.loaded.tokenizer.letter, self.loaded.vocabulary_size
         with self._server(self._request((), ids[:-1], scaling, 1)) as server:
+            self._held = None
             places = range(len(ids) - last, len(ids))
             return [-log_probability(server, ids[:place], int(ids[place]), letter, known) for place in places]
 
@@ -283,7 +295,11 @@ class GgufEngine:
         return request
 
     def _server(self, request: Request) -> AbstractContextManager[LlamaServer]:
-        """A child whose context holds a request: as long as a power of two, within window and memory."""
+        """A child whose context holds a request."""
+        return self._pool.using(*self._context(request))
+
+    def _context(self, request: Request) -> tuple[int, RopeParameters, str | None]:
+        """A context for a request: as long as a power of two, within window and memory; its RoPE; and its override."""
         least = max(request.length, len(request.ids) + 1)
         window = request.scaling.window if request.scaling is not None else None
         most = max(least, min(window or self.loaded.native_window, self.tokens_in_memory()))
@@ -294,13 +310,14 @@ class GgufEngine:
             length = max(least, min(length, short))
         file = self.loaded.file
         override = f"{file.architecture}.context_length=int:{length}" if length > file.context_length else None
-        return self._pool.using(length, rope, override)
+        return length, rope, override
 
     def _measured_rate(self) -> float:
         """Tokens per second for a prompt of 128 tokens, or of the native window where that is shorter."""
         tokens, known = min(MEASURED_TOKENS, self.loaded.native_window - 1), self.loaded.vocabulary_size
         ids = [(7919 * place + 12_289) % known for place in range(tokens)]
         with self._server(make_request(self.loaded, (), ids, None, 1)) as server:
+            self._held = None
             return reading_rate(server, ids)
 
     def _free(self) -> int:
@@ -312,66 +329,33 @@ class GgufEngine:
     def _pieces(
         self, request: Request, options: GenerationOptions, progress: PrefillCallback | None, result: Generation
     ) -> Generator[str, None, None]:
+        store = self._store if self._store is not None and self._store.keeps(request.stored) else None
+        documents = request.ids[: request.stored]
         with self._server(request) as server:
-            kept = self._kept_name(request)
-            if kept is not None and self._held != (server, kept):
-                self._restore(server, request, kept)
+            if store is not None:
+                restore(store, server, self._made_from(request), documents, self._shared(server, documents))
             self._held = None  # while the child reads something else
-            yield from generate(server, request, options, progress, result)
-            if kept is not None:
-                if result.reused_tokens < request.stored:
-                    self._keep(server, request, kept)
-                self._held = (server, kept)
-
-    def _kept_name(self, request: Request) -> str | None:
-        """The name of the file with the documents of a prompt; None if they are too short, or nothing is kept."""
-        if self._store is None or not self._store.keeps(request.stored):
-            return None
-        made_from = json.dumps(self._fingerprint(request, request.stored), sort_keys=True)
-        return hashlib.sha256(made_from.encode()).hexdigest()[:32]
-
-    def _restore(self, server: LlamaServer, request: Request, name: str) -> None:
-        """Give a child the keys and values of documents from their file; llama.cpp takes what a prompt shares."""
-        assert self._store is not None
-
-        def load(path: Path) -> None:
-            state = server.folder / "state"
             try:
-                read_state(path, state, self._fingerprint(request, request.stored))
-                server.post("/slots/0?action=restore", {"filename": state.name})
-            except ModelUnavailable as error:
-                raise PrefixRefused(str(error)) from error
+                yield from generate(server, request, options, progress, result)
             finally:
-                state.unlink(missing_ok=True)
+                if result.completion_tokens:  # the whole prompt has been read
+                    self._held = (server, request.ids)
+            if store is not None and result.reused_tokens < request.stored:
+                keep(store, server, self._made_from(request), documents)
 
-        if file := self._store.named(name):
-            self._store.read(file, load)
-
-    def _keep(self, server: LlamaServer, request: Request, name: str) -> None:
-        """Keep what a child has of a prompt whose beginning is documents, and of its answer."""
-        assert self._store is not None
-        state, made_from = server.folder / "state", self._fingerprint(request, request.stored)
-        try:
-            server.post("/slots/0?action=save", {"filename": state.name})
-            self._store.write(name, state.stat().st_size, lambda path: write_state(path, state, made_from))
-        except (LongctxError, OSError) as error:  # the answer is there, whatever becomes of this
-            _log.warning("the keys and values of the documents could not be kept: %s", error)
-        finally:
-            state.unlink(missing_ok=True)
+    def _shared(self, server: LlamaServer | None, ids: Sequence[int]) -> int:
+        """How many first tokens a child has of those that it read last; it may have more of what was read before."""
+        return 0 if self._held is None or self._held[0] is not server else shared_length(self._held[1], ids)
 
     def _read(self, server: LlamaServer, request: Request, progress: PrefillCallback | None = None) -> Prefix:
         computed = read_prompt(server, request.ids, progress)
+        self._held = (server, request.ids)
         return Prefix(len(request.ids), computed, len(request.ids) * self.loaded.token_bytes)
 
-    def _fingerprint(self, request: Request, tokens: int | None = None) -> dict[str, str]:
-        """What the keys and values of a prompt, or of its first tokens, depend on."""
+    def _made_from(self, request: Request) -> dict[str, str]:
+        """What the keys and values of a prompt depend on, beside its tokens."""
         rope = rope_parameters(request.scaling, self.loaded.checkpoint, self.loaded.file.path)
-        return {
-            "weights": self.weights_hash,
-            "tokens": hash_tokens(request.ids[:tokens]),
-            "rotation": str(sorted(rope.items())),
-            "dtype": self.loaded.precision,
-        }
+        return {"weights": self.weights_hash, "rotation": str(sorted(rope.items())), "dtype": self.loaded.precision}
 
 
 def _settings(file: GgufFile, cache_dtype: CacheDtype, device: str) -> Mapping[str, Any]:

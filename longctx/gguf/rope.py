@@ -6,10 +6,12 @@ import math
 from pathlib import Path
 
 from longctx.errors import BadRequest
-from rope_scaling import Checkpoint, RopeScaling, rope_frequencies
+from rope_scaling import METHODS, Checkpoint, RopeScaling, rope_frequencies
+from rope_scaling.scaling import method_named
 
 _NONE, _LINEAR, _YARN = 0, 1, 2  # llama_rope_scaling_type
-_KNOWN = "linear, ntk or yarn"
+_LACKING = "llama.cpp, which runs {}, has no RoPE scaling {}: use linear, ntk or yarn"
+_METHODS = ("default", "linear", "ntk", "yarn")
 
 RopeParameters = dict[str, int | float]
 
@@ -41,7 +43,7 @@ def rope_parameters(scaling: RopeScaling | None, own: Checkpoint, path: Path) ->
     if scaling.method == "linear":
         return {"rope_scaling_type": _LINEAR, "rope_freq_scale": 1 / scaling.factor}
     if scaling.method != "yarn":
-        raise BadRequest(f"llama.cpp, which runs {path}, has no RoPE scaling {scaling.method}: use {_KNOWN}")
+        raise BadRequest(_LACKING.format(path, scaling.method))
     if scaling.truncate is False:
         raise BadRequest(f"llama.cpp, which runs {path}, has no yarn with truncate=False: leave it out")
     attention_factor = rope_frequencies(scaling, own.base.rotary_dim, own.base.theta).attention_factor
@@ -59,6 +61,26 @@ def rope_parameters(scaling: RopeScaling | None, own: Checkpoint, path: Path) ->
         "yarn_beta_fast": scaling.beta_fast or 32.0,
         "yarn_beta_slow": scaling.beta_slow or 1.0,
     }
+
+
+def check_method(scaling: str | RopeScaling, own: Checkpoint, path: Path) -> None:
+    """Check that llama.cpp has a method, before its parameters are looked at.
+
+    Args:
+        scaling: The name of a method; one that does not exist is left to `RopeScaling`.
+        own: The scaling that the file carries.
+        path: The file, for messages.
+
+    Raises:
+        BadRequest: For a method that llama.cpp does not have.
+    """
+    method = method_named(scaling) if isinstance(scaling, str) else scaling.method
+    if method in _METHODS or method not in METHODS:
+        return
+    if method != own.scaling.method:
+        raise BadRequest(_LACKING.format(path, method))
+    if isinstance(scaling, str):
+        raise BadRequest(f"{path} carries {method} already: leave the scaling out")
 
 
 def short_factors(own: Checkpoint) -> int | None:

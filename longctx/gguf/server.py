@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import weakref
@@ -86,6 +87,11 @@ class LlamaServer:
             self.close()
             raise error
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the child has not ended: the system may kill it for want of memory."""
+        return self._child.poll() is None
+
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """POST JSON, and parse the response. Raises ModelUnavailable for an error."""
         with self._request(path, body) as response:
@@ -134,6 +140,9 @@ class LlamaServer:
         for said, meaning in _KNOWN_FAILURES:
             if said in log:
                 return ModelUnavailable(f"{self._model} {meaning.format(_detail(said, log))}")
+        if self._child.poll() == -signal.SIGKILL:
+            killed = "was killed, perhaps for want of memory: ask again, or shorten the prompt"
+            return ModelUnavailable(f"llama.cpp, which ran {self._model}, {killed}")
         errors = [line for line in log.splitlines() if " E " in line or "rror" in line] or log.splitlines()
         stated = [line.rpartition(_REASON)[2] for line in errors if _REASON in line]
         reason = (stated or errors or [f"exit code {self._child.poll()}"])[-1].strip()
@@ -171,7 +180,7 @@ class ServerPool:
         """
         with self._lock:
             held = self._current
-            if held is None or held.length < length or (rope is not None and held.rope != rope):
+            if held is None or not held.serves(length, rope):
                 self._release(held)
                 self._current, self.length = None, 0
                 length = length or self._least
@@ -185,6 +194,19 @@ class ServerPool:
         finally:
             with self._lock:
                 self._release(held)
+
+    def ready(self, length: int, rope: Mapping[str, Any]) -> LlamaServer | None:
+        """The child that `using` would take without starting one.
+
+        Args:
+            length: As for `using`.
+            rope: As for `using`.
+
+        Returns:
+            The child; None if one would have to be started.
+        """
+        held = self._current
+        return held.server if held is not None and held.serves(length, rope) else None
 
     def close(self) -> None:
         """End the children."""
@@ -204,6 +226,10 @@ class _Shared:
 
     def __init__(self, server: LlamaServer, length: int, rope: dict[str, Any]) -> None:
         self.server, self.length, self.rope, self.users = server, length, rope, 1
+
+    def serves(self, length: int, rope: Mapping[str, Any] | None) -> bool:
+        """Whether it runs, and its context is long enough and has this RoPE; None is any."""
+        return self.server.is_running and self.length >= length and (rope is None or self.rope == rope)
 
 
 def _new_folder() -> Path:

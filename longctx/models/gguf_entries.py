@@ -90,6 +90,7 @@ _RULES_OF_MODEL = {  # behind the name of the architecture
     "attention.key_length": _whole(1),
     "attention.value_length": _whole(1),
     "attention.causal": _FLAG,
+    "attention.sliding_window": _BY_LAYER,
     "rope.dimension_count": _EVEN,
     "rope.freq_base": _BASE,
     "rope.scaling.type": _SCALING,

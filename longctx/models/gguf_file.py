@@ -122,6 +122,11 @@ class GgufFile:
         return stated_window(self.config) or self.context_length
 
     @property
+    def slides(self) -> bool:
+        """Whether layers see a sliding window only: llama.cpp keeps no keys and values before it."""
+        return 0 < _most(self.entry("attention.sliding_window", 0)) < self.context_length
+
+    @property
     def token_shape(self) -> tuple[int, int]:
         """Numbers in one token's keys and values over all layers, and the dimension of a head."""
         heads = self.entry("attention.head_count_kv", self._required("attention.head_count"))

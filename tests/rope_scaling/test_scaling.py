@@ -41,7 +41,7 @@ L = {"original_max_position_embeddings": 4096}
         ({"method": "yarn", "factor": 4.0, **L, "beta_fast": 0.5}, ["beta_slow is 1.0", "beta_fast is 0.5"]),
         ({"method": "yarn", "factor": 4.0, **L, "attention_factor": -1.0}, ["attention_factor", "-1.0"]),
         ({"method": "llama3", "factor": 8.0, **L, "low_freq_factor": 4.0}, ["low_freq_factor is 4.0"]),
-        ({"method": "longrope", "factor": 8.0, **L}, ["longrope needs long_factor and short_factor"]),
+        ({"method": "longrope", "factor": 8.0, **L}, ["longrope needs long_factor and short_factor: they are fitted to one model", "use yarn"]),
         (
             {"method": "longrope", "factor": 8.0, **L, "short_factor": [1.0], "long_factor": [1.0, 2.0]},
             ["short_factor has 1", "long_factor 2"],

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from longctx import (
     GenerationOptions,
     GgufEngine,
     ModelUnavailable,
+    Plan,
     ProbeOptions,
     load_model,
     run_probe,
 )
 from longctx.engine import PrefixStore, Thinking
-from rope_scaling import RopeScaling
+from rope_scaling import METHODS, RopeScaling, RopeScalingError
 
 pytest.importorskip("xllamacpp", reason="GGUF files are run by xllamacpp, from the extra gguf")
 
@@ -112,6 +114,8 @@ def test_longropes_factors_are_those_of_the_sequence_whatever_was_read_before(ch
             writer.add_tensor(f"rope_factors_{name}.weight", np.linspace(1, last, 16, dtype=np.float32))
 
     file = write_gguf(checkpoint, tmp_path / "long.gguf", change=scale, window=4096)
+    with pytest.raises(BadRequest, match=r"long\.gguf carries longrope already: leave the scaling out"):
+        GgufEngine.open(file, scaling="longrope")
     own = Engine(load_model(checkpoint, native_window=4096))
     with GgufEngine.open(file) as engine:
         scaling = engine.loaded.checkpoint.scaling
@@ -143,10 +147,13 @@ def test_int8_keys_and_values_stay_close(gguf_file: Path, ours: Engine) -> None:
         assert small.token_losses(IDS[:100], 4) == pytest.approx(ours.token_losses(IDS[:100], 4), rel=0.05)
 
 
-@pytest.mark.parametrize("method", ["dynamic_ntk", "ntk_by_parts", "llama3"])
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"default", "linear", "ntk", "yarn"}))
 def test_what_llama_cpp_does_not_have_is_refused_by_name(gguf_file: Path, method: str) -> None:
-    with pytest.raises(BadRequest, match=f"has no RoPE scaling {method}: use linear, ntk or yarn"):
-        GgufEngine.open(gguf_file, scaling=method)
+    for spelled in (method, method.replace("_", "-").upper()):
+        with pytest.raises(BadRequest, match=f"has no RoPE scaling {method}: use linear, ntk or yarn"):
+            GgufEngine.open(gguf_file, scaling=spelled)
+    with pytest.raises(RopeScalingError, match="unknown method 'yarm': did you mean 'yarn'"):
+        GgufEngine.open(gguf_file, scaling="yarm")
 
 
 def test_limits_are_checked_before_anything_is_read(engine: GgufEngine) -> None:
@@ -260,6 +267,28 @@ def test_llama_cpp_ends_with_a_longctx_that_is_killed(checkpoint: Path, folders:
     assert not list(folders.glob("longctx-*")), "the folder with what the prompt says, and the process that fills it"
 
 
+def test_a_llama_cpp_that_was_killed_is_started_again(gguf_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Watched(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Watched)
+    options = GenerationOptions(8)
+    with GgufEngine.open(gguf_file) as engine:
+        whole = engine.stream(IDS[:60], (), options=options).rest()
+        broken = engine.stream(IDS[:60], (), options=GenerationOptions(60))
+        next(broken)
+        started[-1].kill()
+        with pytest.raises(ModelUnavailable, match=r"was killed|broke off"):
+            broken.rest()
+        assert engine.cached_tokens(IDS[:60]) == 0
+        assert engine.stream(IDS[:60], (), options=options).rest() == whole
+    assert len(started) == 2
+
+
 def test_questions_are_answered_from_a_gguf_file(checkpoint: Path, make_index, encoder) -> None:
     from gguf_writer import write_gguf
 
@@ -306,6 +335,80 @@ def test_documents_that_were_read_are_kept_for_the_next_process(
     assert "was altered or cut short" in caplog.text
     assert [*(index / "kv-cache").iterdir()] == [kept], "read again, it is kept again"
     assert ask("When was the lamp of pier 2 lit?", loading={"cache_dtype": "int8"})[1] == 0, "of other numbers"
+
+
+def _planned(qa: DocumentQA, question: str, **options: Any) -> Plan:
+    with closing(qa.stream(question, **options)) as unread:
+        assert unread.plan is not None
+        return unread.plan
+
+
+def test_what_was_read_before_takes_no_time_out_of_the_budget(checkpoint: Path, make_index, encoder) -> None:
+    from gguf_writer import write_gguf
+
+    wide = str(write_gguf(checkpoint, checkpoint / "counted.gguf", window=4096))
+    index = make_index({f"{n}.txt": f"The lamp of pier {n} was lit in {1870 + n}. " * 12 for n in range(4)})
+    budget: dict[str, Any] = {"max_new_tokens": 8, "prompt_tokens": 1000}
+    question, other = "When was the lamp of pier 2 lit?", "How is the lamp of pier 3 turned?"
+    with DocumentQA.open(index, wide, encoder=encoder) as qa:
+        assert _planned(qa, question, **budget).route == "retrieval", "all documents are above the budget"
+        first = qa.ask(question, route="native", max_new_tokens=8)
+        planned = _planned(qa, other, **budget)
+        assert planned.route == "native", "they are in memory"
+        answer = qa.ask(other, **budget)
+        assert answer.usage.reused_tokens == planned.reused_tokens > first.usage.prompt_tokens / 2
+    with DocumentQA.open(index, wide, encoder=encoder) as qa:
+        planned = _planned(qa, other, **budget)
+        assert planned.route == "native", "they are on disk"
+        assert qa.ask(other, **budget).usage.reused_tokens >= planned.reused_tokens > 0
+    with DocumentQA.open(index, wide, encoder=encoder, loading={"cache_dtype": "int8"}) as qa:
+        assert _planned(qa, other, **budget).route == "retrieval", "the numbers of another cache"
+    with DocumentQA.open(index, wide, encoder=encoder, kv_cache_bytes=0) as qa:
+        assert _planned(qa, other, **budget).route == "retrieval"
+
+
+def test_tokens_are_at_hand_as_far_as_llama_cpp_takes_them(checkpoint: Path, tmp_path: Path) -> None:
+    from gguf_writer import write_gguf
+
+    wide, options = write_gguf(checkpoint, checkpoint / "at-hand.gguf", window=8192), GenerationOptions(4)
+    store = PrefixStore(tmp_path / "kept")
+    with GgufEngine.open(wide, store=store) as engine:
+        assert engine.cached_tokens(IDS[:600]) == 0
+        engine.stream(IDS[:600], (), options=options).rest()
+        assert engine.cached_tokens([*IDS[:500], 5, 6]) == 500
+        assert engine.cached_tokens(IDS[:500], room=1500) == 500
+        assert engine.cached_tokens(IDS[:500], room=1600) == 0, "a longer context is made anew"
+        engine.stream(IDS[100:500], (7,) * 60, options=options, stored=400).rest()
+        assert engine.cached_tokens([*IDS[100:400], 5]) == 300
+        linear = RopeScaling(method="linear", factor=2.0, original_max_position_embeddings=8192)
+        assert engine.cached_tokens(IDS[100:400], linear) == 0, "other frequencies"
+        assert engine.cached_tokens([*IDS[100:500], *IDS] * 6) == 0, "beyond the native window"
+        cancelled = engine.stream(IDS[600:900], (), options=GenerationOptions(200))
+        next(cancelled)
+        cancelled.close()
+        assert engine.cached_tokens(IDS[600:]) == 300, "though nobody waited for the end"
+    with GgufEngine.open(wide, store=store) as later:
+        assert later.cached_tokens([*IDS[100:500], 9]) == later.cached_tokens(IDS[100:]) == 400
+        longer = later.stream(IDS[100:900], (7,) * 30, options=options, stored=800)
+        assert (longer.rest() != "", longer.reused_tokens) == (True, 400), "documents that were added behind the others"
+        assert later.cached_tokens(IDS[100:]) == 800
+        for kept in store.entries():
+            kept.path.write_bytes(kept.path.read_bytes().replace(b'"length": ', b'"length": 9'))
+        later.prefix(IDS[900:])
+        assert later.cached_tokens(IDS[100:]) == 0
+
+
+def test_a_sliding_window_leaves_it_open_what_is_at_hand(checkpoint: Path, tmp_path: Path) -> None:
+    from gguf_writer import write_gguf
+
+    slides = write_gguf(
+        checkpoint,
+        tmp_path / "slides.gguf",
+        window=2048,
+        change=lambda writer: writer.add_sliding_window(512),
+    )
+    with GgufEngine.open(slides) as engine:
+        assert engine.cached_tokens(IDS[:300]) is None
 
 
 def test_an_answer_is_there_though_its_documents_cannot_be_kept(
@@ -409,3 +512,6 @@ def test_thoughts_have_a_budget_of_their_own(saying, tmp_path: Path) -> None:
         talking = engine.stream((), (more,), options=GenerationOptions(8, Thinking(40)))
         assert talking.rest() == "more " * 8, "no more than an answer may have, since there were no thoughts"
         assert (talking.finish, talking.completion_tokens) == ("length", 8)
+        unexpected = engine.stream((), (more,), options=GenerationOptions(60, Thinking(0, "<think>")))
+        assert unexpected.rest() == "Anna."
+        assert unexpected.thinking == "more " * (30 - len("\n</think>\n\n")) + "\n", "half of what the answer may have"
