@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from longctx.cli.options import (
+    Cache,
+    CacheOption,
     DeviceMapOption,
     DeviceOption,
     DtypeOption,
@@ -78,6 +80,7 @@ def probe(
     dtype: DtypeOption = None,
     device: DeviceOption = None,
     device_map: DeviceMapOption = None,
+    cache: CacheOption = None,
     json: JsonOption = False,
 ) -> None:
     """Measure how long a window a model really uses, under each scaling method.
@@ -102,6 +105,7 @@ def probe(
         needle=_needle(needle, question),
         template=template,
         shared_text=shared_text,
+        cache_dtype="int8" if cache is Cache.int8 else "model",
     )
     try:
         with _progress() as progress:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from longctx.errors import BadRequest
+from longctx.models import CacheDtype, memory
 from longctx.probe.report import PERPLEXITY, method_name
 from longctx.probe.task_texts import LANGUAGES, TaskTexts
 from longctx.probe.tasks import DISTRACTORS, READING, TASKS
@@ -41,6 +42,7 @@ class ProbeOptions:
         template: How prompts are written, as for `DocumentQA.open`: a name in `TEMPLATES`; None is what fits the model.
         shared_text: Whether tasks that have one text for all depths hide their needles in the same one, which is read
             once for all of them. Other tasks are then another probe.
+        cache_dtype: How keys and values are kept, as for `Engine`: as the model computes them ("model"), or in int8.
 
     Raises:
         BadRequest: For a name that does not exist or a number out of range.
@@ -59,6 +61,7 @@ class ProbeOptions:
     needle: TaskTexts | None = None
     template: str | None = None
     shared_text: bool = False
+    cache_dtype: CacheDtype = "model"
 
     def __post_init__(self) -> None:
         lists = {
@@ -77,6 +80,7 @@ class ProbeOptions:
                     raise BadRequest(
                         f"{name}: {value!r} is unknown: did you mean {near!r}? There are {', '.join(known)}"
                     )
+        memory.check_cache_dtype(self.cache_dtype)
         rules = {
             "tasks": (bool(self.tasks), f"give at least one of {', '.join(ALL_TASKS)}"),
             "lengths": (

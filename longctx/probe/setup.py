@@ -9,8 +9,18 @@ from random import Random
 from typing import Any
 
 from longctx.engine import Engine, GenerationOptions
+from longctx.errors import BadRequest
 from longctx.gguf import GgufEngine, choose_gguf_template
-from longctx.models import FASTEST, UNSCALED, LoadedModel, extended_window, hash_tokenizer, is_gguf, load_model
+from longctx.models import (
+    FASTEST,
+    UNSCALED,
+    CacheDtype,
+    LoadedModel,
+    extended_window,
+    hash_tokenizer,
+    is_gguf,
+    load_model,
+)
 from longctx.probe.haystack import Haystack, read_haystack
 from longctx.probe.options import ProbeOptions
 from longctx.probe.report import PERPLEXITY, ModelFacts
@@ -119,6 +129,7 @@ class ProbeSetup:
             "factor": options.factor,
             "needle": None if options.needle is None else list(astuple(options.needle)),
             **({"shared_text": list(options.tasks)} if options.shared_text else {}),
+            **({"cache": options.cache_dtype} if options.cache_dtype != "model" else {}),
         }
 
 
@@ -126,7 +137,7 @@ def open_setup(
     model: str | Path | LoadedModel | GgufEngine, options: ProbeOptions, native_window: int | None = None
 ) -> ProbeSetup:
     """Load what is needed, and raise what the work would raise. Raises LongctxError and RopeScalingError."""
-    opened = _opened(model)
+    opened = _opened(model, options.cache_dtype)
     loaded = opened.loaded if isinstance(opened, GgufEngine) else opened
     carried = carried_scaling(loaded.config)
     native = native_window or read_base(loaded.config).window
@@ -141,7 +152,7 @@ def open_setup(
     stride = min(_STRIDE, native // 4)
     choose = choose_gguf_template if isinstance(opened, GgufEngine) else choose_template
     template = choose(options.template, loaded.name, loaded.tokenizer)
-    engine = _unlimited(opened, options.lengths)
+    engine = _unlimited(opened, options)
     setup = ProbeSetup(
         engine=engine,
         facts=ModelFacts(
@@ -162,19 +173,21 @@ def open_setup(
     return replace(setup, prose=haystack.token_ids(loaded.tokenizer, tokens, options.seed))
 
 
-def _opened(model: str | Path | LoadedModel | GgufEngine) -> LoadedModel | GgufEngine:
+def _opened(model: str | Path | LoadedModel | GgufEngine, cache_dtype: CacheDtype) -> LoadedModel | GgufEngine:
+    if isinstance(model, GgufEngine) and cache_dtype not in ("model", model.loaded.cache_dtype):
+        raise BadRequest(f"cache_dtype is {cache_dtype!r}, and the model is open already: give it to GgufEngine.open")
     if isinstance(model, LoadedModel | GgufEngine):
         return model
-    return GgufEngine.open(model) if is_gguf(model) else load_model(model, **FASTEST)
+    return GgufEngine.open(model, cache_dtype=cache_dtype) if is_gguf(model) else load_model(model, **FASTEST)
 
 
-def _unlimited(model: LoadedModel | GgufEngine, lengths: Sequence[int]) -> Engine | GgufEngine:
+def _unlimited(model: LoadedModel | GgufEngine, options: ProbeOptions) -> Engine | GgufEngine:
     """An engine that does not refuse what is past the window: that is what is to be measured."""
     loaded = model.loaded if isinstance(model, GgufEngine) else model
-    window = max(*lengths, loaded.native_window)
+    window = max(*options.lengths, loaded.native_window)
     if isinstance(model, GgufEngine):
         return model.with_window(window)
-    return Engine(replace(model, native_window=window, scaling=None))
+    return Engine(replace(model, native_window=window, scaling=None), cache_dtype=options.cache_dtype)
 
 
 def _check(setup: ProbeSetup) -> None:

@@ -96,6 +96,19 @@ def test_cells_have_depths_and_intervals(report: ProbeReport) -> None:
     assert all(cell.low <= cell.score <= cell.high and cell.low < cell.high for cell in report.cells)
 
 
+def test_keys_and_values_in_int8_are_measured_as_such(loaded: LoadedModel, tmp_path: Path) -> None:
+    options = ProbeOptions(methods=("none",), lengths=(256,), tasks=("perplexity",), windows=2)
+    as_it_is = run_probe(loaded, tmp_path, options)
+    with pytest.raises(BadRequest, match="cache"):
+        run_probe(loaded, tmp_path, replace(options, cache_dtype="int8"))
+    (rounded,) = run_probe(loaded, tmp_path / "int8", replace(options, cache_dtype="int8")).cells
+    (exact,) = as_it_is.cells
+    assert rounded.score != exact.score
+    assert rounded.score == pytest.approx(exact.score, rel=0.05)
+    with pytest.raises(BadRequest, match="cache_dtype is 'fp8': use model or int8"):
+        replace(options, cache_dtype="fp8")
+
+
 def test_what_is_there_is_not_computed_again(loaded: LoadedModel, folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     told: list[ProbeProgress] = []
