@@ -219,7 +219,7 @@ def _asked(index: CorpusIndex, questions: Sequence[Question]) -> tuple[AskedQues
 
 
 def _documents(index: CorpusIndex, source: str) -> Sequence[DocumentInfo]:
-    """Those that a question's source names, in any folder if none is meant from here: questions travel with a corpus."""
+    """Those that a question's source names, in any folder if none is meant from here: files of questions are shared."""
     return index.documents(SearchFilter(source)) or index.documents(SearchFilter(str(Path("/*") / source)))
 
 
