@@ -50,15 +50,11 @@ class Unit:
 
     def cost(self, setup: ProbeSetup) -> float:
         """Floating-point operations, roughly: to estimate how long the rest of the work takes."""
-        model = setup.engine.loaded
-        config = model.text_config
         length = self.key.length
         # how much of each text has been read with the one before
-        cached = [length * draft.needles[0].depth for draft in self.drafts[1:]]
-        texts = len(cached) + 1
-        read = texts * length - sum(cached) + _ANSWER * len(self.keys)
-        pairs = texts * length**2 - sum(tokens**2 for tokens in cached)
-        return float(2 * model.parameters * read + 2 * config.num_hidden_layers * config.hidden_size * pairs)
+        cached = sum(_read_cost(setup, length * draft.needles[0].depth) for draft in self.drafts[1:])
+        answers = 2 * setup.engine.loaded.parameters * _ANSWER * len(self.keys)
+        return (len(self.drafts) or 1) * _read_cost(setup, length) - cached + answers
 
     def run(
         self, setup: ProbeSetup, known: Container[ResultKey] = (), reading: PrefillCallback | None = None
@@ -80,6 +76,12 @@ class Unit:
             for key, asked in zip(own, sample.questions, strict=True):
                 if key not in known:
                     yield _answer(setup, scaling, sample.prefix, asked, key, reading)
+
+
+def _read_cost(setup: ProbeSetup, tokens: float) -> float:
+    """Floating-point operations, roughly, for reading the first tokens of a text."""
+    model, config = setup.engine.loaded, setup.engine.loaded.text_config
+    return float(2 * model.parameters * tokens + 2 * config.num_hidden_layers * config.hidden_size * tokens**2)
 
 
 def _answer(
@@ -251,25 +253,29 @@ def _work(
     waiting = [unit for unit in units if any(key not in results.known for key in unit.keys)]
     total = len(results.known) + sum(key not in results.known for unit in waiting for key in unit.keys)
     left, spent, began = sum(unit.cost(setup) for unit in waiting), 0.0, time.monotonic()
+    doing, read_cost = "", 0.0  # of the unit that is measured
 
-    def tell(doing: str) -> None:
+    def tell(read: str = "") -> None:
         if progress is not None:
-            seconds = left * (time.monotonic() - began) / spent if spent else None
-            progress(ProbeProgress(len(results.known), total, seconds, doing))
+            done = spent + read_cost
+            seconds = (left - read_cost) * (time.monotonic() - began) / done if done else None
+            progress(ProbeProgress(len(results.known), total, seconds, doing + read))
+
+    def tell_read(read: PrefillProgress) -> None:
+        nonlocal read_cost
+        read_cost = max(read_cost, _read_cost(setup, read.done))
+        if read.done < read.total:
+            tell(f", {read.done:,} read")
 
     for unit in waiting:
         tasks = dict.fromkeys(key.task for key in unit.keys)
         doing = f"{', '.join(tasks)}, {unit.key.method}, {unit.key.length:,} tokens"
-
-        def tell_read(read: PrefillProgress, doing: str = doing) -> None:
-            if read.done < read.total:
-                tell(f"{doing}, {read.done:,} read")
-
-        tell(doing)
+        tell()
         setup.engine.forget()  # the texts of a unit begin alike, but not like those of the one before
         for result in unit.run(setup, results.known, tell_read):
             results.add(result)
-            tell(doing)
+            tell()
         store.clear()
-        left, spent = left - unit.cost(setup), spent + unit.cost(setup)
-    tell("")
+        left, spent, read_cost = left - unit.cost(setup), spent + unit.cost(setup), 0.0
+    doing = ""
+    tell()
