@@ -7,7 +7,7 @@ average, however long the sequence becomes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,9 +106,10 @@ class GrowingLayer(CacheLayerMixin):
         both = QuantizedStates(codes, scales), QuantizedStates(value_codes, value_scales)
         return both if packed else (both[0].rows(0, self.length, self.dtype), both[1].rows(0, self.length, self.dtype))
 
-    def held(self) -> list[torch.Tensor]:
-        """The buffers up to the last token: views, not copies."""
-        return [buffer[:, :, : self.length] for buffer in self.parts]
+    def held(self, length: int | None = None) -> list[torch.Tensor]:
+        """The buffers up to the last token, or the first `length` of them: views, not copies."""
+        end = self.length if length is None else min(length, self.length)
+        return [buffer[:, :, :end] for buffer in self.parts]
 
     def append(self, parts: Sequence[torch.Tensor]) -> None:
         """Write encoded keys and values, in the order of `held`, behind those of the tokens before."""
@@ -197,22 +198,24 @@ class KVCache(Cache):
     def head(self, length: int) -> KVCache:
         """A copy of the first `length` tokens, which shares no buffer with this one."""
         copy = KVCache(self.dtype)
-        copy.load([[part[:, :, :length] for part in layer.held()] for layer in self.growing])
+        copy.load(layer.held(length) for layer in self.growing)
         return copy
 
-    def converted(self, dtype: CacheDtype, model_dtype: torch.dtype) -> KVCache:
-        """The same keys and values, kept otherwise: in int8, or in the model's dtype."""
+    def converted(self, dtype: CacheDtype, model_dtype: torch.dtype, length: int | None = None) -> KVCache:
+        """The same keys and values, kept otherwise: in int8, or in the model's dtype; the first `length` tokens."""
         if dtype == self.dtype:
-            return self
+            return self if length is None or length == self.length else self.head(length)
         copy = KVCache(dtype)
-        copy.load([_recoded(layer.held(), dtype, model_dtype) for layer in self.growing])
+        copy.load(_recoded(layer.held(length), dtype, model_dtype) for layer in self.growing)
         return copy
 
-    def load(self, layers: Sequence[Sequence[torch.Tensor]]) -> None:
+    def load(self, layers: Iterable[Sequence[torch.Tensor]]) -> None:
         """Replace all layers by copies of encoded keys and values, one list of tensors for each layer."""
-        self.growing[:] = [GrowingLayer(self.dtype, self.reserved) for _ in layers]
-        for layer, parts in zip(self.growing, layers, strict=True):
+        self.growing.clear()
+        for parts in layers:  # one after the other, so that only one is in memory beside its copy
+            layer = GrowingLayer(self.dtype, self.reserved)
             layer.append(parts)
+            self.growing.append(layer)
 
 
 _PLAIN_LAYERS = frozenset({"DynamicLayer", "DynamicSlidingWindowLayer", "DummyLayer"})  # the last shares another's

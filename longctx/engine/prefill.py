@@ -22,7 +22,7 @@ from longctx.engine.kv_cache import KVCache, QuantizedStates
 from longctx.engine.model_lock import lock_of, rotary_fingerprint
 from longctx.engine.prefix_cache import CachedPrefix, PrefixCache
 from longctx.engine.prefix_file import Fingerprint, Layout
-from longctx.engine.prefix_store import PrefixStore
+from longctx.engine.prefix_store import LEAST_TOKENS, PrefixStore
 from longctx.engine.prompt_lookup import LONGEST_DRAFT
 from longctx.engine.request import PrefillCallback, PrefillProgress, Request
 from longctx.errors import ModelUnavailable
@@ -155,10 +155,11 @@ class Prefill:
         return CachedPrefix(rotation, request.ids[: found[0]], found[1])
 
     def _store(self, rotation: str, request: Request, sequence: SequenceState) -> None:
-        """Keep on disk what is worth it, once the model has read it to the end."""
-        if self.store is not None and sequence.reused < request.stored <= sequence.done:
-            ids = request.ids[: request.stored]
-            self.store.put(self.fingerprint(rotation), ids, sequence.cache, self.layout())
+        """Keep on disk what is worth it: all that is to be kept, or what an interrupted read has come to."""
+        kept = min(request.stored, sequence.done)
+        more = kept - sequence.reused
+        if self.store is not None and (more >= LEAST_TOKENS or (more > 0 and kept == request.stored)):
+            self.store.put(self.fingerprint(rotation), request.ids[:kept], sequence.cache, self.layout())
 
     def rotation(self, request: Request) -> str:
         """Hash of the RoPE frequencies that a request is read with."""

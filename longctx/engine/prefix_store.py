@@ -17,6 +17,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
+import torch
+
 from indexes import CorpusError
 from indexes.storage import HeldFolder, reachable
 from longctx.atomic_write import remove_leftovers
@@ -24,7 +26,7 @@ from longctx.engine.kv_cache import KVCache
 from longctx.engine.prefix_cache import shared_length
 from longctx.engine.prefix_file import Fingerprint, Layout, PrefixRefused, read_prefix, stored_ids, write_prefix
 from longctx.kept_files import SUFFIX, KeptFile, kept_files, make_room
-from longctx.models import CacheDtype, hash_tokens
+from longctx.models import CacheDtype, hash_tokens, memory
 
 KV_CACHE_FOLDER = "kv-cache"  # within an index's folder
 KV_CACHE_BYTES = 4 << 30
@@ -156,7 +158,7 @@ class PrefixStore:
         return tokens, cache.converted(layout.dtype, layout.model_dtype)
 
     def put(self, made_from: Fingerprint, ids: Sequence[int], cache: KVCache, layout: Layout) -> None:
-        """Keep the first tokens of a cache.
+        """Keep the first tokens of a cache; files with only a beginning of them go.
 
         Args:
             made_from: The model and the frequencies.
@@ -167,9 +169,15 @@ class PrefixStore:
         size = len(ids) * layout.shape.token_bytes(self.dtype)
         if not self.keeps(len(ids)) or size > self.limit:
             return
+        if size > memory.available_bytes(torch.device("cpu")):
+            _log.warning("the keys and values of the documents were not kept: a copy of them takes %d bytes", size)
+            return
         fingerprint = replace(made_from, tokens=hash_tokens(ids), dtype=self._dtypes(layout))
-        kept = cache.head(len(ids)).converted(self.dtype, layout.model_dtype)
-        self.write(fingerprint.name(), size, lambda path: write_prefix(path, kept, fingerprint, ids))
+        kept = cache.converted(self.dtype, layout.model_dtype, len(ids))
+        beginnings = self._beginnings(replace(fingerprint, tokens=""), ids)
+        if self.write(fingerprint.name(), size, lambda path: write_prefix(path, kept, fingerprint, ids)):
+            with suppress(OSError):  # they may be another user's
+                self._remove(beginnings)
 
     def keeps(self, tokens: int) -> bool:
         """Tell whether a prefix is long enough to be kept.
@@ -204,21 +212,26 @@ class PrefixStore:
             os.utime(path)
         return loaded
 
-    def write(self, name: str, size: int, save: Callable[[Path], None]) -> None:
+    def write(self, name: str, size: int, save: Callable[[Path], None]) -> bool:
         """Write a file, whole or not at all; what cannot be written is left out with a warning.
 
         Args:
             name: Its name, 32 hexadecimal digits.
             size: How many bytes it will take: older files make room for them.
             save: Writes it to a path.
+
+        Returns:
+            Whether it is there.
         """
         if size > self.limit or (folder := self._opened(make=True)) is None:
-            return
+            return False
         try:
             make_room(folder.path, size, self.limit)
             save(folder.path / f"{name}{SUFFIX}")
         except OSError as error:
             _log.warning("the keys and values of the documents could not be kept in %s: %s", self.folder, error)
+            return False
+        return True
 
     def _remove(self, entries: Sequence[KeptFile]) -> list[KeptFile]:
         if (folder := self._opened()) is not None:
@@ -237,6 +250,11 @@ class PrefixStore:
                 yield Path(path)
             except PrefixRefused as error:
                 raise PrefixRefused(str(error).replace(path, str(stored.path))) from error
+
+    def _beginnings(self, made_from: Fingerprint, ids: Sequence[int]) -> list[KeptFile]:
+        """The files whose tokens are the first of `ids`, and fewer."""
+        found = [(self.ids(stored, partial(stored_ids, made_from=made_from)), stored) for stored in self.entries()]
+        return [stored for held, stored in found if 0 < len(held) < len(ids) and list(held) == list(ids[: len(held)])]
 
     def _dtypes(self, layout: Layout) -> str:
         return f"{layout.model_dtype} {self.dtype}"

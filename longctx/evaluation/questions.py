@@ -26,7 +26,8 @@ class Question:
         question: The question.
         answers: Gold answers, any of which is right. Empty if the documents do not hold an answer and it should be
             refused; None if nothing is known.
-        source: The document that holds the answer: a path, a name, a folder or a pattern, as for `SearchFilter`.
+        source: The document that holds the answer: a path, a name, a folder or a pattern, as for `SearchFilter`. A
+            relative path that leads to no document from the working folder is looked for in every folder.
         id: A label for reports; the line number if the file has none.
     """
 

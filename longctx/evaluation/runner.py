@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from indexes import Chunk, CorpusError, CorpusIndex, SearchFilter
+from indexes import Chunk, CorpusError, CorpusIndex, DocumentInfo, SearchFilter
 from longctx.errors import BadRequest, LongctxError, ServerFailed
 from longctx.evaluation.options import Combination, EvaluationOptions
 from longctx.evaluation.page import report_page
@@ -197,7 +197,7 @@ def _asked(index: CorpusIndex, questions: Sequence[Question]) -> tuple[AskedQues
     sources = {question.source for question in questions if question.source}
     documents = {
         source: frozenset(
-            name for document in index.documents(SearchFilter(source)) for name in (document.source, *document.copies)
+            name for document in _documents(index, source) for name in (document.source, *document.copies)
         )
         for source in sources
     }
@@ -216,6 +216,11 @@ def _asked(index: CorpusIndex, questions: Sequence[Question]) -> tuple[AskedQues
         held_by = documents[question.source] if question.source else frozenset()
         asked.append(AskedQuestion(question, seen[question.question], held_by))
     return tuple(asked)
+
+
+def _documents(index: CorpusIndex, source: str) -> Sequence[DocumentInfo]:
+    """Those that a question's source names, in any folder if none is meant from here: files of questions are shared."""
+    return index.documents(SearchFilter(source)) or index.documents(SearchFilter(str(Path("/*") / source)))
 
 
 def _identity(index: CorpusIndex) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from random import Random
 from statistics import fmean
 
-from longctx.engine import GenerationOptions
+from longctx.engine import KV_CACHE_FOLDER, GenerationOptions, PrefillCallback, PrefillProgress, PrefixStore
 from longctx.errors import BadRequest
 from longctx.gguf import GgufEngine
 from longctx.models import LoadedModel
@@ -26,6 +28,7 @@ from longctx.prompts import TokenIds
 from longctx.result_file import Results, open_results
 from rope_scaling import RopeScaling
 
+_LONG = 8192  # tokens: a shorter text is soon read again by a probe that was stopped in the middle of it
 _ANSWER = 500  # tokens of a prompt that are read in the time that an answer takes, roughly
 
 
@@ -47,18 +50,16 @@ class Unit:
 
     def cost(self, setup: ProbeSetup) -> float:
         """Floating-point operations, roughly: to estimate how long the rest of the work takes."""
-        model = setup.engine.loaded
-        config = model.text_config
         length = self.key.length
         # how much of each text has been read with the one before
-        cached = [length * draft.needles[0].depth for draft in self.drafts[1:]]
-        texts = len(cached) + 1
-        read = texts * length - sum(cached) + _ANSWER * len(self.keys)
-        pairs = texts * length**2 - sum(tokens**2 for tokens in cached)
-        return float(2 * model.parameters * read + 2 * config.num_hidden_layers * config.hidden_size * pairs)
+        cached = sum(_read_cost(setup, length * draft.needles[0].depth) for draft in self.drafts[1:])
+        answers = 2 * setup.engine.loaded.parameters * _ANSWER * len(self.keys)
+        return (len(self.drafts) or 1) * _read_cost(setup, length) - cached + answers
 
-    def run(self, setup: ProbeSetup, known: Container[ResultKey] = ()) -> Iterator[Result]:
-        """Measure what is not known of its results."""
+    def run(
+        self, setup: ProbeSetup, known: Container[ResultKey] = (), reading: PrefillCallback | None = None
+    ) -> Iterator[Result]:
+        """Measure what is not known of its results; `reading` is called with how much of a text has been read."""
         task, language, method, length, trial, _ = self.key
         scaling, began = setup.scaling(method, length), time.monotonic()
         if task == PERPLEXITY:
@@ -74,15 +75,27 @@ class Unit:
             sample = setup.builder.build(draft, length, setup.haystack.sentences(language, draw))
             for key, asked in zip(own, sample.questions, strict=True):
                 if key not in known:
-                    yield _answer(setup, scaling, sample.prefix, asked, key)
+                    yield _answer(setup, scaling, sample.prefix, asked, key, reading)
+
+
+def _read_cost(setup: ProbeSetup, tokens: float) -> float:
+    """Floating-point operations, roughly, for reading the first tokens of a text."""
+    model, config = setup.engine.loaded, setup.engine.loaded.text_config
+    return float(2 * model.parameters * tokens + 2 * config.num_hidden_layers * config.hidden_size * tokens**2)
 
 
 def _answer(
-    setup: ProbeSetup, scaling: RopeScaling | None, prefix: TokenIds, asked: SampleQuestion, key: ResultKey
+    setup: ProbeSetup,
+    scaling: RopeScaling | None,
+    prefix: TokenIds,
+    asked: SampleQuestion,
+    key: ResultKey,
+    reading: PrefillCallback | None,
 ) -> Result:
     began, question = time.monotonic(), asked.question
     options = GenerationOptions(asked.room, stop=tuple(setup.builder.template.stops))
-    stream = setup.engine.stream(prefix, asked.suffix, scaling, options)
+    stored = len(prefix) if len(prefix) >= _LONG else 0
+    stream = setup.engine.stream(prefix, asked.suffix, scaling, options, reading, stored=stored)
     answer = "".join(stream)
     return Result(
         **key._asdict(),
@@ -181,9 +194,9 @@ def run_probe(
 ) -> ProbeReport:
     """Measure how well a model reads prompts of rising length under each scaling method.
 
-    Results are kept as they come: a probe that was stopped goes on, and one with more lengths, methods, tasks or trials
-    adds to what is there. Where it is interrupted, a report is written of what there is. A task and a length that no
-    prompt fits are named in the report.
+    Results are kept as they come: a probe that was stopped goes on, also within a long text, and one with more lengths,
+    methods, tasks or trials adds to what is there. Where it is interrupted, a report is written of what there is. A
+    task and a length that no prompt fits are named in the report.
 
     Args:
         model: A checkpoint's folder, a hub name, a GGUF file, or a model that is open.
@@ -199,13 +212,16 @@ def run_probe(
         LongctxError: BadRequest, ModelUnavailable, NotEnoughMemory and others, before any work where that can be known.
         RopeScalingError: For a scaling that the model cannot have.
     """
-    setup = open_setup(model, options or ProbeOptions(), native_window)
+    store = _text_store(Path(out))
+    setup = open_setup(model, options or ProbeOptions(), native_window, store)
     units, no_room = plan_work(setup)
     with open_results(Path(out), Result, "probe", {"format": FORMAT, **setup.fingerprint()}, repr) as results:
         complete = False
         try:
-            _work(setup, units, results, progress)
+            _work(setup, units, results, store, progress)
             complete = True
+            with suppress(OSError):  # there is none
+                store.folder.rmdir()
         finally:
             report = summarize(setup, results.known.values(), no_room, complete=complete)
             write_report(report, Path(out))
@@ -213,24 +229,53 @@ def run_probe(
     return report
 
 
-def _work(setup: ProbeSetup, units: Sequence[Unit], results: Results[Result], progress: ProbeCallback | None) -> None:
+def _text_store(out: Path) -> PrefixStore:
+    """The keys and values of a long text, so that a probe that is stopped in it goes on there.
+
+    Args:
+        out: The probe's folder.
+
+    Returns:
+        A store of half of what the disk has free; in the model's dtype, so that int8 changes no answer.
+    """
+    place = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    return PrefixStore(out / KV_CACHE_FOLDER, shutil.disk_usage(place).free // 2, "model")
+
+
+def _work(
+    setup: ProbeSetup,
+    units: Sequence[Unit],
+    results: Results[Result],
+    store: PrefixStore,
+    progress: ProbeCallback | None,
+) -> None:
     """Measure what is missing; the rest is estimated to go on at the rate so far."""
     waiting = [unit for unit in units if any(key not in results.known for key in unit.keys)]
     total = len(results.known) + sum(key not in results.known for unit in waiting for key in unit.keys)
     left, spent, began = sum(unit.cost(setup) for unit in waiting), 0.0, time.monotonic()
+    doing, read_cost = "", 0.0  # of the unit that is measured
 
-    def tell(doing: str) -> None:
+    def tell(read: str = "") -> None:
         if progress is not None:
-            seconds = left * (time.monotonic() - began) / spent if spent else None
-            progress(ProbeProgress(len(results.known), total, seconds, doing))
+            done = spent + read_cost
+            seconds = (left - read_cost) * (time.monotonic() - began) / done if done else None
+            progress(ProbeProgress(len(results.known), total, seconds, doing + read))
+
+    def tell_read(read: PrefillProgress) -> None:
+        nonlocal read_cost
+        read_cost = max(read_cost, _read_cost(setup, read.done))
+        if read.done < read.total:
+            tell(f", {read.done:,} read")
 
     for unit in waiting:
         tasks = dict.fromkeys(key.task for key in unit.keys)
         doing = f"{', '.join(tasks)}, {unit.key.method}, {unit.key.length:,} tokens"
-        tell(doing)
+        tell()
         setup.engine.forget()  # the texts of a unit begin alike, but not like those of the one before
-        for result in unit.run(setup, results.known):
+        for result in unit.run(setup, results.known, tell_read):
             results.add(result)
-            tell(doing)
-        left, spent = left - unit.cost(setup), spent + unit.cost(setup)
-    tell("")
+            tell()
+        store.clear()
+        left, spent, read_cost = left - unit.cost(setup), spent + unit.cost(setup), 0.0
+    doing = ""
+    tell()

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from longctx.engine import Engine, GenerationOptions
+from longctx.engine import Engine, GenerationOptions, PrefixStore
 from longctx.errors import BadRequest
 from longctx.gguf import GgufEngine, choose_gguf_template
 from longctx.models import (
@@ -134,9 +134,22 @@ class ProbeSetup:
 
 
 def open_setup(
-    model: str | Path | LoadedModel | GgufEngine, options: ProbeOptions, native_window: int | None = None
+    model: str | Path | LoadedModel | GgufEngine,
+    options: ProbeOptions,
+    native_window: int | None = None,
+    store: PrefixStore | None = None,
 ) -> ProbeSetup:
-    """Load what is needed, and raise what the work would raise. Raises LongctxError and RopeScalingError."""
+    """Load what is needed, and raise what the work would raise. Raises LongctxError and RopeScalingError.
+
+    Args:
+        model: As for `run_probe`.
+        options: What to measure.
+        native_window: As for `run_probe`.
+        store: Where the keys and values of long texts are kept while they are asked about.
+
+    Returns:
+        What the work needs.
+    """
     opened = _opened(model, options.cache_dtype)
     loaded = opened.loaded if isinstance(opened, GgufEngine) else opened
     carried = carried_scaling(loaded.config)
@@ -152,7 +165,7 @@ def open_setup(
     stride = min(_STRIDE, native // 4)
     choose = choose_gguf_template if isinstance(opened, GgufEngine) else choose_template
     template = choose(options.template, loaded.name, loaded.tokenizer)
-    engine = _unlimited(opened, options)
+    engine = _unlimited(opened, options, store)
     setup = ProbeSetup(
         engine=engine,
         facts=ModelFacts(
@@ -181,13 +194,15 @@ def _opened(model: str | Path | LoadedModel | GgufEngine, cache_dtype: CacheDtyp
     return GgufEngine.open(model, cache_dtype=cache_dtype) if is_gguf(model) else load_model(model, **FASTEST)
 
 
-def _unlimited(model: LoadedModel | GgufEngine, options: ProbeOptions) -> Engine | GgufEngine:
+def _unlimited(
+    model: LoadedModel | GgufEngine, options: ProbeOptions, store: PrefixStore | None
+) -> Engine | GgufEngine:
     """An engine that does not refuse what is past the window: that is what is to be measured."""
     loaded = model.loaded if isinstance(model, GgufEngine) else model
     window = max(*options.lengths, loaded.native_window)
     if isinstance(model, GgufEngine):
         return model.with_window(window)
-    return Engine(replace(model, native_window=window, scaling=None), cache_dtype=options.cache_dtype)
+    return Engine(replace(model, native_window=window, scaling=None), cache_dtype=options.cache_dtype, store=store)
 
 
 def _check(setup: ProbeSetup) -> None:

@@ -15,7 +15,7 @@ from watched_folder import WatchedFolder
 
 from indexes.storage import HeldFolder
 from longctx import DocumentQA, Engine, GenerationOptions, LoadedModel
-from longctx.engine import PrefixStore
+from longctx.engine import PrefillProgress, PrefixStore
 from rope_scaling import RopeScaling
 
 YARN = RopeScaling(method="yarn", factor=2.0, original_max_position_embeddings=2048)
@@ -33,6 +33,21 @@ def ask(loaded: LoadedModel, store: PrefixStore | None, ids: list[int], question
         [*ids, *question], (), options=GenerationOptions(8), stored=len(ids), **options
     )
     return "".join(stream), stream.reused_tokens
+
+
+def test_what_an_interrupted_read_has_come_to_is_kept(loaded, ids, tmp_path: Path) -> None:
+    store = PrefixStore(tmp_path, dtype="model")
+
+    def interrupt(progress: PrefillProgress) -> None:
+        if progress.done >= 300:
+            raise KeyboardInterrupt
+
+    engine = Engine(loaded, store=store, block=100)
+    with pytest.raises(KeyboardInterrupt), engine.stream([*ids, 7], (), progress=interrupt, stored=len(ids)) as stream:
+        "".join(stream)
+    assert ask(loaded, store, ids, [7]) == (ask(loaded, None, ids, [7])[0], 300)
+    assert ask(loaded, store, ids, [7])[1] == len(ids)
+    assert len(store.entries()) == 1, "the beginning is not kept beside the whole"
 
 
 @pytest.mark.parametrize("scaling", [None, YARN])

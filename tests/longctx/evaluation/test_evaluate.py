@@ -260,6 +260,12 @@ def test_an_error_of_one_question_is_its_result(run: Run, tmp_path: Path) -> Non
         assert len(server.asked) == 1
 
 
+def test_a_source_is_found_in_any_folder(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    [summary] = run((BUILT,), ask=AskOptions(k=1)).summaries
+    assert (summary.found.value, summary.found.n) == (1.0, 1)
+
+
 def test_a_source_that_is_not_in_the_index_is_named(run: Run) -> None:
     wrong = Question("Why?", source="nowhere.md", id="7")
     with pytest.raises(BadRequest, match=r"1 of 2 questions name a source that is not in .* nowhere.md \(question 7\)"):

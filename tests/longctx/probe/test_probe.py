@@ -150,6 +150,22 @@ def test_stopped_or_killed_it_goes_on(loaded: LoadedModel, forked_longctx: Forke
         assert len(lines) == 1 + 2 * 6
 
 
+def test_stopped_in_a_long_text_it_goes_on_there(loaded: LoadedModel, tmp_path: Path) -> None:
+    options = ProbeOptions(("yarn",), (8448,), ("multi-key",), trials=1, depths=2)
+
+    def stop(progress: ProbeProgress) -> None:
+        if progress.doing.endswith(" 6,144 read"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_probe(loaded, tmp_path / "stopped", options, progress=stop)
+    told: list[ProbeProgress] = []
+    report = run_probe(loaded, tmp_path / "stopped", options, progress=told.append)
+    assert told[1].doing.endswith(" 6,144 read")
+    assert report == run_probe(loaded, tmp_path / "whole", options)
+    assert not (tmp_path / "stopped" / "kv-cache").exists()
+
+
 def start(forked_longctx: ForkedLongctx, out: Path) -> Process:
     options = ["--methods", "none,yarn", "--lengths", "256,512", "--tasks", "needle", "--trials", "2", "--depths", "2"]
     return forked_longctx.start("probe", MODEL, "--out", out, *options)
