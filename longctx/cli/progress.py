@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ProgressT = TypeVar("ProgressT")
 _SECONDS_BETWEEN_LINES = 10.0  # where there is no terminal
+_LONGEST_SILENCE = 300.0  # seconds, of work that is told by tenths
 
 
 @contextmanager
@@ -86,7 +87,7 @@ def _now_and_then(text: Callable[[ProgressT], str]) -> Callable[[ProgressT], str
 
 
 def line_each_tenth(text: Callable[[Any], str]) -> Callable[[Any], str | None]:
-    """Make the `line` of `progress_on_stderr` that is printed whenever another tenth is done.
+    """Make the `line` of `progress_on_stderr` that is printed whenever another tenth is done, or after five minutes.
 
     Args:
         text: Writes the line, of a value with `done` and `total`.
@@ -94,12 +95,15 @@ def line_each_tenth(text: Callable[[Any], str]) -> Callable[[Any], str | None]:
     Returns:
         The function.
     """
-    told = -1
+    told, last = -1, 0.0
 
     def line(progress: Any) -> str | None:
-        nonlocal told
-        before, told = told, max(told, 10 * progress.done // max(progress.total, 1))
-        return text(progress).rstrip() if told > before else None
+        nonlocal told, last
+        tenths = 10 * progress.done // max(progress.total, 1)
+        if tenths <= told and time.monotonic() - last < _LONGEST_SILENCE:
+            return None
+        told, last = max(told, tenths), time.monotonic()
+        return text(progress).rstrip()
 
     return line
 
