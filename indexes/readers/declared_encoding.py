@@ -1,4 +1,4 @@
-"""Decoding HTML and XML by the encoding that they declare."""
+"""Decoding HTML, XML, source code and LaTeX by the encoding that they declare."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ _DECLARED = re.compile(
     rb"""<meta[^>]{0,400}?charset\s*=\s*["']?\s*([\w:.-]+)|<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w:.-]+)""",
     re.IGNORECASE,
 )
+_IN_A_COMMENT = re.compile(  # of the first two lines: Python's, Emacs's and Vim's way, and JabRef's
+    rb"""\A(?:\xef\xbb\xbf)?(?:[^\r\n]{0,500}\r?\n)?[ \t]{0,40}(?:[#%;"*]|//|--|/\*)[^\r\n]{0,200}?"""
+    rb"""coding[:=][ \t]*([\w.-]+)""",
+    re.IGNORECASE,
+)
+_IN_LATEX = re.compile(rb"^[^%\r\n]{0,200}?\\(?:usepackage|RequirePackage)\s?\[([\w-]+)\]\s?\{inputenc\}", re.MULTILINE)
 _NOT_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
 _OF_TWO_BYTES = frozenset({"cp932", "shift_jis", "euc_jp", "cp949", "gb18030", "big5", "big5hkscs", "hz"})
 _BY_CHANCE = 2  # characters that single bytes make
@@ -41,6 +47,7 @@ _MEANT = {  # what a browser takes these names to mean
     **{"koi8-ru": "koi8-u", "x-mac-roman": "mac-roman", "x-mac-cyrillic": "mac-cyrillic", "sun_eu_greek": "iso8859-7"},
     **{f"x-cp125{number}": f"cp125{number}" for number in (0, 1, 3, 4, 5, 6, 7, 8)},
     **dict.fromkeys(("unicode-1-1-utf-8", "x-unicode20utf8"), "utf-8"),
+    **{"ansinew": "cp1252", "applemac": "mac-roman", "utf8x": "utf-8"},  # LaTeX's
     "utf-16": "utf-8",  # whoever could read the declaration was not reading UTF-16
 }
 
@@ -59,7 +66,30 @@ def decode_declared(data: bytes, encoding: str | None) -> str:
     Raises:
         UnreadableFile: As by `decode`.
     """
-    declared = None if encoding else _declared(data[:_SEARCHED])
+    return _decoded(data, encoding, None if encoding else _declared(data[:_SEARCHED]))
+
+
+def decode_source(data: bytes, encoding: str | None) -> str:
+    r"""Decode source code or LaTeX, as `decode_declared` does: `# coding: latin-1`, `\usepackage[latin1]{inputenc}`.
+
+    Args:
+        data: The bytes.
+        encoding: The encoding that the user states; None for the one that the text declares, if it fits, else the one
+            that is detected.
+
+    Returns:
+        The text.
+
+    Raises:
+        UnreadableFile: As by `decode`.
+    """
+    if encoding or data.isascii():
+        return decode(data, encoding)
+    match = _IN_A_COMMENT.match(data) or _IN_LATEX.search(data, 0, _SEARCHED)
+    return _decoded(data, None, None if match is None else python_encoding(match[1].decode("ascii", "replace")))
+
+
+def _decoded(data: bytes, encoding: str | None, declared: str | None) -> str:
     if declared is not None and not is_utf8_all_the_same(data, declared):
         with suppress(UnreadableFile):
             text = decode(data, declared)

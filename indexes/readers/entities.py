@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from indexes.readers.base import check_text_length, first_warnings, one_line
+from indexes.readers.base import check_text_length, one_line
 
 _NAME = r"[^\W\d][\w:.-]{0,100}"
 _SUBSET = re.compile(r"""<!DOCTYPE\s(?:[^<>\["']|"[^"<>]{0,500}"|'[^'<>]{0,500}'){0,2000}\[""")
@@ -14,12 +14,13 @@ _SEARCHED = 100_000  # characters at the beginning: where the declarations begin
 _COMMENT = r"<!--(?:[^-]|-(?!->))*(?:-->)?"
 _DECLARED = re.compile(
     _COMMENT + rf"""|<!ENTITY\s+(?P<name>{_NAME})\s+(?:"(?P<double>[^"]{{0,5000}})"|'(?P<single>[^']{{0,5000}})')\s*>"""
-    rf"""|<!ENTITY\s+(?P<outer>{_NAME})\s+(?:SYSTEM|PUBLIC\s+(?:"[^"<>]{{0,500}}"|'[^'<>]{{0,500}}'))\s+"""
+    rf"""|<!ENTITY\s+(?P<outer>(?:%\s+)?{_NAME})\s+(?:SYSTEM|PUBLIC\s+(?:"[^"<>]{{0,500}}"|'[^'<>]{{0,500}}'))\s+"""
     r"""(?:"(?P<file>[^"<>]{0,500})"|'(?P<path>[^'<>]{0,500})')[^<>]{0,200}>"""
     r"""|<![A-Z](?:[^<>"']|"[^"]{0,5000}"|'[^']{0,5000}'){0,2000}>"""
-    r"|(?P<end>\]\s{0,100}>)"
+    rf"|%(?P<parameter>{_NAME});|(?P<end>\]\s{{0,100}}>)"
 )
 _USED = re.compile(rf"{_COMMENT}|<!\[CDATA\[(?:[^\]]|\](?!\]>))*(?:\]\]>)?|&(?P<name>{_NAME});")
+_NAMED = 10  # files in a warning
 _LONGEST = 10_000  # characters of an entity,
 _MOST = 1_000_000  # and of all
 
@@ -32,8 +33,8 @@ def with_entities(text: str, most: int) -> tuple[str, tuple[str, ...]]:
         most: The most characters that it may have then.
 
     Returns:
-        The text with as many lines, and a warning for each file that it refers to. References to entities that are very
-        long, declared further below or not at all stay.
+        The text with as many lines, and a warning about the files that it refers to. References to entities that are
+        very long, declared further below or not at all stay.
 
     Raises:
         UnreadableFile: It has too many characters.
@@ -70,9 +71,11 @@ def without_declarations(text: str, most: int) -> tuple[str, list[str]]:
 
 
 def unread_files(names: Iterable[str]) -> tuple[str, ...]:
-    """Return a warning for each of the first files that a document refers to, and that are not read."""
-    warnings = [f"the file '{one_line(name)}' that it refers to is not read" for name in sorted(set(names))]
-    return first_warnings(warnings, "files that it refers to are not read")
+    """Return a warning about the files that a document refers to, and that are not read; none if there are none."""
+    files = [f"'{one_line(name)}'" for name in sorted(set(names))]
+    more = f" and {len(files) - _NAMED:,} more" if len(files) > _NAMED else ""
+    are = "files {} that it refers to are" if len(files) > 1 else "file {} that it refers to is"
+    return (f"the {are} not read".format(", ".join(files[:_NAMED]) + more),) if files else ()
 
 
 class _Declarations(NamedTuple):
@@ -83,12 +86,14 @@ class _Declarations(NamedTuple):
         end: Where they end.
         values: The text of each entity.
         files: The files that others stand for.
+        declaring: The files that hold further declarations.
     """
 
     begin: int
     end: int
     values: dict[str, str]
     files: dict[str, str]
+    declaring: list[str]
 
 
 def _declarations(text: str) -> _Declarations | None:
@@ -98,6 +103,7 @@ def _declarations(text: str) -> _Declarations | None:
         return None
     values: dict[str, str] = {}
     files: dict[str, str] = {}
+    declaring: list[str] = []
     total = 0
     end = start = begin.end()
     for found in _DECLARED.finditer(text, start, start + _SEARCHED):
@@ -106,23 +112,28 @@ def _declarations(text: str) -> _Declarations | None:
         if found["end"]:
             break
         if found["outer"]:
-            files.setdefault(found["outer"], found["file"] or found["path"] or "")
+            files.setdefault("".join(found["outer"].split()), found["file"] or found["path"] or "")
+        elif found["parameter"] and (file := files.get(f"%{found['parameter']}")):
+            declaring.append(file)
         elif name and name not in values and _length(value, values) <= _LONGEST and total < _MOST:
             values[name] = " ".join(_replaced(value, values).splitlines())
             total += len(values[name])
-    return _Declarations(begin.start(), end, values, files)
+    return _Declarations(begin.start(), end, values, files, declaring)
 
 
 def _with_entities(text: str, declared: _Declarations, most: int) -> tuple[str, list[str]]:
     """What follows the declarations, with the text of entities, and the files used. Raises UnreadableFile."""
     values = declared.values
     if not values and not declared.files:
-        return text[declared.end :], []
+        return text[declared.end :], declared.declaring
     names = _references(text, declared.end)
     check_text_length(len(text) + sum(len(values.get(name, "")) for name in names), most)
     used = {*names}  # also by an entity whose text refers to others
     used |= {inner for name in used & values.keys() for inner in _references(values[name])}
-    return _replaced(text[declared.end :], values), [declared.files[name] for name in used & declared.files.keys()]
+    return _replaced(text[declared.end :], values), [
+        *declared.declaring,
+        *(declared.files[name] for name in used & declared.files.keys()),
+    ]
 
 
 def _references(text: str, start: int = 0) -> list[str]:

@@ -22,7 +22,10 @@ def read_web_page(data: bytes, limits: ReadLimits) -> ReadText:
     """Read the main text: a line for each block, table cells joined by ` | `, `pre` as it is, without navigation."""
     text = decode_declared(data, limits.encoding)
     if not text.startswith(("---", "+++")):
-        return web_page(text)
+        page = web_page(text)
+        if page.includes and not page.text.strip():
+            raise UnreadableFile(f"no text in it but that of the pages in its frames: {', '.join(page.includes)}")
+        return page
     front, body = front_matter(text)  # of a page that a program will put into its frame
     page = web_page(text[body:])
     return replace(page, title=front.pop("title", page.title), metadata={**page.metadata, **front})
@@ -36,7 +39,7 @@ def web_page(text: str, *, is_whole: bool = False) -> ReadText:
         is_whole: Whether there is nothing beside the text, as in a book or a message.
 
     Returns:
-        Its text, headings, title and properties, and a warning for each file that its entities stand for.
+        Its text, headings, title and properties, and a warning about the files that its entities stand for.
 
     Raises:
         UnreadableFile: It cannot be parsed, or the entities that it declares make it too long.
@@ -58,7 +61,8 @@ def web_page(text: str, *, is_whole: bool = False) -> ReadText:
         parser.close()
     except (etree.LxmlError, ValueError) as error:
         raise UnreadableFile(f"cannot be read as HTML: {one_line(str(error))}") from error
-    return replace(page.reading(), warnings=unread_files(files))
+    reading = page.reading()
+    return replace(reading, warnings=(*unread_files(files), *reading.warnings))
 
 
 def _without_sections(text: str) -> str:

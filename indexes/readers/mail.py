@@ -24,6 +24,7 @@ from indexes.readers.base import (
 )
 from indexes.readers.charset import decode
 from indexes.readers.declared_encoding import decode_declared, is_utf8_all_the_same, python_encoding
+from indexes.readers.flowed_text import without_soft_breaks
 from indexes.readers.html import web_page
 from indexes.readers.rtf import RTF, read_rtf
 
@@ -212,7 +213,7 @@ def part_text(part: Message, limits: ReadLimits, names: list[str], doubts: list[
     text = decode(data, encoding) if text is None else text  # which raises
     if is_page:
         return _page(text, doubts)
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = without_soft_breaks(text.replace("\r\n", "\n").replace("\r", "\n"), part)
     names += (one_line(found[1]) for found in _UUENCODED.finditer(text))
     return ReadText(without_embedded_files(_UUENCODED.sub("", text)))
 

@@ -15,7 +15,7 @@ from indexes.readers.base import (
     real_title,
     without_embedded_files,
 )
-from indexes.readers.charset import decode
+from indexes.readers.declared_encoding import decode_source
 from indexes.readers.front_matter import without_front_matter
 from indexes.readers.includes import ASCIIDOC, LATEX, ORG, included
 from indexes.readers.markup_tables import MarkupTables, asciidoc_tables, latex_tables, org_tables
@@ -98,7 +98,7 @@ def read_asciidoc(data: bytes, limits: ReadLimits) -> ReadText:
 
 
 def _text(data: bytes, limits: ReadLimits) -> str:
-    return without_embedded_files(decode(data, limits.encoding))
+    return without_embedded_files(decode_source(data, limits.encoding))
 
 
 def _reading(

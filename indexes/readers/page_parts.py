@@ -61,12 +61,13 @@ def is_beside_the_text(tag: str, attributes: Any, *, is_in_text: bool) -> bool:
     role = attributes.get("role", "").lower()
     if role in _DROPPED_ROLES or not _DROPPED_CLASSES.isdisjoint(classes.split()) or _CONSENT.search(named):
         return True
-    is_hidden = (
-        attributes.get("hidden", "until-found") != "until-found"
-        or attributes.get("aria-hidden") == "true"
-        or is_not_shown(attributes)
-    )
-    return is_hidden and role not in _PANEL_ROLES and not _PANEL.search(named)
+    is_unseen = is_hidden(attributes) or attributes.get("aria-hidden") == "true"
+    return is_unseen and role not in _PANEL_ROLES and not _PANEL.search(named)
+
+
+def is_hidden(attributes: Any) -> bool:
+    """Return whether an element is not shown, for its attributes."""
+    return attributes.get("hidden", "until-found") != "until-found" or is_not_shown(attributes)
 
 
 def is_not_shown(attributes: Any) -> bool:

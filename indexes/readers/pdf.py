@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pypdf import PageObject, PdfReader
 
     from indexes.readers.pdf_actual import Structure
+    from indexes.readers.pdf_layers import Layers
 
 _BETWEEN_PAGES = "\f"
 _WESTERN = {  # of fonts without an encoding: what Windows has where Latin-1 has control characters
@@ -52,9 +53,10 @@ def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
         reader, flaws = _open(data)
         if len(reader.pages) > limits.max_pages:
             raise UnreadableFile(f"has {len(reader.pages):,} pages, over the limit of {limits.max_pages:,}")
-        pages, damage, unreadable = _page_texts(reader, limits.most_text(len(data)))
+        layers = _layers(reader)
+        pages, damage, unreadable = _page_texts(reader, layers, limits.most_text(len(data)))
         title, about, attached = _title(reader), _properties(reader), _attached(reader)
-        flaws += [*_missing_pages(reader), *_dynamic_form(reader)]
+        flaws += [*_missing_pages(reader), *_dynamic_form(reader), *layers.warnings()]
     except (UnreadableFile, MemoryError):
         raise
     except Exception as error:  # pypdf lets through whatever a broken file provokes: KeyError, zlib.error, …
@@ -118,7 +120,7 @@ def _decrypted(data: bytes) -> PdfReader:
     return reader
 
 
-def _page_texts(reader: PdfReader, most: int) -> tuple[list[str], dict[int, str], tuple[int, ...]]:
+def _page_texts(reader: PdfReader, layers: Layers, most: int) -> tuple[list[str], dict[int, str], tuple[int, ...]]:
     """The text of each page, the damage of the damaged ones, by their numbers from 1, and the unreadable ones."""
     from indexes.readers.pdf_fonts import readable_fonts
 
@@ -130,7 +132,7 @@ def _page_texts(reader: PdfReader, most: int) -> tuple[list[str], dict[int, str]
     with readable_fonts() as prepare:
         for number, page in enumerate(reader.pages, start=1):
             with _complaints() as complaints:
-                text, is_good = _page(page, texts[-1] if texts else "", prepare, structure, complaints)
+                text, is_good = _page(page, texts[-1] if texts else "", prepare, structure, layers, complaints)
             if complaints:
                 damage[number] = complaints[0]
             elif not is_good:
@@ -148,13 +150,14 @@ def _page(
     before: str,
     prepare: Callable[[Any], None],
     structure: Structure,
+    layers: Layers,
     complaints: list[str],
 ) -> tuple[str, bool]:
     """The text of a page after `before`, empty where it is not readable, and whether it is; see `_complaints`."""
     text, beside = "", ""
     try:
         prepare(page)
-        flaws = [*_missing_content(page), *_put_actual_text(page, structure)]
+        flaws = [*_missing_content(page), *_leave_out(page, layers), *_put_actual_text(page, structure)]
         text = page_text(page, before).replace(_BETWEEN_PAGES, "\n")
         complaints += flaws
     except MemoryError:
@@ -206,6 +209,29 @@ def _structure(reader: PdfReader) -> Structure:
         raise
     except Exception:  # see read_pdf; what is drawn is read all the same
         return Structure({})
+
+
+def _layers(reader: PdfReader) -> Layers:
+    """The layers of a document; of a damaged list of them, all are shown."""
+    from indexes.readers.pdf_layers import Layers
+
+    try:
+        return Layers(reader.root_object)
+    except MemoryError:
+        raise
+    except Exception:  # see read_pdf
+        return Layers({})
+
+
+def _leave_out(page: PageObject, layers: Layers) -> list[str]:
+    """Leave out what stands on layers that are switched off, and return a complaint if that fails."""
+    try:
+        layers.leave_out(page)
+    except MemoryError:
+        raise
+    except Exception as error:  # see read_pdf; all layers are read then
+        return [f"its layers cannot be told apart: {reason_of(error)}"]
+    return []
 
 
 def _put_actual_text(page: PageObject, structure: Structure) -> list[str]:

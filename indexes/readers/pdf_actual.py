@@ -20,17 +20,14 @@ from pypdf.generic import (
     FloatObject,
     NameObject,
     NumberObject,
-    StreamObject,
 )
 from pypdf.generic._font import Font
 from pypdf.generic._utils import decode_pdfdocencoding
 
-_Operation = tuple[Any, bytes]
+from indexes.readers.pdf_content import OPENS, SHOWS, Operation, resolved, rewrite
+
 _ACTUAL = "/ActualText"
-_SHOWS = frozenset({b"Tj", b"TJ", b"'", b'"'})
-_OPENS = frozenset({b"BDC", b"BMC"})
 _NAME = NameObject("/longctxActualText")
-_DEEPEST = 10  # forms in forms
 _SIZE = 10.0  # of the text for a drawing, in points
 _MOST_LOST = 3  # characters that an empty text stands for: more are hardly meant to be nothing
 _MOST_NODES, _MOST_MARKS = 10_000, 10_000  # of the structure, and on a page
@@ -58,33 +55,33 @@ class Structure:
 
     def __init__(self, catalog: Any) -> None:
         self._rows: dict[int, Any] = {}  # by the number of a page, the elements of its marks
-        root = _object(catalog.get("/StructTreeRoot"))
-        nodes, seen = [_object(root.get("/ParentTree")) if isinstance(root, DictionaryObject) else None], 0
+        root = resolved(catalog.get("/StructTreeRoot"))
+        nodes, seen = [resolved(root.get("/ParentTree")) if isinstance(root, DictionaryObject) else None], 0
         while nodes and seen < _MOST_NODES:
             node, seen = nodes.pop(), seen + 1
             if isinstance(node, DictionaryObject):
-                kids, numbers = _object(node.get("/Kids")), _object(node.get("/Nums"))
-                nodes += [_object(kid) for kid in kids] if isinstance(kids, ArrayObject) else []
+                kids, numbers = resolved(node.get("/Kids")), resolved(node.get("/Nums"))
+                nodes += [resolved(kid) for kid in kids] if isinstance(kids, ArrayObject) else []
                 pairs = numbers if isinstance(numbers, ArrayObject) else []
                 self._rows.update((int(pairs[i]), pairs[i + 1]) for i in range(0, len(pairs) - 1, 2))
 
-    def whole(self, form: Any) -> list[_Operation]:
+    def whole(self, form: Any) -> list[Operation]:
         """Return the mark of the text that the structure states for all of a form; none if it states none."""
-        number = _object(form.get("/StructParent"))
-        element = _object(self._rows.get(number)) if isinstance(number, int) else None
+        number = resolved(form.get("/StructParent"))
+        element = resolved(self._rows.get(number)) if isinstance(number, int) else None
         return [] if _stated(element) is None else [([NameObject("/Span"), element], b"BDC")]
 
     def texts(self, page: Any) -> dict[int, StatedText]:
         """Return the texts that elements of the structure state for marks on a page or in a form, by their numbers."""
-        number = _object(page.get("/StructParents"))
-        row = _object(self._rows.get(number)) if isinstance(number, int) else None
+        number = resolved(page.get("/StructParents"))
+        row = resolved(self._rows.get(number)) if isinstance(number, int) else None
         found: dict[int, StatedText] = {}
         met: set[int] = set()
         for mark, each in enumerate(row[:_MOST_MARKS] if isinstance(row, ArrayObject) else ()):
-            element = _object(each)
+            element = resolved(each)
             text = _stated(element)
             if text is None and isinstance(element, DictionaryObject):
-                element = _object(element.get("/P"))
+                element = resolved(element.get("/P"))
                 text = _stated(element)
             if text is not None:
                 found[mark] = StatedText("" if id(element) in met else text, id(element) in met)
@@ -99,63 +96,32 @@ def put_actual_text(page: Any, structure: Structure) -> None:
         page: The page, whose fonts have been given a meaning; it is changed.
         structure: The structure of the document.
     """
-    _put(page, page.get("/Contents"), NameObject("/Contents"), page.pdf, structure, set(), 0)
 
-
-def _put(
-    owner: Any,
-    stream: Any,
-    key: NameObject | None,
-    pdf: Any,
-    structure: Structure,
-    seen: set[int],
-    depth: int,
-) -> None:
-    """Rewrite the content of a page, or of a form for a key of None, and of the forms that it draws."""
-    resources = _object(owner.get("/Resources"))
-    stream = _object(stream)
-    if not isinstance(resources, DictionaryObject) or not isinstance(stream, ArrayObject | StreamObject):
-        return
-    stated, by_number, whole = _properties(resources), structure.texts(owner), structure.whole(owner)
-    content = ContentStream(stream, pdf, "bytes")
-    if stated or by_number or whole or _ACTUAL.encode() in content.get_data():
+    def rewriting(owner: Any, resources: DictionaryObject, content: ContentStream) -> list[Operation] | None:
+        stated, by_number, whole = _properties(resources), structure.texts(owner), structure.whole(owner)
+        if not (stated or by_number or whole or _ACTUAL.encode() in content.get_data()):
+            return None
         rewriter = _Rewriter(_Fonts(resources), stated, by_number)
-        marked = [*whole, *content.operations] if whole else content.operations
-        operations = list(rewriter.operations(marked))
-        if rewriter.has_changed:
-            content.operations = operations
-            owner[NameObject("/Resources")] = rewriter.fonts.resources()
-            if key is None:
-                _replace_data(owner, content.get_data())
-            else:
-                owner[key] = content
-    forms = _object(resources.get("/XObject"))
-    for form in list(forms.values()) if isinstance(forms, DictionaryObject) and depth < _DEEPEST else ():
-        form = _object(form)
-        if isinstance(form, StreamObject) and form.get("/Subtype") == "/Form" and id(form) not in seen:
-            seen.add(id(form))
-            if _object(form.get("/Resources")) is None:  # it uses those of what draws it, as old programs had it
-                form[NameObject("/Resources")] = resources
-            _put(form, form, None, pdf, structure, seen, depth + 1)
+        operations = rewriter.operations([*whole, *content.operations] if whole else content.operations)
+        if not rewriter.has_changed:
+            return None
+        owner[NameObject("/Resources")] = rewriter.fonts.resources()
+        return operations
 
-
-def _replace_data(form: Any, data: bytes) -> None:
-    """Give a form other content; what it was decoded to is kept beside it."""
-    decoded = getattr(form, "decoded_self", None)
-    (form if decoded is None else decoded).set_data(data)
+    rewrite(page, rewriting)
 
 
 def _properties(resources: DictionaryObject) -> dict[str, str]:
     """The texts that the marks of the content refer to by name."""
-    named = _object(resources.get("/Properties"))
+    named = resolved(resources.get("/Properties"))
     found = named.items() if isinstance(named, DictionaryObject) else ()
-    texts = ((name, _stated(_object(each))) for name, each in found)
+    texts = ((name, _stated(resolved(each))) for name, each in found)
     return {name: text for name, text in texts if text is not None}
 
 
 def _stated(mark: Any) -> str | None:
     """The text that a mark states; None if it states none."""
-    value = _object(mark.get(_ACTUAL)) if isinstance(mark, DictionaryObject) else None
+    value = resolved(mark.get(_ACTUAL)) if isinstance(mark, DictionaryObject) else None
     if isinstance(value, bytes):
         is_wide = value.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE))
         if is_wide or value.startswith(codecs.BOM_UTF8):
@@ -169,7 +135,7 @@ class _Fonts:
 
     def __init__(self, resources: DictionaryObject) -> None:
         self._resources = resources
-        fonts = _object(resources.get("/Font"))
+        fonts = resolved(resources.get("/Font"))
         self._fonts = fonts if isinstance(fonts, DictionaryObject) else DictionaryObject()
         self._known: dict[Any, Font | None] = {}
         self._widths: dict[str, float] = {}
@@ -177,7 +143,7 @@ class _Fonts:
     def shown(self, name: Any, operands: Any) -> tuple[str, float]:
         """What an operator shows in a font, and its width in thousandths of the font's size."""
         if name not in self._known:
-            font = _object(self._fonts.get(name))
+            font = resolved(self._fonts.get(name))
             self._known[name] = Font.from_font_resource(font) if isinstance(font, DictionaryObject) else None
         font, text, width = self._known[name], "", 0.0
         given = operands[-1] if operands else b""
@@ -237,13 +203,13 @@ class _Rewriter:
         self.has_changed = False
         self._stated = stated
         self._by_number = by_number
-        self._out: list[_Operation] = []
+        self._out: list[Operation] = []
         self._font: tuple[Any, float] | None = None  # its name and size
         self._kept: list[tuple[Any, float] | None] = []
         self._in_text = False
         self._span: _Span | None = None
 
-    def operations(self, operations: Sequence[_Operation]) -> list[_Operation]:
+    def operations(self, operations: Sequence[Operation]) -> list[Operation]:
         """Rewrite the content.
 
         Args:
@@ -255,12 +221,12 @@ class _Rewriter:
         for operands, operator in operations:
             self._follow(operands, operator)
             span = self._span
-            if span is None and operator in _OPENS:
+            if span is None and operator in OPENS:
                 stated = self._text_of(operands)
                 self._span = None if stated is None else _Span(stated, len(self._out))
             elif span is not None:
-                span.open += (operator in _OPENS) - (operator == b"EMC")
-                if operator in _SHOWS and self._font is not None:
+                span.open += (operator in OPENS) - (operator == b"EMC")
+                if operator in SHOWS and self._font is not None:
                     text, width = self.fonts.shown(self._font[0], operands)
                     span.width = span.width if span.drawn.strip() else width
                     span.drawn += text
@@ -297,11 +263,11 @@ class _Rewriter:
             self._out[span.start :] = self._replaced(self._out[span.start :], span)
             self.has_changed = True
 
-    def _replaced(self, operations: list[_Operation], span: _Span) -> Iterator[_Operation]:
+    def _replaced(self, operations: list[Operation], span: _Span) -> Iterator[Operation]:
         """The operations with the text where the first of them shows some, or else draws something."""
         is_said = False
         for operands, operator in operations:
-            if operator not in _SHOWS and operator != b"Do":
+            if operator not in SHOWS and operator != b"Do":
                 yield operands, operator
                 continue
             if operator == b'"' and len(operands) > 1:
@@ -315,7 +281,7 @@ class _Rewriter:
         if not is_said:
             yield from self._said(span, in_text=self._in_text)
 
-    def _said(self, span: _Span, *, in_text: bool) -> Iterator[_Operation]:
+    def _said(self, span: _Span, *, in_text: bool) -> Iterator[Operation]:
         """The text, in its font; then the font is as it was."""
         if not span.text:
             return
@@ -329,7 +295,3 @@ class _Rewriter:
             yield [name, size], b"Tf"
         if not in_text:
             yield [], b"ET"
-
-
-def _object(value: Any) -> Any:
-    return None if value is None else value.get_object()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets, without_embedded_files
-from indexes.readers.charset import decode
+from indexes.readers.declared_encoding import decode_source
 
 _BEFORE = (
     r"(?:export|default|pub(?:\([a-z]+\))?|public|private|internal|abstract|final|open|sealed|static|async|unsafe"
@@ -34,13 +34,13 @@ _NOT_A_FUNCTION = re.compile(r"(?:if|for|while|switch|return|else|do|case|using|
 
 def read_source(data: bytes, limits: ReadLimits) -> ReadText:
     """Read source code as it is, with `breaks` at unindented definitions that a keyword begins, and at sections."""
-    text = without_embedded_files(decode(data, limits.encoding))
+    text = without_embedded_files(decode_source(data, limits.encoding))
     return ReadText(text, breaks=_breaks(text, _begins_definition))
 
 
 def read_braces(data: bytes, limits: ReadLimits) -> ReadText:
     """Read source code in C and its relatives, where a function has no keyword."""
-    text = without_embedded_files(decode(data, limits.encoding))
+    text = without_embedded_files(decode_source(data, limits.encoding))
     return ReadText(text, breaks=_breaks(text, _begins_function))
 
 

@@ -13,6 +13,9 @@ from indexes.types import Heading
 _TIMES = re.compile(r"\s*(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})(?:[.,]\d{1,3})?\s*-->")
 _VOICE = re.compile(r"<v(?:\.[^ >]*)?[ \t]+([^>]{1,100})>")
 _FURIGANA = re.compile(r"<rt>[^<]{0,200}</rt>|<rt>[^<]{0,200}(?=</ruby>)", re.IGNORECASE)
+_BREAK = re.compile(
+    r"\\[Nnh]"
+)  # of a line, or a space, as programs for Advanced SubStation Alpha write them into SubRip
 _TAG = re.compile(r"</?[A-Za-z0-9][^<>]{0,200}>|\{\\[^{}]{0,200}\}")
 
 
@@ -62,4 +65,5 @@ def _lines(time: int, texts: Iterable[str]) -> Iterator[tuple[int, str]]:
 
 def _shown(line: str) -> str:
     """A line of a cue as it is shown, after the name of who says it."""
-    return html.unescape(_TAG.sub("", _FURIGANA.sub("", _VOICE.sub(r"\1: ", line)))).strip()
+    said = _TAG.sub("", _FURIGANA.sub("", _VOICE.sub(r"\1: ", line)))
+    return html.unescape(_BREAK.sub(" ", said)).strip()

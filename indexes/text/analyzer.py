@@ -69,6 +69,8 @@ _FUNCTION_BIGRAM_WEIGHT, _ASKED_WEIGHT = 0.25, 0.6
 _MARK, _BEGINNING_LENGTH, _BEGINNING_WEIGHT = "-", 5, 0.5
 _GRAM_LENGTH = 4
 _LATIN = re.compile("[A-Za-z\u00df-\u024f\u1e00-\u1eff]")
+# Of a colour or a shape as an adjective the noun, by which texts name it as well: 青い扉, 青の扉; 黄色い has its bigram
+_NOUNS = {f"{noun}い": noun for noun in "青赤白黒丸"}
 _CODE_WEIGHT = 0.5  # of 17 for E17, which is in E-17
 
 
@@ -137,6 +139,7 @@ def query_terms(text: str, language: str = "en", own: str | None = None) -> dict
     for term in {*(part.normalized_form() for part in asked), *(_BIGRAM + bigram for bigram in _bigrams(name))}:
         if term in wanted:
             wanted[term] *= _ASKED_WEIGHT
+    wanted |= {_NOUNS[term]: wanted[term] for term in content if term in _NOUNS and _NOUNS[term] not in wanted}
     wanted |= {stem: float(count) for stem, count in Counter(_stems(words, language)).items()}
     for code in (each for each in codes(text) if len(each.digits) > 1):
         whole = sum(wanted.get(part, 0.0) for part in (code.letters, code.digits))  # of E-17, which E17 is, too

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from indexes.text.kanji_numerals import KANJI_DIGITS, in_kanji
 from indexes.text.normalisation import nfkc
 
-_UNITS = {"十": 10, "百": 100}
-_NUMERAL = rf"(?:[0-9]{{1,9}}|[{KANJI_DIGITS}{''.join(_UNITS)}]{{1,9}})"
+_UNITS = {"十": 10, "百": 100, "千": 1000}
+_MYRIAD = "万"
+_NUMERAL = rf"(?:[0-9]{{1,9}}|[{KANJI_DIGITS}{''.join(_UNITS)}{_MYRIAD}]{{1,12}})"
 _JAPANESE = re.compile(rf"第\s?({_NUMERAL})\s?([条章節項款編回号版])(?:の({_NUMERAL})(?![0-9A-Za-z]|(?!第)[一-龯]))?")
 # The words for a part, in the languages that are written most
 _WORDS = {
@@ -102,7 +103,8 @@ def other_numerals(text: str) -> list[str]:
     found += [f"{int(match[0]):,}" for match in _LONG.finditer(text)]
     for match in _JAPANESE.finditer(text):
         number = _value(match[1])
-        found.append(f"第{_in_kanji(number) if match[1].isascii() else number}{match[2]}")
+        others = _in_kanji(number) if match[1].isascii() else [str(number)]
+        found += (f"第{each}{match[2]}" for each in others)
     return found
 
 
@@ -134,17 +136,20 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], NumberedPart]]
 )
 
 
-def _in_kanji(number: int) -> str:
-    """A number below 1,000 in kanji: 十二; of others, the digits."""
-    return in_kanji(number) if 0 < number < 1000 else "".join(KANJI_DIGITS[int(each)] for each in str(number))
+def _in_kanji(number: int) -> list[str]:
+    """A number in kanji: 十二, and 千二百 also as 一二〇〇; of 10,000 and more the digits alone."""
+    said = [in_kanji(number)] if 0 < number < 10_000 else []
+    return said if 0 < number < 1000 else [*said, "".join(KANJI_DIGITS[int(each)] for each in str(number))]
 
 
 def _value(numeral: str) -> int:
-    """The value of a numeral: of 12, 十二 and 一二."""
-    total, digits = 0, ""
+    """The value of a numeral: of 12, 十二, 一二, 千二百 and 二万三."""
+    whole, total, digits = 0, 0, ""
     for each in numeral:
-        if each in _UNITS:
+        if each == _MYRIAD:
+            whole, total, digits = whole + (total + int(digits or "0") or 1) * 10_000, 0, ""
+        elif each in _UNITS:
             total, digits = total + int(digits or "1") * _UNITS[each], ""
         else:
             digits += str(KANJI_DIGITS.find(each)) if each in KANJI_DIGITS else each
-    return total + int(digits or "0")
+    return whole + total + int(digits or "0")

@@ -28,6 +28,7 @@ from indexes.text import (
 from longctx.answering.evidence import Evidence
 from longctx.answering.quotable import Sentence, citation, sentences, with_header
 from longctx.answering.source import Passages, Source, check_found
+from longctx.answering.telling_headings import tells
 from longctx.errors import BadRequest
 from longctx.planning import Policy, question_kind
 from longctx.prompts import language_of
@@ -42,6 +43,7 @@ _INSIDE_WEIGHT = 0.3  # of a word that holds the kanji that is asked for, as 休
 _TOP_WEIGHT = 0.1  # of standing directly below a heading that holds a code of the question
 # Of the question in one of the next sentences of the paragraph that a sentence is quoted with: 担当は松本とする。
 _ADDS, _REACH = 0.1, 2
+_PASSAGES_BACK = 20  # among which a heading of several passages is looked for
 _DENSITY_WEIGHT = 0.1  # of two sentences that hold the same, the one that says nothing else
 
 _NOTHING_FOUND = {
@@ -153,14 +155,15 @@ def extract(question: str, hits: Sequence[SearchHit], corpus: Passages, searched
             + _RANK_WEIGHT / (1 + sentence.rank)
             + _density(sentence, wanted)
             + _TOP_WEIGHT * (sentence.top is not None),
-            _quote(number, found, weights),
+            _quote(number, found, weights, question),
         )
         for number, (sentence, share, more, cosine) in enumerate(
             zip(found, shares, around, cosines or [0.0] * len(found), strict=True)
         )
         if more > 0 or cosine > 0
     ]
-    return tuple(replace(sentence, number=number) for number, sentence in enumerate(_best(scored), start=1))
+    chosen = _with_headings(_best(scored), found, question, corpus)
+    return tuple(replace(sentence, number=number) for number, sentence in enumerate(chosen, start=1))
 
 
 def _lacks_code(asked: Sequence[Code | NumberedPart | NumberedThing], hits: Sequence[SearchHit]) -> bool:
@@ -242,12 +245,15 @@ def _share(weights: Mapping[str, float], bag: Set[str]) -> float:
     return sum(weights[term] for term in bag & weights.keys())
 
 
-def _quote(number: int, found: Sequence[Sentence], weights: Mapping[str, float]) -> Citation:
+def _quote(number: int, found: Sequence[Sentence], weights: Mapping[str, float], question: str) -> Citation:
     """A sentence as it is quoted: with what it says little without, and with what it lacks of the question."""
     sentence, held = found[number], found[number].terms
     start, end = sentence.quote
     if sentence.top is not None:  # where the heading may say what is asked, as "2.4.0 (11 April)" does
         start = sentence.top
+    elif sentence.outline and not sentence.chunk.text[sentence.outline[-1][1] : start].strip():
+        above = slice(*sentence.outline[-1])
+        start = above.start if tells(question, sentence.chunk.text[above], sentence.place.text) else start
     for beside in found[number + 1 : number + 1 + _REACH]:
         if beside.chunk is not sentence.chunk or beside.paragraph != sentence.paragraph:
             break
@@ -265,6 +271,36 @@ def _best(scored: Sequence[tuple[float, Citation]]) -> tuple[Citation, ...]:
         if not any(sentence.text == other.text or _overlap(sentence, other) for other in chosen):
             chosen.append(sentence)
     return tuple(chosen)
+
+
+def _with_headings(
+    chosen: Sequence[Citation], found: Sequence[Sentence], question: str, corpus: Passages
+) -> Iterator[Citation]:
+    """The sentences chosen, each below the heading that says what the question asks for, if one does."""
+    quoted = [*chosen]
+    for each in chosen:
+        sentence = next(one for one in found if _overlap(one.place, each))
+        heading = _telling_heading(sentence, each.text, question, corpus)
+        if heading is not None and not any(_overlap(heading, other) for other in quoted):
+            quoted.append(heading)
+            yield heading
+        yield each
+
+
+def _telling_heading(sentence: Sentence, quoted: str, question: str, corpus: Passages) -> Citation | None:
+    """The heading above a sentence that says what a question asks for; it may be in an earlier passage."""
+    chunk = sentence.chunk
+    for start, end in reversed(sentence.outline):
+        if tells(question, chunk.text[start:end], quoted):
+            return citation(chunk, start, end)
+    above = [part for part in chunk.heading.split(" > ") if tells(question, part, quoted)]
+    before = corpus.chunks_by_id(range(max(chunk.id - _PASSAGES_BACK, 0), chunk.id)) if above else {}
+    for number in sorted(before, reverse=True):
+        place = before[number].text.rfind(above[-1])
+        if place >= 0 and before[number].source == chunk.source:
+            start = before[number].text.rfind("\n", 0, place) + 1
+            return citation(before[number], start, place + len(above[-1]))
+    return None
 
 
 def _overlap(one: Citation, other: Citation) -> bool:

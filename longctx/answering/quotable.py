@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from indexes import Chunk
 from indexes.offsets import clean_offset
 from indexes.text import content_terms, row_spans, sentence_spans, terms
+from longctx.answering.telling_headings import level_of
 from longctx.types import Citation
 
 _POINTS_BACK = re.compile(  # to the sentence before, without which it says little, and which says little without it
@@ -24,12 +25,12 @@ _POINTS_BACK = re.compile(  # to the sentence before, without which it says litt
 _TAKEN_UP = re.compile(r"\s*The ((?:\w+ )?\w+)")  # a noun, of which the sentence before may have spoken
 _HEADING = re.compile(
     r"\s*(?:#{1,6}\s|```|~~~)"
-    r"|\s*(?:第\s*[0-9一二三四五六七八九十百]+\s*[条章節款編部]|(?:chapter|section|article|part)\s+[\dIVX]+\b)[^\n。.:：]{0,60}\Z",
+    r"|\s*(?:第\s*[0-9〇一二三四五六七八九十百千万]+\s*[条章節款編部]|(?:chapter|section|article|part)\s+[\dIVX]+\b)[^\n。.:：]{0,60}\Z",
     re.IGNORECASE,
 )
 _HEADER_REACH = 2_000  # characters from a row of a header to the table's first row
 _WORD = re.compile(r"\w+")
-_ARTICLE = re.compile(r"\s*第\s*[0-9０-９一二三四五六七八九十百]+\s*条")
+_ARTICLE = re.compile(r"\s*第\s*[0-9０-９〇一二三四五六七八九十百千万]+\s*条")
 _LONGEST_ARTICLE = 240  # characters that are quoted whole
 _LONGEST_TITLE = 60  # characters of a line that is a heading because nothing in it is punctuated
 _PUNCTUATED = re.compile(r"[\d。．.!?！？:：,、;；|=]|^\s*[-*+•・>]")
@@ -48,6 +49,7 @@ class Sentence:
         quote: From where to where in `chunk.text` it is quoted: with those beside it that a pronoun ties to it.
         top: Where the heading directly above it begins in `chunk.text`, if one is there.
         paragraph: Where its paragraph begins in `chunk.text`.
+        outline: Where the headings above it are in `chunk.text`, the outermost first.
         heading: The heading above it, or the question in the document that it answers.
         terms: Its terms.
         around: Those of the title, the heading and the sentence before.
@@ -59,6 +61,7 @@ class Sentence:
     quote: tuple[int, int]
     top: int | None
     paragraph: int
+    outline: tuple[tuple[int, int], ...]
     heading: str
     terms: Set[str]
     around: Set[str]
@@ -130,6 +133,7 @@ def sentences(chunk: Chunk, rank: int, language: str) -> Iterator[Sentence]:
     heading, before, asked, top = chunk.heading, set[str](), set[str](), None
     spans = [*quotable_spans(chunk)]
     paragraph = 0
+    outline: list[tuple[int, int]] = []
     for number, (start, end) in enumerate(spans):
         if not number or "\n" in text[spans[number - 1][1] : start]:
             paragraph = start
@@ -139,12 +143,14 @@ def sentences(chunk: Chunk, rank: int, language: str) -> Iterator[Sentence]:
         bag = set(terms(with_header(place), language))
         if _is_heading(chunk, start, end) or _is_table_header(chunk, place):
             heading, asked, top = place.text, bag if _QUESTION.search(place.text) else set(), start
+            level = level_of(heading)
+            outline = [*(span for span in outline if level_of(text[slice(*span)]) < level), (start, end)]
         elif _QUESTION.search(place.text) and number + 1 < len(spans):
             heading, asked = place.text, asked | bag
         elif bag:
             around = before | title | set(terms(heading, language))
             quote = _article_span(chunk, spans, number, heading) or _tied_span(chunk, spans, number)
-            yield Sentence(chunk, place, quote, top, paragraph, heading, bag | asked, around, rank)
+            yield Sentence(chunk, place, quote, top, paragraph, tuple(outline), heading, bag | asked, around, rank)
             asked, top = set(), None
         before = bag
 

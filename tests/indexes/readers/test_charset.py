@@ -369,3 +369,30 @@ def test_an_encoding_in_a_comment_declares_nothing_and_a_late_one_does(read):
     for before in ("<!-- <meta charset=utf-8> -->", "<script>let a = 1;</script>" * 400):
         page = f"<head>{before}<meta charset=koi8-r></head><p>{text}".encode("koi8-r")
         assert read("a.html", page).text == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "encoding"),
+    [
+        ("a.py", "# -*- coding: latin-1 -*-\n# Größe in Fuß\nHEIGHT = 42\n", "latin-1"),
+        ("a.py", "#!/usr/bin/env python\n# vim: set fileencoding=iso-8859-15 :\nPRICE = '40 €'\n", "iso-8859-15"),
+        ("a.rb", "# encoding: windows-1251\n# Ключ лежит на столе\n", "cp1251"),
+        ("a.c", "/* -*- mode: c; coding: koi8-r -*- */\n/* Ключ лежит на столе */\n", "koi8-r"),
+        ("a.el", ";; -*- coding: euc-jp -*-\n;; 灯\n", "euc_jp"),
+        (
+            "a.tex",
+            "\\documentclass{article}\n\\usepackage[latin1]{inputenc}\nDer Schlüssel für Größe acht.\n",
+            "latin-1",
+        ),
+        ("a.tex", "\\documentclass{article}\n\\usepackage[ansinew]{inputenc}\nEr sagt „nein“.\n", "cp1252"),
+        ("a.bib", "% Encoding: ISO8859_1\n@book{a, title={Über Öl}}\n", "latin-1"),
+        ("a.py", "# -*- coding: latin-1 -*-\n# Größe 寸法\n", "utf-8"),
+    ],
+)
+def test_the_encoding_that_a_source_declares(name, text, encoding, read):
+    assert read(name, text.encode(encoding)).text == text
+
+
+def test_what_a_source_says_of_an_encoding_elsewhere_is_none(refusal):
+    for text in ("a = 1\n\n# coding: latin-1\n# Größe\n", "% \\usepackage[latin1]{inputenc}\nGröße\n"):
+        assert "not UTF-8" in refusal("a.py", text.encode("latin-1"))

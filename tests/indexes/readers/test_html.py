@@ -326,3 +326,44 @@ def test_what_is_shown_without_scripts_is_read_unless_it_asks_for_them(inside, s
 def test_sections_of_characters_are_text_in_xhtml(read):
     page = "<html><head><title>x</title></head><body><p><![CDATA[Oil & <wick>]]></p></body></html>"
     assert read("a.xhtml", f'<?xml version="1.0"?>{page}').text == "Oil & <wick>"
+
+
+def test_pages_in_frames_are_named(read, refusal):
+    frames = (
+        "<iframe src='parts/fees%20list.html?x=1#top'></iframe><embed src=manual.pdf><object data=plan.html></object>"
+        "<embed src=film.swf><object data=a.bin></object><iframe src=about:blank></iframe><iframe></iframe>"
+        "<iframe src=https://count.example/x width=1 height=1></iframe><iframe src=y.html style='display:none'></iframe>"
+        "<noscript><iframe src=z.html hidden></iframe></noscript><iframe src='http://['></iframe>"
+    )
+    document = read("a.html", f"<p>It is lit.</p>{frames}")
+    assert (document.text, document.warnings) == ("It is lit.", ())
+    assert document.includes == ("parts/fees list.html", "manual.pdf", "plan.html")
+    frames = "<iframe src=//maps.example/pier></iframe><iframe src=https://films.example/1></iframe>"
+    assert read("a.html", f"<p>It is lit.</p>{frames}").warnings == (
+        "the pages '//maps.example/pier', 'https://films.example/1' that it shows in frames are not read",
+    )
+    frames = "<frameset cols='1,2'><frame src=menu.html><frame src=main.html></frameset>"
+    assert refusal("a.html", frames) == "no text in it but that of the pages in its frames: menu.html, main.html"
+
+
+HIDDEN = "The lamp of the old tower was taken down in the spring of that year, and it never came back."
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<p hidden>{}</p>",
+        "<div style='display:none'><div>{}<script>x()</script></div></div>",
+        "<template><p>{}</p></template>",
+    ],
+)
+def test_hidden_text_is_left_out_and_said(page, read):
+    document = read("a.html", f"<p>It is lit.</p>{page.format(HIDDEN)}<p hidden>Loading</p><p>So.</p>")
+    assert document.text == "It is lit.\nSo."
+    assert document.warnings == (f"hidden text is left out ({len(HIDDEN)} characters): show it, and save the file",)
+
+
+def test_what_is_folded_is_read(read):
+    page = "<details><summary>Who trims it?</summary><p>The keeper does.</p></details>"
+    document = read("a.html", page)
+    assert (document.text, document.warnings) == ("Who trims it?\nThe keeper does.", ())

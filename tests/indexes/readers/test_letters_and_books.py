@@ -512,3 +512,31 @@ def test_open_documents_that_cannot_be_read(refusal):
     )
     bomb += "</table:table></office:spreadsheet>"
     assert refusal("a.ods", open_document(bomb)) == "its text has over 10,000,000 characters, which is the limit"
+
+
+FLOWED = "Subject: oil\nContent-Type: text/plain; charset=utf-8; format=flowed{}\n\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "body", "text"),
+    [
+        ("", "The oil of the \nlamp is low.\nSo.\n", "The oil of the lamp is low.\nSo."),
+        ("; delsp=yes", "油は残り少ないので明日 \n補給します。\n以上", "油は残り少ないので明日補給します。\n以上"),
+        ("", "> The oil \n> is low. \nYes, \n it is.\n", "> The oil is low.\nYes, it is."),
+        ("", "So \n-- \nHolm\n", "So\n-- \nHolm"),
+        ("; delsp=no", "It ends \n\nhere ", "It ends\n\nhere"),
+    ],
+)
+def test_lines_that_flow_are_paragraphs(more, body, text, read):
+    assert read("a.eml", FLOWED.format(more) + body).text.split("\n\n", 1)[1].rstrip("\n") == text
+
+
+def test_lines_that_do_not_flow_stay(read):
+    assert read("a.eml", "Subject: oil\n\nThe oil \nis low.").text == "Subject: oil\n\nThe oil \nis low."
+
+
+def test_breaks_of_lines_in_subrip(read):
+    assert (
+        read("a.srt", "1\n00:00:01,000 --> 00:00:02,000\n{\\an8}The oil\\Nis\\hlow.\n").text
+        == "00:00:00\nThe oil is low."
+    )

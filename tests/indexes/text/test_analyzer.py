@@ -210,6 +210,9 @@ def test_a_code_in_one_piece_counts_as_much_as_its_parts() -> None:
         ("12000円", "12,000円"),
         ("12,000円", "12000円"),
         ("第12条", "第十二条"),
+        ("第1042条", "第千四十二条"),
+        ("第1042条", "第一〇四二条"),
+        ("第千四十二条", "第1042条"),
         ("第百二十条", "第120条"),
         ("第20条", "第二十条"),
     ],
@@ -221,3 +224,9 @@ def test_a_number_is_searched_for_in_its_other_spellings(query: str, text: str) 
 @pytest.mark.parametrize("query", ["2024年", "1,5", "第一次", "v2"])
 def test_a_number_that_is_written_in_one_way_has_no_other_spelling(query: str) -> None:
     assert query_terms(query, "ja").keys() <= {*terms(query, "ja")}
+
+
+@pytest.mark.parametrize(("query", "noun"), [("青い扉", "青"), ("丸い窓", "丸")])
+def test_a_colour_or_shape_is_searched_for_as_a_noun_too(query: str, noun: str) -> None:
+    assert noun in terms(f"{noun}の扉", "ja")
+    assert query_terms(query, "ja").get(noun) == query_terms(query, "ja")[f"{noun}い"]

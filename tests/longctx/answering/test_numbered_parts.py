@@ -11,12 +11,16 @@ TEXTS = {
     "アルバイトを除く。\n\n第12条（休憩） 休憩は正午から一時間とする。\n\n第13条（残業） 残業は課長の承認を要する。"
     "一か月に四十五時間を超えてはならない。\n\n第13条の2（仮眠） 仮眠は三時までとする。\n",
     "keiyaku.txt": "保守契約書\n\n第一条　乙は空調の保守を行う。\n\n第十四条　紛争は横浜地方裁判所で争う。\n",
+    "minpo.txt": "民法\n\n第千四十二条　遺留分を算定する財産の割合は二分の一とする。\n\n第千二十四条　遺言は検認を要する。\n",
     "handbook.md": "# Handbook\n\n## 3.1 Probation\n\nIt lasts six months.\n\n## 3.2 Notice\n\nNotice is given in writing."
     " Three months are enough.\n\n## 3.12 Remote work\n\nStaff may work at home on Fridays.\n",
     "hausordnung.md": "# Hausordnung\n\n## § 2 Treppenhaus\n\nKinderwagen stehen im Hof.\n\n## § 12 Abfall\n\n"
     "Die Tonne wird am Donnerstag geleert.\n",
     "releases.md": "# Releases\n\n## 2.4.1 (2 May)\n\n- Fixed: the last row was lost.\n\n## 2.4.0 (11 April)\n\n"
     "- Added: dark colours.\n\n## 2.3.0 (20 January)\n\n- Deprecated: the API v1 is switched off in winter.\n",
+    "history.md": "# History\n\n## 1.9.0 - 2023-02-01\n\n### Fixed\n\n- The printer stops at the end of a roll.\n\n### Added"
+    "\n\n- Export to spreadsheets.\n\n## 1.8.0\n\nSupport for lasers.\n",
+    "rireki.md": "# 変更履歴\n\n## 3.1.0\n\n- ダークモードを追加しました。\n- 印刷の余白を直しました。\n",
     "hotel.md": "# Hotel\n\n| Room | Beds | Price |\n|---|---|---|\n| 101 | 1 | 80 EUR |\n| 102 | 2 | 110 EUR |\n",
     "kaigi.txt": "会議の記録\n\n新しい検査機は六月に導入する。担当は松本とする。\n",
     "compressor.txt": "Compressor AP 900 - Manual\n\nNever open the tank of the compressor under pressure.\n",
@@ -31,6 +35,9 @@ TEXTS = {
         ("第12条は何を定めていますか", "第12条（休憩） 休憩は正午から一時間とする。"),
         ("第十二条には何が書いてありますか", "第12条（休憩） 休憩は正午から一時間とする。"),
         ("第14条は？", "第十四条　紛争は横浜地方裁判所で争う。"),
+        ("第1042条は？", "第千四十二条　遺留分を算定する財産の割合は二分の一とする。"),
+        ("第千二十四条の内容は？", "第千二十四条　遺言は検認を要する。"),
+        ("第一〇二四条の内容は？", "第千二十四条　遺言は検認を要する。"),
         ("残業の上限は何時間ですか", "第13条（残業） 残業は課長の承認を要する。一か月に四十五時間を超えてはならない。"),
         ("What does section 3.2 say?", "## 3.2 Notice\n\nNotice is given in writing."),
         ("What does section 3.12 say?", "## 3.12 Remote work\n\nStaff may work at home on Fridays."),
@@ -45,9 +52,30 @@ def test_a_question_about_a_number_quotes_what_has_this_number(qa: DocumentQA, q
 
 
 @pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("Which version added dark colours?", ["## 2.4.0 (11 April)\n\n- Added: dark colours."]),
+        ("Which version supports lasers?", ["## 1.8.0\n\nSupport for lasers."]),
+        ("In which release was export to spreadsheets added?", ["## 1.9.0 - 2023-02-01", "- Export to spreadsheets."]),
+        ("When was export to spreadsheets added?", ["## 1.9.0 - 2023-02-01", "- Export to spreadsheets."]),
+        ("What was done about export to spreadsheets?", ["- Export to spreadsheets."]),
+        ("ダークモードはどのバージョンで追加されましたか", ["## 3.1.0\n\n- ダークモードを追加しました。"]),
+        ("印刷の余白が直ったのはどの版ですか", ["## 3.1.0", "- 印刷の余白を直しました。"]),
+    ],
+)
+def test_a_heading_that_says_what_is_asked_is_quoted_above_the_line(
+    qa: DocumentQA, question: str, quoted: list[str]
+) -> None:
+    citations = qa.ask(question).citations
+    assert [each.text for each in citations[: len(quoted)]] == quoted
+    assert [each.number for each in citations] == [*range(1, len(citations) + 1)]
+
+
+@pytest.mark.parametrize(
     "question",
     [
         "第99条の内容は？",
+        "第1043条の内容は？",
         "What does section 9.9 say?",
         "Was steht in § 21?",
         "What was fixed in version 2.9.1?",
