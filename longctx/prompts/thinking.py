@@ -52,6 +52,8 @@ _DROPPED = (  # and behind it
     *("<|end_of_solution|>", "<|END_RESPONSE|>", "<|END_TEXT|>", "<|return|>", "[END FINAL RESPONSE]"),
     *("<|begin_of_box|>", "<|end_of_box|>"),  # GLM's, about the part of an answer that counts
 )
+# of a turn: tokens that a server with the wrong template leaves in
+_ENDS = ("<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>", "<|END_OF_TURN_TOKEN|>")
 _WRAPPED = {"<answer>": "</answer>", "<response>": "</response>"}  # an answer between two of them
 # tags that are in no list, told by their names: <inner_thoughts>, <|begin_of_reasoning|>, [REFLECTION]
 _TAG = re.compile(r"(<[|｜]?|[\[◁])([\w:▁-]{1,40})(?:\s[^<>\n]{0,60})?([|｜]?>|[\]▷])")
@@ -140,7 +142,7 @@ class ThoughtSplitter:
         if self._hold and cut and not self._seen:
             self.inside = True
         if rest.strip() or not self._at_start:
-            text = Thought(rest) if self.inside else _without(rest, self._dropped)
+            text = Thought(rest) if self.inside else _without(rest[: _turn_end(rest)], self._dropped)
             if text:
                 yield text
 
@@ -218,7 +220,8 @@ class ThoughtSplitter:
             watched = (*self._dropped, *(f"{tag}\0" for tag in alone))  # and the character behind the tag
         again = self._opening_again
         at = self._rest.lower().find(again) if again else -1
-        end = at + 1 if at >= 0 else len(self._rest) - _begun(self._rest, (*watched, again) if again else watched)
+        begun = _begun(self._rest, (*watched, *_ENDS, again) if again else (*watched, *_ENDS))
+        end = at + 1 if at >= 0 else _turn_end(self._rest[: len(self._rest) - begun])
         if text := _without(self._rest[:end], self._dropped):
             self._answer += "" if self._seen else text
             self._given += text
@@ -318,6 +321,18 @@ def _begun(text: str, strings: tuple[str, ...]) -> int:
     lower = text.lower()
     starts = (string.lower()[:size] for string in strings for size in range(1, len(string)))
     return max((len(start) for start in starts if lower.endswith(start)), default=0)
+
+
+def _turn_end(text: str) -> int:
+    """Where the tokens begin that end the turn at the end of a text; its length if there are none."""
+    end = at = len(text)
+    while True:
+        while at and text[at - 1].isspace():
+            at -= 1
+        token = next((token for token in _ENDS if text.endswith(token, 0, at)), None)
+        if token is None:
+            return end
+        end = at = at - len(token)
 
 
 def _without(text: str, strings: tuple[str, ...]) -> str:
