@@ -4,164 +4,22 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from random import Random
-from statistics import fmean
 
-from longctx.engine import KV_CACHE_FOLDER, GenerationOptions, PrefillCallback, PrefillProgress, PrefixStore
-from longctx.errors import BadRequest
+from longctx.engine import KV_CACHE_FOLDER, PrefillProgress, PrefixStore
 from longctx.gguf import GgufEngine
 from longctx.models import LoadedModel
 from longctx.probe.options import ProbeOptions
 from longctx.probe.render import write_markdown
-from longctx.probe.report import PERPLEXITY, NoRoom, ProbeReport, write_report
-from longctx.probe.results import FORMAT, Result, ResultKey
-from longctx.probe.sample import SampleQuestion
-from longctx.probe.scoring import share_found, summarize
+from longctx.probe.report import ProbeReport, write_report
+from longctx.probe.results import FORMAT, Result
+from longctx.probe.scoring import summarize
 from longctx.probe.setup import ProbeSetup, open_setup
-from longctx.probe.tasks import Draft, together
-from longctx.prompts import TokenIds
+from longctx.probe.units import Unit, plan_work, read_cost
 from longctx.result_file import Results, open_results
-from rope_scaling import RopeScaling
-
-_LONG = 8192  # tokens: a shorter text is soon read again by a probe that was stopped in the middle of it
-_ANSWER = 500  # tokens of a prompt that are read in the time that an answer takes, roughly
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """The texts of one trial under one method, or one window of perplexity, which has no drafts.
-
-    The texts begin alike, as far as their needles allow: the model reads that part once. `keys` are those of the
-    results, one for each question.
-    """
-
-    keys: Sequence[ResultKey]
-    drafts: Sequence[Draft] = ()
-
-    @property
-    def key(self) -> ResultKey:
-        """The first key."""
-        return self.keys[0]
-
-    def cost(self, setup: ProbeSetup) -> float:
-        """Floating-point operations, roughly: to estimate how long the rest of the work takes."""
-        length = self.key.length
-        # how much of each text has been read with the one before
-        cached = sum(_read_cost(setup, length * draft.needles[0].depth) for draft in self.drafts[1:])
-        answers = 2 * setup.engine.loaded.parameters * _ANSWER * len(self.keys)
-        return (len(self.drafts) or 1) * _read_cost(setup, length) - cached + answers
-
-    def run(
-        self, setup: ProbeSetup, known: Container[ResultKey] = (), reading: PrefillCallback | None = None
-    ) -> Iterator[Result]:
-        """Measure what is not known of its results; `reading` is called with how much of a text has been read."""
-        task, language, method, length, trial, _ = self.key
-        scaling, began = setup.scaling(method, length), time.monotonic()
-        if task == PERPLEXITY:
-            loss = fmean(setup.engine.token_losses(setup.window_ids(length, trial), setup.stride, scaling))
-            yield Result(**self.key._asdict(), depth=None, score=loss, read=length, seconds=_since(began))
-            return
-        keys = iter(self.keys)
-        for draft in self.drafts:
-            own = list(islice(keys, len(draft.questions)))
-            if all(key in known for key in own):
-                continue
-            draw = Random(f"{setup.options.seed} prose {language} {length} {trial}")
-            sample = setup.builder.build(draft, length, setup.haystack.sentences(language, draw))
-            for key, asked in zip(own, sample.questions, strict=True):
-                if key not in known:
-                    yield _answer(setup, scaling, sample.prefix, asked, key, reading)
-
-
-def _read_cost(setup: ProbeSetup, tokens: float) -> float:
-    """Floating-point operations, roughly, for reading the first tokens of a text."""
-    model, config = setup.engine.loaded, setup.engine.loaded.text_config
-    return float(2 * model.parameters * tokens + 2 * config.num_hidden_layers * config.hidden_size * tokens**2)
-
-
-def _answer(
-    setup: ProbeSetup,
-    scaling: RopeScaling | None,
-    prefix: TokenIds,
-    asked: SampleQuestion,
-    key: ResultKey,
-    reading: PrefillCallback | None,
-) -> Result:
-    began, question = time.monotonic(), asked.question
-    options = GenerationOptions(asked.room, stop=tuple(setup.builder.template.stops))
-    stored = len(prefix) if len(prefix) >= _LONG else 0
-    stream = setup.engine.stream(prefix, asked.suffix, scaling, options, reading, stored=stored)
-    answer = "".join(stream)
-    return Result(
-        **key._asdict(),
-        depth=question.depth,
-        score=share_found(answer, question.answers),
-        answer=answer,
-        expected=question.answers,
-        read=stream.prompt_tokens - stream.reused_tokens,
-        seconds=_since(began),
-    )
-
-
-def _since(start: float) -> float:
-    return round(time.monotonic() - start, 3)
-
-
-def plan_work(setup: ProbeSetup) -> tuple[list[Unit], list[NoRoom]]:
-    """List the work, short lengths first; what several methods have in common is there once.
-
-    Args:
-        setup: What is measured.
-
-    Returns:
-        The units of work, and what cannot be measured for lack of room.
-
-    Raises:
-        BadRequest: If nothing can be measured.
-    """
-    options = setup.options
-    groups = setup.groups()
-    needs = {group: setup.needed(*group) for group in groups}
-    units: list[Unit] = []
-    no_room: list[NoRoom] = []
-    for length in options.lengths:
-        methods = dict.fromkeys(setup.effective_method(method, length) for method in options.methods)
-        no_room += [
-            NoRoom(task=task, language=group[1], length=length, needed=needs[group])
-            for group in groups
-            if needs[group] > length
-            for task in group[0]
-        ]
-        units += [
-            _unit(setup, tasks, language, method, length, trial)
-            for tasks, language in groups
-            if needs[tasks, language] <= length
-            for method in methods
-            for trial in range(options.windows if tasks == (PERPLEXITY,) else options.trials)
-        ]
-    if not units:
-        least = min(no_room, key=lambda one: one.needed)
-        raise BadRequest(
-            f"no task has room at {', '.join(f'{length:,}' for length in options.lengths)} tokens: "
-            f"{least.task} ({least.language}) takes at least {least.needed:,}; give longer lengths"
-        )
-    return units, no_room
-
-
-def _unit(setup: ProbeSetup, tasks: Sequence[str], language: str, method: str, length: int, trial: int) -> Unit:
-    """A trial of the tasks that are asked about the same text."""
-    drafts = [setup.drafts(task, language, trial) for task in tasks]
-    keys = [
-        ResultKey(task, language, method, length, trial, number)
-        for task, own in zip(tasks, drafts, strict=True)
-        for number in range(sum(len(draft.questions) for draft in own) or 1)
-    ]
-    return Unit(keys, together(drafts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +87,31 @@ def run_probe(
     return report
 
 
+class _TimeLeft:
+    """How long work of a certain cost takes from here on, at the rate so far."""
+
+    def __init__(self, cost: float) -> None:
+        self._left, self._spent, self._began = cost, 0.0, time.monotonic()
+        self._kept: float | None = None  # of the unit that is measured: what an earlier run had read of its text
+        self._read = 0.0  # and what this one has
+
+    def read(self, cost: float) -> None:
+        """Note what reading a unit's text has cost so far; first, what need not be read."""
+        self._kept = cost if self._kept is None else self._kept
+        self._read = max(self._read, cost - self._kept)
+
+    def finish(self, cost: float) -> None:
+        """Note that a unit of that cost is measured."""
+        self._left, self._spent = self._left - cost, self._spent + cost - (self._kept or 0.0)
+        self._kept, self._read = None, 0.0
+
+    def seconds(self) -> float | None:
+        """The time left in seconds; None until something has been read."""
+        done = self._spent + self._read
+        left = self._left - (self._kept or 0.0) - self._read
+        return left * (time.monotonic() - self._began) / done if done else None
+
+
 def _text_store(out: Path) -> PrefixStore:
     """The keys and values of a long text, so that a probe that is stopped in it goes on there.
 
@@ -252,18 +135,14 @@ def _work(
     """Measure what is missing; the rest is estimated to go on at the rate so far."""
     waiting = [unit for unit in units if any(key not in results.known for key in unit.keys)]
     total = len(results.known) + sum(key not in results.known for unit in waiting for key in unit.keys)
-    left, spent, began = sum(unit.cost(setup) for unit in waiting), 0.0, time.monotonic()
-    doing, read_cost = "", 0.0  # of the unit that is measured
+    time_left, doing = _TimeLeft(sum(unit.cost(setup) for unit in waiting)), ""
 
     def tell(read: str = "") -> None:
         if progress is not None:
-            done = spent + read_cost
-            seconds = (left - read_cost) * (time.monotonic() - began) / done if done else None
-            progress(ProbeProgress(len(results.known), total, seconds, doing + read))
+            progress(ProbeProgress(len(results.known), total, time_left.seconds(), doing + read))
 
     def tell_read(read: PrefillProgress) -> None:
-        nonlocal read_cost
-        read_cost = max(read_cost, _read_cost(setup, read.done))
+        time_left.read(read_cost(setup, read.done))
         if read.done < read.total:
             tell(f", {read.done:,} read")
 
@@ -276,6 +155,6 @@ def _work(
             results.add(result)
             tell()
         store.clear()
-        left, spent, read_cost = left - unit.cost(setup), spent + unit.cost(setup), 0.0
+        time_left.finish(unit.cost(setup))
     doing = ""
     tell()

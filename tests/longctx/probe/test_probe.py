@@ -33,9 +33,9 @@ from longctx import (
 from longctx.cli.probe import probe
 from longctx.probe.render import draw_report
 from longctx.probe.results import Result
-from longctx.probe.runner import Unit, plan_work
 from longctx.probe.scoring import summarize
 from longctx.probe.setup import ProbeSetup, open_setup
+from longctx.probe.units import Unit, plan_work
 from rope_scaling import AlreadyScaled, PlotUnavailable, RopeScalingError, export_checkpoint, open_checkpoint
 
 ROOT = Path(__file__).parents[3]
