@@ -23,6 +23,10 @@ _LEADS_IN = re.compile(r"(?:[:：]|(?:以下|次)の(?:通り|とおり)\w{0,6}[
 # What comes next may make this the beginning of a sentence: a number of a list item, or an opening bracket.
 _MAY_BEGIN = re.compile(r"(?:\n[ \t　]*\d+[.)．）]?|\s[\"'“‘(\[「『*_`]+)\Z")
 _LETTER = re.compile(r"\w")
+_FOR_VALUE = re.compile(  # a mark where the answer ought to be: "The version is [1].", バージョンは[1]です。
+    rf"(?:\b(?:is|are|was|were|by|named|called)\s+|[はが]\s*){_MARK}\s*(?:です|でした|である|だ)?[.。．]?\s*\Z",
+    re.IGNORECASE,
+)
 CLEARLY = 0.25  # by so much another passage must hold more of a sentence than the one that is marked
 _FEWEST_TERMS = 3  # a sentence with fewer says too little to be called unsupported
 # A sentence that goes on is looked at again with each piece while it is this short, and then only when an eighth has
@@ -71,9 +75,18 @@ class CitedText:
     @property
     def words(self) -> str:
         """What the model wrote so far, without marks."""
-        raw = "".join((*self._finished, self._open, *self._waiting))
-        words = " ".join(_MARKS.sub(lambda found: " " if self._is_mark(found) else found[0], raw).split())
+        words = " ".join(_MARKS.sub(lambda found: " " if self._is_mark(found) else found[0], self._raw).split())
         return words if _LETTER.search(words) else ""
+
+    @property
+    def _raw(self) -> str:
+        """What the model wrote so far."""
+        return "".join((*self._finished, self._open, *self._waiting))
+
+    @property
+    def lacks_value(self) -> bool:
+        """Whether the answer is a sentence that ends in a mark where it ought to say something."""
+        return _FOR_VALUE.search(self._raw) is not None
 
     def add(self, piece: str) -> str:
         """Add a piece of the answer.

@@ -50,7 +50,7 @@ def _ended_in_thoughts(generation: Generation) -> list[Reason]:
 def _concluded(cited: CitedText, evidence: Evidence, question: str, query: str) -> tuple[Answer, list[Reason]]:
     refusal = prompt_texts(question).refusal
     if not cited.words:
-        number, sentence = evidence.quotation(list(cited.marks))
+        number, sentence = evidence.quotation(list(cited.marks), question)
         wrote = Reason("only_marks" if cited.text else "nothing")
         if not sentence:
             return _answer(refusal, refused=True), [Reason("wrote_nothing", (wrote,))]
@@ -61,7 +61,11 @@ def _concluded(cited: CitedText, evidence: Evidence, question: str, query: str) 
     if query and (objection := evidence.objection(query, cited.words, cited.marks)):
         return _answer(refusal, refused=True, unsupported=_sentences(cited.words)), [objection]
     citations = tuple(replace(evidence.passages[n - 1], marked_by=by) for n, by in cited.marks.items())
-    return _answer(cited.text.strip(), citations=citations, unsupported=tuple(cited.unsupported)), []
+    text = cited.text.strip()
+    number, sentence = evidence.quotation(list(cited.marks), question) if cited.lacks_value else (0, "")
+    if sentence:
+        text = f"{text} {sentence} [{number}]"
+    return _answer(text, citations=citations, unsupported=tuple(cited.unsupported)), []
 
 
 def _sentences(text: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from indexes.text import (
     script_language,
     sentence_spans,
 )
+from longctx.answering.telling_headings import is_markdown, tells
 from longctx.reasons import Reason
 from longctx.types import Citation, Message
 
@@ -236,11 +237,12 @@ class Evidence:
             return support
         return max(supported, key=lambda each: self.coverages[each.best - 1])
 
-    def quotation(self, among: Sequence[int]) -> tuple[int, str]:
-        """The sentence that holds most of the question's words.
+    def quotation(self, among: Sequence[int], question: str) -> tuple[int, str]:
+        """The sentence that holds most of the question's words, below the heading that says what is asked for, if any.
 
         Args:
             among: The numbers of the passages to quote from; empty for all.
+            question: The question.
 
         Returns:
             The number of the passage, and the sentence; an empty one if none holds any of the words.
@@ -249,10 +251,10 @@ class Evidence:
         for each in among or range(1, len(self.passages) + 1):
             text = self.passages[each - 1].text
             for start, end in sentence_spans(text):
-                terms = content_terms(text[start:end])
+                terms = set[str]() if is_markdown(text[start:end]) else content_terms(text[start:end])
                 score = sum(self._question[term] for term in terms & self._question.keys())
                 if score > best:
-                    best, number, quoted = score, each, on_one_line(text[start:end])
+                    best, number, quoted = score, each, _below_heading(text, start, end, question)
         return number, quoted
 
     def support(self, sentence: str) -> Support | None:
@@ -292,3 +294,12 @@ def _weight(term: str) -> float:
 
 def _sum(terms: Iterable[str]) -> float:
     return sum(map(_weight, terms))
+
+
+def _below_heading(text: str, start: int, end: int, question: str) -> str:
+    """A sentence of a text on one line, with the last heading of Markdown before it that says what a question asks."""
+    quoted = on_one_line(text[start:end])
+    above = (
+        line for line in reversed(text[:start].splitlines()) if is_markdown(line) and tells(question, line, quoted)
+    )
+    return on_one_line(f"{next(above, '')} {quoted}")

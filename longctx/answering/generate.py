@@ -277,5 +277,7 @@ class GeneratedAnswer(AnswerStream):
             search_query=self._request.search_query,
             note="; ".join(filter(None, [self._note, answer.note])),
         )
-        written = answer.text == self._cited.text.strip() and not self._doubtful
-        return rest if written else answer.text
+        written = self._cited.text.strip()
+        if self._doubtful or not (written and answer.text.startswith(written)):
+            return answer.text
+        return rest + answer.text.removeprefix(written)

@@ -34,6 +34,11 @@ def level_of(heading: str) -> int:
     return len(marks[1]) if marks else _LOWEST
 
 
+def is_markdown(line: str) -> bool:
+    """Whether a line is a heading of Markdown."""
+    return _LEVEL.match(line) is not None
+
+
 def tells(question: str, heading: str, quoted: str) -> bool:
     """Whether a heading says what a question asks for and what is quoted below it does not.
 

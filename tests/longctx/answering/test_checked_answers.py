@@ -70,6 +70,30 @@ def test_an_answer_without_words_quotes_a_passage(ask, says: str) -> None:
     assert "so a passage is quoted" in answer.plan.reason
 
 
+@pytest.mark.parametrize(
+    ("question", "says", "quoted"),
+    [
+        (
+            OPENED,
+            "The bridge was opened in the year that is [{bridge}].",
+            "The bridge over the bay was opened in 1932.",
+        ),
+        ("When was the tower built?", "It is [{tower}]", "The tower was built by Erik Holm in 1874."),
+    ],
+)
+def test_a_mark_in_place_of_the_value_is_followed_by_a_quotation(ask, question: str, says: str, quoted: str) -> None:
+    numbers = {Path(c.source).stem: c.number for c in ask("x", question).passages}
+    said = says.format(**numbers)
+    assert ask(said, question).text == f"{said} {quoted} [{numbers[says.partition('{')[2].partition('}')[0]]}]"
+
+
+def test_a_quotation_says_the_version_of_its_heading(saying, make_index, encoder) -> None:
+    path = make_index({"changes.md": "# Changes\n\n## 2.4.0 (11 April)\n\n### Added\n\n- Added a dark mode.\n"})
+    with DocumentQA.open(path, saying("The version that added it is [1]."), encoder=encoder) as qa:
+        answer = qa.ask("Which version added a dark mode?")
+    assert answer.text == "The version that added it is [1]. ## 2.4.0 (11 April) - Added a dark mode. [1]"
+
+
 def test_a_sentence_that_no_passage_supports_is_marked(ask) -> None:
     answer = ask("It was opened in 1932. Elephants crossed under fireworks.", OPENED)
     assert answer.text.endswith("Elephants crossed under fireworks [?].")
