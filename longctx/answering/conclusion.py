@@ -37,6 +37,23 @@ def conclude(
     return replace(answer, thinking=generation.thinking.strip(), note=note), [*thoughts, *why]
 
 
+def left_to_say(answer: Answer, cited: CitedText, rest: str) -> str:
+    """What of an answer has not been given out yet.
+
+    Args:
+        answer: What `conclude` has made.
+        cited: The model's words, as they were given out.
+        rest: What finishing them gave.
+
+    Returns:
+        The rest, with what follows the model's words in the answer; all of it if it is something else.
+    """
+    written = cited.text.strip()
+    if not (written and answer.text.startswith(written)):
+        return answer.text
+    return rest + answer.text.removeprefix(written)
+
+
 def _ended_in_thoughts(generation: Generation) -> list[Reason]:
     """That a model came to no answer, or to no end of one, for its thoughts; empty otherwise."""
     if not generation.inside_thoughts:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from longctx.answering.backend import Backend
 from longctx.answering.budget import prompt_budget
 from longctx.answering.citations import CitedText
-from longctx.answering.conclusion import conclude
+from longctx.answering.conclusion import conclude, left_to_say
 from longctx.answering.context import CandidateContext, gather, plan_prompt, render, with_cached
 from longctx.answering.evidence import Evidence
 from longctx.answering.source import Source, check_found
@@ -277,7 +277,4 @@ class GeneratedAnswer(AnswerStream):
             search_query=self._request.search_query,
             note="; ".join(filter(None, [self._note, answer.note])),
         )
-        written = self._cited.text.strip()
-        if self._doubtful or not (written and answer.text.startswith(written)):
-            return answer.text
-        return rest + answer.text.removeprefix(written)
+        return answer.text if self._doubtful else left_to_say(answer, self._cited, rest)

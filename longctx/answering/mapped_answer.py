@@ -11,7 +11,7 @@ from itertools import chain
 from indexes import CorpusIndex
 from longctx.answering.backend import Backend
 from longctx.answering.citations import CitedText
-from longctx.answering.conclusion import conclude
+from longctx.answering.conclusion import conclude, left_to_say
 from longctx.answering.evidence import Evidence
 from longctx.answering.generate import NEW_PLANS, AnswerStream, GeneratedAnswer
 from longctx.answering.map_reduce import FinalPrompt, ListedAnswer, MapReduce
@@ -222,7 +222,7 @@ class MappedAnswer(AnswerStream):
             passages=tuple(passages),
             search_query=self._request.search_query,
         )
-        if rest := rest if answer.text == cited.text.strip() else answer.text:
+        if rest := left_to_say(answer, cited, rest):
             yield rest
 
     def _started(self) -> tuple[FinalPrompt, Generation, str] | ListedAnswer | None:

@@ -766,6 +766,17 @@ def test_what_differs_is_noted_in_sentences(make_index, opened, server) -> None:
     assert "Write each statement of the passages" in state.at("part")[0].text
 
 
+def test_what_follows_a_mark_in_place_of_the_value_is_given_out_once(make_index, opened, server) -> None:
+    said = {"a.md": "The old hull is of oak.", "b.md": "The new hull is of steel."}
+    noted = noting(lambda passage: re.findall(r"The (?:old|new) hull is of \w+", passage))
+    server.play(WINDOW, noted, lambda asked: "The old hull is [1].")
+    folder = make_index({name: report(1, fact) for name, fact in said.items()})
+    stream = opened(folder).stream("How do the old and the new hull differ?", route="map")
+    assert "".join(stream).strip() == stream.answer.text
+    assert stream.answer.text.startswith("The old hull is [1]. ")
+    assert "hull is of" in stream.answer.text.removeprefix("The old hull is [1]. ")
+
+
 def test_only_allowed_documents_are_read(index: Path, opened, server) -> None:
     state = server.play(WINDOW, stations)
     allowed = SearchFilter((str(index.parent / "report-1*.md"),))
