@@ -17,7 +17,7 @@ from indexes.text import (
     script_language,
     sentence_spans,
 )
-from longctx.answering.telling_headings import is_markdown, tells
+from longctx.answering.telling_headings import Span, below, is_markdown, telling
 from longctx.reasons import Reason
 from longctx.types import Citation, Message
 
@@ -250,11 +250,18 @@ class Evidence:
         best, number, quoted = 0.0, 0, ""
         for each in among or range(1, len(self.passages) + 1):
             text = self.passages[each - 1].text
+            outline: tuple[Span, ...] = ()
             for start, end in sentence_spans(text):
-                terms = set[str]() if is_markdown(text[start:end]) else content_terms(text[start:end])
+                sentence = text[start:end]
+                if is_markdown(sentence):
+                    outline = below(outline, (start, end), text)
+                    continue
+                terms = content_terms(sentence)
                 score = sum(self._question[term] for term in terms & self._question.keys())
                 if score > best:
-                    best, number, quoted = score, each, _below_heading(text, start, end, question)
+                    above = telling(outline, text, question, sentence)
+                    heading = "" if above is None else text[slice(*above)]
+                    best, number, quoted = score, each, on_one_line(f"{heading} {sentence}")
         return number, quoted
 
     def support(self, sentence: str) -> Support | None:
@@ -294,12 +301,3 @@ def _weight(term: str) -> float:
 
 def _sum(terms: Iterable[str]) -> float:
     return sum(map(_weight, terms))
-
-
-def _below_heading(text: str, start: int, end: int, question: str) -> str:
-    """A sentence of a text on one line, with the last heading of Markdown before it that says what a question asks."""
-    quoted = on_one_line(text[start:end])
-    above = (
-        line for line in reversed(text[:start].splitlines()) if is_markdown(line) and tells(question, line, quoted)
-    )
-    return on_one_line(f"{next(above, '')} {quoted}")

@@ -28,7 +28,7 @@ from indexes.text import (
 from longctx.answering.evidence import Evidence
 from longctx.answering.quotable import Sentence, citation, sentences, with_header
 from longctx.answering.source import Passages, Source, check_found
-from longctx.answering.telling_headings import tells
+from longctx.answering.telling_headings import telling, tells
 from longctx.errors import BadRequest
 from longctx.planning import Policy, question_kind
 from longctx.prompts import language_of
@@ -290,9 +290,8 @@ def _with_headings(
 def _telling_heading(sentence: Sentence, quoted: str, question: str, corpus: Passages) -> Citation | None:
     """The heading above a sentence that says what a question asks for; it may be in an earlier passage."""
     chunk = sentence.chunk
-    for start, end in reversed(sentence.outline):
-        if tells(question, chunk.text[start:end], quoted):
-            return citation(chunk, start, end)
+    if (inside := telling(sentence.outline, chunk.text, question, quoted)) is not None:
+        return citation(chunk, *inside)
     above = [part for part in chunk.heading.split(" > ") if tells(question, part, quoted)]
     before = corpus.chunks_by_id(range(max(chunk.id - _PASSAGES_BACK, 0), chunk.id)) if above else {}
     for number in sorted(before, reverse=True):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from indexes import Chunk
 from indexes.offsets import clean_offset
 from indexes.text import content_terms, row_spans, sentence_spans, terms
-from longctx.answering.telling_headings import level_of
+from longctx.answering.telling_headings import Span, below
 from longctx.types import Citation
 
 _POINTS_BACK = re.compile(  # to the sentence before, without which it says little, and which says little without it
@@ -61,7 +61,7 @@ class Sentence:
     quote: tuple[int, int]
     top: int | None
     paragraph: int
-    outline: tuple[tuple[int, int], ...]
+    outline: tuple[Span, ...]
     heading: str
     terms: Set[str]
     around: Set[str]
@@ -133,7 +133,7 @@ def sentences(chunk: Chunk, rank: int, language: str) -> Iterator[Sentence]:
     heading, before, asked, top = chunk.heading, set[str](), set[str](), None
     spans = [*quotable_spans(chunk)]
     paragraph = 0
-    outline: list[tuple[int, int]] = []
+    outline: tuple[Span, ...] = ()
     for number, (start, end) in enumerate(spans):
         if not number or "\n" in text[spans[number - 1][1] : start]:
             paragraph = start
@@ -143,14 +143,13 @@ def sentences(chunk: Chunk, rank: int, language: str) -> Iterator[Sentence]:
         bag = set(terms(with_header(place), language))
         if _is_heading(chunk, start, end) or _is_table_header(chunk, place):
             heading, asked, top = place.text, bag if _QUESTION.search(place.text) else set(), start
-            level = level_of(heading)
-            outline = [*(span for span in outline if level_of(text[slice(*span)]) < level), (start, end)]
+            outline = below(outline, (start, end), text)
         elif _QUESTION.search(place.text) and number + 1 < len(spans):
             heading, asked = place.text, asked | bag
         elif bag:
             around = before | title | set(terms(heading, language))
             quote = _article_span(chunk, spans, number, heading) or _tied_span(chunk, spans, number)
-            yield Sentence(chunk, place, quote, top, paragraph, tuple(outline), heading, bag | asked, around, rank)
+            yield Sentence(chunk, place, quote, top, paragraph, outline, heading, bag | asked, around, rank)
             asked, top = set(), None
         before = bag
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+Span = tuple[int, int]
+"""From where to where in a text."""
 
 _ASKED = (  # what is asked for, and how a heading says it
     (
@@ -36,7 +40,37 @@ def level_of(heading: str) -> int:
 
 def is_markdown(line: str) -> bool:
     """Whether a line is a heading of Markdown."""
-    return _LEVEL.match(line) is not None
+    return level_of(line) < _LOWEST
+
+
+def below(outline: Sequence[Span], heading: Span, text: str) -> tuple[Span, ...]:
+    """Return the headings above what follows another one.
+
+    Args:
+        outline: The headings above the other one, the outermost first.
+        heading: The other one.
+        text: The text that they are in.
+
+    Returns:
+        Those of higher levels, and the other one.
+    """
+    level = level_of(text[slice(*heading)])
+    return (*(span for span in outline if level_of(text[slice(*span)]) < level), heading)
+
+
+def telling(outline: Sequence[Span], text: str, question: str, quoted: str) -> Span | None:
+    """Find the heading above what is quoted that says what a question asks for.
+
+    Args:
+        outline: The headings above it, the outermost first.
+        text: The text that they are in.
+        question: The question.
+        quoted: What is quoted.
+
+    Returns:
+        The innermost one that does; None if none does.
+    """
+    return next((span for span in reversed(outline) if tells(question, text[slice(*span)], quoted)), None)
 
 
 def tells(question: str, heading: str, quoted: str) -> bool:
