@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from indexes.readers.pdf_actual import Structure
     from indexes.readers.pdf_layers import Layers
 
+_OfRoot = TypeVar("_OfRoot")
 _BETWEEN_PAGES = "\f"
 _WESTERN = {  # of fonts without an encoding: what Windows has where Latin-1 has control characters
     code: text for code in range(0x80, 0xA0) if (text := bytes([code]).decode("cp1252", "ignore"))
@@ -53,7 +54,9 @@ def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
         reader, flaws = _open(data)
         if len(reader.pages) > limits.max_pages:
             raise UnreadableFile(f"has {len(reader.pages):,} pages, over the limit of {limits.max_pages:,}")
-        layers = _layers(reader)
+        from indexes.readers.pdf_layers import Layers  # with pypdf, which only PDFs need
+
+        layers = _of_root(Layers, reader)
         pages, damage, unreadable = _page_texts(reader, layers, limits.most_text(len(data)))
         title, about, attached = _title(reader), _properties(reader), _attached(reader)
         flaws += [*_missing_pages(reader), *_dynamic_form(reader), *layers.warnings()]
@@ -122,13 +125,14 @@ def _decrypted(data: bytes) -> PdfReader:
 
 def _page_texts(reader: PdfReader, layers: Layers, most: int) -> tuple[list[str], dict[int, str], tuple[int, ...]]:
     """The text of each page, the damage of the damaged ones, by their numbers from 1, and the unreadable ones."""
+    from indexes.readers.pdf_actual import Structure
     from indexes.readers.pdf_fonts import readable_fonts
 
     texts: list[str] = []
     damage: dict[int, str] = {}
     unreadable: list[int] = []
     length = 0
-    structure = _structure(reader)
+    structure = _of_root(Structure, reader)
     with readable_fonts() as prepare:
         for number, page in enumerate(reader.pages, start=1):
             with _complaints() as complaints:
@@ -154,10 +158,18 @@ def _page(
     complaints: list[str],
 ) -> tuple[str, bool]:
     """The text of a page after `before`, empty where it is not readable, and whether it is; see `_complaints`."""
+    from indexes.readers.pdf_actual import put_actual_text
+
     text, beside = "", ""
     try:
         prepare(page)
-        flaws = [*_missing_content(page), *_leave_out(page, layers), *_put_actual_text(page, structure)]
+        flaws = [
+            *_missing_content(page),
+            *_complaint(lambda: layers.leave_out(page), "its layers cannot be told apart"),
+            *_complaint(
+                lambda: put_actual_text(page, structure), "the text that it states for what it draws is not read"
+            ),
+        ]
         text = page_text(page, before).replace(_BETWEEN_PAGES, "\n")
         complaints += flaws
     except MemoryError:
@@ -199,51 +211,24 @@ def _missing_content(page: PageObject) -> list[str]:
     return ["its content is not in the file"] if is_missing else []
 
 
-def _structure(reader: PdfReader) -> Structure:
-    """The structure of a document; a damaged one is none."""
-    from indexes.readers.pdf_actual import Structure
-
+def _of_root(kind: Callable[[Any], _OfRoot], reader: PdfReader) -> _OfRoot:
+    """What the root of a document says of its structure or its layers; a damaged one says nothing."""
     try:
-        return Structure(reader.root_object)
+        return kind(reader.root_object)
     except MemoryError:
         raise
     except Exception:  # see read_pdf; what is drawn is read all the same
-        return Structure({})
+        return kind({})
 
 
-def _layers(reader: PdfReader) -> Layers:
-    """The layers of a document; of a damaged list of them, all are shown."""
-    from indexes.readers.pdf_layers import Layers
-
+def _complaint(change: Callable[[], None], what: str) -> list[str]:
+    """Change a page, and return a complaint if that fails."""
     try:
-        return Layers(reader.root_object)
-    except MemoryError:
-        raise
-    except Exception:  # see read_pdf
-        return Layers({})
-
-
-def _leave_out(page: PageObject, layers: Layers) -> list[str]:
-    """Leave out what stands on layers that are switched off, and return a complaint if that fails."""
-    try:
-        layers.leave_out(page)
-    except MemoryError:
-        raise
-    except Exception as error:  # see read_pdf; all layers are read then
-        return [f"its layers cannot be told apart: {reason_of(error)}"]
-    return []
-
-
-def _put_actual_text(page: PageObject, structure: Structure) -> list[str]:
-    """Put in what the page states for what it draws, and return a complaint if that fails."""
-    from indexes.readers.pdf_actual import put_actual_text
-
-    try:
-        put_actual_text(page, structure)
+        change()
     except MemoryError:
         raise
     except Exception as error:  # see read_pdf; what is drawn is read all the same
-        return [f"the text that it states for what it draws is not read: {reason_of(error)}"]
+        return [f"{what}: {reason_of(error)}"]
     return []
 
 

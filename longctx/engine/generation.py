@@ -172,8 +172,7 @@ class _Writer:
         result = self._result
         result.completion_tokens += 1
         self._thoughts += closing or (self._splitter is not None and self._splitter.inside)
-        apart = self._thoughts if self._thinking is not None and self._thinking.tokens else 0
-        if result.finish is None and result.completion_tokens - apart >= self._options.max_new_tokens:
+        if result.finish is None and self._options.is_spent(result.completion_tokens, self._thoughts):
             result.finish = "length"
         if token in self._delimiters:  # the decoder leaves special tokens out
             yield from self._pieces(self._decoder.finish() + self._delimiters[token])

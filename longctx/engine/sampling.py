@@ -58,6 +58,19 @@ class GenerationOptions(SamplingOptions):
         """The most tokens of thoughts."""
         return 0 if self.thinking is None else self.thinking.tokens or self.max_new_tokens // 2
 
+    def is_spent(self, tokens: int, thoughts: int) -> bool:
+        """Tell whether an answer has all its tokens: expected thoughts have tokens of their own.
+
+        Args:
+            tokens: How many tokens the model has written.
+            thoughts: How many of them are thoughts.
+
+        Returns:
+            Whether the answer ends for its length.
+        """
+        apart = thoughts if self.thinking is not None and self.thinking.tokens else 0
+        return tokens - apart >= self.max_new_tokens
+
     @property
     def new_tokens(self) -> int:
         """The most tokens that can follow the prompt, thoughts and answer."""

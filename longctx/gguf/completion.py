@@ -131,9 +131,7 @@ class _Writer:
             result.completion_tokens += 1
         self._thoughts += self._splitter is not None and self._splitter.inside
         yield from self._split(text)
-        thinking = self._options.thinking
-        apart = self._thoughts if thinking is not None and thinking.tokens else 0
-        if result.finish is None and result.completion_tokens - apart >= self._options.max_new_tokens:
+        if result.finish is None and self._options.is_spent(result.completion_tokens, self._thoughts):
             result.finish = "length"
 
     def close_thoughts(self) -> Iterator[str]:

@@ -202,7 +202,7 @@ class ThoughtSplitter:
             self._rest, self._at_start = text, False
 
     def _answering(self) -> Iterator[str]:
-        watched: tuple[str, ...] = self._dropped
+        watched = (*self._dropped, *_ENDS)
         if not self._seen:
             lower = self._rest.lower()
             unmarked = (self._answer + self._rest).lower().startswith(_UNMARKED)
@@ -217,10 +217,10 @@ class ThoughtSplitter:
                 return
             if self._hold:
                 return
-            watched = (*self._dropped, *(f"{tag}\0" for tag in alone))  # and the character behind the tag
+            watched = (*watched, *(f"{tag}\0" for tag in alone))  # and the character behind the tag
         again = self._opening_again
         at = self._rest.lower().find(again) if again else -1
-        begun = _begun(self._rest, (*watched, *_ENDS, again) if again else (*watched, *_ENDS))
+        begun = _begun(self._rest, (*watched, again) if again else watched)
         end = at + 1 if at >= 0 else _turn_end(self._rest[: len(self._rest) - begun])
         if text := _without(self._rest[:end], self._dropped):
             self._answer += "" if self._seen else text
