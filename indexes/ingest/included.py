@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from indexes.readers import quoted_names
 from indexes.sources import is_stored
 from indexes.types import Document
 
@@ -46,7 +47,5 @@ def _sources(of: str, name: str) -> list[str]:
 
 
 def _warning(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    shown = ", ".join(f"'{name}'" for name in names[:_NAMED])
     are, them = ("are", "them") if len(names) > 1 else ("is", "it")
-    return f"it includes {shown}{more}, which {are} not in the index: ingest {them}, too"
+    return f"it includes {quoted_names(names, _NAMED)}, which {are} not in the index: ingest {them}, too"

@@ -1,4 +1,4 @@
-from .base import DEFAULT_LIMITS, ReadLimits
+from .base import DEFAULT_LIMITS, ReadLimits, quoted_names
 from .charset import decode
 from .converting import conversions
 from .files import check_regular, check_size, os_reason, read_bytes
@@ -31,6 +31,7 @@ __all__ = [
     "formatted_number",
     "is_read_by_lines",
     "os_reason",
+    "quoted_names",
     "read_bytes",
     "read_document",
     "statuses_in",

@@ -153,6 +153,20 @@ def first_warnings(warnings: Sequence[str], rest: str) -> tuple[str, ...]:
     return (*warnings[:_MOST_WARNINGS], *([f"{more:,} more {rest}"] if more > 0 else []))
 
 
+def quoted_names(names: Sequence[str], most: int) -> str:
+    """Write names in a warning: the first ones, and how many others there are.
+
+    Args:
+        names: The names.
+        most: How many to write.
+
+    Returns:
+        `'a', 'b' and 3 more`.
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(f"'{name}'" for name in names[:most]) + more
+
+
 def not_read(count: int, where: str = "") -> list[str]:
     """Return a warning that so many embedded documents or objects are not read; none for 0.
 

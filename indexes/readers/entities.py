@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from indexes.readers.base import check_text_length, one_line
+from indexes.readers.base import check_text_length, one_line, quoted_names
 
 _NAME = r"[^\W\d][\w:.-]{0,100}"
 _SUBSET = re.compile(r"""<!DOCTYPE\s(?:[^<>\["']|"[^"<>]{0,500}"|'[^'<>]{0,500}'){0,2000}\[""")
@@ -72,10 +72,9 @@ def without_declarations(text: str, most: int) -> tuple[str, list[str]]:
 
 def unread_files(names: Iterable[str]) -> tuple[str, ...]:
     """Return a warning about the files that a document refers to, and that are not read; none if there are none."""
-    files = [f"'{one_line(name)}'" for name in sorted(set(names))]
-    more = f" and {len(files) - _NAMED:,} more" if len(files) > _NAMED else ""
+    files = [one_line(name) for name in sorted(set(names))]
     are = "files {} that it refers to are" if len(files) > 1 else "file {} that it refers to is"
-    return (f"the {are} not read".format(", ".join(files[:_NAMED]) + more),) if files else ()
+    return (f"the {are} not read".format(quoted_names(files, _NAMED)),) if files else ()
 
 
 class _Declarations(NamedTuple):

@@ -6,7 +6,7 @@ import re
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from indexes.readers.base import one_line
+from indexes.readers.base import one_line, quoted_names
 from indexes.readers.hidden import left_out
 from indexes.readers.includes import names_of
 from indexes.readers.page_parts import DROPPED, is_hidden, names
@@ -49,10 +49,9 @@ class LeftOut:
 
     def warnings(self) -> tuple[str, ...]:
         """Return a warning about pages of other sites in frames, and one about hidden text."""
-        pages = [f"'{name}'" for name in names_of(self._pages)]
-        more = f" and {len(pages) - _NAMED:,} more" if len(pages) > _NAMED else ""
+        pages = names_of(self._pages)
         what = "pages {} that it shows in frames are" if len(pages) > 1 else "page {} that it shows in a frame is"
-        frames = [f"the {what} not read".format(", ".join(pages[:_NAMED]) + more)] if pages else []
+        frames = [f"the {what} not read".format(quoted_names(pages, _NAMED))] if pages else []
         return (*frames, *left_out(self._characters))
 
     def includes(self) -> tuple[str, ...]:
