@@ -8,7 +8,6 @@ from contextlib import closing
 from typing import Any, Literal
 
 from longctx.engine import Generation, GenerationOptions, PrefillCallback, PrefillProgress, Request
-from longctx.errors import ModelUnavailable
 from longctx.gguf.server import LlamaServer
 from longctx.prompts import ThoughtSplitter
 
@@ -93,7 +92,7 @@ def generate(
         yield from writer.close_thoughts()
     yield from writer.finish()
     if result.finish is None:
-        raise ModelUnavailable("llama.cpp broke off in the middle of an answer: ask again")
+        raise server.broken_off()
 
 
 class _Writer:

@@ -117,6 +117,17 @@ class LlamaServer:
                 elif line.startswith(b"error:"):
                     raise ModelUnavailable(f"llama.cpp gave up on {self._model}: {line[6:].decode().strip()}")
 
+    def broken_off(self) -> LongctxError:
+        """Say why an answer ended in its midst, once the child has ended: then the next request has another one.
+
+        Returns:
+            The error.
+        """
+        error = self._failure()
+        if self.is_running:
+            return ModelUnavailable("llama.cpp broke off in the middle of an answer: ask again")
+        return error
+
     @contextmanager
     def _request(self, path: str, body: Mapping[str, Any]) -> Iterator[http.client.HTTPResponse]:
         with closing(UnixConnection(self._socket)) as connection:
