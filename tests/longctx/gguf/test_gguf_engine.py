@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -275,15 +277,21 @@ def test_a_llama_cpp_that_was_killed_is_started_again(gguf_file: Path, monkeypat
             super().__init__(*args, **options)
             started.append(self)
 
+    def killed_before_it_answers(connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
+        started[-1].kill()
+        return getresponse(connection)
+
+    getresponse = http.client.HTTPConnection.getresponse
     monkeypatch.setattr(subprocess, "Popen", Watched)
     options = GenerationOptions(8)
     with GgufEngine.open(gguf_file) as engine:
         whole = engine.stream(IDS[:60], (), options=options).rest()
-        broken = engine.stream(IDS[:60], (), options=GenerationOptions(60))
-        next(broken)
-        started[-1].kill()
-        with pytest.raises(ModelUnavailable, match=r"was killed|broke off"):
-            broken.rest()
+        started[-1].send_signal(signal.SIGSTOP)
+        os.waitpid(started[-1].pid, os.WUNTRACED)  # until all of its threads have stopped
+        with monkeypatch.context() as patch:
+            patch.setattr(http.client.HTTPConnection, "getresponse", killed_before_it_answers)
+            with pytest.raises(ModelUnavailable, match=r"was killed"):
+                engine.stream(IDS[:60], (), options=options).rest()
         assert engine.cached_tokens(IDS[:60]) == 0
         assert engine.stream(IDS[:60], (), options=options).rest() == whole
     assert len(started) == 2
