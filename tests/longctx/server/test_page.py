@@ -55,7 +55,17 @@ def find(driver: Any, selector: str) -> Any:
 
 def ask(driver: Any, question: str) -> str:
     """Ask, and return the answer when it is whole, or why there is none."""
-    find(driver, "#question").send_keys(f"{question}\n")
+    field = find(driver, "#question")
+
+    def is_typed() -> bool:
+        if field.get_attribute("value") == question:
+            return True
+        field.clear()
+        field.send_keys(question)  # Chromium drops keys that come before it has painted the page
+        return False
+
+    until(is_typed)
+    field.send_keys("\n")
     find(driver, "#send")
     until(
         lambda: driver.find_elements("css selector", ".turn:last-child .answer:not(.working)"),
