@@ -166,7 +166,7 @@ def find_settings_file() -> Path | None:
     """Find `longctx.toml` in the working folder or the nearest folder above it.
 
     Returns:
-        The file; None if there is none. Above the working folder, files of other users are left alone.
+        The file; None if there is none. Above the working folder, files and links of other users are left alone.
 
     Raises:
         BadRequest: If the working folder has been removed.
@@ -178,9 +178,14 @@ def find_settings_file() -> Path | None:
     for folder in (here, *here.parents):
         file = folder / SETTINGS_FILE
         with suppress(PermissionError):  # a folder that may not be entered
-            if file.is_file() and (folder == here or not hasattr(os, "getuid") or file.stat().st_uid == os.getuid()):
+            if file.is_file() and (folder == here or _is_own(file)):
                 return file
     return None
+
+
+def _is_own(file: Path) -> bool:
+    """Whether a file is this user's, and its name, too: whoever made a link can have it lead elsewhere later."""
+    return not hasattr(os, "getuid") or {file.stat().st_uid, file.lstat().st_uid} == {os.getuid()}
 
 
 def _is_here(name: str, value: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -21,6 +22,7 @@ MarkedBy = Literal["model", "corrected", "added"]
 ThinkingMode = Literal["auto", "on", "off"]
 Rewriting = Literal["auto", "on", "off"]
 _PROMPT_LIMITS = ("prompt_tokens", "budget")
+_HALVES = re.compile("[\ud800-\udfff]")  # of surrogate pairs
 _SEEDS = (-(2**63), 2**64 - 1)  # what torch's generators take
 BudgetItemKind = Literal["system", "document", "turn", "question", "answer", "free", "found", "documents"]
 
@@ -228,6 +230,11 @@ def is_count(value: object, least: int = 0) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
+def is_text(value: object) -> bool:
+    """Whether a value is a text that can be written: JSON can hold half a surrogate pair, which no encoding has."""
+    return isinstance(value, str) and _HALVES.search(value) is None
+
+
 def is_number(value: object) -> bool:
     """Whether a value is a float, or a whole number that one can hold."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -359,7 +366,7 @@ class AskOptions:
             self,
             route=(self.route is None or isinstance(self.route, str), f"use {', '.join(routes)}"),
             mode=(_is_one_of(self.mode, modes), f"use {', '.join(modes)}"),
-            system=(isinstance(self.system, str), "give a text"),
+            system=(is_text(self.system), "give a text in Unicode"),
             filters=(self.filters is None or hasattr(self.filters, "matcher"), "give a SearchFilter"),
             sampling=(isinstance(self.sampling, SamplingOptions), "give SamplingOptions"),
             thinking=(_is_one_of(self.thinking, thoughts), f"use {', '.join(thoughts)}"),
@@ -441,6 +448,11 @@ class QuestionRequest:
             raise BadRequest(f"the question is {self.question!r}: give a text")
         if not self.question.strip():
             raise BadRequest("the question is empty: ask something")
+        said = (message.content for message in self.history or ())
+        texts = {"question": (self.question, self.search_query or ""), "conversation": tuple(said)}
+        for name, held in texts.items():
+            if not all(map(is_text, held)):
+                raise BadRequest(f"the {name} holds what is no character of Unicode: check its encoding")
 
     @property
     def query(self) -> str:

@@ -74,10 +74,15 @@ class SearchRequest:
         """Check that the request can be answered.
 
         Raises:
-            CorpusError: If the query is empty, `k` is out of range, `expand` is too small, or there is no such mode.
+            CorpusError: If the query is empty or no text, `k` is out of range, `expand` is too small, or there is no
+                such mode.
         """
         if not self.query.strip():
             raise CorpusError("the query is empty: say what to look for")
+        try:
+            self.query.encode()
+        except UnicodeEncodeError as error:
+            raise CorpusError("the query holds what is no character of Unicode: check its encoding") from error
         if not 1 <= self.k <= _MOST_HITS:
             raise CorpusError(f"k is {self.k}: ask for at least 1 hit, and at most {_MOST_HITS:,}")
         if self.expand < 0:

@@ -141,10 +141,15 @@ def query_terms(text: str, language: str = "en", own: str | None = None) -> dict
             wanted[term] *= _ASKED_WEIGHT
     wanted |= {_NOUNS[term]: wanted[term] for term in content if term in _NOUNS and _NOUNS[term] not in wanted}
     wanted |= {stem: float(count) for stem, count in Counter(_stems(words, language)).items()}
+    of_codes: list[dict[str, float]] = []
+    known = dict(wanted)
     for code in (each for each in codes(text) if len(each.digits) > 1):
-        whole = sum(wanted.get(part, 0.0) for part in (code.letters, code.digits))  # of E-17, which E17 is, too
+        whole = sum(known.get(part, 0.0) for part in (code.letters, code.digits))  # of E-17, which E17 is, too
         parts = [code.digits, *([code.letters] if len(code.letters) > 1 else [])]  # HN-100 is two words
-        wanted = {code.term: max(whole, _CODE_WEIGHT)} | dict.fromkeys(parts, _CODE_WEIGHT) | wanted
+        of_codes.append({code.term: max(whole, _CODE_WEIGHT)} | dict.fromkeys(parts, _CODE_WEIGHT))
+        for term, weight in of_codes[-1].items():
+            known.setdefault(term, weight)
+    wanted = {term: known[term] for terms in reversed(of_codes) for term in terms} | wanted
     for word in words:
         pieces = _parts(word)
         for piece in pieces:
@@ -326,8 +331,9 @@ def _bigram_weights(runs: _Runs, telling: str) -> dict[str, float]:
     """The weight of each bigram of Japanese and Chinese; `telling` are the words that a question is about."""
     if _is_chinese(runs):
         return dict.fromkeys(_cjk_bigrams(runs), 1.0)
+    tells = {*telling, *_bigrams(telling)}
     return {
-        bigram: _BIGRAM_WEIGHT if bigram.removeprefix(_BIGRAM) in telling else _FUNCTION_BIGRAM_WEIGHT
+        bigram: _BIGRAM_WEIGHT if bigram.removeprefix(_BIGRAM) in tells else _FUNCTION_BIGRAM_WEIGHT
         for bigram in _cjk_bigrams(runs)
     }
 

@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy
 from typing import Annotated, Any, NoReturn
 
@@ -16,19 +18,36 @@ from longctx import __version__
 from longctx.cli import ask, chat, estimate, extend, index, ingest, probe, rope, search, serve
 from longctx.cli.eval import evaluate_questions
 from longctx.cli.output import INTERRUPTED, one_line
-from longctx.cli.terminal import echo
+from longctx.cli.terminal import echo, escaped
 from longctx.models import hide_bitsandbytes
 
+_UsageError: Any = typer.BadParameter.__base__  # click's, which newer releases of typer have inside
 _GROUPS: tuple[list[str], ...] = ([], ["index"])  # command lines that lack a command: they show the help
+
+
+@contextmanager
+def _escaped_usage() -> Iterator[None]:
+    """Have what is wrong with a command line printed escaped: in `longctx ingest *`, names of files are its options."""
+    try:
+        yield
+    except _UsageError as error:
+        error.message = escaped(error.message, lines=False)
+        raise
 
 
 class _Commands(TyperGroup):
     """The commands. Ctrl-C ends any of them with one line, unless the command prints its own."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options before the command."""
+        with _escaped_usage():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was named."""
         try:
-            return super().invoke(ctx)
+            with _escaped_usage():
+                return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:  # it may say how much has been done
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second one ends it at once
             echo(f"\ninterrupted{f': {interrupt}' if str(interrupt) else ''}", err=True)

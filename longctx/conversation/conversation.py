@@ -27,7 +27,7 @@ from longctx.conversation.turn_index import TurnIndex
 from longctx.engine import PrefillCallback
 from longctx.errors import BadRequest, ContextTooLong
 from longctx.qa import DocumentQA
-from longctx.types import Answer, AskOptions, Message, Plan, QuestionRequest, Rewriting, Turn, Usage
+from longctx.types import Answer, AskOptions, Message, Plan, QuestionRequest, Rewriting, Turn, Usage, is_text
 
 REWRITES_BY_DEFAULT = False
 """What `rewrite_questions="auto"` is: no model that was measured with benchmarks/bench_followups.py finds more so."""
@@ -278,7 +278,5 @@ class _RecordedAnswer(AnswerStream):
 def _check(question: str) -> None:
     if not question.strip():
         raise BadRequest("the question is empty: ask something")
-    try:
-        question.encode()
-    except UnicodeEncodeError as error:
-        raise BadRequest(f"the question cannot be written in UTF-8 ({error.reason}): check the terminal's") from error
+    if not is_text(question):
+        raise BadRequest("the question holds what is no character of Unicode: check its encoding")

@@ -1,4 +1,4 @@
-from .control_tokens import Escaper, control_tokens
+from .control_tokens import LOOKS_SPECIAL, Escaper, control_tokens
 from .echo import PromptEcho
 from .list_texts import ItemKind, ReadingTask, asking_which, confirming_tasks, items_task, listing, says_yes, yes_odds
 from .map_texts import condense_task, final_task, for_everything, merge_task, nothing_found, says_nothing
@@ -11,6 +11,7 @@ from .writer import Frame, TokenIds, TokenWriter, build_prompt
 
 __all__ = [
     "FENCE",
+    "LOOKS_SPECIAL",
     "STAND_IN",
     "TEMPLATES",
     "Escaper",

@@ -18,6 +18,30 @@ from longctx.prompts.folding import fold, folded_places
 
 _OPENING, _CLOSING = "<[{|", ">]}|"
 
+# What control tokens look like in the families that people serve, whose tokenizers are not here to be asked, and the
+# marks of turns in chat templates, which need not be tokens. Lengths are bounded, so that the search is linear.
+LOOKS_SPECIAL = re.compile(
+    "|".join(
+        (
+            r"</?[|｜][^<>\n]{1,80}>",  # <|im_start|>, and with one bar at its end <|turn> and <｜DSML｜invoke>
+            r"<[^|｜<>\s][^<>\n]{0,80}[|｜]>",  # Gemma 4's <turn|>
+            r"<[A-Z]{2,8}\|LLM-jp>",
+            r"\[[|｜][^\[\]\n]{1,80}[|｜]\]",  # EXAONE's [|user|]
+            r"\[/?[A-Z][A-Z_]{2,40}\]|\[[gs]MASK\]",  # Mistral's [TOOL_CALLS], GLM's [gMASK]
+            r"<<?/?SYS>>?|<\[[^\[\]<>\n]{1,80}\]>",  # Llama 2's, Seed's <[PLHD…]>
+            r"</?(?:s|bos|eos|eot|eom|eod|pad|unk|mask|cls|sep|sop|eop|AI|用户|role|escape)>",
+            r"</?(?:image|audio|video)>|</?think\w{0,8}>",
+            r"</?(?:start|end|begin)_\w{1,40}>",  # Gemma's <start_of_turn>
+            r"</?(?:[a-z]{1,20}[:_])?(?:tool|function)s?(?:_\w{1,40})?>|</?arg_(?:key|value)>",
+            r"</?longcat_\w{1,40}>|</?(?:seed|mask):[\w-]{1,20}>",
+            r"<_(?:user|bot|system|end)>",
+            r"</?(?:extra_id_|reserved_|unused|ctrl|SPECIAL_|fim_|file_sep|repo_name|commit_|issue_)\w{0,40}>",
+            r"<[A-Z][A-Z_]{1,30}_TOKEN>|<0x[0-9A-F]{2}>",  # Command R's, the bytes of SentencePiece
+            r"\]~!?b[\[\]]|\[e~\[",  # MiniMax's
+        )
+    )
+)
+
 
 class Escaper:
     """Escapes strings that could steer a model.
@@ -77,7 +101,10 @@ class ControlTokenEscaper(Escaper):
     def __init__(self, tokenizer: Any, markers: Iterable[str] = ()) -> None:
         tokens = control_tokens(tokenizer)
         self.ids = frozenset(tokens.values())
-        super().__init__({*tokens, *markers})
+        written = LOOKS_SPECIAL.findall(
+            str(getattr(tokenizer, "chat_template", None) or "")
+        )  # <|user|> may be no token
+        super().__init__({*tokens, *markers, *written})
 
     def harmless(self, text: str, tokenize: Callable[[str], Sequence[int]]) -> str:
         """Escape a text for a tokenizer that may have rules of its own for what becomes a control token.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _REQUEST: ContextVar[str] = ContextVar("request", default="")
 _ID = re.compile(r"[\w.-]{1,64}")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _LOG = logging.getLogger("longctx.server.access")
 
@@ -65,6 +66,7 @@ class Metrics:
 
     def responded(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a response."""
+        method = method if method in _METHODS else "other"  # a client may make one up in every request
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 

@@ -143,16 +143,19 @@ class ResponsesBody(BaseModel):
         """The same request for a chat completion; what else it has is judged there."""
         said = [ChatMessage(role="user", content=self.input)] if isinstance(self.input, str) else self.input
         told = [] if self.instructions is None else [ChatMessage(role="system", content=self.instructions)]
-        return ChatBody(
-            model=self.model,
-            messages=[*told, *said],
-            stream=self.stream,
-            temperature=self.temperature,
-            top_p=self.top_p,
-            max_tokens=self.max_output_tokens,
-            longctx=self.longctx,
-            **(self.model_extra or {}),
-        )
+        meant: dict[str, Any] = {
+            "model": self.model,
+            "messages": [*told, *said],
+            "stream": self.stream,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_output_tokens,
+            "longctx": self.longctx,
+        }
+        further = self.model_extra or {}
+        if doubled := sorted(meant.keys() & further.keys()):
+            raise BadRequest(f"there is no parameter {doubled[0]!r} in the Responses API: leave it out")
+        return ChatBody(**meant, **further)
 
 
 class EmbeddingsBody(BaseModel):

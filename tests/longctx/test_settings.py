@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,23 @@ def test_the_file_is_looked_for_above_the_working_folder_and_its_paths_are_its_o
     assert load_settings(index="here").index == Path("here")
     (inner / "longctx.toml").write_text("k = 5\n")
     assert (load_settings().k, load_settings().index) == (5, Path(".longctx")), "the nearest file alone counts"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("given_away", ["file", "link"])
+def test_above_the_working_folder_a_file_or_a_link_of_another_user_is_left_alone(
+    working_folder: Path, monkeypatch: pytest.MonkeyPatch, given_away: str
+) -> None:
+    inner = working_folder / "inner"
+    inner.mkdir()
+    monkeypatch.chdir(inner)
+    (working_folder / "mine.toml").write_text("k = 3\n")
+    (working_folder / "longctx.toml").symlink_to("mine.toml")
+    assert load_settings().k == 3
+    os.chown(
+        working_folder / ("mine.toml" if given_away == "file" else "longctx.toml"), 65534, -1, follow_symlinks=False
+    )
+    assert load_settings().k == 8
 
 
 def test_a_misspelt_variable_is_named_and_an_empty_one_is_none(monkeypatch) -> None:

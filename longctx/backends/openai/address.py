@@ -41,10 +41,14 @@ class ServerAddress:
     @property
     def is_private(self) -> bool:
         """Whether nobody between here and the server can read what is sent: by https, or on this machine."""
-        parts = urlsplit(self.url)
-        host = parts.hostname or ""
+        return self.is_loopback or urlsplit(self.url).scheme == "https"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server is on this machine."""
+        host = urlsplit(self.url).hostname or ""
         with suppress(ValueError):
-            return parts.scheme == "https" or ip_address(host).is_loopback
+            return ip_address(host).is_loopback
         return host == "localhost"
 
     @property

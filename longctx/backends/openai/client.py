@@ -10,25 +10,22 @@ import json
 import os
 import re
 import time
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from html import escape
 from typing import Any
-from urllib.parse import quote
 
 from longctx.backends.openai.address import ServerAddress
 from longctx.backends.openai.context_errors import Interrupted, Refused, Rejected, refusal_in
 from longctx.backends.openai.events import EventStream, no_error
 from longctx.backends.openai.http import BrokenOff, ErrorReply, Failed, Http, TimedOut, Unreachable, loads
+from longctx.backends.openai.key_mask import KeyMask
 from longctx.errors import BadRequest, ServerFailed
 from longctx.types import is_count
 
 _LOOK_UP_SECONDS = 30.0  # for a GET: a list of models, a version
 _LONGEST_TIMEOUT = 1_000_000  # seconds: more than a week, and less than what a socket takes
 _LONGEST_SHOWN = 300  # characters of a server's message
-_SHORTEST_KEY = 4
-_NO_KEYS = ("none", "empty", "ollama", "lm-studio", "dummy", "local", "sk-no-key-required")  # which hide nothing
+_LONGEST_READ = 50_000  # characters of one that are looked through for the key
 _KEY_NAMES = {
     "openai": ("LONGCTX_API_KEY", "OPENAI_API_KEY"),
     "ollama": ("LONGCTX_API_KEY", "OLLAMA_API_KEY"),
@@ -76,9 +73,9 @@ class Connection:
         self.address = address
         self.timeout = timeout
         self.retries = retries
-        self._http = Http(key, timeout, retries)
+        self._http = Http(key, timeout, retries, direct=address.is_loopback)
         self.sends_key = key is not None
-        self._hidden = _spellings(key)
+        self._mask = KeyMask(key)
 
     @classmethod
     def open(
@@ -153,9 +150,7 @@ class Connection:
 
     def masked(self, text: str) -> str:
         """A text of the server's without the key, in one line."""
-        for spelling in self._hidden:
-            text = re.sub(re.escape(spelling), "…", text, flags=re.IGNORECASE)
-        text = readable(" ".join(text.split()))
+        text = readable(" ".join(self._mask.masked(text[:_LONGEST_READ]).split()))
         return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
     @contextmanager
@@ -241,11 +236,3 @@ def said_in(body: Any) -> str:
 def readable(text: str) -> str:
     """A text with U+FFFD in place of lone surrogates, which JSON can hold and no file or terminal."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _spellings(key: str | None) -> tuple[str, ...]:
-    """The ways in which a server may repeat a key, the longest first."""
-    if key is None or len(key) < _SHORTEST_KEY or key.lower() in _NO_KEYS:
-        return ()
-    spellings = {key, quote(key, safe=""), json.dumps(key)[1:-1], escape(key), b64encode(key.encode()).decode()}
-    return tuple(sorted(spellings, key=len, reverse=True))

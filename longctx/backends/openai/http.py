@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from longctx.backends.openai.deadline import Clock, watch
+from longctx.errors import BadRequest
 
 if TYPE_CHECKING:
     import httpx2
@@ -93,9 +94,14 @@ class Http:
         key: Sent as a bearer token; None sends none.
         silence: Seconds for which the server may be silent.
         retries: How often a request is repeated after a lost connection or an error of the server's (429, 5xx).
+        direct: Whether the environment's proxies are left out, as for a server on this machine: a proxy would carry
+            key and passages off it, unencrypted.
+
+    Raises:
+        BadRequest: If the environment names proxies or certificates that cannot be used.
     """
 
-    def __init__(self, key: str | None, silence: float, retries: int) -> None:
+    def __init__(self, key: str | None, silence: float, retries: int, *, direct: bool = False) -> None:
         import httpx2
 
         headers = {"Accept-Encoding": "identity", "User-Agent": "longctx"}
@@ -103,7 +109,11 @@ class Http:
             headers["Authorization"] = f"Bearer {key}"
         timeout = httpx2.Timeout(silence, connect=min(silence, CONNECT_SECONDS))
         self._clock = Clock()
-        self._client = httpx2.Client(headers=headers, timeout=timeout, follow_redirects=False)
+        try:
+            self._client = httpx2.Client(headers=headers, timeout=timeout, follow_redirects=False, trust_env=not direct)
+        except (ImportError, OSError, ValueError, httpx2.InvalidURL) as error:
+            # without the cause, whose message may hold a part of a proxy's password
+            raise BadRequest(_unusable_environment(error)) from None
         self._retries = retries
         watch(self._client, self._clock)
 
@@ -253,6 +263,17 @@ class Http:
             raise lost(_cause(error)) from error
         finally:
             self._clock.deadline = math.inf
+
+
+def _unusable_environment(error: Exception) -> str:
+    """What is wrong with the variables that say how the network is reached. None of their values is repeated."""
+    if isinstance(error, OSError):  # ssl.SSLError is one, too
+        wrong = error.strerror or type(error).__name__
+        return f"the certificates cannot be read ({wrong}): check SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE"
+    remedy = "write http://host:port in HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, and names in NO_PROXY"
+    if isinstance(error, ImportError):
+        return f"a SOCKS proxy needs a package that is not installed: `pip install socksio`, or {remedy}"
+    return f"the environment names a proxy that cannot be used: {remedy}"
 
 
 def _unpacker(encoding: str) -> Callable[[bytes], Iterator[bytes]]:

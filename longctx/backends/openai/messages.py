@@ -5,20 +5,22 @@ What the template adds is not in the text, so a prompt's length is the sum of it
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from longctx.backends.openai.token_counts import TokenCounter
-from longctx.prompts import FENCE, STAND_IN, TEMPLATES, Escaper, PromptInputs, as_messages, opening_line, said_by
+from longctx.prompts import (
+    FENCE,
+    LOOKS_SPECIAL,
+    STAND_IN,
+    TEMPLATES,
+    Escaper,
+    PromptInputs,
+    as_messages,
+    opening_line,
+    said_by,
+)
 from longctx.types import Message, ThinkingMode
-
-# The server's tokenizer is not here to be asked for its control tokens. So those of all common families are escaped:
-# Llama 2's, Gemma's, and the tools of Qwen and Mistral by name; <|im_start|> and all that looks like it, in DeepSeek's
-# wide bars too; and tags in capitals, such as [TOOL_CALLS].
-_NAMED = ("<s>", "</s>", "<unk>", "<pad>", "<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>", "<think>", "</think>")
-_TOOLS = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
-_LOOKS_SPECIAL = re.compile(r"<[|｜][^|｜<>\n]{1,80}[|｜]>|\[/?[A-Z][A-Z_]{2,40}\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class MessageWriter:
     def __init__(self, counter: TokenCounter) -> None:
         self._counter = counter
         markers = {marker for template in TEMPLATES.values() for marker in template.markers}
-        self._control = Escaper({*markers, *_NAMED, *_TOOLS, *FENCE, STAND_IN}, _LOOKS_SPECIAL)
+        self._control = Escaper({*markers, *FENCE, STAND_IN}, LOOKS_SPECIAL)
 
     def frame(self, inputs: PromptInputs) -> MessageFrame:
         """Write what stands around the passages; see `PromptWriter`."""

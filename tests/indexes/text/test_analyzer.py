@@ -89,6 +89,20 @@ def test_whatever_has_terms_can_be_looked_for(text: str) -> None:
     assert set(query_terms(text)) - spellings <= set(terms(text))
 
 
+@pytest.mark.parametrize("query", [" ".join(f"w{number}" for number in range(60_000)), "あいう" * 60_000])
+def test_a_long_query_is_taken_apart_in_linear_time(query: str) -> None:
+    """Where every code or bigram is looked for among all others, this takes minutes."""
+    assert len(query_terms(query)) > 4
+
+
+@pytest.mark.parametrize("text", ["w1 w2 w1", "E-17 or E17, HN-100", "AB-1 AB-12 AB-12 12"])
+def test_a_code_weighs_what_its_parts_do_and_comes_before_them(text: str) -> None:
+    weights = query_terms(text)
+    for code in codes(text):
+        if len(code.digits) > 1:
+            assert weights[code.term] >= max(weights[code.digits], 1.0)
+
+
 def test_a_run_longer_than_sudachi_accepts_is_no_error() -> None:
     assert len(terms("東京都" * 20_000)) > 90_000
 

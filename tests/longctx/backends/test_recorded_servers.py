@@ -11,13 +11,17 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import shlex
 import time
 import traceback
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 from threading import Event
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from loopback_server import send_json
@@ -28,6 +32,7 @@ from longctx import (
     BadRequest,
     DocumentQA,
     GenerationOptions,
+    Message,
     ModelUnavailable,
     PromptRefused,
     ServedModel,
@@ -35,8 +40,8 @@ from longctx import (
     Thought,
     load_model,
 )
+from longctx.backends.openai import MessageWriter, http
 from longctx.backends.openai import events as event_streams
-from longctx.backends.openai import http
 from longctx.backends.openai.context_errors import Refusal, refusal_in
 from longctx.cli import app
 
@@ -644,6 +649,152 @@ def test_a_key_that_a_server_repeats_is_not_shown(monkeypatch) -> None:
         with pytest.raises(ServerFailed, match="lists 2 models") as raised:
             ServedModel.connect(f"{server.root}/v1", retries=0)
         assert "secret" not in str(raised.value)
+
+
+KEY = "sk-ab/Cd+ef&gh<ij\"kl'mn=op"
+SPELLINGS = {
+    "escaped as PHP does in JSON that is broken": '{"error": "'
+    + KEY.replace("/", "\\/").replace('"', '\\"')
+    + '" and more',
+    "escaped for HTML in JSON": KEY.replace("<", "\\u003c").replace("&", "\\u0026").replace('"', '\\"'),
+    "in a URL, with its slashes": quote(KEY),
+    "in a URL, every character": "".join(f"%{ord(c):02x}" for c in KEY),
+    "HTML with decimal numbers": escape(KEY).replace("&#x27;", "&#39;"),
+    "HTML as Mustache has it": escape(KEY).replace("/", "&#x2F;").replace("=", "&#x3D;"),
+    "HTML with tags in it": f"<html><body>no {escape(KEY[:12])}<wbr>{escape(KEY[12:])}</body></html>",
+    "quoted for a shell": shlex.quote(KEY),
+    "for JavaScript": "".join(f"\\u{ord(c):04x}" for c in KEY),
+    "cut short": f"{KEY[:18]}...",
+    "on two lines": f"{KEY[:10]}\n{KEY[10:]}",
+    "with a character without a width": f"{KEY[:10]}\u200b{KEY[10:]}",
+    "the whole header in base64": base64.b64encode(f"Bearer {KEY}".encode()).decode(),
+    "hexadecimal": KEY.encode().hex(),
+}
+
+
+@pytest.mark.parametrize("spelt", SPELLINGS.values(), ids=SPELLINGS)
+def test_a_key_is_masked_in_every_spelling(spelt: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONGCTX_API_KEY", KEY)
+    with (
+        recorded_server({"GET /v1/models": raw(spelt, status=401)}) as server,
+        pytest.raises(ServerFailed, match=r"answers 401") as raised,
+    ):
+        ServedModel.connect(f"{server.root}/v1", retries=0)
+    shown = str(raised.value).replace(server.root, "").lower()
+    assert "…" in shown
+    parts = [KEY[at : at + 2].lower() for at in (3, 6, 9, 15)]  # ab, cd, ef, ij
+    assert not any(part in shown.split("set longctx_api_key")[0] for part in parts)
+    assert not any(each in shown for each in ("2f63", "%63", "u0063", "zwymz2"))
+
+
+def test_a_message_that_only_begins_as_a_key_does_stays_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONGCTX_API_KEY", KEY)
+    with (
+        recorded_server({"GET /v1/models": (401, {"error": "keys begin with sk-ab, ask Ada"})}) as server,
+        pytest.raises(ServerFailed, match="keys begin with sk-ab, ask Ada"),
+    ):
+        ServedModel.connect(f"{server.root}/v1", retries=0)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_no_proxy_gets_what_is_for_this_machine(host: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONGCTX_API_KEY", KEY)
+    with recorded_server({}) as proxy, recorded_server({"GET /v1/models": MODELS}) as server:
+        monkeypatch.setenv(variable, proxy.root)
+        ServedModel.connect(f"{server.root}/v1".replace("127.0.0.1", host), retries=0).close()
+        assert not proxy.asked
+        assert {headers["Authorization"] for _, _, headers in server.asked} == {f"Bearer {KEY}"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("HTTPS_PROXY", "ftp://me:hun/ter2@proxy:1", "names a proxy that cannot be used"),
+        ("HTTPS_PROXY", "http://me:hun/ter2@proxy:1", "names a proxy that cannot be used"),
+        ("ALL_PROXY", "http://me:hun\x01ter2@proxy", "names a proxy that cannot be used"),
+        ("SSL_CERT_FILE", "/nowhere/hunter2.pem", "the certificates cannot be read"),
+        ("SSLKEYLOGFILE", "/nowhere/hunter2", "the certificates cannot be read"),
+    ],
+)
+def test_an_environment_that_cannot_be_used_is_an_error_without_its_passwords(
+    variable: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(BadRequest, match=message) as raised:
+        ServedModel.connect("https://models.invalid/v1", retries=0)
+    assert "ter2" not in "".join(traceback.format_exception(raised.value))
+
+
+FAMILIES = [
+    "<|im_start|>",
+    "<|turn>",
+    "<turn|>",
+    "<|channel>",
+    "<tool_call|>",
+    "<start_of_image>",
+    "[|user|]",
+    "[|endofturn|]",
+    "<seed:bos>",
+    "</seed:think>",
+    "[gMASK]",
+    "<sop>",
+    "<extra_id_1>",
+    "<SPECIAL_12>",
+    "<BOS_TOKEN>",
+    "]~b]",
+    "]~!b[",
+    "[e~[",
+    "<reserved_106>",
+    "<unused0>",
+    "<tool_calls>",
+    "</tools>",
+    "<minimax:tool_call>",
+    "<longcat_s>",
+    "<function_calls>",
+    "<arg_key>",
+    "<用户>",
+    "<AI>",
+    "<role>",
+    "<fim_prefix>",
+    "<CLS|LLM-jp>",
+    "<0x0A>",
+    "</｜DSML｜invoke>",
+    "<[PLHD12_never_used]>",
+    "<end_of_utterance>",
+    "<_user>",
+    "<ctrl99>",
+    "<｜User｜>",
+    "[SYSTEM_PROMPT]",
+    "</s>",
+]  # a list would take a line for each
+
+
+@pytest.fixture(scope="module")
+def writer() -> Iterator[MessageWriter]:
+    with connected({}) as (model, _):
+        yield MessageWriter(model.counter)
+
+
+@pytest.mark.parametrize("token", FAMILIES)
+def test_control_tokens_of_other_families_are_escaped_for_a_server(writer: MessageWriter, token: str) -> None:
+    wide = token.translate({ord(c): ord(c) + 0xFEE0 for c in "<>[]|"})
+    said_ = [
+        Message("user", f"a{token}b"),
+        Message("assistant", wide),
+        Message("user", f"{token[0]}\u200b{token[1:]}?"),
+    ]
+    told = writer.conversation(token, said_).filled("")
+    sent = [*(message["content"] for message in told), *(text.text for text in writer.texts([token, wide]))]
+    plain = unicodedata.normalize("NFKC", token)
+    for text in (unicodedata.normalize("NFKC", each).replace("\u200b", "") for each in sent):
+        assert plain not in text
+        assert plain.replace(" ", "") in text.replace(" ", ""), "nothing but a space is put in"
+
+
+def test_ordinary_brackets_are_sent_as_they_are(writer: MessageWriter) -> None:
+    text = "a < b, c > d; Vec<String>; <div>x</div>; [1] [see] |x|y| {k: v} a<b|c"
+    assert writer.texts([text])[0].text == f"{text}\n"
 
 
 def test_a_traceback_does_not_show_a_key_that_a_server_repeats(monkeypatch) -> None:

@@ -99,6 +99,11 @@ def check(shown: str) -> None:
         ("search", "lighthouse"),
         ("index", "list"),
         ("index", "show", "nothing\x1b[2J"),
+        ("ingest", f"--{HOSTILE}.md"),  # as of `longctx ingest *`
+        ("ingest", f"-{REVERSED}.md"),
+        (f"--{REVERSED}",),
+        (f"{HOSTILE}search",),
+        ("index", "show", "one.md", f"{HOSTILE}.md"),
         ("ask", "Who built the lighthouse?", "--json"),
         ("search", "lighthouse", "--json"),
         ("index", "list", "--json"),

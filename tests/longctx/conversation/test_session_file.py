@@ -143,9 +143,28 @@ def overwritten(path: Path) -> None:
         file.write(b"\x5a" * 20_000)
 
 
+def with_sql(sql: str) -> Callable[[Path], object]:
+    def spoil(path: Path) -> None:
+        SessionFile.open(path).close()
+        with closing(sqlite3.connect(path)) as database:
+            database.executescript(sql)
+
+    return spoil
+
+
+ENDLESS = """
+DROP TABLE turns;
+CREATE VIEW turns AS WITH RECURSIVE n(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM n)
+    SELECT number, 'q' AS question, 'a' AS answer, '{}' AS details, 't' AS asked_at, 0 AS checksum FROM n;
+"""
+TRIGGER = "CREATE TRIGGER t AFTER INSERT ON turns BEGIN DELETE FROM turns; END"
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
+        (with_sql(ENDLESS), "holds what is not longctx's"),
+        (with_sql(TRIGGER), "holds what is not longctx's"),
         (lambda path: path.write_bytes(b"this is no database at all" * 10), "is damaged, or is no conversation"),
         (lambda path: path.write_bytes(b""), "is damaged, or is no conversation"),
         (another_database, "is a database, but no conversation of longctx's: move it away, or use another name"),

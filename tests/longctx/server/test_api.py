@@ -229,6 +229,42 @@ def test_errors_name_what_is_wrong_and_no_folder(library: Running) -> None:
     assert "100,000" in big["files"][0]["reason"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        (f"{BASE}/search", {"query": "\ud800 lamp"}, "query"),
+        (f"{BASE}/ask", {"question": "What lamp?", "system": "\ud800", "stream": False}, "system"),
+        ("/v1/responses", {"model": "longctx/index", "input": "What lamp?", "instructions": "\ud800"}, "system"),
+        ("/v1/responses", {"model": "longctx/index", "input": "a", "messages": []}, "messages"),
+        (
+            "/v1/chat/completions",
+            {
+                "model": "longctx/index",
+                "messages": [
+                    {"role": "user", "content": "\ud800"},
+                    {"role": "assistant", "content": "a"},
+                    {"role": "user", "content": "What lamp?"},
+                ],
+            },
+            "conversation",
+        ),
+    ],
+)
+def test_what_no_client_should_send_is_refused_and_is_no_failure(
+    library: Running, path: str, body: dict, words: str
+) -> None:
+    refused = library.http.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
+    assert (refused.status_code, words in refused.json()["error"]["message"]) == (400, True), refused.text
+
+
+def test_methods_that_clients_make_up_are_counted_as_one(library: Running) -> None:
+    for number in range(3):
+        assert library.http.request(f"ZZ{number}", "/api/v1/indexes").status_code == 405
+    figures = library.http.get("/metrics").text
+    assert "ZZ" not in figures
+    assert 'method="other"' in figures
+
+
 def test_a_plan_names_no_folder_either(library: Running) -> None:
     corpus = library.library.find("index")
     told = Reason("told", (f"a passage of {corpus.uploads}/laws/minutes.txt takes 9,000 tokens",))
