@@ -89,10 +89,12 @@ def test_whatever_has_terms_can_be_looked_for(text: str) -> None:
     assert set(query_terms(text)) - spellings <= set(terms(text))
 
 
-@pytest.mark.parametrize("query", [" ".join(f"w{number}" for number in range(60_000)), "あいう" * 60_000])
+@pytest.mark.parametrize(
+    "query", [" ".join(f"w{number}" for number in range(60_000)), "あいう" * 60_000, f"a_b {'a' * 300_000}"]
+)
 def test_a_long_query_is_taken_apart_in_linear_time(query: str) -> None:
-    """Where every code or bigram is looked for among all others, this takes minutes."""
-    assert len(query_terms(query)) > 4
+    """Where every code or bigram is looked for among all others, and a name in every word, this takes minutes."""
+    assert query_terms(query)
 
 
 @pytest.mark.parametrize("text", ["w1 w2 w1", "E-17 or E17, HN-100", "AB-1 AB-12 AB-12 12"])
