@@ -142,15 +142,14 @@ def query_terms(text: str, language: str = "en", own: str | None = None) -> dict
             wanted[term] *= _ASKED_WEIGHT
     wanted |= {_NOUNS[term]: wanted[term] for term in content if term in _NOUNS and _NOUNS[term] not in wanted}
     wanted |= {stem: float(count) for stem, count in Counter(_stems(words, language)).items()}
-    of_codes: list[dict[str, float]] = []
-    known = dict(wanted)
+    of_codes: dict[str, float] = {}
     for code in (each for each in codes(text) if len(each.digits) > 1):
-        whole = sum(known.get(part, 0.0) for part in (code.letters, code.digits))  # of E-17, which E17 is, too
-        parts = [code.digits, *([code.letters] if len(code.letters) > 1 else [])]  # HN-100 is two words
-        of_codes.append({code.term: max(whole, _CODE_WEIGHT)} | dict.fromkeys(parts, _CODE_WEIGHT))
-        for term, weight in of_codes[-1].items():
-            known.setdefault(term, weight)
-    wanted = {term: known[term] for terms in reversed(of_codes) for term in terms} | wanted
+        weights = [wanted.get(part, of_codes.get(part, 0.0)) for part in (code.letters, code.digits)]
+        of_codes.setdefault(code.term, max(sum(weights), _CODE_WEIGHT))  # of E-17, which E17 is, too
+        of_codes.setdefault(code.digits, _CODE_WEIGHT)
+        if len(code.letters) > 1:  # HN-100 is two words
+            of_codes.setdefault(code.letters, _CODE_WEIGHT)
+    wanted = of_codes | wanted
     for word in words:
         pieces = _parts(word)
         for piece in pieces:

@@ -101,10 +101,8 @@ class ControlTokenEscaper(Escaper):
     def __init__(self, tokenizer: Any, markers: Iterable[str] = ()) -> None:
         tokens = control_tokens(tokenizer)
         self.ids = frozenset(tokens.values())
-        written = LOOKS_SPECIAL.findall(
-            str(getattr(tokenizer, "chat_template", None) or "")
-        )  # <|user|> may be no token
-        super().__init__({*tokens, *markers, *written})
+        template = str(getattr(tokenizer, "chat_template", None) or "")  # whose <|user|> may be no token
+        super().__init__({*tokens, *markers, *LOOKS_SPECIAL.findall(template)})
 
     def harmless(self, text: str, tokenize: Callable[[str], Sequence[int]]) -> str:
         """Escape a text for a tokenizer that may have rules of its own for what becomes a control token.
