@@ -16,6 +16,7 @@ from indexes.types import Heading
 _TIME = r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})(?:[.,]\d{1,3})?"
 _TIMES = re.compile(rf"\s*{_TIME}\s*-->(?:\s*{_TIME})?")
 _VOICE = re.compile(r"<v(?:\.[^ >]*)?[ \t]+([^>]{1,100})>")
+_SPEAKER = re.compile(r"[^\W\d_][^:.!?\n]{0,60}: ")
 _FURIGANA = re.compile(r"<rt>[^<]{0,200}</rt>|<rt>[^<]{0,200}(?=</ruby>)", re.IGNORECASE)
 _BREAK = re.compile(
     r"\\[Nnh]"
@@ -52,9 +53,17 @@ def read_subtitles(data: bytes, limits: ReadLimits) -> ReadText:
             headings.append(Heading(length, 1, mark))
             lines.append(mark)
             length += len(mark) + 1
-        lines.append(line.text)
-        length += len(line.text) + 1
+        text = line.text.removeprefix(_speaker(said, number))
+        lines.append(text)
+        length += len(text) + 1
     return ReadText("\n".join(lines), headings=tuple(headings)) if lines else ReadText(whole)
+
+
+def _speaker(said: Sequence[_Said], number: int) -> str:
+    """Who says a line, as it stands before it, if they go on with a sentence of theirs; otherwise empty."""
+    speaker = _SPEAKER.match(said[number].text)
+    goes_on = speaker is not None and number and said[number - 1].text.startswith(speaker[0])
+    return speaker[0] if speaker is not None and goes_on and _is_within_sentence(said, number) else ""
 
 
 def _is_within_sentence(said: Sequence[_Said], number: int) -> bool:

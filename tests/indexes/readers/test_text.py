@@ -201,6 +201,12 @@ GAPS = (
             "00:00:00\nThe lamp is cleaned every morning\nat six by the keeper.\n00:01:00\nHe is old.\nand then\n"
             "00:02:00\nIt rains.",
         ),
+        (
+            "talk.vtt",
+            "WEBVTT\n\n00:58.000 --> 01:00.000\n<v Ida Holm>The licence is valid</v>\n\n01:00.000 --> 01:02.000\n"
+            "<v Ida Holm>until August.</v>\n\n01:02.000 --> 01:03.000\n<v Ida Holm>Good.</v>\n",
+            "00:00:00\nIda Holm: The licence is valid\nuntil August.\n00:01:00\nIda Holm: Good.",
+        ),
         ("film.vtt", VTT, "00:00:00\nKeeper: Oil & wick\n00:01:00\nGood night."),
         (
             "ruby.vtt",
