@@ -11,7 +11,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from indexes.search.fusion import in_order
-from indexes.storage import LexicalSearch, StoreReader
+from indexes.search.retrieval import Retrieval
+from indexes.storage import LexicalSearch
 from indexes.text import query_language, query_terms, script_language, sentence_spans, surface_terms
 from indexes.types import Chunk
 
@@ -28,14 +29,13 @@ class Evidence:
     """Evidence for passages of rankings for one query; what it has read of a passage it keeps.
 
     Args:
-        lexical: Search by terms, for their inverse document frequencies.
-        store: The store.
+        retrieval: The index; its lexical search has the inverse document frequencies of terms.
         query: The query.
     """
 
-    def __init__(self, lexical: LexicalSearch, store: StoreReader, query: str) -> None:
-        self._lexical, self._store, self._query = lexical, store, query
-        self._own = query_language(query, lexical.languages) or "en"
+    def __init__(self, retrieval: Retrieval, query: str) -> None:
+        self._retrieval, self._query = retrieval, query
+        self._own = query_language(query, retrieval.lexical.languages) or "en"
         self._weights: dict[str, dict[str, float]] = {}
         self._shares: dict[int, float] = {}
         self._titles: dict[int, tuple[str, str]] = {}
@@ -113,15 +113,15 @@ class Evidence:
 
     def _titles_of(self, chunk_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
         if new := {*chunk_ids} - self._titles.keys():
-            self._titles |= self._store.titles(new)
+            self._titles |= self._retrieval.store.titles(new)
         return self._titles
 
     def _best_shares(self, chunk_ids: Sequence[int]) -> dict[int, float]:
         new = [chunk_id for chunk_id in chunk_ids if chunk_id not in self._shares]
-        for chunk_id, chunk in (self._store.chunks(new) if new else {}).items():
+        for chunk_id, chunk in self._retrieval.chunks(new).items():
             language = script_language(chunk.text) or self._own
             if language not in self._weights:
-                self._weights[language] = _term_weights(self._lexical, self._query, language)
+                self._weights[language] = _term_weights(self._retrieval.lexical, self._query, language)
             self._shares[chunk_id] = _best_share(chunk, self._weights[language], language)
         return {chunk_id: self._shares[chunk_id] for chunk_id in chunk_ids}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -14,9 +14,9 @@ from indexes.search.evidence import Evidence
 from indexes.search.expansion import expand_hits
 from indexes.search.filters import SearchFilter, allowed_chunks, named_as_allowed
 from indexes.search.fusion import score_fusion
-from indexes.storage import DenseSearch, LexicalSearch, Store
+from indexes.search.retrieval import Retrieval
 from indexes.text import folded, on_one_line, quoted_phrases, serves
-from indexes.types import Encoder, SearchHit
+from indexes.types import SearchHit
 
 CANDIDATES = 100  # that each retriever gives to the fusion, at least
 # The last candidate stands for what has nothing to do with the query, so there are more in a large index: with a 16th
@@ -29,27 +29,6 @@ Ranking = list[tuple[int, float]]
 
 
 _MOST_HITS = 1_000_000  # for so many, tantivy takes memory at once
-
-
-@dataclass(frozen=True, slots=True)
-class Retrieval:
-    """The parts of one generation of an index that a search uses.
-
-    Attributes:
-        store: The store.
-        dense: Search by vectors.
-        lexical: Search by terms.
-        encoder: The model that embeds the query.
-        check_encoder: Raises IndexMismatch if the encoder's weights are not those that made the index.
-        allowed: The ids of the chunks that may be found; None for all.
-    """
-
-    store: Store
-    dense: DenseSearch
-    lexical: LexicalSearch
-    encoder: Encoder
-    check_encoder: Callable[[], None]
-    allowed: Set[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +109,7 @@ def rank_chunks(retrieval: Retrieval, request: SearchRequest, reranker: Reranker
         return iter(())
     depth = max(request.k, _RERANKED)
     ranking = _RANKINGS[request.mode](retrieval, request.query, depth)[:depth]
-    hits = _read(retrieval.store, ranking, request.k)
+    hits = _read(retrieval, ranking, request.k)
     return hits if reranker is None else iter(_reranked(reranker, request.query, [*hits]))
 
 
@@ -153,11 +132,11 @@ def _one_spaced(text: str) -> str:
     return on_one_line(folded(text))
 
 
-def _read(store: Store, ranking: Ranking, at_once: int) -> Iterator[SearchHit]:
+def _read(retrieval: Retrieval, ranking: Ranking, at_once: int) -> Iterator[SearchHit]:
     """The hits of a ranking, read as they are asked for."""
     for first in range(0, len(ranking), at_once):
         some = ranking[first : first + at_once]
-        chunks = store.chunks(chunk_id for chunk_id, _ in some)
+        chunks = retrieval.chunks(chunk_id for chunk_id, _ in some)
         yield from (SearchHit(chunks[chunk_id], score) for chunk_id, score in some)
 
 
@@ -182,7 +161,7 @@ def _lexical_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
 
 def _hybrid_ranking(retrieval: Retrieval, query: str, k: int) -> Ranking:
     depth = max(k, _candidates(retrieval))
-    evidence = Evidence(retrieval.lexical, retrieval.store, query)
+    evidence = Evidence(retrieval, query)
     lexical = evidence.by_title(evidence.by_sentence(_lexical_ranking(retrieval, query, depth)))
     if not serves(retrieval.encoder.languages, query, retrieval.lexical.languages):
         return evidence.beside(lexical)

@@ -37,6 +37,7 @@ _CJK_RUN = re.compile(f"[{_KANA_OR_HAN}]+")
 _SYLLABLE_RUN = re.compile(f"[{_HANGUL}]+|[{_SPACELESS}]+")
 _LETTERS = rf"[^\W_{_KANA_OR_HAN}{_HANGUL}{_SPACELESS}]"
 _WORD = re.compile(rf"{_LETTERS}+(?:[{MARKS}]+{_LETTERS}*)*")
+_ASCII_WORD = re.compile("[a-z0-9]+")  # the same in case-folded ASCII, three times as fast
 # Japanese lines are broken inside words, too, in PDFs above all. A short line is more likely a heading.
 _WRAPPED = re.compile(rf"(?<=[^\n]{{12}})(?<=[{_KANA_OR_HAN}])\r?\n(?=[{_KANA_OR_HAN}])")
 _RUN = re.compile(f"(?P<cjk>{_CJK_RUN.pattern})|(?P<syllables>{_SYLLABLE_RUN.pattern})|{_WORD.pattern}")
@@ -318,9 +319,11 @@ def _unaccented(letter: str) -> str:
 
 def _runs_of(text: str) -> _Runs:
     normal = _normal(text)
-    words = [*_WORD.findall(normal), *map(str.casefold, identifiers(text)), *abbreviations(text)]
+    words = (_ASCII_WORD if normal.isascii() else _WORD).findall(normal)
+    words += [*map(str.casefold, identifiers(text)), *abbreviations(text)]
     words = [word for word in words if len(word) <= _LONGEST_TERM]
-    return _Runs(_CJK_RUN.findall(normal), _SYLLABLE_RUN.findall(normal), words)
+    others = ([], []) if normal.isascii() else (_CJK_RUN.findall(normal), _SYLLABLE_RUN.findall(normal))
+    return _Runs(*others, words)
 
 
 def _parts(word: str) -> list[str]:

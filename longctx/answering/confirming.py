@@ -24,6 +24,7 @@ _MOST_SENTENCES = 4  # on an item that are asked about
 _UNDER_HEADING = 3  # sentences, with the heading
 _APART, _SURE = 0.5, 3.0  # nats between items and those: less tells nothing, and more leaves no doubt
 _MOST, _SOME_ITEMS = 0.65, 4  # items that tell by which of the question's words others are found
+_ABOVE = 0.9  # of pairs of an item with a word and one without, in which the model is surer of the one with it
 _BEARING = 0.25  # of the question's terms are in a sentence that bears on it
 
 Asking = Callable[[ReadingTask, Sequence[Chunk], Sequence[str]], KeptReply]
@@ -51,6 +52,7 @@ class Confirmer:
         self._deciding: set[str] = set()  # the sentences of which these are
         self._cut: Cut | None = None
         self._kept: list[Note] = []
+        self._dividing: set[str] = set()  # the terms without which an item is none
         self.denied: list[Note] = []
         self.by_words = False
 
@@ -71,7 +73,9 @@ class Confirmer:
             self._deciding.add(sentence)
         elif self._names:  # only the title names it
             (task,) = confirming_tasks(self._question)
-            self._odds[note] = _certain(self._ask(task, chunks, [chunk.text_with_header for chunk in chunks]))
+            reply = self._ask(task, chunks, [chunk.text_with_header for chunk in chunks])
+            odds = yes_odds(reply.top_logprobs or {}) if says_yes(reply.text) else None
+            self._odds[note] = _certain(reply) if odds is None else odds
         else:
             self._odds[note] = -math.inf
 
@@ -86,7 +90,8 @@ class Confirmer:
             Those that it is surer of than of sentences about something else, or, where it cannot tell these apart or
             does not say how sure it is, those to which it says yes. Unless it is far surer, words have a say: what was
             found by the same words of the question as most may be half as sure, and a name that was found by others is
-            none ("the telephone is out of order", where most say it of the lift).
+            none ("the telephone is out of order", where most say it of the lift, or where the model is clearly surer of
+            those that say it of the lift).
 
         Raises:
             LongctxError: As `Backend.generate` does.
@@ -98,6 +103,9 @@ class Confirmer:
         if self._cut.apart < _SURE and (telling := self.telling_terms(found, chunks, _MOST, _SOME_ITEMS)):
             nearly = [note for note in notes if self._odds[note] > self._cut.odds - self._cut.apart / 4]
             alike = [note for note in nearly if telling <= self._terms_on(note, chunks)]
+            if self._names:
+                self._dividing |= self._dividing_terms([*self._kept, *alike], chunks, self._cut.apart / 4)
+                alike = [note for note in alike if self._dividing <= self._terms_on(note, chunks)]
             kept = alike if self._names else [note for note in notes if note in kept or note in alike]
         self._kept += kept
         self.denied += [note for note in notes if note not in kept]
@@ -118,6 +126,18 @@ class Confirmer:
         found = [self._terms_on(note, chunks) for note in notes]
         least = max(fewest, share * len(found))
         return {term for term in self._asked if sum(term in terms for terms in found) >= least}
+
+    def _dividing_terms(self, notes: Sequence[Note], chunks: Mapping[int, Chunk], apart: float) -> set[str]:
+        """The question's terms by which items differ: of those that hold one the model is surer, by so many nats."""
+        found = [(self._odds[note], self._terms_on(note, chunks)) for note in notes if math.isfinite(self._odds[note])]
+        dividing = set[str]()
+        for term in self._asked:
+            held = [odds for odds, terms in found if term in terms]
+            lacking = [odds for odds, terms in found if term not in terms]
+            if min(len(held), len(lacking)) >= _SOME_ITEMS and fmean(held) - fmean(lacking) >= apart:
+                above = fmean(one > other for one in held for other in lacking)
+                dividing |= {term} if above >= _ABOVE else set()
+        return dividing
 
     def _terms_on(self, note: Note, chunks: Mapping[int, Chunk]) -> set[str]:
         """The terms of the sentences on an item, or of its passages, where only their title names it."""

@@ -27,6 +27,7 @@ FOLDER = "dense"
 FLAT_BELOW = 65_536  # vectors, up to which a search compares all: so many take about 4 ms
 
 _MORE_CANDIDATES = 50  # than asked for, because 8-bit codes err in the third decimal
+_COMPARED = 150  # candidates, exactly: those behind them count in a fusion only, where a third decimal says nothing
 _FEW = 1024  # allowed chunks up to which their vectors are read and compared, and no index is asked
 _SEED = 0
 
@@ -146,7 +147,7 @@ class DenseSearcher:
             allowed: The ids of the chunks that may be found, for which all inverted lists are searched; None for all.
 
         Returns:
-            (chunk id, inner product) of each, best first.
+            (chunk id, inner product) of each, best first. Behind the first hundred it may be that of their 8-bit codes.
         """
         if allowed is not None and len(allowed) <= _FEW:
             return _exact(query, _array(allowed), self._store)[:k]
@@ -156,8 +157,9 @@ class DenseSearcher:
         for index in (*opened.flat.values(), opened.loose):
             found += _search_flat(index, query, k, selector)
         for stack in opened.shards:
-            ids = stack.candidates(query, k + _MORE_CANDIDATES, selector, everywhere=allowed is not None)
-            found += _exact(query, ids, self._store)
+            ids, products = stack.candidates(query, k + _MORE_CANDIDATES, selector, everywhere=allowed is not None)
+            found += _exact(query, ids[:_COMPARED], self._store)
+            found += zip(ids[_COMPARED:].tolist(), products[_COMPARED:].tolist(), strict=True)
         del bits  # FAISS reads them until here
         return _best(found)[:k]
 

@@ -107,7 +107,9 @@ class Shards:
         self.count: int = sum(shard.ntotal for shard in self._shards)
         self._index.ntotal = self.count
 
-    def candidates(self, query: Vectors, k: int, selector: Any = None, *, everywhere: bool = False) -> ChunkIds:
+    def candidates(
+        self, query: Vectors, k: int, selector: Any = None, *, everywhere: bool = False
+    ) -> tuple[ChunkIds, Vectors]:
         """Find vectors near a query by their codes.
 
         Args:
@@ -117,17 +119,18 @@ class Shards:
             everywhere: Whether to scan all lists.
 
         Returns:
-            The ids of the candidates: at least `k`, if there are that many.
+            The ids of the candidates, at least `k` if there are that many, and the inner products of their codes, best
+            first.
         """
         lists = self._model.nlist
         probed = lists if everywhere else min(lists, max(_FEWEST_LISTS, lists * _SCANNED // max(self.count, 1)))
         while True:
-            ids = self._scan(query, k, probed, selector)
+            ids, products = self._scan(query, k, probed, selector)
             if len(ids) >= min(k, self.count) or probed == lists:
-                return ids
+                return ids, products
             probed = min(lists, 4 * probed)
 
-    def _scan(self, query: Vectors, k: int, probed: int, selector: Any) -> ChunkIds:
+    def _scan(self, query: Vectors, k: int, probed: int, selector: Any) -> tuple[ChunkIds, Vectors]:
         import faiss
 
         x = np.ascontiguousarray(query[np.newaxis], dtype=np.float32)
@@ -139,5 +142,5 @@ class Shards:
         pointers = [faiss.swig_ptr(array) for array in (lists, offsets, scores, ids)]
         options = faiss.SearchParametersIVF(nprobe=lists.shape[1], sel=selector)
         self._index.search_preassigned_c(1, faiss.swig_ptr(x), k, *pointers, False, options)
-        found: ChunkIds = ids[0][ids[0] >= 0]
-        return found
+        found = ids[0] >= 0
+        return ids[0][found], scores[0][found]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from indexes.sources import composed, is_file
 
 MOST_TERMS = 100  # of one AND or OR: SQLite refuses more than 1,000, and a long condition takes long
+_AT_ONCE = 500  # ids; SQLite allows 999 parameters at least
 _PLAIN_KEY = re.compile(r"[ !#-\[\]-~]+")  # that is written in JSON, and in a path of SQLite's, as it is
 
 
@@ -51,6 +53,21 @@ def any_of(conditions: Iterable[Condition]) -> Condition:
         The condition that at least one of them holds; NOTHING if there are none.
     """
     return _joined(" OR ", conditions, NOTHING, ANYTHING)
+
+
+def with_ids(column: str, ids: Iterable[int]) -> Iterator[Condition]:
+    """Ask for the rows with some ids, in parts.
+
+    Args:
+        column: The name of the column.
+        ids: The ids, in any number.
+
+    Yields:
+        The condition of each part, whose parameters are its ids.
+    """
+    left = iter(ids)
+    while some := [*islice(left, _AT_ONCE)]:
+        yield Condition(f"{column} IN ({', '.join('?' * len(some))})", some)
 
 
 def contains(column: str, text: str) -> Condition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -10,7 +10,7 @@ from indexes.errors import IndexDamaged
 from indexes.metadata import Metadata
 from indexes.sources import composed, full_source
 from indexes.storage.sqlite.checksums import check_row, found, of_types, read_stamp
-from indexes.storage.sqlite.conditions import Condition
+from indexes.storage.sqlite.conditions import Condition, with_ids
 from indexes.storage.sqlite.schema import DOCUMENT_FACTS
 from indexes.types import DocumentInfo
 
@@ -257,9 +257,12 @@ class DocumentReader:
             check_row((document_id, source), expected, f"a copy of document {document_id}")
         return tuple(source for source, _ in rows)
 
-    def _document_of(self, document_id: int) -> DocumentInfo:
-        row = next(self._documents("id = ?", document_id), None)
-        return found(row, f"document {document_id}")[1]  # type: ignore[no-any-return]
+    def _documents_of(self, document_ids: Collection[int]) -> dict[int, DocumentInfo]:
+        """The documents with some ids, which must be there."""
+        documents: dict[int, DocumentInfo] = {}
+        for condition in with_ids("id", document_ids):
+            documents |= self._documents(condition.sql, *condition.parameters)
+        return {each: found(documents.get(each), f"document {each}") for each in document_ids}  # type: ignore[misc]
 
 
 def read_document(row: Sequence[Any], copies: tuple[str, ...], *, check: bool) -> DocumentInfo:

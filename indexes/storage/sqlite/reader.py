@@ -5,13 +5,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
-from itertools import islice, takewhile
+from itertools import takewhile
 from typing import Any
 
 from indexes.errors import IndexDamaged
 from indexes.sources import is_file
 from indexes.storage.sqlite.checksums import check_row, found, text_checksum
-from indexes.storage.sqlite.conditions import Condition
+from indexes.storage.sqlite.conditions import Condition, with_ids
 from indexes.storage.sqlite.documents import Connection, DocumentReader
 from indexes.storage.sqlite.nodes import NodeRows
 from indexes.storage.sqlite.schema import CHUNK_FACTS
@@ -20,8 +20,6 @@ from indexes.text import CleanText, clean
 from indexes.types import Chunk, DocumentInfo, Table, tables_between
 
 TEXT_BLOCK = 16_384  # characters of a document's text to one compressed row
-
-_AT_ONCE = 500  # parameters of one statement
 
 _CHUNK_COLUMNS = f"{CHUNK_FACTS}, checksum"
 
@@ -57,14 +55,14 @@ class StoreReader(DocumentReader):
         Raises:
             IndexDamaged: If one is missing, since the search indexes have no others, or does not match its checksum.
         """
-        sql = f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE id = ?"  # noqa: S608
-        documents: dict[int, DocumentInfo] = {}
+        ids = [*ids]
+        rows = self._chunk_rows(_CHUNK_COLUMNS, ids)
+        documents = self._documents_of({row[1] for row in rows.values()})
+        [[has_tables]] = self._db.execute("SELECT EXISTS (SELECT 1 FROM tables)")
         chunks: dict[int, Chunk] = {}
         for chunk_id in ids:
-            row = found(self._db.execute(sql, (chunk_id,)).fetchone(), f"chunk {chunk_id}")
-            if row[1] not in documents:
-                documents[row[1]] = self._document_of(row[1])
-            tables = self.tables(row[1], row[4], row[5])
+            row = rows[chunk_id]
+            tables = self.tables(row[1], row[4], row[5]) if has_tables else ()
             chunks[chunk_id] = read_chunk(row, documents[row[1]], partial(self._text_block, row[1]), tables)
         return chunks
 
@@ -80,10 +78,11 @@ class StoreReader(DocumentReader):
         Raises:
             IndexDamaged: If a chunk or a document is missing, or a document does not match its checksum.
         """
-        document_of = lru_cache(maxsize=None)(self._document_of)
+        rows = self._chunk_rows("id, document_id", [*chunk_ids])
+        documents = self._documents_of({document_id for _, document_id in rows.values()})
         titles: dict[int, tuple[str, str]] = {}
-        for chunk_id in chunk_ids:
-            document = document_of(self._document_id(chunk_id))
+        for chunk_id, document_id in rows.values():
+            document = documents[document_id]
             titles[chunk_id] = document.source, document.title
         return titles
 
@@ -96,7 +95,7 @@ class StoreReader(DocumentReader):
         Returns:
             The chunks, in reading order.
         """
-        document = self._document_of(document_id)
+        document = self._documents_of([document_id])[document_id]
         block = lru_cache(maxsize=2)(partial(self._text_block, document_id))  # decompressed once, not for each chunk
         sql = f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE document_id = ? ORDER BY id"  # noqa: S608
         tables = self.tables(document_id)
@@ -129,10 +128,8 @@ class StoreReader(DocumentReader):
         Returns:
             The ids of the chunks.
         """
-        ids, found = iter(document_ids), set[int]()
-        while some := list(islice(ids, _AT_ONCE)):
-            found |= self.chunk_ids_where(Condition(f"id IN ({', '.join('?' * len(some))})", some))
-        return found
+        each = map(self.chunk_ids_where, with_ids("id", document_ids))
+        return set[int]().union(*each)
 
     def chunk_ids_among(self, ids: Iterable[int]) -> set[int]:
         """Tell which chunks are there.
@@ -143,10 +140,10 @@ class StoreReader(DocumentReader):
         Returns:
             The ids of those that have not.
         """
-        left, found = iter(ids), set[int]()
-        while some := list(islice(left, _AT_ONCE)):
-            sql = f"SELECT id FROM chunks WHERE id IN ({', '.join('?' * len(some))})"  # noqa: S608
-            found |= {chunk_id for (chunk_id,) in self._db.execute(sql, some)}
+        found = set[int]()
+        for condition in with_ids("id", ids):
+            sql = f"SELECT id FROM chunks WHERE {condition.sql}"  # noqa: S608
+            found |= {chunk_id for (chunk_id,) in self._db.execute(sql, condition.parameters)}
         return found
 
     def chunk_ids_where(self, condition: Condition) -> set[int]:
@@ -240,6 +237,14 @@ class StoreReader(DocumentReader):
         """
         rows: Iterator[Sequence[Any]] = self._db.execute(sql, values)
         return rows
+
+    def _chunk_rows(self, columns: str, ids: Sequence[int]) -> dict[int, Sequence[Any]]:
+        """Columns of chunks, the id first, by id; the chunks must be there."""
+        rows: dict[int, Sequence[Any]] = {}
+        for condition in with_ids("id", ids):
+            sql = f"SELECT {columns} FROM chunks WHERE {condition.sql}"  # noqa: S608
+            rows |= {row[0]: row for row in self._db.execute(sql, condition.parameters)}
+        return {each: found(rows.get(each), f"chunk {each}") for each in ids}
 
     def _document_id(self, chunk_id: int) -> int:
         row = self._db.execute("SELECT document_id FROM chunks WHERE id = ?", (chunk_id,)).fetchone()

@@ -14,10 +14,10 @@ import numpy as np
 
 from indexes.errors import IndexDamaged
 from indexes.storage.sqlite.checksums import check_vector, found, of_types, vector_checksum
+from indexes.storage.sqlite.conditions import with_ids
 from indexes.storage.sqlite.documents import Connection
 from indexes.types import Vectors
 
-_AT_ONCE = 500  # vectors; SQLite allows 999 variables at least
 SEGMENT_SIZE = 16_384  # the dense index's unit of rebuilding, held in memory then
 
 ChunkIds = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -45,11 +45,11 @@ class VectorRows:
             IndexDamaged: If one is missing or does not match its checksum.
         """
         data = bytearray()
-        for first in range(0, len(chunk_ids), _AT_ONCE):
-            some = chunk_ids[first : first + _AT_ONCE]
-            sql = f"SELECT chunk_id, vector, checksum FROM vectors WHERE chunk_id IN ({', '.join('?' * len(some))})"  # noqa: S608
-            rows = {chunk_id: (vector, expected) for chunk_id, vector, expected in self._db.execute(sql, some)}
-            for chunk_id in some:
+        for condition in with_ids("chunk_id", chunk_ids):
+            sql = f"SELECT chunk_id, vector, checksum FROM vectors WHERE {condition.sql}"  # noqa: S608
+            read = self._db.execute(sql, condition.parameters)
+            rows = {chunk_id: (vector, expected) for chunk_id, vector, expected in read}
+            for chunk_id in condition.parameters:
                 vector, expected = found(rows.get(chunk_id), f"the vector of chunk {chunk_id}")
                 check_vector(chunk_id, vector, expected)
                 data += vector

@@ -270,6 +270,17 @@ def test_a_filter_against_the_query_still_finds_the_best(large, monkeypatch: pyt
     assert found == filled.exact(query, 20, farthest)
 
 
+def test_behind_the_first_hundred_products_may_be_those_of_the_codes(large) -> None:
+    filled, query = large[ALL_CODES], clustered(1, 5)[0]
+    ids, products = zip(*filled.search(query, 400), strict=True)
+    true = [float(filled.vectors[each] @ query) for each in ids]
+    assert [*ids[:100]] == filled.exact(query, 100)
+    assert products[:100] == pytest.approx(true[:100], abs=1e-6)
+    assert products == pytest.approx(true, abs=0.01)
+    assert [*products] == sorted(products, reverse=True)
+    assert len({*ids}) == 400
+
+
 def test_a_search_of_few_lists_goes_on_until_it_has_k(large, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("indexes.storage.dense.ivf._SCANNED", 0)
     monkeypatch.setattr("indexes.storage.dense.ivf._FEWEST_LISTS", 1)
@@ -329,7 +340,7 @@ def test_recall_of_the_default_settings(tmp_path: Path) -> None:
             _write(written, path)
     shards = ivf.Shards(model, paths)
     truth = np.argsort(-(queries @ vectors.T), axis=1)[:, :10]
-    hits = [len(set(shards.candidates(q, 60).tolist()) & set(t)) for q, t in zip(queries, truth.tolist(), strict=True)]
+    hits = [len({*shards.candidates(q, 60)[0].tolist()} & {*t}) for q, t in zip(queries, truth.tolist(), strict=True)]
     assert np.mean(hits) / 10 >= 0.95
     assert shards.count == 120_000
 

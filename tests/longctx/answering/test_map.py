@@ -204,6 +204,35 @@ def test_what_was_found_by_the_same_words_as_most_may_be_half_as_sure(make_index
     assert re.findall(r"Station \d", answer.text) == [f"Station {n}" for n in range(7)]
 
 
+def test_names_that_were_found_by_other_words_are_left_out_though_they_are_more(make_index, opened, server) -> None:
+    things = ["lift"] * 5 + ["telephone"] * 4 + ["heating"] * 4
+    files = {f"{n}.md": report(n + 20, f"The {thing} of Mole {n} is out of order.") for n, thing in enumerate(things)}
+    folder = make_index(files | {"50.md": report(50, "The lift of Mole 50 stands still.")})
+    sure = {"lift": 1.6, "telephone": 0.9, "heating": 1.0}
+
+    def odds(asked: Asked) -> float:
+        shown = " ".join(asked.passages.values())
+        return next((each for thing, each in sure.items() if thing in shown), -1.0)
+
+    server.play(WINDOW, noting(lambda passage: re.findall(r"Mole \d+", passage)), confirm=odds)
+    answer = opened(folder).ask("At which moles is the lift out of order?", route="map")
+    assert re.findall(r"Mole \d+", answer.text) == [f"Mole {n}" for n in range(5)]
+
+
+def test_a_name_that_only_the_title_names_has_to_be_as_sure_as_others(make_index, opened, server) -> None:
+    files = {f"{n}.md": report(n + 20, f"The roof of Station {n} leaks.") for n in range(4)}
+    folder = make_index(files | {"9.md": f"---\ntitle: Station 9\n---\n{PROSE}No roof leaks here."})
+
+    def odds(asked: Asked) -> float:
+        titled = "roof leaks here" in asked.text
+        return 0.3 if titled else 2.0 if "leaks" in " ".join(asked.passages.values()) else -1.0
+
+    state = server.play(WINDOW, lambda asked: "\n".join(re.findall(r"Station \d", asked.text)), confirm=odds)
+    answer = opened(folder).ask("At how many stations does the roof leak?", route="map")
+    assert re.findall(r"Station \d", answer.text) == [f"Station {n}" for n in range(4)]
+    assert any("roof leaks here" in asked.text for asked in state.at("confirm")), "it was asked about"
+
+
 def test_what_is_said_in_other_words_is_not_compared_with_itself(make_index, opened, server) -> None:
     files = {f"{n}.md": report(n + 20, f"At Mole {n} water comes in from above. Mole {n} is grey.") for n in range(4)}
     server.play(
