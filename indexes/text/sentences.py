@@ -34,6 +34,7 @@ _BEFORE_NUMBER = re.compile(
     r"|aug|sept?|oct|nov|dec|nr|abb|abs|bd|kap|ziff|núm|págs?|рис|стр|гл|табл|ст|пп?)\.$",
     re.IGNORECASE,
 )
+_INITIAL = re.compile(r"(?<!\S)[A-Z]\.$")
 _NUMBER = re.compile(r"\s+[(\[]?\d")
 _LETTER, _ANOTHER = re.compile(r"(?:^|[\s(\[])[^\W\d_]\.$"), re.compile(r"\s+[^\W\d_]\.")
 _DAY = re.compile(r"(?:^|\s)\d{1,2}\.$")
@@ -131,7 +132,7 @@ def _goes_on_below(text: str, begin: int, line_end: int, end: int) -> bool:
     before = text[max(begin, line_end - 12) : line_end]
     following = _STARTS_SENTENCE.match(text, line_end, end)
     if following is not None and following["first"].islower() and _ABBREVIATION.search(before):
-        return True
+        return not _INITIAL.search(before)  # "marked by an X."
     return any(ends.search(before) and starts.match(text, line_end, end) for ends, starts in _ABBREVIATED)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Set
 from typing import NamedTuple
 
-from indexes.text import folded, terms, topic_words
+from indexes.text import content_terms, folded, terms, topic_words
 
 _NUMBER = r"[\d一二三四五六七八九十百千万億数]"
 _UNIT_OF = (  # the nouns, as the last word of what is asked for, and how a sentence says their value
@@ -37,10 +37,12 @@ class AskedValue(NamedTuple):
 
     Attributes:
         terms: The terms of the noun.
+        others: The terms of the other words that tell what is asked, without which the value may be another thing's.
         pattern: How a text says the value, as `folded` returns it.
     """
 
     terms: Set[str]
+    others: Set[str]
     pattern: re.Pattern[str]
 
     def is_in(self, text: str) -> bool:
@@ -57,6 +59,11 @@ def asked_value(question: str) -> AskedValue | None:
     Returns:
         The value; None if the question asks for something else.
     """
-    asked = topic_words(_COUNTED.sub("", question))
+    plain = _COUNTED.sub("", question)
+    asked = topic_words(plain)
     pattern = _PATTERNS.get(asked[-1]) if asked else None
-    return AskedValue(frozenset(terms(asked[-1])), pattern) if pattern is not None else None
+    if pattern is None:
+        return None
+    noun = frozenset(terms(asked[-1]))
+    others = frozenset(term for term in content_terms(plain) if not term.startswith("_")) - noun
+    return AskedValue(noun, others, pattern) if others else None

@@ -6,7 +6,7 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from indexes import SearchHit
@@ -134,7 +134,7 @@ def extract(question: str, hits: Sequence[SearchHit], corpus: Passages, searched
         others = query_terms(rest, language)
         wanted = {term: weight for term, weight in wanted.items() if term in others}
     wanted |= dict.fromkeys(known, _NUMBER_WEIGHT)
-    found, values = _with_values(asked_value(query), found, wanted)
+    found, values = _with_values(asked_value(query), found)
     inside = _terms_like(query_patterns(query), found)
     wanted |= dict.fromkeys(inside - wanted.keys(), _INSIDE_WEIGHT)
     is_held = bool(known or (inside and len(content_words(query)) == 1))
@@ -194,18 +194,15 @@ def _with_codes(asked: Sequence[Code | NumberedPart], found: Sequence[Sentence])
     return with_codes, known
 
 
-def _with_values(
-    asked: AskedValue | None, found: Sequence[Sentence], wanted: Collection[str]
-) -> tuple[list[Sentence], dict[int, Set[str]]]:
+def _with_values(asked: AskedValue | None, found: Sequence[Sentence]) -> tuple[list[Sentence], dict[int, Set[str]]]:
     """The sentences with the noun for the value that is asked for where they say it, and its terms by passage."""
-    if asked is None or not (others := set(wanted) - asked.terms):
-        return [*found], {}
-    ranks: dict[int, Set[str]] = {}
-    with_values = [*found]
-    for place, each in enumerate(found):
-        if others & each.terms and asked.is_in(each.place.text):
-            with_values[place] = replace(each, terms=each.terms | asked.terms)
-            ranks[each.rank] = asked.terms
+    with_values, ranks = list[Sentence](), dict[int, Set[str]]()
+    for each in found:
+        if asked is None or not (asked.others <= each.terms | each.around and asked.is_in(each.place.text)):
+            with_values.append(each)
+            continue
+        with_values.append(replace(each, terms=each.terms | asked.terms))
+        ranks[each.rank] = asked.terms
     return with_values, ranks
 
 

@@ -62,8 +62,16 @@ def sentences(text: str) -> list[str]:
         ),
         ("The bus leaves at\n7:40 from the gate.", ["The bus leaves at\n7:40 from the gate."]),
         (
-            "See fig.\n3 for oils, e.g.\nlinseed. Siehe Abb.\n5 hier. Es brennt.\nIt burns.\n1.\nOpen it.",
-            ["See fig.\n3 for oils, e.g.\nlinseed.", "Siehe Abb.\n5 hier.", "Es brennt.", "It burns.", "1.\nOpen it."],
+            "See fig.\n3 for oils, e.g.\nlinseed. Siehe Abb.\n5 hier. Es brennt.\nIt burns.\n1.\nOpen it.\n\nMark it with an X.\nthen rest",
+            [
+                "See fig.\n3 for oils, e.g.\nlinseed.",
+                "Siehe Abb.\n5 hier.",
+                "Es brennt.",
+                "It burns.",
+                "1.\nOpen it.",
+                "Mark it with an X.",
+                "then rest",
+            ],
         ),
         (
             "It sank in 1911.[1][2] All swam.^3 They lived.[citation needed]\nThen [4] e.g. two.[a]\nthree",
