@@ -20,6 +20,7 @@ class Retrieval:
         encoder: The model that embeds the query.
         check_encoder: Raises IndexMismatch if the encoder's weights are not those that made the index.
         allowed: The ids of the chunks that may be found; None for all.
+        read_chunks: The chunks that were read, by their ids.
     """
 
     store: Store
@@ -28,7 +29,7 @@ class Retrieval:
     encoder: Encoder
     check_encoder: Callable[[], None]
     allowed: Set[int] | None = None
-    _chunks: dict[int, Chunk] = field(default_factory=dict, repr=False)
+    read_chunks: dict[int, Chunk] = field(default_factory=dict, repr=False)
 
     def chunks(self, ids: Iterable[int]) -> dict[int, Chunk]:
         """Read chunks, of which evidence and hits are the same ones, mostly: what was read stays.
@@ -40,6 +41,6 @@ class Retrieval:
             The chunks by id, in the order of `ids`.
         """
         ids = [*ids]
-        if new := [chunk_id for chunk_id in ids if chunk_id not in self._chunks]:
-            self._chunks.update(self.store.chunks(new))
-        return {chunk_id: self._chunks[chunk_id] for chunk_id in ids}
+        if new := [chunk_id for chunk_id in ids if chunk_id not in self.read_chunks]:
+            self.read_chunks.update(self.store.chunks(new))
+        return {chunk_id: self.read_chunks[chunk_id] for chunk_id in ids}

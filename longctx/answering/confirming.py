@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import fmean
 
 from indexes import Chunk
 from indexes.text import content_terms, ends_sentence
 from longctx.answering.note_file import KeptReply
 from longctx.answering.notes import Note
+from longctx.answering.telling_items import Cut, common_terms, cut_between, dividing_terms
 from longctx.answering.valued_notes import sentences_in, sentences_stating, states_value
 from longctx.prompts import ItemKind, ReadingTask, confirming_tasks, says_yes, yes_odds
 
-_CONTROLS, _FEWEST_CONTROLS = 12, 3  # sentences about something else that the model is asked about
+_CONTROLS = 12  # sentences about something else that the model is asked about
 _MOST_SENTENCES = 4  # on an item that are asked about
 _UNDER_HEADING = 3  # sentences, with the heading
-_APART, _SURE = 0.5, 3.0  # nats between items and those: less tells nothing, and more leaves no doubt
+_SURE = 3.0  # nats between items and those: more leaves no doubt
 _MOST, _SOME_ITEMS = 0.65, 4  # items that tell by which of the question's words others are found
-_ABOVE = 0.9  # of pairs of an item with a word and one without, in which the model is surer of the one with it
 _BEARING = 0.25  # of the question's terms are in a sentence that bears on it
 
 Asking = Callable[[ReadingTask, Sequence[Chunk], Sequence[str]], KeptReply]
@@ -104,7 +103,8 @@ class Confirmer:
             nearly = [note for note in notes if self._odds[note] > self._cut.odds - self._cut.apart / 4]
             alike = [note for note in nearly if telling <= self._terms_on(note, chunks)]
             if self._names:
-                self._dividing |= self._dividing_terms([*self._kept, *alike], chunks, self._cut.apart / 4)
+                said = [(self._odds[note], self._terms_on(note, chunks)) for note in (*self._kept, *alike)]
+                self._dividing |= dividing_terms(self._asked, said, _SOME_ITEMS, self._cut.apart / 4)
                 alike = [note for note in alike if self._dividing <= self._terms_on(note, chunks)]
             kept = alike if self._names else [note for note in notes if note in kept or note in alike]
         self._kept += kept
@@ -123,21 +123,7 @@ class Confirmer:
         Returns:
             The terms.
         """
-        found = [self._terms_on(note, chunks) for note in notes]
-        least = max(fewest, share * len(found))
-        return {term for term in self._asked if sum(term in terms for terms in found) >= least}
-
-    def _dividing_terms(self, notes: Sequence[Note], chunks: Mapping[int, Chunk], apart: float) -> set[str]:
-        """The question's terms by which items differ: of those that hold one the model is surer, by so many nats."""
-        found = [(self._odds[note], self._terms_on(note, chunks)) for note in notes if math.isfinite(self._odds[note])]
-        dividing = set[str]()
-        for term in self._asked:
-            held = [odds for odds, terms in found if term in terms]
-            lacking = [odds for odds, terms in found if term not in terms]
-            if min(len(held), len(lacking)) >= _SOME_ITEMS and fmean(held) - fmean(lacking) >= apart:
-                above = fmean(one > other for one in held for other in lacking)
-                dividing |= {term} if above >= _ABOVE else set()
-        return dividing
+        return common_terms(self._asked, [self._terms_on(note, chunks) for note in notes], share, fewest)
 
     def _terms_on(self, note: Note, chunks: Mapping[int, Chunk]) -> set[str]:
         """The terms of the sentences on an item, or of its passages, where only their title names it."""
@@ -295,42 +281,6 @@ class Confirmer:
 def _certain(reply: KeptReply) -> float:
     """Odds by a reply's text alone."""
     return math.inf if says_yes(reply.text) else -math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """What tells items from others.
-
-    Attributes:
-        odds: The log-odds above which an item is right, in nats.
-        apart: How far right ones are from others, in nats; 0 where they are not told apart.
-    """
-
-    odds: float = 0.0
-    apart: float = 0.0
-
-
-def cut_between(odds: Sequence[float], controls: Sequence[float]) -> Cut:
-    """Find what tells items from others: halfway between two clusters (2-means), of which controls are in the lower.
-
-    Args:
-        odds: The log-odds of items, right and wrong ones, in nats.
-        controls: Those of what is no item for sure.
-
-    Returns:
-        The cut; where yes is as likely as no, if there is too little to compare or nothing stands out.
-    """
-    if not odds or len(controls) < _FEWEST_CONTROLS:
-        return Cut()
-    below, above = median(controls), max(odds)
-    upper = list[float]()
-    while above - below >= _APART:
-        cut = (below + above) / 2
-        before, upper = upper, [each for each in odds if each > cut]
-        if upper == before:
-            return Cut(cut, above - below)
-        below, above = median([*controls, *(each for each in odds if each <= cut)]), fmean(upper)
-    return Cut()
 
 
 def sentences_with(terms: Set[str], text: str) -> list[str]:

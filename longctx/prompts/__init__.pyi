@@ -4,8 +4,9 @@ from .list_texts import ItemKind, ReadingTask, asking_which, confirming_tasks, i
 from .map_texts import condense_task, final_task, for_everything, merge_task, nothing_found, says_nothing
 from .parts import FENCE, STAND_IN, Framing, PromptInputs, PromptWriter, as_messages, assemble, opening_line, said_by
 from .templates import TEMPLATES, PromptTemplate, check_turns, choose_template
-from .thinking import ThoughtSplitter, closing_of, delimiters, opened_in, without_thoughts
+from .thinking import ThoughtSplitter, without_thoughts
 from .thinking_switches import thought_tag
+from .thinking_tags import closing_of, delimiters, opened_in
 from .wording import is_refusal, is_unanswerable, language_of, prompt_texts
 from .writer import Frame, TokenIds, TokenWriter, build_prompt
 

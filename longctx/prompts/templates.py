@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from longctx.errors import BadRequest
-from longctx.prompts.thinking import closing_of, opened_in
 from longctx.prompts.thinking_switches import cannot_be_off, switched, thought_tag
+from longctx.prompts.thinking_tags import closing_of, opened_in
 from longctx.prompts.wording import PROMPT_TEXTS, prompt_texts
 from longctx.types import Message, ThinkingMode
 

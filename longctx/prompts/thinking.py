@@ -2,71 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from longctx.prompts.thinking_tags import (
+    BEFORE_CHANNEL,
+    CHANNEL,
+    CLOSES_ALONE,
+    CLOSING_OF,
+    DROPPED,
+    END,
+    HEADERS,
+    LONGEST_CHANNEL,
+    TAG,
+    TAG_BEGUN,
+    TURN_ENDS,
+    WRAPPED,
+    closing_by_name,
+)
 from longctx.types import Thought
 
-END = "<|end|>"
-# (what opens the thoughts, what closes them), in the spelling of each family
-TAGS = (
-    ("<think>", "</think>"),  # DeepSeek, Qwen, GLM, MiniMax, Phi, Nemotron, SmolLM and most others
-    ("<thinking>", "</thinking>"),
-    ("<thought>", "</thought>"),  # EXAONE
-    ("<analysis>", "</analysis>"),
-    ("<reasoning>", "</reasoning>"),
-    ("<seed:think>", "</seed:think>"),  # Seed-OSS
-    ("[THINK]", "[/THINK]"),  # Magistral, Ministral
-    ("◁think▷", "◁/think▷"),  # Kimi
-    ("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A
-    ("<|begin_of_thought|>", "<|end_of_thought|>"),  # Sky-T1
-    ("<|thought_start|>", "<|thought_end|>"),
-    ("<|channel>thought\n", "<channel|>"),  # Gemma 4
-    ("<|channel|>analysis<|message|>", END),  # gpt-oss
-    ("<|channel|>commentary<|message|>", END),
-    ("<unused94>thought\n", "<unused95>"),  # MedGemma
-    ("<longcat_think>", "</longcat_think>"),
-    ("<mm:think>", "</mm:think>"),
-    ("<reflection>", "</reflection>"),
-    ("<scratchpad>", "</scratchpad>"),
-    ("<|thinking|>", "<|/thinking|>"),
-    ("Here is my thought process:", "Here is my response:"),  # Granite
-    ("Here's my thought process:", "Here's my response:"),
-    ("Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]"),  # Apriel
-)
-_CLOSING_OF = {opening.lower(): closing for opening, closing in TAGS}
-_CLOSES_ALONE = tuple(closing.lower() for _, closing in TAGS if closing != END and closing[0] in "<[◁")
 _UNMARKED, _UNMARKED_CLOSE = ("analysis", "commentary"), "assistantfinal"  # gpt-oss's, where a server drops its tokens
-# gpt-oss's headers may say more: <|channel|>final <|constrain|>json<|message|>
-_CHANNEL = re.compile(
-    r"(?:to=[\w.-]{1,80}\s*)?<\|channel\|>\s*(\w+)[^<]{0,80}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>"
-)
-_BEFORE_CHANNEL = ("<|channel|>", "to=")  # of which the second names a tool
-_LONGEST_CHANNEL = 200  # characters
-# what stands before the answer itself
-_HEADERS = (
-    *("<|start|>assistant", "<|channel|>final<|message|>"),
-    *("<|begin_of_solution|>", "<|START_RESPONSE|>", "<|START_TEXT|>", "<|begin_of_box|>"),
-)
-_DROPPED = (  # and behind it
-    *("<|end_of_solution|>", "<|END_RESPONSE|>", "<|END_TEXT|>", "<|return|>", "[END FINAL RESPONSE]"),
-    *("<|begin_of_box|>", "<|end_of_box|>"),  # GLM's, about the part of an answer that counts
-)
-# of a turn: tokens that a server with the wrong template leaves in
-_ENDS = ("<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>", "<|END_OF_TURN_TOKEN|>")
-_WRAPPED = {"<answer>": "</answer>", "<response>": "</response>"}  # an answer between two of them
-# tags that are in no list, told by their names: <inner_thoughts>, <|begin_of_reasoning|>, [REFLECTION]
-_TAG = re.compile(r"(<[|｜]?|[\[◁])([\w:▁-]{1,40})(?:\s[^<>\n]{0,60})?([|｜]?>|[\]▷])")
-_TAG_BEGUN = re.compile(r"(?:<[|｜]?|[\[◁])[\w:▁-]{0,40}(?:\s[^<>\n]{0,60})?[|｜]?$")
-_NAMES_THINKING = re.compile(
-    r"(?i)think|thought|reasoning|^reason$|reflect|rationale|monologue|scratchpad|^cot$|思考|推論|推理"
-)
-_BEGINS = re.compile(r"(?i)begin|start")
 _QUOTES = frozenset("`'\"‘’“”«»「」『』")  # a tag between two of them is talked about
 _FENCE = "```"
 _PAIRED = {"‘": "’", "“": "”", "«": "»", "「": "」", "『": "』"}
-_LOWER_HEADERS = tuple(header.lower() for header in _HEADERS)
-_SPECIAL = {*(tag for pair in TAGS for tag in pair), *_HEADERS, "<|channel|>", "<|message|>", "<|start|>"}
+_LOWER_HEADERS = tuple(header.lower() for header in HEADERS)
 
 
 class ThoughtSplitter:
@@ -91,7 +50,7 @@ class ThoughtSplitter:
         self.taken_back = False
         self.opened_unseen = self.inside
         self._opening = opened.lower() if opened else ""
-        self._closing = _CLOSING_OF[self._opening] if opened else ""
+        self._closing = CLOSING_OF[self._opening] if opened else ""
         self._hold = hold
         self._rest = ""  # not given out yet
         self._answer = ""  # given out, while it may turn out to be thoughts
@@ -100,13 +59,13 @@ class ThoughtSplitter:
         self._seen = self.inside  # a tag, or enough to know that there is none in the prompt
         self._nested = False  # whether thoughts hold their opening tag once more
         self._at_start = True  # of the answer: blanks and headers are left out
-        self._dropped: tuple[str, ...] = _DROPPED
+        self._dropped: tuple[str, ...] = DROPPED
 
     @property
     def closing(self) -> str:
         """Text that closes the thoughts that the text is in, and begins the answer."""
         if self._closing == END:  # of a message in gpt-oss's format, where the answer is another message
-            return f"{END}{_HEADERS[0]}{_HEADERS[1]}"
+            return f"{END}{HEADERS[0]}{HEADERS[1]}"
         return f"\n{self._closing}\n\n"
 
     def told_apart(self) -> None:
@@ -157,7 +116,7 @@ class ThoughtSplitter:
     def _thoughts(self) -> Iterator[str]:
         lower = self._rest.lower()
         ends = (self._closing.lower(), *_LOWER_HEADERS)  # gpt-oss may begin its answer without an end of its thoughts
-        opens = tuple(opening for opening, closes in _CLOSING_OF.items() if closes == self._closing)
+        opens = tuple(opening for opening, closes in CLOSING_OF.items() if closes == self._closing)
         found = [(at, end) for end in ends if (at := lower.find(end)) >= 0]
         at, closing = min(found, default=(len(lower) - _begun(lower, (*ends, *opens)), ""))
         quote = _open_quote(self._thought + self._rest[:at]) if closing else ""
@@ -180,33 +139,33 @@ class ThoughtSplitter:
         """What an answer begins with: blanks, a tag, a header, or words."""
         text = self._rest.lstrip()
         lower = text.lower()
-        left = _CLOSES_ALONE if self._seen else ()  # of thoughts that came apart from the text
-        tag = next((opening for opening in _CLOSING_OF if lower.startswith(opening)), None)
-        header = next((header for header in (*_LOWER_HEADERS, *_WRAPPED, *left) if lower.startswith(header)), None)
-        closing = _CLOSING_OF[tag] if tag is not None else None
-        if channel := _CHANNEL.match(lower):
+        left = CLOSES_ALONE if self._seen else ()  # of thoughts that came apart from the text
+        tag = next((opening for opening in CLOSING_OF if lower.startswith(opening)), None)
+        header = next((header for header in (*_LOWER_HEADERS, *WRAPPED, *left) if lower.startswith(header)), None)
+        closing = CLOSING_OF[tag] if tag is not None else None
+        if channel := CHANNEL.match(lower):
             tag, header, closing = (None, channel[0], None) if channel[1] == "final" else (channel[0], None, END)
-        if tag is None and (found := _TAG.match(text)) and (closing := _closing_by_name(found)):
+        if tag is None and (found := TAG.match(text)) and (closing := closing_by_name(found)):
             tag = found[0]
         if tag is not None and closing is not None:
             self._rest, self._opening, self._closing = text[len(tag) :], tag.lower(), closing
             self.inside = self._seen = True
         elif header is not None:
             self._rest = text[len(header) :]
-            self._dropped += (_WRAPPED[header],) if header in _WRAPPED else ()
+            self._dropped += (WRAPPED[header],) if header in WRAPPED else ()
         elif text and not (
-            any(known.startswith(lower) for known in (*_CLOSING_OF, *_LOWER_HEADERS, *_BEFORE_CHANNEL, *left))
-            or (lower.startswith(_BEFORE_CHANNEL) and len(lower) < _LONGEST_CHANNEL)
-            or _TAG_BEGUN.match(text)
+            any(known.startswith(lower) for known in (*CLOSING_OF, *_LOWER_HEADERS, *BEFORE_CHANNEL, *left))
+            or (lower.startswith(BEFORE_CHANNEL) and len(lower) < LONGEST_CHANNEL)
+            or TAG_BEGUN.match(text)
         ):
             self._rest, self._at_start = text, False
 
     def _answering(self) -> Iterator[str]:
-        watched = (*self._dropped, *_ENDS)
+        watched = (*self._dropped, *TURN_ENDS)
         if not self._seen:
             lower = self._rest.lower()
             unmarked = (self._answer + self._rest).lower().startswith(_UNMARKED)
-            alone = (*_CLOSES_ALONE, _UNMARKED_CLOSE) if unmarked else _CLOSES_ALONE
+            alone = (*CLOSES_ALONE, _UNMARKED_CLOSE) if unmarked else CLOSES_ALONE
             closes = [(at, tag) for tag in alone if (at := lower.find(tag)) >= 0 and self._is_alone(at, tag)]
             if closes:
                 at, tag = min(closes)
@@ -241,7 +200,7 @@ class ThoughtSplitter:
         before, behind = (self._answer + self._rest[:at]).lower(), self._rest[at + len(closing) :][:1]
         if before[-1:] in _QUOTES and (not behind or behind in _QUOTES):
             return False
-        return not any(closes.lower() == closing and opens in before for opens, closes in _CLOSING_OF.items())
+        return not any(closes.lower() == closing and opens in before for opens, closes in CLOSING_OF.items())
 
 
 def _open_quote(text: str) -> str:
@@ -250,40 +209,6 @@ def _open_quote(text: str) -> str:
     if mark in _PAIRED:
         return _PAIRED[mark]
     return mark if mark in _QUOTES and mark and line.count(mark) % 2 else ""
-
-
-def _closing_by_name(tag: re.Match[str]) -> str | None:
-    """What closes a tag that is in no list; None for one that is not named for thinking."""
-    opens, name, closes = tag.groups()
-    if not _NAMES_THINKING.search(name) or (opens == "[" and not name.isupper()):  # [thoughts] may be a link
-        return None
-    ended = _BEGINS.sub("end", name, count=1)
-    return f"{opens}{ended if ended != name else f'/{name}'}{closes}"
-
-
-def opened_in(prompt: str) -> str | None:
-    """The tag of thoughts that a prompt opens at its end, so that the model only closes it.
-
-    Args:
-        prompt: The prompt, or its end.
-
-    Returns:
-        The tag; None if the prompt opens none.
-    """
-    end = prompt.rstrip().lower()
-    return next((opening for opening, _ in TAGS if end.endswith(opening.strip().lower())), None)
-
-
-def closing_of(opening: str) -> str:
-    """Return what closes the thoughts that a tag opens.
-
-    Args:
-        opening: The tag.
-
-    Returns:
-        The closing tag.
-    """
-    return _CLOSING_OF[opening.lower()]
 
 
 def without_thoughts(text: str) -> str:
@@ -304,18 +229,6 @@ def without_thoughts(text: str) -> str:
     return answer
 
 
-def delimiters(tokens: dict[str, int]) -> dict[int, str]:
-    """Those of a tokenizer's control tokens that thoughts are delimited with, by their ids.
-
-    Args:
-        tokens: Token ids by the tokens' strings.
-
-    Returns:
-        Strings by token ids.
-    """
-    return {number: token for token, number in tokens.items() if token in _SPECIAL}
-
-
 def _begun(text: str, strings: tuple[str, ...]) -> int:
     """How many characters at the end of a text may be the beginning of one of some strings."""
     lower = text.lower()
@@ -329,7 +242,7 @@ def _turn_end(text: str) -> int:
     while True:
         while at and text[at - 1].isspace():
             at -= 1
-        token = next((token for token in _ENDS if text.endswith(token, 0, at)), None)
+        token = next((token for token in TURN_ENDS if text.endswith(token, 0, at)), None)
         if token is None:
             return end
         end = at = at - len(token)

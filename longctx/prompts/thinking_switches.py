@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from longctx.prompts.thinking import END, TAGS
+from longctx.prompts.thinking_tags import END, TAGS
 
 _SWITCH = re.compile(r"(?<![.\w'\"])(enable_thinking|thinking|reasoning_effort)(?![\w'\"])(?=[^{}]*[%}]})")
 

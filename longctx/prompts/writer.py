@@ -15,8 +15,8 @@ from longctx.errors import BadRequest
 from longctx.prompts.control_tokens import ControlTokenEscaper
 from longctx.prompts.parts import FENCE, STAND_IN, PromptInputs, as_messages, assemble, opening_line, said_by
 from longctx.prompts.templates import ChatTemplate, PromptTemplate
-from longctx.prompts.thinking import opened_in
 from longctx.prompts.thinking_switches import cannot_be_off, thought_tag
+from longctx.prompts.thinking_tags import opened_in
 from longctx.types import Citation, Message, ThinkingMode
 
 TokenIds = tuple[int, ...]
