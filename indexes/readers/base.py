@@ -35,6 +35,7 @@ _ANY_RATIO = 10_000_000  # bytes or characters, up to which any ratio will do
 _MOST_WARNINGS = 10
 _TITLE_LENGTH = 200  # characters
 _NO_TITLES = ("untitled", "microsoft word", "microsoft powerpoint", "powerpoint ", "slide 1", "word document")
+_NOTED = re.compile(r"(?:[^\W\d_]{3}|[.,;:!?…。、，；：！？)）」』\]\"”’»])\Z")  # what has a note behind it
 _VALUE_LENGTH = 2_000  # characters of a property; a longer one is no property
 
 
@@ -53,6 +54,7 @@ class ReadText:
         tables: The tables with a header row, in order; their rows are among the `breaks`.
         unreadable: The numbers of the pages, from 1, that hold something, but no readable text: OCR is for them.
         includes: The names of files that it includes, as they stand there.
+        hidden: How many characters of hidden text are left out and not yet among the warnings.
     """
 
     text: str
@@ -65,10 +67,11 @@ class ReadText:
     tables: tuple[Table, ...] = ()
     unreadable: tuple[int, ...] = ()
     includes: tuple[str, ...] = ()
+    hidden: int = 0
 
 
 def joined_readings(parts: Iterable[ReadText], between: str) -> ReadText:
-    """Return readings as one, such as the chapters of a book: their texts, headings, breaks and tables.
+    """Return readings as one, such as the chapters of a book: their texts, headings, breaks, tables and hidden text.
 
     Args:
         parts: The readings.
@@ -81,14 +84,16 @@ def joined_readings(parts: Iterable[ReadText], between: str) -> ReadText:
     headings: list[Heading] = []
     breaks: list[int] = []
     tables: list[Table] = []
-    at = 0
+    at = hidden = 0
     for part in parts:
         texts.append(part.text)
         headings += (Heading(each.start + at, each.level, each.text) for each in part.headings)
         breaks += (each + at for each in part.breaks)
         tables += (Table(each.start + at, each.end + at, each.header) for each in part.tables)
         at += len(part.text) + len(between)
-    return ReadText(between.join(texts), headings=tuple(headings), breaks=tuple(breaks), tables=tuple(tables))
+        hidden += part.hidden
+    whole = between.join(texts)
+    return ReadText(whole, headings=tuple(headings), breaks=tuple(breaks), tables=tuple(tables), hidden=hidden)
 
 
 def lines_with_offsets(text: str) -> Iterator[tuple[int, str]]:
@@ -187,8 +192,19 @@ def one_line(text: str) -> str:
 
 
 def superscript(text: str, before: str) -> str:
-    """Return superscript text as it is written after other text: `^6` after `10`, so that it does not become 106."""
-    return f"^{text}" if before[-1:].isdigit() and text[:1] in tuple("0123456789+-−") else text
+    """Return superscript text as it is written after other text.
+
+    Args:
+        text: The superscript text.
+        before: What stands before it.
+
+    Returns:
+        `^6` after `10`, which does not become 106, and the number of a note after a word or a sentence: `lamp^6`. Units
+        such as m2 have shorter names.
+    """
+    is_number = before[-1:].isdigit() and text[:1] in tuple("0123456789+-−")
+    is_note = text.isdecimal() and _NOTED.search(before) is not None
+    return f"^{text}" if is_number or is_note else text
 
 
 def reason_of(error: Exception) -> str:

@@ -24,6 +24,7 @@ from indexes.readers.base import (
     real_title,
 )
 from indexes.readers.declared_encoding import decode_declared
+from indexes.readers.hidden import with_hidden_named
 from indexes.readers.html import web_page
 from indexes.readers.zip_files import check_zip, parse_xml
 from indexes.sources import composed
@@ -98,7 +99,7 @@ def _book(archive: zipfile.ZipFile, damaged: Collection[str], most: int) -> Read
     warnings += first_warnings(list(dict.fromkeys(flaws)), "files that it refers to are not read")
     reading = joined_readings(chapters, "\n\n")
     headings = reading.headings[:MOST_MARKS]
-    return replace(reading, title=title, headings=headings, metadata=about, warnings=warnings)
+    return with_hidden_named(replace(reading, title=title, headings=headings, metadata=about, warnings=warnings))
 
 
 def _package(archive: zipfile.ZipFile) -> str:

@@ -5,6 +5,10 @@ Anyone can show those again with a click, and a filter or a folded group hides t
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from indexes.readers.base import ReadText
+
 
 def left_out(characters: int) -> list[str]:
     """Return a warning that hidden text is left out; none for 0.
@@ -17,6 +21,18 @@ def left_out(characters: int) -> list[str]:
     """
     count = f"{characters:,} character{'s' * (characters > 1)}"
     return [f"hidden text is left out ({count}): show it, and save the file"] if characters else []
+
+
+def with_hidden_named(reading: ReadText) -> ReadText:
+    """Return a reading with a warning about the hidden text that is left out of it.
+
+    Args:
+        reading: The reading.
+
+    Returns:
+        The reading, as it is where nothing is left out.
+    """
+    return replace(reading, warnings=(*reading.warnings, *left_out(reading.hidden)), hidden=0)
 
 
 def read_anyway(rows: int, columns: int, sheet: str) -> list[str]:

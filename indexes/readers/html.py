@@ -11,6 +11,7 @@ from indexes.readers.base import DEFAULT_LIMITS, ReadLimits, ReadText, one_line
 from indexes.readers.declared_encoding import decode_declared
 from indexes.readers.entities import unread_files, without_declarations
 from indexes.readers.front_matter import front_matter
+from indexes.readers.hidden import with_hidden_named
 from indexes.readers.html_page import Page
 
 _SECTION, _SECTION_END = "<![CDATA[", "]]>"  # of characters in XHTML, which is a comment in HTML
@@ -22,12 +23,12 @@ def read_web_page(data: bytes, limits: ReadLimits) -> ReadText:
     """Read the main text: a line for each block, table cells joined by ` | `, `pre` as it is, without navigation."""
     text = decode_declared(data, limits.encoding)
     if not text.startswith(("---", "+++")):
-        page = web_page(text)
+        page = with_hidden_named(web_page(text))
         if page.includes and not page.text.strip():
             raise UnreadableFile(f"no text in it but that of the pages in its frames: {', '.join(page.includes)}")
         return page
     front, body = front_matter(text)  # of a page that a program will put into its frame
-    page = web_page(text[body:])
+    page = with_hidden_named(web_page(text[body:]))
     return replace(page, title=front.pop("title", page.title), metadata={**page.metadata, **front})
 
 

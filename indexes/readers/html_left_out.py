@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from indexes.readers.base import one_line, quoted_names
-from indexes.readers.hidden import left_out
 from indexes.readers.includes import names_of
 from indexes.readers.page_parts import DROPPED, is_hidden, names
+from indexes.text import clean
 
 _FRAMES = {"iframe": "src", "frame": "src", "embed": "src", "object": "data"}
 _PAGES = names("application/pdf application/xhtml+xml text/html text/plain")
@@ -20,13 +20,17 @@ _NAMED = 3  # pages in a warning
 
 
 class LeftOut:
-    """What is left out of a page."""
+    """What is left out of a page.
+
+    Attributes:
+        hidden: How many characters of hidden text, but for labels.
+    """
 
     def __init__(self) -> None:
         self._pages: list[str] = []  # in its frames
         self._files: list[str] = []  # the same, beside it
         self._hidden: list[str] | None = None  # the text of the hidden element that is open
-        self._characters = 0
+        self.hidden = 0
 
     def begin(self, tag: str, attributes: Any) -> None:
         """Begin an element that is left out, with all that is in it."""
@@ -42,17 +46,16 @@ class LeftOut:
 
     def end(self) -> None:
         """End the element."""
-        text = " ".join("".join(self._hidden or ()).split())
+        text = " ".join(clean("".join(self._hidden or ())).text.split())  # messages pad it with invisible characters
         self._hidden = None
         if len(text.encode("utf-8", "replace")) >= _FEWEST:
-            self._characters += len(text)
+            self.hidden += len(text)
 
     def warnings(self) -> tuple[str, ...]:
-        """Return a warning about pages of other sites in frames, and one about hidden text."""
+        """Return a warning about pages of other sites in frames."""
         pages = names_of(self._pages)
         what = "pages {} that it shows in frames are" if len(pages) > 1 else "page {} that it shows in a frame is"
-        frames = [f"the {what} not read".format(quoted_names(pages, _NAMED))] if pages else []
-        return (*frames, *left_out(self._characters))
+        return (f"the {what} not read".format(quoted_names(pages, _NAMED)),) if pages else ()
 
     def includes(self) -> tuple[str, ...]:
         """Return the names of the files that it shows in frames, and that are beside it."""

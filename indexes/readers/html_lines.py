@@ -115,7 +115,10 @@ class PageLines:
             self._cells = len(texts)
 
     def break_at(self, tag: str) -> None:
-        """End the line where a block begins or ends, in a cell only its piece."""
+        """End the line where a block begins or ends, in a cell only its piece; a heading is one line."""
+        if tag == "br" and self.heading:
+            self.words += [" "][: len(self.words)]
+            return
         soft = _SOFT_IN_ROW if self.open["table"] == 1 else _SOFT
         if tag in soft and (self.open["td"] or self.open["th"]) and not self.open["pre"]:
             self._ends = bool(self.words) and not self.words[-1].endswith(" | ")

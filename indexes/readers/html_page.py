@@ -178,7 +178,8 @@ class Page:
         """Return the main text, or all text where the page does not mark the main part, and what is left out of it."""
         found = reading_of(self._out.lines if self._is_whole else main_lines(self._out.lines))
         found = replace(found, title=one_line("".join(self._title)), metadata=properties(**self._properties))
-        if self._is_whole:  # nothing shows frames there, and messages hide what a list of them shows
+        found = replace(found, hidden=self._left_out.hidden)
+        if self._is_whole:  # nothing shows frames there
             return found
         return replace(found, warnings=self._left_out.warnings(), includes=self._left_out.includes())
 

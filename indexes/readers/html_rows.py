@@ -67,6 +67,8 @@ class OpenRow:
         own = ["".join(words[each.place : end]).strip() for each, end in zip(starts, ends, strict=False)]
         are_names = in_head or all(each.is_name or not text for each, text in zip(starts, own, strict=True))
         texts, head = self._merged.row(self._spread(starts, own), are_names=are_names and bool(own))
+        if len(own) == 1 and self._merged.is_top:  # the title of the table, over all its columns
+            texts = own
         while texts and not texts[0] and not self._has_names:
             texts.pop(0)
         return (texts, head) if lines == self._lines and any(own) else ([], None)

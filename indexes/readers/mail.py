@@ -25,6 +25,7 @@ from indexes.readers.base import (
 from indexes.readers.charset import decode
 from indexes.readers.declared_encoding import decode_declared, is_utf8_all_the_same, python_encoding
 from indexes.readers.flowed_text import without_soft_breaks
+from indexes.readers.hidden import with_hidden_named
 from indexes.readers.html import web_page
 from indexes.readers.rtf import RTF, read_rtf
 
@@ -51,7 +52,7 @@ def parsed_message(data: bytes) -> Message:
 
 def read_mail(data: bytes, limits: ReadLimits) -> ReadText:
     """Read a message: its headers, a blank line, and its text, in HTML only where there is no plain text."""
-    return message_text(parsed_message(data), limits)
+    return with_hidden_named(message_text(parsed_message(data), limits))
 
 
 def message_text(message: Message, limits: ReadLimits) -> ReadText:

@@ -9,6 +9,7 @@ from email.utils import parseaddr
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits, ReadText, check_text_length, first_warnings, joined_readings, one_line
+from indexes.readers.hidden import with_hidden_named
 from indexes.readers.mail import header, message_text, parsed_message
 from indexes.text import is_readable
 from indexes.types import Heading
@@ -46,7 +47,7 @@ def read_mailbox(data: bytes, limits: ReadLimits) -> ReadText:
     if unread and not readings:
         raise UnreadableFile(warnings[0])
     found = first_warnings(warnings, "messages or attachments are not read")
-    return replace(joined_readings(readings, "\n\n"), warnings=found)
+    return with_hidden_named(replace(joined_readings(readings, "\n\n"), warnings=found))
 
 
 def _split(data: bytes) -> list[bytes]:

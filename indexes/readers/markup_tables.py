@@ -16,7 +16,7 @@ from indexes.types import Table
 MarkupTables = tuple[tuple[Table, ...], tuple[int, ...]]
 TableRows = list[Row]
 
-_GRID_RULE = re.compile(r"\s*\+(?:[-=]+\+)+\s*$")
+_GRID_RULE = re.compile(r"\s*\+(?::?[-=]+:?\+)+\s*$")  # with colons where Pandoc aligns a column
 _SIMPLE_RULE = re.compile(r"\s*=+(?:[ \t]+=+)+\s*$")
 _SIMPLE_SPAN = re.compile(r"\s*-+(?:[ \t]+-+)*\s*$")
 _RST_DIRECTIVE = re.compile(r"(\s*)\.\. (list|csv)-table::")

@@ -27,7 +27,11 @@ class TableCell(NamedTuple):
 
 
 class MergedCells:
-    """The rows of a file's tables, one after another, with merged cells spread over what they span."""
+    """The rows of a file's tables, one after another, with merged cells spread over what they span.
+
+    Attributes:
+        is_top: Whether no row with several cells has come in the table at hand.
+    """
 
     def __init__(self) -> None:
         self._repeated = 0
@@ -36,7 +40,7 @@ class MergedCells:
     def begin(self) -> None:
         """Begin a table."""
         self._above: dict[int, str] = {}  # what a cell that goes on downwards holds, by its column
-        self._is_top = True  # no row with the names of columns has come
+        self.is_top = True
         self._is_open = False  # the rows so far are its header, and perhaps it goes on
         self._are_named = False  # the file says so
         self._full: list[bool] = []  # the columns whose names are complete
@@ -68,10 +72,10 @@ class MergedCells:
 
     def _is_head(self, cells: Sequence[TableCell], *, are_names: bool) -> bool:
         filled = [cell for cell in cells if cell.text or cell.continues]
-        if self._is_top:
-            self._is_top = len(filled) < 2
+        if self.is_top:
+            self.is_top = len(filled) < 2
             self._are_named = are_names
-            self._is_open = not self._is_top and (are_names or any(cell.across > 1 for cell in filled))
+            self._is_open = not self.is_top and (are_names or any(cell.across > 1 for cell in filled))
         elif self._is_open:
             self._is_open = are_names if self._are_named else self._goes_on(cells)
         return self._is_open

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from itertools import islice
 
+from indexes.readers.aozora import is_annotated, without_annotations
 from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets, without_embedded_files
 from indexes.readers.charset import decode
 from indexes.readers.delimited_tables import delimited_table
 
 
 def read_plain(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read plain text as it is."""
-    return ReadText(without_embedded_files(decode(data, limits.encoding)))
+    """Read plain text as it is, without the annotations of Aozora Bunko."""
+    text = without_embedded_files(decode(data, limits.encoding))
+    return without_annotations(text) if is_annotated(text) else ReadText(text)
 
 
 def read_delimited(data: bytes, limits: ReadLimits) -> ReadText:

@@ -7,6 +7,7 @@ from email.message import Message
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits, ReadText, joined_readings, one_line
+from indexes.readers.hidden import with_hidden_named
 from indexes.readers.html import read_web_page
 from indexes.readers.mail import PAGES, header, parsed_message, part_text
 
@@ -30,7 +31,7 @@ def read_web_archive(data: bytes, limits: ReadLimits) -> ReadText:
         count = f"{len(frames):,} frames" if len(frames) > 1 else "a frame"
         doubts.append(f"the text of {count} of the page is not read: save what it shows as a file of its own")
     title = reading.title or one_line(header(message, "Subject", limits))
-    return replace(reading, title=title, warnings=tuple(doubts))
+    return with_hidden_named(replace(reading, title=title, warnings=tuple(doubts)))
 
 
 def _frame(page: Message, limits: ReadLimits, doubts: list[str]) -> ReadText | None:

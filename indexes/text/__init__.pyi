@@ -10,6 +10,7 @@ from .analyzer import (
     quoted_phrases,
     surface_terms,
     terms,
+    topic_words,
 )
 from .codes import Code, NumberedThing, codes, numbered_things
 from .japanese_eras import ERAS
@@ -59,5 +60,6 @@ __all__ = [
     "surface_terms",
     "terms",
     "text_language",
+    "topic_words",
     "with_units",
 ]

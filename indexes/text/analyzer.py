@@ -17,7 +17,7 @@ from functools import cache
 from typing import NamedTuple
 
 from indexes.text.codes import codes
-from indexes.text.japanese import asked_noun, is_content, is_inflected, is_telling, morphemes
+from indexes.text.japanese import asked_noun, is_content, is_inflected, is_telling, morphemes, topic_noun
 from indexes.text.kanji import common_forms
 from indexes.text.korean import telling_stem
 from indexes.text.normalisation import MARKS, clean, nfkc
@@ -247,6 +247,18 @@ def content_terms(text: str, language: str = "en") -> set[str]:
         telling = set(telling_words([word.casefold() for word in words], language))
         words = [word for word in words if word.casefold() in telling]
     return {term for term in terms(" ".join(words), language) if not term.endswith(_MARK)}
+
+
+def topic_words(question: str) -> list[str]:
+    """Return the words of the noun that a Japanese question asks for, such as 返品 and 期限 in 商品の返品期限は.
+
+    Args:
+        question: The question.
+
+    Returns:
+        The words in the dictionary's normalized form; none if the question says more behind its last は.
+    """
+    return [each.normalized_form() for each in topic_noun([*morphemes(_CJK_RUN.findall(_plain(question)))])]
 
 
 def inflected_terms(text: str) -> set[str]:

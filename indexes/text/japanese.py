@@ -90,13 +90,26 @@ def asked_noun(question: Sequence[Morpheme]) -> list[Morpheme]:
     Returns:
         The noun before its last は, if nothing but question words stands behind it and something before it.
     """
+    noun = topic_noun(question)
+    return noun if noun and noun[0] is not question[0] else []
+
+
+def topic_noun(question: Sequence[Morpheme]) -> list[Morpheme]:
+    """Find the noun before the last は of a question with nothing but question words behind it.
+
+    Args:
+        question: The morphemes of a question.
+
+    Returns:
+        Its morphemes, which may be all that stands before は.
+    """
     last = next((at for at in range(len(question) - 1, -1, -1) if _is_topic(question[at])), 0)
     if any(map(is_telling, question[last + 1 :])):
         return []
     first = last
     while first and question[first - 1].part_of_speech()[0] in _NAMING:
         first -= 1
-    return list(question[first:last]) if first else []
+    return list(question[first:last])
 
 
 def _is_topic(morpheme: Morpheme) -> bool:

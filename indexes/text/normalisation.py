@@ -3,7 +3,7 @@
 Soft hyphens, zero-width characters and directional marks are dropped; Kangxi radicals, compatibility ideographs,
 ligatures, vertical punctuation and Arabic presentation forms become the characters that they stand for; a carriage
 return alone becomes a newline. Full-width letters, half-width kana, separate accents and characters such as ㈱ and ①
-stay: their authors wrote them so, and search folds them.
+stay: their authors wrote them so, and search folds them. Of characters printed one upon the other, the last one stays.
 """
 
 from __future__ import annotations
@@ -31,10 +31,13 @@ _FORMS = (
 # Combining marks, such as vowels of Indic scripts: they belong to the letter before, and are no letters for `re`.
 MARKS = "".join(mark for mark in map(chr, range(0x300, 0x1D00)) if unicodedata.category(mark).startswith("M"))
 _MOST_MARKS = 30  # on one letter, as in Unicode's stream-safe text format: to sort more takes quadratic time
-_ODD = re.compile(
+_KINDS = (
     rf"(?P<dropped>[{_ZERO_WIDTH}]|{_JOINER})|(?P<form>[{_FORMS}])"
     r"|(?P<return>\r(?!\n))"
 )
+_ODD = re.compile(_KINDS)
+# One character printed upon another makes it bold or underlined: N␈N and _␈s, in manual pages above all.
+_ODD_OR_OVERSTRUCK = re.compile(r"(?P<overstruck>(?:[^\r\n\b][\b])+(?=[^\r\n\b_])|(?<=[^\r\n\b])(?:[\b]_)+)|" + _KINDS)
 _CJK = r"[\u3000-\u9fff\uff00-\uffef]"
 _WRAPPED = re.compile(rf"(?<={_CJK})[^\S\r\n]{{0,40}}\r?\n[^\S\r\n]*(?={_CJK})")
 _VERTICAL = re.compile("[\ufe10-\ufe19\ufe30-\ufe6f]")
@@ -75,12 +78,13 @@ def clean(text: str) -> CleanText:
     Returns:
         The clean text with its map.
     """
-    if (text.isascii() and "\r" not in text) or not _ODD.search(text):
+    odd = _ODD_OR_OVERSTRUCK if "\b" in text else _ODD
+    if (text.isascii() and "\r" not in text and odd is _ODD) or not odd.search(text):
         return CleanText(text)
     parts: list[str] = []
     shifts: list[tuple[int, int]] = []
     length = done = 0
-    for found in _ODD.finditer(text):
+    for found in odd.finditer(text):
         new = _replacement(found)
         parts += (text[done : found.start()], new)
         length += found.start() - done + len(new)
@@ -200,7 +204,7 @@ _WORDS = re.compile(rf"[{_LETTER}]{{2,60}}(?:-[{_LETTER}]{{2,60}})*(?![{_LETTER}
 
 def _replacement(found: re.Match[str]) -> str:
     kind = found.lastgroup
-    if kind == "dropped":
+    if kind in ("dropped", "overstruck"):
         return ""
     return "\n" if kind == "return" else _form(found[0])
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 _STOPS = "。．！？｡︒︕︖" + "\u0964\u0965\u06d4\u061f\u104b\u17d4\u17d5\u1362\u1367\u1368\u0589"
 SENTENCE_ENDS = f"{_STOPS}.!?…"
 _OPEN, _CLOSE = "「『（【〈《", "」』）】〉》"
+_NOTES = r"(?:\[(?:\d{1,3}|[a-z]|note[ ]\d{1,3}|citation[ ]needed)\]|\^\d{1,3}(?!\d)){0,9}"  # numbers of notes
 _MARKS = re.compile(
     rf"""(?P<blank>\n[ \t\r　]*\n\s*)   # a paragraph ends; then a list item, a table row, a heading, a record
        | (?P<line>\n(?=[ \t　]*(?:[-*+•・|#>=]|\{{"|\d+[.)]\s|[０-９]+[．）])))
@@ -17,7 +18,7 @@ _MARKS = re.compile(
        | (?P<open>[{_OPEN}])
        | (?P<close>[{_CLOSE}])
        | (?P<stop>[{_STOPS}]+)
-       | (?<![.!?…])(?P<latin>[.!?…]+["'”’)\]]*)(?=\s)           # ends one where space follows; a run is tried once
+       | (?<![.!?…])(?P<latin>[.!?…]+["'”’)\]]*{_NOTES})(?=\s)  # ends one where space follows; a run is tried once
     """,
     re.VERBOSE,
 )
@@ -33,6 +34,7 @@ _BEFORE_NUMBER = re.compile(
     r"|aug|sept?|oct|nov|dec|nr|abb|abs|bd|kap|ziff|núm|págs?|рис|стр|гл|табл|ст|пп?)\.$",
     re.IGNORECASE,
 )
+_INITIAL = re.compile(r"(?<!\S)[A-Z]\.$")
 _NUMBER = re.compile(r"\s+[(\[]?\d")
 _LETTER, _ANOTHER = re.compile(r"(?:^|[\s(\[])[^\W\d_]\.$"), re.compile(r"\s+[^\W\d_]\.")
 _DAY = re.compile(r"(?:^|\s)\d{1,2}\.$")
@@ -40,8 +42,10 @@ _MONTH = re.compile(r"\s+(?:Januar|Februar|März|April|Mai|Juni|Juli|August|Sept
 _ABBREVIATED = ((_BEFORE_NUMBER, _NUMBER), (_LETTER, _ANOTHER), (_DAY, _MONTH))
 # Nor does one after the number of a list item, which belongs to what follows.
 _ITEM_NUMBER = re.compile(r"\s*(?:[-*+]\s+)?(?:\d{1,3}|[a-z]|[ivx]{2,5}|[IVX]{2,5})[.．]")
+# With a date or a time before each line, every line is a record: of a chat, a log, a programme.
+_STAMP = re.compile(r"\s*[\[(【]?(?:\d{1,4}[-/.年]\d{1,2}[-/.月]\d{1,4}(?!\d)|\d{1,2}:\d{2}(?!\d))")
 _STARTS_SENTENCE = re.compile(r"\s+[\"¿¡«„'“‘(\[「『*_`]*(?P<first>[^\W_])")
-_ENDED = re.compile(rf"[{SENTENCE_ENDS}][{_CLOSE}\"'”’)\]]*$")
+_ENDED = re.compile(rf"[{SENTENCE_ENDS}][{_CLOSE}\"'”’)\]]*{_NOTES}$")
 _LONGEST_QUOTE = 1000  # characters; past it a bracket was probably never closed
 
 
@@ -104,7 +108,10 @@ def _ends_sentence(text: str, mark: re.Match[str], opened: list[int], begin: int
     if opened and mark.start() - opened[0] < _LONGEST_QUOTE:
         return False
     if mark.lastgroup == "newline":
-        return _ENDED.search(text, max(begin, mark.start() - 8), mark.start()) is not None
+        if _STAMP.match(text, begin, end) and _STAMP.match(text, mark.end(), end):
+            return True
+        ended = _ENDED.search(text, max(begin, mark.start() - 16), mark.start()) is not None
+        return ended and not _goes_on_below(text, begin, mark.start(), end)
     if _ITEM_NUMBER.fullmatch(text, begin, mark.end()):
         return False
     if mark.lastgroup == "stop":
@@ -116,6 +123,17 @@ def _ends_sentence(text: str, mark: re.Match[str], opened: list[int], begin: int
     if _ABBREVIATION.search(before):
         return False
     return not any(ends.search(before) and starts.match(text, mark.end(), end) for ends, starts in _ABBREVIATED)
+
+
+def _goes_on_below(text: str, begin: int, line_end: int, end: int) -> bool:
+    """Whether a line that ends with a full stop ends with an abbreviation, or is the number of an item below it."""
+    if _ITEM_NUMBER.fullmatch(text, begin, line_end):
+        return True
+    before = text[max(begin, line_end - 12) : line_end]
+    following = _STARTS_SENTENCE.match(text, line_end, end)
+    if following is not None and following["first"].islower() and _ABBREVIATION.search(before):
+        return not _INITIAL.search(before)  # "marked by an X."
+    return any(ends.search(before) and starts.match(text, line_end, end) for ends, starts in _ABBREVIATED)
 
 
 def row_spans(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:

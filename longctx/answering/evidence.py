@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 from indexes import Chunk, SearchHit
 from indexes.text import (
@@ -125,6 +126,7 @@ class Evidence:
         passages: The passages.
         history: The messages before the question, which may be answered from, too.
         language: The language to stem the passages' words in, as those of the question were.
+        values: The terms that passages hold beside their words, by the places of the passages from 0.
 
     Attributes:
         passages: The passages.
@@ -136,8 +138,10 @@ class Evidence:
         passages: Sequence[Citation],
         history: Sequence[Message] = (),
         language: str = "en",
+        values: Mapping[int, Set[str]] = MappingProxyType({}),
     ) -> None:
         self._question = _weights(question)
+        self._values = values
         self.passages = passages
         self._history = history
         self._language = language
@@ -145,7 +149,8 @@ class Evidence:
 
     @cached_property
     def _bags(self) -> Sequence[Set[str]]:
-        return [_terms(passage, self._language) for passage in self.passages]
+        bags = [_terms(passage, self._language) for passage in self.passages]
+        return [bag | self._values.get(place, frozenset()) for place, bag in enumerate(bags)]
 
     @cached_property
     def _said(self) -> Sequence[Set[str]]:

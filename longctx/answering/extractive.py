@@ -25,6 +25,8 @@ from indexes.text import (
     query_terms,
     text_language,
 )
+from longctx.answering.asked_values import AskedValue, asked_value
+from longctx.answering.distinctions import lacks_distinction
 from longctx.answering.evidence import Evidence
 from longctx.answering.quotable import Sentence, citation, sentences, with_header
 from longctx.answering.source import Passages, Source, check_found
@@ -132,15 +134,18 @@ def extract(question: str, hits: Sequence[SearchHit], corpus: Passages, searched
         others = query_terms(rest, language)
         wanted = {term: weight for term, weight in wanted.items() if term in others}
     wanted |= dict.fromkeys(known, _NUMBER_WEIGHT)
+    found, values = _with_values(asked_value(query), found)
     inside = _terms_like(query_patterns(query), found)
     wanted |= dict.fromkeys(inside - wanted.keys(), _INSIDE_WEIGHT)
     is_held = bool(known or (inside and len(content_words(query)) == 1))
     cosines = corpus.similarity(query, [with_header(sentence.place) for sentence in found]) if found else None
-    evidence = Evidence(corpus.content_idf(query, language), [citation(hit.chunk) for hit in hits], language=language)
+    passages = [citation(hit.chunk) for hit in hits]
+    evidence = Evidence(corpus.content_idf(query, language), passages, language=language, values=values)
     cosine = max(cosines) if cosines and corpus.encoder.name == "default" else None
     if (
         not found
         or _lacks_code([*asked, *numbered_things(question)], hits)
+        or lacks_distinction(question, found)
         or (not is_held and evidence.is_beside(query, cosine))
     ):
         return ()
@@ -187,6 +192,18 @@ def _with_codes(asked: Sequence[Code | NumberedPart], found: Sequence[Sentence])
         top = each.top if above - inside else None  # a heading that says nothing of the question is not quoted
         with_codes.append(replace(each, top=top, terms=each.terms | inside | above))
     return with_codes, known
+
+
+def _with_values(asked: AskedValue | None, found: Sequence[Sentence]) -> tuple[list[Sentence], dict[int, Set[str]]]:
+    """The sentences with the noun for the value that is asked for where they say it, and its terms by passage."""
+    with_values, ranks = list[Sentence](), dict[int, Set[str]]()
+    for each in found:
+        if asked is None or not (asked.others <= each.terms | each.around and asked.is_in(each.place.text)):
+            with_values.append(each)
+            continue
+        with_values.append(replace(each, terms=each.terms | asked.terms))
+        ranks[each.rank] = asked.terms
+    return with_values, ranks
 
 
 def _held(asked: Sequence[Code | NumberedPart], text: str) -> set[str]:

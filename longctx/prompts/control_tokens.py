@@ -28,7 +28,7 @@ LOOKS_SPECIAL = re.compile(
             r"<[A-Z]{2,8}\|LLM-jp>",
             r"\[[|｜][^\[\]\n]{1,80}[|｜]\]",  # EXAONE's [|user|]
             r"\[/?[A-Z][A-Z_]{2,40}\]|\[[gs]MASK\]",  # Mistral's [TOOL_CALLS], GLM's [gMASK]
-            r"<<?/?SYS>>?|<\[[^\[\]<>\n]{1,80}\]>",  # Llama 2's, Seed's <[PLHD…]>
+            r"<</?SYS>>|<\[[^\[\]<>\n]{1,80}\]>",  # Llama 2's, Seed's <[PLHD…]>
             r"</?(?:s|bos|eos|eot|eom|eod|pad|unk|mask|cls|sep|sop|eop|AI|用户|role|escape)>",
             r"</?(?:image|audio|video)>|</?think\w{0,8}>",
             r"</?(?:start|end|begin)_\w{1,40}>",  # Gemma's <start_of_turn>

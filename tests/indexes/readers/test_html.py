@@ -367,3 +367,10 @@ def test_what_is_folded_is_read(read):
     page = "<details><summary>Who trims it?</summary><p>The keeper does.</p></details>"
     document = read("a.html", page)
     assert (document.text, document.warnings) == ("Who trims it?\nThe keeper does.", ())
+
+
+def test_a_heading_with_a_line_break_is_one_and_numbers_of_notes_are_no_part_of_a_word(read, outline):
+    page = "<h2>Chapter one<br><small>Oil</small></h2><p>Lit in 1911.<sup>1</sup> The lamp<sup><a>2</a></sup> burns 4 m<sup>2</sup>.</p>"
+    document = read("a.html", page)
+    assert document.text == "Chapter one Oil\nLit in 1911.^1 The lamp^2 burns 4 m2."
+    assert outline(document) == [(2, "Chapter one Oil")]

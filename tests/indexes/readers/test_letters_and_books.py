@@ -290,6 +290,21 @@ def test_notes_of_a_book_that_are_hidden_until_they_are_asked_for_are_read(read)
     assert read("a.epub", epub(OPS_c__xhtml=f"<body>{note}</body>")).text.endswith("It is lit.\nAt dusk.")
 
 
+HIDDEN = "The lamp of the old tower was taken down in the spring of that year, and it never came back."
+
+
+def test_hidden_text_of_messages_and_books_is_left_out_and_said(read):
+    page = f"<p>It is lit.</p><div style='display: none'>{HIDDEN}{'&zwnj;&nbsp;' * 90}</div>"
+    said = "hidden text is left out ({} characters): show it, and save the file"
+    mail = f"From: keeper@example.org\nSubject: Oil\nContent-Type: text/html\n\n{page}\n"
+    document = read("a.eml", mail)
+    assert (document.text.split("\n")[-1], document.warnings) == ("It is lit.", (said.format(len(HIDDEN)),))
+    box = "".join(f"From a Mon Jan  1 00:00:00 2024\n{mail}\n" for _ in range(2))
+    assert read("a.mbox", box).warnings == (said.format(2 * len(HIDDEN)),)
+    document = read("a.epub", epub(OPS_b__xhtml=page, OPS_c__xhtml=page))
+    assert document.warnings == (said.format(2 * len(HIDDEN)),)
+
+
 def test_a_book_without_a_container_and_one_whose_chapters_are_all_missing(read, refusal):
     assert "Chapter of Oil." in read("a.epub", epub(**{"META-INF_container__xml": "<container/>"})).text
     one = BOOK.replace('<itemref idref="a"/><itemref idref="b"/>', "")

@@ -183,3 +183,16 @@ def test_a_table_that_is_not_closed_leaves_the_next_one_alone(read):
     document = read("a.rst", f"====== ===\nLamp   Hours\n====== ===\nBronze 100\n{GRID}\n====== ===\n")
     assert [table.header for table in document.tables] == ["Boat kind | Fee"]
     assert list(document.breaks) == sorted(set(document.breaks))
+
+
+def test_a_title_over_all_columns_is_no_row(read):
+    """As in the boxes of Wikipedia's pages, whose rows each begin with a name."""
+    box = "<tr><th colspan=2>Whale Point</th></tr><tr><td colspan=2><img src=a.png></td></tr>"
+    box += (
+        "<tr><th>Height</th><td>42 m</td></tr><tr><th colspan=2>Light</th></tr><tr><th>First lit</th><td>1891</td></tr>"
+    )
+    document = read("a.html", f"<table>{box}</table>")
+    assert (document.text, document.tables) == ("Whale Point\nHeight | 42 m\nLight |\nFirst lit | 1891", ())
+    rows = "<tr><td colspan=2>Boats</td></tr><tr><td>Boat<td>Fee</tr><tr><td>Alma<td>3</tr><tr><td>Berta<td>4</tr>"
+    [table] = read("a.html", f"<table>{rows}</table>").tables
+    assert table.header == "Boat | Fee"

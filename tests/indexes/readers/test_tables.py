@@ -169,7 +169,7 @@ def test_a_row_without_numbers_is_no_second_row_of_a_header(read):
 
 def test_tables_of_other_languages_in_markdown(read):
     quoted = "> | Port | Depth |\n> |---|---|\n> | Kiel | 12 |\n"
-    grid = "+------+-------+\n| Port | Lamp  |\n+======+=======+\n| Kiel | white |\n+------+-------+\n"
+    grid = "+------+-------+\n| Port | Lamp  |\n+:=====+======:+\n| Kiel | white |\n+------+-------+\n"
     page = (
         '<table>\n<tr><th>港</th><th>深&amp;さ</th></tr>\n<tr><td>Kiel</td>\n<td align="right">12</td></tr>\n</table>\n'
     )

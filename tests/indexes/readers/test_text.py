@@ -168,6 +168,13 @@ VTT = (
 )
 
 
+# A sentence that is being said when the second minute begins, one that has no end, and one after a pause
+ACROSS = (
+    "WEBVTT\n\n00:56.000 --> 00:59.500\nThe lamp is cleaned every morning\n\n01:00.000 --> 01:02.000\nat six by the keeper.\n\n"
+    "01:02.000 --> 01:04.000\nHe is old.\n\n01:58.000 --> 01:59.000\nand then\n\n02:40.000 --> 02:42.000\nIt rains.\n"
+)
+
+
 GAPS = (
     "1\n00:00:01,000 --> 00:00:03,000\n灯台守は\n\n毎朝六時に\n\n点検する。\n\n"
     "2\n0:01:04 --> 0:01:06\nIm Jahr\n\n2024\n\n3\n00:02:00,000 --> 00:02:01,000\nEnde.\n\nWirklich.\n"
@@ -188,6 +195,18 @@ GAPS = (
             "By the keeper\n00:00:00\nThe lamp is lit\nat dusk.\n12\n01:02:00\nGood night.",
         ),
         ("film.srt", SRT, "00:00:00\nThe lamp is lit\nat dusk.\n12\n01:02:00\nGood night."),
+        (
+            "long.vtt",
+            ACROSS,
+            "00:00:00\nThe lamp is cleaned every morning\nat six by the keeper.\n00:01:00\nHe is old.\nand then\n"
+            "00:02:00\nIt rains.",
+        ),
+        (
+            "talk.vtt",
+            "WEBVTT\n\n00:58.000 --> 01:00.000\n<v Ida Holm>The licence is valid</v>\n\n01:00.000 --> 01:02.000\n"
+            "<v Ida Holm>until August.</v>\n\n01:02.000 --> 01:03.000\n<v Ida Holm>Good.</v>\n",
+            "00:00:00\nIda Holm: The licence is valid\nuntil August.\n00:01:00\nIda Holm: Good.",
+        ),
         ("film.vtt", VTT, "00:00:00\nKeeper: Oil & wick\n00:01:00\nGood night."),
         (
             "ruby.vtt",
@@ -280,3 +299,32 @@ def test_a_block_that_does_not_end_is_none(read, outline):
 def test_a_ruler_is_no_part_of_a_heading_and_attributes_are_none(read, outline):
     document = read("a.md", "\n---\ntitle\n---\n\n# One {#one .big}\n\n***\nTwo {#two}\n===\n")
     assert outline(document) == [(2, "title"), (1, "One"), (1, "Two")]
+
+
+AOZORA = """灯台の夜
+田所一郎
+
+《》：ルビ
+［＃３字下げ］一［＃「一」は中見出し］
+
+　老いた灯台守《とうだいもり》は坂を走《はし》り、北の｜見張り台《みはりだい》に登った。
+　誰も［＃「誰も」に傍点］灯を※［＃「てへん＋劣」、第3水準1-84-77］がず※［＃「口＋世」、U+546D、1-2］いた。※［＃丸印］
+［＃ここから２字下げ］
+［＃大見出し］二　嵐《あらし》［＃大見出し終わり］
+"""
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "utf-8"])
+def test_annotations_of_aozora_bunko_are_no_text(encoding, read, outline):
+    document = read("a.txt", AOZORA.replace("\n", "\r\n").encode(encoding))
+    assert document.text.split("\n") == [
+        *("灯台の夜", "田所一郎", "", "《》：ルビ", "一", ""),
+        *("　老いた灯台守は坂を走り、北の見張り台に登った。", "　誰も灯を挘がず呭いた。※", "", "二　嵐", ""),
+    ]
+    assert outline(document) == [(2, "一"), (1, "二 嵐")]
+    assert (document.title, document.metadata) == ("灯台の夜", {"author": "田所一郎"})
+
+
+def test_brackets_without_such_notes_are_text(read):
+    text = "絵画《モナ・リザ》と｜縦線を［1］で見た。\n"
+    assert read("a.txt", text).text == text

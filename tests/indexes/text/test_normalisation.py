@@ -31,6 +31,8 @@ PIECES = [
     "e\u0301",
     "語",
     ".",
+    "\b",
+    "_",
 ]
 
 
@@ -43,6 +45,7 @@ PIECES = [
         ("今日は︒はい︑︙︵あ︶", "今日は。はい、…（あ）"),
         ("a\rb\r\nc", "a\nb\r\nc"),
         ("㈱ ① Ａ ｱ café", "㈱ ① Ａ ｱ café"),  # as their authors wrote them
+        ("N\bNA\bAM\bME\bE _\bs_\bi_\bv +\bo m\b_ _\b_ 灯\b灯 \b\bx", "NAME siv o m _ 灯 \b\bx"),
         ("می\u200cخواهم 👨\u200d👩", "می\u200cخواهم 👨\u200d👩"),  # joiners that belong there
     ],
 )

@@ -56,6 +56,27 @@ def sentences(text: str) -> list[str]:
         ("Это т. е. так. См. рис. 3. «Далее» сказал он.", ["Это т. е. так.", "См. рис. 3.", "«Далее» сказал он."]),
         ("Он ушёл в 5. она осталась.", ["Он ушёл в 5. она осталась."]),
         ("Gen. Lee and Mt. Fuji. Option b. The next.", ["Gen. Lee and Mt. Fuji.", "Option b.", "The next."]),
+        (
+            "2024/05/01(水)\n19:02\t田中\t集合場所は\n19:05\t佐藤\t三崎口駅です\n[19:06] 佐藤: 四時半\nに集合",
+            ["2024/05/01(水)", "19:02\t田中\t集合場所は", "19:05\t佐藤\t三崎口駅です", "[19:06] 佐藤: 四時半\nに集合"],
+        ),
+        ("The bus leaves at\n7:40 from the gate.", ["The bus leaves at\n7:40 from the gate."]),
+        (
+            "See fig.\n3 for oils, e.g.\nlinseed. Siehe Abb.\n5 hier. Es brennt.\nIt burns.\n1.\nOpen it.\n\nMark it with an X.\nthen rest",
+            [
+                "See fig.\n3 for oils, e.g.\nlinseed.",
+                "Siehe Abb.\n5 hier.",
+                "Es brennt.",
+                "It burns.",
+                "1.\nOpen it.",
+                "Mark it with an X.",
+                "then rest",
+            ],
+        ),
+        (
+            "It sank in 1911.[1][2] All swam.^3 They lived.[citation needed]\nThen [4] e.g. two.[a]\nthree",
+            ["It sank in 1911.[1][2]", "All swam.^3", "They lived.[citation needed]", "Then [4] e.g. two.[a]", "three"],
+        ),
         ("", []),
         (" \n\n ", []),
     ],

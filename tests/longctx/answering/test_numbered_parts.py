@@ -82,6 +82,10 @@ def test_a_heading_that_says_what_is_asked_is_quoted_above_the_line(
         "When is the API v3 switched off?",
         "What is the price of room 301?",
         "301号室の料金は？",
+        "Which version added light colours?",
+        "Which version dropped support for plotters?",
+        "In which release was import of spreadsheets added?",
+        "ライトモードはどのバージョンで追加されましたか",
     ],
 )
 def test_a_question_about_a_number_that_no_passage_has_is_refused(qa: DocumentQA, question: str) -> None:

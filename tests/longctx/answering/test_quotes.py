@@ -171,6 +171,47 @@ def test_what_stands_under_a_question_answers_it_and_forms_of_questions_count_fo
     assert answer.citations[0].text == quoted
 
 
+VALUES = {
+    "henpin.txt": "通信販売の案内\n\n返品は店頭でも受け付けます。商品到着後八日以内に返品できます。送料はお客様の負担です。\n",
+    "kenshu.txt": "研修の案内\n\n参加は一人三千円です。研修は二十名まで受け付けます。研修は九時に始めます。\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("返品の期限は？", "商品到着後八日以内に返品できます。"),
+        ("返品期限はいつまでですか", "商品到着後八日以内に返品できます。"),
+        ("参加費はいくらですか", "参加は一人三千円です。"),
+        ("研修の定員は何名ですか", "研修は二十名まで受け付けます。"),
+        ("返品の条件は？", None),
+        ("送迎の料金は？", None),
+    ],
+)
+def test_a_value_is_found_by_its_unit_where_the_noun_for_it_is_missing(
+    make_index, encoder, question: str, quoted: str | None
+) -> None:
+    with DocumentQA.open(make_index(VALUES), encoder=encoder) as qa:
+        answer = qa.ask(question)
+    assert (answer.citations[0].text if answer.citations else None) == quoted
+
+
+def test_a_heading_with_a_year_is_not_quoted_where_the_line_says_the_time(make_index, encoder) -> None:
+    texts = {
+        "offsite.md": "# Offsite 2024\n\nThe bus leaves from the north gate at 7:40.\n",
+        "diary.md": "# Diary\n\n## 2024-05-01\n\nAnn painted the mast at 9:30.\n",
+    }
+    with DocumentQA.open(make_index(texts), encoder=encoder) as qa:
+        assert qa.ask("When does the bus leave?").citations[0].text == "The bus leaves from the north gate at 7:40."
+        assert qa.ask("When did Ann paint the mast?").citations[0].text.startswith("## 2024-05-01")
+
+
+def test_a_message_of_a_chat_is_quoted_alone(make_index, encoder) -> None:
+    chat = "2024/05/01(水)\n19:05\t佐藤\t集合場所は三崎口駅の改札前です\n19:11\t鈴木\t弁当は要りますか\n19:15\t佐藤\t弁当は船で出ます\n"
+    with DocumentQA.open(make_index({"talk.txt": chat}), encoder=encoder) as qa:
+        assert qa.ask("集合場所はどこですか").citations[0].text == "19:05\t佐藤\t集合場所は三崎口駅の改札前です"
+
+
 KOREAN = "펌프는 매주 월요일에 청소합니다. 오일은 3개월마다 교환해야 합니다. 수리는 김 과장에게 연락하십시오."
 
 
