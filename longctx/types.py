@@ -452,7 +452,7 @@ class QuestionRequest:
         texts = {"question": (self.question, self.search_query or ""), "conversation": tuple(said)}
         for name, held in texts.items():
             if not all(map(is_text, held)):
-                raise BadRequest(f"the {name} holds what is no character of Unicode: check its encoding")
+                raise BadRequest(f"the {name} cannot be written in UTF-8: check its encoding")
 
     @property
     def query(self) -> str:

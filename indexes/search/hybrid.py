@@ -61,7 +61,7 @@ class SearchRequest:
         try:
             self.query.encode()
         except UnicodeEncodeError as error:
-            raise CorpusError("the query holds what is no character of Unicode: check its encoding") from error
+            raise CorpusError("the query cannot be written in UTF-8: check its encoding") from error
         if not 1 <= self.k <= _MOST_HITS:
             raise CorpusError(f"k is {self.k}: ask for at least 1 hit, and at most {_MOST_HITS:,}")
         if self.expand < 0:

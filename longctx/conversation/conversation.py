@@ -279,4 +279,4 @@ def _check(question: str) -> None:
     if not question.strip():
         raise BadRequest("the question is empty: ask something")
     if not is_text(question):
-        raise BadRequest("the question holds what is no character of Unicode: check its encoding")
+        raise BadRequest("the question cannot be written in UTF-8: check its encoding")

@@ -23,6 +23,7 @@ from threading import Event
 from typing import Any
 from urllib.parse import quote
 
+import certifi
 import pytest
 from loopback_server import send_json
 from recorded_server import RecordedServer, ended, events, raw, recorded_server, said
@@ -720,6 +721,7 @@ def test_no_proxy_gets_what_is_for_this_machine(host: str, variable: str, monkey
 def test_an_environment_that_cannot_be_used_is_an_error_without_its_passwords(
     variable: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())  # without it, keys are not logged
     monkeypatch.setenv(variable, value)
     with pytest.raises(BadRequest, match=message) as raised:
         ServedModel.connect("https://models.invalid/v1", retries=0)
