@@ -15,7 +15,7 @@ from indexes.search.expansion import expand_hits
 from indexes.search.filters import SearchFilter, allowed_chunks, named_as_allowed
 from indexes.search.fusion import score_fusion
 from indexes.search.retrieval import Retrieval
-from indexes.text import folded, on_one_line, quoted_phrases, serves
+from indexes.text import folded, is_unicode, on_one_line, quoted_phrases, serves
 from indexes.types import SearchHit
 
 CANDIDATES = 100  # that each retriever gives to the fusion, at least
@@ -58,10 +58,8 @@ class SearchRequest:
         """
         if not self.query.strip():
             raise CorpusError("the query is empty: say what to look for")
-        try:
-            self.query.encode()
-        except UnicodeEncodeError as error:
-            raise CorpusError("the query cannot be written in UTF-8: check its encoding") from error
+        if not is_unicode(self.query):
+            raise CorpusError("the query cannot be written in UTF-8: check its encoding")
         if not 1 <= self.k <= _MOST_HITS:
             raise CorpusError(f"k is {self.k}: ask for at least 1 hit, and at most {_MOST_HITS:,}")
         if self.expand < 0:

@@ -16,7 +16,7 @@ from .codes import Code, NumberedThing, codes, numbered_things
 from .japanese_eras import ERAS
 from .kanji_numerals import KANJI_DIGITS, in_kanji, with_units
 from .language import LANGUAGE_NAMES, LANGUAGES, folded, query_language, script_language, serves, text_language
-from .normalisation import MARKS, CleanText, clean, join_hyphens, on_one_line
+from .normalisation import MARKS, CleanText, clean, is_unicode, join_hyphens, on_one_line
 from .numbered_parts import NumberedPart, numbered_parts
 from .readability import is_readable
 from .sentences import SENTENCE_ENDS, cut_places, ends_sentence, row_spans, sentence_spans
@@ -44,6 +44,7 @@ __all__ = [
     "inflected_terms",
     "is_gram",
     "is_readable",
+    "is_unicode",
     "join_hyphens",
     "numbered_parts",
     "numbered_things",

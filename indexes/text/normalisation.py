@@ -109,6 +109,22 @@ def nfkc(text: str) -> str:
     return unicodedata.normalize("NFKC", _too_many_marks().sub(r"\1", text))
 
 
+def is_unicode(text: str) -> bool:
+    """Tell whether a text can be written, in UTF-8 and in a database.
+
+    Args:
+        text: The text.
+
+    Returns:
+        False if it holds half of a surrogate pair.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def on_one_line(text: str) -> str:
     """Put a text on one line, for showing and comparing.
 

@@ -194,16 +194,17 @@ def _with_codes(asked: Sequence[Code | NumberedPart], found: Sequence[Sentence])
     return with_codes, known
 
 
-def _with_values(asked: AskedValue | None, found: Sequence[Sentence]) -> tuple[list[Sentence], dict[int, Set[str]]]:
+def _with_values(asked: AskedValue | None, found: list[Sentence]) -> tuple[list[Sentence], Mapping[int, Set[str]]]:
     """The sentences with the noun for the value that is asked for where they say it, and its terms by passage."""
-    with_values, ranks = list[Sentence](), dict[int, Set[str]]()
+    if asked is None:
+        return found, {}
+    with_values, values = list[Sentence](), dict[int, Set[str]]()
     for each in found:
-        if asked is None or not (asked.others <= each.terms | each.around and asked.is_in(each.place.text)):
-            with_values.append(each)
-            continue
-        with_values.append(replace(each, terms=each.terms | asked.terms))
-        ranks[each.rank] = asked.terms
-    return with_values, ranks
+        if asked.others <= each.terms | each.around and asked.is_in(each.place.text):
+            values[each.rank] = asked.terms
+            each = replace(each, terms=each.terms | asked.terms)
+        with_values.append(each)
+    return with_values, values
 
 
 def _held(asked: Sequence[Code | NumberedPart], text: str) -> set[str]:

@@ -33,11 +33,7 @@ _WHICH_VERSION = re.compile(
     re.IGNORECASE,
 )
 _ASKED = (  # what is asked for, how a heading says it, and how what is quoted below it would say it
-    (
-        _WHICH_VERSION,
-        _VERSION,
-        _VERSION,
-    ),
+    (_WHICH_VERSION, _VERSION, _VERSION),
     (re.compile(r"\b(?:which|what)\s(?:day|date|month|year)\b|何年|何月|何日", re.IGNORECASE), _DATE, _DATE),
     (_WHEN, _DAY, _DAY_OR_YEAR),
     (_WHEN, _DATE, _TIME),

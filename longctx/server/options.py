@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from longctx.backends import is_loopback
 from longctx.errors import BadRequest
 from longctx.types import AskOptions
 
@@ -66,20 +66,3 @@ class ServerOptions:
             )
         if odd := [each for each in (*self.tokens, *self.read_tokens) if not each.isascii() or " " in each]:
             raise BadRequest(f"a token of {len(odd[0])} characters has blanks or letters beyond ASCII: leave them out")
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether an address is that of this machine only.
-
-    Args:
-        host: A name or an IP address.
-
-    Returns:
-        True for localhost and the loopback addresses.
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

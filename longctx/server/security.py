@@ -14,8 +14,9 @@ from typing import Any, Literal
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from longctx.backends import is_loopback
 from longctx.server.errors import error_response
-from longctx.server.options import ServerOptions, is_loopback
+from longctx.server.options import ServerOptions
 from longctx.server.uploads import TooLarge
 
 Access = Literal["none", "read", "write"]

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from indexes.sources import composed, is_file
+from indexes.text import is_unicode
 
 MOST_TERMS = 100  # of one AND or OR: SQLite refuses more than 1,000, and a long condition takes long
 _AT_ONCE = 500  # ids; SQLite allows 999 parameters at least
@@ -80,7 +81,7 @@ def contains(column: str, text: str) -> Condition:
     Returns:
         The condition that the column's text contains it.
     """
-    return Condition(f"instr({column}, ?) > 0", [text]) if _is_unicode(text) else NOTHING
+    return Condition(f"instr({column}, ?) > 0", [text]) if is_unicode(text) else NOTHING
 
 
 def compares(column: str, sign: str, text: str) -> Condition:
@@ -94,7 +95,7 @@ def compares(column: str, sign: str, text: str) -> Condition:
     Returns:
         The condition that the comparison holds; ANYTHING if SQLite cannot read the text.
     """
-    return Condition(f"{column} {sign} ?", [text]) if _is_unicode(text) else ANYTHING
+    return Condition(f"{column} {sign} ?", [text]) if is_unicode(text) else ANYTHING
 
 
 def compares_in_json(column: str, key: str, sign: str, value: str | float) -> Condition:
@@ -110,7 +111,7 @@ def compares_in_json(column: str, key: str, sign: str, value: str | float) -> Co
         The condition that the comparison holds, or that SQLite cannot read the JSON, such as NaN; ANYTHING if it cannot
         read the key or the value.
     """
-    if not _PLAIN_KEY.fullmatch(key) or (isinstance(value, str) and not (_is_unicode(value) and "\0" not in value)):
+    if not _PLAIN_KEY.fullmatch(key) or (isinstance(value, str) and not (is_unicode(value) and "\0" not in value)):
         return ANYTHING
     sql = f"CASE WHEN json_valid({column}) THEN json_extract({column}, ?) {sign} ? ELSE TRUE END"
     return Condition(sql, [f'$."{key}"', value])
@@ -157,12 +158,3 @@ def _joined(word: str, conditions: Iterable[Condition], neutral: Condition, deci
         return parts[0] if parts else neutral
     parameters = [value for part in parts for value in part.parameters]
     return Condition(f"({word.join(part.sql for part in parts)})", parameters)
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether SQLite can store the text: it cannot store half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -1,3 +1,4 @@
+from .address import is_loopback
 from .messages import CountedText, MessageFrame, MessageWriter
 from .model import ServedModel
 
@@ -6,4 +7,5 @@ __all__ = [
     "MessageFrame",
     "MessageWriter",
     "ServedModel",
+    "is_loopback",
 ]

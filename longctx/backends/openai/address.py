@@ -46,10 +46,7 @@ class ServerAddress:
     @property
     def is_loopback(self) -> bool:
         """Whether the server is on this machine."""
-        host = urlsplit(self.url).hostname or ""
-        with suppress(ValueError):
-            return ip_address(host).is_loopback
-        return host == "localhost"
+        return is_loopback(urlsplit(self.url).hostname or "")
 
     @property
     def root(self) -> str:
@@ -59,6 +56,23 @@ class ServerAddress:
     def named(self, name: str) -> str:
         """The address of a model on this server, as a user writes it."""
         return f"{SERVER_PREFIX}{self.url}#{name}" if self.kind == "openai" else f"{self.kind}:{name}"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address is that of this machine only.
+
+    Args:
+        host: A name or an IP address.
+
+    Returns:
+        True for localhost and the loopback addresses.
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def parse_address(text: str) -> ServerAddress:

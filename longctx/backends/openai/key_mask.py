@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from html.entities import html5
 
 _SHORTEST_KEY = 4
@@ -29,7 +29,11 @@ class KeyMask:
     def __init__(self, key: str | None) -> None:
         hides = key is not None and len(key) >= _SHORTEST_KEY and key.lower() not in _NO_KEYS
         self._spellings = tuple(_spellings(key)) if key is not None and hides else ()
-        self._begins = [re.compile(_BETWEEN.join(map(_written, s[:_TELLING])), re.IGNORECASE) for s in self._spellings]
+
+    @cached_property
+    def _begins(self) -> list[re.Pattern[str]]:
+        """How each spelling begins; made for the first text, since most servers never repeat a key."""
+        return [re.compile(_BETWEEN.join(map(_written, s[:_TELLING])), re.IGNORECASE) for s in self._spellings]
 
     def masked(self, text: str) -> str:
         """Mask the key in a text.
