@@ -2,7 +2,7 @@ from .backend import GREEDY, Backend
 from .context import Prompt
 from .extractive import extract_answer
 from .generate import AnswerStream, FinishedAnswer, GeneratedAnswer
-from .mapped_answer import answer_with_model
+from .map_reduce import answer_with_model
 from .recent_prompts import RecentPrompts
 from .source import Source, check_found, check_source
 

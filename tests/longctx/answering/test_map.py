@@ -949,7 +949,7 @@ def test_notes_go_through_no_link(index: Path, opened, server, tmp_path: Path, c
 
 
 def test_the_notes_of_so_many_questions_are_kept(index: Path, opened, server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("longctx.answering.note_file.MOST_QUESTIONS", 3)
+    monkeypatch.setattr("longctx.answering.map_reduce.note_file.MOST_QUESTIONS", 3)
     server.play(WINDOW, stations)
     others = [index / "notes" / f"{n}.jsonl" for n in range(5)]  # as in a folder of somebody's that is linked here
     others[0].parent.mkdir(exist_ok=True)

@@ -13,10 +13,10 @@ from statistics import fmean
 
 from indexes import Chunk
 from indexes.text import content_terms, ends_sentence
-from longctx.answering.note_file import KeptReply
-from longctx.answering.notes import Note
-from longctx.answering.telling_items import Cut, common_terms, cut_between, dividing_terms
-from longctx.answering.valued_notes import sentences_in, sentences_stating, states_value
+from longctx.answering.map_reduce.note_file import KeptReply
+from longctx.answering.map_reduce.notes import Note
+from longctx.answering.map_reduce.telling_items import Cut, common_terms, cut_between, dividing_terms
+from longctx.answering.map_reduce.valued_notes import sentences_in, sentences_stating, states_value
 from longctx.prompts import ItemKind, ReadingTask, confirming_tasks, says_yes, yes_odds
 
 _CONTROLS = 12  # sentences about something else that the model is asked about

@@ -11,7 +11,7 @@ from indexes import CorpusIndex
 from longctx.answering.backend import Backend
 from longctx.answering.context import Prompt
 from longctx.answering.generate import TRUNCATED_BELOW
-from longctx.answering.note_file import KeptReply, NoteFile, key_of
+from longctx.answering.map_reduce.note_file import KeptReply, NoteFile, key_of
 from longctx.engine import PrefillCallback, PrefillProgress
 from longctx.prompts import Framing, PromptInputs, ReadingTask, asking_which
 from longctx.types import Citation, Plan, QuestionRequest, ThinkingMode

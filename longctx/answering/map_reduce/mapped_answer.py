@@ -14,8 +14,8 @@ from longctx.answering.citations import CitedText
 from longctx.answering.conclusion import conclude, left_to_say
 from longctx.answering.evidence import Evidence
 from longctx.answering.generate import NEW_PLANS, AnswerStream, GeneratedAnswer
-from longctx.answering.map_reduce import FinalPrompt, ListedAnswer, MapReduce
-from longctx.answering.note_taking import NoteTaker
+from longctx.answering.map_reduce.map_reduce import FinalPrompt, ListedAnswer, MapReduce
+from longctx.answering.map_reduce.note_taking import NoteTaker
 from longctx.answering.source import Source
 from longctx.engine import Generation, PrefillCallback
 from longctx.errors import ContextTooLong, LongctxError, PromptRefused

@@ -10,8 +10,8 @@ from itertools import groupby
 from typing import Any
 
 from indexes.text import ERAS, content_terms, on_one_line, sentence_spans
-from longctx.answering.dates import MONTH, in_years
-from longctx.answering.notes import Note
+from longctx.answering.map_reduce.dates import MONTH, in_years
+from longctx.answering.map_reduce.notes import Note
 from longctx.quantities import parse_count
 
 _ORDINALS = (

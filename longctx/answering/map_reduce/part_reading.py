@@ -13,12 +13,18 @@ from dataclasses import replace
 from indexes import Chunk
 from indexes.text import ends_sentence
 from longctx.answering.backend import Backend
-from longctx.answering.confirming import Confirmer
-from longctx.answering.note_file import KeptReply
-from longctx.answering.note_taking import NoteTaker
-from longctx.answering.notes import Note, goes_round, names_in, notes_in
+from longctx.answering.map_reduce.confirming import Confirmer
+from longctx.answering.map_reduce.note_file import KeptReply
+from longctx.answering.map_reduce.note_taking import NoteTaker
+from longctx.answering.map_reduce.notes import Note, goes_round, names_in, notes_in
+from longctx.answering.map_reduce.valued_notes import (
+    sentences_in,
+    sentences_stating,
+    states_value,
+    with_own_name,
+    with_value,
+)
 from longctx.answering.quotable import citation
-from longctx.answering.valued_notes import sentences_in, sentences_stating, states_value, with_own_name, with_value
 from longctx.engine import PrefillProgress
 from longctx.planning import asks_for_extreme, asks_for_order
 from longctx.prompts import ItemKind, ReadingTask, asking_which, assemble, condense_task, items_task

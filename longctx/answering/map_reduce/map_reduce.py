@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from indexes import Chunk
 from longctx.answering.backend import Backend
 from longctx.answering.context import Prompt
-from longctx.answering.map_parts import Division, Room
-from longctx.answering.note_taking import NoteTaker
-from longctx.answering.notes import Note, lines_of, numbered, united
-from longctx.answering.part_reading import PartReader
+from longctx.answering.map_reduce.note_taking import NoteTaker
+from longctx.answering.map_reduce.notes import Note, lines_of, numbered, united
+from longctx.answering.map_reduce.part_reading import PartReader
+from longctx.answering.map_reduce.parts import Division, Room
+from longctx.answering.map_reduce.valued_notes import best_supported, by_value, extremes, one_in_each_place, state_dates
 from longctx.answering.quotable import citation
-from longctx.answering.valued_notes import best_supported, by_value, extremes, one_in_each_place, state_dates
 from longctx.engine import PrefillProgress
 from longctx.errors import ContextTooLong
 from longctx.planning import Policy, asks_for_extreme, asks_for_order, extremes_asked_for, stated_count
