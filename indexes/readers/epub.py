@@ -23,7 +23,7 @@ from indexes.readers.base import (
     properties,
     real_title,
 )
-from indexes.readers.declared_encoding import decode_declared
+from indexes.readers.charset import decode_declared
 from indexes.readers.hidden import with_hidden_named
 from indexes.readers.html import web_page
 from indexes.readers.zip_files import check_zip, parse_xml

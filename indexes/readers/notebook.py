@@ -11,11 +11,9 @@ from typing import Any
 from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits, ReadText, joined_readings, one_line, without_embedded_files
 from indexes.readers.charset import decode
-from indexes.readers.front_matter import front_matter
 from indexes.readers.html import web_page
 from indexes.readers.json import parse_json
-from indexes.readers.markdown import markdown_headings
-from indexes.readers.markup_tables import markdown_tables
+from indexes.readers.markup import front_matter, markdown_headings, markdown_tables
 
 _OBJECT = re.compile(r"\s*<[\w.]+(?: object)?(?: at 0x[0-9a-fA-F]+)?>\s*")  # whose class alone is named
 _SHORT_KINDS = {"text/html": "html", "text/latex": "latex", "image/svg+xml": "svg"}  # of format 3

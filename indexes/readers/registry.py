@@ -19,22 +19,18 @@ from indexes.readers.converting import conversions
 from indexes.readers.epub import read_epub
 from indexes.readers.html import read_web_page
 from indexes.readers.json import read_json, read_json_lines
-from indexes.readers.mail import read_mail
-from indexes.readers.mailbox import read_mailbox
-from indexes.readers.markdown import read_markdown
+from indexes.readers.mail import read_mail, read_mailbox, read_web_archive
+from indexes.readers.markup import read_asciidoc, read_bibtex, read_latex, read_markdown, read_org, read_rst
 from indexes.readers.notebook import read_notebook
 from indexes.readers.ocr import NO_TEXT, NOT_READABLE, with_recognised_text
 from indexes.readers.office import read_flat_document, read_open_document, read_sheets, read_slides, read_word
-from indexes.readers.outlines import read_asciidoc, read_bibtex, read_latex, read_org
 from indexes.readers.pdf import read_pdf
-from indexes.readers.restructuredtext import read_rst
 from indexes.readers.rtf import read_rtf
 from indexes.readers.sandbox import read_in_sandbox
 from indexes.readers.signatures import suffix_by_content
 from indexes.readers.source_code import read_braces, read_source
 from indexes.readers.subtitles import read_subtitles
 from indexes.readers.text import read_delimited, read_plain
-from indexes.readers.web_archive import read_web_archive
 from indexes.readers.xml import read_xml
 from indexes.text import clean, is_readable
 from indexes.types import Document, Heading, Table

@@ -12,7 +12,6 @@ from indexes.readers.base import ReadLimits, ReadText, not_read, properties, rea
 from indexes.readers.hidden import left_out
 from indexes.readers.lines import Lines
 from indexes.readers.office import alternative_text, is_page_number, shown_by_code
-from indexes.readers.page_parts import names
 from indexes.readers.running_text import NUMBER
 from indexes.readers.text import read_plain
 
@@ -36,9 +35,10 @@ _SYMBOLS = {b"~": "\u00a0", b"_": "\u2011", b"\\": "\\", b"{": "{", b"}": "}", b
 _ENDS = frozenset({"par", "sect", "page", "column"})
 _HEADERS = frozenset(f"{name}{which}" for name in ("header", "footer") for which in ("", "f", "l", "r"))
 _NUMBERS = frozenset({"chdate", "chdpa", "chdpl", "chpgn", "chtime"})  # in a header
-_LEFT_OUT = names(
-    "colortbl datastore filetbl ftncn ftnsep info latentstyles listoverridetable listtable nonesttables"
-    " objdata objclass objname pict private revtbl rsidtbl themedata xe tc"
+_LEFT_OUT = frozenset(
+    {"colortbl", "datastore", "filetbl", "ftncn", "ftnsep", "info", "latentstyles", "listoverridetable", "listtable"}
+    | {"nonesttables", "objdata", "objclass", "objname", "pict", "private", "revtbl", "rsidtbl", "tc"}
+    | {"themedata", "xe"}
 )
 _PROPERTIES = frozenset({"title", "author", "subject", "keywords"})
 _IN_LINE = frozenset({"annotation", "footnote"})

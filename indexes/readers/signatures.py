@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from indexes.errors import UnreadableFile
-from indexes.readers.mailbox import is_mailbox
+from indexes.readers.mail import is_mailbox
 
 _PDF = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,100}%PDF-\d\.\d")
 _PDF_OBJECT = re.compile(rb"\d[ \t\r\n]+obj\b")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets, without_embedded_files
-from indexes.readers.declared_encoding import decode_source
+from indexes.readers.charset import decode_source
 
 _BEFORE = (
     r"(?:export|default|pub(?:\([a-z]+\))?|public|private|internal|abstract|final|open|sealed|static|async|unsafe"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from indexes.readers.base import ReadLimits, ReadText, without_embedded_files
-from indexes.readers.declared_encoding import decode_declared
+from indexes.readers.charset import decode_declared
 from indexes.readers.entities import with_entities
-from indexes.readers.includes import XINCLUDE, included
-from indexes.readers.references import with_references
+from indexes.readers.markup import XINCLUDE, included, with_references
 
 
 def read_xml(data: bytes, limits: ReadLimits) -> ReadText:

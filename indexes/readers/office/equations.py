@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from indexes.readers.mathml import SCRIPT_END, spaced
+from indexes.readers.html import SCRIPT_END, spaced
 
 M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from zipfile import ZipFile
 
 from indexes.errors import UnreadableFile
-from indexes.readers.declared_encoding import decode_declared
+from indexes.readers.charset import decode_declared
 from indexes.readers.entities import without_declarations
 from indexes.readers.zip_files import parse_xml
 

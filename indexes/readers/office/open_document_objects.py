@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from indexes.readers.html import MathText
 from indexes.readers.lines import Lines
-from indexes.readers.mathml import MathText
 from indexes.readers.office.open_document_xml import CHART, DRAW, HREF, MATH, OFFICE, TABLE
 
 _BESIDE_CHARTS = (f"{CHART}subtitle", f"{CHART}footer")

@@ -13,8 +13,8 @@ from typing import Any
 from indexes.errors import UnreadableFile
 from indexes.readers.base import not_read
 from indexes.readers.hidden import left_out
-from indexes.readers.includes import names_of
 from indexes.readers.lines import Lines
+from indexes.readers.markup import names_of
 from indexes.readers.office.ooxml import Package
 from indexes.readers.office.open_document_hidden import HidingStyles
 from indexes.readers.office.open_document_masters import Masters

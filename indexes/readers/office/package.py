@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits, ReadText, first_warnings, one_line, reason_of
-from indexes.readers.declared_encoding import decode_declared
+from indexes.readers.charset import decode_declared
 from indexes.readers.entities import unread_files, without_declarations
 from indexes.readers.lines import Lines
 from indexes.readers.office.flaws import usual_package, utf8_xml, without_entities, without_malformed_parts

@@ -15,8 +15,8 @@ from indexes.errors import UnreadableFile
 from indexes.readers.base import superscript
 from indexes.readers.comments import Comment
 from indexes.readers.hidden import left_out
-from indexes.readers.includes import names_of
 from indexes.readers.lines import Lines
+from indexes.readers.markup import names_of
 from indexes.readers.merged_cells import MergedCells, TableCell
 from indexes.readers.office.alternative_text import alternative_text
 from indexes.readers.office.charts import BOXES, CHART, CHART_PART, add_chart

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from indexes.readers.base import one_line, quoted_names
-from indexes.readers.includes import names_of
-from indexes.readers.page_parts import DROPPED, is_hidden, names
+from indexes.readers.html.page_parts import DROPPED, is_hidden, names
+from indexes.readers.markup import names_of
 from indexes.text import clean
 
 _FRAMES = {"iframe": "src", "frame": "src", "embed": "src", "object": "data"}

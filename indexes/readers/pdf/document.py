@@ -26,16 +26,16 @@ from indexes.readers.base import (
     real_title,
     reason_of,
 )
-from indexes.readers.pdf_forms import attached_to, form_lines
-from indexes.readers.pdf_layout import page_text
+from indexes.readers.pdf.forms import attached_to, form_lines
+from indexes.readers.pdf.layout import page_text
 from indexes.readers.tables import joined_rows, row_tables
 from indexes.text import is_readable
 
 if TYPE_CHECKING:
     from pypdf import PageObject, PdfReader
 
-    from indexes.readers.pdf_actual import Structure
-    from indexes.readers.pdf_layers import Layers
+    from indexes.readers.pdf.actual_text import Structure
+    from indexes.readers.pdf.layers import Layers
 
 _OfRoot = TypeVar("_OfRoot")
 _BETWEEN_PAGES = "\f"
@@ -49,12 +49,24 @@ _OF_CONTENT = ("pypdf.filters", "pypdf._page", "pypdf.generic._data_structures")
 
 
 def read_pdf(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read a PDF: the text of its pages, each page's offset, and the title and author among its properties."""
+    """Read a PDF: the text of its pages, each page's offset, and the title and author among its properties.
+
+    Args:
+        data: The file's bytes.
+        limits: What it may hold.
+
+    Returns:
+        The text, with pages and tables; what was left out is in `warnings`, what OCR is for in `unreadable`.
+
+    Raises:
+        UnreadableFile: It is encrypted, broken, or over a limit.
+        MemoryError: It needs more memory than the sandbox has.
+    """
     try:
         reader, flaws = _open(data)
         if len(reader.pages) > limits.max_pages:
             raise UnreadableFile(f"has {len(reader.pages):,} pages, over the limit of {limits.max_pages:,}")
-        from indexes.readers.pdf_layers import Layers  # with pypdf, which only PDFs need
+        from indexes.readers.pdf.layers import Layers  # with pypdf, which only PDFs need
 
         layers = _of_root(Layers, reader)
         pages, damage, unreadable = _page_texts(reader, layers, limits.most_text(len(data)))
@@ -125,8 +137,8 @@ def _decrypted(data: bytes) -> PdfReader:
 
 def _page_texts(reader: PdfReader, layers: Layers, most: int) -> tuple[list[str], dict[int, str], tuple[int, ...]]:
     """The text of each page, the damage of the damaged ones, by their numbers from 1, and the unreadable ones."""
-    from indexes.readers.pdf_actual import Structure
-    from indexes.readers.pdf_fonts import readable_fonts
+    from indexes.readers.pdf.actual_text import Structure
+    from indexes.readers.pdf.fonts import readable_fonts
 
     texts: list[str] = []
     damage: dict[int, str] = {}
@@ -158,7 +170,7 @@ def _page(
     complaints: list[str],
 ) -> tuple[str, bool]:
     """The text of a page after `before`, empty where it is not readable, and whether it is; see `_complaints`."""
-    from indexes.readers.pdf_actual import put_actual_text
+    from indexes.readers.pdf.actual_text import put_actual_text
 
     text, beside = "", ""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 
-from indexes.readers.japanese import NEVER_IN_TEXT
+from indexes.readers.charset.japanese import NEVER_IN_TEXT
 
 _FEWEST = 4  # characters
 _ENDIAN = (("utf-16-le", 1), ("utf-16-be", 0))  # and where the zero byte of an ASCII character is

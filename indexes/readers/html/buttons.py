@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from indexes.readers.main_text import Line
-from indexes.readers.page_parts import is_label
+from indexes.readers.html.main_text import Line
+from indexes.readers.html.page_parts import is_label
 
 
 class Button(NamedTuple):

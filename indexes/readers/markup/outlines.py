@@ -15,11 +15,11 @@ from indexes.readers.base import (
     real_title,
     without_embedded_files,
 )
-from indexes.readers.declared_encoding import decode_source
-from indexes.readers.front_matter import without_front_matter
-from indexes.readers.includes import ASCIIDOC, LATEX, ORG, included
-from indexes.readers.markup_tables import MarkupTables, asciidoc_tables, latex_tables, org_tables
-from indexes.readers.references import with_accents
+from indexes.readers.charset import decode_source
+from indexes.readers.markup.front_matter import without_front_matter
+from indexes.readers.markup.includes import ASCIIDOC, LATEX, ORG, included
+from indexes.readers.markup.references import with_accents
+from indexes.readers.markup.tables import MarkupTables, asciidoc_tables, latex_tables, org_tables
 from indexes.types import Heading
 
 _SECTIONS = ("part", "chapter", "section", "subsection", "subsubsection", "paragraph", "subparagraph")
@@ -37,7 +37,18 @@ _ADOC_FENCE = re.compile(r"(-{4,}|/{4,}|\.{4,}|\+{4,}|`{3,})[ \t]*$|(```)\w*$")
 
 
 def read_latex(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read LaTeX as it is, with its sectioning commands as headings."""
+    """Read LaTeX as it is, with its sectioning commands as headings.
+
+    Args:
+        data: The file's bytes.
+        limits: What it may hold.
+
+    Returns:
+        The text, with headings, and title and author as metadata.
+
+    Raises:
+        UnreadableFile: It is not text, or its encoding cannot be told.
+    """
     text = with_accents(_text(data, limits))
     headings: list[tuple[int, int, str]] = []
     about: dict[str, str | None] = {}
@@ -55,12 +66,34 @@ def read_latex(data: bytes, limits: ReadLimits) -> ReadText:
 
 
 def read_bibtex(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read a bibliography as it is, with its accents as letters."""
+    """Read a bibliography as it is, with its accents as letters.
+
+    Args:
+        data: The file's bytes.
+        limits: What it may hold.
+
+    Returns:
+        The text.
+
+    Raises:
+        UnreadableFile: It is not text, or its encoding cannot be told.
+    """
     return ReadText(with_accents(_text(data, limits)))
 
 
 def read_org(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read an Org file as it is, with the headings that begin with asterisks."""
+    """Read an Org file as it is, with the headings that begin with asterisks.
+
+    Args:
+        data: The file's bytes.
+        limits: What it may hold.
+
+    Returns:
+        The text, with headings, and its keywords as metadata.
+
+    Raises:
+        UnreadableFile: It is not text, or its encoding cannot be told.
+    """
     front, text = without_front_matter(_text(data, limits))
     headings: list[tuple[int, int, str]] = []
     about: dict[str, str | None] = {**front}
@@ -79,7 +112,18 @@ def read_org(data: bytes, limits: ReadLimits) -> ReadText:
 
 
 def read_asciidoc(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read AsciiDoc as it is, with the headings that begin with equals signs."""
+    """Read AsciiDoc as it is, with the headings that begin with equals signs.
+
+    Args:
+        data: The file's bytes.
+        limits: What it may hold.
+
+    Returns:
+        The text, with headings, and its header as metadata.
+
+    Raises:
+        UnreadableFile: It is not text, or its encoding cannot be told.
+    """
     front, text = without_front_matter(_text(data, limits))
     headings: list[tuple[int, int, str]] = []
     about: dict[str, str | None] = {**front}

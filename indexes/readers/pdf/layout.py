@@ -16,8 +16,8 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from indexes.readers.pdf_placed import placed_layouts
-from indexes.readers.pdf_table import (
+from indexes.readers.pdf.placed import placed_layouts
+from indexes.readers.pdf.tables import (
     Shown,
     columns_at_end,
     is_drawn_down,

@@ -16,7 +16,7 @@ import re
 from contextlib import suppress
 
 from indexes.errors import UnreadableFile
-from indexes.readers.japanese import (
+from indexes.readers.charset.japanese import (
     CERTAIN,
     IMPOSSIBLE,
     JAPANESE,
@@ -26,9 +26,9 @@ from indexes.readers.japanese import (
     weigh,
     wide_weight,
 )
-from indexes.readers.korean import decode_korean, korean_weight
-from indexes.readers.utf16 import decode_wide
-from indexes.readers.vendor_characters import JAPANESE_SETS, VENDOR_CHARACTERS
+from indexes.readers.charset.korean import decode_korean, korean_weight
+from indexes.readers.charset.utf16 import decode_wide
+from indexes.readers.charset.vendor_characters import JAPANESE_SETS, VENDOR_CHARACTERS
 
 _BOMS = (  # UTF-32 first: its little-endian mark begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32-le"),

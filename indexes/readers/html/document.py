@@ -8,11 +8,11 @@ from html import escape
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import DEFAULT_LIMITS, ReadLimits, ReadText, one_line
-from indexes.readers.declared_encoding import decode_declared
+from indexes.readers.charset import decode_declared
 from indexes.readers.entities import unread_files, without_declarations
-from indexes.readers.front_matter import front_matter
 from indexes.readers.hidden import with_hidden_named
-from indexes.readers.html_page import Page
+from indexes.readers.html.page import Page
+from indexes.readers.markup import front_matter
 
 _SECTION, _SECTION_END = "<![CDATA[", "]]>"  # of characters in XHTML, which is a comment in HTML
 _FRAMES = re.compile(r"</?(?:frameset|noframes)\b[^<>]*>", re.IGNORECASE)
@@ -20,7 +20,18 @@ _PIECE = 1 << 16  # characters given to the parser at once
 
 
 def read_web_page(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read the main text: a line for each block, table cells joined by ` | `, `pre` as it is, without navigation."""
+    """Read the main text: a line for each block, table cells joined by ` | `, `pre` as it is, without navigation.
+
+    Args:
+        data: The file's bytes.
+        limits: What it may hold.
+
+    Returns:
+        The text, with headings, and with `breaks` at table rows.
+
+    Raises:
+        UnreadableFile: It is not text, has no text but that of its frames, or is nested too deeply.
+    """
     text = decode_declared(data, limits.encoding)
     if not text.startswith(("---", "+++")):
         page = with_hidden_named(web_page(text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from indexes.readers.page_parts import is_not_shown, names
+from indexes.readers.html.page_parts import is_not_shown, names
 
 _LABELS = names("text foreignobject")
 _LEFT_OUT = names("clippath defs desc marker mask metadata pattern script style symbol title")

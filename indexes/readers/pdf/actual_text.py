@@ -24,7 +24,7 @@ from pypdf.generic import (
 from pypdf.generic._font import Font
 from pypdf.generic._utils import decode_pdfdocencoding
 
-from indexes.readers.pdf_content import OPENS, SHOWS, Operation, resolved, rewrite
+from indexes.readers.pdf.content import OPENS, SHOWS, Operation, resolved, rewrite
 
 _ACTUAL = "/ActualText"
 _NAME = NameObject("/longctxActualText")

@@ -41,5 +41,12 @@ def included(text: str, pattern: re.Pattern[str]) -> tuple[str, ...]:
 
 
 def names_of(found: Iterable[str]) -> tuple[str, ...]:
-    """Return names of files, each once and on one line; the first thousand."""
+    """Return names of files, each once and on one line; the first thousand.
+
+    Args:
+        found: The names, as a document writes them.
+
+    Returns:
+        The names, in their order.
+    """
     return tuple(islice(dict.fromkeys(filter(None, map(one_line, found))), _MOST))

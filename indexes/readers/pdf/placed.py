@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from indexes.readers.pdf_table import shown_characters
+from indexes.readers.pdf.tables import shown_characters
 
 if TYPE_CHECKING:
     from pypdf import PageObject

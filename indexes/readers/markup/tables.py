@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise, zip_longest
 
 from indexes.readers.base import MOST_MARKS, lines_with_offsets
-from indexes.readers.pipe_tables import pipe_tables
+from indexes.readers.markup.pipe_tables import pipe_tables
 from indexes.readers.tables import LONGEST_HEADER, Row, column_names, header_place
 from indexes.types import Table
 

@@ -18,11 +18,19 @@ class MathText:
         self._open: list[tuple[str, list[str]]] = [("math", [])]
 
     def start(self, tag: str) -> None:
-        """Begin an element inside the equation."""
+        """Begin an element inside the equation.
+
+        Args:
+            tag: Its name in MathML.
+        """
         self._open.append((tag, []))
 
     def data(self, text: str) -> None:
-        """Add characters."""
+        """Add characters.
+
+        Args:
+            text: The characters.
+        """
         tag, parts = self._open[-1]
         parts.append(text if tag == "mtext" else "".join(text.split()))
 

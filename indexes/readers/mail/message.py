@@ -22,11 +22,10 @@ from indexes.readers.base import (
     properties,
     without_embedded_files,
 )
-from indexes.readers.charset import decode
-from indexes.readers.declared_encoding import decode_declared, is_utf8_all_the_same, python_encoding
-from indexes.readers.flowed_text import without_soft_breaks
+from indexes.readers.charset import decode, decode_declared, is_utf8_all_the_same, python_encoding
 from indexes.readers.hidden import with_hidden_named
 from indexes.readers.html import web_page
+from indexes.readers.mail.flowed_text import without_soft_breaks
 from indexes.readers.rtf import RTF, read_rtf
 
 PAGES = frozenset({"text/html", "application/xhtml+xml"})
@@ -51,7 +50,18 @@ def parsed_message(data: bytes) -> Message:
 
 
 def read_mail(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read a message: its headers, a blank line, and its text, in HTML only where there is no plain text."""
+    """Read a message: its headers, a blank line, and its text, in HTML only where there is no plain text.
+
+    Args:
+        data: The file's bytes.
+        limits: What it may hold.
+
+    Returns:
+        The text, with the subject as its title.
+
+    Raises:
+        UnreadableFile: Its messages are nested too deeply, or its text cannot be read.
+    """
     return with_hidden_named(message_text(parsed_message(data), limits))
 
 

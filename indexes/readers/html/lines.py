@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 from indexes.readers.base import MOST_MARKS, ReadText, one_line, superscript
-from indexes.readers.html_rows import OpenRow
-from indexes.readers.main_text import Line
-from indexes.readers.page_parts import names
+from indexes.readers.html.main_text import Line
+from indexes.readers.html.page_parts import names
+from indexes.readers.html.rows import OpenRow
 from indexes.readers.tables import row_tables
 from indexes.types import Heading
 

@@ -8,7 +8,7 @@ from typing import Any
 from pypdf.generic import ArrayObject, ContentStream, DictionaryObject, NameObject
 
 from indexes.readers.base import first_warnings, one_line
-from indexes.readers.pdf_content import OPENS, SHOWS, Operation, resolved, rewrite
+from indexes.readers.pdf.content import OPENS, SHOWS, Operation, resolved, rewrite
 
 _DEEPEST = 10  # of an expression of layers
 _POLICIES = {  # of which layers' states what belongs to several of them is shown, as `/P` says

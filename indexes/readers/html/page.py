@@ -8,12 +8,12 @@ from typing import Any
 
 from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadText, one_line, properties
-from indexes.readers.html_buttons import Button, text_of
-from indexes.readers.html_foreign import FOREIGN, Drawing, Equation
-from indexes.readers.html_left_out import LeftOut
-from indexes.readers.html_lines import PageLines, reading_of
-from indexes.readers.main_text import Line, main_lines
-from indexes.readers.page_parts import (
+from indexes.readers.html.buttons import Button, text_of
+from indexes.readers.html.foreign import FOREIGN, Drawing, Equation
+from indexes.readers.html.left_out import LeftOut
+from indexes.readers.html.lines import PageLines, reading_of
+from indexes.readers.html.main_text import Line, main_lines
+from indexes.readers.html.page_parts import (
     DROPPED,
     asks_for_scripts,
     folds,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from indexes.readers.mathml import MathText
-from indexes.readers.svg import SvgText
+from indexes.readers.html.mathml import MathText
+from indexes.readers.html.svg import SvgText
 
 
 class Equation:

@@ -17,10 +17,10 @@ from indexes.readers.base import (
     without_embedded_files,
 )
 from indexes.readers.charset import decode
-from indexes.readers.front_matter import without_front_matter
-from indexes.readers.includes import MARKDOWN, included
-from indexes.readers.markup_tables import markdown_tables
-from indexes.readers.references import with_references_outside_code
+from indexes.readers.markup.front_matter import without_front_matter
+from indexes.readers.markup.includes import MARKDOWN, included
+from indexes.readers.markup.references import with_references_outside_code
+from indexes.readers.markup.tables import markdown_tables
 from indexes.types import Heading
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
@@ -61,7 +61,18 @@ _LONGEST_HEADING = 20  # lines
 
 
 def read_markdown(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read Markdown, with its headings (`#` and underlined) outside code, comments and HTML."""
+    """Read Markdown, with its headings (`#` and underlined) outside code, comments and HTML.
+
+    Args:
+        data: The file's bytes.
+        limits: What it may hold.
+
+    Returns:
+        The text, with headings and tables, and the front matter as metadata.
+
+    Raises:
+        UnreadableFile: It is not text, or its encoding cannot be told.
+    """
     text = without_embedded_files(decode(data, limits.encoding))
     front, text = without_front_matter(with_references_outside_code(text))
     tables, rows = markdown_tables(text)
@@ -70,7 +81,14 @@ def read_markdown(data: bytes, limits: ReadLimits) -> ReadText:
 
 
 def markdown_headings(text: str) -> tuple[Heading, ...]:
-    """Return the headings of a Markdown text."""
+    """Return the headings of a Markdown text.
+
+    Args:
+        text: The text, without front matter.
+
+    Returns:
+        The headings, in their order.
+    """
     headings = []
     paragraph: list[tuple[int, str]] = []  # the lines above, where they could be underlined to a heading
     for offset, line in _outside_code_and_html(text):

@@ -10,7 +10,7 @@ from email.utils import parseaddr
 from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits, ReadText, check_text_length, first_warnings, joined_readings, one_line
 from indexes.readers.hidden import with_hidden_named
-from indexes.readers.mail import header, message_text, parsed_message
+from indexes.readers.mail.message import header, message_text, parsed_message
 from indexes.text import is_readable
 from indexes.types import Heading
 
@@ -23,12 +23,30 @@ _LONGEST_SUBJECT, _LONGEST_NAME = 120, 50  # characters in a heading
 
 
 def is_mailbox(data: bytes) -> bool:
-    """Tell whether there are several messages in a file, whatever its name says."""
+    """Tell whether there are several messages in a file, whatever its name says.
+
+    Args:
+        data: The file's bytes.
+
+    Returns:
+        Whether it is a mailbox.
+    """
     return data.startswith(b"From ") and len(_split(data)) > 1
 
 
 def read_mailbox(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read each message with its headers and its text, and `breaks` where messages begin."""
+    """Read each message with its headers and its text, and `breaks` where messages begin.
+
+    Args:
+        data: The file's bytes.
+        limits: What it may hold.
+
+    Returns:
+        The text, with a heading for each message.
+
+    Raises:
+        UnreadableFile: None of its messages can be read.
+    """
     most, length = limits.most_text(len(data)), 0
     readings: list[ReadText] = []
     warnings: list[str] = []

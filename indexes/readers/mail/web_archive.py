@@ -9,11 +9,22 @@ from indexes.errors import UnreadableFile
 from indexes.readers.base import ReadLimits, ReadText, joined_readings, one_line
 from indexes.readers.hidden import with_hidden_named
 from indexes.readers.html import read_web_page
-from indexes.readers.mail import PAGES, header, parsed_message, part_text
+from indexes.readers.mail.message import PAGES, header, parsed_message, part_text
 
 
 def read_web_archive(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read the main text of the page, or of its frames if it has no other text."""
+    """Read the main text of the page, or of its frames if it has no other text.
+
+    Args:
+        data: The file's bytes.
+        limits: What it may hold.
+
+    Returns:
+        The text, with headings, and with `breaks` at table rows.
+
+    Raises:
+        UnreadableFile: There is no page in it, or the page cannot be read.
+    """
     message = parsed_message(data)
     pages = [part for part in message.walk() if part.get_content_type() in PAGES]
     if not pages:

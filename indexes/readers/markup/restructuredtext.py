@@ -7,9 +7,9 @@ import unicodedata
 
 from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets, one_line, without_embedded_files
 from indexes.readers.charset import decode
-from indexes.readers.front_matter import without_front_matter
-from indexes.readers.includes import RST, included
-from indexes.readers.markup_tables import rst_tables
+from indexes.readers.markup.front_matter import without_front_matter
+from indexes.readers.markup.includes import RST, included
+from indexes.readers.markup.tables import rst_tables
 from indexes.types import Heading
 
 _RULER = re.compile(r"([!-/:-@\[-`{-~])\1+[ \t]*$")
@@ -17,7 +17,18 @@ _SHORTEST_RULER = 4  # docutils lets a shorter one pass only if it is as wide as
 
 
 def read_rst(data: bytes, limits: ReadLimits) -> ReadText:
-    """Read reStructuredText as it is; a title's level is the order in which its style first appears."""
+    """Read reStructuredText as it is; a title's level is the order in which its style first appears.
+
+    Args:
+        data: The file's bytes.
+        limits: What it may hold.
+
+    Returns:
+        The text, with headings and tables, and the front matter as metadata.
+
+    Raises:
+        UnreadableFile: It is not text, or its encoding cannot be told.
+    """
     front, text = without_front_matter(without_embedded_files(decode(data, limits.encoding)))
     tables, rows = rst_tables(text)
     title = front.pop("title", "")

@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 
 from indexes.errors import UnreadableFile
-from indexes.readers.charset import decode
+from indexes.readers.charset.detection import decode
 
 _DECLARED = re.compile(
     rb"""<meta[^>]{0,400}?charset\s*=\s*["']?\s*([\w:.-]+)|<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w:.-]+)""",
@@ -142,7 +142,14 @@ def is_utf8_all_the_same(data: bytes, declared: str) -> bool:
 
 
 def python_encoding(name: str) -> str | None:
-    """Return Python's name of an encoding as a file declares it; None for what is no encoding of text."""
+    """Return Python's name of an encoding as a file declares it; None for what is no encoding of text.
+
+    Args:
+        name: The name that is declared.
+
+    Returns:
+        Python's name.
+    """
     name = name.strip().lower()
     try:
         name = codecs.lookup(_MEANT.get(name, name)).name

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
-from indexes.readers.vendor_characters import JAPANESE_SETS, VENDOR_CHARACTERS
+from indexes.readers.charset.vendor_characters import JAPANESE_SETS, VENDOR_CHARACTERS
 
 JAPANESE = ("cp932", "euc_jp")
 SAMPLE = 1 << 16  # bytes that are weighed

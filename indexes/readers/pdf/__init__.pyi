@@ -1,0 +1,5 @@
+from .document import read_pdf
+
+__all__ = [
+    "read_pdf",
+]
