@@ -42,6 +42,16 @@ _MONTH = re.compile(r"\s+(?:Januar|Februar|März|April|Mai|Juni|Juli|August|Sept
 _ABBREVIATED = ((_BEFORE_NUMBER, _NUMBER), (_LETTER, _ANOTHER), (_DAY, _MONTH))
 # Nor does one after the number of a list item, which belongs to what follows.
 _ITEM_NUMBER = re.compile(r"\s*(?:[-*+]\s+)?(?:\d{1,3}|[a-z]|[ivx]{2,5}|[IVX]{2,5})[.．]")
+# A heading in a markup language is one line, with or without a blank one below; so are a rule or an underline, a line
+# in bold type or in 【】, and a short one behind a mark such as ■.
+_ONE_LINE = re.compile(
+    r"""\s*(?: (?:\#{1,6} | ={1,6})[ \t]
+          | \\(?:part|chapter|(?:sub){0,2}section)\*?\{[^\n]*\}
+          | ([=\-~^*+\#])\1+[ \t]*\Z
+          | (?:\*\*[^\n*]+\*\*[:：]? | 【[^】\n]*】 | [■□◆◇●○◎▼▽★☆][^\n。、]{1,30})[ \t]*\Z )
+    """,
+    re.VERBOSE,
+)
 # With a date or a time before each line, every line is a record: of a chat, a log, a programme.
 _STAMP = re.compile(r"\s*[\[(【]?(?:\d{1,4}[-/.年]\d{1,2}[-/.月]\d{1,4}(?!\d)|\d{1,2}:\d{2}(?!\d))")
 _STARTS_SENTENCE = re.compile(r"\s+[\"¿¡«„'“‘(\[「『*_`]*(?P<first>[^\W_])")
@@ -108,6 +118,8 @@ def _ends_sentence(text: str, mark: re.Match[str], opened: list[int], begin: int
     if opened and mark.start() - opened[0] < _LONGEST_QUOTE:
         return False
     if mark.lastgroup == "newline":
+        if _ONE_LINE.match(text, begin, mark.start()):
+            return True
         if _STAMP.match(text, begin, end) and _STAMP.match(text, mark.end(), end):
             return True
         ended = _ENDED.search(text, max(begin, mark.start() - 16), mark.start()) is not None

@@ -24,7 +24,7 @@ _POINTS_BACK = re.compile(  # to the sentence before, without which it says litt
 )
 _TAKEN_UP = re.compile(r"\s*The ((?:\w+ )?\w+)")  # a noun, of which the sentence before may have spoken
 _HEADING = re.compile(
-    r"\s*(?:#{1,6}\s|```|~~~)"
+    r"\s*(?:(?:\*\*[^\n*.。!！]+\*\*[:：]?|【[^】\n]*】)\s*\Z|#{1,6}\s|={1,6}\s|```|~~~|\\(?:part|chapter|(?:sub){0,2}section)\*?\{)"
     r"|\s*(?:第\s*[0-9〇一二三四五六七八九十百千万]+\s*[条章節款編部]|(?:chapter|section|article|part)\s+[\dIVX]+\b)[^\n。.:：]{0,60}\Z",
     re.IGNORECASE,
 )
@@ -36,6 +36,8 @@ _LONGEST_TITLE = 60  # characters of a line that is a heading because nothing in
 _PUNCTUATED = re.compile(r"[\d。．.!?！？:：,、;；|=]|^\s*[-*+•・>]")
 _PUNCTUATED_TITLE = re.compile(_PUNCTUATED.pattern.replace(r"\d", ""))  # the first line of a document may hold a number
 _QUESTION = re.compile(r"(?:[?？]|(?:です|ます|でしょう|ません|でした|ました)か[。．]?)\W*\Z")
+_AROUND_HEADING = " \t\u3000*"  # in Org, asterisks
+_UNDERLINE = re.compile(r"[ \t]*\n[ \t]*([=\-~^*+#\"'`:.])\1{2,}[ \t]*(?:\n|\Z)")
 _FRONT_MATTER = re.compile(r"\A\s*(---|\+\+\+)[ \t]*\n.*?\n\1[ \t]*(?:\n|\Z)", re.DOTALL)
 
 
@@ -107,6 +109,9 @@ def quotable_spans(chunk: Chunk) -> Iterator[tuple[int, int]]:
         (start, end) of each in `chunk.text`, in order.
     """
     done = 0
+    for start, end in _headings_above(chunk):
+        yield start, end
+        done = end
     for table in chunk.tables:
         start, end = (clean_offset(chunk.shifts, max(0, edge - chunk.start)) for edge in (table.start, table.end))
         start, end = min(start, len(chunk.text)), min(end, len(chunk.text))
@@ -114,6 +119,14 @@ def quotable_spans(chunk: Chunk) -> Iterator[tuple[int, int]]:
         yield from row_spans(chunk.text, start, end)
         done = end
     yield from sentence_spans(chunk.text, done)
+
+
+def _headings_above(chunk: Chunk) -> Iterator[tuple[int, int]]:
+    """Where the headings stand that a chunk begins with, a line for each, which no mark tells from the text below."""
+    parts, start = chunk.heading.split(" > "), 0
+    while (end := chunk.text.find("\n", start)) > start and chunk.text[start:end].strip(_AROUND_HEADING) in parts:
+        yield start, end
+        start = end + 1
 
 
 def sentences(chunk: Chunk, rank: int, language: str) -> Iterator[Sentence]:
@@ -194,7 +207,7 @@ def _is_heading(chunk: Chunk, start: int, end: int) -> bool:
     """Whether a line is a heading: by its mark, its place in the outline, or as a bare line over a text."""
     text = chunk.text
     line = text[start:end]
-    if _HEADING.match(line) or line.strip() in chunk.heading.split(" > "):
+    if _HEADING.match(line) or _UNDERLINE.match(text, end) or line.strip(_AROUND_HEADING) in chunk.heading.split(" > "):
         return True
     punctuated = _PUNCTUATED if start or chunk.start else _PUNCTUATED_TITLE
     is_bare = "\n" not in line and len(line) <= _LONGEST_TITLE and not punctuated.search(line)

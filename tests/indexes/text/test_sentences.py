@@ -101,3 +101,30 @@ def test_spans_are_ordered_disjoint_trimmed_and_hold_every_visible_character(tex
 def test_each_line_of_json_is_a_sentence() -> None:
     text = '{"lamp": "bronze"}\n{"lamp": "brass"}\n{"lamp": "teal"}'
     assert [text[start:end] for start, end in sentence_spans(text)] == text.split("\n")
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        *("## Fees", "== Fees", "== Fees ==", r"\section{Fees}", r"\subsection*{Fees}", "**Fees**", "**Fees**:"),
+        *("## 料金", "【料金】", "■ 料金", "●料金", "-----", "=====", "~~~"),
+    ],
+)
+def test_a_heading_is_a_sentence_without_a_blank_line_below(heading: str) -> None:
+    assert sentences(f"{heading}\nThe mooring fee is 14 euros\na night.") == [
+        heading,
+        "The mooring fee is 14 euros\na night.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#5 is the boat\nthat leaks.",
+        "**Never** moor\nin fog.",
+        r"As \section{} says,\nhere.",
+        "●係留料は、\n一泊14ユーロです。",
+    ],
+)
+def test_what_begins_like_a_heading_goes_on_in_the_next_line(text: str) -> None:
+    assert sentences(text) == [text]

@@ -231,3 +231,49 @@ def test_a_korean_question_is_judged_by_its_words_without_endings(
         answer = qa.ask(question)
     assert answer.refused == (quoted is None)
     assert quoted is None or answer.text.startswith(quoted)
+
+
+ENGLISH = ("The mooring fee is 14 euros a night.\nWater costs 2 euros.", "The office opens at eight.")
+JAPANESE = ("係留料は一泊14ユーロです。\n水は2ユーロです。", "事務所は8時に開きます。")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.md", "# Harbour\n## Fees\n{}\n## Opening hours\n{}\n", ENGLISH),
+        ("b.md", "Fees\n----\n{}\n\nOpening hours\n-------------\n{}\n", ENGLISH),
+        ("c.md", "**Fees**\n{}\n\n**Opening hours**\n{}\n", ENGLISH),
+        ("d.adoc", "= Harbour\n== Fees\n{}\n\n== Opening hours\n{}\n", ENGLISH),
+        ("e.org", "* Fees\n{}\n* Opening hours\n{}\n", ENGLISH),
+        ("f.rst", "Fees\n====\n{}\n\nOpening hours\n=============\n{}\n", ENGLISH),
+        ("g.tex", "\\section{{Fees}}\n{}\n\\section{{Opening hours}}\n{}\n", ENGLISH),
+        ("h.html", "<h1>Harbour</h1><h2>Fees</h2><p>{}</p><h2>Opening hours</h2><p>{}</p>", ENGLISH),
+        ("i.md", "# 港の案内\n## 料金\n{}\n## 営業時間\n{}\n", JAPANESE),
+        ("j.txt", "【料金】\n{}\n【営業時間】\n{}\n", JAPANESE),
+        ("k.txt", "港の案内\n\n■ 料金\n{}\n\n■ 営業時間\n{}\n", JAPANESE),
+    ],
+)
+def test_the_sentence_below_a_heading_is_quoted_without_it(make_index, encoder, name, text, said) -> None:
+    english = ("How much is the mooring fee?", "When does the office open?")
+    japanese = ("係留料はいくらですか", "事務所は何時に開きますか")
+    with DocumentQA.open(make_index({name: text.format(*said)}), encoder=encoder) as qa:
+        quoted = [qa.ask(question).citations[0].text for question in (english if said is ENGLISH else japanese)]
+    assert quoted == [said[0].split("\n")[0], said[1]]
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("罰金はいくらですか", "延滞1日につき10円です。"),
+        ("何冊まで借りられますか", "一度に5冊まで借りられます。"),
+        ("駐車料金はいくらですか", "A. 最初の1時間は無料、以後30分ごとに100円です。"),
+    ],
+)
+def test_a_question_that_a_heading_asks_is_answered_by_the_line_below(make_index, encoder, question, quoted) -> None:
+    text = (
+        "# よくある質問\n\n## 罰金はいくらですか\n延滞1日につき10円です。上限は500円です。\n\n"
+        "## 何冊まで借りられますか\n一度に5冊まで借りられます。\n\n"
+        "Q. 駐車料金はいくらですか？\nA. 最初の1時間は無料、以後30分ごとに100円です。\n"
+    )
+    with DocumentQA.open(make_index({"faq.md": text}), encoder=encoder) as qa:
+        assert qa.ask(question).citations[0].text == quoted
