@@ -201,12 +201,21 @@ class KVCache(Cache):
         copy.load(layer.held(length) for layer in self.growing)
         return copy
 
-    def converted(self, dtype: CacheDtype, model_dtype: torch.dtype, length: int | None = None) -> KVCache:
-        """The same keys and values, kept otherwise: in int8, or in the model's dtype; the first `length` tokens."""
+    def first(self, length: int) -> KVCache:
+        """The first `length` tokens as views of this cache's buffers, to be read before it changes."""
+        views = KVCache(self.dtype)
+        for layer in self.growing:
+            view = GrowingLayer(self.dtype, 0)
+            view.parts, view.length = layer.held(length), min(length, layer.length)
+            views.growing.append(view)
+        return views
+
+    def converted(self, dtype: CacheDtype, model_dtype: torch.dtype) -> KVCache:
+        """The same keys and values, kept otherwise: in int8, or in the model's dtype."""
         if dtype == self.dtype:
-            return self if length is None or length == self.length else self.head(length)
+            return self
         copy = KVCache(dtype)
-        copy.load(_recoded(layer.held(length), dtype, model_dtype) for layer in self.growing)
+        copy.load(_recoded(layer.held(), dtype, model_dtype) for layer in self.growing)
         return copy
 
     def load(self, layers: Iterable[Sequence[torch.Tensor]]) -> None:

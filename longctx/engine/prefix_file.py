@@ -7,20 +7,25 @@ So a file holds hashes of all that they depend on, and of its own contents, and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from longctx.atomic_write import write_atomically
 from longctx.engine.kv_cache import KVCache, encode
 from longctx.models import CacheDtype, CacheShape, hash_tensors
 
 _FORMAT = "longctx-prefix-1"
+_ALIGNED = 8  # bytes, of what follows the header of a safetensors file
+_DTYPES = {
+    **{torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"},
+    **{torch.int32: "I32", torch.int8: "I8"},
+}
 _IDS = "ids"  # the tensor with the token ids, in files of a `PrefixStore`
 
 
@@ -80,19 +85,30 @@ def write_prefix(path: Path, cache: KVCache, fingerprint: Fingerprint, ids: Sequ
     Raises:
         OSError: If it cannot be written.
     """
-
-    def write(new: Path) -> None:
-        try:
-            save_file(tensors, new, contents)
-        except SafetensorError as error:  # of a full disk
-            raise OSError(str(error)) from error
-
-    tensors = dict(_named(cache))
+    tensors = {
+        f"{number}.{part}": held for number, layer in enumerate(cache.growing) for part, held in enumerate(layer.held())
+    }
     if ids:
         tensors[_IDS] = torch.tensor(list(ids), dtype=torch.int32)
     contents = {**asdict(fingerprint), "format": _FORMAT, "contents": hash_tensors(tensors)}
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_atomically(path, write, private=True)
+    write_atomically(path, lambda new: _save(new, tensors, contents), private=True)
+
+
+def _save(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file, a tensor at a time: the library has copies of all of them in memory at once."""
+    header: dict[str, Any] = {"__metadata__": metadata}
+    named = sorted(tensors.items(), key=lambda each: -each[1].itemsize)  # so that each is aligned
+    offset = 0
+    for name, tensor in named:
+        begin, offset = offset, offset + tensor.nbytes
+        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": [*tensor.shape], "data_offsets": [begin, offset]}
+    encoded = json.dumps(header, separators=(",", ":")).encode()
+    encoded += b" " * (-len(encoded) % _ALIGNED)
+    with path.open("wb") as file:
+        file.write(len(encoded).to_bytes(8, "little") + encoded)
+        for _, tensor in named:
+            file.write(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
 
 
 def read_prefix(path: Path, fingerprint: Fingerprint, layout: Layout) -> KVCache:
@@ -165,12 +181,6 @@ def check_made_from(stated: Mapping[str, Any], format_: str, fingerprint: Mappin
     differing = [name for name, value in fingerprint.items() if stated.get(name) != value]
     if differing:
         raise PrefixRefused(f"it was made with other {' and '.join(differing)}")
-
-
-def _named(cache: KVCache) -> Iterator[tuple[str, torch.Tensor]]:
-    for number, layer in enumerate(cache.growing):
-        for part, tensor in enumerate(layer.held()):
-            yield f"{number}.{part}", tensor.contiguous()
 
 
 def _layers(tensors: Mapping[str, torch.Tensor], layout: Layout) -> list[list[torch.Tensor]] | None:

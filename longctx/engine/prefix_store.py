@@ -169,11 +169,11 @@ class PrefixStore:
         size = len(ids) * layout.shape.token_bytes(self.dtype)
         if not self.keeps(len(ids)) or size > self.limit:
             return
-        if size > memory.available_bytes(torch.device("cpu")):
+        if self.dtype != cache.dtype and size > memory.available_bytes(torch.device("cpu")):
             _log.warning("the keys and values of the documents were not kept: a copy of them takes %d bytes", size)
             return
         fingerprint = replace(made_from, tokens=hash_tokens(ids), dtype=self._dtypes(layout))
-        kept = cache.converted(self.dtype, layout.model_dtype, len(ids))
+        kept = cache.first(len(ids)).converted(self.dtype, layout.model_dtype)
         beginnings = self._beginnings(replace(fingerprint, tokens=""), ids)
         if self.write(fingerprint.name(), size, lambda path: write_prefix(path, kept, fingerprint, ids)):
             with suppress(OSError):  # they may be another user's

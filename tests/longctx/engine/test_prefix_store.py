@@ -4,6 +4,8 @@ import copy
 import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -235,3 +237,37 @@ def test_clearing_removes_what_a_killed_process_was_writing(tmp_path: Path) -> N
     left.with_suffix(".lock").touch()
     assert PrefixStore(tmp_path).clear() == []
     assert [*tmp_path.iterdir()] == []
+
+
+KEEPS = """
+import sys
+from pathlib import Path
+import torch
+from longctx.engine import PrefixStore
+from longctx.engine.kv_cache import KVCache
+from longctx.engine.prefix_file import Fingerprint, Layout
+from longctx.models import CacheShape
+
+layers, heads, size, tokens = 16, 4, 64, 4096
+
+def highest():
+    return next(int(line.split()[1]) << 10 for line in Path("/proc/self/status").open() if line.startswith("VmHWM"))
+
+cache, states = KVCache(), torch.rand(1, heads, tokens, size)
+for layer in range(layers):
+    cache.update(states, states, layer)
+shape = CacheShape(tuple(((heads, size), (heads, size)) for _ in range(layers)), 4)
+store = PrefixStore(Path(sys.argv[1]), 1 << 40, "model")
+before = highest()
+store.put(Fingerprint(*"abcde"), range(tokens - 1), cache, Layout(tokens, shape, torch.float32, "model"))
+assert store.entries()
+print((highest() - before) / cache.nbytes)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc says what a process has taken")
+def test_keeping_keys_and_values_takes_no_copy_of_them(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KEEPS, str(tmp_path / "kept")]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert float(run.stdout) < 0.7
