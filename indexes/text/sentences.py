@@ -44,11 +44,11 @@ _ABBREVIATED = ((_BEFORE_NUMBER, _NUMBER), (_LETTER, _ANOTHER), (_DAY, _MONTH))
 _ITEM_NUMBER = re.compile(r"\s*(?:[-*+]\s+)?(?:\d{1,3}|[a-z]|[ivx]{2,5}|[IVX]{2,5})[.．]")
 # A heading in a markup language is one line, with or without a blank one below; so are a rule or an underline, a line
 # in bold type or in 【】, and a short one behind a mark such as ■.
-_ONE_LINE = re.compile(
-    r"""\s*(?: (?:\#{1,6} | ={1,6})[ \t]
-          | \\(?:part|chapter|(?:sub){0,2}section)\*?\{[^\n]*\}
-          | ([=\-~^*+\#])\1+[ \t]*\Z
-          | (?:\*\*[^\n*]+\*\*[:：]? | 【[^】\n]*】 | [■□◆◇●○◎▼▽★☆][^\n。、]{1,30})[ \t]*\Z )
+_ONE_LINE = re.compile(  # of bounded length, since it is tried at each line of a sentence
+    r"""\s{0,99}(?: (?:\#{1,6} | ={1,6})[ \t]
+              | \\(?:part|chapter|(?:sub){0,2}section)\*?\{[^\n]{0,200}\}
+              | ([=\-~^*+\#])\1{1,200}[ \t]{0,9}\Z
+              | (?:\*\*[^\n*]{1,200}\*\*[:：]? | 【[^】\n]{0,99}】 | [■□◆◇●○◎▼▽★☆][^\n。、]{1,30})[ \t]{0,9}\Z )
     """,
     re.VERBOSE,
 )
