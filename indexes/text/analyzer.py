@@ -16,10 +16,12 @@ from collections import Counter
 from functools import cache
 from typing import NamedTuple
 
+from indexes.text.chinese import without_chinese_question_words
 from indexes.text.codes import codes
 from indexes.text.japanese import asked_noun, is_content, is_inflected, is_telling, morphemes, topic_noun
 from indexes.text.kanji import common_forms
 from indexes.text.korean import telling_stem
+from indexes.text.language import script_language
 from indexes.text.normalisation import MARKS, clean, nfkc
 from indexes.text.numbered_parts import other_numerals
 from indexes.text.words import abbreviations, identifiers, stems, telling_words
@@ -222,7 +224,10 @@ def content_words(text: str) -> list[str]:
     """
     words: list[str] = []
     named = abbreviations(text)
-    for run in _RUN.finditer(_plain(text)):
+    plain = _plain(text)
+    if script_language(plain) == "zh":
+        plain = without_chinese_question_words(plain)
+    for run in _RUN.finditer(plain):
         if run.lastgroup == "cjk":
             words += (each.normalized_form() for each in morphemes([run.group()]) if is_telling(each))
         elif run.lastgroup == "syllables":

@@ -277,3 +277,21 @@ def test_a_question_that_a_heading_asks_is_answered_by_the_line_below(make_index
     )
     with DocumentQA.open(make_index({"faq.md": text}), encoder=encoder) as qa:
         assert qa.ask(question).citations[0].text == quoted
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("年假有多少天？", "年假为每年十五天，需提前两周申请。"),
+        ("如何申请年假？", "年假为每年十五天，需提前两周申请。"),
+        ("谁创立了公司？", "公司的创始人是王建国，他于1998年创立公司。"),
+        ("食堂在哪里？", "食堂在三号楼一层。"),
+        ("法国的首都是哪里？", None),
+        ("为什么天空是蓝色的？", None),
+    ],
+)
+def test_a_chinese_question_is_judged_without_the_words_that_ask(make_index, encoder, question, quoted) -> None:
+    text = "年假为每年十五天，需提前两周申请。食堂在三号楼一层。公司的创始人是王建国，他于1998年创立公司。"
+    with DocumentQA.open(make_index({"handbook.txt": text}), encoder=encoder) as qa:
+        answer = qa.ask(question)
+    assert (answer.citations[0].text if answer.citations else None) == quoted
