@@ -24,7 +24,8 @@ _POINTS_BACK = re.compile(  # to the sentence before, without which it says litt
 )
 _TAKEN_UP = re.compile(r"\s*The ((?:\w+ )?\w+)")  # a noun, of which the sentence before may have spoken
 _HEADING = re.compile(
-    r"\s*(?:(?:\*\*[^\n*.。!！]+\*\*[:：]?|【[^】\n]*】)\s*\Z|#{1,6}\s|={1,6}\s|```|~~~|\\(?:part|chapter|(?:sub){0,2}section)\*?\{)"
+    r"\s*(?:\*\*[^\n*\d.。!！:：]{1,60}\*\*[:：]?|【[^】\n\d:：]{1,60}】)\s*\Z"  # a value would be told by them
+    r"|\s*(?:#{1,6}\s|={1,6}\s|```|~~~|\\(?:part|chapter|(?:sub){0,2}section)\*?\{)"
     r"|\s*(?:第\s*[0-9〇一二三四五六七八九十百千万]+\s*[条章節款編部]|(?:chapter|section|article|part)\s+[\dIVX]+\b)[^\n。.:：]{0,60}\Z",
     re.IGNORECASE,
 )

@@ -295,3 +295,9 @@ def test_a_chinese_question_is_judged_without_the_words_that_ask(make_index, enc
     with DocumentQA.open(make_index({"handbook.txt": text}), encoder=encoder) as qa:
         answer = qa.ask(question)
     assert (answer.citations[0].text if answer.citations else None) == quoted
+
+
+def test_a_line_in_bold_type_that_states_a_value_is_no_heading(make_index, encoder) -> None:
+    text = "The race is on Sunday.\n\n**Deadline for entries: 5 May**\nEntries are free.\n"
+    with DocumentQA.open(make_index({"race.md": text}), encoder=encoder) as qa:
+        assert qa.ask("What is the deadline for entries?").citations[0].text == "**Deadline for entries: 5 May**"
