@@ -1,5 +1,6 @@
 from .analyzer import (
     ANALYSIS_VERSION,
+    MOST_PATTERNS,
     content_terms,
     content_words,
     inflected_terms,
@@ -28,6 +29,7 @@ __all__ = [
     "LANGUAGES",
     "LANGUAGE_NAMES",
     "MARKS",
+    "MOST_PATTERNS",
     "SENTENCE_ENDS",
     "CleanText",
     "Code",

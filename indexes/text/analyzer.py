@@ -75,6 +75,7 @@ _LATIN = re.compile("[A-Za-z\u00df-\u024f\u1e00-\u1eff]")
 # Of a colour or a shape as an adjective the noun, by which texts name it as well: 青い扉, 青の扉; 黄色い has its bigram
 _NOUNS = {f"{noun}い": noun for noun in "青赤白黒丸"}
 _CODE_WEIGHT = 0.5  # of 17 for E17, which is in E-17
+MOST_PATTERNS = 64  # of a query: each is compared with every term of an index
 
 
 def terms(text: str, language: str = "en") -> list[str]:
@@ -165,21 +166,23 @@ def _other_spellings(text: str) -> set[str]:
     return {*runs.words, *(bigram for bigram in _cjk_bigrams(runs) if len(bigram) > len(_BIGRAM) + 1)}
 
 
-def query_patterns(text: str) -> list[str]:
+def query_patterns(text: str, most: int | None = MOST_PATTERNS) -> list[str]:
     """Return regular expressions of terms that a query asks for beside its own.
 
     Args:
         text: The query.
+        most: The first so many; None for all.
 
     Returns:
-        For a kanji or kana that stands alone, the bigrams that contain it: 水 is in 水道. If there is one word, a kanji
-        with an ending counts as alone: 休み asks for 休暇, too. For `light*`, the words that begin so.
+        Distinct ones. For a kanji or kana that stands alone, the bigrams that contain it: 水 is in 水道. If there is one
+        word, a kanji with an ending counts as alone: 休み asks for 休暇, too. For `light*`, the words that begin so.
     """
     normal = _normal(text)
     runs = _CJK_RUN.findall(normal)
     alone = [run[0] for run in runs if len(run) == 1 or (len(runs) == 1 and _INFLECTED.fullmatch(run))]
     begun = [match.group(1) for match in _PREFIX.finditer(normal)]
-    return [f"{_BIGRAM}.?{run}.?" for run in alone] + [f"{each}.*" for each in begun]
+    patterns = [f"{_BIGRAM}.?{run}.?" for run in alone] + [f"{each}.*" for each in begun]
+    return list(dict.fromkeys(patterns))[:most]
 
 
 def quoted_phrases(text: str) -> list[str]:

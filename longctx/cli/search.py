@@ -36,7 +36,7 @@ def search(
 ) -> None:
     """List the passages that are most relevant to a query, best first."""
     from indexes import CorpusIndex
-    from indexes.text import on_one_line
+    from indexes.text import MOST_PATTERNS, on_one_line, query_patterns
     from longctx.answering import check_found
     from longctx.settings import load_settings
 
@@ -46,6 +46,8 @@ def search(
         filters = flags.filters()
         hits = corpus.search(query, k, flags.search_mode, filters=filters, expand=flags.expand or 0)
         check_found(corpus, hits, filters)
+    if (asked := len(query_patterns(query, most=None))) > MOST_PATTERNS:
+        echo(f"the query has {asked:,} beginnings of words and single kanji: the first {MOST_PATTERNS} count", err=True)
     if json:
         print_json(hits)
         return

@@ -123,6 +123,8 @@ def test_search_in_every_mode(home: Path, run_in: Run) -> None:
     assert set(hits[0]["chunk"]) >= {"text", "source", "title", "heading", "page", "start", "end"}
     assert hits[0]["chunk"]["text"] == TOUDAI.strip()
     assert run_in(home, "search", "lamp", "--mode", "fuzzy").returncode == 2
+    many = run_in(home, "search", " ".join(f"l{number}*" for number in range(1000)))
+    assert "has 1,000 beginnings of words and single kanji: the first 64 count" in many.stderr
 
 
 def test_search_and_ask_take_filters(home: Path, run_in: Run) -> None:
