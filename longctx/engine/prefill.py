@@ -22,7 +22,7 @@ from longctx.engine.kv_cache import KVCache, QuantizedStates
 from longctx.engine.model_lock import lock_of, rotary_fingerprint
 from longctx.engine.prefix_cache import CachedPrefix, PrefixCache
 from longctx.engine.prefix_file import Fingerprint, Layout
-from longctx.engine.prefix_store import LEAST_TOKENS, PrefixStore
+from longctx.engine.prefix_store import PrefixStore
 from longctx.engine.prompt_lookup import LONGEST_DRAFT
 from longctx.engine.request import PrefillCallback, PrefillProgress, Request
 from longctx.errors import ModelUnavailable
@@ -157,8 +157,7 @@ class Prefill:
     def _store(self, rotation: str, request: Request, sequence: SequenceState) -> None:
         """Keep on disk what is worth it: all that is to be kept, or what an interrupted read has come to."""
         kept = min(request.stored, sequence.done)
-        more = kept - sequence.reused
-        if self.store is not None and (more >= LEAST_TOKENS or (more > 0 and kept == request.stored)):
+        if self.store is not None and self.store.gains(kept, sequence.reused, request.stored):
             self.store.put(self.fingerprint(rotation), request.ids[:kept], sequence.cache, self.layout())
 
     def rotation(self, request: Request) -> str:

@@ -174,10 +174,13 @@ class PrefixStore:
             return
         fingerprint = replace(made_from, tokens=hash_tokens(ids), dtype=self._dtypes(layout))
         kept = cache.first(len(ids)).converted(self.dtype, layout.model_dtype)
-        beginnings = self._beginnings(replace(fingerprint, tokens=""), ids)
-        if self.write(fingerprint.name(), size, lambda path: write_prefix(path, kept, fingerprint, ids)):
-            with suppress(OSError):  # they may be another user's
-                self._remove(beginnings)
+        self.write(
+            fingerprint.name(),
+            size,
+            lambda path: write_prefix(path, kept, fingerprint, ids),
+            ids,
+            partial(stored_ids, made_from=replace(fingerprint, tokens="")),
+        )
 
     def keeps(self, tokens: int) -> bool:
         """Tell whether a prefix is long enough to be kept.
@@ -189,6 +192,20 @@ class PrefixStore:
             True from 256 on: a shorter one is read sooner than it is looked for.
         """
         return tokens >= LEAST_TOKENS
+
+    def gains(self, read: int, reused: int, wanted: int) -> bool:
+        """Tell whether it is worth it to keep what has been read of a prefix: all of it, or a good part more.
+
+        Args:
+            read: How many of its tokens have been read.
+            reused: How many of these were at hand before.
+            wanted: How many tokens it has.
+
+        Returns:
+            True for the whole prefix, and for what adds 256 tokens; False if nothing was added.
+        """
+        more = read - reused
+        return more >= LEAST_TOKENS or (more > 0 and read == wanted)
 
     def read(self, file: KeptFile, load: Callable[[Path], _Loaded]) -> _Loaded | None:
         """Read a file.
@@ -212,26 +229,36 @@ class PrefixStore:
             os.utime(path)
         return loaded
 
-    def write(self, name: str, size: int, save: Callable[[Path], None]) -> bool:
+    def write(
+        self,
+        name: str,
+        size: int,
+        save: Callable[[Path], None],
+        ids: Sequence[int],
+        ids_of: Callable[[Path], Sequence[int]],
+    ) -> None:
         """Write a file, whole or not at all; what cannot be written is left out with a warning.
+
+        Files with only a beginning of its tokens go.
 
         Args:
             name: Its name, 32 hexadecimal digits.
             size: How many bytes it will take: older files make room for them.
             save: Writes it to a path.
-
-        Returns:
-            Whether it is there.
+            ids: Its token ids.
+            ids_of: Reads the token ids of a file that was made from the same; none of another one.
         """
         if size > self.limit or (folder := self._opened(make=True)) is None:
-            return False
+            return
+        beginnings = self._beginnings(ids, ids_of)
         try:
             make_room(folder.path, size, self.limit)
             save(folder.path / f"{name}{SUFFIX}")
         except OSError as error:
             _log.warning("the keys and values of the documents could not be kept in %s: %s", self.folder, error)
-            return False
-        return True
+            return
+        with suppress(OSError):  # they may be another user's
+            self._remove(beginnings)
 
     def _remove(self, entries: Sequence[KeptFile]) -> list[KeptFile]:
         if (folder := self._opened()) is not None:
@@ -251,9 +278,9 @@ class PrefixStore:
             except PrefixRefused as error:
                 raise PrefixRefused(str(error).replace(path, str(stored.path))) from error
 
-    def _beginnings(self, made_from: Fingerprint, ids: Sequence[int]) -> list[KeptFile]:
+    def _beginnings(self, ids: Sequence[int], ids_of: Callable[[Path], Sequence[int]]) -> list[KeptFile]:
         """The files whose tokens are the first of `ids`, and fewer."""
-        found = [(self.ids(stored, partial(stored_ids, made_from=made_from)), stored) for stored in self.entries()]
+        found = [(self.ids(stored, ids_of), stored) for stored in self.entries()]
         return [stored for held, stored in found if 0 < len(held) < len(ids) and list(held) == list(ids[: len(held)])]
 
     def _dtypes(self, layout: Layout) -> str:

@@ -15,6 +15,7 @@ from longctx.engine import (
     Generation,
     GenerationOptions,
     PrefillCallback,
+    PrefillProgress,
     Prefix,
     PrefixRefused,
     PrefixStore,
@@ -46,6 +47,7 @@ from rope_scaling.checkpoint import check_not_blended
 
 _GREEDY = GenerationOptions()
 _SHORTEST = 2048  # tokens of the first context: one that grew with every prompt would be made anew each time
+_BATCH = 512  # tokens that are read before llama.cpp says so, and stops if nobody waits for the answer any more
 _FLASH_ATTENTION = {0: 0, 8: 1}  # by the type of keys and values: it rounds float32 to 16 bits, and q8_0 needs it
 _Q8_BLOCK = 32  # numbers that share a scale: a head must consist of whole blocks
 
@@ -330,18 +332,30 @@ class GgufEngine:
         self, request: Request, options: GenerationOptions, progress: PrefillCallback | None, result: Generation
     ) -> Generator[str, None, None]:
         store = self._store if self._store is not None and self._store.keeps(request.stored) else None
-        documents = request.ids[: request.stored]
+        documents, read = request.ids[: request.stored], 0
+
+        def note(done: PrefillProgress) -> None:
+            nonlocal read
+            read = done.done
+            if progress is not None:
+                progress(done)
+
         with self._server(request) as server:
             if store is not None:
                 restore(store, server, self._made_from(request), documents, self._shared(server, documents))
             self._held = None  # while the child reads something else
             try:
-                yield from generate(server, request, options, progress, result)
-            finally:
-                if result.completion_tokens:  # the whole prompt has been read
-                    self._held = (server, request.ids)
-            if store is not None and result.reused_tokens < request.stored:
-                keep(store, server, self._made_from(request), documents)
+                yield from generate(server, request, options, note, result)
+            finally:  # also after an answer that was cancelled, or a prompt whose reading was interrupted
+                if result.completion_tokens:
+                    self._held, read = (server, request.ids), len(request.ids)
+                kept = documents[:read]
+                if (
+                    store is not None
+                    and server.is_running
+                    and store.gains(len(kept), result.reused_tokens, len(documents))
+                ):
+                    keep(store, server, self._made_from(request), kept)
 
     def _shared(self, server: LlamaServer | None, ids: Sequence[int]) -> int:
         """How many first tokens a child has of those that it read last; it may have more of what was read before."""
@@ -364,6 +378,7 @@ def _settings(file: GgufFile, cache_dtype: CacheDtype, device: str) -> Mapping[s
         "model": str(file.path),
         "chat_template": "chatml",  # prompts come written: one that is broken in the file must not end llama.cpp
         "n_parallel": 1,
+        "n_batch": _BATCH,
         "warmup": False,
         "fit_params": False,
         "use_jinja": False,

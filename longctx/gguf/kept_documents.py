@@ -60,13 +60,13 @@ def restore(
 
 
 def keep(store: PrefixStore, server: LlamaServer, made_from: Mapping[str, str], ids: Sequence[int]) -> None:
-    """Keep what a child has of a prompt whose beginning is documents, and of its answer.
+    """Keep what a child has read of a prompt whose beginning is documents.
 
     Args:
         store: Where the file goes.
         server: The child.
         made_from: What keys and values depend on, beside the tokens.
-        ids: Token ids of the documents.
+        ids: Token ids of the documents, as far as the child has read them.
     """
     state, name = server.folder / "state", json.dumps([dict(made_from), list(ids)], sort_keys=True)
     try:
@@ -75,6 +75,8 @@ def keep(store: PrefixStore, server: LlamaServer, made_from: Mapping[str, str], 
             hashlib.sha256(name.encode()).hexdigest()[:32],
             state.stat().st_size,
             lambda path: write_state(path, state, made_from, ids),
+            ids,
+            partial(state_ids, made_from=made_from),
         )
     except (LongctxError, OSError) as error:  # the answer is there, whatever becomes of this
         _log.warning("the keys and values of the documents could not be kept: %s", error)

@@ -30,7 +30,7 @@ from longctx import (
     load_model,
     run_probe,
 )
-from longctx.engine import PrefixStore, Thinking
+from longctx.engine import PrefillProgress, PrefixStore, Thinking
 from rope_scaling import METHODS, RopeScaling, RopeScalingError
 
 pytest.importorskip("xllamacpp", reason="GGUF files are run by xllamacpp, from the extra gguf")
@@ -343,6 +343,33 @@ def test_documents_that_were_read_are_kept_for_the_next_process(
     assert "was altered or cut short" in caplog.text
     assert [*(index / "kv-cache").iterdir()] == [kept], "read again, it is kept again"
     assert ask("When was the lamp of pier 2 lit?", loading={"cache_dtype": "int8"})[1] == 0, "of other numbers"
+
+
+def test_what_an_interrupted_read_has_come_to_is_kept(checkpoint: Path, tmp_path: Path) -> None:
+    from gguf_writer import write_gguf
+
+    wide, store = write_gguf(checkpoint, checkpoint / "interrupted.gguf", window=8192), PrefixStore(tmp_path / "kept")
+    documents = IDS * 3
+
+    def interrupt(progress: PrefillProgress) -> None:
+        if progress.done >= len(documents) / 2:
+            raise KeyboardInterrupt
+
+    def ask(engine: GgufEngine, **options: Any) -> tuple[str, int]:
+        answer = engine.stream([*documents, 7], (), options=GenerationOptions(6), **options)
+        return answer.rest(), answer.reused_tokens
+
+    with GgufEngine.open(wide) as engine:
+        expected = ask(engine)[0]
+    with GgufEngine.open(wide, store=store) as engine, pytest.raises(KeyboardInterrupt):
+        ask(engine, progress=interrupt, stored=len(documents))
+    with GgufEngine.open(wide, store=store) as engine:
+        answer, reused = ask(engine, stored=len(documents))
+        assert answer == expected
+        assert len(documents) / 2 <= reused < len(documents)
+    assert len(store.entries()) == 1, "the beginning is not kept beside the whole"
+    with GgufEngine.open(wide, store=store) as engine:
+        assert ask(engine, stored=len(documents)) == (expected, len(documents))
 
 
 def _planned(qa: DocumentQA, question: str, **options: Any) -> Plan:
