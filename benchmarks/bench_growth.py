@@ -32,10 +32,12 @@ from gpu import asked_twice, timed, transformers, yarn
 
 from indexes.encoders import has_bf16
 from longctx import Engine, GenerationOptions, LoadedModel, load_model
+from longctx.engine import attention
 
 KINDS: dict[str, dict[str, Any]] = {
     "int8, int8 KV cache": {"quantization": "int8"},
     "int8": {"quantization": "int8"},
+    "int8, attention in float32": {"quantization": "int8"},
     "bfloat16": {"dtype": "bfloat16", "packed": True},
     "float32": {"dtype": "float32", "packed": True},
     "transformers float32": {"dtype": "float32"},
@@ -94,6 +96,8 @@ def prompt(text: Path, loaded: LoadedModel, length: int, new: int, number: int =
 
 
 def opened(options: argparse.Namespace) -> Engine:
+    if "attention in float32" in options.kind:
+        attention.has_bf16 = lambda: False  # type: ignore[attr-defined]
     loaded = load_model(options.model, device="cpu", **KINDS[options.kind])
     return Engine(loaded, cache_dtype="int8" if "int8 KV" in options.kind else "model")
 

@@ -9,27 +9,33 @@ needed:
 
 Under dual chunk attention a query has another position for the keys of each earlier chunk (`rope_scaling.dual_chunk`):
 the past is read in spans, each with the query that is turned for it, and merged likewise.
+
+A model in int8 or bfloat16 has its matrix products rounded anyway. Where the processor multiplies bfloat16 numbers
+faster, so are those of its attention in blocks of a prompt, with sums in float32.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache, reduce
+from contextlib import contextmanager, nullcontext
+from functools import cache, partial, reduce
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import AttentionInterface
 
+from indexes.encoders import has_bf16
 from longctx.engine.kv_cache import QuantizedStates
 
-NAME = "longctx"  # in transformers' registry of attention functions
+NAME, ROUNDED = "longctx", "longctx-bf16"  # in transformers' registry of attention functions
 # Attention over some of the keys: output (kv_heads, groups, n, head_dim), log-sum-exp (kv_heads, groups, n)
 Partial = tuple[torch.Tensor, torch.Tensor]
 
 _CHUNK = 2048  # tokens of a KV cache that are converted to another dtype at a time: they stay in the processor's cache
 _DTYPES = frozenset({torch.float32, torch.bfloat16, torch.float16})
+_ROUNDED_ROWS = 128  # tokens: in shorter blocks rounding does not pay
 _LAYER_TYPES = frozenset({"full_attention", "sliding_attention"})
 # Arguments of models that change nothing here. Anything else may change the result, and is refused where it is set.
 _HARMLESS = frozenset(
@@ -61,13 +67,19 @@ def unsupported_reason(model: Any, tokens: int) -> str | None:
 
 
 @contextmanager
-def attention(model: nn.Module) -> Iterator[None]:
-    """Switch a model to this attention, and back when the block is left."""
+def attention(model: nn.Module, *, rounded: bool = False) -> Iterator[None]:
+    """Switch a model to this attention, and back when the block is left.
+
+    Args:
+        model: The transformers model.
+        rounded: Whether its products may be of bfloat16 numbers, where these are faster.
+    """
+    name = ROUNDED if rounded and has_bf16() else NAME
     configs = {id(config): config for module in model.modules() if (config := getattr(module, "config", None))}
     before = [(config, config._attn_implementation) for config in configs.values()]
     try:
         for config, _ in before:
-            config._attn_implementation = NAME
+            config._attn_implementation = name
         yield
     finally:
         for config, implementation in before:
@@ -82,6 +94,8 @@ def attend(
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
+    *,
+    rounded: bool = False,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Causal attention, called by transformers' models.
@@ -94,6 +108,7 @@ def attend(
         attention_mask: None; anything else is refused.
         scaling: Factor on the scores; None is d ** -0.5.
         dropout: 0; anything else is refused.
+        rounded: Whether a block's products are to be of bfloat16 numbers, where torch can.
         kwargs: What else the model passes, refused if it may change the result.
 
     Returns:
@@ -104,7 +119,10 @@ def attend(
     kv_heads = key.shape[1]
     grouped = query.reshape(kv_heads, heads // kv_heads, n, size)
     read = _decode if n == 1 else _attend_block
-    output = read(grouped, key, value, scaling, getattr(module, "dual_chunks", None))
+    rounds = rounded and n >= _ROUNDED_ROWS
+    with _BF16_PRODUCTS if rounds else nullcontext():
+        grouped = grouped.float() if rounds else grouped
+        output = read(grouped, key, value, scaling, getattr(module, "dual_chunks", None))
     return output.reshape(1, heads, n, -1).transpose(1, 2).to(query.dtype), None
 
 
@@ -233,6 +251,32 @@ def has_flash(dtype: torch.dtype) -> bool:
     return True
 
 
+class _Bf16Products:
+    """Multiplies float32 matrices by way of bfloat16, with sums in float32, while anybody is inside; threads may be.
+
+    The setting is the whole process's: what other threads multiply in float32 meanwhile is rounded, too.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._users, self._before = threading.Lock(), 0, "none"
+        self._products: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._users:
+                self._before, self._products.fp32_precision = self._products.fp32_precision, "bf16"
+            self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._products.fp32_precision = self._before
+
+
+_BF16_PRODUCTS = _Bf16Products()
+
+
 def _flash(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None, *, causal: bool = False
 ) -> Partial:
@@ -255,3 +299,4 @@ def _merge(one: Partial, other: Partial) -> Partial:
 
 
 AttentionInterface.register(NAME, attend)
+AttentionInterface.register(ROUNDED, partial(attend, rounded=True))

@@ -10,7 +10,7 @@ import inspect
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -222,7 +222,7 @@ class Prefill:
         ours = sequence.path.name == "longctx"
         sequence.cache.packed = ours and self._packs
         try:
-            with self.lock.step(self.model, sequence.request.scaling), attention(self.model) if ours else nullcontext():
+            with self.lock.step(self.model, sequence.request.scaling), self._attention() if ours else nullcontext():
                 output = self._run(sequence, tokens, keeps)
         except AttentionRefused as refusal:  # once for a model: from now on it keeps to its own attention
             self._refused = str(refusal)
@@ -236,6 +236,11 @@ class Prefill:
         sequence.done += len(ids)
         logits: torch.Tensor = output.logits[0, -last:]
         return logits
+
+    def _attention(self) -> AbstractContextManager[None]:
+        """Our attention, whose products may be rounded where those of the model's layers are."""
+        is_rounded = self.loaded.quantization is not None or self.model.dtype == torch.bfloat16
+        return attention(self.model, rounded=is_rounded)
 
     def _run(self, sequence: SequenceState, tokens: torch.Tensor, keeps: dict[str, int]) -> Any:
         """The model's output for a block; int8 is handed out as it is where the layers take it."""

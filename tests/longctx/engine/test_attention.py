@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from longctx import Engine, load_model
 from longctx.engine import attention
 from longctx.engine.attention import AttentionRefused, attend, has_flash
 from longctx.engine.kv_cache import QuantizedStates, quantize
@@ -69,6 +75,74 @@ def test_an_int8_cache_is_read_in_chunks(n: int, monkeypatch: pytest.MonkeyPatch
     output, _ = attend(torch.nn.Module(), query, *packed, None)
     expected = reference(query, *(x.rows(0, 150, torch.float32) for x in packed), 0.25)
     torch.testing.assert_close(output.double(), expected, atol=2e-6, rtol=1e-5)
+
+
+class Settings(TorchDispatchMode):
+    """Notes how matrices are multiplied whenever the fused operator is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if "flash_attention" in str(func):
+            self.seen.add(torch.backends.mkldnn.matmul.fp32_precision)
+        return func(*args, **(kwargs or {}))
+
+
+@needs_flash
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("packed", [False, True])
+def test_products_of_a_block_can_be_rounded(dtype: torch.dtype, packed: bool) -> None:
+    query, key, value = states(2, 3, 200, 900, 64, dtype)
+    expected = reference(query, key, value, 0.125)
+    if packed:
+        key, value = (QuantizedStates(*quantize(each)) for each in (key, value))
+    before = torch.backends.mkldnn.matmul.fp32_precision
+    with Settings() as settings:
+        output, _ = attend(torch.nn.Module(), query, key, value, None, rounded=True)
+    assert output.dtype == dtype
+    torch.testing.assert_close(output.double(), expected, atol=0.02, rtol=0.02)
+    assert settings.seen == {"bf16"}
+    assert torch.backends.mkldnn.matmul.fp32_precision == before
+
+
+@needs_flash
+@pytest.mark.parametrize(("is_faster", "quantization"), [(True, "int8"), (True, None), (False, "int8")])
+def test_products_are_rounded_where_that_is_faster_and_the_model_is_rounded_anyway(
+    tiny_llama: Path, monkeypatch: pytest.MonkeyPatch, is_faster: bool, quantization: Any
+) -> None:
+    monkeypatch.setattr(attention, "has_bf16", lambda: is_faster)
+    engine = Engine(load_model(tiny_llama, quantization=quantization, dtype="auto" if quantization else "float32"))
+    with Settings() as settings:
+        engine.token_losses([3 + place % 200 for place in range(300)], 8)
+    assert settings.seen
+    assert ("bf16" in settings.seen) == (is_faster and quantization == "int8")
+
+
+@needs_flash
+def test_another_thread_ends_no_rounding_but_its_own() -> None:
+    given, before = states(2, 3, 200, 900, 64), torch.backends.mkldnn.matmul.fp32_precision
+    barrier, seen = threading.Barrier(3), set[str]()
+
+    class Meeting(Settings):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if not self.seen and "flash_attention" in str(func):
+                barrier.wait(60)
+            return super().__torch_dispatch__(func, types, args, kwargs)
+
+    def run() -> None:
+        with Meeting() as settings:
+            attend(torch.nn.Module(), *given, None, rounded=True)
+        seen.update(settings.seen)
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == {"bf16"}
+    assert torch.backends.mkldnn.matmul.fp32_precision == before
 
 
 @pytest.mark.parametrize(
