@@ -174,7 +174,7 @@ def query_patterns(text: str, most: int | None = MOST_PATTERNS) -> list[str]:
         most: The first so many; None for all.
 
     Returns:
-        Distinct ones. For a kanji or kana that stands alone, the bigrams that contain it: 水 is in 水道. If there is one
+        Distinct. For a kanji or kana that stands alone, the bigrams that contain it: 水 is in 水道. If there is one
         word, a kanji with an ending counts as alone: 休み asks for 休暇, too. For `light*`, the words that begin so.
     """
     normal = _normal(text)
