@@ -117,7 +117,7 @@ class Derived:
         self.folder = HeldFolder(folder)
         self._whole: tuple[int, list[Status]] | None = None  # the last files that were found whole
         self._held: weakref.WeakValueDictionary[int, HeldFiles] = weakref.WeakValueDictionary()  # by generation
-        self._contents = ContentCheck(self._is_whole_if_there)
+        self._contents = ContentCheck(self._has_its_content)
         self._open()
 
     def write(self, store: Store) -> None:
@@ -275,20 +275,19 @@ class Derived:
     def _damaged(self, store: Store, read_all: bool) -> list[str]:
         return [file.name for file in store.derived_files() if not self._is_whole(file, read_all)]
 
-    def _is_whole_if_there(self, file: DerivedFile) -> bool | None:
-        return None if self._statuses([file]) == [None] else self._is_whole(file, read_all=True)
-
     def _is_whole(self, file: DerivedFile, read_all: bool) -> bool:
         [status] = self._statuses([file])
         if status is None or status[0] != file.bytes:
             return False
-        if status[1] == file.mtime_ns and not read_all:
-            return True
+        return (status[1] == file.mtime_ns and not read_all) or self._has_its_content(file) is True
+
+    def _has_its_content(self, file: DerivedFile) -> bool | None:
+        """Whether a file holds what was written; None if there is none, as where a writer has just deleted it."""
         try:
             with self._opened(file) as stream:
-                return _checksum(stream) == file.checksum
+                return os.fstat(stream.fileno()).st_size == file.bytes and _checksum(stream) == file.checksum
         except FileNotFoundError:
-            return False
+            return None
         except OSError as error:  # what cannot be read need not be damaged
             raise unreadable(self.folder.shown / file.name, error) from error
 

@@ -41,7 +41,7 @@ _DAY = re.compile(r"(?:^|\s)\d{1,2}\.$")
 _MONTH = re.compile(r"\s+(?:Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember)\b")
 _ABBREVIATED = ((_BEFORE_NUMBER, _NUMBER), (_LETTER, _ANOTHER), (_DAY, _MONTH))
 # Nor does one after the number of a list item, which belongs to what follows.
-_ITEM_NUMBER = re.compile(r"\s*(?:[-*+]\s+)?(?:\d{1,3}|[a-z]|[ivx]{2,5}|[IVX]{2,5})[.．]")
+_ITEM_NUMBER = re.compile(r"\s{0,99}(?:[-*+]\s{1,9})?(?:\d{1,3}|[a-z]|[ivx]{2,5}|[IVX]{2,5})[.．]")
 # A heading in a markup language is one line, with or without a blank one below; so are a rule or an underline, a line
 # in bold type or in 【】, and a short one behind a mark such as ■.
 _ONE_LINE = re.compile(  # of bounded length, since it is tried at each line of a sentence
@@ -53,7 +53,11 @@ _ONE_LINE = re.compile(  # of bounded length, since it is tried at each line of 
     re.VERBOSE,
 )
 # With a date or a time before each line, every line is a record: of a chat, a log, a programme.
-_STAMP = re.compile(r"\s*[\[(【]?(?:\d{1,4}[-/.年]\d{1,2}[-/.月]\d{1,4}(?!\d)|\d{1,2}:\d{2}(?!\d))")
+_STAMP = re.compile(r"\s{0,99}[\[(【]?(?:\d{1,4}[-/.年]\d{1,2}[-/.月]\d{1,4}(?!\d)|\d{1,2}:\d{2}(?!\d))")
+# So it is with a name and a colon before each: 場所：第二会議室, Place: Room 2.
+_FIELD = re.compile(
+    r"[ \t\u3000]{0,99}(?:[^\s:：、。,.;!?]{1,20} ){0,2}[^\s:：、。,.;!?]{1,20}[ \t]?(?:：|:[ \t])[ \t]?\S"
+)
 _STARTS_SENTENCE = re.compile(r"\s+[\"¿¡«„'“‘(\[「『*_`]*(?P<first>[^\W_])")
 _ENDED = re.compile(rf"[{SENTENCE_ENDS}][{_CLOSE}\"'”’)\]]*{_NOTES}$")
 _LONGEST_QUOTE = 1000  # characters; past it a bracket was probably never closed
@@ -120,7 +124,7 @@ def _ends_sentence(text: str, mark: re.Match[str], opened: list[int], begin: int
     if mark.lastgroup == "newline":
         if _ONE_LINE.match(text, begin, mark.start()):
             return True
-        if _STAMP.match(text, begin, end) and _STAMP.match(text, mark.end(), end):
+        if any(each.match(text, begin, end) and each.match(text, mark.end(), end) for each in (_STAMP, _FIELD)):
             return True
         ended = _ENDED.search(text, max(begin, mark.start() - 16), mark.start()) is not None
         return ended and not _goes_on_below(text, begin, mark.start(), end)

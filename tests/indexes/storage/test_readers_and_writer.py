@@ -10,11 +10,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hashing_encoder import python
 
 from indexes import CorpusIndex, Document, Encoder, IndexBusy, IngestProgress
+from indexes.storage import HeldFolder
 from indexes.storage.derived_files import Derived
 from indexes.storage.sqlite.store import Store
 
@@ -204,6 +206,29 @@ def test_opening_mends_nothing_that_a_writer_has_just_replaced(
         with CorpusIndex.open(folder, hashing) as index:
             check_one_generation(index, "hybrid")
     assert True in looked, "it saw files that had gone"
+
+
+def test_a_file_that_a_writer_deletes_before_it_is_read_is_not_damaged(
+    folder: Path, corpus: Path, hashing: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next generation has it under another name: to mend that would keep the writer out, or be refused beside it."""
+    open_file, opened = HeldFolder.open, []
+
+    def open_late(held: HeldFolder, name: str) -> BinaryIO:
+        if not opened and name.endswith(".term"):
+            opened.append(name)
+            (corpus / "0.txt").write_text(text_of(0, 2))
+            writer.ingest(corpus)
+            monkeypatch.setattr(
+                "indexes.storage.index_folder.locked", lambda *_: pytest.fail("the reader took the writer's lock")
+            )
+        return open_file(held, name)
+
+    with CorpusIndex.open(folder, hashing) as writer, CorpusIndex.open(folder, hashing) as index:
+        monkeypatch.setattr(HeldFolder, "open", open_late)
+        for _ in range(2):
+            check_one_generation(index, "lexical")
+    assert [*folder.glob(f"lexical/*/{opened[0]}")], "what it was about to read is there under another name"
 
 
 HOLD = """

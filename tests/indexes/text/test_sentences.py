@@ -128,3 +128,20 @@ def test_a_heading_is_a_sentence_without_a_blank_line_below(heading: str) -> Non
 )
 def test_what_begins_like_a_heading_goes_on_in_the_next_line(text: str) -> None:
     assert sentences(text) == [text]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ["日時：5月10日（金）14:00", "場所：第2会議室", "議題：予算"],
+        ["Date: 10 May", "Place: Room 2", "To be decided: the budget"],
+        ["  Phone number: 204", "  Room: 5"],
+    ],
+)
+def test_lines_with_a_name_and_a_colon_are_sentences(fields: list[str]) -> None:
+    assert sentences("\n".join(fields)) == [field.strip() for field in fields]
+
+
+def test_a_colon_in_one_of_two_lines_divides_nothing() -> None:
+    for text in ("Note: the lamp is\ntrimmed at six", "The ratio of\noil to water: 3", "At 12:30 the\nboat leaves"):
+        assert sentences(text) == [text]
