@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+
+_OURS = re.compile(r"\.[0-9a-f]{32}\.\w+\.lock")  # without its folder, too: no other program names a lock so
 
 
 def write_atomically(
@@ -29,24 +32,20 @@ def write_atomically(
     Raises:
         OSError: If the file cannot be written; the old one is then unchanged.
     """
-    with _locked(path.with_name(f".{path.name}.lock")):
+    remove_leftovers(path.parent)  # first: they may take what room there is
+    with _locked(path.with_name(f".{path.name}.lock")) as folder:
         if path.exists() and not overwrite:
             return
-        folder = path.with_name(f".{path.name}.new")
         _remove(folder)
-        try:
-            folder.mkdir(mode=0o700)
-            temporary = folder / path.name
-            os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY, 0o600 if private else 0o666))
-            write(temporary)
-            if private:
-                temporary.chmod(0o600)
-            _flush(temporary)
-            temporary.replace(path)
-        finally:
-            _remove(folder)
+        folder.mkdir(mode=0o700)
+        temporary = folder / path.name
+        os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY, 0o600 if private else 0o666))
+        write(temporary)
+        if private:
+            temporary.chmod(0o600)
+        _flush(temporary)
+        temporary.replace(path)
         _flush(path.parent)
-    remove_leftovers(path.parent)
 
 
 def _remove(path: Path) -> None:
@@ -65,29 +64,40 @@ def remove_leftovers(folder: Path) -> None:
     with suppress(OSError):
         for lock in folder.glob(".*.lock"):
             left = lock.with_suffix(".new")
-            if left.is_dir() and not left.is_symlink() and not lock.stat().st_size:
+            is_ours = _OURS.fullmatch(lock.name) or (left.is_dir() and not left.is_symlink())
+            if is_ours and not lock.stat().st_size:
                 with suppress(OSError), _opened(lock) as file:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     if _is_named(file.fileno(), lock):
-                        _remove(left)
-                        lock.unlink()
+                        _clear(lock)
 
 
 @contextmanager
-def _locked(lock: Path) -> Iterator[None]:
-    """Hold a lock file, which is removed at the end. The kernel releases it if this process is killed.
+def _locked(lock: Path) -> Iterator[Path]:
+    """Hold a lock file. The kernel releases it if this process is killed.
 
     It is a file of its own, since a writer may replace the temporary file.
+
+    Yields:
+        The folder of its name, which is removed at the end, and then the lock.
     """
     while True:
         with _opened(lock) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             if _is_named(file.fileno(), lock):
                 try:
-                    yield
+                    yield lock.with_suffix(".new")
                 finally:
-                    lock.unlink()
+                    _clear(lock)
                 return
+
+
+def _clear(lock: Path) -> None:
+    """Remove the folder of a lock that is held, and then the lock, by which whatever is left is found again."""
+    folder = lock.with_suffix(".new")
+    _remove(folder)
+    if not os.path.lexists(folder):
+        lock.unlink()
 
 
 def _opened(lock: Path) -> IO[bytes]:

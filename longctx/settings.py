@@ -13,7 +13,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -142,14 +142,7 @@ class Settings(BaseModel):
     @property
     def remote(self) -> dict[str, str]:
         """What the working folder's file names that is not on this machine: the names, by their settings."""
-        named = {
-            name: value for name in _FOLDERS_OR_NAMES if name in self._by_folder and (value := getattr(self, name))
-        }
-        loaded = {name: _base_of(value) if name == "model" else value for name, value in named.items()}
-        elsewhere = {name: value for name, value in loaded.items() if not _is_here(name, value)}
-        if "index" in self._by_folder and is_database(self.index):
-            elsewhere["index"] = shown(self.index)
-        return dict(sorted(elsewhere.items()))
+        return _elsewhere({name: getattr(self, name) for name in self._by_folder})
 
     @property
     def loading(self) -> dict[str, Any]:
@@ -195,6 +188,16 @@ def _is_here(name: str, value: str) -> bool:
     if value.startswith((".", "/", "~")) or os.path.isdir(value):  # noqa: PTH112 (a Path raises for what cannot be one)
         return True
     return value == "default" if name == "encoder" else name == "model" and is_gguf(value)
+
+
+def _elsewhere(values: Mapping[str, Any]) -> dict[str, str]:
+    """Those of some settings that name what is not on this machine."""
+    named = {name: values[name] for name in _FOLDERS_OR_NAMES if isinstance(values.get(name), str) and values[name]}
+    loaded = {name: _base_of(value) if name == "model" else value for name, value in named.items()}
+    found = {name: value for name, value in loaded.items() if not _is_here(name, value)}
+    if is_database(values.get("index", "")):
+        found["index"] = shown(values["index"])
+    return dict(sorted(found.items()))
 
 
 def _base_of(model: str) -> str:
@@ -256,14 +259,14 @@ def load_settings(**flags: Any) -> Settings:
         reason = first["msg"].lower().removeprefix("value error, ")
         raise BadRequest(f"setting {name} is {first['input']!r}: {reason}") from error
     settings._by_folder = frozenset(folder.keys() - own.keys())
-    settings._folder_file = version and _with_base(version, _from_there(folder, file.parent).get("model"))
+    settings._folder_file = version and _naming(version, _elsewhere(_from_there(folder, file.parent)))
     return settings
 
 
-def _with_base(file: FileVersion, model: Any) -> FileVersion:
-    """A version of a file of settings that is another where its model is an adapter that names another base."""
-    base = _base_of(model) if isinstance(model, str) else model
-    return file if base == model else file._replace(sha256=hashlib.sha256(f"{file.sha256} {base}".encode()).hexdigest())
+def _naming(file: FileVersion, elsewhere: Mapping[str, str]) -> FileVersion:
+    """A version of a file of settings, another one whenever something else of what it names is not on this machine."""
+    named = json.dumps([file.sha256, elsewhere], sort_keys=True)
+    return file._replace(sha256=hashlib.sha256(named.encode()).hexdigest())
 
 
 def _read(file: Path) -> tuple[dict[str, Any], FileVersion | None]:
@@ -282,4 +285,4 @@ def _read(file: Path) -> tuple[dict[str, Any], FileVersion | None]:
         near = difflib.get_close_matches(odd[0].lower().removeprefix(_PREFIX.lower()), Settings.model_fields, 1, _ALIKE)
         meant = f": did you mean {near[0]}?" if near else ", which is no setting"
         raise BadRequest(f"{file} sets {odd[0]!r}{meant}")
-    return said, FileVersion(file.resolve(), hashlib.sha256(data).hexdigest())
+    return said, FileVersion(file.parent.resolve() / file.name, hashlib.sha256(data).hexdigest())

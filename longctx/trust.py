@@ -28,8 +28,8 @@ class FileVersion(NamedTuple):
     """A file of settings as it was read.
 
     Attributes:
-        path: Its path, with all links resolved.
-        sha256: The hash of its content, and of the model that an adapter was trained on which it names.
+        path: Its path, with the links on the way to its folder resolved: a link to a file is another file.
+        sha256: The hash of its content, and of what it names that is not on this machine.
     """
 
     path: Path

@@ -133,7 +133,7 @@ def read_prefix(path: Path, fingerprint: Fingerprint, layout: Layout) -> KVCache
     except FileNotFoundError:
         raise PrefixRefused(f"there is no file {path}") from None
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        raise PrefixRefused(f"{path} cannot be read: {error}") from None
+        raise PrefixRefused(f"{path} cannot be read: {error}") from error
     if hash_tensors(tensors) != contents:
         raise PrefixRefused(f"{path} was altered: its contents are not those that were written")
     tensors.pop(_IDS, None)

@@ -215,18 +215,21 @@ class PrefixStore:
             load: Reads it, from a path that is good while it does. It raises PrefixRefused for one that cannot be used.
 
         Returns:
-            What `load` does; None, with a warning, if it cannot be read, and then the file is removed.
+            What `load` does; None, with a warning, if it cannot be used. It is removed then, unless the system failed.
         """
         try:
             with self._reading(file) as path:
                 loaded = load(path)
         except (PrefixRefused, OSError) as error:
             _log.warning("%s: the documents are read again", error)
-            with suppress(OSError):  # it may be another user's
-                self._remove([file])
+            if not isinstance(error.__cause__ or error, OSError):  # as where there is no room, or no descriptor left
+                with suppress(OSError):  # it may be another user's
+                    self._remove([file])
             return None
         with suppress(OSError), self._reading(file) as path:
             os.utime(path)
+        if (folder := self._opened()) is not None:
+            remove_leftovers(folder.path)
         return loaded
 
     def write(
@@ -276,7 +279,7 @@ class PrefixStore:
             try:
                 yield Path(path)
             except PrefixRefused as error:
-                raise PrefixRefused(str(error).replace(path, str(stored.path))) from error
+                raise PrefixRefused(str(error).replace(path, str(stored.path))) from error.__cause__ or error
 
     def _beginnings(self, ids: Sequence[int], ids_of: Callable[[Path], Sequence[int]]) -> list[KeptFile]:
         """The files whose tokens are the first of `ids`, and fewer."""

@@ -85,7 +85,7 @@ def read_state(path: Path, state: Path, made_from: Mapping[str, str], ids: Seque
     except FileNotFoundError:
         raise PrefixRefused(f"there is no file {path}") from None
     except _UNREADABLE as error:
-        raise PrefixRefused(f"{path} cannot be read: {error}") from None
+        raise PrefixRefused(f"{path} cannot be read: {error}") from error
     if hash_files(state) != head.get("contents"):
         raise PrefixRefused(f"{path} was altered or cut short: its contents are not those that were written")
 

@@ -24,7 +24,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch.overrides import TorchFunctionMode
 
-from longctx.atomic_write import write_atomically
+from indexes.storage import HeldFolder, reachable
+from longctx.atomic_write import remove_leftovers, write_atomically
 from longctx.kept_files import SUFFIX, make_room
 from longctx.models.fingerprint import file_facts
 from longctx.models.packing import quantize_model
@@ -50,11 +51,12 @@ def load_kept(folder: Path, config: Any) -> Any | None:
     """
     try:
         path = _path(folder)
-        if hasattr(os, "getuid") and path.stat().st_uid != os.getuid():  # in a folder that users share
-            return None
-        with safe_open(path, "pt") as file:
-            sums = json.loads((file.metadata() or {})[_CHECKSUMS])
-            held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        with HeldFolder(path.parent).open(path.name) as opened, reachable(opened, path) as reached:
+            if os.fstat(opened.fileno()).st_uid != os.getuid():  # in a folder that users share
+                return None
+            with safe_open(reached, "pt") as file:
+                sums = json.loads((file.metadata() or {})[_CHECKSUMS])
+                held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
         with suppress(OSError):
             os.utime(path)
     except (OSError, RuntimeError, SafetensorError, ValueError, KeyError):
@@ -88,6 +90,7 @@ def keep(model: Any, folder: Path) -> Path | None:
     try:
         path = _path(folder)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        remove_leftovers(path.parent)
         if len(storages) < len(held) or size > MOST_BYTES or shutil.disk_usage(path.parent).free < 2 * size:
             return None
         make_room(path.parent, size, MOST_BYTES)

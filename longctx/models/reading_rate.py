@@ -104,7 +104,7 @@ def kept_rate(key: str, oldest: float = math.inf) -> float | None:
     entry = kept_values(_FILE).get(key)
     with suppress(TypeError, KeyError, ValueError):
         rate, age = float(entry["tokens_per_second"]), time.time() - float(entry["measured_at"])  # type: ignore[index]
-        if 0 < rate < math.inf and age < oldest:
+        if 0 < rate < math.inf and abs(age) < oldest:  # the clock may have been set back
             return rate
     return None
 

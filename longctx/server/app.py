@@ -14,6 +14,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from indexes import CorpusError
 from longctx.errors import LongctxError
@@ -69,7 +70,8 @@ def create_app(library: Library, sockets: frozenset[str] = frozenset()) -> FastA
         app.add_exception_handler(kind, handle)
     app.add_exception_handler(RequestValidationError, _refuse_body)
     app.add_exception_handler(ValidationError, _refuse_body)
-    app.add_exception_handler(ClientGone, _nobody)
+    for gone in (ClientGone, ClientDisconnect):
+        app.add_exception_handler(gone, _nobody)
     app.add_middleware(Described)
     app.add_middleware(Gate, options=library.options, sockets=sockets)
     app.add_middleware(Observed, metrics=context.metrics)

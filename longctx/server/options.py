@@ -29,6 +29,8 @@ class ServerOptions:
         max_upload: The largest upload, in bytes.
         max_size: The largest file, in bytes.
         max_seconds: The longest that one file may take to be read.
+        connections: How many connections there may be; one more takes the place of one without a request.
+        patience: How many seconds the head of a request may take; a body has one more for each 1,000 bytes.
         grace: How many seconds answers have to finish after SIGTERM.
         folder: Where new indexes are made; with None, none are.
         watch: Folders that the first index is kept in step with.
@@ -50,6 +52,8 @@ class ServerOptions:
     max_upload: int = 1_000_000_000
     max_size: int = 100_000_000
     max_seconds: float = 120.0
+    connections: int = 500
+    patience: float = 30.0
     grace: float = 60.0
     folder: Path | None = None
     watch: tuple[Path, ...] = ()

@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -17,6 +18,7 @@ import uvicorn
 
 from longctx.errors import BadRequest
 from longctx.server.app import create_app
+from longctx.server.connections import BACKLOG, BoundedConnection
 from longctx.server.library import Library, Model, make_missing
 from longctx.server.local_socket import socket_path
 from longctx.server.metrics import JsonLines
@@ -67,6 +69,8 @@ class Server:
         self._sockets = [listening, *local]
         config = uvicorn.Config(
             create_app(self.library, names),
+            http=partial(BoundedConnection, patience=options.patience, most=options.connections),  # type: ignore[arg-type]
+            backlog=BACKLOG,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -80,6 +84,11 @@ class Server:
     def started(self) -> bool:
         """Whether the indexes are open and requests are answered."""
         return self._uvicorn.started
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+        return len(self._uvicorn.server_state.connections)
 
     def run(self) -> None:
         """Answer until `end`; in the main thread, also until SIGTERM or SIGINT."""
@@ -134,7 +143,7 @@ class _Uvicorn(uvicorn.Server):
 def _tcp_socket(options: ServerOptions) -> socket.socket:
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
-        made = socket.create_server((options.host, options.port), family=family, backlog=256)
+        made = socket.create_server((options.host, options.port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise BadRequest(
             f"{options.host}:{options.port} cannot be listened on ({error.strerror}): give another --port"
@@ -157,7 +166,7 @@ def _unix_socket(index: Path | str) -> socket.socket | None:
         if path.is_socket() and _is_dead(path):
             path.unlink()
         made.bind(str(path))
-        made.listen(64)
+        made.listen(BACKLOG)
     except OSError as error:
         made.close()
         _LOG.warning("there is no socket for `longctx ask` in the index's folder: %s", error.strerror)

@@ -1,8 +1,8 @@
 /* Faults at the n-th file operation: preloaded, and armed by `fault_arm` in the process that is to fail.
  *
  * Operations on files under one folder are counted: opening, reading, writing, flushing, cutting, renaming, linking and
- * deleting. At the n-th the process is killed, or the call fails with an error, once or from then on, or two folders
- * exchange their names before it.
+ * deleting. At the n-th the process is killed or interrupted, or the call fails with an error, once or from then on, or
+ * two folders exchange their names before it.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -19,12 +19,13 @@
 
 #define FILES 4096
 #define EXCHANGE -1
+#define INTERRUPT -2
 static char under[4096], one[4096], other[4096];
 static volatile long count = 0, at = -1;
 static int kind = 0, lasting = 0, is_armed = 0, reads_count = 0;
 static unsigned char ours[FILES];
 
-/* error: 0 kills, otherwise an errno; n = -1 counts only. */
+/* error: 0 kills, INTERRUPT is Ctrl-C, otherwise an errno; n = -1 counts only. */
 void fault_arm(const char *folder, long n, int error, int from_then_on, int with_reads) {
     strncpy(under, folder, sizeof under - 1);
     count = 0, at = n, kind = error, lasting = from_then_on, reads_count = with_reads, is_armed = 1;
@@ -59,6 +60,10 @@ static int fails(void) {
     if (kind == 0) kill(getpid(), SIGKILL);
     if (kind == EXCHANGE) {
         syscall(SYS_renameat2, AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE);
+        return 0;
+    }
+    if (kind == INTERRUPT) {
+        kill(getpid(), SIGINT);
         return 0;
     }
     errno = kind;

@@ -1,10 +1,11 @@
-"""Faults at every kind of moment of the `longctx` command itself: SIGKILL, I/O errors, a full disk, flipped bits, swaps.
+"""Faults at every kind of moment of the `longctx` command: SIGKILL, Ctrl-C, I/O errors, full disks, flips, swaps.
 
-    python tests/faults/run.py [--kills 120] [--errors 80] [--flips 80] [--swaps 40] [--seed 0]
+    python tests/faults/run.py [--kills 130] [--interrupts 26] [--errors 80] [--flips 80] [--swaps 40] [--seed 0]
+                               [--only COMMAND …]
 
-Nothing may be lost or doubled, nothing that is whole may be called damaged, and no wrong answer may come without a word.
-The commands run in processes forked from this one, whose file operations `inject.c` (compiled here with `cc`) counts and
-lets fail. `make test-faults` runs it for some minutes.
+Nothing may be lost or doubled, nothing that is whole may be called damaged, and no wrong answer may come without a
+word. The commands run in processes forked from this one, whose file operations `inject.c` (compiled here with `cc`)
+counts and lets fail. `make test-faults` runs it for some minutes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,6 +33,7 @@ from typing import Any, NoReturn
 HERE = Path(__file__).parent
 DOCUMENTS = 6
 MODEL = str(HERE.parents[1] / "examples" / "models" / "passkey-llama")
+INTERRUPT = -2
 MEASURED = ("seconds", "first_token_seconds", "checksum", "read")  # what differs from run to run
 
 
@@ -47,7 +49,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault at the n-th operation; errno 0 kills, and n = -1 only counts. Or two names are exchanged before it."""
+    """A fault at the n-th operation; errno 0 kills, INTERRUPT is Ctrl-C, and n = -1 only counts.
+
+    Or two names are exchanged before it.
+    """
 
     n: int
     errno: int = 0
@@ -118,9 +123,23 @@ class Bench:
         self.command("ingest", "other-docs", "--index", "other")
         questions = [json.dumps({"question": f"What is subject{n}?", "answers": [f"subject{n}"]}) for n in range(3)]
         (folder / "questions.jsonl").write_text("\n".join(questions))
+        conftest = _module(HERE.parent / "conftest.py")
+        conftest.make_llama(folder.with_name("llama"), window=16_384)
+        write_files(folder / "long-docs", {"long.txt": "The quick brown fox jumps over the lazy dog.\n" * 60})
+        for index in ("long", "held"):
+            self.command("ingest", "long-docs", "--index", index)
         formats = _module(HERE.parent / "indexes" / "storage" / "test_formats.py")
         write_files(folder / "old-docs", {f"{name}.md": text for name, text in formats.TEXTS.items()})
         formats.make_format_1(folder / "old", folder / "old-docs", HASHING)
+        self.act("kept")
+        self.act("eval on")
+        half = folder / "half" / "results.jsonl"
+        half.write_bytes(half.read_bytes()[:-20])
+        self.forked.run(self.stopped_probe, None)
+        self.act("packed")
+        for left in ("held/kv-cache", "stopped/kv-cache", "home/int8"):
+            assert any((folder / left).glob("*.safetensors")), left
+        assert len(self.results("stopped")) < 4
         shutil.copytree(folder, self.start)
 
     def reset(self) -> None:
@@ -137,11 +156,27 @@ class Bench:
 
         return self.forked.run(run, fault)
 
+    def stopped_probe(self) -> int:
+        """A probe that Ctrl-C stops while it reads its second text, of which it keeps keys and values."""
+        from longctx.probe import ProbeOptions, run_probe
+
+        def stop(progress: Any) -> None:
+            if progress.done and "8,192 read" in progress.doing:
+                raise KeyboardInterrupt
+
+        os.chdir(self.folder)
+        options = ProbeOptions(methods=("none",), tasks=("needle",), lengths=(8400, 8500), trials=1, depths=2)
+        with contextlib.suppress(KeyboardInterrupt):
+            run_probe(LLAMA, "stopped", options, progress=stop)
+        return 0
+
     def prepare(self, action: str) -> None:
         """Make what an action finds, before it is run."""
         if action == "ingest":
             shutil.rmtree(self.folder / "docs")
             shutil.copytree(self.new, self.folder / "docs")
+        if action == "pack":
+            shutil.rmtree(self.folder / "home" / "int8")
         if action == "rebuild":
             shutil.rmtree(self.folder / ".longctx" / "dense")
 
@@ -163,14 +198,17 @@ class Bench:
             # what scores alike stands in the order in which it was ingested, which a failure changes
             hits = sorted(hit["chunk"]["text"] for hit in json.loads(searched.output or "[]"))
             found[f"{index} hits"] = hits or searched.errors
+        hidden = (path for path in self.folder.rglob(".*") if not path.name.startswith(".tantivy-"))
+        found["left behind"] = [str(path) for path in hidden if path.suffix in (".lock", ".new", ".part")]
         found["turns"] = self.turns()
-        found["results"] = {name: self.results(name) for name in ("evaluated", "probed")}
+        found["results"] = {name: self.results(name) for name in ("evaluated", "half", "probed", "stopped")}
         return found
 
     def results(self, name: str) -> list[str]:
         """The rows that `eval` or `probe` has kept, without what was measured, in order."""
         path = self.folder / name / "results.jsonl"
-        rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        rows = [json.loads(line) for line in lines if line.endswith("\n")]  # a kill may have cut the last one
         return sorted(json.dumps({key: row[key] for key in row if key not in MEASURED}, sort_keys=True) for row in rows)
 
     def turns(self) -> list[list[str]]:
@@ -186,6 +224,10 @@ def _turns(path: Path) -> list[str]:
 
 _MAPPED = "--route map --window 400 --max-new-tokens 8"
 _PROBED = "--methods none --tasks needle --lengths 192,224 --trials 1 --depths 2"
+LLAMA = "../llama"  # beside the working folder: faults are in what is kept, and not in the weights
+_STOPPED = "--methods none --tasks needle --lengths 8400,8500 --trials 1 --depths 2"
+_WHOLE = "--route native --max-new-tokens 2 --kv-cache-size 50MB"
+_IN_INT8 = ("ask", "Who jumps?", *_WHOLE.split(), "--model", LLAMA, "--quantization", "int8")
 ACTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "ingest": (("ingest", "docs", "--prune"), ""),
     "remove": (("index", "remove", "docs/1.txt"), ""),
@@ -196,7 +238,14 @@ ACTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "eval": (("eval", "questions.jsonl", "--out", "evaluated"), ""),
     "map": (("ask", "How many subjects are there?", *_MAPPED.split(), "--model", MODEL), ""),
     "probe": (("probe", MODEL, *_PROBED.split(), "--out", "probed"), ""),
+    "eval on": (("eval", "questions.jsonl", "--out", "half"), ""),
+    "probe on": (("probe", LLAMA, *_STOPPED.split(), "--out", "stopped"), ""),
+    "keep": (("ask", "Who jumps?", *_WHOLE.split(), "--model", LLAMA, "--index", "long"), ""),
+    "kept": (("ask", "Who jumps?", *_WHOLE.split(), "--model", LLAMA, "--index", "held"), ""),
+    "pack": ((*_IN_INT8, "--index", "held"), ""),
+    "packed": ((*_IN_INT8, "--index", "held"), ""),
 }
+ANSWERS = ("map", "keep", "kept", "pack", "packed")
 
 
 def write_documents(folder: Path, numbers: range, version: int) -> None:
@@ -232,15 +281,15 @@ def check(bench: Bench, action: str, before: dict[str, Any], after: dict[str, An
     again = bench.act(action)
     if action != "remove" and again.status:
         raise Wrong(f"it does not go on: {again.status} {again.errors}")
-    end = bench.state()
-    kept = (".longctx", "old", ".longctx hits", "old hits", "results")
+    end = bench.state() | {"answer": again.output if action in ANSWERS else after["answer"]}
+    kept = (".longctx", "old", ".longctx hits", "old hits", "results", "answer", "left behind")
     if action != "chat" and (others := [key for key in kept if end[key] != after[key]]):
         raise Wrong("; ".join(f"it ends with other {key}: {end[key]} instead of {after[key]}" for key in others))
 
 
 def faults_of(kind: str, operations: int, luck: random.Random) -> Fault:
-    if kind == "kills":
-        return Fault(luck.randint(1, operations))
+    if kind in ("kills", "interrupts"):
+        return Fault(luck.randint(1, operations), INTERRUPT if kind == "interrupts" else 0)
     error = luck.choice([errno.EIO, errno.ENOSPC])
     return Fault(luck.randint(1, operations), error, luck.random() < 0.5, error == errno.EIO)
 
@@ -280,15 +329,15 @@ def is_wrong(bench: Bench, trial: Trial, before: Any, after: Any, other: Path | 
     return False
 
 
-def try_faults(bench: Bench, kind: str, trials: int, luck: random.Random) -> int:
+def try_faults(bench: Bench, kind: str, actions: Sequence[str], trials: int, luck: random.Random) -> int:
     """Let commands fail; returns how many were wrong."""
     wrong, ends = 0, Counter[str]()
     bench.reset()
     before = bench.state()
-    counts, afters = done_whole(bench, ACTIONS)
+    counts, afters = done_whole(bench, actions)
     print(f"{kind}: file operations of each command: {counts}", flush=True)
     for trial in range(trials):
-        action = [*ACTIONS][trial % len(ACTIONS)]
+        action = actions[trial % len(actions)]
         fault = faults_of(kind, counts[action], luck)
         bench.reset()
         bench.prepare(action)
@@ -328,16 +377,18 @@ def try_flips(bench: Bench, trials: int, luck: random.Random) -> int:
     return wrong
 
 
-def try_swaps(bench: Bench, trials: int, luck: random.Random) -> int:
+def try_swaps(bench: Bench, names: Sequence[str], trials: int, luck: random.Random) -> int:
     """Give the index's name to another index, or to a link to it; that one stays as it is, and so does this one."""
     wrong, ends = 0, Counter[str]()
     bench.reset()
     before = bench.state()
-    actions = [action for action, (arguments, _) in ACTIONS.items() if "old" not in arguments]
+    actions = [action for action in names if "old" not in ACTIONS[action][0]]
     counts, afters = done_whole(bench, actions)
-    ours, other, link = (bench.folder / name for name in (".longctx", "other", "link"))
+    other, link, aside = (bench.folder / name for name in ("other", "link", "aside"))
     for trial in range(trials):
         action, place = actions[trial // 2 % len(actions)], (other, link)[trial % 2]
+        arguments = ACTIONS[action][0]
+        ours = bench.folder / (arguments[arguments.index("--index") + 1] if "--index" in arguments else ".longctx")
         bench.reset()
         bench.prepare(action)
         link.symlink_to(other)
@@ -345,7 +396,7 @@ def try_swaps(bench: Bench, trials: int, luck: random.Random) -> int:
         fault = Fault(luck.randint(1, counts[action]), exchange=(ours, place))
         said = bench.act(action, fault)
         if ours.lstat().st_ino != own:  # exchanged, and now back
-            for old, new in ((ours, bench.folder / "held"), (place, ours), (bench.folder / "held", place)):
+            for old, new in ((ours, aside), (place, ours), (aside, place)):
                 old.rename(new)
         ends["said" if said.status else "went on"] += 1
         wrong += is_wrong(bench, Trial(action, fault, said, whole), before, afters[action], other)
@@ -397,8 +448,10 @@ def compiled() -> Iterator[Path]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("kills", 120), ("errors", 80), ("flips", 80), ("swaps", 40), ("seed", 0)):
+    defaults = {"kills": 130, "interrupts": 26, "errors": 80, "flips": 80, "swaps": 40, "seed": 0}
+    for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--only", nargs="+", choices=ACTIONS, default=[*ACTIONS], help="of the commands")
     given = parser.parse_args()
     if "LONGCTX_FAULTS" not in os.environ:
         with compiled() as library:
@@ -412,12 +465,12 @@ def main() -> int:
     HASHING = stand_in_for_the_encoder()
     luck, wrong = random.Random(given.seed), 0
     with tempfile.TemporaryDirectory(prefix="longctx-faults-") as folder:
-        os.environ["XDG_CONFIG_HOME"] = os.environ["LONGCTX_CACHE_DIR"] = str(Path(folder) / "home")
+        os.environ["XDG_CONFIG_HOME"] = os.environ["LONGCTX_CACHE_DIR"] = str(Path(folder) / "work" / "home")
         bench = Bench(Path(folder) / "work", Forked(library, Path(folder) / "work"))
-        for kind, trials in (("kills", given.kills), ("errors", given.errors)):
-            wrong += try_faults(bench, kind, trials, luck) if trials else 0
+        for kind, trials in (("kills", given.kills), ("interrupts", given.interrupts), ("errors", given.errors)):
+            wrong += try_faults(bench, kind, given.only, trials, luck) if trials else 0
         wrong += try_flips(bench, given.flips, luck) if given.flips else 0
-        wrong += try_swaps(bench, given.swaps, luck) if given.swaps else 0
+        wrong += try_swaps(bench, given.only, given.swaps, luck) if given.swaps else 0
     return 1 if wrong else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -95,6 +96,31 @@ def test_a_killed_writer_of_one_file_leaves_nothing_once_another_is_written(tmp_
     (tmp_path / ".mine.new").mkdir()
     write(tmp_path / "file", "text")
     assert names(tmp_path) == [".mine.lock", ".mine.new", "file"]
+
+
+def test_what_a_killed_writer_left_makes_room_before_the_next_write(tmp_path: Path) -> None:
+    """They may be gigabytes: on a full disk a write that removes them at its end never comes to it."""
+    subprocess.run([sys.executable, "-c", KILLED_WRITER, tmp_path / "never again"], check=False)
+
+    def write_where_there_is_room(new: Path) -> None:
+        assert names(tmp_path) == [".file.lock", ".file.new"]
+        new.write_text("text")
+
+    write_atomically(tmp_path / "file", write_where_there_is_room)
+
+
+def test_what_is_interrupted_while_it_cleans_up_is_removed_by_the_next_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "never again", "text")
+    monkeypatch.undo()
+    write(tmp_path / "file", "text")
+    assert names(tmp_path) == ["file", "never again"]
 
 
 def test_a_writer_at_work_is_left_alone_by_the_writers_of_other_files(tmp_path: Path) -> None:

@@ -59,6 +59,26 @@ def test_a_folders_server_is_refused_until_trusted_and_again_when_the_file_or_th
     (other / "longctx.toml").write_bytes(file.read_bytes())
     monkeypatch.chdir(other)
     assert refused(), "another folder"
+    (other / "longctx.toml").unlink()
+    (other / "longctx.toml").symlink_to(file)
+    assert refused(), "another folder, with a link"
+    (tmp_path / "alias").symlink_to(working_folder)
+    monkeypatch.chdir(tmp_path / "alias")
+    assert not refused(), "the same folder by another name"
+    working_folder.rename(tmp_path / "renamed")
+    monkeypatch.chdir(tmp_path / "renamed")
+    assert refused()
+
+
+def test_what_was_in_the_folder_when_the_user_agreed_is_not_fetched_later(working_folder: Path) -> None:
+    (working_folder / "org" / "model").mkdir(parents=True)
+    (working_folder / "longctx.toml").write_text('model = "org/model"\nencoder = "somebody/encoder"\n')
+    check_trusted(load_settings(), agreed=True)
+    check_trusted(load_settings(), agreed=False)
+    check_trusted(load_settings(model="./mine"), agreed=False)
+    (working_folder / "org" / "model").rmdir()
+    with pytest.raises(BadRequest, match="fetches somebody/encoder and org/model from"):
+        check_trusted(load_settings(), agreed=False)
 
 
 def test_what_the_user_names_needs_no_trust(

@@ -66,7 +66,7 @@ class NoteFile:
             self._folder = within.make(FOLDER, 0o700)
             if self._folder.status(self._name) is not None:
                 os.utime(self._name, dir_fd=self._folder.descriptor, follow_symlinks=False)  # the most recently asked
-            _forget_oldest(self._folder)
+            _forget_oldest(self._folder, self._name)
         except CorpusError as error:
             _log.warning("the notes of the question are not kept: %s", error)
         except OSError:
@@ -133,12 +133,15 @@ def key_of(values: Sequence[object]) -> str:
     return sha256(json.dumps(values).encode()).hexdigest()
 
 
-def _forget_oldest(folder: HeldFolder) -> None:
-    """Delete the notes of the questions that were asked longest ago, beyond both limits; and no other file."""
+def _forget_oldest(folder: HeldFolder, asked: str) -> None:
+    """Delete the notes of the questions that were asked longest ago, beyond both limits; and no other file.
+
+    Those of the one that is asked now stay, also where the clock was set back.
+    """
     statuses = [(name, folder.status(name)) for name in folder.names() if _NAME.fullmatch(name)]
     files = [(time, size, name) for name, status in statuses if status is not None for size, time in [status]]
     total = 0
-    for place, (_, size, name) in enumerate(sorted(files, reverse=True)):
+    for place, (_, size, name) in enumerate(sorted(files, key=lambda file: (file[2] == asked, file), reverse=True)):
         total += size
         if place >= MOST_QUESTIONS or total > MOST_BYTES:
             folder.remove(name)

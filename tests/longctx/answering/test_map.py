@@ -963,6 +963,23 @@ def test_the_notes_of_so_many_questions_are_kept(index: Path, opened, server, mo
     assert all(file.exists() for file in others)
 
 
+def test_the_notes_of_the_question_at_hand_stay_where_the_clock_was_set_back(
+    index: Path, opened, server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("longctx.answering.map_reduce.note_file.MOST_QUESTIONS", 1)
+    server.play(WINDOW, stations)
+    qa = opened(index)
+    qa.ask("How many of the reports mention rust?")
+    [kept] = (index / "notes").iterdir()
+    later = kept.with_name(f"{'0' * 32}.jsonl")
+    later.write_text("{}")
+    os.utime(later, (2**32, 2**32))
+    state = server.play(WINDOW, stations)
+    qa.ask("How many of the reports mention rust?")
+    assert state.at("part") == []
+    assert [*kept.parent.iterdir()] == [kept]
+
+
 def test_notes_that_are_cut_are_taken_on_half_the_part(make_index, opened, server) -> None:
     words = "\n\n".join(f"Station {n} has rust on the ladder. {PROSE}" for n in range(40))
     folder = make_index({"long.md": f"# Long\n\n{words}", "other.md": report(1)})

@@ -17,7 +17,7 @@ from watched_folder import WatchedFolder
 
 from indexes.storage import HeldFolder
 from longctx import DocumentQA, Engine, GenerationOptions, LoadedModel
-from longctx.engine import PrefillProgress, PrefixStore
+from longctx.engine import PrefillProgress, PrefixRefused, PrefixStore
 from rope_scaling import RopeScaling
 
 YARN = RopeScaling(method="yarn", factor=2.0, original_max_position_embeddings=2048)
@@ -201,6 +201,26 @@ def test_a_disk_that_is_full_and_a_file_of_somebody_else_hinder_no_answer(
     assert ask(loaded, PrefixStore(tmp_path / "kv", dtype="model"), ids, [7, 8])[0] == right
 
 
+def test_a_file_stays_where_the_system_fails_and_what_killed_processes_left_does_not(
+    loaded, ids, tmp_path: Path
+) -> None:
+    def cannot_open(path: Path) -> None:
+        try:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        except OSError as error:
+            raise PrefixRefused(f"{path} cannot be read: {error}") from error
+
+    store = PrefixStore(tmp_path, dtype="model")
+    ask(loaded, store, ids, [7])
+    [kept] = store.entries()
+    left = tmp_path / f".{'0' * 32}.safetensors.new"
+    left.mkdir()
+    left.with_suffix(".lock").touch()
+    assert store.read(kept, cannot_open) is None
+    assert ask(loaded, store, ids, [7])[1] == len(ids)
+    assert [*tmp_path.iterdir()] == [kept.path]
+
+
 def test_a_link_in_an_index_is_not_followed_and_costs_no_answer(loaded, ids, tmp_path: Path, caplog) -> None:
     (tmp_path / "index").mkdir()
     within, kept = HeldFolder(tmp_path / "index"), tmp_path / "index" / "kv-cache"
@@ -235,6 +255,7 @@ def test_clearing_removes_what_a_killed_process_was_writing(tmp_path: Path) -> N
     left.mkdir()
     (left / "half").write_bytes(bytes(1000))
     left.with_suffix(".lock").touch()
+    (tmp_path / f".{'1' * 32}.safetensors.lock").touch()  # of one that was killed before it made its folder
     assert PrefixStore(tmp_path).clear() == []
     assert [*tmp_path.iterdir()] == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,12 +88,15 @@ def test_a_cache_folder_that_cannot_be_made_costs_a_measurement_for_each_engine(
     assert Engine(loaded).reading_speed(measure=False) is None
 
 
-def test_rates_of_other_models_and_times_are_kept_beside_it() -> None:
+def test_rates_of_other_models_and_times_are_kept_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
     keep_rate("one", 5.0)
     keep_rate("two", 7.0)
     assert (kept_rate("one"), kept_rate("two"), kept_rate("three")) == (5.0, 7.0, None)
     assert kept_rate("one", oldest=3600.0) == 5.0
     assert kept_rate("one", oldest=-1.0) is None
+    before = time.time() - 7200.0
+    monkeypatch.setattr(time, "time", lambda: before)
+    assert kept_rate("one", oldest=3600.0) is None, "the clock was set back"
 
 
 def test_a_key_is_of_the_shape_and_not_of_the_weights(loaded: LoadedModel, tiny_chat_llama: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,34 @@ def test_a_file_of_another_user_is_not_read(
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     in_int8(half_llama)
     assert "is damaged" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_has_taken_the_place_of_a_file_is_not_read(
+    half_llama: Path, cache: Path, tmp_path: Path, kind: str
+) -> None:
+    wanted = logits(in_int8(half_llama))
+    [file] = kept(cache)
+    file.rename(tmp_path / "moved")
+    if kind == "pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to(tmp_path / "moved")
+    assert torch.equal(logits(in_int8(half_llama)), wanted)
+    assert file.is_file()
+    assert not file.is_symlink()
+
+
+def test_what_a_killed_process_left_does_not_take_the_room(
+    half_llama: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = cache / f".{'0' * 32}.safetensors.new"
+    left.mkdir(parents=True)
+    left.with_suffix(".lock").touch()
+    free = shutil.disk_usage(cache)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free if left.exists() else free._replace(free=1 << 40))
+    in_int8(half_llama)
+    assert len(kept(cache)) == 1
 
 
 def test_files_that_were_not_used_make_room(half_llama: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
