@@ -16,9 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 BACKLOG = 64  # connections that are accepted before the first of them can be given up
 _SLOWEST = 1000  # bytes a second of a body or a response
-_UNSENT = (
-    1 << 14
-)  # bytes that the kernel may hold back, or what a slow client reads would be seen in steps of a megabyte
+_UNSENT = 1 << 14  # bytes in the kernel: with more, what a slow client reads is seen in steps of a megabyte
 
 
 class BoundedConnection(H11Protocol):
