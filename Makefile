@@ -36,7 +36,7 @@ test-avx2 test-sse41: $(VENV)/installed
 test-random: $(VENV)/installed
 	$(PYTEST) --dist worksteal -m hypothesis --hypothesis-profile random --timeout 3600
 
-## test-faults: the command killed, without a disk, and with flipped bits, at many moments; some minutes, and `cc`
+## test-faults: the command killed, interrupted, without a disk, with flipped bits, twice at once; half an hour, and `cc`
 # wide: make test-faults FAULTS="--kills 1000 --errors 300 --flips 1000"
 FAULTS := --kills 70 --errors 70 --flips 60
 test-faults: $(VENV)/installed

@@ -65,11 +65,12 @@ def remove_leftovers(folder: Path) -> None:
         for lock in folder.glob(".*.lock"):
             left = lock.with_suffix(".new")
             is_ours = _OURS.fullmatch(lock.name) or (left.is_dir() and not left.is_symlink())
-            if is_ours and not lock.stat().st_size:
-                with suppress(OSError), _opened(lock) as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    if _is_named(file.fileno(), lock):
-                        _clear(lock)
+            with suppress(OSError):  # another process has removed it, or holds it
+                if is_ours and not lock.stat().st_size:
+                    with _opened(lock) as file:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        if _is_named(file.fileno(), lock):
+                            _clear(lock)
 
 
 @contextmanager

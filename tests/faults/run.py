@@ -1,7 +1,7 @@
-"""Faults at every kind of moment of the `longctx` command: SIGKILL, Ctrl-C, I/O errors, full disks, flips, swaps.
+"""Faults at any moment of the `longctx` command: SIGKILL, Ctrl-C, I/O errors, full disks, flips, swaps, pairs.
 
-    python tests/faults/run.py [--kills 130] [--interrupts 26] [--errors 80] [--flips 80] [--swaps 40] [--seed 0]
-                               [--only COMMAND …]
+    python tests/faults/run.py [--kills 130] [--interrupts 26] [--errors 80] [--flips 80] [--swaps 40] [--pairs 30]
+                               [--seed 0] [--only COMMAND …]
 
 Nothing may be lost or doubled, nothing that is whole may be called damaged, and no wrong answer may come without a
 word. The commands run in processes forked from this one, whose file operations `inject.c` (compiled here with `cc`)
@@ -20,10 +20,12 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -67,15 +69,24 @@ class Forked:
     def __init__(self, library: ctypes.CDLL, under: Path) -> None:
         self._library, self._under = library, under
 
-    def run(self, action: Callable[[], int], fault: Fault | None) -> Outcome:
-        """Run a function in a process of its own; it may die by the fault."""
+    @contextlib.contextmanager
+    def running(self, action: Callable[[], int], fault: Fault | None) -> Iterator[Callable[[], Outcome]]:
+        """Run a function in a process of its own; it may die by the fault. What is given waits for its end."""
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as told:
             if not (pid := os.fork()):
                 self._child(action, fault, output.fileno(), errors.fileno(), told.fileno())
-            _, status = os.waitpid(pid, 0)
-            texts = [_text(file) for file in (output, errors)]
-            count = int(_text(told) or 0)
-        return Outcome(os.waitstatus_to_exitcode(status), *texts, count)
+
+            def end() -> Outcome:
+                _, status = os.waitpid(pid, 0)
+                texts = [_text(file) for file in (output, errors)]
+                return Outcome(os.waitstatus_to_exitcode(status), *texts, int(_text(told) or 0))
+
+            yield end
+
+    def run(self, action: Callable[[], int], fault: Fault | None) -> Outcome:
+        """Run a function in a process of its own to its end."""
+        with self.running(action, fault) as end:
+            return end()
 
     def _child(self, action: Callable[[], int], fault: Fault | None, output: int, errors: int, told: int) -> NoReturn:
         code = 99
@@ -147,6 +158,13 @@ class Bench:
         shutil.copytree(self.start, self.folder)  # the times of files stay: copy2
 
     def command(self, *arguments: str, stdin: str = "", fault: Fault | None = None) -> Outcome:
+        return self.forked.run(self._called(arguments, stdin), fault)
+
+    def beside(self, action: str) -> contextlib.AbstractContextManager[Callable[[], Outcome]]:
+        """Do an action while this process goes on; what is given waits for its end."""
+        return self.forked.running(self._called(*ACTIONS[action]), None)
+
+    def _called(self, arguments: tuple[str, ...], stdin: str) -> Callable[[], int]:
         def run() -> int:
             from longctx.cli import main
 
@@ -154,7 +172,7 @@ class Bench:
             sys.argv, sys.stdin = ["longctx", *arguments], io.StringIO(stdin)
             main()
 
-        return self.forked.run(run, fault)
+        return run
 
     def stopped_probe(self) -> int:
         """A probe that Ctrl-C stops while it reads its second text, of which it keeps keys and values."""
@@ -184,20 +202,17 @@ class Bench:
         arguments, stdin = ACTIONS[action]
         return self.command(*arguments, stdin=stdin, fault=fault)
 
-    def state(self) -> dict[str, Any]:
-        """All that is kept, read without faults; problems of `verify` are in it."""
-        found: dict[str, Any] = {}
-        for index in (".longctx", "old"):
-            verified = self.command("index", "verify", "--json", "--index", index)
-            listed = self.command("index", "list", "--json", "--index", index)
-            found[f"{index} problems"] = (verified.errors, verified.status)
-            documents = json.loads(listed.output or "[]")
-            found[index] = Counter(f"{Path(d['source']).name} {d['content_hash']}" for d in documents)
-            all_of_them = ("--mode", "lexical", "-k", "99", "--json", "--index", index)
-            searched = self.command("search", "subject3 Alpha", *all_of_them)
-            # what scores alike stands in the order in which it was ingested, which a failure changes
-            hits = sorted(hit["chunk"]["text"] for hit in json.loads(searched.output or "[]"))
-            found[f"{index} hits"] = hits or searched.errors
+    def state(self, index: str) -> dict[str, Any]:
+        """All that is kept in an index and beside it, read without faults; problems of `verify` are in it."""
+        verified = self.command("index", "verify", "--json", "--index", index)
+        listed = self.command("index", "list", "--json", "--index", index)
+        documents = json.loads(listed.output or "[]")
+        all_of_them = ("--mode", "lexical", "-k", "99", "--json", "--index", index)
+        searched = self.command("search", "subject3 Alpha fox", *all_of_them)
+        # what scores alike stands in the order in which it was ingested, which a failure changes
+        hits = sorted(hit["chunk"]["text"] for hit in json.loads(searched.output or "[]"))
+        found: dict[str, Any] = {"problems": (verified.errors, verified.status), "hits": hits or searched.errors}
+        found["documents"] = Counter(f"{Path(each['source']).name} {each['content_hash']}" for each in documents)
         hidden = (path for path in self.folder.rglob(".*") if not path.name.startswith(".tantivy-"))
         found["left behind"] = [str(path) for path in hidden if path.suffix in (".lock", ".new", ".part")]
         found["turns"] = self.turns()
@@ -245,7 +260,14 @@ ACTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "pack": ((*_IN_INT8, "--index", "held"), ""),
     "packed": ((*_IN_INT8, "--index", "held"), ""),
 }
+REFUSED = re.compile(r"another \w+ is writing")
 ANSWERS = ("map", "keep", "kept", "pack", "packed")
+
+
+def index_of(action: str) -> str:
+    """The folder of the index that an action is about."""
+    arguments, _ = ACTIONS[action]
+    return arguments[arguments.index("--index") + 1] if "--index" in arguments else ".longctx"
 
 
 def write_documents(folder: Path, numbers: range, version: int) -> None:
@@ -262,17 +284,17 @@ class Wrong(Exception):
 
 def check(bench: Bench, action: str, before: dict[str, Any], after: dict[str, Any], said: Outcome) -> None:
     """Check what a fault has left, and that the same command goes on from there to the right end."""
-    left = bench.state()
-    for index in (".longctx", "old"):
-        problems, status = left[f"{index} problems"]
-        if status or problems:
-            raise Wrong(f"{index} is not whole: {problems}")
-        known = before[index] | after[index]
-        if lost := before[index] & after[index] - left[index]:
-            raise Wrong(f"lost: {lost}")
-        names = [key.split()[0] for key in left[index].elements()]
-        if left[index] - known or len(names) != len(set(names)):
-            raise Wrong(f"doubled or made up: {left[index] - known} {names}")
+    index = index_of(action)
+    left = bench.state(index)
+    problems, status = left["problems"]
+    if status or problems:
+        raise Wrong(f"{index} is not whole: {problems}")
+    known, held = before["documents"] | after["documents"], left["documents"]
+    if lost := before["documents"] & after["documents"] - held:
+        raise Wrong(f"lost: {lost}")
+    names = [key.split()[0] for key in held.elements()]
+    if held - known or len(names) != len(set(names)):
+        raise Wrong(f"doubled or made up: {held - known} {names}")
     turns = [t for session in left["turns"] for t in session]
     if [t for session in before["turns"] for t in session] != turns[: len([t for s in before["turns"] for t in s])]:
         raise Wrong(f"turns were lost: {turns}")
@@ -281,8 +303,8 @@ def check(bench: Bench, action: str, before: dict[str, Any], after: dict[str, An
     again = bench.act(action)
     if action != "remove" and again.status:
         raise Wrong(f"it does not go on: {again.status} {again.errors}")
-    end = bench.state() | {"answer": again.output if action in ANSWERS else after["answer"]}
-    kept = (".longctx", "old", ".longctx hits", "old hits", "results", "answer", "left behind")
+    end = bench.state(index) | {"answer": again.output if action in ANSWERS else after["answer"]}
+    kept = ("documents", "hits", "results", "answer", "left behind")
     if action != "chat" and (others := [key for key in kept if end[key] != after[key]]):
         raise Wrong("; ".join(f"it ends with other {key}: {end[key]} instead of {after[key]}" for key in others))
 
@@ -312,7 +334,7 @@ def done_whole(bench: Bench, actions: Iterable[str]) -> tuple[dict[str, int], di
         bench.prepare(action)
         whole = bench.act(action, Fault(-1))
         assert whole.status == 0, (action, whole)
-        counts[action], afters[action] = whole.operations, bench.state() | {"answer": whole.output}
+        counts[action], afters[action] = whole.operations, bench.state(index_of(action)) | {"answer": whole.output}
     return counts, afters
 
 
@@ -333,7 +355,7 @@ def try_faults(bench: Bench, kind: str, actions: Sequence[str], trials: int, luc
     """Let commands fail; returns how many were wrong."""
     wrong, ends = 0, Counter[str]()
     bench.reset()
-    before = bench.state()
+    before = {index: bench.state(index) for index in {index_of(action) for action in actions}}
     counts, afters = done_whole(bench, actions)
     print(f"{kind}: file operations of each command: {counts}", flush=True)
     for trial in range(trials):
@@ -343,7 +365,7 @@ def try_faults(bench: Bench, kind: str, actions: Sequence[str], trials: int, luc
         bench.prepare(action)
         said = bench.act(action, fault)
         ends["killed" if said.status == -9 else "said" if said.status else "went on"] += 1
-        wrong += is_wrong(bench, Trial(action, fault, said), before, afters[action])
+        wrong += is_wrong(bench, Trial(action, fault, said), before[index_of(action)], afters[action])
     print(f"{kind}: {trials} trials, {dict(ends)}, {wrong} wrong", flush=True)
     return wrong
 
@@ -381,14 +403,13 @@ def try_swaps(bench: Bench, names: Sequence[str], trials: int, luck: random.Rand
     """Give the index's name to another index, or to a link to it; that one stays as it is, and so does this one."""
     wrong, ends = 0, Counter[str]()
     bench.reset()
-    before = bench.state()
-    actions = [action for action in names if "old" not in ACTIONS[action][0]]
+    actions = [action for action in names if index_of(action) != "old"]
+    before = {index: bench.state(index) for index in {index_of(action) for action in actions}}
     counts, afters = done_whole(bench, actions)
     other, link, aside = (bench.folder / name for name in ("other", "link", "aside"))
     for trial in range(trials):
         action, place = actions[trial // 2 % len(actions)], (other, link)[trial % 2]
-        arguments = ACTIONS[action][0]
-        ours = bench.folder / (arguments[arguments.index("--index") + 1] if "--index" in arguments else ".longctx")
+        ours = bench.folder / index_of(action)
         bench.reset()
         bench.prepare(action)
         link.symlink_to(other)
@@ -399,8 +420,33 @@ def try_swaps(bench: Bench, names: Sequence[str], trials: int, luck: random.Rand
             for old, new in ((ours, aside), (place, ours), (aside, place)):
                 old.rename(new)
         ends["said" if said.status else "went on"] += 1
-        wrong += is_wrong(bench, Trial(action, fault, said, whole), before, afters[action], other)
+        wrong += is_wrong(bench, Trial(action, fault, said, whole), before[index_of(action)], afters[action], other)
     print(f"swaps: {trials} trials, {dict(ends)}, {wrong} wrong", flush=True)
+    return wrong
+
+
+def try_pairs(bench: Bench, names: Sequence[str], trials: int, luck: random.Random) -> int:
+    """Do an action in two processes at about the same time: both are done, or one is refused by name."""
+    wrong, ends = 0, Counter[str]()
+    bench.reset()
+    before = {index: bench.state(index) for index in {index_of(action) for action in names}}
+    _, afters = done_whole(bench, names)
+    for trial in range(trials):
+        action = names[trial % len(names)]
+        bench.reset()
+        bench.prepare(action)
+        with bench.beside(action) as end:
+            time.sleep(luck.choice([0.0, luck.random()]))
+            second = bench.act("repair" if action == "ingest" and luck.random() < 0.5 else action)
+            both = (end(), second)
+        refused = [said for said in both if said.status]
+        ends["one refused" if refused else "both done"] += 1
+        if action != "remove" and (len(refused) > 1 or any(not REFUSED.search(said.errors) for said in refused)):
+            wrong += 1
+            print(f"WRONG: two of {action}: {both}", flush=True)
+        said = Outcome(0, "", "".join(said.errors for said in both))
+        wrong += is_wrong(bench, Trial(action, Fault(-1), said), before[index_of(action)], afters[action])
+    print(f"pairs: {trials} trials, {dict(ends)}, {wrong} wrong", flush=True)
     return wrong
 
 
@@ -448,7 +494,7 @@ def compiled() -> Iterator[Path]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    defaults = {"kills": 130, "interrupts": 26, "errors": 80, "flips": 80, "swaps": 40, "seed": 0}
+    defaults = {"kills": 130, "interrupts": 26, "errors": 80, "flips": 80, "swaps": 40, "pairs": 30, "seed": 0}
     for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--only", nargs="+", choices=ACTIONS, default=[*ACTIONS], help="of the commands")
@@ -471,6 +517,7 @@ def main() -> int:
             wrong += try_faults(bench, kind, given.only, trials, luck) if trials else 0
         wrong += try_flips(bench, given.flips, luck) if given.flips else 0
         wrong += try_swaps(bench, given.only, given.swaps, luck) if given.swaps else 0
+        wrong += try_pairs(bench, given.only, given.pairs, luck) if given.pairs else 0
     return 1 if wrong else 0
 
 

@@ -123,6 +123,15 @@ def test_what_is_interrupted_while_it_cleans_up_is_removed_by_the_next_write(
     assert names(tmp_path) == ["file", "never again"]
 
 
+def test_a_lock_that_cannot_be_looked_at_keeps_no_other_from_being_removed(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED_WRITER, tmp_path / "never again"], check=False)
+    links = [tmp_path / f".{n:032x}.bin.lock" for n in range(20)]
+    for link in links:
+        link.symlink_to(tmp_path / "nowhere")
+    write(tmp_path / "file", "text")
+    assert names(tmp_path) == [*(link.name for link in links), "file"]
+
+
 def test_a_writer_at_work_is_left_alone_by_the_writers_of_other_files(tmp_path: Path) -> None:
     def slowly(new: Path) -> None:
         new.write_text("slow")
