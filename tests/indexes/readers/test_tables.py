@@ -155,11 +155,25 @@ def rows_below(document):
         ("2026年度,,\n店,売上,利益\n", "店,売上,利益"),
         ("店,売上,\n", "店,売上,"),
         ("名,,備考\n", "名,,備考"),
+        (",2025,\n店,Q1,Q2\n", "店,2025 Q1,2025 Q2"),
+        ("店,売上,\n,2025,2026\n", "店,売上 2025,売上 2026"),
     ],
 )
 def test_a_header_of_two_rows_in_a_csv(head, names, read):
     rows = ["東京,1,2", "大阪,3,4", "福岡,5,6"]
     assert rows_below(read("a.csv", head + "\n".join(rows))) == [(names, rows)]
+
+
+def test_a_header_of_two_rows_on_a_sheet_without_merged_cells(read):
+    rows = [
+        ["", "2025", None, "2026", None],
+        ["Boat", "Q1", "Q2", "Q1", "Q2"],
+        ["Ellen", 1, 2, 3, 4],
+        ["Maria", 5, 6, 7, 8],
+    ]
+    assert rows_below(read("a.xlsx", saved(workbook(rows)))) == [
+        ("Boat | 2025 Q1 | 2025 Q2 | 2026 Q1 | 2026 Q2", ["Ellen | 1 | 2 | 3 | 4", "Maria | 5 | 6 | 7 | 8"])
+    ]
 
 
 def test_a_row_without_numbers_is_no_second_row_of_a_header(read):
