@@ -164,6 +164,23 @@ def test_a_header_of_two_rows_in_a_csv(head, names, read):
     assert rows_below(read("a.csv", head + "\n".join(rows))) == [(names, rows)]
 
 
+def test_headers_of_long_tables_in_latex_as_pandoc_writes_them(read):
+    head = r"\begin{minipage}[b]{\linewidth}\raggedright Port \end{minipage} & Depth \\"
+    column = r">{\raggedright\arraybackslash}p{(\linewidth - 4\tabcolsep) * \real{0.2222}}"
+    text = "\n".join(
+        [
+            rf"\begin{{longtable}}[]{{@{{}}{column}r@{{}}}}",
+            r"\caption{Depths of \emph{ports}}\tabularnewline",
+            *(r"\toprule\noalign{}", head, r"\midrule\noalign{}", r"\endfirsthead"),
+            *(r"\toprule\noalign{}", head, r"\midrule\noalign{}", r"\endhead"),
+            *(r"\bottomrule\noalign{}", r"\endlastfoot", r"Kiel & 12 \\", r"Oslo & 9 \\", r"\end{longtable}"),
+        ]
+    )
+    [(header, rows)] = rows_below(read("a.tex", text))
+    assert header == "Port | Depth"
+    assert rows[-2:] == [r"Kiel & 12 \\", r"Oslo & 9 \\"]
+
+
 def test_a_header_of_two_rows_on_a_sheet_without_merged_cells(read):
     rows = [
         ["", "2025", None, "2026", None],
