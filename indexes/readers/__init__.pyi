@@ -3,7 +3,7 @@ from .charset import decode
 from .converting import conversions
 from .files import check_regular, check_size, os_reason, read_bytes
 from .folders import statuses_in
-from .office import formatted_number
+from .number_formats import formatted_number
 from .registry import (
     READER_VERSION,
     SUFFIXES,

@@ -35,6 +35,7 @@ _ANY_RATIO = 10_000_000  # bytes or characters, up to which any ratio will do
 _MOST_WARNINGS = 10
 _TITLE_LENGTH = 200  # characters
 _NO_TITLES = ("untitled", "microsoft word", "microsoft powerpoint", "powerpoint ", "slide 1", "word document")
+_STRUCK = "~~"  # before and behind what is struck out
 _NOTED = re.compile(r"(?:[^\W\d_]{3}|[.,;:!?…。、，；：！？)）」』\]\"”’»])\Z")  # what has a note behind it
 _VALUE_LENGTH = 2_000  # characters of a property; a longer one is no property
 
@@ -202,9 +203,29 @@ def superscript(text: str, before: str) -> str:
         `^6` after `10`, which does not become 106, and the number of a note after a word or a sentence: `lamp^6`. Units
         such as m2 have shorter names.
     """
+    before = before.removesuffix(_STRUCK)
     is_number = before[-1:].isdigit() and text[:1] in tuple("0123456789+-−")
     is_note = text.isdecimal() and _NOTED.search(before) is not None
     return f"^{text}" if is_number or is_note else text
+
+
+def add_struck(parts: list[str], text: str) -> None:
+    """Add text that is struck out to the pieces of a line, as `~~text~~`.
+
+    Args:
+        parts: The pieces. The last one is changed if it ends with text that is struck out.
+        text: The text; white space at its ends stays outside.
+    """
+    bare = text.strip()
+    if not bare:
+        parts.append(text)
+        return
+    before, behind = text[: text.index(bare[0])], text[len(text.rstrip()) :]
+    if parts and parts[-1].endswith(_STRUCK):
+        parts[-1] = parts[-1].removesuffix(_STRUCK)
+    else:
+        before += _STRUCK
+    parts.append(f"{before}{bare}{_STRUCK}{behind}")
 
 
 def reason_of(error: Exception) -> str:

@@ -6,7 +6,16 @@ import re
 from collections.abc import Sequence
 from itertools import islice
 
-from indexes.readers.tables import HAS_DIGIT, LONGEST_HEADER, SEARCHED, begins_table, divides, header_place, one_header
+from indexes.readers.tables import (
+    HAS_DIGIT,
+    LONGEST_HEADER,
+    SEARCHED,
+    begins_table,
+    divides,
+    header_of_two,
+    header_place,
+    one_header,
+)
 from indexes.types import Table
 
 _DELIMITERS = ("\t", ";", ",", "|")
@@ -73,32 +82,7 @@ def _delimited(text: str, starts: Sequence[int], ends: Sequence[int], *, by_numb
         or (by_numbers and not begins_table(rows))
     ):
         return None
-    above = [place - 1] if place and not rows[place - 1][0].strip() else []  # and not a title
-    for upper in (*above, place):
-        if upper + 2 < len(starts) and _goes_on(rows[upper : upper + 3]):
-            return Table(starts[upper + 2], ends[-1], one_header(delimiter.join(_both(rows[upper], rows[upper + 1]))))
+    below, names = header_of_two(rows, place)
+    if names and below < len(starts):
+        return Table(starts[below], ends[-1], one_header(delimiter.join(names)))
     return Table(starts[place + 1], ends[-1], one_header(first[place]))
-
-
-def _goes_on(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the second of three rows goes on with the header that the first begins: 売上 over 上期 and 下期."""
-    if len(rows) < 3:
-        return False
-    above, names, below = ([cell.strip() for cell in row] for row in rows)
-    if len(above) != len(names) or any(map(HAS_DIGIT.search, names)):
-        return False
-    columns = list(zip(above, names, [*above[1:], "end"], strict=True))  # with the name that is next to it
-    spans = any(high and not beside for high, _, beside in columns)
-    fits = all(
-        (not low or not beside) if high else low for high, low, beside in columns
-    )  # one name, or names below one
-    return spans and fits and any(name and HAS_DIGIT.search(cell) for name, cell in zip(names, below, strict=False))
-
-
-def _both(above: Sequence[str], names: Sequence[str]) -> list[str]:
-    """The names of columns whose upper parts stand once for several of them."""
-    found, last = [], ""
-    for high, low in zip(above, names, strict=True):
-        last = high.strip() or last
-        found.append(f"{last if low.strip() or high.strip() else ''} {low.strip()}".strip())
-    return found

@@ -36,7 +36,7 @@ from indexes.text import clean, is_readable
 from indexes.types import Document, Heading, Table
 
 # Part of a document's content hash: raise it when a reader's output changes, so that every file is read again.
-READER_VERSION = b"18"
+READER_VERSION = b"19"
 
 _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
     read_plain: ".txt .text .log .css .scss",

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from indexes.readers.base import ReadLimits, ReadText, not_read, properties, real_title
+from indexes.readers.base import ReadLimits, ReadText, add_struck, not_read, properties, real_title, superscript
 from indexes.readers.hidden import left_out
 from indexes.readers.lines import Lines
 from indexes.readers.office import alternative_text, is_page_number, shown_by_code
 from indexes.readers.running_text import NUMBER
+from indexes.readers.symbols import is_symbol_font, symbols
 from indexes.readers.text import read_plain
 
 RTF = b"{\\rtf"  # what a file begins with
@@ -31,6 +32,10 @@ _CHARACTERS = {
     **{"rdblquote": "”", "emspace": " ", "enspace": " ", "qmspace": " ", "line": "\n"},
     "shptxt": " ",  # a box in the midst of a paragraph
 }
+_LOOKS = frozenset(
+    {"v", "deleted", "mvf", "plain", "super", "up", "sub", "dn", "nosupersub", "strike", "striked"}
+)  # properties of characters, and of the fonts and code pages that they are in
+_SET = _LOOKS | {"ansicpg", "mac", "pc", "pca", "uc", "f", "fcharset", "cpg"}
 _SYMBOLS = {b"~": "\u00a0", b"_": "\u2011", b"\\": "\\", b"{": "{", b"}": "}", b"\n": "\n", b"\r": "\n"}
 _ENDS = frozenset({"par", "sect", "page", "column"})
 _HEADERS = frozenset(f"{name}{which}" for name in ("header", "footer") for which in ("", "f", "l", "r"))
@@ -58,6 +63,9 @@ class _State:
     fallback: int = 1  # how many characters follow one in Unicode, for programs that do not know it
     hidden: bool = False
     deleted: bool = False  # or moved from here
+    raised: bool = False
+    struck: bool = False
+    font: str = ""  # one of symbols
 
 
 def read_rtf(data: bytes, limits: ReadLimits) -> ReadText:
@@ -81,6 +89,7 @@ class _Document:
         self._skip = 0  # characters that stand for one in Unicode
         self._starred = False
         self._fonts: dict[int, int] = {}
+        self._symbol_fonts: dict[int, str] = {}  # their names
         self._font, self._style = 0, 0
         self._levels: dict[int, int] = {}  # of the styles that are headings
         self._level = 0
@@ -89,6 +98,7 @@ class _Document:
         self._author, self._begin_author = "", 0  # of the next comment, and where the name begins in the paragraph
         self._objects = self._hidden = 0
         self._headers: list[str] = []  # and footers
+        self._raised = self._struck = 0  # where such text ends in the paragraph
         self._beside: tuple[Lines, bytearray, list[str], bool, int] | None = None  # of the text, while one is read
         self._begin_property, self._property = 0, ""  # of a shape or a picture: its name
         self._begin_field, self._is_shown = 0, False  # of a field, and whether it is shown without its result
@@ -150,7 +160,7 @@ class _Document:
         if word == "u":
             self._add_unit((number or 0) & 0xFFFF)
             self._skip = state.fallback
-        elif word in ("ansicpg", "mac", "pc", "pca", "uc", "v", "deleted", "mvf", "plain", "f", "fcharset", "cpg"):
+        elif word in _SET:
             self._set(word, number)
         elif word in ("fonttbl", "stylesheet") or word in _PROPERTIES:
             self._state = replace(state, destination=word)
@@ -160,7 +170,7 @@ class _Document:
         elif word in _IN_LINE:
             by = f" by {self._author}" if self._author else ""
             self._add(" [" if word == "footnote" else f" [Comment{by}: ")
-            self._state = replace(state, destination=word)
+            self._state = replace(state, destination=word, raised=False, struck=False)
         elif self._is_special(word):
             return 0
         elif word in _LEFT_OUT or (starred and word not in _KEPT_ANYWAY):
@@ -216,21 +226,30 @@ class _Document:
             self._state = replace(self._state, code_page=self._default)
         elif word == "uc":
             self._state = replace(self._state, fallback=min(max(number or 0, 0), 10))
-        elif word == "v":
-            self._state = replace(self._state, hidden=number != 0)
-        elif word in ("deleted", "mvf"):
-            self._state = replace(self._state, deleted=number != 0)
-        elif word == "plain":
-            self._state = replace(self._state, hidden=False, deleted=False)
+        elif word in _LOOKS:
+            self._set_look(word, is_on=number != 0)
         elif word == "f" and self._state.destination == "fonttbl":
             self._font = number or 0
         elif word == "f":
-            page = self._fonts.get(number or 0)
-            self._state = replace(self._state, code_page=page or self._default, is_own=page is None)
+            page, font = self._fonts.get(number or 0), self._symbol_fonts.get(number or 0, "")
+            self._state = replace(self._state, code_page=page or self._default, is_own=page is None, font=font)
         else:
             page = _CODE_PAGES.get(number or 0) if word == "fcharset" else number
             if page and not (word == "fcharset" and number == 0):  # set 0 is the file's own
                 self._fonts[self._font] = page
+
+    def _set_look(self, word: str, *, is_on: bool) -> None:
+        """Whether characters are hidden, deleted, raised or struck out."""
+        if word == "plain":
+            self._state = replace(self._state, hidden=False, deleted=False, raised=False, struck=False, font="")
+        elif word == "v":
+            self._state = replace(self._state, hidden=is_on)
+        elif word in ("deleted", "mvf"):
+            self._state = replace(self._state, deleted=is_on)
+        elif word in ("strike", "striked"):
+            self._state = replace(self._state, struck=is_on)
+        else:
+            self._state = replace(self._state, raised=is_on and word in ("super", "up"))
 
     def _paragraph_word(self, word: str, number: int | None) -> None:
         """A property of paragraphs, or the end of one."""
@@ -264,7 +283,8 @@ class _Document:
                 self._levels[self._style] = int(heading[1])
             self._style = 0
         elif state.destination == "fonttbl":
-            self._units.clear()
+            if is_symbol_font(name := self._taken().rstrip(";")):
+                self._symbol_fonts[self._font] = name
         elif state.destination != self._state.destination:
             self._end_destination(state.destination)
 
@@ -313,12 +333,36 @@ class _Document:
         self._bytes += data[skipped:]
 
     def _add_unit(self, unit: int) -> None:
-        if self._is_shown_text("x"):
+        if self._state.font or self._state.struck or self._state.raised:
+            self._add(chr(unit))
+        elif self._is_shown_text("x"):
             self._units += unit.to_bytes(2, "little")
 
     def _add(self, text: str) -> None:
-        if self._is_shown_text(text):
-            self._units += text.encode("utf-16-le")
+        if not self._is_shown_text(text):
+            return
+        state = self._state
+        if state.destination in _SHOWN and (state.font or state.raised or state.struck):
+            text = self._as_set(text)
+        self._units += text.encode("utf-16-le", "surrogatepass")
+
+    def _as_set(self, text: str) -> str:
+        """Text in a font of symbols, raised or struck out."""
+        state = self._state
+        text = symbols(state.font, text) if state.font else text
+        if state.raised and self._raised != len(self._units):
+            text = superscript(text, self._last(3))
+        if state.struck:
+            parts = [self._cut(len(self._units) - 4)] if self._struck == len(self._units) > 0 else []
+            add_struck(parts, text)
+            text = "".join(parts)
+        end = len(self._units) + len(text.encode("utf-16-le", "surrogatepass"))
+        self._raised, self._struck = end if state.raised else self._raised, end if state.struck else self._struck
+        return text
+
+    def _last(self, characters: int) -> str:
+        """The end of the paragraph so far."""
+        return self._units[-2 * characters :].decode("utf-16-le", "replace")
 
     def _is_shown_text(self, text: str) -> bool:
         """Whether text is neither left out nor deleted nor hidden; what is hidden is counted."""
@@ -347,6 +391,7 @@ class _Document:
         """The text of the paragraph so far, which is ended."""
         text = self._units.decode("utf-16-le", "replace")
         self._units.clear()
+        self._raised = self._struck = 0
         return text.strip()
 
     def _end_text(self) -> None:

@@ -57,6 +57,9 @@ def table_of(rows: Sequence[Row], text: str) -> Table | None:
     place = header_place([row.cells for row in rows[:SEARCHED]])
     if place is None or place + 1 >= len(rows):
         return None
+    below, names = header_of_two([row.cells for row in rows[: place + 3]], place)
+    if names:
+        return Table(rows[below].start, rows[-1].end, one_header(_BETWEEN_CELLS.join(names)))
     header = one_header(text[rows[place].start : rows[place].end])
     return Table(rows[place + 1].start, rows[-1].end, header)
 
@@ -225,6 +228,46 @@ def header_place(rows: Sequence[Sequence[str]]) -> int | None:
             is_prose = sum(map(len, filled)) > _LONGEST_NAME * len(filled)
             return None if is_prose or _is_data(filled, rows[place + 1 :]) else place
     return None
+
+
+def header_of_two(rows: Sequence[Sequence[str]], place: int) -> tuple[int, list[str]]:
+    """Find the header of a table that has two rows, of which the upper one names several columns at once.
+
+    Args:
+        rows: The cells of the first rows.
+        place: Which of them is the header, or the upper or the lower one of the two.
+
+    Returns:
+        The place of the first row below, and the names of the columns; no names for a header of one row.
+    """
+    above = [place - 1] if place and not rows[place - 1][0].strip() else []  # and not a title
+    for upper in (*above, place):
+        if upper + 2 < len(rows) and _goes_on(rows[upper : upper + 3]):
+            return upper + 2, _both(rows[upper], rows[upper + 1])
+    return place + 1, []
+
+
+def _goes_on(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the second of three rows goes on with the header that the first begins: 売上 over 上期 and 下期."""
+    above, names, below = ([cell.strip() for cell in row] for row in rows)
+    if len(above) > len(names) or are_numbers(list(filter(None, names))):
+        return False
+    above += [""] * (len(names) - len(above))
+    columns = list(zip(above, names, [*above[1:], "end"], strict=True))  # with the name that is next to it
+    spans = any(high and not beside for high, _, beside in columns)
+    fits = all(
+        (not low or not beside) if high else low for high, low, beside in columns
+    )  # one name, or names below one
+    return spans and fits and any(name and HAS_DIGIT.search(cell) for name, cell in zip(names, below, strict=False))
+
+
+def _both(above: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The names of columns whose upper parts stand once for several of them."""
+    found, last = [], ""
+    for high, low in zip_longest(above, names, fillvalue=""):
+        last = high.strip() or last
+        found.append(f"{last if low.strip() or high.strip() else ''} {low.strip()}".strip())
+    return found
 
 
 def _is_data(cells: Sequence[str], below: Sequence[Sequence[str]]) -> bool:

@@ -3,7 +3,8 @@
 Soft hyphens, zero-width characters and directional marks are dropped; Kangxi radicals, compatibility ideographs,
 ligatures, vertical punctuation and Arabic presentation forms become the characters that they stand for; a carriage
 return alone becomes a newline. Full-width letters, half-width kana, separate accents and characters such as ㈱ and ①
-stay: their authors wrote them so, and search folds them. Of characters printed one upon the other, the last one stays.
+stay: their authors wrote them so, and search folds them. Of characters printed one upon the other, the last one stays,
+and what is for a terminal alone, such as a colour, is dropped.
 """
 
 from __future__ import annotations
@@ -37,7 +38,12 @@ _KINDS = (
 )
 _ODD = re.compile(_KINDS)
 # One character printed upon another makes it bold or underlined: N␈N and _␈s, in manual pages above all.
-_ODD_OR_OVERSTRUCK = re.compile(r"(?P<overstruck>(?:[^\r\n\b][\b])+(?=[^\r\n\b_])|(?<=[^\r\n\b])(?:[\b]_)+)|" + _KINDS)
+_OVERSTRUCK = r"(?P<overstruck>(?:[^\r\n\b][\b])+(?=[^\r\n\b_])|(?<=[^\r\n\b])(?:[\b]_)+)"
+# What tells a terminal to show colours, titles and links (ECMA-48), in logs and outputs of programs above all.
+_ESCAPE = (
+    r"(?P<escape>\x1b(?:\[[0-?]{0,100}[ -/]{0,5}[@-~]|\][^\x07\x1b\r\n]{0,2000}(?:\x07|\x1b\\)|[ -/][0-~]|[0-Z\\^-~])?)"
+)
+_ODD_OR_PRINTED = re.compile(f"{_OVERSTRUCK}|{_ESCAPE}|{_KINDS}")
 _CJK = r"[\u3000-\u9fff\uff00-\uffef]"
 _WRAPPED = re.compile(rf"(?<={_CJK})[^\S\r\n]{{0,40}}\r?\n[^\S\r\n]*(?={_CJK})")
 _VERTICAL = re.compile("[\ufe10-\ufe19\ufe30-\ufe6f]")
@@ -78,7 +84,7 @@ def clean(text: str) -> CleanText:
     Returns:
         The clean text with its map.
     """
-    odd = _ODD_OR_OVERSTRUCK if "\b" in text else _ODD
+    odd = _ODD_OR_PRINTED if "\b" in text or "\x1b" in text else _ODD
     if (text.isascii() and "\r" not in text and odd is _ODD) or not odd.search(text):
         return CleanText(text)
     parts: list[str] = []
@@ -220,7 +226,7 @@ _WORDS = re.compile(rf"[{_LETTER}]{{2,60}}(?:-[{_LETTER}]{{2,60}})*(?![{_LETTER}
 
 def _replacement(found: re.Match[str]) -> str:
     kind = found.lastgroup
-    if kind in ("dropped", "overstruck"):
+    if kind in ("dropped", "overstruck", "escape"):
         return ""
     return "\n" if kind == "return" else _form(found[0])
 

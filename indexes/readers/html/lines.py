@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from indexes.readers.base import MOST_MARKS, ReadText, one_line, superscript
+from indexes.readers.base import MOST_MARKS, ReadText, add_struck, one_line, superscript
 from indexes.readers.html.main_text import Line
 from indexes.readers.html.page_parts import names
 from indexes.readers.html.rows import OpenRow
@@ -34,6 +34,8 @@ class PageLines:
         main_depths: Of the elements that are open and have the role of the main text.
         heading: Level of the heading that is open; 0 for none.
         is_raised: Whether what comes next is a superscript.
+        is_struck: Whether what comes next is struck out.
+        label: The number of an item of a list, before its first text.
     """
 
     def __init__(self) -> None:
@@ -42,7 +44,8 @@ class PageLines:
         self.open = dict.fromkeys(_COUNTED, 0)
         self.main_depths: list[int] = []
         self.heading = 0
-        self.is_raised = False
+        self.is_raised = self.is_struck = False
+        self.label = ""
         self._table = 0  # the number of the last one
         self._cells = self._header_cells = 0  # in the row at hand
         self._with_header = self._without_header = 0  # the last table with a row of names above, and that without
@@ -81,7 +84,13 @@ class PageLines:
             text = superscript(text, self.words[-1])
         self.is_raised = False
         if text != " " or (self.words and not self.words[-1].endswith(" ")):
-            self.words.append(text)
+            if self.label and text != " ":
+                self.words.append(self.label)
+                self.label = ""
+            if self.is_struck:
+                add_struck(self.words, text)
+            else:
+                self.words.append(text)
             self._plain += not (self.open["a"] or text.isspace())
 
     def add_lines(self, lines: Sequence[str]) -> None:

@@ -20,9 +20,12 @@ from indexes.readers.html.page_parts import (
     formula_in,
     is_beside_the_text,
     is_note,
+    is_note_number,
     names,
     unfolded_ids,
 )
+from indexes.readers.html.settings import Settings
+from indexes.readers.symbols import symbols
 
 _BLOCKS = names(
     "address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset"
@@ -53,6 +56,7 @@ class Page:
         self._button: Button | None = None
         self._foreign: Equation | Drawing | None = None
         self._outer: tuple[list[Line], list[str]] | None = None  # the lines and words beside what is for no scripts
+        self._settings = Settings()
         self._depth = 0
         self._title: list[str] = []
         self._in_title = False
@@ -116,6 +120,7 @@ class Page:
             self._out.main_depths.append(self._depth)
         if tag in ("button", "noscript"):
             self._begin_doubtful(tag, attributes)
+        label = self._settings.begin(tag, attributes, self._depth)
         if tag in _CELLS:
             self._out.begin_cell(tag, attributes)
         elif tag in _BLOCKS:
@@ -128,8 +133,10 @@ class Page:
             self._left_out.begin(tag, attributes)
         self._out.heading = _HEADINGS.get(tag, self._out.heading)
         self._out.begin(tag)
+        self._out.is_struck = self._settings.is_struck
+        self._out.label = label if tag == "li" else self._out.label
         self._in_title = tag == "title"
-        self._out.is_raised = self._out.is_raised or tag == "sup"
+        self._out.is_raised = self._out.is_raised or tag == "sup" or is_note_number(tag, attributes)
 
     def end(self, tag: str) -> None:
         """End an element."""
@@ -154,8 +161,10 @@ class Page:
         if self._out.main_depths and self._depth < self._out.main_depths[-1]:
             self._out.main_depths.pop()
         self._out.end(tag)
+        self._settings.end(tag, self._depth)
+        self._out.is_struck = self._settings.is_struck
         self._in_title = False
-        self._out.is_raised = self._out.is_raised and tag != "sup"
+        self._out.is_raised = self._out.is_raised and tag not in ("sup", "a")
 
     def data(self, text: str) -> None:
         """Add text, perhaps in several pieces."""
@@ -166,7 +175,7 @@ class Page:
         elif self._dropped:
             self._left_out.data(text, self._dropped[-1])
         else:
-            self._out.add(text)
+            self._out.add(symbols(self._settings.font, text) if self._settings.font else text)
 
     def close(self) -> None:
         """End the page."""

@@ -31,6 +31,7 @@ _SHORTEST_LABEL = 12  # bytes in UTF-8: two words, or four kanji
 _SHORTEST_TEXT = 80  # bytes in UTF-8: more than a button says that does something
 _QUESTION = re.compile(r"(?:[?？؟]|[すたるのいんう]か。?)\W*$")  # perhaps with an arrow behind it
 _REFERENCES = ("aria-controls", "data-bs-target", "data-target")
+_NOTE_NUMBER = re.compile(r"\b(?:doc-)?noteref\b|\bfootnote-?ref\b", re.IGNORECASE)
 _NOTES = re.compile(r"footnotes?\b|endnotes?\b", re.IGNORECASE)
 _FORMULA = re.compile(r"\b(?:la)?tex\b|\bmath", re.IGNORECASE)
 _FOR_SCRIPTS = re.compile(r"script|スクリプト|脚本|腳本|скрипт|스크립트|cookies?\b", re.IGNORECASE)
@@ -118,6 +119,12 @@ def is_note(attributes: Any) -> bool:
     """Return whether an element is named for a note."""
     named = " ".join(attributes.get(name, "")[:200] for name in ("class", "id", "role", "epub:type"))
     return _NOTES.search(named) is not None
+
+
+def is_note_number(tag: str, attributes: Any) -> bool:
+    """Return whether an element is the number of a note, which books raise by their style sheets."""
+    named = " ".join(attributes.get(name, "")[:200] for name in ("class", "role", "epub:type"))
+    return tag == "a" and _NOTE_NUMBER.search(named) is not None
 
 
 def formula_in(picture: Any) -> list[str]:

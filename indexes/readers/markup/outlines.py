@@ -16,6 +16,7 @@ from indexes.readers.base import (
     without_embedded_files,
 )
 from indexes.readers.charset import decode_source
+from indexes.readers.markup.definitions import ASCIIDOC_NAMES, LATEX_NAMES, ORG_NAMES, with_definitions
 from indexes.readers.markup.front_matter import without_front_matter
 from indexes.readers.markup.includes import ASCIIDOC, LATEX, ORG, included
 from indexes.readers.markup.references import with_accents
@@ -27,6 +28,7 @@ _SECTION = re.compile(rf"\s*\\({'|'.join(_SECTIONS)})\*?\s*(?:\[[^\]]*\]\s*)?\{{
 _TITLE = re.compile(r"\s*\\(title|author)\s*(?:\[[^\]]*\]\s*)?\{(.*)")
 _VERBATIM = re.compile(r"\s*\\(begin|end)\{(verbatim\*?|lstlisting|minted|comment|Verbatim)\}")
 _LATEX_COMMENT = re.compile(r"(?<!\\)%[^\n]*")
+_BESIDE = re.compile(r"\\(?:thanks|footnote|label|inst)\{(?:[^{}]|\{[^{}]*\})*\}")  # a title or the name of an author
 _COMMAND = re.compile(r"\\(?:[A-Za-z]+\*?\s?|.)|[{}]")
 _ORG_HEADING = re.compile(r"(\*+)[ \t]+(?:(?:TODO|DONE)[ \t]+)?(?:\[#[A-Z]\][ \t]+)?(.*?)(?:[ \t]+:[\w@#%:]+:)?[ \t]*$")
 _ORG_KEYWORD = re.compile(r"#\+(title|author|description|keywords):[ \t]*(.*)", re.IGNORECASE)
@@ -49,7 +51,7 @@ def read_latex(data: bytes, limits: ReadLimits) -> ReadText:
     Raises:
         UnreadableFile: It is not text, or its encoding cannot be told.
     """
-    text = with_accents(_text(data, limits))
+    text = with_definitions(with_accents(_text(data, limits)), LATEX_NAMES)
     headings: list[tuple[int, int, str]] = []
     about: dict[str, str | None] = {}
     environment = ""
@@ -95,6 +97,7 @@ def read_org(data: bytes, limits: ReadLimits) -> ReadText:
         UnreadableFile: It is not text, or its encoding cannot be told.
     """
     front, text = without_front_matter(_text(data, limits))
+    text = with_definitions(text, ORG_NAMES)
     headings: list[tuple[int, int, str]] = []
     about: dict[str, str | None] = {**front}
     block = ""
@@ -125,6 +128,7 @@ def read_asciidoc(data: bytes, limits: ReadLimits) -> ReadText:
         UnreadableFile: It is not text, or its encoding cannot be told.
     """
     front, text = without_front_matter(_text(data, limits))
+    text = with_definitions(text, ASCIIDOC_NAMES)
     headings: list[tuple[int, int, str]] = []
     about: dict[str, str | None] = {**front}
     fence = ""
@@ -182,4 +186,5 @@ def _plain(argument: str) -> str:
         if depth == 0:
             argument = argument[:at]
             break
+    argument = _BESIDE.sub(" ", argument)
     return " ".join(_COMMAND.sub("", argument.replace(r"\\", " ").replace("~", " ")).split())

@@ -7,6 +7,7 @@ import unicodedata
 
 from indexes.readers.base import MOST_MARKS, ReadLimits, ReadText, lines_with_offsets, one_line, without_embedded_files
 from indexes.readers.charset import decode
+from indexes.readers.markup.definitions import RST_NAMES, with_definitions
 from indexes.readers.markup.front_matter import without_front_matter
 from indexes.readers.markup.includes import RST, included
 from indexes.readers.markup.tables import rst_tables
@@ -30,6 +31,7 @@ def read_rst(data: bytes, limits: ReadLimits) -> ReadText:
         UnreadableFile: It is not text, or its encoding cannot be told.
     """
     front, text = without_front_matter(without_embedded_files(decode(data, limits.encoding)))
+    text = with_definitions(text, RST_NAMES)
     tables, rows = rst_tables(text)
     title = front.pop("title", "")
     files = included(text, RST)

@@ -30,7 +30,12 @@ _ADOC_CELL = re.compile(r"(?<!\\)(?:(?<=\s)|^)(?:\d*(?:\.\d+)?[+*])?[<^>.]{0,4}[
 _LATEX_TABLE = re.compile(
     r"\\begin\{(tabular[xy*]?|tabulary|longtable|tblr)\}((?:(?!\\begin\{(?:tab|longtable|tblr))[^\0])*?)\\end\{\1\}"
 )
-_LATEX_COLUMNS = re.compile(r"(?:\s*\[[^\]]*\]|\s*\{(?:[^{}]|\{[^{}]*\})*\})+")
+_LATEX_COLUMNS = re.compile(r"(?:\s*\[[^\]]*\]|\s*\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})+")
+_LATEX_BESIDE = re.compile(  # no row of a table: its title, boxes in cells, and the header of its further pages
+    r"\\caption\*?(?:\[[^\]]*\])?\{(?:[^{}]|\{[^{}]*\})*\}|\\(?:begin|end)\{minipage\}(?:\[[^\]]*\]|\{[^{}]*\})*"
+    r"|\\(?:label|noalign)\{[^{}]*\}|\\endfirsthead\b(?:(?!\\endfirsthead)[^\0])*?\\endhead\b"
+)
+_NO_LINE_END = re.compile(r"[^\n]")
 _LATEX_ROW_END = re.compile(r"\\\\(?:\[[^\]\n]*\])?|\\tabularnewline\b")
 _LATEX_RULE = re.compile(r"\s*\\(?:hline|midrule|endhead|endfirsthead)\b")
 _LATEX_COMMAND = re.compile(
@@ -298,6 +303,7 @@ def _plain(cell: str) -> str:
 def _latex_table(text: str, offset: int) -> tuple[Table, TableRows] | None:
     columns = _LATEX_COLUMNS.match(text)
     begin, head = columns.end() if columns else 0, 0
+    text = _LATEX_BESIDE.sub(lambda found: _NO_LINE_END.sub(" ", found[0]), text)
     rows: TableRows = []
     for end in [*(match.end() for match in _LATEX_ROW_END.finditer(text)), len(text)]:
         row = text[begin:end]

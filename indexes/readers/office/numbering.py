@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from indexes.readers.office.number_formats import formatted_number
+from indexes.readers.number_formats import formatted_number
 from indexes.readers.office.styles import Styles, W, value
 
 _LEVELS = 9

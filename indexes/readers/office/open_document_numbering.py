@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from indexes.readers.office.number_formats import formatted_number
+from indexes.readers.number_formats import formatted_number
 from indexes.readers.office.open_document_xml import STYLE, TEXT, integer
 
 _FORMATS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from indexes.readers.comments import Comment
@@ -14,6 +15,7 @@ from indexes.readers.office.open_document_masters import Masters
 from indexes.readers.office.open_document_numbering import Numbering
 from indexes.readers.office.open_document_objects import Objects
 from indexes.readers.office.open_document_tables import Tables
+from indexes.readers.office.open_document_text_styles import TextStyles
 from indexes.readers.office.open_document_xml import DC, DRAW, OFFICE, PRESENTATION, SVG, TABLE, TEXT, integer
 from indexes.readers.running_text import NUMBER
 
@@ -29,6 +31,7 @@ _BESIDE = _ALTERNATIVE | {f"{OFFICE}annotation", f"{DRAW}object", f"{DRAW}object
 _NUMBERS = frozenset(  # in headers
     {"page-number", "page-count", "sheet-name", "title", "file-name", "date", "time"}
 )
+_SPACE = re.compile(r"[ \t\r\n]+")  # which is one space; lines are broken by elements
 _CHARACTERS = {"s": " ", "tab": " ", "line-break": "\n"}
 _DEEPEST_HEADING = 6
 _TITLES = ("title", "ctrTitle")
@@ -43,6 +46,7 @@ class Walk:
         numbering: The numbers of its lists and headings.
         masters: The pages that others are laid out on.
         hiding: The styles that hide what has them.
+        setting: The styles of pieces of text.
         objects: The charts and equations.
 
     Attributes:
@@ -53,7 +57,14 @@ class Walk:
     """
 
     def __init__(
-        self, lines: Lines, body: Any, numbering: Numbering, masters: Masters, hiding: HidingStyles, objects: Objects
+        self,
+        lines: Lines,
+        body: Any,
+        numbering: Numbering,
+        masters: Masters,
+        hiding: HidingStyles,
+        setting: TextStyles,
+        objects: Objects,
     ) -> None:
         self.lines = lines
         self.comments: list[Comment] = []
@@ -62,6 +73,7 @@ class Walk:
         self._numbering = numbering
         self._masters = masters
         self._hiding = hiding
+        self._setting = setting
         self._objects = objects
         self._controls = controls(body)  # of forms: what they show
         self._is_running = False  # whether what is read stands on every page
@@ -178,7 +190,7 @@ class Walk:
                 self.tables.add(table)
 
     def _inline(self, parent: Any, parts: list[str]) -> None:
-        parts.append(parent.text or "")
+        parts.append(_SPACE.sub(" ", parent.text or ""))
         for element in parent:
             name = element.tag.removeprefix(TEXT)
             if name in _CHARACTERS:
@@ -197,8 +209,10 @@ class Walk:
             elif element.tag == f"{OFFICE}annotation":
                 self._annotate(element)
             elif element.tag not in _LEFT_OUT and not (element.tag in _MAY_BE_HIDDEN and self._is_hidden(element)):
-                self._inline(element, parts)
-            parts.append(element.tail or "")
+                own: list[str] = []
+                self._inline(element, own)
+                self._setting.of(element.get(f"{TEXT}style-name", "")).add(parts, "".join(own))
+            parts.append(_SPACE.sub(" ", element.tail or ""))
 
     def _list(self, element: Any, style: str, level: int) -> None:
         if level == 1:

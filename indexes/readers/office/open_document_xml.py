@@ -5,9 +5,20 @@ from __future__ import annotations
 import re
 
 _URN = "urn:oasis:names:tc:opendocument:xmlns:"
-TEXT, TABLE, DRAW, OFFICE, STYLE, FORM, CHART, PRESENTATION, SVG = (
+TEXT, TABLE, DRAW, OFFICE, STYLE, FORM, CHART, PRESENTATION, SVG, FO = (
     f"{{{_URN}{name}:1.0}}"
-    for name in ("text", "table", "drawing", "office", "style", "form", "chart", "presentation", "svg-compatible")
+    for name in (
+        "text",
+        "table",
+        "drawing",
+        "office",
+        "style",
+        "form",
+        "chart",
+        "presentation",
+        "svg-compatible",
+        "xsl-fo-compatible",
+    )
 )
 DC = "{http://purl.org/dc/elements/1.1/}"
 MATH = "{http://www.w3.org/1998/Math/MathML}"

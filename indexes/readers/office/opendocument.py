@@ -20,6 +20,7 @@ from indexes.readers.office.open_document_hidden import HidingStyles
 from indexes.readers.office.open_document_masters import Masters
 from indexes.readers.office.open_document_numbering import Numbering
 from indexes.readers.office.open_document_objects import Objects
+from indexes.readers.office.open_document_text_styles import TextStyles
 from indexes.readers.office.open_document_walk import Walk
 from indexes.readers.office.open_document_xml import HREF, OFFICE, TEXT
 
@@ -75,7 +76,8 @@ def flat_document_lines(
         raise UnreadableFile("an OpenDocument file with no document in it")
     styles = root if styles is None else styles
     objects, numbering, masters = Objects(part), Numbering([root, styles]), Masters(styles, body)
-    walk = Walk(Lines(most), body, numbering, masters, HidingStyles([styles, root]), objects)
+    hiding, setting = HidingStyles([styles, root]), TextStyles([styles, root])
+    walk = Walk(Lines(most), body, numbering, masters, hiding, setting, objects)
     walk.blocks(body)
     walk.notes()
     walk.headers()

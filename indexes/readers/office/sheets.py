@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from io import BytesIO
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import openpyxl
 from lxml import etree
@@ -15,7 +15,7 @@ from openpyxl.styles.numbers import BUILTIN_FORMATS
 from openpyxl.utils import column_index_from_string
 
 from indexes.errors import UnreadableFile
-from indexes.readers.base import reason_of
+from indexes.readers.base import add_struck, reason_of
 from indexes.readers.comments import Comment
 from indexes.readers.hidden import is_read_anyway
 from indexes.readers.lines import Lines
@@ -26,7 +26,7 @@ from indexes.readers.office.headers import sheet_headers
 from indexes.readers.office.hidden_cells import HiddenCells, hidden_in
 from indexes.readers.office.japanese_dates import DateFormat, date_format
 from indexes.readers.office.ooxml import Package, embedding_warnings
-from indexes.readers.office.raised_text import cell_text, has_raised_text
+from indexes.readers.office.set_text import cell_text, has_set_text
 from indexes.readers.office.sheet_drawings import add_drawings
 from indexes.readers.office.validations import add_validations
 
@@ -38,6 +38,13 @@ _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3})(\d{1,7}):([
 _MOST_MERGED = 10_000
 _Format = Formatter | TextFormat | DateFormat
 _S = "{*}"  # both namespaces of SpreadsheetML
+
+
+class _Styles(NamedTuple):
+    """What the styles of cells say of their text, by their numbers: formats, and which are struck out."""
+
+    formats: dict[int, _Format]
+    struck: frozenset[int]
 
 
 def sheet_lines(data: bytes, most: int) -> Lines:
@@ -56,7 +63,7 @@ def sheet_lines(data: bytes, most: int) -> Lines:
     """
     lines = Lines(most)
     book, package = _book(data, lines.warnings), Package(data)
-    formats = _formats(book)
+    styles = _Styles(_formats(book), _struck(book))
     failed = missing = 0
     has_text = False
     for sheet in book.worksheets:
@@ -67,7 +74,7 @@ def sheet_lines(data: bytes, most: int) -> Lines:
         lines.blank()
         before = lines.length
         try:
-            _add_sheet(lines, sheet, package, formats)
+            _add_sheet(lines, sheet, package, styles)
         except (UnreadableFile, MemoryError):
             raise
         except Exception as error:  # whatever a broken sheet provokes; it does not cost the others
@@ -106,7 +113,7 @@ class _Strings(list[Any]):
 
 def _book(data: bytes, warnings: list[str]) -> Any:
     """The workbook, without its formats where these are damaged: they say which numbers are dates."""
-    options = {"read_only": True, "data_only": True, "keep_links": False, "rich_text": has_raised_text(data)}
+    options = {"read_only": True, "data_only": True, "keep_links": False, "rich_text": has_set_text(data)}
     try:
         return openpyxl.load_workbook(BytesIO(data), **options)
     except MemoryError:
@@ -117,12 +124,12 @@ def _book(data: bytes, warnings: list[str]) -> Any:
         return book
 
 
-def _add_sheet(lines: Lines, sheet: Any, package: Package, formats: dict[int, _Format]) -> None:
+def _add_sheet(lines: Lines, sheet: Any, package: Package, styles: _Styles) -> None:
     name = sheet._worksheet_path.lstrip("/")
     xml = package.part(name)
     related = list(package.relationships(name))
     comments, hidden = _comments(package, related), hidden_in(xml)
-    texts = _add_rows(lines, sheet, _Merged(xml), formats, {row for row, _ in comments}, hidden)
+    texts = _add_rows(lines, sheet, _Merged(xml), styles, {row for row, _ in comments}, hidden)
     for row, comment in comments:
         lines.add(comment.in_row(texts.get(row, ())).line())
     add_validations(lines, xml)
@@ -230,13 +237,28 @@ def _formats(book: Any) -> dict[int, _Format]:
     return {style: found for style, code in codes.items() if (found := known[code]) is not None}
 
 
-def _texts(sheet: Any, formats: dict[int, _Format]) -> Iterator[list[str]]:
+def _struck(book: Any) -> frozenset[int]:
+    """The styles of cells that are struck out."""
+    fonts = {number for number, font in enumerate(book._fonts) if font.strike}
+    return frozenset(style for style, each in enumerate(book._cell_styles) if each.fontId in fonts)
+
+
+def _texts(sheet: Any, styles: _Styles) -> Iterator[list[str]]:
     """The texts in the cells of each row."""
-    if not formats:
+    if not styles.formats and not styles.struck:
         yield from ([_cell(value) for value in row] for row in sheet.iter_rows(values_only=True))
         return
     for row in sheet.iter_rows():
-        yield [_formatted(cell.value, formats.get(getattr(cell, "_style_id", 0))) for cell in row]
+        yield [_styled(cell.value, getattr(cell, "_style_id", 0), styles) for cell in row]
+
+
+def _styled(value: Any, style: int, styles: _Styles) -> str:
+    text = _formatted(value, styles.formats.get(style))
+    if style not in styles.struck:
+        return text
+    parts: list[str] = []
+    add_struck(parts, text)
+    return "".join(parts)
 
 
 def _formatted(value: Any, format_: _Format | None) -> str:
@@ -250,11 +272,11 @@ def _formatted(value: Any, format_: _Format | None) -> str:
 
 
 def _add_rows(
-    lines: Lines, sheet: Any, merged: _Merged, formats: dict[int, _Format], wanted: set[int], hidden: HiddenCells
+    lines: Lines, sheet: Any, merged: _Merged, styles: _Styles, wanted: set[int], hidden: HiddenCells
 ) -> dict[int, list[str]]:
     """Add the rows, and return the texts of those that are wanted, by their numbers."""
     found, table = {}, MergedCells()
-    for number, texts in enumerate(_texts(sheet, formats), start=1):
+    for number, texts in enumerate(_texts(sheet, styles), start=1):
         while texts and not texts[-1]:
             texts.pop()
         hidden.count(number, enumerate(texts, start=1))

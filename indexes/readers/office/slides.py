@@ -11,18 +11,19 @@ import pptx
 from pptx.exc import InvalidXmlError
 
 from indexes.errors import UnreadableFile
-from indexes.readers.base import first_warnings, reason_of, superscript
+from indexes.readers.base import add_struck, first_warnings, reason_of, superscript
 from indexes.readers.comments import Comment
 from indexes.readers.hidden import is_read_anyway, left_out
 from indexes.readers.lines import Lines
 from indexes.readers.merged_cells import MergedCells, TableCell
+from indexes.readers.number_formats import formatted_number
 from indexes.readers.office.alternative_text import alternative_text
 from indexes.readers.office.charts import BOXES, add_chart
 from indexes.readers.office.diagrams import DIAGRAM, DIAGRAM_DATA, diagram_words
 from indexes.readers.office.equations import M, equation_text
-from indexes.readers.office.number_formats import formatted_number
 from indexes.readers.office.ooxml import chosen, embedding_warnings
 from indexes.readers.running_text import NUMBER
+from indexes.readers.symbols import is_symbol_font, symbols
 from indexes.readers.zip_files import parse_xml
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -302,16 +303,35 @@ def _label(kind: str, number: int) -> str:
 
 
 def _text(element: Any) -> str:
-    text = ""
+    parts: list[str] = []
     for child in element:
         if child.tag == f"{_A}t":
-            text += (child.text or "").replace(_LINE_BREAK, " ")
-        elif any(each.get("baseline", "") > "0" for each in child.iterchildren(f"{_A}rPr")):
-            text += superscript(_text(child), text)
+            parts.append((child.text or "").replace(_LINE_BREAK, " "))
         elif child.tag == f"{_A}br":
-            text += " "
+            parts.append(" ")
         elif child.tag == f"{M}oMath":
-            text += equation_text(child)
+            parts.append(equation_text(child))
+        elif (properties := child.find(f"{_A}rPr")) is not None:
+            _add_run(parts, _in_its_font(_text(child), properties), properties)
         else:
-            text += _text(child)
+            parts.append(_text(child))
+    return "".join(parts)
+
+
+def _add_run(parts: list[str], text: str, properties: Any) -> None:
+    """Add a run of text, as it is set."""
+    if properties.get("baseline", "") > "0":
+        text = superscript(text, "".join(parts))
+    if properties.get("strike", "noStrike") != "noStrike":
+        add_struck(parts, text)
+    else:
+        parts.append(text)
+
+
+def _in_its_font(text: str, properties: Any) -> str:
+    """A text whose font may be one of symbols; one that is for symbols alone has no letters of ASCII."""
+    for name, least in (("latin", "\0"), ("sym", "\x80")):
+        font = properties.find(f"{_A}{name}")
+        if font is not None and is_symbol_font(typeface := font.get("typeface", "")):
+            return "".join(symbols(typeface, each) if each >= least else each for each in text)
     return text

@@ -23,7 +23,9 @@ class Styles:
     def __init__(self, elements: Iterable[Any]) -> None:
         self._styles = {style.get(f"{W}styleId"): style for style in elements}
         self._default = next((each for each, style in self._styles.items() if _is_default(style)), "")
-        self._hides = any(style.find(f"{W}rPr/{W}vanish") is not None for style in self._styles.values())
+        self._set = {  # the properties that some style has
+            element.tag.removeprefix(W) for style in self._styles.values() for element in style.iterfind(f"{W}rPr/*")
+        }
 
     def heading_level(self, paragraph: Any) -> int:
         """Return 1 to 6 for a heading or the document's title, and 0 for any other paragraph."""
@@ -46,22 +48,23 @@ class Styles:
                 return number, style.get(f"{W}styleId", "")
         return None
 
-    def is_hidden(self, run: Any, style: str) -> bool:
-        """Return whether a run of text is hidden (`w:vanish`).
+    def has(self, run: Any, name: str, style: str) -> bool:
+        """Return whether a run of text has a property that is on or off.
 
         Args:
             run: The run.
+            name: The property: `vanish` for hidden text, `strike` or `dstrike`.
             style: The style of its paragraph; empty for the document's own.
 
         Returns:
             What the run's own properties say, else those of its style, else those of its paragraph's.
         """
-        if run.find(f"{W}rPr/{W}vanish") is not None:
-            return is_on(run, "rPr", "vanish")
-        named = (value(run, "rPr", "rStyle") or "", style or self._default) if self._hides else ()
+        if run.find(f"{W}rPr/{W}{name}") is not None:
+            return is_on(run, "rPr", name)
+        named = (value(run, "rPr", "rStyle") or "", style or self._default) if name in self._set else ()
         styles = (each for identifier in named for each in self._chain(identifier))
-        hiding = next((each for each in styles if each.find(f"{W}rPr/{W}vanish") is not None), None)
-        return hiding is not None and is_on(hiding, "rPr", "vanish")
+        setting = next((each for each in styles if each.find(f"{W}rPr/{W}{name}") is not None), None)
+        return setting is not None and is_on(setting, "rPr", name)
 
     def _chain(self, identifier: str) -> Iterator[Any]:
         """The style and those that it is based on."""

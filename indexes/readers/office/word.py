@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from indexes.errors import UnreadableFile
-from indexes.readers.base import superscript
+from indexes.readers.base import add_struck, superscript
 from indexes.readers.comments import Comment
 from indexes.readers.hidden import left_out
 from indexes.readers.lines import Lines
@@ -28,7 +28,7 @@ from indexes.readers.office.headers import shown_headers
 from indexes.readers.office.numbering import Numbering
 from indexes.readers.office.ooxml import Package, chosen, embedding_warnings
 from indexes.readers.office.styles import Styles, W, value
-from indexes.readers.office.symbols import symbol
+from indexes.readers.symbols import is_symbol_font, symbol, symbols
 
 _ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
 _LEFT_OUT = frozenset(W + name for name in ("del", "moveFrom", "rt", "pPr", "rPr"))
@@ -228,18 +228,35 @@ class _Walk:
                 self._inline(chosen(element), parts)
             elif element.tag in _LEFT_OUT:
                 continue
-            elif element.tag == f"{W}r" and self._styles.is_hidden(element, self._style):
+            elif element.tag == f"{W}r" and self._styles.has(element, "vanish", self._style):
                 self.hidden += sum(len((text.text or "").strip()) for text in element.iter(f"{W}t"))
-            elif element.tag == f"{W}r" and value(element, "rPr", "vertAlign") == "superscript":
-                raised: list[str] = []
-                self._inline(element, raised)
-                parts.append(superscript("".join(raised), "".join(parts[-1:])))
+            elif element.tag == f"{W}r":
+                self._run(element, parts)
             elif (text := self._text(element)) is not None:
                 self._fields.target(parts).append(text)
             else:
                 if element.get("alt") and element.tag.startswith(_VML):
                     self._boxes.append(element)
                 self._inline(element, parts)
+
+    def _run(self, run: Any, parts: list[str]) -> None:
+        """Add a run of text, as it is set."""
+        fonts = run.find(f"{W}rPr/{W}rFonts")
+        font = "" if fonts is None else fonts.get(f"{W}ascii", "")
+        is_raised = value(run, "rPr", "vertAlign") == "superscript"
+        is_struck = any(self._styles.has(run, name, self._style) for name in ("strike", "dstrike"))
+        if not (is_raised or is_struck or is_symbol_font(font)):
+            self._inline(run, parts)
+            return
+        own: list[str] = []
+        self._inline(run, own)
+        text = "".join(own)
+        text = symbols(font, text) if is_symbol_font(font) and run.find(f"{W}sym") is None else text
+        text = superscript(text, "".join(parts[-1:])) if is_raised else text
+        if is_struck:
+            add_struck(parts, text)
+        elif text:
+            parts.append(text)
 
     def _text(self, element: Any) -> str | None:
         """The text of an element; None for one that only contains others."""

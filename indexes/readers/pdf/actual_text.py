@@ -11,27 +11,16 @@ import codecs
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pypdf._text_extraction import get_text_operands
-from pypdf.generic import (
-    ArrayObject,
-    ByteStringObject,
-    ContentStream,
-    DictionaryObject,
-    FloatObject,
-    NameObject,
-    NumberObject,
-)
-from pypdf.generic._font import Font
+from pypdf.generic import ArrayObject, ContentStream, DictionaryObject, FloatObject, NameObject
 from pypdf.generic._utils import decode_pdfdocencoding
 
 from indexes.readers.pdf.content import OPENS, SHOWS, Operation, resolved, rewrite
+from indexes.readers.pdf.content_fonts import STATED, Fonts
 
 _ACTUAL = "/ActualText"
-_NAME = NameObject("/longctxActualText")
 _SIZE = 10.0  # of the text for a drawing, in points
 _MOST_LOST = 3  # characters that an empty text stands for: more are hardly meant to be nothing
 _MOST_NODES, _MOST_MARKS = 10_000, 10_000  # of the structure, and on a page
-_PLACE = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
 
 
 class StatedText(NamedTuple):
@@ -101,7 +90,7 @@ def put_actual_text(page: Any, structure: Structure) -> None:
         stated, by_number, whole = _properties(resources), structure.texts(owner), structure.whole(owner)
         if not (stated or by_number or whole or _ACTUAL.encode() in content.get_data()):
             return None
-        rewriter = _Rewriter(_Fonts(resources), stated, by_number)
+        rewriter = _Rewriter(Fonts(resources), stated, by_number)
         operations = rewriter.operations([*whole, *content.operations] if whole else content.operations)
         if not rewriter.has_changed:
             return None
@@ -130,54 +119,6 @@ def _stated(mark: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-class _Fonts:
-    """The fonts of some content, and a further one whose codes are UTF-16."""
-
-    def __init__(self, resources: DictionaryObject) -> None:
-        self._resources = resources
-        fonts = resolved(resources.get("/Font"))
-        self._fonts = fonts if isinstance(fonts, DictionaryObject) else DictionaryObject()
-        self._known: dict[Any, Font | None] = {}
-        self._widths: dict[str, float] = {}
-
-    def shown(self, name: Any, operands: Any) -> tuple[str, float]:
-        """What an operator shows in a font, and its width in thousandths of the font's size."""
-        if name not in self._known:
-            font = resolved(self._fonts.get(name))
-            self._known[name] = Font.from_font_resource(font) if isinstance(font, DictionaryObject) else None
-        font, text, width = self._known[name], "", 0.0
-        given = operands[-1] if operands else b""
-        for piece in given if isinstance(given, list) else [given]:
-            if isinstance(piece, int | float):
-                width -= piece
-            elif font is not None and isinstance(piece, str | bytes):
-                codes, _, across = get_text_operands([piece], _PLACE, _PLACE, font, (0,))  # type: ignore[list-item]
-                text += "".join(font.character_map.get(code, code) for code in codes)
-                width += across
-        return text, width
-
-    def encoded(self, text: str, width: float) -> ByteStringObject:
-        """A text in the further font, in which it is about that wide."""
-        for character in text:
-            self._widths.setdefault(character, max(width / len(text), 1.0))
-        return ByteStringObject(text.encode("utf-16-be", "replace"))
-
-    def resources(self) -> DictionaryObject:
-        """The resources with the further font."""
-        widths = ArrayObject()
-        for character, width in self._widths.items():
-            widths += [NumberObject(ord(character)), ArrayObject([FloatObject(width)])]
-        below = {"/Type": "/Font", "/Subtype": "/CIDFontType2", "/BaseFont": _NAME}
-        descendant = DictionaryObject({NameObject(key): NameObject(value) for key, value in below.items()})
-        descendant[NameObject("/W")] = widths
-        above = {"/Type": "/Font", "/Subtype": "/Type0", "/BaseFont": _NAME, "/Encoding": "/UniJIS-UTF16-H"}
-        font = DictionaryObject({NameObject(key): NameObject(value) for key, value in above.items()})
-        font[NameObject("/DescendantFonts")] = ArrayObject([descendant])
-        return DictionaryObject(
-            {**self._resources, NameObject("/Font"): DictionaryObject({**self._fonts, _NAME: font})}
-        )
-
-
 class _Span:
     """Marked content that states its text: where it begins in the content, and how many marks are open in it."""
 
@@ -198,7 +139,7 @@ class _Rewriter:
         by_number: Those that the structure of the document states for marks, by their numbers.
     """
 
-    def __init__(self, fonts: _Fonts, stated: dict[str, str], by_number: dict[int, StatedText]) -> None:
+    def __init__(self, fonts: Fonts, stated: dict[str, str], by_number: dict[int, StatedText]) -> None:
         self.fonts = fonts
         self.has_changed = False
         self._stated = stated
@@ -289,7 +230,7 @@ class _Rewriter:
         width = span.width or 500.0 * len(span.text)
         if not in_text:
             yield [], b"BT"
-        yield [_NAME, size], b"Tf"
+        yield [STATED, size], b"Tf"
         yield [self.fonts.encoded(span.text, width)], b"Tj"
         if name is not None:
             yield [name, size], b"Tf"

@@ -51,6 +51,7 @@ def page_text(page: PageObject, before: str) -> str:
     pieces: list[_Piece] = []
     starts: list[tuple[float, float]] = []
     shown: list[Shown] = []
+    rises: list[float] = []
     font_size = 1.0
 
     def add_piece(text: str, cm: Sequence[float], tm: Sequence[float], font: Any, size: float) -> None:
@@ -62,12 +63,15 @@ def page_text(page: PageObject, before: str) -> str:
         nonlocal font_size
         if operator == b"Tf":
             font_size = float(operands[1])
+        if operator == b"Ts":
+            rises.append(float(operands[0]))
         if operator in _SHOWS:
             starts.append(_place(cm, tm))
             scale = abs(tm[3] or tm[1]) * abs(cm[3] or cm[1])
             shown.append(Shown(*starts[-1], shown_characters(operands), font_size * scale or 1.0))
 
     text = page.extract_text(visitor_text=add_piece, visitor_operand_before=add_start)
+    text = _with_raised_numbers(page, shown, rises) or text
     if _is_vertical(pieces):
         return _down_the_columns(pieces)
     columns_before = columns_at_end(before)
@@ -76,6 +80,21 @@ def page_text(page: PageObject, before: str) -> str:
         _laid_out(page, columns_before, has_columns, shown if has_table else ()) if has_columns or has_table else ""
     )
     return join_hyphens(laid_out or text)
+
+
+def _with_raised_numbers(page: PageObject, shown: Sequence[Shown], rises: Sequence[float]) -> str:
+    """The text of a page that may have raised numbers, which are marked; empty for any other."""
+    from indexes.readers.pdf.raised import mark_raised, may_be_raised  # with pypdf, which only PDFs need
+
+    if not any(rises) and not may_be_raised(shown):
+        return ""
+    try:
+        mark_raised(page)
+    except MemoryError:
+        raise
+    except Exception:  # whatever broken content provokes; it is read without the marks
+        return ""
+    return page.extract_text()
 
 
 def _laid_out(page: PageObject, columns_before: int, has_columns: bool, in_table: Sequence[Shown]) -> str:

@@ -155,11 +155,42 @@ def rows_below(document):
         ("2026年度,,\n店,売上,利益\n", "店,売上,利益"),
         ("店,売上,\n", "店,売上,"),
         ("名,,備考\n", "名,,備考"),
+        (",2025,\n店,Q1,Q2\n", "店,2025 Q1,2025 Q2"),
+        ("店,売上,\n,2025,2026\n", "店,売上 2025,売上 2026"),
     ],
 )
 def test_a_header_of_two_rows_in_a_csv(head, names, read):
     rows = ["東京,1,2", "大阪,3,4", "福岡,5,6"]
     assert rows_below(read("a.csv", head + "\n".join(rows))) == [(names, rows)]
+
+
+def test_headers_of_long_tables_in_latex_as_pandoc_writes_them(read):
+    head = r"\begin{minipage}[b]{\linewidth}\raggedright Port \end{minipage} & Depth \\"
+    column = r">{\raggedright\arraybackslash}p{(\linewidth - 4\tabcolsep) * \real{0.2222}}"
+    text = "\n".join(
+        [
+            rf"\begin{{longtable}}[]{{@{{}}{column}r@{{}}}}",
+            r"\caption{Depths of \emph{ports}}\tabularnewline",
+            *(r"\toprule\noalign{}", head, r"\midrule\noalign{}", r"\endfirsthead"),
+            *(r"\toprule\noalign{}", head, r"\midrule\noalign{}", r"\endhead"),
+            *(r"\bottomrule\noalign{}", r"\endlastfoot", r"Kiel & 12 \\", r"Oslo & 9 \\", r"\end{longtable}"),
+        ]
+    )
+    [(header, rows)] = rows_below(read("a.tex", text))
+    assert header == "Port | Depth"
+    assert rows[-2:] == [r"Kiel & 12 \\", r"Oslo & 9 \\"]
+
+
+def test_a_header_of_two_rows_on_a_sheet_without_merged_cells(read):
+    rows = [
+        ["", "2025", None, "2026", None],
+        ["Boat", "Q1", "Q2", "Q1", "Q2"],
+        ["Ellen", 1, 2, 3, 4],
+        ["Maria", 5, 6, 7, 8],
+    ]
+    assert rows_below(read("a.xlsx", saved(workbook(rows)))) == [
+        ("Boat | 2025 Q1 | 2025 Q2 | 2026 Q1 | 2026 Q2", ["Ellen | 1 | 2 | 3 | 4", "Maria | 5 | 6 | 7 | 8"])
+    ]
 
 
 def test_a_row_without_numbers_is_no_second_row_of_a_header(read):

@@ -328,3 +328,43 @@ def test_annotations_of_aozora_bunko_are_no_text(encoding, read, outline):
 def test_brackets_without_such_notes_are_text(read):
     text = "絵画《モナ・リザ》と｜縦線を［1］で見た。\n"
     assert read("a.txt", text).text == text
+
+
+@pytest.mark.parametrize(
+    ("name", "definition", "used", "shown"),
+    [
+        (
+            "a.tex",
+            r"\newcommand{\port}{Port Ellen}",
+            r"At \port{} and \port\ it is \portal.",
+            r"At Port Ellen and Port Ellen it is \portal.",
+        ),
+        ("a.tex", r"\def\port{Kiel}", r"\port is \textbf{\port}", r"Kiel is \textbf{Kiel}"),
+        ("a.tex", r"\newcommand{\port}[1]{Port #1}", r"At \port{Ellen}", r"At \port{Ellen}"),
+        ("a.adoc", ":lamp: 1000 W", "It has {lamp}, \\{lamp} and {wick}.", "It has 1000 W, \\{lamp} and {wick}."),
+        (
+            "a.rst",
+            ".. |rev| replace:: revision 7",
+            "This is |rev|_ of |it|, a|rev|b.",
+            "This is revision 7 of |it|, a|rev|b.",
+        ),
+        ("a.org", "#+MACRO: lamp 1000 W", "It has {{{lamp}}} and {{{wick}}}.", "It has 1000 W and {{{wick}}}."),
+    ],
+)
+def test_names_that_a_text_defines_are_what_they_stand_for(name, definition, used, shown, read):
+    assert read(name, f"{definition}\n\n{used}\n").text == f"{definition}\n\n{shown}\n"
+
+
+def test_names_in_a_title_of_latex_and_notes_beside_it(read):
+    document = read(
+        "a.tex",
+        "\\newcommand{\\port}{Port Ellen}\n\\title{Tides of \\port}\n\\author{A.~Berg\\thanks{Bergen}}\n\\section{In \\port}\n",
+    )
+    assert (document.title, document.metadata["author"]) == ("Tides of Port Ellen", "A. Berg")
+    assert [heading.text for heading in document.headings] == ["In Port Ellen"]
+
+
+def test_names_are_not_replaced_without_end(read):
+    text = read("a.adoc", f":a: {'long ' * 39}end\n\n" + "{a}" * 20_000, max_text=50_000_000).text
+    assert len(text) < 1_100_000
+    assert text.endswith("{a}")

@@ -8,7 +8,7 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import qn
 from saved_file import parts_of, saved, zipped
 
-from indexes.readers.office.number_formats import formatted_number
+from indexes.readers.number_formats import formatted_number
 
 MC = "http://schemas.openxmlformats.org/markup-compatibility/2006"
 MATH = "http://schemas.openxmlformats.org/officeDocument/2006/math"

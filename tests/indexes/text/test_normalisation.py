@@ -33,6 +33,8 @@ PIECES = [
     ".",
     "\b",
     "_",
+    "\x1b",
+    "[1m",
 ]
 
 
@@ -45,6 +47,10 @@ PIECES = [
         ("今日は︒はい︑︙︵あ︶", "今日は。はい、…（あ）"),
         ("a\rb\r\nc", "a\nb\r\nc"),
         ("㈱ ① Ａ ｱ café", "㈱ ① Ａ ｱ café"),  # as their authors wrote them
+        (
+            "\x1b[1;31mred\x1b[0m, \x1b]8;;http://x\x07link\x1b]8;;\x1b\\ and \x1b(B灯\x1b[K \x1b[\x1b",
+            "red, link and 灯 [",
+        ),
         ("N\bNA\bAM\bME\bE _\bs_\bi_\bv +\bo m\b_ _\b_ 灯\b灯 \b\bx", "NAME siv o m _ 灯 \b\bx"),
         ("می\u200cخواهم 👨\u200d👩", "می\u200cخواهم 👨\u200d👩"),  # joiners that belong there
     ],

@@ -1,4 +1,4 @@
-"""The number formats of lists in Word documents."""
+"""The numbers of lists, as the kinds of them that Word knows show them."""
 
 from __future__ import annotations
 
