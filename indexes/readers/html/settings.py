@@ -15,6 +15,7 @@ _FONT = re.compile(r"(?<![\w-])font(-family)?\s*:\s*([^;,]*)", re.IGNORECASE)
 _NO_NUMBERS = re.compile(r"list-style[^;]*\bnone\b", re.IGNORECASE)
 _KINDS = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
 _LISTS = names("dir menu ol ul")
+_LONGEST = 1_000  # characters of a style that are looked at
 _NUMBER = re.compile(r"-?[0-9]{1,7}")
 
 
@@ -47,7 +48,7 @@ class Settings:
         Returns:
             The number before an item of a list; empty for anything else.
         """
-        style = attributes.get("style", "")
+        style = attributes.get("style", "")[:_LONGEST]
         if tag in _STRUCK or (style and _STRUCK_BY_STYLE.search(style)):
             self._struck.append(depth)
         family = attributes.get("face", "").split(",")[0] if tag == "font" else ""

@@ -26,6 +26,7 @@ from indexes.readers.charset import decode, decode_declared, is_utf8_all_the_sam
 from indexes.readers.hidden import with_hidden_named
 from indexes.readers.html import web_page
 from indexes.readers.mail.flowed_text import without_soft_breaks
+from indexes.readers.mail.signed import within_signature
 from indexes.readers.rtf import RTF, read_rtf
 
 PAGES = frozenset({"text/html", "application/xhtml+xml"})
@@ -91,6 +92,8 @@ def message_text(message: Message, limits: ReadLimits) -> ReadText:
 def _not_read(name: str) -> str:
     is_packed = name.lower() in _OUTLOOK
     remedy = "unpack it, as with `tnef FILE`: Outlook puts text and files in it" if is_packed else _SAVE
+    if name.lower().endswith(".p7m"):
+        remedy = "it is encrypted: save the message decrypted, from the program that reads it"
     return f"the attachment '{name}' is not read: {remedy}"
 
 
@@ -137,6 +140,7 @@ def _unpacked(part: Message, inner: Message) -> Message:
 
 def _text_parts(message: Message, attached: list[str]) -> Iterator[Message]:
     """The parts to read, in order; of alternatives, the plain one."""
+    message = within_signature(message)
     kind = message.get_content_type()
     if kind == "message/rfc822":
         yield message

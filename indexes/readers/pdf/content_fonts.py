@@ -52,7 +52,9 @@ class Fonts:
 
     def resources(self) -> DictionaryObject:
         """Return the resources with the further font."""
-        widths = ArrayObject()
+        before = resolved(self._fonts.get(STATED))  # of a page that was rewritten already
+        known: Any = before if isinstance(before, DictionaryObject) else None
+        widths = ArrayObject(known["/DescendantFonts"][0]["/W"] if known else ())
         for character, width in self._widths.items():
             widths += [NumberObject(ord(character)), ArrayObject([FloatObject(width)])]
         below = {"/Type": "/Font", "/Subtype": "/CIDFontType2", "/BaseFont": STATED}

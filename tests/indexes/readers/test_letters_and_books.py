@@ -555,3 +555,48 @@ def test_breaks_of_lines_in_subrip(read):
         read("a.srt", "1\n00:00:01,000 --> 00:00:02,000\n{\\an8}The oil\\Nis\\hlow.\n").text
         == "00:00:00\nThe oil is low."
     )
+
+
+def element(tag: int, *inside: bytes) -> bytes:
+    """An element of DER."""
+    content = b"".join(inside)
+    size = len(content)
+    return bytes([tag]) + (bytes([size]) if size < 128 else b"\x82" + size.to_bytes(2, "big")) + content
+
+
+SIGNED, DATA = bytes.fromhex("06092a864886f70d010702"), bytes.fromhex("06092a864886f70d010701")
+LETTER = b"Content-Type: text/plain; charset=utf-8\r\n\r\nThe vault opens at nine.\r\n"
+
+
+def p7m(*content: bytes) -> str:
+    """A message whose one part is signed data with this content."""
+    algorithms, signers = element(0x31), element(0x31)
+    version = element(0x02, b"\1")
+    signed = element(0x30, version, algorithms, element(0x30, DATA, *content), signers)
+    data = base64.encodebytes(element(0x30, SIGNED, element(0xA0, signed))).decode()
+    kind = "Content-Type: application/pkcs7-mime; smime-type=signed-data; name=smime.p7m\n"
+    return f"Subject: Vault\n{kind}Content-Transfer-Encoding: base64\n\n{data}"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        element(0xA0, element(0x04, LETTER)),
+        element(0xA0, element(0x04, LETTER * 2)),  # a length of more than a byte
+        b"\xa0\x80\x24\x80"
+        + element(0x04, LETTER[:50])
+        + element(0x04, LETTER[50:])
+        + bytes(4),  # as OpenSSL writes it
+    ],
+)
+def test_a_message_within_its_signature_is_read(content, read):
+    document = read("a.eml", p7m(content))
+    assert "The vault opens at nine." in document.text
+    assert document.warnings == ()
+    assert "smime" not in document.text
+
+
+@pytest.mark.parametrize("content", [b"", b"\xa0", element(0xA0, b"\x24\x80" + element(0x04, b"x")[:1])])
+def test_an_encrypted_or_damaged_message_is_said_to_be_missing(content, read):
+    [warning] = read("a.eml", p7m(content)).warnings
+    assert warning.startswith("the attachment 'smime.p7m' is not read: it is encrypted")

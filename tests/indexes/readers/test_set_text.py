@@ -198,3 +198,9 @@ def test_a_raised_number_stays_in_its_line_beside_a_table_of_a_pdf(read):
     document = read("a.pdf", drawn_pdf(line + drawn(*TABLE)))
     assert document.text.split("\n")[0] == "It has 10^6 candela."
     assert [table.header for table in document.tables] == ["A | B | C"]
+
+
+def test_a_raised_number_beside_text_that_the_page_states_for_its_glyphs(read):
+    stated = b"/Span <</ActualText (office)>> BDC (oce) Tj EMC"
+    content = b"BT /F 10 Tf 72 700 Td %s ( has 10) Tj /F 7 Tf 4 Ts (6) Tj /F 10 Tf 0 Ts ( lamps) Tj ET" % stated
+    assert read("a.pdf", drawn_pdf(content)).text == "office has 10^6 lamps"
