@@ -28,7 +28,7 @@ from indexes.readers.pdf import read_pdf
 from indexes.readers.rtf import read_rtf
 from indexes.readers.sandbox import read_in_sandbox
 from indexes.readers.signatures import suffix_by_content
-from indexes.readers.source_code import read_braces, read_source
+from indexes.readers.source_code import read_braces, read_settings, read_source
 from indexes.readers.subtitles import read_subtitles
 from indexes.readers.text import read_delimited, read_plain
 from indexes.readers.xml import read_xml
@@ -36,7 +36,7 @@ from indexes.text import clean, is_readable
 from indexes.types import Document, Heading, Table
 
 # Part of a document's content hash: raise it when a reader's output changes, so that every file is read again.
-READER_VERSION = b"19"
+READER_VERSION = b"20"
 
 _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
     read_plain: ".txt .text .log .css .scss",
@@ -68,8 +68,9 @@ _SUFFIXES_OF: dict[Callable[[bytes, ReadLimits], ReadText], str] = {
     read_source: (
         ".py .pyi .js .mjs .cjs .ts .tsx .jsx .vue .go .rs .rb .php .swift .kt .kts .scala .sh .bash .zsh"
         " .ps1 .sql .r .jl .lua .pl .pm .hs .ml .mli .ex .exs .erl .clj .el .lisp .scm .nim .zig .f90"
-        " .yaml .yml .toml .ini .cfg .conf .cmake"
+        " .ini .cfg .conf .cmake"
     ),
+    read_settings: ".yaml .yml .toml",
 }
 _READERS = {suffix: reader for reader, suffixes in _SUFFIXES_OF.items() for suffix in suffixes.split()}
 SUFFIXES = frozenset(_READERS)
@@ -99,7 +100,7 @@ _NAMES = {name: suffix for suffix, names in _NAMES_OF.items() for name in names.
 _BY_LINES = frozenset(
     {read_plain, read_markdown, read_rst, read_latex, read_bibtex, read_org, read_asciidoc}
     | {read_subtitles, read_xml}
-    | {read_delimited, read_braces, read_source}
+    | {read_delimited, read_braces, read_settings, read_source}
 )
 
 # Their text is the file's own, with escapes as characters and perhaps indented: its value stays.

@@ -32,6 +32,23 @@ _FUNCTION = re.compile(r"[^\W\d].*\(")
 _NOT_A_FUNCTION = re.compile(r"(?:if|for|while|switch|return|else|do|case|using|import|include|typedef)\b")
 
 
+# A character in a string of YAML or TOML, as programs write all that is not ASCII. Behind it, the string may go on in
+# the next line, indented, and within a word.
+_CODE = r"\\(?:u[0-9A-Fa-f]{4}|U000[0-9A-Fa-f]{5}|U0010[0-9A-Fa-f]{4}|x[A-Fa-f][0-9A-Fa-f])"
+_FOLD = r"(?:\\\r?\n[ \t]+(?:\\(?=[ \t]))?)?"
+_ESCAPED = re.compile(rf"\\\\|(?:{_CODE}{_FOLD})+")
+_CODES = re.compile(_CODE)
+
+
+def read_settings(data: bytes, limits: ReadLimits) -> ReadText:
+    """Read YAML or TOML as source code, with the escapes of printable characters as these characters."""
+    text = decode_source(data, limits.encoding)
+    if "\\u" in text or "\\U" in text or "\\x" in text:
+        text = _ESCAPED.sub(lambda escape: _characters(escape[0]), text)
+    text = without_embedded_files(text)
+    return ReadText(text, breaks=_breaks(text, _begins_definition))
+
+
 def read_source(data: bytes, limits: ReadLimits) -> ReadText:
     """Read source code as it is, with `breaks` at unindented definitions that a keyword begins, and at sections."""
     text = without_embedded_files(decode_source(data, limits.encoding))
@@ -42,6 +59,16 @@ def read_braces(data: bytes, limits: ReadLimits) -> ReadText:
     """Read source code in C and its relatives, where a function has no keyword."""
     text = without_embedded_files(decode_source(data, limits.encoding))
     return ReadText(text, breaks=_breaks(text, _begins_function))
+
+
+def _characters(escapes: str) -> str:
+    """What escapes in a row stand for; themselves if one is ASCII or ends a line, which is escaped for a reason."""
+    if escapes == "\\\\":  # a backslash
+        return escapes
+    codes = (int(code[0][2:], 16) for code in _CODES.finditer(escapes))
+    units = b"".join(chr(code).encode("utf-16-le", "surrogatepass") for code in codes)
+    text = units.decode("utf-16-le", "replace")
+    return escapes if any(each < "\xa0" or each in "\u2028\u2029\ufeff\ufffd" for each in text) else text
 
 
 def _begins_definition(line: str) -> bool:

@@ -34,3 +34,17 @@ def test_breaks(name, marked, read, parts):
     """Each § stands where a break should be."""
     document = read(name, marked.replace("§", ""))
     assert parts(document) == marked.split("§")[1:]
+
+
+@pytest.mark.parametrize(
+    ("escaped", "shown"),
+    [
+        (r'name: "\u706F\u53F0\u3000x \U0001F600 caf\xE9"', 'name: "灯台\u3000x 😀 café"'),
+        ('name: "\\u706F\\\n  \\u53F0\\\n  \\ x"', 'name: "灯台 x"'),
+        (r'name: "C:\\u706F \u0041 \ud83d\ude00 \ud83d"', r'name: "C:\\u706F \u0041 😀 \ud83d"'),
+        ("run: |\n  a \\\n    b", "run: |\n  a \\\n    b"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".yaml", ".toml"])
+def test_escapes_of_settings(escaped, shown, suffix, read):
+    assert read(f"a{suffix}", escaped).text == shown
