@@ -11,6 +11,7 @@ from indexes.readers.base import MOST_MARKS, ReadText, add_struck, one_line, sup
 from indexes.readers.html.main_text import Line
 from indexes.readers.html.page_parts import names
 from indexes.readers.html.rows import OpenRow
+from indexes.readers.html.settings import has_number
 from indexes.readers.tables import row_tables
 from indexes.types import Heading
 
@@ -71,6 +72,9 @@ class PageLines:
     def add(self, text: str) -> None:
         """Add text, perhaps in several pieces."""
         if self.open["pre"]:
+            if self.label and not text.isspace():
+                text = text.lstrip("\r\n")
+                self._add_label(text)
             first, *others = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
             self.words.append(first)
             for line in others:
@@ -85,13 +89,17 @@ class PageLines:
         self.is_raised = False
         if text != " " or (self.words and not self.words[-1].endswith(" ")):
             if self.label and text != " ":
-                self.words.append(self.label)
-                self.label = ""
+                self._add_label(text)
             if self.is_struck:
                 add_struck(self.words, text)
             else:
                 self.words.append(text)
             self._plain += not (self.open["a"] or text.isspace())
+
+    def _add_label(self, text: str) -> None:
+        """Add the number of an item before its text, unless this has its own."""
+        self.words += [] if has_number(text) else [self.label]
+        self.label = ""
 
     def add_lines(self, lines: Sequence[str]) -> None:
         """Add whole lines, which are no links."""

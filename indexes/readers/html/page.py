@@ -163,6 +163,7 @@ class Page:
         self._out.end(tag)
         self._settings.end(tag, self._depth)
         self._out.is_struck = self._settings.is_struck
+        self._out.label = "" if tag == "li" else self._out.label
         self._in_title = False
         self._out.is_raised = self._out.is_raised and tag not in ("sup", "a")
 

@@ -13,6 +13,12 @@ _STRUCK = names("del s strike")
 _STRUCK_BY_STYLE = re.compile(r"text-decoration[^;]*line-through", re.IGNORECASE)
 _FONT = re.compile(r"(?<![\w-])font(-family)?\s*:\s*([^;,]*)", re.IGNORECASE)
 _NO_NUMBERS = re.compile(r"list-style[^;]*\bnone\b", re.IGNORECASE)
+_NO_NUMBERS_BY_CLASS = re.compile(r"unstyled|list-none|list-inline|no-?bullet|breadcrumb", re.IGNORECASE)
+# A number that an item has itself, as on the pages of statutes, whose style shows no other: 2. or (2), 第2条 or 二　.
+_OWN_NUMBER = re.compile(
+    r"\s*(?:[(（](?:\d+|[A-Za-z]|[一二三四五六七八九十]+)[)）]|[§第]\s*[\d一二三四五六七八九十]"
+    r"|\d+(?:\.\d+)*[.．)）、\u3000](?!\d)|[一二三四五六七八九十]+[、.．\u3000])"
+)
 _KINDS = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
 _LISTS = names("dir menu ol ul")
 _LONGEST = 1_000  # characters of a style that are looked at
@@ -70,18 +76,26 @@ class Settings:
             self._lists.pop()
 
 
+def has_number(text: str) -> bool:
+    """Return whether the text of an item of a list begins with a number of its own."""
+    return _OWN_NUMBER.match(text) is not None
+
+
 class _List:
     """A list, and the number of its next item."""
 
     def __init__(self, tag: str, attributes: Any, style: str) -> None:
-        self._has_numbers = tag == "ol" and attributes.get("reversed") is None and not _NO_NUMBERS.search(style)
+        is_plain = _NO_NUMBERS.search(style) or _NO_NUMBERS_BY_CLASS.search(attributes.get("class", "")[:_LONGEST])
+        is_counted_down = attributes.get("reversed") is not None and not attributes.get("start")
+        self._has_numbers = tag == "ol" and not is_plain and not is_counted_down
+        self._step = 1 if attributes.get("reversed") is None else -1
         self._kind = _KINDS.get(attributes.get("type", ""), "decimal")
         self._next = _integer(attributes.get("start"), 1)
 
     def label(self, attributes: Any) -> str:
         """The number before its next item; empty for a list without numbers."""
         number = _integer(attributes.get("value"), self._next)
-        self._next = number + 1
+        self._next = number + self._step
         return f"{formatted_number(number, self._kind)}. " if self._has_numbers else ""
 
 

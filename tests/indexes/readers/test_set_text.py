@@ -152,6 +152,12 @@ def test_sheets(read):
         ('<span style="font-family: Symbol">a<span style="font-family: Arial">a</span></span>', "αa"),
         ("<ol start=3><li>Open<li><p>Wait</p><p>long</p></ol>end", "3. Open\n4. Wait\nlong\nend"),
         ("<ol><li>Open<ol type=a><li>lid</ol><li value=9>Go<ul><li>up</ul></ol>", "1. Open\na. lid\n9. Go\nup"),
+        ("<ol start=2 reversed><li>Open<li>Go</ol>", "2. Open\n1. Go"),
+        ("<ol><li><pre>make\nrun</pre><li><pre>\nstop</pre></ol>end", "1. make\nrun\n2. stop\nend"),
+        ("<ol><li></ol><table><tr><td>a<td>b</table>", "a | b"),
+        ("<ol><li>2. Open<li>第3条 Go<li>(3) Up</ol>", "2. Open\n第3条 Go\n(3) Up"),
+        ("<ol><li>4.5 l<li>(Or) 9:30<li>4 eggs</ol>", "1. 4.5 l\n2. (Or) 9:30\n3. 4 eggs"),
+        ("<ol class=list-unstyled><li>Open</ol>", "Open"),
         ("<ol style='list-style: none'><li>Open</ol><ol reversed><li>Go</ol>", "Open\nGo"),
         (
             'It burns.<a epub:type="noteref" href="#n">1</a> Oil.<a role="doc-noteref" href="#m">2</a>',
