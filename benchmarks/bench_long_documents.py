@@ -10,9 +10,9 @@ Chunks are cut where they fall: the words that a question shares with its paragr
 the one with the answer.
 
 Without `--vectors` no passage is embedded, and `hybrid` is BM25 with the evidence of sentences, of neighbours and of
-documents, as it is where the encoder does not know a language; a thousand documents take minutes. With it they take half
-an hour to an hour of two cores. The last tables are what `AskOptions.score_cutoff` keeps, as in `bench_score_cutoff.py`,
-and what neighbours add.
+documents, as it is where the encoder does not know a language; a thousand documents take minutes. With it they take
+half an hour to an hour of two cores. The last tables are what `AskOptions.score_cutoff` keeps, as in
+`bench_score_cutoff.py`, and what neighbours add.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ ChunkIds = npt.NDArray[np.int64]
 
 _SAMPLE_PER_LIST = 32  # vectors to train on
 _ROUNDS = 4  # of k-means; more find no more
-# Codes for each query, about 12 ms. A passage that answers a question is often in a list whose centre is far from it: of
-# 148,171 passages, the vectors alone find the right one among ten for .69 of the questions with 25,000, .79 with these.
+# Codes for each query, about 12 ms. A passage that answers a question is often in a list whose centre is far from it:
+# of 148,171 passages, vectors alone find the right one among ten for .69 of the questions with 25,000, .79 with these.
 _SCANNED = 100_000
 _FEWEST_LISTS = 16
 
