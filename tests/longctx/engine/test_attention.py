@@ -123,24 +123,26 @@ def test_products_are_rounded_where_that_is_faster_and_the_model_is_rounded_anyw
 @needs_flash
 def test_another_thread_ends_no_rounding_but_its_own() -> None:
     given, before = states(2, 3, 200, 900, 64), torch.backends.mkldnn.matmul.fp32_precision
-    barrier, seen = threading.Barrier(3), set[str]()
+    inside, other_has_left, seen = threading.Event(), threading.Event(), set[str]()
 
-    class Meeting(Settings):
+    class Waiting(Settings):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-            if not self.seen and "flash_attention" in str(func):
-                barrier.wait(60)
+            if "flash_attention" in str(func):
+                inside.set()
+                other_has_left.wait(60)
             return super().__torch_dispatch__(func, types, args, kwargs)
 
     def run() -> None:
-        with Meeting() as settings:
+        with Waiting() as settings:
             attend(torch.nn.Module(), *given, None, rounded=True)
         seen.update(settings.seen)
 
-    threads = [threading.Thread(target=run) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert inside.wait(60)
+    attend(torch.nn.Module(), *given, None, rounded=True)
+    other_has_left.set()
+    thread.join()
     assert seen == {"bf16"}
     assert torch.backends.mkldnn.matmul.fp32_precision == before
 
